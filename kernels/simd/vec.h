@@ -1,0 +1,92 @@
+// The vector vocabulary: all that kernels may assume of a machine, over the compilers' vector extensions.
+// One width per build (EK_VECTOR_BYTES); arithmetic, comparison and ?: are the operators of the extension itself, and
+// a·b + c contracts to a fused multiply-add where the machine has one. No kernel uses intrinsics beyond this file.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__AVX512F__)
+#define EK_VECTOR_BYTES 64
+#include <immintrin.h>
+#elif defined(__AVX2__)
+#define EK_VECTOR_BYTES 32
+#include <immintrin.h>
+#else
+#define EK_VECTOR_BYTES 16  // SSE2, NEON, WebAssembly SIMD; without any of them the compiler lowers to scalars
+#endif
+#define EK_INLINE inline __attribute__((always_inline))
+
+namespace EK_ISA {
+
+template <class T> struct vec_of;
+template <> struct vec_of<float> {
+  typedef float type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int32_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  using lane_int = int32_t;
+};
+template <> struct vec_of<double> {
+  typedef double type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int64_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  using lane_int = int64_t;
+};
+template <class T> using vec = typename vec_of<T>::type;    // `lanes<T>` values
+template <class T> using ivec = typename vec_of<T>::mask;   // as many integers of the same size; comparisons give 0 or −1
+template <class T> constexpr int lanes = EK_VECTOR_BYTES / static_cast<int>(sizeof(T));
+
+template <class T> EK_INLINE vec<T> load(const T* p) {
+  vec<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class T> EK_INLINE void store(T* p, vec<T> v) { __builtin_memcpy(p, &v, sizeof v); }
+
+template <class T> EK_INLINE vec<T> splat(T x) {
+  vec<T> v;
+  for (int i = 0; i < lanes<T>; i++) v[i] = x;
+  return v;
+}
+#if EK_VECTOR_BYTES == 64
+template <> EK_INLINE vec<float> splat<float>(float x) { return (vec<float>)_mm512_set1_ps(x); }
+template <> EK_INLINE vec<double> splat<double>(double x) { return (vec<double>)_mm512_set1_pd(x); }
+#elif EK_VECTOR_BYTES == 32
+template <> EK_INLINE vec<float> splat<float>(float x) { return (vec<float>)_mm256_set1_ps(x); }
+template <> EK_INLINE vec<double> splat<double>(double x) { return (vec<double>)_mm256_set1_pd(x); }
+#endif
+
+// The first n (0 … lanes) values; the other lanes are 0.
+template <class T> EK_INLINE vec<T> load_n(const T* p, int n) {
+  vec<T> v = {};
+  for (int i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+template <class T> EK_INLINE void store_n(T* p, vec<T> v, int n) {
+  for (int i = 0; i < n; i++) p[i] = v[i];
+}
+#if EK_VECTOR_BYTES == 64
+template <> EK_INLINE vec<float> load_n<float>(const float* p, int n) {
+  return (vec<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+}
+template <> EK_INLINE void store_n<float>(float* p, vec<float> v, int n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+}
+template <> EK_INLINE vec<double> load_n<double>(const double* p, int n) {
+  return (vec<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
+}
+template <> EK_INLINE void store_n<double>(double* p, vec<double> v, int n) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
+}
+#endif
+
+// Streaming store past the caches where the machine has one; p must be aligned to the vector, end a loop with stream_fence().
+template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
+EK_INLINE void stream_fence() {}
+
+template <class T> EK_INLINE T sum_lanes(vec<T> v) {
+  T s = 0;
+  for (int i = 0; i < lanes<T>; i++) s += v[i];
+  return s;
+}
+// NaN in either operand gives NaN, as PyTorch's maximum and minimum.
+template <class V> EK_INLINE V max_nan(V a, V b) { return (a != a) ? a : (b != b) ? b : (a > b) ? a : b; }
+template <class V> EK_INLINE V min_nan(V a, V b) { return (a != a) ? a : (b != b) ? b : (a < b) ? a : b; }
+
+}  // namespace EK_ISA
