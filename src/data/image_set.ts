@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { MissingDataPackageError } from './errors.ts';
+import type { ArraySample } from './sample.ts';
 
 /** `count` images of rows × columns bytes one after the other, 0 black … 255 white, with one label byte each. */
 export type ImageSplit = { images: Uint8Array; labels: Uint8Array; count: number };
@@ -21,6 +22,17 @@ export type ImageSet = {
   classes: string[];
   dropped: DroppedRow[];
 };
+
+/** A split as arrays for a TensorDataset: images [count, 1, rows, columns] in the same memory, labels int64 [count]. */
+export function splitArrays(
+  split: ImageSplit,
+  { rows, columns }: Pick<ImageSet, 'rows' | 'columns'>,
+): [images: ArraySample<Uint8Array>, labels: ArraySample<BigInt64Array>] {
+  return [
+    { data: split.images, shape: [split.count, 1, rows, columns] },
+    { data: BigInt64Array.from(split.labels, BigInt), shape: [split.count] },
+  ];
+}
 
 /** An installed data package. */
 export type DataPackage = { folder: string; version: string };
