@@ -80,10 +80,10 @@ template <class T> EK_INLINE vec<T> expm1(vec<T> x) {
 }
 
 // tanh|x| = y = t / (t + 2), t = expm1(2|x|). Rounding takes `lost` from t + 2; as 1/(t + 2) = (1 − y)/2, that changes y by
-// y·lost·(1 − y)/2.
+// y·lost·(1 − y)/2, which matters for small t only.
 template <class T> EK_INLINE vec<T> tanh(vec<T> x) {
   const vec<T> t = expm1<T>(T(2) * min<T>(abs<T>(x), real<T>::tanh_max));
-  const vec<T> sum = t + T(2), lost = t - (sum - T(2)), y = t / sum;
+  const vec<T> sum = t + T(2), lost = t < T(2) ? t - (sum - T(2)) : vec<T>{}, y = t / sum;
   return flip_sign<T>(y - y * (T(1) - y) * (T(0.5) * lost), sign_bit<T>(x));
 }
 
