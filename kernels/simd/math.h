@@ -299,18 +299,10 @@ EK_INLINE vec<double> pow_positive(vec<double> a, vec<double> y) {
 // float: in double, half a vector at a time.
 EK_INLINE vec<float> pow_positive(vec<float> a, vec<float> y) {
   constexpr int half = lanes<double>;
-  typedef float half_vec __attribute__((vector_size(EK_VECTOR_BYTES / 2)));
   float as[2 * half], ys[2 * half];
   store(as, a);
   store(ys, y);
-  for (int i = 0; i < 2 * half; i += half) {
-    half_vec ah, yh;
-    __builtin_memcpy(&ah, as + i, sizeof ah);
-    __builtin_memcpy(&yh, ys + i, sizeof yh);
-    const vec<double> ad = __builtin_convertvector(ah, vec<double>), yd = __builtin_convertvector(yh, vec<double>);
-    const half_vec r = __builtin_convertvector(exp<double>(yd * log<double>(ad)), half_vec);
-    __builtin_memcpy(as + i, &r, sizeof r);
-  }
+  for (int i = 0; i < 2 * half; i += half) narrow(as + i, exp<double>(widen(ys + i) * log<double>(widen(as + i))));
   return load(as);
 }
 

@@ -8,6 +8,7 @@ namespace EK_ISA {
 template <class T> struct real;
 
 template <> struct real<float> {
+  using unsigned_int = uint32_t;
   typedef uint32_t unsigned_vec __attribute__((vector_size(EK_VECTOR_BYTES)));
   static constexpr int mantissa = 23;
   static constexpr int32_t sign = INT32_MIN, one = 0x3f800000, sqrt_half = 0x3f3504f3, two_mantissa_bits = 0x4b000000;
@@ -32,6 +33,7 @@ template <> struct real<float> {
 };
 
 template <> struct real<double> {
+  using unsigned_int = uint64_t;
   typedef uint64_t unsigned_vec __attribute__((vector_size(EK_VECTOR_BYTES)));
   static constexpr int mantissa = 52;
   static constexpr int64_t sign = INT64_MIN, one = 0x3ff0000000000000, sqrt_half = 0x3fe6a09e667f3bcd;
