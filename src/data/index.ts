@@ -1,0 +1,46 @@
+// The data layer's public names that run anywhere. The image sets, which read files, are in node.ts.
+
+export {
+  compose,
+  normalize,
+  type RandomCropOptions,
+  randomCrop,
+  randomHorizontalFlip,
+  type Transform,
+  toFloat,
+} from './augment.ts';
+export { type Collated, defaultCollate, mapArrays } from './collate.ts';
+export { DataLoader, type DataLoaderOptions } from './data_loader.ts';
+export {
+  ConcatDataset,
+  type Dataset,
+  type IterableDataset,
+  isIterableDataset,
+  mapDataset,
+  randomSplit,
+  Subset,
+  TensorDataset,
+  WorkerDataset,
+  type WorkerDatasetOptions,
+} from './dataset.ts';
+export { DistributedSampler, type DistributedSamplerOptions } from './distributed_sampler.ts';
+export {
+  DataArgumentError,
+  DataError,
+  DataFormatError,
+  DataWorkerError,
+  MissingDataPackageError,
+  SampleMismatchError,
+} from './errors.ts';
+export { type IdxArray, parseIdx } from './idx.ts';
+export { type ArraySample, gatherRows, isArraySample, rowOf, stackSamples, type TypedArray } from './sample.ts';
+export {
+  type BatchedSampler,
+  BatchSampler,
+  RandomSampler,
+  type RandomSamplerOptions,
+  type Sampler,
+  SequentialSampler,
+  SubsetRandomSampler,
+  WeightedRandomSampler,
+} from './sampler.ts';

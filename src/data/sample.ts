@@ -1,0 +1,108 @@
+// The shape of data before it becomes tensors: typed arrays with a shape, and the few row operations on them.
+// Knows no tensors: the one place where arrays turn into tensors is the loader's `convert`.
+
+import { SampleMismatchError } from './errors.ts';
+
+/** Element storage of a sample. */
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array;
+
+/** A dense row-major array: `data.length` is the product of `shape`. */
+export type ArraySample<T extends TypedArray = TypedArray> = { data: T; shape: number[] };
+
+/** Whether a value is a typed array. */
+export function isTypedArray(value: unknown): value is TypedArray {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
+
+/** Whether a value is an ArraySample. */
+export function isArraySample(value: unknown): value is ArraySample {
+  return typeof value === 'object' && value !== null && 'data' in value && 'shape' in value && isTypedArray(value.data);
+}
+
+/** The number of elements of a shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** `[2, 3]` as text. */
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** A new typed array of the same kind. */
+export function emptyLike<T extends TypedArray>(data: T, length: number): T {
+  return new (data.constructor as new (length: number) => T)(length);
+}
+
+/** Rows `indices` along the first dimension, copied. Source: `torch.index_select(x, 0, indices)`. */
+export function gatherRows<T extends TypedArray>(sample: ArraySample<T>, indices: ArrayLike<number>): ArraySample<T> {
+  const [rows = 0, ...rest] = sample.shape;
+  const size = elementCount(rest);
+  const data = emptyLike(sample.data, indices.length * size);
+  for (let i = 0; i < indices.length; i++) {
+    const row = indices[i]!;
+    if (!(row >= 0 && row < rows)) {
+      throw new SampleMismatchError(`[gatherRows] expected an index from 0 to ${rows - 1}, got ${row}`);
+    }
+    copyInto(data, sample.data, row * size, size, i * size);
+  }
+  return { data, shape: [indices.length, ...rest] };
+}
+
+/** One row along the first dimension, as a view of the same memory. */
+export function rowOf<T extends TypedArray>(sample: ArraySample<T>, index: number): ArraySample<T> {
+  const [rows = 0, ...rest] = sample.shape;
+  if (!Number.isInteger(index) || index < 0 || index >= rows) {
+    throw new SampleMismatchError(`[rowOf] expected an index from 0 to ${rows - 1}, got ${index}`);
+  }
+  const size = elementCount(rest);
+  return { data: sample.data.subarray(index * size, (index + 1) * size) as T, shape: rest };
+}
+
+/**
+ * Equal-shaped arrays as one array with a new first dimension. Source: `torch.stack`.
+ *
+ * Throws SampleMismatchError, naming both, if shapes or element types differ.
+ */
+export function stackSamples(samples: readonly ArraySample[], operation = 'stackSamples'): ArraySample {
+  const first = samples[0];
+  if (first === undefined) throw new SampleMismatchError(`[${operation}] expected at least one sample, got none`);
+  const size = elementCount(first.shape);
+  const data = emptyLike(first.data, samples.length * size);
+  samples.forEach((sample, i) => {
+    if (sample.data.constructor !== first.data.constructor) {
+      throw new SampleMismatchError(
+        `[${operation}] expected each sample to have the same element type, but got ` +
+          `${first.data.constructor.name} at entry 0 and ${sample.data.constructor.name} at entry ${i}`,
+      );
+    }
+    if (sample.shape.length !== first.shape.length || sample.shape.some((n, axis) => n !== first.shape[axis])) {
+      // PyTorch's torch.stack text.
+      throw new SampleMismatchError(
+        `[${operation}] stack expects each tensor to be equal size, but got ${shapeText(first.shape)} at entry 0 ` +
+          `and ${shapeText(sample.shape)} at entry ${i}`,
+      );
+    }
+    if (sample.data.length !== size) {
+      throw new SampleMismatchError(
+        `[${operation}] expected ${size} elements for shape ${shapeText(sample.shape)}, got ${sample.data.length} at entry ${i}`,
+      );
+    }
+    copyInto(data, sample.data, 0, size, i * size);
+  });
+  return { data, shape: [samples.length, ...first.shape] };
+}
+
+// Typed array kinds of both sides are equal here, which the type system cannot see.
+function copyInto(target: TypedArray, source: TypedArray, start: number, count: number, at: number): void {
+  (target as Float64Array).set((source as Float64Array).subarray(start, start + count), at);
+}

@@ -1,0 +1,110 @@
+// Replaces a file completely or not at all, also across a crash or a full disk. Used for caches, checkpoints and reports.
+// Knows nothing about what is in the file. Node only; lives below data/ and train/, which both need it.
+
+import nodeFs from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** The calls that writing needs; tests inject failures through it. */
+export type WriteFs = Pick<
+  typeof nodeFs,
+  'openSync' | 'writeSync' | 'fsyncSync' | 'closeSync' | 'renameSync' | 'rmSync' | 'linkSync' | 'copyFileSync'
+>;
+
+/** Options of `writeFileAtomic`. */
+export type AtomicWriteOptions = {
+  /** Keep what the path held before as `<path>.previous`. Default false. */
+  keepPrevious?: boolean;
+  /** File system calls to use instead of Node's. */
+  fs?: WriteFs;
+};
+
+/** A file could not be written; what stood at `path` before still does. `code` is the system's, such as `ENOSPC`. */
+export class AtomicWriteError extends Error {
+  override name = 'AtomicWriteError';
+  readonly path: string;
+  readonly code: string | undefined;
+
+  constructor(path: string, cause: unknown) {
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+    const reason = code === 'ENOSPC' ? 'no space left on the device (ENOSPC)' : (cause as Error).message;
+    super(`[writeFileAtomic] could not write ${path}: ${reason}; the file that stood there is untouched`, { cause });
+    this.path = path;
+    this.code = code;
+  }
+}
+
+let counter = 0;
+
+/**
+ * Writes `bytes` to `path` so that a reader, or a machine that crashes, sees the old file or the new one, never a part.
+ *
+ * The bytes go to a temporary file in the same folder, are flushed to the disk and renamed over `path`; then the folder is
+ * flushed. On failure the temporary file is removed and AtomicWriteError thrown.
+ */
+export function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array | readonly Uint8Array[],
+  options: AtomicWriteOptions = {},
+): void {
+  const fs = options.fs ?? nodeFs;
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter++}.tmp`);
+  try {
+    writeAndFlush(fs, temporary, bytes instanceof Uint8Array ? [bytes] : bytes);
+    if (options.keepPrevious) keepPrevious(fs, path);
+    fs.renameSync(temporary, path);
+  } catch (cause) {
+    fs.rmSync(temporary, { force: true });
+    throw new AtomicWriteError(path, cause);
+  }
+  flushFolder(fs, dirname(path));
+}
+
+function writeAndFlush(fs: WriteFs, path: string, parts: readonly Uint8Array[]): void {
+  const file = fs.openSync(path, 'wx');
+  try {
+    for (const part of parts) {
+      // A single write may take fewer bytes than given.
+      for (let done = 0; done < part.length; ) done += fs.writeSync(file, part, done, part.length - done);
+    }
+    fs.fsyncSync(file);
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+// The previous file keeps its name until the rename, so `path` always exists: a second name is linked, then moved into place.
+function keepPrevious(fs: WriteFs, path: string): void {
+  const previous = `${path}.previous`;
+  const link = join(dirname(path), `.${basename(previous)}.${process.pid}.${counter++}.tmp`);
+  try {
+    try {
+      fs.linkSync(path, link);
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code;
+      if (code === 'ENOENT') return;
+      // File systems without hard links.
+      fs.copyFileSync(path, link);
+    }
+    fs.renameSync(link, previous);
+  } catch (cause) {
+    fs.rmSync(link, { force: true });
+    throw cause;
+  }
+}
+
+// Makes the rename itself durable. Some systems cannot open a folder; the data is already safe under one of the two names.
+function flushFolder(fs: WriteFs, folder: string): void {
+  let handle: number;
+  try {
+    handle = fs.openSync(folder, 'r');
+  } catch {
+    return;
+  }
+  try {
+    fs.fsyncSync(handle);
+  } catch {
+    return;
+  } finally {
+    fs.closeSync(handle);
+  }
+}
