@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'kernels');
 const common = [
+  `-I${kernels}`,
   '-O3',
   '-std=c++17',
   '-fno-exceptions',

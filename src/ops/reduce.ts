@@ -3,8 +3,7 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
-import type { Device } from '../kernels/device.ts';
-import { type Pointer, Reduction } from '../kernels/generated/abi.ts';
+import { Binary, Reduction } from '../kernels/generated/abi.ts';
 import { full } from '../tensor/create.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
@@ -12,6 +11,7 @@ import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { div, eq, exp, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './index.ts';
 import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
+import { withScratch } from './scratch.ts';
 import { cat, expand, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
 export interface ReduceOptions {
@@ -166,7 +166,7 @@ const varianceOp = defineOp({
     device.check(
       'var',
       device.kernels.binaryScalar(
-        3 /* div */,
+        Binary.div,
         out.code,
         out.pointer,
         Math.max(0, count - correction),
@@ -379,17 +379,6 @@ const topkOp = defineOp({
     scatterAdd(full(info.shape, 0, { dtype: info.dtype }), info.shape.length - 1, ctx.saved[0], g),
   ],
 });
-
-/** Lends scratch memory to one kernel call. */
-export function withScratch(device: Device, bytes: number, run: (scratch: () => Pointer) => void): void {
-  if (bytes === 0) return run(() => 0);
-  const block = device.allocate(bytes);
-  try {
-    run(() => block.pin());
-  } finally {
-    device.free(block);
-  }
-}
 
 /** The k largest (or smallest) values along a dimension, sorted, with their indices (PyTorch: `torch.topk`). */
 export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): ValuesAndIndices {

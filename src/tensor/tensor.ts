@@ -16,7 +16,8 @@ export interface GradNode {
 }
 
 /** What a tensor hook receives: the gradient; what it may return: another gradient in its place. */
-export type TensorHook = (grad: Tensor) => Tensor | undefined | void;
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may also just look
+export type TensorHook = (grad: Tensor) => Tensor | void;
 
 export type NestedArray = number | boolean | NestedArray[];
 
