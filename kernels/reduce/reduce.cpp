@@ -32,12 +32,12 @@ template <class T> struct product_of {
 template <class T> struct max_of {
   using A = T;
   static constexpr A start = limits<T>::min;
-  static EK_INLINE A step(A a, A b) { return (b > a) | (b != b) ? b : a; }
+  static EK_INLINE A step(A a, A b) { return ((b > a) | (b != b)) ? b : a; }
 };
 template <class T> struct min_of {
   using A = T;
   static constexpr A start = limits<T>::max;
-  static EK_INLINE A step(A a, A b) { return (b < a) | (b != b) ? b : a; }
+  static EK_INLINE A step(A a, A b) { return ((b < a) | (b != b)) ? b : a; }
 };
 template <class T> struct any_of {
   using A = T;

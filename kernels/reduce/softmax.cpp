@@ -25,7 +25,7 @@ template <class T> EK_INLINE vec<double> add_wide(vec<double> sum, vec<T> v) {
 }
 template <class T> EK_INLINE T max_lanes(vec<T> v) {
   T m = v[0];
-  for (int i = 1; i < lanes<T>; i++) m = (v[i] > m) | (v[i] != v[i]) ? v[i] : m;
+  for (int i = 1; i < lanes<T>; i++) m = ((v[i] > m) | (v[i] != v[i])) ? v[i] : m;
   return m;
 }
 
@@ -58,8 +58,10 @@ template <class T, bool logarithm> static void softmax_columns(const T* x, T* y,
   T m[columns_at_once], shift[columns_at_once], e[columns_at_once];
   double sum[columns_at_once];
   for (int j = 0; j < columns_at_once; j++) m[j] = -real<T>::inf, sum[j] = 0, e[j] = 0;
-  for (int k = 0; k < n; k++)
-    for (int j = 0; j < columns; j++) m[j] = (x[k * inner + j] > m[j]) | (x[k * inner + j] != x[k * inner + j]) ? x[k * inner + j] : m[j];
+  for (int k = 0; k < n; k++) {
+    const T* from = x + k * inner;
+    for (int j = 0; j < columns; j++) m[j] = ((from[j] > m[j]) | (from[j] != from[j])) ? from[j] : m[j];
+  }
   for (int k = 0; k < n; k++) {
     const T* from = x + k * inner;
     for (int j = 0; j < columns; j += lanes<T>)
