@@ -53,7 +53,7 @@ export function writeFileAtomic(
     if (options.keepPrevious) keepPrevious(fs, path);
     fs.renameSync(temporary, path);
   } catch (cause) {
-    fs.rmSync(temporary, { force: true });
+    removeQuietly(fs, temporary);
     throw new AtomicWriteError(path, cause);
   }
   flushFolder(fs, dirname(path));
@@ -87,8 +87,17 @@ function keepPrevious(fs: WriteFs, path: string): void {
     }
     fs.renameSync(link, previous);
   } catch (cause) {
-    fs.rmSync(link, { force: true });
+    removeQuietly(fs, link);
     throw cause;
+  }
+}
+
+// The error that led here is the one to report.
+function removeQuietly(fs: WriteFs, path: string): void {
+  try {
+    fs.rmSync(path, { force: true });
+  } catch {
+    return;
   }
 }
 
