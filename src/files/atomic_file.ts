@@ -101,19 +101,16 @@ function removeQuietly(fs: WriteFs, path: string): void {
   }
 }
 
-// Makes the rename itself durable. Some systems cannot open a folder; the data is already safe under one of the two names.
+// Makes the rename itself durable. Some systems cannot open or flush a folder; the new file is in place all the same.
 function flushFolder(fs: WriteFs, folder: string): void {
-  let handle: number;
   try {
-    handle = fs.openSync(folder, 'r');
+    const handle = fs.openSync(folder, 'r');
+    try {
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
   } catch {
     return;
-  }
-  try {
-    fs.fsyncSync(handle);
-  } catch {
-    return;
-  } finally {
-    fs.closeSync(handle);
   }
 }
