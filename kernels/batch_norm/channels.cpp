@@ -1,0 +1,57 @@
+// The per-channel steps of batch norm between its passes over a tensor: all in double, all O(parts · channels).
+#include "batch_norm/moments.h"
+#include "kernel.h"
+
+namespace EK_ISA {
+
+int ek_batch_norm_combine(int parts, int c, const double* counts, const double* means, const double* m2s, double* count,
+                          double* mean, double* m2) {
+  double total = 0;
+  for (int part = 0; part < parts; part++) total += counts[part];
+  for (int i = 0; i < c; i++) {
+    Moments all{0, 0, 0};
+    for (int part = 0; part < parts; part++) {
+      const ptrdiff_t at = static_cast<ptrdiff_t>(part) * c + i;
+      all.merge({counts[part], means[at], m2s[at]});
+    }
+    mean[i] = all.mean;
+    m2[i] = all.m2;
+  }
+  *count = total;
+  return EK_OK;
+}
+
+int ek_batch_norm_invstd(int c, double count, const double* m2, double eps, double* invstd) {
+  for (int i = 0; i < c; i++) {
+    const double variance = m2[i] / count;
+    invstd[i] = variance == 0 && eps == 0 ? 0 : 1 / __builtin_sqrt(variance + eps);
+  }
+  return EK_OK;
+}
+
+int ek_batch_norm_update_running(int dtype, int c, double count, const double* mean, const double* m2, double momentum,
+                                 const void* tracked, void* running_mean, void* running_var) {
+  const double f = momentum == momentum ? momentum : 1 / static_cast<double>(*static_cast<const int64_t*>(tracked));
+  EK_DISPATCH_FLOAT(dtype, {
+    T* means = static_cast<T*>(running_mean);
+    T* variances = static_cast<T*>(running_var);
+    for (int i = 0; i < c; i++) {
+      if (means) means[i] = static_cast<T>((1 - f) * means[i] + f * mean[i]);
+      if (variances) variances[i] = static_cast<T>((1 - f) * variances[i] + f * (m2[i] / (count - 1)));
+    }
+  })
+  return EK_OK;
+}
+
+int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps, double* mean,
+                               double* invstd) {
+  EK_DISPATCH_FLOAT(dtype, {
+    for (int i = 0; i < c; i++) {
+      mean[i] = static_cast<const T*>(running_mean)[i];
+      invstd[i] = 1 / __builtin_sqrt(static_cast<const T*>(running_var)[i] + eps);
+    }
+  })
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

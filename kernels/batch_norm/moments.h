@@ -1,0 +1,29 @@
+// (count, mean, M2) of a set of numbers, and the one way to merge two of them.
+#pragma once
+#include "simd/vec.h"
+
+namespace EK_ISA {
+
+struct Moments {
+  double count, mean, m2;
+
+  // δ = mean_b − mean_a; mean = mean_a + δ·n_b/n; M2 = M2_a + M2_b + δ²·n_a·n_b/n (Chan, Golub & LeVeque 1983).
+  void merge(const Moments& b) {
+    if (b.count == 0) return;
+    if (count == 0) {
+      *this = b;
+      return;
+    }
+    const double n = count + b.count, delta = b.mean - mean;
+    if (delta - delta == 0) {
+      mean += delta * (b.count / n);
+      m2 += b.m2 + delta * delta * (count * (b.count / n));
+    } else {  // an infinity keeps its sign, two of opposite sign or a NaN make a NaN
+      mean += b.mean;
+      m2 = __builtin_nan("");
+    }
+    count = n;
+  }
+};
+
+}  // namespace EK_ISA

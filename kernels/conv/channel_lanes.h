@@ -1,0 +1,195 @@
+// Loop core whose lanes are output channels: a tile of pixels × channels, over input rows packed channels last and zero
+// padded, so that one kernel row of a pixel is a contiguous run. Best when a group has many output channels.
+// The other core is pixel_lanes.h; conv_core.h chooses.
+#pragma once
+#include "conv/geometry.h"
+#include "conv/map.h"
+#include "scratch.h"
+#include "simd/copy.h"
+#include "simd/tile.h"
+
+namespace EK_ISA {
+
+constexpr int kConvJobs = 32;            // wanted, so that many threads have work
+constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
+
+// Where the runs of one output lie in a packed block [image][depth][row][column][c].
+template <class T> struct ChannelRows {
+  int run, runs;  // length and number; adjacent taps of a row join into one run
+  ptrdiff_t row, plane, image;
+
+  ChannelRows(const Pass<T>& p, const Blocks& b) {
+    const bool joined = p.axis[2].taps <= 1 || p.axis[2].spacing == 1;
+    run = joined ? p.axis[2].taps * p.c : p.c;
+    runs = run ? p.taps() * p.c / run : 0;
+    row = static_cast<ptrdiff_t>(p.axis[2].extent(b.columns)) * p.c;
+    plane = row * p.axis[1].extent(b.rows);
+    image = plane * p.axis[0].extent(1);
+  }
+  // offsets[runs], in the order of the taps.
+  void offsets(const Pass<T>& p, int* out) const {
+    const int per_row = p.taps() ? runs / (p.axis[0].taps * p.axis[1].taps) : 0;
+    for (int d = 0; d < p.axis[0].taps; d++)
+      for (int h = 0; h < p.axis[1].taps; h++)
+        for (int w = 0; w < per_row; w++)
+          *out++ = static_cast<int>(d * p.axis[0].spacing * plane + h * p.axis[1].spacing * row + w * p.axis[2].spacing * p.c);
+  }
+};
+
+// Packs the input under block b of one group, zero where it is padding, and applies the prologue to what is not.
+template <class T, class Prologue>
+void pack_channels(const Pass<T>& p, const ChannelRows<T>& rows, const Block& b, int group, const Prologue& prologue, T* out) {
+  const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+  const int all = p.c * p.groups, channel = group * p.c;
+  const bool last = p.x_format == EK_CHANNELS_LAST;
+  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+  const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
+  // Packed columns lo … hi are inside the input.
+  const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
+  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo ? lo : end < columns ? end : columns;
+  for (int i = 0; i < b.images; i++)
+    for (int d = 0; d < ad.extent(1); d++)
+      for (int h = 0; h < ah.extent(b.rows); h++) {
+        T* to = out + i * rows.image + d * rows.plane + h * rows.row;
+        const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit, ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
+        if (id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size || lo == hi) {
+          zero_run(to, rows.row);
+          continue;
+        }
+        zero_run(to, static_cast<ptrdiff_t>(lo) * p.c);
+        zero_run(to + static_cast<ptrdiff_t>(hi) * p.c, static_cast<ptrdiff_t>(columns - hi) * p.c);
+        to += static_cast<ptrdiff_t>(lo) * p.c;
+        const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
+        const T* from = p.x + (b.image + i) * volume * all + position * pixel + channel * plane;
+        if (!last && aw.unit == 1) copy_transposed(from, plane, p.c, hi - lo, to, p.c);
+        else if (!last)
+          for (int j = 0; j < hi - lo; j++)
+            for (int c = 0; c < p.c; c++) to[j * p.c + c] = from[j * aw.unit + c * plane];
+        else if (aw.unit == 1 && p.groups == 1) copy_run(to, from, (hi - lo) * p.c);
+        else
+          for (int j = 0; j < hi - lo; j++) copy_run(to + j * p.c, from + j * aw.unit * pixel, p.c);
+        prologue.channels(to, hi - lo, p.c, channel, p.c);
+      }
+}
+
+// out[tap][c][width]: the weights of output channels o … o + width of one group, zero beyond the group.
+template <class T> void pack_channel_weights(const Pass<T>& p, int group, int o, int width, T* out) {
+  const int used = p.o - o < width ? p.o - o : width, taps = p.taps(), dense = p.dense_taps();
+  if (used < width) zero_run(out, static_cast<ptrdiff_t>(taps) * p.c * width);
+  const T* w = p.w + group * p.w_group + o * p.w_out;
+  if (dense && taps == 1 && p.w_in == 1) return copy_transposed(w, p.w_out, used, p.c, out, width);
+  if (dense) {
+    const ptrdiff_t step = static_cast<ptrdiff_t>(p.c) * width;  // the kernel's positions, first to last or last to first
+    for (int c = 0; c < p.c; c++)
+      copy_transposed(w + c * p.w_in, p.w_out, used, taps, out + c * width + (dense < 0 ? (taps - 1) * step : 0), dense * step);
+    return;
+  }
+  for (int d = 0; d < p.axis[0].taps; d++)
+    for (int h = 0; h < p.axis[1].taps; h++)
+      for (int v = 0; v < p.axis[2].taps; v++, out += p.c * width)
+        for (int c = 0; c < p.c; c++)
+          for (int i = 0; i < used; i++) out[c * width + i] = w[i * p.w_out + c * p.w_in + p.tap(d, h, v)];
+}
+
+// out[pixel][V·lanes] = Σ over runs r and positions q: a[pixel·a_pixel + offsets[r] + q] · w[r][q][V·lanes]
+template <class T, int M, int V>
+__attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const int* offsets, int runs, int run, const T* w, T* out) {
+  constexpr int W = V * lanes<T>;
+  vec<T> acc[M][V] = {};
+  for (int r = 0; r < runs; r++, w += static_cast<ptrdiff_t>(run) * W) outer<T, M, V>(acc, a + offsets[r], a_pixel, 1, w, W, run);
+#pragma GCC unroll 16
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) store(out + i * W + v * lanes<T>, acc[i][v]);
+}
+
+template <class T> struct ChannelLanes {
+  Pass<T> p;
+  Blocks blocks;
+  ChannelRows<T> rows;
+  int vectors, width, o_blocks, chunks, per_chunk;  // blocks of output channels; a job does a chunk of them
+  size_t weights_size, packed_size, row_size;
+  T *weights, *workers;
+  int* offsets;
+
+  static Blocks choose(const Pass<T>& p) {
+    return choose_blocks(p, p.c, kPackedBytes / static_cast<int>(sizeof(T)), ceil_div(kConvJobs, p.groups), outer_rows);
+  }
+
+  // Vector operations for the whole pass and group, beside which all else is small; for choosing between the cores.
+  static double cost(const Pass<T>& p) {
+    const double pixels = static_cast<double>(p.axis[0].count) * p.axis[1].count * p.axis[2].count;
+    double moved = 0;  // transposing costs about one operation for each element
+    if (p.x_format == EK_CONTIGUOUS) moved += p.c * static_cast<double>(p.in_volume());
+    if (p.y_format == EK_CONTIGUOUS) moved += p.o * pixels;
+    return pixels * p.taps() * p.c * ceil_div(p.o, lanes<T>) + moved;
+  }
+
+  ChannelLanes(const Pass<T>& pass, Scratch& scratch) : p(pass), blocks(choose(pass)), rows(pass, blocks) {
+    vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, o_blocks = ceil_div(p.o, width);
+    const int jobs = blocks.count() * p.groups;
+    chunks = jobs >= kConvJobs ? 1 : ceil_div(kConvJobs, jobs ? jobs : 1) < o_blocks ? ceil_div(kConvJobs, jobs ? jobs : 1) : o_blocks;
+    per_chunk = ceil_div(o_blocks, chunks), chunks = ceil_div(o_blocks, per_chunk);
+    weights_size = static_cast<size_t>(p.taps()) * p.c * width;
+    packed_size = static_cast<size_t>(rows.image) * blocks.images + 64 / sizeof(T);
+    row_size = static_cast<size_t>(blocks.columns) * width;
+    weights = scratch.take<T>(weights_size * o_blocks * p.groups);
+    offsets = scratch.take<int>(rows.runs);
+    workers = scratch.take<T>((packed_size + row_size) * worker_count());
+  }
+
+  template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
+    rows.offsets(p, offsets);
+    parallel_for(o_blocks * p.groups, [&](int i, int) {
+      pack_channel_weights(p, i / o_blocks, i % o_blocks * width, width, weights + i * weights_size);
+    });
+    parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {
+      const int chunk = job % chunks, group = job / chunks % p.groups;
+      const Block b = blocks(p, job / (chunks * p.groups));
+      T* packed = workers + worker * (packed_size + row_size);
+      T* out = packed + packed_size;
+      pack_channels(p, rows, b, group, prologue, packed);
+      const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
+      for (int o = chunk * per_chunk; o < end; o++)
+        for (int i = 0; i < b.images; i++)
+          for (int h = 0; h < b.rows; h++) {
+            const T* a = packed + i * rows.image + h * p.axis[1].stride * rows.row;
+            const T* w = weights + (static_cast<size_t>(group) * o_blocks + o) * weights_size;
+            if (vectors == 1) row<1>(a, w, b.columns, out);
+            else row<outer_vectors>(a, w, b.columns, out);
+            const int channel = group * p.o + o * width, left = p.o - o * width, channels = left < width ? left : width;
+            epilogue.channels(out, b.columns, width, channel, channels);
+            write(b, b.image + i, b.row + h, channel, channels, out);
+          }
+    });
+  }
+
+  template <int V> void row(const T* a, const T* w, int columns, T* out) const {
+    const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.axis[2].stride) * p.c;
+    even_parts(columns, outer_rows, [&](int begin, int size) {
+      with_const<outer_rows>(size, [&](auto M) {
+        channel_tile<T, decltype(M)::value, V>(a + begin * pixel, pixel, offsets, rows.runs, rows.run, w, out + begin * V * lanes<T>);
+      });
+    });
+  }
+
+  void write(const Block& b, int image, int row, int channel, int channels, const T* out) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    const int all = p.o * p.groups;
+    const ptrdiff_t volume = p.out_volume();
+    const ptrdiff_t position = ((ad.out_start + b.depth * ad.out_step) * static_cast<ptrdiff_t>(ah.out_size) + ah.out_start + row * ah.out_step) * aw.out_size +
+                               aw.out_start + b.column * aw.out_step;
+    T* to = p.y + image * volume * all;
+    if (p.y_format == EK_CHANNELS_LAST) {
+      to += position * all + channel;
+      for (int j = 0; j < b.columns; j++) copy_run(to + static_cast<ptrdiff_t>(j) * aw.out_step * all, out + j * width, channels);
+    } else {
+      to += channel * volume + position;
+      if (aw.out_step == 1) return copy_transposed(out, width, b.columns, channels, to, volume);
+      for (int c = 0; c < channels; c++)
+        for (int j = 0; j < b.columns; j++) to[c * volume + j * aw.out_step] = out[j * width + c];
+    }
+  }
+};
+
+}  // namespace EK_ISA

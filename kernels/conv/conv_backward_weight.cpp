@@ -1,0 +1,46 @@
+// Convolution backward by weights and bias: the ABI's entry point, and the choice of the loop core.
+#include "conv/pixel_lanes_weight.h"
+
+namespace EK_ISA {
+namespace {
+
+template <class T> bool lanes_are_pixels(const Pass<T>& p) { return PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p); }
+
+template <class T> int scratch_bytes(const Geometry& g) {
+  const T* none = nullptr;
+  const Pass<T> p = forward_pass<T>(g, none, none, nullptr);
+  if (p.empty()) return 64;
+  Scratch scratch(nullptr);
+  if (lanes_are_pixels(p)) PixelLanesWeight<T>(p, nullptr, scratch);
+  else ChannelLanesWeight<T>(p, nullptr, scratch);
+  return scratch.bytes();
+}
+
+template <class T> void backward_weight(const Geometry& g, const T* x, const T* dy, T* dw, T* dbias, void* memory) {
+  const T* none = nullptr;
+  const Pass<T> p = forward_pass<T>(g, x, none, nullptr);
+  if (p.empty()) {
+    zero_run(dw, p.w_group * p.groups);
+    if (dbias) zero_run(dbias, g.o);
+    return;
+  }
+  Scratch scratch(memory);
+  if (lanes_are_pixels(p)) PixelLanesWeight<T>(p, dy, scratch).run(Identity{}, Identity{}, dw, dbias);
+  else ChannelLanesWeight<T>(p, dy, scratch).run(Identity{}, Identity{}, dw, dbias);
+}
+
+}  // namespace
+
+int conv_weight_scratch(int dtype, const int* geometry) {
+  EK_DISPATCH_FLOAT(dtype, return scratch_bytes<T>(Geometry(geometry));)
+}
+
+int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* dy, void* dw, void* dbias, void* scratch) {
+  const Geometry g(geometry);
+  if (!g.valid()) return EK_BAD_ARGUMENT;
+  EK_DISPATCH_FLOAT(dtype, backward_weight(g, static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dw),
+                                           static_cast<T*>(dbias), scratch);)
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

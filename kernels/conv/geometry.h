@@ -1,0 +1,175 @@
+// What a convolution computes, axis by axis, for both loop cores and all three directions. No loops, no memory.
+//
+// Forward and backward by data are the same pass over different axes. Forward: output j, tap t reads input
+// j·stride − padding + t·dilation. Backward by data of stride s is s passes for each axis ("phases"): the elements of dx at
+// r + j·s receive dy at (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole.
+#pragma once
+#include "kernel.h"
+
+namespace EK_ISA {
+
+struct Geometry {
+  int n, c, o, groups, in[3], out[3], kernel[3], stride[3], padding[3], dilation[3], x_format, y_format;
+
+  explicit Geometry(const int* g) : n(g[0]), c(g[1]), o(g[2]), groups(g[3]), x_format(g[22]), y_format(g[23]) {
+    for (int d = 0; d < 3; d++) {
+      in[d] = g[4 + d], out[d] = g[7 + d], kernel[d] = g[10 + d];
+      stride[d] = g[13 + d], padding[d] = g[16 + d], dilation[d] = g[19 + d];
+    }
+  }
+  bool valid() const {
+    if (n < 0 || c < 1 || o < 1 || groups < 1 || c % groups || o % groups) return false;
+    for (int d = 0; d < 3; d++)
+      if (in[d] < 0 || out[d] < 0 || kernel[d] < 1 || stride[d] < 1 || padding[d] < 0 || dilation[d] < 1) return false;
+    return true;
+  }
+  int kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
+};
+
+inline int gcd(int a, int b) { return b == 0 ? a : gcd(b, a % b); }
+inline int floor_div(int a, int b) { return a / b - (a % b < 0); }
+
+// `count` outputs at out_start + j·out_step. Tap t is kernel position kernel + t·kernel_step. Packed position X is input
+// offset + X·unit; output j, tap t reads X = j·stride + t·spacing.
+struct Axis {
+  int in_size, out_size, count, out_start, out_step, taps, kernel, kernel_step, offset, unit, stride, spacing;
+
+  // Packed positions under n neighbouring outputs.
+  int extent(int n) const { return taps ? (n - 1) * stride + (taps - 1) * spacing + 1 : 0; }
+  // Reads each input once, at its own place.
+  bool pointwise() const {
+    return taps == 1 && offset == 0 && unit == 1 && out_step == 1 && in_size == count && out_size == count;
+  }
+};
+
+inline Axis forward_axis(const Geometry& g, int d) {
+  const int unit = g.kernel[d] > 1 ? gcd(g.stride[d], g.dilation[d]) : g.stride[d];
+  return {g.in[d], g.out[d], g.out[d], 0, 1, g.kernel[d], 0, 1, -g.padding[d], unit, g.stride[d] / unit,
+          g.kernel[d] > 1 ? g.dilation[d] / unit : 0};
+}
+
+inline Axis backward_axis(const Geometry& g, int d, int phase) {
+  const int s = g.stride[d], dilation = g.dilation[d], common = gcd(s, dilation), step = s / common;
+  int taps = 0, last = 0;  // positions are visited from the last to the first, so that offsets ascend
+  for (int k = 0; k < g.kernel[d]; k++)
+    if ((phase + g.padding[d] - k * dilation) % s == 0) taps++, last = k;
+  const int count = g.in[d] > phase ? ceil_div(g.in[d] - phase, s) : 0;
+  return {g.out[d], g.in[d], count, phase, s, taps, last, -step, (phase + g.padding[d] - last * dilation) / s, 1, 1,
+          taps > 1 ? dilation / common : 0};
+}
+
+// One run of a loop core: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the
+// strides of w between output channels, input channels and groups.
+template <class T> struct Pass {
+  const T *x, *w;
+  T* y;
+  int n, groups, c, o, x_format, y_format;
+  Axis axis[3];
+  int kernel[3];
+  ptrdiff_t w_out, w_in, w_group;
+
+  int taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
+  ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in_size) * axis[1].in_size * axis[2].in_size; }
+  ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size; }
+  bool empty() const { return n == 0 || axis[0].count == 0 || axis[1].count == 0 || axis[2].count == 0; }
+
+  // Place of tap (d, h, w) in the kernel's volume.
+  int tap(int d, int h, int w) const {
+    return ((axis[0].kernel + d * axis[0].kernel_step) * kernel[1] + axis[1].kernel + h * axis[1].kernel_step) * kernel[2] +
+           axis[2].kernel + w * axis[2].kernel_step;
+  }
+  // 1 or −1: taps are all of the kernel's positions, in this order; 0: some, or mixed.
+  int dense_taps() const {
+    int order = 0;
+    for (int d = 0; d < 3; d++) {
+      if (axis[d].taps != kernel[d]) return 0;
+      if (axis[d].taps == 1) continue;
+      if (order && order != axis[d].kernel_step) return 0;
+      order = axis[d].kernel_step;
+    }
+    return order == 0 || order == 1 ? 1 : order == -1 ? -1 : 0;
+  }
+
+  // A pointwise convolution sees one long row: of the volume, or of the whole batch where both formats allow.
+  void flatten() {
+    for (const Axis& a : axis)
+      if (!a.pointwise()) return;
+    int size = axis[2].count;
+    for (int d = 0; d < 2; d++) size *= axis[d].count, axis[d].in_size = axis[d].out_size = axis[d].count = 1;
+    if (x_format == EK_CHANNELS_LAST && y_format == EK_CHANNELS_LAST) size *= n, n = 1;
+    axis[2].in_size = axis[2].out_size = axis[2].count = size;
+  }
+};
+
+template <class T> Pass<T> forward_pass(const Geometry& g, const T* x, const T* w, T* y) {
+  const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
+  Pass<T> p{x, w, y, g.n, g.groups, c, o, g.x_format, g.y_format,
+            {forward_axis(g, 0), forward_axis(g, 1), forward_axis(g, 2)},
+            {g.kernel[0], g.kernel[1], g.kernel[2]},
+            static_cast<ptrdiff_t>(c) * kernel, kernel, static_cast<ptrdiff_t>(o) * c * kernel};
+  p.flatten();
+  return p;
+}
+
+// Calls body(pass) for each phase of the gradient of the input.
+template <class T, class F> void backward_passes(const Geometry& g, const T* dy, const T* w, T* dx, const F& body) {
+  const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
+  for (int d = 0; d < g.stride[0]; d++)
+    for (int h = 0; h < g.stride[1]; h++)
+      for (int v = 0; v < g.stride[2]; v++) {
+        Pass<T> p{dy, w, dx, g.n, g.groups, o, c, g.y_format, g.x_format,
+                  {backward_axis(g, 0, d), backward_axis(g, 1, h), backward_axis(g, 2, v)},
+                  {g.kernel[0], g.kernel[1], g.kernel[2]},
+                  kernel, static_cast<ptrdiff_t>(c) * kernel, static_cast<ptrdiff_t>(o) * c * kernel};
+        p.flatten();
+        if (!p.empty()) body(p);
+      }
+}
+
+// A block of outputs: images × rows × columns, at one depth. The number of blocks depends on the shape alone.
+struct Block {
+  int image, images, depth, row, rows, column, columns;
+};
+struct Blocks {
+  int images, rows, columns;               // of a whole block
+  int over_images, over_depth, over_rows, over_columns;
+  int count() const { return over_images * over_depth * over_rows * over_columns; }
+
+  template <class P> Block operator()(const P& pass, int index) const {
+    const auto part = [](int i, int size, int total) { return total - i * size < size ? total - i * size : size; };
+    const int w = index % over_columns, h = index / over_columns % over_rows;
+    const int d = index / (over_columns * over_rows) % over_depth, n = index / (over_columns * over_rows * over_depth);
+    return {n * images, part(n, images, pass.n), d, h * rows, part(h, rows, pass.axis[1].count), w * columns,
+            part(w, columns, pass.axis[2].count)};
+  }
+};
+
+// The largest block whose packed input has at most `budget` elements, and of which there are at least `wanted`. Rows are cut
+// only when a single one is too long, and images are joined only when they are whole.
+template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_t budget, int wanted, int min_columns) {
+  const Axis &d = p.axis[0], &h = p.axis[1], &w = p.axis[2];
+  const auto packed = [&](int rows, int columns) {
+    return channels * d.extent(1) * h.extent(rows) * static_cast<ptrdiff_t>(w.extent(columns));
+  };
+  Blocks b{1, 1, w.count, 0, d.count, 0, 0};
+  const auto blocks = [&] {
+    b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(h.count, b.rows), b.over_columns = ceil_div(w.count, b.columns);
+    return b.count();
+  };
+  const auto halve = [](int n, int unit) { return ceil_div(ceil_div(n, 2), unit) * unit; };
+  while (b.columns > 2 * min_columns && (packed(1, b.columns) > budget || (h.count * p.n * d.count < wanted && blocks() < wanted)))
+    b.columns = halve(b.columns, min_columns);
+  if (b.columns >= w.count) {
+    b.columns = w.count;
+    while (b.rows < h.count && packed(b.rows + 1, w.count) <= budget) b.rows++;
+    if (b.rows == h.count && d.count == 1)
+      while (b.images < p.n && packed(b.rows, w.count) * (b.images + 1) <= budget) b.images++;
+  }
+  while (blocks() < wanted && b.images > 1) b.images = halve(b.images, 1);
+  while (blocks() < wanted && b.rows > 2) b.rows = halve(b.rows, 1);
+  b.images = ceil_div(p.n, b.over_images), b.rows = ceil_div(h.count, b.over_rows);  // equal parts
+  blocks();
+  return b;
+}
+
+}  // namespace EK_ISA

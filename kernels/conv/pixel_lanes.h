@@ -1,0 +1,217 @@
+// Loop core whose lanes are output pixels: a tile of output channels × pixels, over input planes packed flat and zero padded, so
+// that each tap of the kernel is the same row of pixels at another offset. No lane is lost to few channels: best for
+// few output channels in a group, depthwise included. The other core is channel_lanes.h; conv_core.h chooses.
+//
+// Padding at the right of a row serves the next row as its left one, so a pitch of width + padding is enough for both; outputs
+// that fall between two rows are computed and dropped. A stride is taken out by packing: a plane holds stride_h × stride_w
+// phases, in each of which neighbours are neighbours of the same output row.
+#pragma once
+#include "conv/channel_lanes.h"
+
+namespace EK_ISA {
+
+// Layout of a packed plane: [phase d][phase h][phase w][depth][row][pitch].
+template <class T> struct PixelPlanes {
+  int depths, rows, pitch, flat;   // flat: pixels from the first output to the last, gaps included
+  ptrdiff_t phase, plane, image;   // sizes
+
+  static int reach(const Axis& a) { return a.taps ? (a.taps - 1) * a.spacing / a.stride : -1; }
+  static int phases(const Axis& a) { return a.taps > 1 ? a.stride : 1; }
+  // Columns lo … hi of a phase that lie inside the input, of `columns`.
+  static void inside(const Axis& a, int start, int phase, int columns, int& lo, int& hi) {
+    const int first = a.offset + (start * a.stride + phase) * a.unit, step = a.stride * a.unit;
+    lo = first >= 0 ? 0 : ceil_div(-first, step), hi = first >= a.in_size ? 0 : ceil_div(a.in_size - first, step);
+    lo = lo < columns ? lo : columns, hi = hi < lo ? lo : hi < columns ? hi : columns;
+  }
+
+  PixelPlanes(const Pass<T>& p, const Blocks& b, int channels) {
+    const Axis& w = p.axis[2];
+    const int columns = b.columns + reach(w);
+    depths = 1 + reach(p.axis[0]), rows = b.rows + reach(p.axis[1]), pitch = columns;
+    if (b.over_columns == 1) {
+      int least = columns, most = b.columns;
+      for (int f = 0; f < phases(w); f++) {
+        int lo, hi;
+        inside(w, 0, f, columns, lo, hi);
+        least = lo < least ? lo : least, most = hi > most ? hi : most;
+      }
+      pitch = columns - least > most ? columns - least : most;
+    }
+    flat = (b.rows - 1) * pitch + b.columns;
+    phase = static_cast<ptrdiff_t>(depths) * rows * pitch;
+    plane = phase * phases(p.axis[0]) * phases(p.axis[1]) * phases(p.axis[2]);
+    // Behind the last plane: the right padding of its last row, and what the last tile reads beyond its pixels.
+    image = plane * channels + columns + wide_vectors * lanes<T>;
+  }
+  // Offset of a tap in a plane.
+  ptrdiff_t offset(const Pass<T>& p, int d, int h, int w) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    const int xd = d * ad.spacing, xh = h * ah.spacing, xw = w * aw.spacing;
+    const int f = ((xd % ad.stride) * phases(ah) + xh % ah.stride) * phases(aw) + xw % aw.stride;
+    return f * phase + (static_cast<ptrdiff_t>(xd / ad.stride) * rows + xh / ah.stride) * pitch + xw / aw.stride;
+  }
+  // offsets[c][tap]
+  void offsets(const Pass<T>& p, int* out) const {
+    for (int c = 0; c < p.c; c++)
+      for (int d = 0; d < p.axis[0].taps; d++)
+        for (int h = 0; h < p.axis[1].taps; h++)
+          for (int w = 0; w < p.axis[2].taps; w++) *out++ = static_cast<int>(c * plane + offset(p, d, h, w));
+  }
+};
+
+// Packs `channels` planes from `channel` on, of one image.
+template <class T, class Prologue>
+void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b, int image, int channel, int channels,
+                 const Prologue& prologue, T* out) {
+  const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+  zero_run(out, planes.image);
+  const int all = p.c * p.groups, columns = b.columns + planes.reach(aw), step = aw.stride * aw.unit;
+  const bool last = p.x_format == EK_CHANNELS_LAST;
+  const ptrdiff_t volume = p.in_volume();
+  const T* x = p.x + image * volume * all + channel * (last ? 1 : volume);
+  for (int fd = 0; fd < planes.phases(ad); fd++)
+    for (int fh = 0; fh < planes.phases(ah); fh++)
+      for (int fw = 0; fw < planes.phases(aw); fw++, out += planes.phase) {
+        int lo, hi;
+        planes.inside(aw, b.column, fw, columns, lo, hi);
+        if (lo == hi) continue;
+        const int iw = aw.offset + ((b.column + lo) * aw.stride + fw) * aw.unit;
+        for (int d = 0; d < planes.depths; d++)
+          for (int h = 0; h < b.rows + planes.reach(ah); h++) {
+            const int id = ad.offset + ((b.depth + d) * ad.stride + fd) * ad.unit, ih = ah.offset + ((b.row + h) * ah.stride + fh) * ah.unit;
+            if (id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size) continue;
+            const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + iw;
+            T* to = out + (static_cast<ptrdiff_t>(d) * planes.rows + h) * planes.pitch + lo;
+            if (last) copy_transposed(x + position * all, static_cast<ptrdiff_t>(step) * all, hi - lo, channels, to, planes.plane);
+            for (int c = 0; c < channels; c++, to += planes.plane) {
+              if (!last) {
+                const T* from = x + c * volume + position;
+                if (step == 1) copy_run(to, from, hi - lo);
+                else
+                  for (int j = 0; j < hi - lo; j++) to[j] = from[j * step];
+              }
+              prologue.plane(to, hi - lo, channel + c);
+            }
+          }
+      }
+}
+
+// out[i·out_pitch + pixel] = Σ_k w[k][i] · x[offsets[k] + pixel], for M channels i and V·lanes pixels.
+template <class T, int M, int V>
+__attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n, const T* w, T* out, ptrdiff_t out_pitch) {
+  vec<T> acc[M][V] = {};
+  for (int k = 0; k < n; k++, w += M) outer<T, M, V>(acc, w, 1, 0, x + offsets[k], 0, 1);
+#pragma GCC unroll 16
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
+}
+
+template <class T> struct PixelLanes {
+  Pass<T> p;
+  int group_chunk, chunks;  // a job does a chunk of groups: channels last, one group may be less than a cache line
+  Blocks blocks;
+  PixelPlanes<T> planes;
+  size_t out_pitch, packed_size, out_size;
+  T *weights, *workers;
+  int* offsets;
+
+  static int choose_groups(const Pass<T>& p) {
+    const int groups = ceil_div(64 / static_cast<int>(sizeof(T)), p.c);
+    return groups < p.groups ? groups : p.groups;
+  }
+  static Blocks choose(const Pass<T>& p, int group_chunk) {
+    Pass<T> single = p;  // images are not joined: one fills many tiles
+    Blocks b = choose_blocks(single, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / static_cast<int>(sizeof(T)),
+                             ceil_div(kConvJobs, ceil_div(p.groups, group_chunk)), 4 * lanes<T> * wide_vectors);
+    b.images = 1, b.over_images = p.n;
+    return b;
+  }
+  static double cost(const Pass<T>& p) {
+    const int group_chunk = choose_groups(p);
+    const Blocks b = choose(p, group_chunk);
+    const PixelPlanes<T> planes(p, b, 1);
+    const double in = p.c * static_cast<double>(p.in_volume()),
+                 out = static_cast<double>(p.o) * p.axis[0].count * p.axis[1].count * p.axis[2].count;
+    double moved = (in + out) / 4;
+    if (p.x_format == EK_CHANNELS_LAST) moved += in;
+    if (p.y_format == EK_CHANNELS_LAST) moved += out;
+    const double per_image = static_cast<double>(b.over_depth) * b.over_rows * b.over_columns;
+    return per_image * ceil_div(planes.flat, lanes<T>) * p.taps() * p.c * p.o * 1.1 + moved;  // 1.1: unaligned loads
+  }
+
+  PixelLanes(const Pass<T>& pass, Scratch& scratch)
+      : p(pass), group_chunk(choose_groups(pass)), chunks(ceil_div(pass.groups, group_chunk)), blocks(choose(pass, group_chunk)),
+        planes(pass, blocks, pass.c * group_chunk) {
+    constexpr int tile = wide_vectors * lanes<T>;
+    out_pitch = ceil_div(planes.flat, tile) * tile;
+    packed_size = static_cast<size_t>(planes.image);
+    out_size = out_pitch * p.o * group_chunk;
+    weights = scratch.take<T>(static_cast<size_t>(p.taps()) * p.c * p.o * p.groups);
+    offsets = scratch.take<int>(static_cast<size_t>(p.taps()) * p.c);
+    workers = scratch.take<T>((packed_size + out_size) * worker_count());
+  }
+
+  template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
+    planes.offsets(p, offsets);
+    const int k = p.taps() * p.c;
+    parallel_for(p.groups, [&](int group, int) { pack_weights(group, weights + static_cast<ptrdiff_t>(group) * k * p.o); });
+    parallel_for(blocks.count() * chunks, [&](int job, int worker) {
+      const Block b = blocks(p, job / chunks);
+      const int group = job % chunks * group_chunk, groups = p.groups - group < group_chunk ? p.groups - group : group_chunk;
+      T* packed = workers + worker * (packed_size + out_size);
+      T* out = packed + packed_size;
+      pack_planes(p, planes, b, b.image, group * p.c, groups * p.c, prologue, packed);
+      const int flat = (b.rows - 1) * planes.pitch + b.columns;
+      for (int g = 0; g < groups; g++)
+        even_parts(p.o, wide_rows, [&](int begin, int size) {
+          with_const<wide_rows>(size, [&](auto M) {
+            constexpr int m = decltype(M)::value;
+            const T* w = weights + static_cast<ptrdiff_t>(group + g) * k * p.o + static_cast<ptrdiff_t>(begin) * k;
+            const T* x = packed + g * p.c * planes.plane;
+            T* to = out + (g * p.o + begin) * out_pitch;
+            even_parts(ceil_div(flat, lanes<T>), wide_vectors, [&](int first, int vectors) {
+              with_const<wide_vectors>(vectors, [&](auto V) {
+                pixel_tile<T, m, decltype(V)::value>(x + first * lanes<T>, offsets, k, w, to + first * lanes<T>, static_cast<ptrdiff_t>(out_pitch));
+              });
+            });
+          });
+        });
+      for (int h = 0; h < b.rows; h++) {
+        for (int c = 0; c < groups * p.o; c++) epilogue.plane(out + c * out_pitch + h * planes.pitch, b.columns, group * p.o + c);
+        write(b, h, group * p.o, groups * p.o, out + h * planes.pitch);
+      }
+    });
+  }
+
+  // out[tile of channels][c][tap][M]
+  void pack_weights(int group, T* out) const {
+    even_parts(p.o, wide_rows, [&](int begin, int size) {
+      const T* w = p.w + group * p.w_group + begin * p.w_out;
+      for (int c = 0; c < p.c; c++, w += p.w_in)
+        for (int d = 0; d < p.axis[0].taps; d++)
+          for (int h = 0; h < p.axis[1].taps; h++)
+            for (int v = 0; v < p.axis[2].taps; v++)
+              for (int i = 0; i < size; i++) *out++ = w[i * p.w_out + p.tap(d, h, v)];
+    });
+  }
+
+  void write(const Block& b, int row, int channel, int channels, const T* out) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    const int all = p.o * p.groups;
+    const ptrdiff_t volume = p.out_volume();
+    const ptrdiff_t position = ((ad.out_start + b.depth * ad.out_step) * static_cast<ptrdiff_t>(ah.out_size) + ah.out_start +
+                                (b.row + row) * ah.out_step) * aw.out_size + aw.out_start + b.column * aw.out_step;
+    T* to = p.y + b.image * volume * all;
+    if (p.y_format == EK_CHANNELS_LAST)
+      return copy_transposed(out, static_cast<ptrdiff_t>(out_pitch), channels, b.columns, to + position * all + channel, static_cast<ptrdiff_t>(aw.out_step) * all);
+    to += channel * volume + position;
+    for (int c = 0; c < channels; c++, to += volume, out += out_pitch) {
+      if (aw.out_step == 1) copy_run(to, out, b.columns);
+      else
+        for (int j = 0; j < b.columns; j++) to[j * aw.out_step] = out[j];
+    }
+  }
+};
+
+}  // namespace EK_ISA

@@ -1,0 +1,145 @@
+// Gradient of the weights with pixels in the lanes: a tile of output channels × taps, each accumulator a vector of pixels that is
+// added up at the very end. Planes are packed flat as for the forward pass (pixel_lanes.h); the gradient of the output
+// gets the same pitch, with zeros where the input's rows have their padding. Counterpart: channel_lanes_weight.h.
+#pragma once
+#include "conv/channel_lanes_weight.h"
+#include "conv/pixel_lanes.h"
+
+namespace EK_ISA {
+
+// out[i·out_row + j·lanes …] += Σ over images and pixels: dy[i·dy_row + …] · x[offsets[j] + …]
+template <class T, int M, int N>
+__attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image, ptrdiff_t dy_row, const T* x, ptrdiff_t x_image,
+                                                 const int* offsets, int images, int pixels, T* out, ptrdiff_t out_row) {
+  vec<T> acc[M][N];
+  int offset[N];
+#pragma GCC unroll 16
+  for (int j = 0; j < N; j++) offset[j] = offsets[j];
+#pragma GCC unroll 16
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < N; j++) acc[i][j] = load(out + i * out_row + j * lanes<T>);
+  for (int n = 0; n < images; n++) dot<T, M, N>(acc, dy + n * dy_image, dy_row, x + n * x_image, offset, pixels);
+#pragma GCC unroll 16
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < N; j++) store(out + i * out_row + j * lanes<T>, acc[i][j]);
+}
+
+// A job is a split of the blocks × a chunk of groups; it leaves a partial gradient [o][c][tap].
+template <class T> struct PixelLanesWeight {
+  Pass<T> p;  // the forward pass; p.y is not used
+  const T* dy;
+  int group_chunk, chunks, splits;
+  Blocks blocks;
+  PixelPlanes<T> planes;
+  int k;
+  size_t row_size, packed_size, dy_size, sum_size;
+  T *partials, *workers;
+  double* bias_partials;
+  int* offsets;
+
+  static Blocks choose(const Pass<T>& p, int group_chunk) {
+    return choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / 2 / static_cast<int>(sizeof(T)), kConvJobs, 4 * lanes<T> * wide_vectors);
+  }
+  static double cost(const Pass<T>& p) {
+    // The forward cost, and adding up the lanes of each split's accumulators.
+    return PixelLanes<T>::cost(p);
+  }
+
+  PixelLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
+      : p(pass), dy(g), group_chunk(PixelLanes<T>::choose_groups(pass)), chunks(ceil_div(pass.groups, group_chunk)),
+        blocks(choose(pass, group_chunk)), planes(pass, blocks, pass.c * group_chunk) {
+    k = p.taps() * p.c;
+    splits = kConvJobs < blocks.count() ? kConvJobs : blocks.count();
+    row_size = static_cast<size_t>(ceil_div(planes.flat, lanes<T>)) * lanes<T>;
+    packed_size = static_cast<size_t>(planes.image) * blocks.images;
+    dy_size = row_size * p.o * group_chunk * blocks.images;
+    sum_size = static_cast<size_t>(k) * lanes<T> * p.o * group_chunk;
+    partials = scratch.take<T>(static_cast<size_t>(k) * p.o * p.groups * splits);
+    bias_partials = scratch.take<double>(static_cast<size_t>(p.o) * p.groups * splits);
+    offsets = scratch.take<int>(k);
+    workers = scratch.take<T>((packed_size + dy_size + sum_size) * worker_count());
+  }
+
+  template <class Prologue, class GradientPrologue>
+  void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
+    planes.offsets(p, offsets);
+    const ptrdiff_t whole = static_cast<ptrdiff_t>(k) * p.o * p.groups;
+    parallel_for(splits * chunks, [&](int job, int worker) {
+      const int split = job / chunks, group = job % chunks * group_chunk;
+      const int groups = p.groups - group < group_chunk ? p.groups - group : group_chunk;
+      const int channel = group * p.o, channels = groups * p.o;
+      T* packed = workers + worker * (packed_size + dy_size + sum_size);
+      T* gradient = packed + packed_size;
+      T* sums = gradient + dy_size;
+      double* bias_sums = bias_partials + static_cast<size_t>(split) * p.o * p.groups + channel;
+      zero_run(sums, static_cast<ptrdiff_t>(sum_size));
+      for (int c = 0; c < channels; c++) bias_sums[c] = 0;
+      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits);
+      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
+      const ptrdiff_t dy_image = static_cast<ptrdiff_t>(row_size) * p.o * group_chunk;
+      for (int index = begin; index < end; index++) {
+        const Block b = blocks(p, index);
+        const int flat = (b.rows - 1) * planes.pitch + b.columns;
+        for (int i = 0; i < b.images; i++) {
+          pack_planes(p, planes, b, b.image + i, group * p.c, groups * p.c, prologue, packed + i * planes.image);
+          pack_gradient(b, b.image + i, channel, channels, gradient_prologue, gradient + i * dy_image);
+        }
+        for (int i = 0; dbias && i < b.images; i++)
+          for (int c = 0; c < channels; c++) bias_sums[c] += add_row(gradient + i * dy_image + c * row_size, flat);
+        for (int g = 0; g < groups; g++) tiles(b, flat, dy_image, packed + g * p.c * planes.plane, gradient + g * p.o * row_size, sums + static_cast<ptrdiff_t>(g) * p.o * k * lanes<T>);
+      }
+      T* out = partials + split * whole + static_cast<ptrdiff_t>(channel) * k;
+      for (ptrdiff_t i = 0; i < static_cast<ptrdiff_t>(channels) * k; i++) out[i] = sum_lanes<T>(load(sums + i * lanes<T>));
+    });
+    parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // split by split
+      for (int i = begin; i < end; i++) {
+        T s = partials[i];
+        for (int split = 1; split < splits; split++) s += partials[split * whole + i];
+        dw[i] = s;
+      }
+    });
+    if (dbias) ChannelLanesWeight<T>::merge_bias(bias_partials, splits, p.o * p.groups, dbias);
+  }
+
+  void tiles(const Block& b, int flat, ptrdiff_t dy_image, const T* x, const T* g, T* sums) const {
+    even_parts(k, dot_columns, [&](int tap, int taps) {
+      with_const<dot_columns>(taps, [&](auto N) {
+        even_parts(p.o, dot_rows, [&](int o, int size) {
+          with_const<dot_rows>(size, [&](auto M) {
+            pixel_weight_tile<T, decltype(M)::value, decltype(N)::value>(
+                g + o * row_size, dy_image, static_cast<ptrdiff_t>(row_size), x, planes.image, offsets + tap, b.images, flat,
+                sums + (static_cast<ptrdiff_t>(o) * k + tap) * lanes<T>, static_cast<ptrdiff_t>(k) * lanes<T>);
+          });
+        });
+      });
+    });
+  }
+
+  // out[channel][row·pitch + column], zero between rows and behind the last.
+  template <class Map> void pack_gradient(const Block& b, int image, int channel, int channels, const Map& map, T* out) const {
+    const Axis &ah = p.axis[1], &aw = p.axis[2];
+    const int all = p.o * p.groups;
+    const ptrdiff_t volume = p.out_volume();
+    const T* from = dy + image * volume * all;
+    if (planes.pitch > b.columns || static_cast<int>(row_size) > planes.pitch * b.rows || b.rows < blocks.rows) zero_run(out, static_cast<ptrdiff_t>(row_size) * channels);
+    for (int h = 0; h < b.rows; h++) {
+      const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
+      T* to = out + h * planes.pitch;
+      if (p.y_format == EK_CHANNELS_LAST) copy_transposed(from + position * all + channel, all, b.columns, channels, to, static_cast<ptrdiff_t>(row_size));
+      for (int c = 0; c < channels; c++, to += row_size) {
+        if (p.y_format == EK_CONTIGUOUS) copy_run(to, from + (channel + c) * volume + position, b.columns);
+        map.plane(to, b.columns, channel + c);
+      }
+    }
+  }
+
+  static T add_row(const T* g, int n) {
+    vec<T> s = {};
+    for (int i = 0; i < n; i += lanes<T>) s += load(g + i);
+    return sum_lanes<T>(s);
+  }
+};
+
+}  // namespace EK_ISA

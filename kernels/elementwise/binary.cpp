@@ -1,0 +1,166 @@
+// Arithmetic, comparison and logic of two operands: ek_binary with broadcasting, ek_binary_scalar. What one operation does is in
+// binary_ops.h; here is the choice of the loop for an operation and a dtype.
+#include "elementwise/binary_ops.h"
+#include "elementwise/broadcast.h"
+
+namespace EK_ISA {
+
+// op on n elements of dense operands; a step of 0 repeats the first element instead. False: an integer was divided by 0.
+using binary_loop = bool (*)(const void* a, int a_step, const void* b, int b_step, void* out, int n, double alpha);
+
+// Where the mask of a comparison goes: one byte per lane.
+template <class T> EK_INLINE void store_mask(uint8_t* out, ivec<T> mask, int n) {
+  const bvec<T> bits = __builtin_convertvector(mask, bvec<T>) & 1;
+  if (n >= lanes<T>) {
+    __builtin_memcpy(out, &bits, sizeof bits);
+  } else {
+    for (int i = 0; i < n; i++) out[i] = static_cast<uint8_t>(bits[i]);
+  }
+}
+template <class T> EK_INLINE void store_lanes(T* out, vec<T> v, int n) {
+  if (n >= lanes<T>) store(out, v);
+  else store_n(out, v, n);
+}
+
+template <class T, class Op, bool a_dense, bool b_dense>
+static void vector_loop(const T* a, const T* b, void* out, int n, T alpha) {
+  const vec<T> a0 = splat(*a), b0 = splat(*b);
+  auto step = [&](int i, int count, auto read) {
+    const vec<T> x = a_dense ? read(a + i) : a0, y = b_dense ? read(b + i) : b0;
+    if constexpr (Op::is_test) {
+      store_mask<T>(static_cast<uint8_t*>(out) + i, Op::template apply<T>(x, y), count);
+    } else {
+      store_lanes<T>(static_cast<T*>(out) + i, Op::template apply<T>(x, y, alpha), count);
+    }
+  };
+  int i = 0;
+  for (; n - i >= lanes<T>; i += lanes<T>) step(i, lanes<T>, [](const T* p) { return load(p); });
+  if (i < n) step(i, n - i, [&](const T* p) { return load_n(p, n - i); });
+}
+
+template <class T, class Op>
+static bool run_vectors(const void* a, int a_step, const void* b, int b_step, void* out, int n, double alpha) {
+  const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
+  const T scale = convert<T>(alpha);
+  if (n == 0) return true;
+  if (a_step && b_step) vector_loop<T, Op, true, true>(x, y, out, n, scale);
+  else if (a_step) vector_loop<T, Op, true, false>(x, y, out, n, scale);
+  else if (b_step) vector_loop<T, Op, false, true>(x, y, out, n, scale);
+  else vector_loop<T, Op, false, false>(x, y, out, n, scale);
+  return true;
+}
+
+template <class T, class Op>
+static bool run_scalars(const void* a, int a_step, const void* b, int b_step, void* out, int n, double) {
+  const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
+  T* const to = static_cast<T*>(out);
+  bool ok = true;
+  for (int i = 0; i < n; i++) ok = Op::apply(x[i * a_step], y[i * b_step], &to[i]) && ok;
+  return ok;
+}
+
+template <class T> static binary_loop loop_for(int op, double alpha) {
+  switch (op) {
+    case EK_BINARY_ADD: return alpha == 1 ? run_vectors<T, op_add> : run_vectors<T, op_add_scaled>;
+    case EK_BINARY_SUB: return alpha == 1 ? run_vectors<T, op_sub> : run_vectors<T, op_sub_scaled>;
+    case EK_BINARY_MUL: return run_vectors<T, op_mul>;
+    case EK_BINARY_MAXIMUM: return run_vectors<T, op_maximum>;
+    case EK_BINARY_MINIMUM: return run_vectors<T, op_minimum>;
+    case EK_BINARY_EQ: return run_vectors<T, op_eq>;
+    case EK_BINARY_NE: return run_vectors<T, op_ne>;
+    case EK_BINARY_LT: return run_vectors<T, op_lt>;
+    case EK_BINARY_LE: return run_vectors<T, op_le>;
+    case EK_BINARY_GT: return run_vectors<T, op_gt>;
+    case EK_BINARY_GE: return run_vectors<T, op_ge>;
+    case EK_BINARY_LOGICAL_AND: return run_vectors<T, op_and>;
+    case EK_BINARY_LOGICAL_OR: return run_vectors<T, op_or>;
+    case EK_BINARY_LOGICAL_XOR: return run_vectors<T, op_xor>;
+    case EK_BINARY_REMAINDER: return run_scalars<T, op_remainder>;
+  }
+  if constexpr (is_float<T>) {
+    if (op == EK_BINARY_DIV) return run_vectors<T, op_div>;
+    if (op == EK_BINARY_POW) return run_vectors<T, op_pow>;
+  } else {
+    if (op == EK_BINARY_DIV) return run_scalars<T, op_int_div>;
+    if (op == EK_BINARY_POW) return run_scalars<T, op_int_pow>;
+  }
+  return nullptr;
+}
+
+// PyTorch's arithmetic on bool: + is or, · is and; the comparisons are those of 0 and 1.
+static binary_loop loop_for_bool(int op, double alpha) {
+  using T = uint8_t;
+  switch (op) {
+    case EK_BINARY_ADD: return alpha != 0 ? run_vectors<T, op_or> : run_vectors<T, op_first>;
+    case EK_BINARY_MUL: return run_vectors<T, op_and>;
+    case EK_BINARY_SUB: case EK_BINARY_DIV: case EK_BINARY_POW: case EK_BINARY_REMAINDER: return nullptr;
+    default: return loop_for<T>(op, 1);
+  }
+}
+
+// The exponents of everyday use, each exact or faster than pow; null: none of them.
+template <class T> static binary_loop loop_for_power(double exponent) {
+  return exponent == 2 ? run_vectors<T, op_square> : exponent == 3 ? run_vectors<T, op_cube>
+       : exponent == -1 ? run_vectors<T, op_reciprocal> : exponent == 0.5 ? run_vectors<T, op_root> : nullptr;
+}
+
+static int size_of(int dtype) {
+  return dtype == EK_FLOAT64 || dtype == EK_INT64 ? 8 : dtype == EK_UINT8 || dtype == EK_BOOL ? 1 : 4;
+}
+static int output_size(int op, int dtype) { return op >= EK_BINARY_EQ ? 1 : size_of(dtype); }
+
+static int find_loop(int op, int dtype, double alpha, binary_loop* loop) {
+  if (op < 0 || op > EK_BINARY_LOGICAL_XOR) return EK_BAD_ARGUMENT;
+  if (dtype == EK_BOOL) *loop = loop_for_bool(op, alpha);
+  else EK_DISPATCH_NUMBER(dtype, *loop = loop_for<T>(op, alpha);)
+  return *loop ? EK_OK : EK_BAD_DTYPE;
+}
+
+EK_API int ek_binary(int op, int dtype, const void* a, const void* b, void* out, int ndim, const int* shape,
+                     const int* a_strides, const int* b_strides, double alpha) {
+  binary_loop loop = nullptr;
+  if (const int status = find_loop(op, dtype, alpha, &loop)) return status;
+  broadcast<2> walk;
+  walk.data[0] = static_cast<const char*>(a);
+  walk.data[1] = static_cast<const char*>(b);
+  walk.size[0] = walk.size[1] = size_of(dtype);
+  if (!walk.init(ndim, shape, {a_strides, b_strides})) return EK_BAD_ARGUMENT;
+  char* const to = static_cast<char*>(out);
+  const int64_t out_size = output_size(op, dtype);
+  int failed = 0;
+  walk.run([&](const char* const* p, const int* step, int begin, int n) {
+    if (!loop(p[0], step[0], p[1], step[1], to + begin * out_size, n, alpha)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+  });
+  return failed ? EK_BAD_ARGUMENT : EK_OK;
+}
+
+EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reverse, void* out, int n, double alpha) {
+  binary_loop loop = nullptr;
+  if (const int status = find_loop(op, dtype, alpha, &loop)) return status;
+  alignas(8) char scalar[8] = {};
+  if (dtype == EK_BOOL) {
+    scalar[0] = s != 0;
+  } else {
+    EK_DISPATCH_NUMBER(dtype, { const T value = convert<T>(s); __builtin_memcpy(scalar, &value, sizeof value); })
+  }
+  if (op == EK_BINARY_POW && !reverse) {
+    binary_loop fast = nullptr;
+    if (dtype == EK_FLOAT32) fast = loop_for_power<float>(s);
+    if (dtype == EK_FLOAT64) fast = loop_for_power<double>(s);
+    if (fast) loop = fast;
+  }
+  const char* const from = static_cast<const char*>(x);
+  char* const to = static_cast<char*>(out);
+  const int64_t in_size = size_of(dtype), out_size = output_size(op, dtype);
+  int failed = 0;
+  parallel_blocks(n, tile_elements, [&](int begin, int end) {
+    const char* dense = from + begin * in_size;
+    char* const part = to + begin * out_size;
+    const bool ok = reverse ? loop(scalar, 0, dense, 1, part, end - begin, alpha)
+                            : loop(dense, 1, scalar, 0, part, end - begin, alpha);
+    if (!ok) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+  });
+  return failed ? EK_BAD_ARGUMENT : EK_OK;
+}
+
+}  // namespace EK_ISA

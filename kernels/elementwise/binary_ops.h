@@ -1,0 +1,132 @@
+// What each binary operation computes: on vectors of any number type where the machine has vectors for it, else on scalars.
+// Loops, broadcasting and the choice by dtype are in binary.cpp.
+#pragma once
+#include "simd/math.h"
+#include "types.h"
+
+namespace EK_ISA {
+
+#define EK_ARITHMETIC(name, expression)                                                              \
+  struct op_##name {                                                                                 \
+    static constexpr bool is_test = false;                                                           \
+    template <class T>                                                                               \
+    static EK_INLINE vec<T> apply([[maybe_unused]] vec<T> a, [[maybe_unused]] vec<T> b, [[maybe_unused]] T alpha) { \
+      return expression;                                                                             \
+    }                                                                                                \
+  };
+#define EK_TEST(name, expression)                                                                    \
+  struct op_##name {                                                                                 \
+    static constexpr bool is_test = true;                                                            \
+    template <class T> static EK_INLINE ivec<T> apply(vec<T> a, vec<T> b) { return expression; }     \
+  };
+
+EK_ARITHMETIC(add, a + b)
+EK_ARITHMETIC(sub, a - b)
+EK_ARITHMETIC(add_scaled, a + alpha * b)
+EK_ARITHMETIC(sub_scaled, a - alpha * b)
+EK_ARITHMETIC(mul, a * b)
+EK_ARITHMETIC(div, a / b)
+EK_ARITHMETIC(maximum, max_nan(a, b))
+EK_ARITHMETIC(minimum, min_nan(a, b))
+EK_ARITHMETIC(pow, pow<T>(a, b))
+EK_ARITHMETIC(first, a)
+// pow with a constant exponent; the exponent is b, but need not be read.
+EK_ARITHMETIC(square, a * a)
+EK_ARITHMETIC(cube, a * a * a)
+EK_ARITHMETIC(reciprocal, T(1) / a)
+// pow(−0, ½) = +0 and pow(−inf, ½) = +inf, where a root would give −0 and NaN.
+EK_ARITHMETIC(root, a == -real<T>::inf ? splat<T>(real<T>::inf) : sqrt(a + T(0)))
+
+EK_TEST(eq, a == b)
+EK_TEST(ne, a != b)
+EK_TEST(lt, a < b)
+EK_TEST(le, a <= b)
+EK_TEST(gt, a > b)
+EK_TEST(ge, a >= b)
+EK_TEST(and, (a != T(0)) & (b != T(0)))
+EK_TEST(or, (a != T(0)) | (b != T(0)))
+EK_TEST(xor, (a != T(0)) ^ (b != T(0)))
+#undef EK_ARITHMETIC
+#undef EK_TEST
+
+// ---- scalars: apply(a, b, &result) is false where the result does not exist ------------------------------------------
+// Wrapping arithmetic, for which C++ has only the unsigned types; int64 holds the other two types' products.
+template <class T> EK_INLINE T wrapping_mul(T a, T b) {
+  return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
+template <class T> EK_INLINE T wrapping_neg(T a) { return static_cast<T>(uint64_t{0} - static_cast<uint64_t>(a)); }
+
+// Truncating; the most negative number divided by −1 wraps.
+struct op_int_div {
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    *result = b == 0 ? T(0) : b == static_cast<T>(-1) && T(-1) < T(0) ? wrapping_neg(a) : static_cast<T>(a / b);
+    return b != 0;
+  }
+};
+
+// By repeated squaring. A negative exponent gives the integer part of 1/a^|b|: 0 unless a = ±1 (as PyTorch).
+struct op_int_pow {
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    if (b < T(0)) {
+      *result = a == T(1) ? T(1) : a == static_cast<T>(-1) ? (b % 2 ? a : T(1)) : T(0);
+      return true;
+    }
+    T power = 1;
+    for (; b != 0; b = static_cast<T>(b / 2), a = wrapping_mul(a, a))
+      if (b % 2) power = wrapping_mul(power, a);
+    *result = power;
+    return true;
+  }
+};
+
+// fmod for finite a and finite b ≠ 0, exactly: long division in binary, on the mantissas as integers.
+template <class T> inline T exact_remainder(T a, T b) {
+  using B = typename real<T>::unsigned_int;
+  constexpr int mantissa = real<T>::mantissa;
+  constexpr B hidden = B{1} << mantissa;
+  auto split = [](T x, B* m) {
+    B bits;
+    __builtin_memcpy(&bits, &x, sizeof bits);
+    bits &= ~(B{1} << (8 * sizeof(T) - 1));
+    const int exponent = static_cast<int>(bits >> mantissa);
+    *m = bits & (hidden - 1);
+    if (exponent > 0) *m |= hidden;
+    return exponent > 0 ? exponent : 1;
+  };
+  B m, d;
+  const int a_exponent = split(a, &m), b_exponent = split(b, &d);
+  if (a == T(0) || a_exponent < b_exponent) return a;
+  m %= d;
+  for (int e = a_exponent; e > b_exponent; e--) {
+    m <<= 1;
+    if (m >= d) m -= d;
+  }
+  // The result is m with b's exponent; normalize.
+  int e = b_exponent;
+  while (m != 0 && m < hidden && e > 1) m <<= 1, e--;
+  const B bits = m < hidden ? m : (m - hidden) | (static_cast<B>(e) << mantissa);
+  T result;
+  __builtin_memcpy(&result, &bits, sizeof result);
+  return a < T(0) ? -result : result;
+}
+
+// a − b·floor(a/b): the sign of the divisor (Python's %, torch.remainder).
+struct op_remainder {
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    if constexpr (is_float<T>) {
+      T r;
+      if (a - a != T(0) || b != b || b == T(0)) r = real<T>::nan;
+      else if (b - b != T(0)) r = a;  // b infinite
+      else r = exact_remainder(a, b);
+      *result = r != T(0) && (r < T(0)) != (b < T(0)) ? r + b : r;
+      return true;
+    } else {
+      if (b == 0) return *result = 0, false;
+      const T r = b == static_cast<T>(-1) && T(-1) < T(0) ? T(0) : static_cast<T>(a % b);
+      *result = r != 0 && (r < T(0)) != (b < T(0)) ? static_cast<T>(r + b) : r;
+      return true;
+    }
+  }
+};
+
+}  // namespace EK_ISA

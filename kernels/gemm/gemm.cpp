@@ -1,0 +1,165 @@
+// Matrix products for every combination of transposes. A job is one block of c with its whole reduction; its operands are
+// packed block by block into the worker's scratch. Convolution shares only the register tile (simd/tile.h).
+#include "kernel.h"
+#include "scratch.h"
+#include "simd/copy.h"
+#include "simd/tile.h"
+
+namespace EK_ISA {
+namespace {
+
+constexpr int kDepth = 256;     // of a packed block: 32 columns of b stay in L1
+constexpr int kColumns = 512;   // at most, of a block of c: depth × columns of b stay in L2
+constexpr int kRows = 504;      // at most; packing b again for each such block costs 1/504 of the arithmetic
+constexpr int kJobs = 32;       // wanted, so that many threads have work; the split depends on the shape alone
+
+constexpr int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
+
+struct Blocks {
+  int rows, columns, vectors;
+};
+
+template <class T> Blocks choose_blocks(int batch, int m, int n) {
+  const int vectors = n > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
+  int rows = kRows < m ? kRows : m, columns = kColumns < n ? kColumns : n;
+  // Halve the longer side while there are too few jobs, but keep four tiles of rows (to pay for packing b) or two of columns.
+  while (batch * ceil_div(m, rows) * ceil_div(n, columns) < kJobs) {
+    if (rows >= 8 * outer_rows && rows >= columns / 2) rows = round_up(ceil_div(rows, 2), outer_rows);
+    else if (columns >= 2 * width) columns = round_up(ceil_div(columns, 2), width);
+    else break;
+  }
+  return {rows, round_up(columns, width), vectors};
+}
+
+// Each worker packs rows × depth of a and depth × columns of b.
+constexpr int kPitch = kDepth + 16;  // of a row of a; not a power of two, so that rows do not share cache sets
+
+template <class T> size_t packed_a() { return static_cast<size_t>(round_up(outer_rows, lanes<T>)) * kPitch; }
+
+template <class T> struct Gemm {
+  const T *a, *b, *bias;
+  T* c;
+  int m, n, k, transpose_a, transpose_b, accumulate;
+
+  // out[column block][k][width] = op(b)[k0 …][j0 …], zero beyond n.
+  template <int V> void pack_b(int k0, int depth, int j0, int columns, T* out) const {
+    constexpr int W = V * lanes<T>;
+    for (int j = 0; j < columns; j += W, out += depth * W) {
+      const int used = n - j0 - j < W ? n - j0 - j : W;
+      if (used < W) zero_run(out, depth * W);
+      if (transpose_b) {
+        copy_transposed(b + static_cast<ptrdiff_t>(j0 + j) * k + k0, k, used, depth, out, W);
+      } else {
+        const T* from = b + static_cast<ptrdiff_t>(k0) * n + j0 + j;
+        for (int p = 0; p < depth; p++) copy_run(out + p * W, from + static_cast<ptrdiff_t>(p) * n, used);
+      }
+    }
+  }
+
+  // Tile of c at (i, j): c = a · b + (first block of the reduction ? bias or c : c).
+  template <int M, int V>
+  __attribute__((noinline)) void tile(const T* pa, const T* pb, int depth, bool first, int i, int j) const {
+    constexpr int L = lanes<T>;
+    vec<T> acc[M][V] = {};
+    if (transpose_a) outer<T, M, V>(acc, pa, 1, round_up(outer_rows, L), pb, V * L, depth);
+    else outer<T, M, V>(acc, pa, kPitch, 1, pb, V * L, depth);
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) {
+      const int left = n - j - v * L;
+      if (left <= 0) break;
+      T* out = c + static_cast<ptrdiff_t>(i) * n + j + v * L;
+      const T* plus = first && bias ? bias + j + v * L : nullptr;
+      const bool add = !first || accumulate;
+      if (left >= L) {
+#pragma GCC unroll 16
+        for (int r = 0; r < M; r++, out += n) {
+          vec<T> s = acc[r][v];
+          if (plus) s += load(plus);
+          if (add) s += load(out);
+          store(out, s);
+        }
+      } else {
+#pragma GCC unroll 16
+        for (int r = 0; r < M; r++, out += n) {
+          vec<T> s = acc[r][v];
+          if (plus) s += load_n(plus, left);
+          if (add) s += load_n(out, left);
+          store_n(out, s, left);
+        }
+      }
+    }
+  }
+
+  template <int V> void block(int i0, int rows, int j0, int columns, T* pa, T* pb) const {
+    constexpr int W = V * lanes<T>, P = round_up(outer_rows, lanes<T>);
+    int k0 = 0;
+    do {
+      const int depth = k - k0 < kDepth ? k - k0 : kDepth;
+      pack_b<V>(k0, depth, j0, columns, pb);
+      even_parts(rows, outer_rows, [&](int begin, int size) {
+        const int i = i0 + begin;
+        if (transpose_a)
+          for (int p = 0; p < depth; p++) copy_run(pa + p * P, a + static_cast<ptrdiff_t>(k0 + p) * m + i, size);
+        else
+          for (int r = 0; r < size; r++) copy_run(pa + r * kPitch, a + static_cast<ptrdiff_t>(i + r) * k + k0, depth);
+        with_const<outer_rows>(size, [&](auto M) {
+          for (int j = 0; j < columns; j += W) tile<decltype(M)::value, V>(pa, pb + j * depth, depth, k0 == 0, i, j0 + j);
+        });
+      });
+      k0 += depth;
+    } while (k0 < k);
+  }
+};
+
+template <class T> size_t worker_scratch(int n) {
+  const int columns = n < kColumns ? round_up(n, outer_vectors * lanes<T>) : kColumns;
+  return packed_a<T>() + static_cast<size_t>(columns) * kDepth;
+}
+
+template <class T>
+void gemm(int transpose_a, int transpose_b, int batch, int m, int n, int k, const T* a, int a_step, const T* b, int b_step,
+          const T* bias, T* c, int accumulate, void* scratch) {
+  if (batch > 1 && b_step == 0 && !transpose_a && a_step == m * k) {  // one taller product
+    m *= batch;
+    batch = 1;
+  }
+  const Blocks blocks = choose_blocks<T>(batch, m, n);
+  const int row_blocks = ceil_div(m, blocks.rows), column_blocks = ceil_div(n, blocks.columns);
+  Scratch part(scratch);
+  const size_t each = worker_scratch<T>(n);
+  T* packed = part.take<T>(each * worker_count());
+  parallel_for(batch * row_blocks * column_blocks, [&](int job, int worker) {
+    const int index = job / (row_blocks * column_blocks);
+    const int i = job / column_blocks % row_blocks * blocks.rows, j = job % column_blocks * blocks.columns;
+    const Gemm<T> one{a + static_cast<ptrdiff_t>(index) * a_step,
+                      b + static_cast<ptrdiff_t>(index) * b_step,
+                      bias,
+                      c + static_cast<ptrdiff_t>(index) * m * n,
+                      m, n, k, transpose_a, transpose_b, accumulate};
+    const int rows = m - i < blocks.rows ? m - i : blocks.rows;
+    const int columns = n - j < blocks.columns ? n - j : blocks.columns;
+    T* pa = packed + each * worker;
+    T* pb = pa + packed_a<T>();
+    if (blocks.vectors == 1) one.template block<1>(i, rows, j, columns, pa, pb);
+    else one.template block<outer_vectors>(i, rows, j, columns, pa, pb);
+  });
+}
+
+}  // namespace
+
+int ek_gemm_scratch(int dtype, int, int n, int) {
+  Scratch part(nullptr);
+  EK_DISPATCH_FLOAT(dtype, part.take<T>(worker_scratch<T>(n) * worker_count());)
+  return part.bytes();
+}
+
+int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m, int n, int k, const void* a, int a_step,
+            const void* b, int b_step, const void* bias, void* c, int accumulate, void* scratch) {
+  if (batch <= 0 || m <= 0 || n <= 0) return EK_OK;
+  EK_DISPATCH_FLOAT(dtype, gemm<T>(transpose_a, transpose_b, batch, m, n, k, static_cast<const T*>(a), a_step,
+                                   static_cast<const T*>(b), b_step, static_cast<const T*>(bias), static_cast<T*>(c),
+                                   accumulate, scratch);)
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

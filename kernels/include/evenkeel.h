@@ -1,0 +1,175 @@
+// The kernel ABI: every function that TypeScript may call, on every device.
+//
+// A restricted header, read by scripts/generate_abi.ts, which makes the TypeScript table, the Node-API marshalling, the
+// per-instruction-set tables and the WebAssembly export list from it. Rules: one declaration per function, returning int
+// (a status, or a size where the name ends in _scratch); parameters are int, double, or pointers to void, int or double
+// (int64 tensor data travels as void*). A pointer documented as optional may be null. No function allocates, throws or
+// keeps a pointer; the caller provides outputs and scratch. Tensors are dense; `format` says in which order.
+#ifndef EK_API
+#define EK_API
+#endif
+
+enum ek_status { EK_OK, EK_BAD_DTYPE, EK_BAD_ARGUMENT, EK_BAD_INDEX };
+enum ek_dtype { EK_FLOAT32, EK_FLOAT64, EK_INT32, EK_INT64, EK_UINT8, EK_BOOL };
+// contiguous: (N, C, spatial…); channels_last: (N, spatial…, C).
+enum ek_format { EK_CONTIGUOUS, EK_CHANNELS_LAST };
+enum ek_isa { EK_BASELINE, EK_AVX2, EK_AVX512, EK_NEON, EK_WASM };
+
+enum ek_unary {
+  EK_UNARY_NEG, EK_UNARY_ABS, EK_UNARY_SIGN, EK_UNARY_SQUARE, EK_UNARY_SQRT, EK_UNARY_RSQRT, EK_UNARY_RECIPROCAL,
+  EK_UNARY_EXP, EK_UNARY_EXPM1, EK_UNARY_LOG, EK_UNARY_LOG1P, EK_UNARY_SIN, EK_UNARY_COS, EK_UNARY_TANH, EK_UNARY_ERF,
+  EK_UNARY_FLOOR, EK_UNARY_CEIL, EK_UNARY_ROUND, EK_UNARY_SIGMOID, EK_UNARY_LOG_SIGMOID, EK_UNARY_RELU,
+  EK_UNARY_LEAKY_RELU, EK_UNARY_ELU, EK_UNARY_SELU, EK_UNARY_GELU, EK_UNARY_GELU_TANH, EK_UNARY_SILU,
+  EK_UNARY_SOFTPLUS, EK_UNARY_CLAMP, EK_UNARY_HARD_SIGMOID, EK_UNARY_HARD_SWISH, EK_UNARY_MISH,
+  EK_UNARY_LOGICAL_NOT, EK_UNARY_IS_NAN, EK_UNARY_IS_FINITE
+};
+enum ek_binary {
+  EK_BINARY_ADD, EK_BINARY_SUB, EK_BINARY_MUL, EK_BINARY_DIV, EK_BINARY_POW, EK_BINARY_MAXIMUM, EK_BINARY_MINIMUM,
+  EK_BINARY_REMAINDER, EK_BINARY_EQ, EK_BINARY_NE, EK_BINARY_LT, EK_BINARY_LE, EK_BINARY_GT, EK_BINARY_GE,
+  EK_BINARY_LOGICAL_AND, EK_BINARY_LOGICAL_OR, EK_BINARY_LOGICAL_XOR
+};
+enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
+
+// ---- machine ----------------------------------------------------------------------------------------------------
+EK_API int ek_isa(void);
+
+// ---- elementwise (elementwise/) ---------------------------------------------------------------------------------
+// out[i] = value, converted to dtype.
+EK_API int ek_fill(int dtype, void* out, int n, double value);
+// out[i] = start + i·step, computed in double (int64: exactly, in 64 bits).
+EK_API int ek_arange(int dtype, void* out, int n, double start, double step);
+// out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, saturating.
+EK_API int ek_cast(int from, int to, const void* x, void* out, int n);
+// Copies elements of `size` bytes between two strided arrays of the same shape; strides in elements, may be 0 (x) or
+// negative. The innermost contiguous runs are copied as blocks.
+EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const int* shape, const int* x_strides,
+                           const int* out_strides);
+// out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp lower, upper (±inf allowed).
+// is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
+EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1);
+// dx[i] = g[i]·op′ at i, for every differentiable unary op, float32 and float64. x: the forward's input, y: its output;
+// both must be given. dx may alias g.
+EK_API int ek_unary_backward(int op, int dtype, const void* x, const void* y, const void* g, void* dx, int n, double p0,
+                             double p1);
+// out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order of
+// `shape`. add and sub: a ± alpha·b. Comparisons and logical ops write bool. Integer div truncates toward zero, remainder has the
+// divisor's sign (both: EK_BAD_ARGUMENT on an integer division by 0). pow on integers wraps. max/min propagate NaN.
+// out may be a or b where that operand is not broadcast.
+EK_API int ek_binary(int op, int dtype, const void* a, const void* b, void* out, int ndim, const int* shape,
+                     const int* a_strides, const int* b_strides, double alpha);
+// out = op(x, s), or op(s, x) when reverse; same rules as ek_binary.
+EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reverse, void* out, int n, double alpha);
+// out = condition ? a : b, broadcast as ek_binary; size: bytes of an element of a, b and out; condition: bool.
+EK_API int ek_where(int size, const void* condition, const void* a, const void* b, void* out, int ndim, const int* shape,
+                    const int* condition_strides, const int* a_strides, const int* b_strides);
+
+// ---- reductions over the middle axis of (outer, n, inner) (reduce/) ----------------------------------------------
+// sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in double
+// by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
+EK_API int ek_reduce(int op, int dtype, const void* x, void* out, int outer, int n, int inner);
+// mean and M2 = Σ(x − mean)², both float64, two passes over each tile merged in double (Chan et al. 1983).
+EK_API int ek_reduce_moments(int dtype, const void* x, double* mean, double* m2, int outer, int n, int inner);
+// min or max with its index (int64, the first of equals; NaN wins). values is optional.
+EK_API int ek_arg_reduce(int op, int dtype, const void* x, void* values, void* indices, int outer, int n, int inner);
+EK_API int ek_cumsum(int dtype, const void* x, void* out, int outer, int n, int inner, int reverse);
+// The k largest (or smallest) of each row of (outer, n), sorted; ties: lower index first; NaN counts as largest.
+// scratch: n ints for each worker thread (ek_topk_scratch bytes).
+EK_API int ek_topk_scratch(int n);
+EK_API int ek_topk(int dtype, const void* x, void* values, void* indices, int outer, int n, int k, int largest,
+                   void* scratch);
+// softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output.
+EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, int n, int inner);
+EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n, int inner);
+
+// ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
+// Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
+// out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
+EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+// out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
+EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+// out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
+EK_API int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+// out[o][index[o][k][i]][i] += x[o][k][i].
+EK_API int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+
+// ---- matrix product (gemm/) --------------------------------------------------------------------------------------
+// c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. Transposed: a is
+// stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is optional.
+// accumulate: c += … instead.
+EK_API int ek_gemm_scratch(int dtype, int m, int n, int k);
+EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m, int n, int k, const void* a, int a_step,
+                   const void* b, int b_step, const void* bias, void* c, int accumulate, void* scratch);
+
+// ---- convolution, 1-D to 3-D (conv/) -----------------------------------------------------------------------------
+// geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D, H, W;
+// dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading places.
+// The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
+// Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
+EK_API int ek_conv_scratch(int which, int dtype, const int* geometry);
+EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* w, const void* bias, void* y, void* scratch);
+// dx = the gradient of the input; every element of dx is written.
+EK_API int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* w, void* dx, void* scratch);
+// dw (O, C/groups, K…) and, when not null, dbias (O).
+EK_API int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* dy, void* dw, void* dbias,
+                                   void* scratch);
+
+// ---- pooling, 1-D to 3-D (pool/) ---------------------------------------------------------------------------------
+// geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
+// format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
+// the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
+EK_API int ek_max_pool(int dtype, const int* geometry, const void* x, void* y, void* indices);
+EK_API int ek_max_pool_backward(int dtype, const int* geometry, const void* dy, const void* indices, void* dx);
+// divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
+EK_API int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x, void* y);
+EK_API int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, int divisor, const void* dy,
+                                void* dx);
+
+// ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
+// x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
+EK_API int ek_batch_norm_scratch(int n, int c, int s, int format);
+// mean = Σx / (n·s), m2 = Σ(x − mean)²; sums are shifted by a pivot and merged in double in a fixed order.
+EK_API int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2,
+                               void* scratch);
+// Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with count 0 are
+// as if absent.
+EK_API int ek_batch_norm_combine(int parts, int c, const double* counts, const double* means, const double* m2s,
+                                 double* count, double* mean, double* m2);
+// invstd = 1/√(m2/count + eps), or 0 where both terms are 0.
+EK_API int ek_batch_norm_invstd(int c, double count, const double* m2, double eps, double* invstd);
+// running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is NaN,
+// 1 / tracked[0] (int64). running_mean and running_var are optional.
+EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const double* mean, const double* m2, double momentum,
+                                        const void* tracked, void* running_mean, void* running_var);
+// mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
+EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
+                                      double* mean, double* invstd);
+// y = (x − mean)·(invstd·weight) + bias, centred; weight and bias are optional. y may be x.
+EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
+                               const double* invstd, const void* weight, const void* bias, void* y);
+// sum_dy = Σdy, sum_dy_xmu = Σdy·(x − mean).
+EK_API int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
+                                         const double* mean, double* sum_dy, double* sum_dy_xmu, void* scratch);
+// Training: dx = weight·invstd·(dy − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null, then x,
+// mean and sum_dy_xmu are not read): dx = weight·invstd·dy.
+EK_API int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
+                                        double count, const double* mean, const double* invstd, const void* weight,
+                                        const double* sum_dy, const double* sum_dy_xmu, void* dx);
+
+// ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
+// table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
+// number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).
+// SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf;
+// p −= lr·g. State 0: buf. maximize: g = −g at the start.
+EK_API int ek_optim_sgd(int dtype, const double* table, int count, double lr, double momentum, double dampening,
+                        double weight_decay, int nesterov, int maximize, int first);
+// Adam (decoupled = 0) and AdamW (decoupled = 1: p −= lr·weight_decay·p first). State 0: exp_avg, 1: exp_avg_sq, 2: max_exp_avg_sq
+// (amsgrad). step: 1 at the first call.
+EK_API int ek_optim_adam(int dtype, const double* table, int count, double lr, double beta1, double beta2, double eps,
+                         double weight_decay, int decoupled, int amsgrad, int maximize, double step);
+// RMSprop. State 0: square_avg, 1: momentum buffer, 2: grad_avg (centered).
+EK_API int ek_optim_rmsprop(int dtype, const double* table, int count, double lr, double alpha, double eps,
+                            double weight_decay, double momentum, int centered, int maximize);
+// norms over the gradients of a table: result[0] = Σ|g|^p (p finite) or max|g| (p = inf), in double.
+EK_API int ek_optim_grad_norm(int dtype, const double* table, int count, double p, double* result);
+// g = min(max(g·scale, −limit), limit) over the gradients of a table.
+EK_API int ek_optim_grad_scale(int dtype, const double* table, int count, double scale, double limit);

@@ -1,0 +1,127 @@
+// Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always is.
+#include "pool/window.h"
+
+namespace EK_ISA {
+namespace {
+
+template <class T> struct Best {
+  vec<T> value;
+  ivec<T> index;
+  EK_INLINE void take(vec<T> x, ivec<T> at) {
+    const ivec<T> better = (x > value) | (x != x);
+    value = better ? x : value;
+    index = better ? at : index;
+  }
+};
+
+template <class T> EK_INLINE Best<T> nothing() { return {splat(static_cast<T>(-__builtin_inf())), ivec<T>{} - 1}; }
+
+// The first tap must win even at −inf.
+template <class T> EK_INLINE void start(Best<T>& best, vec<T> x, ivec<T> at) {
+  best.value = x;
+  best.index = at;
+}
+
+template <class T> EK_INLINE void put(const Best<T>& best, int n, T* y, int64_t* indices) {
+  if (n == lanes<T>) store(y, best.value);
+  else store_n(y, best.value, n);
+  if (indices)
+    for (int i = 0; i < n; i++) indices[i] = best.index[i];
+}
+
+template <class T> EK_INLINE ivec<T> splat_index(ptrdiff_t i) { return ivec<T>{} + static_cast<typename vec_of<T>::lane_int>(i); }
+
+// One plane of (n, c): lanes are neighbouring outputs of a row where the windows are inside, else one output at a time.
+template <class T> void max_plane(const PoolGeometry& g, const T* x, T* y, int64_t* indices) {
+  const PoolAxis& a = g.axis[2];
+  int begin, end;
+  a.inner(begin, end);
+  ivec<T> steps;
+  for (int l = 0; l < lanes<T>; l++) steps[l] = l * a.stride;
+  for (int od = 0; od < g.axis[0].out; od++)
+    for (int oh = 0; oh < g.axis[1].out; oh++) {
+      const Window d = g.axis[0].window(od), h = g.axis[1].window(oh);
+      for (int j = 0, n; j < a.out; j += n) {
+        const bool inside = j >= begin && j < end;
+        n = !inside ? 1 : end - j < lanes<T> ? end - j : lanes<T>;
+        Best<T> best = nothing<T>();
+        bool first = true;
+        g.taps(d, h, a.window(j), [&](ptrdiff_t at) {
+          const vec<T> v = load_strided(x + at, a.stride, n);
+          const ivec<T> index = splat_index<T>(at) + steps;
+          if (first) start(best, v, index);
+          else best.take(v, index);
+          first = false;
+        });
+        put(best, n, y, indices);
+        y += n;
+        if (indices) indices += n;
+      }
+    }
+}
+
+// Some channels of one image, channels last: lanes are channels.
+template <class T> void max_channels(const PoolGeometry& g, const T* x, int channels, T* y, int64_t* indices) {
+  g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
+    for (int c = 0; c < channels; c += lanes<T>) {
+      const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
+      Best<T> best = nothing<T>();
+      bool first = true;
+      g.taps(d, h, w, [&](ptrdiff_t at) {
+        const vec<T> v = n == lanes<T> ? load(x + at * g.c + c) : load_n(x + at * g.c + c, n);
+        if (first) start(best, v, splat_index<T>(at));
+        else best.take(v, splat_index<T>(at));
+        first = false;
+      });
+      put(best, n, y + place * g.c + c, indices ? indices + place * g.c + c : nullptr);
+    }
+  });
+}
+
+template <class T> void max_pool(const PoolGeometry& g, const T* x, T* y, int64_t* indices) {
+  const ptrdiff_t in = g.in_volume(), out = g.out_volume();
+  parallel_for(g.jobs(), [&](int job, int) {
+    if (g.format == EK_CONTIGUOUS) return max_plane(g, x + job * in, y + job * out, indices ? indices + job * out : nullptr);
+    const int chunks = ceil_div(g.c, g.chunk()), image = job / chunks, c = job % chunks * g.chunk();
+    const ptrdiff_t to = image * out * g.c + c;
+    max_channels(g, x + image * in * g.c + c, g.c - c < g.chunk() ? g.c - c : g.chunk(), y + to, indices ? indices + to : nullptr);
+  });
+}
+
+// dx[index of output] += dy[output], output by output, by the one job that owns the plane or the channels.
+template <class T> void max_pool_backward(const PoolGeometry& g, const T* dy, const int64_t* indices, T* dx) {
+  const ptrdiff_t in = g.in_volume(), out = g.out_volume();
+  parallel_for(g.jobs(), [&](int job, int) {
+    const bool last = g.format == EK_CHANNELS_LAST;
+    const int chunks = last ? ceil_div(g.c, g.chunk()) : 1, image = job / chunks, c = job % chunks * g.chunk();
+    const int channels = !last ? 1 : g.c - c < g.chunk() ? g.c - c : g.chunk();
+    const ptrdiff_t pixel = last ? g.c : 1;
+    T* to = dx + image * in * pixel + c;
+    const T* from = dy + image * out * pixel + c;
+    const int64_t* index = indices + image * out * pixel + c;
+    if (channels == pixel) zero_run(to, in * pixel);
+    else
+      for (ptrdiff_t i = 0; i < in; i++) zero_run(to + i * pixel, channels);
+    for (ptrdiff_t i = 0; i < out; i++, from += pixel, index += pixel)
+      for (int k = 0; k < channels; k++)
+        if (index[k] >= 0) to[static_cast<ptrdiff_t>(index[k]) * pixel + k] += from[k];
+  });
+}
+
+}  // namespace
+
+int ek_max_pool(int dtype, const int* geometry, const void* x, void* y, void* indices) {
+  const PoolGeometry g(geometry);
+  if (!g.valid()) return EK_BAD_ARGUMENT;
+  EK_DISPATCH_FLOAT(dtype, max_pool(g, static_cast<const T*>(x), static_cast<T*>(y), static_cast<int64_t*>(indices));)
+  return EK_OK;
+}
+
+int ek_max_pool_backward(int dtype, const int* geometry, const void* dy, const void* indices, void* dx) {
+  const PoolGeometry g(geometry);
+  if (!g.valid()) return EK_BAD_ARGUMENT;
+  EK_DISPATCH_FLOAT(dtype, max_pool_backward(g, static_cast<const T*>(dy), static_cast<const int64_t*>(indices), static_cast<T*>(dx));)
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

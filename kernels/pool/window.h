@@ -1,0 +1,101 @@
+// Which inputs an output of a pooling reads, axis by axis, and strided vector loads along a row of outputs.
+#pragma once
+#include "kernel.h"
+#include "simd/copy.h"
+
+namespace EK_ISA {
+
+struct Window {
+  int first, count, full;  // inside the input: first, first + step, … (count times); full: with padding, dilation not counted
+};
+
+struct PoolAxis {
+  int in, out, kernel, stride, padding, dilation;
+  bool adaptive;
+
+  Window window(int i) const {
+    if (adaptive) {
+      const int begin = static_cast<int>(static_cast<int64_t>(i) * in / out);
+      const int end = static_cast<int>((static_cast<int64_t>(i + 1) * in + out - 1) / out);
+      return {begin, end - begin, end - begin};
+    }
+    const int start = i * stride - padding, skipped = start < 0 ? ceil_div(-start, dilation) : 0;
+    const int first = start + skipped * dilation, fits = in > first ? ceil_div(in - first, dilation) : 0;
+    const int left = kernel - skipped < fits ? kernel - skipped : fits;
+    const int end = start + kernel < in + padding ? start + kernel : in + padding;  // beyond the padding nothing counts
+    return {first, left < 0 ? 0 : left, end - start};
+  }
+  // Outputs begin … end lie wholly inside the input, at equal distances.
+  void inner(int& begin, int& end) const {
+    begin = end = 0;
+    if (adaptive) return;
+    const int room = in + padding - dilation * (kernel - 1) - 1;  // of the last start
+    end = room < 0 ? 0 : room / stride + 1 < out ? room / stride + 1 : out;
+    begin = ceil_div(padding, stride) < end ? ceil_div(padding, stride) : end;
+  }
+};
+
+struct PoolGeometry {
+  int n, c, format;
+  PoolAxis axis[3];
+
+  explicit PoolGeometry(const int* g) : n(g[0]), c(g[1]), format(g[20]) {
+    for (int d = 0; d < 3; d++) {
+      const int in = g[2 + d], out = g[5 + d];
+      if (!g[21]) axis[d] = {in, out, g[8 + d], g[11 + d], g[14 + d], g[17 + d], false};
+      else if (out > 0 && in % out == 0) axis[d] = {in, out, in / out, in / out, 0, 1, false};  // equal windows
+      else axis[d] = {in, out, 1, 1, 0, 1, true};
+    }
+  }
+  bool valid() const {
+    if (n < 0 || c < 0) return false;
+    for (const PoolAxis& a : axis)
+      if (a.in < 0 || a.out < 0 || a.padding < 0 || (a.out > 0 && (a.kernel < 1 || a.stride < 1 || a.dilation < 1))) return false;
+    return true;
+  }
+  ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in) * axis[1].in * axis[2].in; }
+  ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out) * axis[1].out * axis[2].out; }
+  // Contiguous: jobs over planes. Channels last: over images and chunks of channels, so that a job owns what it writes.
+  int chunk() const { return c < 64 ? c : 64; }
+  int jobs() const { return format == EK_CHANNELS_LAST ? (c ? n * ceil_div(c, chunk()) : 0) : n * c; }
+
+  // body(d, h, w, position of the output) for every output pixel.
+  template <class F> EK_INLINE void outputs(const F& body) const {
+    ptrdiff_t place = 0;
+    for (int d = 0; d < axis[0].out; d++)
+      for (int h = 0; h < axis[1].out; h++)
+        for (int w = 0; w < axis[2].out; w++) body(axis[0].window(d), axis[1].window(h), axis[2].window(w), place++);
+  }
+  // body(position of the input) for every tap of a window, in order.
+  template <class F> EK_INLINE void taps(const Window& d, const Window& h, const Window& w, const F& body) const {
+    for (int i = 0; i < d.count; i++)
+      for (int j = 0; j < h.count; j++) {
+        const ptrdiff_t row = (static_cast<ptrdiff_t>(d.first + i * axis[0].dilation) * axis[1].in + h.first + j * axis[1].dilation) * axis[2].in;
+        for (int k = 0; k < w.count; k++) body(row + w.first + k * axis[2].dilation);
+      }
+  }
+};
+
+template <bool odd, class V, int... I> EK_INLINE V every_other(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + (odd ? 1 : 0))...);
+}
+// Lanes high · n/2 … of both, alternating.
+template <bool high, class V, int... I> EK_INLINE V interleave(V a, V b, Indices<I...>) {
+  constexpr int n = sizeof...(I);
+  return __builtin_shufflevector(a, b, ((high ? n / 2 : 0) + I / 2 + (I % 2 ? n : 0))...);
+}
+
+// p[0], p[stride], …: n (1 … lanes) values, reading nothing behind the last.
+template <class T> EK_INLINE vec<T> load_strided(const T* p, int stride, int n) {
+  constexpr int L = lanes<T>;
+  if (stride == 1) return n == L ? load(p) : load_n(p, n);
+  if (stride == 2 && (n == L || EK_VECTOR_BYTES == 64)) {
+    const int left = 2 * n - 1 - L;
+    return every_other<false>(left >= 0 ? load(p) : load_n(p, 2 * n - 1), left > 0 ? load_n(p + L, left) : vec<T>{}, indices<L>{});
+  }
+  vec<T> v = {};
+  for (int i = 0; i < n; i++) v[i] = p[i * stride];
+  return v;
+}
+
+}  // namespace EK_ISA

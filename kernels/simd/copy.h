@@ -1,0 +1,82 @@
+// Moving runs and small matrices: what every packing routine is made of.
+#pragma once
+#include "simd/vec.h"
+
+namespace EK_ISA {
+
+template <class T> EK_INLINE void copy_run(T* out, const T* x, int n) {
+  constexpr int L = lanes<T>;
+  int i = 0;
+  for (; i + L <= n; i += L) store(out + i, load(x + i));
+  if (i == n) return;
+  if (n >= L) store(out + n - L, load(x + n - L));  // the last vector overlaps its neighbour
+  else store_n(out, load_n(x, n), n);
+}
+
+template <class T> EK_INLINE void zero_run(T* out, ptrdiff_t n) {
+  constexpr int L = lanes<T>;
+  ptrdiff_t i = 0;
+  for (; i + L <= n; i += L) store(out + i, vec<T>{});
+  for (; i < n; i++) out[i] = 0;
+}
+
+template <int... I> struct Indices {};
+#if defined(__clang__)
+template <class, int... I> using IndicesOf = Indices<I...>;
+template <int N> using indices = __make_integer_seq<IndicesOf, int, N>;
+#else
+template <int N> using indices = Indices<__integer_pack(N)...>;
+#endif
+
+// One of the two halves of exchanging lane bit `bit` with the choice between a and b.
+template <int bit, bool high, class V, int... I> EK_INLINE V exchange(V a, V b, Indices<I...>) {
+  constexpr int n = sizeof...(I);
+  return high ? __builtin_shufflevector(a, b, ((I & bit) ? n + I : I + bit)...)
+              : __builtin_shufflevector(a, b, ((I & bit) ? n + I - bit : I)...);
+}
+
+// Transposes a lanes × lanes matrix held in registers: lane bits and row bits change places, one bit at a time.
+template <class T, int bit = 1> EK_INLINE void transpose(vec<T> (&r)[lanes<T>]) {
+  if constexpr (bit < lanes<T>) {
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes<T>; i++) {
+      if (i & bit) continue;
+      const vec<T> a = r[i], b = r[i + bit];
+      r[i] = exchange<bit, false>(a, b, indices<lanes<T>>{});
+      r[i + bit] = exchange<bit, true>(a, b, indices<lanes<T>>{});
+    }
+    transpose<T, 2 * bit>(r);
+  }
+}
+
+// out[j·out_pitch + i] = x[i·x_pitch + j] for i < rows, j < columns.
+template <class T>
+inline void copy_transposed(const T* x, ptrdiff_t x_pitch, int rows, int columns, T* out, ptrdiff_t out_pitch) {
+  constexpr int L = lanes<T>;
+  if (rows == 1 && out_pitch == 1) return copy_run(out, x, columns);
+  if (columns == 1 && x_pitch == 1) return copy_run(out, x, rows);
+  for (int i = 0; i < rows; i += L)
+    for (int j = 0; j < columns; j += L) {
+      const T* from = x + i * x_pitch + j;
+      T* to = out + j * out_pitch + i;
+      const int m = rows - i < L ? rows - i : L, n = columns - j < L ? columns - j : L;
+      if (m == L && n == L) {
+        vec<T> r[L];
+#pragma GCC unroll 16
+        for (int k = 0; k < L; k++) r[k] = load(from + k * x_pitch);
+        transpose<T>(r);
+#pragma GCC unroll 16
+        for (int k = 0; k < L; k++) store(to + k * out_pitch, r[k]);
+      } else if (EK_VECTOR_BYTES == 64 && m * n > 2 * L) {  // masked loads and stores cost no more than whole ones
+        vec<T> r[L];
+        for (int k = 0; k < L; k++) r[k] = k < m ? load_n(from + k * x_pitch, n) : vec<T>{};
+        transpose<T>(r);
+        for (int k = 0; k < n; k++) store_n(to + k * out_pitch, r[k], m);
+      } else {
+        for (int k = 0; k < n; k++)
+          for (int l = 0; l < m; l++) to[k * out_pitch + l] = from[l * x_pitch + k];
+      }
+    }
+}
+
+}  // namespace EK_ISA

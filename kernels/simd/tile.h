@@ -1,0 +1,71 @@
+// The two register tiles under matrix products and convolutions. Their M × V (M × N) accumulators stay in registers for a
+// whole reduction; how operands are packed, and what becomes of the result, is the caller's business.
+#pragma once
+#include "simd/vec.h"
+
+namespace EK_ISA {
+
+// Largest tile. `outer` holds rows × 2 accumulators, 2 vectors of b and 1 broadcast; `dot` holds M × N accumulators, N vectors and 1.
+#if EK_VECTOR_BYTES == 64
+constexpr int outer_rows = 14, wide_rows = 6, wide_vectors = 4, dot_rows = 6, dot_columns = 4;  // 32 registers
+#elif EK_VECTOR_BYTES == 32
+constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot_columns = 4;  // 16 registers
+#else
+constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot_columns = 3;  // 16, and a product needs one
+#endif
+constexpr int outer_vectors = 2;
+
+template <int N> struct Const { static constexpr int value = N; };
+
+// f(Const<n>) for 1 <= n <= N: turns a run-time tile size into a compile-time one.
+template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
+  if constexpr (N > 1) {
+    if (n < N) return with_const<N - 1>(n, f);
+  }
+  f(Const<N>{});
+}
+
+// Splits n into the fewest parts of at most `most`, as equal as possible: body(begin, size).
+template <class F> EK_INLINE void even_parts(int n, int most, const F& body) {
+  const int parts = (n + most - 1) / most;
+  for (int p = 0, begin = 0; p < parts; p++) {
+    const int size = (n - begin + parts - p - 1) / (parts - p);
+    body(begin, size);
+    begin += size;
+  }
+}
+
+// acc[i][v] += Σ_k a[i·a_row + k·a_step] · b[k·b_step + v·lanes …]
+template <class T, int M, int V>
+EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step,
+                     int n) {
+  for (int k = 0; k < n; k++, a += a_step, b += b_step) {
+    vec<T> bv[V];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) bv[v] = load(b + v * lanes<T>);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; i++) {
+      const vec<T> s = splat(a[i * a_row]);
+#pragma GCC unroll 16
+      for (int v = 0; v < V; v++) acc[i][v] += s * bv[v];
+    }
+  }
+}
+
+// acc[i][j] += a_i[p …] · b_j[p …], lane by lane, for p in steps of one vector; a_i = a + i·a_row, b_j = b + b_offset[j].
+template <class T, int M, int N>
+EK_INLINE void dot(vec<T> (&acc)[M][N], const T* a, ptrdiff_t a_row, const T* b, const int (&b_offset)[N], int n) {
+  for (int p = 0; p < n; p += lanes<T>) {
+    vec<T> bv[N];
+#pragma GCC unroll 16
+    for (int j = 0; j < N; j++) bv[j] = load(b + b_offset[j] + p);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; i++) {
+      const vec<T> av = load(a + i * a_row + p);
+#pragma GCC unroll 16
+      for (int j = 0; j < N; j++) acc[i][j] += av * bv[j];
+    }
+  }
+}
+
+}  // namespace EK_ISA

@@ -1,0 +1,151 @@
+// The vector vocabulary: all that kernels may assume of a machine, over the compilers' vector extensions.
+// One width per build (EK_VECTOR_BYTES); arithmetic, comparison and ?: are the operators of the extension itself, and
+// a·b + c contracts to a fused multiply-add where the machine has one. No kernel uses intrinsics beyond this file.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__AVX512F__)
+#define EK_VECTOR_BYTES 64
+#include <immintrin.h>
+#elif defined(__AVX2__)
+#define EK_VECTOR_BYTES 32
+#include <immintrin.h>
+#else
+#define EK_VECTOR_BYTES 16  // SSE2, NEON, WebAssembly SIMD; without any of them the compiler lowers to scalars
+#endif
+#define EK_INLINE inline __attribute__((always_inline))
+
+namespace EK_ISA {
+
+template <class T> struct vec_of;
+template <> struct vec_of<float> {
+  typedef float type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int32_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef float half __attribute__((vector_size(EK_VECTOR_BYTES / 2)));
+  using lane_int = int32_t;
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 4)));
+};
+template <> struct vec_of<double> {
+  typedef double type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int64_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  using lane_int = int64_t;
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 8)));
+};
+template <> struct vec_of<int32_t> {
+  typedef int32_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int32_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 4)));
+};
+template <> struct vec_of<int64_t> {
+  typedef int64_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int64_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 8)));
+};
+template <> struct vec_of<uint8_t> {
+  typedef uint8_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 1)));
+};
+template <class T> using vec = typename vec_of<T>::type;    // `lanes<T>` values
+template <class T> using ivec = typename vec_of<T>::mask;   // as many integers of the same size; comparisons give 0 or −1
+template <class T> using bvec = typename vec_of<T>::bytes;  // as many bytes
+template <class T> constexpr int lanes = EK_VECTOR_BYTES / static_cast<int>(sizeof(T));
+
+template <class T> EK_INLINE vec<T> load(const T* p) {
+  vec<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class T> EK_INLINE void store(T* p, vec<T> v) { __builtin_memcpy(p, &v, sizeof v); }
+
+template <class T> EK_INLINE vec<T> splat(T x) {
+  vec<T> v;
+  for (int i = 0; i < lanes<T>; i++) v[i] = x;
+  return v;
+}
+#if EK_VECTOR_BYTES == 64
+template <> EK_INLINE vec<float> splat<float>(float x) { return (vec<float>)_mm512_set1_ps(x); }
+template <> EK_INLINE vec<double> splat<double>(double x) { return (vec<double>)_mm512_set1_pd(x); }
+#elif EK_VECTOR_BYTES == 32
+template <> EK_INLINE vec<float> splat<float>(float x) { return (vec<float>)_mm256_set1_ps(x); }
+template <> EK_INLINE vec<double> splat<double>(double x) { return (vec<double>)_mm256_set1_pd(x); }
+#endif
+
+// The first n (0 … lanes) values; the other lanes are 0.
+template <class T> EK_INLINE vec<T> load_n(const T* p, int n) {
+  vec<T> v = {};
+  for (int i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+template <class T> EK_INLINE void store_n(T* p, vec<T> v, int n) {
+  for (int i = 0; i < n; i++) p[i] = v[i];
+}
+#if EK_VECTOR_BYTES == 64
+template <> EK_INLINE vec<float> load_n<float>(const float* p, int n) {
+  return (vec<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+}
+template <> EK_INLINE void store_n<float>(float* p, vec<float> v, int n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+}
+template <> EK_INLINE vec<double> load_n<double>(const double* p, int n) {
+  return (vec<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
+}
+template <> EK_INLINE void store_n<double>(double* p, vec<double> v, int n) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
+}
+#endif
+
+// lanes<double> floats as doubles, and back.
+EK_INLINE vec<double> widen(const float* p) {
+  vec_of<float>::half v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, vec<double>);
+}
+EK_INLINE vec<double> widen(const double* p) { return load(p); }
+EK_INLINE void narrow(float* p, vec<double> x) {
+  const vec_of<float>::half v = __builtin_convertvector(x, vec_of<float>::half);
+  __builtin_memcpy(p, &v, sizeof v);
+}
+EK_INLINE void narrow(double* p, vec<double> x) { store(p, x); }
+
+// Correctly rounded square root, and whether any lane of a mask is set: the extensions have no operator for these.
+EK_INLINE vec<float> sqrt(vec<float> x);
+EK_INLINE vec<double> sqrt(vec<double> x);
+template <class M> EK_INLINE bool any(M mask);
+#if EK_VECTOR_BYTES == 64
+EK_INLINE vec<float> sqrt(vec<float> x) { return (vec<float>)_mm512_maskz_sqrt_ps(0xffff, (__m512)x); }
+EK_INLINE vec<double> sqrt(vec<double> x) { return (vec<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x); }
+template <class M> EK_INLINE bool any(M m) { return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0; }
+#elif EK_VECTOR_BYTES == 32
+EK_INLINE vec<float> sqrt(vec<float> x) { return (vec<float>)_mm256_sqrt_ps((__m256)x); }
+EK_INLINE vec<double> sqrt(vec<double> x) { return (vec<double>)_mm256_sqrt_pd((__m256d)x); }
+template <class M> EK_INLINE bool any(M m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
+#else
+EK_INLINE vec<float> sqrt(vec<float> x) {
+  for (int i = 0; i < lanes<float>; i++) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+EK_INLINE vec<double> sqrt(vec<double> x) {
+  for (int i = 0; i < lanes<double>; i++) x[i] = __builtin_sqrt(x[i]);
+  return x;
+}
+template <class M> EK_INLINE bool any(M mask) {
+  const vec<int64_t> m = (vec<int64_t>)mask;
+  return (m[0] | m[1]) != 0;
+}
+#endif
+
+// Streaming store past the caches where the machine has one; p must be aligned to the vector, end a loop with stream_fence().
+template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
+EK_INLINE void stream_fence() {}
+
+template <class T> EK_INLINE T sum_lanes(vec<T> v) {
+  T s = 0;
+  for (int i = 0; i < lanes<T>; i++) s += v[i];
+  return s;
+}
+// NaN in either operand gives NaN, as PyTorch's maximum and minimum.
+template <class V> EK_INLINE V max_nan(V a, V b) { return (a != a) ? a : (b != b) ? b : (a > b) ? a : b; }
+template <class V> EK_INLINE V min_nan(V a, V b) { return (a != a) ? a : (b != b) ? b : (a < b) ? a : b; }
+
+}  // namespace EK_ISA
