@@ -3,6 +3,7 @@
 
 import nodeFs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { EvenkeelError } from '../errors.ts';
 
 /** The calls that writing needs; tests inject failures through it. */
 export type WriteFs = Pick<
@@ -19,7 +20,7 @@ export type AtomicWriteOptions = {
 };
 
 /** A file could not be written; what stood at `path` before still does. `code` is the system's, such as `ENOSPC`. */
-export class AtomicWriteError extends Error {
+export class AtomicWriteError extends EvenkeelError {
   override name = 'AtomicWriteError';
   readonly path: string;
   readonly code: string | undefined;

@@ -2,6 +2,8 @@
 // Distrusts every byte it reads. What the tensors mean, and files on disk, are other people's business (train/checkpoint_file.ts).
 // Source: https://huggingface.co/docs/safetensors, "Format".
 
+import { EvenkeelError } from '../errors.ts';
+
 /** Element types that can be written. */
 export type SafetensorsDtype = 'F32' | 'F64' | 'I32' | 'I64' | 'U8' | 'BOOL';
 
@@ -17,7 +19,7 @@ export type SafetensorsEntry = {
 export type DecodedEntry = SafetensorsEntry & { storedDtype: SafetensorsDtype | 'F16' | 'BF16' };
 
 /** Bytes that are no valid safetensors file, or entries that cannot become one. */
-export class SafetensorsError extends Error {
+export class SafetensorsError extends EvenkeelError {
   override name = 'SafetensorsError';
   readonly source: string;
   readonly reason: string;

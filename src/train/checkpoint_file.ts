@@ -3,12 +3,13 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { EvenkeelError } from '../errors.ts';
 import { type AtomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../interop/safetensors.ts';
 import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoint_tree.ts';
 
 /** A checkpoint that cannot be read: missing, damaged, of another version, or no checkpoint at all. */
-export class CheckpointError extends Error {
+export class CheckpointError extends EvenkeelError {
   override name = 'CheckpointError';
   readonly path: string;
   readonly reason: string;

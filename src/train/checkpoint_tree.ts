@@ -1,6 +1,7 @@
 // Splits a tree of plain values into named arrays and a JSON skeleton, and joins them again without losing anything:
 // NaN, infinities, -0, bigints and odd keys survive. Files and checksums are in checkpoint_file.ts.
 
+import { EvenkeelError } from '../errors.ts';
 import type { SafetensorsDtype, SafetensorsEntry } from '../interop/safetensors.ts';
 
 /** Element types of arrays in a tree; bool is bytes 0 and 1. */
@@ -11,7 +12,7 @@ export type ArrayLeaf = { dtype: LeafDtype; shape: number[]; data: SafetensorsEn
 export type Tree = string | number | boolean | null | bigint | ArrayLeaf | Tree[] | { [key: string]: Tree };
 
 /** A value that a checkpoint cannot hold, or a skeleton that does not fit its arrays; the message names the place. */
-export class CheckpointTreeError extends Error {
+export class CheckpointTreeError extends EvenkeelError {
   override name = 'CheckpointTreeError';
 }
 

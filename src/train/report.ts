@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { ValueError } from '../errors.ts';
 import { REPORT_SCRIPT, REPORT_STYLE } from './report_page.ts';
 
 /** One line of a chart; null, NaN and infinities leave a gap. */
@@ -38,7 +39,7 @@ export type ReportContent = {
 };
 
 /** Content that cannot be drawn: series of unequal length, x values that do not ascend, ragged tables. */
-export class ReportError extends Error {
+export class ReportError extends ValueError {
   override name = 'ReportError';
 }
 

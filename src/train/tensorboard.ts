@@ -6,9 +6,10 @@ import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { PbfWriter } from 'pbf';
+import { EvenkeelError } from '../errors.ts';
 
 /** A value that cannot be logged, or a writer that is closed. */
-export class SummaryWriterError extends Error {
+export class SummaryWriterError extends EvenkeelError {
   override name = 'SummaryWriterError';
 }
 
