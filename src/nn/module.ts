@@ -14,7 +14,8 @@ export type Arguments = any[];
 export type Result = any;
 
 /** Called before forward with its arguments; what it returns replaces them. */
-export type ForwardPreHook = (module: Module, args: Arguments) => Arguments | undefined | Promise<never>;
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may also just look
+export type ForwardPreHook = (module: Module, args: Arguments) => Arguments | void;
 /** Called after forward; what it returns, unless undefined, replaces the output. */
 export type ForwardHook = (module: Module, args: Arguments, output: Result) => Result;
 
@@ -23,11 +24,15 @@ interface Buffer {
   isPersistent: boolean;
 }
 
-const registries = new WeakMap<Module, { parameters: Map<string, Parameter | null>; buffers: Map<string, Buffer>; children: Map<string, Module | null> }>();
+const registries = new WeakMap<
+  Module,
+  { parameters: Map<string, Parameter | null>; buffers: Map<string, Buffer>; children: Map<string, Module | null> }
+>();
 
 function registryOf(module: Module) {
   const found = registries.get(module);
-  if (!found) throw new RuntimeError('cannot assign parameters or modules before Module.__init__() call: call super() first');
+  if (!found)
+    throw new RuntimeError('cannot assign parameters or modules before Module.__init__() call: call super() first');
   return found;
 }
 
@@ -52,21 +57,28 @@ function write(module: Module, name: string, value: unknown): void {
   const { parameters, buffers, children } = registryOf(module);
   if (parameters.has(name)) {
     if (value !== null && !(value instanceof Parameter))
-      throw new ArgumentTypeError(`cannot assign '${describe(value)}' as parameter '${name}' (Parameter or null expected)`);
+      throw new ArgumentTypeError(
+        `cannot assign '${describe(value)}' as parameter '${name}' (Parameter or null expected)`,
+      );
     parameters.set(name, value as Parameter | null);
   } else if (buffers.has(name)) {
     if (value !== null && !(value instanceof Tensor))
-      throw new ArgumentTypeError(`cannot assign '${describe(value)}' object to buffer '${name}' (Tensor or null required)`);
+      throw new ArgumentTypeError(
+        `cannot assign '${describe(value)}' object to buffer '${name}' (Tensor or null required)`,
+      );
     if (value) keep(value as Tensor);
     buffers.get(name)!.tensor = value as Tensor | null;
   } else {
     if (value !== null && !(value instanceof Module))
-      throw new ArgumentTypeError(`cannot assign '${describe(value)}' as child module '${name}' (Module or null expected)`);
+      throw new ArgumentTypeError(
+        `cannot assign '${describe(value)}' as child module '${name}' (Module or null expected)`,
+      );
     children.set(name, value as Module | null);
   }
 }
 
-const describe = (value: unknown): string => (typeof value === 'object' && value ? value.constructor.name : typeof value);
+const describe = (value: unknown): string =>
+  typeof value === 'object' && value ? value.constructor.name : typeof value;
 
 /**
  * Base of all layers and models (PyTorch: `nn.Module`).
@@ -93,14 +105,17 @@ export abstract class Module {
     this.forwardHooks = new Set();
     // Bookkeeping is no part of what a module shows when printed.
     for (const name of ['preHooks', 'forwardHooks']) Object.defineProperty(this, name, { enumerable: false });
-    // biome-ignore lint/correctness/noConstructorReturn: assignments of parameters and modules must be seen, as Python's __setattr__ sees them
-    return new Proxy(this, {
+    // Assignments of parameters and modules must be seen, as Python's __setattr__ sees them.
+    const watched = new Proxy(this, {
       // Class fields are defined, not set.
       defineProperty: (target, name, descriptor) => {
         if (typeof name === 'string' && 'value' in descriptor && adopt(target, name, descriptor.value)) return true;
         return Reflect.defineProperty(target, name, descriptor);
       },
     });
+    registries.set(watched, registryOf(this));
+    // biome-ignore lint/correctness/noConstructorReturn: the watched object is the module
+    return watched;
   }
 
   /** What the module computes. Call the module through `call`, which runs the hooks, not through this. */
@@ -157,6 +172,10 @@ export abstract class Module {
         yield [name, child];
       }
   }
+  /** Direct children under every name they have. */
+  *allChildren(): Generator<[string, Module]> {
+    for (const [name, child] of registryOf(this).children) if (child) yield [name, child];
+  }
   *children(): Generator<Module> {
     for (const [, child] of this.namedChildren()) yield child;
   }
@@ -166,7 +185,8 @@ export abstract class Module {
     if (seen.has(this)) return;
     seen.add(this);
     yield [prefix, this];
-    for (const [name, child] of registryOf(this).children) if (child) yield* child.namedModules(join(prefix, name), seen);
+    for (const [name, child] of registryOf(this).children)
+      if (child) yield* child.namedModules(join(prefix, name), seen);
   }
   *modules(): Generator<Module> {
     for (const [, module] of this.namedModules()) yield module;
@@ -243,10 +263,12 @@ export abstract class Module {
 
   /** Converts all floating-point parameters and buffers to a dtype; integer buffers stay. Parameters remain the same objects. */
   to(dtype: DType): this {
-    if (!isFloat(dtype)) throw new ArgumentTypeError(`nn.Module.to only accepts floating point dtypes, but got desired dtype=${dtype}`);
+    if (!isFloat(dtype))
+      throw new ArgumentTypeError(`nn.Module.to only accepts floating point dtypes, but got desired dtype=${dtype}`);
     for (const module of this.modules()) {
       for (const parameter of registryOf(module).parameters.values()) if (parameter) convert(parameter, dtype);
-      for (const { tensor } of registryOf(module).buffers.values()) if (tensor && isFloat(tensor.dtype)) convert(tensor, dtype);
+      for (const { tensor } of registryOf(module).buffers.values())
+        if (tensor && isFloat(tensor.dtype)) convert(tensor, dtype);
     }
     return this;
   }
@@ -318,7 +340,11 @@ function checkName(module: Module, name: string, kind: string): void {
   const { parameters, buffers, children } = registryOf(module);
   if (name === '') throw new KeyError(`${kind} name can't be empty string ""`);
   if (name.includes('.')) throw new KeyError(`${kind} name can't contain "."`);
-  const isTaken = parameters.has(name) || buffers.has(name) || children.has(name) || (name in module && (module as unknown as Record<string, unknown>)[name] !== undefined);
+  const isTaken =
+    parameters.has(name) ||
+    buffers.has(name) ||
+    children.has(name) ||
+    (name in module && (module as unknown as Record<string, unknown>)[name] !== undefined);
   if (isTaken) throw new KeyError(`attribute '${name}' already exists`);
 }
 
@@ -328,5 +354,10 @@ const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${na
 function convert(tensor: Tensor, dtype: DType): void {
   if (tensor.dtype === dtype) return;
   const converted = keep(cast(tensor.detach(), dtype));
-  Object.assign(tensor, { storage: converted.storage, dtype, history: converted.history, grad: tensor.grad ? keep(cast(tensor.grad, dtype)) : null });
+  Object.assign(tensor, {
+    storage: converted.storage,
+    dtype,
+    history: converted.history,
+    grad: tensor.grad ? keep(cast(tensor.grad, dtype)) : null,
+  });
 }

@@ -1,7 +1,8 @@
 // Parameter: a tensor that a module learns.
+
+import { keepStorage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Tensor as TensorClass } from '../tensor/tensor.ts';
-import { keepStorage } from '../tensor/storage.ts';
 
 /**
  * A tensor that is a module's to learn: set as a property of a module, it is found by `parameters()` (PyTorch: `nn.Parameter`).
