@@ -161,7 +161,9 @@ class PoolWorker {
 }
 
 function startWorker(setup: WorkerSetup): Worker {
-  const url = new URL(`./loader_worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
+  // Source or built, the worker stands beside this file and ends as it does.
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+  const url = new URL(`./loader_worker${extension}`, import.meta.url);
   const isTypeScript = [url.pathname, setup.module].some((path) => /\.m?tsx?$/.test(path));
   const runsTypeScript = (process.features as { typescript?: string | false }).typescript;
   if (!isTypeScript || runsTypeScript) return new Worker(url, { workerData: setup });

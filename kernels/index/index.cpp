@@ -1,0 +1,137 @@
+// Reading and accumulating along the middle axis of (outer, n, inner) at positions from an int64 tensor. Reads split their
+// output between threads; sums split their destination, so each element receives its terms in index order.
+#include "types.h"
+
+namespace EK_ISA {
+
+// Collects whether any tile met an index outside [0, n).
+struct index_check {
+  int bad = 0;
+  EK_INLINE bool valid(int64_t i, int n) {
+    if (i >= 0 && i < n) return true;
+    __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+    return false;
+  }
+  int status() const { return bad ? EK_BAD_INDEX : EK_OK; }
+};
+
+template <class T>
+static int index_select(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+  index_check check;
+  // Tiles of rows of the output, or of parts of rows where these are long.
+  const int parts = ceil_div(inner, tile_elements), rows = inner < tile_elements ? tile_elements / inner : 1;
+  parallel_blocks(outer * count * parts, rows, [&](int begin, int end) {
+    for (int i = begin; i < end; i++) {
+      const int row = i / parts, first = i % parts * tile_elements;
+      const int length = inner - first < tile_elements ? inner - first : tile_elements;
+      const int64_t k = index[row % count];
+      if (!check.valid(k, n)) return;
+      const T* __restrict from = x + (static_cast<int64_t>(row / count) * n + k) * inner + first;
+      T* __restrict to = out + static_cast<int64_t>(row) * inner + first;
+      for (int j = 0; j < length; j++) to[j] = from[j];
+    }
+  });
+  return check.status();
+}
+
+EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  EK_DISPATCH_SIZE(size, return index_select(static_cast<const T*>(x), static_cast<const int64_t*>(index),
+                                             static_cast<T*>(out), outer, n, count, inner);)
+  return EK_OK;
+}
+
+// Sums of floats stay in their own precision: each term is added to what is there, as PyTorch does.
+template <class T> EK_INLINE T add(T a, T b) {
+  if constexpr (is_float<T>) return a + b;
+  else return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));  // wraps
+}
+
+// Every tile owns a range of destination rows and walks the whole index: reading it is cheap next to adding rows.
+template <class T>
+static int index_add(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+  index_check check;
+  for (int k = 0; k < count; k++)
+    if (!check.valid(index[k], n)) return check.status();
+  const int64_t work = static_cast<int64_t>(count) * inner;
+  int ranges = work < 4 * tile_elements ? 1 : 8;
+  if (ranges > n) ranges = n;
+  parallel_for(outer * ranges, [=](int tile, int) {
+    const int o = tile / ranges, range = tile % ranges;
+    const int64_t low = static_cast<int64_t>(n) * range / ranges, high = static_cast<int64_t>(n) * (range + 1) / ranges;
+    for (int k = 0; k < count; k++) {
+      if (index[k] < low || index[k] >= high) continue;
+      const T* __restrict from = x + (static_cast<int64_t>(o) * count + k) * inner;
+      T* __restrict to = out + (static_cast<int64_t>(o) * n + index[k]) * inner;
+      for (int j = 0; j < inner; j++) to[j] = add(to[j], from[j]);
+    }
+  });
+  return EK_OK;
+}
+
+EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  EK_DISPATCH_NUMBER(dtype, return index_add(static_cast<const T*>(x), static_cast<const int64_t*>(index),
+                                             static_cast<T*>(out), outer, n, count, inner);)
+  return EK_OK;
+}
+
+template <class T>
+static int gather(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+  index_check check;
+  const int rows = inner < tile_elements ? tile_elements / inner : 1;
+  parallel_blocks(outer * count, rows, [&](int begin, int end) {
+    for (int row = begin; row < end; row++) {
+      const T* from = x + static_cast<int64_t>(row / count) * n * inner;
+      const int64_t* k = index + static_cast<int64_t>(row) * inner;
+      T* to = out + static_cast<int64_t>(row) * inner;
+      for (int i = 0; i < inner; i++) {
+        if (!check.valid(k[i], n)) return;
+        to[i] = from[k[i] * inner + i];
+      }
+    }
+  });
+  return check.status();
+}
+
+EK_API int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  EK_DISPATCH_SIZE(size, return gather(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
+                                       outer, n, count, inner);)
+  return EK_OK;
+}
+
+// Every tile owns a slice o and a range of i, within which nothing but its own terms is added.
+template <class T>
+static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+  index_check check;
+  constexpr int width = 256;
+  const int panels = ceil_div(inner, width);
+  const int64_t work = static_cast<int64_t>(count) * (inner < width ? inner : width);
+  const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
+  parallel_blocks(outer * panels, block, [&](int begin, int end) {
+    for (int tile = begin; tile < end; tile++) {
+      const int64_t o = tile / panels;
+      const int first = tile % panels * width, last = inner - first < width ? inner : first + width;
+      T* to = out + o * n * inner;
+      for (int k = 0; k < count; k++) {
+        const int64_t at = (o * count + k) * inner;
+        for (int i = first; i < last; i++) {
+          const int64_t row = index[at + i];
+          if (!check.valid(row, n)) return;
+          to[row * inner + i] = add(to[row * inner + i], x[at + i]);
+        }
+      }
+    }
+  });
+  return check.status();
+}
+
+EK_API int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  EK_DISPATCH_NUMBER(dtype, return scatter_add(static_cast<const T*>(x), static_cast<const int64_t*>(index),
+                                               static_cast<T*>(out), outer, n, count, inner);)
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

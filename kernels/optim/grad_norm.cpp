@@ -1,0 +1,79 @@
+// Norms and scaling of all gradients of a table: clipping by norm or by value, and unscaling. Update rules are in optim.cpp.
+#include "optim/table.h"
+#include "simd/math.h"
+
+namespace EK_ISA {
+
+enum class norm_kind { count, sum, square, power, max };
+
+// Σ|g|^p in double, or max|g|, NaN included. p = 0 counts what is not 0.
+template <class T, norm_kind kind> static double norm_of(const T* g, int n, double p) {
+  auto term = [&](vec<double> x) -> vec<double> {
+    const vec<double> a = abs<double>(x);
+    if (kind == norm_kind::count) return x == 0.0 ? vec<double>{} : splat(1.0);
+    if (kind == norm_kind::square) return x * x;
+    if (kind == norm_kind::power) return pow<double>(a, splat(p));
+    return a;
+  };
+  auto join = [](vec<double> a, vec<double> b) { return kind == norm_kind::max ? max_nan(a, b) : a + b; };
+  vec<double> even = {}, odd = {};
+  int i = 0;
+  for (; n - i >= 2 * lanes<double>; i += 2 * lanes<double>) {
+    even = join(even, term(widen(g + i)));
+    odd = join(odd, term(widen(g + i + lanes<double>)));
+  }
+  for (; i < n; i += lanes<double>) {
+    double rest[lanes<double>] = {};  // |0|^p = 0 for p > 0, and 0 adds nothing to a maximum
+    for (int j = 0; j < lanes<double> && i + j < n; j++) rest[j] = static_cast<double>(g[i + j]);
+    vec<double> t = term(load(rest));
+    even = join(even, t);
+  }
+  const vec<double> all = join(even, odd);
+  double result = all[0];
+  for (int j = 1; j < lanes<double>; j++)
+    result = kind == norm_kind::max ? (all[j] > result || all[j] != all[j] ? all[j] : result) : result + all[j];
+  return result;
+}
+
+template <class T, norm_kind kind> static void grad_norm(const parameter_table& table, double p, double* result) {
+  constexpr int groups = 64;  // of consecutive tiles: as many partial sums, whatever the table's size
+  double partial[groups] = {};
+  const int used = table.tiles < groups ? table.tiles : groups;
+  auto join = [](double a, double b) { return kind == norm_kind::max ? (b > a || b != b ? b : a) : a + b; };
+  parallel_for(used, [&](int group, int) {
+    const int64_t first = static_cast<int64_t>(table.tiles) * group / used;
+    const int64_t last = static_cast<int64_t>(table.tiles) * (group + 1) / used;
+    table.walk(static_cast<int>(first), static_cast<int>(last), [&](const table_row& row, int begin, int end) {
+      partial[group] = join(partial[group], norm_of<T, kind>(pointer<T>(row.gradient) + begin, end - begin, p));
+    });
+  });
+  *result = 0;
+  for (int group = 0; group < used; group++) *result = join(*result, partial[group]);
+}
+
+EK_API int ek_optim_grad_norm(int dtype, const double* table, int count, double p, double* result) {
+  if (!(p >= 0)) return EK_BAD_ARGUMENT;
+  const parameter_table t(table, count);
+  EK_DISPATCH_FLOAT(dtype, {
+    if (p == 0) grad_norm<T, norm_kind::count>(t, p, result);
+    else if (p == 1) grad_norm<T, norm_kind::sum>(t, p, result);
+    else if (p == 2) grad_norm<T, norm_kind::square>(t, p, result);
+    else if (p == real<double>::inf) grad_norm<T, norm_kind::max>(t, p, result);
+    else grad_norm<T, norm_kind::power>(t, p, result);
+  })
+  return EK_OK;
+}
+
+EK_API int ek_optim_grad_scale(int dtype, const double* table, int count, double scale, double limit) {
+  const parameter_table t(table, count);
+  EK_DISPATCH_FLOAT(dtype, {
+    const T s = static_cast<T>(scale), high = static_cast<T>(limit), low = -high;
+    t.for_each([&](const table_row& row, int begin, int end) {
+      T* const g = pointer<T>(row.gradient);
+      for_vectors<T>(begin, end, [&](place<T> at) { at.write(g, max<T>(min<T>(at.read(g) * s, high), low)); });
+    });
+  })
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

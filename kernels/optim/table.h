@@ -1,0 +1,55 @@
+// The table of an optimizer's parameters, and the loop over all of them at once: every row is cut into tiles of fixed size and
+// the tiles of all rows form one parallel job. Update rules are in the .cpp files.
+#pragma once
+#include "types.h"
+
+namespace EK_ISA {
+
+// Addresses and a count, as doubles: exact, because addresses stay below 2^53.
+struct table_row {
+  double parameter, gradient, state[3], elements;
+};
+
+template <class T> EK_INLINE T* pointer(double address) { return reinterpret_cast<T*>(static_cast<uintptr_t>(address)); }
+
+struct parameter_table {
+  const table_row* rows;
+  int count;
+  int tiles = 0;
+
+  parameter_table(const double* table, int count_) : rows(reinterpret_cast<const table_row*>(table)), count(count_) {
+    for (int i = 0; i < count; i++) tiles += tiles_of(i);
+  }
+  int tiles_of(int row) const { return ceil_div(static_cast<int>(rows[row].elements), tile_elements); }
+
+  // body(row, begin, end) for tiles first … last − 1, in order.
+  template <class F> void walk(int first, int last, const F& body) const {
+    int row = 0, before = 0;
+    for (int tile = first; tile < last; tile++) {
+      while (tile - before >= tiles_of(row)) before += tiles_of(row++);
+      const int begin = (tile - before) * tile_elements, n = static_cast<int>(rows[row].elements);
+      body(rows[row], begin, n - begin < tile_elements ? n : begin + tile_elements);
+    }
+  }
+  template <class F> void for_each(const F& body) const {
+    parallel_for(tiles, [&](int tile, int) { walk(tile, tile + 1, body); });
+  }
+};
+
+// update(at) for each vector of a tile. `at.read(p)` and `at.write(p, v)` reach the vector's place in an array; the last vector
+// may be partial.
+template <class T> struct place {
+  int i, n;
+  EK_INLINE vec<T> read(const T* p) const { return n >= lanes<T> ? load(p + i) : load_n(p + i, n); }
+  EK_INLINE void write(T* p, vec<T> v) const {
+    if (n >= lanes<T>) store(p + i, v);
+    else store_n(p + i, v, n);
+  }
+};
+template <class T, class F> EK_INLINE void for_vectors(int begin, int end, const F& update) {
+  int i = begin;
+  for (; end - i >= lanes<T>; i += lanes<T>) update(place<T>{i, lanes<T>});
+  if (i < end) update(place<T>{i, end - i});
+}
+
+}  // namespace EK_ISA

@@ -1,0 +1,76 @@
+// How a reduction over the middle axis of (outer, n, inner) is cut into work. Every slice x[o] is seen as a matrix whose rows are
+// added up elementwise into `width` accumulators: with a large inner axis a row is a part of it, with a small one several
+// consecutive k share a row and the accumulators are folded at the end. So one loop serves rows, columns and all between.
+// Everything depends on the shape alone, never on the number of threads.
+#pragma once
+#include "types.h"
+
+namespace EK_ISA {
+
+constexpr int panel_width = 128;  // accumulators: 1 KB of doubles, and a multiple of every vector
+constexpr int max_splits = 16;    // parts of one panel's rows, where outer·panels is too few tiles
+
+struct panels {
+  int inner;
+  int group;   // consecutive k in a row
+  int width;   // of a row: group·inner
+  int rows;    // full rows of x[o]
+  int rest;    // elements behind them, less than one row
+  int count;   // panels of a row; 1 where rows are grouped
+  int splits;  // parts of a panel's rows
+  int64_t slice;
+
+  panels(int outer, int n, int inner_) : inner(inner_) {
+    group = panel_width / inner;
+    group = group < 1 ? 1 : group > n ? n : group;
+    if (group < 1) group = 1;
+    width = group * inner;
+    rows = n / group;
+    rest = n % group * inner;
+    count = ceil_div(width, panel_width);
+    slice = static_cast<int64_t>(n) * inner;
+    const int64_t work = static_cast<int64_t>(rows) * (width < panel_width ? width : panel_width);
+    splits = static_cast<int64_t>(outer) * count >= max_splits ? 1 : static_cast<int>(work / tile_elements);
+    splits = splits < 1 ? 1 : splits > max_splits ? max_splits : splits;
+  }
+
+  int columns(int panel) const {
+    const int left = width - panel * panel_width;
+    return left < panel_width ? left : panel_width;
+  }
+  int first_row(int split) const { return static_cast<int>(static_cast<int64_t>(rows) * split / splits); }
+};
+
+// Runs part(o, panel, split, P&) on every part and finish(o, panel, parts, splits) once per panel, with its parts in order. P: what one
+// part leaves behind, some KB, on the stack.
+template <class P, class Part, class Finish>
+inline void for_panels(const panels& p, int outer, const Part& part, const Finish& finish) {
+  if (p.splits == 1) {
+    const int64_t work = static_cast<int64_t>(p.rows + 1) * p.columns(0);
+    const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
+    parallel_blocks(outer * p.count, block, [&](int begin, int end) {
+      P result;
+      for (int i = begin; i < end; i++) {
+        part(i / p.count, i % p.count, 0, result);
+        finish(i / p.count, i % p.count, &result, 1);
+      }
+    });
+    return;
+  }
+  P parts[max_splits];
+  for (int i = 0; i < outer * p.count; i++) {
+    parallel_for(p.splits, [&](int split, int) { part(i / p.count, i % p.count, split, parts[split]); });
+    finish(i / p.count, i % p.count, parts, p.splits);
+  }
+}
+
+// Folds `group` groups of `inner` neighbours into the first by merge(to, from, length), in a fixed tree.
+template <class F> EK_INLINE void fold(int group, int inner, const F& merge) {
+  while (group > 1) {
+    const int half = (group + 1) / 2;
+    merge(0, half * inner, (group - half) * inner);
+    group = half;
+  }
+}
+
+}  // namespace EK_ISA

@@ -1,0 +1,163 @@
+// softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the row where the
+// axis is the innermost, and across the columns otherwise.
+#include "simd/math.h"
+#include "types.h"
+
+namespace EK_ISA {
+
+// n values with `fill` in the lanes behind them.
+template <class T> EK_INLINE vec<T> load_filled(const T* p, int n, T fill) {
+  if (n >= lanes<T>) return load(p);
+  vec<T> v = splat(fill);
+  for (int i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+template <class T> EK_INLINE void store_filled(T* p, vec<T> v, int n) {
+  if (n >= lanes<T>) store(p, v);
+  else store_n(p, v, n);
+}
+// The lanes of v in double, added to a sum.
+template <class T> EK_INLINE vec<double> add_wide(vec<double> sum, vec<T> v) {
+  alignas(64) T values[lanes<T>];
+  store(values, v);
+  for (int i = 0; i < lanes<T>; i += lanes<double>) sum = sum + widen(values + i);
+  return sum;
+}
+template <class T> EK_INLINE T max_lanes(vec<T> v) {
+  T m = v[0];
+  for (int i = 1; i < lanes<T>; i++) m = ((v[i] > m) | (v[i] != v[i])) ? v[i] : m;
+  return m;
+}
+
+// With m = max x and s = Σ e^(x − m): y = e^(x − m)/s, or log y = x − m − log s.
+template <class T, bool logarithm> static void softmax_row(const T* x, T* y, int n) {
+  const T inf = real<T>::inf;
+  vec<T> top = splat(-inf);
+  for (int i = 0; i < n; i += lanes<T>) top = max_nan(top, load_filled(x + i, n - i, -inf));
+  const T m = max_lanes<T>(top);
+  vec<double> sums = {};
+  for (int i = 0; i < n; i += lanes<T>) {
+    const vec<T> e = exp<T>(load_filled(x + i, n - i, -inf) - m);
+    // Where m = −inf too, the lanes behind the row are NaN, but so is the row.
+    if (!logarithm) store_filled(y + i, e, n - i);
+    sums = add_wide<T>(sums, e);
+  }
+  const double sum = sum_lanes<double>(sums);
+  if (logarithm) {
+    const T shift = static_cast<T>(log<double>(splat(sum))[0]);
+    for (int i = 0; i < n; i += lanes<T>) store_filled(y + i, (load_filled(x + i, n - i, T(0)) - m) - shift, n - i);
+  } else {
+    const T s = static_cast<T>(sum);
+    for (int i = 0; i < n; i += lanes<T>) store_filled(y + i, load_filled(y + i, n - i, T(0)) / s, n - i);
+  }
+}
+
+constexpr int columns_at_once = 64;
+
+template <class T, bool logarithm> static void softmax_columns(const T* x, T* y, int n, int64_t inner, int columns) {
+  T m[columns_at_once], shift[columns_at_once], e[columns_at_once];
+  double sum[columns_at_once];
+  for (int j = 0; j < columns_at_once; j++) m[j] = -real<T>::inf, sum[j] = 0, e[j] = 0;
+  for (int k = 0; k < n; k++) {
+    const T* from = x + k * inner;
+    for (int j = 0; j < columns; j++) m[j] = ((from[j] > m[j]) | (from[j] != from[j])) ? from[j] : m[j];
+  }
+  for (int k = 0; k < n; k++) {
+    const T* from = x + k * inner;
+    for (int j = 0; j < columns; j += lanes<T>)
+      store(e + j, exp<T>(load_filled(from + j, columns - j, T(0)) - load(m + j)));
+    for (int j = 0; j < columns; j++) sum[j] += static_cast<double>(e[j]);
+    if (!logarithm)
+      for (int j = 0; j < columns; j++) y[k * inner + j] = e[j];
+  }
+  for (int j = 0; j < columns_at_once; j += lanes<double>) {
+    const vec<double> s = load(sum + j);
+    narrow(shift + j, logarithm ? log<double>(s) : s);
+  }
+  for (int k = 0; k < n; k++) {
+    const T* from = (logarithm ? x : y) + k * inner;
+    T* to = y + k * inner;
+    for (int j = 0; j < columns; j++) to[j] = logarithm ? (from[j] - m[j]) - shift[j] : from[j] / shift[j];
+  }
+}
+
+// softmax: dx = y·(g − Σ g·y); log-softmax: dx = g − e^y·Σ g.
+template <class T, bool logarithm> static void softmax_backward_row(const T* y, const T* g, T* dx, int n) {
+  vec<double> sums = {};
+  int i = 0;
+  for (; n - i >= lanes<double>; i += lanes<double>) sums = sums + (logarithm ? widen(g + i) : widen(g + i) * widen(y + i));
+  double sum = sum_lanes<double>(sums);
+  for (; i < n; i++) sum += logarithm ? static_cast<double>(g[i]) : static_cast<double>(g[i]) * static_cast<double>(y[i]);
+  const T s = static_cast<T>(sum);
+  for (i = 0; i < n; i += lanes<T>) {
+    const vec<T> ys = load_filled(y + i, n - i, T(0)), gs = load_filled(g + i, n - i, T(0));
+    store_filled(dx + i, logarithm ? gs - exp<T>(ys) * s : ys * (gs - s), n - i);
+  }
+}
+
+template <class T, bool logarithm>
+static void softmax_backward_columns(const T* y, const T* g, T* dx, int n, int64_t inner, int columns) {
+  double sum[columns_at_once] = {};
+  T s[columns_at_once];
+  for (int k = 0; k < n; k++) {
+    const T *ys = y + k * inner, *gs = g + k * inner;
+    for (int j = 0; j < columns; j++)
+      sum[j] += logarithm ? static_cast<double>(gs[j]) : static_cast<double>(gs[j]) * static_cast<double>(ys[j]);
+  }
+  for (int j = 0; j < columns_at_once; j++) s[j] = static_cast<T>(sum[j]);
+  for (int k = 0; k < n; k++) {
+    for (int j = 0; j < columns; j += lanes<T>) {
+      const int64_t at = k * inner + j;
+      const vec<T> ys = load_filled(y + at, columns - j, T(0)), gs = load_filled(g + at, columns - j, T(0));
+      const vec<T> sj = load(s + j);
+      store_filled(dx + at, logarithm ? gs - exp<T>(ys) * sj : ys * (gs - sj), columns - j);
+    }
+  }
+}
+
+// row(offset, columns) for each row, or each panel of columns.
+template <class F> static void for_rows(int outer, int n, int inner, const F& row) {
+  const int panels = inner == 1 ? 1 : ceil_div(inner, columns_at_once);
+  const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
+  const int block = work >= tile_elements / 4 ? 1 : static_cast<int>(tile_elements / 4 / work);  // exp weighs more than a copy
+  parallel_blocks(outer * panels, block, [&](int begin, int end) {
+    for (int i = begin; i < end; i++) {
+      const int first = i % panels * columns_at_once, left = inner - first;
+      row(static_cast<int64_t>(i / panels) * n * inner + first, left < columns_at_once ? left : columns_at_once);
+    }
+  });
+}
+
+template <class T, bool logarithm> static int softmax(const T* x, T* y, int outer, int n, int inner) {
+  for_rows(outer, n, inner, [=](int64_t at, int columns) {
+    if (inner == 1) softmax_row<T, logarithm>(x + at, y + at, n);
+    else softmax_columns<T, logarithm>(x + at, y + at, n, inner, columns);
+  });
+  return EK_OK;
+}
+template <class T, bool logarithm> static int softmax_backward(const T* y, const T* g, T* dx, int outer, int n, int inner) {
+  for_rows(outer, n, inner, [=](int64_t at, int columns) {
+    if (inner == 1) softmax_backward_row<T, logarithm>(y + at, g + at, dx + at, n);
+    else softmax_backward_columns<T, logarithm>(y + at, g + at, dx + at, n, inner, columns);
+  });
+  return EK_OK;
+}
+
+EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, int n, int inner) {
+  if (outer == 0 || n == 0 || inner == 0) return EK_OK;
+  EK_DISPATCH_FLOAT(dtype, {
+    const auto run = log ? softmax<T, true> : softmax<T, false>;
+    return run(static_cast<const T*>(x), static_cast<T*>(out), outer, n, inner);
+  })
+  return EK_OK;
+}
+EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n, int inner) {
+  if (outer == 0 || n == 0 || inner == 0) return EK_OK;
+  EK_DISPATCH_FLOAT(dtype, {
+    const auto run = log ? softmax_backward<T, true> : softmax_backward<T, false>;
+    return run(static_cast<const T*>(y), static_cast<const T*>(g), static_cast<T*>(dx), outer, n, inner);
+  })
+  return EK_OK;
+}
+
+}  // namespace EK_ISA

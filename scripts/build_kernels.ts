@@ -1,0 +1,224 @@
+// Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the WebAssembly
+// module, embedded in src/kernels/generated/evenkeel.wasm.ts). Objects are cached by the content of everything they are made
+// from. `native --if-possible` says one line and succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan.
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const kernels = join(root, 'kernels');
+const common = [
+  `-I${kernels}`,
+  '-O3',
+  '-std=c++17',
+  '-fno-exceptions',
+  '-fno-rtti',
+  '-fno-math-errno',
+  '-fno-trapping-math',
+  '-ffp-contract=fast',
+  '-Wall',
+  '-Wextra',
+  '-Wno-psabi',
+];
+const instructionSets: Record<string, Record<string, string[]>> = {
+  x64: {
+    baseline: ['-march=x86-64'],
+    avx2: ['-march=x86-64-v3'],
+    avx512: ['-march=x86-64-v4', '-mprefer-vector-width=512'],
+  },
+  arm64: { neon: [] },
+};
+
+function filesBelow(folder: string, endings: string[]): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return filesBelow(path, endings);
+      return endings.some((ending) => entry.name.endsWith(ending)) ? [path] : [];
+    })
+    .sort();
+}
+
+const headers = filesBelow(kernels, ['.h', '.inc']);
+/** The kernel families: every source file that is compiled once per instruction set. */
+const sources = filesBelow(kernels, ['.cpp']).filter(
+  (path) => !/kernels\/(native|wasm)\//.test(path.replaceAll('\\', '/')),
+);
+
+function hash(parts: (string | Buffer)[]): string {
+  const digest = createHash('sha256');
+  for (const part of parts) digest.update(part).update('\0');
+  return digest.digest('hex').slice(0, 20);
+}
+
+const headerHash = hash(headers.map((path) => readFileSync(path)));
+
+interface Job {
+  source: string;
+  flags: string[];
+  object: string;
+}
+
+async function compile(compiler: string, jobs: Job[]): Promise<void> {
+  const waiting = jobs.filter((job) => !existsSync(job.object));
+  const run = promisify(execFile);
+  const worker = async () => {
+    for (let job = waiting.shift(); job; job = waiting.shift()) {
+      const partial = `${job.object}.${process.pid}.o`;
+      const { stderr } = await run(compiler, [...job.flags, '-c', job.source, '-o', partial], { maxBuffer: 1 << 26 });
+      if (stderr) process.stderr.write(stderr);
+      renameSync(partial, job.object);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+}
+
+function version(compiler: string): string | null {
+  try {
+    return execFileSync(compiler, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
+      '\n',
+    )[0];
+  } catch {
+    return null;
+  }
+}
+
+function job(folder: string, compilerVersion: string, source: string, flags: string[]): Job {
+  const name = source.slice(kernels.length + 1).replace(/[/\\]/g, '_');
+  const key = hash([compilerVersion, flags.join(' '), headerHash, readFileSync(source)]);
+  return { source, flags, object: join(folder, `${name}.${key}.o`) };
+}
+
+async function buildNative(options: { ifPossible: boolean; sanitize: boolean }): Promise<void> {
+  const compiler = process.env.CXX ?? ['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++';
+  const compilerVersion = version(compiler);
+  if (!compilerVersion) {
+    const line = `evenkeel: no C++ compiler (${compiler}), so no native addon: the WebAssembly engine will run.`;
+    if (!options.ifPossible) throw new Error(line);
+    console.log(line);
+    return;
+  }
+  const folder = join(root, 'build', options.sanitize ? 'sanitize' : 'native');
+  const objects = join(folder, 'objects');
+  mkdirSync(objects, { recursive: true });
+  const include = fileURLToPath(new URL('include', import.meta.resolve('node-api-headers/package.json')));
+  const extra = options.sanitize
+    ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-shared-libasan'].slice(
+        0,
+        compiler.includes('clang') ? 4 : 3,
+      )
+    : [];
+  const base = [...common, '-fPIC', '-fvisibility=hidden', ...extra];
+  const sets = instructionSets[process.arch] ?? { baseline: [] };
+  const jobs = [
+    ...Object.entries(sets).flatMap(([isa, flags]) =>
+      sources.map((source) => job(objects, compilerVersion, source, [...base, `-DEK_ISA=${isa}`, ...flags])),
+    ),
+    ...filesBelow(join(kernels, 'native'), ['.cpp']).map((source) =>
+      job(objects, compilerVersion, source, [...base, `-I${include}`, '-pthread']),
+    ),
+  ];
+  const addon = join(folder, 'evenkeel.node');
+  const stamp = join(folder, 'stamp');
+  const key = hash(jobs.map((one) => one.object));
+  if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
+  const started = Date.now();
+  console.log(`evenkeel: building the native addon with ${compilerVersion} …`);
+  await compile(compiler, jobs);
+  // Linked under another name and renamed: a running process keeps the addon that it has loaded.
+  const linkFlags =
+    process.platform === 'darwin'
+      ? ['-undefined', 'dynamic_lookup']
+      : options.sanitize
+        ? []
+        : ['-static-libstdc++', '-static-libgcc', '-s'];
+  execFileSync(
+    compiler,
+    ['-shared', ...extra, ...jobs.map((one) => one.object), '-pthread', ...linkFlags, '-o', `${addon}.new`],
+    { stdio: 'inherit' },
+  );
+  renameSync(`${addon}.new`, addon);
+  writeFileSync(stamp, key);
+  const current = new Set(jobs.map((one) => one.object));
+  for (const path of filesBelow(objects, ['.o'])) if (!current.has(path)) rmSync(path, { force: true });
+  console.log(`evenkeel: native addon ready in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}
+
+async function buildWasm(check: boolean): Promise<void> {
+  const compiler = process.env.EVENKEEL_WASM_CXX ?? 'clang++-22';
+  const linker = process.env.EVENKEEL_WASM_LD ?? 'wasm-ld-22';
+  const compilerVersion = version(compiler);
+  if (!compilerVersion)
+    throw new Error(`the WebAssembly module is built with clang and lld 22; ${compiler} was not found`);
+  const folder = join(root, 'build', 'wasm');
+  mkdirSync(folder, { recursive: true });
+  // Paths are mapped away so that the module does not depend on where it was built.
+  const flags = [
+    ...common,
+    '--target=wasm32',
+    '-msimd128',
+    '-mbulk-memory',
+    '-nostdlib',
+    '-ffreestanding',
+    `-ffile-prefix-map=${root}=`,
+    '-DEK_ISA=wasm',
+  ];
+  const jobs = [...sources, join(kernels, 'wasm', 'runtime.cpp')].map((source) =>
+    job(folder, compilerVersion, source, flags),
+  );
+  await compile(compiler, jobs);
+  const module = join(folder, 'evenkeel.wasm');
+  const exports = readFileSync(join(kernels, 'generated', 'wasm_exports.txt'), 'utf8')
+    .trim()
+    .split('\n');
+  execFileSync(
+    linker,
+    [
+      '--no-entry',
+      '--strip-all',
+      '-O2',
+      '--gc-sections',
+      '-z',
+      'stack-size=262144',
+      '--export=__heap_base',
+      ...exports,
+      ...jobs.map((one) => one.object),
+      '-o',
+      module,
+    ],
+    { stdio: 'inherit' },
+  );
+  const target = join(root, 'src', 'kernels', 'generated', 'evenkeel.wasm.ts');
+  const bytes = readFileSync(module);
+  const text = `// Generated by scripts/build_kernels.ts (${compilerVersion.replace(/ \(.*/, '')}) from kernels/; do not edit. ${bytes.length} bytes.\nexport const wasmBase64 =\n  '${bytes.toString('base64')}';\n`;
+  if (check) {
+    if (readFileSync(target, 'utf8') !== text)
+      throw new Error('src/kernels/generated/evenkeel.wasm.ts differs from a fresh build: run "npm run build:wasm"');
+    console.log('WebAssembly module: identical to a fresh build');
+  } else {
+    writeFileSync(target, text);
+    console.log(`WebAssembly module: ${(statSync(module).size / 1024).toFixed(0)} KiB`);
+  }
+}
+
+const [what, ...options] = process.argv.slice(2);
+const known = ['--if-possible', '--sanitize', '--check'];
+const unknown = options.find((option) => !known.includes(option));
+if (unknown || !['native', 'wasm'].includes(what)) {
+  console.error(
+    `usage: build_kernels native [--if-possible] [--sanitize] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+  );
+  process.exit(2);
+}
+try {
+  if (what === 'native')
+    await buildNative({ ifPossible: options.includes('--if-possible'), sanitize: options.includes('--sanitize') });
+  else await buildWasm(options.includes('--check'));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

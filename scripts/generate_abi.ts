@@ -1,0 +1,131 @@
+// Reads the kernel ABI (kernels/include/evenkeel.h) and writes everything that must agree with it: the TypeScript table,
+// the Node-API marshalling, the per-instruction-set tables and the WebAssembly export list. `--check` compares instead.
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const root = new URL('..', import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+
+interface Parameter {
+  type: 'int' | 'double' | 'pointer';
+  cType: string;
+  name: string;
+}
+interface Declaration {
+  name: string;
+  parameters: Parameter[];
+  comment: string;
+}
+
+const header = read('kernels/include/evenkeel.h');
+
+function parseParameter(text: string): Parameter {
+  const match = /^((?:const )?(?:int|double|void)\s*\*?)\s*(\w+)$/.exec(text.trim());
+  if (!match) throw new Error(`evenkeel.h: parameter "${text.trim()}" is outside the restricted grammar`);
+  const cType = match[1].replace(/\s*\*/, '*').trim();
+  if (cType.includes('*')) return { type: 'pointer', cType, name: match[2] };
+  if (cType === 'int' || cType === 'double') return { type: cType, cType, name: match[2] };
+  throw new Error(`evenkeel.h: type "${cType}" is outside the restricted grammar`);
+}
+
+function parseDeclarations(): Declaration[] {
+  const found: Declaration[] = [];
+  const pattern = /((?:^\/\/.*\n)*)^EK_API int (ek_\w+)\(([^)]*)\);/gm;
+  for (const [, comment, name, list] of header.matchAll(pattern)) {
+    const parameters = list.trim() === 'void' ? [] : list.split(',').map(parseParameter);
+    found.push({ name, parameters, comment: comment.replace(/^\/\/ ?/gm, '').trim() });
+  }
+  const declared = header.match(/^EK_API /gm)?.length ?? 0;
+  if (declared !== found.length) throw new Error(`evenkeel.h: ${declared} declarations, ${found.length} understood`);
+  return found;
+}
+
+const camel = (snake: string) => snake.toLowerCase().replace(/_(\w)/g, (_, c: string) => c.toUpperCase());
+const pascal = (snake: string) => camel(snake).replace(/^\w/, (c) => c.toUpperCase());
+
+function parseEnums(): { name: string; members: [string, number][] }[] {
+  return [...header.matchAll(/^enum ek_(\w+) \{([^}]*)\};/gm)].map(([, name, body]) => {
+    const names = body
+      .split(',')
+      .map((member) => member.trim())
+      .filter(Boolean);
+    // EK_UNARY_NEG → neg inside UnaryOp: the enum's own name, where its members carry it, is dropped.
+    const prefixes = [`EK_${name.toUpperCase()}_`, 'EK_REDUCE_', 'EK_'];
+    return {
+      name,
+      members: names.map((member, value) => {
+        const prefix = prefixes.find((p) => member.startsWith(p))!;
+        return [camel(member.slice(prefix.length)), value];
+      }),
+    };
+  });
+}
+
+const declarations = parseDeclarations();
+const notice = 'Generated from kernels/include/evenkeel.h by scripts/generate_abi.ts; do not edit.';
+
+function typescript(): string {
+  const lines = [`// ${notice}`, ''];
+  for (const { name, members } of parseEnums()) {
+    const typeName = pascal(name);
+    lines.push(`export const ${typeName} = {`);
+    for (const [member, value] of members) lines.push(`  ${member}: ${value},`);
+    lines.push(`} as const;`, `export type ${typeName} = (typeof ${typeName})[keyof typeof ${typeName}];`, '');
+  }
+  lines.push(
+    '/** An address in the memory of a device; 0 is null. */',
+    'export type Pointer = number;',
+    '',
+    '/** The kernels of one device. Every function returns a status, or a size in bytes where its name ends in Scratch. */',
+    'export interface Kernels {',
+  );
+  for (const { name, parameters, comment } of declarations) {
+    if (comment) lines.push('  /**', ...comment.split('\n').map((line) => `   * ${line}`), '   */');
+    const list = parameters.map((p) => `${camel(p.name)}: ${p.type === 'pointer' ? 'Pointer' : 'number'}`).join(', ');
+    lines.push(`  ${camel(name.slice(3))}(${list}): number;`);
+  }
+  lines.push('}', '', '/** Names in TypeScript and in C, in the order of the header. */');
+  lines.push('export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [');
+  for (const { name } of declarations) lines.push(`  ['${camel(name.slice(3))}', '${name}'],`);
+  lines.push('];', '');
+  return lines.join('\n');
+}
+
+function addon(): string {
+  const lines = [`// ${notice}`, ''];
+  for (const { name, parameters } of declarations) {
+    const count = parameters.length;
+    lines.push(`static napi_value call_${name}(napi_env env, napi_callback_info info) {`);
+    if (count === 0) lines.push('  (void)info;');
+    else lines.push(`  double a[${count}];`, `  if (!read_numbers(env, info, ${count}, a, "${name}")) return nullptr;`);
+    const args = parameters.map((p, i) =>
+      p.type === 'pointer'
+        ? `reinterpret_cast<${p.cType}>(static_cast<uintptr_t>(a[${i}]))`
+        : p.type === 'int'
+          ? `static_cast<int>(a[${i}])`
+          : `a[${i}]`,
+    );
+    lines.push(`  return make_int(env, kernels->${name}(${args.join(', ')}));`, '}');
+  }
+  lines.push('', 'static const struct { const char* name; napi_callback call; } kAddonFunctions[] = {');
+  for (const { name } of declarations) lines.push(`    {"${name}", call_${name}},`);
+  lines.push('};', '');
+  return lines.join('\n');
+}
+
+const files: Record<string, string> = {
+  'src/kernels/generated/abi.ts': typescript(),
+  'kernels/generated/addon_calls.inc': addon(),
+  'kernels/generated/functions.inc': `// ${notice}\n${declarations.map((d) => `EK_FUNCTION(${d.name})`).join('\n')}\n`,
+  'kernels/generated/wasm_exports.txt': `${declarations.map((d) => `--export=${d.name}`).join('\n')}\n`,
+};
+
+let stale = 0;
+for (const [path, text] of Object.entries(files)) {
+  if (process.argv.includes('--check')) {
+    if (read(path) !== text) {
+      console.error(`${path} is out of date: run "npm run generate"`);
+      stale++;
+    }
+  } else writeFileSync(new URL(path, root), text);
+}
+process.exit(stale ? 1 : 0);

@@ -1,0 +1,86 @@
+// The graph: one node per recorded operation, with edges to the nodes that made its inputs. A node knows what was saved for its
+// backward and checks that nobody changed it. Walking the graph is in backward.ts.
+import { RuntimeError } from '../errors.ts';
+import type { DType } from '../tensor/dtype.ts';
+import { dtypes } from '../tensor/dtype.ts';
+import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
+import type { GradNode, Tensor, TensorHook } from '../tensor/tensor.ts';
+
+export type Gradient = Tensor | null | undefined;
+
+/** Where a gradient goes: an output of another node, or a leaf that accumulates it. */
+export type Edge = { readonly node: Node; readonly index: number } | { readonly leaf: Tensor } | null;
+
+let sequence = 0;
+
+export interface OutputInfo {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly memoryFormat: MemoryFormat;
+}
+
+export class Node implements GradNode {
+  readonly name: string;
+  /** Rises with every node, so that descending order is a topological order of any graph. */
+  readonly sequence = sequence++;
+  readonly edges: readonly Edge[];
+  readonly outputs: readonly OutputInfo[];
+  /** Gradients of the outputs in, gradients of the inputs out, in the order of `edges`. */
+  readonly run: (grads: Gradient[]) => Gradient[];
+  /** Frees what was saved for the backward. */
+  readonly release: () => void;
+  /** Whether a returned gradient is either new memory or one of the incoming ones; false for user-defined functions. */
+  readonly makesFreshGradients: boolean;
+  readonly hooks = new Map<number, Set<TensorHook>>();
+  readonly retained = new Map<number, Tensor>();
+
+  constructor(fields: Pick<Node, 'name' | 'edges' | 'outputs' | 'run' | 'release' | 'makesFreshGradients'>) {
+    this.name = fields.name;
+    this.edges = fields.edges;
+    this.outputs = fields.outputs;
+    this.run = fields.run;
+    this.release = fields.release;
+    this.makesFreshGradients = fields.makesFreshGradients;
+  }
+}
+
+export function edgeOf(tensor: Tensor): Edge {
+  if (tensor.history !== tensor.storage.history && tensor.requiresGrad)
+    throw new RuntimeError(
+      'a tensor that shares memory with this one (reshape, detach) was changed in place while gradients were recorded, so its own history no longer describes its values; make the view after the change, or change a clone',
+    );
+  if (tensor.gradFn) return { node: tensor.gradFn as Node, index: tensor.outputIndex };
+  return tensor.requiresGrad ? { leaf: tensor } : null;
+}
+
+/** Tensors saved in a forward, handed out in the backward unless they were changed or freed meanwhile. */
+export class SavedTensors {
+  private tensors: readonly (Tensor | null)[] = [];
+  private versions: readonly number[] = [];
+  private isFreed = false;
+
+  save(tensors: readonly (Tensor | null)[]): void {
+    this.tensors = tensors;
+    this.versions = tensors.map((tensor) => tensor?.version ?? 0);
+  }
+
+  unpack(): readonly (Tensor | null)[] {
+    if (this.isFreed)
+      throw new RuntimeError(
+        'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.',
+      );
+    this.tensors.forEach((tensor, i) => {
+      if (!tensor || tensor.version === this.versions[i]) return;
+      const source = tensor.gradFn ? `, which is output ${tensor.outputIndex} of ${tensor.gradFn.name},` : '';
+      throw new RuntimeError(
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${dtypes[tensor.dtype].torchName}Tensor ${formatShape(tensor.shape)}]${source} is at version ${tensor.version}; expected version ${this.versions[i]} instead. Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!`,
+      );
+    });
+    return this.tensors;
+  }
+
+  free(): void {
+    if (this.tensors.length > 0) this.isFreed = true;
+    this.tensors = [];
+  }
+}

@@ -1,0 +1,64 @@
+// A device: a kernel table and the memory its pointers point into. Tensors are one layer up; here are only bytes.
+// Addresses are numbers on every device; 0 is null.
+import { RuntimeError } from '../errors.ts';
+import { type Kernels, type Pointer, Status } from './generated/abi.ts';
+
+export type DeviceName = 'native' | 'wasm';
+
+/** A piece of device memory, aligned to 64 bytes. */
+export interface Block {
+  readonly byteLength: number;
+  /** The address, valid and pinned until the kernel call that uses it has returned (see `Device.check`). */
+  pin(): Pointer;
+  /** The bytes for JavaScript, valid until the next allocation on the device. */
+  bytes(): Uint8Array;
+}
+
+export abstract class Device {
+  abstract readonly name: DeviceName;
+  abstract readonly kernels: Kernels;
+  /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
+  abstract readonly instructionSet: string;
+  abstract allocate(byteLength: number): Block;
+  /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
+  abstract free(block: Block): void;
+  abstract getNumThreads(): number;
+  abstract setNumThreads(count: number): void;
+  /** Bytes held for reuse and bytes in blocks handed out, for tests and reports. */
+  abstract memory(): { pooled: number; allocated: number };
+  /** Drops blocks that have not been reused lately; called at the end of outermost scopes. */
+  abstract trim(): void;
+
+  // Blocks used by the kernel call under way. They must stay alive (native: the garbage collector may run while arguments
+  // are boxed) and in place (wasm: they must not be evicted by the allocation of a later argument).
+  protected readonly pinned: Block[] = [];
+  protected pinnedCount = 0;
+
+  protected hold(block: Block): void {
+    this.pinned[this.pinnedCount++] = block;
+  }
+
+  /** Ends a kernel call: unpins its blocks and turns a status other than ok into an error. */
+  check(op: string, status: number): void {
+    this.pinnedCount = 0;
+    if (status === Status.ok) return;
+    if (status === Status.badIndex) throw new RuntimeError(`[${op}] index out of range`);
+    if (status === Status.badDtype) throw new RuntimeError(`[${op}] not implemented for this dtype`);
+    throw new RuntimeError(`[${op}] the kernel refused its arguments (status ${status})`);
+  }
+
+  private parameters: Block | null = null;
+  private parameterOffset = 0;
+
+  /** Copies small integers (shapes, strides, geometries) to where a kernel can read them during the next call. */
+  ints(values: readonly number[]): Pointer {
+    const capacity = 4096;
+    if (!this.parameters) this.parameters = this.allocate(capacity * 4);
+    if (this.parameterOffset + values.length > capacity) this.parameterOffset = 0;
+    const bytes = this.parameters.bytes();
+    const offset = this.parameterOffset;
+    new Int32Array(bytes.buffer, bytes.byteOffset + offset * 4, values.length).set(values);
+    this.parameterOffset += values.length;
+    return this.parameters.pin() + offset * 4;
+  }
+}

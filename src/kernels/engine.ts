@@ -1,0 +1,69 @@
+// Which device new tensors live on. The native addon where there is one, WebAssembly elsewhere, chosen at the first use;
+// EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
+import { RuntimeError, ValueError } from '../errors.ts';
+import type { Device, DeviceName } from './device.ts';
+import { loadNative } from './native.ts';
+import { WasmDevice } from './wasm.ts';
+
+const devices: Partial<Record<DeviceName, Device>> = {};
+let current: Device | null = null;
+let nativeReason = '';
+
+function open(name: DeviceName): Device {
+  const known = devices[name];
+  if (known) return known;
+  if (name === 'wasm') return (devices.wasm = new WasmDevice());
+  const { device, reason } = loadNative();
+  nativeReason = reason;
+  if (!device) throw new RuntimeError(`[setEngine] the native engine is not available: ${reason}`);
+  return (devices.native = device);
+}
+
+function choose(): Device {
+  const wanted = globalThis.process?.env?.EVENKEEL_ENGINE;
+  if (wanted) return open(checkName(wanted));
+  try {
+    return open('native');
+  } catch {
+    // Said once, in one line: the work goes on, only slower.
+    if (globalThis.process?.versions?.node)
+      console.error(`evenkeel: ${nativeReason}; running on the WebAssembly engine`);
+    return open('wasm');
+  }
+}
+
+function checkName(name: string): DeviceName {
+  if (name !== 'native' && name !== 'wasm')
+    throw new ValueError(`[setEngine] expected 'native' or 'wasm', got '${name}'`);
+  return name;
+}
+
+/** The device on which new tensors are made. */
+export function currentDevice(): Device {
+  return (current ??= choose());
+}
+
+/** Makes new tensors live on the given engine, `'native'` or `'wasm'`. Tensors of two engines cannot meet in one operation. */
+export function setEngine(name: DeviceName): void {
+  current = open(checkName(name));
+}
+
+/** The name of the engine on which new tensors are made. */
+export function getEngine(): DeviceName {
+  return currentDevice().name;
+}
+
+/** The number of threads that kernels use; 1 on the WebAssembly engine (PyTorch: `torch.get_num_threads`). */
+export function getNumThreads(): number {
+  return currentDevice().getNumThreads();
+}
+
+/**
+ * Sets the number of threads that kernels use (PyTorch: `torch.set_num_threads`). Results do not depend on it.
+ * The default is `OMP_NUM_THREADS`, else the number of cores.
+ */
+export function setNumThreads(count: number): void {
+  if (!Number.isInteger(count) || count < 1)
+    throw new ValueError(`[setNumThreads] expected a positive integer, got ${count}`);
+  currentDevice().setNumThreads(count);
+}

@@ -1,0 +1,355 @@
+// Generated from kernels/include/evenkeel.h by scripts/generate_abi.ts; do not edit.
+
+export const Status = {
+  ok: 0,
+  badDtype: 1,
+  badArgument: 2,
+  badIndex: 3,
+} as const;
+export type Status = (typeof Status)[keyof typeof Status];
+
+export const Dtype = {
+  float32: 0,
+  float64: 1,
+  int32: 2,
+  int64: 3,
+  uint8: 4,
+  bool: 5,
+} as const;
+export type Dtype = (typeof Dtype)[keyof typeof Dtype];
+
+export const Format = {
+  contiguous: 0,
+  channelsLast: 1,
+} as const;
+export type Format = (typeof Format)[keyof typeof Format];
+
+export const Isa = {
+  baseline: 0,
+  avx2: 1,
+  avx512: 2,
+  neon: 3,
+  wasm: 4,
+} as const;
+export type Isa = (typeof Isa)[keyof typeof Isa];
+
+export const Unary = {
+  neg: 0,
+  abs: 1,
+  sign: 2,
+  square: 3,
+  sqrt: 4,
+  rsqrt: 5,
+  reciprocal: 6,
+  exp: 7,
+  expm1: 8,
+  log: 9,
+  log1p: 10,
+  sin: 11,
+  cos: 12,
+  tanh: 13,
+  erf: 14,
+  floor: 15,
+  ceil: 16,
+  round: 17,
+  sigmoid: 18,
+  logSigmoid: 19,
+  relu: 20,
+  leakyRelu: 21,
+  elu: 22,
+  selu: 23,
+  gelu: 24,
+  geluTanh: 25,
+  silu: 26,
+  softplus: 27,
+  clamp: 28,
+  hardSigmoid: 29,
+  hardSwish: 30,
+  mish: 31,
+  logicalNot: 32,
+  isNan: 33,
+  isFinite: 34,
+} as const;
+export type Unary = (typeof Unary)[keyof typeof Unary];
+
+export const Binary = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  pow: 4,
+  maximum: 5,
+  minimum: 6,
+  remainder: 7,
+  eq: 8,
+  ne: 9,
+  lt: 10,
+  le: 11,
+  gt: 12,
+  ge: 13,
+  logicalAnd: 14,
+  logicalOr: 15,
+  logicalXor: 16,
+} as const;
+export type Binary = (typeof Binary)[keyof typeof Binary];
+
+export const Reduction = {
+  sum: 0,
+  prod: 1,
+  min: 2,
+  max: 3,
+  any: 4,
+  all: 5,
+} as const;
+export type Reduction = (typeof Reduction)[keyof typeof Reduction];
+
+/** An address in the memory of a device; 0 is null. */
+export type Pointer = number;
+
+/** The kernels of one device. Every function returns a status, or a size in bytes where its name ends in Scratch. */
+export interface Kernels {
+  /**
+   * ---- machine ----------------------------------------------------------------------------------------------------
+   */
+  isa(): number;
+  /**
+   * ---- elementwise (elementwise/) ---------------------------------------------------------------------------------
+   * out[i] = value, converted to dtype.
+   */
+  fill(dtype: number, out: Pointer, n: number, value: number): number;
+  /**
+   * out[i] = start + i·step, computed in double (int64: exactly, in 64 bits).
+   */
+  arange(dtype: number, out: Pointer, n: number, start: number, step: number): number;
+  /**
+   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, saturating.
+   */
+  cast(from: number, to: number, x: Pointer, out: Pointer, n: number): number;
+  /**
+   * Copies elements of `size` bytes between two strided arrays of the same shape; strides in elements, may be 0 (x) or
+   * negative. The innermost contiguous runs are copied as blocks.
+   */
+  copyStrided(size: number, x: Pointer, out: Pointer, ndim: number, shape: Pointer, xStrides: Pointer, outStrides: Pointer): number;
+  /**
+   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp lower, upper (±inf allowed).
+   * is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
+   */
+  unary(op: number, dtype: number, x: Pointer, out: Pointer, n: number, p0: number, p1: number): number;
+  /**
+   * dx[i] = g[i]·op′ at i, for every differentiable unary op, float32 and float64. x: the forward's input, y: its output;
+   * both must be given. dx may alias g.
+   */
+  unaryBackward(op: number, dtype: number, x: Pointer, y: Pointer, g: Pointer, dx: Pointer, n: number, p0: number, p1: number): number;
+  /**
+   * out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order of
+   * `shape`. add and sub: a ± alpha·b. Comparisons and logical ops write bool. Integer div truncates toward zero, remainder has the
+   * divisor's sign (both: EK_BAD_ARGUMENT on an integer division by 0). pow on integers wraps. max/min propagate NaN.
+   * out may be a or b where that operand is not broadcast.
+   */
+  binary(op: number, dtype: number, a: Pointer, b: Pointer, out: Pointer, ndim: number, shape: Pointer, aStrides: Pointer, bStrides: Pointer, alpha: number): number;
+  /**
+   * out = op(x, s), or op(s, x) when reverse; same rules as ek_binary.
+   */
+  binaryScalar(op: number, dtype: number, x: Pointer, s: number, reverse: number, out: Pointer, n: number, alpha: number): number;
+  /**
+   * out = condition ? a : b, broadcast as ek_binary; size: bytes of an element of a, b and out; condition: bool.
+   */
+  where(size: number, condition: Pointer, a: Pointer, b: Pointer, out: Pointer, ndim: number, shape: Pointer, conditionStrides: Pointer, aStrides: Pointer, bStrides: Pointer): number;
+  /**
+   * ---- reductions over the middle axis of (outer, n, inner) (reduce/) ----------------------------------------------
+   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in double
+   * by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
+   */
+  reduce(op: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
+  /**
+   * mean and M2 = Σ(x − mean)², both float64, two passes over each tile merged in double (Chan et al. 1983).
+   */
+  reduceMoments(dtype: number, x: Pointer, mean: Pointer, m2: Pointer, outer: number, n: number, inner: number): number;
+  /**
+   * min or max with its index (int64, the first of equals; NaN wins). values is optional.
+   */
+  argReduce(op: number, dtype: number, x: Pointer, values: Pointer, indices: Pointer, outer: number, n: number, inner: number): number;
+  cumsum(dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number, reverse: number): number;
+  /**
+   * The k largest (or smallest) of each row of (outer, n), sorted; ties: lower index first; NaN counts as largest.
+   * scratch: n ints for each worker thread (ek_topk_scratch bytes).
+   */
+  topkScratch(n: number): number;
+  topk(dtype: number, x: Pointer, values: Pointer, indices: Pointer, outer: number, n: number, k: number, largest: number, scratch: Pointer): number;
+  /**
+   * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output.
+   */
+  softmax(log: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
+  softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
+  /**
+   * ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
+   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
+   * out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
+   */
+  indexSelect(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
+   */
+  indexAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
+   */
+  gather(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * out[o][index[o][k][i]][i] += x[o][k][i].
+   */
+  scatterAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * ---- matrix product (gemm/) --------------------------------------------------------------------------------------
+   * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. Transposed: a is
+   * stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is optional.
+   * accumulate: c += … instead.
+   */
+  gemmScratch(dtype: number, m: number, n: number, k: number): number;
+  gemm(dtype: number, transposeA: number, transposeB: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, bias: Pointer, c: Pointer, accumulate: number, scratch: Pointer): number;
+  /**
+   * ---- convolution, 1-D to 3-D (conv/) -----------------------------------------------------------------------------
+   * geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D, H, W;
+   * dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading places.
+   * The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
+   * Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
+   */
+  convScratch(which: number, dtype: number, geometry: Pointer): number;
+  conv(dtype: number, geometry: Pointer, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, scratch: Pointer): number;
+  /**
+   * dx = the gradient of the input; every element of dx is written.
+   */
+  convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, w: Pointer, dx: Pointer, scratch: Pointer): number;
+  /**
+   * dw (O, C/groups, K…) and, when not null, dbias (O).
+   */
+  convBackwardWeight(dtype: number, geometry: Pointer, x: Pointer, dy: Pointer, dw: Pointer, dbias: Pointer, scratch: Pointer): number;
+  /**
+   * ---- pooling, 1-D to 3-D (pool/) ---------------------------------------------------------------------------------
+   * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
+   * format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
+   * the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
+   */
+  maxPool(dtype: number, geometry: Pointer, x: Pointer, y: Pointer, indices: Pointer): number;
+  maxPoolBackward(dtype: number, geometry: Pointer, dy: Pointer, indices: Pointer, dx: Pointer): number;
+  /**
+   * divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
+   */
+  avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, y: Pointer): number;
+  avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
+  /**
+   * ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
+   * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
+   */
+  batchNormScratch(n: number, c: number, s: number, format: number): number;
+  /**
+   * mean = Σx / (n·s), m2 = Σ(x − mean)²; sums are shifted by a pivot and merged in double in a fixed order.
+   */
+  batchNormStats(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, m2: Pointer, scratch: Pointer): number;
+  /**
+   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with count 0 are
+   * as if absent.
+   */
+  batchNormCombine(parts: number, c: number, counts: Pointer, means: Pointer, m2s: Pointer, count: Pointer, mean: Pointer, m2: Pointer): number;
+  /**
+   * invstd = 1/√(m2/count + eps), or 0 where both terms are 0.
+   */
+  batchNormInvstd(c: number, count: number, m2: Pointer, eps: number, invstd: Pointer): number;
+  /**
+   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is NaN,
+   * 1 / tracked[0] (int64). running_mean and running_var are optional.
+   */
+  batchNormUpdateRunning(dtype: number, c: number, count: number, mean: Pointer, m2: Pointer, momentum: number, tracked: Pointer, runningMean: Pointer, runningVar: Pointer): number;
+  /**
+   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
+   */
+  batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
+  /**
+   * y = (x − mean)·(invstd·weight) + bias, centred; weight and bias are optional. y may be x.
+   */
+  batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, y: Pointer): number;
+  /**
+   * sum_dy = Σdy, sum_dy_xmu = Σdy·(x − mean).
+   */
+  batchNormBackwardReduce(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, sumDy: Pointer, sumDyXmu: Pointer, scratch: Pointer): number;
+  /**
+   * Training: dx = weight·invstd·(dy − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null, then x,
+   * mean and sum_dy_xmu are not read): dx = weight·invstd·dy.
+   */
+  batchNormBackwardApply(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer): number;
+  /**
+   * ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
+   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
+   * number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).
+   * SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf;
+   * p −= lr·g. State 0: buf. maximize: g = −g at the start.
+   */
+  optimSgd(dtype: number, table: Pointer, count: number, lr: number, momentum: number, dampening: number, weightDecay: number, nesterov: number, maximize: number, first: number): number;
+  /**
+   * Adam (decoupled = 0) and AdamW (decoupled = 1: p −= lr·weight_decay·p first). State 0: exp_avg, 1: exp_avg_sq, 2: max_exp_avg_sq
+   * (amsgrad). step: 1 at the first call.
+   */
+  optimAdam(dtype: number, table: Pointer, count: number, lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, decoupled: number, amsgrad: number, maximize: number, step: number): number;
+  /**
+   * RMSprop. State 0: square_avg, 1: momentum buffer, 2: grad_avg (centered).
+   */
+  optimRmsprop(dtype: number, table: Pointer, count: number, lr: number, alpha: number, eps: number, weightDecay: number, momentum: number, centered: number, maximize: number): number;
+  /**
+   * norms over the gradients of a table: result[0] = Σ|g|^p (p finite) or max|g| (p = inf), in double.
+   */
+  optimGradNorm(dtype: number, table: Pointer, count: number, p: number, result: Pointer): number;
+  /**
+   * g = min(max(g·scale, −limit), limit) over the gradients of a table.
+   */
+  optimGradScale(dtype: number, table: Pointer, count: number, scale: number, limit: number): number;
+}
+
+/** Names in TypeScript and in C, in the order of the header. */
+export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
+  ['isa', 'ek_isa'],
+  ['fill', 'ek_fill'],
+  ['arange', 'ek_arange'],
+  ['cast', 'ek_cast'],
+  ['copyStrided', 'ek_copy_strided'],
+  ['unary', 'ek_unary'],
+  ['unaryBackward', 'ek_unary_backward'],
+  ['binary', 'ek_binary'],
+  ['binaryScalar', 'ek_binary_scalar'],
+  ['where', 'ek_where'],
+  ['reduce', 'ek_reduce'],
+  ['reduceMoments', 'ek_reduce_moments'],
+  ['argReduce', 'ek_arg_reduce'],
+  ['cumsum', 'ek_cumsum'],
+  ['topkScratch', 'ek_topk_scratch'],
+  ['topk', 'ek_topk'],
+  ['softmax', 'ek_softmax'],
+  ['softmaxBackward', 'ek_softmax_backward'],
+  ['indexSelect', 'ek_index_select'],
+  ['indexAdd', 'ek_index_add'],
+  ['gather', 'ek_gather'],
+  ['scatterAdd', 'ek_scatter_add'],
+  ['gemmScratch', 'ek_gemm_scratch'],
+  ['gemm', 'ek_gemm'],
+  ['convScratch', 'ek_conv_scratch'],
+  ['conv', 'ek_conv'],
+  ['convBackwardData', 'ek_conv_backward_data'],
+  ['convBackwardWeight', 'ek_conv_backward_weight'],
+  ['maxPool', 'ek_max_pool'],
+  ['maxPoolBackward', 'ek_max_pool_backward'],
+  ['avgPool', 'ek_avg_pool'],
+  ['avgPoolBackward', 'ek_avg_pool_backward'],
+  ['batchNormScratch', 'ek_batch_norm_scratch'],
+  ['batchNormStats', 'ek_batch_norm_stats'],
+  ['batchNormCombine', 'ek_batch_norm_combine'],
+  ['batchNormInvstd', 'ek_batch_norm_invstd'],
+  ['batchNormUpdateRunning', 'ek_batch_norm_update_running'],
+  ['batchNormFromRunning', 'ek_batch_norm_from_running'],
+  ['batchNormApply', 'ek_batch_norm_apply'],
+  ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],
+  ['batchNormBackwardApply', 'ek_batch_norm_backward_apply'],
+  ['optimSgd', 'ek_optim_sgd'],
+  ['optimAdam', 'ek_optim_adam'],
+  ['optimRmsprop', 'ek_optim_rmsprop'],
+  ['optimGradNorm', 'ek_optim_grad_norm'],
+  ['optimGradScale', 'ek_optim_grad_scale'],
+];

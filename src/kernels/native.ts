@@ -1,0 +1,142 @@
+// The native device: kernels from the Node-API addon, memory in ArrayBuffers, which V8 reclaims even inside a synchronous
+// loop. Blocks that a scope gives back are kept by size for the next step, since fresh memory costs page faults.
+import { RuntimeError } from '../errors.ts';
+import { type Block, Device } from './device.ts';
+import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
+
+interface Addon extends Record<string, unknown> {
+  addressOf(buffer: ArrayBuffer): number;
+  getNumThreads(): number;
+  setNumThreads(count: number): void;
+}
+
+const alignment = 64;
+
+class NativeBlock implements Block {
+  readonly address: Pointer;
+  readonly byteLength: number;
+  readonly device: NativeDevice;
+  private readonly view: Uint8Array;
+  /** When the block was last given back, in trims; see `NativeDevice.trim`. */
+  freedAt = 0;
+
+  constructor(device: NativeDevice, byteLength: number, addon: Addon) {
+    // Uninitialised: kernels write every element of their outputs, and zeroing would touch the memory twice.
+    const buffer = Buffer.allocUnsafeSlow(byteLength + alignment).buffer as ArrayBuffer;
+    const start = addon.addressOf(buffer);
+    this.address = Math.ceil(start / alignment) * alignment;
+    this.byteLength = byteLength;
+    this.device = device;
+    this.view = new Uint8Array(buffer, this.address - start, byteLength);
+  }
+
+  pin(): Pointer {
+    this.device.holdBlock(this);
+    return this.address;
+  }
+
+  bytes(): Uint8Array {
+    return this.view;
+  }
+}
+
+export class NativeDevice extends Device {
+  readonly name = 'native';
+  readonly kernels: Kernels;
+  readonly instructionSet: string;
+  private readonly addon: Addon;
+  private readonly pool = new Map<number, NativeBlock[]>();
+  private pooled = 0;
+  private trims = 0;
+
+  constructor(addon: Addon) {
+    super();
+    this.addon = addon;
+    const table: Record<string, unknown> = {};
+    for (const [name, symbol] of kernelNames) table[name] = addon[symbol];
+    this.kernels = table as unknown as Kernels;
+    const isa = this.kernels.isa();
+    this.instructionSet = Object.entries(Isa).find(([, value]) => value === isa)?.[0] ?? 'unknown';
+  }
+
+  holdBlock(block: NativeBlock): void {
+    this.hold(block);
+  }
+
+  allocate(byteLength: number): NativeBlock {
+    const size = Math.max(alignment, Math.ceil(byteLength / alignment) * alignment);
+    const block = this.pool.get(size)?.pop();
+    if (block) {
+      this.pooled -= size;
+      return block;
+    }
+    try {
+      return new NativeBlock(this, size, this.addon);
+    } catch (error) {
+      throw new RuntimeError(
+        `out of memory: could not allocate ${size} bytes (${error instanceof Error ? error.message : error})`,
+      );
+    }
+  }
+
+  free(block: Block): void {
+    const native = block as NativeBlock;
+    let list = this.pool.get(native.byteLength);
+    if (!list) this.pool.set(native.byteLength, (list = []));
+    native.freedAt = this.trims;
+    list.push(native);
+    this.pooled += native.byteLength;
+  }
+
+  trim(): void {
+    this.trims++;
+    // Lists are used as stacks, so what lies at the bottom has gone unused longest.
+    for (const [size, list] of this.pool) {
+      let unused = 0;
+      while (unused < list.length && list[unused].freedAt < this.trims - 3) unused++;
+      if (unused === 0) continue;
+      list.splice(0, unused);
+      this.pooled -= unused * size;
+      if (list.length === 0) this.pool.delete(size);
+    }
+  }
+
+  memory(): { pooled: number; allocated: number } {
+    return { pooled: this.pooled, allocated: process.memoryUsage().arrayBuffers - this.pooled };
+  }
+
+  getNumThreads(): number {
+    return this.addon.getNumThreads();
+  }
+
+  setNumThreads(count: number): void {
+    this.addon.setNumThreads(count);
+  }
+}
+
+/** The native device, or null with the reason where the addon cannot be loaded. */
+export function loadNative(): { device: NativeDevice | null; reason: string } {
+  // Not a static import: bundles for browsers must not contain node:module.
+  const node = globalThis.process?.getBuiltinModule?.('node:module');
+  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
+  if (!node || !fs) return { device: null, reason: 'not running in Node.js' };
+  const here = new URL(import.meta.url);
+  const require = node.createRequire(here);
+  const prebuilt = `prebuilds/${process.platform}-${process.arch}/evenkeel.node`;
+  // From src/kernels/ in a checkout and from dist/ in a package; an explicit path serves sanitizer builds.
+  const candidates = process.env.EVENKEEL_ADDON
+    ? [new URL(process.env.EVENKEEL_ADDON, `file://${process.cwd()}/`)]
+    : ['../../build/native/evenkeel.node', `../${prebuilt}`, `../../${prebuilt}`, '../build/native/evenkeel.node'].map(
+        (path) => new URL(path, here),
+      );
+  for (const url of candidates) {
+    if (!fs.existsSync(url)) continue;
+    const path = decodeURIComponent(url.pathname);
+    try {
+      return { device: new NativeDevice(require(path) as Addon), reason: '' };
+    } catch (error) {
+      return { device: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
+    }
+  }
+  return { device: null, reason: 'no addon was built for this machine' };
+}

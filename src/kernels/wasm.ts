@@ -1,0 +1,217 @@
+// The WebAssembly device: the same kernels in one linear memory, single-threaded. JavaScript's garbage collector cannot see
+// into that memory, and inside a synchronous loop it reports nothing at all. So blocks that nobody gave back are moved out,
+// oldest first, to ordinary ArrayBuffers when memory reaches its budget, and back in when a kernel wants them: what is dead
+// is then reclaimed by the collector as usual, what is alive is never lost. Steps inside a scope move nothing.
+import { RuntimeError } from '../errors.ts';
+import { type Block, Device } from './device.ts';
+import { type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
+import { wasmBase64 } from './generated/evenkeel.wasm.ts';
+
+const alignment = 64;
+const pageSize = 65536;
+const limit = 4 * 1024 ** 3 - pageSize;
+
+/** Free ranges of the linear memory, in order of address, neighbours merged; first fit. */
+class FreeList {
+  private readonly starts: number[] = [];
+  private readonly sizes: number[] = [];
+  total = 0;
+
+  take(size: number): Pointer {
+    const { starts, sizes } = this;
+    for (let i = 0; i < starts.length; i++) {
+      if (sizes[i] < size) continue;
+      const start = starts[i];
+      if (sizes[i] === size) {
+        starts.splice(i, 1);
+        sizes.splice(i, 1);
+      } else {
+        starts[i] += size;
+        sizes[i] -= size;
+      }
+      this.total -= size;
+      return start;
+    }
+    return 0;
+  }
+
+  give(start: Pointer, size: number): void {
+    const { starts, sizes } = this;
+    this.total += size;
+    let low = 0;
+    for (let high = starts.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (starts[middle] < start) low = middle + 1;
+      else high = middle;
+    }
+    const joinsBefore = low > 0 && starts[low - 1] + sizes[low - 1] === start;
+    const joinsAfter = low < starts.length && start + size === starts[low];
+    if (joinsBefore && joinsAfter) {
+      sizes[low - 1] += size + sizes[low];
+      starts.splice(low, 1);
+      sizes.splice(low, 1);
+    } else if (joinsBefore) sizes[low - 1] += size;
+    else if (joinsAfter) {
+      starts[low] = start;
+      sizes[low] += size;
+    } else {
+      starts.splice(low, 0, start);
+      sizes.splice(low, 0, size);
+    }
+  }
+}
+
+class WasmBlock implements Block {
+  readonly byteLength: number;
+  /** Where the block lies in linear memory; 0 while it is moved out. */
+  address: Pointer;
+  home: Uint8Array | null = null;
+  isPinned = false;
+  private readonly device: WasmDevice;
+
+  constructor(device: WasmDevice, byteLength: number, address: Pointer) {
+    this.device = device;
+    this.byteLength = byteLength;
+    this.address = address;
+  }
+
+  pin(): Pointer {
+    if (this.address === 0) this.device.moveIn(this);
+    this.device.holdBlock(this);
+    return this.address;
+  }
+
+  bytes(): Uint8Array {
+    return this.home ?? new Uint8Array(this.device.buffer(), this.address, this.byteLength);
+  }
+}
+
+interface WasmExports extends Record<string, unknown> {
+  memory: WebAssembly.Memory;
+  __heap_base: WebAssembly.Global;
+}
+
+export class WasmDevice extends Device {
+  readonly name = 'wasm';
+  readonly instructionSet = 'wasm simd128';
+  readonly kernels: Kernels;
+  private readonly memoryObject: WebAssembly.Memory;
+  private readonly freeList = new FreeList();
+  // In order of last use: a block that is touched is deleted and added again.
+  private readonly resident = new Set<WasmBlock>();
+  private end: number;
+  private budget: number;
+
+  constructor(budget = 256 * 1024 ** 2) {
+    super();
+    const bytes = Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0));
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+    const typed = exports as unknown as WasmExports;
+    this.memoryObject = typed.memory;
+    const table: Record<string, unknown> = {};
+    for (const [name, symbol] of kernelNames) table[name] = typed[symbol];
+    this.kernels = table as unknown as Kernels;
+    this.end = Math.ceil(Number(typed.__heap_base.value) / alignment) * alignment;
+    this.budget = budget;
+  }
+
+  buffer(): ArrayBufferLike {
+    return this.memoryObject.buffer;
+  }
+
+  holdBlock(block: WasmBlock): void {
+    if (!block.isPinned) {
+      block.isPinned = true;
+      this.hold(block);
+    }
+    this.resident.delete(block);
+    this.resident.add(block);
+  }
+
+  override check(op: string, status: number): void {
+    for (let i = 0; i < this.pinnedCount; i++) (this.pinned[i] as WasmBlock).isPinned = false;
+    super.check(op, status);
+  }
+
+  allocate(byteLength: number): WasmBlock {
+    const size = Math.max(alignment, Math.ceil(byteLength / alignment) * alignment);
+    const block = new WasmBlock(this, size, this.place(size));
+    this.resident.add(block);
+    return block;
+  }
+
+  free(block: Block): void {
+    const wasm = block as WasmBlock;
+    if (wasm.address !== 0) {
+      this.resident.delete(wasm);
+      this.freeList.give(wasm.address, wasm.byteLength);
+      wasm.address = 0;
+    }
+    wasm.home = null;
+  }
+
+  /** Brings a block back that had been moved out. That it was still wanted shows the budget to be too small. */
+  moveIn(block: WasmBlock): void {
+    this.budget = Math.min(limit, this.budget + 2 * block.byteLength);
+    const address = this.place(block.byteLength);
+    new Uint8Array(this.buffer(), address, block.byteLength).set(block.home!);
+    block.address = address;
+    block.home = null;
+    this.resident.add(block);
+  }
+
+  trim(): void {}
+
+  memory(): { pooled: number; allocated: number } {
+    let allocated = 0;
+    for (const block of this.resident) allocated += block.byteLength;
+    return { pooled: this.freeList.total, allocated };
+  }
+
+  getNumThreads(): number {
+    return 1;
+  }
+
+  setNumThreads(): void {}
+
+  private place(size: number): Pointer {
+    for (;;) {
+      const found = this.freeList.take(size);
+      if (found) return found;
+      if (this.end + size <= this.budget || !this.moveOut(size)) return this.grow(size);
+    }
+  }
+
+  private grow(size: number): Pointer {
+    const address = this.end;
+    if (address + size > limit)
+      throw new RuntimeError(`out of memory: WebAssembly cannot hold ${size} bytes more than its ${address}`);
+    const missing = address + size - this.memoryObject.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        this.memoryObject.grow(Math.ceil(Math.max(missing, Math.min(2 ** 24, limit - address)) / pageSize));
+      } catch {
+        throw new RuntimeError(`out of memory: the WebAssembly memory could not grow by ${missing} bytes`);
+      }
+    }
+    this.end = address + size;
+    return address;
+  }
+
+  /** Moves the blocks used longest ago out until `size` bytes lie together; false if they never do. */
+  private moveOut(size: number): boolean {
+    // A sixteenth of the budget at least, so that one eviction serves many small allocations.
+    const target = Math.max(size, this.budget >> 4);
+    let moved = 0;
+    for (const block of this.resident) {
+      if (block.isPinned || block.byteLength < 1024) continue;
+      block.home = new Uint8Array(this.buffer(), block.address, block.byteLength).slice();
+      this.resident.delete(block);
+      this.freeList.give(block.address, block.byteLength);
+      block.address = 0;
+      moved += block.byteLength;
+      if (moved >= target) break;
+    }
+    return moved > 0;
+  }
+}

@@ -1,0 +1,375 @@
+// Batch normalization over channels (axis 1), as five kernels cut at the points where statistics may be merged with others:
+// stats, combine, apply, backward_reduce, backward_apply. Not here: when running statistics move (nn/batch_norm.ts).
+// Source: Ioffe & Szegedy 2015; semantics of PyTorch's F.batch_norm.
+
+import { grad } from '../autograd/backward.ts';
+import { defineOp } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
+import { dtypes, isFloat } from '../tensor/dtype.ts';
+import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { add, mul, rsqrt, sub } from './elementwise.ts';
+import { cast, clone, inFormat, requireSameDevice, requireTensor } from './launch.ts';
+import { mean as meanOf, sum } from './reduce.ts';
+import { withScratch } from './scratch.ts';
+import { reshape, select } from './shape_ops.ts';
+
+/** (n, c, s) of a tensor with channels on axis 1. */
+const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
+const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.device);
+/** All axes but the channels'. */
+const statisticAxes = (shape: Shape): number[] => shape.flatMap((_, d) => (d === 1 ? [] : [d]));
+/** A per-channel vector as it broadcasts against x. */
+const acrossChannels = (v: Tensor, shape: Shape): Tensor => reshape(v, [1, -1, ...shape.slice(2).map(() => 1)]);
+
+/** Statistics of a batch, per channel, in float64; they stay in device memory. */
+export interface BatchStatistics {
+  /** Elements per channel. */
+  readonly count: number;
+  readonly mean: Tensor;
+  /** Σ(x − mean)² */
+  readonly m2: Tensor;
+}
+
+/** Mean and M2 of every channel of x (N, C, …). */
+export function batchNormStats(x: Tensor): BatchStatistics {
+  const [n, c, s] = channelView(x.shape);
+  const [mean, m2] = [perChannel(c, x), perChannel(c, x)];
+  const { device } = x;
+  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
+    device.check(
+      'batchNorm',
+      device.kernels.batchNormStats(x.code, x.pointer, n, c, s, x.formatCode, mean.pointer, m2.pointer, scratch()),
+    ),
+  );
+  return { count: n * s, mean, m2 };
+}
+
+/** 1/√(m2/count + eps), or 0 where both are 0. */
+export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Tensor {
+  const invstd = perChannel(m2.size, m2);
+  m2.device.check('batchNorm', m2.device.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
+  return invstd;
+}
+
+export interface RunningStatistics {
+  readonly mean: Tensor | null;
+  readonly variance: Tensor | null;
+  /** The counter (int64), for a cumulative average. */
+  readonly tracked?: Tensor | null;
+}
+
+/** Moves running statistics towards those of a batch, in place; `momentum` null averages over all batches counted by `tracked`. */
+export function batchNormUpdateRunning(
+  batch: BatchStatistics,
+  running: RunningStatistics,
+  momentum: number | null,
+): void {
+  const { device } = batch.mean;
+  const like = running.mean ?? running.variance;
+  if (!like) return;
+  const pointer = (t: Tensor | null | undefined) => (t ? t.pointer : 0);
+  device.check(
+    'batchNorm',
+    device.kernels.batchNormUpdateRunning(
+      like.code,
+      like.size,
+      batch.count,
+      batch.mean.pointer,
+      batch.m2.pointer,
+      momentum ?? Number.NaN,
+      pointer(running.tracked),
+      pointer(running.mean),
+      pointer(running.variance),
+    ),
+  );
+  // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
+}
+
+function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
+  const [n, c, s] = channelView(x.shape);
+  const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  const pointer = (t: Tensor | null) => (t ? t.pointer : 0);
+  x.device.check(
+    'batchNorm',
+    x.device.kernels.batchNormApply(
+      x.code,
+      x.pointer,
+      n,
+      c,
+      s,
+      x.formatCode,
+      mean.pointer,
+      invstd.pointer,
+      pointer(weight),
+      pointer(bias),
+      y.pointer,
+    ),
+  );
+  return y;
+}
+
+/**
+ * The gradients of a normalization, given the statistics it used; `count` null means that these were constants (evaluation).
+ * With g = dy, x̃ = x − mean, r = invstd, n = count:
+ *   dbias = Σg,  dweight = r·Σg·x̃,  dx = weight·r·(g − Σg/n − x̃·r²·Σg·x̃/n), or weight·r·g in evaluation.
+ */
+function launchBackward(
+  x: Tensor,
+  dy: Tensor,
+  weight: Tensor | null,
+  mean: Tensor,
+  invstd: Tensor,
+  count: number | null,
+  needs: readonly boolean[],
+): (Tensor | null)[] {
+  const [n, c, s] = channelView(x.shape);
+  const { device } = x;
+  const g = inFormat(dy, x.memoryFormat);
+  const [sumDy, sumDyXmu] = [perChannel(c, x), perChannel(c, x)];
+  const needsSums = count !== null || needs[1] || needs[2];
+  if (needsSums)
+    withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
+      device.check(
+        'batchNormBackward',
+        device.kernels.batchNormBackwardReduce(
+          x.code,
+          x.pointer,
+          g.pointer,
+          n,
+          c,
+          s,
+          x.formatCode,
+          mean.pointer,
+          sumDy.pointer,
+          sumDyXmu.pointer,
+          scratch(),
+        ),
+      ),
+    );
+  let dx: Tensor | null = null;
+  if (needs[0]) {
+    dx = allocate(x.shape, x.dtype, x.memoryFormat, device);
+    device.check(
+      'batchNormBackward',
+      device.kernels.batchNormBackwardApply(
+        x.code,
+        x.pointer,
+        g.pointer,
+        n,
+        c,
+        s,
+        x.formatCode,
+        count ?? 0,
+        mean.pointer,
+        invstd.pointer,
+        weight ? weight.pointer : 0,
+        count === null ? 0 : sumDy.pointer,
+        sumDyXmu.pointer,
+        dx.pointer,
+      ),
+    );
+  }
+  const toParameter = (t: Tensor) => (x.dtype === 'float64' ? t : cast(t, x.dtype));
+  return [dx, needs[1] ? toParameter(mul(sumDyXmu, invstd)) : null, needs[2] ? toParameter(sumDy) : null];
+}
+
+/** The plain definition, of which every derivative exists: what the kernels compute, as ops on x. */
+function composed(x: Tensor, weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+  const axes = statisticAxes(x.shape);
+  const keep = { keepdim: true };
+  const centred = sub(x, meanOf(x, axes, keep));
+  const variance = meanOf(mul(centred, centred), axes, keep);
+  const normal = mul(centred, rsqrt(add(variance, eps)));
+  const scaled = weight ? mul(normal, acrossChannels(weight, x.shape)) : normal;
+  return bias ? add(scaled, acrossChannels(bias, x.shape)) : scaled;
+}
+
+/** Gradients as a recorded computation: the derivative of `composed` by the engine itself. */
+function recordedGradients(
+  inputs: readonly (Tensor | null)[],
+  needs: readonly boolean[],
+  g: Tensor,
+  forward: () => Tensor,
+): (Tensor | null)[] {
+  const wanted = inputs.flatMap((input, i) => (needs[i] && input ? [input] : []));
+  const found = grad([forward()], wanted, { gradOutputs: [g], createGraph: true });
+  let next = 0;
+  return inputs.map((input, i) => (needs[i] && input ? found[next++] : null));
+}
+
+/** Normalization by the batch's own statistics, which are returned besides: [y, mean, m2]. */
+const trainingOp = defineOp({
+  name: 'batchNorm',
+  forward(ctx, x: Tensor, weight: Tensor | null, bias: Tensor | null, eps: number): readonly Tensor[] {
+    const stats = batchNormStats(x);
+    const invstd = batchNormInvstd(stats, eps);
+    ctx.save(x, weight, stats.mean, invstd);
+    ctx.markConstant(stats.mean, stats.m2);
+    return [launchApply(x, stats.mean, invstd, weight, bias), stats.mean, stats.m2];
+  },
+  backward(ctx, [g], info, _weight, _bias, eps) {
+    const [x, weight, mean, invstd] = ctx.saved;
+    if (!g) return [null, null, null];
+    if (isGradEnabled()) {
+      const [dx, dweight] = recordedGradients([x, weight], ctx.needs, g, () => composed(x, weight, null, eps));
+      return [dx, dweight, ctx.needs[2] ? sum(g, statisticAxes(info.shape)) : null];
+    }
+    const [n, , s] = channelView(info.shape);
+    return launchBackward(x, g, weight, mean, invstd, n * s, ctx.needs);
+  },
+});
+
+/** Normalization by given statistics, which are constants. */
+const evaluationOp = defineOp({
+  name: 'batchNormEval',
+  forward(
+    ctx,
+    x: Tensor,
+    weight: Tensor | null,
+    bias: Tensor | null,
+    runningMean: Tensor,
+    runningVar: Tensor,
+    eps: number,
+  ) {
+    const c = x.shape[1];
+    const [mean, invstd] = [perChannel(c, x), perChannel(c, x)];
+    const { device } = x;
+    device.check(
+      'batchNorm',
+      device.kernels.batchNormFromRunning(
+        runningMean.code,
+        c,
+        runningMean.pointer,
+        runningVar.pointer,
+        eps,
+        mean.pointer,
+        invstd.pointer,
+      ),
+    );
+    // mean and invstd are copies: a later forward in training mode cannot change what this one's backward uses.
+    ctx.save(x, weight, mean, invstd);
+    return launchApply(x, mean, invstd, weight, bias);
+  },
+  backward(ctx, [g], info) {
+    const [x, weight, mean, invstd] = ctx.saved;
+    if (isGradEnabled()) {
+      const scale = (t: Tensor) => acrossChannels(cast(t, info.dtype), info.shape);
+      const forward = () => {
+        const normal = mul(sub(x, scale(mean)), scale(invstd));
+        return weight ? mul(normal, acrossChannels(weight, info.shape)) : normal;
+      };
+      const [dx, dweight] = recordedGradients([x, weight], ctx.needs, g, forward);
+      return [dx, dweight, ctx.needs[2] ? sum(g, statisticAxes(info.shape)) : null, null, null];
+    }
+    return [...launchBackward(x, g, weight, mean, invstd, null, ctx.needs), null, null];
+  },
+});
+
+export interface BatchNormOptions {
+  /** (C); null: 1. */
+  weight?: Tensor | null;
+  /** (C); null: 0. */
+  bias?: Tensor | null;
+  /** Normalize by the batch's statistics and move the running ones. Default: false. */
+  training?: boolean;
+  /** Weight of the new value in the running statistics; null: their plain average, counted by `numBatchesTracked`. Default: 0.1. */
+  momentum?: number | null;
+  /** Default: 1e-5. */
+  eps?: number;
+  /** The counter behind `momentum: null`; int64, no dimensions. */
+  numBatchesTracked?: Tensor | null;
+}
+
+const typeName = (t: Tensor) => dtypes[t.dtype].torchName;
+
+function checkVector(name: string, value: Tensor | null, c: number): void {
+  if (!value) return;
+  requireTensor('batchNorm', value);
+  if (value.size !== c) throw new RuntimeError(`${name} should contain ${c} elements not ${value.size}`);
+}
+
+/**
+ * Batch normalization of x (N, C, …) over all axes but 1 (PyTorch: `F.batch_norm`).
+ *
+ * In training: y = (x − mean)/√(biased variance + eps)·weight + bias with the statistics of x, and the running statistics, where given,
+ * move towards them in place (the variance unbiased). In evaluation the running statistics are used and stay.
+ *
+ * @throws ValueError with one value per channel in training; RuntimeError on sizes or dtypes that do not fit.
+ * @example
+ * const y = batchNorm(x, runningMean, runningVar, { training: true });
+ */
+export function batchNorm(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: BatchNormOptions = {},
+): Tensor {
+  const {
+    weight = null,
+    bias = null,
+    training = false,
+    momentum = 0.1,
+    eps = 1e-5,
+    numBatchesTracked = null,
+  } = options;
+  requireTensor('batchNorm', x);
+  if (momentum !== null && typeof momentum !== 'number' && typeof momentum !== 'boolean')
+    throw new ArgumentTypeError(
+      `batch_norm(): argument 'momentum' (position 7) must be float, not ${pythonType(momentum)}`,
+    );
+  if (typeof eps !== 'number')
+    throw new ArgumentTypeError(`batch_norm(): argument 'eps' (position 8) must be float, not ${pythonType(eps)}`);
+  if (x.rank === 0) throw new IndexError('Dimension specified as 0 but tensor has no dimensions');
+  if (x.rank === 1 && x.size > 0)
+    throw new IndexError('Dimension out of range (expected to be in range of [-1, 0], but got 1)');
+  if (training && x.rank > 0 && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)
+    throw new ValueError(`Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)}`);
+  if (x.size === 0) return emptyResult(x, weight, bias);
+  const c = x.shape[1];
+  checkVector('running_mean', runningMean, c);
+  if (!runningMean && !training) throw new RuntimeError('running_mean must be defined in evaluation mode');
+  checkVector('running_var', runningVar, c);
+  if (!runningVar && !training) throw new RuntimeError('running_var must be defined in evaluation mode');
+  checkVector('weight', weight, c);
+  checkVector('bias', bias, c);
+  if (!isFloat(x.dtype)) throw new NotImplementedError(`"batch_norm" not implemented for '${typeName(x)}'`);
+  for (const t of [weight, bias, runningMean, runningVar]) {
+    if (!t) continue;
+    if (t.dtype !== x.dtype) throw new RuntimeError('mixed dtype (CPU): all inputs must share same datatype.');
+    requireSameDevice('batchNorm', x, t);
+  }
+  for (const [name, t] of [
+    ['running_mean', runningMean],
+    ['running_var', runningVar],
+  ] as const)
+    if (t?.requiresGrad)
+      throw new RuntimeError(
+        `The function 'native_batch_norm' is not differentiable with respect to argument '${name}'. This input cannot have requires_grad True.`,
+      );
+  if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps);
+  const [y, mean, m2] = trainingOp(x, weight, bias, eps);
+  const count = x.shape[0] * sizeOf(x.shape.slice(2));
+  batchNormUpdateRunning(
+    { count, mean, m2 },
+    { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
+    momentum === null ? null : Number(momentum),
+  );
+  return y;
+}
+
+/** An empty result that stays in the graph: gradients of weight and bias are zeros. */
+function emptyResult(x: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
+  const scaled = weight && weight.size > 0 ? mul(clone(x), select(weight, 0, 0)) : clone(x);
+  return bias && bias.size > 0 ? add(scaled, select(bias, 0, 0)) : scaled;
+}
+
+const pythonType = (value: unknown): string =>
+  value === null || value === undefined
+    ? 'NoneType'
+    : typeof value === 'string'
+      ? 'str'
+      : Array.isArray(value)
+        ? 'list'
+        : typeof value;

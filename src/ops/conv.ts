@@ -1,0 +1,345 @@
+// Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders come from
+// three kernels; a transposed convolution is the backward by data, run forwards.
+import { defineOp } from '../autograd/define_op.ts';
+import { RuntimeError } from '../errors.ts';
+import { Format } from '../kernels/generated/abi.ts';
+import { dtypes } from '../tensor/dtype.ts';
+import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { add } from './elementwise.ts';
+import { inFormat, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+import { sum } from './reduce.ts';
+import { withScratch } from './scratch.ts';
+import { expand, pad as padOp, reshape } from './shape_ops.ts';
+
+export type Size = number | readonly number[];
+export type Padding = Size | 'valid' | 'same';
+
+export interface ConvOptions {
+  /** Default: 1. */
+  stride?: Size;
+  /** Zeros around the input, or 'valid' (none) or 'same' (output size = input size; stride 1 only). Default: 0. */
+  padding?: Padding;
+  /** Default: 1. */
+  dilation?: Size;
+  /** Default: 1. */
+  groups?: number;
+}
+
+export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
+  padding?: Size;
+  /** Added to one side of the output's size. Default: 0. */
+  outputPadding?: Size;
+}
+
+/** What a convolution is, apart from its tensors; per spatial dimension. */
+interface ConvShape {
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+  readonly dilation: readonly number[];
+  readonly groups: number;
+}
+
+/** One value per spatial dimension. */
+export function sizes(op: string, name: string, value: Size, dims: number): number[] {
+  const list = typeof value === 'number' ? Array<number>(dims).fill(value) : [...value];
+  if (list.length !== dims || !list.every(Number.isInteger))
+    throw new RuntimeError(`[${op}] expected ${name} to be an integer or ${dims} integers, got ${formatShape(list)}`);
+  return list;
+}
+
+const fill3 = (values: readonly number[], value: number): number[] => [
+  ...Array<number>(3 - values.length).fill(value),
+  ...values,
+];
+
+/** The 24 integers of the kernel; x and y are the input and output of the forward convolution. */
+function geometry(
+  x: Shape,
+  w: Shape,
+  y: Shape,
+  conv: ConvShape,
+  xFormat: MemoryFormat,
+  yFormat: MemoryFormat,
+): number[] {
+  const code = (format: MemoryFormat) => (format === 'channelsLast' ? Format.channelsLast : Format.contiguous);
+  return [
+    ...[x[0], x[1], w[0], conv.groups],
+    ...fill3(x.slice(2), 1),
+    ...fill3(y.slice(2), 1),
+    ...fill3(w.slice(2), 1),
+    ...fill3(conv.stride, 1),
+    ...fill3(conv.padding, 0),
+    ...fill3(conv.dilation, 1),
+    ...[code(xFormat), code(yFormat)],
+  ];
+}
+
+/** Output size of a window of `kernel` taps over `size` padded values. */
+export const windowCount = (size: number, kernel: number, stride: number, padding: number, dilation: number): number =>
+  Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+
+function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
+  const spatial = w
+    .slice(2)
+    .map((kernel, i) => windowCount(x[i + 2], kernel, conv.stride[i], conv.padding[i], conv.dilation[i]));
+  return [x[0], w[0], ...spatial];
+}
+
+const convOp = defineOp({
+  name: 'convolution',
+  forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
+    const out = allocate(forwardShape(x.shape, weight.shape, conv), x.dtype, x.memoryFormat, x.device);
+    const w = rowMajor(weight);
+    const { device } = x;
+    const shape = geometry(x.shape, w.shape, out.shape, conv, x.memoryFormat, out.memoryFormat);
+    withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
+      device.check(
+        'convolution',
+        device.kernels.conv(
+          x.code,
+          device.ints(shape),
+          x.pointer,
+          w.pointer,
+          bias ? bias.pointer : 0,
+          out.pointer,
+          scratch(),
+        ),
+      ),
+    );
+    ctx.save(x, weight);
+    return out;
+  },
+  backward(ctx, [g], xInfo, wInfo, _bias, conv) {
+    const [x, weight] = ctx.saved;
+    const [needsX, needsWeight, needsBias] = ctx.needs;
+    const dx = needsX ? convBackwardData(g, weight, xInfo.shape, conv) : null;
+    const [dweight, dbias] = needsWeight ? convBackwardWeight(x, g, wInfo.shape, conv, needsBias) : [null, null];
+    return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
+  },
+});
+
+const sumChannels = (g: Tensor): Tensor => sum(g, [0, ...g.shape.slice(2).map((_, i) => i + 2)]);
+
+/** The gradient of a convolution's input: dy spread by the weights. */
+const convBackwardData = defineOp({
+  name: 'convolutionBackwardData',
+  forward(ctx, dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) {
+    const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.device);
+    const w = rowMajor(weight);
+    const { device } = dy;
+    const code = geometry(shape, w.shape, dy.shape, conv, dx.memoryFormat, dy.memoryFormat);
+    withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
+      device.check(
+        'convolutionBackwardData',
+        device.kernels.convBackwardData(dy.code, device.ints(code), dy.pointer, w.pointer, dx.pointer, scratch()),
+      ),
+    );
+    ctx.save(dy, weight);
+    return dx;
+  },
+  backward(ctx, [g], _dy, wInfo, _shape, conv) {
+    const [dy, weight] = ctx.saved;
+    return [
+      ctx.needs[0] ? convOp(g, weight, null, conv) : null,
+      ctx.needs[1] ? convBackwardWeight(g, dy, wInfo.shape, conv, false)[0] : null,
+    ];
+  },
+}) as (dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) => Tensor;
+
+/** The gradients of a convolution's weights and, when asked for, of its bias. */
+const convBackwardWeight = defineOp({
+  name: 'convolutionBackwardWeight',
+  forward(ctx, x: Tensor, dy: Tensor, shape: Shape, conv: ConvShape, withBias: boolean): readonly Tensor[] {
+    const dw = allocate(shape, x.dtype, 'contiguous', x.device);
+    const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
+    const grad = inFormat(dy, x.memoryFormat);
+    const { device } = x;
+    const code = geometry(x.shape, shape, grad.shape, conv, x.memoryFormat, grad.memoryFormat);
+    withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
+      device.check(
+        'convolutionBackwardWeight',
+        device.kernels.convBackwardWeight(
+          x.code,
+          device.ints(code),
+          x.pointer,
+          grad.pointer,
+          dw.pointer,
+          dbias ? dbias.pointer : 0,
+          scratch(),
+        ),
+      ),
+    );
+    ctx.save(x, dy);
+    return dbias ? [dw, dbias] : [dw];
+  },
+  backward(ctx, [g, gBias], xInfo, dyInfo, _shape, conv) {
+    const [x, dy] = ctx.saved;
+    const ddy = () => {
+      const bias = gBias ? reshape(gBias, [1, -1, ...dyInfo.shape.slice(2).map(() => 1)]) : null;
+      if (!g) return expand(bias!, dyInfo.shape);
+      const spread = convOp(x, g, null, conv);
+      return bias ? add(spread, bias) : spread;
+    };
+    return [ctx.needs[0] && g ? convBackwardData(dy, g, xInfo.shape, conv) : null, ctx.needs[1] ? ddy() : null];
+  },
+}) as (x: Tensor, dy: Tensor, shape: Shape, conv: ConvShape, withBias: boolean) => readonly Tensor[];
+
+function checkConv(
+  op: string,
+  dims: number,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  groups: number,
+  isTransposed: boolean,
+): void {
+  requireFloat(op, x);
+  requireTensor(op, weight);
+  requireSameDevice(op, x, weight, ...(bias ? [bias] : []));
+  if (!Number.isInteger(groups) || groups <= 0) throw new RuntimeError('non-positive groups is not supported');
+  if (weight.rank !== dims + 2)
+    throw new RuntimeError(
+      `weight should have ${dims + 2} dimensions for ${op}, but got weight of shape ${formatShape(weight.shape)}`,
+    );
+  if (x.rank !== dims + 2 && x.rank !== dims + 1)
+    throw new RuntimeError(
+      `Expected ${dims + 1}D (unbatched) or ${dims + 2}D (batched) input to ${op}, but got input of size: ${formatShape(x.shape)}`,
+    );
+  const channels = x.shape[x.rank - dims - 1];
+  const expected = isTransposed ? weight.shape[0] : weight.shape[1] * groups;
+  if (channels !== expected)
+    throw new RuntimeError(
+      `Given ${isTransposed ? 'transposed=1' : `groups=${groups}`}, weight of size ${formatShape(weight.shape)}, expected input${formatShape(x.shape)} to have ${expected} channels, but got ${channels} channels instead`,
+    );
+  if (weight.shape[0] % groups !== 0)
+    throw new RuntimeError(
+      `Given groups=${groups}, expected weight to be divisible by ${groups} at dimension 0, but got weight of size [${weight.shape}] instead`,
+    );
+  const outputs = isTransposed ? weight.shape[1] * groups : weight.shape[0];
+  if (bias && (bias.rank !== 1 || bias.shape[0] !== outputs))
+    throw new RuntimeError(
+      `Given weight of size ${formatShape(weight.shape)}, expected bias to be 1-dimensional with ${outputs} elements, but got bias of size ${formatShape(bias.shape)} instead`,
+    );
+  for (const [name, t] of [
+    ['weight', weight],
+    ['bias', bias],
+  ] as const)
+    if (t && t.dtype !== x.dtype)
+      throw new RuntimeError(
+        `Input type (${dtypes[x.dtype].torchName.toLowerCase()}) and ${name} type (${dtypes[t.dtype].torchName.toLowerCase()}) should be the same`,
+      );
+}
+
+/** Runs `fn` on a batch; an unbatched input gets a batch of one. */
+function batched(x: Tensor, dims: number, fn: (x: Tensor) => Tensor): Tensor {
+  if (x.rank === dims + 2) return fn(x);
+  const y = fn(reshape(x, [1, ...x.shape]));
+  return reshape(y, y.shape.slice(1));
+}
+
+function convolve(
+  op: string,
+  dims: number,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  options: ConvOptions,
+): Tensor {
+  const groups = options.groups ?? 1;
+  checkConv(op, dims, x, weight, bias, groups, false);
+  const stride = sizes(op, 'stride', options.stride ?? 1, dims);
+  const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
+  if (stride.some((s) => s <= 0)) throw new RuntimeError('non-positive stride is not supported');
+  if (dilation.some((d) => d <= 0)) throw new RuntimeError('dilation should be greater than zero');
+  const kernel = weight.shape.slice(2);
+  return batched(x, dims, (input) => {
+    let padding: number[];
+    let source = input;
+    if (options.padding === 'same') {
+      if (stride.some((s) => s !== 1))
+        throw new RuntimeError("padding='same' is not supported for strided convolutions");
+      const total = kernel.map((k, i) => dilation[i] * (k - 1));
+      padding = total.map((t) => Math.floor(t / 2));
+      // An odd total needs one more zero behind.
+      const extra = total.flatMap((t) => [0, t % 2]).reverse();
+      if (extra.includes(1))
+        source = padOp(
+          input,
+          extra.flatMap((_, i) => (i % 2 === 0 ? [0, extra[i]] : [])),
+        );
+    } else if (options.padding === 'valid') padding = kernel.map(() => 0);
+    else {
+      const given = options.padding ?? 0;
+      if (typeof given === 'string')
+        throw new RuntimeError(`[${op}] expected padding to be 'valid', 'same' or integers, got '${given as string}'`);
+      padding = sizes(op, 'padding', given, dims);
+    }
+    if (padding.some((p) => p < 0)) throw new RuntimeError('negative padding is not supported');
+    const conv = { stride, padding, dilation, groups };
+    const output = forwardShape(source.shape, weight.shape, conv);
+    if (output.slice(2).some((n) => n <= 0)) {
+      const padded = source.shape.slice(2).map((n, i) => n + 2 * padding[i]);
+      const spanned = kernel.map((k, i) => dilation[i] * (k - 1) + 1);
+      throw new RuntimeError(
+        `Calculated padded input size per channel: (${padded.join(' x ')}). Kernel size: (${spanned.join(' x ')}). Kernel size can't be greater than actual input size`,
+      );
+    }
+    return convOp(source, weight, bias, conv);
+  });
+}
+
+/**
+ * Convolution over (N, C, L); weight (O, C/groups, K), bias (O) (PyTorch: `F.conv1d`). Unbatched (C, L) is accepted.
+ * @throws RuntimeError on wrong ranks, channels, dtypes, or a kernel larger than the padded input.
+ */
+export const conv1d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
+  convolve('conv1d', 1, x, weight, bias, options);
+/** Convolution over (N, C, H, W); weight (O, C/groups, KH, KW) (PyTorch: `F.conv2d`). See `conv1d`. */
+export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
+  convolve('conv2d', 2, x, weight, bias, options);
+/** Convolution over (N, C, D, H, W); weight (O, C/groups, KD, KH, KW) (PyTorch: `F.conv3d`). See `conv1d`. */
+export const conv3d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
+  convolve('conv3d', 3, x, weight, bias, options);
+
+function convTranspose(
+  op: string,
+  dims: number,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  options: ConvTransposeOptions,
+): Tensor {
+  const groups = options.groups ?? 1;
+  checkConv(op, dims, x, weight, bias, groups, true);
+  const stride = sizes(op, 'stride', options.stride ?? 1, dims);
+  const padding = sizes(op, 'padding', options.padding ?? 0, dims);
+  const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
+  const extra = sizes(op, 'outputPadding', options.outputPadding ?? 0, dims);
+  extra.forEach((e, i) => {
+    if (e < 0 || (e >= stride[i] && e >= dilation[i]))
+      throw new RuntimeError(
+        `output padding must be smaller than either stride or dilation, but got output_padding: ${e}, stride: ${stride[i]}, dilation: ${dilation[i]}`,
+      );
+  });
+  return batched(x, dims, (input) => {
+    const spatial = weight.shape
+      .slice(2)
+      .map((k, i) => (input.shape[i + 2] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (k - 1) + extra[i] + 1);
+    if (spatial.some((n) => n <= 0))
+      throw new RuntimeError(
+        `Given input size per channel: (${input.shape.slice(2).join(' x ')}). Calculated output size per channel: (${spatial.join(' x ')}). Output size is too small`,
+      );
+    const shape = [input.shape[0], weight.shape[1] * groups, ...spatial];
+    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups });
+    return bias ? add(y, reshape(bias, [1, -1, ...spatial.map(() => 1)])) : y;
+  });
+}
+
+/** Transposed convolution over (N, C, H, W); weight (C, O/groups, KH, KW) (PyTorch: `F.conv_transpose2d`). */
+export const convTranspose2d = (
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: ConvTransposeOptions = {},
+): Tensor => convTranspose('conv_transpose2d', 2, x, weight, bias, options);

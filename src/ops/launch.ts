@@ -1,0 +1,128 @@
+// What all ops share before a kernel is called: one device, one dtype, one memory order.
+import { defineOp } from '../autograd/define_op.ts';
+import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
+import { copyElements, copyStrided } from '../tensor/copy.ts';
+import { type DType, dtypes, isFloat, promote } from '../tensor/dtype.ts';
+import {
+  broadcastShapes,
+  broadcastStrides,
+  type MemoryFormat,
+  physicalOrder,
+  type Shape,
+  sameShape,
+  sizeOf,
+} from '../tensor/shape.ts';
+import { allocate, Tensor } from '../tensor/tensor.ts';
+
+export function requireTensor(op: string, value: unknown): asserts value is Tensor {
+  if (!(value instanceof Tensor))
+    throw new ArgumentTypeError(`[${op}] expected a Tensor, got ${value === null ? 'null' : typeof value}`);
+}
+
+export function requireFloat(op: string, x: Tensor): void {
+  requireTensor(op, x);
+  if (!isFloat(x.dtype)) throw new NotImplementedError(`"${op}" not implemented for '${dtypes[x.dtype].torchName}'`);
+}
+
+export function requireSameDevice(op: string, ...tensors: Tensor[]): void {
+  const [first, ...rest] = tensors;
+  for (const tensor of rest)
+    if (tensor.device !== first.device)
+      throw new RuntimeError(
+        `[${op}] expected all tensors on one engine, got ${first.device.name} and ${tensor.device.name}`,
+      );
+}
+
+/** Row-major x: itself where it already is. Not recorded; see `contiguous` for the differentiable form. */
+export const rowMajor = (x: Tensor): Tensor => (x.memoryFormat === 'contiguous' ? x : copyStrided(x, 'contiguous'));
+
+/** x in a format, not recorded. */
+export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
+  x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
+
+/** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
+export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
+  requireTensor('contiguous', x);
+  return x.memoryFormat === format || x.rank < 3 ? x : convertFormat(x, format);
+};
+const convertFormat = defineOp({
+  name: 'contiguous',
+  forward: (_ctx, x: Tensor, format: MemoryFormat) => copyStrided(x, format),
+  backward: (_ctx, [g]) => [g],
+});
+
+/** x converted to another dtype; x itself where it already is. Gradients are converted back. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  requireTensor('to', x);
+  if (!(dtype in dtypes))
+    throw new ArgumentTypeError(`[to] expected one of ${Object.keys(dtypes).join(', ')}, got ${String(dtype)}`);
+  return x.dtype === dtype ? x : convert(x, dtype);
+}
+const convert = defineOp({
+  name: 'to',
+  forward(_ctx, x: Tensor, dtype: DType) {
+    const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
+    x.device.check('to', x.device.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+    return out;
+  },
+  backward: (_ctx, [g], x) => [cast(g, x.dtype)],
+});
+
+/** A copy of x (PyTorch: `clone`). */
+export const clone: (x: Tensor) => Tensor = defineOp({
+  name: 'clone',
+  forward(_ctx, x: Tensor) {
+    const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+    copyElements('clone', x, out, [x.size], [1], [1]);
+    return out;
+  },
+  backward: (_ctx, [g]) => [g],
+});
+
+/** The dtype two operands are computed in: PyTorch's promotion, in which 0-d tensors yield to others of their kind. */
+export function resultType(a: Tensor, b: Tensor): DType {
+  if (a.dtype === b.dtype) return a.dtype;
+  const kind = (t: Tensor) => (isFloat(t.dtype) ? 2 : t.dtype === 'bool' ? 0 : 1);
+  if (a.rank > 0 && b.rank === 0 && kind(a) >= kind(b)) return a.dtype;
+  if (b.rank > 0 && a.rank === 0 && kind(b) >= kind(a)) return b.dtype;
+  return promote(a.dtype, b.dtype);
+}
+
+/** How operands lie inside a common output: dimensions in the output's memory order, with strides per operand. */
+export interface Layout {
+  readonly shape: Shape;
+  readonly format: MemoryFormat;
+  /** Sizes and strides in physical order; a single dimension where everything is dense and alike. */
+  readonly dims: readonly number[];
+  readonly strides: readonly (readonly number[])[];
+}
+
+export function commonLayout(tensors: readonly Tensor[]): Layout {
+  const [first] = tensors;
+  let same = true;
+  for (let i = 1; i < tensors.length && same; i++)
+    same = sameShape(tensors[i].shape, first.shape) && tensors[i].memoryFormat === first.memoryFormat;
+  if (same) {
+    const flat = [1];
+    return {
+      shape: first.shape,
+      format: first.memoryFormat,
+      dims: [sizeOf(first.shape)],
+      strides: tensors.map(() => flat),
+    };
+  }
+  const shape = tensors.reduce<Shape>((common, t) => broadcastShapes(common, t.shape), []);
+  // The first operand of the full shape decides the output's order.
+  const leader = tensors.find((t) => sameShape(t.shape, shape)) ?? tensors.find((t) => t.rank === shape.length);
+  const format = shape.length >= 3 && leader ? leader.memoryFormat : 'contiguous';
+  const order = physicalOrder(shape.length, format);
+  return {
+    shape,
+    format,
+    dims: order.map((d) => shape[d]),
+    strides: tensors.map((t) => {
+      const strides = broadcastStrides(t.shape, t.strides, shape);
+      return order.map((d) => strides[d]);
+    }),
+  };
+}

@@ -1,0 +1,148 @@
+// Matrix products: one op over the gemm kernel, with either operand transposed, so that gradients of every order are products again.
+import { defineOp } from '../autograd/define_op.ts';
+import { RuntimeError } from '../errors.ts';
+import { dtypes } from '../tensor/dtype.ts';
+import { broadcastShapes, formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+import { sum, sumTo } from './reduce.ts';
+import { withScratch } from './scratch.ts';
+import { expand, reshape, squeeze, unsqueeze } from './shape_ops.ts';
+
+/** (rows, columns) of the last two dimensions, exchanged when transposed. */
+function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {
+  const [a, b] = shape.slice(-2);
+  return isTransposed ? [b, a] : [a, b];
+}
+
+function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor | null): Tensor {
+  const [m, k] = matrixShape(a.shape, ta);
+  const [, n] = matrixShape(b.shape, tb);
+  const batch = a.rank > 2 ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
+  const out = allocate([...batch, m, n], a.dtype, 'contiguous', a.device);
+  const [left, right] = [rowMajor(a), rowMajor(b)];
+  const { device } = a;
+  // A matrix without batch dimensions is shared by the whole batch.
+  const step = (t: Tensor, size: number) => (t.rank > 2 ? size : 0);
+  withScratch(device, device.kernels.gemmScratch(a.code, m, n, k), (scratch) =>
+    device.check(
+      'matmul',
+      device.kernels.gemm(
+        a.code,
+        ta ? 1 : 0,
+        tb ? 1 : 0,
+        sizeOf(batch),
+        m,
+        n,
+        k,
+        left.pointer,
+        step(a, m * k),
+        right.pointer,
+        step(b, k * n),
+        bias ? bias.pointer : 0,
+        out.pointer,
+        0,
+        scratch(),
+      ),
+    ),
+  );
+  return out;
+}
+
+/**
+ * op(a)·op(b) over matrices (m, k), (k, n) or batches of them with equal batch dimensions; a transposed operand is given as it is stored.
+ * With C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC.
+ */
+const product = defineOp({
+  name: 'matmul',
+  forward(ctx, a: Tensor, b: Tensor, ta: boolean, tb: boolean) {
+    ctx.save(a, b);
+    return launchGemm(a, b, ta, tb, null);
+  },
+  backward(ctx, [g], aInfo, bInfo, ta, tb) {
+    const [a, b] = ctx.saved;
+    const da = () => (ta ? product(b, g, tb, true) : product(g, b, false, !tb));
+    const db = () => (tb ? product(g, a, true, ta) : product(a, g, !ta, false));
+    return [ctx.needs[0] ? sumTo(da(), aInfo.shape) : null, ctx.needs[1] ? sumTo(db(), bInfo.shape) : null];
+  },
+}) as (a: Tensor, b: Tensor, ta: boolean, tb: boolean) => Tensor;
+
+/**
+ * The matrix product (PyTorch: `torch.matmul`): vectors and matrices, and batches of matrices whose batch dimensions broadcast.
+ * @throws RuntimeError where the inner sizes differ.
+ */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  requireFloat('matmul', a);
+  requireFloat('matmul', b);
+  requireSameDevice('matmul', a, b);
+  if (a.dtype !== b.dtype)
+    throw new RuntimeError(
+      `expected m1 and m2 to have the same dtype, but got: ${dtypes[a.dtype].torchName.toLowerCase()} != ${dtypes[b.dtype].torchName.toLowerCase()}`,
+    );
+  if (a.rank === 0 || b.rank === 0)
+    throw new RuntimeError(`both arguments to matmul need to be at least 1D, but they are ${a.rank}D and ${b.rank}D`);
+  const left = a.rank === 1 ? unsqueeze(a, 0) : a;
+  const right = b.rank === 1 ? unsqueeze(b, 1) : b;
+  const [m, k] = left.shape.slice(-2);
+  const [k2, n] = right.shape.slice(-2);
+  if (k !== k2) {
+    if (a.rank === 1 && b.rank === 1)
+      throw new RuntimeError(
+        `inconsistent tensor size, expected tensor [${k}] and src [${k2}] to have the same number of elements, but got ${k} and ${k2} elements respectively`,
+      );
+    throw new RuntimeError(
+      `mat1 and mat2 shapes cannot be multiplied (${sizeOf(left.shape.slice(0, -1))}x${k} and ${k2}x${n})`,
+    );
+  }
+  let out: Tensor;
+  if (right.rank === 2 && left.rank > 2) {
+    // One product with all rows together.
+    out = reshape(product(reshape(left, [-1, k]), right, false, false), [...left.shape.slice(0, -1), n]);
+  } else {
+    const batch = broadcastShapes(left.shape.slice(0, -2), right.shape.slice(0, -2));
+    const full = (t: Tensor, rows: number, columns: number) =>
+      t.rank === 2 ? t : expand(t, [...batch, rows, columns]);
+    const [x, y] = [full(left, m, k), full(right, k, n)];
+    // The kernel knows one batch dimension.
+    const flat = (t: Tensor) => (t.rank > 3 ? reshape(t, [-1, ...t.shape.slice(-2)]) : t);
+    out = reshape(product(flat(x), flat(y), false, false), [...batch, m, n]);
+  }
+  if (b.rank === 1) out = squeeze(out, -1);
+  return a.rank === 1 ? squeeze(out, b.rank === 1 ? -1 : -2) : out;
+}
+
+const linearOp = defineOp({
+  name: 'linear',
+  forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null) {
+    ctx.save(x, weight);
+    return launchGemm(x, weight, false, true, bias);
+  },
+  backward(ctx, [g]) {
+    const [x, weight] = ctx.saved;
+    return [
+      ctx.needs[0] ? product(g, weight, false, false) : null,
+      ctx.needs[1] ? product(g, x, true, false) : null,
+      ctx.needs[2] ? sum(g, 0) : null,
+    ];
+  },
+});
+
+/** x·weightᵀ + bias over the last dimension; weight (out, in), bias (out) (PyTorch: `F.linear`). */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  requireFloat('linear', x);
+  requireTensor('linear', weight);
+  requireSameDevice('linear', x, weight, ...(bias ? [bias] : []));
+  const [out, features] = weight.shape;
+  if (weight.rank !== 2 || x.rank === 0 || x.shape.at(-1) !== features)
+    throw new RuntimeError(
+      `mat1 and mat2 shapes cannot be multiplied (${sizeOf(x.shape.slice(0, -1))}x${x.shape.at(-1) ?? 1} and ${features}x${out})`,
+    );
+  if (bias && (bias.rank !== 1 || bias.shape[0] !== out))
+    throw new RuntimeError(`[linear] expected bias of shape [${out}], got ${formatShape(bias.shape)}`);
+  for (const t of [weight, bias])
+    if (t && t.dtype !== x.dtype)
+      throw new RuntimeError(
+        `mat1 and mat2 must have the same dtype, but got ${dtypes[x.dtype].torchName} and ${dtypes[t.dtype].torchName}`,
+      );
+  return reshape(linearOp(reshape(x, [-1, features]), weight, bias), [...x.shape.slice(0, -1), out]);
+}

@@ -1,0 +1,445 @@
+// Reductions: sums, means, variances, extrema, logical any and all, cumulative sums, sorting, softmax. A reduction over any set of
+// dimensions becomes one kernel call per run of neighbouring dimensions in memory order.
+import { defineOp } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { IndexError, RuntimeError } from '../errors.ts';
+import { Binary, Reduction } from '../kernels/generated/abi.ts';
+import { full } from '../tensor/create.ts';
+import { dtypes, isFloat } from '../tensor/dtype.ts';
+import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
+import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { div, eq, exp, mul, sub } from './elementwise.ts';
+import { scatterAdd } from './index.ts';
+import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
+import { withScratch } from './scratch.ts';
+import { cat, expand, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
+
+export interface ReduceOptions {
+  /** Keep the reduced dimensions with size 1. Default: false. */
+  keepdim?: boolean;
+}
+type Dims = number | readonly number[] | undefined;
+
+interface Run {
+  readonly reduced: boolean;
+  size: number;
+}
+
+/** Neighbouring dimensions of one kind, in memory order; size-1 dimensions join either kind. */
+function runsOf(x: Tensor, reduced: ReadonlySet<number>): Run[] {
+  const runs: Run[] = [];
+  for (const d of physicalOrder(x.rank, x.memoryFormat)) {
+    if (x.shape[d] === 1) continue;
+    const last = runs.at(-1);
+    if (last && last.reduced === reduced.has(d)) last.size *= x.shape[d];
+    else runs.push({ reduced: reduced.has(d), size: x.shape[d] });
+  }
+  return runs;
+}
+
+/** Whether the dimensions that stay are in row-major order in x's memory. */
+function staysRowMajor(x: Tensor, reduced: ReadonlySet<number>): boolean {
+  const kept = physicalOrder(x.rank, x.memoryFormat).filter((d) => !reduced.has(d) && x.shape[d] !== 1);
+  return kept.every((d, i) => i === 0 || kept[i - 1] < d);
+}
+
+const reducedShape = (shape: Shape, dims: readonly number[], keepdim: boolean): number[] =>
+  keepdim ? shape.map((n, d) => (dims.includes(d) ? 1 : n)) : shape.filter((_, d) => !dims.includes(d));
+
+function launchReduce(name: string, op: Reduction, x: Tensor, dims: readonly number[], keepdim: boolean): Tensor {
+  const reduced = new Set(dims);
+  const source = staysRowMajor(x, reduced) ? x : rowMajor(x);
+  const runs = runsOf(source, reduced);
+  const shape = reducedShape(x.shape, dims, keepdim);
+  if (!runs.some((run) => run.reduced)) runs.push({ reduced: true, size: dims.reduce((n, d) => n * x.shape[d], 1) });
+  let current = source;
+  // From the innermost run outwards.
+  for (let i = runs.length - 1; i >= 0; i--) {
+    if (!runs[i].reduced) continue;
+    const outer = runs.slice(0, i).reduce((n, run) => n * run.size, 1);
+    const inner = runs.slice(i + 1).reduce((n, run) => n * run.size, 1);
+    const out = allocate([outer * inner], x.dtype, 'contiguous', x.device);
+    x.device.check(name, x.device.kernels.reduce(op, x.code, current.pointer, out.pointer, outer, runs[i].size, inner));
+    runs.splice(i, 1);
+    current = out;
+  }
+  return viewAs(current, shape);
+}
+
+/** A gradient of the reduced shape, with the reduced dimensions put back as 1. */
+const withDims = (g: Tensor, shape: Shape, dims: readonly number[]): Tensor =>
+  reshape(g, reducedShape(shape, dims, true));
+
+const sumOp = defineOp({
+  name: 'sum',
+  forward: (_ctx, x: Tensor, dims: readonly number[], keepdim: boolean) =>
+    launchReduce('sum', Reduction.sum, x, dims, keepdim),
+  backward: (_ctx, [g], x, dims) => [expand(withDims(g, x.shape, dims), x.shape)],
+});
+
+/** The sum over all, or the given, dimensions (PyTorch: `torch.sum`). Integers and bool give int64. */
+export function sum(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+  requireTensor('sum', x);
+  return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank), keepdim);
+}
+
+/** The gradient of a broadcast: g summed back to `shape`. */
+export function sumTo(g: Tensor, shape: Shape): Tensor {
+  if (sameShape(g.shape, shape)) return g;
+  const lead = g.rank - shape.length;
+  const dims = g.shape.flatMap((n, d) => (d < lead || (shape[d - lead] === 1 && n !== 1) ? [d] : []));
+  return reshape(sum(g, dims, { keepdim: true }), shape);
+}
+
+/** The mean over all, or the given, dimensions (PyTorch: `torch.mean`); of floats only. */
+export function mean(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  requireTensor('mean', x);
+  if (!isFloat(x.dtype))
+    throw new RuntimeError(
+      `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${dtypes[x.dtype].torchName}`,
+    );
+  const count = normalizeDims(dim, x.rank).reduce((n, d) => n * x.shape[d], 1);
+  return div(sum(x, dim, options), count);
+}
+
+/** The product over one, or all, dimensions (PyTorch: `torch.prod`). */
+export function prod(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor {
+  requireTensor('prod', x);
+  return prodOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank), keepdim);
+}
+const prodOp = defineOp({
+  name: 'prod',
+  forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean) {
+    ctx.save(x);
+    return launchReduce('prod', Reduction.prod, x, dims, keepdim);
+  },
+  backward(ctx, [g], info, dims) {
+    // The product of all others, from products before and after, so that zeros are no special case.
+    const [x] = ctx.saved;
+    const single = dims.length === 1 ? x : reshape(x, [-1]);
+    const dim = dims.length === 1 ? dims[0] : 0;
+    const others = mul(exclusiveProduct(single, dim), flip(exclusiveProduct(flip(single, dim), dim), dim));
+    return [mul(reshape(others, info.shape), expand(withDims(g, info.shape, dims), info.shape))];
+  },
+});
+
+/** out[i] = x[0]·…·x[i−1] along a dimension. */
+function exclusiveProduct(x: Tensor, dim: number): Tensor {
+  const parts: Tensor[] = [];
+  let running = full([...x.shape.slice(0, dim), 1, ...x.shape.slice(dim + 1)], 1, { dtype: x.dtype });
+  for (let i = 0; i < x.shape[dim]; i++) {
+    parts.push(running);
+    running = mul(running, narrow(x, dim, i, 1));
+  }
+  return cat(parts, dim);
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** Subtracted from the number of values: 1 (default) gives the unbiased variance, 0 the biased one. */
+  correction?: number;
+}
+
+const varianceOp = defineOp({
+  name: 'variance',
+  forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean, correction: number) {
+    ctx.save(x);
+    const reduced = new Set(dims);
+    // One run only: several are brought together by a permuted copy.
+    const kept = x.shape.flatMap((_, d) => (reduced.has(d) ? [] : [d]));
+    const source = rowMajor(x);
+    const together =
+      runsOf(source, reduced).filter((run) => run.reduced).length <= 1
+        ? source
+        : permuteCopy(source, [...kept, ...dims]);
+    const runs = together === source ? runsOf(source, reduced) : null;
+    const count = dims.reduce((n, d) => n * x.shape[d], 1);
+    const at = runs?.findIndex((run) => run.reduced) ?? -1;
+    const inner = at < 0 ? 1 : runs!.slice(at + 1).reduce((n, run) => n * run.size, 1);
+    const outer = count === 0 ? sizeOf(kept.map((d) => x.shape[d])) : x.size / count / inner;
+    const moments = allocate([2, outer * inner], 'float64', 'contiguous', x.device);
+    const out = allocate([outer * inner], 'float64', 'contiguous', x.device);
+    const { device } = x;
+    device.check(
+      'var',
+      device.kernels.reduceMoments(x.code, together.pointer, moments.pointer, out.pointer, outer, count, inner),
+    );
+    device.check(
+      'var',
+      device.kernels.binaryScalar(
+        Binary.div,
+        out.code,
+        out.pointer,
+        Math.max(0, count - correction),
+        0,
+        out.pointer,
+        out.size,
+        1,
+      ),
+    );
+    return viewAs(cast(out, x.dtype), reducedShape(x.shape, dims, keepdim));
+  },
+  // d var / dx = 2·(x − mean) / (n − correction)
+  backward(ctx, [g], info, dims, _keepdim, correction) {
+    const [x] = ctx.saved;
+    const count = dims.reduce((n, d) => n * info.shape[d], 1);
+    const centred = sub(x, mean(x, dims, { keepdim: true }));
+    return [mul(centred, mul(withDims(g, info.shape, dims), 2 / Math.max(0, count - correction)))];
+  },
+});
+
+/** The variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `torch.var`). */
+export function variance(x: Tensor, dim?: Dims, { keepdim = false, correction = 1 }: VarianceOptions = {}): Tensor {
+  requireFloat('var', x);
+  return varianceOp(x, normalizeDims(dim, x.rank), keepdim, correction);
+}
+
+function defineExtremum(name: string, op: Reduction) {
+  return defineOp({
+    name,
+    forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean) {
+      const y = launchReduce(name, op, x, dims, keepdim);
+      ctx.save(x, y);
+      return y;
+    },
+    // Shared equally between all that reach the extremum, as in PyTorch.
+    backward(ctx, [g], info, dims) {
+      const [x, y] = ctx.saved;
+      const hits = cast(eq(x, withDims(y, info.shape, dims)), x.dtype);
+      return [mul(hits, div(withDims(g, info.shape, dims), sum(hits, dims, { keepdim: true })))];
+    },
+  });
+}
+const amaxOp = defineExtremum('amax', Reduction.max);
+const aminOp = defineExtremum('amin', Reduction.min);
+
+function requireValues(name: string, x: Tensor, dims: readonly number[]): void {
+  requireTensor(name, x);
+  if (dims.some((d) => x.shape[d] === 0) || (x.rank > 0 && x.size === 0 && dims.length === x.rank))
+    throw new IndexError(
+      `${name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.`,
+    );
+}
+
+/** The largest values over dimensions; equal ones share the gradient (PyTorch: `torch.amax`). */
+export function amax(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+  const dims = normalizeDims(dim, x.rank);
+  requireValues('amax', x, dims);
+  return amaxOp(x, dims, keepdim);
+}
+/** The smallest values over dimensions; equal ones share the gradient (PyTorch: `torch.amin`). */
+export function amin(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+  const dims = normalizeDims(dim, x.rank);
+  requireValues('amin', x, dims);
+  return aminOp(x, dims, keepdim);
+}
+
+/** (outer, n, inner) around one dimension of a row-major tensor. */
+export function aroundDim(shape: Shape, dim: number): [outer: number, n: number, inner: number] {
+  return [sizeOf(shape.slice(0, dim)), shape[dim] ?? 1, sizeOf(shape.slice(dim + 1))];
+}
+
+function launchArg(
+  name: string,
+  op: Reduction,
+  x: Tensor,
+  dim: number,
+  keepdim: boolean,
+): { values: Tensor; indices: Tensor } {
+  const source = rowMajor(x);
+  const [outer, n, inner] = aroundDim(x.shape, dim);
+  const shape = reducedShape(x.shape, [dim], keepdim);
+  const values = allocate(shape, x.dtype, 'contiguous', x.device);
+  const indices = allocate(shape, 'int64', 'contiguous', x.device);
+  x.device.check(
+    name,
+    x.device.kernels.argReduce(op, x.code, source.pointer, values.pointer, indices.pointer, outer, n, inner),
+  );
+  return { values, indices };
+}
+
+const extremumAlong = defineOp({
+  name: 'extremum',
+  forward(ctx, x: Tensor, op: Reduction, dim: number, keepdim: boolean): readonly Tensor[] {
+    const { values, indices } = launchArg(op === Reduction.max ? 'max' : 'min', op, x, dim, keepdim);
+    ctx.save(indices);
+    return [values, indices];
+  },
+  backward(ctx, [g], info, _op, dim) {
+    const kept = reducedShape(info.shape, [dim], true);
+    const zero = full(info.shape, 0, { dtype: info.dtype });
+    return [scatterAdd(zero, dim, reshape(ctx.saved[0], kept), reshape(g, kept))];
+  },
+});
+
+export interface ValuesAndIndices {
+  values: Tensor;
+  /** int64 */
+  indices: Tensor;
+}
+
+function extremum(name: 'max' | 'min', x: Tensor, dim: number, keepdim: boolean): ValuesAndIndices {
+  const d = normalizeDim(dim, x.rank);
+  requireValues(name, x, x.rank ? [d] : []);
+  const [values, indices] = extremumAlong(x, name === 'max' ? Reduction.max : Reduction.min, d, keepdim);
+  return { values, indices };
+}
+
+/** The maximum of all values, or with `dim` the maxima along it with their indices (PyTorch: `torch.max`). */
+export function max(x: Tensor): Tensor;
+export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
+export function max(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor | ValuesAndIndices {
+  return dim === undefined ? amax(x) : extremum('max', x, dim, keepdim);
+}
+/** The minimum of all values, or with `dim` the minima along it with their indices (PyTorch: `torch.min`). */
+export function min(x: Tensor): Tensor;
+export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
+export function min(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor | ValuesAndIndices {
+  return dim === undefined ? amin(x) : extremum('min', x, dim, keepdim);
+}
+
+function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keepdim: boolean): Tensor {
+  requireTensor(name, x);
+  const flat = dim === undefined ? viewAs(rowMajor(x), [x.size]) : x;
+  const d = dim === undefined ? 0 : normalizeDim(dim, x.rank);
+  requireValues(name, flat, flat.rank ? [d] : []);
+  const { indices } = launchArg(
+    name,
+    name === 'argmax' ? Reduction.max : Reduction.min,
+    flat,
+    d,
+    keepdim && dim !== undefined,
+  );
+  return dim === undefined ? viewAs(indices, keepdim ? x.shape.map(() => 1) : []) : indices;
+}
+/** The index of the largest value, in the flattened tensor or along `dim`; int64 (PyTorch: `torch.argmax`). */
+export const argmax = (x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor =>
+  arg('argmax', x, dim, keepdim);
+/** The index of the smallest value, in the flattened tensor or along `dim`; int64 (PyTorch: `torch.argmin`). */
+export const argmin = (x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor =>
+  arg('argmin', x, dim, keepdim);
+
+const toBool = (x: Tensor): Tensor => cast(x, 'bool');
+/** Whether any value is not zero, over all or the given dimensions; bool (PyTorch: `torch.any`). */
+export const any = (x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor =>
+  launchReduce('any', Reduction.any, toBool(x), normalizeDims(dim, x.rank), keepdim);
+/** Whether all values are not zero, over all or the given dimensions; bool (PyTorch: `torch.all`). */
+export const all = (x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor =>
+  launchReduce('all', Reduction.all, toBool(x), normalizeDims(dim, x.rank), keepdim);
+
+const cumsumOp = defineOp({
+  name: 'cumsum',
+  forward(_ctx, x: Tensor, dim: number, reverse: boolean) {
+    const source = rowMajor(x);
+    const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
+    const [outer, n, inner] = aroundDim(x.shape, dim);
+    x.device.check(
+      'cumsum',
+      x.device.kernels.cumsum(x.code, source.pointer, out.pointer, outer, n, inner, reverse ? 1 : 0),
+    );
+    return out;
+  },
+  backward: (_ctx, [g], _x, dim, reverse) => [cumsumOp(g, dim, !reverse)],
+}) as (x: Tensor, dim: number, reverse: boolean) => Tensor;
+
+/** Running sums along a dimension (PyTorch: `torch.cumsum`). Integers give int64. */
+export function cumsum(x: Tensor, dim: number): Tensor {
+  requireTensor('cumsum', x);
+  return cumsumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDim(dim, x.rank), false);
+}
+
+const topkOp = defineOp({
+  name: 'topk',
+  forward(ctx, x: Tensor, k: number, largest: boolean): readonly Tensor[] {
+    const source = rowMajor(x);
+    const n = x.shape.at(-1) ?? 1;
+    const shape = [...x.shape.slice(0, -1), k];
+    const values = allocate(shape, x.dtype, 'contiguous', x.device);
+    const indices = allocate(shape, 'int64', 'contiguous', x.device);
+    const { device } = x;
+    withScratch(device, device.kernels.topkScratch(n), (scratch) =>
+      device.check(
+        'topk',
+        device.kernels.topk(
+          x.code,
+          source.pointer,
+          values.pointer,
+          indices.pointer,
+          n === 0 ? 0 : x.size / n,
+          n,
+          k,
+          largest ? 1 : 0,
+          scratch(),
+        ),
+      ),
+    );
+    ctx.save(indices);
+    return [values, indices];
+  },
+  backward: (ctx, [g], info) => [
+    scatterAdd(full(info.shape, 0, { dtype: info.dtype }), info.shape.length - 1, ctx.saved[0], g),
+  ],
+});
+
+/** The k largest (or smallest) values along a dimension, sorted, with their indices (PyTorch: `torch.topk`). */
+export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): ValuesAndIndices {
+  requireTensor('topk', x);
+  const d = normalizeDim(dim, x.rank);
+  if (!Number.isInteger(k) || k < 0 || k > (x.shape[d] ?? 1)) throw new RuntimeError('selected index k out of range');
+  const isLast = d === Math.max(0, x.rank - 1);
+  const [values, indices] = topkOp(isLast ? x : transpose(x, d, -1), k, largest);
+  return isLast ? { values, indices } : { values: transpose(values, d, -1), indices: transpose(indices, d, -1) };
+}
+
+/** Values sorted along a dimension, ascending by default, with their indices; equal ones keep their order (PyTorch: `torch.sort`). */
+export const sort = (x: Tensor, dim = -1, { descending = false }: { descending?: boolean } = {}): ValuesAndIndices =>
+  topk(x, x.rank === 0 ? 1 : x.shape[normalizeDim(dim, x.rank)], dim, { largest: descending });
+
+const softmaxOp = defineOp({
+  name: 'softmax',
+  forward(ctx, x: Tensor, dim: number, isLog: boolean) {
+    const source = rowMajor(x);
+    const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
+    const [outer, n, inner] = aroundDim(x.shape, dim);
+    x.device.check(
+      'softmax',
+      x.device.kernels.softmax(isLog ? 1 : 0, x.code, source.pointer, out.pointer, outer, n, inner),
+    );
+    ctx.save(out);
+    return out;
+  },
+  // softmax: dx = y·(g − Σ g·y);  log-softmax: dx = g − e^y·Σ g
+  backward(ctx, [g], info, dim, isLog) {
+    const [y] = ctx.saved;
+    if (isGradEnabled()) {
+      const keep = { keepdim: true };
+      return [isLog ? sub(g, mul(exp(y), sum(g, dim, keep))) : mul(y, sub(g, sum(mul(g, y), dim, keep)))];
+    }
+    const dx = allocate(info.shape, info.dtype, 'contiguous', y.device);
+    const [outer, n, inner] = aroundDim(info.shape, dim);
+    y.device.check(
+      'softmaxBackward',
+      y.device.kernels.softmaxBackward(
+        isLog ? 1 : 0,
+        y.code,
+        y.pointer,
+        inFormat(g, 'contiguous').pointer,
+        dx.pointer,
+        outer,
+        n,
+        inner,
+      ),
+    );
+    return [dx];
+  },
+});
+
+/** eˣ / Σ eˣ along a dimension (PyTorch: `F.softmax`). */
+export function softmax(x: Tensor, dim: number): Tensor {
+  requireFloat('softmax', x);
+  return softmaxOp(x, normalizeDim(dim, x.rank), false);
+}
+/** x − log Σ eˣ along a dimension (PyTorch: `F.log_softmax`). */
+export function logSoftmax(x: Tensor, dim: number): Tensor {
+  requireFloat('logSoftmax', x);
+  return softmaxOp(x, normalizeDim(dim, x.rank), true);
+}

@@ -1,0 +1,42 @@
+// Copying between memory orders: what every change of layout comes down to. Strides here are in elements.
+import type { Pointer } from '../kernels/generated/abi.ts';
+import { dtypes } from './dtype.ts';
+import { type MemoryFormat, physicalOrder, type Shape, stridesOf } from './shape.ts';
+import { allocate, type Tensor } from './tensor.ts';
+
+/** Copies x, element by logical index, from and to arbitrary strides with offsets (in elements). */
+export function copyElements(
+  op: string,
+  x: Tensor,
+  out: Tensor,
+  shape: Shape,
+  xStrides: readonly number[],
+  outStrides: readonly number[],
+  xOffset = 0,
+  outOffset = 0,
+): void {
+  const { device } = out;
+  const { size } = dtypes[x.dtype];
+  const at = (pointer: Pointer, offset: number) => pointer + offset * size;
+  device.check(
+    op,
+    device.kernels.copyStrided(
+      size,
+      at(x.pointer, xOffset),
+      at(out.pointer, outOffset),
+      shape.length,
+      device.ints(shape),
+      device.ints(xStrides),
+      device.ints(outStrides),
+    ),
+  );
+}
+
+/** A dense copy of x in the given format. */
+export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
+  const out = allocate(x.shape, x.dtype, format, x.device);
+  const order = physicalOrder(x.rank, out.memoryFormat);
+  const pick = (values: readonly number[]) => order.map((d) => values[d]);
+  copyElements('contiguous', x, out, pick(x.shape), pick(x.strides), pick(stridesOf(x.shape, out.memoryFormat)));
+  return out;
+}

@@ -1,0 +1,179 @@
+// Making tensors from values: nested arrays, typed arrays, constants and ranges. Random ones are in random.ts.
+import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { copyStrided } from './copy.ts';
+import { type DType, dtypeOf, dtypes, type TypedArray } from './dtype.ts';
+import { formatShape, type MemoryFormat, type Shape, sizeOf } from './shape.ts';
+import { allocate, type NestedArray, Tensor } from './tensor.ts';
+
+export interface TensorOptions {
+  /** Element type. Default: float32 (typed arrays: their own). */
+  dtype?: DType;
+  /** Default: false. */
+  requiresGrad?: boolean;
+  /** Default: `'contiguous'`. */
+  memoryFormat?: MemoryFormat;
+}
+
+function finish(tensor: Tensor, options: TensorOptions): Tensor {
+  const wanted = options.memoryFormat ?? 'contiguous';
+  const result = wanted === tensor.memoryFormat || tensor.rank < 3 ? tensor : copyStrided(tensor, wanted);
+  if (options.requiresGrad) result.requiresGrad = true;
+  return result;
+}
+
+function checkShape(op: string, shape: Shape): void {
+  for (const n of shape) {
+    if (!Number.isInteger(n))
+      throw new ArgumentTypeError(`[${op}] expected a shape of integers, got ${formatShape(shape)}`);
+    if (n < 0) throw new RuntimeError(`Trying to create tensor with negative dimension ${n}: ${formatShape(shape)}`);
+  }
+}
+
+const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView);
+
+/**
+ * A tensor of the given values (PyTorch: `torch.tensor`).
+ *
+ * Numbers become float32 and booleans bool unless `dtype` says otherwise; bigints become int64. A typed array gives a tensor of one dimension
+ * and of its own type; `tensor(array, { dtype })` converts, `fromTypedArray` gives it a shape.
+ *
+ * @throws ValueError where nested arrays are ragged; ArgumentTypeError on values that are no numbers.
+ * @example
+ * const x = tensor([[1, 2, 3], [4, 5, 6]]); // shape [2, 3], float32
+ */
+export function tensor(
+  data: NestedArray | bigint | readonly bigint[] | TypedArray | Tensor,
+  options: TensorOptions = {},
+): Tensor {
+  if (data instanceof Tensor) return finish(write(data.shape, options.dtype ?? data.dtype, data.dataSync()), options);
+  if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
+  const shape: number[] = [];
+  for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const flat: (number | bigint | boolean)[] = [];
+  const visit = (value: unknown, dim: number): void => {
+    if (Array.isArray(value)) {
+      if (dim >= shape.length || value.length !== shape[dim])
+        throw new ValueError(`expected sequence of length ${shape[dim] ?? 0} at dim ${dim} (got ${value.length})`);
+      for (const item of value) visit(item, dim + 1);
+      return;
+    }
+    if (dim !== shape.length)
+      throw new ValueError(
+        `[tensor] expected nested arrays of equal depth, got a value at depth ${dim} of ${shape.length}`,
+      );
+    if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean')
+      throw new ArgumentTypeError(
+        `[tensor] expected numbers, booleans or bigints, got ${value === null ? 'null' : typeof value}`,
+      );
+    flat.push(value);
+  };
+  visit(data, 0);
+  const kinds = new Set(flat.map((value) => typeof value));
+  const inferred: DType = kinds.has('number') || kinds.size === 0 ? 'float32' : kinds.has('bigint') ? 'int64' : 'bool';
+  return finish(write(shape, options.dtype ?? inferred, flat), options);
+}
+
+/** Writes values, converted one by one, into a new row-major tensor. */
+function write(shape: Shape, dtype: DType, values: ArrayLike<number | bigint | boolean>): Tensor {
+  const { array } = dtypes[dtype];
+  const typed = new array(values.length);
+  if (dtype === 'int64') for (let i = 0; i < values.length; i++) typed[i] = toBigInt(values[i]);
+  else if (dtype === 'bool') for (let i = 0; i < values.length; i++) typed[i] = Number(Number(values[i]) !== 0);
+  else for (let i = 0; i < values.length; i++) typed[i] = Number(values[i]);
+  return copyIn(typed, shape, dtype);
+}
+
+const toBigInt = (value: number | bigint | boolean) =>
+  typeof value === 'bigint' ? value : BigInt(Math.trunc(Number(value)));
+
+function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
+  const out = allocate(shape, dtype);
+  out.storage.bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  return out;
+}
+
+/**
+ * A tensor of the given shape from the elements of a typed array in row-major order, which are copied.
+ * @throws RuntimeError where the number of elements does not fit the shape.
+ */
+export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
+  checkShape('fromTypedArray', shape);
+  if (sizeOf(shape) !== data.length)
+    throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${data.length}`);
+  const own = dtypeOf(data);
+  const dtype = options.dtype ?? own;
+  const direct = dtype === own;
+  return finish(direct ? copyIn(data, shape, dtype) : write(shape, dtype, data), options);
+}
+
+/** A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value. */
+export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
+  checkShape('full', shape);
+  const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
+  fill(out, Number(value));
+  if (options.requiresGrad) out.requiresGrad = true;
+  return out;
+}
+
+/** Overwrites every element; the caller sees to versions and gradients. */
+export function fill(out: Tensor, value: number): void {
+  out.device.check('fill', out.device.kernels.fill(out.code, out.pointer, out.size, value));
+}
+
+export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => full(shape, 0, options);
+export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => full(shape, 1, options);
+
+/** A tensor whose values are arbitrary until written (PyTorch: `torch.empty`). */
+export function empty(shape: Shape, options: TensorOptions = {}): Tensor {
+  checkShape('empty', shape);
+  const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat);
+  if (options.requiresGrad) out.requiresGrad = true;
+  return out;
+}
+
+const like = (x: Tensor, options: TensorOptions): TensorOptions => ({
+  dtype: x.dtype,
+  memoryFormat: x.memoryFormat,
+  ...options,
+});
+export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor => full(x.shape, 0, like(x, options));
+export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor => full(x.shape, 1, like(x, options));
+export const fullLike = (x: Tensor, value: number, options: TensorOptions = {}): Tensor =>
+  full(x.shape, value, like(x, options));
+export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor => empty(x.shape, like(x, options));
+
+/**
+ * `start, start + step, …` up to, not including, `end` (PyTorch: `torch.arange`). `arange(n)` counts from 0.
+ * Default dtype: int64 when all arguments are integers, as in PyTorch, else float32.
+ */
+export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
+  const [from, to] = end === undefined ? [0, start] : [start, end];
+  if (step === 0) throw new RuntimeError('step must be nonzero');
+  if (![from, to, step].every(Number.isFinite)) throw new RuntimeError(`unsupported range: ${from} -> ${to}`);
+  const count = Math.ceil((to - from) / step);
+  if (count < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
+  const dtype = options.dtype ?? ([from, to, step].every(Number.isInteger) ? 'int64' : 'float32');
+  const out = allocate([count], dtype);
+  out.device.check('arange', out.device.kernels.arange(out.code, out.pointer, count, from, step));
+  if (options.requiresGrad) out.requiresGrad = true;
+  return out;
+}
+
+/** `steps` evenly spaced values from `start` to `end`, both included (PyTorch: `torch.linspace`). */
+export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
+  if (!Number.isInteger(steps) || steps < 0) throw new RuntimeError('number of steps must be non-negative');
+  const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+  // From the nearer end, so that both ends are exact and the middle is symmetric.
+  const values = Array.from({ length: steps }, (_, i) =>
+    i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step,
+  );
+  return tensor(values, { dtype: 'float32', ...options });
+}
+
+/** The identity matrix, or a rectangular one with ones on its diagonal (PyTorch: `torch.eye`). */
+export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
+  checkShape('eye', [rows, columns]);
+  const values = new Float64Array(rows * columns);
+  for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
+  return fromTypedArray(values, [rows, columns], { dtype: 'float32', ...options });
+}

@@ -1,0 +1,53 @@
+// The element types: names, sizes, typed arrays, promotion.
+import { Dtype as Code } from '../kernels/generated/abi.ts';
+
+/** The element type of a tensor. */
+export type DType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
+/** How a tensor's elements reach JavaScript; bool as 0 and 1. */
+export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+
+type TypedArrayConstructor = {
+  new (length: number): TypedArray;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
+};
+
+interface DTypeInfo {
+  readonly code: Code;
+  readonly size: number;
+  readonly array: TypedArrayConstructor;
+  /** Name in PyTorch's messages: torch.FloatTensor. */
+  readonly torchName: string;
+  /** Order of promotion: bool < integers < floats. */
+  readonly rank: number;
+  readonly isFloat: boolean;
+}
+
+export const dtypes: Record<DType, DTypeInfo> = {
+  bool: { code: Code.bool, size: 1, array: Uint8Array, torchName: 'Bool', rank: 0, isFloat: false },
+  uint8: { code: Code.uint8, size: 1, array: Uint8Array, torchName: 'Byte', rank: 1, isFloat: false },
+  int32: { code: Code.int32, size: 4, array: Int32Array, torchName: 'Int', rank: 2, isFloat: false },
+  int64: {
+    code: Code.int64,
+    size: 8,
+    array: BigInt64Array as unknown as TypedArrayConstructor,
+    torchName: 'Long',
+    rank: 3,
+    isFloat: false,
+  },
+  float32: { code: Code.float32, size: 4, array: Float32Array, torchName: 'Float', rank: 4, isFloat: true },
+  float64: { code: Code.float64, size: 8, array: Float64Array, torchName: 'Double', rank: 5, isFloat: true },
+};
+
+export const isFloat = (dtype: DType): boolean => dtypes[dtype].isFloat;
+
+/** The dtype both operands are converted to before an operation (PyTorch: `torch.promote_types`). */
+export const promote = (a: DType, b: DType): DType => (dtypes[a].rank >= dtypes[b].rank ? a : b);
+
+/** The dtype of a typed array's elements. */
+export function dtypeOf(array: TypedArray): DType {
+  if (array instanceof Float32Array) return 'float32';
+  if (array instanceof Float64Array) return 'float64';
+  if (array instanceof Int32Array) return 'int32';
+  if (array instanceof BigInt64Array) return 'int64';
+  return 'uint8';
+}

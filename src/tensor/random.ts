@@ -1,0 +1,92 @@
+// Random tensors: what PyTorch's CPU generator draws, number for number, as tensors and as in-place fills.
+import { RuntimeError } from '../errors.ts';
+import { copyStrided } from './copy.ts';
+import type { TensorOptions } from './create.ts';
+import { fromTypedArray } from './create.ts';
+import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
+import * as draw from './random/index.ts';
+import { type Shape, sizeOf } from './shape.ts';
+import type { Tensor } from './tensor.ts';
+
+type Generator = draw.Generator;
+
+export interface RandomOptions extends TensorOptions {
+  /** Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+}
+
+function floats(op: string, size: number, dtype: DType): Float32Array | Float64Array {
+  if (!isFloat(dtype)) throw new RuntimeError(`"${op}" not implemented for '${dtypes[dtype].torchName}'`);
+  return dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
+}
+
+const make = (values: TypedArray, shape: Shape, { requiresGrad, memoryFormat, dtype }: RandomOptions): Tensor =>
+  fromTypedArray(values, shape, { requiresGrad, memoryFormat, dtype });
+
+/** Uniform numbers in [0, 1) (PyTorch: `torch.rand`). */
+export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+  return make(
+    draw.uniform(floats('rand', sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
+    shape,
+    options,
+  );
+}
+
+/** Normal numbers of mean 0 and variance 1 (PyTorch: `torch.randn`). */
+export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
+  return make(
+    draw.normal(floats('randn', sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
+    shape,
+    options,
+  );
+}
+
+/** Integers in [low, high) (PyTorch: `torch.randint`). Default dtype: int64. */
+export function randint(low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor {
+  const { array } = dtypes[options.dtype ?? 'int64'];
+  return make(draw.randint(new array(sizeOf(shape)), low, high, options.generator), shape, options);
+}
+
+/** The integers 0 … n − 1 in random order; int64 (PyTorch: `torch.randperm`). */
+export function randperm(n: number, options: RandomOptions = {}): Tensor {
+  return fromTypedArray(draw.randperm(n, options.generator), [n], { dtype: 'int64', ...options });
+}
+
+/** As `rand`, in the shape and dtype of another tensor. */
+export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
+  rand(x.shape, { dtype: x.dtype, ...options });
+/** As `randn`, in the shape and dtype of another tensor. */
+export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
+  randn(x.shape, { dtype: x.dtype, ...options });
+
+/** 1 with the probability given by each element of `p`, else 0 (PyTorch: `torch.bernoulli`). */
+export function bernoulli(p: Tensor, options: { generator?: Generator } = {}): Tensor {
+  const probabilities = p.dataSync() as Float32Array;
+  const out = floats('bernoulli', p.size, p.dtype);
+  return make(draw.bernoulli(out, probabilities, options.generator), p.shape, {});
+}
+
+/** Overwrites x by what `fillValues` puts into an array of x's size, in row-major order. */
+function fillWith<A extends Float32Array | Float64Array>(
+  op: string,
+  x: Tensor,
+  fillValues: (out: A) => unknown,
+): Tensor {
+  const values = floats(op, x.size, x.dtype);
+  fillValues(values as A);
+  const source = fromTypedArray(values, x.shape);
+  const laid = source.memoryFormat === x.memoryFormat ? source : copyStrided(source, x.memoryFormat);
+  x.storage.bytes().set(laid.storage.bytes());
+  x.storage.version++;
+  return x;
+}
+
+/** Fills x with uniform numbers in [from, to) (PyTorch: `Tensor.uniform_`). */
+export const uniform_ = (x: Tensor, from = 0, to = 1, generator?: Generator): Tensor =>
+  fillWith('uniform_', x, (out) => draw.uniform(out, from, to, generator));
+/** Fills x with normal numbers (PyTorch: `Tensor.normal_`). */
+export const normal_ = (x: Tensor, mean = 0, std = 1, generator?: Generator): Tensor =>
+  fillWith('normal_', x, (out) => draw.normal(out, mean, std, generator));
+/** Fills x with normal numbers limited to [a, b] (PyTorch: `nn.init.trunc_normal_`). */
+export const truncNormal_ = (x: Tensor, mean = 0, std = 1, a = -2, b = 2, generator?: Generator): Tensor =>
+  fillWith('truncNormal_', x, (out) => draw.truncNormal(out, mean, std, a, b, generator));

@@ -1,0 +1,198 @@
+// The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by ops/methods.ts;
+// here are only identity, creation from memory, and the ways back to JavaScript.
+import { IndexError, RuntimeError, ValueError } from '../errors.ts';
+import type { Device } from '../kernels/device.ts';
+import { currentDevice } from '../kernels/engine.ts';
+import { Format, type Pointer } from '../kernels/generated/abi.ts';
+import { copyStrided } from './copy.ts';
+import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
+import { formatTensor } from './format_tensor.ts';
+import { type MemoryFormat, type Shape, sizeOf, stridesOf } from './shape.ts';
+import { keepStorage, Storage } from './storage.ts';
+
+/** A node of the autograd graph, as far as a tensor must know it (autograd/node.ts has the rest). */
+export interface GradNode {
+  readonly name: string;
+}
+
+/** What a tensor hook receives: the gradient; what it may return: another gradient in its place. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook may also just look
+export type TensorHook = (grad: Tensor) => Tensor | void;
+
+export type NestedArray = number | boolean | NestedArray[];
+
+export class Tensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly memoryFormat: MemoryFormat;
+  storage: Storage;
+  /** The operation that made this tensor, while gradients can flow through it; null for leaves. */
+  gradFn: GradNode | null = null;
+  /** Which of that operation's outputs this is. */
+  outputIndex = 0;
+  /** The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()`. */
+  grad: Tensor | null = null;
+  hooks: Set<TensorHook> | null = null;
+  retainsGrad = false;
+  /** True where the storage is shared with the tensor this one was made from by reshape or detach. */
+  readonly isView: boolean;
+  /** The storage's history when this tensor got its place in the graph. */
+  history: number;
+  private requiresGradFlag = false;
+
+  constructor(
+    shape: Shape,
+    dtype: DType,
+    memoryFormat: MemoryFormat = 'contiguous',
+    storage?: Storage,
+    isView = false,
+  ) {
+    this.shape = shape;
+    this.dtype = dtype;
+    // Below rank 3 the two formats are one.
+    this.memoryFormat = shape.length < 3 ? 'contiguous' : memoryFormat;
+    this.storage = storage ?? new Storage(sizeOf(shape) * dtypes[dtype].size);
+    this.isView = isView;
+    this.history = this.storage.history;
+  }
+
+  /** Number of dimensions. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements (PyTorch: `numel`). */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  get device(): Device {
+    return this.storage.device;
+  }
+
+  /** How often the storage was changed in place (PyTorch: `_version`). */
+  get version(): number {
+    return this.storage.version;
+  }
+
+  get isLeaf(): boolean {
+    return this.gradFn === null;
+  }
+
+  /** Whether gradients are computed for this tensor. Setting it is possible on leaves only. */
+  get requiresGrad(): boolean {
+    return this.requiresGradFlag || this.gradFn !== null;
+  }
+
+  set requiresGrad(value: boolean) {
+    if (this.gradFn !== null) {
+      if (value) return;
+      throw new RuntimeError(
+        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+      );
+    }
+    if (value && !isFloat(this.dtype))
+      throw new RuntimeError('only Tensors of floating point dtype can require gradients');
+    this.requiresGradFlag = value;
+  }
+
+  /** Sets `requiresGrad` and returns the tensor (PyTorch: `requires_grad_`). */
+  requiresGrad_(value = true): this {
+    this.requiresGrad = value;
+    return this;
+  }
+
+  // What kernels need, under short names because every op uses them.
+  get pointer(): Pointer {
+    return this.storage.pointer;
+  }
+  get code(): number {
+    return dtypes[this.dtype].code;
+  }
+  get formatCode(): number {
+    return this.memoryFormat === 'channelsLast' ? Format.channelsLast : Format.contiguous;
+  }
+  get strides(): number[] {
+    return stridesOf(this.shape, this.memoryFormat);
+  }
+
+  /** A copy of the values in row-major order; works on every device. int64 arrives as BigInt64Array, bool as 0 and 1. */
+  async data(): Promise<TypedArray> {
+    return this.dataSync();
+  }
+
+  /** As `data()`, at once; on devices whose memory is the CPU's. */
+  dataSync(): TypedArray {
+    const { array } = dtypes[this.dtype];
+    const rowMajor = this.memoryFormat === 'contiguous' ? this : copyStrided(this, 'contiguous');
+    // slice() makes the copy that also aligns the bytes for the wider types.
+    const bytes = rowMajor.storage.bytes().slice();
+    if (rowMajor !== this) rowMajor.storage.release();
+    return new array(bytes.buffer, 0, this.size);
+  }
+
+  /** The only value of a one-element tensor. int64 values beyond 2^53 are an error: read `dataSync()` instead. */
+  item(): number {
+    if (this.size !== 1) throw new RuntimeError(`a Tensor with ${this.size} elements cannot be converted to Scalar`);
+    return toNumber(this.dataSync()[0]);
+  }
+
+  /** The values as nested arrays of numbers (bool: booleans); a plain value for rank 0. */
+  toArray(): NestedArray {
+    const flat = this.dataSync();
+    let next = 0;
+    const build = (dim: number): NestedArray => {
+      if (dim === this.rank) {
+        const value = toNumber(flat[next++]);
+        return this.dtype === 'bool' ? value !== 0 : value;
+      }
+      return Array.from({ length: this.shape[dim] }, () => build(dim + 1));
+    };
+    return build(0);
+  }
+
+  /** The values as PyTorch prints them. */
+  toString(): string {
+    return formatTensor(this);
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+
+  /** Length of the first dimension. */
+  get length(): number {
+    if (this.rank === 0) throw new IndexError('len() of a 0-d tensor');
+    return this.shape[0];
+  }
+}
+
+export function toNumber(value: number | bigint): number {
+  if (typeof value === 'number') return value;
+  const number = Number(value);
+  if (!Number.isSafeInteger(number))
+    throw new ValueError(`[item] ${value} does not fit a number exactly; read dataSync(), which gives BigInt64Array`);
+  return number;
+}
+
+/** A new tensor whose memory is not initialised: for outputs that a kernel writes in full. */
+export function allocate(
+  shape: Shape,
+  dtype: DType,
+  format: MemoryFormat = 'contiguous',
+  device: Device = currentDevice(),
+): Tensor {
+  const memoryFormat = shape.length < 3 ? 'contiguous' : format;
+  return new Tensor(shape, dtype, memoryFormat, new Storage(sizeOf(shape) * dtypes[dtype].size, device));
+}
+
+/** A tensor of the same memory under another shape. Only for tensors in row-major order. */
+export function viewAs(x: Tensor, shape: Shape): Tensor {
+  return new Tensor(shape, x.dtype, 'contiguous', x.storage, true);
+}
+
+/** Lets a tensor outlive the scope it was made in (a step of a loader, `fit`, or `scope()`). Returns it. */
+export function keep(tensor: Tensor): Tensor {
+  keepStorage(tensor.storage);
+  return tensor;
+}
