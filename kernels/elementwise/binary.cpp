@@ -2,6 +2,7 @@
 // binary_ops.h; here is the choice of the loop for an operation and a dtype.
 #include "elementwise/binary_ops.h"
 #include "elementwise/broadcast.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
@@ -17,25 +18,18 @@ template <class T> EK_INLINE void store_mask(uint8_t* out, ivec<T> mask, int n) 
     for (int i = 0; i < n; i++) out[i] = static_cast<uint8_t>(bits[i]);
   }
 }
-template <class T> EK_INLINE void store_lanes(T* out, vec<T> v, int n) {
-  if (n >= lanes<T>) store(out, v);
-  else store_n(out, v, n);
-}
 
 template <class T, class Op, bool a_dense, bool b_dense>
 static void vector_loop(const T* a, const T* b, void* out, int n, T alpha) {
   const vec<T> a0 = splat(*a), b0 = splat(*b);
-  auto step = [&](int i, int count, auto read) {
-    const vec<T> x = a_dense ? read(a + i) : a0, y = b_dense ? read(b + i) : b0;
+  for_vectors<T>(0, n, [=](auto at) {
+    const vec<T> x = a_dense ? at.read(a) : a0, y = b_dense ? at.read(b) : b0;
     if constexpr (Op::is_test) {
-      store_mask<T>(static_cast<uint8_t*>(out) + i, Op::template apply<T>(x, y), count);
+      store_mask<T>(static_cast<uint8_t*>(out) + at.i, Op::template apply<T>(x, y), at.count);
     } else {
-      store_lanes<T>(static_cast<T*>(out) + i, Op::template apply<T>(x, y, alpha), count);
+      at.write(static_cast<T*>(out), Op::template apply<T>(x, y, alpha));
     }
-  };
-  int i = 0;
-  for (; n - i >= lanes<T>; i += lanes<T>) step(i, lanes<T>, [](const T* p) { return load(p); });
-  if (i < n) step(i, n - i, [&](const T* p) { return load_n(p, n - i); });
+  });
 }
 
 template <class T, class Op>

@@ -1,5 +1,6 @@
 // Functions of one operand. The formulas are in unary_ops.h.
 #include "elementwise/unary_ops.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
@@ -8,9 +9,7 @@ template <class T, class Op> static int map(const void* x, void* out, int n, dou
   T* const to = static_cast<T*>(out);
   const T p = convert<T>(p0), q = convert<T>(p1);
   parallel_blocks(n, tile_elements, [=](int begin, int end) {
-    int i = begin;
-    for (; end - i >= lanes<T>; i += lanes<T>) store(to + i, Op::template apply<T>(load(from + i), p, q));
-    if (i < end) store_n(to + i, Op::template apply<T>(load_n(from + i, end - i), p, q), end - i);
+    for_vectors<T>(begin, end, [=](auto at) { at.write(to, Op::template apply<T>(at.read(from), p, q)); });
   });
   return EK_OK;
 }

@@ -1,5 +1,6 @@
 // Gradients of functions of one operand. The derivatives are in unary_ops.h.
 #include "elementwise/unary_ops.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
@@ -15,15 +16,12 @@ template <class T, class Op> static int map(const unary_gradient& a) {
   T* const dx = static_cast<T*>(a.dx);
   const T p = convert<T>(a.p), q = convert<T>(a.q);
   parallel_blocks(a.n, tile_elements, [=](int begin, int end) {
-    auto at = [&](int i, auto read) {
+    for_vectors<T>(begin, end, [=](auto at) {
       vec<T> xs = {}, ys = {};
-      if constexpr ((Op::reads & reads_x) != 0) xs = read(x + i);
-      if constexpr ((Op::reads & reads_y) != 0) ys = read(y + i);
-      return Op::template apply<T>(xs, ys, read(g + i), p, q);
-    };
-    int i = begin;
-    for (; end - i >= lanes<T>; i += lanes<T>) store(dx + i, at(i, [](const T* from) { return load(from); }));
-    if (i < end) store_n(dx + i, at(i, [&](const T* from) { return load_n(from, end - i); }), end - i);
+      if constexpr ((Op::reads & reads_x) != 0) xs = at.read(x);
+      if constexpr ((Op::reads & reads_y) != 0) ys = at.read(y);
+      at.write(dx, Op::template apply<T>(xs, ys, at.read(g), p, q));
+    });
   });
   return EK_OK;
 }

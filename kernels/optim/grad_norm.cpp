@@ -1,6 +1,7 @@
 // Norms and scaling of all gradients of a table: clipping by norm or by value, and unscaling. Update rules are in optim.cpp.
 #include "optim/table.h"
 #include "simd/math.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
@@ -70,7 +71,7 @@ EK_API int ek_optim_grad_scale(int dtype, const double* table, int count, double
     const T s = static_cast<T>(scale), high = static_cast<T>(limit), low = -high;
     t.for_each([&](const table_row& row, int begin, int end) {
       T* const g = pointer<T>(row.gradient);
-      for_vectors<T>(begin, end, [&](place<T> at) { at.write(g, max<T>(min<T>(at.read(g) * s, high), low)); });
+      for_vectors<T>(begin, end, [&](auto at) { at.write(g, max<T>(min<T>(at.read(g) * s, high), low)); });
     });
   })
   return EK_OK;

@@ -2,6 +2,7 @@
 // with the order of operations kept, so that trajectories agree to rounding.
 #include "optim/table.h"
 #include "simd/math.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
@@ -16,7 +17,7 @@ template <class T> static void sgd(const parameter_table& table, const sgd_optio
   table.for_each([&](const table_row& row, int begin, int end) {
     T *const p = pointer<T>(row.parameter), *const buf = pointer<T>(row.state[0]);
     const T* const grad = pointer<T>(row.gradient);
-    for_vectors<T>(begin, end, [&](place<T> at) {
+    for_vectors<T>(begin, end, [&](auto at) {
       const vec<T> old = at.read(p);
       vec<T> g = at.read(grad);
       if (o.maximize) g = -g;
@@ -56,7 +57,7 @@ template <class T> static void adam(const parameter_table& table, const adam_opt
     T *const p = pointer<T>(row.parameter), *const avg = pointer<T>(row.state[0]), *const avg_sq = pointer<T>(row.state[1]),
             *const max_sq = pointer<T>(row.state[2]);
     const T* const grad = pointer<T>(row.gradient);
-    for_vectors<T>(begin, end, [&](place<T> at) {
+    for_vectors<T>(begin, end, [&](auto at) {
       vec<T> x = at.read(p), g = at.read(grad);
       if (o.maximize) g = -g;
       if (o.weight_decay != 0) {
@@ -98,7 +99,7 @@ template <class T> static void rmsprop(const parameter_table& table, const rmspr
     T *const p = pointer<T>(row.parameter), *const avg_sq = pointer<T>(row.state[0]), *const buf = pointer<T>(row.state[1]),
             *const avg = pointer<T>(row.state[2]);
     const T* const grad = pointer<T>(row.gradient);
-    for_vectors<T>(begin, end, [&](place<T> at) {
+    for_vectors<T>(begin, end, [&](auto at) {
       const vec<T> x = at.read(p);
       vec<T> g = at.read(grad);
       if (o.maximize) g = -g;

@@ -36,20 +36,4 @@ struct parameter_table {
   }
 };
 
-// update(at) for each vector of a tile. `at.read(p)` and `at.write(p, v)` reach the vector's place in an array; the last vector
-// may be partial.
-template <class T> struct place {
-  int i, n;
-  EK_INLINE vec<T> read(const T* p) const { return n >= lanes<T> ? load(p + i) : load_n(p + i, n); }
-  EK_INLINE void write(T* p, vec<T> v) const {
-    if (n >= lanes<T>) store(p + i, v);
-    else store_n(p + i, v, n);
-  }
-};
-template <class T, class F> EK_INLINE void for_vectors(int begin, int end, const F& update) {
-  int i = begin;
-  for (; end - i >= lanes<T>; i += lanes<T>) update(place<T>{i, lanes<T>});
-  if (i < end) update(place<T>{i, end - i});
-}
-
 }  // namespace EK_ISA

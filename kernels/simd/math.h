@@ -15,8 +15,8 @@ template <class T> EK_INLINE vec<T> from_bits(ivec<T> x) { return (vec<T>)x; }
 template <class T> EK_INLINE ivec<T> sign_bit(vec<T> x) { return bits_of<T>(x) & real<T>::sign; }
 template <class T> EK_INLINE vec<T> abs(vec<T> x) { return from_bits<T>(bits_of<T>(x) & ~real<T>::sign); }
 template <class T> EK_INLINE vec<T> flip_sign(vec<T> x, ivec<T> sign) { return from_bits<T>(bits_of<T>(x) ^ sign); }
-template <class T> EK_INLINE vec<T> min(vec<T> x, T limit) { return x > limit ? splat<T>(limit) : x; }  // NaN stays
-template <class T> EK_INLINE vec<T> max(vec<T> x, T limit) { return x < limit ? splat<T>(limit) : x; }
+template <class T> EK_INLINE vec<T> min(vec<T> x, T limit) { return lesser(splat<T>(limit), x); }  // NaN stays
+template <class T> EK_INLINE vec<T> max(vec<T> x, T limit) { return greater(splat<T>(limit), x); }
 template <class T> EK_INLINE ivec<T> is_zero(vec<T> x) { return x == T(0); }
 
 template <class T, int n> EK_INLINE vec<T> polynomial(vec<T> x, const T (&c)[n]) {
@@ -46,7 +46,8 @@ template <class T> EK_INLINE vec<T> ceil(vec<T> x) {
 // ---- exp --------------------------------------------------------------------------------------------------------
 // 2^n from to_integer_bits(n): the shift drops all but n, which becomes the exponent.
 template <class T> EK_INLINE vec<T> exp2_of_bits(vec<T> t) {
-  return from_bits<T>((bits_of<T>(t) << real<T>::mantissa) + real<T>::one);
+  using U = typename real<T>::unsigned_vec;
+  return from_bits<T>((ivec<T>)(((U)t << real<T>::mantissa) + static_cast<typename real<T>::unsigned_int>(real<T>::one)));
 }
 
 // x + x_low = n·ln 2 + r + (what rounding took from r), |r| ≤ ln 2 / 2; e^(that) − 1 = r + tail, tail = r²·p(r) + the rest.
@@ -64,10 +65,12 @@ template <class T> EK_INLINE exp_parts<T> split_exp(vec<T> x, vec<T> x_low) {
 template <class T> EK_INLINE vec<T> exp_sum(vec<T> x, vec<T> x_low) {
   const exp_parts<T> e = split_exp<T>(max<T>(min<T>(x, real<T>::exp_max), real<T>::exp_min), x_low);
   const vec<T> sum = T(1) + e.r, lost = e.r - (sum - T(1));
+  const vec<T> y = sum + (lost + e.tail);
+  if constexpr (has_scale<T>) return scale(y, e.n);
   // 2^n in two factors: n itself may lie outside the exponents of T, where the result overflows or is denormal.
   const vec<T> half = to_integer_bits<T>(e.n * T(0.5));
   const vec<T> rest = to_integer_bits<T>(e.n - (half - real<T>::round));
-  return (sum + (lost + e.tail)) * exp2_of_bits<T>(half) * exp2_of_bits<T>(rest);
+  return y * exp2_of_bits<T>(half) * exp2_of_bits<T>(rest);
 }
 template <class T> EK_INLINE vec<T> exp(vec<T> x) { return exp_sum<T>(x, vec<T>{}); }
 
@@ -106,7 +109,7 @@ template <class T> EK_INLINE log_parts<T> split_log(vec<T> x) {
   const ivec<T> tiny = x < real<T>::min_normal;
   x = tiny ? x * real<T>::two_mantissa : x;
   // Counting exponents from √½ instead of 1 puts the cut between them at √2.
-  const U u = (U)(bits_of<T>(x) + (real<T>::one - real<T>::sqrt_half));
+  const U u = (U)x + static_cast<typename real<T>::unsigned_int>(real<T>::one - real<T>::sqrt_half);
   const vec<T> m = from_bits<T>((ivec<T>)(u & real<T>::mantissa_mask) + real<T>::sqrt_half);
   // Integer to float without a conversion: the bits below the exponent of 2^mantissa count ones.
   const vec<T> biased = from_bits<T>((ivec<T>)(u >> real<T>::mantissa) | real<T>::two_mantissa_bits);
@@ -251,7 +254,8 @@ template <class T> EK_INLINE vec<T> sine_of(vec<T> r, ivec<T> quadrant) {
   const vec<T> z = r * r;
   const vec<T> s = r + r * z * polynomial<T>(z, real<T>::sin);
   const vec<T> c = T(1) - (T(0.5) * z - z * z * polynomial<T>(z, real<T>::cos));
-  const ivec<T> sign = (quadrant & 2) << (8 * static_cast<int>(sizeof(T)) - 2);
+  using U = typename real<T>::unsigned_vec;
+  const ivec<T> sign = (ivec<T>)((U)(quadrant & 2) << (8 * static_cast<int>(sizeof(T)) - 2));
   return flip_sign<T>((quadrant & 1) == 0 ? s : c, sign);
 }
 template <class T> EK_INLINE vec<T> sin(vec<T> x) {
