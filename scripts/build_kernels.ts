@@ -1,6 +1,7 @@
 // Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the WebAssembly
 // module, embedded in src/kernels/generated/evenkeel.wasm.ts). Objects are cached by the content of everything they are made
-// from. `native --if-possible` says one line and succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan.
+// from. `native` compiles for this machine's instruction set, with `--every-isa` for all of its architecture (packages, tests);
+// `--if-possible` says one line and succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -24,14 +25,26 @@ const common = [
   '-Wextra',
   '-Wno-psabi',
 ];
-const instructionSets: Record<string, Record<string, string[]>> = {
-  x64: {
-    baseline: ['-march=x86-64'],
-    avx2: ['-march=x86-64-v3'],
-    avx512: ['-march=x86-64-v4', '-mprefer-vector-width=512'],
-  },
-  arm64: { neon: [] },
+/** Flags per instruction set, the widest last, and the macros that a compiler defines when a processor has it. */
+const instructionSets: Record<string, { name: string; flags: string[]; needs: string[] }[]> = {
+  x64: [
+    { name: 'baseline', flags: ['-march=x86-64'], needs: [] },
+    { name: 'avx2', flags: ['-march=x86-64-v3'], needs: ['__AVX2__', '__FMA__'] },
+    {
+      name: 'avx512',
+      flags: ['-march=x86-64-v4', '-mprefer-vector-width=512'],
+      needs: ['__AVX512F__', '__AVX512BW__', '__AVX512DQ__', '__AVX512VL__'],
+    },
+  ],
+  arm64: [{ name: 'neon', flags: [], needs: [] }],
 };
+
+/** The widest instruction set of this machine, as the compiler sees it. */
+function ownInstructionSet(compiler: string) {
+  const sets = instructionSets[process.arch] ?? [{ name: 'baseline', flags: [], needs: [] }];
+  const macros = execFileSync(compiler, ['-march=native', '-dM', '-E', '-x', 'c++', '/dev/null'], { encoding: 'utf8' });
+  return sets.filter(({ needs }) => needs.every((macro) => macros.includes(`#define ${macro} `))).slice(-1);
+}
 
 function filesBelow(folder: string, endings: string[]): string[] {
   return readdirSync(folder, { withFileTypes: true })
@@ -93,7 +106,7 @@ function job(folder: string, compilerVersion: string, source: string, flags: str
   return { source, flags, object: join(folder, `${name}.${key}.o`) };
 }
 
-async function buildNative(options: { ifPossible: boolean; sanitize: boolean }): Promise<void> {
+async function buildNative(options: { ifPossible: boolean; sanitize: boolean; everyIsa: boolean }): Promise<void> {
   const compiler = process.env.CXX ?? ['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++';
   const compilerVersion = version(compiler);
   if (!compilerVersion) {
@@ -113,13 +126,14 @@ async function buildNative(options: { ifPossible: boolean; sanitize: boolean }):
       )
     : [];
   const base = [...common, '-fPIC', '-fvisibility=hidden', ...extra];
-  const sets = instructionSets[process.arch] ?? { baseline: [] };
+  const sets = (options.everyIsa && instructionSets[process.arch]) || ownInstructionSet(compiler);
+  const carried = sets.map(({ name }) => `-DEK_WITH_${name.toUpperCase()}`);
   const jobs = [
-    ...Object.entries(sets).flatMap(([isa, flags]) =>
-      sources.map((source) => job(objects, compilerVersion, source, [...base, `-DEK_ISA=${isa}`, ...flags])),
+    ...sets.flatMap(({ name, flags }) =>
+      sources.map((source) => job(objects, compilerVersion, source, [...base, `-DEK_ISA=${name}`, ...flags])),
     ),
     ...filesBelow(join(kernels, 'native'), ['.cpp']).map((source) =>
-      job(objects, compilerVersion, source, [...base, `-I${include}`, '-pthread']),
+      job(objects, compilerVersion, source, [...base, ...carried, `-I${include}`, '-pthread']),
     ),
   ];
   const addon = join(folder, 'evenkeel.node');
@@ -206,17 +220,21 @@ async function buildWasm(check: boolean): Promise<void> {
 }
 
 const [what, ...options] = process.argv.slice(2);
-const known = ['--if-possible', '--sanitize', '--check'];
+const known = ['--if-possible', '--sanitize', '--every-isa', '--check'];
 const unknown = options.find((option) => !known.includes(option));
 if (unknown || !['native', 'wasm'].includes(what)) {
   console.error(
-    `usage: build_kernels native [--if-possible] [--sanitize] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+    `usage: build_kernels native [--if-possible] [--sanitize] [--every-isa] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
   );
   process.exit(2);
 }
 try {
   if (what === 'native')
-    await buildNative({ ifPossible: options.includes('--if-possible'), sanitize: options.includes('--sanitize') });
+    await buildNative({
+      ifPossible: options.includes('--if-possible'),
+      sanitize: options.includes('--sanitize'),
+      everyIsa: options.includes('--every-isa'),
+    });
   else await buildWasm(options.includes('--check'));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

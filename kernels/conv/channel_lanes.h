@@ -155,8 +155,8 @@ template <class T> struct ChannelLanes {
           for (int h = 0; h < b.rows; h++) {
             const T* a = packed + i * rows.image + h * p.axis[1].stride * rows.row;
             const T* w = weights + (static_cast<size_t>(group) * o_blocks + o) * weights_size;
-            if (vectors == 1) row<1>(a, w, b.columns, out);
-            else row<outer_vectors>(a, w, b.columns, out);
+            if (vectors == 1) row<1>(b, b.row + h, a, w, out);
+            else row<outer_vectors>(b, b.row + h, a, w, out);
             const int channel = group * p.o + o * width, left = p.o - o * width, channels = left < width ? left : width;
             epilogue.channels(out, b.columns, width, channel, channels);
             write(b, b.image + i, b.row + h, channel, channels, out);
@@ -164,11 +164,17 @@ template <class T> struct ChannelLanes {
     });
   }
 
-  template <int V> void row(const T* a, const T* w, int columns, T* out) const {
+  // One row of outputs, without the kernel's rows that see only padding.
+  template <int V> void row(const Block& b, int h, const T* a, const T* w, T* out) const {
     const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.axis[2].stride) * p.c;
-    even_parts(columns, outer_rows, [&](int begin, int size) {
+    int first = 0, last = p.axis[1].taps;
+    if (p.axis[0].taps == 1) p.axis[1].taps_inside(h, h, first, last);
+    const int each = p.taps() ? rows.runs / (p.axis[0].taps * p.axis[1].taps) : 0;
+    const int runs = p.axis[0].taps == 1 ? (last - first) * each : rows.runs;
+    w += static_cast<ptrdiff_t>(first) * each * rows.run * V * lanes<T>;
+    even_parts(b.columns, outer_rows, [&](int begin, int size) {
       with_const<outer_rows>(size, [&](auto M) {
-        channel_tile<T, decltype(M)::value, V>(a + begin * pixel, pixel, offsets, rows.runs, rows.run, w, out + begin * V * lanes<T>);
+        channel_tile<T, decltype(M)::value, V>(a + begin * pixel, pixel, offsets + first * each, runs, rows.run, w, out + begin * V * lanes<T>);
       });
     });
   }

@@ -11,15 +11,15 @@ constexpr int kPartialBytes = 32 << 20;  // all partial gradients together, wher
 // acc[i][channel] += Σ over images, rows, pixels: x[i + …] · dy[… + channel]; acc has a row for each position of the run.
 template <class T, int M, int V>
 __attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_image, ptrdiff_t x_row, ptrdiff_t x_pixel, const T* dy,
-                                                   ptrdiff_t dy_pixel, int images, int rows, int columns, T* out, ptrdiff_t out_row) {
+                                                   ptrdiff_t dy_image, ptrdiff_t dy_pixel, int images, int rows, int columns, T* out, ptrdiff_t out_row) {
   vec<T> acc[M][V];
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
     for (int v = 0; v < V; v++) acc[i][v] = load(out + i * out_row + v * lanes<T>);
   for (int n = 0; n < images; n++)
-    for (int h = 0; h < rows; h++, dy += columns * dy_pixel)
-      outer<T, M, V>(acc, x + n * x_image + h * x_row, 1, x_pixel, dy, dy_pixel, columns);
+    for (int h = 0; h < rows; h++)
+      outer<T, M, V>(acc, x + n * x_image + h * x_row, 1, x_pixel, dy + n * dy_image + h * columns * dy_pixel, dy_pixel, columns);
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
@@ -93,13 +93,21 @@ template <class T> struct ChannelLanesWeight {
 
   template <int V> void tiles(const Block& b, const T* packed, const T* gradient, T* out) const {
     const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.axis[2].stride) * p.c, row = p.axis[1].stride * rows.row;
-    for (int r = 0; r < rows.runs; r++, out += static_cast<ptrdiff_t>(rows.run) * chunk)
+    const ptrdiff_t dy_row = static_cast<ptrdiff_t>(b.columns) * chunk;
+    const int each = rows.runs / (p.axis[0].taps * p.axis[1].taps);
+    for (int r = 0; r < rows.runs; r++, out += static_cast<ptrdiff_t>(rows.run) * chunk) {
+      int first, last;  // rows of outputs under which this row of the kernel finds an input
+      p.axis[1].outputs_inside(r / each % p.axis[1].taps, b.row, b.row + b.rows, first, last);
+      if (first == last) continue;
+      const T* x = packed + offsets[r] + (first - b.row) * row;
+      const T* g = gradient + (first - b.row) * dy_row;
       even_parts(rows.run, outer_rows, [&](int begin, int size) {
         with_const<outer_rows>(size, [&](auto M) {
-          channel_weight_tile<T, decltype(M)::value, V>(packed + offsets[r] + begin, rows.image, row, pixel, gradient, chunk,
-                                                        b.images, b.rows, b.columns, out + begin * static_cast<ptrdiff_t>(chunk), chunk);
+          channel_weight_tile<T, decltype(M)::value, V>(x + begin, rows.image, row, pixel, g, b.rows * dy_row, chunk, b.images,
+                                                        last - first, b.columns, out + begin * static_cast<ptrdiff_t>(chunk), chunk);
         });
       });
+    }
   }
 
   // out[pixel][chunk]

@@ -36,6 +36,18 @@ struct Axis {
 
   // Packed positions under n neighbouring outputs.
   int extent(int n) const { return taps ? (n - 1) * stride + (taps - 1) * spacing + 1 : 0; }
+  // Taps begin … end are those that find an input under at least one of the outputs first … last: the others see padding.
+  void taps_inside(int first, int last, int& begin, int& end) const {
+    begin = 0, end = taps;
+    while (begin < end && offset + (last * stride + begin * spacing) * unit < 0) begin++;
+    while (begin < end && offset + (first * stride + (end - 1) * spacing) * unit >= in_size) end--;
+  }
+  // Of the outputs first … last, begin … end are those for which a tap finds an input.
+  void outputs_inside(int tap, int first, int last, int& begin, int& end) const {
+    begin = first, end = last;
+    while (begin < end && offset + (begin * stride + tap * spacing) * unit < 0) begin++;
+    while (begin < end && offset + ((end - 1) * stride + tap * spacing) * unit >= in_size) end--;
+  }
   // Reads each input once, at its own place.
   bool pointwise() const {
     return taps == 1 && offset == 0 && unit == 1 && out_step == 1 && in_size == count && out_size == count;

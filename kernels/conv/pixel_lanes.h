@@ -50,12 +50,16 @@ template <class T> struct PixelPlanes {
     const int f = ((xd % ad.stride) * phases(ah) + xh % ah.stride) * phases(aw) + xw % aw.stride;
     return f * phase + (static_cast<ptrdiff_t>(xd / ad.stride) * rows + xh / ah.stride) * pitch + xw / aw.stride;
   }
-  // offsets[c][tap]
+  // offsets[…] in the order of each_tap.
   void offsets(const Pass<T>& p, int* out) const {
-    for (int c = 0; c < p.c; c++)
-      for (int d = 0; d < p.axis[0].taps; d++)
-        for (int h = 0; h < p.axis[1].taps; h++)
-          for (int w = 0; w < p.axis[2].taps; w++) *out++ = static_cast<int>(c * plane + offset(p, d, h, w));
+    each_tap(p, [&](int d, int h, int c, int w) { *out++ = static_cast<int>(c * plane + offset(p, d, h, w)); });
+  }
+  // Rows of the kernel outside channels, so that those that see only padding can be left out.
+  template <class F> static void each_tap(const Pass<T>& p, const F& body) {
+    for (int d = 0; d < p.axis[0].taps; d++)
+      for (int h = 0; h < p.axis[1].taps; h++)
+        for (int c = 0; c < p.c; c++)
+          for (int w = 0; w < p.axis[2].taps; w++) body(d, h, c, w);
   }
 };
 
@@ -171,8 +175,16 @@ template <class T> struct PixelLanes {
             const T* x = packed + g * p.c * planes.plane;
             T* to = out + (g * p.o + begin) * out_pitch;
             even_parts(ceil_div(flat, lanes<T>), wide_vectors, [&](int first, int vectors) {
+              int skipped = 0, taps = k;
+              if (p.axis[0].taps == 1) {
+                const int row = b.row + first * lanes<T> / planes.pitch, end = (first + vectors) * lanes<T>;
+                int tap, last;
+                p.axis[1].taps_inside(row, b.row + ((end < flat ? end : flat) - 1) / planes.pitch, tap, last);
+                skipped = tap * p.c * p.axis[2].taps, taps = (last - tap) * p.c * p.axis[2].taps;
+              }
               with_const<wide_vectors>(vectors, [&](auto V) {
-                pixel_tile<T, m, decltype(V)::value>(x + first * lanes<T>, offsets, k, w, to + first * lanes<T>, static_cast<ptrdiff_t>(out_pitch));
+                pixel_tile<T, m, decltype(V)::value>(x + first * lanes<T>, offsets + skipped, taps, w + skipped * m,
+                                                     to + first * lanes<T>, static_cast<ptrdiff_t>(out_pitch));
               });
             });
           });
@@ -184,15 +196,13 @@ template <class T> struct PixelLanes {
     });
   }
 
-  // out[tile of channels][c][tap][M]
+  // out[tile of channels][taps in the order of each_tap][M]
   void pack_weights(int group, T* out) const {
     even_parts(p.o, wide_rows, [&](int begin, int size) {
-      const T* w = p.w + group * p.w_group + begin * p.w_out;
-      for (int c = 0; c < p.c; c++, w += p.w_in)
-        for (int d = 0; d < p.axis[0].taps; d++)
-          for (int h = 0; h < p.axis[1].taps; h++)
-            for (int v = 0; v < p.axis[2].taps; v++)
-              for (int i = 0; i < size; i++) *out++ = w[i * p.w_out + p.tap(d, h, v)];
+      const T* from = p.w + group * p.w_group + begin * p.w_out;
+      planes.each_tap(p, [&](int d, int h, int c, int w) {
+        for (int i = 0; i < size; i++) *out++ = from[i * p.w_out + c * p.w_in + p.tap(d, h, w)];
+      });
     });
   }
 

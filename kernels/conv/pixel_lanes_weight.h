@@ -91,7 +91,9 @@ template <class T> struct PixelLanesWeight {
         for (int g = 0; g < groups; g++) tiles(b, flat, dy_image, packed + g * p.c * planes.plane, gradient + g * p.o * row_size, sums + static_cast<ptrdiff_t>(g) * p.o * k * lanes<T>);
       }
       T* out = partials + split * whole + static_cast<ptrdiff_t>(channel) * k;
-      for (ptrdiff_t i = 0; i < static_cast<ptrdiff_t>(channels) * k; i++) out[i] = sum_lanes<T>(load(sums + i * lanes<T>));
+      const T* sum = sums;
+      for (int o = 0; o < channels; o++, out += k)
+        planes.each_tap(p, [&](int d, int h, int c, int w) { out[c * p.w_in + p.tap(d, h, w)] = sum_lanes<T>(load(sum)), sum += lanes<T>; });
     });
     parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // split by split
       for (int i = begin; i < end; i++) {

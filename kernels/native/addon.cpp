@@ -60,6 +60,10 @@ static void define(napi_env env, napi_value exports, const char* name, napi_call
 }
 
 NAPI_MODULE_INIT() {
+  if (!kernels) {
+    napi_throw_error(env, nullptr, "this addon holds no kernels for this processor, or none of the EVENKEEL_ISA asked for");
+    return nullptr;
+  }
   for (const auto& entry : kAddonFunctions) define(env, exports, entry.name, entry.call);
   define(env, exports, "addressOf", address_of);
   define(env, exports, "getNumThreads", get_num_threads);

@@ -1,64 +1,75 @@
-// Chooses, when the addon is loaded, the build of the kernels for this processor. EVENKEEL_ISA=baseline|avx2|avx512
-// restricts the choice, so that every build can be tested on one machine.
+// Chooses, when the addon is loaded, the best build of the kernels that it carries and this processor runs. The build script says
+// with EK_WITH_… which those are. EVENKEEL_ISA=baseline|avx2|avx512 asks for one, so that all can be tested on one machine.
 #include "dispatch.h"
 
 #include <cstdlib>
 #include <cstring>
 
+#define EK_FUNCTION(name) &EK_NAMESPACE::name,
+
+#ifdef EK_WITH_BASELINE
+#define EK_NAMESPACE baseline
 namespace baseline {
 #include "../include/evenkeel.h"
 }
+static const KernelTable baseline_table = {
+#include "../generated/functions.inc"
+};
+#undef EK_NAMESPACE
+#endif
+
+#ifdef EK_WITH_AVX2
+#define EK_NAMESPACE avx2
 namespace avx2 {
 #include "../include/evenkeel.h"
 }
+static const KernelTable avx2_table = {
+#include "../generated/functions.inc"
+};
+#undef EK_NAMESPACE
+#endif
+
+#ifdef EK_WITH_AVX512
+#define EK_NAMESPACE avx512
+static const KernelTable avx512_table = {
+#include "../generated/functions.inc"
+};
+#undef EK_NAMESPACE
+#endif
+
+#ifdef EK_WITH_NEON
+#define EK_NAMESPACE neon
 namespace neon {
 #include "../include/evenkeel.h"
 }
+static const KernelTable neon_table = {
+#include "../generated/functions.inc"
+};
+#undef EK_NAMESPACE
+#endif
 
-namespace {
-#if defined(__x86_64__)
-const KernelTable baseline_table = {
-#define EK_FUNCTION(name) &baseline::name,
-#include "../generated/functions.inc"
-#undef EK_FUNCTION
-};
-const KernelTable avx2_table = {
-#define EK_FUNCTION(name) &avx2::name,
-#include "../generated/functions.inc"
-#undef EK_FUNCTION
-};
-const KernelTable avx512_table = {
-#define EK_FUNCTION(name) &avx512::name,
-#include "../generated/functions.inc"
-#undef EK_FUNCTION
-};
-
-const KernelTable* choose() {
+// Null where the addon holds nothing for this processor: loading then fails with a message.
+static const KernelTable* choose() {
   const char* wanted = std::getenv("EVENKEEL_ISA");
-  const bool any = !wanted || !*wanted;
+  [[maybe_unused]] const auto allowed = [&](const char* name) { return !wanted || !*wanted || !std::strcmp(wanted, name); };
+#if defined(__x86_64__)
   __builtin_cpu_init();
-  if ((any || !std::strcmp(wanted, "avx512")) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+#endif
+#ifdef EK_WITH_AVX512
+  if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     return &avx512_table;
-  if ((any || std::strcmp(wanted, "baseline")) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return &avx2_table;
-  return &baseline_table;
-}
-#elif defined(__aarch64__)
-const KernelTable neon_table = {
-#define EK_FUNCTION(name) &neon::name,
-#include "../generated/functions.inc"
-#undef EK_FUNCTION
-};
-const KernelTable* choose() { return &neon_table; }
-#else
-const KernelTable baseline_table = {
-#define EK_FUNCTION(name) &baseline::name,
-#include "../generated/functions.inc"
-#undef EK_FUNCTION
-};
-const KernelTable* choose() { return &baseline_table; }
 #endif
-}  // namespace
+#ifdef EK_WITH_AVX2
+  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &avx2_table;
+#endif
+#ifdef EK_WITH_BASELINE
+  if (allowed("baseline")) return &baseline_table;
+#endif
+#ifdef EK_WITH_NEON
+  if (allowed("neon")) return &neon_table;
+#endif
+  return nullptr;
+}
 
 const KernelTable* kernels = choose();

@@ -35,24 +35,26 @@ template <class T> void avg_plane(const PoolGeometry& g, const Divisor& divisor,
   for (int od = 0; od < g.axis[0].out; od++)
     for (int oh = 0; oh < g.axis[1].out; oh++) {
       const Window d = g.axis[0].window(od), h = g.axis[1].window(oh);
-      for (int j = 0, n; j < a.out; j += n, y += n) {
-        const Window w = a.window(j);
-        const T scale = divisor.scale<T>(d, h, w);
-        if (j >= begin && j < end) {
-          n = end - j < lanes<T> ? end - j : lanes<T>;
+      const auto one = [&](int j) {
+        const Window w = a.window(j), first{w.first, w.count ? 1 : 0, 1};
+        T s = 0;
+        g.taps(d, h, first, [&](ptrdiff_t at) { s += sum_run(x + at, w.count, a.dilation); });
+        y[j] = s * divisor.scale<T>(d, h, w);
+      };
+      for (int j = 0; j < begin; j++) one(j);
+      const vec<T> scale = splat(divisor.scale<T>(d, h, {0, a.kernel, a.kernel}));
+      with_stride(a.stride, [&](auto S) {
+        const int stride = decltype(S)::value ? decltype(S)::value : a.stride;
+        vectors<T>(begin, end, [&](int j, int n) EK_INLINE_LAMBDA {
           vec<T> s = {};
-          g.taps(d, h, w, [&](ptrdiff_t at) { s += load_strided(x + at, a.stride, n); });
-          s *= splat(scale);
-          if (n == lanes<T>) store(y, s);
-          else store_n(y, s, n);
-        } else {
-          n = 1;
-          T s = 0;
-          const Window first{w.first, w.count ? 1 : 0, 1};
-          g.taps(d, h, first, [&](ptrdiff_t at) { s += sum_run(x + at, w.count, a.dilation); });
-          *y = s * scale;
-        }
-      }
+          g.taps(d, h, {j * stride - a.padding, a.kernel, a.kernel}, [&](ptrdiff_t at) EK_INLINE_LAMBDA { s += load_strided(x + at, stride, n); });
+          s *= scale;
+          if (n == lanes<T>) store(y + j, s);
+          else store_n(y + j, s, n);
+        });
+      });
+      for (int j = end; j < a.out; j++) one(j);
+      y += a.out;
     }
 }
 
@@ -60,8 +62,7 @@ template <class T> void avg_plane(const PoolGeometry& g, const Divisor& divisor,
 template <class T> void avg_channels(const PoolGeometry& g, const Divisor& divisor, const T* x, int channels, T* y) {
   g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
     const vec<T> scale = splat(divisor.scale<T>(d, h, w));
-    for (int c = 0; c < channels; c += lanes<T>) {
-      const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
+    vectors<T>(0, channels, [&](int c, int n) {
       vec<T> s = {};
       if (n == lanes<T>) {
         g.taps(d, h, w, [&](ptrdiff_t at) { s += load(x + at * g.c + c); });
@@ -70,7 +71,7 @@ template <class T> void avg_channels(const PoolGeometry& g, const Divisor& divis
         g.taps(d, h, w, [&](ptrdiff_t at) { s += load_n(x + at * g.c + c, n); });
         store_n(y + place * g.c + c, s * scale, n);
       }
-    }
+    });
   });
 }
 
@@ -89,16 +90,14 @@ template <class T> EK_INLINE void store_twice(T* dx, vec<T> v, int n) {
 
 template <class T> void avg_plane_backward(const PoolGeometry& g, const Divisor& divisor, const T* dy, T* dx) {
   const PoolAxis &ad = g.axis[0], &ah = g.axis[1], &aw = g.axis[2];
-  const auto tiles = [](const PoolAxis& a) { return !a.adaptive && a.kernel == a.stride && a.padding == 0 && a.dilation == 1 && a.in == a.out * a.kernel; };
-  if (tiles(ad) && tiles(ah) && tiles(aw) && aw.kernel == 2) {  // every input belongs to one window: nothing to add up
+  if (g.tiled() && aw.kernel == 2) {
     const vec<T> scale = splat(divisor.scale<T>(ad.window(0), ah.window(0), aw.window(0)));
     for (int d = 0; d < ad.in; d++)
       for (int h = 0; h < ah.in; h++, dx += aw.in) {
         const T* from = dy + (static_cast<ptrdiff_t>(d / ad.kernel) * ah.out + h / ah.kernel) * aw.out;
-        for (int j = 0; j < aw.out; j += lanes<T>) {
-          const int n = aw.out - j < lanes<T> ? aw.out - j : lanes<T>;
+        vectors<T>(0, aw.out, [&](int j, int n) {
           store_twice(dx + 2 * j, (n == lanes<T> ? load(from + j) : load_n(from + j, n)) * scale, n);
-        }
+        });
       }
     return;
   }
@@ -110,18 +109,29 @@ template <class T> void avg_plane_backward(const PoolGeometry& g, const Divisor&
 }
 
 template <class T> void avg_channels_backward(const PoolGeometry& g, const Divisor& divisor, const T* dy, int channels, T* dx) {
-  for (ptrdiff_t i = 0; i < g.in_volume(); i++) zero_run(dx + i * g.c, channels);
-  g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
-    const vec<T> scale = splat(divisor.scale<T>(d, h, w));
-    for (int c = 0; c < channels; c += lanes<T>) {
-      const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
-      const vec<T> v = (n == lanes<T> ? load(dy + place * g.c + c) : load_n(dy + place * g.c + c, n)) * scale;
-      g.taps(d, h, w, [&](ptrdiff_t at) {
-        T* to = dx + at * g.c + c;
-        if (n == lanes<T>) store(to, load(to) + v);
-        else store_n(to, load_n(to, n) + v, n);
+  if (g.tiled()) {
+    g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
+      const vec<T> scale = splat(divisor.scale<T>(d, h, w));
+      vectors<T>(0, channels, [&](int c, int n) {
+        const vec<T> v = (n == lanes<T> ? load(dy + place * g.c + c) : load_n(dy + place * g.c + c, n)) * scale;
+        g.taps(d, h, w, [&](ptrdiff_t at) {
+          if (n == lanes<T>) store(dx + at * g.c + c, v);
+          else store_n(dx + at * g.c + c, v, n);
+        });
       });
-    }
+    });
+    return;
+  }
+  if (channels == g.c) zero_run(dx, g.in_volume() * g.c);
+  else
+    for (ptrdiff_t i = 0; i < g.in_volume(); i++) zero_run(dx + i * g.c, channels);
+  g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
+    const T scale = divisor.scale<T>(d, h, w);
+    const T* from = dy + place * g.c;
+    g.taps(d, h, w, [&](ptrdiff_t at) {
+      T* to = dx + at * g.c;
+      for (int c = 0; c < channels; c++) to[c] += from[c] * scale;
+    });
   });
 }
 

@@ -41,30 +41,33 @@ template <class T> void max_plane(const PoolGeometry& g, const T* x, T* y, int64
   for (int od = 0; od < g.axis[0].out; od++)
     for (int oh = 0; oh < g.axis[1].out; oh++) {
       const Window d = g.axis[0].window(od), h = g.axis[1].window(oh);
-      for (int j = 0, n; j < a.out; j += n) {
-        const bool inside = j >= begin && j < end;
-        n = !inside ? 1 : end - j < lanes<T> ? end - j : lanes<T>;
+      const auto some = [&](int j, int n, const Window& w, int stride) EK_INLINE_LAMBDA {
         Best<T> best = nothing<T>();
         bool first = true;
-        g.taps(d, h, a.window(j), [&](ptrdiff_t at) {
-          const vec<T> v = load_strided(x + at, a.stride, n);
+        g.taps(d, h, w, [&](ptrdiff_t at) EK_INLINE_LAMBDA {
+          const vec<T> v = load_strided(x + at, stride, n);
           const ivec<T> index = splat_index<T>(at) + steps;
           if (first) start(best, v, index);
           else best.take(v, index);
           first = false;
         });
-        put(best, n, y, indices);
-        y += n;
-        if (indices) indices += n;
-      }
+        put(best, n, y + j, indices ? indices + j : nullptr);
+      };
+      for (int j = 0; j < begin; j++) some(j, 1, a.window(j), 1);
+      with_stride(a.stride, [&](auto S) {
+        const int stride = decltype(S)::value ? decltype(S)::value : a.stride;
+        vectors<T>(begin, end, [&](int j, int n) EK_INLINE_LAMBDA { some(j, n, {j * stride - a.padding, a.kernel, a.kernel}, stride); });
+      });
+      for (int j = end; j < a.out; j++) some(j, 1, a.window(j), 1);
+      y += a.out;
+      if (indices) indices += a.out;
     }
 }
 
 // Some channels of one image, channels last: lanes are channels.
 template <class T> void max_channels(const PoolGeometry& g, const T* x, int channels, T* y, int64_t* indices) {
   g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
-    for (int c = 0; c < channels; c += lanes<T>) {
-      const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
+    vectors<T>(0, channels, [&](int c, int n) {
       Best<T> best = nothing<T>();
       bool first = true;
       g.taps(d, h, w, [&](ptrdiff_t at) {
@@ -74,7 +77,7 @@ template <class T> void max_channels(const PoolGeometry& g, const T* x, int chan
         first = false;
       });
       put(best, n, y + place * g.c + c, indices ? indices + place * g.c + c : nullptr);
-    }
+    });
   });
 }
 

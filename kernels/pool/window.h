@@ -2,6 +2,9 @@
 #pragma once
 #include "kernel.h"
 #include "simd/copy.h"
+#include "simd/tile.h"
+
+#define EK_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace EK_ISA {
 
@@ -59,12 +62,20 @@ struct PoolGeometry {
   int chunk() const { return c < 64 ? c : 64; }
   int jobs() const { return format == EK_CHANNELS_LAST ? (c ? n * ceil_div(c, chunk()) : 0) : n * c; }
 
+  // Every input belongs to exactly one window: gradients need not be added up.
+  bool tiled() const {
+    for (const PoolAxis& a : axis)
+      if (a.adaptive || a.kernel != a.stride || a.padding || a.dilation != 1 || a.in != a.out * a.kernel) return false;
+    return true;
+  }
   // body(d, h, w, position of the output) for every output pixel.
   template <class F> EK_INLINE void outputs(const F& body) const {
     ptrdiff_t place = 0;
     for (int d = 0; d < axis[0].out; d++)
-      for (int h = 0; h < axis[1].out; h++)
-        for (int w = 0; w < axis[2].out; w++) body(axis[0].window(d), axis[1].window(h), axis[2].window(w), place++);
+      for (int h = 0; h < axis[1].out; h++) {
+        const Window wd = axis[0].window(d), wh = axis[1].window(h);
+        for (int w = 0; w < axis[2].out; w++) body(wd, wh, axis[2].window(w), place++);
+      }
   }
   // body(position of the input) for every tap of a window, in order.
   template <class F> EK_INLINE void taps(const Window& d, const Window& h, const Window& w, const F& body) const {
@@ -76,8 +87,10 @@ struct PoolGeometry {
   }
 };
 
-template <bool odd, class V, int... I> EK_INLINE V every_other(V a, V b, Indices<I...>) {
-  return __builtin_shufflevector(a, b, (2 * I + (odd ? 1 : 0))...);
+// a[0], a[2], …, b[1], b[3], …
+template <class V, int... I> EK_INLINE V every_other(V a, V b, Indices<I...>) {
+  constexpr int n = sizeof...(I);
+  return __builtin_shufflevector(a, b, (2 * I < n ? 2 * I : 2 * I + 1)...);
 }
 // Lanes high · n/2 … of both, alternating.
 template <bool high, class V, int... I> EK_INLINE V interleave(V a, V b, Indices<I...>) {
@@ -89,13 +102,31 @@ template <bool high, class V, int... I> EK_INLINE V interleave(V a, V b, Indices
 template <class T> EK_INLINE vec<T> load_strided(const T* p, int stride, int n) {
   constexpr int L = lanes<T>;
   if (stride == 1) return n == L ? load(p) : load_n(p, n);
-  if (stride == 2 && (n == L || EK_VECTOR_BYTES == 64)) {
-    const int left = 2 * n - 1 - L;
-    return every_other<false>(left >= 0 ? load(p) : load_n(p, 2 * n - 1), left > 0 ? load_n(p + L, left) : vec<T>{}, indices<L>{});
+  if (stride == 2 && n == L) return every_other(load(p), load(p + L - 1), indices<L>{});
+  if (stride == 2 && EK_VECTOR_BYTES == 64) {
+    const int last = 2 * n - 1;  // values to read
+    return every_other(load_n(p, last < L ? last : L), last < L ? vec<T>{} : load_n(p + L - 1, last - L + 1), indices<L>{});
   }
   vec<T> v = {};
   for (int i = 0; i < n; i++) v[i] = p[i * stride];
   return v;
+}
+
+// f(Const<stride>) for the usual strides, f(Const<0>) for others.
+template <class F> EK_INLINE void with_stride(int stride, const F& f) {
+  if (stride == 1) f(Const<1>{});
+  else if (stride == 2) f(Const<2>{});
+  else f(Const<0>{});
+}
+
+// body(j, n) for whole vectors of begin … end; the last overlaps its neighbour, unless all are fewer than a vector.
+template <class T, class F> EK_INLINE void vectors(int begin, int end, const F& body) {
+  constexpr int L = lanes<T>;
+  int j = begin;
+  for (; j + L <= end; j += L) body(j, L);
+  if (j == end) return;
+  if (end - begin >= L) body(end - L, L);
+  else body(j, end - j);
 }
 
 }  // namespace EK_ISA

@@ -1,6 +1,7 @@
 // What a dataset is, and datasets made of others: of arrays, of parts, of several in a row, of a module for workers.
 // The order in which samples are read is a sampler's business, batches are the loader's.
 
+import { IndexError } from '../errors.ts';
 import { defaultGenerator, type Generator, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
 import { type ArraySample, rowOf, shapeText } from './sample.ts';
@@ -25,7 +26,7 @@ export function isIterableDataset<T>(dataset: Dataset<T> | IterableDataset<T>): 
 
 function checkIndex(operation: string, index: number, length: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= length) {
-    throw new DataArgumentError(`[${operation}] expected an index from 0 to ${length - 1}, got ${index}`);
+    throw new IndexError(`[${operation}] expected an index from 0 to ${length - 1}, got ${index}`);
   }
 }
 

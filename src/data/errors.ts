@@ -1,12 +1,9 @@
 // The typed errors of the data layer. What went wrong is in the message; where it makes sense, also in fields.
 
-/** Base of every error that the data layer throws itself. */
-export class DataError extends Error {
-  override name = 'DataError';
-}
+import { EvenkeelError, RuntimeError, ValueError } from '../errors.ts';
 
 /** A data file that is truncated, corrupt or not what it should be. */
-export class DataFormatError extends DataError {
+export class DataFormatError extends EvenkeelError {
   override name = 'DataFormatError';
   readonly source: string;
 
@@ -17,7 +14,7 @@ export class DataFormatError extends DataError {
 }
 
 /** A package that carries a data set is not installed. */
-export class MissingDataPackageError extends DataError {
+export class MissingDataPackageError extends EvenkeelError {
   override name = 'MissingDataPackageError';
   readonly packageName: string;
 
@@ -31,17 +28,17 @@ export class MissingDataPackageError extends DataError {
 }
 
 /** Samples that do not fit together in one batch or one dataset. */
-export class SampleMismatchError extends DataError {
+export class SampleMismatchError extends RuntimeError {
   override name = 'SampleMismatchError';
 }
 
 /** A dataset, sampler or loader option outside its domain, or options that exclude each other. */
-export class DataArgumentError extends DataError {
+export class DataArgumentError extends ValueError {
   override name = 'DataArgumentError';
 }
 
 /** Fetching or collating a batch failed in a worker; `batch` counts from 0, `indices` are the batch's samples. */
-export class DataWorkerError extends DataError {
+export class DataWorkerError extends RuntimeError {
   override name = 'DataWorkerError';
   readonly batch: number;
   readonly indices: readonly number[];

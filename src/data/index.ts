@@ -26,7 +26,6 @@ export {
 export { DistributedSampler, type DistributedSamplerOptions } from './distributed_sampler.ts';
 export {
   DataArgumentError,
-  DataError,
   DataFormatError,
   DataWorkerError,
   MissingDataPackageError,

@@ -1,6 +1,7 @@
 // The shape of data before it becomes tensors: typed arrays with a shape, and the few row operations on them.
 // Knows no tensors: the one place where arrays turn into tensors is the loader's `convert`.
 
+import { IndexError } from '../errors.ts';
 import { SampleMismatchError } from './errors.ts';
 
 /** Element storage of a sample. */
@@ -51,7 +52,7 @@ export function gatherRows<T extends TypedArray>(sample: ArraySample<T>, indices
   for (let i = 0; i < indices.length; i++) {
     const row = indices[i]!;
     if (!(row >= 0 && row < rows)) {
-      throw new SampleMismatchError(`[gatherRows] expected an index from 0 to ${rows - 1}, got ${row}`);
+      throw new IndexError(`[gatherRows] expected an index from 0 to ${rows - 1}, got ${row}`);
     }
     copyInto(data, sample.data, row * size, size, i * size);
   }
@@ -62,7 +63,7 @@ export function gatherRows<T extends TypedArray>(sample: ArraySample<T>, indices
 export function rowOf<T extends TypedArray>(sample: ArraySample<T>, index: number): ArraySample<T> {
   const [rows = 0, ...rest] = sample.shape;
   if (!Number.isInteger(index) || index < 0 || index >= rows) {
-    throw new SampleMismatchError(`[rowOf] expected an index from 0 to ${rows - 1}, got ${index}`);
+    throw new IndexError(`[rowOf] expected an index from 0 to ${rows - 1}, got ${index}`);
   }
   const size = elementCount(rest);
   return { data: sample.data.subarray(index * size, (index + 1) * size) as T, shape: rest };

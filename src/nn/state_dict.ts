@@ -1,0 +1,153 @@
+// State dicts: a module's parameters and persistent buffers by dotted name, and loading them with PyTorch's checks and messages.
+
+import { setGradEnabled } from '../autograd/grad_mode.ts';
+import { EvenkeelError, RuntimeError } from '../errors.ts';
+import { overwrite } from '../ops/elementwise.ts';
+import { cast, inFormat } from '../ops/launch.ts';
+import { formatSize, sameShape, sizeOf } from '../tensor/shape.ts';
+import { keep, Tensor, viewAs } from '../tensor/tensor.ts';
+import type { Module } from './module.ts';
+import { Parameter } from './parameter.ts';
+
+/** Versions by module path, as PyTorch's `state_dict._metadata`. */
+export type StateMetadata = Map<string, { version: number }>;
+
+/** Tensors by dotted name, in PyTorch's order. `metadata`, where present, says which version of each module wrote them. */
+export class StateDict extends Map<string, Tensor> {
+  metadata: StateMetadata | null = null;
+
+  /** A copy whose tensors are the same objects. */
+  copy(): StateDict {
+    const copied = new StateDict(this);
+    copied.metadata = this.metadata;
+    return copied;
+  }
+}
+
+export interface LoadOptions {
+  /** Whether missing and unexpected keys are errors. Default: true. */
+  strict?: boolean;
+  /** Put the given tensors into the module instead of copying their values. Default: false. */
+  assign?: boolean;
+}
+
+export class LoadResult {
+  readonly missingKeys: readonly string[];
+  readonly unexpectedKeys: readonly string[];
+  constructor(missing: readonly string[], unexpected: readonly string[]) {
+    this.missingKeys = missing;
+    this.unexpectedKeys = unexpected;
+  }
+  toString(): string {
+    if (this.missingKeys.length === 0 && this.unexpectedKeys.length === 0) return '<All keys matched successfully>';
+    const list = (keys: readonly string[]) => `[${keys.map((key) => `'${key}'`).join(', ')}]`;
+    return `_IncompatibleKeys(missing_keys=${list(this.missingKeys)}, unexpected_keys=${list(this.unexpectedKeys)})`;
+  }
+}
+
+/** Every path at which a module stands: a module under two names has its state under both, as in PyTorch. */
+function* paths(module: Module, prefix: string): Generator<[string, Module]> {
+  yield [prefix, module];
+  for (const [name, child] of module.allChildren()) yield* paths(child, prefix ? `${prefix}.${name}` : name);
+}
+
+const dotted = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
+
+/** A module's own state: parameters, then persistent buffers; absent ones left out. */
+function* ownState(module: Module): Generator<[string, Tensor]> {
+  for (const [name, parameter] of module.ownParameters()) if (parameter) yield [name, parameter];
+  for (const [name, { tensor, isPersistent }] of module.ownBuffers()) if (tensor && isPersistent) yield [name, tensor];
+}
+
+export function stateDict(module: Module): StateDict {
+  const state = new StateDict();
+  state.metadata = new Map();
+  for (const [path, each] of paths(module, '')) {
+    state.metadata.set(path, { version: each.stateVersion });
+    for (const [name, tensor] of ownState(each)) state.set(dotted(path, name), tensor);
+  }
+  return state;
+}
+
+/** Copies one entry; returns what is wrong with it, or null. */
+function loadEntry(
+  module: Module,
+  key: string,
+  name: string,
+  target: Tensor,
+  given: unknown,
+  assign: boolean,
+): string | null {
+  const quoted = `"${key}"`;
+  if (!(given instanceof Tensor)) {
+    const kind =
+      given === null
+        ? 'NoneType'
+        : typeof given === 'number'
+          ? Number.isInteger(given)
+            ? 'int'
+            : 'float'
+          : typeof given;
+    return `While copying the parameter named ${quoted}, expected torch.Tensor or Tensor-like object from checkpoint but received <class '${kind}'>`;
+  }
+  // Scalars of old checkpoints have one dimension.
+  const source =
+    target.rank === 0 && given.rank === 1 && given.size > 0
+      ? viewAs(given.size === 1 ? given : given.narrow(0, 0, 1), [])
+      : given;
+  if (!sameShape(source.shape, target.shape))
+    return `size mismatch for ${key}: copying a param with shape ${formatSize(source.shape)} from checkpoint, the shape in current model is ${formatSize(target.shape)}.`;
+  try {
+    if (assign) {
+      const slots = module as unknown as Record<string, Tensor>;
+      slots[name] = target instanceof Parameter ? new Parameter(source, target.requiresGrad) : keep(source);
+    } else if (sizeOf(target.shape) > 0)
+      overwrite(target, inFormat(cast(source.detach(), target.dtype), target.memoryFormat));
+    return null;
+  } catch (error) {
+    if (!(error instanceof EvenkeelError)) throw error;
+    return `While copying the parameter named ${quoted}, whose dimensions in the model are ${formatSize(target.shape)} and whose dimensions in the checkpoint are ${formatSize(source.shape)}, an exception occurred : ('${error.message}',).`;
+  }
+}
+
+export function loadStateDict(
+  module: Module,
+  given: StateDict | ReadonlyMap<string, Tensor> | Record<string, Tensor>,
+  options: LoadOptions,
+): LoadResult {
+  const { strict = true, assign = false } = options;
+  const entries = given instanceof Map ? given : new Map(Object.entries(given));
+  // A shallow copy: upgrades may add and remove keys, and the caller's object must not change.
+  const state = new StateDict(entries);
+  state.metadata = given instanceof StateDict ? given.metadata : null;
+  const missing: string[] = [];
+  const unexpected: string[] = [];
+  const errors: string[] = [];
+  const known = new Set<string>();
+  const former = setGradEnabled(false);
+  try {
+    for (const [path, each] of paths(module, '')) {
+      const prefix = path ? `${path}.` : '';
+      each.upgradeState(state, prefix, state.metadata?.get(path)?.version, errors);
+      for (const [name, tensor] of ownState(each)) {
+        const key = prefix + name;
+        known.add(key);
+        if (!state.has(key)) {
+          missing.push(key);
+          continue;
+        }
+        const problem = loadEntry(each, key, name, tensor, state.get(key), assign);
+        if (problem) errors.push(problem);
+      }
+    }
+  } finally {
+    setGradEnabled(former);
+  }
+  for (const key of state.keys()) if (!known.has(key)) unexpected.push(key);
+  const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
+  if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${list(unexpected)}. `);
+  if (strict && missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${list(missing)}. `);
+  if (errors.length > 0)
+    throw new RuntimeError(`Error(s) in loading state_dict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`);
+  return new LoadResult(missing, unexpected);
+}

@@ -1,0 +1,144 @@
+// Writes TensorBoard event files: scalars over steps. Node only.
+// An event file is a sequence of records: length (uint64), its checksum, the event (protobuf), its checksum.
+// Source: tensorflow/core/lib/io/record_writer and the protobufs event.proto and summary.proto.
+
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { PbfWriter } from 'pbf';
+import { EvenkeelError } from '../errors.ts';
+
+/** A value that cannot be logged, or a writer that is closed. */
+export class SummaryWriterError extends EvenkeelError {
+  override name = 'SummaryWriterError';
+}
+
+/** Options of `SummaryWriter`. */
+export type SummaryWriterOptions = {
+  /** Seconds since 1970, for the events' time and the file's name. Default: the clock. */
+  now?: () => number;
+  /** Events held in memory before they are written out by themselves. Default 10. */
+  maxQueue?: number;
+};
+
+type Event = { wallTime: number; step: number; fileVersion?: string; tag?: string; value?: number };
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  // Castagnoli's polynomial, bits reversed.
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  return crc;
+});
+
+/** CRC-32C of the bytes (RFC 3720), unsigned. */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+// TensorFlow rotates and shifts checksums, so that data that holds checksums does not look like one itself.
+function maskedCrc(bytes: Uint8Array): number {
+  const crc = crc32c(bytes);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+function encodeEvent(event: Event): Uint8Array {
+  const pbf = new PbfWriter();
+  pbf.writeDoubleField(1, event.wallTime);
+  if (event.step !== 0) pbf.writeVarintField(2, event.step);
+  if (event.fileVersion !== undefined) pbf.writeStringField(3, event.fileVersion);
+  if (event.tag !== undefined) {
+    pbf.writeMessage(
+      5,
+      (_, summary) =>
+        summary.writeMessage(
+          1,
+          (_, value) => {
+            value.writeStringField(1, event.tag!);
+            value.writeFloatField(2, event.value!);
+          },
+          null,
+        ),
+      null,
+    );
+  }
+  return pbf.finish();
+}
+
+/** The bytes of one record of an event file. */
+export function encodeRecord(data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(12 + data.length + 4);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(data.length), true);
+  view.setUint32(8, maskedCrc(bytes.subarray(0, 8)), true);
+  bytes.set(data, 12);
+  view.setUint32(12 + data.length, maskedCrc(data), true);
+  return bytes;
+}
+
+let filesOpened = 0;
+
+/**
+ * Writes scalars to a new event file in a folder, for `tensorboard --logdir`.
+ *
+ * Creates the folder. Events are written out every `maxQueue` events, by `flush` and by `close`. Throws SummaryWriterError
+ * after `close`. Source: `torch.utils.tensorboard.SummaryWriter`.
+ */
+export class SummaryWriter {
+  /** The event file. */
+  readonly path: string;
+  private readonly now: () => number;
+  private readonly maxQueue: number;
+  private queue: Uint8Array[] = [];
+  private file: number | undefined;
+
+  constructor(dir: string, options: SummaryWriterOptions = {}) {
+    this.now = options.now ?? (() => Date.now() / 1000);
+    this.maxQueue = options.maxQueue ?? 10;
+    mkdirSync(dir, { recursive: true });
+    const wallTime = this.now();
+    const name = `events.out.tfevents.${Math.floor(wallTime)}.${hostname()}.${process.pid}.${filesOpened++}`;
+    this.path = join(dir, name);
+    this.file = openSync(this.path, 'wx');
+    this.add({ wallTime, step: 0, fileVersion: 'brain.Event:2' });
+    this.flush();
+  }
+
+  /** Logs a number under a tag (slashes group, as in `loss/train`) at a step, a whole number from 0. */
+  addScalar(tag: string, value: number, step: number): void {
+    if (!Number.isSafeInteger(step) || step < 0) {
+      throw new SummaryWriterError(`[addScalar] expected a step of 0 or more for ${JSON.stringify(tag)}, got ${step}`);
+    }
+    this.add({ wallTime: this.now(), step, tag, value });
+    if (this.queue.length >= this.maxQueue) this.flush();
+  }
+
+  /** Writes all events out and waits until the disk has them. */
+  flush(): void {
+    const file = this.checkOpen('flush');
+    for (const record of this.queue) {
+      for (let done = 0; done < record.length; ) done += writeSync(file, record, done);
+    }
+    this.queue = [];
+    fsyncSync(file);
+  }
+
+  /** Flushes and closes; closing again does nothing. */
+  close(): void {
+    if (this.file === undefined) return;
+    this.flush();
+    closeSync(this.file);
+    this.file = undefined;
+  }
+
+  private add(event: Event): void {
+    this.checkOpen('addScalar');
+    this.queue.push(encodeRecord(encodeEvent(event)));
+  }
+
+  private checkOpen(operation: string): number {
+    if (this.file === undefined) throw new SummaryWriterError(`[${operation}] the writer of ${this.path} is closed`);
+    return this.file;
+  }
+}
