@@ -13,16 +13,28 @@ function number(name: string, accept: (value: number) => boolean, what: string) 
     return value;
   };
 }
-const integerFrom = (name: string, least: number) => number(name, (v) => Number.isSafeInteger(v) && v >= least, `an integer of at least ${least}`);
+const integerFrom = (name: string, least: number) =>
+  number(name, (v) => Number.isSafeInteger(v) && v >= least, `an integer of at least ${least}`);
 
 const program = new Command('evenkeel')
   .description('Trains LeNet with batch norm on Fashion-MNIST and shows what batch norm does meanwhile.')
   .option('--epochs <n>', 'passes over the training images', integerFrom('--epochs', 1), 10)
   .option('--batch-size <n>', 'images per step', integerFrom('--batch-size', 2), 256)
-  .option('--lr <x>', 'learning rate of SGD', number('--lr', (v) => Number.isFinite(v) && v >= 0, 'a number of at least 0'), 1)
+  .option(
+    '--lr <x>',
+    'learning rate of SGD',
+    number('--lr', (v) => Number.isFinite(v) && v >= 0, 'a number of at least 0'),
+    1,
+  )
   .option('--seed <n>', 'seed of initialization and shuffling', integerFrom('--seed', 0), 0)
-  .option('--threads <n>', 'threads of the native engine (default: OMP_NUM_THREADS, else all cores)', integerFrom('--threads', 1))
-  .addOption(new Option('--engine <name>', 'native or wasm (default: native where it is built)').choices(['native', 'wasm']))
+  .option(
+    '--threads <n>',
+    'threads of the native engine (default: OMP_NUM_THREADS, else all cores)',
+    integerFrom('--threads', 1),
+  )
+  .addOption(
+    new Option('--engine <name>', 'native or wasm (default: native where it is built)').choices(['native', 'wasm']),
+  )
   .addOption(new Option('--data <name>', 'data set').choices(['mnist', 'fashion-mnist']).default('fashion-mnist'))
   .option('--out <dir>', 'folder for metrics.jsonl, report.html and checkpoint', 'runs/lenet')
   .option('--resume', 'go on from the checkpoint in --out', false)

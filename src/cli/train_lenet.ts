@@ -93,7 +93,11 @@ class Bookkeeper implements Callback {
     // What a resumed run has seen is in its checkpoint; lines of epochs that it will repeat are dropped.
     this.metrics.push(...((run.notes.metrics as EpochMetrics[]) ?? []));
     this.norms.push(...((run.notes.norms as Record<string, NormRecord>[]) ?? []));
-    writeFileAtomic(this.jsonl, new TextEncoder().encode(this.metrics.map((line) => `${JSON.stringify(line)}\n`).join('')), { keepPrevious: false });
+    writeFileAtomic(
+      this.jsonl,
+      new TextEncoder().encode(this.metrics.map((line) => `${JSON.stringify(line)}\n`).join('')),
+      { keepPrevious: false },
+    );
   }
 
   async onEpochEnd(run: Run, result: EpochResult): Promise<void> {
@@ -131,7 +135,15 @@ class Bookkeeper implements Callback {
       batchNorms(model).map(([name, norm]) => {
         const { mean, variance } = seen.get(name)!;
         const running = (t: Tensor | null) => meanOf(t!.dataSync() as Float32Array);
-        return [name, { runningMean: running(norm.runningMean), batchMean: meanOf(mean), runningVar: running(norm.runningVar), batchVar: meanOf(variance) }];
+        return [
+          name,
+          {
+            runningMean: running(norm.runningMean),
+            batchMean: meanOf(mean),
+            runningVar: running(norm.runningVar),
+            batchVar: meanOf(variance),
+          },
+        ];
       }),
     );
   }
@@ -168,7 +180,9 @@ class Bookkeeper implements Callback {
           title: 'Train/eval gap',
           yLabel: 'difference in accuracy',
           note: 'Test accuracy by batch statistics minus test accuracy by running statistics. Far above zero, the running statistics are wrong.',
-          series: [{ name: 'gap', values: this.metrics.map((line) => line.testAccuracyBatchStats - line.testAccuracy) }],
+          series: [
+            { name: 'gap', values: this.metrics.map((line) => line.testAccuracyBatchStats - line.testAccuracy) },
+          ],
         },
         ...normCurves,
       ],
@@ -188,17 +202,26 @@ function normTable(model: Module) {
         const values = Array.from(t!.dataSync() as Float32Array);
         return [Math.min(...values), meanOf(values), Math.max(...values)];
       };
-      return [name, norm.constructor.name, norm.numFeatures, norm.numBatchesTracked!.item(), ...spread(norm.runningMean), ...spread(norm.runningVar)];
+      return [
+        name,
+        norm.constructor.name,
+        norm.numFeatures,
+        norm.numBatchesTracked!.item(),
+        ...spread(norm.runningMean),
+        ...spread(norm.runningVar),
+      ];
     }),
   };
 }
 
 function printTable({ title, columns, rows }: ReturnType<typeof normTable>): void {
-  const cell = (value: string | number) => (typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : String(value));
+  const cell = (value: string | number) =>
+    typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : String(value);
   const lines = [columns, ...rows].map((row) => row.map(cell));
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   console.log(`\n${title}`);
-  for (const line of lines) console.log(line.map((text, i) => (i < 2 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '));
+  for (const line of lines)
+    console.log(line.map((text, i) => (i < 2 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '));
 }
 
 /** Runs the job; resolves to false when it was interrupted. */
@@ -206,10 +229,13 @@ export async function trainLenet(options: TrainOptions): Promise<boolean> {
   mkdirSync(options.out, { recursive: true });
   const settingsPath = join(options.out, 'settings.json');
   const { epochs: _, out: __, resume: ___, tensorboard: ____, ...settings } = options;
-  if (options.resume && existsSync(settingsPath)) checkSettings(settings, JSON.parse(readFileSync(settingsPath, 'utf8')));
+  if (options.resume && existsSync(settingsPath))
+    checkSettings(settings, JSON.parse(readFileSync(settingsPath, 'utf8')));
   writeFileSync(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
   const device = currentDevice();
-  console.log(`engine: ${getEngine()} (${device.instructionSet}), ${device.getNumThreads()} thread${device.getNumThreads() === 1 ? '' : 's'}`);
+  console.log(
+    `engine: ${getEngine()} (${device.instructionSet}), ${device.getNumThreads()} thread${device.getNumThreads() === 1 ? '' : 's'}`,
+  );
   const set = readData(options.data);
   manualSeed(options.seed);
   const model = lenetBatchNorm(set.classes.length);
@@ -236,7 +262,9 @@ export async function trainLenet(options: TrainOptions): Promise<boolean> {
   });
   if (bookkeeper.metrics.length > 0) bookkeeper.report(model);
   printTable(normTable(model));
-  console.log(`\n${options.out}: metrics.jsonl, report.html, checkpoint${isInterrupted ? ' (go on with --resume)' : ''}`);
+  console.log(
+    `\n${options.out}: metrics.jsonl, report.html, checkpoint${isInterrupted ? ' (go on with --resume)' : ''}`,
+  );
   return !isInterrupted;
 }
 
@@ -244,5 +272,7 @@ export async function trainLenet(options: TrainOptions): Promise<boolean> {
 function checkSettings(now: Record<string, unknown>, then: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(then))
     if (name in now && now[name] !== value)
-      throw new ValueError(`[train] --resume continues a run with ${name} ${value}, but got ${name} ${now[name]}; use the same, or another --out`);
+      throw new ValueError(
+        `[train] --resume continues a run with ${name} ${value}, but got ${name} ${now[name]}; use the same, or another --out`,
+      );
 }

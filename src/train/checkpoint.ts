@@ -4,7 +4,7 @@ import type { Module } from '../nn/module.ts';
 import { StateDict } from '../nn/state_dict.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
 import { fromTypedArray } from '../tensor/create.ts';
-import { type Generator, defaultGenerator } from '../tensor/random/index.ts';
+import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { CheckpointError, lastGood, saveTree } from './checkpoint_file.ts';
 import type { Tree } from './checkpoint_tree.ts';
@@ -15,9 +15,12 @@ export interface Stateful {
   loadStateDict(state: never): void;
 }
 
+/** Any optimizer, whatever its options. */
+export type AnyOptimizer = Pick<Optimizer, 'step' | 'zeroGrad' | 'stateDict' | 'loadStateDict'>;
+
 export interface CheckpointParts {
   readonly model: Module;
-  readonly optimizer?: Optimizer;
+  readonly optimizer?: AnyOptimizer;
   readonly scheduler?: Stateful;
   /** Default: the default generator. */
   readonly generator?: Generator;
@@ -76,18 +79,23 @@ export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree
  * Restores model, optimizer, scheduler and generator from the checkpoint, or from its predecessor where the newest one is damaged.
  * @throws CheckpointError naming file and reason where neither can be read; RuntimeError where it does not fit the model.
  */
-export function loadCheckpoint(path: string, parts: CheckpointParts): { extra: Tree; path: string; problem?: CheckpointError } {
+export function loadCheckpoint(
+  path: string,
+  parts: CheckpointParts,
+): { extra: Tree; path: string; problem?: CheckpointError } {
   const found = lastGood(path);
   const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
   const tree = found.tree as Record<string, Tree>;
   const wrong = (what: string) => new CheckpointError('loadCheckpoint', found.path, `it holds no ${what}`);
   if (!tree || typeof tree !== 'object' || !tree.model) throw wrong('model state');
   const state = new StateDict(Object.entries(fromTree(tree.model) as Record<string, Tensor>));
-  state.metadata = new Map(Object.entries(tree.versions as Record<string, number>).map(([name, version]) => [name, { version }]));
+  state.metadata = new Map(
+    Object.entries(tree.versions as Record<string, number>).map(([name, version]) => [name, { version }]),
+  );
   model.loadStateDict(state);
   if (optimizer) {
     if (!tree.optimizer) throw wrong('optimizer state');
-    optimizer.loadStateDict(fromTree(tree.optimizer) as ReturnType<Optimizer['stateDict']>);
+    optimizer.loadStateDict(fromTree(tree.optimizer) as ReturnType<AnyOptimizer['stateDict']>);
   }
   if (scheduler) {
     if (!tree.scheduler) throw wrong('scheduler state');

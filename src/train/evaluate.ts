@@ -44,13 +44,19 @@ export function withModes<R>(module: Module, set: () => void, run: () => R): R {
 
 /** Batch norms of a model by name. */
 export function batchNorms(model: Module): [string, BatchNormBase][] {
-  return [...model.namedModules()].filter((entry): entry is [string, BatchNormBase] => entry[1] instanceof BatchNormBase);
+  return [...model.namedModules()].filter(
+    (entry): entry is [string, BatchNormBase] => entry[1] instanceof BatchNormBase,
+  );
 }
 
 /**
  * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored, also after an error.
  */
-export async function evaluate(model: Module, loader: Batches, options: EvaluateOptions = {}): Promise<Record<string, number>> {
+export async function evaluate(
+  model: Module,
+  loader: Batches,
+  options: EvaluateOptions = {},
+): Promise<Record<string, number>> {
   const { loss, metrics = {}, statistics = 'running', prepare } = options;
   const averages = new Averages();
   const norms = statistics === 'batch' ? batchNorms(model).map(([, norm]) => norm) : [];
@@ -66,7 +72,9 @@ export async function evaluate(model: Module, loader: Batches, options: Evaluate
         noGrad(() =>
           scope(() => {
             const output = model.call(prepare ? prepare(input) : input) as Tensor;
-            const values = Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [name, metric(output, target)]));
+            const values = Object.fromEntries(
+              Object.entries(metrics).map(([name, metric]) => [name, metric(output, target)]),
+            );
             if (loss) values.loss = loss(output, target).item();
             averages.add(values, input.shape[0]);
           }),
@@ -94,7 +102,10 @@ export function observeBatchNorms(model: Module, input: Tensor): Map<string, Obs
     norm.registerForwardPreHook((_, [x]) => {
       const stats: BatchStatistics = batchNormStats(x as Tensor);
       const m2 = stats.m2.dataSync() as Float64Array;
-      seen.set(name, { mean: stats.mean.dataSync() as Float64Array, variance: m2.map((v) => v / Math.max(1, stats.count - 1)) });
+      seen.set(name, {
+        mean: stats.mean.dataSync() as Float64Array,
+        variance: m2.map((v) => v / Math.max(1, stats.count - 1)),
+      });
     }),
   );
   try {

@@ -4,11 +4,16 @@ import { existsSync } from 'node:fs';
 import { ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
-import type { Optimizer } from '../optim/optimizer.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type CheckpointParts, loadCheckpoint, saveCheckpoint, type Stateful } from './checkpoint.ts';
+import {
+  type AnyOptimizer,
+  type CheckpointParts,
+  loadCheckpoint,
+  type Stateful,
+  saveCheckpoint,
+} from './checkpoint.ts';
 import { batchNorms, type LossFunction } from './evaluate.ts';
 import { Averages, type Metric } from './metrics.ts';
 import { explainNonFinite, NonFiniteLossError } from './non_finite.ts';
@@ -58,7 +63,7 @@ export interface FitOptions {
   /** Batches of inputs and targets; iterated once per epoch. */
   loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & { readonly length?: number };
   loss: LossFunction;
-  optimizer: Optimizer;
+  optimizer: AnyOptimizer;
   epochs: number;
   /** Stepped after each epoch, or after each update with `schedule: 'step'`. */
   scheduler?: Stateful & { step(): void };
@@ -140,7 +145,11 @@ class Training implements Run {
     if (!checkpoint) return;
     const saved: Saved = {
       position: { ...this.position },
-      generatorAtEpoch: { dtype: 'uint8', shape: [this.generatorAtEpoch.length], data: this.generatorAtEpoch } as Saved['generatorAtEpoch'],
+      generatorAtEpoch: {
+        dtype: 'uint8',
+        shape: [this.generatorAtEpoch.length],
+        data: this.generatorAtEpoch,
+      } as Saved['generatorAtEpoch'],
       averages: this.averages.state(),
       seconds: this.seconds,
       history: this.history,
@@ -193,7 +202,8 @@ class Training implements Run {
       scope(() => this.step(batch));
       this.position.step++;
       for (const callback of this.options.callbacks ?? []) callback.onStepEnd?.(this);
-      if (this.position.step % accumulate === 0 && checkpointEvery && this.position.step % checkpointEvery === 0) this.save();
+      if (this.position.step % accumulate === 0 && checkpointEvery && this.position.step % checkpointEvery === 0)
+        this.save();
       await this.breathe();
       if (this.isInterrupted && this.position.step % accumulate === 0) break;
     }
@@ -201,7 +211,12 @@ class Training implements Run {
     const isComplete = !this.isInterrupted || this.position.step === this.stepsPerEpoch;
     if (!isComplete) return;
     if (schedule === 'epoch') scheduler?.step();
-    const result = { epoch: this.position.epoch + 1, seconds: this.seconds, samples: this.averages.samples, train: this.averages.all() };
+    const result = {
+      epoch: this.position.epoch + 1,
+      seconds: this.seconds,
+      samples: this.averages.samples,
+      train: this.averages.all(),
+    };
     this.history.push(result);
     this.position.epoch++;
     this.position.step = 0;
@@ -213,7 +228,16 @@ class Training implements Run {
   }
 
   private step(batch: readonly Tensor[]): void {
-    const { loss: lossOf, optimizer, scheduler, schedule, metrics = {}, accumulate = 1, clipGradNorm: maxNorm, prepare } = this.options;
+    const {
+      loss: lossOf,
+      optimizer,
+      scheduler,
+      schedule,
+      metrics = {},
+      accumulate = 1,
+      clipGradNorm: maxNorm,
+      prepare,
+    } = this.options;
     const [raw, target] = batch;
     const input = prepare ? prepare(raw) : raw;
     const output = this.model.call(input) as Tensor;
@@ -228,7 +252,9 @@ class Training implements Run {
       optimizer.zeroGrad();
       if (schedule === 'step') scheduler?.step();
     }
-    const values = Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]));
+    const values = Object.fromEntries(
+      Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
+    );
     this.averages.add({ loss: value, ...values }, input.shape[0]);
   }
 
@@ -243,12 +269,19 @@ class Training implements Run {
   private refuse(value: number, input: Tensor): never {
     const { layer, cause } = explainNonFinite(this.model, input);
     const where = `epoch ${this.position.epoch + 1}, step ${this.position.step + 1}`;
-    const norms = batchNorms(this.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
+    const norms =
+      batchNorms(this.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
     const good = this.lastSaved ? `the last good checkpoint is ${this.lastSaved}` : 'no checkpoint was written yet';
-    throw new NonFiniteLossError(`[fit] the loss is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${good}.`, layer);
+    throw new NonFiniteLossError(
+      `[fit] the loss is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${good}.`,
+      layer,
+    );
   }
 
-  async each(station: 'onTrainBegin' | 'onEpochBegin' | 'onEpochEnd' | 'onTrainEnd', result?: EpochResult): Promise<void> {
+  async each(
+    station: 'onTrainBegin' | 'onEpochBegin' | 'onEpochEnd' | 'onTrainEnd',
+    result?: EpochResult,
+  ): Promise<void> {
     for (const callback of this.options.callbacks ?? []) await callback[station]?.(this, result as EpochResult);
   }
 }
@@ -256,14 +289,19 @@ class Training implements Run {
 function check(options: FitOptions): void {
   const { epochs, accumulate = 1, checkpointEvery, checkpoint, resume } = options;
   const positive = (name: string, value: number | undefined) => {
-    if (value !== undefined && (!Number.isInteger(value) || value < 1)) throw new ValueError(`[fit] expected ${name} to be a positive integer, got ${value}`);
+    if (value !== undefined && (!Number.isInteger(value) || value < 1))
+      throw new ValueError(`[fit] expected ${name} to be a positive integer, got ${value}`);
   };
   positive('accumulate', accumulate);
   positive('checkpointEvery', checkpointEvery);
-  if (!Number.isInteger(epochs) || epochs < 0) throw new ValueError(`[fit] expected epochs to be an integer of at least 0, got ${epochs}`);
-  if ((resume || checkpointEvery) && !checkpoint) throw new ValueError('[fit] resume and checkpointEvery need the option checkpoint, a file');
+  if (!Number.isInteger(epochs) || epochs < 0)
+    throw new ValueError(`[fit] expected epochs to be an integer of at least 0, got ${epochs}`);
+  if ((resume || checkpointEvery) && !checkpoint)
+    throw new ValueError('[fit] resume and checkpointEvery need the option checkpoint, a file');
   if (checkpointEvery && checkpointEvery % accumulate !== 0)
-    throw new ValueError(`[fit] expected checkpointEvery to be a multiple of accumulate (${accumulate}), got ${checkpointEvery}: gradients between are not saved`);
+    throw new ValueError(
+      `[fit] expected checkpointEvery to be a multiple of accumulate (${accumulate}), got ${checkpointEvery}: gradients between are not saved`,
+    );
 }
 
 /**

@@ -28,7 +28,8 @@ const isGood = (tensor: Tensor): boolean => !isFloat(tensor.dtype) || scope(() =
  */
 export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string } {
   for (const [name, parameter] of model.namedParameters())
-    if (!isGood(parameter)) return { layer: name.replace(/\.?[^.]*$/, ''), cause: `parameter '${name}' holds NaN or infinity` };
+    if (!isGood(parameter))
+      return { layer: name.replace(/\.?[^.]*$/, ''), cause: `parameter '${name}' holds NaN or infinity` };
   if (!isGood(input)) return { layer: '', cause: 'the input holds NaN or infinity' };
   let layer = '';
   let cause = 'every layer is finite: the loss function itself gave the value';

@@ -11,7 +11,9 @@ export interface LineSink {
 const clock = (seconds: number): string => {
   const s = Math.max(0, Math.round(seconds));
   const minutes = Math.floor(s / 60);
-  return minutes >= 60 ? `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m` : `${minutes}:${String(s % 60).padStart(2, '0')}`;
+  return minutes >= 60
+    ? `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`
+    : `${minutes}:${String(s % 60).padStart(2, '0')}`;
 };
 
 /** Reports steps, speed and remaining time; `describe` words the line at the end of an epoch. */
@@ -50,7 +52,10 @@ export class Progress implements Callback {
       const perStep = (now - this.startedAt) / 1000 / Math.max(1, this.steps(run) - this.stepsAtStart);
       parts.push(`step ${run.position.step}/${run.stepsPerEpoch}`, `ETA ${clock(remaining * perStep)}`);
     } else parts.push(`step ${run.position.step}`);
-    parts.push(`${Math.round(rate)} images/s`, ...Object.entries(run.averages.all()).map(([name, value]) => `${name} ${value.toFixed(4)}`));
+    parts.push(
+      `${Math.round(rate)} images/s`,
+      ...Object.entries(run.averages.all()).map(([name, value]) => `${name} ${value.toFixed(4)}`),
+    );
     this.out.write(`\r\x1b[2K${parts.join('  ').slice(0, (this.out.columns ?? 80) - 1)}`);
   }
 
@@ -59,7 +64,10 @@ export class Progress implements Callback {
   }
 
   onTrainEnd(run: Run): void {
-    if (run.isInterrupted) this.out.write(`${this.out.isTTY ? '\r\x1b[2K' : ''}interrupted in epoch ${run.position.epoch + 1} after step ${run.position.step}\n`);
+    if (run.isInterrupted)
+      this.out.write(
+        `${this.out.isTTY ? '\r\x1b[2K' : ''}interrupted in epoch ${run.position.epoch + 1} after step ${run.position.step}\n`,
+      );
   }
 
   private steps(run: Run): number {
