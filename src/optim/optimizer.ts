@@ -6,6 +6,7 @@ import { tensor, zerosLike } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
+import { toCamel, toSnake } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
 export type GroupSpec<O> = Partial<O> & { params: Iterable<Tensor> | Tensor };
@@ -29,9 +30,6 @@ export interface CommonOptions {
   /** Climb instead of descending. Default: false. */
   maximize: boolean;
 }
-
-const toSnake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const toCamel = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The options that were given; undefined means left out. */
 const given = <T extends object>(options: T): Partial<T> =>

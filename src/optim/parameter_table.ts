@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import type { Device } from '../kernels/device.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { inFormat } from '../ops/launch.ts';
-import { type DType, dtypes } from '../tensor/dtype.ts';
+import { dtypes } from '../tensor/dtype.ts';
 import { outsideScopes, Storage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -12,6 +12,8 @@ const columns = 6;
 
 export interface Row {
   readonly parameter: Tensor;
+  /** In the parameter's memory order. */
+  readonly gradient: Tensor;
   readonly states: readonly Tensor[];
 }
 
@@ -27,8 +29,8 @@ function tableFor(device: Device, bytes: number): Storage {
   return made;
 }
 
-/** The gradient in the parameter's own memory order. */
-function gradientOf(parameter: Tensor): Tensor {
+/** A parameter's gradient in the parameter's own memory order. */
+export function gradientOf(parameter: Tensor): Tensor {
   const { grad } = parameter;
   if (!grad) throw new RuntimeError('[step] expected a parameter with a gradient');
   if (grad.dtype !== parameter.dtype || grad.device !== parameter.device)
@@ -50,11 +52,10 @@ export function overTable(
   const table = tableFor(device, rows.length * columns * 8);
   // Every address is pinned before the table is written: pinning may move memory (WebAssembly).
   const addresses = new Float64Array(rows.length * columns);
-  const gradients = rows.map(({ parameter }) => gradientOf(parameter));
-  rows.forEach(({ parameter, states }, i) => {
+  rows.forEach(({ parameter, gradient, states }, i) => {
     const at = i * columns;
     addresses[at] = parameter.pointer;
-    addresses[at + 1] = gradients[i].pointer;
+    addresses[at + 1] = gradient.pointer;
     states.forEach((state, s) => {
       addresses[at + 2 + s] = state.pointer;
     });
@@ -65,25 +66,15 @@ export function overTable(
   device.check(op, run(device, dtypes[first.dtype].code, pointer, rows.length));
 }
 
-/** Items by device and dtype of their parameter, which one kernel call cannot mix; `also` splits further. */
-export function partition<T>(
-  items: readonly T[],
-  parameterOf: (item: T) => Tensor,
-  also: (item: T) => number = () => 0,
-): T[][] {
-  const groups = new Map<Device, Map<DType, Map<number, T[]>>>();
-  const result: T[][] = [];
-  for (const item of items) {
-    const { device, dtype } = parameterOf(item);
-    const byDtype = entry(groups, device, () => new Map<DType, Map<number, T[]>>());
-    const bySplit = entry(byDtype, dtype, () => new Map<number, T[]>());
-    entry(bySplit, also(item), () => {
-      const group: T[] = [];
-      result.push(group);
-      return group;
-    }).push(item);
+/** Rows by device and dtype, which one kernel call cannot mix; `splitBy` separates them further. */
+export function partition<R extends Row>(rows: readonly R[], splitBy: (row: R) => number = () => 0): R[][] {
+  const byDevice = new Map<Device, Map<string, R[]>>();
+  for (const row of rows) {
+    const { device, dtype } = row.parameter;
+    const parts = entry(byDevice, device, () => new Map<string, R[]>());
+    entry(parts, `${dtype} ${splitBy(row)}`, () => []).push(row);
   }
-  return result;
+  return [...byDevice.values()].flatMap((parts) => [...parts.values()]);
 }
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

@@ -8,7 +8,7 @@ import {
   type ParamGroup,
   type ParamsArgument,
 } from './optimizer.ts';
-import { overTable, partition } from './parameter_table.ts';
+import { gradientOf, overTable, partition } from './parameter_table.ts';
 
 export interface SGDOptions extends CommonOptions {
   momentum: number;
@@ -44,15 +44,12 @@ export class SGD extends Optimizer<SGDOptions> {
   protected update(group: ParamGroup<SGDOptions>, withGradient: readonly Tensor[]): void {
     const { lr, momentum, dampening, weightDecay, nesterov, maximize } = group;
     // A buffer begins as the first gradient, so newcomers need a call of their own.
-    const items = withGradient.map((parameter) => {
+    const all = withGradient.map((parameter) => {
       const isFirst = momentum !== 0 && !this.state.get(parameter)?.momentum_buffer;
-      return { parameter, isFirst, states: momentum === 0 ? [] : [this.buffer(parameter, 'momentum_buffer')] };
+      const states = momentum === 0 ? [] : [this.buffer(parameter, 'momentum_buffer')];
+      return { parameter, gradient: gradientOf(parameter), states, isFirst };
     });
-    for (const rows of partition(
-      items,
-      ({ parameter }) => parameter,
-      ({ isFirst }) => Number(isFirst),
-    ))
+    for (const rows of partition(all, ({ isFirst }) => Number(isFirst)))
       overTable('SGD', rows, (device, dtype, table, count) =>
         device.kernels.optimSgd(
           dtype,
