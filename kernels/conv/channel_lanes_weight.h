@@ -92,7 +92,7 @@ template <class T> struct ChannelLanesWeight {
   }
 
   template <int V> void tiles(const Block& b, const T* packed, const T* gradient, T* out) const {
-    const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.axis[2].stride) * p.c, row = p.axis[1].stride * rows.row;
+    const ptrdiff_t pixel = p.axis[2].stride * rows.pixel, row = p.axis[1].stride * rows.row;
     const ptrdiff_t dy_row = static_cast<ptrdiff_t>(b.columns) * chunk;
     const int each = rows.runs / (p.axis[0].taps * p.axis[1].taps);
     for (int r = 0; r < rows.runs; r++, out += static_cast<ptrdiff_t>(rows.run) * chunk) {
@@ -137,18 +137,22 @@ template <class T> struct ChannelLanesWeight {
 
   // dw[o][c][tap] = Σ partials [tap][c][o], split by split.
   void merge(T* dw, T* dbias) const {
-    const int taps = p.taps();
-    parallel_for(p.groups * chunks * p.c, [&](int job, int) {
-      const int c = job % p.c, part = job / p.c % chunks, group = job / (p.c * chunks);
-      const int left = p.o - part * chunk, channels = left < chunk ? left : chunk;
-      T* to = dw + group * p.w_group + part * chunk * p.w_out + c * p.w_in;
-      for (int t = 0; t < taps; t++)
-        for (int o = 0; o < channels; o += lanes<T>) {
-          const ptrdiff_t place = (static_cast<ptrdiff_t>(t) * p.c + c) * chunk + o;
-          vec<T> s = load(partial(0, group, part) + place);
-          for (int split = 1; split < splits; split++) s += load(partial(split, group, part) + place);
-          for (int l = 0; l < lanes<T> && o + l < channels; l++) to[(o + l) * p.w_out + t] = s[l];
-        }
+    constexpr int L = lanes<T>, block = 256;  // of (c, tap), transposed through the stack
+    const int taps = p.taps(), all = p.c * taps, blocks = ceil_div(all, block), lanes_per_chunk = chunk / L;
+    parallel_for(p.groups * chunks * lanes_per_chunk * blocks, [&](int job, int) {
+      const int begin = job % blocks * block, o = job / blocks % lanes_per_chunk * L;
+      const int part = job / (blocks * lanes_per_chunk) % chunks, group = job / (blocks * lanes_per_chunk * chunks);
+      const int left = p.o - part * chunk - o, n = all - begin < block ? all - begin : block;
+      if (left <= 0) return;
+      T sums[block * L];
+      for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
+        const ptrdiff_t place = (static_cast<ptrdiff_t>(t) * p.c + c) * chunk + o;
+        vec<T> s = load(partial(0, group, part) + place);
+        for (int split = 1; split < splits; split++) s += load(partial(split, group, part) + place);
+        store(sums + i * L, s);
+        if (++t == taps) t = 0, c++;
+      }
+      copy_transposed(sums, L, n, left < L ? left : L, dw + group * p.w_group + (part * chunk + o) * p.w_out + begin, p.w_out);
     });
     if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
   }
