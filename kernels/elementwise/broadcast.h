@@ -108,11 +108,28 @@ template <int N> struct broadcast {
     T* out = reinterpret_cast<T*>(to);
     const int row = shape[ndim - 1];
     const int64_t step = strides[k][ndim - 1];
-    for (int i = first, end = first + count; i < end;) {
-      const T* from = reinterpret_cast<const T*>(data[k]) + offset(k, i);
-      const int left = row - i % row, run = left < end - i ? left : end - i;
-      for (int j = 0; j < run; j++) *out++ = from[j * step];
-      i += run;
+    // An odometer over the outer axes; dividing for every row would cost more than a short row itself.
+    int index[max_axes];
+    for (int axis = ndim - 1, i = first; axis >= 0; i /= shape[axis--]) index[axis] = axis > 0 ? i % shape[axis] : i;
+    const T* from = reinterpret_cast<const T*>(data[k]) + offset(k, first);
+    for (int left = count;;) {
+      const int run = row - index[ndim - 1] < left ? row - index[ndim - 1] : left;
+      if (step == 1) {
+        for (int j = 0; j < run; j++) out[j] = from[j];
+      } else {
+        for (int j = 0; j < run; j++) out[j] = from[j * step];
+      }
+      out += run;
+      left -= run;
+      if (left == 0) return;
+      from -= index[ndim - 1] * step;
+      index[ndim - 1] = 0;
+      for (int axis = ndim - 2;; axis--) {
+        from += strides[k][axis];
+        if (++index[axis] < shape[axis]) break;
+        from -= strides[k][axis] * shape[axis];
+        index[axis] = 0;
+      }
     }
   }
 };

@@ -7,21 +7,20 @@ namespace EK_ISA {
 constexpr int block_rows = 64;  // read twice; 32 KB of floats, so the second time from the first-level cache
 
 struct moment_columns {
-  double rows;  // in each column
+  alignas(64) double count[panel_width];
   alignas(64) double mean[panel_width];
   alignas(64) double m2[panel_width];
 };
 
-// (count, mean, m2) of the union of two sets (Chan, Golub, LeVeque 1983), for `columns` pairs of sets at once:
-// mean += δ·c₂/c, m2 += m2₂ + δ²·c₁·c₂/c, δ = mean₂ − mean₁, c = c₁ + c₂.
-static void merge(int columns, double count1, double* mean1, double* m21, double count2, const double* mean2, const double* m22) {
-  const double total = count1 + count2;
-  if (count2 == 0) return;
-  const double weight = count2 / total, cross = count1 * weight;
+// (count, mean, m2) of the union of two sets (Chan, Golub, LeVeque 1983), for `columns` pairs of sets from columns i of a and k
+// of b: mean += δ·c₂/c, m2 += m2₂ + δ²·c₁·c₂/c, δ = mean₂ − mean₁, c = c₁ + c₂.
+static void merge(int columns, moment_columns& a, int i, const moment_columns& b, int k) {
   for (int j = 0; j < columns; j++) {
-    const double delta = mean2[j] - mean1[j];
-    mean1[j] += delta * weight;
-    m21[j] += m22[j] + delta * delta * cross;
+    const double total = a.count[i + j] + b.count[k + j], weight = total > 0 ? b.count[k + j] / total : 0;
+    const double delta = b.mean[k + j] - a.mean[i + j];
+    a.mean[i + j] += delta * weight;
+    a.m2[i + j] += b.m2[k + j] + delta * delta * (a.count[i + j] * weight);
+    a.count[i + j] = total;
   }
 }
 
@@ -30,13 +29,12 @@ template <class T> static int reduce_moments(const void* x, double* mean, double
   auto part = [&](int o, int panel, int split, moment_columns& result) {
     const int columns = p.columns(panel);
     const T* const from = static_cast<const T*>(x) + o * p.slice + panel * panel_width;
-    result.rows = 0;
-    for (int j = 0; j < columns; j++) result.mean[j] = result.m2[j] = 0;
+    for (int j = 0; j < columns; j++) result.count[j] = result.mean[j] = result.m2[j] = 0;
     for (int row = p.first_row(split), end = p.first_row(split + 1); row < end;) {
       const int rows = end - row < block_rows ? end - row : block_rows;
       const T* const block = from + static_cast<int64_t>(row) * p.width;
       moment_columns b;
-      for (int j = 0; j < columns; j++) b.mean[j] = b.m2[j] = 0;
+      for (int j = 0; j < columns; j++) b.mean[j] = b.m2[j] = 0, b.count[j] = rows;
       for (int r = 0; r < rows; r++)
         for (int j = 0; j < columns; j++) b.mean[j] += static_cast<double>(block[static_cast<int64_t>(r) * p.width + j]);
       for (int j = 0; j < columns; j++) b.mean[j] /= rows;
@@ -46,35 +44,20 @@ template <class T> static int reduce_moments(const void* x, double* mean, double
           b.m2[j] += d * d;
         }
       }
-      merge(columns, result.rows, result.mean, result.m2, rows, b.mean, b.m2);
-      result.rows += rows;
+      merge(columns, result, 0, b, 0);
       row += rows;
     }
   };
   auto finish = [&](int o, int panel, moment_columns* parts, int splits) {
     moment_columns& a = parts[0];
     const int columns = p.columns(panel);
-    for (int split = 1; split < splits; split++) {
-      merge(columns, a.rows, a.mean, a.m2, parts[split].rows, parts[split].mean, parts[split].m2);
-      a.rows += parts[split].rows;
-    }
-    // Groups of a row may hold different counts once some are folded, and the elements behind the last row are sets of one.
-    double counts[panel_width];
-    for (int g = 0; g < p.group; g++) counts[g] = a.rows;
-    const T* rest = static_cast<const T*>(x) + o * p.slice + static_cast<int64_t>(p.rows) * p.width;
-    for (int g = 0; g * inner < p.rest; g++) {
-      for (int i = 0; i < inner; i++) {
-        const double value = static_cast<double>(rest[g * inner + i]), zero = 0;
-        merge(1, counts[g], a.mean + g * inner + i, a.m2 + g * inner + i, 1, &value, &zero);
-      }
-      counts[g] += 1;
-    }
-    fold(p.group, inner, [&](int, int from, int length) {
-      for (int g = 0, h = from / inner; g * inner < length; g++, h++) {
-        merge(inner, counts[g], a.mean + g * inner, a.m2 + g * inner, counts[h], a.mean + h * inner, a.m2 + h * inner);
-        counts[g] += counts[h];
-      }
-    });
+    for (int split = 1; split < splits; split++) merge(columns, a, 0, parts[split], 0);
+    // The elements behind the last row are sets of one.
+    moment_columns rest;
+    const T* from = static_cast<const T*>(x) + o * p.slice + static_cast<int64_t>(p.rows) * p.width;
+    for (int j = 0; j < p.rest; j++) rest.count[j] = 1, rest.mean[j] = static_cast<double>(from[j]), rest.m2[j] = 0;
+    merge(p.rest, a, 0, rest, 0);
+    fold(p.group, inner, [&](int to, int from, int length) { merge(length, a, to, a, from); });
     const int64_t to = static_cast<int64_t>(o) * inner + panel * panel_width;
     for (int j = 0, outputs = p.group > 1 ? inner : columns; j < outputs; j++) {
       mean[to + j] = n == 0 ? __builtin_nan("") : a.mean[j];

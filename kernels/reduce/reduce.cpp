@@ -32,12 +32,18 @@ template <class T> struct product_of {
 template <class T> struct max_of {
   using A = T;
   static constexpr A start = limits<T>::min;
-  static EK_INLINE A step(A a, A b) { return ((b > a) | (b != b)) ? b : a; }
+  static EK_INLINE A step(A a, A b) {
+    const A m = b > a ? b : a;
+    return b != b ? b : m;
+  }
 };
 template <class T> struct min_of {
   using A = T;
   static constexpr A start = limits<T>::max;
-  static EK_INLINE A step(A a, A b) { return ((b < a) | (b != b)) ? b : a; }
+  static EK_INLINE A step(A a, A b) {
+    const A m = b < a ? b : a;
+    return b != b ? b : m;
+  }
 };
 template <class T> struct any_of {
   using A = T;
@@ -64,20 +70,21 @@ template <class T, class Op> static int reduce(const void* x, void* out, int out
     for (int j = 0; j < columns; j++) a[j] = Op::start;
     int row = p.first_row(split);
     const int end = p.first_row(split + 1);
+    const int64_t pitch = p.width;
     for (; row + 4 <= end; row += 4) {  // four rows for one read and write of the accumulators
-      const T* r = from + static_cast<int64_t>(row) * p.width;
+      const T *r0 = from + row * pitch, *r1 = r0 + pitch, *r2 = r1 + pitch, *r3 = r2 + pitch;
       for (int j = 0; j < columns; j++) {
-        const A x0 = static_cast<A>(r[j]), x1 = static_cast<A>(r[p.width + j]);
-        const A x2 = static_cast<A>(r[2 * p.width + j]), x3 = static_cast<A>(r[3 * p.width + j]);
-        a[j] = Op::step(a[j], Op::step(Op::step(x0, x1), Op::step(x2, x3)));
+        const A upper = Op::step(static_cast<A>(r0[j]), static_cast<A>(r1[j]));
+        const A lower = Op::step(static_cast<A>(r2[j]), static_cast<A>(r3[j]));
+        a[j] = Op::step(a[j], Op::step(upper, lower));
       }
     }
     for (; row < end; row++) {
-      const T* r = from + static_cast<int64_t>(row) * p.width;
+      const T* r = from + row * pitch;
       for (int j = 0; j < columns; j++) a[j] = Op::step(a[j], static_cast<A>(r[j]));
     }
     if (split == p.splits - 1)
-      for (int j = 0; j < p.rest; j++) a[j] = Op::step(a[j], static_cast<A>(from[static_cast<int64_t>(p.rows) * p.width + j]));
+      for (int j = 0; j < p.rest; j++) a[j] = Op::step(a[j], static_cast<A>(from[p.rows * pitch + j]));
   };
   auto finish = [&](int o, int panel, accumulators<A>* parts, int splits) {
     A* a = parts[0].sum;

@@ -1,21 +1,11 @@
 // softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the row where the
 // axis is the innermost, and across the columns otherwise.
 #include "simd/math.h"
+#include "simd/strip.h"
 #include "types.h"
 
 namespace EK_ISA {
 
-// n values with `fill` in the lanes behind them.
-template <class T> EK_INLINE vec<T> load_filled(const T* p, int n, T fill) {
-  if (n >= lanes<T>) return load(p);
-  vec<T> v = splat(fill);
-  for (int i = 0; i < n; i++) v[i] = p[i];
-  return v;
-}
-template <class T> EK_INLINE void store_filled(T* p, vec<T> v, int n) {
-  if (n >= lanes<T>) store(p, v);
-  else store_n(p, v, n);
-}
 // The lanes of v in double, added to a sum.
 template <class T> EK_INLINE vec<double> add_wide(vec<double> sum, vec<T> v) {
   alignas(64) T values[lanes<T>];
@@ -25,31 +15,26 @@ template <class T> EK_INLINE vec<double> add_wide(vec<double> sum, vec<T> v) {
 }
 template <class T> EK_INLINE T max_lanes(vec<T> v) {
   T m = v[0];
-  for (int i = 1; i < lanes<T>; i++) m = ((v[i] > m) | (v[i] != v[i])) ? v[i] : m;
+  for (int i = 1; i < lanes<T>; i++) m = v[i] > m ? v[i] : m;
   return m;
 }
 
 // With m = max x and s = Σ e^(x − m): y = e^(x − m)/s, or log y = x − m − log s.
 template <class T, bool logarithm> static void softmax_row(const T* x, T* y, int n) {
   const T inf = real<T>::inf;
-  vec<T> top = splat(-inf);
-  for (int i = 0; i < n; i += lanes<T>) top = max_nan(top, load_filled(x + i, n - i, -inf));
+  vec<T> top = splat(-inf);  // a NaN need not show here: it makes the sum NaN, and so the row
+  for_vectors<T>(0, n, [&](auto at) { top = greater(at.read(x, -inf), top); });
   const T m = max_lanes<T>(top);
   vec<double> sums = {};
-  for (int i = 0; i < n; i += lanes<T>) {
-    const vec<T> e = exp<T>(load_filled(x + i, n - i, -inf) - m);
-    // Where m = −inf too, the lanes behind the row are NaN, but so is the row.
-    if (!logarithm) store_filled(y + i, e, n - i);
+  // Lanes behind the row add e^−inf = 0; or NaN where m = −inf, but then so do the row's own.
+  for_vectors<T>(0, n, [&](auto at) {
+    const vec<T> e = exp<T>(at.read(x, -inf) - m);
+    if (!logarithm) at.write(y, e);
     sums = add_wide<T>(sums, e);
-  }
+  });
   const double sum = sum_lanes<double>(sums);
-  if (logarithm) {
-    const T shift = static_cast<T>(log<double>(splat(sum))[0]);
-    for (int i = 0; i < n; i += lanes<T>) store_filled(y + i, (load_filled(x + i, n - i, T(0)) - m) - shift, n - i);
-  } else {
-    const T s = static_cast<T>(sum);
-    for (int i = 0; i < n; i += lanes<T>) store_filled(y + i, load_filled(y + i, n - i, T(0)) / s, n - i);
-  }
+  const T s = static_cast<T>(logarithm ? log<double>(splat(sum))[0] : sum);
+  for_vectors<T>(0, n, [&](auto at) { at.write(y, logarithm ? (at.read(x) - m) - s : at.read(y) / s); });
 }
 
 constexpr int columns_at_once = 64;
@@ -60,12 +45,11 @@ template <class T, bool logarithm> static void softmax_columns(const T* x, T* y,
   for (int j = 0; j < columns_at_once; j++) m[j] = -real<T>::inf, sum[j] = 0, e[j] = 0;
   for (int k = 0; k < n; k++) {
     const T* from = x + k * inner;
-    for (int j = 0; j < columns; j++) m[j] = ((from[j] > m[j]) | (from[j] != from[j])) ? from[j] : m[j];
+    for (int j = 0; j < columns; j++) m[j] = from[j] > m[j] ? from[j] : m[j];
   }
   for (int k = 0; k < n; k++) {
     const T* from = x + k * inner;
-    for (int j = 0; j < columns; j += lanes<T>)
-      store(e + j, exp<T>(load_filled(from + j, columns - j, T(0)) - load(m + j)));
+    for_vectors<T>(0, columns, [&](auto at) { store(e + at.i, exp<T>(at.read(from) - load(m + at.i))); });
     for (int j = 0; j < columns; j++) sum[j] += static_cast<double>(e[j]);
     if (!logarithm)
       for (int j = 0; j < columns; j++) y[k * inner + j] = e[j];
@@ -89,10 +73,10 @@ template <class T, bool logarithm> static void softmax_backward_row(const T* y, 
   double sum = sum_lanes<double>(sums);
   for (; i < n; i++) sum += logarithm ? static_cast<double>(g[i]) : static_cast<double>(g[i]) * static_cast<double>(y[i]);
   const T s = static_cast<T>(sum);
-  for (i = 0; i < n; i += lanes<T>) {
-    const vec<T> ys = load_filled(y + i, n - i, T(0)), gs = load_filled(g + i, n - i, T(0));
-    store_filled(dx + i, logarithm ? gs - exp<T>(ys) * s : ys * (gs - s), n - i);
-  }
+  for_vectors<T>(0, n, [&](auto at) {
+    const vec<T> ys = at.read(y), gs = at.read(g);
+    at.write(dx, logarithm ? gs - exp<T>(ys) * s : ys * (gs - s));
+  });
 }
 
 template <class T, bool logarithm>
@@ -106,12 +90,11 @@ static void softmax_backward_columns(const T* y, const T* g, T* dx, int n, int64
   }
   for (int j = 0; j < columns_at_once; j++) s[j] = static_cast<T>(sum[j]);
   for (int k = 0; k < n; k++) {
-    for (int j = 0; j < columns; j += lanes<T>) {
-      const int64_t at = k * inner + j;
-      const vec<T> ys = load_filled(y + at, columns - j, T(0)), gs = load_filled(g + at, columns - j, T(0));
-      const vec<T> sj = load(s + j);
-      store_filled(dx + at, logarithm ? gs - exp<T>(ys) * sj : ys * (gs - sj), columns - j);
-    }
+    const int64_t row = k * inner;
+    for_vectors<T>(0, columns, [&](auto at) {
+      const vec<T> ys = at.read(y + row), gs = at.read(g + row), sums = load(s + at.i);
+      at.write(dx + row, logarithm ? gs - exp<T>(ys) * sums : ys * (gs - sums));
+    });
   }
 }
 

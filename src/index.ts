@@ -1,0 +1,141 @@
+// The package's root: tensors, operations, autograd, randomness, engines. Layers are in evenkeel/nn, optimizers in evenkeel/optim,
+// data in evenkeel/data, training in evenkeel/train.
+import './ops/methods.ts';
+
+export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
+export { Function, FunctionContext } from './autograd/function.ts';
+export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
+export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck.ts';
+export {
+  ArgumentTypeError,
+  EvenkeelError,
+  IndexError,
+  KeyError,
+  NotImplementedError,
+  RuntimeError,
+  ValueError,
+} from './errors.ts';
+export type { DeviceName } from './kernels/device.ts';
+export { getEngine, getNumThreads, setEngine, setNumThreads } from './kernels/engine.ts';
+export {
+  abs,
+  add,
+  ceil,
+  clamp,
+  cos,
+  div,
+  eq,
+  erf,
+  exp,
+  expm1,
+  floor,
+  ge,
+  gt,
+  isfinite,
+  isnan,
+  le,
+  log,
+  log1p,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  lt,
+  maskedFill,
+  maximum,
+  minimum,
+  mul,
+  ne,
+  neg,
+  type Operand,
+  pow,
+  reciprocal,
+  remainder,
+  round,
+  rsqrt,
+  sigmoid,
+  sign,
+  sin,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  where,
+} from './ops/elementwise.ts';
+export { gather, type IndexSpec, indexAdd, indexSelect, maskedSelect, nonzero, scatterAdd } from './ops/index.ts';
+export { matmul } from './ops/matmul.ts';
+export {
+  all,
+  amax,
+  amin,
+  any,
+  argmax,
+  argmin,
+  cumsum,
+  logSoftmax,
+  max,
+  mean,
+  min,
+  prod,
+  type ReduceOptions,
+  softmax,
+  sort,
+  sum,
+  topk,
+  type ValuesAndIndices,
+  variance,
+} from './ops/reduce.ts';
+export {
+  cat,
+  chunk,
+  expand,
+  flatten,
+  flip,
+  narrow,
+  pad,
+  permute,
+  repeat,
+  reshape,
+  select,
+  slice,
+  split,
+  squeeze,
+  stack,
+  transpose,
+  unflatten,
+  unsqueeze,
+} from './ops/shape_ops.ts';
+export {
+  arange,
+  empty,
+  emptyLike,
+  eye,
+  fromTypedArray,
+  full,
+  fullLike,
+  linspace,
+  ones,
+  onesLike,
+  type TensorOptions,
+  tensor,
+  zeros,
+  zerosLike,
+} from './tensor/create.ts';
+export type { DType, TypedArray } from './tensor/dtype.ts';
+export { defaultGenerator, Generator, manualSeed } from './tensor/random/index.ts';
+export {
+  bernoulli,
+  normal_,
+  type RandomOptions,
+  rand,
+  randint,
+  randLike,
+  randn,
+  randnLike,
+  randperm,
+  truncNormal_,
+  uniform_,
+} from './tensor/random.ts';
+export { asyncScope, scope } from './tensor/scope.ts';
+export type { MemoryFormat, Shape } from './tensor/shape.ts';
+export { keep, Tensor, type TensorHook } from './tensor/tensor.ts';
