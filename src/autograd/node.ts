@@ -62,6 +62,7 @@ export class SavedTensors {
   save(tensors: readonly (Tensor | null)[]): void {
     this.tensors = tensors;
     this.versions = tensors.map((tensor) => tensor?.version ?? 0);
+    for (const tensor of tensors) if (tensor) tensor.isSaved = true;
   }
 
   unpack(): readonly (Tensor | null)[] {

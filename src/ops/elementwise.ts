@@ -442,6 +442,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
       `result type ${dtypes[result.dtype].torchName} can't be cast to the desired output type ${dtypes[x.dtype].torchName}`,
     );
   const converted = toFormat(cast(result, x.dtype), x.memoryFormat);
+  if (before.isSaved) moveAway(before);
   overwrite(x, converted);
   if (converted.gradFn) {
     x.gradFn = converted.gradFn;
@@ -449,6 +450,16 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
     x.history = ++x.storage.history;
   }
   return x;
+}
+
+/** Gives a tensor memory of its own with the same values: a backward needs these when others share the memory and overwrite it. */
+function moveAway(saved: Tensor): void {
+  const { version } = saved;
+  const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.device);
+  copyElements('copy', saved, copy, [saved.size], [1], [1]);
+  saved.storage = copy.storage;
+  saved.storage.version = version;
+  saved.history = saved.storage.history;
 }
 
 /** Copies the values of `from`, of the same shape, dtype and order, over those of `to`. */
