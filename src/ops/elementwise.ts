@@ -231,12 +231,14 @@ type BinaryDerivatives = (
 interface BinaryOptions {
   /** What the backward reads: the operands or the result. */
   readonly saves?: 'operands' | 'nothing' | 'result';
+  /** Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept alive. */
+  readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
 }
 
 function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
-  const saves = options.saves ?? 'operands';
+  const { saves = 'operands', reads = () => [true, true] } = options;
   const run = defineOp({
     name,
     forward(ctx, a: Operand, b: Operand, alpha: number) {
@@ -245,8 +247,10 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
       else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
       else y = launchBinary(name, op, a, b, alpha, a.dtype);
       const tensor = (value: Operand) => (value instanceof Tensor ? value : null);
-      if (saves === 'operands') ctx.save(tensor(a), tensor(b));
-      else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
+      if (saves === 'operands') {
+        const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
+        ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
+      } else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
       return y;
     },
     backward(ctx, [g], a, b, alpha) {
@@ -284,13 +288,15 @@ export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [()
   saves: 'nothing',
 });
 /** a·b, broadcast (PyTorch: `torch.mul`). */
-export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)]);
+export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
+  reads: (needsA, needsB) => [needsB, needsA],
+});
 /** a / b, broadcast; integers give float32 (PyTorch: `torch.div`). */
 export const div = defineBinary(
   'div',
   Binary.div,
   (g, a, b) => [() => div(g, b), () => neg(div(mul(g, div(a, b)), b))],
-  { floatOnly: true },
+  { floatOnly: true, reads: (_, needsB) => [needsB, true] },
 );
 /** a to the power b, broadcast (PyTorch: `torch.pow`). */
 export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(

@@ -31,7 +31,10 @@ describe('in place', () => {
   it('a backward that kept the values by another name still notices', () => {
     const x = tensor([1, 2], { requiresGrad: true }).mul(1);
     const y = x.mul(x);
+    const z = x.mul(3).add(x.div(tensor([1, 2])));
     x.mul_(2);
+    // A product with a constant needs no more than the constant.
+    expect(() => z.sum().backward()).not.toThrow();
     expect(() => y.sum().backward()).toThrow('modified by an inplace operation');
   });
 });
