@@ -144,6 +144,72 @@ def circumstances():
     return found
 
 
+def rule(shape, seed, scale=0.5):
+    n = torch.Size(shape).numel()
+    return torch.tensor([(((i * 37 + seed * 97) % 101) / 17 - 3) * scale for i in range(n)], dtype=torch.float64).reshape(shape)
+
+
+# Every layer's forward and backward in float64, with parameters drawn after manual_seed(7): name, layer, input's shape.
+d = torch.float64
+FORWARDS = [
+    ["Linear", lambda: nn.Linear(4, 3, dtype=d), [2, 5, 4]],
+    ["Conv1d", lambda: nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2, dtype=d), [2, 4, 9]],
+    ["Conv1d circular", lambda: nn.Conv1d(2, 3, 3, padding=2, padding_mode="circular", dtype=d), [2, 2, 5]],
+    ["Conv2d", lambda: nn.Conv2d(3, 4, (3, 2), stride=(1, 2), padding=(0, 1), dilation=(2, 1), dtype=d), [2, 3, 7, 6]],
+    ["Conv2d same", lambda: nn.Conv2d(2, 3, (4, 3), padding="same", dtype=d), [2, 2, 5, 6]],
+    ["Conv2d valid", lambda: nn.Conv2d(2, 3, 3, padding="valid", bias=False, dtype=d), [2, 5, 6]],
+    ["Conv2d reflect", lambda: nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="reflect", dtype=d), [2, 2, 4, 5]],
+    ["Conv2d replicate same", lambda: nn.Conv2d(2, 3, (2, 3), padding="same", padding_mode="replicate", dtype=d), [1, 2, 4, 4]],
+    ["Conv3d", lambda: nn.Conv3d(2, 4, 2, padding=1, groups=2, dtype=d), [1, 2, 3, 4, 3]],
+    ["ConvTranspose2d", lambda: nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2, dtype=d), [2, 4, 3, 4]],
+    ["MaxPool1d", lambda: nn.MaxPool1d(3, stride=2, padding=1), [2, 3, 8]],
+    ["MaxPool2d", lambda: nn.MaxPool2d(2, stride=2, ceil_mode=True), [2, 3, 5, 7]],
+    ["AvgPool1d", lambda: nn.AvgPool1d(3, padding=1, count_include_pad=False), [2, 3, 8]],
+    ["AvgPool2d", lambda: nn.AvgPool2d((2, 3), stride=2, padding=1, divisor_override=5), [2, 3, 5, 7]],
+    ["AdaptiveAvgPool1d", lambda: nn.AdaptiveAvgPool1d(3), [2, 3, 8]],
+    ["AdaptiveAvgPool2d", lambda: nn.AdaptiveAvgPool2d((None, 2)), [2, 3, 4, 5]],
+    ["AdaptiveMaxPool1d", lambda: nn.AdaptiveMaxPool1d(3), [2, 3, 8]],
+    ["AdaptiveMaxPool2d", lambda: nn.AdaptiveMaxPool2d(2), [2, 3, 4, 5]],
+    ["Flatten", lambda: nn.Flatten(1, 2), [2, 3, 4, 5]],
+    ["Unflatten", lambda: nn.Unflatten(1, (2, -1)), [2, 6, 3]],
+    *[[name, lambda name=name: getattr(nn, name)(), [3, 7]] for name in (
+        "ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Hardtanh", "ReLU6", "Hardsigmoid",
+        "Hardswish", "Mish", "LogSigmoid")],
+    ["GELU tanh", lambda: nn.GELU("tanh"), [3, 7]],
+    ["Softmax", lambda: nn.Softmax(dim=1), [3, 7]],
+    ["LogSoftmax", lambda: nn.LogSoftmax(dim=0), [3, 7]],
+]
+
+def forward_case(make, shape):
+    torch.manual_seed(7)
+    module = make()
+    x = rule(shape, 1).requires_grad_()
+    y = module(x)
+    y.backward(rule(y.shape, 2))
+    return {"input": shape, "shape": list(y.shape), "y": raw(y), "dx": raw(x.grad), "parameters": {n: raw(p.grad) for n, p in module.named_parameters()}}
+
+
+def loss_case(make, target, shape=(4, 3)):
+    x = rule(shape, 1).requires_grad_()
+    y = make(x, target)
+    y.sum().backward()
+    return {"y": raw(y), "dx": raw(x.grad)}
+
+
+CLASSES = torch.tensor([0, 2, 1, 2])
+WEIGHT = torch.tensor([0.5, 2.0, 1.5], dtype=d)
+SHARES = torch.sigmoid(rule((4, 3), 5))
+LOSSES = {
+    "CrossEntropyLoss": lambda x: nn.CrossEntropyLoss()(x, CLASSES),
+    "CrossEntropyLoss options": lambda x: nn.CrossEntropyLoss(weight=WEIGHT, ignore_index=1, label_smoothing=0.1)(x, CLASSES),
+    "CrossEntropyLoss shares": lambda x: nn.CrossEntropyLoss(weight=WEIGHT, reduction="sum")(x, SHARES),
+    "NLLLoss": lambda x: nn.NLLLoss(weight=WEIGHT, reduction="none")(torch.log_softmax(x, 1), CLASSES),
+    "MSELoss": lambda x: nn.MSELoss()(x, SHARES),
+    "L1Loss": lambda x: nn.L1Loss(reduction="sum")(x, SHARES),
+    "SmoothL1Loss": lambda x: nn.SmoothL1Loss(beta=0.5)(x, SHARES),
+    "BCEWithLogitsLoss": lambda x: nn.BCEWithLogitsLoss(weight=WEIGHT, pos_weight=WEIGHT + 1)(x, SHARES),
+}
+
 out = {"layers": {}, "inits": {}, "gains": [], "printed": {}, "dropout": [], "errors": circumstances()}
 for name, make in LAYERS.items():
     for dtype in (torch.float32, torch.float64):
@@ -167,5 +233,12 @@ out["dropout"] = [
     dropout_case("dropout2d", [4, 6, 2, 2], torch.float32, 0.4, True),
     dropout_case("dropout2d", [4, 6, 3], torch.float32, 0.4),
 ]
+out["forwards"] = {name: forward_case(make, shape) for name, make, shape in FORWARDS}
+out["losses"] = {name: loss_case(lambda x, _: fn(x), None) for name, fn in LOSSES.items()}
+torch.manual_seed(7)
+embedding = nn.Embedding(5, 3, padding_idx=1, dtype=d)
+y = embedding(torch.tensor([[0, 1], [4, 0]]))
+y.backward(rule(y.shape, 2))
+out["embedding"] = {"y": raw(y), "dweight": raw(embedding.weight.grad)}
 path = pathlib.Path(__file__).with_name("nn.golden.json")
 path.write_text(json.dumps(out, separators=(",", ":")) + "\n")
