@@ -13,16 +13,19 @@ namespace EK_ISA {
 constexpr int kConvJobs = 32;            // wanted, so that many threads have work
 constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
 
-// Where the runs of one output lie in a packed block [image][depth][row][column][c].
+// Where the runs of one output lie in a packed block [image][depth][row][column][pixel].
 template <class T> struct ChannelRows {
   int run, runs;  // length and number; adjacent taps of a row join into one run
-  ptrdiff_t row, plane, image;
+  ptrdiff_t pixel, row, plane, image;
 
   ChannelRows(const Pass<T>& p, const Blocks& b) {
-    const bool joined = p.axis[2].taps <= 1 || p.axis[2].spacing == 1;
+    // Pixels a power of two apart would meet in the same few sets of the L1 cache.
+    const bool spread = p.c * sizeof(T) >= 512 && p.c * sizeof(T) % 256 == 0;
+    pixel = spread ? p.c + static_cast<int>(64 / sizeof(T)) : p.c;
+    const bool joined = p.axis[2].taps <= 1 || (p.axis[2].spacing == 1 && !spread);
     run = joined ? p.axis[2].taps * p.c : p.c;
     runs = run ? p.taps() * p.c / run : 0;
-    row = static_cast<ptrdiff_t>(p.axis[2].extent(b.columns)) * p.c;
+    row = p.axis[2].extent(b.columns) * pixel;
     plane = row * p.axis[1].extent(b.rows);
     image = plane * p.axis[0].extent(1);
   }
@@ -32,7 +35,7 @@ template <class T> struct ChannelRows {
     for (int d = 0; d < p.axis[0].taps; d++)
       for (int h = 0; h < p.axis[1].taps; h++)
         for (int w = 0; w < per_row; w++)
-          *out++ = static_cast<int>(d * p.axis[0].spacing * plane + h * p.axis[1].spacing * row + w * p.axis[2].spacing * p.c);
+          *out++ = static_cast<int>(d * p.axis[0].spacing * plane + h * p.axis[1].spacing * row + w * p.axis[2].spacing * pixel);
   }
 };
 
@@ -42,7 +45,7 @@ void pack_channels(const Pass<T>& p, const ChannelRows<T>& rows, const Block& b,
   const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
   const int all = p.c * p.groups, channel = group * p.c;
   const bool last = p.x_format == EK_CHANNELS_LAST;
-  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume, pitch = rows.pixel;
   const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
   // Packed columns lo … hi are inside the input.
   const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
@@ -56,19 +59,19 @@ void pack_channels(const Pass<T>& p, const ChannelRows<T>& rows, const Block& b,
           zero_run(to, rows.row);
           continue;
         }
-        zero_run(to, static_cast<ptrdiff_t>(lo) * p.c);
-        zero_run(to + static_cast<ptrdiff_t>(hi) * p.c, static_cast<ptrdiff_t>(columns - hi) * p.c);
-        to += static_cast<ptrdiff_t>(lo) * p.c;
+        zero_run(to, lo * pitch);
+        zero_run(to + hi * pitch, (columns - hi) * pitch);
+        to += lo * pitch;
         const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
         const T* from = p.x + (b.image + i) * volume * all + position * pixel + channel * plane;
-        if (!last && aw.unit == 1) copy_transposed(from, plane, p.c, hi - lo, to, p.c);
+        if (!last && aw.unit == 1) copy_transposed(from, plane, p.c, hi - lo, to, pitch);
         else if (!last)
           for (int j = 0; j < hi - lo; j++)
-            for (int c = 0; c < p.c; c++) to[j * p.c + c] = from[j * aw.unit + c * plane];
-        else if (aw.unit == 1 && p.groups == 1) copy_run(to, from, (hi - lo) * p.c);
+            for (int c = 0; c < p.c; c++) to[j * pitch + c] = from[j * aw.unit + c * plane];
+        else if (aw.unit == 1 && all == pitch) copy_run(to, from, (hi - lo) * p.c);
         else
-          for (int j = 0; j < hi - lo; j++) copy_run(to + j * p.c, from + j * aw.unit * pixel, p.c);
-        prologue.channels(to, hi - lo, p.c, channel, p.c);
+          for (int j = 0; j < hi - lo; j++) copy_run(to + j * pitch, from + j * aw.unit * pixel, p.c);
+        prologue.channels(to, hi - lo, pitch, channel, p.c);
       }
 }
 
@@ -166,7 +169,7 @@ template <class T> struct ChannelLanes {
 
   // One row of outputs, without the kernel's rows that see only padding.
   template <int V> void row(const Block& b, int h, const T* a, const T* w, T* out) const {
-    const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.axis[2].stride) * p.c;
+    const ptrdiff_t pixel = p.axis[2].stride * rows.pixel;
     int first = 0, last = p.axis[1].taps;
     if (p.axis[0].taps == 1) p.axis[1].taps_inside(h, h, first, last);
     const int each = p.taps() ? rows.runs / (p.axis[0].taps * p.axis[1].taps) : 0;

@@ -6,7 +6,7 @@
 
 namespace EK_ISA {
 
-constexpr int kPartialBytes = 32 << 20;  // all partial gradients together, where one alone is not larger
+constexpr int kLargeGradient = 512 << 10;  // bytes
 
 // acc[i][channel] += Σ over images, rows, pixels: x[i + …] · dy[… + channel]; acc has a row for each position of the run.
 template <class T, int M, int V>
@@ -44,10 +44,13 @@ template <class T> struct ChannelLanesWeight {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
     const int o_blocks = ceil_div(p.o, width), count = blocks.count();
     const double whole = static_cast<double>(p.taps()) * p.c * o_blocks * width * p.groups * sizeof(T);
-    splits = kConvJobs < count ? kConvJobs : count;
-    while (splits > 1 && whole * splits > kPartialBytes) splits = (splits + 1) / 2;
-    int per_chunk = o_blocks;
-    while (per_chunk > 1 && (splits * p.groups * ceil_div(o_blocks, per_chunk) < kConvJobs || per_chunk * width * sizeof(T) > 1024)) per_chunk = (per_chunk + 1) / 2;
+    // Splits cost a partial gradient each, chunks pack the input again. A small gradient is split; a large one is cut into
+    // chunks first, and split no further than a few jobs need.
+    const bool large = whole > kLargeGradient;
+    int per_chunk = large && o_blocks > 2 ? 2 : o_blocks < 8 ? o_blocks : 8;
+    while (per_chunk > 1 && static_cast<size_t>(p.taps()) * p.c * per_chunk * width * sizeof(T) > kLargeGradient) per_chunk /= 2;  // stays in L2
+    const int wanted = large ? ceil_div(kConvJobs / 2, p.groups * ceil_div(o_blocks, per_chunk)) : kConvJobs;
+    splits = wanted < count ? wanted : count;
     chunk = per_chunk * width, chunks = ceil_div(o_blocks, per_chunk);
     partial_size = static_cast<size_t>(p.taps()) * p.c * chunk;
     packed_size = static_cast<size_t>(rows.image) * blocks.images + 64 / sizeof(T);
@@ -74,17 +77,18 @@ template <class T> struct ChannelLanesWeight {
       const int first = group * p.o + part * chunk, left = p.o - part * chunk, channels = left < chunk ? left : chunk;
       double* sums = bias_partials + static_cast<size_t>(split) * p.o * p.groups + first;
       for (int c = 0; c < channels; c++) sums[c] = 0;
-      if (channels < chunk) zero_run(gradient, static_cast<ptrdiff_t>(dy_size));
       const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits);
       const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
       for (int index = begin; index < end; index++) {
         const Block b = blocks(p, index);
         pack_channels(p, rows, b, group, prologue, packed);
         pack_gradient(b, first, channels, gradient_prologue, gradient);
-        if (dbias) add_pixels(gradient, b.images * b.rows * b.columns, channels, sums);
+        const ptrdiff_t pixels = static_cast<ptrdiff_t>(b.images) * b.rows * b.columns;
         for (int o = 0; o < channels; o += width) {
-          if (vectors == 1) tiles<1>(b, packed, gradient + o, out + o);
-          else tiles<outer_vectors>(b, packed, gradient + o, out + o);
+          const T* g = gradient + o * pixels;
+          if (dbias) add_pixels(g, static_cast<int>(pixels), channels - o < width ? channels - o : width, sums + o);
+          if (vectors == 1) tiles<1>(b, packed, g, out + o);
+          else tiles<outer_vectors>(b, packed, g, out + o);
         }
       }
     });
@@ -92,8 +96,8 @@ template <class T> struct ChannelLanesWeight {
   }
 
   template <int V> void tiles(const Block& b, const T* packed, const T* gradient, T* out) const {
-    const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.axis[2].stride) * p.c, row = p.axis[1].stride * rows.row;
-    const ptrdiff_t dy_row = static_cast<ptrdiff_t>(b.columns) * chunk;
+    const ptrdiff_t pixel = p.axis[2].stride * rows.pixel, row = p.axis[1].stride * rows.row;
+    const ptrdiff_t dy_row = static_cast<ptrdiff_t>(b.columns) * width;
     const int each = rows.runs / (p.axis[0].taps * p.axis[1].taps);
     for (int r = 0; r < rows.runs; r++, out += static_cast<ptrdiff_t>(rows.run) * chunk) {
       int first, last;  // rows of outputs under which this row of the kernel finds an input
@@ -103,52 +107,61 @@ template <class T> struct ChannelLanesWeight {
       const T* g = gradient + (first - b.row) * dy_row;
       even_parts(rows.run, outer_rows, [&](int begin, int size) {
         with_const<outer_rows>(size, [&](auto M) {
-          channel_weight_tile<T, decltype(M)::value, V>(x + begin, rows.image, row, pixel, g, b.rows * dy_row, chunk, b.images,
+          channel_weight_tile<T, decltype(M)::value, V>(x + begin, rows.image, row, pixel, g, b.rows * dy_row, width, b.images,
                                                         last - first, b.columns, out + begin * static_cast<ptrdiff_t>(chunk), chunk);
         });
       });
     }
   }
 
-  // out[pixel][chunk]
+  // out[block of channels][pixel][width]: what a tile reads is contiguous.
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
     const int all = p.o * p.groups;
-    const ptrdiff_t volume = p.out_volume();
-    for (int i = 0; i < b.images; i++)
-      for (int h = 0; h < b.rows; h++, out += static_cast<ptrdiff_t>(b.columns) * chunk) {
-        const T* from = dy + (b.image + i) * volume * all;
-        const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
-        if (p.y_format == EK_CHANNELS_LAST)
-          for (int j = 0; j < b.columns; j++) copy_run(out + static_cast<ptrdiff_t>(j) * chunk, from + (position + j) * all + channel, channels);
-        else
-          copy_transposed(from + channel * volume + position, volume, channels, b.columns, out, chunk);
-        map.channels(out, b.columns, chunk, channel, channels);
-      }
+    const bool last = p.y_format == EK_CHANNELS_LAST;
+    const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+    for (int o = 0; o < channels; o += width) {
+      const int used = channels - o < width ? channels - o : width;
+      for (int i = 0; i < b.images; i++)
+        for (int h = 0; h < b.rows; h++, out += static_cast<ptrdiff_t>(b.columns) * width) {
+          const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
+          const T* from = dy + (b.image + i) * volume * all + position * pixel + (channel + o) * plane;
+          if (used < width) zero_run(out, static_cast<ptrdiff_t>(b.columns) * width);
+          if (last)
+            for (int j = 0; j < b.columns; j++) copy_run(out + j * width, from + j * pixel, used);
+          else
+            copy_transposed(from, volume, used, b.columns, out, width);
+          map.channels(out, b.columns, width, channel + o, used);
+        }
+    }
   }
 
   void add_pixels(const T* g, int pixels, int channels, double* sums) const {
     for (int c = 0; c < channels; c += lanes<T>) {
       vec<T> s = {};
-      for (int j = 0; j < pixels; j++) s += load(g + static_cast<ptrdiff_t>(j) * chunk + c);
+      for (int j = 0; j < pixels; j++) s += load(g + static_cast<ptrdiff_t>(j) * width + c);
       for (int l = 0; l < lanes<T> && c + l < channels; l++) sums[c + l] += s[l];
     }
   }
 
   // dw[o][c][tap] = Σ partials [tap][c][o], split by split.
   void merge(T* dw, T* dbias) const {
-    const int taps = p.taps();
-    parallel_for(p.groups * chunks * p.c, [&](int job, int) {
-      const int c = job % p.c, part = job / p.c % chunks, group = job / (p.c * chunks);
-      const int left = p.o - part * chunk, channels = left < chunk ? left : chunk;
-      T* to = dw + group * p.w_group + part * chunk * p.w_out + c * p.w_in;
-      for (int t = 0; t < taps; t++)
-        for (int o = 0; o < channels; o += lanes<T>) {
-          const ptrdiff_t place = (static_cast<ptrdiff_t>(t) * p.c + c) * chunk + o;
-          vec<T> s = load(partial(0, group, part) + place);
-          for (int split = 1; split < splits; split++) s += load(partial(split, group, part) + place);
-          for (int l = 0; l < lanes<T> && o + l < channels; l++) to[(o + l) * p.w_out + t] = s[l];
-        }
+    constexpr int L = lanes<T>, block = 256;  // of (c, tap), transposed through the stack
+    const int taps = p.taps(), all = p.c * taps, blocks = ceil_div(all, block), lanes_per_chunk = chunk / L;
+    parallel_for(p.groups * chunks * lanes_per_chunk * blocks, [&](int job, int) {
+      const int begin = job % blocks * block, o = job / blocks % lanes_per_chunk * L;
+      const int part = job / (blocks * lanes_per_chunk) % chunks, group = job / (blocks * lanes_per_chunk * chunks);
+      const int left = p.o - part * chunk - o, n = all - begin < block ? all - begin : block;
+      if (left <= 0) return;
+      T sums[block * L];
+      for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
+        const ptrdiff_t place = (static_cast<ptrdiff_t>(t) * p.c + c) * chunk + o;
+        vec<T> s = load(partial(0, group, part) + place);
+        for (int split = 1; split < splits; split++) s += load(partial(split, group, part) + place);
+        store(sums + i * L, s);
+        if (++t == taps) t = 0, c++;
+      }
+      copy_transposed(sums, L, n, left < L ? left : L, dw + group * p.w_group + (part * chunk + o) * p.w_out + begin, p.w_out);
     });
     if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
   }

@@ -1,12 +1,21 @@
 // Makes one batch of many samples, field by field, as PyTorch's default_collate does; and walks such batches.
 // Reading samples and turning arrays into tensors happen elsewhere (data_loader.ts).
 
+import { Tensor } from '../tensor/tensor.ts';
 import { SampleMismatchError } from './errors.ts';
-import { type ArraySample, isArraySample, isTypedArray, stackSamples, type TypedArray } from './sample.ts';
+import {
+  type ArraySample,
+  isArraySample,
+  isTypedArray,
+  stackSamples,
+  type TypedArray,
+  toArraySample,
+} from './sample.ts';
 
 /** The type of a batch of samples of type T. */
-export type Collated<T> =
-  T extends ArraySample<infer D>
+export type Collated<T> = T extends Tensor
+  ? ArraySample
+  : T extends ArraySample<infer D>
     ? ArraySample<D>
     : T extends TypedArray
       ? ArraySample<T>
@@ -48,7 +57,7 @@ function collateField(values: readonly unknown[], path: string): unknown {
   }
   switch (kind) {
     case 'array with shape':
-      return stackSamples(values as ArraySample[], where);
+      return stackSamples((values as (ArraySample | Tensor)[]).map(toArraySample), where);
     case 'typed array':
       return stackSamples(
         (values as TypedArray[]).map((data) => ({ data, shape: [data.length] })),
@@ -74,7 +83,7 @@ function collateField(values: readonly unknown[], path: string): unknown {
 }
 
 function kindOf(value: unknown): string {
-  if (isArraySample(value)) return 'array with shape';
+  if (value instanceof Tensor || isArraySample(value)) return 'array with shape';
   if (isTypedArray(value)) return 'typed array';
   if (Array.isArray(value)) return 'list';
   if (value === null) return 'null';

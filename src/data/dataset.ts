@@ -3,8 +3,9 @@
 
 import { IndexError } from '../errors.ts';
 import { defaultGenerator, type Generator, randperm } from '../tensor/random/index.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
-import { type ArraySample, rowOf, shapeText } from './sample.ts';
+import { type ArraySample, rowOf, shapeText, toArraySample } from './sample.ts';
 
 /** A fixed number of samples, read by index. `get` may answer at once or with a promise (then loop with `for await`). */
 export interface Dataset<T> {
@@ -30,16 +31,20 @@ function checkIndex(operation: string, index: number, length: number): void {
   }
 }
 
+type RowsOf<A extends readonly unknown[]> = { -readonly [K in keyof A]: A[K] extends ArraySample ? A[K] : ArraySample };
+
 /**
- * Arrays of equal first dimension; sample i is the list of their rows i, as views.
+ * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i.
  *
- * Throws SampleMismatchError if the arrays' lengths differ. Source: `torch.utils.data.TensorDataset`.
+ * Tensors are copied to arrays once, row-major. Throws SampleMismatchError if the lengths differ. Source:
+ * `torch.utils.data.TensorDataset`.
  */
-export class TensorDataset<A extends readonly ArraySample[]> implements Dataset<{ -readonly [K in keyof A]: A[K] }> {
-  readonly arrays: A;
+export class TensorDataset<A extends readonly (ArraySample | Tensor)[]> implements Dataset<RowsOf<A>> {
+  readonly arrays: readonly ArraySample[];
   readonly length: number;
 
-  constructor(...arrays: A) {
+  constructor(...tensors: A) {
+    const arrays = tensors.map(toArraySample);
     const [first] = arrays;
     if (first === undefined) throw new DataArgumentError('[TensorDataset] expected at least one array, got none');
     if (arrays.some((array) => array.shape.length === 0 || array.shape[0] !== first.shape[0])) {
@@ -52,9 +57,9 @@ export class TensorDataset<A extends readonly ArraySample[]> implements Dataset<
     this.length = first.shape[0]!;
   }
 
-  get(index: number): { -readonly [K in keyof A]: A[K] } {
+  get(index: number): RowsOf<A> {
     checkIndex('TensorDataset.get', index, this.length);
-    return this.arrays.map((array) => rowOf(array, index)) as { -readonly [K in keyof A]: A[K] };
+    return this.arrays.map((array) => rowOf(array, index)) as RowsOf<A>;
   }
 }
 

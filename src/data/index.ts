@@ -1,5 +1,6 @@
 // The data layer's public names that run anywhere. The image sets, which read files, are in node.ts.
 
+export { ArrayLoader, type DataLoaderOptions } from './array_loader.ts';
 export {
   compose,
   normalize,
@@ -10,7 +11,7 @@ export {
   toFloat,
 } from './augment.ts';
 export { type Collated, defaultCollate, mapArrays } from './collate.ts';
-export { DataLoader, type DataLoaderOptions } from './data_loader.ts';
+export { DataLoader, type TensorBatch } from './data_loader.ts';
 export {
   ConcatDataset,
   type Dataset,

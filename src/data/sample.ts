@@ -1,7 +1,8 @@
 // The shape of data before it becomes tensors: typed arrays with a shape, and the few row operations on them.
-// Knows no tensors: the one place where arrays turn into tensors is the loader's `convert`.
+// Arrays turn into tensors at one place, the loader (data_loader.ts).
 
 import { IndexError } from '../errors.ts';
+import { Tensor } from '../tensor/tensor.ts';
 import { SampleMismatchError } from './errors.ts';
 
 /** Element storage of a sample. */
@@ -27,6 +28,11 @@ export function isTypedArray(value: unknown): value is TypedArray {
 /** Whether a value is an ArraySample. */
 export function isArraySample(value: unknown): value is ArraySample {
   return typeof value === 'object' && value !== null && 'data' in value && 'shape' in value && isTypedArray(value.data);
+}
+
+/** A tensor's values as an array; an array as it is. */
+export function toArraySample<T extends TypedArray>(value: ArraySample<T> | Tensor): ArraySample {
+  return value instanceof Tensor ? { data: value.dataSync(), shape: [...value.shape] } : value;
 }
 
 /** The number of elements of a shape. */

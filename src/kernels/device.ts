@@ -41,6 +41,8 @@ export abstract class Device {
   /** Ends a kernel call: unpins its blocks and turns a status other than ok into an error. */
   check(op: string, status: number): void {
     this.pinnedCount = 0;
+    // A call over many tensors, an optimizer's, must not keep their memory alive until the next such call.
+    if (this.pinned.length > 64) this.pinned.length = 0;
     if (status === Status.ok) return;
     if (status === Status.badIndex) throw new RuntimeError(`[${op}] index out of range`);
     if (status === Status.badDtype) throw new RuntimeError(`[${op}] not implemented for this dtype`);

@@ -155,6 +155,12 @@ export abstract class Module {
     defineEntry(this, name);
   }
 
+  /** Takes a child out of the tree (PyTorch: `del module.name`). */
+  unregisterModule(name: string): void {
+    if (!registryOf(this).children.delete(name)) throw new KeyError(name);
+    delete (this as unknown as Record<string, unknown>)[name];
+  }
+
   /** This module's own entries, without its children's; absent ones are null. */
   ownParameters(): ReadonlyMap<string, Parameter | null> {
     return registryOf(this).parameters;

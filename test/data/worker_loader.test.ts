@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, vi } from 'vitest';
-import { DataArgumentError, DataLoader, DataWorkerError, Subset, WorkerDataset } from '../../src/data/index.ts';
+import { ArrayLoader, DataArgumentError, DataWorkerError, Subset, WorkerDataset } from '../../src/data/index.ts';
 import { Generator, manualSeed, randint } from '../../src/tensor/random/index.ts';
 import type { NumbersArgs, NumbersSample } from './fixtures/numbers_module.ts';
 
@@ -12,19 +12,19 @@ const numbers = (args: NumbersArgs) =>
     args,
     length: args.length,
   });
-const labels = async (loader: DataLoader<NumbersSample>) => {
+const labels = async (loader: ArrayLoader<NumbersSample>) => {
   const seen: number[][] = [];
   for await (const batch of loader) seen.push(Array.from(batch.label.data, Number));
   return seen;
 };
 
-describe('DataLoader with workers', { timeout: 30_000 }, () => {
+describe('ArrayLoader with workers', { timeout: 30_000 }, () => {
   it('yields the same batches in the same order as without, epoch after epoch', async () => {
     const dataset = numbers({ length: 23, slowBatch: 12 });
     const epochs = async (numWorkers: number) => {
       // A generator of its own: without workers the dataset draws from the default one.
       const generator = new Generator(3);
-      const loader = new DataLoader(dataset, { batchSize: 4, shuffle: true, numWorkers, generator });
+      const loader = new ArrayLoader(dataset, { batchSize: 4, shuffle: true, numWorkers, generator });
       return [await labels(loader), await labels(loader)];
     };
     const alone = await epochs(0);
@@ -35,7 +35,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
   });
 
   it('brings arrays, numbers, bigints and strings across', async () => {
-    for await (const batch of new DataLoader(numbers({ length: 3 }), { batchSize: 3, numWorkers: 1 })) {
+    for await (const batch of new ArrayLoader(numbers({ length: 3 }), { batchSize: 3, numWorkers: 1 })) {
       expect(batch.image).toEqual({ data: Float32Array.of(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2), shape: [3, 2, 2] });
       expect(batch.label).toEqual({ data: BigInt64Array.of(0n, 1n, 2n), shape: [3] });
       expect(batch.draw.data).toBeInstanceOf(BigInt64Array);
@@ -48,7 +48,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
     const seeds = new Generator(8);
     const base = seeds.random64() & 0x7fffffffffffffffn;
     const draws: bigint[][] = [];
-    for await (const batch of new DataLoader(numbers({ length: 8 }), { batchSize: 2, numWorkers: 2 })) {
+    for await (const batch of new ArrayLoader(numbers({ length: 8 }), { batchSize: 2, numWorkers: 2 })) {
       draws.push([...batch.draw.data]);
     }
     const want = [0n, 1n].map((id) => randint(new BigInt64Array(4), 0, 1_000_000, new Generator(base + id)));
@@ -62,9 +62,9 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
 
   it('reads parts of a worker dataset, and single samples', async () => {
     const part = new Subset(new Subset(numbers({ length: 50 }), [10, 20, 30, 40]), [3, 1]);
-    expect(await labels(new DataLoader(part, { batchSize: 2, numWorkers: 1 }))).toEqual([[40, 20]]);
+    expect(await labels(new ArrayLoader(part, { batchSize: 2, numWorkers: 1 }))).toEqual([[40, 20]]);
     const singles: string[] = [];
-    const loader = new DataLoader<NumbersSample, NumbersSample>(part, { batchSize: null, numWorkers: 1 });
+    const loader = new ArrayLoader<NumbersSample, NumbersSample>(part, { batchSize: null, numWorkers: 1 });
     for await (const sample of loader) singles.push(sample.name);
     expect(singles).toEqual(['n40', 'n20']);
   });
@@ -75,7 +75,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
       length: 4,
     });
     const batches: unknown[] = [];
-    for await (const batch of new DataLoader(dataset, { batchSize: 2, numWorkers: 1 })) batches.push(batch);
+    for await (const batch of new ArrayLoader(dataset, { batchSize: 2, numWorkers: 1 })) batches.push(batch);
     const kept = Float64Array.of(1, 2, 3, 4);
     expect(batches).toEqual([
       { sum: 1, kept },
@@ -86,7 +86,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
   it('rethrows an error with the sample and the batch, after the batches before it', async () => {
     const seen: number[] = [];
     const run = async () => {
-      const loader = new DataLoader(numbers({ length: 12, failAt: 7 }), { batchSize: 2, numWorkers: 2 });
+      const loader = new ArrayLoader(numbers({ length: 12, failAt: 7 }), { batchSize: 2, numWorkers: 2 });
       for await (const batch of loader) seen.push(Number(batch.label.data[0]));
     };
     const error = await run().then(
@@ -95,7 +95,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
     );
     expect(error).toBeInstanceOf(DataWorkerError);
     expect(error.message).toBe(
-      '[DataLoader] worker 1, batch 3 (samples 6, 7): could not read sample 7: RangeError: pixel 7 is broken',
+      '[ArrayLoader] worker 1, batch 3 (samples 6, 7): could not read sample 7: RangeError: pixel 7 is broken',
     );
     expect([error.batch, error.indices]).toEqual([3, [6, 7]]);
     expect((error.cause as Error).stack).toContain('numbers_module.ts');
@@ -114,7 +114,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
       /worker 0, batch 0 \(samples 0, 1\): the worker failed: .*exit code 3/,
     ],
   ])('reports %s', async (_, args, text) => {
-    const loader = new DataLoader(numbers(args), { batchSize: 2, numWorkers: 1 });
+    const loader = new ArrayLoader(numbers(args), { batchSize: 2, numWorkers: 1 });
     await expect(labels(loader)).rejects.toThrow(text);
     await expect(labels(loader)).rejects.toBeInstanceOf(DataWorkerError);
   });
@@ -122,7 +122,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
   it('reports a module that is missing, exports nothing, or has another length', async () => {
     const load = (module: string, length: number, args?: unknown) => {
       const dataset = new WorkerDataset<NumbersSample>({ module: new URL(module, import.meta.url), length, args });
-      return labels(new DataLoader(dataset, { numWorkers: 1 }));
+      return labels(new ArrayLoader(dataset, { numWorkers: 1 }));
     };
     await expect(load('./fixtures/nowhere.ts', 3)).rejects.toThrow(/could not open the dataset: .*nowhere/);
     await expect(load('./fixtures/no_factory_module.ts', 3)).rejects.toThrow(/default-export a function/);
@@ -131,15 +131,15 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
 
   it('ends the workers when the loop is left, and when it ends', async () => {
     const terminate = vi.spyOn(Worker.prototype, 'terminate');
-    const loader = new DataLoader(numbers({ length: 1000 }), { batchSize: 1, numWorkers: 2, prefetch: 3 });
+    const loader = new ArrayLoader(numbers({ length: 1000 }), { batchSize: 1, numWorkers: 2, prefetch: 3 });
     for await (const batch of loader) {
       expect(batch.label.data[0]).toBe(0n);
       break;
     }
     expect(terminate).toHaveBeenCalledTimes(2);
-    await labels(new DataLoader(numbers({ length: 3 }), { numWorkers: 2 }));
+    await labels(new ArrayLoader(numbers({ length: 3 }), { numWorkers: 2 }));
     expect(terminate).toHaveBeenCalledTimes(4);
-    await expect(labels(new DataLoader(numbers({ length: 9, failAt: 0 }), { numWorkers: 3 }))).rejects.toThrow();
+    await expect(labels(new ArrayLoader(numbers({ length: 9, failAt: 0 }), { numWorkers: 3 }))).rejects.toThrow();
     expect(terminate).toHaveBeenCalledTimes(7);
     terminate.mockRestore();
   });
@@ -155,7 +155,7 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
         }
       },
     };
-    const loader = new DataLoader(numbers({ length: 40 }), { batchSize: 2, sampler, numWorkers: 2, prefetch: 2 });
+    const loader = new ArrayLoader(numbers({ length: 40 }), { batchSize: 2, sampler, numWorkers: 2, prefetch: 2 });
     for await (const _ of loader) {
       // One batch here, 2 × 2 ahead.
       expect(asked).toBe(10);
@@ -165,10 +165,10 @@ describe('DataLoader with workers', { timeout: 30_000 }, () => {
 
   it('refuses what workers cannot do', async () => {
     const dataset = numbers({ length: 4 });
-    expect(() => [...new DataLoader(dataset, { numWorkers: 1 })]).toThrow(/for await/);
-    expect(() => new DataLoader(dataset, { numWorkers: 1, collate: (x) => x })).toThrow(/export it as `collate`/);
+    expect(() => [...new ArrayLoader(dataset, { numWorkers: 1 })]).toThrow(/for await/);
+    expect(() => new ArrayLoader(dataset, { numWorkers: 1, collate: (x) => x })).toThrow(/export it as `collate`/);
     const object = { length: 1, get: () => 1 };
-    await expect(new DataLoader(object, { numWorkers: 1 })[Symbol.asyncIterator]().next()).rejects.toThrow(
+    await expect(new ArrayLoader(object, { numWorkers: 1 })[Symbol.asyncIterator]().next()).rejects.toThrow(
       DataArgumentError,
     );
     expect(() => new WorkerDataset({ module: 'x', length: -1 })).toThrow(DataArgumentError);

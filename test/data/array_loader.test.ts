@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  ArrayLoader,
   type ArraySample,
   BatchSampler,
   DataArgumentError,
-  DataLoader,
   type Dataset,
   DistributedSampler,
   RandomSampler,
@@ -67,7 +67,7 @@ describe('orders of PyTorch', () => {
     const open = () => {
       manualSeed(wanted.seed);
       const generator = wanted.own ? new Generator(wanted.seed) : undefined;
-      const loader = new DataLoader(count(wanted.n), {
+      const loader = new ArrayLoader(count(wanted.n), {
         ...wanted.options,
         generator,
         collate: (samples) => [...samples],
@@ -143,7 +143,7 @@ describe('orders of PyTorch', () => {
 describe('DataLoader', () => {
   it('draws its seed when iteration starts, before the sampler draws', () => {
     manualSeed(1);
-    const loader = new DataLoader(count(4), { shuffle: true });
+    const loader = new ArrayLoader(count(4), { shuffle: true });
     const iterator = loader[Symbol.iterator]();
     const started = defaultGenerator.getState();
     manualSeed(1);
@@ -155,7 +155,7 @@ describe('DataLoader', () => {
   it('stacks arrays and numbers with the default collate', () => {
     const images: ArraySample<Uint8Array> = { data: Uint8Array.from({ length: 12 }, (_, i) => i), shape: [3, 2, 2] };
     const labels: ArraySample<BigInt64Array> = { data: BigInt64Array.of(7n, 8n, 9n), shape: [3] };
-    const batches = [...new DataLoader(new TensorDataset(images, labels), { batchSize: 2 })];
+    const batches = [...new ArrayLoader(new TensorDataset(images, labels), { batchSize: 2 })];
     expect(batches).toEqual([
       [
         { data: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), shape: [2, 2, 2] },
@@ -172,7 +172,7 @@ describe('DataLoader', () => {
   });
 
   it('passes batches through convert', () => {
-    class Sums extends DataLoader<number, number> {
+    class Sums extends ArrayLoader<number, number> {
       protected override convert(batch: unknown): number {
         return Number((batch as ArraySample<BigInt64Array>).data.reduce((a, b) => a + b, 0n));
       }
@@ -182,7 +182,7 @@ describe('DataLoader', () => {
 
   it('reads asynchronous datasets with for await only', async () => {
     const later: Dataset<number> = { length: 3, get: async (index) => index * 10 };
-    const loader = new DataLoader(later, { batchSize: 2, collate: (samples) => samples });
+    const loader = new ArrayLoader(later, { batchSize: 2, collate: (samples) => samples });
     expect(() => [...loader]).toThrow(/for await.*promises/);
     const batches: unknown[] = [];
     for await (const batch of loader) batches.push(batch);
@@ -197,21 +197,21 @@ describe('DataLoader', () => {
       },
     };
     const collate = (samples: number[]) => [...samples];
-    expect([...new DataLoader(stream, { batchSize: 2, collate })]).toEqual([[1, 2], [3, 4], [5]]);
-    expect([...new DataLoader(stream, { batchSize: 2, dropLast: true, collate })]).toEqual([
+    expect([...new ArrayLoader(stream, { batchSize: 2, collate })]).toEqual([[1, 2], [3, 4], [5]]);
+    expect([...new ArrayLoader(stream, { batchSize: 2, dropLast: true, collate })]).toEqual([
       [1, 2],
       [3, 4],
     ]);
-    expect([...new DataLoader(stream, { batchSize: null })]).toEqual([1, 2, 3, 4, 5]);
-    expect(new DataLoader(stream, { batchSize: 2 }).length).toBe(3);
-    expect(new DataLoader(stream, { batchSize: 2, dropLast: true }).length).toBe(2);
+    expect([...new ArrayLoader(stream, { batchSize: null })]).toEqual([1, 2, 3, 4, 5]);
+    expect(new ArrayLoader(stream, { batchSize: 2 }).length).toBe(3);
+    expect(new ArrayLoader(stream, { batchSize: 2, dropLast: true }).length).toBe(2);
 
     const slow = {
       async *[Symbol.asyncIterator]() {
         yield* [1, 2, 3];
       },
     };
-    const loader = new DataLoader<number, number[]>(slow, { batchSize: 2, collate });
+    const loader = new ArrayLoader<number, number[]>(slow, { batchSize: 2, collate });
     expect(() => [...loader]).toThrow(/for await/);
     expect(() => loader.length).toThrow(/iterable one has none/);
     const batches: number[][] = [];
@@ -221,9 +221,9 @@ describe('DataLoader', () => {
 
   it('takes any iterable of indices or of batches', () => {
     const collate = (samples: number[]) => [...samples];
-    expect([...new DataLoader(count(9), { sampler: [8, 1, 1], batchSize: 2, collate })]).toEqual([[8, 1], [1]]);
+    expect([...new ArrayLoader(count(9), { sampler: [8, 1, 1], batchSize: 2, collate })]).toEqual([[8, 1], [1]]);
     const batchSampler = [[5], [1, 2, 3]];
-    const loader = new DataLoader(count(9), { batchSampler, collate });
+    const loader = new ArrayLoader(count(9), { batchSampler, collate });
     expect(loader.length).toBe(2);
     expect([...loader]).toEqual(batchSampler);
     const endless = {
@@ -231,7 +231,7 @@ describe('DataLoader', () => {
         while (true) yield 3;
       },
     };
-    expect(() => new DataLoader(count(9), { sampler: endless }).length).toThrow(/has none/);
+    expect(() => new ArrayLoader(count(9), { sampler: endless }).length).toThrow(/has none/);
   });
 
   it('passes an error of the dataset on as it is', () => {
@@ -241,7 +241,7 @@ describe('DataLoader', () => {
         throw new TypeError('broken sample');
       },
     };
-    expect(() => [...new DataLoader(failing)]).toThrow(new TypeError('broken sample'));
+    expect(() => [...new ArrayLoader(failing)]).toThrow(new TypeError('broken sample'));
   });
 
   const stream = {
@@ -251,37 +251,37 @@ describe('DataLoader', () => {
   };
   it.each<[() => unknown, string]>([
     [
-      () => new DataLoader(count(3), { batchSize: 0 }),
+      () => new ArrayLoader(count(3), { batchSize: 0 }),
       'batch_size should be a positive integer value, but got batch_size=0',
     ],
-    [() => new DataLoader(count(3), { batchSize: 1.5 }), 'positive integer'],
-    [() => new DataLoader(stream, { batchSize: 0 }), 'positive integer'],
-    [() => new DataLoader(count(3), { numWorkers: -1 }), 'num_workers option should be non-negative'],
-    [() => new DataLoader(count(3), { prefetch: 0 }), 'prefetch of 1 or more'],
+    [() => new ArrayLoader(count(3), { batchSize: 1.5 }), 'positive integer'],
+    [() => new ArrayLoader(stream, { batchSize: 0 }), 'positive integer'],
+    [() => new ArrayLoader(count(3), { numWorkers: -1 }), 'num_workers option should be non-negative'],
+    [() => new ArrayLoader(count(3), { prefetch: 0 }), 'prefetch of 1 or more'],
     [
-      () => new DataLoader(count(3), { sampler: [1], shuffle: true }),
+      () => new ArrayLoader(count(3), { sampler: [1], shuffle: true }),
       'sampler option is mutually exclusive with shuffle',
     ],
     [
-      () => new DataLoader(count(3), { batchSampler: [[1]], batchSize: 2 }),
+      () => new ArrayLoader(count(3), { batchSampler: [[1]], batchSize: 2 }),
       'batch_sampler option is mutually exclusive',
     ],
     [
-      () => new DataLoader(count(3), { batchSampler: [[1]], dropLast: true }),
+      () => new ArrayLoader(count(3), { batchSampler: [[1]], dropLast: true }),
       'batch_sampler option is mutually exclusive',
     ],
     [
-      () => new DataLoader(count(3), { batchSize: null, dropLast: true }),
+      () => new ArrayLoader(count(3), { batchSize: null, dropLast: true }),
       'batch_size=None option disables auto-batching',
     ],
     [
-      () => new DataLoader(count(0), { shuffle: true }),
+      () => new ArrayLoader(count(0), { shuffle: true }),
       'num_samples should be a positive integer value, but got num_samples=0',
     ],
-    [() => new DataLoader(stream, { shuffle: true }), 'expected unspecified shuffle option, but got shuffle=true'],
-    [() => new DataLoader(stream, { sampler: [1] }), 'unspecified sampler option'],
-    [() => new DataLoader(stream, { batchSampler: [[1]] }), 'unspecified batch_sampler option'],
-    [() => new DataLoader(stream, { numWorkers: 1 }), 'expected a WorkerDataset'],
+    [() => new ArrayLoader(stream, { shuffle: true }), 'expected unspecified shuffle option, but got shuffle=true'],
+    [() => new ArrayLoader(stream, { sampler: [1] }), 'unspecified sampler option'],
+    [() => new ArrayLoader(stream, { batchSampler: [[1]] }), 'unspecified batch_sampler option'],
+    [() => new ArrayLoader(stream, { numWorkers: 1 }), 'expected a WorkerDataset'],
     [() => new WeightedRandomSampler([1], 0), 'num_samples=0'],
     [
       () => new DistributedSampler(count(3), { numReplicas: 3, rank: 3 }),

@@ -1,0 +1,97 @@
+# PyTorch's side of the benchmarks: prepares the named work, then measures it whenever a line "run MS" arrives.
+import json
+import resource
+import sys
+import time
+
+import torch
+from torch import nn
+
+torch.set_num_threads(int(sys.argv[2]))
+torch.manual_seed(0)
+
+
+def lenet():
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.BatchNorm2d(6), nn.Sigmoid(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.BatchNorm2d(16), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.BatchNorm1d(120), nn.Sigmoid(),
+        nn.Linear(120, 84), nn.BatchNorm1d(84), nn.Sigmoid(), nn.Linear(84, 10))
+
+
+def lenet_step(batch):
+    model, loss = lenet(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    x, y = torch.randn(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+
+    def run():
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+
+    return run
+
+
+def lenet_inference(batch):
+    model = lenet().eval()
+    x = torch.randn(batch, 1, 28, 28)
+
+    def run():
+        with torch.no_grad():
+            model(x)
+
+    return run
+
+
+def norm(kind, shape, layout, relu):
+    shape = [int(n) for n in shape.split("x")]
+    c, rank = shape[1], len(shape)
+    layer = getattr(nn, f"{kind}{max(1, rank - 2)}d")(c)
+    x, g = torch.randn(shape), torch.randn(shape)
+    if layout == "last":
+        form = torch.channels_last if rank == 4 else torch.channels_last_3d
+        x, g = x.to(memory_format=form), g.to(memory_format=form)
+    x.requires_grad_()
+
+    def run():
+        x.grad = None
+        layer.zero_grad()
+        y = layer(x)
+        (y.relu() if relu else y).backward(g)
+
+    return run
+
+
+def memory(steps):
+    """One call runs a number of LeNet steps and leaves the peak resident size to "peak"."""
+    step = lenet_step(256)
+
+    def run():
+        for _ in range(steps):
+            step()
+
+    return run
+
+
+WORK = {
+    "lenet_step": lambda batch: lenet_step(int(batch)),
+    "lenet_inference": lambda batch: lenet_inference(int(batch)),
+    "norm": lambda kind, shape, layout, relu: norm(kind, shape, layout, relu == "relu"),
+    "memory": lambda steps: memory(int(steps)),
+}
+
+name, *arguments = sys.argv[1].split(":")
+run = WORK[name](*arguments)
+run()
+run()
+print(json.dumps({"version": torch.__version__}), flush=True)
+for line in sys.stdin:
+    if line.startswith("peak"):
+        print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
+        continue
+    budget, times = float(line.split()[1]), []
+    while not times or sum(times) < budget:
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) * 1000)
+    print(json.dumps(times), flush=True)

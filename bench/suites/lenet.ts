@@ -1,0 +1,94 @@
+// LeNet with batch norm, batch 256: the training step and inference, as a user writes them.
+import { noGrad } from '../../src/autograd/grad_mode.ts';
+import type { DeviceName } from '../../src/kernels/device.ts';
+import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import { lenetBatchNorm } from '../../src/models/lenet.ts';
+import { crossEntropy } from '../../src/ops/loss.ts';
+import { SGD } from '../../src/optim/index.ts';
+import { manualSeed } from '../../src/tensor/random/index.ts';
+import { randint, randn } from '../../src/tensor/random.ts';
+import { scope } from '../../src/tensor/scope.ts';
+import type { Case } from './index.ts';
+
+const batch = 256;
+
+function setUp(engine: DeviceName, threads: number) {
+  setEngine(engine);
+  if (engine === 'native') setNumThreads(threads);
+  manualSeed(0);
+  return { model: lenetBatchNorm(), x: randn([batch, 1, 28, 28]), y: randint(0, 10, [batch]) };
+}
+
+function step(engine: DeviceName, threads: number, scoped: boolean): () => unknown {
+  const { model, x, y } = setUp(engine, threads);
+  const optimizer = new SGD(model.parameters(), { lr: 1 });
+  const body = () => {
+    optimizer.zeroGrad();
+    crossEntropy(model.call(x), y).backward();
+    optimizer.step();
+  };
+  return () => {
+    // Cases of one run live side by side.
+    setEngine(engine);
+    if (scoped) scope(body);
+    else body();
+  };
+}
+
+function inference(engine: DeviceName, threads: number): () => unknown {
+  const { model, x } = setUp(engine, threads);
+  model.eval();
+  return () => {
+    setEngine(engine);
+    noGrad(() => scope(() => void model.call(x)));
+  };
+}
+
+const torch = (work: string, threads: number) => ({ name: 'torch', work: `${work}:${batch}`, threads });
+
+export function lenet(): Case[] {
+  return [
+    {
+      name: 'LeNet-BN training step',
+      engine: 'native',
+      threads: 2,
+      peers: [torch('lenet_step', 2)],
+      prepare: () => step('native', 2, true),
+    },
+    {
+      name: 'LeNet-BN training step',
+      engine: 'native',
+      threads: 1,
+      peers: [torch('lenet_step', 1)],
+      prepare: () => step('native', 1, true),
+    },
+    {
+      name: 'LeNet-BN training step, no scope',
+      engine: 'native',
+      threads: 2,
+      peers: [torch('lenet_step', 2)],
+      prepare: () => step('native', 2, false),
+    },
+    {
+      name: 'LeNet-BN training step',
+      engine: 'wasm',
+      threads: 1,
+      peers: [torch('lenet_step', 2), { name: 'tfjs-cpu', work: `lenet_step:${batch}`, threads: 1 }],
+      prepare: () => step('wasm', 1, true),
+    },
+    {
+      name: 'LeNet-BN training step, no scope',
+      engine: 'wasm',
+      threads: 1,
+      peers: [torch('lenet_step', 2)],
+      prepare: () => step('wasm', 1, false),
+    },
+    {
+      name: 'LeNet-BN inference',
+      engine: 'native',
+      threads: 2,
+      peers: [torch('lenet_inference', 2)],
+      prepare: () => inference('native', 2),
+    },
+  ];
+}

@@ -1,0 +1,278 @@
+// The main job: LeNet with batch norm on Fashion-MNIST (or MNIST). Reads the data, trains, evaluates by running and by batch
+// statistics, and leaves metrics, a report and a checkpoint. Options and help are in main.ts.
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DataLoader } from '../data/data_loader.ts';
+import { TensorDataset } from '../data/dataset.ts';
+import { type ImageSet, type ImageSplit, loadFashionMnist, loadMnist, splitArrays } from '../data/node.ts';
+import { ValueError } from '../errors.ts';
+import { writeFileAtomic } from '../files/atomic_file.ts';
+import { currentDevice, getEngine } from '../kernels/engine.ts';
+import { lenetBatchNorm } from '../models/lenet.ts';
+import type { Module } from '../nn/module.ts';
+import { crossEntropy } from '../ops/loss.ts';
+import { SGD } from '../optim/index.ts';
+import { manualSeed } from '../tensor/random/index.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { batchNorms, evaluate, observeBatchNorms } from '../train/evaluate.ts';
+import { type Callback, type EpochResult, fit, type Run } from '../train/fit.ts';
+import { accuracy } from '../train/metrics.ts';
+import { Progress } from '../train/progress.ts';
+import { renderReport } from '../train/report.ts';
+import { SummaryWriter } from '../train/tensorboard.ts';
+
+export interface TrainOptions {
+  epochs: number;
+  batchSize: number;
+  lr: number;
+  seed: number;
+  data: 'mnist' | 'fashion-mnist';
+  out: string;
+  resume: boolean;
+  tensorboard: boolean;
+}
+
+/** Per batch norm and epoch: means over channels of the running and of the test batch's statistics. */
+interface NormRecord {
+  runningMean: number;
+  batchMean: number;
+  runningVar: number;
+  batchVar: number;
+}
+
+/** One line of metrics.jsonl. */
+interface EpochMetrics {
+  epoch: number;
+  trainLoss: number;
+  trainAccuracy: number;
+  testAccuracy: number;
+  testAccuracyBatchStats: number;
+  seconds: number;
+  imagesPerSecond: number;
+}
+
+const meanOf = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, v) => sum + v, 0) / values.length;
+const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+
+/** Bytes 0…255 to floats 0…1. */
+const toUnit = (images: Tensor): Tensor => images.to('float32').div(255);
+
+function loaderOf(split: ImageSplit, set: ImageSet, batchSize: number, shuffle: boolean) {
+  return new DataLoader(new TensorDataset(...splitArrays(split, set)), { batchSize, shuffle });
+}
+
+function readData(name: TrainOptions['data']): ImageSet {
+  const set = name === 'mnist' ? loadMnist() : loadFashionMnist();
+  console.log(`${name}: ${set.train.count} images to train, ${set.test.count} to test, ${set.rows}x${set.columns}`);
+  if (set.dropped.length > 0) {
+    const rows = set.dropped.map(({ label, row, reason }) => `class ${label} row ${row}: ${reason}`).join('; ');
+    console.log(`${set.dropped.length} rows of the package are no images and were left out (${rows})`);
+  }
+  return set;
+}
+
+/** Evaluates after every epoch, and keeps the files in the output folder up to date. */
+class Bookkeeper implements Callback {
+  private readonly options: TrainOptions;
+  private readonly testLoader: DataLoader<unknown>;
+  private readonly writer: SummaryWriter | null;
+  readonly metrics: EpochMetrics[] = [];
+  readonly norms: Record<string, NormRecord>[] = [];
+
+  constructor(options: TrainOptions, testLoader: DataLoader<unknown>) {
+    this.options = options;
+    this.testLoader = testLoader;
+    this.writer = options.tensorboard ? new SummaryWriter(join(options.out, 'tensorboard')) : null;
+  }
+
+  get jsonl(): string {
+    return join(this.options.out, 'metrics.jsonl');
+  }
+
+  onTrainBegin(run: Run): void {
+    // What a resumed run has seen is in its checkpoint; lines of epochs that it will repeat are dropped.
+    this.metrics.push(...((run.notes.metrics as EpochMetrics[]) ?? []));
+    this.norms.push(...((run.notes.norms as Record<string, NormRecord>[]) ?? []));
+    writeFileAtomic(
+      this.jsonl,
+      new TextEncoder().encode(this.metrics.map((line) => `${JSON.stringify(line)}\n`).join('')),
+      { keepPrevious: false },
+    );
+  }
+
+  async onEpochEnd(run: Run, result: EpochResult): Promise<void> {
+    const options = { metrics: { accuracy }, prepare: toUnit };
+    const loader = this.testLoader as unknown as Iterable<Tensor[]>;
+    const running = await evaluate(run.model, loader, options);
+    const batch = await evaluate(run.model, loader, { ...options, statistics: 'batch' });
+    const line: EpochMetrics = {
+      epoch: result.epoch,
+      trainLoss: result.train.loss,
+      trainAccuracy: result.train.accuracy,
+      testAccuracy: running.accuracy,
+      testAccuracyBatchStats: batch.accuracy,
+      seconds: result.seconds,
+      imagesPerSecond: result.samples / result.seconds,
+    };
+    this.metrics.push(line);
+    this.norms.push(this.observe(run.model));
+    Object.assign(run.notes, { metrics: this.metrics, norms: this.norms });
+    appendFileSync(this.jsonl, `${JSON.stringify(line)}\n`);
+    const { epoch, ...scalars } = line;
+    for (const [name, value] of Object.entries(scalars)) this.writer?.addScalar(name, value, epoch);
+    this.writer?.flush();
+    this.report(run.model);
+  }
+
+  onTrainEnd(): void {
+    this.writer?.close();
+  }
+
+  private observe(model: Module): Record<string, NormRecord> {
+    const [first] = this.testLoader as unknown as Iterable<Tensor[]>;
+    const seen = observeBatchNorms(model, toUnit(first[0]));
+    return Object.fromEntries(
+      batchNorms(model).map(([name, norm]) => {
+        const { mean, variance } = seen.get(name)!;
+        const running = (t: Tensor | null) => meanOf(t!.dataSync() as Float32Array);
+        return [
+          name,
+          {
+            runningMean: running(norm.runningMean),
+            batchMean: meanOf(mean),
+            runningVar: running(norm.runningVar),
+            batchVar: meanOf(variance),
+          },
+        ];
+      }),
+    );
+  }
+
+  report(model: Module): void {
+    const column = (name: keyof EpochMetrics) => this.metrics.map((line) => line[name]);
+    const names = batchNorms(model).map(([name]) => name);
+    const normCurves = names.flatMap((name) =>
+      (['Mean', 'Var'] as const).map((kind) => ({
+        title: `Batch norm ${name}: ${kind === 'Mean' ? 'mean' : 'variance'}, average over channels`,
+        yLabel: kind === 'Mean' ? 'mean' : 'variance',
+        note: 'The running statistic, which evaluation uses, and that of one test batch. They should stay close.',
+        series: [
+          { name: 'running', values: this.norms.map((epoch) => epoch[name][`running${kind}`]) },
+          { name: 'test batch', values: this.norms.map((epoch) => epoch[name][`batch${kind}`]) },
+        ],
+      })),
+    );
+    const html = renderReport({
+      title: `LeNet with batch norm on ${this.options.data}`,
+      epochs: this.metrics.map((line) => ({ ...line })),
+      curves: [
+        { title: 'Loss', yLabel: 'cross entropy', series: [{ name: 'train', values: column('trainLoss') }] },
+        {
+          title: 'Accuracy',
+          yLabel: 'share correct',
+          series: [
+            { name: 'train', values: column('trainAccuracy') },
+            { name: 'test, running statistics', values: column('testAccuracy') },
+            { name: 'test, batch statistics', values: column('testAccuracyBatchStats') },
+          ],
+        },
+        {
+          title: 'Train/eval gap',
+          yLabel: 'difference in accuracy',
+          note: 'Test accuracy by batch statistics minus test accuracy by running statistics. Far above zero, the running statistics are wrong.',
+          series: [
+            { name: 'gap', values: this.metrics.map((line) => line.testAccuracyBatchStats - line.testAccuracy) },
+          ],
+        },
+        ...normCurves,
+      ],
+      tables: [normTable(model)],
+    });
+    writeFileAtomic(join(this.options.out, 'report.html'), new TextEncoder().encode(html), { keepPrevious: false });
+  }
+}
+
+/** Running statistics of every batch norm: range and average over channels. */
+function normTable(model: Module) {
+  return {
+    title: 'Running statistics of the batch norms',
+    columns: ['layer', 'kind', 'channels', 'batches', 'mean: min', 'average', 'max', 'variance: min', 'average', 'max'],
+    rows: batchNorms(model).map(([name, norm]) => {
+      const spread = (t: Tensor | null) => {
+        const values = Array.from(t!.dataSync() as Float32Array);
+        return [Math.min(...values), meanOf(values), Math.max(...values)];
+      };
+      return [
+        name,
+        norm.constructor.name,
+        norm.numFeatures,
+        norm.numBatchesTracked!.item(),
+        ...spread(norm.runningMean),
+        ...spread(norm.runningVar),
+      ];
+    }),
+  };
+}
+
+function printTable({ title, columns, rows }: ReturnType<typeof normTable>): void {
+  const cell = (value: string | number) =>
+    typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : String(value);
+  const lines = [columns, ...rows].map((row) => row.map(cell));
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
+  console.log(`\n${title}`);
+  for (const line of lines)
+    console.log(line.map((text, i) => (i < 2 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '));
+}
+
+/** Runs the job; resolves to false when it was interrupted. */
+export async function trainLenet(options: TrainOptions): Promise<boolean> {
+  mkdirSync(options.out, { recursive: true });
+  const settingsPath = join(options.out, 'settings.json');
+  const { epochs: _, out: __, resume: ___, tensorboard: ____, ...settings } = options;
+  if (options.resume && existsSync(settingsPath))
+    checkSettings(settings, JSON.parse(readFileSync(settingsPath, 'utf8')));
+  writeFileSync(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
+  const device = currentDevice();
+  console.log(
+    `engine: ${getEngine()} (${device.instructionSet}), ${device.getNumThreads()} thread${device.getNumThreads() === 1 ? '' : 's'}`,
+  );
+  const set = readData(options.data);
+  manualSeed(options.seed);
+  const model = lenetBatchNorm(set.classes.length);
+  const bookkeeper = new Bookkeeper(options, loaderOf(set.test, set, 1000, false) as DataLoader<unknown>);
+  const describe = ({ epoch }: EpochResult) => {
+    const m = bookkeeper.metrics[epoch - 1];
+    return (
+      `epoch ${epoch}/${options.epochs}  train loss ${m.trainLoss.toFixed(4)}, accuracy ${percent(m.trainAccuracy)}  ` +
+      `test ${percent(m.testAccuracy)}, by batch statistics ${percent(m.testAccuracyBatchStats)}  ` +
+      `${m.seconds.toFixed(1)} s, ${Math.round(m.imagesPerSecond)} images/s`
+    );
+  };
+  const { isInterrupted } = await fit(model, {
+    loader: loaderOf(set.train, set, options.batchSize, true),
+    loss: crossEntropy,
+    optimizer: new SGD(model.parameters(), { lr: options.lr }),
+    epochs: options.epochs,
+    metrics: { accuracy },
+    prepare: toUnit,
+    checkpoint: join(options.out, 'checkpoint'),
+    resume: options.resume,
+    handleInterrupt: true,
+    callbacks: [bookkeeper, new Progress(process.stdout, describe)],
+  });
+  if (bookkeeper.metrics.length > 0) bookkeeper.report(model);
+  printTable(normTable(model));
+  console.log(
+    `\n${options.out}: metrics.jsonl, report.html, checkpoint${isInterrupted ? ' (go on with --resume)' : ''}`,
+  );
+  return !isInterrupted;
+}
+
+/** A resumed run must be the run that was interrupted. */
+function checkSettings(now: Record<string, unknown>, then: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(then))
+    if (name in now && now[name] !== value)
+      throw new ValueError(
+        `[train] --resume continues a run with ${name} ${value}, but got ${name} ${now[name]}; use the same, or another --out`,
+      );
+}

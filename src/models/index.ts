@@ -1,0 +1,2 @@
+// Architectures.
+export { lenetBatchNorm } from './lenet.ts';

@@ -1,0 +1,29 @@
+// LeNet with batch normalization.
+import { AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, Sequential, Sigmoid } from '../nn/index.ts';
+
+/**
+ * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits (N, classes).
+ * @example
+ * const model = lenetBatchNorm(10);
+ * model.call(rand([4, 1, 28, 28])); // shape [4, 10]
+ */
+export function lenetBatchNorm(classes = 10): Sequential {
+  return new Sequential(
+    new Conv2d(1, 6, 5, { padding: 2 }),
+    new BatchNorm2d(6),
+    new Sigmoid(),
+    new AvgPool2d(2),
+    new Conv2d(6, 16, 5),
+    new BatchNorm2d(16),
+    new Sigmoid(),
+    new AvgPool2d(2),
+    new Flatten(),
+    new Linear(16 * 5 * 5, 120),
+    new BatchNorm1d(120),
+    new Sigmoid(),
+    new Linear(120, 84),
+    new BatchNorm1d(84),
+    new Sigmoid(),
+    new Linear(84, classes),
+  );
+}

@@ -1,0 +1,187 @@
+// Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers with running
+// statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/.
+import { RuntimeError, ValueError } from '../errors.ts';
+import { batchNorm } from '../ops/batch_norm.ts';
+import { ones, tensor, zeros } from '../tensor/create.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { ones_, zeros_ } from './init.ts';
+import type { DTypeOption } from './linear.ts';
+import { Module } from './module.ts';
+import { Parameter } from './parameter.ts';
+import { boolText, floatText } from './python_text.ts';
+import type { StateDict } from './state_dict.ts';
+
+export interface NormOptions extends DTypeOption {
+  /** Added to the variance. Default: 1e-5. */
+  eps?: number;
+  /** Weight of a new batch in the running statistics; null: their plain average over all batches. Default: 0.1. */
+  momentum?: number | null;
+  /** Whether there are a weight and a bias per channel. Default: true. */
+  affine?: boolean;
+  /** Whether there are running statistics. Default: true. */
+  trackRunningStats?: boolean;
+}
+
+type Buffers = Record<'running_mean' | 'running_var' | 'num_batches_tracked', Tensor | null>;
+
+/** Parameters, running statistics and their state of a layer that normalizes channels (PyTorch: `_NormBase`). */
+export abstract class NormBase extends Module {
+  numFeatures: number;
+  eps: number;
+  momentum: number | null;
+  readonly affine: boolean;
+  /** May be changed later: then batches no longer move the running statistics, which evaluation still uses. */
+  trackRunningStats: boolean;
+  declare weight: Parameter | null;
+  declare bias: Parameter | null;
+
+  constructor(numFeatures: number, options: NormOptions) {
+    super();
+    const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true, dtype } = options;
+    this.numFeatures = numFeatures;
+    this.eps = eps;
+    this.momentum = momentum;
+    this.affine = affine;
+    this.trackRunningStats = trackRunningStats;
+    const size = [numFeatures];
+    this.registerParameter('weight', affine ? new Parameter(ones(size, { dtype })) : null);
+    this.registerParameter('bias', affine ? new Parameter(zeros(size, { dtype })) : null);
+    this.registerBuffer('running_mean', trackRunningStats ? zeros(size, { dtype }) : null);
+    this.registerBuffer('running_var', trackRunningStats ? ones(size, { dtype }) : null);
+    this.registerBuffer('num_batches_tracked', trackRunningStats ? tensor(0, { dtype: 'int64' }) : null);
+  }
+
+  // State dicts and printed forms keep PyTorch's names of the buffers; these are the same entries under the library's.
+
+  /** Running mean per channel (C), null where statistics are not tracked. */
+  get runningMean(): Tensor | null {
+    return this.bufferEntry.running_mean;
+  }
+  set runningMean(value: Tensor | null) {
+    this.bufferEntry.running_mean = value;
+  }
+  /** Running unbiased variance per channel (C), null where statistics are not tracked. */
+  get runningVar(): Tensor | null {
+    return this.bufferEntry.running_var;
+  }
+  set runningVar(value: Tensor | null) {
+    this.bufferEntry.running_var = value;
+  }
+  /** How many batches the running statistics have seen: int64, no dimensions; null where they are not tracked. */
+  get numBatchesTracked(): Tensor | null {
+    return this.bufferEntry.num_batches_tracked;
+  }
+  set numBatchesTracked(value: Tensor | null) {
+    this.bufferEntry.num_batches_tracked = value;
+  }
+
+  private get bufferEntry(): Buffers {
+    return this as unknown as Buffers;
+  }
+
+  override get stateVersion(): number {
+    return 2;
+  }
+
+  /** Running mean to 0, variance to 1, counter to 0, in place; nothing where statistics are not tracked. */
+  resetRunningStats(): void {
+    if (!this.trackRunningStats) return;
+    // A layer built without statistics has none to reset, even if it was told to track them later.
+    zeros_(present(this.runningMean, 'zero_'));
+    ones_(present(this.runningVar, 'fill_'));
+    zeros_(present(this.numBatchesTracked, 'zero_'));
+  }
+
+  /** Resets the running statistics, the weight to 1 and the bias to 0, in place. */
+  resetParameters(): void {
+    this.resetRunningStats();
+    if (this.weight) ones_(this.weight);
+    if (this.bias) zeros_(this.bias);
+  }
+
+  /** @throws ValueError where the input's number of dimensions is not the layer's. */
+  protected abstract checkInputDim(x: Tensor): void;
+
+  override extraRepr(): string {
+    return `${this.numFeatures}, eps=${floatText(this.eps)}, momentum=${floatText(this.momentum)}, affine=${boolText(this.affine)}, track_running_stats=${boolText(this.trackRunningStats)}`;
+  }
+
+  /** States written before the counter existed (version 1, or none) load with the present counter. */
+  override upgradeState(state: StateDict, prefix: string, version: number | undefined): void {
+    const key = `${prefix}num_batches_tracked`;
+    if ((version === undefined || version < 2) && this.trackRunningStats && !state.has(key))
+      state.set(key, this.numBatchesTracked ?? tensor(0, { dtype: 'int64' }));
+  }
+}
+
+function present(buffer: Tensor | null, method: string): Tensor {
+  if (!buffer) throw new RuntimeError(`'NoneType' object has no attribute '${method}'`);
+  return buffer;
+}
+
+/** Batch norm of any number of dimensions: what it normalizes by, and when the running statistics move (PyTorch: `_BatchNorm`). */
+export abstract class BatchNormBase extends NormBase {
+  forward(x: Tensor): Tensor {
+    this.checkInputDim(x);
+    const { training, trackRunningStats, numBatchesTracked, runningMean, runningVar } = this;
+    let { momentum } = this;
+    // The counter moves before anything else is checked, as in PyTorch.
+    if (training && trackRunningStats && numBatchesTracked) numBatchesTracked.add_(1);
+    else momentum ??= 0;
+    const isTrackedNow = !training || trackRunningStats;
+    return batchNorm(x, isTrackedNow ? runningMean : null, isTrackedNow ? runningVar : null, {
+      weight: this.weight,
+      bias: this.bias,
+      training: training || (runningMean === null && runningVar === null),
+      momentum,
+      eps: this.eps,
+      numBatchesTracked,
+    });
+  }
+}
+
+/** The layers differ only in the ranks they take: `ranks` in the order of the error's text. */
+function requireRank(x: Tensor, ...ranks: number[]): void {
+  if (!ranks.includes(x.rank))
+    throw new ValueError(`expected ${ranks.map((rank) => `${rank}D`).join(' or ')} input (got ${x.rank}D input)`);
+}
+
+/**
+ * Batch norm over (N, C) or (N, C, L) (PyTorch: `nn.BatchNorm1d`). See `BatchNorm2d`. An unbatched (C, L) is read as (N, C).
+ * @throws ValueError on other ranks.
+ */
+export class BatchNorm1d extends BatchNormBase {
+  constructor(numFeatures: number, options: NormOptions = {}) {
+    super(numFeatures, options);
+  }
+  protected checkInputDim(x: Tensor): void {
+    requireRank(x, 2, 3);
+  }
+}
+
+/**
+ * Batch norm over (N, C, H, W): every channel to mean 0 and variance 1, by the batch's own statistics in training and by the running ones
+ * in evaluation, then times weight plus bias (Ioffe & Szegedy 2015; PyTorch: `nn.BatchNorm2d`).
+ *
+ * @throws ValueError on other ranks, and in training on a single value per channel.
+ * @example
+ * const bn = new BatchNorm2d(6, { momentum: null });
+ */
+export class BatchNorm2d extends BatchNormBase {
+  constructor(numFeatures: number, options: NormOptions = {}) {
+    super(numFeatures, options);
+  }
+  protected checkInputDim(x: Tensor): void {
+    requireRank(x, 4);
+  }
+}
+
+/** Batch norm over (N, C, D, H, W) (PyTorch: `nn.BatchNorm3d`). See `BatchNorm2d`. */
+export class BatchNorm3d extends BatchNormBase {
+  constructor(numFeatures: number, options: NormOptions = {}) {
+    super(numFeatures, options);
+  }
+  protected checkInputDim(x: Tensor): void {
+    requireRank(x, 5);
+  }
+}

@@ -1,0 +1,223 @@
+// Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
+// positions or names.
+import { ArgumentTypeError, IndexError, KeyError } from '../errors.ts';
+import { type Arguments, Module, type Result } from './module.ts';
+
+/** Children under 0, 1, 2, …, with what an array of them can do. */
+abstract class IndexedModules extends Module implements Iterable<Module> {
+  readonly [index: number]: Module;
+
+  /** Number of children. */
+  get length(): number {
+    return this.items().length;
+  }
+
+  protected items(): Module[] {
+    return [...this.allChildren()].map(([, module]) => module);
+  }
+
+  [Symbol.iterator](): Iterator<Module> {
+    return this.items()[Symbol.iterator]();
+  }
+
+  protected position(index: number): number {
+    const { length } = this;
+    if (!Number.isInteger(index) || index < -length || index >= length)
+      throw new IndexError(`index ${index} is out of range`);
+    return index < 0 ? index + length : index;
+  }
+
+  /** The child at a position; negative ones count from the end. */
+  at(index: number): Module {
+    return this.items()[this.position(index)];
+  }
+
+  /** Puts a module in the place of another. */
+  set(index: number, module: Module): void {
+    requireModule(module);
+    const [name] = [...this.allChildren()][this.position(index)];
+    assign(this, name, module);
+  }
+
+  /** Adds a module at the end (PyTorch: `append`). */
+  append(module: Module): this {
+    requireModule(module);
+    this.registerModule(String(this.length), module);
+    return this;
+  }
+
+  /** Adds modules at the end (PyTorch: `extend`). */
+  extend(modules: Iterable<Module>): this {
+    for (const module of [...modules]) this.append(module);
+    return this;
+  }
+
+  /** Puts a module before the one at a position; −1 is before the last. */
+  insert(index: number, module: Module): this {
+    requireModule(module);
+    const items = this.items();
+    if (!Number.isInteger(index) || index < -items.length || index > items.length)
+      throw new IndexError(`Index out of range: ${index}`);
+    items.splice(index, 0, module);
+    this.renumber(items);
+    return this;
+  }
+
+  /** Takes a child out, the last by default, and returns it. */
+  pop(index = -1): Module {
+    const items = this.items();
+    const [taken] = items.splice(this.position(index), 1);
+    this.renumber(items);
+    return taken;
+  }
+
+  private renumber(items: readonly Module[]): void {
+    for (const [name] of [...this.allChildren()]) this.unregisterModule(name);
+    items.forEach((module, i) => {
+      this.registerModule(String(i), module);
+    });
+  }
+}
+
+function requireModule(value: unknown): asserts value is Module {
+  if (!(value instanceof Module))
+    throw new ArgumentTypeError(`${value === null ? 'null' : typeof value} is not a Module subclass`);
+}
+
+/** Children are properties of their parent; see Module. */
+const assign = (parent: Module, name: string, child: Module): void => {
+  (parent as unknown as Record<string, Module>)[name] = child;
+};
+
+/**
+ * Modules called one after the other, each with what the one before gave (PyTorch: `nn.Sequential`).
+ *
+ * Takes modules, or an object (or Map) whose keys become their names.
+ * @example
+ * const net = new Sequential(new Flatten(), new Linear(784, 10));
+ * const named = new Sequential({ conv: new Conv2d(1, 6, 5), act: new ReLU() });
+ */
+export class Sequential extends IndexedModules {
+  constructor(...modules: readonly Module[] | [Readonly<Record<string, Module>> | ReadonlyMap<string, Module>]) {
+    super();
+    const [first] = modules;
+    if (modules.length === 1 && !(first instanceof Module)) {
+      for (const [name, module] of first instanceof Map ? first : Object.entries(first ?? {})) {
+        requireModule(module);
+        this.registerModule(name, module);
+      }
+    } else for (const module of modules as readonly Module[]) this.append(module);
+  }
+
+  forward(...args: Arguments): Result {
+    const [first, ...rest] = this.items();
+    if (!first) return args[0];
+    let value = first.call(...args);
+    for (const module of rest) value = module.call(value);
+    return value;
+  }
+
+  /** A new Sequential of the same modules from `start` to, not including, `end`. */
+  slice(start?: number, end?: number): Sequential {
+    return new Sequential(Object.fromEntries([...this.allChildren()].slice(start, end)));
+  }
+}
+
+/**
+ * A list of modules that its owner calls as it likes (PyTorch: `nn.ModuleList`). Iterable; `at`, `append`, `extend`, `insert`, `pop`, `set`.
+ */
+export class ModuleList extends IndexedModules {
+  constructor(modules: Iterable<Module> = []) {
+    super();
+    this.extend(modules);
+  }
+
+  /** A list cannot be called: its owner decides the order. */
+  forward(): never {
+    throw new ArgumentTypeError('Module [ModuleList] is missing the required "forward" function');
+  }
+
+  /** Neighbours that print alike share a line: `(0-2): 3 x …`. */
+  override toString(): string {
+    const runs: { first: number; last: number; text: string }[] = [];
+    this.items().forEach((module, i) => {
+      const text = String(module);
+      const run = runs.at(-1);
+      if (run?.text === text) run.last = i;
+      else runs.push({ first: i, last: i, text });
+    });
+    if (runs.length === 0) return 'ModuleList()';
+    const lines = runs.map(({ first, last, text }) => {
+      const head = first === last ? `(${first}): ` : `(${first}-${last}): ${last - first + 1} x `;
+      return `  ${head}${text.replaceAll('\n', '\n  ')}`;
+    });
+    return `ModuleList(\n${lines.join('\n')}\n)`;
+  }
+}
+
+/** Modules under names, in the order of their insertion (PyTorch: `nn.ModuleDict`). Iterates over [name, module]. */
+export class ModuleDict extends Module implements Iterable<[string, Module]> {
+  constructor(modules: Readonly<Record<string, Module>> | ReadonlyMap<string, Module> = {}) {
+    super();
+    this.update(modules);
+  }
+
+  /** A dictionary cannot be called: its owner decides. */
+  forward(): never {
+    throw new ArgumentTypeError('Module [ModuleDict] is missing the required "forward" function');
+  }
+
+  get size(): number {
+    return [...this.keys()].length;
+  }
+
+  get(name: string): Module {
+    const found = this.find(name);
+    if (!found) throw new KeyError(name);
+    return found;
+  }
+
+  has(name: string): boolean {
+    return this.find(name) !== undefined;
+  }
+
+  /** Adds a module or replaces the one of that name. */
+  set(name: string, module: Module): this {
+    requireModule(module);
+    if (this.has(name)) assign(this, name, module);
+    else this.registerModule(name, module);
+    return this;
+  }
+
+  /** Adds all of an object's or Map's modules. */
+  update(modules: Readonly<Record<string, Module>> | ReadonlyMap<string, Module>): this {
+    for (const [name, module] of modules instanceof Map ? modules : Object.entries(modules)) this.set(name, module);
+    return this;
+  }
+
+  /** Takes a module out and returns it. */
+  pop(name: string): Module {
+    const found = this.get(name);
+    this.unregisterModule(name);
+    return found;
+  }
+
+  clear(): void {
+    for (const name of [...this.keys()]) this.unregisterModule(name);
+  }
+
+  *keys(): Generator<string> {
+    for (const [name] of this.allChildren()) yield name;
+  }
+  *values(): Generator<Module> {
+    for (const [, module] of this.allChildren()) yield module;
+  }
+  [Symbol.iterator](): Iterator<[string, Module]> {
+    return this.allChildren();
+  }
+
+  private find(name: string): Module | undefined {
+    for (const [key, module] of this.allChildren()) if (key === name) return module;
+    return undefined;
+  }
+}

@@ -1,0 +1,215 @@
+// Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
+import { ValueError } from '../errors.ts';
+import {
+  type ConvOptions as ConvArguments,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose2d,
+  type Padding,
+  type Size,
+  sizes,
+} from '../ops/conv.ts';
+import { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
+import { empty } from '../tensor/create.ts';
+import type { Shape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { resetLinearLike } from './init.ts';
+import type { DTypeOption } from './linear.ts';
+import { Module } from './module.ts';
+import { Parameter } from './parameter.ts';
+import { sizeText } from './python_text.ts';
+
+export type PaddingMode = 'zeros' | IndexedPadMode;
+const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
+
+export interface ConvTranspose2dOptions extends DTypeOption {
+  /** Default: 1. */
+  stride?: Size;
+  /** Default: 0. */
+  padding?: Size;
+  /** Added to one side of the output's size. Default: 0. */
+  outputPadding?: Size;
+  /** Default: 1. */
+  groups?: number;
+  /** Default: true. */
+  bias?: boolean;
+  /** Default: 1. */
+  dilation?: Size;
+}
+
+export interface ConvOptions extends DTypeOption {
+  /** Default: 1. */
+  stride?: Size;
+  /** Values added around the input, or 'valid' (none) or 'same' (output size = input size; stride 1 only). Default: 0. */
+  padding?: Padding;
+  /** Default: 1. */
+  dilation?: Size;
+  /** Default: 1. */
+  groups?: number;
+  /** Default: true. */
+  bias?: boolean;
+  /** What the padding is filled with. Default: `'zeros'`. */
+  paddingMode?: PaddingMode;
+}
+
+/** What all convolution layers share: their options, parameters and printed form. */
+export abstract class ConvBase extends Module {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: readonly number[];
+  readonly stride: readonly number[];
+  readonly padding: readonly number[] | 'same' | 'valid';
+  readonly dilation: readonly number[];
+  readonly outputPadding: readonly number[];
+  readonly groups: number;
+  readonly paddingMode: PaddingMode;
+  declare weight: Parameter;
+  declare bias: Parameter | null;
+
+  constructor(
+    dims: number,
+    isTransposed: boolean,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Size,
+    options: ConvOptions & { outputPadding?: Size },
+  ) {
+    super();
+    const { groups = 1, bias = true, padding = 0, paddingMode = 'zeros', dtype } = options;
+    const each = (name: string, value: Size) => sizes(this.constructor.name, name, value, dims);
+    if (!Number.isInteger(groups) || groups <= 0) throw new ValueError('groups must be a positive integer');
+    if (inChannels % groups !== 0) throw new ValueError('in_channels must be divisible by groups');
+    if (outChannels % groups !== 0) throw new ValueError('out_channels must be divisible by groups');
+    this.stride = each('stride', options.stride ?? 1);
+    if (typeof padding === 'string') {
+      if (padding !== 'same' && padding !== 'valid')
+        throw new ValueError(`Invalid padding string '${padding as string}', should be one of {'valid', 'same'}`);
+      if (padding === 'same' && this.stride.some((s) => s !== 1))
+        throw new ValueError("padding='same' is not supported for strided convolutions");
+    }
+    if (!paddingModes.includes(paddingMode))
+      throw new ValueError(
+        `padding_mode must be one of {${paddingModes.map((mode) => `'${mode}'`).join(', ')}}, but got padding_mode='${paddingMode}'`,
+      );
+    this.inChannels = inChannels;
+    this.outChannels = outChannels;
+    this.kernelSize = each('kernelSize', kernelSize);
+    this.padding = typeof padding === 'string' ? padding : each('padding', padding);
+    this.dilation = each('dilation', options.dilation ?? 1);
+    this.outputPadding = each('outputPadding', options.outputPadding ?? 0);
+    this.groups = groups;
+    this.paddingMode = paddingMode;
+    const shape: Shape = isTransposed
+      ? [inChannels, outChannels / groups, ...this.kernelSize]
+      : [outChannels, inChannels / groups, ...this.kernelSize];
+    this.registerParameter('weight', new Parameter(empty(shape, { dtype })));
+    this.registerParameter('bias', bias ? new Parameter(empty([outChannels], { dtype })) : null);
+    this.resetParameters();
+  }
+
+  /** Draws the parameters anew, uniform in ±1/√fanIn. */
+  resetParameters(): void {
+    resetLinearLike(this.weight, this.bias);
+  }
+
+  override extraRepr(): string {
+    const { padding, dilation, outputPadding, groups, paddingMode } = this;
+    const parts = [
+      `${this.inChannels}, ${this.outChannels}, kernel_size=${sizeText(this.kernelSize)}, stride=${sizeText(this.stride)}`,
+    ];
+    if (typeof padding === 'string') parts.push(`padding=${padding}`);
+    else if (padding.some((p) => p !== 0)) parts.push(`padding=${sizeText(padding)}`);
+    if (dilation.some((d) => d !== 1)) parts.push(`dilation=${sizeText(dilation)}`);
+    if (outputPadding.some((p) => p !== 0)) parts.push(`output_padding=${sizeText(outputPadding)}`);
+    if (groups !== 1) parts.push(`groups=${groups}`);
+    if (this.bias === null) parts.push('bias=False');
+    if (paddingMode !== 'zeros') parts.push(`padding_mode=${paddingMode}`);
+    return parts.join(', ');
+  }
+}
+
+type Convolution = (x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvArguments) => Tensor;
+
+/** A forward convolution layer of any number of dimensions. */
+abstract class ForwardConv extends ConvBase {
+  private readonly convolution: Convolution;
+
+  constructor(
+    convolution: Convolution,
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Size,
+    options: ConvOptions,
+  ) {
+    super(dims, false, inChannels, outChannels, kernelSize, options);
+    this.convolution = convolution;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { stride, padding, dilation, groups, paddingMode } = this;
+    if (paddingMode === 'zeros')
+      return this.convolution(x, this.weight, this.bias, { stride, padding, dilation, groups });
+    const padded = padIndexed(x, this.paddingPairs(), paddingMode);
+    return this.convolution(padded, this.weight, this.bias, { stride, dilation, groups });
+  }
+
+  /** [before, after] of every spatial dimension. */
+  private paddingPairs(): [number, number][] {
+    return this.kernelSize.map((kernel, i) => {
+      if (this.padding === 'valid') return [0, 0];
+      if (this.padding !== 'same') return [this.padding[i], this.padding[i]];
+      const total = this.dilation[i] * (kernel - 1);
+      return [Math.floor(total / 2), Math.ceil(total / 2)];
+    });
+  }
+}
+
+/**
+ * Convolution over (N, C, L) or (C, L) (PyTorch: `nn.Conv1d`). See `Conv2d`.
+ */
+export class Conv1d extends ForwardConv {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}) {
+    super(conv1d, 1, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+/**
+ * Convolution over (N, C, H, W) or (C, H, W) (PyTorch: `nn.Conv2d`).
+ *
+ * Weight (out, in/groups, KH, KW) and bias (out) start uniform in ±1/√(in/groups·KH·KW).
+ * @throws ValueError where channels do not divide by groups, or 'same' meets a stride.
+ * @example
+ * const conv = new Conv2d(1, 6, 5, { padding: 2, bias: false });
+ */
+export class Conv2d extends ForwardConv {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}) {
+    super(conv2d, 2, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+/** Convolution over (N, C, D, H, W) or (C, D, H, W) (PyTorch: `nn.Conv3d`). See `Conv2d`. */
+export class Conv3d extends ForwardConv {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}) {
+    super(conv3d, 3, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+/**
+ * Transposed convolution over (N, C, H, W) or (C, H, W), which spreads every value over a window: the gradient of `Conv2d` as a layer
+ * (PyTorch: `nn.ConvTranspose2d`). Weight (in, out/groups, KH, KW).
+ */
+export class ConvTranspose2d extends ConvBase {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTranspose2dOptions = {}) {
+    if ('paddingMode' in options && options.paddingMode !== 'zeros')
+      throw new ValueError('Only "zeros" padding mode is supported for ConvTranspose2d');
+    super(2, true, inChannels, outChannels, kernelSize, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { stride, dilation, groups, outputPadding } = this;
+    const padding = this.padding as readonly number[];
+    return convTranspose2d(x, this.weight, this.bias, { stride, padding, outputPadding, dilation, groups });
+  }
+}

@@ -1,0 +1,49 @@
+// Dropout layers. The masks are drawn in ops/dropout.ts.
+import { ValueError } from '../errors.ts';
+import { dropout, dropout2d } from '../ops/dropout.ts';
+import { inPlace } from '../ops/elementwise.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { InplaceOption } from './activation.ts';
+import { Module } from './module.ts';
+import { boolText, floatText } from './python_text.ts';
+
+abstract class DropoutBase extends Module {
+  readonly p: number;
+  readonly inplace: boolean;
+  private readonly drop: typeof dropout;
+
+  constructor(drop: typeof dropout, p: number, { inplace = false }: InplaceOption) {
+    super();
+    if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
+    this.drop = drop;
+    this.p = p;
+    this.inplace = inplace;
+  }
+
+  forward(x: Tensor): Tensor {
+    if (!this.inplace || !this.training) return this.drop(x, this.p, this.training);
+    return inPlace(this.constructor.name, x, (before) => this.drop(before, this.p, true));
+  }
+
+  override extraRepr(): string {
+    return `p=${floatText(this.p)}, inplace=${boolText(this.inplace)}`;
+  }
+}
+
+/**
+ * In training, sets each element to 0 with probability p (default 0.5) and scales the rest by 1/(1 − p) (Srivastava et al. 2014;
+ * PyTorch: `nn.Dropout`).
+ * @throws ValueError unless 0 ≤ p ≤ 1.
+ */
+export class Dropout extends DropoutBase {
+  constructor(p = 0.5, options: InplaceOption = {}) {
+    super(dropout, p, options);
+  }
+}
+
+/** As `Dropout`, for whole channels of (N, C, H, W) (Tompson et al. 2015; PyTorch: `nn.Dropout2d`). */
+export class Dropout2d extends DropoutBase {
+  constructor(p = 0.5, options: InplaceOption = {}) {
+    super(dropout2d, p, options);
+  }
+}

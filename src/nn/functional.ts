@@ -1,0 +1,61 @@
+// The functional forms of the layers (PyTorch: torch.nn.functional), gathered from ops/. Nothing is defined here.
+export { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
+export {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose2d,
+  type Padding,
+  type Size,
+} from '../ops/conv.ts';
+export { dropout, dropout2d } from '../ops/dropout.ts';
+export {
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  relu,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  tanh,
+} from '../ops/elementwise.ts';
+export { embedding } from '../ops/index.ts';
+export {
+  type BceOptions,
+  bceWithLogits,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type LossOptions,
+  type LossReduction,
+  l1Loss,
+  mseLoss,
+  type NllLossOptions,
+  nllLoss,
+  smoothL1Loss,
+} from '../ops/loss.ts';
+export { linear } from '../ops/matmul.ts';
+export { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
+export {
+  type AvgPoolOptions,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  avgPool1d,
+  avgPool2d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool2dWithIndices,
+  type PoolOptions,
+  type PoolWithIndices,
+} from '../ops/pool.ts';
+export { logSoftmax, softmax } from '../ops/reduce.ts';
+export { pad } from '../ops/shape_ops.ts';

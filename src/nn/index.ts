@@ -1,0 +1,63 @@
+// evenkeel/nn: modules, parameters, layers, losses, initial values, and the functional forms under `functional`.
+
+import '../ops/methods.ts';
+
+export {
+  ELU,
+  GELU,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  type InplaceOption,
+  LeakyReLU,
+  LogSigmoid,
+  LogSoftmax,
+  Mish,
+  ReLU,
+  ReLU6,
+  SELU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Softplus,
+  Tanh,
+} from './activation.ts';
+export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './batch_norm.ts';
+export { ModuleDict, ModuleList, Sequential } from './containers.ts';
+export {
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  ConvBase,
+  type ConvOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dOptions,
+  type PaddingMode,
+} from './conv.ts';
+export { Dropout, Dropout2d } from './dropout.ts';
+export * as functional from './functional.ts';
+export * as init from './init.ts';
+export {
+  type DTypeOption,
+  Embedding,
+  type EmbeddingOptions,
+  Identity,
+  Linear,
+  type LinearOptions,
+} from './linear.ts';
+export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
+export { type ForwardHook, type ForwardPreHook, Module } from './module.ts';
+export { Parameter } from './parameter.ts';
+export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+  type AdaptiveSize,
+  AvgPool1d,
+  AvgPool2d,
+  MaxPool1d,
+  MaxPool2d,
+} from './pool.ts';
+export { Flatten, Unflatten } from './shape.ts';
+export { type LoadOptions, LoadResult, StateDict, type StateMetadata } from './state_dict.ts';

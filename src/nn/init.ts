@@ -1,0 +1,158 @@
+// Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's generator what
+// PyTorch draws, and returns the tensor. Not here: which layer starts with what.
+import { ValueError } from '../errors.ts';
+import { eye, fill } from '../tensor/create.ts';
+import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
+import * as random from '../tensor/random.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Which fan keeps its variance: of the activations (`fan_in`, forward) or of the gradients (`fan_out`, backward). */
+export type FanMode = 'fan_in' | 'fan_out';
+
+const gains = {
+  linear: () => 1,
+  conv1d: () => 1,
+  conv2d: () => 1,
+  conv3d: () => 1,
+  conv_transpose1d: () => 1,
+  conv_transpose2d: () => 1,
+  conv_transpose3d: () => 1,
+  sigmoid: () => 1,
+  tanh: () => 5 / 3,
+  relu: () => Math.sqrt(2),
+  leaky_relu: (slope = 0.01) => Math.sqrt(2 / (1 + slope ** 2)),
+  selu: () => 3 / 4,
+};
+export type Nonlinearity = keyof typeof gains;
+
+export interface GeneratorOption {
+  /** Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+}
+export interface XavierOptions extends GeneratorOption {
+  /** Default: 1. */
+  gain?: number;
+}
+export interface KaimingOptions extends GeneratorOption {
+  /** Negative slope of the leaky ReLU behind the layer; used with that nonlinearity only. Default: 0. */
+  a?: number;
+  /** Default: `'fan_in'`. */
+  mode?: FanMode;
+  /** Default: `'leaky_relu'`. */
+  nonlinearity?: Nonlinearity;
+}
+
+/**
+ * The factor by which a nonlinearity shrinks a signal's standard deviation, to be made up for (PyTorch: `nn.init.calculate_gain`).
+ * @param param the negative slope, for `'leaky_relu'` only; default 0.01.
+ * @throws ValueError on an unknown nonlinearity or a slope that is no number.
+ */
+export function calculateGain(nonlinearity: Nonlinearity, param?: number): number {
+  if (!Object.hasOwn(gains, nonlinearity)) throw new ValueError(`Unsupported nonlinearity ${String(nonlinearity)}`);
+  if (nonlinearity === 'leaky_relu' && param !== undefined && typeof param !== 'number')
+    throw new ValueError(`negative_slope ${String(param)} not a valid number`);
+  return gains[nonlinearity](param);
+}
+
+/** How many inputs feed one output of a layer with weights of this shape (O, I, …), and how many outputs one input feeds. */
+export function calculateFanInAndFanOut(shape: Shape): { fanIn: number; fanOut: number } {
+  if (shape.length < 2)
+    throw new ValueError('Fan in and fan out can not be computed for tensor with fewer than 2 dimensions');
+  const field = sizeOf(shape.slice(2));
+  return { fanIn: shape[1] * field, fanOut: shape[0] * field };
+}
+
+function chosenFan(shape: Shape, mode: FanMode): number {
+  if (mode !== 'fan_in' && mode !== 'fan_out')
+    throw new ValueError(`Mode ${String(mode)} not supported, please use one of ['fan_in', 'fan_out']`);
+  const { fanIn, fanOut } = calculateFanInAndFanOut(shape);
+  return mode === 'fan_in' ? fanIn : fanOut;
+}
+
+/** Fills with uniform numbers from [a, b), default [0, 1) (PyTorch: `nn.init.uniform_`). */
+export const uniform_ = (x: Tensor, a = 0, b = 1, { generator = defaultGenerator }: GeneratorOption = {}): Tensor =>
+  random.uniform_(x, a, b, generator);
+
+/** Fills with normal numbers of the given mean and standard deviation, default 0 and 1 (PyTorch: `nn.init.normal_`). */
+export const normal_ = (x: Tensor, mean = 0, std = 1, { generator = defaultGenerator }: GeneratorOption = {}): Tensor =>
+  random.normal_(x, mean, std, generator);
+
+/** Fills with normal numbers, drawn again while outside [a, b]; defaults 0, 1, −2, 2 (PyTorch: `nn.init.trunc_normal_`). */
+export const truncNormal_ = (
+  x: Tensor,
+  mean = 0,
+  std = 1,
+  a = -2,
+  b = 2,
+  { generator = defaultGenerator }: GeneratorOption = {},
+): Tensor => random.truncNormal_(x, mean, std, a, b, generator);
+
+/** Fills with one value (PyTorch: `nn.init.constant_`). */
+export function constant_(x: Tensor, value: number): Tensor {
+  fill(x, value);
+  x.storage.version++;
+  return x;
+}
+export const ones_ = (x: Tensor): Tensor => constant_(x, 1);
+export const zeros_ = (x: Tensor): Tensor => constant_(x, 0);
+
+/**
+ * Makes a matrix the identity, as far as its shape allows (PyTorch: `nn.init.eye_`).
+ * @throws ValueError unless x has two dimensions.
+ */
+export function eye_(x: Tensor): Tensor {
+  if (x.rank !== 2) throw new ValueError('Only tensors with 2 dimensions are supported');
+  x.storage.bytes().set(eye(x.shape[0], x.shape[1], { dtype: x.dtype }).storage.bytes());
+  x.storage.version++;
+  return x;
+}
+
+function xavierStd(x: Tensor, gain: number): number {
+  const { fanIn, fanOut } = calculateFanInAndFanOut(x.shape);
+  return gain * Math.sqrt(2 / (fanIn + fanOut));
+}
+
+/**
+ * Fills with uniform numbers from ±gain·√(6 / (fanIn + fanOut)) (Glorot & Bengio 2010; PyTorch: `nn.init.xavier_uniform_`).
+ * @throws ValueError below two dimensions.
+ */
+export function xavierUniform_(x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor {
+  const bound = Math.sqrt(3) * xavierStd(x, gain);
+  return uniform_(x, -bound, bound, { generator });
+}
+
+/** As `xavierUniform_`, normal with standard deviation gain·√(2 / (fanIn + fanOut)) (PyTorch: `nn.init.xavier_normal_`). */
+export const xavierNormal_ = (x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor =>
+  normal_(x, 0, xavierStd(x, gain), { generator });
+
+function kaimingStd(x: Tensor, { a = 0, mode = 'fan_in', nonlinearity = 'leaky_relu' }: KaimingOptions): number {
+  return calculateGain(nonlinearity, a) / Math.sqrt(chosenFan(x.shape, mode));
+}
+
+/**
+ * Fills with uniform numbers from ±gain·√(3 / fan) (He et al. 2015; PyTorch: `nn.init.kaiming_uniform_`). A tensor without elements stays.
+ * @throws ValueError below two dimensions, or on an unknown mode or nonlinearity.
+ * @example
+ * kaimingUniform_(conv.weight, { nonlinearity: 'relu' });
+ */
+export function kaimingUniform_(x: Tensor, options: KaimingOptions = {}): Tensor {
+  if (x.shape.includes(0)) return x;
+  const bound = Math.sqrt(3) * kaimingStd(x, options);
+  return uniform_(x, -bound, bound, options);
+}
+
+/** As `kaimingUniform_`, normal with standard deviation gain/√fan (PyTorch: `nn.init.kaiming_normal_`). */
+export function kaimingNormal_(x: Tensor, options: KaimingOptions = {}): Tensor {
+  if (x.shape.includes(0)) return x;
+  return normal_(x, 0, kaimingStd(x, options), options);
+}
+
+/** How linear and convolution layers begin: weights from ±1/√fanIn, biases likewise (PyTorch: their `reset_parameters`). */
+export function resetLinearLike(weight: Tensor, bias: Tensor | null): void {
+  kaimingUniform_(weight, { a: Math.sqrt(5) });
+  if (!bias) return;
+  const { fanIn } = calculateFanInAndFanOut(weight.shape);
+  if (fanIn === 0) return;
+  uniform_(bias, -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn));
+}

@@ -1,0 +1,112 @@
+// Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
+import { ValueError } from '../errors.ts';
+import { embedding } from '../ops/index.ts';
+import { linear } from '../ops/matmul.ts';
+import { empty } from '../tensor/create.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { normal_, resetLinearLike } from './init.ts';
+import { Module } from './module.ts';
+import { Parameter } from './parameter.ts';
+import { boolText } from './python_text.ts';
+
+export interface DTypeOption {
+  /** Of the parameters. Default: float32. */
+  dtype?: DType;
+}
+
+/** Gives back what it gets, whatever it was built with (PyTorch: `nn.Identity`). */
+export class Identity extends Module {
+  constructor(..._ignored: unknown[]) {
+    super();
+  }
+  forward(x: Tensor): Tensor {
+    return x;
+  }
+}
+
+export interface LinearOptions extends DTypeOption {
+  /** Default: true. */
+  bias?: boolean;
+}
+
+/**
+ * y = x·Wᵀ + b over the last dimension: (…, in) → (…, out) (PyTorch: `nn.Linear`).
+ *
+ * Weight (out, in) and bias (out) start uniform in ±1/√in.
+ * @example
+ * const layer = new Linear(400, 120, { bias: false });
+ */
+export class Linear extends Module {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  declare weight: Parameter;
+  declare bias: Parameter | null;
+
+  constructor(inFeatures: number, outFeatures: number, { bias = true, dtype }: LinearOptions = {}) {
+    super();
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    this.registerParameter('weight', new Parameter(empty([outFeatures, inFeatures], { dtype })));
+    this.registerParameter('bias', bias ? new Parameter(empty([outFeatures], { dtype })) : null);
+    this.resetParameters();
+  }
+
+  /** Draws the parameters anew. */
+  resetParameters(): void {
+    resetLinearLike(this.weight, this.bias);
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+
+  override extraRepr(): string {
+    return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${boolText(this.bias !== null)}`;
+  }
+}
+
+export interface EmbeddingOptions extends DTypeOption {
+  /** Row that starts as zeros and is not learned; negative ones count from the end. Default: null, none. */
+  paddingIdx?: number | null;
+}
+
+/**
+ * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). Starts normal.
+ * @throws ValueError where paddingIdx is no row; IndexError at the call where an index is none.
+ */
+export class Embedding extends Module {
+  readonly numEmbeddings: number;
+  readonly embeddingDim: number;
+  readonly paddingIdx: number | null;
+  declare weight: Parameter;
+
+  constructor(numEmbeddings: number, embeddingDim: number, { paddingIdx = null, dtype }: EmbeddingOptions = {}) {
+    super();
+    if (paddingIdx !== null && (paddingIdx >= numEmbeddings || paddingIdx < -numEmbeddings))
+      throw new ValueError('Padding_idx must be within num_embeddings');
+    this.numEmbeddings = numEmbeddings;
+    this.embeddingDim = embeddingDim;
+    this.paddingIdx = paddingIdx !== null && paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
+    this.registerParameter('weight', new Parameter(empty([numEmbeddings, embeddingDim], { dtype })));
+    this.resetParameters();
+  }
+
+  /** Draws the table anew; the padding row becomes 0. */
+  resetParameters(): void {
+    const { weight, paddingIdx } = this;
+    normal_(weight);
+    if (paddingIdx === null) return;
+    const rowBytes = weight.storage.byteLength / this.numEmbeddings;
+    weight.storage.bytes().fill(0, paddingIdx * rowBytes, (paddingIdx + 1) * rowBytes);
+  }
+
+  forward(indices: Tensor): Tensor {
+    return embedding(indices, this.weight, this.paddingIdx ?? undefined);
+  }
+
+  override extraRepr(): string {
+    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+  }
+}

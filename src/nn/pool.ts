@@ -1,0 +1,150 @@
+// Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
+import type { Size } from '../ops/conv.ts';
+import {
+  type AvgPoolOptions,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  avgPool1d,
+  avgPool2d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+} from '../ops/pool.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { Module } from './module.ts';
+import { boolText, sizeText } from './python_text.ts';
+
+/** A size, in which null keeps the input's. */
+export type AdaptiveSize = Size | readonly (number | null)[];
+
+abstract class MaxPool extends Module {
+  readonly kernelSize: Size;
+  readonly stride: Size;
+  readonly padding: Size;
+  readonly dilation: Size;
+  readonly ceilMode: boolean;
+  private readonly pool: typeof maxPool2d;
+
+  constructor(pool: typeof maxPool2d, kernelSize: Size, options: MaxPoolOptions) {
+    super();
+    this.pool = pool;
+    this.kernelSize = kernelSize;
+    this.stride = options.stride ?? kernelSize;
+    this.padding = options.padding ?? 0;
+    this.dilation = options.dilation ?? 1;
+    this.ceilMode = options.ceilMode ?? false;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.pool(x, this.kernelSize, this);
+  }
+
+  override extraRepr(): string {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return `kernel_size=${sizeText(kernelSize)}, stride=${sizeText(stride)}, padding=${sizeText(padding)}, dilation=${sizeText(dilation)}, ceil_mode=${boolText(ceilMode)}`;
+  }
+}
+
+/** Maxima over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.MaxPool1d`). */
+export class MaxPool1d extends MaxPool {
+  constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
+    super(maxPool1d, kernelSize, options);
+  }
+}
+/** Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.MaxPool2d`). */
+export class MaxPool2d extends MaxPool {
+  constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
+    super(maxPool2d, kernelSize, options);
+  }
+}
+
+abstract class AvgPool extends Module {
+  readonly kernelSize: Size;
+  readonly stride: Size;
+  readonly padding: Size;
+  readonly ceilMode: boolean;
+  readonly countIncludePad: boolean;
+  readonly divisorOverride: number | undefined;
+  private readonly pool: typeof avgPool2d;
+
+  constructor(pool: typeof avgPool2d, kernelSize: Size, options: AvgPoolOptions) {
+    super();
+    this.pool = pool;
+    this.kernelSize = kernelSize;
+    this.stride = options.stride ?? kernelSize;
+    this.padding = options.padding ?? 0;
+    this.ceilMode = options.ceilMode ?? false;
+    this.countIncludePad = options.countIncludePad ?? true;
+    this.divisorOverride = options.divisorOverride;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.pool(x, this.kernelSize, this);
+  }
+
+  override extraRepr(): string {
+    return `kernel_size=${sizeText(this.kernelSize)}, stride=${sizeText(this.stride)}, padding=${sizeText(this.padding)}`;
+  }
+}
+
+const tuple = (size: Size): readonly number[] => (typeof size === 'number' ? [size] : size);
+
+/** Means over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.AvgPool1d`). */
+export class AvgPool1d extends AvgPool {
+  constructor(kernelSize: Size, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}) {
+    const { stride = kernelSize, padding = 0, ceilMode, countIncludePad } = options;
+    super(avgPool1d, tuple(kernelSize), { stride: tuple(stride), padding: tuple(padding), ceilMode, countIncludePad });
+  }
+}
+/** Means over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.AvgPool2d`). */
+export class AvgPool2d extends AvgPool {
+  constructor(kernelSize: Size, options: AvgPoolOptions = {}) {
+    super(avgPool2d, kernelSize, options);
+  }
+}
+
+abstract class AdaptivePool<S extends AdaptiveSize> extends Module {
+  readonly outputSize: S;
+  private readonly pool: (x: Tensor, outputSize: S) => Tensor;
+
+  constructor(pool: (x: Tensor, outputSize: S) => Tensor, outputSize: S) {
+    super();
+    this.pool = pool;
+    this.outputSize = outputSize;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.pool(x, this.outputSize);
+  }
+
+  override extraRepr(): string {
+    return `output_size=${sizeText(this.outputSize)}`;
+  }
+}
+
+/** Means over windows chosen so that (N, C, L) becomes (N, C, outputSize) (PyTorch: `nn.AdaptiveAvgPool1d`). */
+export class AdaptiveAvgPool1d extends AdaptivePool<Size> {
+  constructor(outputSize: Size) {
+    super(adaptiveAvgPool1d, outputSize);
+  }
+}
+/** Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `nn.AdaptiveAvgPool2d`). */
+export class AdaptiveAvgPool2d extends AdaptivePool<AdaptiveSize> {
+  constructor(outputSize: AdaptiveSize) {
+    super(adaptiveAvgPool2d, outputSize);
+  }
+}
+/** Maxima over windows chosen so that (N, C, L) becomes (N, C, outputSize) (PyTorch: `nn.AdaptiveMaxPool1d`). */
+export class AdaptiveMaxPool1d extends AdaptivePool<Size> {
+  constructor(outputSize: Size) {
+    super(adaptiveMaxPool1d, outputSize);
+  }
+}
+/** Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `nn.AdaptiveMaxPool2d`). */
+export class AdaptiveMaxPool2d extends AdaptivePool<AdaptiveSize> {
+  constructor(outputSize: AdaptiveSize) {
+    super(adaptiveMaxPool2d, outputSize);
+  }
+}

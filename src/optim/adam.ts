@@ -1,0 +1,100 @@
+// Adam and AdamW. The arithmetic is in kernels/optim/optim.cpp.
+import type { Tensor } from '../tensor/tensor.ts';
+import {
+  type Check,
+  type CommonOptions,
+  commonChecks,
+  Optimizer,
+  type OptimizerStateDict,
+  type ParamGroup,
+  type ParamsArgument,
+} from './optimizer.ts';
+import { gradientOf, overTable, partition } from './parameter_table.ts';
+
+export interface AdamOptions extends CommonOptions {
+  /** Decay of the running means of the gradient and of its square. */
+  betas: readonly [number, number];
+  eps: number;
+  /** Divide by the largest running mean of squares so far instead of the present one (Reddi et al. 2018). */
+  amsgrad: boolean;
+  /** Shrink the parameters by lr·weightDecay instead of adding weightDecay·p to the gradient (Loshchilov & Hutter 2019). */
+  decoupledWeightDecay: boolean;
+}
+
+const defaults: AdamOptions = {
+  lr: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  amsgrad: false,
+  maximize: false,
+  decoupledWeightDecay: false,
+};
+
+const isFraction = (value: number) => value >= 0 && value < 1;
+const checks: readonly Check<AdamOptions>[] = [
+  commonChecks[0],
+  [({ eps }) => eps >= 0, ({ eps }) => `Invalid epsilon value: ${eps}`],
+  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${betas[0]}`],
+  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${betas[1]}`],
+  commonChecks[1],
+];
+
+/**
+ * Adam (Kingma & Ba 2015; PyTorch: `optim.Adam`): p −= lr·m̂/(√v̂ + eps), with bias-corrected running means m of the gradient and v of its
+ * square.
+ *
+ * Defaults: lr 1e-3, betas [0.9, 0.999], eps 1e-8, weightDecay 0, amsgrad and maximize false.
+ * @throws ValueError on options outside their domain.
+ * @example
+ * const optimizer = new Adam(net.parameters(), { lr: 3e-4 });
+ */
+export class Adam extends Optimizer<AdamOptions> {
+  constructor(params: ParamsArgument<AdamOptions>, options: Partial<AdamOptions> = {}) {
+    super(params, options, defaults, checks);
+  }
+
+  protected update(group: ParamGroup<AdamOptions>, withGradient: readonly Tensor[]): void {
+    const { lr, betas, eps, weightDecay, amsgrad, maximize, decoupledWeightDecay } = group;
+    const names = amsgrad ? ['exp_avg', 'exp_avg_sq', 'max_exp_avg_sq'] : ['exp_avg', 'exp_avg_sq'];
+    // The bias corrections depend on how many steps a parameter has had.
+    const all = withGradient.map((parameter) => ({
+      parameter,
+      gradient: gradientOf(parameter),
+      step: this.countStep(parameter),
+      states: names.map((name) => this.buffer(parameter, name)),
+    }));
+    for (const rows of partition(all, ({ step }) => step))
+      overTable(this.constructor.name, rows, (device, dtype, table, count) =>
+        device.kernels.optimAdam(
+          dtype,
+          table,
+          count,
+          lr,
+          betas[0],
+          betas[1],
+          eps,
+          weightDecay,
+          Number(decoupledWeightDecay),
+          Number(amsgrad),
+          Number(maximize),
+          rows[0].step,
+        ),
+      );
+  }
+}
+
+/**
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch: `optim.AdamW`). Defaults as `Adam`, but weightDecay 1e-2.
+ */
+export class AdamW extends Adam {
+  constructor(params: ParamsArgument<AdamOptions>, options: Partial<Omit<AdamOptions, 'decoupledWeightDecay'>> = {}) {
+    super(params, { ...options, weightDecay: options.weightDecay ?? 1e-2, decoupledWeightDecay: true });
+  }
+
+  override loadStateDict(state: OptimizerStateDict): void {
+    super.loadStateDict(state);
+    // A state saved by plain Adam does not make this one.
+    for (const group of this.paramGroups) group.decoupledWeightDecay = true;
+  }
+}

@@ -1,0 +1,70 @@
+// Clipping of gradients, by their norm over all parameters or element by element, in place (PyTorch: torch.nn.utils.clip_grad).
+import { RuntimeError } from '../errors.ts';
+import { floatText } from '../nn/python_text.ts';
+import { tensor } from '../tensor/create.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { overTable, partition, type Row } from './parameter_table.ts';
+
+/** The gradients that there are, each once, as rows that are changed in their own order of memory. */
+function gradientRows(parameters: Iterable<Tensor>): Row[] {
+  const rows: Row[] = [];
+  for (const { grad } of new Set(parameters)) if (grad) rows.push({ parameter: grad, gradient: grad, states: [] });
+  return rows;
+}
+
+function scale(groups: readonly Row[][], factor: number, limit: number): void {
+  for (const rows of groups) {
+    overTable('clipGrad', rows, (device, dtype, table, count) =>
+      device.kernels.optimGradScale(dtype, table, count, factor, limit),
+    );
+    for (const { gradient } of rows) gradient.storage.version++;
+  }
+}
+
+export interface ClipGradNormOptions {
+  /** p of the norm; Infinity: the largest absolute value. Default: 2. */
+  normType?: number;
+  /** Refuse a norm that is NaN or infinite. Default: false. */
+  errorIfNonfinite?: boolean;
+}
+
+/**
+ * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), with the norm over all of them together, which is returned, as it was before
+ * (PyTorch: `nn.utils.clip_grad_norm_`).
+ * @throws RuntimeError with `errorIfNonfinite`, where the norm is NaN or infinite; nothing is scaled then.
+ * @example
+ * const norm = clipGradNorm(net.parameters(), 1);
+ */
+export function clipGradNorm(
+  parameters: Iterable<Tensor>,
+  maxNorm: number,
+  { normType = 2, errorIfNonfinite = false }: ClipGradNormOptions = {},
+): Tensor {
+  const groups = partition(gradientRows(parameters));
+  if (groups.length === 0) return tensor(0);
+  let total = 0;
+  for (const rows of groups) {
+    const part = allocate([1], 'float64', 'contiguous', rows[0].parameter.device);
+    overTable('clipGradNorm', rows, (device, dtype, table, count) =>
+      device.kernels.optimGradNorm(dtype, table, count, normType, part.pointer),
+    );
+    const value = part.item();
+    total = normType === Infinity ? (value > total || Number.isNaN(value) ? value : total) : total + value;
+  }
+  const { dtype } = groups[0][0].parameter;
+  const norm = tensor(normType === Infinity || normType === 0 ? total : total ** (1 / normType), { dtype });
+  const value = norm.item();
+  if (errorIfNonfinite && !Number.isFinite(value))
+    throw new RuntimeError(
+      `The total norm of order ${floatText(normType)} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
+    );
+  const factor = maxNorm / (value + 1e-6);
+  // NaN scales too, as in PyTorch: a broken norm must show.
+  if (!(factor >= 1)) scale(groups, factor, Infinity);
+  return norm;
+}
+
+/** Limits every element of every gradient to [−clipValue, clipValue], in place (PyTorch: `nn.utils.clip_grad_value_`). */
+export function clipGradValue(parameters: Iterable<Tensor>, clipValue: number): void {
+  scale(partition(gradientRows(parameters)), 1, clipValue);
+}

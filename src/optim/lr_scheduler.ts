@@ -1,0 +1,143 @@
+// LRScheduler: when learning rates change, and its state. What they change to is a rule per schedule, in schedules.ts. ReduceLROnPlateau,
+// which looks at a metric instead of counting, and SequentialLR stand in schedules too.
+import { KeyError } from '../errors.ts';
+import type { CommonOptions, Optimizer, ParamGroup } from './optimizer.ts';
+import { toSnake } from './state_names.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a schedule serves optimizers of all options
+export type AnyOptimizer = Optimizer<any>;
+export type Group = ParamGroup<CommonOptions> & Record<string, unknown>;
+
+/** Where a schedule stands when it computes the rate of one group. */
+export interface Moment {
+  /** The present learning rate and the one at the beginning. */
+  readonly lr: number;
+  readonly baseLr: number;
+  /** Steps so far; 0 at the beginning. */
+  readonly epoch: number;
+  /** Whether this is the step that every schedule takes when it is made. */
+  readonly isInitial: boolean;
+  readonly isFirstStep: boolean;
+  readonly group: Group;
+  readonly groupIndex: number;
+}
+
+/** A schedule apart from its optimizer. `P`: its parameters, which are part of its state. */
+export interface Rule<P> {
+  /** The next learning rate, from the present one: other changes to it, from outside, last. */
+  next(moment: Moment, parameters: P): number;
+  /** The learning rate at an epoch without regard to the present one, where a formula exists. */
+  closed?(baseLr: number, epoch: number, parameters: P): number;
+}
+
+export type SchedulerState = Record<string, unknown>;
+
+/** PyTorch's keys that are not the camelCase name in snake_case. */
+const stateKeys: Record<string, string> = { tMax: 'T_max', annealStrategy: '_anneal_func_type' };
+const keyOf = (name: string) => stateKeys[name] ?? toSnake(name);
+
+/** Base of the schedules that count their steps (PyTorch: `lr_scheduler.LRScheduler`). Call `step()` after the optimizer's. */
+export abstract class LRScheduler<P extends object = object> {
+  readonly optimizer: AnyOptimizer;
+  readonly baseLrs: number[];
+  lastEpoch: number;
+  protected readonly parameters: P;
+  private readonly rule: Rule<P>;
+  private stepCount = 0;
+  private isInitial = false;
+  private lastLr: number[] = [];
+
+  /** @param lastEpoch index of the last epoch, to go on from; −1 starts anew. */
+  constructor(optimizer: AnyOptimizer, parameters: P, rule: Rule<P>, lastEpoch = -1) {
+    this.optimizer = optimizer;
+    this.parameters = parameters;
+    this.rule = rule;
+    this.lastEpoch = lastEpoch;
+    optimizer.paramGroups.forEach((group, i) => {
+      if (lastEpoch === -1) group.initialLr ??= group.lr;
+      else if (group.initialLr === undefined)
+        throw new KeyError(
+          `param 'initial_lr' is not specified in param_groups[${i}] when resuming scheduler with last_epoch >= 0`,
+        );
+    });
+    this.baseLrs = optimizer.paramGroups.map((group) => group.initialLr as number);
+    this.initialStep();
+  }
+
+  /** Takes the first step, which sets the rates of epoch 0. */
+  initialStep(): void {
+    this.stepCount = 0;
+    this.isInitial = true;
+    try {
+      this.step();
+    } finally {
+      this.isInitial = false;
+    }
+  }
+
+  /** Sets the learning rates of the next epoch, or batch: of what the schedule counts. */
+  step(): void {
+    if (this.stepCount === 1 && this.optimizer.stepCount === 0)
+      console.warn(
+        'Detected call of `lr_scheduler.step()` before `optimizer.step()`. You should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`. Failure to do this will skip the first value of the learning rate schedule.',
+      );
+    this.stepCount++;
+    this.lastEpoch++;
+    this.set((moment) => this.rule.next(moment, this.parameters));
+  }
+
+  /** Begins anew at epoch 0, by the closed formula where there is one. */
+  restart(): void {
+    this.lastEpoch = 0;
+    const { closed } = this.rule;
+    this.set((moment) =>
+      closed ? closed(moment.baseLr, 0, this.parameters) : this.rule.next(moment, this.parameters),
+    );
+  }
+
+  private set(compute: (moment: Moment) => number): void {
+    const groups = this.optimizer.paramGroups as Group[];
+    const values = groups.map((group, groupIndex) =>
+      compute({
+        lr: group.lr,
+        baseLr: this.baseLrs[groupIndex],
+        epoch: this.lastEpoch,
+        isInitial: this.isInitial,
+        isFirstStep: this.stepCount === 1,
+        group,
+        groupIndex,
+      }),
+    );
+    groups.forEach((group, i) => {
+      group.lr = values[i];
+    });
+    this.lastLr = values;
+  }
+
+  /** The learning rates as this schedule set them last, one per group. */
+  getLastLr(): number[] {
+    return [...this.lastLr];
+  }
+
+  /** The schedule's position and parameters, in PyTorch's names; functions are left out. */
+  stateDict(): SchedulerState {
+    const own = Object.entries(this.parameters).filter(([, value]) => typeof value !== 'function');
+    return {
+      ...Object.fromEntries(own.map(([name, value]) => [keyOf(name), value])),
+      base_lrs: [...this.baseLrs],
+      last_epoch: this.lastEpoch,
+      _step_count: this.stepCount,
+      _last_lr: [...this.lastLr],
+    };
+  }
+
+  /** Goes on from a saved state. The optimizer's learning rates are part of the optimizer's state. */
+  loadStateDict(state: SchedulerState): void {
+    for (const name of Object.keys(this.parameters))
+      if (keyOf(name) in state) Object.assign(this.parameters, { [name]: state[keyOf(name)] });
+    this.baseLrs.splice(0, Infinity, ...(state.base_lrs as number[]));
+    this.lastEpoch = state.last_epoch as number;
+    this.stepCount = state._step_count as number;
+    this.lastLr = [...(state._last_lr as number[])];
+  }
+}

@@ -1,0 +1,149 @@
+// OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
+import { ValueError } from '../errors.ts';
+import { floatText } from '../nn/python_text.ts';
+import { type AnyOptimizer, type Group, LRScheduler, type Moment, type Rule } from './lr_scheduler.ts';
+import type { LastEpochOption } from './schedules.ts';
+
+type PerGroup = number | readonly number[];
+
+export interface OneCycleOptions extends LastEpochOption {
+  /** Steps of the whole cycle; else `epochs` times `stepsPerEpoch`. */
+  totalSteps?: number;
+  epochs?: number;
+  stepsPerEpoch?: number;
+  /** Share of the steps on the way up. Default: 0.3. */
+  pctStart?: number;
+  /** Default: `'cos'`. */
+  annealStrategy?: 'cos' | 'linear';
+  /** Whether momentum (or the first of betas) moves too. Default: true. */
+  cycleMomentum?: boolean;
+  /** Momentum at the top. Default: 0.85. */
+  baseMomentum?: PerGroup;
+  /** Momentum at both ends. Default: 0.95. */
+  maxMomentum?: PerGroup;
+  /** The first rate is maxLr / divFactor. Default: 25. */
+  divFactor?: number;
+  /** The last rate is the first / finalDivFactor. Default: 1e4. */
+  finalDivFactor?: number;
+  /** Down to the first rate as fast as up, then to the last. Default: false. */
+  threePhase?: boolean;
+}
+
+type LrName = 'initialLr' | 'maxLr' | 'minLr';
+type MomentumName = 'maxMomentum' | 'baseMomentum';
+interface Phase {
+  readonly endStep: number;
+  readonly lr: readonly [LrName, LrName];
+  readonly momentum: readonly [MomentumName, MomentumName];
+}
+
+interface OneCycleParameters {
+  totalSteps: number;
+  pctStart: number;
+  threePhase: boolean;
+  annealStrategy: 'cos' | 'linear';
+  cycleMomentum: boolean;
+}
+
+function phases({ totalSteps, pctStart, threePhase }: OneCycleParameters): Phase[] {
+  const up: Phase = {
+    endStep: pctStart * totalSteps - 1,
+    lr: ['initialLr', 'maxLr'],
+    momentum: ['maxMomentum', 'baseMomentum'],
+  };
+  const last = totalSteps - 1;
+  if (!threePhase) return [up, { endStep: last, lr: ['maxLr', 'minLr'], momentum: ['baseMomentum', 'maxMomentum'] }];
+  return [
+    up,
+    {
+      endStep: 2 * pctStart * totalSteps - 2,
+      lr: ['maxLr', 'initialLr'],
+      momentum: ['baseMomentum', 'maxMomentum'],
+    },
+    { endStep: last, lr: ['initialLr', 'minLr'], momentum: ['maxMomentum', 'maxMomentum'] },
+  ];
+}
+
+const anneals = {
+  cos: (start: number, end: number, share: number) => end + ((start - end) / 2) * (Math.cos(Math.PI * share) + 1),
+  linear: (start: number, end: number, share: number) => (end - start) * share + start,
+};
+
+function setMomentum(group: Group, value: number): void {
+  if (Array.isArray(group.betas)) group.betas = [value, ...group.betas.slice(1)];
+  else group.momentum = value;
+}
+
+const rule: Rule<OneCycleParameters> = {
+  next({ epoch, group }: Moment, parameters) {
+    if (epoch > parameters.totalSteps)
+      throw new ValueError(
+        `Tried to step ${epoch} times. The specified number of total steps is ${parameters.totalSteps}`,
+      );
+    const all = phases(parameters);
+    const i = Math.max(
+      0,
+      all.findIndex(({ endStep }, at) => epoch <= endStep || at === all.length - 1),
+    );
+    const start = i === 0 ? 0 : all[i - 1].endStep;
+    const share = (epoch - start) / (all[i].endStep - start);
+    const between = ([from, to]: readonly [string, string]) =>
+      anneals[parameters.annealStrategy](group[from] as number, group[to] as number, share);
+    if (parameters.cycleMomentum) setMomentum(group, between(all[i].momentum));
+    return between(all[i].lr);
+  },
+};
+
+function perGroup(name: string, optimizer: AnyOptimizer, value: PerGroup): number[] {
+  const groups = optimizer.paramGroups.length;
+  if (typeof value === 'number') return Array<number>(groups).fill(value);
+  if (value.length !== groups)
+    throw new ValueError(
+      `${name} must have the same length as optimizer.param_groups. ${name} has ${value.length} values, param_groups has ${groups}.`,
+    );
+  return [...value];
+}
+
+function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number {
+  const positive = (name: string, value: number) => {
+    if (!Number.isInteger(value) || value <= 0)
+      throw new ValueError(`Expected positive integer ${name}, but got ${value}`);
+    return value;
+  };
+  if (totalSteps !== undefined) return positive('total_steps', totalSteps);
+  if (epochs === undefined || stepsPerEpoch === undefined)
+    throw new ValueError('You must define either total_steps OR (epochs AND steps_per_epoch)');
+  return positive('epochs', epochs) * positive('steps_per_epoch', stepsPerEpoch);
+}
+
+/**
+ * One cycle of the learning rate over the whole training, with momentum against it; step once per batch (PyTorch: `OneCycleLR`).
+ * @throws ValueError on options outside their domain, where the optimizer has no momentum to cycle, and when stepped beyond the cycle.
+ * @example
+ * const schedule = new OneCycleLR(optimizer, 0.1, { epochs: 10, stepsPerEpoch: loader.length });
+ */
+export class OneCycleLR extends LRScheduler<OneCycleParameters> {
+  constructor(optimizer: AnyOptimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
+    const { pctStart = 0.3, annealStrategy = 'cos', cycleMomentum = true, threePhase = false } = options;
+    const { divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;
+    const totalSteps = totalStepsOf(options);
+    if (!(pctStart >= 0 && pctStart <= 1))
+      throw new ValueError(`Expected float between 0 and 1 pct_start, but got ${floatText(pctStart)}`);
+    if (!Object.hasOwn(anneals, annealStrategy))
+      throw new ValueError(`anneal_strategy must be one of 'cos' or 'linear', instead got ${annealStrategy}`);
+    if (cycleMomentum && !('momentum' in optimizer.defaults) && !('betas' in optimizer.defaults))
+      throw new ValueError('optimizer must support momentum or beta1 with `cycle_momentum` option enabled');
+    const maxLrs = perGroup('max_lr', optimizer, maxLr);
+    const maxMomentums = perGroup('max_momentum', optimizer, options.maxMomentum ?? 0.95);
+    const baseMomentums = perGroup('base_momentum', optimizer, options.baseMomentum ?? 0.85);
+    if (lastEpoch === -1)
+      (optimizer.paramGroups as Group[]).forEach((group, i) => {
+        const initialLr = maxLrs[i] / divFactor;
+        Object.assign(group, { initialLr, maxLr: maxLrs[i], minLr: initialLr / finalDivFactor });
+        if (!cycleMomentum) return;
+        setMomentum(group, maxMomentums[i]);
+        Object.assign(group, { maxMomentum: maxMomentums[i], baseMomentum: baseMomentums[i] });
+      });
+    super(optimizer, { totalSteps, pctStart, threePhase, annealStrategy, cycleMomentum }, rule, lastEpoch);
+  }
+}

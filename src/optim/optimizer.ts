@@ -1,0 +1,237 @@
+// Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each beside this.
+import { enableGrad } from '../autograd/grad_mode.ts';
+import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { cast, inFormat } from '../ops/launch.ts';
+import { tensor, zerosLike } from '../tensor/create.ts';
+import { isFloat } from '../tensor/dtype.ts';
+import { outsideScopes } from '../tensor/storage.ts';
+import { keep, Tensor } from '../tensor/tensor.ts';
+import { toCamel, toSnake } from './state_names.ts';
+
+/** Parameters with options of their own; what is left out is the optimizer's. */
+export type GroupSpec<O> = Partial<O> & { params: Iterable<Tensor> | Tensor };
+/** A group as the optimizer holds it. Options may be changed between steps; schedules do. */
+export type ParamGroup<O> = O & { params: Tensor[]; initialLr?: number };
+export type ParamsArgument<O> = Iterable<Tensor> | Iterable<GroupSpec<O>>;
+
+/** What an optimizer remembers of one parameter. */
+export type ParameterState = Record<string, Tensor | number>;
+
+/** PyTorch's layout: states and groups refer to parameters by their position over all groups. */
+export interface OptimizerStateDict {
+  state: Record<number, Record<string, Tensor | number | null>>;
+  param_groups: ({ params: number[] } & Record<string, unknown>)[];
+}
+
+/** What every optimizer has at least. */
+export interface CommonOptions {
+  lr: number;
+  weightDecay: number;
+  /** Climb instead of descending. Default: false. */
+  maximize: boolean;
+}
+
+/** The options that were given; undefined means left out. */
+const given = <T extends object>(options: T): Partial<T> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+
+/** A condition on one option and PyTorch's words where it fails. */
+export type Check<O> = readonly [isValid: (options: O) => boolean, message: (options: O) => string];
+
+export const commonChecks: readonly Check<CommonOptions>[] = [
+  [({ lr }) => lr >= 0, ({ lr }) => `Invalid learning rate: ${lr}`],
+  [({ weightDecay }) => weightDecay >= 0, ({ weightDecay }) => `Invalid weight_decay value: ${weightDecay}`],
+];
+
+/** Base of the optimizers (PyTorch: `optim.Optimizer`). `O`: the options of a group. */
+export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
+  readonly paramGroups: ParamGroup<O>[] = [];
+  readonly defaults: O;
+  /** What is remembered of each parameter; empty before its first step. */
+  readonly state = new Map<Tensor, ParameterState>();
+  /** How often `step` was called; schedules look whether it was. */
+  stepCount = 0;
+  private readonly checks: readonly Check<O>[];
+
+  constructor(params: ParamsArgument<O>, options: Partial<O>, defaults: O, checks: readonly Check<O>[]) {
+    this.defaults = { ...defaults, ...given(options) };
+    this.checks = checks;
+    this.validate(this.defaults);
+    if (params instanceof Tensor || typeof (params as Iterable<unknown>)?.[Symbol.iterator] !== 'function')
+      throw new ArgumentTypeError(
+        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${params instanceof Tensor ? 'a Tensor' : typeof params}`,
+      );
+    const list = [...(params as Iterable<Tensor | GroupSpec<O>>)];
+    if (list.length === 0) throw new ValueError('optimizer got an empty parameter list');
+    if (list[0] instanceof Tensor) this.addParamGroup({ params: list as Tensor[] } as unknown as GroupSpec<O>);
+    else for (const group of list) this.addParamGroup(group as GroupSpec<O>);
+  }
+
+  /** Updates the parameters of one group; those without a gradient are left as they are. */
+  protected abstract update(group: ParamGroup<O>, withGradient: readonly Tensor[]): void;
+
+  private validate(options: O): void {
+    for (const [isValid, message] of this.checks) if (!isValid(options)) throw new ValueError(message(options));
+  }
+
+  /**
+   * Adds parameters, with their own options, to what is optimized (PyTorch: `add_param_group`).
+   * @throws ValueError on impossible options, on tensors that are no leaves, and on parameters given twice.
+   */
+  addParamGroup(spec: GroupSpec<O>): void {
+    const params = spec.params instanceof Tensor ? [spec.params] : [...spec.params];
+    for (const param of params) {
+      if (!(param instanceof Tensor))
+        throw new ArgumentTypeError(
+          `optimizer can only optimize Tensors, but one of the params is ${param === null ? 'null' : typeof param}`,
+        );
+      if (!param.isLeaf) throw new ValueError("can't optimize a non-leaf Tensor");
+      if (!isFloat(param.dtype))
+        throw new ValueError(`[addParamGroup] expected parameters of a float dtype, got ${param.dtype}`);
+    }
+    if (new Set(params).size !== params.length)
+      throw new ValueError('optimizer contains a parameter group with duplicate parameters');
+    const known = new Set(this.paramGroups.flatMap((group) => group.params));
+    if (params.some((param) => known.has(param)))
+      throw new ValueError('some parameters appear in more than one parameter group');
+    const group = { ...this.defaults, ...given(spec), params } as ParamGroup<O>;
+    this.validate(group);
+    this.paramGroups.push(group);
+  }
+
+  /** Forgets the gradients of all parameters: sets them to null, or to 0 with `setToNone: false`. */
+  zeroGrad({ setToNone = true }: { setToNone?: boolean } = {}): void {
+    for (const { params } of this.paramGroups)
+      for (const param of params) {
+        if (!param.grad) continue;
+        if (setToNone) param.grad = null;
+        else {
+          if (param.grad.requiresGrad) param.grad = keep(param.grad.detach());
+          param.grad.zero_();
+        }
+      }
+  }
+
+  /**
+   * Moves all parameters along their gradients. A closure, which computes the loss anew and calls backward, is run first and its result
+   * returned.
+   */
+  step(): void;
+  step<R>(closure: () => R): R;
+  step<R>(closure?: () => R): R | undefined {
+    const result = closure && enableGrad(closure);
+    for (const group of this.paramGroups) {
+      const withGradient = group.params.filter((param) => param.grad !== null);
+      if (withGradient.length > 0) this.update(group, withGradient);
+      // Autograd notices that a tensor it saved has changed.
+      for (const param of withGradient) param.storage.version++;
+    }
+    this.stepCount++;
+    return result;
+  }
+
+  /** The state of a parameter, made at its first step. */
+  protected stateOf(param: Tensor): ParameterState {
+    let state = this.state.get(param);
+    if (!state) this.state.set(param, (state = {}));
+    return state;
+  }
+
+  /** A tensor of a parameter's state: zeros in the parameter's memory order at first, living as long as the optimizer. */
+  protected buffer(param: Tensor, name: string): Tensor {
+    const state = this.stateOf(param);
+    const known = state[name];
+    if (known instanceof Tensor) {
+      if (known.dtype !== param.dtype || known.device !== param.device)
+        throw new RuntimeError(
+          `[step] expected state '${name}' of dtype ${param.dtype}, got ${known.dtype}: convert the module before making its optimizer`,
+        );
+      return known;
+    }
+    const made = outsideScopes(() => zerosLike(param));
+    state[name] = made;
+    return made;
+  }
+
+  /** Counts the steps of a parameter and returns the count. */
+  protected countStep(param: Tensor): number {
+    const state = this.stateOf(param);
+    const step = ((state.step as number | undefined) ?? 0) + 1;
+    state.step = step;
+    return step;
+  }
+
+  // ---- saving and loading -------------------------------------------------------------------------------------------
+
+  /** States and options in PyTorch's layout and names. The tensors are the optimizer's own, not copies. */
+  stateDict(): OptimizerStateDict {
+    const position = new Map<Tensor, number>();
+    for (const { params } of this.paramGroups) for (const param of params) position.set(param, position.size);
+    const state: OptimizerStateDict['state'] = {};
+    for (const [param, own] of this.state) {
+      const index = position.get(param);
+      if (index === undefined) continue;
+      state[index] = Object.fromEntries(
+        Object.entries(own).map(([name, value]) => [name, name === 'step' ? tensor(value as number) : value]),
+      );
+    }
+    const groups = this.paramGroups.map(({ params, ...options }) => ({
+      ...Object.fromEntries(Object.entries(options).map(([name, value]) => [toSnake(name), value])),
+      params: params.map((param) => position.get(param)!),
+    }));
+    return { state, param_groups: groups };
+  }
+
+  /**
+   * Takes over a state in that layout, PyTorch's too: options as they are there, states copied and converted to the parameters' dtypes
+   * and memory orders (PyTorch: `load_state_dict`).
+   * @throws ValueError where groups or their sizes do not match.
+   */
+  loadStateDict({ param_groups: groups, state }: OptimizerStateDict): void {
+    if (groups.length !== this.paramGroups.length)
+      throw new ValueError('loaded state dict has a different number of parameter groups');
+    if (groups.some((group, i) => group.params.length !== this.paramGroups[i].params.length))
+      throw new ValueError(
+        "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+      );
+    const byPosition = new Map<number, Tensor>();
+    groups.forEach(({ params, ...options }, i) => {
+      const own = this.paramGroups[i];
+      params.forEach((position, j) => {
+        byPosition.set(position, own.params[j]);
+      });
+      for (const [name, value] of Object.entries(options)) Object.assign(own, { [toCamel(name)]: value });
+    });
+    this.state.clear();
+    for (const [position, saved] of Object.entries(state)) {
+      const param = byPosition.get(Number(position));
+      if (!param) continue;
+      const own: ParameterState = {};
+      for (const [name, value] of Object.entries(saved)) {
+        if (value === null || value === undefined) continue;
+        if (name === 'step') own.step = value instanceof Tensor ? value.item() : value;
+        else own[name] = value instanceof Tensor ? adopted(value, param) : value;
+      }
+      this.state.set(param, own);
+    }
+  }
+
+  toString(): string {
+    const groups = this.paramGroups.map(({ params: _, ...options }, i) => {
+      const lines = Object.entries(options)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, value]) => `    ${name}: ${value}\n`);
+      return `Parameter Group ${i}\n${lines.join('')}`;
+    });
+    return `${this.constructor.name} (\n${groups.join('\n')})`;
+  }
+}
+
+/** An own copy of a loaded state, as its parameter is. */
+function adopted(value: Tensor, param: Tensor): Tensor {
+  return outsideScopes(() => {
+    const detached = value.detach();
+    const converted = inFormat(cast(detached, param.dtype), param.memoryFormat);
+    return converted.storage === value.storage ? converted.clone() : converted;
+  });
+}

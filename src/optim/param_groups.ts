@@ -1,0 +1,39 @@
+// Parameter groups by what parameters are for: which of a module's learn with weight decay and which without.
+import { NormBase } from '../nn/batch_norm.ts';
+import type { Module } from '../nn/module.ts';
+import type { Parameter } from '../nn/parameter.ts';
+
+export interface ParamGroupsOptions {
+  /** For the parameters that decay. */
+  weightDecay: number;
+  /** What does not decay: all parameters of normalization layers, biases of any layer. Default: both. */
+  noDecay?: readonly ('norm' | 'bias')[];
+}
+
+/** Layers with Norm in the name of their class normalize, the library's and users' own. */
+const isNorm = (module: Module): boolean => module instanceof NormBase || /norm/i.test(module.constructor.name);
+
+/**
+ * A module's parameters as groups for an optimizer, of which norms and biases get no weight decay: decaying them saves nothing and shrinks
+ * what normalization has set.
+ * @returns the decaying group, then the other; empty ones are left out.
+ * @example
+ * const optimizer = new SGD(paramGroups(net, { weightDecay: 5e-4 }), { lr: 0.1, momentum: 0.9 });
+ */
+export function paramGroups(
+  module: Module,
+  { weightDecay, noDecay = ['norm', 'bias'] }: ParamGroupsOptions,
+): { params: Parameter[]; weightDecay: number }[] {
+  const decaying = new Set<Parameter>();
+  const exempt = new Set<Parameter>();
+  for (const each of module.modules())
+    for (const [name, parameter] of each.ownParameters()) {
+      if (!parameter || decaying.has(parameter) || exempt.has(parameter)) continue;
+      const isExempt = (noDecay.includes('norm') && isNorm(each)) || (noDecay.includes('bias') && name === 'bias');
+      (isExempt ? exempt : decaying).add(parameter);
+    }
+  return [
+    { params: [...decaying], weightDecay },
+    { params: [...exempt], weightDecay: 0 },
+  ].filter(({ params }) => params.length > 0);
+}

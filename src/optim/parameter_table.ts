@@ -1,0 +1,86 @@
+// The address tables that optimizer kernels read: one row of six doubles per parameter, so that a whole group is one kernel call.
+// Not here: update rules, which are the kernels'.
+import { RuntimeError } from '../errors.ts';
+import type { Device } from '../kernels/device.ts';
+import type { Pointer } from '../kernels/generated/abi.ts';
+import { inFormat } from '../ops/launch.ts';
+import { dtypes } from '../tensor/dtype.ts';
+import { outsideScopes, Storage } from '../tensor/storage.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+const columns = 6;
+
+export interface Row {
+  readonly parameter: Tensor;
+  /** In the parameter's memory order. */
+  readonly gradient: Tensor;
+  readonly states: readonly Tensor[];
+}
+
+/** The memory for tables of one device, which grows with the largest. */
+const tables = new WeakMap<Device, Storage>();
+
+function tableFor(device: Device, bytes: number): Storage {
+  const known = tables.get(device);
+  if (known && known.byteLength >= bytes) return known;
+  known?.release();
+  const made = outsideScopes(() => new Storage(2 * bytes, device));
+  tables.set(device, made);
+  return made;
+}
+
+/** A parameter's gradient in the parameter's own memory order. */
+export function gradientOf(parameter: Tensor): Tensor {
+  const { grad } = parameter;
+  if (!grad) throw new RuntimeError('[step] expected a parameter with a gradient');
+  if (grad.dtype !== parameter.dtype || grad.device !== parameter.device)
+    throw new RuntimeError(
+      `[step] expected a gradient of dtype ${parameter.dtype} on the engine ${parameter.device.name}, got ${grad.dtype} on ${grad.device.name}`,
+    );
+  return inFormat(grad, parameter.memoryFormat);
+}
+
+/** One call of a kernel over rows of one device and dtype. The kernel gets the dtype's code, the table's address and its length. */
+export function overTable(
+  op: string,
+  rows: readonly Row[],
+  run: (device: Device, dtype: number, table: Pointer, count: number) => number,
+): void {
+  if (rows.length === 0) return;
+  const [{ parameter: first }] = rows;
+  const { device } = first;
+  const table = tableFor(device, rows.length * columns * 8);
+  // Every address is pinned before the table is written: pinning may move memory (WebAssembly).
+  const addresses = new Float64Array(rows.length * columns);
+  rows.forEach(({ parameter, gradient, states }, i) => {
+    const at = i * columns;
+    addresses[at] = parameter.pointer;
+    addresses[at + 1] = gradient.pointer;
+    states.forEach((state, s) => {
+      addresses[at + 2 + s] = state.pointer;
+    });
+    addresses[at + 5] = parameter.size;
+  });
+  const pointer = table.pointer;
+  table.bytes().set(new Uint8Array(addresses.buffer));
+  device.check(op, run(device, dtypes[first.dtype].code, pointer, rows.length));
+}
+
+/** Rows by device and dtype, which one kernel call cannot mix; `splitBy` separates them further. */
+export function partition<R extends Row>(rows: readonly R[], splitBy: (row: R) => number = () => 0): R[][] {
+  const byDevice = new Map<Device, Map<string, R[]>>();
+  for (const row of rows) {
+    const { device, dtype } = row.parameter;
+    const parts = entry(byDevice, device, () => new Map<string, R[]>());
+    entry(parts, `${dtype} ${splitBy(row)}`, () => []).push(row);
+  }
+  return [...byDevice.values()].flatMap((parts) => [...parts.values()]);
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}

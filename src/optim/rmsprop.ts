@@ -1,0 +1,77 @@
+// RMSprop. The arithmetic is in kernels/optim/optim.cpp.
+import type { Tensor } from '../tensor/tensor.ts';
+import {
+  type Check,
+  type CommonOptions,
+  commonChecks,
+  Optimizer,
+  type ParamGroup,
+  type ParamsArgument,
+} from './optimizer.ts';
+import { gradientOf, overTable, partition } from './parameter_table.ts';
+
+export interface RMSpropOptions extends CommonOptions {
+  /** Decay of the running mean of squares. */
+  alpha: number;
+  eps: number;
+  momentum: number;
+  /** Divide by the standard deviation instead of the root mean square. */
+  centered: boolean;
+}
+
+const defaults: RMSpropOptions = {
+  lr: 1e-2,
+  momentum: 0,
+  alpha: 0.99,
+  eps: 1e-8,
+  centered: false,
+  weightDecay: 0,
+  maximize: false,
+};
+
+const checks: readonly Check<RMSpropOptions>[] = [
+  commonChecks[0],
+  [({ eps }) => eps >= 0, ({ eps }) => `Invalid epsilon value: ${eps}`],
+  [({ momentum }) => momentum >= 0, ({ momentum }) => `Invalid momentum value: ${momentum}`],
+  commonChecks[1],
+  [({ alpha }) => alpha >= 0, ({ alpha }) => `Invalid alpha value: ${alpha}`],
+];
+
+/**
+ * RMSprop (Hinton 2012; PyTorch: `optim.RMSprop`): the gradient divided by a running root mean square of itself.
+ *
+ * Defaults: lr 1e-2, alpha 0.99, eps 1e-8, weightDecay 0, momentum 0, centered and maximize false.
+ * @throws ValueError on options outside their domain.
+ */
+export class RMSprop extends Optimizer<RMSpropOptions> {
+  constructor(params: ParamsArgument<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {
+    super(params, options, defaults, checks);
+  }
+
+  protected update(group: ParamGroup<RMSpropOptions>, withGradient: readonly Tensor[]): void {
+    const { lr, alpha, eps, weightDecay, momentum, centered, maximize } = group;
+    const all = withGradient.map((parameter) => {
+      this.countStep(parameter);
+      const squares = this.buffer(parameter, 'square_avg');
+      // A column that the kernel does not touch may hold anything.
+      const velocity = momentum > 0 ? this.buffer(parameter, 'momentum_buffer') : squares;
+      const states = centered ? [squares, velocity, this.buffer(parameter, 'grad_avg')] : [squares, velocity];
+      return { parameter, gradient: gradientOf(parameter), states };
+    });
+    for (const rows of partition(all))
+      overTable('RMSprop', rows, (device, dtype, table, count) =>
+        device.kernels.optimRmsprop(
+          dtype,
+          table,
+          count,
+          lr,
+          alpha,
+          eps,
+          weightDecay,
+          momentum,
+          Number(centered),
+          Number(maximize),
+        ),
+      );
+  }
+}

@@ -1,0 +1,136 @@
+// The learning-rate schedules that follow a formula: each a rule over the base in lr_scheduler.ts (PyTorch: torch.optim.lr_scheduler).
+import { ValueError } from '../errors.ts';
+import { type AnyOptimizer, LRScheduler, type Rule } from './lr_scheduler.ts';
+
+export interface LastEpochOption {
+  /** Index of the last epoch, to go on from; −1 starts anew. Default: −1. */
+  lastEpoch?: number;
+}
+export interface GammaOption extends LastEpochOption {
+  /** Factor of each decay. Default: 0.1. */
+  gamma?: number;
+}
+
+interface StepParameters {
+  stepSize: number;
+  gamma: number;
+}
+const stepRule: Rule<StepParameters> = {
+  next: ({ lr, epoch }, { stepSize, gamma }) => (epoch === 0 || epoch % stepSize !== 0 ? lr : lr * gamma),
+  closed: (base, epoch, { stepSize, gamma }) => base * gamma ** Math.floor(epoch / stepSize),
+};
+/** Multiplies the rates by `gamma` every `stepSize` steps (PyTorch: `StepLR`). */
+export class StepLR extends LRScheduler<StepParameters> {
+  constructor(optimizer: AnyOptimizer, stepSize: number, { gamma = 0.1, lastEpoch }: GammaOption = {}) {
+    super(optimizer, { stepSize, gamma }, stepRule, lastEpoch);
+  }
+}
+
+interface MultiStepParameters {
+  /** How often each epoch was named. */
+  milestones: Record<number, number>;
+  gamma: number;
+}
+const multiStepRule: Rule<MultiStepParameters> = {
+  next: ({ lr, epoch }, { milestones, gamma }) => (milestones[epoch] ? lr * gamma ** milestones[epoch] : lr),
+  closed: (base, epoch, { milestones, gamma }) => {
+    const passed = Object.entries(milestones).filter(([at]) => Number(at) <= epoch);
+    return base * gamma ** passed.reduce((sum, [, times]) => sum + times, 0);
+  },
+};
+/** Multiplies the rates by `gamma` at each milestone (PyTorch: `MultiStepLR`). */
+export class MultiStepLR extends LRScheduler<MultiStepParameters> {
+  constructor(optimizer: AnyOptimizer, milestones: Iterable<number>, { gamma = 0.1, lastEpoch }: GammaOption = {}) {
+    const counts: Record<number, number> = {};
+    for (const at of milestones) counts[at] = (counts[at] ?? 0) + 1;
+    super(optimizer, { milestones: counts, gamma }, multiStepRule, lastEpoch);
+  }
+}
+
+const exponentialRule: Rule<{ gamma: number }> = {
+  next: ({ lr, isInitial }, { gamma }) => (isInitial ? lr : lr * gamma),
+  closed: (base, epoch, { gamma }) => base * gamma ** epoch,
+};
+/** Multiplies the rates by `gamma` at every step (PyTorch: `ExponentialLR`). */
+export class ExponentialLR extends LRScheduler<{ gamma: number }> {
+  constructor(optimizer: AnyOptimizer, gamma: number, { lastEpoch }: LastEpochOption = {}) {
+    super(optimizer, { gamma }, exponentialRule, lastEpoch);
+  }
+}
+
+interface CosineParameters {
+  tMax: number;
+  etaMin: number;
+}
+const cosine = (base: number, epoch: number, { tMax, etaMin }: CosineParameters) =>
+  etaMin + ((base - etaMin) * (1 + Math.cos((Math.PI * epoch) / tMax))) / 2;
+const cosineRule: Rule<CosineParameters> = {
+  next({ lr, baseLr, epoch, isInitial, isFirstStep }, parameters) {
+    const { tMax, etaMin } = parameters;
+    if (isInitial) return lr;
+    if (isFirstStep && epoch > 0) return cosine(baseLr, epoch, parameters);
+    // At the bottom the quotient below is 0/0.
+    if ((epoch - 1 - tMax) % (2 * tMax) === 0) return lr + ((baseLr - etaMin) * (1 - Math.cos(Math.PI / tMax))) / 2;
+    const height = (at: number) => 1 + Math.cos((Math.PI * at) / tMax);
+    return (height(epoch) / height(epoch - 1)) * (lr - etaMin) + etaMin;
+  },
+  closed: cosine,
+};
+/** Half a cosine from the beginning rates down to `etaMin` in `tMax` steps (Loshchilov & Hutter 2017; PyTorch: `CosineAnnealingLR`). */
+export class CosineAnnealingLR extends LRScheduler<CosineParameters> {
+  constructor(
+    optimizer: AnyOptimizer,
+    tMax: number,
+    { etaMin = 0, lastEpoch }: LastEpochOption & { etaMin?: number } = {},
+  ) {
+    super(optimizer, { tMax, etaMin }, cosineRule, lastEpoch);
+  }
+}
+
+interface LinearParameters {
+  startFactor: number;
+  endFactor: number;
+  totalIters: number;
+}
+const linearRule: Rule<LinearParameters> = {
+  next({ lr, epoch, isInitial }, { startFactor, endFactor, totalIters }) {
+    if (epoch === 0) return lr * startFactor;
+    if (isInitial || epoch > totalIters) return lr;
+    const rise = endFactor - startFactor;
+    return lr * (1 + rise / (totalIters * startFactor + (epoch - 1) * rise));
+  },
+  closed: (base, epoch, { startFactor, endFactor, totalIters }) =>
+    base * (startFactor + ((endFactor - startFactor) * Math.min(totalIters, epoch)) / totalIters),
+};
+export interface LinearLROptions extends LastEpochOption {
+  /** Default: 1/3. */
+  startFactor?: number;
+  /** Default: 1. */
+  endFactor?: number;
+  /** Default: 5. */
+  totalIters?: number;
+}
+/** A straight line from `startFactor` to `endFactor` times the rates in `totalIters` steps: a warm-up (PyTorch: `LinearLR`). */
+export class LinearLR extends LRScheduler<LinearParameters> {
+  constructor(
+    optimizer: AnyOptimizer,
+    { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch }: LinearLROptions = {},
+  ) {
+    if (!(startFactor > 0 && startFactor <= 1))
+      throw new ValueError('Starting multiplicative factor expected to be greater than 0 and less or equal to 1.');
+    if (!(endFactor >= 0 && endFactor <= 1))
+      throw new ValueError('Ending multiplicative factor expected to be between 0 and 1.');
+    super(optimizer, { startFactor, endFactor, totalIters }, linearRule, lastEpoch);
+  }
+}
+
+export type LRLambda = (epoch: number) => number;
+/** The beginning rates times a function of the epoch, one for all groups or one for each (PyTorch: `LambdaLR`). */
+export class LambdaLR extends LRScheduler {
+  constructor(optimizer: AnyOptimizer, lrLambda: LRLambda | readonly LRLambda[], { lastEpoch }: LastEpochOption = {}) {
+    const groups = optimizer.paramGroups.length;
+    const lambdas = typeof lrLambda === 'function' ? Array<LRLambda>(groups).fill(lrLambda) : [...lrLambda];
+    if (lambdas.length !== groups) throw new ValueError(`Expected ${groups} lr_lambdas, but got ${lambdas.length}`);
+    super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdas[groupIndex](epoch) }, lastEpoch);
+  }
+}

@@ -1,0 +1,68 @@
+// Stochastic gradient descent with momentum. The arithmetic is in kernels/optim/optim.cpp.
+import type { Tensor } from '../tensor/tensor.ts';
+import {
+  type Check,
+  type CommonOptions,
+  commonChecks,
+  Optimizer,
+  type ParamGroup,
+  type ParamsArgument,
+} from './optimizer.ts';
+import { gradientOf, overTable, partition } from './parameter_table.ts';
+
+export interface SGDOptions extends CommonOptions {
+  momentum: number;
+  dampening: number;
+  nesterov: boolean;
+}
+
+const defaults: SGDOptions = { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false };
+
+const checks: readonly Check<SGDOptions>[] = [
+  commonChecks[0],
+  [({ momentum }) => momentum >= 0, ({ momentum }) => `Invalid momentum value: ${momentum}`],
+  commonChecks[1],
+  [
+    ({ nesterov, momentum, dampening }) => !nesterov || (momentum > 0 && dampening === 0),
+    () => 'Nesterov momentum requires a momentum and zero dampening',
+  ],
+];
+
+/**
+ * Stochastic gradient descent (PyTorch: `optim.SGD`): g += weightDecay·p; buf = momentum·buf + (1 − dampening)·g; p −= lr·buf.
+ *
+ * Defaults: lr 1e-3, momentum 0, dampening 0, weightDecay 0, nesterov and maximize false.
+ * @throws ValueError on options outside their domain.
+ * @example
+ * const optimizer = new SGD(net.parameters(), { lr: 0.1, momentum: 0.9 });
+ */
+export class SGD extends Optimizer<SGDOptions> {
+  constructor(params: ParamsArgument<SGDOptions>, options: Partial<SGDOptions> = {}) {
+    super(params, options, defaults, checks);
+  }
+
+  protected update(group: ParamGroup<SGDOptions>, withGradient: readonly Tensor[]): void {
+    const { lr, momentum, dampening, weightDecay, nesterov, maximize } = group;
+    // A buffer begins as the first gradient, so newcomers need a call of their own.
+    const all = withGradient.map((parameter) => {
+      const isFirst = momentum !== 0 && !this.state.get(parameter)?.momentum_buffer;
+      const states = momentum === 0 ? [] : [this.buffer(parameter, 'momentum_buffer')];
+      return { parameter, gradient: gradientOf(parameter), states, isFirst };
+    });
+    for (const rows of partition(all, ({ isFirst }) => Number(isFirst)))
+      overTable('SGD', rows, (device, dtype, table, count) =>
+        device.kernels.optimSgd(
+          dtype,
+          table,
+          count,
+          lr,
+          momentum,
+          dampening,
+          weightDecay,
+          Number(nesterov),
+          Number(maximize),
+          Number(rows[0].isFirst),
+        ),
+      );
+  }
+}

@@ -1,0 +1,106 @@
+// Checkpoints of a training run: everything that the next step depends on, in one file. The file itself, its checksum and its
+// predecessor are checkpoint_file.ts's business.
+import type { Module } from '../nn/module.ts';
+import { StateDict } from '../nn/state_dict.ts';
+import type { Optimizer } from '../optim/optimizer.ts';
+import { fromTypedArray } from '../tensor/create.ts';
+import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { CheckpointError, lastGood, saveTree } from './checkpoint_file.ts';
+import type { Tree } from './checkpoint_tree.ts';
+
+/** What has state besides model and optimizer: schedulers. */
+export interface Stateful {
+  stateDict(): unknown;
+  loadStateDict(state: never): void;
+}
+
+/** Any optimizer, whatever its options. */
+export type AnyOptimizer = Pick<Optimizer, 'step' | 'zeroGrad' | 'stateDict' | 'loadStateDict'>;
+
+export interface CheckpointParts {
+  readonly model: Module;
+  readonly optimizer?: AnyOptimizer;
+  readonly scheduler?: Stateful;
+  /** Default: the default generator. */
+  readonly generator?: Generator;
+}
+
+/** Tensors to array leaves, maps to objects; everything else as it is. */
+function toTree(value: unknown): Tree {
+  if (value instanceof Tensor) return { dtype: value.dtype, shape: [...value.shape], data: value.dataSync() };
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), toTree(item)]));
+  if (Array.isArray(value)) return value.map(toTree);
+  if (ArrayBuffer.isView(value)) return value as unknown as Tree;
+  if (value && typeof value === 'object') {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    return Object.fromEntries(entries.map(([key, item]) => [key, toTree(item)]));
+  }
+  return value as Tree;
+}
+
+interface Leaf {
+  dtype: Tensor['dtype'];
+  shape: number[];
+  data: Float32Array;
+}
+const isLeaf = (value: object): value is Leaf => 'dtype' in value && 'data' in value && ArrayBuffer.isView(value.data);
+
+/** Array leaves back to tensors. */
+function fromTree(value: Tree): unknown {
+  if (Array.isArray(value)) return value.map(fromTree);
+  if (value && typeof value === 'object') {
+    if (isLeaf(value)) return fromTypedArray(value.data, value.shape, { dtype: value.dtype });
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromTree(item as Tree)]));
+  }
+  return value;
+}
+
+const bytesOf = (bytes: Uint8Array): Tree => ({ dtype: 'uint8', shape: [bytes.length], data: bytes });
+
+/**
+ * Writes a checkpoint atomically; the one it replaces is kept as `<path>.previous`. `extra` is anything plain (position, history).
+ * @throws AtomicWriteError where the file cannot be written; the old one is then untouched.
+ */
+export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree = null): void {
+  const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
+  const state = model.stateDict();
+  saveTree(path, {
+    model: toTree(state),
+    versions: Object.fromEntries([...(state.metadata ?? [])].map(([name, { version }]) => [name, version])),
+    optimizer: optimizer ? toTree(optimizer.stateDict()) : null,
+    scheduler: scheduler ? toTree(scheduler.stateDict()) : null,
+    generator: bytesOf(generator.getState()),
+    extra,
+  });
+}
+
+/**
+ * Restores model, optimizer, scheduler and generator from the checkpoint, or from its predecessor where the newest one is damaged.
+ * @throws CheckpointError naming file and reason where neither can be read; RuntimeError where it does not fit the model.
+ */
+export function loadCheckpoint(
+  path: string,
+  parts: CheckpointParts,
+): { extra: Tree; path: string; problem?: CheckpointError } {
+  const found = lastGood(path);
+  const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
+  const tree = found.tree as Record<string, Tree>;
+  const wrong = (what: string) => new CheckpointError('loadCheckpoint', found.path, `it holds no ${what}`);
+  if (!tree || typeof tree !== 'object' || !tree.model) throw wrong('model state');
+  const state = new StateDict(Object.entries(fromTree(tree.model) as Record<string, Tensor>));
+  state.metadata = new Map(
+    Object.entries(tree.versions as Record<string, number>).map(([name, version]) => [name, { version }]),
+  );
+  model.loadStateDict(state);
+  if (optimizer) {
+    if (!tree.optimizer) throw wrong('optimizer state');
+    optimizer.loadStateDict(fromTree(tree.optimizer) as ReturnType<AnyOptimizer['stateDict']>);
+  }
+  if (scheduler) {
+    if (!tree.scheduler) throw wrong('scheduler state');
+    scheduler.loadStateDict(fromTree(tree.scheduler) as never);
+  }
+  generator.setState((tree.generator as unknown as Leaf).data as unknown as Uint8Array);
+  return { extra: tree.extra, path: found.path, problem: found.problem };
+}

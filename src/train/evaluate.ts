@@ -1,0 +1,121 @@
+// Evaluation of a model on a loader, by its running statistics or by those of each batch, and what each batch norm saw meanwhile.
+import { noGrad } from '../autograd/grad_mode.ts';
+import { BatchNormBase } from '../nn/batch_norm.ts';
+import type { Module } from '../nn/module.ts';
+import { type BatchStatistics, batchNormStats } from '../ops/batch_norm.ts';
+import { scope } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { Averages, type Metric } from './metrics.ts';
+
+export type LossFunction = (output: Tensor, target: Tensor) => Tensor;
+/** Batches of inputs and targets, in any order of arrival. */
+export type Batches = Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>;
+
+export interface EvaluateOptions {
+  loss?: LossFunction;
+  metrics?: Readonly<Record<string, Metric>>;
+  /**
+   * What batch norm normalizes by: `'running'` statistics, as in deployment (default), or those of each `'batch'`, without moving the
+   * running ones. A large difference between the two results is the train/eval gap.
+   */
+  statistics?: 'running' | 'batch';
+  /** Applied to each input before the model, such as a conversion from bytes. */
+  prepare?: (input: Tensor) => Tensor;
+}
+
+/** Puts the module's modes back as they were, one by one. */
+export function withModes<R>(module: Module, set: () => void, run: () => R): R {
+  const modes = [...module.modules()].map((each) => [each, each.training] as const);
+  const restore = () => {
+    for (const [each, training] of modes) each.training = training;
+  };
+  set();
+  let result: R;
+  try {
+    result = run();
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(restore) as R;
+  restore();
+  return result;
+}
+
+/** Batch norms of a model by name. */
+export function batchNorms(model: Module): [string, BatchNormBase][] {
+  return [...model.namedModules()].filter(
+    (entry): entry is [string, BatchNormBase] => entry[1] instanceof BatchNormBase,
+  );
+}
+
+/**
+ * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored, also after an error.
+ */
+export async function evaluate(
+  model: Module,
+  loader: Batches,
+  options: EvaluateOptions = {},
+): Promise<Record<string, number>> {
+  const { loss, metrics = {}, statistics = 'running', prepare } = options;
+  const averages = new Averages();
+  const norms = statistics === 'batch' ? batchNorms(model).map(([, norm]) => norm) : [];
+  const tracking = norms.map((norm) => norm.trackRunningStats);
+  const set = () => {
+    model.eval();
+    // Training without tracking is the mode that uses the batch's statistics and moves nothing.
+    for (const norm of norms) Object.assign(norm, { training: true, trackRunningStats: false });
+  };
+  const run = async () => {
+    try {
+      for await (const [input, target] of loader)
+        noGrad(() =>
+          scope(() => {
+            const output = model.call(prepare ? prepare(input) : input) as Tensor;
+            const values = Object.fromEntries(
+              Object.entries(metrics).map(([name, metric]) => [name, metric(output, target)]),
+            );
+            if (loss) values.loss = loss(output, target).item();
+            averages.add(values, input.shape[0]);
+          }),
+        );
+    } finally {
+      norms.forEach((norm, i) => {
+        norm.trackRunningStats = tracking[i];
+      });
+    }
+    return averages.all();
+  };
+  return withModes(model, set, run);
+}
+
+/** Mean and unbiased variance per channel that arrived at a batch norm. */
+export interface ObservedStatistics {
+  readonly mean: Float64Array;
+  readonly variance: Float64Array;
+}
+
+/** The statistics of one batch at the input of every batch norm, with the model in its present mode except that nothing moves. */
+export function observeBatchNorms(model: Module, input: Tensor): Map<string, ObservedStatistics> {
+  const seen = new Map<string, ObservedStatistics>();
+  const removers = batchNorms(model).map(([name, norm]) =>
+    norm.registerForwardPreHook((_, [x]) => {
+      const stats: BatchStatistics = batchNormStats(x as Tensor);
+      const m2 = stats.m2.dataSync() as Float64Array;
+      seen.set(name, {
+        mean: stats.mean.dataSync() as Float64Array,
+        variance: m2.map((v) => v / Math.max(1, stats.count - 1)),
+      });
+    }),
+  );
+  try {
+    withModes(
+      model,
+      () => model.eval(),
+      () => noGrad(() => scope(() => void model.call(input))),
+    );
+  } finally {
+    for (const remove of removers) remove();
+  }
+  return seen;
+}

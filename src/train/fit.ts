@@ -1,0 +1,335 @@
+// fit: the training loop, with everything around it that a loop written by hand tends to leave out: step scopes, averages, checks of
+// the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
+import { existsSync } from 'node:fs';
+import { ValueError } from '../errors.ts';
+import type { Module } from '../nn/module.ts';
+import { clipGradNorm } from '../optim/clip_grad.ts';
+import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
+import { asyncScope, scope } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import {
+  type AnyOptimizer,
+  type CheckpointParts,
+  loadCheckpoint,
+  type Stateful,
+  saveCheckpoint,
+} from './checkpoint.ts';
+import { batchNorms, type LossFunction } from './evaluate.ts';
+import { Averages, type Metric } from './metrics.ts';
+import { explainNonFinite, NonFiniteLossError } from './non_finite.ts';
+
+/** Where training stands: `step` batches of epoch `epoch` (from 0) are done. */
+export interface Position {
+  epoch: number;
+  step: number;
+}
+
+export interface EpochResult {
+  /** From 1. */
+  readonly epoch: number;
+  readonly seconds: number;
+  readonly samples: number;
+  /** Means over the epoch's samples: `loss` and the metrics. */
+  readonly train: Readonly<Record<string, number>>;
+}
+
+/** Called by `fit` at its stations; each may be async. */
+export interface Callback {
+  onTrainBegin?(run: Run): void | Promise<void>;
+  onEpochBegin?(run: Run): void | Promise<void>;
+  /** After each batch, with the averages of the epoch so far. */
+  onStepEnd?(run: Run): void;
+  onEpochEnd?(run: Run, result: EpochResult): void | Promise<void>;
+  /** Also after an error or an interruption. */
+  onTrainEnd?(run: Run): void | Promise<void>;
+}
+
+/** What callbacks see of a run. */
+export interface Run {
+  readonly model: Module;
+  readonly position: Readonly<Position>;
+  readonly epochs: number;
+  /** Batches per epoch, where the loader knows. */
+  readonly stepsPerEpoch: number | null;
+  readonly averages: Averages;
+  readonly isInterrupted: boolean;
+  /** Plain data that callbacks want to find again after resuming. */
+  readonly notes: Record<string, unknown>;
+  /** Ends training after the present step, as Ctrl-C does. */
+  stop(): void;
+}
+
+export interface FitOptions {
+  /** Batches of inputs and targets; iterated once per epoch. */
+  loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & { readonly length?: number };
+  loss: LossFunction;
+  optimizer: AnyOptimizer;
+  epochs: number;
+  /** Stepped after each epoch, or after each update with `schedule: 'step'`. */
+  scheduler?: Stateful & { step(): void };
+  schedule?: 'epoch' | 'step';
+  metrics?: Readonly<Record<string, Metric>>;
+  /** Micro-batches per update; gradients are averaged over them. Default: 1. */
+  accumulate?: number;
+  /** Largest norm of all gradients together; larger ones are scaled down. */
+  clipGradNorm?: number;
+  /** Applied to each input before the model, such as a conversion from bytes. */
+  prepare?: (input: Tensor) => Tensor;
+  callbacks?: readonly Callback[];
+  /** File for checkpoints: written after each epoch, on interruption, and every `checkpointEvery` steps. */
+  checkpoint?: string;
+  checkpointEvery?: number;
+  /** Go on from `checkpoint` where it exists, with the same results as an uninterrupted run. Default: false. */
+  resume?: boolean;
+  /** Finish the step, save and return on SIGINT; a second one ends the process. Default: false. */
+  handleInterrupt?: boolean;
+  /** The generator behind shuffling and dropout, saved in checkpoints. Default: the default one. */
+  generator?: Generator;
+}
+
+export interface FitResult {
+  readonly history: readonly EpochResult[];
+  readonly isInterrupted: boolean;
+}
+
+interface Saved {
+  position: Position;
+  generatorAtEpoch: { data: Uint8Array };
+  averages: { samples: number; sums: Record<string, number> };
+  seconds: number;
+  history: EpochResult[];
+  notes: Record<string, unknown>;
+}
+
+class Training implements Run {
+  readonly model: Module;
+  readonly options: FitOptions;
+  readonly position: Position = { epoch: 0, step: 0 };
+  readonly epochs: number;
+  readonly history: EpochResult[] = [];
+  readonly notes: Record<string, unknown> = {};
+  averages = new Averages();
+  isInterrupted = false;
+  private readonly generator: Generator;
+  private readonly parts: CheckpointParts;
+  /** The generator as it was when the epoch's order was drawn: resuming draws the same order again. */
+  private generatorAtEpoch: Uint8Array;
+  private lastSaved = '';
+  private secondsBefore = 0;
+  private startedAt = 0;
+  private breathedAt = 0;
+
+  constructor(model: Module, options: FitOptions) {
+    this.model = model;
+    this.options = options;
+    this.epochs = options.epochs;
+    this.generator = options.generator ?? defaultGenerator;
+    this.generatorAtEpoch = this.generator.getState();
+    this.parts = { model, optimizer: options.optimizer, scheduler: options.scheduler, generator: this.generator };
+  }
+
+  get stepsPerEpoch(): number | null {
+    return this.options.loader.length ?? null;
+  }
+
+  stop(): void {
+    this.isInterrupted = true;
+  }
+
+  private get seconds(): number {
+    return this.secondsBefore + (performance.now() - this.startedAt) / 1000;
+  }
+
+  save(): void {
+    const { checkpoint } = this.options;
+    if (!checkpoint) return;
+    const saved: Saved = {
+      position: { ...this.position },
+      generatorAtEpoch: {
+        dtype: 'uint8',
+        shape: [this.generatorAtEpoch.length],
+        data: this.generatorAtEpoch,
+      } as Saved['generatorAtEpoch'],
+      averages: this.averages.state(),
+      seconds: this.seconds,
+      history: this.history,
+      notes: this.notes,
+    };
+    saveCheckpoint(checkpoint, this.parts, saved as never);
+    this.lastSaved = checkpoint;
+  }
+
+  resume(): void {
+    const { checkpoint, resume } = this.options;
+    if (!checkpoint || !resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
+    const saved = loadCheckpoint(checkpoint, this.parts).extra as unknown as Saved;
+    Object.assign(this.position, saved.position);
+    this.generatorAtEpoch = saved.generatorAtEpoch.data;
+    this.averages.load(saved.averages);
+    this.secondsBefore = saved.seconds;
+    this.history.push(...saved.history);
+    Object.assign(this.notes, saved.notes);
+    this.lastSaved = checkpoint;
+  }
+
+  async run(): Promise<void> {
+    while (this.position.epoch < this.epochs && !this.isInterrupted) {
+      this.startedAt = performance.now();
+      await this.each('onEpochBegin');
+      await this.epoch();
+      if (this.isInterrupted && this.position.step > 0) {
+        this.save();
+        return;
+      }
+    }
+  }
+
+  private async epoch(): Promise<void> {
+    const { loader, optimizer, scheduler, schedule = 'epoch', accumulate = 1, checkpointEvery } = this.options;
+    this.model.train();
+    // The order of the epoch is drawn from the state in which it began; then the draws made since are caught up with.
+    const done = this.position.step;
+    const now = this.generator.getState();
+    if (done > 0) this.generator.setState(this.generatorAtEpoch);
+    else this.generatorAtEpoch = now;
+    let skipped = 0;
+    if (done === 0) optimizer.zeroGrad();
+    for await (const batch of loader) {
+      if (skipped < done) {
+        if (++skipped === done) this.generator.setState(now);
+        continue;
+      }
+      scope(() => this.step(batch));
+      this.position.step++;
+      for (const callback of this.options.callbacks ?? []) callback.onStepEnd?.(this);
+      if (this.position.step % accumulate === 0 && checkpointEvery && this.position.step % checkpointEvery === 0)
+        this.save();
+      await this.breathe();
+      if (this.isInterrupted && this.position.step % accumulate === 0) break;
+    }
+    if (this.position.step === 0) throw new ValueError('[fit] the loader gave no batches');
+    const isComplete = !this.isInterrupted || this.position.step === this.stepsPerEpoch;
+    if (!isComplete) return;
+    if (schedule === 'epoch') scheduler?.step();
+    const result = {
+      epoch: this.position.epoch + 1,
+      seconds: this.seconds,
+      samples: this.averages.samples,
+      train: this.averages.all(),
+    };
+    this.history.push(result);
+    this.position.epoch++;
+    this.position.step = 0;
+    this.averages = new Averages();
+    this.secondsBefore = 0;
+    this.startedAt = performance.now();
+    await asyncScope(async () => this.each('onEpochEnd', result));
+    this.save();
+  }
+
+  private step(batch: readonly Tensor[]): void {
+    const {
+      loss: lossOf,
+      optimizer,
+      scheduler,
+      schedule,
+      metrics = {},
+      accumulate = 1,
+      clipGradNorm: maxNorm,
+      prepare,
+    } = this.options;
+    const [raw, target] = batch;
+    const input = prepare ? prepare(raw) : raw;
+    const output = this.model.call(input) as Tensor;
+    const loss = lossOf(output, target);
+    const value = loss.item();
+    if (!Number.isFinite(value)) this.refuse(value, input);
+    (accumulate > 1 ? loss.div(accumulate) : loss).backward();
+    const isLast = this.position.step + 1 === this.stepsPerEpoch;
+    if ((this.position.step + 1) % accumulate === 0 || isLast) {
+      if (maxNorm !== undefined) clipGradNorm(this.model.parameters(), maxNorm);
+      optimizer.step();
+      optimizer.zeroGrad();
+      if (schedule === 'step') scheduler?.step();
+    }
+    const values = Object.fromEntries(
+      Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
+    );
+    this.averages.add({ loss: value, ...values }, input.shape[0]);
+  }
+
+  /** Lets timers and signals run now and then: awaiting a synchronous loader alone never leaves the microtask queue. */
+  private async breathe(): Promise<void> {
+    const now = performance.now();
+    if (now - this.breathedAt < 50) return;
+    await new Promise((resume) => setTimeout(resume, 0));
+    this.breathedAt = performance.now();
+  }
+
+  private refuse(value: number, input: Tensor): never {
+    const { layer, cause } = explainNonFinite(this.model, input);
+    const where = `epoch ${this.position.epoch + 1}, step ${this.position.step + 1}`;
+    const norms =
+      batchNorms(this.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
+    const good = this.lastSaved ? `the last good checkpoint is ${this.lastSaved}` : 'no checkpoint was written yet';
+    throw new NonFiniteLossError(
+      `[fit] the loss is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${good}.`,
+      layer,
+    );
+  }
+
+  async each(
+    station: 'onTrainBegin' | 'onEpochBegin' | 'onEpochEnd' | 'onTrainEnd',
+    result?: EpochResult,
+  ): Promise<void> {
+    for (const callback of this.options.callbacks ?? []) await callback[station]?.(this, result as EpochResult);
+  }
+}
+
+function check(options: FitOptions): void {
+  const { epochs, accumulate = 1, checkpointEvery, checkpoint, resume } = options;
+  const positive = (name: string, value: number | undefined) => {
+    if (value !== undefined && (!Number.isInteger(value) || value < 1))
+      throw new ValueError(`[fit] expected ${name} to be a positive integer, got ${value}`);
+  };
+  positive('accumulate', accumulate);
+  positive('checkpointEvery', checkpointEvery);
+  if (!Number.isInteger(epochs) || epochs < 0)
+    throw new ValueError(`[fit] expected epochs to be an integer of at least 0, got ${epochs}`);
+  if ((resume || checkpointEvery) && !checkpoint)
+    throw new ValueError('[fit] resume and checkpointEvery need the option checkpoint, a file');
+  if (checkpointEvery && checkpointEvery % accumulate !== 0)
+    throw new ValueError(
+      `[fit] expected checkpointEvery to be a multiple of accumulate (${accumulate}), got ${checkpointEvery}: gradients between are not saved`,
+    );
+}
+
+/**
+ * Trains a model on a loader.
+ *
+ * Per batch: forward, loss, backward, update; inside a scope, so that memory stays flat. A NaN or infinite loss stops training before
+ * it reaches the parameters. With `checkpoint`, model, optimizer, scheduler, generator and position are saved, and `resume` goes on
+ * bit for bit as if nothing had happened.
+ *
+ * @throws NonFiniteLossError naming the layer and the last good checkpoint; ValueError on impossible options.
+ * @example
+ * await fit(model, { loader, loss: crossEntropy, optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 10, metrics: { accuracy } });
+ */
+export async function fit(model: Module, options: FitOptions): Promise<FitResult> {
+  check(options);
+  const training = new Training(model, options);
+  training.resume();
+  const onInterrupt = () => {
+    if (training.isInterrupted) process.exit(130);
+    training.stop();
+  };
+  if (options.handleInterrupt) process.on('SIGINT', onInterrupt);
+  try {
+    await training.each('onTrainBegin');
+    await training.run();
+  } finally {
+    if (options.handleInterrupt) process.off('SIGINT', onInterrupt);
+    await training.each('onTrainEnd');
+  }
+  return { history: training.history, isInterrupted: training.isInterrupted };
+}

@@ -1,0 +1,50 @@
+// What to say when a loss is no number any more: which layer was the first to give one, and where the last good state lies.
+import { noGrad } from '../autograd/grad_mode.ts';
+import { RuntimeError } from '../errors.ts';
+import type { Module } from '../nn/module.ts';
+import { isfinite } from '../ops/elementwise.ts';
+import { all } from '../ops/reduce.ts';
+import { isFloat } from '../tensor/dtype.ts';
+import { scope } from '../tensor/scope.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+/** Training stopped because a loss was NaN or infinite; parameters have not been updated with it. */
+export class NonFiniteLossError extends RuntimeError {
+  override name = 'NonFiniteLossError';
+  /** The first layer with a non-finite output, or '' if only the loss itself is none. */
+  readonly layer: string;
+
+  constructor(message: string, layer: string) {
+    super(message);
+    this.layer = layer;
+  }
+}
+
+const isGood = (tensor: Tensor): boolean => !isFloat(tensor.dtype) || scope(() => all(isfinite(tensor)).item() !== 0);
+
+/**
+ * Names the cause of a non-finite loss: a parameter, the input, or the first layer whose output is not finite when the batch runs through
+ * the model once more (statistics and random numbers are drawn again; the result is thrown away).
+ */
+export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string } {
+  for (const [name, parameter] of model.namedParameters())
+    if (!isGood(parameter))
+      return { layer: name.replace(/\.?[^.]*$/, ''), cause: `parameter '${name}' holds NaN or infinity` };
+  if (!isGood(input)) return { layer: '', cause: 'the input holds NaN or infinity' };
+  let layer = '';
+  let cause = 'every layer is finite: the loss function itself gave the value';
+  const removers = [...model.namedModules()].map(([name, module]) =>
+    module.registerForwardHook((_, __, output) => {
+      if (!layer && output instanceof Tensor && !isGood(output)) {
+        layer = name || model.constructor.name;
+        cause = `the first layer with a NaN or infinite output is '${layer}' (${module.constructor.name})`;
+      }
+    }),
+  );
+  try {
+    noGrad(() => scope(() => void model.call(input)));
+  } finally {
+    for (const remove of removers) remove();
+  }
+  return { layer, cause };
+}

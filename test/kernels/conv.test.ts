@@ -1,0 +1,201 @@
+// Convolution kernels against their definition: ranks, formats, strides, groups, odd sizes, thread counts, both engines.
+import { describe, expect, test } from 'vitest';
+import type { Device } from '../../src/kernels/device.ts';
+import { Format } from '../../src/kernels/generated/abi.ts';
+import { type ConvCase, convReference } from '../reference/conv.ts';
+import { elements, type Volume } from '../reference/layout.ts';
+import {
+  Buffer,
+  devices,
+  dtypeOf,
+  type FloatName,
+  floats,
+  largestError,
+  onAnyThreads,
+  roundoff,
+  run,
+  Source,
+} from './harness.ts';
+
+function volume(values: readonly number[], fill: number): Volume {
+  return [...new Array<number>(3 - values.length).fill(fill), ...values] as unknown as Volume;
+}
+
+interface Shape {
+  n: number;
+  c: number;
+  o: number;
+  input: number[];
+  kernel: number[];
+  stride?: number;
+  padding?: number;
+  dilation?: number;
+  groups?: number;
+}
+
+function convCase(s: Shape, xFormat: Format, yFormat: Format): ConvCase {
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = s;
+  const out = s.input.map(
+    (size, d) => Math.floor((size + 2 * padding - dilation * (s.kernel[d] - 1) - 1) / stride) + 1,
+  );
+  const all = (value: number, fill: number) =>
+    volume(
+      s.input.map(() => value),
+      fill,
+    );
+  return {
+    n: s.n,
+    c: s.c,
+    o: s.o,
+    groups,
+    input: volume(s.input, 1),
+    output: volume(out, 1),
+    kernel: volume(s.kernel, 1),
+    stride: all(stride, 1),
+    padding: all(padding, 0),
+    dilation: all(dilation, 1),
+    xFormat,
+    yFormat,
+  };
+}
+
+function check(device: Device, type: FloatName, g: ConvCase, seed: number): void {
+  const source = new Source(seed);
+  const dtype = dtypeOf[type];
+  const taps = elements(g.kernel);
+  const x = source.values(g.n * g.c * elements(g.input), type);
+  const w = source.values((g.o * g.c * taps) / g.groups, type);
+  const bias = source.values(g.o, type);
+  const dy = source.values(g.n * g.o * elements(g.output), type);
+  const numbers = [
+    g.n,
+    g.c,
+    g.o,
+    g.groups,
+    g.input,
+    g.output,
+    g.kernel,
+    g.stride,
+    g.padding,
+    g.dilation,
+    g.xFormat,
+    g.yFormat,
+  ].flat();
+
+  const actual = onAnyThreads(device, () => {
+    const geometry = new Buffer(device, 'int32', numbers);
+    const [bx, bw, bb, bdy] = [x, w, bias, dy].map((values) => new Buffer(device, type, values));
+    const scratch = [0, 1, 2].map((which) => {
+      const bytes = device.kernels.convScratch(which, dtype, geometry.pin());
+      expect(bytes % 64).toBe(0);
+      return new Buffer(device, 'byte', bytes);
+    });
+    const out = {
+      y: new Buffer(device, type, dy.length),
+      dx: new Buffer(device, type, x.length),
+      dw: new Buffer(device, type, w.length),
+      dbias: new Buffer(device, type, g.o),
+    };
+    const all = [...scratch, ...Object.values(out)];
+    const k = device.kernels;
+    run(device, all, () => k.conv(dtype, geometry.pin(), bx.pin(), bw.pin(), bb.pin(), out.y.pin(), scratch[0].pin()));
+    run(device, all, () =>
+      k.convBackwardData(dtype, geometry.pin(), bdy.pin(), bw.pin(), out.dx.pin(), scratch[1].pin()),
+    );
+    run(device, all, () =>
+      k.convBackwardWeight(dtype, geometry.pin(), bx.pin(), bdy.pin(), out.dw.pin(), out.dbias.pin(), scratch[2].pin()),
+    );
+    return out;
+  });
+
+  // A sum of K products of magnitude <= 1/4, rounded at each step, is off by some √K·u·√K/12; 2 leaves room for the tails.
+  const expected = convReference(g, x, w, bias, dy);
+  const tolerance = (terms: number) => 2 * roundoff[type] * (4 + terms / 6 + 4 * Math.sqrt(terms));
+  const pixels = g.n * elements(g.output);
+  expect(largestError(actual.y.numbers(), expected.y)).toBeLessThanOrEqual(tolerance((g.c / g.groups) * taps));
+  expect(largestError(actual.dx.numbers(), expected.dx)).toBeLessThanOrEqual(tolerance((g.o / g.groups) * taps));
+  expect(largestError(actual.dw.numbers(), expected.dw)).toBeLessThanOrEqual(tolerance(pixels));
+  expect(largestError(actual.dbias.numbers(), expected.dbias)).toBeLessThanOrEqual(tolerance(pixels));
+}
+
+const shapes: Record<string, Shape> = {
+  'first layer of LeNet': { n: 3, c: 1, o: 6, input: [28, 28], kernel: [5, 5], padding: 2 },
+  'second layer of LeNet': { n: 3, c: 6, o: 16, input: [14, 14], kernel: [5, 5] },
+  '3x3, channels no multiple of anything': { n: 2, c: 19, o: 37, input: [9, 11], kernel: [3, 3], padding: 1 },
+  '3x3, many channels on few pixels': { n: 2, c: 70, o: 130, input: [5, 7], kernel: [3, 3], padding: 1 },
+  'stride 2, odd size': { n: 2, c: 20, o: 33, input: [15, 13], kernel: [3, 3], padding: 1, stride: 2 },
+  'stride 3 over a smaller kernel': { n: 2, c: 3, o: 5, input: [14, 10], kernel: [2, 2], stride: 3 },
+  'stem of a ResNet': { n: 1, c: 3, o: 40, input: [21, 21], kernel: [7, 7], padding: 3, stride: 2 },
+  pointwise: { n: 2, c: 35, o: 18, input: [7, 9], kernel: [1, 1] },
+  'pointwise, stride 2': { n: 2, c: 18, o: 35, input: [7, 9], kernel: [1, 1], stride: 2 },
+  dilated: { n: 2, c: 5, o: 20, input: [12, 12], kernel: [3, 3], padding: 2, dilation: 2 },
+  'dilation 2 and stride 2': { n: 2, c: 4, o: 6, input: [13, 12], kernel: [3, 3], padding: 3, dilation: 2, stride: 2 },
+  'dilation 3 and stride 2': { n: 2, c: 4, o: 18, input: [13, 12], kernel: [3, 2], padding: 3, dilation: 3, stride: 2 },
+  grouped: { n: 2, c: 12, o: 20, input: [8, 8], kernel: [3, 3], padding: 1, groups: 4 },
+  'grouped, many channels': { n: 1, c: 40, o: 80, input: [6, 6], kernel: [3, 3], padding: 1, groups: 2 },
+  depthwise: { n: 2, c: 37, o: 37, input: [9, 9], kernel: [3, 3], padding: 1, groups: 37 },
+  'depthwise with a multiplier, stride 2': {
+    n: 2,
+    c: 9,
+    o: 18,
+    input: [9, 8],
+    kernel: [3, 3],
+    padding: 1,
+    stride: 2,
+    groups: 9,
+  },
+  '1-D': { n: 2, c: 7, o: 20, input: [50], kernel: [5], padding: 2 },
+  '1-D, long': { n: 1, c: 2, o: 20, input: [3000], kernel: [3] },
+  '1-D, long, few channels': { n: 1, c: 2, o: 2, input: [9000], kernel: [3], dilation: 2 },
+  '3-D': { n: 2, c: 4, o: 20, input: [5, 6, 7], kernel: [3, 2, 3], padding: 1 },
+  '3-D, stride 2, few channels': { n: 2, c: 3, o: 4, input: [5, 6, 7], kernel: [3, 3, 3], padding: 1, stride: 2 },
+  'one output': { n: 3, c: 5, o: 3, input: [4, 4], kernel: [4, 4] },
+  'padding beyond the kernel': { n: 1, c: 2, o: 3, input: [3, 3], kernel: [2, 2], padding: 4 },
+  'padding beyond the kernel, many channels': { n: 1, c: 2, o: 40, input: [3, 3], kernel: [2, 2], padding: 4 },
+  'empty batch': { n: 0, c: 3, o: 4, input: [5, 5], kernel: [3, 3] },
+};
+
+for (const device of devices) {
+  describe(`convolution, ${device.name} (${device.instructionSet})`, () => {
+    for (const [name, shape] of Object.entries(shapes))
+      test(name, () => {
+        let seed = 1;
+        for (const xFormat of [Format.contiguous, Format.channelsLast])
+          for (const yFormat of [Format.contiguous, Format.channelsLast])
+            for (const type of floats) check(device, type, convCase(shape, xFormat, yFormat), seed++);
+      });
+
+    test('random geometries', () => {
+      const source = new Source(7);
+      const pick = (low: number, high: number) => source.integer(low, high);
+      for (let made = 0; made < 60; ) {
+        const rank = pick(1, 3);
+        const groups = pick(0, 2) === 0 ? pick(1, 5) : 1;
+        const shape: Shape = {
+          n: pick(1, 4),
+          c: groups * pick(1, 9),
+          o: groups * pick(1, 20),
+          groups,
+          input: Array.from({ length: rank }, () => pick(1, rank === 1 ? 80 : rank === 2 ? 16 : 6)),
+          kernel: Array.from({ length: rank }, () => pick(1, 4)),
+          stride: pick(1, 3),
+          padding: pick(0, 3),
+          dilation: pick(1, 3),
+        };
+        const g = convCase(shape, pick(0, 1) as Format, pick(0, 1) as Format);
+        if (g.output.some((size) => size < 1)) continue;
+        check(device, made++ % 3 ? 'float32' : 'float64', g, made);
+      }
+    });
+
+    test('refuses a geometry whose groups do not divide the channels', () => {
+      const geometry = new Buffer(
+        device,
+        'int32',
+        [1, 3, 4, 2, 1, 5, 5, 1, 3, 3, 1, 3, 3, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0],
+      );
+      expect(device.kernels.convScratch(0, 0, geometry.pin())).toBe(-1);
+      device.check('test', 0);
+    });
+  });
+}

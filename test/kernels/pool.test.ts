@@ -1,0 +1,175 @@
+// Pooling kernels against their definition.
+import { describe, expect, test } from 'vitest';
+import type { Device } from '../../src/kernels/device.ts';
+import { Format } from '../../src/kernels/generated/abi.ts';
+import { elements, type Volume } from '../reference/layout.ts';
+import { type PoolCase, poolReference } from '../reference/pool.ts';
+import {
+  Buffer,
+  devices,
+  dtypeOf,
+  type FloatName,
+  largestError,
+  onAnyThreads,
+  roundoff,
+  run,
+  Source,
+} from './harness.ts';
+
+function check(
+  device: Device,
+  type: FloatName,
+  g: PoolCase,
+  x: number[],
+  dy: number[],
+  includePad: boolean,
+  divisor: number,
+): void {
+  const dtype = dtypeOf[type];
+  const numbers = [
+    g.n,
+    g.c,
+    g.input,
+    g.output,
+    g.kernel,
+    g.stride,
+    g.padding,
+    g.dilation,
+    g.format,
+    g.adaptive ? 1 : 0,
+  ].flat();
+  const actual = onAnyThreads(device, () => {
+    const geometry = new Buffer(device, 'int32', numbers);
+    const [bx, bdy] = [x, dy].map((values) => new Buffer(device, type, values));
+    const out = {
+      average: new Buffer(device, type, dy.length),
+      averageDx: new Buffer(device, type, x.length),
+      maximum: new Buffer(device, type, dy.length),
+      maximumDx: new Buffer(device, type, x.length),
+      indices: new Buffer(device, 'int64', dy.length),
+      values: new Buffer(device, type, dy.length),
+    };
+    const all = Object.values(out);
+    const k = device.kernels;
+    const pad = includePad ? 1 : 0;
+    run(device, all, () => k.avgPool(dtype, geometry.pin(), pad, divisor, bx.pin(), out.average.pin()));
+    run(device, all, () => k.avgPoolBackward(dtype, geometry.pin(), pad, divisor, bdy.pin(), out.averageDx.pin()));
+    run(device, all, () => k.maxPool(dtype, geometry.pin(), bx.pin(), out.maximum.pin(), out.indices.pin()));
+    run(device, all, () => k.maxPool(dtype, geometry.pin(), bx.pin(), out.values.pin(), 0));
+    run(device, all, () => k.maxPoolBackward(dtype, geometry.pin(), bdy.pin(), out.indices.pin(), out.maximumDx.pin()));
+    return out;
+  });
+  const expected = poolReference(g, x, dy, includePad, divisor);
+  // Sums of at most 64 terms below 2 in magnitude.
+  const tolerance = 128 * roundoff[type];
+  expect(actual.maximum.numbers()).toEqual(expected.maximum);
+  expect(actual.values.numbers()).toEqual(expected.maximum);
+  expect(actual.indices.numbers()).toEqual(expected.indices);
+  expect(largestError(actual.maximumDx.numbers(), expected.maximumDx)).toBeLessThanOrEqual(tolerance);
+  expect(largestError(actual.average.numbers(), expected.average)).toBeLessThanOrEqual(tolerance);
+  expect(largestError(actual.averageDx.numbers(), expected.averageDx)).toBeLessThanOrEqual(tolerance);
+}
+
+function volume(values: readonly number[], fill: number): Volume {
+  return [...new Array<number>(3 - values.length).fill(fill), ...values] as unknown as Volume;
+}
+
+for (const device of devices) {
+  describe(`pooling, ${device.name} (${device.instructionSet})`, () => {
+    test('random geometries, both formats, with ties, NaN and −∞', () => {
+      const source = new Source(3);
+      const pick = (low: number, high: number) => source.integer(low, high);
+      for (let made = 0; made < 150; ) {
+        const rank = pick(1, 3);
+        const adaptive = pick(0, 3) === 0;
+        const input = Array.from({ length: rank }, () => pick(1, rank === 1 ? 90 : rank === 2 ? 24 : 7));
+        const kernel = input.map(() => pick(1, 4));
+        const stride = kernel.map((size) => (pick(0, 1) ? size : pick(1, 3)));
+        const padding = kernel.map((size) => pick(0, size >> 1));
+        const ceil = pick(0, 1) === 1;
+        const output = input.map((size, d) => {
+          if (adaptive) return pick(1, 9);
+          const room = size + 2 * padding[d] - kernel[d];
+          const count = Math.floor(room / stride[d]) + 1;
+          // ceil_mode: one more window if it starts inside the input or its left padding.
+          return ceil && room % stride[d] !== 0 && count * stride[d] < size + padding[d] ? count + 1 : count;
+        });
+        if (output.some((size) => size < 1)) continue;
+        const g: PoolCase = {
+          n: pick(0, 3),
+          c: pick(1, pick(0, 3) ? 8 : 70),
+          input: volume(input, 1),
+          output: volume(output, 1),
+          kernel: volume(kernel, 1),
+          stride: volume(stride, 1),
+          padding: volume(padding, 0),
+          dilation: [1, 1, 1],
+          format: pick(0, 1) as Format,
+          adaptive,
+        };
+        const type = made++ % 2 ? 'float32' : 'float64';
+        const x = source.values(g.n * g.c * elements(g.input), type).map((v) => (made % 3 ? v : Math.round(v * 4)));
+        if (x.length && made % 5 === 0) x[pick(0, x.length - 1)] = made % 2 ? Number.NaN : Number.NEGATIVE_INFINITY;
+        const dy = source.values(g.n * g.c * elements(g.output), type);
+        check(device, type, g, x, dy, pick(0, 1) === 1, pick(0, 3) ? 0 : pick(1, 9));
+      }
+    });
+
+    test('the pooling of LeNet', () => {
+      const source = new Source(4);
+      for (const format of [Format.contiguous, Format.channelsLast])
+        for (const [c, size] of [
+          [6, 28],
+          [16, 10],
+        ]) {
+          const g: PoolCase = {
+            n: 3,
+            c,
+            input: [1, size, size],
+            output: [1, size / 2, size / 2],
+            kernel: [1, 2, 2],
+            stride: [1, 2, 2],
+            padding: [0, 0, 0],
+            dilation: [1, 1, 1],
+            format,
+            adaptive: false,
+          };
+          check(
+            device,
+            'float32',
+            g,
+            source.values(3 * c * size * size, 'float32'),
+            source.values((3 * c * size * size) / 4, 'float32'),
+            true,
+            0,
+          );
+        }
+    });
+
+    test('maximum with dilation', () => {
+      const source = new Source(5);
+      const g: PoolCase = {
+        n: 2,
+        c: 5,
+        input: [1, 11, 20],
+        output: [1, 9, 9],
+        kernel: [1, 3, 3],
+        stride: [1, 1, 2],
+        padding: [0, 1, 1],
+        dilation: [1, 2, 2],
+        format: Format.contiguous,
+        adaptive: false,
+      };
+      for (const format of [Format.contiguous, Format.channelsLast])
+        check(
+          device,
+          'float64',
+          { ...g, format },
+          source.values(2 * 5 * 220, 'float64'),
+          source.values(2 * 5 * 81, 'float64'),
+          false,
+          0,
+        );
+    });
+  });
+}

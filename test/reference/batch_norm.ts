@@ -1,0 +1,53 @@
+// Batch norm in float64 from the definitions, two passes, one channel at a time. x: (n, c, s) or (n, s, c).
+export interface BatchNormCase {
+  n: number;
+  c: number;
+  s: number;
+  channelsLast: boolean;
+}
+
+/** Places of the elements of one channel. */
+export function channelPlaces({ n, c, s, channelsLast }: BatchNormCase, channel: number): number[] {
+  return Array.from({ length: n * s }, (_, i) =>
+    channelsLast ? i * c + channel : (Math.floor(i / s) * c + channel) * s + (i % s),
+  );
+}
+
+/** A sum without rounding errors to speak of (Neumaier 1974): the reference must not be what limits a test. */
+function sum(values: readonly number[]): number {
+  let total = 0;
+  let lost = 0;
+  for (const v of values) {
+    const next = total + v;
+    lost += Math.abs(total) >= Math.abs(v) ? total - next + v : v - next + total;
+    total = next;
+  }
+  return total + lost;
+}
+
+export function batchNormReference(
+  g: BatchNormCase,
+  x: readonly number[],
+  dy: readonly number[],
+  weight: readonly number[],
+  bias: readonly number[],
+  eps: number,
+) {
+  const y = new Array<number>(x.length);
+  const dx = new Array<number>(x.length);
+  const channels = Array.from({ length: g.c }, (_, channel) => {
+    const places = channelPlaces(g, channel);
+    const count = places.length;
+    const mean = sum(places.map((p) => x[p])) / count;
+    const m2 = sum(places.map((p) => (x[p] - mean) ** 2));
+    const invstd = 1 / Math.sqrt(m2 / count + eps);
+    const sumDy = sum(places.map((p) => dy[p]));
+    const sumDyXmu = sum(places.map((p) => dy[p] * (x[p] - mean)));
+    for (const p of places) {
+      y[p] = (x[p] - mean) * invstd * weight[channel] + bias[channel];
+      dx[p] = weight[channel] * invstd * (dy[p] - sumDy / count - ((x[p] - mean) * invstd ** 2 * sumDyXmu) / count);
+    }
+    return { mean, m2, invstd, sumDy, sumDyXmu };
+  });
+  return { y, dx, channels };
+}
