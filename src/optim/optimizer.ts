@@ -79,6 +79,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
    * @throws ValueError on impossible options, on tensors that are no leaves, and on parameters given twice.
    */
   addParamGroup(spec: GroupSpec<O>): void {
+    if (typeof spec !== 'object' || spec === null || !('params' in spec))
+      throw new ArgumentTypeError(`param_group must be a dict, but got ${spec === null ? 'null' : typeof spec}`);
     const params = spec.params instanceof Tensor ? [spec.params] : [...spec.params];
     for (const param of params) {
       if (!(param instanceof Tensor))
