@@ -1,0 +1,487 @@
+// The cases: at least one for every op of the registry. Python forms are read by test/golden/op_golden.py.
+import * as batchNorm from '../../src/ops/batch_norm.ts';
+import * as conv from '../../src/ops/conv.ts';
+import * as el from '../../src/ops/elementwise.ts';
+import * as idx from '../../src/ops/index.ts';
+import { cast, clone, toFormat } from '../../src/ops/launch.ts';
+import * as loss from '../../src/ops/loss.ts';
+import { linear, matmul } from '../../src/ops/matmul.ts';
+import * as pool from '../../src/ops/pool.ts';
+import * as red from '../../src/ops/reduce.ts';
+import * as sh from '../../src/ops/shape_ops.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import type { Case, Input } from './case.ts';
+
+const m = (shape: number[], extra: Partial<Input> = {}): Input => ({ shape, ...extra });
+const positive = { low: 0.3, high: 3 };
+
+type UnaryRow = [
+  op: string,
+  run: (x: Tensor) => Tensor,
+  torch: string,
+  range?: Partial<Input>,
+  tolerance?: Case['tolerance'],
+];
+const unaryRows: UnaryRow[] = [
+  ['neg', el.neg, '-a'],
+  ['abs', el.abs, 'a.abs()'],
+  ['sign', el.sign, 'a.sign()'],
+  ['square', el.square, 'a.square()'],
+  ['floor', el.floor, 'a.floor()', { low: 0.2, high: 0.8 }],
+  ['ceil', el.ceil, 'a.ceil()', { low: 0.2, high: 0.8 }],
+  ['round', el.round, 'a.round()', { low: 0.6, high: 1.4 }],
+  ['sqrt', el.sqrt, 'a.sqrt()', positive],
+  ['rsqrt', el.rsqrt, 'a.rsqrt()', positive],
+  ['reciprocal', el.reciprocal, 'a.reciprocal()', positive],
+  ['exp', el.exp, 'a.exp()'],
+  ['expm1', el.expm1, 'a.expm1()'],
+  ['log', el.log, 'a.log()', positive],
+  ['log1p', el.log1p, 'a.log1p()', { low: -0.5, high: 3 }],
+  ['sin', el.sin, 'a.sin()'],
+  ['cos', el.cos, 'a.cos()'],
+  ['tanh', el.tanh, 'a.tanh()'],
+  ['erf', el.erf, 'a.erf()'],
+  ['sigmoid', el.sigmoid, 'a.sigmoid()'],
+  ['logSigmoid', el.logSigmoid, 'F.logsigmoid(a)'],
+  ['relu', el.relu, 'a.relu()'],
+  ['leakyRelu', (x) => el.leakyRelu(x, 0.2), 'F.leaky_relu(a, 0.2)'],
+  ['elu', (x) => el.elu(x, 1.3), 'F.elu(a, 1.3)'],
+  ['selu', el.selu, 'F.selu(a)'],
+  ['gelu', el.gelu, 'F.gelu(a)'],
+  ['geluTanh', (x) => el.gelu(x, { approximate: 'tanh' }), "F.gelu(a, approximate='tanh')"],
+  ['silu', el.silu, 'F.silu(a)'],
+  ['softplus', (x) => el.softplus(x, 2, 1), 'F.softplus(a, 2, 1)', { low: -2, high: 0.4 }],
+  ['clamp', (x) => el.clamp(x, -0.5, 1), 'a.clamp(-0.5, 1)'],
+  [
+    'hardSigmoid',
+    el.hardSigmoid,
+    'F.hardsigmoid(a)',
+    { low: -4, high: 4 },
+    [2e-8, "PyTorch's 1/6 is a float32 constant"],
+  ],
+  ['hardSwish', el.hardSwish, 'F.hardswish(a)', { low: -4, high: 4 }],
+  ['mish', el.mish, 'F.mish(a)'],
+];
+const unary: Case[] = unaryRows.map(([op, run, torch, range, tolerance]) => ({
+  ops: [op],
+  name: op,
+  inputs: [m([3, 2, 5, 7], range)],
+  run,
+  torch,
+  tolerance,
+}));
+
+type BinaryRow = [op: string, run: (a: Tensor, b: Tensor) => Tensor, torch: string, range?: Partial<Input>];
+const binaryRows: BinaryRow[] = [
+  ['add', (a, b) => el.add(a, b, 0.5), 't.add(a, b, alpha=0.5)'],
+  ['sub', (a, b) => el.sub(a, b), 'a - b'],
+  ['mul', (a, b) => el.mul(a, b), 'a * b'],
+  ['div', (a, b) => el.div(a, b), 'a / b', positive],
+  ['pow', (a, b) => el.pow(a, b), 'a ** b', positive],
+  ['maximum', (a, b) => el.maximum(a, b), 't.maximum(a, b)'],
+  ['minimum', (a, b) => el.minimum(a, b), 't.minimum(a, b)'],
+  ['remainder', (a, b) => el.remainder(a, b), 't.remainder(a, b)', { low: 1.1, high: 1.9 }],
+];
+const shapes: [string, number[], number[]][] = [
+  ['same shape', [4, 3, 5], [4, 3, 5]],
+  ['row', [4, 3, 5], [5]],
+  ['column', [4, 3, 5], [3, 1]],
+  ['both ways', [4, 1, 5], [3, 1]],
+  ['per channel', [2, 3, 4, 5], [1, 3, 1, 1]],
+  ['scalar', [3, 4], []],
+];
+const binary: Case[] = binaryRows.flatMap(([op, run, torch, range]) =>
+  shapes.map(([kind, a, b]) => ({
+    ops: [op],
+    name: `${op}, ${kind}`,
+    inputs: [m(a, range), m(b, range)],
+    run: run as Case['run'],
+    torch,
+  })),
+);
+const withNumbers: Case[] = [
+  { ops: ['sub'], name: 'number − tensor', inputs: [m([3, 4])], run: (a) => el.sub(2, a), torch: '2 - a' },
+  { ops: ['div'], name: 'number / tensor', inputs: [m([3, 4], positive)], run: (a) => el.div(2, a), torch: '2 / a' },
+  {
+    ops: ['pow'],
+    name: 'tensor ** number',
+    inputs: [m([3, 4], positive)],
+    run: (a) => el.pow(a, 2.5),
+    torch: 'a ** 2.5',
+  },
+  { ops: ['pow'], name: 'number ** tensor', inputs: [m([3, 4])], run: (a) => el.pow(2.5, a), torch: '2.5 ** a' },
+  { ops: ['pow'], name: 'cube of negative numbers', inputs: [m([3, 4])], run: (a) => el.pow(a, 3), torch: 'a ** 3' },
+  {
+    ops: ['where'],
+    name: 'where',
+    inputs: [m([3, 4], { bool: true }), m([3, 4]), m([4])],
+    run: (a, b, c) => el.where(a, b, c),
+    torch: 't.where(a, b, c)',
+  },
+  {
+    ops: ['where'],
+    name: 'maskedFill',
+    inputs: [m([3, 4]), m([3, 4], { bool: true })],
+    run: (a, b) => el.maskedFill(a, b, 7),
+    torch: 'a.masked_fill(b, 7)',
+  },
+];
+
+type ReduceRow = [op: string, run: (x: Tensor) => Tensor | Tensor[], torch: string];
+const reduceRows: ReduceRow[] = [
+  ['sum', (x) => red.sum(x), 'a.sum()'],
+  ['sum', (x) => red.sum(x, 1), 'a.sum(1)'],
+  ['sum', (x) => red.sum(x, [0, 2, 3], { keepdim: true }), 'a.sum((0, 2, 3), keepdim=True)'],
+  ['sum', (x) => red.sum(x, [0, 2]), 'a.sum((0, 2))'],
+  ['sum', (x) => red.mean(x, [-1, 0]), 'a.mean((-1, 0))'],
+  ['prod', (x) => red.prod(x, 1), 'a.prod(1)'],
+  ['prod', (x) => red.prod(sh.reshape(x, [-1]).narrow(0, 0, 6)), 'a.reshape(-1)[:6].prod()'],
+  ['variance', (x) => red.variance(x), 'a.var()'],
+  ['variance', (x) => red.variance(x, [0, 2, 3], { correction: 0 }), 'a.var((0, 2, 3), correction=0)'],
+  ['variance', (x) => red.variance(x, 1, { keepdim: true }), 'a.var(1, keepdim=True)'],
+  ['amax', (x) => red.amax(x, [1, 3]), 'a.amax((1, 3))'],
+  ['amin', (x) => red.amin(x), 'a.min()'],
+  ['extremum', (x) => red.max(x, 2).values, 'a.max(2).values'],
+  ['extremum', (x) => red.min(x, 0, { keepdim: true }).values, 'a.min(0, keepdim=True).values'],
+  ['cumsum', (x) => red.cumsum(x, 2), 'a.cumsum(2)'],
+  ['topk', (x) => red.topk(x, 2, 1).values, 'a.topk(2, 1).values'],
+  ['topk', (x) => red.sort(x, -1).values, 'a.sort(-1).values'],
+  ['softmax', (x) => red.softmax(x, 1), 'a.softmax(1)'],
+  ['softmax', (x) => red.logSoftmax(x, -1), 'a.log_softmax(-1)'],
+];
+const reduce: Case[] = reduceRows.map(([op, run, torch]) => ({
+  ops: [op],
+  name: torch,
+  inputs: [m([3, 4, 2, 5], { distinct: true })],
+  run,
+  torch,
+}));
+
+const shapeRows: ReduceRow[] = [
+  ['reshape', (x) => sh.reshape(x, [4, -1]), 'a.reshape(4, -1)'],
+  ['permute', (x) => sh.permute(x, [2, 0, 3, 1]), 'a.permute(2, 0, 3, 1)'],
+  ['permute', (x) => sh.transpose(x, 0, -1), 'a.transpose(0, -1)'],
+  ['expand', (x) => sh.expand(sh.narrow(x, 1, 0, 1), [2, 3, 6, 2, 5]), 'a[:, :1].expand(2, 3, 6, 2, 5)'],
+  ['expand', (x) => sh.repeat(x, [2, 1, 1, 3, 1]), 'a.repeat(2, 1, 1, 3, 1)'],
+  ['slice', (x) => sh.slice(x, 3, 1, 5, 2), 'a[..., 1:5:2]'],
+  ['slice', (x) => sh.select(x, 1, -2), 'a[:, -2]'],
+  ['slice', (x) => sh.flip(x, [1, 3]), 'a.flip(1, 3)'],
+  ['slice', (x) => idx.index(x, '...', { start: 1 }, null, 0), 'a[..., 1:, None, 0]'],
+  ['embed', (x) => sh.pad(x, [1, 2, 0, 1], 3), 'F.pad(a, (1, 2, 0, 1), value=3)'],
+  ['embed', (x) => sh.pad(x, [-1, 2]), 'F.pad(a, (-1, 2))'],
+  ['cat', (x) => sh.cat([x, el.mul(x, 2)], 1), 't.cat([a, a * 2], 1)'],
+  ['cat', (x) => sh.stack([x, el.neg(x)], -1), 't.stack([a, -a], -1)'],
+  ['slice', (x) => sh.split(x, 2, 1)[1], 'a.split(2, 1)[1]'],
+  ['contiguous', (x) => el.mul(toFormat(x, 'channelsLast'), x), 'a * a'],
+  ['clone', (x) => clone(x), 'a.clone()'],
+];
+const shape: Case[] = shapeRows.map(([op, run, torch]) => ({
+  ops: [op],
+  name: torch,
+  inputs: [m([3, 4, 2, 5])],
+  run,
+  torch,
+}));
+
+const index: Case[] = [
+  {
+    ops: ['indexSelect'],
+    name: 'indexSelect',
+    inputs: [m([3, 4, 2]), m([5], { integer: true, high: 4 })],
+    run: (a, b) => idx.indexSelect(a, 1, b),
+    torch: 'a.index_select(1, b)',
+  },
+  {
+    ops: ['indexAdd'],
+    name: 'indexAdd',
+    inputs: [m([3, 4]), m([5], { integer: true, high: 4 }), m([3, 5])],
+    run: (a, b, c) => idx.indexAdd(a, 1, b, c),
+    torch: 'a.index_add(1, b, c)',
+  },
+  {
+    ops: ['gather'],
+    name: 'gather',
+    inputs: [m([3, 4, 2]), m([3, 6, 2], { integer: true, high: 4 })],
+    run: (a, b) => idx.gather(a, 1, b),
+    torch: 'a.gather(1, b)',
+  },
+  {
+    ops: ['scatterAdd'],
+    name: 'scatterAdd',
+    inputs: [m([3, 4]), m([3, 6], { integer: true, high: 4 }), m([3, 6])],
+    run: (a, b, c) => idx.scatterAdd(a, 1, b, c),
+    torch: 'a.scatter_add(1, b, c)',
+  },
+  {
+    ops: ['indexSelect', 'stopRow'],
+    name: 'embedding',
+    inputs: [m([2, 3], { integer: true, high: 5 }), m([5, 4])],
+    run: (a, b) => idx.embedding(a, b, 1),
+    torch: 'F.embedding(a, b, 1)',
+    noDifferences: 'the row of paddingIdx is used but not learned',
+  },
+];
+
+const products: Case[] = [
+  {
+    ops: ['matmul'],
+    name: 'matrix · matrix',
+    inputs: [m([5, 7]), m([7, 3])],
+    run: matmul as Case['run'],
+    torch: 'a @ b',
+  },
+  { ops: ['matmul'], name: 'vector · vector', inputs: [m([7]), m([7])], run: matmul as Case['run'], torch: 'a @ b' },
+  { ops: ['matmul'], name: 'matrix · vector', inputs: [m([4, 7]), m([7])], run: matmul as Case['run'], torch: 'a @ b' },
+  {
+    ops: ['matmul'],
+    name: 'batch · matrix',
+    inputs: [m([2, 3, 4, 5]), m([5, 6])],
+    run: matmul as Case['run'],
+    torch: 'a @ b',
+  },
+  {
+    ops: ['matmul'],
+    name: 'batches that broadcast',
+    inputs: [m([2, 1, 4, 5]), m([3, 5, 2])],
+    run: matmul as Case['run'],
+    torch: 'a @ b',
+  },
+  {
+    ops: ['linear'],
+    name: 'linear',
+    inputs: [m([2, 3, 5]), m([4, 5]), m([4])],
+    run: linear as Case['run'],
+    torch: 'F.linear(a, b, c)',
+  },
+];
+
+type ConvRow = [name: string, x: number[], w: number[], options: conv.ConvOptions, torch: string];
+const convRows: ConvRow[] = [
+  ['plain', [2, 3, 6, 5], [4, 3, 3, 3], {}, ''],
+  ['one channel, padded', [2, 1, 6, 6], [6, 1, 5, 5], { padding: 2 }, 'padding=2'],
+  ['stride 2', [2, 3, 7, 8], [4, 3, 3, 2], { stride: 2, padding: 1 }, 'stride=2, padding=1'],
+  ['stride larger than the kernel', [1, 2, 9, 9], [3, 2, 2, 1], { stride: [3, 2] }, 'stride=(3, 2)'],
+  ['dilation', [2, 2, 8, 7], [3, 2, 3, 2], { dilation: [2, 3], padding: [1, 2] }, 'dilation=(2, 3), padding=(1, 2)'],
+  ['groups', [2, 4, 5, 5], [6, 2, 3, 3], { groups: 2, padding: 1 }, 'groups=2, padding=1'],
+  ['depthwise', [2, 5, 6, 6], [5, 1, 3, 3], { groups: 5, stride: 2 }, 'groups=5, stride=2'],
+  ['1x1', [2, 6, 4, 4], [3, 6, 1, 1], {}, ''],
+  ['same', [2, 2, 5, 6], [3, 2, 4, 3], { padding: 'same' }, "padding='same'"],
+];
+const pyOptions = (options: string) => (options ? `, ${options}` : '');
+const convolution: Case[] = [
+  ...convRows.map(([name, x, w, options, torch]) => ({
+    ops: ['convolution', 'convolutionBackwardData', 'convolutionBackwardWeight'],
+    name: `conv2d, ${name}`,
+    inputs: [m(x), m(w), m([w[0]])],
+    run: (a: Tensor, b: Tensor, c: Tensor) => conv.conv2d(a, b, c, options),
+    torch: `F.conv2d(a, b, c${pyOptions(torch)})`,
+  })),
+  {
+    ops: ['convolution'],
+    name: 'conv1d',
+    inputs: [m([2, 3, 9]), m([4, 3, 4]), m([4])],
+    run: (a, b, c) => conv.conv1d(a, b, c, { stride: 2, padding: 1 }),
+    torch: 'F.conv1d(a, b, c, stride=2, padding=1)',
+  },
+  {
+    ops: ['convolution'],
+    name: 'conv3d',
+    inputs: [m([1, 2, 4, 5, 4]), m([3, 2, 2, 3, 2])],
+    run: (a, b) => conv.conv3d(a, b, null, { padding: 1, stride: [1, 2, 1] }),
+    torch: 'F.conv3d(a, b, None, padding=1, stride=(1, 2, 1))',
+  },
+  {
+    ops: ['convolutionBackwardData'],
+    name: 'convTranspose2d',
+    inputs: [m([2, 4, 3, 4]), m([4, 3, 3, 3]), m([6])],
+    run: (a, b, c) => conv.convTranspose2d(a, b, c, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }),
+    torch: 'F.conv_transpose2d(a, b, c, stride=2, padding=1, output_padding=1, groups=2)',
+  },
+];
+
+const distinct = { distinct: true };
+const pooling: Case[] = [
+  {
+    ops: ['maxPool', 'maxPoolBackward'],
+    name: 'maxPool2d',
+    inputs: [m([2, 3, 7, 6], distinct)],
+    run: (a) => pool.maxPool2d(a, 3, { stride: 2, padding: 1 }),
+    torch: 'F.max_pool2d(a, 3, 2, 1)',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'maxPool2d, dilation and ceil',
+    inputs: [m([2, 2, 8, 8], distinct)],
+    run: (a) => pool.maxPool2d(a, 2, { dilation: 2, stride: 3, ceilMode: true }),
+    torch: 'F.max_pool2d(a, 2, 3, dilation=2, ceil_mode=True)',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'maxPool1d',
+    inputs: [m([2, 3, 9], distinct)],
+    run: (a) => pool.maxPool1d(a, 3),
+    torch: 'F.max_pool1d(a, 3)',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'adaptiveMaxPool2d',
+    inputs: [m([2, 3, 7, 5], distinct)],
+    run: (a) => pool.adaptiveMaxPool2d(a, [3, 2]),
+    torch: 'F.adaptive_max_pool2d(a, (3, 2))',
+  },
+  {
+    ops: ['avgPool', 'avgPoolBackward'],
+    name: 'avgPool2d 2',
+    inputs: [m([2, 3, 6, 8])],
+    run: (a) => pool.avgPool2d(a, 2),
+    torch: 'F.avg_pool2d(a, 2)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'avgPool2d, padded',
+    inputs: [m([2, 3, 7, 6])],
+    run: (a) => pool.avgPool2d(a, 3, { stride: 2, padding: 1, countIncludePad: false, ceilMode: true }),
+    torch: 'F.avg_pool2d(a, 3, 2, 1, True, False)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'avgPool2d, divisor',
+    inputs: [m([2, 3, 5, 6])],
+    run: (a) => pool.avgPool2d(a, [2, 3], { padding: 1, divisorOverride: 5 }),
+    torch: 'F.avg_pool2d(a, (2, 3), padding=(1, 1), divisor_override=5)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'avgPool1d',
+    inputs: [m([2, 3, 9])],
+    run: (a) => pool.avgPool1d(a, 4, { stride: 2 }),
+    torch: 'F.avg_pool1d(a, 4, 2)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'adaptiveAvgPool2d',
+    inputs: [m([2, 3, 7, 5])],
+    run: (a) => pool.adaptiveAvgPool2d(a, [3, 2]),
+    torch: 'F.adaptive_avg_pool2d(a, (3, 2))',
+  },
+];
+
+const normShapes: [string, number[]][] = [
+  ['(N, C)', [6, 3]],
+  ['(N, C, L)', [3, 4, 5]],
+  ['(N, C, H, W)', [3, 5, 4, 3]],
+  ['(N, C, D, H, W)', [2, 3, 2, 3, 2]],
+];
+const norms: Case[] = normShapes.flatMap(([name, x]) => [
+  {
+    ops: ['batchNorm'],
+    name: `batchNorm in training, ${name}`,
+    inputs: [m(x), m([x[1]]), m([x[1]])],
+    run: (a: Tensor, weight: Tensor, bias: Tensor) =>
+      batchNorm.batchNorm(a, null, null, { weight, bias, training: true, eps: 1e-3 }),
+    torch: 'F.batch_norm(a, None, None, b, c, True, 0.1, 1e-3)',
+  },
+  {
+    ops: ['batchNormEval'],
+    name: `batchNorm in evaluation, ${name}`,
+    inputs: [m(x), m([x[1]]), m([x[1]]), m([x[1]], { constant: true }), m([x[1]], { constant: true, ...positive })],
+    run: (a: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) =>
+      batchNorm.batchNorm(a, mean, variance, { weight, bias }),
+    torch: 'F.batch_norm(a, d, e, b, c, False)',
+  },
+]);
+
+const labels = (shape: number[], classes: number): Input => ({ shape, integer: true, high: classes });
+const unit = { low: 0.05, high: 0.95, constant: true };
+const losses: Case[] = [
+  {
+    ops: ['softmax'],
+    name: 'crossEntropy',
+    inputs: [m([5, 4]), labels([5], 4)],
+    run: (a, b) => loss.crossEntropy(a, b),
+    torch: 'F.cross_entropy(a, b)',
+  },
+  {
+    ops: ['gather'],
+    name: 'crossEntropy, everything',
+    inputs: [m([3, 4, 2]), labels([3, 2], 4), m([4], { ...positive, constant: true })],
+    run: (a, b, weight) => loss.crossEntropy(a, b, { weight, labelSmoothing: 0.1, ignoreIndex: 1 }),
+    torch: 'F.cross_entropy(a, b, c, label_smoothing=0.1, ignore_index=1)',
+  },
+  {
+    ops: ['gather'],
+    name: 'crossEntropy, none',
+    inputs: [m([4, 3]), labels([4], 3)],
+    run: (a, b) => loss.crossEntropy(a, b, { reduction: 'none', ignoreIndex: 0 }),
+    torch: "F.cross_entropy(a, b, reduction='none', ignore_index=0)",
+  },
+  {
+    ops: ['softmax'],
+    name: 'crossEntropy of probabilities',
+    inputs: [m([4, 3]), m([4, 3], unit)],
+    run: (a, b) => loss.crossEntropy(a, b, { labelSmoothing: 0.2 }),
+    torch: 'F.cross_entropy(a, b, label_smoothing=0.2)',
+  },
+  {
+    ops: ['gather'],
+    name: 'nllLoss',
+    inputs: [m([4, 3]), labels([4], 3), m([3], { ...positive, constant: true })],
+    run: (a, b, weight) => loss.nllLoss(a, b, { weight, reduction: 'sum' }),
+    torch: "F.nll_loss(a, b, c, reduction='sum')",
+  },
+  {
+    ops: ['square'],
+    name: 'mseLoss',
+    inputs: [m([3, 4]), m([3, 4])],
+    run: (a, b) => loss.mseLoss(a, b),
+    torch: 'F.mse_loss(a, b)',
+  },
+  {
+    ops: ['abs'],
+    name: 'l1Loss',
+    inputs: [m([3, 4]), m([3, 4])],
+    run: (a, b) => loss.l1Loss(a, b, { reduction: 'sum' }),
+    torch: "F.l1_loss(a, b, reduction='sum')",
+  },
+  {
+    ops: ['where'],
+    name: 'smoothL1Loss',
+    inputs: [m([3, 4]), m([3, 4])],
+    run: (a, b) => loss.smoothL1Loss(a, b, { beta: 0.7 }),
+    torch: 'F.smooth_l1_loss(a, b, beta=0.7)',
+  },
+  {
+    ops: ['clamp'],
+    name: 'bceWithLogits',
+    inputs: [m([3, 4]), m([3, 4], unit), m([4], { ...positive, constant: true })],
+    run: (a, b, posWeight) => loss.bceWithLogits(a, b, { posWeight }),
+    torch: 'F.binary_cross_entropy_with_logits(a, b, pos_weight=c)',
+  },
+];
+
+const conversion: Case[] = [
+  {
+    ops: ['to'],
+    name: 'to float32 and back',
+    inputs: [m([3, 4])],
+    run: (a) => el.mul(cast(cast(a, 'float32'), 'float64'), 2),
+    torch: 'a.float().double() * 2',
+    tolerance: [0, 'the same rounding to float32'],
+    noDifferences: 'differences of values rounded to float32 are noise',
+  },
+];
+
+export const cases: readonly Case[] = [
+  ...unary,
+  ...binary,
+  ...withNumbers,
+  ...reduce,
+  ...shape,
+  ...index,
+  ...products,
+  ...convolution,
+  ...pooling,
+  ...norms,
+  ...losses,
+  ...conversion,
+];
