@@ -2,10 +2,10 @@
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { cast, inFormat } from '../ops/launch.ts';
-import { tensor, zerosLike } from '../tensor/create.ts';
+import { fill, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
-import { keep, Tensor } from '../tensor/tensor.ts';
+import { allocate, keep, Tensor } from '../tensor/tensor.ts';
 import { toCamel, toSnake } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
@@ -150,7 +150,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
         );
       return known;
     }
-    const made = outsideScopes(() => zerosLike(param));
+    const made = outsideScopes(() => allocate(param.shape, param.dtype, param.memoryFormat, param.device));
+    fill(made, 0);
     state[name] = made;
     return made;
   }

@@ -90,7 +90,9 @@ describe('printed forms', () => {
   });
 
   it('write numbers as Python does', () => {
-    const floats: [number | null, string][] = [
+    const floats: [number | boolean | string | null, string][] = [
+      [true, 'True'],
+      ['text', 'text'],
       [null, 'None'],
       [1, '1.0'],
       [-0, '-0.0'],

@@ -1,6 +1,7 @@
 // Optimizers against PyTorch's (golden/optim_golden.py): trajectories with every option, saved states both ways, groups, clipping, errors.
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
+import { WasmDevice } from '../../src/kernels/wasm.ts';
 import { BatchNorm1d, Linear, Parameter, Sequential } from '../../src/nn/index.ts';
 import {
   Adam,
@@ -13,11 +14,11 @@ import {
   RMSprop,
   SGD,
 } from '../../src/optim/index.ts';
-import { fromTypedArray, ones, tensor, zeros } from '../../src/tensor/create.ts';
+import { fill, fromTypedArray, ones, tensor, zeros } from '../../src/tensor/create.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { openScope } from '../../src/tensor/storage.ts';
-import { Tensor } from '../../src/tensor/tensor.ts';
+import { allocate, Tensor } from '../../src/tensor/tensor.ts';
 import { decode, expectClose, readGolden } from '../support/golden.ts';
 
 type Float = 'float32' | 'float64';
@@ -300,6 +301,30 @@ describe('Optimizer', () => {
     expect(String(new SGD(initial('float32'), { lr: 0.1 }))).toContain(
       'SGD (\nParameter Group 0\n    dampening: 0\n    lr: 0.1\n',
     );
+  });
+});
+
+describe('on a WebAssembly device whose memory is nearly full', () => {
+  it('one call sees all of its tensors in place, though some had been moved out', () => {
+    const device = new WasmDevice(2 * 1024 ** 2);
+    const size = 32 * 1024; // 128 KiB each: six parameters, gradients and buffers exceed the budget
+    const filled = (value: number) => {
+      const t = allocate([size], 'float32', 'contiguous', device);
+      fill(t, value);
+      return t;
+    };
+    const params = Array.from({ length: 6 }, (_, i) => new Parameter(filled(i)));
+    const optimizer = new SGD(params, { lr: 0.5, momentum: 0.5 });
+    for (const expected of [-0.5, -1.25]) {
+      for (const param of params) param.grad = filled(1);
+      // Garbage pushes the parameters out.
+      for (let i = 0; i < 20; i++) filled(i);
+      optimizer.step();
+      params.forEach((param, i) => {
+        expect(new Set(param.dataSync() as Float32Array), `parameter ${i}`).toEqual(new Set([i + expected]));
+      });
+    }
+    expect(clipGradNorm(params, Infinity).item()).toBeCloseTo(Math.sqrt(6 * size), 3);
   });
 });
 
