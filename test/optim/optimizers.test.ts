@@ -220,6 +220,16 @@ describe('Optimizer', () => {
     ]);
   });
 
+  it('begins a buffer with the first gradient, also of a parameter that comes later', () => {
+    const [a, b] = [new Parameter(zeros([1])), new Parameter(zeros([1]))];
+    const optimizer = new SGD([a, b], { lr: 1, momentum: 0.5, dampening: 0.5 });
+    a.grad = ones([1]);
+    optimizer.step();
+    b.grad = ones([1]);
+    optimizer.step();
+    expect([a.item(), b.item()]).toEqual([-2, -1]);
+  });
+
   it('mixes dtypes in one group', () => {
     const params = [new Parameter(zeros([2])), new Parameter(zeros([2], { dtype: 'float64' }))];
     for (const param of params) param.grad = ones([2], { dtype: param.dtype });
