@@ -1,7 +1,7 @@
 // Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the WebAssembly
 // module, embedded in src/kernels/generated/evenkeel.wasm.ts). Objects are cached by the content of everything they are made
 // from. `native` compiles for this machine's instruction set, with `--every-isa` for all of its architecture (packages, tests);
-// `--if-possible` says one line and succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--prebuild`
+// `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--prebuild`
 // copies the addon to where a package carries it.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -127,10 +127,9 @@ async function buildNative({ ifPossible, sanitize, everyIsa, prebuild }: NativeO
   const compiler = process.env.CXX ?? ['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++';
   const compilerVersion = version(compiler);
   if (!compilerVersion) {
-    const line = `evenkeel: no C++ compiler (${compiler}), so no native addon: the WebAssembly engine will run.`;
-    if (!ifPossible) throw new Error(line);
-    console.log(line);
-    return;
+    // The engine says in one line what runs instead.
+    if (ifPossible) return;
+    throw new Error(`no C++ compiler was found (${compiler}); the environment variable CXX can name one`);
   }
   const folder = join(root, 'build', sanitize ? 'sanitize' : everyIsa ? 'every_isa' : 'native');
   const objects = join(root, 'build', 'objects');

@@ -138,5 +138,5 @@ export function loadNative(): { device: NativeDevice | null; reason: string } {
       return { device: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
     }
   }
-  return { device: null, reason: 'no addon was built for this machine' };
+  return { device: null, reason: 'no native addon was built (it takes a C++ compiler)' };
 }

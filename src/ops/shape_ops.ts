@@ -101,7 +101,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const order = dims.map((d) => normalizeDim(d, x.rank));
   if (order.length !== x.rank)
     throw new RuntimeError(
-      `permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ${x.rank} is not equal to len(dims) = ${dims.length}`,
+      `permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ${x.rank} is not equal to len(dims) = ${dims.length}`,
     );
   if (new Set(order).size !== order.length) throw new RuntimeError('permute(): duplicate dims are not allowed.');
   return permuteOp(x, order);
