@@ -52,7 +52,9 @@ try {
   if (threads) setNumThreads(threads);
   process.exitCode = (await trainLenet(options)) ? 0 : 130;
 } catch (error) {
-  if (!(error instanceof EvenkeelError)) throw error;
+  // The system's errors (disks, rights) are no mistakes of the program either.
+  const isSystem = error instanceof Error && 'syscall' in error;
+  if (!(error instanceof EvenkeelError) && !isSystem) throw error;
   console.error(`${error.name}: ${error.message}`);
   process.exitCode = 1;
 }

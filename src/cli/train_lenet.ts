@@ -1,12 +1,12 @@
 // The main job: LeNet with batch norm on Fashion-MNIST (or MNIST). Reads the data, trains, evaluates by running and by batch
 // statistics, and leaves metrics, a report and a checkpoint. Options and help are in main.ts.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataLoader } from '../data/data_loader.ts';
 import { TensorDataset } from '../data/dataset.ts';
 import { type ImageSet, type ImageSplit, loadFashionMnist, loadMnist, splitArrays } from '../data/node.ts';
 import { ValueError } from '../errors.ts';
-import { writeFileAtomic } from '../files/atomic_file.ts';
+import { makeFolder, writeFileAtomic } from '../files/atomic_file.ts';
 import { currentDevice, getEngine } from '../kernels/engine.ts';
 import { lenetBatchNorm } from '../models/lenet.ts';
 import type { Module } from '../nn/module.ts';
@@ -90,13 +90,20 @@ class Bookkeeper implements Callback {
   }
 
   onTrainBegin(run: Run): void {
+    const { epochs: _, out: __, resume: ___, tensorboard: ____, ...settings } = this.options;
+    checkSettings(settings, run.notes.settings as Record<string, unknown> | undefined);
     // What a resumed run has seen is in its checkpoint; lines of epochs that it will repeat are dropped.
     this.metrics.push(...((run.notes.metrics as EpochMetrics[]) ?? []));
     this.norms.push(...((run.notes.norms as Record<string, NormRecord>[]) ?? []));
+    Object.assign(run.notes, { settings, metrics: this.metrics, norms: this.norms });
+    this.writeMetrics();
+  }
+
+  /** The whole file each time: a full disk then leaves the lines there were, not half of one. */
+  private writeMetrics(): void {
     writeFileAtomic(
       this.jsonl,
       new TextEncoder().encode(this.metrics.map((line) => `${JSON.stringify(line)}\n`).join('')),
-      { keepPrevious: false },
     );
   }
 
@@ -116,8 +123,7 @@ class Bookkeeper implements Callback {
     };
     this.metrics.push(line);
     this.norms.push(this.observe(run.model));
-    Object.assign(run.notes, { metrics: this.metrics, norms: this.norms });
-    appendFileSync(this.jsonl, `${JSON.stringify(line)}\n`);
+    this.writeMetrics();
     const { epoch, ...scalars } = line;
     for (const [name, value] of Object.entries(scalars)) this.writer?.addScalar(name, value, epoch);
     this.writer?.flush();
@@ -188,7 +194,7 @@ class Bookkeeper implements Callback {
       ],
       tables: [normTable(model)],
     });
-    writeFileAtomic(join(this.options.out, 'report.html'), new TextEncoder().encode(html), { keepPrevious: false });
+    writeFileAtomic(join(this.options.out, 'report.html'), new TextEncoder().encode(html));
   }
 }
 
@@ -224,19 +230,20 @@ function printTable({ title, columns, rows }: ReturnType<typeof normTable>): voi
     console.log(line.map((text, i) => (i < 2 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '));
 }
 
-/** Runs the job; resolves to false when it was interrupted. */
-export async function trainLenet(options: TrainOptions): Promise<boolean> {
-  mkdirSync(options.out, { recursive: true });
-  const settingsPath = join(options.out, 'settings.json');
-  const { epochs: _, out: __, resume: ___, tensorboard: ____, ...settings } = options;
-  if (options.resume && existsSync(settingsPath))
-    checkSettings(settings, JSON.parse(readFileSync(settingsPath, 'utf8')));
-  writeFileSync(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
+/** Runs the job on what `read` gives for the data set's name; resolves to false when it was interrupted. */
+export async function trainLenet(
+  options: TrainOptions,
+  read: (name: TrainOptions['data']) => ImageSet = readData,
+): Promise<boolean> {
+  makeFolder(options.out);
+  const checkpoint = join(options.out, 'checkpoint');
+  if (options.resume && !existsSync(checkpoint) && !existsSync(`${checkpoint}.previous`))
+    console.log(`${checkpoint} does not exist yet: nothing to resume, starting anew`);
   const device = currentDevice();
   console.log(
     `engine: ${getEngine()} (${device.instructionSet}), ${device.getNumThreads()} thread${device.getNumThreads() === 1 ? '' : 's'}`,
   );
-  const set = readData(options.data);
+  const set = read(options.data);
   manualSeed(options.seed);
   const model = lenetBatchNorm(set.classes.length);
   const bookkeeper = new Bookkeeper(options, loaderOf(set.test, set, 1000, false) as DataLoader<unknown>);
@@ -255,7 +262,7 @@ export async function trainLenet(options: TrainOptions): Promise<boolean> {
     epochs: options.epochs,
     metrics: { accuracy },
     prepare: toUnit,
-    checkpoint: join(options.out, 'checkpoint'),
+    checkpoint,
     resume: options.resume,
     handleInterrupt: true,
     callbacks: [bookkeeper, new Progress(process.stdout, describe)],
@@ -269,7 +276,7 @@ export async function trainLenet(options: TrainOptions): Promise<boolean> {
 }
 
 /** A resumed run must be the run that was interrupted. */
-function checkSettings(now: Record<string, unknown>, then: Record<string, unknown>): void {
+function checkSettings(now: Record<string, unknown>, then: Record<string, unknown> = {}): void {
   for (const [name, value] of Object.entries(then))
     if (name in now && now[name] !== value)
       throw new ValueError(

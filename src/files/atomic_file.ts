@@ -34,6 +34,28 @@ export class AtomicWriteError extends EvenkeelError {
   }
 }
 
+/** A folder could not be made. `code` is the system's, such as `EACCES`. */
+export class FolderError extends EvenkeelError {
+  override name = 'FolderError';
+  readonly path: string;
+  readonly code: string | undefined;
+
+  constructor(path: string, cause: unknown) {
+    super(`[makeFolder] could not make the folder ${path}: ${(cause as Error).message}`, { cause });
+    this.path = path;
+    this.code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  }
+}
+
+/** Makes a folder and those above it, where they are missing; throws FolderError. */
+export function makeFolder(path: string): void {
+  try {
+    nodeFs.mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw new FolderError(path, cause);
+  }
+}
+
 let counter = 0;
 
 /**

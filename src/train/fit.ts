@@ -1,7 +1,8 @@
 // fit: the training loop, with everything around it that a loop written by hand tends to leave out: step scopes, averages, checks of
 // the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
 import { existsSync } from 'node:fs';
-import { ValueError } from '../errors.ts';
+import { noGrad } from '../autograd/grad_mode.ts';
+import { EvenkeelError, ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
@@ -14,9 +15,10 @@ import {
   type Stateful,
   saveCheckpoint,
 } from './checkpoint.ts';
+import { CheckpointError } from './checkpoint_file.ts';
 import { batchNorms, type LossFunction } from './evaluate.ts';
 import { Averages, type Metric } from './metrics.ts';
-import { explainNonFinite, NonFiniteLossError } from './non_finite.ts';
+import { explainNonFinite, firstNonFinite, layerOf, NonFiniteLossError } from './non_finite.ts';
 
 /** Where training stands: `step` batches of epoch `epoch` (from 0) are done. */
 export interface Position {
@@ -61,7 +63,10 @@ export interface Run {
 
 export interface FitOptions {
   /** Batches of inputs and targets; iterated once per epoch. */
-  loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & { readonly length?: number };
+  loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & {
+    readonly length?: number;
+    readonly generator?: Generator;
+  };
   loss: LossFunction;
   optimizer: AnyOptimizer;
   epochs: number;
@@ -69,7 +74,7 @@ export interface FitOptions {
   scheduler?: Stateful & { step(): void };
   schedule?: 'epoch' | 'step';
   metrics?: Readonly<Record<string, Metric>>;
-  /** Micro-batches per update; gradients are averaged over them. Default: 1. */
+  /** Micro-batches per update; gradients are averaged over them, at the end of an epoch over those that are left. Default: 1. */
   accumulate?: number;
   /** Largest norm of all gradients together; larger ones are scaled down. */
   clipGradNorm?: number;
@@ -83,7 +88,7 @@ export interface FitOptions {
   resume?: boolean;
   /** Finish the step, save and return on SIGINT; a second one ends the process. Default: false. */
   handleInterrupt?: boolean;
-  /** The generator behind shuffling and dropout, saved in checkpoints. Default: the default one. */
+  /** A generator besides the default one and the loader's own; the states of all are in checkpoints. */
   generator?: Generator;
 }
 
@@ -92,13 +97,32 @@ export interface FitResult {
   readonly isInterrupted: boolean;
 }
 
+interface Bytes {
+  dtype: 'uint8';
+  shape: number[];
+  data: Uint8Array;
+}
+
 interface Saved {
   position: Position;
-  generatorAtEpoch: { data: Uint8Array };
+  /** Per generator: its state when the epoch's order was drawn, and now. */
+  generators: { atEpoch: Bytes; now: Bytes }[];
   averages: { samples: number; sums: Record<string, number> };
   seconds: number;
   history: EpochResult[];
   notes: Record<string, unknown>;
+}
+
+const toBytes = (data: Uint8Array): Bytes => ({ dtype: 'uint8', shape: [data.length], data });
+
+/** Batches per epoch; null where the loader cannot know, as over a stream. */
+function lengthOf(loader: FitOptions['loader']): number | null {
+  try {
+    return loader.length ?? null;
+  } catch (error) {
+    if (error instanceof EvenkeelError) return null;
+    throw error;
+  }
 }
 
 class Training implements Run {
@@ -110,10 +134,11 @@ class Training implements Run {
   readonly notes: Record<string, unknown> = {};
   averages = new Averages();
   isInterrupted = false;
-  private readonly generator: Generator;
+  readonly stepsPerEpoch: number | null;
+  private readonly generators: readonly Generator[];
   private readonly parts: CheckpointParts;
-  /** The generator as it was when the epoch's order was drawn: resuming draws the same order again. */
-  private generatorAtEpoch: Uint8Array;
+  /** The generators as they were when the epoch's order was drawn: resuming draws the same order again. */
+  private atEpoch: Uint8Array[];
   private lastSaved = '';
   private secondsBefore = 0;
   private startedAt = 0;
@@ -123,13 +148,19 @@ class Training implements Run {
     this.model = model;
     this.options = options;
     this.epochs = options.epochs;
-    this.generator = options.generator ?? defaultGenerator;
-    this.generatorAtEpoch = this.generator.getState();
-    this.parts = { model, optimizer: options.optimizer, scheduler: options.scheduler, generator: this.generator };
+    this.stepsPerEpoch = lengthOf(options.loader);
+    const others = [options.generator, options.loader.generator].filter((generator) => generator !== undefined);
+    this.generators = [...new Set([defaultGenerator, ...others])];
+    this.atEpoch = this.generatorStates();
+    this.parts = { model, optimizer: options.optimizer, scheduler: options.scheduler };
   }
 
-  get stepsPerEpoch(): number | null {
-    return this.options.loader.length ?? null;
+  private generatorStates(): Uint8Array[] {
+    return this.generators.map((generator) => generator.getState());
+  }
+
+  private setGenerators(states: readonly Uint8Array[]): void {
+    for (const [i, generator] of this.generators.entries()) generator.setState(states[i]);
   }
 
   stop(): void {
@@ -143,15 +174,14 @@ class Training implements Run {
   save(): void {
     const { checkpoint } = this.options;
     if (!checkpoint) return;
+    this.refuseNonFiniteState();
+    const now = this.generatorStates();
     const saved: Saved = {
       position: { ...this.position },
-      generatorAtEpoch: {
-        dtype: 'uint8',
-        shape: [this.generatorAtEpoch.length],
-        data: this.generatorAtEpoch,
-      } as Saved['generatorAtEpoch'],
+      generators: now.map((state, i) => ({ atEpoch: toBytes(this.atEpoch[i]), now: toBytes(state) })),
       averages: this.averages.state(),
-      seconds: this.seconds,
+      // Between epochs there is evaluation, which is no part of either.
+      seconds: this.position.step > 0 ? this.seconds : 0,
       history: this.history,
       notes: this.notes,
     };
@@ -162,9 +192,21 @@ class Training implements Run {
   resume(): void {
     const { checkpoint, resume } = this.options;
     if (!checkpoint || !resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
-    const saved = loadCheckpoint(checkpoint, this.parts).extra as unknown as Saved;
+    const { extra, path, problem } = loadCheckpoint(checkpoint, this.parts);
+    const saved = extra as unknown as Saved | null;
+    if (!saved?.position || saved.generators?.length !== this.generators.length)
+      throw new CheckpointError(
+        'fit',
+        path,
+        saved?.position
+          ? `expected the states of ${this.generators.length} generators, it holds ${saved.generators?.length ?? 0}: was the loader given another generator?`
+          : 'it was not written by fit: it holds no position in training',
+      );
+    if (problem)
+      process.emitWarning(`[fit] ${problem.path}: ${problem.reason}; resuming from the one before it, ${path}`);
     Object.assign(this.position, saved.position);
-    this.generatorAtEpoch = saved.generatorAtEpoch.data;
+    this.atEpoch = saved.generators.map(({ atEpoch }) => atEpoch.data);
+    this.setGenerators(saved.generators.map(({ now }) => now.data));
     this.averages.load(saved.averages);
     this.secondsBefore = saved.seconds;
     this.history.push(...saved.history);
@@ -189,14 +231,15 @@ class Training implements Run {
     this.model.train();
     // The order of the epoch is drawn from the state in which it began; then the draws made since are caught up with.
     const done = this.position.step;
-    const now = this.generator.getState();
-    if (done > 0) this.generator.setState(this.generatorAtEpoch);
-    else this.generatorAtEpoch = now;
+    const now = this.generatorStates();
+    if (done > 0) this.setGenerators(this.atEpoch);
+    else this.atEpoch = now;
     let skipped = 0;
+    let isCut = false;
     if (done === 0) optimizer.zeroGrad();
     for await (const batch of loader) {
       if (skipped < done) {
-        if (++skipped === done) this.generator.setState(now);
+        if (++skipped === done) this.setGenerators(now);
         continue;
       }
       scope(() => this.step(batch));
@@ -205,11 +248,18 @@ class Training implements Run {
       if (this.position.step % accumulate === 0 && checkpointEvery && this.position.step % checkpointEvery === 0)
         this.save();
       await this.breathe();
-      if (this.isInterrupted && this.position.step % accumulate === 0) break;
+      isCut = this.isInterrupted && this.position.step % accumulate === 0;
+      if (isCut) break;
     }
     if (this.position.step === 0) throw new ValueError('[fit] the loader gave no batches');
-    const isComplete = !this.isInterrupted || this.position.step === this.stepsPerEpoch;
-    if (!isComplete) return;
+    if (isCut && this.position.step !== this.stepsPerEpoch) return;
+    // The loader's end came as a surprise: what is left of a group has been divided by the whole group's size.
+    const left = this.position.step % accumulate;
+    if (this.stepsPerEpoch === null && left > 0) {
+      for (const parameter of this.model.parameters())
+        if (parameter.grad) noGrad(() => parameter.grad!.mul_(accumulate / left));
+      this.update();
+    }
     if (schedule === 'epoch') scheduler?.step();
     const result = {
       epoch: this.position.epoch + 1,
@@ -228,34 +278,30 @@ class Training implements Run {
   }
 
   private step(batch: readonly Tensor[]): void {
-    const {
-      loss: lossOf,
-      optimizer,
-      scheduler,
-      schedule,
-      metrics = {},
-      accumulate = 1,
-      clipGradNorm: maxNorm,
-      prepare,
-    } = this.options;
+    const { loss: lossOf, metrics = {}, accumulate = 1, prepare } = this.options;
     const [raw, target] = batch;
     const input = prepare ? prepare(raw) : raw;
     const output = this.model.call(input) as Tensor;
     const loss = lossOf(output, target);
     const value = loss.item();
     if (!Number.isFinite(value)) this.refuse(value, input);
-    (accumulate > 1 ? loss.div(accumulate) : loss).backward();
-    const isLast = this.position.step + 1 === this.stepsPerEpoch;
-    if ((this.position.step + 1) % accumulate === 0 || isLast) {
-      if (maxNorm !== undefined) clipGradNorm(this.model.parameters(), maxNorm);
-      optimizer.step();
-      optimizer.zeroGrad();
-      if (schedule === 'step') scheduler?.step();
-    }
+    const { step } = this.position;
+    const total = this.stepsPerEpoch ?? Infinity;
+    const group = Math.min(accumulate, total - (step - (step % accumulate)));
+    (group > 1 ? loss.div(group) : loss).backward();
+    if ((step + 1) % accumulate === 0 || step + 1 === total) this.update();
     const values = Object.fromEntries(
       Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
     );
     this.averages.add({ loss: value, ...values }, input.shape[0]);
+  }
+
+  private update(): void {
+    const { optimizer, scheduler, schedule, clipGradNorm: maxNorm } = this.options;
+    if (maxNorm !== undefined) clipGradNorm(this.model.parameters(), maxNorm);
+    optimizer.step();
+    optimizer.zeroGrad();
+    if (schedule === 'step') scheduler?.step();
   }
 
   /** Lets timers and signals run now and then: awaiting a synchronous loader alone never leaves the microtask queue. */
@@ -271,11 +317,24 @@ class Training implements Run {
     const where = `epoch ${this.position.epoch + 1}, step ${this.position.step + 1}`;
     const norms =
       batchNorms(this.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
-    const good = this.lastSaved ? `the last good checkpoint is ${this.lastSaved}` : 'no checkpoint was written yet';
     throw new NonFiniteLossError(
-      `[fit] the loss is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${good}.`,
+      `[fit] the loss is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${this.lastGood}.`,
       layer,
     );
+  }
+
+  /** A finite loss may have had an infinite gradient: such a state must not replace a good checkpoint. */
+  private refuseNonFiniteState(): void {
+    const found = firstNonFinite(this.model);
+    if (!found) return;
+    throw new NonFiniteLossError(
+      `[fit] ${found.kind} '${found.name}' holds NaN or infinity after epoch ${this.position.epoch + 1}, step ${this.position.step}, though the loss was finite; this state was not saved; ${this.lastGood}.`,
+      layerOf(found.name),
+    );
+  }
+
+  private get lastGood(): string {
+    return this.lastSaved ? `the last good checkpoint is ${this.lastSaved}` : 'no checkpoint was written yet';
   }
 
   async each(
@@ -311,7 +370,8 @@ function check(options: FitOptions): void {
  * it reaches the parameters. With `checkpoint`, model, optimizer, scheduler, generator and position are saved, and `resume` goes on
  * bit for bit as if nothing had happened.
  *
- * @throws NonFiniteLossError naming the layer and the last good checkpoint; ValueError on impossible options.
+ * @throws NonFiniteLossError naming the layer and the last good checkpoint; CheckpointError where neither the checkpoint nor the one before
+ * it can be read; AtomicWriteError where one cannot be written; ValueError on impossible options.
  * @example
  * await fit(model, { loader, loss: crossEntropy, optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 10, metrics: { accuracy } });
  */

@@ -5,6 +5,7 @@ import type { Module } from '../nn/module.ts';
 import { isfinite } from '../ops/elementwise.ts';
 import { all } from '../ops/reduce.ts';
 import { isFloat } from '../tensor/dtype.ts';
+import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
@@ -22,14 +23,24 @@ export class NonFiniteLossError extends RuntimeError {
 
 const isGood = (tensor: Tensor): boolean => !isFloat(tensor.dtype) || scope(() => all(isfinite(tensor)).item() !== 0);
 
+/** The name of the layer that holds an entry of a state dict. */
+export const layerOf = (name: string): string => name.replace(/\.?[^.]*$/, '');
+
+/** The first parameter or running statistic that is not finite. Other buffers may be infinite on purpose, as masks are. */
+export function firstNonFinite(model: Module): { name: string; kind: 'parameter' | 'running statistic' } | null {
+  for (const [name, parameter] of model.namedParameters()) if (!isGood(parameter)) return { name, kind: 'parameter' };
+  for (const [name, buffer] of model.namedBuffers())
+    if (/(^|\.)running_(mean|var)$/.test(name) && !isGood(buffer)) return { name, kind: 'running statistic' };
+  return null;
+}
+
 /**
  * Names the cause of a non-finite loss: a parameter, the input, or the first layer whose output is not finite when the batch runs through
- * the model once more (statistics and random numbers are drawn again; the result is thrown away).
+ * the model once more, in its present mode. Buffers and the default generator are put back afterwards.
  */
 export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string } {
   for (const [name, parameter] of model.namedParameters())
-    if (!isGood(parameter))
-      return { layer: name.replace(/\.?[^.]*$/, ''), cause: `parameter '${name}' holds NaN or infinity` };
+    if (!isGood(parameter)) return { layer: layerOf(name), cause: `parameter '${name}' holds NaN or infinity` };
   if (!isGood(input)) return { layer: '', cause: 'the input holds NaN or infinity' };
   let layer = '';
   let cause = 'every layer is finite: the loss function itself gave the value';
@@ -41,10 +52,14 @@ export function explainNonFinite(model: Module, input: Tensor): { layer: string;
       }
     }),
   );
+  const random = defaultGenerator.getState();
+  const buffers = [...model.buffers()].map((buffer) => [buffer, buffer.storage.bytes().slice()] as const);
   try {
     noGrad(() => scope(() => void model.call(input)));
   } finally {
     for (const remove of removers) remove();
+    for (const [buffer, bytes] of buffers) buffer.storage.bytes().set(bytes);
+    defaultGenerator.setState(random);
   }
   return { layer, cause };
 }
