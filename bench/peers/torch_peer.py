@@ -62,6 +62,17 @@ def norm(kind, shape, layout, relu):
     return run
 
 
+def dispatch(count):
+    x = torch.randn(1, requires_grad=True)
+
+    def run():
+        y = x
+        for _ in range(count):
+            y = y + x
+
+    return run
+
+
 def memory(steps):
     """One call runs a number of LeNet steps and leaves the peak resident size to "peak"."""
     step = lenet_step(256)
@@ -76,6 +87,7 @@ def memory(steps):
 WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
+    "dispatch": lambda count: dispatch(int(count)),
     "norm": lambda kind, shape, layout, relu: norm(kind, shape, layout, relu == "relu"),
     "memory": lambda steps: memory(int(steps)),
 }
