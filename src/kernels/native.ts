@@ -79,6 +79,10 @@ export class NativeDevice extends Device {
     }
   }
 
+  protected allocateFixed(byteLength: number): NativeBlock {
+    return this.allocate(byteLength);
+  }
+
   free(block: Block): void {
     const native = block as NativeBlock;
     let list = this.pool.get(native.byteLength);
