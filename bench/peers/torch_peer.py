@@ -1,4 +1,5 @@
-# PyTorch's side of the benchmarks: prepares the named work, then measures it whenever a line "run MS" arrives.
+# PyTorch's side of the benchmarks: prepares the named work, then measures it whenever a line "run MS" or "repeat COUNT" arrives; "peak"
+# asks for the resident memory.
 import json
 import resource
 import sys
@@ -62,22 +63,10 @@ def norm(kind, shape, layout, relu):
     return run
 
 
-def memory(steps):
-    """One call runs a number of LeNet steps and leaves the peak resident size to "peak"."""
-    step = lenet_step(256)
-
-    def run():
-        for _ in range(steps):
-            step()
-
-    return run
-
-
 WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
     "norm": lambda kind, shape, layout, relu: norm(kind, shape, layout, relu == "relu"),
-    "memory": lambda steps: memory(int(steps)),
 }
 
 name, *arguments = sys.argv[1].split(":")
@@ -89,8 +78,9 @@ for line in sys.stdin:
     if line.startswith("peak"):
         print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
         continue
-    budget, times = float(line.split()[1]), []
-    while not times or sum(times) < budget:
+    command, argument = line.split()
+    amount, times = float(argument), []
+    while not times or (sum(times) if command == "run" else len(times)) < amount:
         start = time.perf_counter()
         run()
         times.append((time.perf_counter() - start) * 1000)
