@@ -33,6 +33,7 @@ export function timeRuns(run: () => unknown, budget: number): number[] {
 }
 
 export async function measure(one: Case, rounds: number): Promise<Row> {
+  if ('measure' in one) return one.measure(one);
   const { name, engine, threads, budget = 150 } = one;
   const run = one.prepare();
   const sessions = (await Promise.all(one.peers.map((peer) => peerSession(peer)))).filter(

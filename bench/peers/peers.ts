@@ -1,4 +1,5 @@
-// Contenders in processes of their own: a line in ("run 150"), a line of JSON out (times in ms). They stay alive between turns.
+// Contenders in processes of their own: a line in, a line of JSON out. "run 150": times (ms) of single runs for 150 ms; "repeat 1000": the
+// same for 1000 runs; "peak": [MiB] of resident memory at most so far. They stay alive between turns.
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +18,10 @@ export interface PeerSession {
   readonly threads: number;
   /** Times of single runs for about `budget` milliseconds. */
   run(budget: number): Promise<number[]>;
+  /** Times of so many single runs. */
+  repeat(count: number): Promise<number[]>;
+  /** Peak of the process's resident memory in MiB. */
+  peakMemory(): Promise<number>;
   close(): void;
 }
 
@@ -73,11 +78,19 @@ export async function peerSession(peer: Peer): Promise<PeerSession | null> {
     child.kill();
     open.delete(child);
   };
-  const run = async (budget: number): Promise<number[]> => {
-    child.stdin.write(`run ${budget}\n`);
+  const ask = async (line: string): Promise<number[]> => {
+    child.stdin.write(`${line}\n`);
     return JSON.parse(await answer()) as number[];
   };
-  return { name: peer.name, version, threads: peer.threads, run, close };
+  return {
+    name: peer.name,
+    version,
+    threads: peer.threads,
+    run: (budget) => ask(`run ${budget}`),
+    repeat: (count) => ask(`repeat ${count}`),
+    peakMemory: async () => (await ask('peak'))[0],
+    close,
+  };
 }
 
 export function closePeers(): void {

@@ -1,4 +1,5 @@
-# PyTorch's side of the benchmarks: prepares the named work, then measures it whenever a line "run MS" arrives.
+# PyTorch's side of the benchmarks: prepares the named work, then measures it whenever a line "run MS" or "repeat COUNT" arrives; "peak"
+# asks for the resident memory.
 import json
 import resource
 import sys
@@ -43,25 +44,6 @@ def lenet_inference(batch):
     return run
 
 
-def norm(kind, shape, layout, relu):
-    shape = [int(n) for n in shape.split("x")]
-    c, rank = shape[1], len(shape)
-    layer = getattr(nn, f"{kind}{max(1, rank - 2)}d")(c)
-    x, g = torch.randn(shape), torch.randn(shape)
-    if layout == "last":
-        form = torch.channels_last if rank == 4 else torch.channels_last_3d
-        x, g = x.to(memory_format=form), g.to(memory_format=form)
-    x.requires_grad_()
-
-    def run():
-        x.grad = None
-        layer.zero_grad()
-        y = layer(x)
-        (y.relu() if relu else y).backward(g)
-
-    return run
-
-
 def dispatch(count):
     x = torch.randn(1, requires_grad=True)
 
@@ -73,23 +55,10 @@ def dispatch(count):
     return run
 
 
-def memory(steps):
-    """One call runs a number of LeNet steps and leaves the peak resident size to "peak"."""
-    step = lenet_step(256)
-
-    def run():
-        for _ in range(steps):
-            step()
-
-    return run
-
-
 WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
     "dispatch": lambda count: dispatch(int(count)),
-    "norm": lambda kind, shape, layout, relu: norm(kind, shape, layout, relu == "relu"),
-    "memory": lambda steps: memory(int(steps)),
 }
 
 name, *arguments = sys.argv[1].split(":")
@@ -101,8 +70,9 @@ for line in sys.stdin:
     if line.startswith("peak"):
         print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
         continue
-    budget, times = float(line.split()[1]), []
-    while not times or sum(times) < budget:
+    command, argument = line.split()
+    amount, times = float(argument), []
+    while not times or (sum(times) if command == "run" else len(times)) < amount:
         start = time.perf_counter()
         run()
         times.append((time.perf_counter() - start) * 1000)

@@ -101,8 +101,11 @@ export class WasmDevice extends Device {
   private readonly resident = new Set<WasmBlock>();
   private end: number;
   private budget: number;
+  // Bytes allocated, and bytes of them that were moved back in, over the last few budgets' worth of allocations.
+  private placed = 0;
+  private movedIn = 0;
 
-  constructor(budget = 256 * 1024 ** 2) {
+  constructor(budget = 128 * 1024 ** 2) {
     super();
     const bytes = Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
@@ -137,6 +140,11 @@ export class WasmDevice extends Device {
     const size = Math.max(alignment, Math.ceil(byteLength / alignment) * alignment);
     const block = new WasmBlock(this, size, this.place(size));
     this.resident.add(block);
+    this.placed += size;
+    if (this.placed > 8 * this.budget) {
+      this.placed /= 2;
+      this.movedIn /= 2;
+    }
     return block;
   }
 
@@ -156,9 +164,13 @@ export class WasmDevice extends Device {
     wasm.home = null;
   }
 
-  /** Brings a block back that had been moved out. That it was still wanted shows the budget to be too small. */
+  /**
+   * Brings a block back that had been moved out. Where that happens much, the budget is too small for what is in use; where it is rare, a
+   * tensor was merely not used for long, and a larger budget would only hold more garbage.
+   */
   moveIn(block: WasmBlock): void {
-    this.budget = Math.min(limit, this.budget + 2 * block.byteLength);
+    this.movedIn += block.byteLength;
+    if (this.movedIn > this.placed / 8) this.budget = Math.min(limit, this.budget + 2 * block.byteLength);
     const address = this.place(block.byteLength);
     new Uint8Array(this.buffer(), address, block.byteLength).set(block.home!);
     block.address = address;
@@ -210,7 +222,7 @@ export class WasmDevice extends Device {
     const target = Math.max(size, this.budget >> 4);
     let moved = 0;
     for (const block of this.resident) {
-      if (block.isPinned || block.byteLength < 1024) continue;
+      if (block.isPinned) continue;
       block.home = new Uint8Array(this.buffer(), block.address, block.byteLength).slice();
       this.resident.delete(block);
       this.freeList.give(block.address, block.byteLength);
