@@ -66,7 +66,6 @@ function filesBelow(folder: string, endings: string[]): string[] {
     .sort();
 }
 
-const headers = filesBelow(kernels, ['.h', '.inc']);
 /** The kernel families: every source file that is compiled once per instruction set. */
 const sources = filesBelow(kernels, ['.cpp']).filter(
   (path) => !/kernels\/(native|wasm)\//.test(path.replaceAll('\\', '/')),
@@ -78,7 +77,16 @@ function hash(parts: (string | Buffer)[]): string {
   return digest.digest('hex').slice(0, 20);
 }
 
-const headerHash = hash(headers.map((path) => readFileSync(path)));
+/** A source file and every header that it includes from kernels/, in the order in which they are met. */
+function withHeaders(path: string, found = new Set<string>()): Set<string> {
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const [, name] of readFileSync(path, 'utf8').matchAll(/^\s*#include "([^"]+)"/gm)) {
+    const header = [join(kernels, name), join(path, '..', name)].find((candidate) => existsSync(candidate));
+    if (header) withHeaders(header, found);
+  }
+  return found;
+}
 
 interface Job {
   source: string;
@@ -112,7 +120,7 @@ function version(compiler: string): string | null {
 
 function job(folder: string, compilerVersion: string, source: string, flags: string[]): Job {
   const name = source.slice(kernels.length + 1).replace(/[/\\]/g, '_');
-  const key = hash([compilerVersion, flags.join(' '), headerHash, readFileSync(source)]);
+  const key = hash([compilerVersion, flags.join(' '), ...[...withHeaders(source)].map((path) => readFileSync(path))]);
   return { source, flags, object: join(folder, `${name}.${key}.o`) };
 }
 
