@@ -1,7 +1,8 @@
 // Elementwise ops of one or two tensors, with broadcasting: arithmetic, comparison, functions, activations. Each gradient has two forms: a
 // kernel, and a composition of ops that is recorded when higher orders are asked for.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
-import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
+import { collectSaved } from '../autograd/node.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { Binary, Unary } from '../kernels/generated/abi.ts';
 import { copyElements } from '../tensor/copy.ts';
@@ -9,7 +10,16 @@ import { full } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { allocate, Tensor } from '../tensor/tensor.ts';
-import { cast, commonLayout, inFormat, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
+import {
+  cast,
+  clone,
+  commonLayout,
+  inFormat,
+  requireSameDevice,
+  requireTensor,
+  resultType,
+  toFormat,
+} from './launch.ts';
 import { sumTo } from './reduce.ts';
 
 // ---- one tensor ---------------------------------------------------------------------------------------------------
@@ -432,7 +442,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
   before.gradFn = x.gradFn;
   before.outputIndex = x.outputIndex;
   before.history = x.history;
-  const result = compute(before);
+  const { result, saved } = collectSaved(() => compute(before));
   if (!sameShape(result.shape, x.shape))
     throw new RuntimeError(
       `output with shape ${formatShape(x.shape)} doesn't match the broadcast shape ${formatShape(result.shape)}`,
@@ -442,6 +452,12 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
       `result type ${dtypes[result.dtype].torchName} can't be cast to the desired output type ${dtypes[x.dtype].torchName}`,
     );
   const converted = toFormat(cast(result, x.dtype), x.memoryFormat);
+  // A backward that needs the old values (x.mul_(w): those of x) keeps a copy, as in PyTorch.
+  if (saved.has(before)) {
+    const copy = noGrad(() => clone(before)).storage;
+    copy.version = before.version;
+    before.storage = copy;
+  }
   overwrite(x, converted);
   if (converted.gradFn) {
     x.gradFn = converted.gradFn;
