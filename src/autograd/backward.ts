@@ -72,6 +72,9 @@ function runHooks(hooks: Iterable<TensorHook>, grad: Tensor): Tensor {
 
 class Walk {
   private readonly pending = new Map<Node, Gradient[]>();
+  /** How many edges may still bring a gradient to a leaf, and the sum of those that came: hooks see it once, complete. */
+  private readonly awaited = new Map<Tensor, number>();
+  private readonly arrived = new Map<Tensor, Tensor>();
   /** Storages that some gradient other than the one at hand may also use: they must not be written or handed out. */
   private readonly shared = new Set<Storage>();
   private readonly createGraph: boolean;
@@ -89,11 +92,25 @@ class Walk {
     return ops.add(a, b);
   }
 
-  /** Sends a gradient along an edge. */
-  send(edge: Node['edges'][number], grad: Tensor): void {
+  /** Announces edges over which gradients will be sent, or be found missing. */
+  expect(edges: Iterable<Node['edges'][number]>): void {
+    for (const edge of edges)
+      if (edge && 'leaf' in edge) this.awaited.set(edge.leaf, (this.awaited.get(edge.leaf) ?? 0) + 1);
+  }
+
+  /** Sends a gradient, or the news that there is none, along an announced edge. */
+  send(edge: Node['edges'][number], grad: Gradient): void {
     if (!edge) return;
-    if ('leaf' in edge) this.accumulate(edge.leaf, grad);
-    else {
+    if ('leaf' in edge) {
+      const { leaf } = edge;
+      if (grad) this.arrived.set(leaf, this.sum(this.arrived.get(leaf), grad));
+      const left = this.awaited.get(leaf)! - 1;
+      this.awaited.set(leaf, left);
+      const sum = this.arrived.get(leaf);
+      if (left > 0 || !sum) return;
+      this.arrived.delete(leaf);
+      this.accumulate(leaf, sum);
+    } else if (grad) {
       let grads = this.pending.get(edge.node);
       if (!grads) this.pending.set(edge.node, (grads = []));
       grads[edge.index] = this.sum(grads[edge.index], grad);
@@ -112,7 +129,7 @@ class Walk {
     else {
       const mayOwn =
         !this.createGraph && !leaf.hooks && !this.shared.has(grad.storage) && grad.memoryFormat === leaf.memoryFormat;
-      leaf.grad = mayOwn || this.createGraph ? grad : ops.clone(grad);
+      leaf.grad = mayOwn ? grad : ops.clone(grad);
       this.shared.add(leaf.grad.storage);
     }
     // Gradients are read by the optimizer and summed over steps: they outlive the scope of the step.
@@ -137,7 +154,7 @@ class Walk {
       if (hooks) this.shared.add(final.storage);
       const retaining = node.retained.get(i);
       if (retaining) {
-        retaining.grad = retaining.grad ? ops.add(retaining.grad, final) : this.createGraph ? final : ops.clone(final);
+        retaining.grad = retaining.grad ? ops.add(retaining.grad, final) : ops.clone(final);
         keepStorage(retaining.grad.storage);
       }
       const slot = this.capture?.get(node)?.get(i);
@@ -149,9 +166,17 @@ class Walk {
     return grads;
   }
 
+  /** Marks memory that somebody else holds. */
+  share(grad: Tensor): void {
+    this.shared.add(grad.storage);
+  }
+
   run(node: Node, retainGraph: boolean): void {
     const grads = this.receive(node);
-    if (!grads) return;
+    if (!grads) {
+      for (const edge of node.edges) this.send(edge, null);
+      return;
+    }
     const results = node.run(grads);
     if (results.length !== node.edges.length)
       throw new RuntimeError(
@@ -166,7 +191,7 @@ class Walk {
       seen.add(result.storage);
     }
     results.forEach((result, i) => {
-      if (result) this.send(node.edges[i], result);
+      this.send(node.edges[i], result);
     });
     if (!retainGraph) node.release();
   }
@@ -203,7 +228,13 @@ function walk(
     const state = new Walk(createGraph, capture);
     const nodes = reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : [])));
     const useful = capture ? leadingTo(capture, nodes) : null;
-    for (const [i, root] of roots.entries()) state.send(edgeOf(root), rootGrads[i]);
+    const rootEdges = roots.map(edgeOf);
+    state.expect(rootEdges);
+    for (const node of nodes) if (!useful || useful.has(node)) state.expect(node.edges);
+    for (const [i, edge] of rootEdges.entries()) {
+      if (given[i]) state.share(rootGrads[i]);
+      state.send(edge, rootGrads[i]);
+    }
     for (const node of nodes)
       if (!useful || useful.has(node)) state.run(node, retainGraph);
       else state.receive(node); // its own gradient may be wanted, though nothing below it is

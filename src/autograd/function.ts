@@ -80,18 +80,20 @@ export abstract class Function {
         ? new Tensor(output.shape, output.dtype, output.memoryFormat, output.storage, true)
         : output,
     );
+    // Shapes only: the arguments themselves would be kept alive.
+    const shapes = args.map((arg) => (arg instanceof Tensor ? arg.shape : null));
     attach(`${this.name}Backward`, own, edges, ctx, false, (grads) => {
       const gradients = this.backward(ctx, ...(grads as Tensor[]));
-      if (!Array.isArray(gradients) || gradients.length !== args.length)
+      if (!Array.isArray(gradients) || gradients.length !== shapes.length)
         throw new RuntimeError(
-          `function ${this.name}Backward returned an incorrect number of gradients (expected ${args.length}, got ${Array.isArray(gradients) ? gradients.length : 1})`,
+          `function ${this.name}Backward returned an incorrect number of gradients (expected ${shapes.length}, got ${Array.isArray(gradients) ? gradients.length : 1})`,
         );
-      return args.flatMap((arg, i) => {
-        if (!(arg instanceof Tensor)) return [];
+      return shapes.flatMap((shape, i) => {
+        if (!shape) return [];
         const gradient = gradients[i];
-        if (gradient && !sameShape(gradient.shape, arg.shape))
+        if (gradient && !sameShape(gradient.shape, shape))
           throw new RuntimeError(
-            `Function ${this.name}Backward returned an invalid gradient at index ${i} - got ${formatShape(gradient.shape)} but expected shape compatible with ${formatShape(arg.shape)}`,
+            `Function ${this.name}Backward returned an invalid gradient at index ${i} - got ${formatShape(gradient.shape)} but expected shape compatible with ${formatShape(shape)}`,
           );
         return [gradient];
       });
