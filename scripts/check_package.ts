@@ -11,7 +11,7 @@ const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'u
   name: string;
   exports: Record<string, unknown>;
 };
-const limit = 2 * 1024 * 1024;
+const limit = 2_000_000;
 const work = mkdtempSync(join(tmpdir(), 'evenkeel-package-'));
 const run = (cwd: string, command: string, args: string[], env: Record<string, string> = {}) =>
   execFileSync(command, args, {
