@@ -62,7 +62,7 @@ export {
   tanh,
   where,
 } from './ops/elementwise.ts';
-export { gather, type IndexSpec, indexAdd, indexSelect, maskedSelect, nonzero, scatterAdd } from './ops/index.ts';
+export { gather, type IndexSpec, indexAdd, indexSelect, maskedSelect, nonzero, scatterAdd } from './ops/indexing.ts';
 export { matmul } from './ops/matmul.ts';
 export {
   all,

@@ -44,21 +44,13 @@ def lenet_inference(batch):
     return run
 
 
-def norm(kind, shape, layout, relu):
-    shape = [int(n) for n in shape.split("x")]
-    c, rank = shape[1], len(shape)
-    layer = getattr(nn, f"{kind}{max(1, rank - 2)}d")(c)
-    x, g = torch.randn(shape), torch.randn(shape)
-    if layout == "last":
-        form = torch.channels_last if rank == 4 else torch.channels_last_3d
-        x, g = x.to(memory_format=form), g.to(memory_format=form)
-    x.requires_grad_()
+def dispatch(count):
+    x = torch.randn(1, requires_grad=True)
 
     def run():
-        x.grad = None
-        layer.zero_grad()
-        y = layer(x)
-        (y.relu() if relu else y).backward(g)
+        y = x
+        for _ in range(count):
+            y = y + x
 
     return run
 
@@ -66,7 +58,7 @@ def norm(kind, shape, layout, relu):
 WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
-    "norm": lambda kind, shape, layout, relu: norm(kind, shape, layout, relu == "relu"),
+    "dispatch": lambda count: dispatch(int(count)),
 }
 
 name, *arguments = sys.argv[1].split(":")

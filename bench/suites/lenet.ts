@@ -3,6 +3,7 @@ import { noGrad } from '../../src/autograd/grad_mode.ts';
 import type { DeviceName } from '../../src/kernels/device.ts';
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import { lenetBatchNorm } from '../../src/models/lenet.ts';
+import { add } from '../../src/ops/elementwise.ts';
 import { crossEntropy } from '../../src/ops/loss.ts';
 import { SGD } from '../../src/optim/index.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
@@ -11,6 +12,7 @@ import { scope } from '../../src/tensor/scope.ts';
 import type { Case } from './index.ts';
 
 const batch = 256;
+const opsPerRun = 1000;
 
 function setUp(engine: DeviceName, threads: number) {
   setEngine(engine);
@@ -41,6 +43,19 @@ function inference(engine: DeviceName, threads: number): () => unknown {
   return () => {
     setEngine(engine);
     noGrad(() => scope(() => void model.call(x)));
+  };
+}
+
+/** What an op costs apart from its arithmetic: a chain of additions of one element, recorded for gradients. */
+function dispatch(engine: DeviceName): () => unknown {
+  setEngine(engine);
+  const x = randn([1], { requiresGrad: true });
+  return () => {
+    setEngine(engine);
+    scope(() => {
+      let y = x;
+      for (let i = 0; i < opsPerRun; i++) y = add(y, x);
+    });
   };
 }
 
@@ -90,5 +105,13 @@ export function lenet(): Case[] {
       peers: [torch('lenet_inference', 2)],
       prepare: () => inference('native', 2),
     },
+    ...(['native', 'wasm'] as const).map((engine) => ({
+      name: `dispatch of ${opsPerRun} recorded additions of one element`,
+      engine,
+      threads: 1,
+      peers: [{ name: 'torch', work: `dispatch:${opsPerRun}`, threads: 1 }],
+      prepare: () => dispatch(engine),
+      extra: (ms: number) => ({ 'µs per op': (ms * 1000) / opsPerRun }),
+    })),
   ];
 }

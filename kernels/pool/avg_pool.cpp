@@ -1,8 +1,12 @@
-// Average pooling, forward and backward.
+// Average pooling, forward and backward, in two steps, both of them vectors: the rows of input under a row of outputs are
+// added up to one row of sums, and then neighbours within a window. Backward is the same, transposed: a row of gradients is
+// spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is one channel.
 #include "pool/window.h"
 
 namespace EK_ISA {
 namespace {
+
+constexpr int kSums = 4096;  // values in a row of sums, on the stack
 
 struct Divisor {
   int include_pad, fixed;
@@ -14,134 +18,316 @@ struct Divisor {
   }
 };
 
-template <class T> T sum_run(const T* x, int n, int step) {
+template <class T> EK_INLINE vec<T> load_some(const T* p, int n) { return n == lanes<T> ? load(p) : load_n(p, n); }
+template <class T> EK_INLINE void store_some(T* p, vec<T> v, int n) {
+  if (n == lanes<T>) store(p, v);
+  else store_n(p, v, n);
+}
+
+template <class T> T sum_run(const T* x, int n) {
   T s = 0;
   int i = 0;
-  if (step == 1 && n >= lanes<T>) {
+  if (n >= lanes<T>) {
     vec<T> v = {};
     for (; i + lanes<T> <= n; i += lanes<T>) v += load(x + i);
     s = sum_lanes<T>(v);
   }
-  for (; i < n; i++) s += x[i * step];
+  for (; i < n; i++) s += x[i];
   return s;
 }
 
-// One plane of (n, c): lanes are neighbouring outputs of a row where windows are inside; else one output at a time.
-template <class T> void avg_plane(const PoolGeometry& g, const Divisor& divisor, const T* x, T* y) {
-  const PoolAxis& a = g.axis[2];
-  int begin, end;
-  a.inner(begin, end);
-  if (a.kernel > 2 * lanes<T> && end - begin < lanes<T>) begin = end;  // long windows: lanes along the window
-  for (int od = 0; od < g.axis[0].out; od++)
-    for (int oh = 0; oh < g.axis[1].out; oh++) {
-      const Window d = g.axis[0].window(od), h = g.axis[1].window(oh);
-      const auto one = [&](int j) {
-        const Window w = a.window(j), first{w.first, w.count ? 1 : 0, 1};
-        T s = 0;
-        g.taps(d, h, first, [&](ptrdiff_t at) { s += sum_run(x + at, w.count, a.dilation); });
-        y[j] = s * divisor.scale<T>(d, h, w);
-      };
-      for (int j = 0; j < begin; j++) one(j);
-      const vec<T> scale = splat(divisor.scale<T>(d, h, {0, a.kernel, a.kernel}));
-      with_stride(a.stride, [&](auto S) {
-        const int stride = decltype(S)::value ? decltype(S)::value : a.stride;
-        vectors<T>(begin, end, [&](int j, int n) EK_INLINE_LAMBDA {
-          vec<T> s = {};
-          g.taps(d, h, {j * stride - a.padding, a.kernel, a.kernel}, [&](ptrdiff_t at) EK_INLINE_LAMBDA { s += load_strided(x + at, stride, n); });
-          s *= scale;
-          if (n == lanes<T>) store(y + j, s);
-          else store_n(y + j, s, n);
-        });
-      });
-      for (int j = end; j < a.out; j++) one(j);
-      y += a.out;
-    }
-}
-
-// Some channels of one image, channels last.
-template <class T> void avg_channels(const PoolGeometry& g, const Divisor& divisor, const T* x, int channels, T* y) {
-  g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
-    const vec<T> scale = splat(divisor.scale<T>(d, h, w));
-    vectors<T>(0, channels, [&](int c, int n) {
-      vec<T> s = {};
-      if (n == lanes<T>) {
-        g.taps(d, h, w, [&](ptrdiff_t at) { s += load(x + at * g.c + c); });
-        store(y + place * g.c + c, s * scale);
-      } else {
-        g.taps(d, h, w, [&](ptrdiff_t at) { s += load_n(x + at * g.c + c, n); });
-        store_n(y + place * g.c + c, s * scale, n);
-      }
-    });
-  });
-}
-
-// dx[2j] = dx[2j + 1] = v[j]
-template <class T> EK_INLINE void store_twice(T* dx, vec<T> v, int n) {
+// out may be a or b: the last vector, which overlaps its neighbour, is added before that one is stored.
+template <class T> EK_INLINE void add_runs(T* out, const T* a, const T* b, int n) {
   constexpr int L = lanes<T>;
-  const vec<T> low = interleave<false>(v, v, indices<L>{}), high = interleave<true>(v, v, indices<L>{});
-  if (n == L) {
-    store(dx, low);
-    store(dx + L, high);
-  } else {
-    store_n(dx, low, 2 * n < L ? 2 * n : L);
-    if (2 * n > L) store_n(dx + L, high, 2 * n - L);
-  }
+  if (n < L) return store_n(out, load_n(a, n) + load_n(b, n), n);
+  const vec<T> last = load(a + n - L) + load(b + n - L);
+  for (int i = 0; i + L <= n; i += L) store(out + i, load(a + i) + load(b + i));
+  store(out + n - L, last);
 }
 
-template <class T> void avg_plane_backward(const PoolGeometry& g, const Divisor& divisor, const T* dy, T* dx) {
-  const PoolAxis &ad = g.axis[0], &ah = g.axis[1], &aw = g.axis[2];
-  if (g.tiled() && aw.kernel == 2) {
-    const vec<T> scale = splat(divisor.scale<T>(ad.window(0), ah.window(0), aw.window(0)));
-    for (int d = 0; d < ad.in; d++)
-      for (int h = 0; h < ah.in; h++, dx += aw.in) {
-        const T* from = dy + (static_cast<ptrdiff_t>(d / ad.kernel) * ah.out + h / ah.kernel) * aw.out;
-        vectors<T>(0, aw.out, [&](int j, int n) {
-          store_twice(dx + 2 * j, (n == lanes<T> ? load(from + j) : load_n(from + j, n)) * scale, n);
-        });
+// Some channels of one image. `pitch`: elements between its pixels, 1 for a plane.
+template <class T> struct Average {
+  const PoolGeometry& g;
+  const Divisor& divisor;
+  int channels, pitch;
+
+  const PoolAxis& columns() const { return g.axis[2]; }
+  bool dense() const { return channels == pitch; }  // rows are runs
+
+  // Columns of the input under the outputs begin … end − 1.
+  struct Span { int first, count; };
+  Span span(int begin, int end) const {
+    const PoolAxis& a = columns();
+    const auto inside = [&](int i) { return i < 0 ? 0 : i > a.in ? a.in : i; };
+    if (a.adaptive) return {a.window(begin).first, a.window(end - 1).first + a.window(end - 1).count - a.window(begin).first};
+    const int first = inside(begin * a.stride - a.padding);
+    const int stop = inside((end - 1) * a.stride - a.padding + (a.kernel - 1) * a.dilation + 1);
+    return {first, stop > first ? stop - first : 0};
+  }
+
+  // body(begin, end): outputs of a row, in parts whose span fits into a row of sums; or a single one that need not.
+  template <class F> void parts(const F& body) const {
+    const PoolAxis& a = columns();
+    if (a.in <= kSums / channels) return body(0, a.out);
+    const int window = a.adaptive ? a.in / a.out + 2 : (a.kernel - 1) * a.dilation + 1, step = a.adaptive ? window : a.stride;
+    const int room = kSums / channels - window, size = room > 0 ? room / step + 1 : 1;
+    for (int begin = 0; begin < a.out; begin += size) body(begin, a.out - begin < size ? a.out : begin + size);
+  }
+
+  // body(window in depth, first row, rows, the first row's number in the volume): rows of outputs that are computed together.
+  template <class F> void row_groups(const F& body) const {
+    if (g.out_volume() == 0) return;
+    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1), most = fit < 1 ? 1 : fit < height ? fit : height;
+    for (int depth = 0; depth < g.axis[0].out; depth++)
+      for (int row = 0; row < height; row += most)
+        body(g.axis[0].window(depth), row, height - row < most ? height - row : most, depth * height + row);
+  }
+
+  // Of a column, counted on where rows lie side by side.
+  Window window_of(int j) const {
+    const PoolAxis& a = columns();
+    return j < a.out ? a.window(j) : Window{j * a.kernel, a.kernel, a.kernel};
+  }
+  // The factor of a window, divided out again only where the window's size changes.
+  struct Scale {
+    const Average& average;
+    const Window &d, &h;
+    Window last{0, -1, -1};
+    T factor = 0;
+    Scale(const Average& a, const Window& depth, const Window& height) : average(a), d(depth), h(height) {}
+    EK_INLINE T operator()(const Window& w) {
+      if (w.count != last.count || w.full != last.full) factor = average.divisor.template scale<T>(d, h, w);
+      last = w;
+      return factor;
+    }
+  };
+
+  // Rows of outputs with equal windows: in the input run `rows` × depths × heights runs of `length` elements.
+  struct Run {
+    ptrdiff_t place, row, depth, height;  // of the first; steps
+    int rows, depths, heights, length, sums;  // sums: place in the rows of sums
+  };
+  template <class F> EK_INLINE void each_run(const Window& d, int row, int rows, const Span& s, const F& body) const {
+    const PoolAxis& a = g.axis[1];
+    const int runs = dense() ? 1 : s.count, whole = s.count * channels;
+    const ptrdiff_t line = static_cast<ptrdiff_t>(columns().in) * pitch;
+    int lo, hi;
+    a.inner(lo, hi);
+    for (int r = row, n = 1; r < row + rows; r += n) {
+      n = r < lo || r >= hi ? 1 : (hi < row + rows ? hi : row + rows) - r;
+      const Window h = a.window(r);
+      const ptrdiff_t place = (static_cast<ptrdiff_t>(d.first) * a.in + h.first) * line + static_cast<ptrdiff_t>(s.first) * pitch;
+      for (int p = 0; p < runs; p++)
+        body(Run{place + p * pitch, a.stride * line, g.axis[0].dilation * a.in * line, a.dilation * line, n, d.count, h.count,
+                 whole / runs, (r - row) * whole + p * (whole / runs)});
+    }
+  }
+
+  // ---- forward ----------------------------------------------------------------------------------------------------
+  // sums[row][pixel][channel] over the rows of the windows, for the columns of `s`.
+  void add_rows(const T* x, const Window& d, int row, int rows, const Span& s, T* sums) const {
+    each_run(d, row, rows, s, [&](const Run& run) {
+      for (int r = 0; r < run.rows; r++) {
+        const T* before = x + run.place + r * run.row;
+        T* to = sums + run.sums + r * s.count * channels;
+        if (run.depths * run.heights == 0) zero_run(to, run.length);
+        else if (run.depths * run.heights == 1) copy_run(to, before, run.length);
+        else
+          for (int i = 0, tap = 0; i < run.depths; i++)
+            for (int j = 0; j < run.heights; j++) {
+              if (tap++ == 0) continue;
+              add_runs(to, before, x + run.place + r * run.row + i * run.depth + j * run.height, run.length);
+              before = to;
+            }
       }
-    return;
+    });
   }
-  zero_run(dx, g.in_volume());
-  g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
-    const T v = dy[place] * divisor.scale<T>(d, h, w);
-    g.taps(d, h, w, [&](ptrdiff_t at) { dx[at] += v; });
-  });
-}
 
-template <class T> void avg_channels_backward(const PoolGeometry& g, const Divisor& divisor, const T* dy, int channels, T* dx) {
-  if (g.tiled()) {
-    g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
-      const vec<T> scale = splat(divisor.scale<T>(d, h, w));
-      vectors<T>(0, channels, [&](int c, int n) {
-        const vec<T> v = (n == lanes<T> ? load(dy + place * g.c + c) : load_n(dy + place * g.c + c, n)) * scale;
-        g.taps(d, h, w, [&](ptrdiff_t at) {
-          if (n == lanes<T>) store(dx + at * g.c + c, v);
-          else store_n(dx + at * g.c + c, v, n);
-        });
+  // Outputs begin … end of planes, from sums that start at column `first`.
+  void combine_columns(const T* sums, int first, const Window& d, const Window& h, int begin, int end, T* y) const {
+    const PoolAxis& a = columns();
+    int lo, hi;
+    a.inner(lo, hi);
+    if (end > a.out) hi = end;  // rows side by side
+    lo = lo < begin ? begin : lo, hi = hi > end ? end : hi;
+    if (hi < lo || (a.kernel > 2 * lanes<T> && a.dilation == 1 && hi - lo < lanes<T>)) hi = lo = end;  // lanes along the window
+    const auto one = [&](int j) {
+      const Window w = window_of(j);
+      const T* from = sums + w.first - first;
+      T s = 0;
+      if (a.dilation == 1) s = sum_run(from, w.count);
+      else
+        for (int k = 0; k < w.count; k++) s += from[k * a.dilation];
+      y[j] = s * divisor.scale<T>(d, h, w);
+    };
+    for (int j = begin; j < lo; j++) one(j);
+    const vec<T> scale = splat(divisor.scale<T>(d, h, {0, a.kernel, a.kernel}));
+    const T* from = sums - a.padding - first;
+    const bool pairs = a.kernel == 2 && a.stride == 2 && a.dilation == 1;
+    with_stride(a.stride, [&](auto S) {
+      const int stride = decltype(S)::value ? decltype(S)::value : a.stride;
+      vectors<T>(lo, hi, [&](int j, int n) EK_INLINE_LAMBDA {
+        vec<T> s = {};
+        if (pairs && n == lanes<T>) s = add_pairs(from + 2 * j);
+        else
+          for (int k = 0; k < a.kernel; k++) s += load_strided(from + j * stride + k * a.dilation, stride, n);
+        store_some(y + j, s * scale, n);
       });
     });
-    return;
+    for (int j = hi; j < end; j++) one(j);
   }
-  if (channels == g.c) zero_run(dx, g.in_volume() * g.c);
-  else
-    for (ptrdiff_t i = 0; i < g.in_volume(); i++) zero_run(dx + i * g.c, channels);
-  g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
-    const T scale = divisor.scale<T>(d, h, w);
-    const T* from = dy + place * g.c;
-    g.taps(d, h, w, [&](ptrdiff_t at) {
-      T* to = dx + at * g.c;
-      for (int c = 0; c < channels; c++) to[c] += from[c] * scale;
-    });
-  });
-}
 
-// plane(job's source, target) or channels(source, number, target), with `from` and `to` elements in a plane of either.
-template <class T, class Plane, class Channels>
-void each_job(const PoolGeometry& g, const T* x, ptrdiff_t from, T* y, ptrdiff_t to, const Plane& plane, const Channels& channels) {
-  parallel_for(g.jobs(), [&](int job, int) {
-    if (g.format == EK_CONTIGUOUS) return plane(x + job * from, y + job * to);
-    const int chunks = ceil_div(g.c, g.chunk()), image = job / chunks, c = job % chunks * g.chunk();
-    channels(x + image * from * g.c + c, g.c - c < g.chunk() ? g.c - c : g.chunk(), y + image * to * g.c + c);
+  // The same with several channels. Lanes beyond the channels spill over the next pixel, which is written after this one.
+  void combine_pixels(const T* sums, int first, const Window& d, const Window& h, int begin, int end, T* y) const {
+    const int whole = channels < lanes<T> && dense() ? lanes<T> : channels;
+    Scale scale(*this, d, h);
+    for (int j = begin; j < end; j++) {
+      const Window w = window_of(j);
+      const vec<T> by = splat(scale(w));
+      const T* from = sums + static_cast<ptrdiff_t>(w.first - first) * channels;
+      vectors<T>(0, j + lanes<T> < end ? whole : channels, [&](int c, int n) EK_INLINE_LAMBDA {
+        vec<T> s = {};
+        for (int k = 0; k < w.count; k++) s += load(from + k * columns().dilation * channels + c);
+        store_some(y + static_cast<ptrdiff_t>(j) * pitch + c, s * by, n);
+      });
+    }
+  }
+
+  void forward(const T* x, T* y) const {
+    alignas(64) T sums[kSums + lanes<T>];
+    const bool tiled = g.tiled();
+    row_groups([&](const Window& d, int row, int rows, int number) {
+      T* to = y + static_cast<ptrdiff_t>(number) * columns().out * pitch;
+      parts([&](int begin, int end) {
+        const Span s = span(begin, end);
+        const int length = s.count * channels;
+        if (length > kSums) return forward_tap_by_tap(x, d, g.axis[1].window(row), begin, to);
+        add_rows(x, d, row, rows, s, sums);
+        // Where windows tile the input, sums of several rows lie side by side as their outputs do.
+        const int runs = tiled ? 1 : rows, stop = tiled && rows > 1 ? rows * end : end;
+        for (int r = 0; r < runs; r++) {
+          const Window h = g.axis[1].window(row + r);
+          T* run = to + static_cast<ptrdiff_t>(r) * columns().out * pitch;
+          if (pitch == 1) combine_columns(sums + r * length, s.first, d, h, begin, stop, run);
+          else combine_pixels(sums + r * length, s.first, d, h, begin, stop, run);
+        }
+      });
+    });
+  }
+  // A window too wide for a row of sums.
+  void forward_tap_by_tap(const T* x, const Window& d, const Window& h, int j, T* y) const {
+    const Window w = columns().window(j);
+    const T scale = divisor.scale<T>(d, h, w);
+    for (int c = 0; c < channels; c++) {
+      T s = 0;
+      g.taps(d, h, w, [&](ptrdiff_t at) { s += x[at * pitch + c]; });
+      y[static_cast<ptrdiff_t>(j) * pitch + c] = s * scale;
+    }
+  }
+
+  // ---- backward ---------------------------------------------------------------------------------------------------
+  // sums[pixel][channel] += or, where windows meet no other, = the gradients of the outputs begin … end.
+  void spread(const T* dy, int first, const Window& d, const Window& h, int begin, int end, bool alone, T* sums) const {
+    const PoolAxis& a = columns();
+    if (alone && pitch == 1 && a.kernel == 2) {
+      const vec<T> scale = splat(divisor.scale<T>(d, h, {0, 2, 2}));
+      return vectors<T>(begin, end, [&](int j, int n) EK_INLINE_LAMBDA {
+        store_twice(sums + 2 * j - first, load_some(dy + j, n) * scale, n);
+      });
+    }
+    int lo = 0, hi = 0;
+    if (pitch == 1 && a.stride == 1 && !alone) a.inner(lo, hi);
+    lo = lo < begin ? begin : lo, hi = hi > end ? end : hi;
+    if (hi - lo >= lanes<T>) {  // outputs side by side have their k-th taps side by side
+      const vec<T> scale = splat(divisor.scale<T>(d, h, {0, a.kernel, a.kernel}));
+      hi -= (hi - lo) % lanes<T>;
+      for (int k = 0; k < a.kernel; k++) {
+        T* to = sums - a.padding - first + k * a.dilation;
+        for (int j = lo; j < hi; j += lanes<T>) store(to + j, load(to + j) + load(dy + j) * scale);
+      }
+    } else {
+      lo = hi = begin;
+    }
+    Scale scale_of(*this, d, h);
+    for (int j = begin; j < end; j++) {
+      if (j == lo) j = hi;
+      if (j == end) break;
+      const Window w = window_of(j);
+      const T scale = scale_of(w);
+      const T* from = dy + static_cast<ptrdiff_t>(j) * pitch;
+      T* to = sums + static_cast<ptrdiff_t>(w.first - first) * channels;
+      if (pitch == 1) {
+        for (int k = 0; k < w.count; k++) to[k * a.dilation] = (alone ? T(0) : to[k * a.dilation]) + *from * scale;
+      } else if (alone) {
+        vectors<T>(0, channels, [&](int c, int n) EK_INLINE_LAMBDA {
+          const vec<T> v = load_some(from + c, n) * scale;
+          for (int k = 0; k < w.count; k++) store(to + k * channels + c, v);  // ascending: what spills is overwritten
+        });
+      } else {
+        for (int k = 0; k < w.count; k++)
+          for (int c = 0; c < channels; c++) to[k * a.dilation * channels + c] += from[c] * scale;
+      }
+    }
+  }
+
+  // dx[…] = or += sums, in all rows of the windows.
+  void put_rows(const T* sums, const Window& d, int row, int rows, const Span& s, bool alone, T* dx) const {
+    each_run(d, row, rows, s, [&](const Run& run) {
+      for (int r = 0; r < run.rows; r++) {
+        const T* from = sums + run.sums + r * s.count * channels;
+        for (int i = 0; i < run.depths; i++)
+          for (int j = 0; j < run.heights; j++) {
+            T* to = dx + run.place + r * run.row + i * run.depth + j * run.height;
+            if (alone) copy_run(to, from, run.length);
+            else add_runs(to, to, from, run.length);
+          }
+      }
+    });
+  }
+
+  void backward(const T* dy, T* dx) const {
+    alignas(64) T sums[kSums + lanes<T>];
+    const bool alone = g.tiled();
+    if (!alone) {
+      if (dense()) zero_run(dx, g.in_volume() * channels);
+      else
+        for (ptrdiff_t i = 0; i < g.in_volume(); i++) zero_run(dx + i * pitch, channels);
+    }
+    row_groups([&](const Window& d, int row, int rows, int number) {
+      const T* from = dy + static_cast<ptrdiff_t>(number) * columns().out * pitch;
+      parts([&](int begin, int end) {
+        const Span s = span(begin, end);
+        const int length = s.count * channels, runs = alone ? 1 : rows, stop = alone && rows > 1 ? rows * end : end;
+        if (length > kSums) return backward_tap_by_tap(from, d, g.axis[1].window(row), begin, dx, alone);
+        if (!alone) zero_run(sums, static_cast<ptrdiff_t>(length) * rows);
+        for (int r = 0; r < runs; r++)
+          spread(from + static_cast<ptrdiff_t>(r) * columns().out * pitch, s.first, d, g.axis[1].window(row + r), begin, stop, alone, sums + r * length);
+        put_rows(sums, d, row, rows, s, alone, dx);
+      });
+    });
+  }
+  void backward_tap_by_tap(const T* dy, const Window& d, const Window& h, int j, T* dx, bool alone) const {
+    const Window w = columns().window(j);
+    const T scale = divisor.scale<T>(d, h, w);
+    g.taps(d, h, w, [&](ptrdiff_t at) {
+      for (int c = 0; c < channels; c++)
+        dx[at * pitch + c] = (alone ? T(0) : dx[at * pitch + c]) + dy[static_cast<ptrdiff_t>(j) * pitch + c] * scale;
+    });
+  }
+};
+
+// body(pooling, place in the input, in the output, channels, elements between pixels). Where windows tile the input, all images
+// and planes are one tall image, cut between any two rows of windows.
+template <class F> void each_job(const PoolGeometry& g, const F& body) {
+  if (!g.tiled() || g.axis[0].kernel != 1)
+    return g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int pitch) { body(g, in, out, channels, pitch); });
+  const int pixel = g.format == EK_CHANNELS_LAST ? g.c : 1, rows = (g.format == EK_CHANNELS_LAST ? g.n : g.n * g.c) * g.axis[0].out * g.axis[1].out;
+  const ptrdiff_t in = static_cast<ptrdiff_t>(g.axis[1].kernel) * g.axis[2].in * pixel, out = static_cast<ptrdiff_t>(g.axis[2].out) * pixel;
+  parallel_blocks(rows, in < tile_elements ? static_cast<int>(tile_elements / (in + 1)) + 1 : 1, [&](int begin, int end) {
+    PoolGeometry part = g;
+    part.axis[0].in = part.axis[0].out = 1;
+    part.axis[1].out = end - begin, part.axis[1].in = part.axis[1].out * g.axis[1].kernel;
+    body(part, begin * in, begin * out, pixel, pixel);
   });
 }
 
@@ -151,9 +337,9 @@ int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divis
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
-  EK_DISPATCH_FLOAT(dtype, each_job(g, static_cast<const T*>(x), g.in_volume(), static_cast<T*>(y), g.out_volume(),
-                                    [&](const T* from, T* to) { avg_plane(g, by, from, to); },
-                                    [&](const T* from, int channels, T* to) { avg_channels(g, by, from, channels, to); });)
+  EK_DISPATCH_FLOAT(dtype, each_job(g, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
+    Average<T>{part, by, channels, pitch}.forward(static_cast<const T*>(x) + in, static_cast<T*>(y) + out);
+  });)
   return EK_OK;
 }
 
@@ -161,9 +347,9 @@ int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, 
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
-  EK_DISPATCH_FLOAT(dtype, each_job(g, static_cast<const T*>(dy), g.out_volume(), static_cast<T*>(dx), g.in_volume(),
-                                    [&](const T* from, T* to) { avg_plane_backward(g, by, from, to); },
-                                    [&](const T* from, int channels, T* to) { avg_channels_backward(g, by, from, channels, to); });)
+  EK_DISPATCH_FLOAT(dtype, each_job(g, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
+    Average<T>{part, by, channels, pitch}.backward(static_cast<const T*>(dy) + out, static_cast<T*>(dx) + in);
+  });)
   return EK_OK;
 }
 

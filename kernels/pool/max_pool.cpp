@@ -82,30 +82,24 @@ template <class T> void max_channels(const PoolGeometry& g, const T* x, int chan
 }
 
 template <class T> void max_pool(const PoolGeometry& g, const T* x, T* y, int64_t* indices) {
-  const ptrdiff_t in = g.in_volume(), out = g.out_volume();
-  parallel_for(g.jobs(), [&](int job, int) {
-    if (g.format == EK_CONTIGUOUS) return max_plane(g, x + job * in, y + job * out, indices ? indices + job * out : nullptr);
-    const int chunks = ceil_div(g.c, g.chunk()), image = job / chunks, c = job % chunks * g.chunk();
-    const ptrdiff_t to = image * out * g.c + c;
-    max_channels(g, x + image * in * g.c + c, g.c - c < g.chunk() ? g.c - c : g.chunk(), y + to, indices ? indices + to : nullptr);
+  g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int) {
+    int64_t* index = indices ? indices + out : nullptr;
+    if (g.format == EK_CONTIGUOUS) max_plane(g, x + in, y + out, index);
+    else max_channels(g, x + in, channels, y + out, index);
   });
 }
 
 // dx[index of output] += dy[output], output by output, by the one job that owns the plane or the channels.
 template <class T> void max_pool_backward(const PoolGeometry& g, const T* dy, const int64_t* indices, T* dx) {
-  const ptrdiff_t in = g.in_volume(), out = g.out_volume();
-  parallel_for(g.jobs(), [&](int job, int) {
-    const bool last = g.format == EK_CHANNELS_LAST;
-    const int chunks = last ? ceil_div(g.c, g.chunk()) : 1, image = job / chunks, c = job % chunks * g.chunk();
-    const int channels = !last ? 1 : g.c - c < g.chunk() ? g.c - c : g.chunk();
-    const ptrdiff_t pixel = last ? g.c : 1;
-    T* to = dx + image * in * pixel + c;
-    const T* from = dy + image * out * pixel + c;
-    const int64_t* index = indices + image * out * pixel + c;
-    if (channels == pixel) zero_run(to, in * pixel);
+  const ptrdiff_t in_volume = g.in_volume(), out_volume = g.out_volume();
+  g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int pixel) {
+    T* to = dx + in;
+    const T* from = dy + out;
+    const int64_t* index = indices + out;
+    if (channels == pixel) zero_run(to, in_volume * pixel);
     else
-      for (ptrdiff_t i = 0; i < in; i++) zero_run(to + i * pixel, channels);
-    for (ptrdiff_t i = 0; i < out; i++, from += pixel, index += pixel)
+      for (ptrdiff_t i = 0; i < in_volume; i++) zero_run(to + i * pixel, channels);
+    for (ptrdiff_t i = 0; i < out_volume; i++, from += pixel, index += pixel)
       for (int k = 0; k < channels; k++)
         if (index[k] >= 0) to[static_cast<ptrdiff_t>(index[k]) * pixel + k] += from[k];
   });

@@ -1,8 +1,8 @@
 // Which inputs an output of a pooling reads, axis by axis, and strided vector loads along a row of outputs.
 #pragma once
-#include "kernel.h"
 #include "simd/copy.h"
 #include "simd/tile.h"
+#include "types.h"
 
 #define EK_INLINE_LAMBDA __attribute__((always_inline))
 
@@ -22,7 +22,9 @@ struct PoolAxis {
       const int end = static_cast<int>((static_cast<int64_t>(i + 1) * in + out - 1) / out);
       return {begin, end - begin, end - begin};
     }
-    const int start = i * stride - padding, skipped = start < 0 ? ceil_div(-start, dilation) : 0;
+    const int start = i * stride - padding;
+    if (start >= 0 && start + (kernel - 1) * dilation < in && start + kernel <= in + padding) return {start, kernel, kernel};  // no divisions
+    const int skipped = start < 0 ? ceil_div(-start, dilation) : 0;
     const int first = start + skipped * dilation, fits = in > first ? ceil_div(in - first, dilation) : 0;
     const int left = kernel - skipped < fits ? kernel - skipped : fits;
     const int end = start + kernel < in + padding ? start + kernel : in + padding;  // beyond the padding nothing counts
@@ -58,9 +60,22 @@ struct PoolGeometry {
   }
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in) * axis[1].in * axis[2].in; }
   ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out) * axis[1].out * axis[2].out; }
-  // Contiguous: jobs over planes. Channels last: over images and chunks of channels, so that a job owns what it writes.
-  int chunk() const { return c < 64 ? c : 64; }
-  int jobs() const { return format == EK_CHANNELS_LAST ? (c ? n * ceil_div(c, chunk()) : 0) : n * c; }
+  // body(place in the input, in the output, channels, elements between pixels): a job owns what it writes. Contiguous: one plane,
+  // a channel; channels last: a chunk of channels of an image.
+  template <class F> void each_job(const F& body) const {
+    const ptrdiff_t in = in_volume(), out = out_volume();
+    if (format == EK_CONTIGUOUS) {  // small planes are handed out together
+      const int block = in + out < tile_elements ? static_cast<int>(tile_elements / (in + out + 1)) + 1 : 1;
+      return parallel_blocks(n * c, block, [&](int begin, int end) {
+        for (int plane = begin; plane < end; plane++) body(plane * in, plane * out, 1, 1);
+      });
+    }
+    const int chunk = c < 64 ? c : 64, chunks = c ? ceil_div(c, chunk) : 0;
+    parallel_for(n * chunks, [&](int job, int) {
+      const int image = job / chunks, first = job % chunks * chunk;
+      body(image * in * c + first, image * out * c + first, c - first < chunk ? c - first : chunk, c);
+    });
+  }
 
   // Every input belongs to exactly one window: gradients need not be added up.
   bool tiled() const {
@@ -92,10 +107,32 @@ template <class V, int... I> EK_INLINE V every_other(V a, V b, Indices<I...>) {
   constexpr int n = sizeof...(I);
   return __builtin_shufflevector(a, b, (2 * I < n ? 2 * I : 2 * I + 1)...);
 }
+// Every second lane of a and b side by side, from lane `first` on.
+template <int first, class V, int... I> EK_INLINE V half_of(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + first)...);
+}
+// p[0] + p[1], p[2] + p[3], …
+template <class T> EK_INLINE vec<T> add_pairs(const T* p) {
+  const vec<T> a = load(p), b = load(p + lanes<T>);
+  return half_of<0>(a, b, indices<lanes<T>>{}) + half_of<1>(a, b, indices<lanes<T>>{});
+}
 // Lanes high · n/2 … of both, alternating.
 template <bool high, class V, int... I> EK_INLINE V interleave(V a, V b, Indices<I...>) {
   constexpr int n = sizeof...(I);
   return __builtin_shufflevector(a, b, ((high ? n / 2 : 0) + I / 2 + (I % 2 ? n : 0))...);
+}
+
+// p[2i] = p[2i + 1] = v[i], for i < n.
+template <class T> EK_INLINE void store_twice(T* p, vec<T> v, int n) {
+  constexpr int L = lanes<T>;
+  const vec<T> low = interleave<false>(v, v, indices<L>{}), high = interleave<true>(v, v, indices<L>{});
+  if (n == L) {
+    store(p, low);
+    store(p + L, high);
+  } else {
+    store_n(p, low, 2 * n < L ? 2 * n : L);
+    if (2 * n > L) store_n(p + L, high, 2 * n - L);
+  }
 }
 
 // p[0], p[stride], …: n (1 … lanes) values, reading nothing behind the last.

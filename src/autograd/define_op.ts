@@ -11,7 +11,7 @@ import { type Edge, edgeOf, type Gradient, Node, SavedTensors } from './node.ts'
 export class Context {
   /** For each argument: whether its gradient is wanted (any of them, for an array of tensors). */
   readonly needs: readonly boolean[];
-  readonly constants = new Set<Tensor>();
+  constants: Set<Tensor> | null = null;
   private readonly savedTensors = new SavedTensors();
 
   constructor(needs: readonly boolean[]) {
@@ -25,7 +25,7 @@ export class Context {
 
   /** Declares outputs through which no gradient flows. */
   markConstant(...outputs: Tensor[]): void {
-    for (const output of outputs) this.constants.add(output);
+    this.constants = new Set(outputs);
   }
 
   /** The saved tensors, in the order of `save`. */
@@ -137,7 +137,7 @@ export function attach(
   ctx: { free(): void },
   makesFreshGradients: boolean,
   run: (grads: Gradient[]) => Gradient[],
-  constants?: ReadonlySet<Tensor>,
+  constants: ReadonlySet<Tensor> | null = null,
 ): void {
   const node = new Node({
     name,

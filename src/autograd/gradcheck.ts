@@ -3,6 +3,7 @@
 import { RuntimeError } from '../errors.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import { Generator, normal } from '../tensor/random/index.ts';
+import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { grad } from './backward.ts';
 import { enableGrad, noGrad } from './grad_mode.ts';
@@ -65,11 +66,14 @@ export function gradcheck(
     const gradient = analytic[k]?.dataSync() ?? new Float64Array(input.size);
     const original = input.dataSync() as Float64Array;
     const evaluate = (values: Float64Array) =>
-      noGrad(() => {
-        const at = fromTypedArray(values, input.shape, { memoryFormat: input.memoryFormat });
-        const all = list(fn(...inputs.map((other) => (other === input ? at : other))));
-        return project(all.filter((output) => output.dtype === 'float64').slice(0, outputs.length), cotangents);
-      });
+      noGrad(() =>
+        scope(() => {
+          const at = fromTypedArray(values, input.shape, { memoryFormat: input.memoryFormat });
+          const all = list(fn(...inputs.map((other) => (other === input ? at : other))));
+          const differentiable = all.filter((output) => output.dtype === 'float64').slice(0, outputs.length);
+          return project(differentiable, cotangents);
+        }),
+      );
     for (let i = 0; i < original.length; i++) {
       const moved = original.slice();
       moved[i] = original[i] + eps;

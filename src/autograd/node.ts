@@ -53,20 +53,6 @@ export function edgeOf(tensor: Tensor): Edge {
   return tensor.requiresGrad ? { leaf: tensor } : null;
 }
 
-let collector: Set<Tensor> | null = null;
-
-/** Runs `fn` and tells which tensors were saved for a backward meanwhile. */
-export function collectSaved<R>(fn: () => R): { result: R; saved: ReadonlySet<Tensor> } {
-  const former = collector;
-  const saved = new Set<Tensor>();
-  collector = saved;
-  try {
-    return { result: fn(), saved };
-  } finally {
-    collector = former;
-  }
-}
-
 /** Tensors saved in a forward, handed out in the backward unless they were changed or freed meanwhile. */
 export class SavedTensors {
   private tensors: readonly (Tensor | null)[] = [];
@@ -76,7 +62,7 @@ export class SavedTensors {
   save(tensors: readonly (Tensor | null)[]): void {
     this.tensors = tensors;
     this.versions = tensors.map((tensor) => tensor?.version ?? 0);
-    if (collector) for (const tensor of tensors) if (tensor) collector.add(tensor);
+    for (const tensor of tensors) if (tensor) tensor.isSaved = true;
   }
 
   unpack(): readonly (Tensor | null)[] {
@@ -88,7 +74,7 @@ export class SavedTensors {
       if (!tensor || tensor.version === this.versions[i]) return;
       const source = tensor.gradFn ? `, which is output ${tensor.outputIndex} of ${tensor.gradFn.name},` : '';
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${dtypes[tensor.dtype].torchName}Tensor ${formatShape(tensor.shape)}]${source} is at version ${tensor.version}; expected version ${this.versions[i]} instead. Hint: it was changed after an operation had saved it for its backward; change a clone, or make the change before.`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${dtypes[tensor.dtype].torchName}Tensor ${formatShape(tensor.shape)}]${source} is at version ${tensor.version}; expected version ${this.versions[i]} instead. Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!`,
       );
     });
     return this.tensors;

@@ -5,6 +5,8 @@ import { type Kernels, type Pointer, Status } from './generated/abi.ts';
 
 export type DeviceName = 'native' | 'wasm';
 
+const parameterCapacity = 4096;
+
 /** A piece of device memory, aligned to 64 bytes. */
 export interface Block {
   readonly byteLength: number;
@@ -20,6 +22,8 @@ export abstract class Device {
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
   abstract allocate(byteLength: number): Block;
+  /** A block that never changes its address. */
+  protected abstract allocateFixed(byteLength: number): Block;
   /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
   abstract free(block: Block): void;
   abstract getNumThreads(): number;
@@ -50,17 +54,23 @@ export abstract class Device {
   }
 
   private parameters: Block | null = null;
+  private parameterView: Int32Array = new Int32Array(0);
   private parameterOffset = 0;
 
   /** Copies small integers (shapes, strides, geometries) to where a kernel can read them during the next call. */
   ints(values: readonly number[]): Pointer {
-    const capacity = 4096;
-    if (!this.parameters) this.parameters = this.allocate(capacity * 4);
-    if (this.parameterOffset + values.length > capacity) this.parameterOffset = 0;
-    const bytes = this.parameters.bytes();
+    this.parameters ??= this.allocateFixed(parameterCapacity * 4);
+    const start = this.parameters.pin();
+    const count = values.length;
+    if (this.parameterOffset + count > parameterCapacity) this.parameterOffset = 0;
     const offset = this.parameterOffset;
-    new Int32Array(bytes.buffer, bytes.byteOffset + offset * 4, values.length).set(values);
-    this.parameterOffset += values.length;
-    return this.parameters.pin() + offset * 4;
+    // Views are emptied when a memory grows.
+    if (this.parameterView.length === 0) {
+      const bytes = this.parameters.bytes();
+      this.parameterView = new Int32Array(bytes.buffer, bytes.byteOffset, parameterCapacity);
+    }
+    for (let i = 0; i < count; i++) this.parameterView[offset + i] = values[i];
+    this.parameterOffset += count;
+    return start + offset * 4;
   }
 }

@@ -79,6 +79,10 @@ export class NativeDevice extends Device {
     }
   }
 
+  protected allocateFixed(byteLength: number): NativeBlock {
+    return this.allocate(byteLength);
+  }
+
   free(block: Block): void {
     const native = block as NativeBlock;
     let list = this.pool.get(native.byteLength);
@@ -122,12 +126,12 @@ export function loadNative(): { device: NativeDevice | null; reason: string } {
   if (!node || !fs) return { device: null, reason: 'not running in Node.js' };
   const here = new URL(import.meta.url);
   const require = node.createRequire(here);
-  const prebuilt = `prebuilds/${process.platform}-${process.arch}/evenkeel.node`;
-  // From src/kernels/ in a checkout and from dist/ in a package; an explicit path serves sanitizer builds.
+  // From src/kernels/ or dist/kernels/: the addon built in a checkout, then the one that a package carries. An explicit path
+  // serves builds with sanitizers or with all instruction sets.
   const candidates = process.env.EVENKEEL_ADDON
     ? [new URL(process.env.EVENKEEL_ADDON, `file://${process.cwd()}/`)]
-    : ['../../build/native/evenkeel.node', `../${prebuilt}`, `../../${prebuilt}`, '../build/native/evenkeel.node'].map(
-        (path) => new URL(path, here),
+    : ['build/native', `prebuilds/${process.platform}-${process.arch}`].map(
+        (folder) => new URL(`../../${folder}/evenkeel.node`, here),
       );
   for (const url of candidates) {
     if (!fs.existsSync(url)) continue;
@@ -138,5 +142,5 @@ export function loadNative(): { device: NativeDevice | null; reason: string } {
       return { device: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
     }
   }
-  return { device: null, reason: 'no addon was built for this machine' };
+  return { device: null, reason: 'no native addon was built (it takes a C++ compiler)' };
 }

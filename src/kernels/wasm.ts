@@ -148,6 +148,12 @@ export class WasmDevice extends Device {
     return block;
   }
 
+  protected allocateFixed(byteLength: number): WasmBlock {
+    const block = this.allocate(byteLength);
+    block.isPinned = true;
+    return block;
+  }
+
   free(block: Block): void {
     const wasm = block as WasmBlock;
     if (wasm.address !== 0) {

@@ -99,7 +99,8 @@ export class Hardtanh extends Activation {
   readonly maxVal: number;
   constructor({ minVal = -1, maxVal = 1, inplace }: InplaceOption & { minVal?: number; maxVal?: number } = {}) {
     super({ inplace });
-    if (!(maxVal > minVal)) throw new ValueError('max_val must be larger than min_val');
+    if (!(maxVal > minVal))
+      throw new ValueError(`max_val (${floatText(maxVal)}) must be greater than min_val (${floatText(minVal)})`);
     this.minVal = minVal;
     this.maxVal = maxVal;
   }

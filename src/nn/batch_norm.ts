@@ -18,6 +18,8 @@ export interface NormOptions extends DTypeOption {
   momentum?: number | null;
   /** Whether there are a weight and a bias per channel. Default: true. */
   affine?: boolean;
+  /** Whether an affine layer has the bias, not only the weight. Default: true. */
+  bias?: boolean;
   /** Whether there are running statistics. Default: true. */
   trackRunningStats?: boolean;
 }
@@ -37,7 +39,7 @@ export abstract class NormBase extends Module {
 
   constructor(numFeatures: number, options: NormOptions) {
     super();
-    const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true, dtype } = options;
+    const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true, dtype } = options;
     this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;
@@ -45,7 +47,7 @@ export abstract class NormBase extends Module {
     this.trackRunningStats = trackRunningStats;
     const size = [numFeatures];
     this.registerParameter('weight', affine ? new Parameter(ones(size, { dtype })) : null);
-    this.registerParameter('bias', affine ? new Parameter(zeros(size, { dtype })) : null);
+    this.registerParameter('bias', affine && bias ? new Parameter(zeros(size, { dtype })) : null);
     this.registerBuffer('running_mean', trackRunningStats ? zeros(size, { dtype }) : null);
     this.registerBuffer('running_var', trackRunningStats ? ones(size, { dtype }) : null);
     this.registerBuffer('num_batches_tracked', trackRunningStats ? tensor(0, { dtype: 'int64' }) : null);
@@ -103,7 +105,9 @@ export abstract class NormBase extends Module {
   protected abstract checkInputDim(x: Tensor): void;
 
   override extraRepr(): string {
-    return `${this.numFeatures}, eps=${floatText(this.eps)}, momentum=${floatText(this.momentum)}, affine=${boolText(this.affine)}, track_running_stats=${boolText(this.trackRunningStats)}`;
+    // Newer PyTorch prints `bias` always; here it appears where it is not what `affine` says.
+    const bias = this.affine && !this.bias ? ', bias=False' : '';
+    return `${this.numFeatures}, eps=${floatText(this.eps)}, momentum=${floatText(this.momentum)}, affine=${boolText(this.affine)}${bias}, track_running_stats=${boolText(this.trackRunningStats)}`;
   }
 
   /** States written before the counter existed (version 1, or none) load with the present counter. */

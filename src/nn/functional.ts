@@ -26,7 +26,7 @@ export {
   softplus,
   tanh,
 } from '../ops/elementwise.ts';
-export { embedding } from '../ops/index.ts';
+export { embedding } from '../ops/indexing.ts';
 export {
   type BceOptions,
   bceWithLogits,

@@ -60,4 +60,4 @@ export {
   MaxPool2d,
 } from './pool.ts';
 export { Flatten, Unflatten } from './shape.ts';
-export { type LoadOptions, LoadResult, StateDict, type StateMetadata } from './state_dict.ts';
+export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';

@@ -5,7 +5,14 @@ import { cast } from '../ops/launch.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import { Parameter } from './parameter.ts';
-import { type LoadOptions, type LoadResult, loadStateDict, type StateDict, stateDict } from './state_dict.ts';
+import {
+  type LoadOptions,
+  type LoadResult,
+  loadStateDict,
+  type StateDict,
+  type StateSource,
+  stateDict,
+} from './state_dict.ts';
 
 // What a forward takes and gives is each module's own business; a container checks nothing at compile time.
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -290,7 +297,7 @@ export abstract class Module {
    * Copies a state dict into the module (PyTorch: `load_state_dict`).
    * @throws RuntimeError listing every missing, unexpected or misshapen entry; with `strict: false` only misshapen ones.
    */
-  loadStateDict(state: StateDict, options: LoadOptions = {}): LoadResult {
+  loadStateDict(state: StateSource, options: LoadOptions = {}): LoadResult {
     return loadStateDict(this, state, options);
   }
 

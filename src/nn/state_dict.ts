@@ -110,11 +110,10 @@ function loadEntry(
   }
 }
 
-export function loadStateDict(
-  module: Module,
-  given: StateDict | ReadonlyMap<string, Tensor> | Record<string, Tensor>,
-  options: LoadOptions,
-): LoadResult {
+/** A state dict, or tensors by dotted name without metadata. */
+export type StateSource = StateDict | ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+
+export function loadStateDict(module: Module, given: StateSource, options: LoadOptions): LoadResult {
   const { strict = true, assign = false } = options;
   const entries = given instanceof Map ? given : new Map(Object.entries(given));
   // A shallow copy: upgrades may add and remove keys, and the caller's object must not change.

@@ -1,8 +1,7 @@
 // Elementwise ops of one or two tensors, with broadcasting: arithmetic, comparison, functions, activations. Each gradient has two forms: a
 // kernel, and a composition of ops that is recorded when higher orders are asked for.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
-import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
-import { collectSaved } from '../autograd/node.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { Binary, Unary } from '../kernels/generated/abi.ts';
 import { copyElements } from '../tensor/copy.ts';
@@ -10,16 +9,7 @@ import { full } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { allocate, Tensor } from '../tensor/tensor.ts';
-import {
-  cast,
-  clone,
-  commonLayout,
-  inFormat,
-  requireSameDevice,
-  requireTensor,
-  resultType,
-  toFormat,
-} from './launch.ts';
+import { cast, commonLayout, inFormat, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
 import { sumTo } from './reduce.ts';
 
 // ---- one tensor ---------------------------------------------------------------------------------------------------
@@ -241,12 +231,14 @@ type BinaryDerivatives = (
 interface BinaryOptions {
   /** What the backward reads: the operands or the result. */
   readonly saves?: 'operands' | 'nothing' | 'result';
+  /** Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept alive. */
+  readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
 }
 
 function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
-  const saves = options.saves ?? 'operands';
+  const { saves = 'operands', reads = () => [true, true] } = options;
   const run = defineOp({
     name,
     forward(ctx, a: Operand, b: Operand, alpha: number) {
@@ -255,8 +247,10 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
       else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
       else y = launchBinary(name, op, a, b, alpha, a.dtype);
       const tensor = (value: Operand) => (value instanceof Tensor ? value : null);
-      if (saves === 'operands') ctx.save(tensor(a), tensor(b));
-      else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
+      if (saves === 'operands') {
+        const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
+        ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
+      } else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
       return y;
     },
     backward(ctx, [g], a, b, alpha) {
@@ -294,13 +288,15 @@ export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [()
   saves: 'nothing',
 });
 /** a·b, broadcast (PyTorch: `torch.mul`). */
-export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)]);
+export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
+  reads: (needsA, needsB) => [needsB, needsA],
+});
 /** a / b, broadcast; integers give float32 (PyTorch: `torch.div`). */
 export const div = defineBinary(
   'div',
   Binary.div,
   (g, a, b) => [() => div(g, b), () => neg(div(mul(g, div(a, b)), b))],
-  { floatOnly: true },
+  { floatOnly: true, reads: (_, needsB) => [needsB, true] },
 );
 /** a to the power b, broadcast (PyTorch: `torch.pow`). */
 export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
@@ -442,7 +438,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
   before.gradFn = x.gradFn;
   before.outputIndex = x.outputIndex;
   before.history = x.history;
-  const { result, saved } = collectSaved(() => compute(before));
+  const result = compute(before);
   if (!sameShape(result.shape, x.shape))
     throw new RuntimeError(
       `output with shape ${formatShape(x.shape)} doesn't match the broadcast shape ${formatShape(result.shape)}`,
@@ -452,12 +448,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
       `result type ${dtypes[result.dtype].torchName} can't be cast to the desired output type ${dtypes[x.dtype].torchName}`,
     );
   const converted = toFormat(cast(result, x.dtype), x.memoryFormat);
-  // A backward that needs the old values (x.mul_(w): those of x) keeps a copy, as in PyTorch.
-  if (saved.has(before)) {
-    const copy = noGrad(() => clone(before)).storage;
-    copy.version = before.version;
-    before.storage = copy;
-  }
+  if (before.isSaved) moveAway(before);
   overwrite(x, converted);
   if (converted.gradFn) {
     x.gradFn = converted.gradFn;
@@ -465,6 +456,16 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
     x.history = ++x.storage.history;
   }
   return x;
+}
+
+/** Gives a tensor memory of its own with the same values: a backward needs these when others share the memory and overwrite it. */
+function moveAway(saved: Tensor): void {
+  const { version } = saved;
+  const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.device);
+  copyElements('copy', saved, copy, [saved.size], [1], [1]);
+  saved.storage = copy.storage;
+  saved.storage.version = version;
+  saved.history = saved.storage.history;
 }
 
 /** Copies the values of `from`, of the same shape, dtype and order, over those of `to`. */

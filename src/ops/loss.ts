@@ -5,7 +5,7 @@ import { isFloat } from '../tensor/dtype.ts';
 import { formatShape, formatSize, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
 import { abs, add, clamp, div, exp, log1p, lt, mul, ne, neg, square, sub, where } from './elementwise.ts';
-import { gather, indexSelect } from './index.ts';
+import { gather, indexSelect } from './indexing.ts';
 import { cast, requireFloat, requireTensor } from './launch.ts';
 import { logSoftmax, mean, sum } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';

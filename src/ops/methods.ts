@@ -9,7 +9,7 @@ import { normal_, uniform_ } from '../tensor/random.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
 import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as elementwise from './elementwise.ts';
-import * as index from './index.ts';
+import * as index from './indexing.ts';
 import { cast, clone, toFormat } from './launch.ts';
 import { matmul } from './matmul.ts';
 import * as reduce from './reduce.ts';

@@ -2,7 +2,7 @@
 import { RuntimeError } from '../errors.ts';
 import { tensor } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { indexSelect } from './index.ts';
+import { indexSelect } from './indexing.ts';
 
 export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';
 

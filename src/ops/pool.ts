@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { type Size, sizes } from './conv.ts';
-import { gather } from './index.ts';
+import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
 import { reshape } from './shape_ops.ts';
 

@@ -9,7 +9,7 @@ import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { div, eq, exp, mul, sub } from './elementwise.ts';
-import { scatterAdd } from './index.ts';
+import { scatterAdd } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { withScratch } from './scratch.ts';
 import { cat, expand, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';

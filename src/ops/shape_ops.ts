@@ -4,6 +4,7 @@ import { defineOp } from '../autograd/define_op.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { copyElements } from '../tensor/copy.ts';
 import { fill } from '../tensor/create.ts';
+import { dtypes } from '../tensor/dtype.ts';
 import {
   broadcastStrides,
   formatShape,
@@ -100,10 +101,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const order = dims.map((d) => normalizeDim(d, x.rank));
   if (order.length !== x.rank)
     throw new RuntimeError(
-      `permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ${x.rank} is not equal to len(dims) = ${dims.length}`.replace(
-        '(sparse_coo)',
-        '',
-      ),
+      `permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ${x.rank} is not equal to len(dims) = ${dims.length}`,
     );
   if (new Set(order).size !== order.length) throw new RuntimeError('permute(): duplicate dims are not allowed.');
   return permuteOp(x, order);
@@ -144,7 +142,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const lead = shape.length - x.rank;
   if (lead < 0)
     throw new RuntimeError(
-      `expand(torch.${'FloatTensor'}{${formatShape(x.shape)}}, size=${formatShape(shape)}): the number of sizes provided (${shape.length}) must be greater or equal to the number of dimensions in the tensor (${x.rank})`,
+      `expand(torch.${dtypes[x.dtype].torchName}Tensor{${formatShape(x.shape)}}, size=${formatShape(shape)}): the number of sizes provided (${shape.length}) must be greater or equal to the number of dimensions in the tensor (${x.rank})`,
     );
   const target = shape.map((n, d) => (n === -1 && d >= lead ? x.shape[d - lead] : n));
   target.forEach((n, d) => {

@@ -2,10 +2,10 @@
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { cast, inFormat } from '../ops/launch.ts';
-import { tensor, zerosLike } from '../tensor/create.ts';
+import { fill, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
-import { keep, Tensor } from '../tensor/tensor.ts';
+import { allocate, keep, Tensor } from '../tensor/tensor.ts';
 import { toCamel, toSnake } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
@@ -79,6 +79,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
    * @throws ValueError on impossible options, on tensors that are no leaves, and on parameters given twice.
    */
   addParamGroup(spec: GroupSpec<O>): void {
+    if (typeof spec !== 'object' || spec === null || !('params' in spec))
+      throw new ArgumentTypeError(`param_group must be a dict, but got ${spec === null ? 'null' : typeof spec}`);
     const params = spec.params instanceof Tensor ? [spec.params] : [...spec.params];
     for (const param of params) {
       if (!(param instanceof Tensor))
@@ -148,7 +150,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
         );
       return known;
     }
-    const made = outsideScopes(() => zerosLike(param));
+    const made = outsideScopes(() => allocate(param.shape, param.dtype, param.memoryFormat, param.device));
+    fill(made, 0);
     state[name] = made;
     return made;
   }

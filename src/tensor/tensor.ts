@@ -34,6 +34,8 @@ export class Tensor {
   grad: Tensor | null = null;
   hooks: Set<TensorHook> | null = null;
   retainsGrad = false;
+  /** Whether a recorded operation keeps this very object for its backward. */
+  isSaved = false;
   /** True where the storage is shared with the tensor this one was made from by reshape or detach. */
   readonly isView: boolean;
   /** The storage's history when this tensor got its place in the graph. */

@@ -2,7 +2,7 @@
 import * as batchNorm from '../../src/ops/batch_norm.ts';
 import * as conv from '../../src/ops/conv.ts';
 import * as el from '../../src/ops/elementwise.ts';
-import * as idx from '../../src/ops/index.ts';
+import * as idx from '../../src/ops/indexing.ts';
 import { cast, clone, toFormat } from '../../src/ops/launch.ts';
 import * as loss from '../../src/ops/loss.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';

@@ -95,7 +95,7 @@ describe('ArrayLoader with workers', { timeout: 30_000 }, () => {
     );
     expect(error).toBeInstanceOf(DataWorkerError);
     expect(error.message).toBe(
-      '[ArrayLoader] worker 1, batch 3 (samples 6, 7): could not read sample 7: RangeError: pixel 7 is broken',
+      '[DataLoader] worker 1, batch 3 (samples 6, 7): could not read sample 7: RangeError: pixel 7 is broken',
     );
     expect([error.batch, error.indices]).toEqual([3, [6, 7]]);
     expect((error.cause as Error).stack).toContain('numbers_module.ts');

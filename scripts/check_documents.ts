@@ -1,0 +1,88 @@
+// Runs what the documents show: every TypeScript block of the README and of docs/, type-checked, as a user's file that imports the
+// built package by its name; and every @example of a docstring, among the exports of the package and the names in `given`.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'build', 'documents');
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+
+function run(path: string): void {
+  try {
+    execFileSync(process.execPath, ['--import', 'tsx', path], { stdio: ['ignore', 'ignore', 'inherit'], cwd: root });
+  } catch {
+    throw new Error(`${path.slice(root.length)} failed`);
+  }
+}
+
+function checkBlocks(): number {
+  const docs = join(root, 'docs');
+  const pages = existsSync(docs) ? readdirSync(docs).filter((name) => name.endsWith('.md')) : [];
+  const files: string[] = [];
+  for (const document of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
+    const blocks = [...readFileSync(join(root, document), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
+    for (const [i, [, code]] of blocks.entries()) {
+      const path = join(folder, `${document.replace(/\W+/g, '_')}_${i + 1}.ts`);
+      writeFileSync(path, `${code}\nexport {};\n`);
+      files.push(path);
+    }
+  }
+  if (files.length === 0) throw new Error('no TypeScript block was found');
+  const options = '--noEmit --strict --target ES2023 --module NodeNext --types node --skipLibCheck false';
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...files], { stdio: 'inherit', cwd: root });
+  files.forEach(run);
+  return files.length;
+}
+
+/** What examples may use without saying where it comes from. */
+const given = `
+const x = randn([4, 6, 8, 8]), y = randn([4, 6, 8, 8]), dtype = 'float32';
+const images = randn([8, 1, 28, 28]), labels = randint(0, 10, [8]), logits = randn([8, 10]);
+const model = lenetBatchNorm(), net = model;
+const dataset = new TensorDataset(images, labels), loader = new DataLoader(dataset, { batchSize: 4 });
+const optimizer = new SGD(model.parameters(), { lr: 0.1 });
+const conv = new Conv2d(1, 6, 5), runningMean = zeros([6]), runningVar = ones([6]), validationLoss = 1;
+`;
+
+async function checkExamples(): Promise<number> {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    exports: Record<string, { default: string }>;
+  };
+  const names = new Map<string, string>();
+  const imports: string[] = [];
+  let count = 0;
+  for (const [path, target] of Object.entries(exports)) {
+    const module = (await import(join(root, target.default))) as Record<string, unknown>;
+    const fresh = Object.keys(module).filter((name) => !names.has(name));
+    for (const name of fresh) names.set(name, path);
+    imports.push(`import { ${fresh.join(', ')} } from 'evenkeel${path.slice(1)}';`);
+    for (const space of ['functional', 'init']) {
+      const more = Object.keys((module[space] as object | undefined) ?? {}).filter((name) => !names.has(name));
+      for (const name of more) names.set(name, path);
+      if (more.length > 0) imports.push(`const { ${more.join(', ')} } = ${space};`);
+    }
+  }
+  const all: string[] = [];
+  const source = join(root, 'src');
+  for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' }).sort()) {
+    if (!entry.endsWith('.ts')) continue;
+    const text = readFileSync(join(source, entry), 'utf8');
+    for (const [, body] of text.matchAll(/@example\n((?:\s*\* ?.*\n)*?)\s*\*\//g)) {
+      const code = body.replace(/^\s*\* ?/gm, '');
+      all.push(`await (async () => {\n// src/${entry}\n${code}})();`);
+      count++;
+    }
+  }
+  if (count === 0) throw new Error('no @example was found');
+  const path = join(folder, 'examples.ts');
+  writeFileSync(path, `${imports.join('\n')}\n${given}\n${all.join('\n')}\n`);
+  run(path);
+  return count;
+}
+
+const blocks = checkBlocks();
+console.log(`documents: ${blocks} blocks type-check and run, ${await checkExamples()} examples of docstrings run`);

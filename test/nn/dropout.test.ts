@@ -1,0 +1,57 @@
+// Dropout: PyTorch's masks (golden/nn_golden.py), modes, gradients.
+import { describe, expect, it } from 'vitest';
+import { Dropout, Dropout2d, functional } from '../../src/nn/index.ts';
+import { ones, tensor } from '../../src/tensor/create.ts';
+import { manualSeed } from '../../src/tensor/random/index.ts';
+import { rand } from '../../src/tensor/random.ts';
+import { decode, readGolden } from '../support/golden.ts';
+
+const { dropout: cases } = readGolden<{
+  dropout: {
+    fn: 'dropout' | 'dropout2d';
+    shape: number[];
+    dtype: 'float32' | 'float64';
+    p: number;
+    channelsLast: boolean;
+    y: string;
+    after: string;
+  }[];
+}>('nn.golden.json');
+
+describe('dropout', () => {
+  it.each(cases)('draws $fn $shape $dtype p=$p channelsLast=$channelsLast', (c) => {
+    manualSeed(3);
+    const x = ones(c.shape, { dtype: c.dtype, memoryFormat: c.channelsLast ? 'channelsLast' : 'contiguous' });
+    const y = functional[c.fn](x, c.p);
+    expect(y.memoryFormat).toBe(x.memoryFormat);
+    expect([...y.dataSync()]).toEqual([...decode(c.y, c.dtype)]);
+    // As many draws as PyTorch's, so that what follows is the same too.
+    expect([...rand([1]).dataSync()]).toEqual([...decode(c.after, 'float32')]);
+  });
+
+  it('does nothing in evaluation, nor with p = 0', () => {
+    const x = tensor([1, 2, 3]);
+    expect(new Dropout(0.5).eval().call(x)).toBe(x);
+    expect(new Dropout(0).call(x)).toBe(x);
+  });
+
+  it('passes the gradient of what it kept', () => {
+    manualSeed(0);
+    const x = ones([64], { requiresGrad: true });
+    const y = new Dropout(0.25).call(x);
+    y.sum().backward();
+    expect(x.grad!.toArray()).toEqual(y.toArray());
+  });
+
+  it('overwrites its input in place', () => {
+    const x = ones([4, 8, 2, 2]);
+    expect(new Dropout2d(0.5, { inplace: true }).call(x)).toBe(x);
+    expect(new Set(x.dataSync() as Float32Array)).toEqual(new Set([0, 2]));
+  });
+
+  it('needs channels for dropout2d', () => {
+    expect(() => functional.dropout2d(ones([3]))).toThrow(
+      'Feature dropout requires at least 2 dimensions in the input',
+    );
+  });
+});

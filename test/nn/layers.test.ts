@@ -1,0 +1,180 @@
+// Every layer and loss, forward and backward, against PyTorch's results (golden/nn_golden.py), in float64 and in both memory formats.
+import { describe, expect, it } from 'vitest';
+import * as nn from '../../src/nn/index.ts';
+import { fromTypedArray, ones, tensor } from '../../src/tensor/create.ts';
+import { manualSeed } from '../../src/tensor/random/index.ts';
+import { type Shape, sizeOf } from '../../src/tensor/shape.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { decode, expectClose, readGolden } from '../support/golden.ts';
+
+const golden = readGolden<{
+  forwards: Record<
+    string,
+    { input: number[]; shape: number[]; y: string; dx: string; parameters: Record<string, string> }
+  >;
+  losses: Record<string, { y: string; dx: string }>;
+  embedding: { y: string; dweight: string };
+}>('nn.golden.json');
+
+/** The rule of nn_golden.py. */
+const rule = (shape: Shape, seed: number) =>
+  fromTypedArray(
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => (((i * 37 + seed * 97) % 101) / 17 - 3) * 0.5),
+    shape,
+  );
+const expectValues = (actual: Tensor, text: string, what: string, tolerance = 1e-12) =>
+  expectClose(actual, decode(text, 'float64'), tolerance, 0.1 * tolerance, what);
+/** PyTorch's derivative of hardsigmoid is 1/6 rounded to float32, in float64 too. */
+const gradientTolerance = (name: string) => (name === 'Hardsigmoid' ? 1e-7 : 1e-12);
+
+const dtype = 'float64';
+const layers: Record<string, () => nn.Module> = {
+  Linear: () => new nn.Linear(4, 3, { dtype }),
+  Conv1d: () => new nn.Conv1d(4, 6, 3, { stride: 2, padding: 1, groups: 2, dtype }),
+  'Conv1d circular': () => new nn.Conv1d(2, 3, 3, { padding: 2, paddingMode: 'circular', dtype }),
+  Conv2d: () => new nn.Conv2d(3, 4, [3, 2], { stride: [1, 2], padding: [0, 1], dilation: [2, 1], dtype }),
+  'Conv2d same': () => new nn.Conv2d(2, 3, [4, 3], { padding: 'same', dtype }),
+  'Conv2d valid': () => new nn.Conv2d(2, 3, 3, { padding: 'valid', bias: false, dtype }),
+  'Conv2d reflect': () => new nn.Conv2d(2, 3, 3, { padding: [2, 1], paddingMode: 'reflect', dtype }),
+  'Conv2d replicate same': () => new nn.Conv2d(2, 3, [2, 3], { padding: 'same', paddingMode: 'replicate', dtype }),
+  Conv3d: () => new nn.Conv3d(2, 4, 2, { padding: 1, groups: 2, dtype }),
+  ConvTranspose2d: () => new nn.ConvTranspose2d(4, 6, 3, { stride: 2, padding: 1, outputPadding: 1, groups: 2, dtype }),
+  MaxPool1d: () => new nn.MaxPool1d(3, { stride: 2, padding: 1 }),
+  MaxPool2d: () => new nn.MaxPool2d(2, { stride: 2, ceilMode: true }),
+  AvgPool1d: () => new nn.AvgPool1d(3, { padding: 1, countIncludePad: false }),
+  AvgPool2d: () => new nn.AvgPool2d([2, 3], { stride: 2, padding: 1, divisorOverride: 5 }),
+  AdaptiveAvgPool1d: () => new nn.AdaptiveAvgPool1d(3),
+  AdaptiveAvgPool2d: () => new nn.AdaptiveAvgPool2d([null, 2]),
+  AdaptiveMaxPool1d: () => new nn.AdaptiveMaxPool1d(3),
+  AdaptiveMaxPool2d: () => new nn.AdaptiveMaxPool2d(2),
+  Flatten: () => new nn.Flatten(1, 2),
+  Unflatten: () => new nn.Unflatten(1, [2, -1]),
+  ReLU: () => new nn.ReLU(),
+  LeakyReLU: () => new nn.LeakyReLU(),
+  ELU: () => new nn.ELU(),
+  SELU: () => new nn.SELU(),
+  GELU: () => new nn.GELU(),
+  SiLU: () => new nn.SiLU(),
+  Sigmoid: () => new nn.Sigmoid(),
+  Tanh: () => new nn.Tanh(),
+  Softplus: () => new nn.Softplus(),
+  Hardtanh: () => new nn.Hardtanh(),
+  ReLU6: () => new nn.ReLU6(),
+  Hardsigmoid: () => new nn.Hardsigmoid(),
+  Hardswish: () => new nn.Hardswish(),
+  Mish: () => new nn.Mish(),
+  LogSigmoid: () => new nn.LogSigmoid(),
+  'GELU tanh': () => new nn.GELU({ approximate: 'tanh' }),
+  Softmax: () => new nn.Softmax(1),
+  LogSoftmax: () => new nn.LogSoftmax(0),
+};
+
+describe('layers', () => {
+  it('are all in the golden file', () => {
+    expect(Object.keys(layers).sort()).toEqual(Object.keys(golden.forwards).sort());
+  });
+
+  it.each(Object.entries(golden.forwards))('%s', (name, expected) => {
+    for (const format of ['contiguous', 'channelsLast'] as const) {
+      manualSeed(7);
+      const layer = layers[name]();
+      const x = rule(expected.input, 1).contiguous(format).requiresGrad_();
+      const y = layer.call(x);
+      expect(y.shape).toEqual(expected.shape);
+      expectValues(y, expected.y, 'y');
+      y.backward(rule(y.shape, 2));
+      expectValues(x.grad!, expected.dx, 'dx', gradientTolerance(name));
+      for (const [key, parameter] of layer.namedParameters())
+        expectValues(parameter.grad!, expected.parameters[key], key);
+    }
+  });
+
+  it('Embedding', () => {
+    manualSeed(7);
+    const layer = new nn.Embedding(5, 3, { paddingIdx: 1, dtype });
+    const y = layer.call(
+      tensor(
+        [
+          [0, 1],
+          [4, 0],
+        ],
+        { dtype: 'int64' },
+      ),
+    );
+    expectClose(y, decode(golden.embedding.y, 'float64'), 1e-14);
+    y.backward(rule(y.shape, 2));
+    expectValues(layer.weight.grad!, golden.embedding.dweight, 'dweight');
+    expect(() => layer.call(tensor([5], { dtype: 'int64' }))).toThrow('out of bounds');
+  });
+
+  it.each([
+    new nn.ReLU({ inplace: true }),
+    new nn.LeakyReLU({ inplace: true }),
+    new nn.ELU({ inplace: true }),
+    new nn.SELU({ inplace: true }),
+    new nn.SiLU({ inplace: true }),
+    new nn.Mish({ inplace: true }),
+    new nn.Hardtanh({ inplace: true }),
+    new nn.ReLU6({ inplace: true }),
+    new nn.Hardsigmoid({ inplace: true }),
+    new nn.Hardswish({ inplace: true }),
+  ])('%s in place gives the same values and gradients', (layer) => {
+    const name = layer.constructor.name;
+    const leaf = rule([3, 7], 1).requiresGrad_();
+    const x = leaf.mul(1);
+    const y = layer.call(x);
+    expect(y).toBe(x);
+    expectValues(y, golden.forwards[name].y, 'y');
+    y.backward(rule([3, 7], 2));
+    expectValues(leaf.grad!, golden.forwards[name].dx, 'dx', gradientTolerance(name));
+    expect(() => layer.call(leaf)).toThrow(
+      'a leaf Variable that requires grad is being used in an in-place operation.',
+    );
+  });
+
+  it('Identity gives back its input', () => {
+    const x = ones([2]);
+    expect(new nn.Identity('anything').call(x)).toBe(x);
+  });
+
+  it('padding by reflection needs enough to reflect', () => {
+    const layer = new nn.Conv1d(1, 1, 3, { padding: 3, paddingMode: 'reflect' });
+    expect(() => layer.call(ones([1, 1, 3]))).toThrow(
+      'Padding size should be less than the corresponding input dimension',
+    );
+    expect(() => nn.functional.padIndexed(ones([1, 1, 3]), [[4, 0]], 'circular')).toThrow(
+      'Padding value causes wrapping around more than once.',
+    );
+  });
+});
+
+describe('losses', () => {
+  const classes = tensor([0, 2, 1, 2], { dtype: 'int64' });
+  const weight = tensor([0.5, 2, 1.5], { dtype });
+  const shares = () => rule([4, 3], 5).sigmoid();
+  const losses: Record<string, (x: Tensor) => Tensor> = {
+    CrossEntropyLoss: (x) => new nn.CrossEntropyLoss().call(x, classes),
+    'CrossEntropyLoss options': (x) =>
+      new nn.CrossEntropyLoss({ weight, ignoreIndex: 1, labelSmoothing: 0.1 }).call(x, classes),
+    'CrossEntropyLoss shares': (x) => new nn.CrossEntropyLoss({ weight, reduction: 'sum' }).call(x, shares()),
+    NLLLoss: (x) => new nn.NLLLoss({ weight, reduction: 'none' }).call(x.logSoftmax(1), classes),
+    MSELoss: (x) => new nn.MSELoss().call(x, shares()),
+    L1Loss: (x) => new nn.L1Loss({ reduction: 'sum' }).call(x, shares()),
+    SmoothL1Loss: (x) => new nn.SmoothL1Loss({ beta: 0.5 }).call(x, shares()),
+    BCEWithLogitsLoss: (x) => new nn.BCEWithLogitsLoss({ weight, posWeight: weight.add(1) }).call(x, shares()),
+  };
+  it.each(Object.entries(golden.losses))('%s', (name, expected) => {
+    const x = rule([4, 3], 1).requiresGrad_();
+    const y = losses[name](x);
+    expectValues(y, expected.y, 'loss');
+    y.sum().backward();
+    expectValues(x.grad!, expected.dx, 'dx');
+  });
+
+  it('keep their weights as buffers', () => {
+    const loss = new nn.BCEWithLogitsLoss({ posWeight: weight });
+    expect([...loss.stateDict().keys()]).toEqual(['pos_weight']);
+    expect(loss.to('float32').posWeight!.dtype).toBe('float32');
+    expect([...new nn.CrossEntropyLoss().stateDict().keys()]).toEqual([]);
+  });
+});

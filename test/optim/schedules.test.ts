@@ -1,0 +1,207 @@
+// Learning-rate schedules against PyTorch's (golden/optim_golden.py): rates, momenta, saved states, errors.
+import { describe, expect, it, vi } from 'vitest';
+import { Parameter } from '../../src/nn/index.ts';
+import {
+  Adam,
+  CosineAnnealingLR,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  MultiStepLR,
+  OneCycleLR,
+  ReduceLROnPlateau,
+  RMSprop,
+  SequentialLR,
+  SGD,
+  StepLR,
+} from '../../src/optim/index.ts';
+import type { AnyOptimizer, SchedulerState } from '../../src/optim/lr_scheduler.ts';
+import { tensor, zeros } from '../../src/tensor/create.ts';
+import { readGolden } from '../support/golden.ts';
+
+const golden = readGolden<{
+  schedules: Record<string, { rates: number[][]; momenta: number[][]; keys: string[] }>;
+  metrics: number[];
+}>('optim.golden.json');
+
+interface Schedule {
+  step(metric?: number): void;
+  getLastLr(): number[];
+  stateDict(): SchedulerState;
+  loadStateDict(state: SchedulerState): void;
+}
+
+const makers = {
+  StepLR: (o) => new StepLR(o, 3, { gamma: 0.3 }),
+  MultiStepLR: (o) => new MultiStepLR(o, [2, 5, 5, 8], { gamma: 0.5 }),
+  ExponentialLR: (o) => new ExponentialLR(o, 0.9),
+  CosineAnnealingLR: (o) => new CosineAnnealingLR(o, 5, { etaMin: 0.01 }),
+  LinearLR: (o) => new LinearLR(o, { startFactor: 0.1, endFactor: 0.8, totalIters: 4 }),
+  LambdaLR: (o) => new LambdaLR(o, [(e) => 0.95 ** e, (e) => 1 / (1 + e)]),
+  OneCycleLR: (o) => new OneCycleLR(o, 0.1, { totalSteps: 10 }),
+  'OneCycleLR three phases': (o) =>
+    new OneCycleLR(o, [0.1, 0.2], {
+      epochs: 4,
+      stepsPerEpoch: 5,
+      pctStart: 0.25,
+      annealStrategy: 'linear',
+      threePhase: true,
+      baseMomentum: 0.8,
+      maxMomentum: 0.9,
+      divFactor: 10,
+      finalDivFactor: 100,
+    }),
+  SequentialLR: (o) =>
+    new SequentialLR(
+      o,
+      [new LinearLR(o, { startFactor: 0.1, totalIters: 4 }), new ExponentialLR(o, 0.8), new CosineAnnealingLR(o, 5)],
+      [4, 7],
+    ),
+  'SequentialLR lambda': (o) => new SequentialLR(o, [new StepLR(o, 2), new LambdaLR(o, (e) => 1 / (2 + e))], [3]),
+  ReduceLROnPlateau: (o) => new ReduceLROnPlateau(o, { factor: 0.5, patience: 2, cooldown: 1 }),
+  'ReduceLROnPlateau max abs': (o) =>
+    new ReduceLROnPlateau(o, {
+      mode: 'max',
+      factor: 0.1,
+      patience: 1,
+      threshold: 0.06,
+      thresholdMode: 'abs',
+      minLr: [0.01, 0.001],
+    }),
+} as Record<string, (optimizer: AnyOptimizer) => unknown> as Record<string, (optimizer: AnyOptimizer) => Schedule>;
+
+function makeOptimizer(name: string): AnyOptimizer {
+  const groups = [0, 1].map((i) => ({ params: [new Parameter(zeros([1]))], lr: 0.5 / (1 + 9 * i) }));
+  return name.includes('three phases') ? new Adam(groups, { lr: 0.5 }) : new SGD(groups, { lr: 0.5, momentum: 0.9 });
+}
+const momenta = (optimizer: AnyOptimizer) => optimizer.paramGroups.map(({ momentum, betas }) => momentum ?? betas[0]);
+function expectRow(actual: readonly number[], expected: readonly number[], what: string): void {
+  actual.forEach((value, i) => {
+    expect(Math.abs(value - expected[i]), `${what}: ${value} for ${expected[i]}`).toBeLessThanOrEqual(
+      1e-13 * Math.abs(expected[i]) + 1e-17,
+    );
+  });
+}
+
+describe('learning rates', () => {
+  it.each(Object.keys(golden.schedules))('of %s', (name) => {
+    const { rates, momenta: expectedMomenta, keys } = golden.schedules[name];
+    const optimizer = makeOptimizer(name);
+    const schedule = makers[name](optimizer);
+    for (let step = 0; step < rates.length; step++) {
+      if (step > 0) {
+        optimizer.step();
+        schedule.step(golden.metrics[step - 1]);
+      }
+      expectRow(schedule.getLastLr(), rates[step], `rate ${step}`);
+      expectRow(
+        optimizer.paramGroups.map(({ lr }) => lr),
+        rates[step],
+        `group's rate ${step}`,
+      );
+      expectRow(momenta(optimizer), expectedMomenta[step], `momentum ${step}`);
+    }
+    // What PyTorch saves, apart from its working flags and from functions.
+    const ours = Object.keys(schedule.stateDict());
+    const inner = ['_get_lr_called_within_step', '_is_initial', 'lr_lambdas', '_schedule_phases', 'use_beta1'];
+    expect(ours).toEqual(expect.arrayContaining(keys.filter((key) => !inner.includes(key))));
+  });
+
+  it.each(Object.keys(golden.schedules))('of %s go on after saving and loading', (name) => {
+    const { rates } = golden.schedules[name];
+    const half = Math.floor(rates.length / 2);
+    const first = makeOptimizer(name);
+    const before = makers[name](first);
+    for (let step = 1; step <= half; step++) {
+      first.step();
+      before.step(golden.metrics[step - 1]);
+    }
+    const optimizer = makeOptimizer(name);
+    const schedule = makers[name](optimizer);
+    // As a checkpoint would: through JSON.
+    schedule.loadStateDict(JSON.parse(JSON.stringify(before.stateDict())));
+    optimizer.loadStateDict(JSON.parse(JSON.stringify(first.stateDict())));
+    for (let step = half + 1; step < rates.length; step++) {
+      optimizer.step();
+      schedule.step(golden.metrics[step - 1]);
+      expectRow(schedule.getLastLr(), rates[step], `rate ${step}`);
+    }
+  });
+});
+
+describe('schedules', () => {
+  const sgd = () => new SGD([new Parameter(zeros([1]))], { lr: 1 });
+
+  it('go on from lastEpoch where the optimizer knows its beginning', () => {
+    expect(() => new StepLR(sgd(), 2, { lastEpoch: 3 })).toThrow(
+      "param 'initial_lr' is not specified in param_groups[0]",
+    );
+    const optimizer = sgd();
+    new ExponentialLR(optimizer, 0.5);
+    const schedule = new CosineAnnealingLR(optimizer, 4, { lastEpoch: 1 });
+    expect([schedule.lastEpoch, schedule.getLastLr()]).toEqual([2, [1]]);
+  });
+
+  it('warn when they are stepped before the optimizer', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const schedule = new StepLR(sgd(), 2);
+    schedule.step();
+    schedule.step();
+    expect(warn).toHaveBeenCalledTimes(1);
+    expect(warn.mock.calls[0][0]).toContain('Detected call of `lr_scheduler.step()` before `optimizer.step()`');
+    warn.mockRestore();
+  });
+
+  it('take metrics as tensors', () => {
+    const optimizer = sgd();
+    const schedule = new ReduceLROnPlateau(optimizer, { patience: 0 });
+    schedule.step(tensor(1));
+    schedule.step(tensor(1));
+    expect(schedule.getLastLr()).toEqual([0.1]);
+  });
+
+  it.each([
+    [
+      () => new LinearLR(sgd(), { startFactor: 0 }),
+      'Starting multiplicative factor expected to be greater than 0 and less or equal to 1.',
+    ],
+    [() => new LinearLR(sgd(), { endFactor: 2 }), 'Ending multiplicative factor expected to be between 0 and 1.'],
+    [() => new LambdaLR(sgd(), []), 'Expected 1 lr_lambdas, but got 0'],
+    [() => new OneCycleLR(sgd(), 1), 'You must define either total_steps OR (epochs AND steps_per_epoch)'],
+    [() => new OneCycleLR(sgd(), 1, { totalSteps: 0 }), 'Expected positive integer total_steps, but got 0'],
+    [
+      () => new OneCycleLR(sgd(), 1, { totalSteps: 5, pctStart: 2 }),
+      'Expected float between 0 and 1 pct_start, but got 2.0',
+    ],
+    [
+      () => new OneCycleLR(sgd(), 1, { totalSteps: 5, annealStrategy: 'sin' as 'cos' }),
+      "anneal_strategy must be one of 'cos' or 'linear', instead got sin",
+    ],
+    [
+      () => new OneCycleLR(sgd(), [1, 2], { totalSteps: 5 }),
+      'max_lr must have the same length as optimizer.param_groups.',
+    ],
+    [() => new ReduceLROnPlateau(sgd(), { factor: 1 }), 'Factor should be < 1.0.'],
+    [() => new ReduceLROnPlateau(sgd(), { mode: 'low' as 'min' }), 'mode low is unknown!'],
+    [() => new ReduceLROnPlateau(sgd(), { minLr: [1, 2] }), 'expected 1 min_lrs, got 2'],
+    [() => new SequentialLR(sgd(), [], []), 'SequentialLR expects at least one scheduler, but got no scheduler.'],
+  ])('refuse %# with PyTorch’s words', (make, message) => {
+    expect(make).toThrow(message);
+  });
+
+  it('refuse what cannot follow another, and steps beyond a cycle', () => {
+    const optimizer = sgd();
+    const step = new StepLR(optimizer, 1);
+    expect(() => new SequentialLR(optimizer, [step], [1])).toThrow('number of milestones to be equal to 1');
+    expect(() => new SequentialLR(sgd(), [step], [])).toThrow('expects all schedulers to belong to the same optimizer');
+    expect(() => new SequentialLR(optimizer, [new ReduceLROnPlateau(optimizer) as never], [])).toThrow(
+      'SequentialLR does not support `ReduceLROnPlateau` scheduler',
+    );
+    const cycle = new OneCycleLR(optimizer, 1, { totalSteps: 2 });
+    optimizer.step();
+    cycle.step();
+    cycle.step();
+    expect(() => cycle.step()).toThrow('Tried to step 3 times. The specified number of total steps is 2');
+    expect(() => new OneCycleLR(new RMSprop([new Parameter(zeros([1]))]), 1, { totalSteps: 2 })).not.toThrow();
+  });
+});
