@@ -2,7 +2,7 @@
 // paths meet, pass the hooks, and end in `.grad` or in the list that grad() returns.
 import { RuntimeError } from '../errors.ts';
 import { zeros } from '../tensor/create.ts';
-import { formatShape, sameShape } from '../tensor/shape.ts';
+import { formatShape, type MemoryFormat, sameShape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { keepStorage } from '../tensor/storage.ts';
 import type { Tensor, TensorHook } from '../tensor/tensor.ts';
@@ -14,6 +14,7 @@ export interface EngineOps {
   add(a: Tensor, b: Tensor): Tensor;
   addInPlace(a: Tensor, b: Tensor): void;
   clone(a: Tensor): Tensor;
+  toFormat(a: Tensor, format: MemoryFormat): Tensor;
   onesLike(a: Tensor): Tensor;
 }
 let ops: EngineOps;
@@ -127,9 +128,10 @@ class Walk {
     if (leaf.grad && !this.createGraph && !leaf.grad.requiresGrad) ops.addInPlace(leaf.grad, grad);
     else if (leaf.grad) leaf.grad = ops.add(leaf.grad, grad);
     else {
-      const mayOwn =
-        !this.createGraph && !leaf.hooks && !this.shared.has(grad.storage) && grad.memoryFormat === leaf.memoryFormat;
-      leaf.grad = mayOwn ? grad : ops.clone(grad);
+      // In the leaf's memory format, as PyTorch's contract of gradients has it.
+      const laid = ops.toFormat(grad, leaf.memoryFormat);
+      const isOwn = laid !== grad || !(this.createGraph || leaf.hooks || this.shared.has(grad.storage));
+      leaf.grad = isOwn ? laid : ops.clone(laid);
       this.shared.add(leaf.grad.storage);
     }
     // Gradients are read by the optimizer and summed over steps: they outlive the scope of the step.

@@ -243,5 +243,6 @@ provideEngineOps({
   add: elementwise.add,
   addInPlace: (a, b) => inPlace('add_', a, (x) => elementwise.add(x, b)),
   clone,
+  toFormat,
   onesLike,
 });

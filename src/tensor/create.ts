@@ -22,6 +22,8 @@ function finish(tensor: Tensor, options: TensorOptions): Tensor {
 }
 
 function checkShape(op: string, shape: Shape): void {
+  if (!Array.isArray(shape))
+    throw new ArgumentTypeError(`[${op}] expected a shape as an array of integers, got ${String(shape)}`);
   for (const n of shape) {
     if (!Number.isInteger(n))
       throw new ArgumentTypeError(`[${op}] expected a shape of integers, got ${formatShape(shape)}`);
@@ -45,6 +47,10 @@ export function tensor(
   data: NestedArray | bigint | readonly bigint[] | TypedArray | Tensor,
   options: TensorOptions = {},
 ): Tensor {
+  if (options.dtype !== undefined && !(options.dtype in dtypes))
+    throw new ArgumentTypeError(
+      `[tensor] expected one of ${Object.keys(dtypes).join(', ')} as dtype, got ${String(options.dtype)}`,
+    );
   if (data instanceof Tensor) return finish(write(data.shape, options.dtype ?? data.dtype, data.dataSync()), options);
   if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
   const shape: number[] = [];
@@ -70,7 +76,29 @@ export function tensor(
   visit(data, 0);
   const kinds = new Set(flat.map((value) => typeof value));
   const inferred: DType = kinds.has('number') || kinds.size === 0 ? 'float32' : kinds.has('bigint') ? 'int64' : 'bool';
-  return finish(write(shape, options.dtype ?? inferred, flat), options);
+  const dtype = options.dtype ?? inferred;
+  checkRange(flat, dtype);
+  return finish(write(shape, dtype, flat), options);
+}
+
+/** Values an integer dtype can hold; uint8 takes negative ones around the circle, as PyTorch does. */
+const ranges: Partial<Record<DType, readonly [above: number, below: number]>> = {
+  uint8: [-256, 256],
+  int32: [-(2 ** 31) - 1, 2 ** 31],
+};
+
+function checkRange(values: readonly (number | bigint | boolean)[], dtype: DType): void {
+  const range = ranges[dtype];
+  if (!range && dtype !== 'int64') return;
+  for (const value of values) {
+    if (dtype === 'int64' && typeof value === 'bigint') {
+      if (value !== BigInt.asIntN(64, value)) throw new ValueError('Overflow when unpacking long long');
+      continue;
+    }
+    const whole = Math.trunc(Number(value));
+    const fits = range ? whole > range[0] && whole < range[1] : whole >= -(2 ** 63) && whole < 2 ** 63;
+    if (!fits) throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
+  }
 }
 
 /** Writes values, converted one by one, into a new row-major tensor. */

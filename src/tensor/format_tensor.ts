@@ -1,51 +1,107 @@
-// How a tensor prints: the form of PyTorch, with its defaults (4 digits, at most 1000 elements, 3 at each edge).
+// How a tensor prints: the form of PyTorch with its defaults (4 digits, lines of 80, beyond 1000 elements 3 at each edge).
+// Source: torch/_tensor_str.py.
 import type { Tensor } from './tensor.ts';
 
 const threshold = 1000;
 const edge = 3;
 const digits = 4;
+const lineWidth = 80;
+const prefix = 'tensor(';
 
-function numberFormatter(values: readonly number[]): (value: number) => string {
-  const finite = values.filter(Number.isFinite);
-  const largest = Math.max(0, ...finite.map(Math.abs));
-  const smallest = Math.min(Infinity, ...finite.filter((v) => v !== 0).map(Math.abs));
-  const special = (v: number) => (Number.isNaN(v) ? 'nan' : v > 0 ? 'inf' : '-inf');
-  if (finite.every(Number.isInteger) && largest < 1e8) return (v) => (Number.isFinite(v) ? `${v}.` : special(v));
-  if (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000)
-    return (v) => (Number.isFinite(v) ? v.toExponential(digits).replace(/e([+-])(\d)$/, 'e$10$2') : special(v));
-  return (v) => (Number.isFinite(v) ? v.toFixed(digits) : special(v));
+type Value = number | bigint;
+
+/** As Python's format 'e', which rounds exact halves to even digits where JavaScript rounds them up. */
+function exponential(value: number): string {
+  const [, head, last, isHalf, exponent] = /^(-?\d\.\d{3})(\d)(?:(50*)|\d*)e(.*)$/.exec(value.toExponential(30))!;
+  const text = isHalf && Number(last) % 2 === 0 ? `${head}${last}e${exponent}` : value.toExponential(digits);
+  return text.replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
+/** As Python's format 'f'. With 4 digits the exact halves are the odd multiples of 1/32. */
+function fixed(value: number): string {
+  const sign = value < 0 || Object.is(value, -0) ? '-' : '';
+  const size = Math.abs(value);
+  if ((size * 32) % 2 !== 1) return sign + size.toFixed(digits);
+  const lower = Math.floor(size * 1e4);
+  return sign + ((lower + (lower % 2)) / 1e4).toFixed(digits);
+}
+
+interface Formatter {
+  readonly width: number;
+  format(value: Value): string;
+}
+
+/** One form for all values shown; zeros, infinities and NaN adapt to the others' width. */
+function floatFormatter(shown: readonly number[]): Formatter {
+  const counted = shown.filter((v) => Number.isFinite(v) && v !== 0);
+  const sizes = counted.map(Math.abs);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const isScientific = sizes.length > 0 && (most / least > 1000 || most > 1e8 || least < 1e-4);
+  const areIntegers = counted.every(Number.isInteger);
+  const text = (v: number): string => {
+    if (Number.isNaN(v)) return 'nan';
+    if (!Number.isFinite(v)) return v > 0 ? 'inf' : '-inf';
+    if (isScientific) return exponential(v);
+    return areIntegers ? `${Object.is(v, -0) ? '-0' : v}.` : fixed(v);
+  };
+  return { width: Math.max(1, ...counted.map((v) => text(v).length)), format: (v) => text(Number(v)) };
+}
+
+function integerFormatter(shown: readonly Value[], isBool: boolean): Formatter {
+  const format = (v: Value) => (isBool ? (v ? 'True' : 'False') : String(v));
+  return { width: Math.max(1, ...shown.map((v) => format(v).length)), format };
+}
+
+/** The tensor in PyTorch's printed form. */
 export function formatTensor(tensor: Tensor): string {
+  const { shape, dtype, size } = tensor;
   const data = tensor.dataSync();
-  const { shape, dtype } = tensor;
-  const summarize = tensor.size > threshold;
-  const indices = (n: number) =>
+  const summarize = size > threshold;
+  /** Positions to show along a dimension; null for the gap. */
+  const positions = (n: number): (number | null)[] =>
     summarize && n > 2 * edge
-      ? [...Array(edge).keys(), -1, ...Array.from({ length: edge }, (_, i) => n - edge + i)]
+      ? [...Array(edge).keys(), null, ...Array.from({ length: edge }, (_, i) => n - edge + i)]
       : [...Array(n).keys()];
-  const shown: number[] = [];
+  const shown: Value[] = [];
   const visit = (dim: number, offset: number): void => {
-    if (dim === shape.length) shown.push(Number(data[offset]));
-    else for (const i of indices(shape[dim])) if (i >= 0) visit(dim + 1, offset * shape[dim] + i);
+    if (dim === shape.length) shown.push(data[offset]);
+    else for (const i of positions(shape[dim])) if (i !== null) visit(dim + 1, offset * shape[dim] + i);
   };
-  visit(0, 0);
+  if (size > 0) visit(0, 0);
   const isFloat = dtype === 'float32' || dtype === 'float64';
-  const float = numberFormatter(shown);
-  const text = (i: number) =>
-    isFloat ? float(Number(data[i])) : dtype === 'bool' ? (data[i] ? 'True' : 'False') : `${data[i]}`;
-  const format = isFloat ? float : (v: number) => (dtype === 'bool' ? (v ? 'True' : 'False') : `${v}`);
-  const width = Math.max(0, ...shown.map((v) => format(v).length));
-  const build = (dim: number, offset: number, indent: number): string => {
-    if (dim === shape.length) return shape.length === 0 ? text(offset) : text(offset).padStart(width);
-    const parts = indices(shape[dim]).map((i) => (i < 0 ? '...' : build(dim + 1, offset * shape[dim] + i, indent + 1)));
-    const last = dim === shape.length - 1;
-    return `[${parts.join(last ? ', ' : `,${'\n'.repeat(shape.length - 1 - dim)}${' '.repeat(indent + 1)}`)}]`;
+  const formatter = isFloat ? floatFormatter(shown as number[]) : integerFormatter(shown, dtype === 'bool');
+  const text = (offset: number) => formatter.format(data[offset]).padStart(formatter.width);
+
+  const build = (dim: number, offset: number): string => {
+    if (dim === shape.length) return text(offset);
+    const indent = prefix.length + dim;
+    const start = offset * shape[dim];
+    const newline = (count: number) => `,${'\n'.repeat(count)}${' '.repeat(indent + 1)}`;
+    if (dim < shape.length - 1) {
+      const parts = positions(shape[dim]).map((i) => (i === null ? '...' : build(dim + 1, start + i)));
+      return `[${parts.join(newline(shape.length - 1 - dim))}]`;
+    }
+    const parts = positions(shape[dim]).map((i) => (i === null ? ' ...' : text(start + i)));
+    const perLine = Math.max(1, Math.floor((lineWidth - indent) / (formatter.width + 2)));
+    const lines = Array.from({ length: Math.ceil(parts.length / perLine) }, (_, i) =>
+      parts.slice(i * perLine, (i + 1) * perLine).join(', '),
+    );
+    return `[${lines.join(newline(1))}]`;
   };
+  const body = prefix + (size === 0 ? '[]' : build(0, 0));
+
+  const isDefault = dtype === 'float32' || (size > 0 && (dtype === 'int64' || dtype === 'bool'));
   const notes = [
-    dtype === 'float32' || dtype === 'int64' || dtype === 'bool' ? '' : `dtype=torch.${dtype}`,
+    size === 0 && shape.length !== 1 ? `size=(${shape.join(', ')})` : '',
+    isDefault ? '' : `dtype=torch.${dtype}`,
     tensor.gradFn ? `grad_fn=<${tensor.gradFn.name}>` : tensor.requiresGrad ? 'requires_grad=True' : '',
   ].filter(Boolean);
-  const body = tensor.size === 0 && shape.length > 1 ? `[], size=(${shape.join(', ')})` : build(0, 0, 7);
-  return `tensor(${[body, ...notes].join(', ')})`;
+  let result = body;
+  let column = body.length - body.lastIndexOf('\n') + 1;
+  for (const note of notes) {
+    const fits = column + note.length + 2 <= lineWidth;
+    result += fits ? `, ${note}` : `,\n${' '.repeat(prefix.length)}${note}`;
+    column = (fits ? column + 2 : prefix.length) + note.length;
+  }
+  return `${result})`;
 }
