@@ -97,6 +97,18 @@ function withHeaders(path: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
+/**
+ * What the WebAssembly module does without, for its size: files whose inner loops are written as vectors and tiles lose nothing
+ * at -Os; plain loops, which -Os would not vectorize, lose nothing without unrolling. Vector math needs all of -O3.
+ */
+const smaller: [RegExp, string[]][] = [
+  [/kernels\/(conv|gemm|index|pool)\/|grad_norm/, ['-Os']],
+  [
+    /reduce\/(arg_reduce|cumsum|moments|reduce)\.|elementwise\/(cast|copy_strided|fill|where)\./,
+    ['-O2', '-fno-unroll-loops'],
+  ],
+];
+
 interface Job {
   source: string;
   flags: string[];
@@ -215,7 +227,10 @@ async function buildWasm(check: boolean): Promise<void> {
     '-DEK_ISA=wasm',
   ];
   const jobs = [...sources, join(kernels, 'wasm', 'runtime.cpp')].map((source) =>
-    job(folder, compilerVersion, source, flags),
+    job(folder, compilerVersion, source, [
+      ...flags,
+      ...smaller.flatMap(([files, options]) => (files.test(source.replaceAll('\\', '/')) ? options : [])),
+    ]),
   );
   await compile(compiler, jobs);
   const module = join(folder, 'evenkeel.wasm');

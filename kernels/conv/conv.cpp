@@ -37,7 +37,7 @@ int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const 
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
     backward_passes(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx),
-                    [&](const Pass<T>& p) { run_pass(p, Identity{}, Identity{}, scratch); });
+                    [&](const Pass<T>& p) { run_pass(p, Identity{}, Bias<T>{nullptr}, scratch); });
   })
   return EK_OK;
 }

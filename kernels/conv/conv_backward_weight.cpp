@@ -4,15 +4,20 @@
 namespace EK_ISA {
 namespace {
 
-template <class T> bool lanes_are_pixels(const Pass<T>& p) { return PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p); }
+// body(core, made on `scratch`)
+template <class T, class F> void with_core(const Pass<T>& p, const T* dy, Scratch& scratch, const F& body) {
+  if constexpr (has_pixel_lanes<T>) {
+    if (PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanesWeight<T>(p, dy, scratch));
+  }
+  body(ChannelLanesWeight<T>(p, dy, scratch));
+}
 
 template <class T> int scratch_bytes(const Geometry& g) {
   const T* none = nullptr;
   const Pass<T> p = forward_pass<T>(g, none, none, nullptr);
   if (p.empty()) return 64;
   Scratch scratch(nullptr);
-  if (lanes_are_pixels(p)) PixelLanesWeight<T>(p, nullptr, scratch);
-  else ChannelLanesWeight<T>(p, nullptr, scratch);
+  with_core(p, none, scratch, [](const auto&) {});
   return scratch.bytes();
 }
 
@@ -25,8 +30,7 @@ template <class T> void backward_weight(const Geometry& g, const T* x, const T* 
     return;
   }
   Scratch scratch(memory);
-  if (lanes_are_pixels(p)) PixelLanesWeight<T>(p, dy, scratch).run(Identity{}, Identity{}, dw, dbias);
-  else ChannelLanesWeight<T>(p, dy, scratch).run(Identity{}, Identity{}, dw, dbias);
+  with_core(p, dy, scratch, [&](const auto& core) { core.run(Identity{}, Identity{}, dw, dbias); });
 }
 
 }  // namespace

@@ -4,20 +4,24 @@
 
 namespace EK_ISA {
 
-template <class T> bool lanes_are_pixels(const Pass<T>& p) { return PixelLanes<T>::cost(p) < ChannelLanes<T>::cost(p); }
+// body(core, made on `scratch`)
+template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, const F& body) {
+  if constexpr (has_pixel_lanes<T>) {
+    if (PixelLanes<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanes<T>(p, scratch));
+  }
+  body(ChannelLanes<T>(p, scratch));
+}
 
 template <class T> int pass_scratch(const Pass<T>& p) {
   Scratch scratch(nullptr);
-  if (lanes_are_pixels(p)) PixelLanes<T> core(p, scratch);
-  else ChannelLanes<T> core(p, scratch);
+  with_core(p, scratch, [](const auto&) {});
   return scratch.bytes();
 }
 
 template <class T, class Prologue, class Epilogue>
 void run_pass(const Pass<T>& p, const Prologue& prologue, const Epilogue& epilogue, void* memory) {
   Scratch scratch(memory);
-  if (lanes_are_pixels(p)) PixelLanes<T>(p, scratch).run(prologue, epilogue);
-  else ChannelLanes<T>(p, scratch).run(prologue, epilogue);
+  with_core(p, scratch, [&](const auto& core) { core.run(prologue, epilogue); });
 }
 
 }  // namespace EK_ISA

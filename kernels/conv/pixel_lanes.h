@@ -111,6 +111,9 @@ __attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n,
     for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
 }
 
+// float64 has the other core only: it serves checks, where size and build time weigh more than its speed.
+template <class T> constexpr bool has_pixel_lanes = sizeof(T) == 4;
+
 template <class T> struct PixelLanes {
   Pass<T> p;
   int group_chunk, chunks;  // a job does a chunk of groups: channels last, one group may be less than a cache line

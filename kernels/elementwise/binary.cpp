@@ -6,46 +6,27 @@
 
 namespace EK_ISA {
 
-// op on n elements of dense operands; a step of 0 repeats the first element instead. False: an integer was divided by 0.
-using binary_loop = bool (*)(const void* a, int a_step, const void* b, int b_step, void* out, int n, double alpha);
+// op on dense operands; a step of 0 repeats the first element, or vector, instead. One of the two is set.
+using vectors_loop = void (*)(const void* a, int a_step, const void* b, int b_step, void* out, int vectors, double alpha);
+// False: an integer was divided by 0.
+using scalars_loop = bool (*)(const void* a, int a_step, const void* b, int b_step, void* out, int n);
+struct binary_loop {
+  vectors_loop vectors = nullptr;
+  scalars_loop scalars = nullptr;
+};
 
-// Where the mask of a comparison goes: one byte per lane.
-template <class T> EK_INLINE void store_mask(uint8_t* out, ivec<T> mask, int n) {
-  const bvec<T> bits = __builtin_convertvector(mask, bvec<T>) & 1;
-  if (n >= lanes<T>) {
-    __builtin_memcpy(out, &bits, sizeof bits);
-  } else {
-    for (int i = 0; i < n; i++) out[i] = static_cast<uint8_t>(bits[i]);
+template <class T, class Op>
+static void run_vectors(const void* a, int a_step, const void* b, int b_step, void* out, int vectors, double alpha) {
+  constexpr int L = lanes<T>;
+  const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
+  const T scale = convert<T>(alpha);
+  for (int i = 0; i < vectors; i++, x += a_step * L, y += b_step * L) {
+    if constexpr (Op::is_test) store_mask<T>(static_cast<uint8_t*>(out) + static_cast<ptrdiff_t>(i) * L, Op::template apply<T>(load(x), load(y)));
+    else store(static_cast<T*>(out) + static_cast<ptrdiff_t>(i) * L, Op::template apply<T>(load(x), load(y), scale));
   }
 }
 
-template <class T, class Op, bool a_dense, bool b_dense>
-static void vector_loop(const T* a, const T* b, void* out, int n, T alpha) {
-  const vec<T> a0 = splat(*a), b0 = splat(*b);
-  for_vectors<T>(0, n, [=](auto at) {
-    const vec<T> x = a_dense ? at.read(a) : a0, y = b_dense ? at.read(b) : b0;
-    if constexpr (Op::is_test) {
-      store_mask<T>(static_cast<uint8_t*>(out) + at.i, Op::template apply<T>(x, y), at.count);
-    } else {
-      at.write(static_cast<T*>(out), Op::template apply<T>(x, y, alpha));
-    }
-  });
-}
-
-template <class T, class Op>
-static bool run_vectors(const void* a, int a_step, const void* b, int b_step, void* out, int n, double alpha) {
-  const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
-  const T scale = convert<T>(alpha);
-  if (n == 0) return true;
-  if (a_step && b_step) vector_loop<T, Op, true, true>(x, y, out, n, scale);
-  else if (a_step) vector_loop<T, Op, true, false>(x, y, out, n, scale);
-  else if (b_step) vector_loop<T, Op, false, true>(x, y, out, n, scale);
-  else vector_loop<T, Op, false, false>(x, y, out, n, scale);
-  return true;
-}
-
-template <class T, class Op>
-static bool run_scalars(const void* a, int a_step, const void* b, int b_step, void* out, int n, double) {
+template <class T, class Op> static bool run_scalars(const void* a, int a_step, const void* b, int b_step, void* out, int n) {
   const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
   T* const to = static_cast<T*>(out);
   bool ok = true;
@@ -53,49 +34,52 @@ static bool run_scalars(const void* a, int a_step, const void* b, int b_step, vo
   return ok;
 }
 
+template <class T, class Op> static binary_loop vectors() { return {run_vectors<T, Op>, nullptr}; }
+template <class T, class Op> static binary_loop scalars() { return {nullptr, run_scalars<T, Op>}; }
+
 template <class T> static binary_loop loop_for(int op, double alpha) {
   switch (op) {
-    case EK_BINARY_ADD: return alpha == 1 ? run_vectors<T, op_add> : run_vectors<T, op_add_scaled>;
-    case EK_BINARY_SUB: return alpha == 1 ? run_vectors<T, op_sub> : run_vectors<T, op_sub_scaled>;
-    case EK_BINARY_MUL: return run_vectors<T, op_mul>;
-    case EK_BINARY_MAXIMUM: return run_vectors<T, op_maximum>;
-    case EK_BINARY_MINIMUM: return run_vectors<T, op_minimum>;
-    case EK_BINARY_EQ: return run_vectors<T, op_eq>;
-    case EK_BINARY_NE: return run_vectors<T, op_ne>;
-    case EK_BINARY_LT: return run_vectors<T, op_lt>;
-    case EK_BINARY_LE: return run_vectors<T, op_le>;
-    case EK_BINARY_GT: return run_vectors<T, op_gt>;
-    case EK_BINARY_GE: return run_vectors<T, op_ge>;
-    case EK_BINARY_LOGICAL_AND: return run_vectors<T, op_and>;
-    case EK_BINARY_LOGICAL_OR: return run_vectors<T, op_or>;
-    case EK_BINARY_LOGICAL_XOR: return run_vectors<T, op_xor>;
-    case EK_BINARY_REMAINDER: return run_scalars<T, op_remainder>;
+    case EK_BINARY_ADD: return alpha == 1 ? vectors<T, op_add>() : vectors<T, op_add_scaled>();
+    case EK_BINARY_SUB: return alpha == 1 ? vectors<T, op_sub>() : vectors<T, op_sub_scaled>();
+    case EK_BINARY_MUL: return vectors<T, op_mul>();
+    case EK_BINARY_MAXIMUM: return vectors<T, op_maximum>();
+    case EK_BINARY_MINIMUM: return vectors<T, op_minimum>();
+    case EK_BINARY_EQ: return vectors<T, op_eq>();
+    case EK_BINARY_NE: return vectors<T, op_ne>();
+    case EK_BINARY_LT: return vectors<T, op_lt>();
+    case EK_BINARY_LE: return vectors<T, op_le>();
+    case EK_BINARY_GT: return vectors<T, op_gt>();
+    case EK_BINARY_GE: return vectors<T, op_ge>();
+    case EK_BINARY_LOGICAL_AND: return vectors<T, op_and>();
+    case EK_BINARY_LOGICAL_OR: return vectors<T, op_or>();
+    case EK_BINARY_LOGICAL_XOR: return vectors<T, op_xor>();
+    case EK_BINARY_REMAINDER: return scalars<T, op_remainder>();
   }
   if constexpr (is_float<T>) {
-    if (op == EK_BINARY_DIV) return run_vectors<T, op_div>;
-    if (op == EK_BINARY_POW) return run_vectors<T, op_pow>;
+    if (op == EK_BINARY_DIV) return vectors<T, op_div>();
+    if (op == EK_BINARY_POW) return vectors<T, op_pow>();
   } else {
-    if (op == EK_BINARY_DIV) return run_scalars<T, op_int_div>;
-    if (op == EK_BINARY_POW) return run_scalars<T, op_int_pow>;
+    if (op == EK_BINARY_DIV) return scalars<T, op_int_div>();
+    if (op == EK_BINARY_POW) return scalars<T, op_int_pow>();
   }
-  return nullptr;
+  return {};
 }
 
 // PyTorch's arithmetic on bool: + is or, · is and; the comparisons are those of 0 and 1.
 static binary_loop loop_for_bool(int op, double alpha) {
   using T = uint8_t;
   switch (op) {
-    case EK_BINARY_ADD: return alpha != 0 ? run_vectors<T, op_or> : run_vectors<T, op_first>;
-    case EK_BINARY_MUL: return run_vectors<T, op_and>;
-    case EK_BINARY_SUB: case EK_BINARY_DIV: case EK_BINARY_POW: case EK_BINARY_REMAINDER: return nullptr;
+    case EK_BINARY_ADD: return alpha != 0 ? vectors<T, op_or>() : vectors<T, op_first>();
+    case EK_BINARY_MUL: return vectors<T, op_and>();
+    case EK_BINARY_SUB: case EK_BINARY_DIV: case EK_BINARY_POW: case EK_BINARY_REMAINDER: return {};
     default: return loop_for<T>(op, 1);
   }
 }
 
-// The exponents of everyday use, each exact or faster than pow; null: none of them.
+// The exponents of everyday use, each exact or faster than pow; empty: none of them.
 template <class T> static binary_loop loop_for_power(double exponent) {
-  return exponent == 2 ? run_vectors<T, op_square> : exponent == 3 ? run_vectors<T, op_cube>
-       : exponent == -1 ? run_vectors<T, op_reciprocal> : exponent == 0.5 ? run_vectors<T, op_root> : nullptr;
+  return exponent == 2 ? vectors<T, op_square>() : exponent == 3 ? vectors<T, op_cube>()
+       : exponent == -1 ? vectors<T, op_reciprocal>() : exponent == 0.5 ? vectors<T, op_root>() : binary_loop{};
 }
 
 static int size_of(int dtype) {
@@ -107,12 +91,21 @@ static int find_loop(int op, int dtype, double alpha, binary_loop* loop) {
   if (op < 0 || op > EK_BINARY_LOGICAL_XOR) return EK_BAD_ARGUMENT;
   if (dtype == EK_BOOL) *loop = loop_for_bool(op, alpha);
   else EK_DISPATCH_NUMBER(dtype, *loop = loop_for<T>(op, alpha);)
-  return *loop ? EK_OK : EK_BAD_DTYPE;
+  return loop->vectors || loop->scalars ? EK_OK : EK_BAD_DTYPE;
+}
+
+static bool run(const binary_loop& loop, int size, int out_size, const void* a, int a_step, const void* b, int b_step, void* out, int n, double alpha) {
+  if (loop.scalars) return loop.scalars(a, a_step, b, b_step, out, n);
+  const strip_in in[] = {{a, size, a_step}, {b, size, b_step}};
+  run_strip(n, EK_VECTOR_BYTES / size, in, {out, out_size}, [&](const void* const* p, const int* step, void* to, int count) {
+    loop.vectors(p[0], step[0], p[1], step[1], to, count, alpha);
+  });
+  return true;
 }
 
 EK_API int ek_binary(int op, int dtype, const void* a, const void* b, void* out, int ndim, const int* shape,
                      const int* a_strides, const int* b_strides, double alpha) {
-  binary_loop loop = nullptr;
+  binary_loop loop;
   if (const int status = find_loop(op, dtype, alpha, &loop)) return status;
   broadcast<2> walk;
   walk.data[0] = static_cast<const char*>(a);
@@ -120,16 +113,17 @@ EK_API int ek_binary(int op, int dtype, const void* a, const void* b, void* out,
   walk.size[0] = walk.size[1] = size_of(dtype);
   if (!walk.init(ndim, shape, {a_strides, b_strides})) return EK_BAD_ARGUMENT;
   char* const to = static_cast<char*>(out);
-  const int64_t out_size = output_size(op, dtype);
+  const int size = size_of(dtype), out_size = output_size(op, dtype);
   int failed = 0;
   walk.run([&](const char* const* p, const int* step, int begin, int n) {
-    if (!loop(p[0], step[0], p[1], step[1], to + begin * out_size, n, alpha)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    if (!run(loop, size, out_size, p[0], step[0], p[1], step[1], to + static_cast<ptrdiff_t>(begin) * out_size, n, alpha))
+      __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
   });
   return failed ? EK_BAD_ARGUMENT : EK_OK;
 }
 
 EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reverse, void* out, int n, double alpha) {
-  binary_loop loop = nullptr;
+  binary_loop loop;
   if (const int status = find_loop(op, dtype, alpha, &loop)) return status;
   alignas(8) char scalar[8] = {};
   if (dtype == EK_BOOL) {
@@ -138,20 +132,20 @@ EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reve
     EK_DISPATCH_NUMBER(dtype, { const T value = convert<T>(s); __builtin_memcpy(scalar, &value, sizeof value); })
   }
   if (op == EK_BINARY_POW && !reverse) {
-    binary_loop fast = nullptr;
+    binary_loop fast;
     if (dtype == EK_FLOAT32) fast = loop_for_power<float>(s);
     if (dtype == EK_FLOAT64) fast = loop_for_power<double>(s);
-    if (fast) loop = fast;
+    if (fast.vectors) loop = fast;
   }
   const char* const from = static_cast<const char*>(x);
   char* const to = static_cast<char*>(out);
-  const int64_t in_size = size_of(dtype), out_size = output_size(op, dtype);
+  const int size = size_of(dtype), out_size = output_size(op, dtype);
   int failed = 0;
   parallel_blocks(n, tile_elements, [&](int begin, int end) {
-    const char* dense = from + begin * in_size;
-    char* const part = to + begin * out_size;
-    const bool ok = reverse ? loop(scalar, 0, dense, 1, part, end - begin, alpha)
-                            : loop(dense, 1, scalar, 0, part, end - begin, alpha);
+    const char* dense = from + static_cast<ptrdiff_t>(begin) * size;
+    char* const part = to + static_cast<ptrdiff_t>(begin) * out_size;
+    const bool ok = reverse ? run(loop, size, out_size, scalar, 0, dense, 1, part, end - begin, alpha)
+                            : run(loop, size, out_size, dense, 1, scalar, 0, part, end - begin, alpha);
     if (!ok) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
   });
   return failed ? EK_BAD_ARGUMENT : EK_OK;

@@ -9,6 +9,44 @@ constexpr int max_axes = 16;      // after merging; EK_BAD_ARGUMENT beyond
 constexpr int chunk_elements = 512;  // elements gathered at once from an operand with other strides
 constexpr int short_row = 64;     // rows shorter than this are gathered together
 
+// One operand of a walk.
+struct strided {
+  const char* data;
+  int ndim;
+  const int* shape;
+  const int64_t* strides;
+
+  // Elements first … first + count − 1, the first of which is at `offset`.
+  template <class T> void gather(int64_t offset, int first, int count, char* to) const {
+    T* out = reinterpret_cast<T*>(to);
+    const int row = shape[ndim - 1];
+    const int64_t step = strides[ndim - 1];
+    // An odometer over the outer axes; dividing for every row would cost more than a short row itself.
+    int index[max_axes];
+    for (int axis = ndim - 1, i = first; axis >= 0; i /= shape[axis--]) index[axis] = axis > 0 ? i % shape[axis] : i;
+    const T* from = reinterpret_cast<const T*>(data) + offset;
+    for (int left = count;;) {
+      const int run = row - index[ndim - 1] < left ? row - index[ndim - 1] : left;
+      if (step == 1) {
+        for (int j = 0; j < run; j++) out[j] = from[j];
+      } else {
+        for (int j = 0; j < run; j++) out[j] = from[j * step];
+      }
+      out += run;
+      left -= run;
+      if (left == 0) return;
+      from -= index[ndim - 1] * step;
+      index[ndim - 1] = 0;
+      for (int axis = ndim - 2;; axis--) {
+        from += strides[axis];
+        if (++index[axis] < shape[axis]) break;
+        from -= strides[axis] * shape[axis];
+        index[axis] = 0;
+      }
+    }
+  }
+};
+
 template <int N> struct broadcast {
   const char* data[N];
   int size[N];  // bytes of an element
@@ -97,39 +135,12 @@ template <int N> struct broadcast {
   }
 
   void gather(int k, int first, int count, char* to) const {
+    const strided from{data[k], ndim, shape, strides[k]};
     switch (size[k]) {
-      case 1: return gather_elements<uint8_t>(k, first, count, to);
-      case 2: return gather_elements<uint16_t>(k, first, count, to);
-      case 4: return gather_elements<uint32_t>(k, first, count, to);
-      default: return gather_elements<uint64_t>(k, first, count, to);
-    }
-  }
-  template <class T> void gather_elements(int k, int first, int count, char* to) const {
-    T* out = reinterpret_cast<T*>(to);
-    const int row = shape[ndim - 1];
-    const int64_t step = strides[k][ndim - 1];
-    // An odometer over the outer axes; dividing for every row would cost more than a short row itself.
-    int index[max_axes];
-    for (int axis = ndim - 1, i = first; axis >= 0; i /= shape[axis--]) index[axis] = axis > 0 ? i % shape[axis] : i;
-    const T* from = reinterpret_cast<const T*>(data[k]) + offset(k, first);
-    for (int left = count;;) {
-      const int run = row - index[ndim - 1] < left ? row - index[ndim - 1] : left;
-      if (step == 1) {
-        for (int j = 0; j < run; j++) out[j] = from[j];
-      } else {
-        for (int j = 0; j < run; j++) out[j] = from[j * step];
-      }
-      out += run;
-      left -= run;
-      if (left == 0) return;
-      from -= index[ndim - 1] * step;
-      index[ndim - 1] = 0;
-      for (int axis = ndim - 2;; axis--) {
-        from += strides[k][axis];
-        if (++index[axis] < shape[axis]) break;
-        from -= strides[k][axis] * shape[axis];
-        index[axis] = 0;
-      }
+      case 1: return from.gather<uint8_t>(offset(k, first), first, count, to);
+      case 2: return from.gather<uint16_t>(offset(k, first), first, count, to);
+      case 4: return from.gather<uint32_t>(offset(k, first), first, count, to);
+      default: return from.gather<uint64_t>(offset(k, first), first, count, to);
     }
   }
 };

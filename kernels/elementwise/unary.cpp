@@ -4,27 +4,21 @@
 
 namespace EK_ISA {
 
-template <class T, class Op> static int map(const void* x, void* out, int n, double p0, double p1) {
-  const T* const from = static_cast<const T*>(x);
-  T* const to = static_cast<T*>(out);
+// op on whole vectors.
+using unary_loop = void (*)(const void* x, void* out, int vectors, double p, double q);
+
+template <class T, class Op> static void run(const void* x, void* out, int vectors, double p0, double p1) {
+  const T* from = static_cast<const T*>(x);
   const T p = convert<T>(p0), q = convert<T>(p1);
-  parallel_blocks(n, tile_elements, [=](int begin, int end) {
-    for_vectors<T>(begin, end, [=](auto at) { at.write(to, Op::template apply<T>(at.read(from), p, q)); });
-  });
-  return EK_OK;
+  for (int i = 0; i < vectors; i++, from += lanes<T>) {
+    const auto y = Op::template apply<T>(load(from), p, q);
+    if constexpr (Op::is_test) store_mask<T>(static_cast<uint8_t*>(out) + static_cast<ptrdiff_t>(i) * lanes<T>, y);
+    else store(static_cast<T*>(out) + static_cast<ptrdiff_t>(i) * lanes<T>, y);
+  }
 }
 
-template <class T, class F> static int test(const void* x, void* out, int n, F is) {
-  parallel_blocks(n, tile_elements, [=](int begin, int end) {
-    const T* __restrict from = static_cast<const T*>(x);
-    uint8_t* __restrict to = static_cast<uint8_t*>(out);
-    for (int i = begin; i < end; i++) to[i] = is(from[i]);
-  });
-  return EK_OK;
-}
-
-template <class T> static int unary(int op, const void* x, void* out, int n, double p, double q) {
-#define EK_CASE(NAME, name) case EK_UNARY_##NAME: return map<T, name##_op>(x, out, n, p, q);
+template <class T> static int find_loop(int op, unary_loop* loop) {
+#define EK_CASE(NAME, name) case EK_UNARY_##NAME: *loop = run<T, name##_op>; return EK_OK;
   switch (op) {
     EK_CASE(NEG, neg)
     EK_CASE(ABS, abs)
@@ -32,9 +26,9 @@ template <class T> static int unary(int op, const void* x, void* out, int n, dou
     EK_CASE(SQUARE, square)
     EK_CASE(RELU, relu)
     EK_CASE(CLAMP, clamp)
-    case EK_UNARY_LOGICAL_NOT: return test<T>(x, out, n, [](T v) { return v == T(0); });
-    case EK_UNARY_IS_NAN: return test<T>(x, out, n, [](T v) { return v != v; });
-    case EK_UNARY_IS_FINITE: return test<T>(x, out, n, [](T v) { return v - v == T(0); });
+    EK_CASE(LOGICAL_NOT, logical_not)
+    EK_CASE(IS_NAN, is_nan)
+    EK_CASE(IS_FINITE, is_finite)
   }
   if constexpr (is_float<T>) {
     switch (op) {
@@ -80,7 +74,16 @@ template <class T> static int unary(int op, const void* x, void* out, int n, dou
 EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1) {
   const bool test = op == EK_UNARY_LOGICAL_NOT || op == EK_UNARY_IS_NAN || op == EK_UNARY_IS_FINITE;
   if (dtype == EK_BOOL && test) dtype = EK_UINT8;
-  EK_DISPATCH_NUMBER(dtype, return unary<T>(op, x, out, n, p0, p1);)
+  unary_loop loop = nullptr;
+  int status = EK_OK, size = 0;
+  EK_DISPATCH_NUMBER(dtype, status = find_loop<T>(op, &loop); size = sizeof(T);)
+  if (status) return status;
+  const int out_size = test ? 1 : size;
+  parallel_blocks(n, tile_elements, [=](int begin, int end) {
+    const strip_in in[] = {{static_cast<const char*>(x) + static_cast<ptrdiff_t>(begin) * size, size, 1}};
+    run_strip(end - begin, EK_VECTOR_BYTES / size, in, {static_cast<char*>(out) + static_cast<ptrdiff_t>(begin) * out_size, out_size},
+              [=](const void* const* from, const int*, void* to, int vectors) { loop(from[0], to, vectors, p0, p1); });
+  });
   return EK_OK;
 }
 

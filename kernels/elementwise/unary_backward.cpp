@@ -4,30 +4,22 @@
 
 namespace EK_ISA {
 
-struct unary_gradient {
-  const void *x, *y, *g;
-  void* dx;
-  int n;
-  double p, q;
-};
+// The derivative on whole vectors.
+using gradient_loop = void (*)(const void* x, const void* y, const void* g, void* dx, int vectors, double p, double q);
 
-template <class T, class Op> static int map(const unary_gradient& a) {
-  const T *const x = static_cast<const T*>(a.x), *const y = static_cast<const T*>(a.y), *const g = static_cast<const T*>(a.g);
-  T* const dx = static_cast<T*>(a.dx);
-  const T p = convert<T>(a.p), q = convert<T>(a.q);
-  parallel_blocks(a.n, tile_elements, [=](int begin, int end) {
-    for_vectors<T>(begin, end, [=](auto at) {
-      vec<T> xs = {}, ys = {};
-      if constexpr ((Op::reads & reads_x) != 0) xs = at.read(x);
-      if constexpr ((Op::reads & reads_y) != 0) ys = at.read(y);
-      at.write(dx, Op::template apply<T>(xs, ys, at.read(g), p, q));
-    });
-  });
-  return EK_OK;
+template <class T, class Op>
+static void run(const void* x, const void* y, const void* g, void* dx, int vectors, double p0, double p1) {
+  const T p = convert<T>(p0), q = convert<T>(p1);
+  for (ptrdiff_t i = 0; i < static_cast<ptrdiff_t>(vectors) * lanes<T>; i += lanes<T>) {
+    vec<T> xs = {}, ys = {};
+    if constexpr ((Op::reads & reads_x) != 0) xs = load(static_cast<const T*>(x) + i);
+    if constexpr ((Op::reads & reads_y) != 0) ys = load(static_cast<const T*>(y) + i);
+    store(static_cast<T*>(dx) + i, Op::template apply<T>(xs, ys, load(static_cast<const T*>(g) + i), p, q));
+  }
 }
 
-template <class T> static int unary_backward(int op, const unary_gradient& a) {
-#define EK_CASE(NAME, name) case EK_UNARY_##NAME: return map<T, name##_derivative>(a);
+template <class T> static gradient_loop find_loop(int op) {
+#define EK_CASE(NAME, name) case EK_UNARY_##NAME: return run<T, name##_derivative>;
   switch (op) {
     EK_CASE(NEG, neg)
     EK_CASE(ABS, abs)
@@ -63,13 +55,21 @@ template <class T> static int unary_backward(int op, const unary_gradient& a) {
     EK_CASE(MISH, mish)
   }
 #undef EK_CASE
-  return EK_BAD_ARGUMENT;
+  return nullptr;
 }
 
 EK_API int ek_unary_backward(int op, int dtype, const void* x, const void* y, const void* g, void* dx, int n, double p0,
                              double p1) {
-  const unary_gradient a = {x, y, g, dx, n, p0, p1};
-  EK_DISPATCH_FLOAT(dtype, return unary_backward<T>(op, a);)
+  gradient_loop loop = nullptr;
+  int size = 0;
+  EK_DISPATCH_FLOAT(dtype, loop = find_loop<T>(op); size = sizeof(T);)
+  if (!loop) return EK_BAD_ARGUMENT;
+  parallel_blocks(n, tile_elements, [=](int begin, int end) {
+    const auto part = [=](const void* p) { return strip_in{static_cast<const char*>(p) + static_cast<ptrdiff_t>(begin) * size, size, 1}; };
+    const strip_in in[] = {part(x), part(y), part(g)};
+    run_strip(end - begin, EK_VECTOR_BYTES / size, in, {static_cast<char*>(dx) + static_cast<ptrdiff_t>(begin) * size, size},
+              [=](const void* const* from, const int*, void* to, int vectors) { loop(from[0], from[1], from[2], to, vectors, p0, p1); });
+  });
   return EK_OK;
 }
 

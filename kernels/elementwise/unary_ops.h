@@ -9,6 +9,7 @@ namespace EK_ISA {
 // ---- forward: x and the two parameters p, q --------------------------------------------------------------------------
 #define EK_UNARY(name, ...)                                                                                    \
   struct name##_op {                                                                                           \
+    static constexpr bool is_test = false;                                                                     \
     template <class T>                                                                                         \
     static EK_INLINE vec<T> apply(vec<T> x, [[maybe_unused]] T p, [[maybe_unused]] T q) { __VA_ARGS__ }        \
   };
@@ -71,6 +72,17 @@ template <class T> EK_INLINE mish_parts<T> split_mish(vec<T> x) {
 }
 EK_UNARY(mish, const vec<T> m = split_mish<T>(x).m; return x * (m / (m + T(2)));)
 #undef EK_UNARY
+
+// Any number type, to bool.
+#define EK_TEST(name, expression)                                                                              \
+  struct name##_op {                                                                                           \
+    static constexpr bool is_test = true;                                                                      \
+    template <class T> static EK_INLINE ivec<T> apply(vec<T> x, T, T) { return expression; }                   \
+  };
+EK_TEST(logical_not, x == T(0))
+EK_TEST(is_nan, x != x)
+EK_TEST(is_finite, x - x == T(0))
+#undef EK_TEST
 
 // ---- derivative: dx from the input x, the output y and the gradient g of the output --------------------------------------
 // An operation names what it reads; the rest is not loaded.

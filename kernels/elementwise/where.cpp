@@ -1,22 +1,20 @@
 // Selection by a condition, with broadcasting.
 #include "elementwise/broadcast.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
-template <class T> static void select(const char* const* p, const int* step, T* out, int n) {
-  const uint8_t* condition = reinterpret_cast<const uint8_t*>(p[0]);
-  const T *a = reinterpret_cast<const T*>(p[1]), *b = reinterpret_cast<const T*>(p[2]);
-  // Both values are read before one is chosen: without a branch the loop vectorizes.
-  auto loop = [&](auto at) {
-    for (int i = 0; i < n; i++) {
-      const T x = a[at(i, step[1])], y = b[at(i, step[2])];
-      out[i] = condition[at(i, step[0])] ? x : y;
-    }
-  };
-  if (step[0] && step[1] && step[2]) {
-    loop([](int i, int) { return i; });
-  } else {
-    loop([](int i, int s) { return i * s; });
+// Elements are moved as integers of their size; steps are in vectors, 0 or 1.
+template <class T> static void select(const void* const* p, const int* step, void* out, int vectors) {
+  constexpr int L = lanes<T>;
+  const uint8_t* condition = static_cast<const uint8_t*>(p[0]);
+  const T *a = static_cast<const T*>(p[1]), *b = static_cast<const T*>(p[2]);
+  T* to = static_cast<T*>(out);
+  for (int i = 0; i < vectors; i++, condition += step[0] * L, a += step[1] * L, b += step[2] * L) {
+    bvec<T> bits;
+    __builtin_memcpy(&bits, condition, sizeof bits);
+    const ivec<T> chosen = __builtin_convertvector(bits, ivec<T>) != 0;
+    store(to + static_cast<ptrdiff_t>(i) * L, chosen ? load(a) : load(b));
   }
 }
 
@@ -29,9 +27,18 @@ EK_API int ek_where(int size, const void* condition, const void* a, const void* 
   walk.size[0] = 1;
   walk.size[1] = walk.size[2] = size;
   if (!walk.init(ndim, shape, {condition_strides, a_strides, b_strides})) return EK_BAD_ARGUMENT;
-  EK_DISPATCH_SIZE(size, walk.run([&](const char* const* p, const int* step, int begin, int n) {
-    select(p, step, static_cast<T*>(out) + begin, n);
-  });)
+  void (*loop)(const void* const*, const int*, void*, int) = nullptr;
+  switch (size) {
+    case 1: loop = select<uint8_t>; break;
+    case 2: loop = select<int16_t>; break;
+    case 4: loop = select<int32_t>; break;
+    case 8: loop = select<int64_t>; break;
+    default: return EK_BAD_ARGUMENT;
+  }
+  walk.run([&](const char* const* p, const int* step, int begin, int n) {
+    const strip_in in[] = {{p[0], 1, step[0]}, {p[1], size, step[1]}, {p[2], size, step[2]}};
+    run_strip(n, EK_VECTOR_BYTES / size, in, {static_cast<char*>(out) + static_cast<ptrdiff_t>(begin) * size, size}, loop);
+  });
   return EK_OK;
 }
 

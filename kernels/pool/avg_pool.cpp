@@ -164,15 +164,12 @@ template <class T> struct Average {
     const vec<T> scale = splat(divisor.scale<T>(d, h, {0, a.kernel, a.kernel}));
     const T* from = sums - a.padding - first;
     const bool pairs = a.kernel == 2 && a.stride == 2 && a.dilation == 1;
-    with_stride(a.stride, [&](auto S) {
-      const int stride = decltype(S)::value ? decltype(S)::value : a.stride;
-      vectors<T>(lo, hi, [&](int j, int n) EK_INLINE_LAMBDA {
-        vec<T> s = {};
-        if (pairs && n == lanes<T>) s = add_pairs(from + 2 * j);
-        else
-          for (int k = 0; k < a.kernel; k++) s += load_strided(from + j * stride + k * a.dilation, stride, n);
-        store_some(y + j, s * scale, n);
-      });
+    vectors<T>(lo, hi, [&](int j, int n) EK_INLINE_LAMBDA {
+      vec<T> s = {};
+      if (pairs && n == lanes<T>) s = add_pairs(from + 2 * j);
+      else
+        for (int k = 0; k < a.kernel; k++) s += load_strided(from + j * a.stride + k * a.dilation, a.stride, n);
+      store_some(y + j, s * scale, n);
     });
     for (int j = hi; j < end; j++) one(j);
   }

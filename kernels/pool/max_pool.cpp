@@ -53,12 +53,15 @@ template <class T> void max_plane(const PoolGeometry& g, const T* x, T* y, int64
         });
         put(best, n, y + j, indices ? indices + j : nullptr);
       };
-      for (int j = 0; j < begin; j++) some(j, 1, a.window(j), 1);
-      with_stride(a.stride, [&](auto S) {
-        const int stride = decltype(S)::value ? decltype(S)::value : a.stride;
-        vectors<T>(begin, end, [&](int j, int n) EK_INLINE_LAMBDA { some(j, n, {j * stride - a.padding, a.kernel, a.kernel}, stride); });
-      });
-      for (int j = end; j < a.out; j++) some(j, 1, a.window(j), 1);
+      const auto edge = [&](int from, int to) {
+        for (int j = from; j < to; j++) some(j, 1, a.window(j), 1);
+      };
+      edge(0, begin);
+      const auto inner = [&](int j, int n) EK_INLINE_LAMBDA { some(j, n, {j * a.stride - a.padding, a.kernel, a.kernel}, a.stride); };
+      const auto pairs = [&](int j, int n) EK_INLINE_LAMBDA { some(j, n, {j * 2 - a.padding, a.kernel, a.kernel}, 2); };
+      if (a.stride == 2) vectors<T>(begin, end, pairs);
+      else vectors<T>(begin, end, inner);
+      edge(end, a.out);
       y += a.out;
       if (indices) indices += a.out;
     }

@@ -149,13 +149,6 @@ template <class T> EK_INLINE vec<T> load_strided(const T* p, int stride, int n) 
   return v;
 }
 
-// f(Const<stride>) for the usual strides, f(Const<0>) for others.
-template <class F> EK_INLINE void with_stride(int stride, const F& f) {
-  if (stride == 1) f(Const<1>{});
-  else if (stride == 2) f(Const<2>{});
-  else f(Const<0>{});
-}
-
 // body(j, n) for whole vectors of begin … end; the last overlaps its neighbour, unless all are fewer than a vector.
 template <class T, class F> EK_INLINE void vectors(int begin, int end, const F& body) {
   constexpr int L = lanes<T>;

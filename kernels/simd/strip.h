@@ -1,4 +1,5 @@
-// Walks an array in vectors: whole ones, then the rest. The body is written once and compiled for both.
+// Walks an array in vectors: whole ones, then the rest. for_vectors: the body is written once and compiled for both. run_strip:
+// it is compiled once, for whole vectors, and the rest passes through buffers; for the many bodies of the elementwise families.
 #pragma once
 #include "simd/vec.h"
 
@@ -30,6 +31,48 @@ template <class T, class F> EK_INLINE void for_vectors(int begin, int end, const
   int i = begin;
   for (; end - i >= lanes<T>; i += lanes<T>) body(whole<T>{i});
   if (i < end) body(partial<T>{i, end - i});
+}
+
+// Where the mask of a test goes: one byte, 0 or 1, for each lane.
+template <class T> EK_INLINE void store_mask(uint8_t* out, ivec<T> mask) {
+  const bvec<T> bits = __builtin_convertvector(mask, bvec<T>) & 1;
+  __builtin_memcpy(out, &bits, sizeof bits);
+}
+
+// An operand or result of run_strip: `size` bytes an element; an operand with step 0 is one element, for all.
+struct strip_in {
+  const void* data;
+  int size, step;
+};
+struct strip_out {
+  void* data;
+  int size;
+};
+
+// loop(in[N], steps[N], out, vectors): vectors of `lanes` elements; steps are in vectors, 1 or 0. One element for all comes as a
+// vector of it.
+template <int N, class Loop> inline void run_strip(int n, int lanes, const strip_in (&in)[N], const strip_out& out, const Loop& loop) {
+  alignas(64) char values[N][64], result[64];
+  const void* from[N];
+  int steps[N];
+  for (int k = 0; k < N; k++) {
+    from[k] = in[k].data, steps[k] = in[k].step;
+    if (steps[k]) continue;
+    for (int i = 0; i < lanes * in[k].size; i++) values[k][i] = static_cast<const char*>(in[k].data)[i % in[k].size];
+    from[k] = values[k];
+  }
+  const int whole = n / lanes, rest = n % lanes;
+  if (whole) loop(from, steps, out.data, whole);
+  if (!rest) return;
+  for (int k = 0; k < N; k++) {
+    if (!steps[k]) continue;
+    const char* last = static_cast<const char*>(in[k].data) + static_cast<ptrdiff_t>(whole) * lanes * in[k].size;
+    for (int i = 0; i < lanes * in[k].size; i++) values[k][i] = i < rest * in[k].size ? last[i] : 0;
+    from[k] = values[k];
+  }
+  loop(from, steps, result, 1);
+  char* to = static_cast<char*>(out.data) + static_cast<ptrdiff_t>(whole) * lanes * out.size;
+  for (int i = 0; i < rest * out.size; i++) to[i] = result[i];
 }
 
 }  // namespace EK_ISA

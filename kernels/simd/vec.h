@@ -41,6 +41,11 @@ template <> struct vec_of<int64_t> {
   typedef int64_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
   typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 8)));
 };
+template <> struct vec_of<int16_t> {
+  typedef int16_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int16_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
+  typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 2)));
+};
 template <> struct vec_of<uint8_t> {
   typedef uint8_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
   typedef int8_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
@@ -167,8 +172,8 @@ template <class T> EK_INLINE T sum_lanes(vec<T> v) {
   for (int i = 0; i < lanes<T>; i++) s += v[i];
   return s;
 }
-// NaN in either operand gives NaN, as PyTorch's maximum and minimum.
-template <class V> EK_INLINE V max_nan(V a, V b) { return (a != a) ? a : (b != b) ? b : (a > b) ? a : b; }
-template <class V> EK_INLINE V min_nan(V a, V b) { return (a != a) ? a : (b != b) ? b : (a < b) ? a : b; }
+// NaN in either operand gives NaN, as PyTorch's maximum and minimum: a NaN in b fails the comparison.
+template <class V> EK_INLINE V max_nan(V a, V b) { return ((a > b) | (a != a)) ? a : b; }
+template <class V> EK_INLINE V min_nan(V a, V b) { return ((a < b) | (a != a)) ? a : b; }
 
 }  // namespace EK_ISA
