@@ -74,7 +74,7 @@ describe.each(Object.entries(goldens))('200 steps, %s', (_, golden) => {
     expectLosses(losses, golden.float64.losses, 5e-5);
     // Activations drift further than the loss, which averages over them: measured up to 5e-4 between two float32 runs.
     expectRunning(running, golden.float32.running, 2e-3);
-  });
+  }, 240_000);
 });
 
 test('losses agree with PyTorch to 1e-9 in float64', () => {
@@ -83,4 +83,4 @@ test('losses agree with PyTorch to 1e-9 in float64', () => {
   // Rounding of 1e-16, grown by 200 steps at lr 1: measured 3e-11, and 3e-9 in the statistics.
   expectLosses(losses, float64.losses, 1e-9);
   expectRunning(running, float64.running, 1e-7);
-});
+}, 240_000);
