@@ -44,6 +44,8 @@ export async function measure(one: Case, rounds: number): Promise<Row> {
   const own: number[] = [];
   const theirs = sessions.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
+    // Threads of a peer may spin for a while after its turn (OpenMP: 200 ms); they must not take a core in ours.
+    if (sessions.length > 0) await new Promise((resume) => setTimeout(resume, 400));
     own.push(...timeRuns(run, budget));
     for (const [i, session] of sessions.entries()) theirs[i].push(...(await session.run(budget)));
   }
