@@ -309,6 +309,5 @@ export function registerHook(tensor: Tensor, hook: TensorHook): () => void {
 /** Makes a non-leaf tensor keep its gradient (PyTorch: `Tensor.retain_grad`). */
 export function retainGrad(tensor: Tensor): void {
   if (!tensor.requiresGrad) throw new RuntimeError("can't retain_grad on Tensor that has requires_grad=False");
-  tensor.retainsGrad = true;
   if (tensor.gradFn instanceof Node) tensor.gradFn.retained.set(tensor.outputIndex, tensor);
 }

@@ -1,7 +1,7 @@
 // User-defined differentiable functions: PyTorch's autograd.Function.
 import { RuntimeError } from '../errors.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { attach } from './define_op.ts';
 import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { edgeOf, type Gradient, SavedTensors } from './node.ts';
@@ -75,11 +75,7 @@ export abstract class Function {
     if (!isRecorded) return result;
     const outputs: readonly Tensor[] = result instanceof Tensor ? [result] : (result as Tensor[]);
     // An input returned as it is becomes a new tensor, or the graph would run through it twice.
-    const own = outputs.map((output) =>
-      args.includes(output)
-        ? new Tensor(output.shape, output.dtype, output.memoryFormat, output.storage, true)
-        : output,
-    );
+    const own = outputs.map((output) => (args.includes(output) ? aliasOf(output) : output));
     // Shapes only: the arguments themselves would be kept alive.
     const shapes = args.map((arg) => (arg instanceof Tensor ? arg.shape : null));
     attach(`${this.name}Backward`, own, edges, ctx, false, (grads) => {

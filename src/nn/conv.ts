@@ -7,10 +7,9 @@ import {
   conv3d,
   convTranspose2d,
   type Padding,
-  type Size,
-  sizes,
 } from '../ops/conv.ts';
 import { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
+import { type Size, sizes } from '../ops/window.ts';
 import { empty } from '../tensor/create.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';

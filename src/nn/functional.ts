@@ -8,7 +8,6 @@ export {
   conv3d,
   convTranspose2d,
   type Padding,
-  type Size,
 } from '../ops/conv.ts';
 export { dropout, dropout2d } from '../ops/dropout.ts';
 export {
@@ -59,3 +58,4 @@ export {
 } from '../ops/pool.ts';
 export { logSoftmax, softmax } from '../ops/reduce.ts';
 export { pad } from '../ops/shape_ops.ts';
+export type { Size } from '../ops/window.ts';

@@ -1,5 +1,5 @@
 // Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
-import type { Size } from '../ops/conv.ts';
+
 import {
   type AvgPoolOptions,
   adaptiveAvgPool1d,
@@ -12,6 +12,7 @@ import {
   maxPool1d,
   maxPool2d,
 } from '../ops/pool.ts';
+import type { Size } from '../ops/window.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { boolText, sizeText } from './python_text.ts';

@@ -10,7 +10,7 @@ import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { add, mul, rsqrt, sub } from './elementwise.ts';
-import { cast, clone, inFormat, requireSameDevice, requireTensor } from './launch.ts';
+import { cast, clone, inFormat, pointerOf, requireSameDevice, requireTensor } from './launch.ts';
 import { mean as meanOf, sum } from './reduce.ts';
 import { withScratch } from './scratch.ts';
 import { reshape, select } from './shape_ops.ts';
@@ -69,7 +69,6 @@ export function batchNormUpdateRunning(
   const { device } = batch.mean;
   const like = running.mean ?? running.variance;
   if (!like) return;
-  const pointer = (t: Tensor | null | undefined) => (t ? t.pointer : 0);
   device.check(
     'batchNorm',
     device.kernels.batchNormUpdateRunning(
@@ -79,9 +78,9 @@ export function batchNormUpdateRunning(
       batch.mean.pointer,
       batch.m2.pointer,
       momentum ?? Number.NaN,
-      pointer(running.tracked),
-      pointer(running.mean),
-      pointer(running.variance),
+      pointerOf(running.tracked),
+      pointerOf(running.mean),
+      pointerOf(running.variance),
     ),
   );
   // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
@@ -90,7 +89,6 @@ export function batchNormUpdateRunning(
 function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
   const [n, c, s] = channelView(x.shape);
   const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-  const pointer = (t: Tensor | null) => (t ? t.pointer : 0);
   x.device.check(
     'batchNorm',
     x.device.kernels.batchNormApply(
@@ -102,8 +100,8 @@ function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | n
       x.formatCode,
       mean.pointer,
       invstd.pointer,
-      pointer(weight),
-      pointer(bias),
+      pointerOf(weight),
+      pointerOf(bias),
       y.pointer,
     ),
   );
@@ -164,26 +162,25 @@ function launchBackward(
         count ?? 0,
         mean.pointer,
         invstd.pointer,
-        weight ? weight.pointer : 0,
+        pointerOf(weight),
         count === null ? 0 : sumDy.pointer,
         sumDyXmu.pointer,
         dx.pointer,
       ),
     );
   }
-  const toParameter = (t: Tensor) => (x.dtype === 'float64' ? t : cast(t, x.dtype));
+  const toParameter = (t: Tensor) => cast(t, x.dtype);
   return [dx, needs[1] ? toParameter(mul(sumDyXmu, invstd)) : null, needs[2] ? toParameter(sumDy) : null];
 }
 
-/** The plain definition, of which every derivative exists: what the kernels compute, as ops on x. */
-function composed(x: Tensor, weight: Tensor | null, bias: Tensor | null, eps: number): Tensor {
+/** The plain definition, of which every derivative exists: what the kernels compute, as ops on x; the bias adds nothing to its derivatives. */
+function composed(x: Tensor, weight: Tensor | null, eps: number): Tensor {
   const axes = statisticAxes(x.shape);
   const keep = { keepdim: true };
   const centred = sub(x, meanOf(x, axes, keep));
   const variance = meanOf(mul(centred, centred), axes, keep);
   const normal = mul(centred, rsqrt(add(variance, eps)));
-  const scaled = weight ? mul(normal, acrossChannels(weight, x.shape)) : normal;
-  return bias ? add(scaled, acrossChannels(bias, x.shape)) : scaled;
+  return weight ? mul(normal, acrossChannels(weight, x.shape)) : normal;
 }
 
 /** Gradients as a recorded computation: the derivative of `composed` by the engine itself. */
@@ -213,7 +210,7 @@ const trainingOp = defineOp({
     const [x, weight, mean, invstd] = ctx.saved;
     if (!g) return [null, null, null];
     if (isGradEnabled()) {
-      const [dx, dweight] = recordedGradients([x, weight], ctx.needs, g, () => composed(x, weight, null, eps));
+      const [dx, dweight] = recordedGradients([x, weight], ctx.needs, g, () => composed(x, weight, eps));
       return [dx, dweight, ctx.needs[2] ? sum(g, statisticAxes(info.shape)) : null];
     }
     const [n, , s] = channelView(info.shape);

@@ -7,12 +7,12 @@ import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { add } from './elementwise.ts';
-import { inFormat, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+import { inFormat, pointerOf, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { sum } from './reduce.ts';
 import { withScratch } from './scratch.ts';
 import { expand, pad as padOp, reshape } from './shape_ops.ts';
+import { fill3, type Size, sizes, windowSteps } from './window.ts';
 
-export type Size = number | readonly number[];
 export type Padding = Size | 'valid' | 'same';
 
 export interface ConvOptions {
@@ -40,19 +40,6 @@ interface ConvShape {
   readonly groups: number;
 }
 
-/** One value per spatial dimension. */
-export function sizes(op: string, name: string, value: Size, dims: number): number[] {
-  const list = typeof value === 'number' ? Array<number>(dims).fill(value) : [...value];
-  if (list.length !== dims || !list.every(Number.isInteger))
-    throw new RuntimeError(`[${op}] expected ${name} to be an integer or ${dims} integers, got ${formatShape(list)}`);
-  return list;
-}
-
-const fill3 = (values: readonly number[], value: number): number[] => [
-  ...Array<number>(3 - values.length).fill(value),
-  ...values,
-];
-
 /** The 24 integers of the kernel; x and y are the input and output of the forward convolution. */
 function geometry(
   x: Shape,
@@ -75,14 +62,12 @@ function geometry(
   ];
 }
 
-/** Output size of a window of `kernel` taps over `size` padded values. */
-export const windowCount = (size: number, kernel: number, stride: number, padding: number, dilation: number): number =>
-  Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
-
 function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
   const spatial = w
     .slice(2)
-    .map((kernel, i) => windowCount(x[i + 2], kernel, conv.stride[i], conv.padding[i], conv.dilation[i]));
+    .map(
+      (kernel, i) => Math.floor(windowSteps(x[i + 2], kernel, conv.stride[i], conv.padding[i], conv.dilation[i])) + 1,
+    );
   return [x[0], w[0], ...spatial];
 }
 
@@ -96,15 +81,7 @@ const convOp = defineOp({
     withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
       device.check(
         'convolution',
-        device.kernels.conv(
-          x.code,
-          device.ints(shape),
-          x.pointer,
-          w.pointer,
-          bias ? bias.pointer : 0,
-          out.pointer,
-          scratch(),
-        ),
+        device.kernels.conv(x.code, device.ints(shape), x.pointer, w.pointer, pointerOf(bias), out.pointer, scratch()),
       ),
     );
     ctx.save(x, weight);
@@ -165,7 +142,7 @@ const convBackwardWeight = defineOp({
           x.pointer,
           grad.pointer,
           dw.pointer,
-          dbias ? dbias.pointer : 0,
+          pointerOf(dbias),
           scratch(),
         ),
       ),

@@ -4,11 +4,11 @@ import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { Binary, Unary } from '../kernels/generated/abi.ts';
-import { copyElements } from '../tensor/copy.ts';
+import { copyDense } from '../tensor/copy.ts';
 import { full } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
-import { allocate, Tensor } from '../tensor/tensor.ts';
+import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { cast, commonLayout, inFormat, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
 import { sumTo } from './reduce.ts';
 
@@ -339,7 +339,7 @@ export const remainder = defineBinary('remainder', Binary.remainder, (g, a, b) =
 ]);
 
 /** The same memory without history (PyTorch: `detach`). In-place changes are seen by both. */
-export const detach = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage, true);
+export const detach: (x: Tensor) => Tensor = aliasOf;
 
 function defineComparison(name: string, op: Binary) {
   return (a: Operand, b: Operand): Tensor => {
@@ -434,7 +434,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
   requireTensor(name, x);
   if (isGradEnabled() && x.requiresGrad && x.isLeaf)
     throw new RuntimeError('a leaf Variable that requires grad is being used in an in-place operation.');
-  const before = new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage, true);
+  const before = aliasOf(x);
   before.gradFn = x.gradFn;
   before.outputIndex = x.outputIndex;
   before.history = x.history;
@@ -462,7 +462,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
 function moveAway(saved: Tensor): void {
   const { version } = saved;
   const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.device);
-  copyElements('copy', saved, copy, [saved.size], [1], [1]);
+  copyDense('copy', saved, copy);
   saved.storage = copy.storage;
   saved.storage.version = version;
   saved.history = saved.storage.history;
@@ -470,6 +470,6 @@ function moveAway(saved: Tensor): void {
 
 /** Copies the values of `from`, of the same shape, dtype and order, over those of `to`. */
 export function overwrite(to: Tensor, from: Tensor): void {
-  copyElements('copy', from, to, [to.size], [1], [1]);
+  copyDense('copy', from, to);
   to.storage.version++;
 }

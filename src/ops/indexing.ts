@@ -1,7 +1,7 @@
 // Ops that pick elements by index tensors: gather, scatter, index select, masks, embedding, and x.index(…), the square brackets.
 import { defineOp } from '../autograd/define_op.ts';
 import { EvenkeelError, IndexError, RuntimeError } from '../errors.ts';
-import { copyElements } from '../tensor/copy.ts';
+import { copyDense } from '../tensor/copy.ts';
 import { full, tensor } from '../tensor/create.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, normalizeDim, type Shape, sizeOf } from '../tensor/shape.ts';
@@ -20,9 +20,9 @@ function requireIndices(op: string, index: Tensor): Tensor {
 }
 
 /** Runs a kernel that checks indices; when it finds a bad one, the error names it. */
-function checkingIndices(op: string, index: Tensor, n: number, run: () => void): void {
+function checkingIndices(op: string, index: Tensor, n: number, status: () => number): void {
   try {
-    run();
+    index.device.check(op, status());
   } catch (error) {
     if (!(error instanceof EvenkeelError)) throw error;
     const bad = Array.from(index.dataSync() as ArrayLike<number | bigint>, Number).find((i) => i < 0 || i >= n);
@@ -31,28 +31,49 @@ function checkingIndices(op: string, index: Tensor, n: number, run: () => void):
   }
 }
 
+/** Elements of x at `count` places along a dimension: a new tensor of the given shape. */
+function launchPick(
+  op: 'indexSelect' | 'gather',
+  x: Tensor,
+  dim: number,
+  index: Tensor,
+  count: number,
+  shape: Shape,
+): Tensor {
+  requireSameDevice(op, x, index);
+  const source = rowMajor(x);
+  const out = allocate(shape, x.dtype, 'contiguous', x.device);
+  const [outer, n, inner] = aroundDim(x.shape, dim);
+  checkingIndices(op, index, n, () =>
+    x.device.kernels[op](dtypes[x.dtype].size, source.pointer, index.pointer, out.pointer, outer, n, count, inner),
+  );
+  return out;
+}
+
+/** A copy of x with elements of `source` added at `count` places along a dimension. */
+function launchAdd(
+  op: 'indexAdd' | 'scatterAdd',
+  x: Tensor,
+  dim: number,
+  index: Tensor,
+  count: number,
+  source: Tensor,
+): Tensor {
+  const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
+  copyDense(op, rowMajor(x), out);
+  const values = rowMajor(source);
+  const [outer, n, inner] = aroundDim(x.shape, dim);
+  checkingIndices(op, index, n, () =>
+    x.device.kernels[op](x.code, values.pointer, index.pointer, out.pointer, outer, n, count, inner),
+  );
+  return out;
+}
+
 const indexSelectOp = defineOp({
   name: 'indexSelect',
   forward(ctx, x: Tensor, dim: number, index: Tensor) {
-    const source = rowMajor(x);
-    const [outer, n, inner] = aroundDim(x.shape, dim);
     const shape = x.shape.map((size, d) => (d === dim ? index.size : size));
-    const out = allocate(shape, x.dtype, 'contiguous', x.device);
-    checkingIndices('indexSelect', index, n, () =>
-      x.device.check(
-        'indexSelect',
-        x.device.kernels.indexSelect(
-          dtypes[x.dtype].size,
-          source.pointer,
-          index.pointer,
-          out.pointer,
-          outer,
-          n,
-          index.size,
-          inner,
-        ),
-      ),
-    );
+    const out = launchPick('indexSelect', x, dim, index, index.size, shape);
     ctx.save(null, index);
     return out;
   },
@@ -70,16 +91,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 const indexAddOp = defineOp({
   name: 'indexAdd',
   forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor) {
-    const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
-    copyElements('indexAdd', rowMajor(x), out, [x.size], [1], [1]);
-    const [outer, n, inner] = aroundDim(x.shape, dim);
-    const values = rowMajor(source);
-    checkingIndices('indexAdd', index, n, () =>
-      x.device.check(
-        'indexAdd',
-        x.device.kernels.indexAdd(x.code, values.pointer, index.pointer, out.pointer, outer, n, index.size, inner),
-      ),
-    );
+    const out = launchAdd('indexAdd', x, dim, index, index.size, source);
     ctx.save(index);
     return out;
   },
@@ -114,24 +126,7 @@ function checkGather(op: string, shape: Shape, index: Tensor, dim: number): void
 const gatherOp = defineOp({
   name: 'gather',
   forward(ctx, x: Tensor, dim: number, index: Tensor) {
-    const source = rowMajor(x);
-    const [outer, n, inner] = aroundDim(x.shape, dim);
-    const out = allocate(index.shape, x.dtype, 'contiguous', x.device);
-    checkingIndices('gather', index, n, () =>
-      x.device.check(
-        'gather',
-        x.device.kernels.gather(
-          dtypes[x.dtype].size,
-          source.pointer,
-          index.pointer,
-          out.pointer,
-          outer,
-          n,
-          index.shape[dim] ?? 1,
-          inner,
-        ),
-      ),
-    );
+    const out = launchPick('gather', x, dim, index, index.shape[dim] ?? 1, index.shape);
     ctx.save(null, index);
     return out;
   },
@@ -150,25 +145,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 const scatterAddOp = defineOp({
   name: 'scatterAdd',
   forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor) {
-    const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
-    copyElements('scatterAdd', rowMajor(x), out, [x.size], [1], [1]);
-    const [outer, n, inner] = aroundDim(x.shape, dim);
-    const values = rowMajor(source);
-    checkingIndices('scatterAdd', index, n, () =>
-      x.device.check(
-        'scatterAdd',
-        x.device.kernels.scatterAdd(
-          x.code,
-          values.pointer,
-          index.pointer,
-          out.pointer,
-          outer,
-          n,
-          index.shape[dim] ?? 1,
-          inner,
-        ),
-      ),
-    );
+    const out = launchAdd('scatterAdd', x, dim, index, index.shape[dim] ?? 1, source);
     ctx.save(index);
     return out;
   },

@@ -1,7 +1,8 @@
 // What all ops share before a kernel is called: one device, one dtype, one memory order.
 import { defineOp } from '../autograd/define_op.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
-import { copyElements, copyStrided } from '../tensor/copy.ts';
+import type { Pointer } from '../kernels/generated/abi.ts';
+import { copyDense, copyStrided } from '../tensor/copy.ts';
 import { type DType, dtypes, isFloat, promote } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
@@ -33,12 +34,13 @@ export function requireSameDevice(op: string, ...tensors: Tensor[]): void {
       );
 }
 
-/** Row-major x: itself where it already is. Not recorded; see `contiguous` for the differentiable form. */
-export const rowMajor = (x: Tensor): Tensor => (x.memoryFormat === 'contiguous' ? x : copyStrided(x, 'contiguous'));
-
-/** x in a format, not recorded. */
+/** x in a format: itself where it already is. Not recorded; see `toFormat` for the differentiable form. */
 export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
   x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
+export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');
+
+/** The address of a tensor that may be absent: 0 is null. */
+export const pointerOf = (x: Tensor | null | undefined): Pointer => (x ? x.pointer : 0);
 
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
@@ -73,7 +75,7 @@ export const clone: (x: Tensor) => Tensor = defineOp({
   name: 'clone',
   forward(_ctx, x: Tensor) {
     const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-    copyElements('clone', x, out, [x.size], [1], [1]);
+    copyDense('clone', x, out);
     return out;
   },
   backward: (_ctx, [g]) => [g],

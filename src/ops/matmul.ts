@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { broadcastShapes, formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+import { pointerOf, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { sum, sumTo } from './reduce.ts';
 import { withScratch } from './scratch.ts';
 import { expand, reshape, squeeze, unsqueeze } from './shape_ops.ts';
@@ -39,7 +39,7 @@ function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor
         step(a, m * k),
         right.pointer,
         step(b, k * n),
-        bias ? bias.pointer : 0,
+        pointerOf(bias),
         out.pointer,
         0,
         scratch(),
@@ -144,5 +144,6 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
       throw new RuntimeError(
         `mat1 and mat2 must have the same dtype, but got ${dtypes[x.dtype].torchName} and ${dtypes[t.dtype].torchName}`,
       );
+  if (x.rank === 2) return linearOp(x, weight, bias);
   return reshape(linearOp(reshape(x, [-1, features]), weight, bias), [...x.shape.slice(0, -1), out]);
 }

@@ -3,10 +3,10 @@ import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { type Size, sizes } from './conv.ts';
 import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
 import { reshape } from './shape_ops.ts';
+import { fill3, type Size, sizes, windowSteps } from './window.ts';
 
 export interface PoolOptions {
   /** Default: the kernel's size. */
@@ -38,11 +38,6 @@ interface PoolShape {
   readonly countIncludePad: boolean;
   readonly divisor: number;
 }
-
-const fill3 = (values: readonly number[], value: number): number[] => [
-  ...Array<number>(3 - values.length).fill(value),
-  ...values,
-];
 
 function geometry(x: Shape, pool: PoolShape, format: number): number[] {
   return [
@@ -186,7 +181,7 @@ function poolShape(
   const round = options.ceilMode ? Math.ceil : Math.floor;
   const output = kernel.map((k, i) => {
     const n = x.shape[i + 2];
-    let count = round((n + 2 * padding[i] - dilation[i] * (k - 1) - 1) / stride[i]) + 1;
+    let count = round(windowSteps(n, k, stride[i], padding[i], dilation[i])) + 1;
     // The last window must start inside the input or the padding before it.
     if (options.ceilMode && (count - 1) * stride[i] >= n + padding[i]) count--;
     return count;

@@ -32,6 +32,12 @@ export function copyElements(
   );
 }
 
+/** Copies all elements between two tensors of one size, dtype and memory order, which may live on different engines. */
+export function copyDense(op: string, from: Tensor, to: Tensor): void {
+  if (from.device === to.device) copyElements(op, from, to, [from.size], [1], [1]);
+  else to.storage.bytes().set(from.storage.bytes());
+}
+
 /** A dense copy of x in the given format. */
 export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
   const out = allocate(x.shape, x.dtype, format, x.device);

@@ -33,28 +33,18 @@ export class Tensor {
   /** The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()`. */
   grad: Tensor | null = null;
   hooks: Set<TensorHook> | null = null;
-  retainsGrad = false;
   /** Whether a recorded operation keeps this very object for its backward. */
   isSaved = false;
-  /** True where the storage is shared with the tensor this one was made from by reshape or detach. */
-  readonly isView: boolean;
   /** The storage's history when this tensor got its place in the graph. */
   history: number;
   private requiresGradFlag = false;
 
-  constructor(
-    shape: Shape,
-    dtype: DType,
-    memoryFormat: MemoryFormat = 'contiguous',
-    storage?: Storage,
-    isView = false,
-  ) {
+  constructor(shape: Shape, dtype: DType, memoryFormat: MemoryFormat = 'contiguous', storage?: Storage) {
     this.shape = shape;
     this.dtype = dtype;
     // Below rank 3 the two formats are one.
     this.memoryFormat = shape.length < 3 ? 'contiguous' : memoryFormat;
     this.storage = storage ?? new Storage(sizeOf(shape) * dtypes[dtype].size);
-    this.isView = isView;
     this.history = this.storage.history;
   }
 
@@ -188,9 +178,12 @@ export function allocate(
   return new Tensor(shape, dtype, memoryFormat, new Storage(sizeOf(shape) * dtypes[dtype].size, device));
 }
 
+/** Another tensor on the same memory, without history. */
+export const aliasOf = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage);
+
 /** A tensor of the same memory under another shape. Only for tensors in row-major order. */
 export function viewAs(x: Tensor, shape: Shape): Tensor {
-  return new Tensor(shape, x.dtype, 'contiguous', x.storage, true);
+  return new Tensor(shape, x.dtype, 'contiguous', x.storage);
 }
 
 /** Lets a tensor outlive the scope it was made in (a step of a loader, `fit`, or `scope()`). Returns it. */

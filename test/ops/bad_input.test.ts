@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import {
   cat,
   EvenkeelError,
+  full,
   getEngine,
   indexSelect,
   type Operand,
@@ -95,8 +96,26 @@ test('tensors of two engines do not meet', () => {
     setEngine('wasm');
     const there = z([2]);
     if (engine === 'native')
-      expect(() => here.add(there)).toThrow('[add] expected all tensors on one engine, got native and wasm');
+      for (const [op, call] of [
+        ['add', () => here.add(there)],
+        ['indexSelect', () => here.indexSelect(0, there.to('int64'))],
+        ['gather', () => here.gather(0, there.to('int64'))],
+      ] as const)
+        expect(call).toThrow(`[${op}] expected all tensors on one engine, got native and wasm`);
     else expect(here.add(there).toArray()).toEqual([0, 0]);
+  } finally {
+    setEngine(engine);
+  }
+});
+
+test('values cross between engines by copy_', () => {
+  const engine = getEngine();
+  const here = z([2, 3, 4, 5]).contiguous('channelsLast');
+  try {
+    setEngine('wasm');
+    const there = full([2, 3, 4, 5], 7).mul(full([3, 1, 1], 2));
+    expect(here.copy_(there).sum().item()).toBe(14 * 120);
+    expect(here.device.name).toBe(engine);
   } finally {
     setEngine(engine);
   }
