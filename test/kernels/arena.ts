@@ -8,6 +8,7 @@ import type { Dtype, Kernels, Pointer } from '../../src/kernels/generated/abi.ts
 export type DtypeName = keyof typeof Dtype;
 export type NumberName = Exclude<DtypeName, 'bool'>;
 export const floats = ['float32', 'float64'] as const;
+export type FloatName = (typeof floats)[number];
 export const numbers = ['float32', 'float64', 'int32', 'int64', 'uint8'] as const;
 
 const guard = 64;
@@ -138,15 +139,27 @@ export function engines(): ('native' | 'wasm')[] {
   }
 }
 
-/** Runs `body` with 1 and with 2 threads and expects the same bytes; where an engine has only one thread, once. */
-export function sameForAnyThreads(arena: Arena, body: () => Place): Place {
-  arena.device.setNumThreads(1);
-  const place = body();
-  if (arena.device.name === 'wasm') return place;
-  const first = arena.bytes(place);
-  arena.device.setNumThreads(2);
-  expect(Buffer.compare(arena.bytes(body()), first)).toBe(0);
-  return place;
+/** Runs `body` with 1, 2 and 3 threads and expects the same bytes in what it returns; where an engine has only one thread, once. */
+export function sameForAnyThreads<R extends Place | Record<string, Place>>(arena: Arena, body: () => R): R {
+  const { device } = arena;
+  if (device.name === 'wasm') return body();
+  const bytes = (result: R) =>
+    Object.entries('address' in result ? { output: result as Place } : result).map(
+      ([name, place]) => [name, arena.bytes(place as Place)] as const,
+    );
+  const before = device.getNumThreads();
+  device.setNumThreads(1);
+  const first = bytes(body());
+  let last: R | null = null;
+  for (const threads of [2, 3]) {
+    device.setNumThreads(threads);
+    last = body();
+    bytes(last).forEach(([name, now], i) => {
+      expect(Buffer.compare(now, first[i][1]), `${name} with ${threads} threads`).toBe(0);
+    });
+  }
+  device.setNumThreads(before);
+  return last as R;
 }
 
 /** Deterministic numbers in [0, 1) (mulberry32). */
@@ -181,3 +194,41 @@ export function ulpError(dtype: DtypeName, got: number, want: number): number {
 }
 
 export const epsilon = { float32: 2 ** -23, float64: 2 ** -52 } as const;
+/** Unit roundoff: half the distance between 1 and the next number. */
+export const roundoff = { float32: 2 ** -24, float64: 2 ** -53 } as const;
+
+/** Seeded test data. */
+export class Source {
+  readonly uniform: () => number;
+
+  constructor(seed: number) {
+    this.uniform = random(seed);
+  }
+
+  integer(low: number, high: number): number {
+    return low + Math.floor(this.uniform() * (high - low + 1));
+  }
+
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  /** n numbers of −0.5 … 0.5 that the type can hold exactly. */
+  values(n: number, type: FloatName): number[] {
+    return Array.from({ length: n }, () =>
+      type === 'float32' ? Math.fround(this.uniform() - 0.5) : this.uniform() - 0.5,
+    );
+  }
+}
+
+/** The largest |actual − expected|; a NaN must meet a NaN. */
+export function largestError(actual: readonly number[], expected: readonly number[]): number {
+  expect(actual.length).toBe(expected.length);
+  let worst = 0;
+  for (let i = 0; i < actual.length; i++) {
+    if (Object.is(actual[i], expected[i]) || actual[i] === expected[i]) continue;
+    const error = Math.abs(actual[i] - expected[i]);
+    worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
+  }
+  return worst;
+}

@@ -1,13 +1,13 @@
 // The steps of batch norm against float64 truth: layouts, means far from zero, constant channels, huge values, NaN.
 import { describe, expect, test } from 'vitest';
-import { Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
 import { type BatchNormCase, batchNormReference, channelPlaces } from '../reference/batch_norm.ts';
-import { Buffer, devices, dtypeOf, type FloatName, largestError, onAnyThreads, run, Source } from './harness.ts';
+import { Arena, engines, type FloatName, largestError, Source, sameForAnyThreads } from './arena.ts';
 
 const eps = 1e-5;
 
-for (const device of devices) {
-  const k = device.kernels;
+for (const engine of engines()) {
+  const arena = new Arena(engine);
 
   const compute = (
     type: FloatName,
@@ -18,93 +18,93 @@ for (const device of devices) {
     bias: number[],
     epsilon = eps,
   ) =>
-    onAnyThreads(device, () => {
-      const dtype = dtypeOf[type];
+    sameForAnyThreads(arena, () => {
+      arena.reset();
+      const dtype = Dtype[type];
       const format = g.channelsLast ? Format.channelsLast : Format.contiguous;
-      const [bx, bdy, bw, bb] = [x, dy, weight, bias].map((values) => new Buffer(device, type, values));
-      const scratch = new Buffer(device, 'byte', k.batchNormScratch(g.n, g.c, g.s, format));
-      const doubles = () => new Buffer(device, 'float64', g.c);
+      const [bx, bdy, bw, bb] = [x, dy, weight, bias].map((values) => arena.input(type, values));
+      const scratch = arena.output('uint8', arena.kernels.batchNormScratch(g.n, g.c, g.s, format));
+      const doubles = () => arena.output('float64', g.c);
       const out = {
         mean: doubles(),
         m2: doubles(),
         invstd: doubles(),
         sumDy: doubles(),
         sumDyXmu: doubles(),
-        y: new Buffer(device, type, x.length),
-        dx: new Buffer(device, type, x.length),
-        evalDx: new Buffer(device, type, x.length),
+        y: arena.output(type, x.length),
+        dx: arena.output(type, x.length),
+        evalDx: arena.output(type, x.length),
       };
-      const all = [scratch, ...Object.values(out)];
       const { mean, m2, invstd, sumDy, sumDyXmu } = out;
       const count = g.n * g.s;
-      run(device, all, () =>
-        k.batchNormStats(dtype, bx.pin(), g.n, g.c, g.s, format, mean.pin(), m2.pin(), scratch.pin()),
+      arena.run((k) =>
+        k.batchNormStats(dtype, bx.address, g.n, g.c, g.s, format, mean.address, m2.address, scratch.address),
       );
-      run(device, all, () => k.batchNormInvstd(g.c, count, m2.pin(), epsilon, invstd.pin()));
-      run(device, all, () =>
+      arena.run((k) => k.batchNormInvstd(g.c, count, m2.address, epsilon, invstd.address));
+      arena.run((k) =>
         k.batchNormApply(
           dtype,
-          bx.pin(),
+          bx.address,
           g.n,
           g.c,
           g.s,
           format,
-          mean.pin(),
-          invstd.pin(),
-          bw.pin(),
-          bb.pin(),
-          out.y.pin(),
+          mean.address,
+          invstd.address,
+          bw.address,
+          bb.address,
+          out.y.address,
         ),
       );
-      run(device, all, () =>
+      arena.run((k) =>
         k.batchNormBackwardReduce(
           dtype,
-          bx.pin(),
-          bdy.pin(),
+          bx.address,
+          bdy.address,
           g.n,
           g.c,
           g.s,
           format,
-          mean.pin(),
-          sumDy.pin(),
-          sumDyXmu.pin(),
-          scratch.pin(),
+          mean.address,
+          sumDy.address,
+          sumDyXmu.address,
+          scratch.address,
         ),
       );
-      run(device, all, () =>
+      arena.run((k) =>
         k.batchNormBackwardApply(
           dtype,
-          bx.pin(),
-          bdy.pin(),
+          bx.address,
+          bdy.address,
           g.n,
           g.c,
           g.s,
           format,
           count,
-          mean.pin(),
-          invstd.pin(),
-          bw.pin(),
-          sumDy.pin(),
-          sumDyXmu.pin(),
-          out.dx.pin(),
+          mean.address,
+          invstd.address,
+          bw.address,
+          sumDy.address,
+          sumDyXmu.address,
+          out.dx.address,
         ),
       );
-      run(device, all, () =>
+      arena.run((k) =>
         k.batchNormBackwardApply(
           dtype,
           0,
-          bdy.pin(),
+          bdy.address,
           g.n,
           g.c,
           g.s,
           format,
           count,
           0,
-          invstd.pin(),
-          bw.pin(),
+          invstd.address,
+          bw.address,
           0,
           0,
-          out.evalDx.pin(),
+          out.evalDx.address,
         ),
       );
       return out;
@@ -120,17 +120,17 @@ for (const device of devices) {
     const expected = batchNormReference(g, x, dy, weight, bias, eps);
     // float32: y must be within 1e-6 whatever the mean. float64: the data themselves resolve the spread to |mean|/std ulps.
     const tolerance = type === 'float32' ? 1e-6 : 1e-14 * (1 + Math.abs(mean) / std);
-    expect(largestError(out.y.numbers(), expected.y)).toBeLessThanOrEqual(tolerance);
+    expect(largestError(arena.read(out.y), expected.y)).toBeLessThanOrEqual(tolerance);
     const scale = Math.max(1, ...expected.channels.map((channel) => channel.invstd));
-    expect(largestError(out.dx.numbers(), expected.dx)).toBeLessThanOrEqual(tolerance * scale);
-    out.m2.numbers().forEach((m2, i) => {
+    expect(largestError(arena.read(out.dx), expected.dx)).toBeLessThanOrEqual(tolerance * scale);
+    arena.read(out.m2).forEach((m2, i) => {
       // Sums in double of data shifted by one of them: 1e-10 is four orders above their rounding, far below 2e-7.
       const { m2: truth } = expected.channels[i];
       expect(Math.abs(m2 - truth)).toBeLessThanOrEqual(1e-10 * truth);
     });
   };
 
-  describe(`batch norm, ${device.name} (${device.instructionSet})`, () => {
+  describe(`batch norm, ${engine} (${arena.device.instructionSet})`, () => {
     test('layouts and sizes', () => {
       const source = new Source(21);
       const pick = (low: number, high: number) => source.integer(low, high);
@@ -167,13 +167,13 @@ for (const device of devices) {
           x[channelPlaces(g, 3)[6]] = Number.NaN;
           const bias = source.values(5, 'float32');
           const out = compute('float32', g, x, source.values(x.length, 'float32'), [1, 1, 1, 1, 1], bias, 0);
-          const [y, dx] = [out.y.numbers(), out.dx.numbers()];
+          const [y, dx] = [arena.read(out.y), arena.read(out.dx)];
           for (const p of channelPlaces(g, 0)) expect([y[p], Math.abs(dx[p])]).toEqual([bias[0], 0]);
           for (const p of channelPlaces(g, 1)) expect(Math.abs(y[p])).toBeLessThan(10);
           for (const channel of [2, 3]) for (const p of channelPlaces(g, channel)) expect(y[p]).toBeNaN();
           for (const p of channelPlaces(g, 4)) expect([y[p], dx[p]].every(Number.isFinite)).toBe(true);
-          expect(out.mean.numbers()[2]).toBe(Number.POSITIVE_INFINITY);
-          expect(out.m2.numbers()[2]).toBeNaN();
+          expect(arena.read(out.mean)[2]).toBe(Number.POSITIVE_INFINITY);
+          expect(arena.read(out.m2)[2]).toBeNaN();
         }
     });
 
@@ -184,61 +184,64 @@ for (const device of devices) {
         const mean = values.reduce((a, b) => a + b, 0) / Math.max(values.length, 1);
         return { mean, m2: values.reduce((a, b) => a + (b - mean) ** 2, 0) };
       };
-      const double = (values: number | number[]) => new Buffer(device, 'float64', values);
+      arena.reset();
+      const double = (values: number[]) => arena.input('float64', values);
       const counts = double(parts.map((part) => part.length));
       const means = double(parts.map((part) => moments(part).mean));
       const m2s = double(parts.map((part) => moments(part).m2));
-      const [count, mean, m2] = [double(1), double(1), double(1)];
-      run(device, [count, mean, m2], () =>
-        k.batchNormCombine(4, 1, counts.pin(), means.pin(), m2s.pin(), count.pin(), mean.pin(), m2.pin()),
+      const [count, mean, m2] = [1, 1, 1].map((length) => arena.output('float64', length));
+      arena.run((k) =>
+        k.batchNormCombine(4, 1, counts.address, means.address, m2s.address, count.address, mean.address, m2.address),
       );
       const truth = moments(parts.flat());
-      expect(count.numbers()).toEqual([18]);
-      expect(mean.numbers()[0]).toBeCloseTo(truth.mean, 11);
-      expect(m2.numbers()[0]).toBeCloseTo(truth.m2, 10);
+      expect(arena.read(count)).toEqual([18]);
+      expect(arena.read(mean)[0]).toBeCloseTo(truth.mean, 11);
+      expect(arena.read(m2)[0]).toBeCloseTo(truth.m2, 10);
     });
 
     test('running statistics: unbiased variance, momentum or cumulative average', () => {
-      const double = (values: number[]) => new Buffer(device, 'float64', values);
+      arena.reset();
+      const double = (values: number[]) => arena.input('float64', values);
       for (const [momentum, factor] of [
         [0.1, 0.1],
         [Number.NaN, 0.25],
       ]) {
-        const [mean, variance] = [new Buffer(device, 'float32', [1, 2]), new Buffer(device, 'float32', [3, 4])];
-        const tracked = new Buffer(device, 'int64', [4]);
+        const [mean, variance] = [arena.input('float32', [1, 2]), arena.input('float32', [3, 4])];
+        const tracked = arena.input('int64', [4]);
         const [batchMean, m2] = [double([5, 6]), double([14, 21])];
-        run(device, [mean, variance], () =>
+        arena.run((k) =>
           k.batchNormUpdateRunning(
-            dtypeOf.float32,
+            Dtype.float32,
             2,
             8,
-            batchMean.pin(),
-            m2.pin(),
+            batchMean.address,
+            m2.address,
             momentum,
-            tracked.pin(),
-            mean.pin(),
-            variance.pin(),
+            tracked.address,
+            mean.address,
+            variance.address,
           ),
         );
-        expect(mean.numbers()).toEqual([1 + factor * 4, 2 + factor * 4].map(Math.fround));
-        expect(variance.numbers()).toEqual(
+        expect(arena.read(mean)).toEqual([1 + factor * 4, 2 + factor * 4].map(Math.fround));
+        expect(arena.read(variance)).toEqual(
           [(1 - factor) * 3 + factor * 2, (1 - factor) * 4 + factor * 3].map(Math.fround),
         );
       }
     });
 
     test('invstd: 0 where variance and eps are 0, in training only', () => {
-      const m2 = new Buffer(device, 'float64', [0, 12, 8]);
-      const invstd = new Buffer(device, 'float64', 3);
-      run(device, [invstd], () => k.batchNormInvstd(3, 4, m2.pin(), 0, invstd.pin()));
-      expect(invstd.numbers()).toEqual([0, 1 / Math.sqrt(3), 1 / Math.sqrt(2)]);
-      const [means, variances] = [new Buffer(device, 'float64', [1, 2, 3]), new Buffer(device, 'float64', [0, 4, -1])];
-      const mean = new Buffer(device, 'float64', 3);
-      run(device, [mean, invstd], () =>
-        k.batchNormFromRunning(dtypeOf.float64, 3, means.pin(), variances.pin(), 0, mean.pin(), invstd.pin()),
+      arena.reset();
+      const m2 = arena.input('float64', [0, 12, 8]);
+      const invstd = arena.output('float64', 3);
+      arena.run((k) => k.batchNormInvstd(3, 4, m2.address, 0, invstd.address));
+      expect(arena.read(invstd)).toEqual([0, 1 / Math.sqrt(3), 1 / Math.sqrt(2)]);
+      const [means, variances] = [arena.input('float64', [1, 2, 3]), arena.input('float64', [0, 4, -1])];
+      const mean = arena.output('float64', 3);
+      arena.run((k) =>
+        k.batchNormFromRunning(Dtype.float64, 3, means.address, variances.address, 0, mean.address, invstd.address),
       );
-      expect(mean.numbers()).toEqual([1, 2, 3]);
-      expect(invstd.numbers()).toEqual([Number.POSITIVE_INFINITY, 0.5, Number.NaN]);
+      expect(arena.read(mean)).toEqual([1, 2, 3]);
+      expect(arena.read(invstd)).toEqual([Number.POSITIVE_INFINITY, 0.5, Number.NaN]);
     });
   });
 }

@@ -1,21 +1,9 @@
 // Convolution kernels against their definition: ranks, formats, strides, groups, odd sizes, thread counts, both engines.
 import { describe, expect, test } from 'vitest';
-import type { Device } from '../../src/kernels/device.ts';
-import { Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
 import { type ConvCase, convReference } from '../reference/conv.ts';
 import { elements, type Volume } from '../reference/layout.ts';
-import {
-  Buffer,
-  devices,
-  dtypeOf,
-  type FloatName,
-  floats,
-  largestError,
-  onAnyThreads,
-  roundoff,
-  run,
-  Source,
-} from './harness.ts';
+import { Arena, engines, type FloatName, floats, largestError, roundoff, Source, sameForAnyThreads } from './arena.ts';
 
 function volume(values: readonly number[], fill: number): Volume {
   return [...new Array<number>(3 - values.length).fill(fill), ...values] as unknown as Volume;
@@ -59,9 +47,9 @@ function convCase(s: Shape, xFormat: Format, yFormat: Format): ConvCase {
   };
 }
 
-function check(device: Device, type: FloatName, g: ConvCase, seed: number): void {
+function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
   const source = new Source(seed);
-  const dtype = dtypeOf[type];
+  const dtype = Dtype[type];
   const taps = elements(g.kernel);
   const x = source.values(g.n * g.c * elements(g.input), type);
   const w = source.values((g.o * g.c * taps) / g.groups, type);
@@ -82,28 +70,37 @@ function check(device: Device, type: FloatName, g: ConvCase, seed: number): void
     g.yFormat,
   ].flat();
 
-  const actual = onAnyThreads(device, () => {
-    const geometry = new Buffer(device, 'int32', numbers);
-    const [bx, bw, bb, bdy] = [x, w, bias, dy].map((values) => new Buffer(device, type, values));
+  const actual = sameForAnyThreads(arena, () => {
+    arena.reset();
+    const geometry = arena.input('int32', numbers);
+    const [bx, bw, bb, bdy] = [x, w, bias, dy].map((values) => arena.input(type, values));
     const scratch = [0, 1, 2].map((which) => {
-      const bytes = device.kernels.convScratch(which, dtype, geometry.pin());
+      const bytes = arena.kernels.convScratch(which, dtype, geometry.address);
       expect(bytes % 64).toBe(0);
-      return new Buffer(device, 'byte', bytes);
+      return arena.output('uint8', bytes);
     });
     const out = {
-      y: new Buffer(device, type, dy.length),
-      dx: new Buffer(device, type, x.length),
-      dw: new Buffer(device, type, w.length),
-      dbias: new Buffer(device, type, g.o),
+      y: arena.output(type, dy.length),
+      dx: arena.output(type, x.length),
+      dw: arena.output(type, w.length),
+      dbias: arena.output(type, g.o),
     };
-    const all = [...scratch, ...Object.values(out)];
-    const k = device.kernels;
-    run(device, all, () => k.conv(dtype, geometry.pin(), bx.pin(), bw.pin(), bb.pin(), out.y.pin(), scratch[0].pin()));
-    run(device, all, () =>
-      k.convBackwardData(dtype, geometry.pin(), bdy.pin(), bw.pin(), out.dx.pin(), scratch[1].pin()),
+    arena.run((k) =>
+      k.conv(dtype, geometry.address, bx.address, bw.address, bb.address, out.y.address, scratch[0].address),
     );
-    run(device, all, () =>
-      k.convBackwardWeight(dtype, geometry.pin(), bx.pin(), bdy.pin(), out.dw.pin(), out.dbias.pin(), scratch[2].pin()),
+    arena.run((k) =>
+      k.convBackwardData(dtype, geometry.address, bdy.address, bw.address, out.dx.address, scratch[1].address),
+    );
+    arena.run((k) =>
+      k.convBackwardWeight(
+        dtype,
+        geometry.address,
+        bx.address,
+        bdy.address,
+        out.dw.address,
+        out.dbias.address,
+        scratch[2].address,
+      ),
     );
     return out;
   });
@@ -112,10 +109,10 @@ function check(device: Device, type: FloatName, g: ConvCase, seed: number): void
   const expected = convReference(g, x, w, bias, dy);
   const tolerance = (terms: number) => 2 * roundoff[type] * (4 + terms / 6 + 4 * Math.sqrt(terms));
   const pixels = g.n * elements(g.output);
-  expect(largestError(actual.y.numbers(), expected.y)).toBeLessThanOrEqual(tolerance((g.c / g.groups) * taps));
-  expect(largestError(actual.dx.numbers(), expected.dx)).toBeLessThanOrEqual(tolerance((g.o / g.groups) * taps));
-  expect(largestError(actual.dw.numbers(), expected.dw)).toBeLessThanOrEqual(tolerance(pixels));
-  expect(largestError(actual.dbias.numbers(), expected.dbias)).toBeLessThanOrEqual(tolerance(pixels));
+  expect(largestError(arena.read(actual.y), expected.y)).toBeLessThanOrEqual(tolerance((g.c / g.groups) * taps));
+  expect(largestError(arena.read(actual.dx), expected.dx)).toBeLessThanOrEqual(tolerance((g.o / g.groups) * taps));
+  expect(largestError(arena.read(actual.dw), expected.dw)).toBeLessThanOrEqual(tolerance(pixels));
+  expect(largestError(arena.read(actual.dbias), expected.dbias)).toBeLessThanOrEqual(tolerance(pixels));
 }
 
 const shapes: Record<string, Shape> = {
@@ -155,14 +152,15 @@ const shapes: Record<string, Shape> = {
   'empty batch': { n: 0, c: 3, o: 4, input: [5, 5], kernel: [3, 3] },
 };
 
-for (const device of devices) {
-  describe(`convolution, ${device.name} (${device.instructionSet})`, () => {
+for (const engine of engines()) {
+  const arena = new Arena(engine);
+  describe(`convolution, ${engine} (${arena.device.instructionSet})`, () => {
     for (const [name, shape] of Object.entries(shapes))
       test(name, () => {
         let seed = 1;
         for (const xFormat of [Format.contiguous, Format.channelsLast])
           for (const yFormat of [Format.contiguous, Format.channelsLast])
-            for (const type of floats) check(device, type, convCase(shape, xFormat, yFormat), seed++);
+            for (const type of floats) check(arena, type, convCase(shape, xFormat, yFormat), seed++);
       });
 
     test('random geometries', () => {
@@ -184,18 +182,14 @@ for (const device of devices) {
         };
         const g = convCase(shape, pick(0, 1) as Format, pick(0, 1) as Format);
         if (g.output.some((size) => size < 1)) continue;
-        check(device, made++ % 3 ? 'float32' : 'float64', g, made);
+        check(arena, made++ % 3 ? 'float32' : 'float64', g, made);
       }
     });
 
     test('refuses a geometry whose groups do not divide the channels', () => {
-      const geometry = new Buffer(
-        device,
-        'int32',
-        [1, 3, 4, 2, 1, 5, 5, 1, 3, 3, 1, 3, 3, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0],
-      );
-      expect(device.kernels.convScratch(0, 0, geometry.pin())).toBe(-1);
-      device.check('test', 0);
+      arena.reset();
+      const geometry = arena.input('int32', [1, 3, 4, 2, 1, 5, 5, 1, 3, 3, 1, 3, 3, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0]);
+      expect(arena.call((k) => k.convScratch(0, 0, geometry.address))).toBe(-1);
     });
   });
 }

@@ -1,31 +1,24 @@
 // Matrix products against their definition: transposes, batches, bias, accumulation, sizes around every tile.
 import { describe, expect, test } from 'vitest';
+import { Dtype } from '../../src/kernels/generated/abi.ts';
 import { type GemmCase, gemmReference } from '../reference/gemm.ts';
-import {
-  Buffer,
-  devices,
-  dtypeOf,
-  type FloatName,
-  largestError,
-  onAnyThreads,
-  roundoff,
-  run,
-  Source,
-} from './harness.ts';
+import { Arena, engines, type FloatName, largestError, roundoff, Source, sameForAnyThreads } from './arena.ts';
 
-for (const device of devices) {
+for (const engine of engines()) {
+  const arena = new Arena(engine);
   const check = (type: FloatName, g: GemmCase, withBias: boolean, source: Source) => {
-    const dtype = dtypeOf[type];
+    const dtype = Dtype[type];
     const a = source.values(g.batch * g.m * g.k, type);
     const b = source.values((g.sharedB ? 1 : g.batch) * g.k * g.n, type);
     const bias = withBias ? source.values(g.n, type) : null;
     const c = source.values(g.batch * g.m * g.n, type);
-    const actual = onAnyThreads(device, () => {
-      const [ba, bb, bc] = [a, b, c].map((values) => new Buffer(device, type, values));
-      const plus = bias && new Buffer(device, type, bias);
-      const scratch = new Buffer(device, 'byte', device.kernels.gemmScratch(dtype, g.m, g.n, g.k));
-      run(device, [bc, scratch], () =>
-        device.kernels.gemm(
+    const actual = sameForAnyThreads(arena, () => {
+      arena.reset();
+      const [ba, bb, bc] = [a, b, c].map((values) => arena.input(type, values));
+      const plus = bias && arena.input(type, bias);
+      const scratch = arena.output('uint8', arena.kernels.gemmScratch(dtype, g.m, g.n, g.k));
+      arena.run((k) =>
+        k.gemm(
           dtype,
           g.transposeA ? 1 : 0,
           g.transposeB ? 1 : 0,
@@ -33,24 +26,24 @@ for (const device of devices) {
           g.m,
           g.n,
           g.k,
-          ba.pin(),
+          ba.address,
           g.m * g.k,
-          bb.pin(),
+          bb.address,
           g.sharedB ? 0 : g.k * g.n,
-          plus ? plus.pin() : 0,
-          bc.pin(),
+          plus ? plus.address : 0,
+          bc.address,
           g.accumulate ? 1 : 0,
-          scratch.pin(),
+          scratch.address,
         ),
       );
       return { c: bc };
     });
     // K products of magnitude <= 1/4, rounded at each step.
     const tolerance = 2 * roundoff[type] * (4 + g.k / 6 + 4 * Math.sqrt(g.k));
-    expect(largestError(actual.c.numbers(), gemmReference(g, a, b, bias, c))).toBeLessThanOrEqual(tolerance);
+    expect(largestError(arena.read(actual.c), gemmReference(g, a, b, bias, c))).toBeLessThanOrEqual(tolerance);
   };
 
-  describe(`matrix product, ${device.name} (${device.instructionSet})`, () => {
+  describe(`matrix product, ${engine} (${arena.device.instructionSet})`, () => {
     test('random sizes', () => {
       const source = new Source(11);
       const pick = (low: number, high: number) => source.integer(low, high);

@@ -1,23 +1,12 @@
 // Pooling kernels against their definition.
 import { describe, expect, test } from 'vitest';
-import type { Device } from '../../src/kernels/device.ts';
-import { Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
 import { elements, type Volume } from '../reference/layout.ts';
 import { type PoolCase, poolReference } from '../reference/pool.ts';
-import {
-  Buffer,
-  devices,
-  dtypeOf,
-  type FloatName,
-  largestError,
-  onAnyThreads,
-  roundoff,
-  run,
-  Source,
-} from './harness.ts';
+import { Arena, engines, type FloatName, largestError, roundoff, Source, sameForAnyThreads } from './arena.ts';
 
 function check(
-  device: Device,
+  arena: Arena,
   type: FloatName,
   g: PoolCase,
   x: number[],
@@ -25,7 +14,7 @@ function check(
   includePad: boolean,
   divisor: number,
 ): void {
-  const dtype = dtypeOf[type];
+  const dtype = Dtype[type];
   const numbers = [
     g.n,
     g.c,
@@ -38,44 +27,46 @@ function check(
     g.format,
     g.adaptive ? 1 : 0,
   ].flat();
-  const actual = onAnyThreads(device, () => {
-    const geometry = new Buffer(device, 'int32', numbers);
-    const [bx, bdy] = [x, dy].map((values) => new Buffer(device, type, values));
+  const actual = sameForAnyThreads(arena, () => {
+    arena.reset();
+    const geometry = arena.input('int32', numbers);
+    const [bx, bdy] = [x, dy].map((values) => arena.input(type, values));
     const out = {
-      average: new Buffer(device, type, dy.length),
-      averageDx: new Buffer(device, type, x.length),
-      maximum: new Buffer(device, type, dy.length),
-      maximumDx: new Buffer(device, type, x.length),
-      indices: new Buffer(device, 'int64', dy.length),
-      values: new Buffer(device, type, dy.length),
+      average: arena.output(type, dy.length),
+      averageDx: arena.output(type, x.length),
+      maximum: arena.output(type, dy.length),
+      maximumDx: arena.output(type, x.length),
+      indices: arena.output('int64', dy.length),
+      values: arena.output(type, dy.length),
     };
-    const all = Object.values(out);
-    const k = device.kernels;
     const pad = includePad ? 1 : 0;
-    run(device, all, () => k.avgPool(dtype, geometry.pin(), pad, divisor, bx.pin(), out.average.pin()));
-    run(device, all, () => k.avgPoolBackward(dtype, geometry.pin(), pad, divisor, bdy.pin(), out.averageDx.pin()));
-    run(device, all, () => k.maxPool(dtype, geometry.pin(), bx.pin(), out.maximum.pin(), out.indices.pin()));
-    run(device, all, () => k.maxPool(dtype, geometry.pin(), bx.pin(), out.values.pin(), 0));
-    run(device, all, () => k.maxPoolBackward(dtype, geometry.pin(), bdy.pin(), out.indices.pin(), out.maximumDx.pin()));
+    arena.run((k) => k.avgPool(dtype, geometry.address, pad, divisor, bx.address, out.average.address));
+    arena.run((k) => k.avgPoolBackward(dtype, geometry.address, pad, divisor, bdy.address, out.averageDx.address));
+    arena.run((k) => k.maxPool(dtype, geometry.address, bx.address, out.maximum.address, out.indices.address));
+    arena.run((k) => k.maxPool(dtype, geometry.address, bx.address, out.values.address, 0));
+    arena.run((k) =>
+      k.maxPoolBackward(dtype, geometry.address, bdy.address, out.indices.address, out.maximumDx.address),
+    );
     return out;
   });
   const expected = poolReference(g, x, dy, includePad, divisor);
   // Sums of at most 64 terms below 2 in magnitude.
   const tolerance = 128 * roundoff[type];
-  expect(actual.maximum.numbers()).toEqual(expected.maximum);
-  expect(actual.values.numbers()).toEqual(expected.maximum);
-  expect(actual.indices.numbers()).toEqual(expected.indices);
-  expect(largestError(actual.maximumDx.numbers(), expected.maximumDx)).toBeLessThanOrEqual(tolerance);
-  expect(largestError(actual.average.numbers(), expected.average)).toBeLessThanOrEqual(tolerance);
-  expect(largestError(actual.averageDx.numbers(), expected.averageDx)).toBeLessThanOrEqual(tolerance);
+  expect(arena.read(actual.maximum)).toEqual(expected.maximum);
+  expect(arena.read(actual.values)).toEqual(expected.maximum);
+  expect(arena.read(actual.indices)).toEqual(expected.indices);
+  expect(largestError(arena.read(actual.maximumDx), expected.maximumDx)).toBeLessThanOrEqual(tolerance);
+  expect(largestError(arena.read(actual.average), expected.average)).toBeLessThanOrEqual(tolerance);
+  expect(largestError(arena.read(actual.averageDx), expected.averageDx)).toBeLessThanOrEqual(tolerance);
 }
 
 function volume(values: readonly number[], fill: number): Volume {
   return [...new Array<number>(3 - values.length).fill(fill), ...values] as unknown as Volume;
 }
 
-for (const device of devices) {
-  describe(`pooling, ${device.name} (${device.instructionSet})`, () => {
+for (const engine of engines()) {
+  const arena = new Arena(engine);
+  describe(`pooling, ${engine} (${arena.device.instructionSet})`, () => {
     test('random geometries, both formats, with ties, NaN and −∞', () => {
       const source = new Source(3);
       const pick = (low: number, high: number) => source.integer(low, high);
@@ -111,7 +102,7 @@ for (const device of devices) {
         const x = source.values(g.n * g.c * elements(g.input), type).map((v) => (made % 3 ? v : Math.round(v * 4)));
         if (x.length && made % 5 === 0) x[pick(0, x.length - 1)] = made % 2 ? Number.NaN : Number.NEGATIVE_INFINITY;
         const dy = source.values(g.n * g.c * elements(g.output), type);
-        check(device, type, g, x, dy, pick(0, 1) === 1, pick(0, 3) ? 0 : pick(1, 9));
+        check(arena, type, g, x, dy, pick(0, 1) === 1, pick(0, 3) ? 0 : pick(1, 9));
       }
     });
 
@@ -135,7 +126,7 @@ for (const device of devices) {
             adaptive: false,
           };
           check(
-            device,
+            arena,
             'float32',
             g,
             source.values(3 * c * size * size, 'float32'),
@@ -162,7 +153,7 @@ for (const device of devices) {
       };
       for (const format of [Format.contiguous, Format.channelsLast])
         check(
-          device,
+          arena,
           'float64',
           { ...g, format },
           source.values(2 * 5 * 220, 'float64'),
