@@ -137,6 +137,35 @@ for (const engine of engines()) {
         }
     });
 
+    test('rows longer than the sums a kernel holds at once, windows wider than them', () => {
+      const source = new Source(6);
+      const wide = (c: number, input: Volume, output: Volume, kernel: Volume, stride: Volume, padding: Volume) => {
+        for (const format of [Format.contiguous, Format.channelsLast])
+          for (const adaptive of [false, true]) {
+            const g: PoolCase = {
+              n: 1,
+              c,
+              input,
+              output,
+              kernel,
+              stride,
+              padding,
+              dilation: [1, 1, 1],
+              format,
+              adaptive,
+            };
+            const type = adaptive ? 'float64' : 'float32';
+            const x = source.values(c * elements(input), type);
+            check(arena, type, g, x, source.values(c * elements(output), type), true, 0);
+          }
+      };
+      wide(1, [1, 3, 9001], [1, 2, 4501], [1, 2, 3], [1, 1, 2], [0, 0, 1]);
+      wide(1, [1, 4, 9000], [1, 2, 4500], [1, 2, 2], [1, 2, 2], [0, 0, 0]);
+      wide(1, [1, 2, 9000], [1, 1, 2], [1, 2, 4501], [1, 2, 4499], [0, 0, 0]);
+      wide(70, [1, 4, 130], [1, 2, 65], [1, 2, 2], [1, 2, 2], [0, 0, 0]);
+      wide(70, [1, 3, 150], [1, 3, 2], [1, 2, 100], [1, 1, 50], [0, 1, 0]);
+    });
+
     test('maximum with dilation', () => {
       const source = new Source(5);
       const g: PoolCase = {
