@@ -327,8 +327,11 @@ class Training implements Run {
   private refuseNonFiniteState(): void {
     const found = firstNonFinite(this.model);
     if (!found) return;
+    // At the end of an epoch the position already stands at the next one.
+    const { epoch, step } = this.position;
+    const when = step > 0 ? `epoch ${epoch + 1}, step ${step}` : `epoch ${epoch}`;
     throw new NonFiniteLossError(
-      `[fit] ${found.kind} '${found.name}' holds NaN or infinity after epoch ${this.position.epoch + 1}, step ${this.position.step}, though the loss was finite; this state was not saved; ${this.lastGood}.`,
+      `[fit] ${found.kind} '${found.name}' holds NaN or infinity after ${when}, though the loss was finite; this state was not saved; ${this.lastGood}.`,
       layerOf(found.name),
     );
   }
