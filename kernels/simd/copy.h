@@ -55,8 +55,11 @@ inline void copy_transposed(const T* x, ptrdiff_t x_pitch, int rows, int columns
   constexpr int L = lanes<T>;
   if (rows == 1 && out_pitch == 1) return copy_run(out, x, columns);
   if (columns == 1 && x_pitch == 1) return copy_run(out, x, rows);
-  for (int i = 0; i < rows; i += L)
-    for (int j = 0; j < columns; j += L) {
+  // The last square overlaps its neighbour where there are enough rows or columns for a whole one.
+  const int last_row = rows < L ? 0 : rows - L, last_column = columns < L ? 0 : columns - L;
+  for (int row = 0; row < rows; row += L)
+    for (int column = 0; column < columns; column += L) {
+      const int i = row < last_row ? row : last_row, j = column < last_column ? column : last_column;
       const T* from = x + i * x_pitch + j;
       T* to = out + j * out_pitch + i;
       const int m = rows - i < L ? rows - i : L, n = columns - j < L ? columns - j : L;

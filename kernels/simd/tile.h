@@ -11,7 +11,7 @@ constexpr int outer_rows = 14, wide_rows = 6, wide_vectors = 4, dot_rows = 6, do
 #elif EK_VECTOR_BYTES == 32
 constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot_columns = 4;  // 16 registers
 #else
-constexpr int outer_rows = 4, wide_rows = 4, wide_vectors = 2, dot_rows = 2, dot_columns = 4;  // 8 of 16: WebAssembly engines spill more
+constexpr int outer_rows = 4, wide_rows = 2, wide_vectors = 4, dot_rows = 2, dot_columns = 4;  // 8 of 16: WebAssembly engines spill more
 #endif
 constexpr int outer_vectors = 2;
 
