@@ -30,7 +30,7 @@ template <class T> struct Bias {
     const vec<T> b = splat(bias[channel]);
     int i = 0;
     for (; i + lanes<T> <= pixels; i += lanes<T>) store(run + i, load(run + i) + b);
-    for (; i < pixels; i++) run[i] += bias[channel];
+    if (i < pixels) store_n(run + i, load_n(run + i, pixels - i) + b, pixels - i);
   }
 };
 
