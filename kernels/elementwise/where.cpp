@@ -10,10 +10,9 @@ template <class T> static void select(const void* const* p, const int* step, voi
   const uint8_t* condition = static_cast<const uint8_t*>(p[0]);
   const T *a = static_cast<const T*>(p[1]), *b = static_cast<const T*>(p[2]);
   T* to = static_cast<T*>(out);
-  for (int i = 0; i < vectors; i++, condition += step[0] * L, a += step[1] * L, b += step[2] * L) {
-    bvec<T> bits;
-    __builtin_memcpy(&bits, condition, sizeof bits);
-    const ivec<T> chosen = __builtin_convertvector(bits, ivec<T>) != 0;
+  const int condition_step = step[0] * L, a_step = step[1] * L, b_step = step[2] * L;
+  for (int i = 0; i < vectors; i++, condition += condition_step, a += a_step, b += b_step) {
+    const ivec<T> chosen = widen_bytes<T>(condition) != 0;
     store(to + static_cast<ptrdiff_t>(i) * L, chosen ? load(a) : load(b));
   }
 }

@@ -49,6 +49,26 @@ struct strip_out {
   int size;
 };
 
+// Fills a vector with one element.
+inline void fill_vector(char* to, const void* element, int size) {
+  const auto fill = [&](auto value) {
+    __builtin_memcpy(&value, element, sizeof value);
+    const auto all = splat(value);
+    __builtin_memcpy(to, &all, sizeof all);
+  };
+  switch (size) {
+    case 1: return fill(uint8_t{});
+    case 2: return fill(int16_t{});
+    case 4: return fill(float{});
+    default: return fill(double{});
+  }
+}
+// The first n bytes; those behind them are 0, to the end of a vector.
+inline void fill_part(char* to, const char* from, int n) {
+  if (n % 4 == 0) return store(reinterpret_cast<float*>(to), load_n(reinterpret_cast<const float*>(from), n / 4));
+  for (int i = 0; i < EK_VECTOR_BYTES; i++) to[i] = i < n ? from[i] : 0;
+}
+
 // loop(in[N], steps[N], out, vectors): vectors of `lanes` elements; steps are in vectors, 1 or 0. One element for all comes as a
 // vector of it.
 template <int N, class Loop> inline void run_strip(int n, int lanes, const strip_in (&in)[N], const strip_out& out, const Loop& loop) {
@@ -58,21 +78,29 @@ template <int N, class Loop> inline void run_strip(int n, int lanes, const strip
   for (int k = 0; k < N; k++) {
     from[k] = in[k].data, steps[k] = in[k].step;
     if (steps[k]) continue;
-    for (int i = 0; i < lanes * in[k].size; i++) values[k][i] = static_cast<const char*>(in[k].data)[i % in[k].size];
+    fill_vector(values[k], in[k].data, in[k].size);
     from[k] = values[k];
   }
   const int whole = n / lanes, rest = n % lanes;
   if (whole) loop(from, steps, out.data, whole);
   if (!rest) return;
+  bool in_place = false;
+  for (int k = 0; k < N; k++) in_place = in_place || in[k].data == out.data;
+  if (whole && !in_place) {  // the last vector overlaps its neighbour
+    for (int k = 0; k < N; k++)
+      if (steps[k]) from[k] = static_cast<const char*>(in[k].data) + static_cast<ptrdiff_t>(n - lanes) * in[k].size;
+    return loop(from, steps, static_cast<char*>(out.data) + static_cast<ptrdiff_t>(n - lanes) * out.size, 1);
+  }
   for (int k = 0; k < N; k++) {
     if (!steps[k]) continue;
-    const char* last = static_cast<const char*>(in[k].data) + static_cast<ptrdiff_t>(whole) * lanes * in[k].size;
-    for (int i = 0; i < lanes * in[k].size; i++) values[k][i] = i < rest * in[k].size ? last[i] : 0;
+    fill_part(values[k], static_cast<const char*>(in[k].data) + static_cast<ptrdiff_t>(whole) * lanes * in[k].size, rest * in[k].size);
     from[k] = values[k];
   }
   loop(from, steps, result, 1);
   char* to = static_cast<char*>(out.data) + static_cast<ptrdiff_t>(whole) * lanes * out.size;
-  for (int i = 0; i < rest * out.size; i++) to[i] = result[i];
+  const int bytes = rest * out.size;
+  if (bytes % 4 == 0) return store_n(reinterpret_cast<float*>(to), load(reinterpret_cast<const float*>(result)), bytes / 4);
+  for (int i = 0; i < bytes; i++) to[i] = result[i];
 }
 
 }  // namespace EK_ISA

@@ -100,6 +100,25 @@ template <> EK_INLINE void store_n<double>(double* p, vec<double> v, int n) {
 }
 #endif
 
+// `lanes` bytes as integers of the size of T; a conversion of vectors this far apart the compilers take lane by lane.
+template <class T> EK_INLINE ivec<T> widen_bytes(const uint8_t* p) {
+  bvec<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, ivec<T>);
+}
+#if EK_VECTOR_BYTES == 64
+template <> EK_INLINE ivec<int32_t> widen_bytes<int32_t>(const uint8_t* p) {
+  return (ivec<int32_t>)_mm512_maskz_cvtepi8_epi32(0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+template <> EK_INLINE ivec<int64_t> widen_bytes<int64_t>(const uint8_t* p) {
+  return (ivec<int64_t>)_mm512_maskz_cvtepi8_epi64(0xff, _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+#elif EK_VECTOR_BYTES == 32
+template <> EK_INLINE ivec<int32_t> widen_bytes<int32_t>(const uint8_t* p) {
+  return (ivec<int32_t>)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+#endif
+
 // lanes<double> floats as doubles, and back.
 EK_INLINE vec<double> widen(const float* p) {
   vec_of<float>::half v;
