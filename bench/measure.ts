@@ -55,7 +55,6 @@ export async function measure(one: Case, rounds: number): Promise<Row> {
     const peerMs = median(theirs[i]);
     row.peers[session.name] = { ms: peerMs, version: session.version, threads: session.threads };
     row.ratio[session.name] = peerMs / ms;
-    session.close();
   });
   return row;
 }

@@ -1,7 +1,8 @@
-// Contenders in processes of their own: a line in, a line of JSON out. "run 150": times (ms) of single runs for 150 ms; "repeat 1000": the
-// same for 1000 runs; "peak": [MiB] of resident memory at most so far. They stay alive between turns.
+// Contenders in processes of their own: a line in, a line of JSON out. "prepare lenet_step:256" names the work; "run 150": times (ms) of
+// single runs for 150 ms; "repeat 1000": the same for 1000 runs; "peak": [MiB] of resident memory at most so far. They stay alive between
+// turns and serve one case after the other.
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { createInterface, type Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export interface Peer {
@@ -22,7 +23,8 @@ export interface PeerSession {
   repeat(count: number): Promise<number[]>;
   /** Peak of the process's resident memory in MiB. */
   peakMemory(): Promise<number>;
-  close(): void;
+  /** Ends the process, for a next case that must not share it. */
+  end(): void;
 }
 
 const python = process.env.EVENKEEL_PYTHON ?? 'python3';
@@ -49,50 +51,56 @@ export async function missingPeers(): Promise<string[]> {
   return Object.values(reasons);
 }
 
-const commands: Record<string, (peer: Peer) => [string, string[]]> = {
-  torch: ({ work, threads }) => [python, [script('torch_peer.py'), work, String(threads)]],
-  'tfjs-cpu': ({ work }) => [process.execPath, [script('tfjs_peer.mjs'), work]],
+const commands: Record<string, (threads: number) => [string, string[]]> = {
+  torch: (threads) => [python, [script('torch_peer.py'), String(threads)]],
+  'tfjs-cpu': () => [process.execPath, [script('tfjs_peer.mjs')]],
 };
 
-const open = new Set<ChildProcessWithoutNullStreams>();
+interface PeerProcess {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ask: (line: string) => Promise<unknown>;
+}
+const processes = new Map<string, PeerProcess>();
 
-/** Starts a peer; null where it is not installed. */
-export async function peerSession(peer: Peer): Promise<PeerSession | null> {
-  probe();
-  if (reasons[peer.name]) return null;
-  const [command, args] = commands[peer.name](peer);
+function startPeer(name: string, threads: number): PeerProcess {
+  const [command, args] = commands[name](threads);
   const child = spawn(command, args, {
-    env: { ...process.env, OMP_NUM_THREADS: String(peer.threads) },
+    env: { ...process.env, OMP_NUM_THREADS: String(threads) },
   }) as ChildProcessWithoutNullStreams;
-  open.add(child);
   child.stderr.pipe(process.stderr);
-  const lines: Interface = createInterface({ input: child.stdout });
-  const iterator = lines[Symbol.asyncIterator]();
-  const answer = async (): Promise<string> => {
-    const { value, done } = await iterator.next();
-    if (done) throw new Error(`the peer ${peer.name} ended while it was measured`);
-    return value;
-  };
-  const { version } = JSON.parse(await answer()) as { version: string };
-  const close = () => {
-    child.kill();
-    open.delete(child);
-  };
-  const ask = async (line: string): Promise<number[]> => {
+  const answers: AsyncIterator<string> = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ask = async (line: string): Promise<unknown> => {
     child.stdin.write(`${line}\n`);
-    return JSON.parse(await answer()) as number[];
+    const { value, done } = await answers.next();
+    if (done) throw new Error(`the peer ${name} ended while it was measured`);
+    return JSON.parse(value);
   };
+  return { child, ask };
+}
+
+/** A peer with its work prepared; null where it is not installed. */
+export async function peerSession({ name, work, threads }: Peer): Promise<PeerSession | null> {
+  probe();
+  if (reasons[name]) return null;
+  const key = `${name}:${threads}`;
+  const peer = processes.get(key) ?? startPeer(name, threads);
+  processes.set(key, peer);
+  const { version } = (await peer.ask(`prepare ${work}`)) as { version: string };
+  const ask = (line: string) => peer.ask(line) as Promise<number[]>;
   return {
-    name: peer.name,
+    name,
     version,
-    threads: peer.threads,
+    threads,
     run: (budget) => ask(`run ${budget}`),
     repeat: (count) => ask(`repeat ${count}`),
     peakMemory: async () => (await ask('peak'))[0],
-    close,
+    end() {
+      peer.child.kill();
+      processes.delete(key);
+    },
   };
 }
 
 export function closePeers(): void {
-  for (const child of open) child.kill();
+  for (const { child } of processes.values()) child.kill();
 }

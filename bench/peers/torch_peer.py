@@ -1,5 +1,5 @@
-# PyTorch's side of the benchmarks: prepares the named work, then measures it whenever a line "run MS" or "repeat COUNT" arrives; "peak"
-# asks for the resident memory.
+# PyTorch's side of the benchmarks: a line "prepare WORK" names the work, "run MS" or "repeat COUNT" measures it, "peak" asks for the
+# resident memory.
 import json
 import resource
 import sys
@@ -8,7 +8,7 @@ import time
 import torch
 from torch import nn
 
-torch.set_num_threads(int(sys.argv[2]))
+torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
 
 
@@ -55,23 +55,86 @@ def dispatch(count):
     return run
 
 
+def norm(kind, shape, channels_last):
+    """Forward and backward of one normalization; shape "32x64x56x56"."""
+    size = [int(d) for d in shape.split("x")]
+    rank, c = len(size), size[1]
+    layout = torch.contiguous_format
+    if int(channels_last):
+        layout = torch.channels_last if rank == 4 else torch.channels_last_3d
+    place = min(max(rank - 3, 0), 2)  # 2-D and 3-D: 1d
+    batch_norm = [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d][place](c)
+    instance_norm = [nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d][place]
+    forward = {
+        "batch_norm": lambda: batch_norm,
+        "batch_norm_relu": lambda: nn.Sequential(batch_norm, nn.ReLU(inplace=True)),
+        "batch_norm_eval": lambda: batch_norm.eval(),
+        "instance_norm": lambda: instance_norm(c, affine=True),
+        "group_norm": lambda: nn.GroupNorm(c // 2 if c < 32 else 32, c),
+        "layer_norm": lambda: nn.LayerNorm(size[1:]),
+        "rms_norm": lambda: nn.RMSNorm(size[1:]),
+        "local_response_norm": lambda: nn.LocalResponseNorm(5),
+        "frozen_batch_norm": lambda: FrozenBatchNorm2d(c),
+        "in_place_abn": lambda: nn.Sequential(batch_norm, nn.LeakyReLU(0.01, inplace=True)),
+        "ghost_batch_norm": lambda: SplitRows(batch_norm, 2),
+    }[kind]()
+    x = torch.randn(size).to(memory_format=layout).requires_grad_()
+    g = torch.randn(size).to(memory_format=layout)
+
+    def run():
+        x.grad = None
+        forward(x).backward(g)
+
+    return run
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """torchvision's, which is four buffers and one expression."""
+
+    def __init__(self, c):
+        super().__init__()
+        for name, value in ("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0):
+            self.register_buffer(name, torch.full((c,), value))
+
+    def forward(self, x):
+        w, b, m, v = (t.reshape(1, -1, 1, 1) for t in self.buffers())
+        scale = w * (v + 1e-5).rsqrt()
+        return x * scale + (b - m * scale)
+
+
+class SplitRows(nn.Module):
+    """Ghost batch norm as tabular networks have it: the parts of a batch through one layer."""
+
+    def __init__(self, layer, parts):
+        super().__init__()
+        self.layer, self.parts = layer, parts
+
+    def forward(self, x):
+        return torch.cat([self.layer(part) for part in x.chunk(self.parts)])
+
+
 WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
+    "norm": norm,
     "dispatch": lambda count: dispatch(int(count)),
 }
 
-name, *arguments = sys.argv[1].split(":")
-run = WORK[name](*arguments)
-run()
-run()
-print(json.dumps({"version": torch.__version__}), flush=True)
+run = None
 for line in sys.stdin:
-    if line.startswith("peak"):
+    command, *rest = line.split()
+    if command == "prepare":
+        name, *arguments = rest[0].split(":")
+        run = None  # frees what the former work held
+        run = WORK[name](*arguments)
+        run()
+        run()
+        print(json.dumps({"version": torch.__version__}), flush=True)
+        continue
+    if command == "peak":
         print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
         continue
-    command, argument = line.split()
-    amount, times = float(argument), []
+    amount, times = float(rest[0]), []
     while not times or (sum(times) if command == "run" else len(times)) < amount:
         start = time.perf_counter()
         run()

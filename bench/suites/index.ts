@@ -3,6 +3,7 @@ import type { Row } from '../measure.ts';
 import type { Peer } from '../peers/peers.ts';
 import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
+import { norm } from './norm.ts';
 
 interface CaseBase {
   readonly name: string;
@@ -28,4 +29,4 @@ export interface SpecialCase extends CaseBase {
 
 export type Case = TimedCase | SpecialCase;
 
-export const suites: Record<string, () => Case[]> = { lenet, memory };
+export const suites: Record<string, () => Case[]> = { lenet, memory, norm };

@@ -35,7 +35,7 @@ async function measure({ name, engine, threads, peers }: SpecialCase): Promise<R
     row.peers[peer.name] = { ms, version: session.version, threads: session.threads };
     row.ratio[peer.name] = ms / msPerStep;
     row.extra[`peak of ${peer.name}`] = await session.peakMemory();
-    session.close();
+    session.end();
   }
   return row;
 }

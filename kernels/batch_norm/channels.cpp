@@ -21,14 +21,6 @@ int ek_batch_norm_combine(int parts, int c, const double* counts, const double* 
   return EK_OK;
 }
 
-int ek_batch_norm_invstd(int c, double count, const double* m2, double eps, double* invstd) {
-  for (int i = 0; i < c; i++) {
-    const double variance = m2[i] / count;
-    invstd[i] = variance == 0 && eps == 0 ? 0 : 1 / __builtin_sqrt(variance + eps);
-  }
-  return EK_OK;
-}
-
 int ek_batch_norm_update_running(int dtype, int c, double count, const double* mean, const double* m2, double momentum,
                                  const void* tracked, void* running_mean, void* running_var) {
   const double f = momentum == momentum ? momentum : 1 / static_cast<double>(*static_cast<const int64_t*>(tracked));

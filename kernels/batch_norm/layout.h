@@ -1,31 +1,40 @@
-// How the batch-norm loops see a tensor. Planes: runs of s values of one channel, lanes along the run. Rows: a matrix whose
-// columns are (virtual) channels, lanes across them; column v belongs to channel v / div % mod. Rows serve channels last, 2-D
-// tensors and contiguous ones with a small s; several short rows are joined into one that fills whole vectors.
+// How the batch-norm loops see a tensor, and how it is cut into blocks. Planes: runs of s values of one channel; neighbouring
+// channels whose planes are short are handled as a group. Rows: a matrix whose columns are (virtual) channels; column v belongs to
+// channel v / div % mod. Rows serve channels last, 2-D tensors and contiguous ones with a small s; several short rows are joined into
+// one that fills whole vectors. Blocks depend on the shape alone, so that every thread count gives the same sums.
 #pragma once
 #include "kernel.h"
-#include "simd/copy.h"
 
 namespace EK_ISA {
 
-constexpr int kShortPlane = 64;         // below, lanes run across channels
+constexpr int kShortPlane = 32;          // below, lanes run across channels
+constexpr int kLongPlane = 1024;        // below, neighbouring channels are a group
+constexpr int kGroupRun = 8192;         // wanted neighbours in memory, of a group of planes
+constexpr int kGroup = 64;               // planes of a group, at most
 constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
-constexpr int kColumns = 2048;          // at most, of a block of rows
+constexpr int kColumns = 1024;           // at most, of a block of rows
 
 struct Layout {
   bool planes;
-  int n, c, s;
-  // Planes: blocks of images × parts of a plane, for each channel.
-  int images, part;
+  int n, c, s, format;
+  // Planes: groups of channels; blocks of images × parts of a plane.
+  int group, groups, images, part, parts;
   // Rows.
   int64_t rows;
   int columns, div, mod, block_rows, block_columns, joined, left;  // left: rows of c that fill no joined row
   int row_blocks, column_blocks;
 
-  Layout(int n_, int c_, int s_, int format) : n(n_), c(c_), s(s_) {
+  Layout(int n_, int c_, int s_, int format_) : n(n_), c(c_), s(s_), format(format_) {
     planes = format == EK_CONTIGUOUS && s >= kShortPlane;
     if (planes) {
-      part = s < 2 * kBlockElements ? s : kBlockElements;
-      images = part < s ? 1 : kBlockElements / s < 1 ? 1 : kBlockElements / s < n ? kBlockElements / s : n;
+      part = s < 2 * kBlockElements ? s : kBlockElements, parts = ceil_div(s, part);
+      group = s >= kLongPlane ? 1 : ceil_div(kGroupRun, s);
+      group = group > kGroup ? kGroup : group;
+      if (group > c) group = c > 0 ? c : 1;
+      groups = ceil_div(c, group);
+      const int64_t image = static_cast<int64_t>(group) * s;
+      images = parts > 1 || kBlockElements < image ? 1 : static_cast<int>(kBlockElements / image);
+      if (images > n) images = n;
       return;
     }
     constexpr int unit = 64 / sizeof(double);  // the same for every machine, so that all give the same blocks
@@ -43,30 +52,52 @@ struct Layout {
     row_blocks = static_cast<int>((rows + block_rows - 1) / block_rows), column_blocks = ceil_div(columns, block_columns);
   }
 
-  int parts() const { return ceil_div(s, part); }
-  int channel(int column) const { return column / div % mod; }
   bool empty() const { return n == 0 || c == 0 || s == 0; }
-  // Partial results for each channel.
-  int blocks() const { return empty() ? 0 : planes ? ceil_div(n, images) * parts() : row_blocks + (left ? 1 : 0); }
-  int jobs() const { return empty() ? 0 : planes ? blocks() * c : row_blocks * column_blocks + (left ? 1 : 0); }
+  // Partial results of each channel, and work to do: each block for each group of planes or block of columns.
+  int blocks() const { return empty() ? 0 : planes ? ceil_div(n, images) * parts : row_blocks + (left ? 1 : 0); }
+  int jobs() const { return empty() ? 0 : planes ? blocks() * groups : row_blocks * column_blocks + (left ? 1 : 0); }
 
-  // A block of one channel's planes: body(first element, length), plane by plane.
-  template <class F> EK_INLINE void each_run(int block, int channel, const F& body) const {
-    const int first = block / parts() * images, start = block % parts() * part;
+  int64_t count() const { return static_cast<int64_t>(n) * s; }
+  // Where element i (0 … n·s − 1) of a channel lies.
+  ptrdiff_t place(int channel, int64_t i) const {
+    if (format == EK_CHANNELS_LAST || s == 1) return static_cast<ptrdiff_t>(i) * c + channel;
+    return (static_cast<ptrdiff_t>(i / s) * c + channel) * s + static_cast<ptrdiff_t>(i % s);
+  }
+
+  // body(element) for all of a channel.
+  template <class F> EK_INLINE void each_place(int channel, const F& body) const {
+    const ptrdiff_t step = place(channel, 1) - place(channel, 0);
+    for (int i = 0; i < n; i++) {
+      const ptrdiff_t at = place(channel, static_cast<int64_t>(i) * s);
+      for (int j = 0; j < s; j++) body(at + j * step);
+    }
+  }
+
+  // ---- planes
+  int first_channel(int g) const { return g * group; }
+  int channels(int g) const { return c - g * group < group ? c - g * group : group; }
+  // body(channel, first element, length) for every run of a block of a group, in the order of memory.
+  template <class F> EK_INLINE void each_run(int g, int block, const F& body) const {
+    const int first = block / parts * images, start = block % parts * part, from = first_channel(g), to = from + channels(g);
     const int length = s - start < part ? s - start : part;
-    for (int i = first; i < n && i < first + images; i++) body((static_cast<ptrdiff_t>(i) * c + channel) * s + start, length);
+    for (int i = first; i < n && i < first + images; i++)
+      for (int channel = from; channel < to; channel++) body(channel, (static_cast<ptrdiff_t>(i) * c + channel) * s + start, length);
   }
-  // A block of rows: body(first element, pitch, rows, first column, columns), the columns cut into strips of at most `strip`.
-  template <class F> EK_INLINE void each_strip(int job, int strip, const F& body) const {
-    const bool tail = job == row_blocks * column_blocks;  // rows left over by joining
-    const int width = tail ? c : columns, row_block = tail ? 0 : job / column_blocks, column_block = tail ? 0 : job % column_blocks;
-    const int64_t row = tail ? rows * joined : static_cast<int64_t>(row_block) * block_rows;
-    const int count = tail ? left : static_cast<int>(rows - row < block_rows ? rows - row : block_rows);
-    const int begin = column_block * block_columns, end = tail ? c : begin + block_columns < columns ? begin + block_columns : columns;
-    for (int j = begin; j < end; j += strip) body(static_cast<ptrdiff_t>(row) * width + j, width, count, j, end - j < strip ? end - j : strip);
+
+  // ---- rows
+  int channel(int column) const { return column / div % mod; }
+  struct Block {
+    ptrdiff_t at, pitch;
+    int rows, column, columns;
+    int partial;  // which of the channels' partial results
+  };
+  Block block(int job) const {
+    if (job == row_blocks * column_blocks) return {static_cast<ptrdiff_t>(rows) * columns, c, left, 0, c, row_blocks};
+    const int row_block = job / column_blocks, column = job % column_blocks * block_columns;
+    const int64_t row = static_cast<int64_t>(row_block) * block_rows;
+    return {static_cast<ptrdiff_t>(row) * columns + column, columns, static_cast<int>(rows - row < block_rows ? rows - row : block_rows), column,
+            columns - column < block_columns ? columns - column : block_columns, row_block};
   }
-  // The block of partial results that a job of rows adds to.
-  int block_of(int job) const { return job == row_blocks * column_blocks ? row_blocks : job / column_blocks; }
 };
 
 }  // namespace EK_ISA

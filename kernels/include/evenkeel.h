@@ -143,17 +143,28 @@ EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const do
 // mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
-// y = (x − mean)·(invstd·weight) + bias, centred; weight and bias are optional. y may be x.
+// y = (x − mean)·(invstd·weight) + bias, centred; relu: max(y, 0). weight and bias are optional. y may be x.
 EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
-                               const double* invstd, const void* weight, const void* bias, void* y);
-// sum_dy = Σdy, sum_dy_xmu = Σdy·(x − mean).
+                               const double* invstd, const void* weight, const void* bias, int relu, void* y, void* scratch);
+// stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
+EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
+                                 const void* bias, int relu, double* mean, double* m2, double* invstd, void* y,
+                                 void* scratch);
+// sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y > 0 and else 0. invstd, weight and bias
+// are read for relu only.
 EK_API int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
-                                         const double* mean, double* sum_dy, double* sum_dy_xmu, void* scratch);
-// Training: dx = weight·invstd·(dy − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null, then x,
-// mean and sum_dy_xmu are not read): dx = weight·invstd·dy.
+                                         const double* mean, const double* invstd, const void* weight, const void* bias,
+                                         int relu, double* sum_dy, double* sum_dy_xmu, void* scratch);
+// Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then x and mean
+// are read for relu only): dx = weight·invstd·g. g as above.
 EK_API int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                         double count, const double* mean, const double* invstd, const void* weight,
-                                        const double* sum_dy, const double* sum_dy_xmu, void* dx);
+                                        const void* bias, int relu, const double* sum_dy, const double* sum_dy_xmu, void* dx,
+                                        void* scratch);
+// backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
+EK_API int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
+                                  const double* mean, const double* invstd, const void* weight, const void* bias, int relu,
+                                  double* sum_dy, double* sum_dy_xmu, void* dx, void* scratch);
 
 // ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
 // table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the

@@ -6,10 +6,11 @@ import { grad } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
+import type { Pointer } from '../kernels/generated/abi.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { add, mul, rsqrt, sub } from './elementwise.ts';
+import { add, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { cast, clone, inFormat, pointerOf, requireSameDevice, requireTensor } from './launch.ts';
 import { mean as meanOf, sum } from './reduce.ts';
 import { withScratch } from './scratch.ts';
@@ -86,135 +87,152 @@ export function batchNormUpdateRunning(
   // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
 }
 
-function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
+/** What the kernels of a normalization take, in their order. */
+type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
+const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
+
+/** Calls a kernel that needs scratch for x. */
+function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
+  const { device } = x;
   const [n, c, s] = channelView(x.shape);
+  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
+    device.check(op, kernel(scratch())),
+  );
+}
+
+/** The affine part of a normalization, and whether a ReLU follows in the same pass. */
+interface Affine {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly relu: boolean;
+}
+const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] => [
+  pointerOf(weight),
+  pointerOf(bias),
+  Number(relu),
+];
+
+function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
   const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-  x.device.check(
-    'batchNorm',
+  launch('batchNorm', x, (scratch) =>
     x.device.kernels.batchNormApply(
-      x.code,
-      x.pointer,
-      n,
-      c,
-      s,
-      x.formatCode,
+      ...tensorArgs(x),
       mean.pointer,
       invstd.pointer,
-      pointerOf(weight),
-      pointerOf(bias),
+      ...affineArgs(affine),
       y.pointer,
+      scratch,
     ),
   );
   return y;
 }
 
 /**
- * The gradients of a normalization, given the statistics it used; `count` null means that these were constants (evaluation).
- * With g = dy, x̃ = x − mean, r = invstd, n = count:
+ * The gradients of a normalization, given the statistics it used; `isTraining`: these were x's own, not constants.
+ * With g = dy (0 where a ReLU was closed), x̃ = x − mean, r = invstd, n = count:
  *   dbias = Σg,  dweight = r·Σg·x̃,  dx = weight·r·(g − Σg/n − x̃·r²·Σg·x̃/n), or weight·r·g in evaluation.
  */
 function launchBackward(
   x: Tensor,
   dy: Tensor,
-  weight: Tensor | null,
+  affine: Affine,
   mean: Tensor,
   invstd: Tensor,
-  count: number | null,
+  isTraining: boolean,
   needs: readonly boolean[],
 ): (Tensor | null)[] {
-  const [n, c, s] = channelView(x.shape);
   const { device } = x;
+  const { kernels } = device;
   const g = inFormat(dy, x.memoryFormat);
-  const [sumDy, sumDyXmu] = [perChannel(c, x), perChannel(c, x)];
-  const needsSums = count !== null || needs[1] || needs[2];
-  if (needsSums)
-    withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
-      device.check(
-        'batchNormBackward',
-        device.kernels.batchNormBackwardReduce(
-          x.code,
-          x.pointer,
-          g.pointer,
-          n,
-          c,
-          s,
-          x.formatCode,
-          mean.pointer,
-          sumDy.pointer,
-          sumDyXmu.pointer,
-          scratch(),
-        ),
-      ),
-    );
-  let dx: Tensor | null = null;
-  if (needs[0]) {
-    dx = allocate(x.shape, x.dtype, x.memoryFormat, device);
-    device.check(
-      'batchNormBackward',
-      device.kernels.batchNormBackwardApply(
-        x.code,
-        x.pointer,
-        g.pointer,
-        n,
-        c,
-        s,
-        x.formatCode,
-        count ?? 0,
-        mean.pointer,
-        invstd.pointer,
-        pointerOf(weight),
-        count === null ? 0 : sumDy.pointer,
-        sumDyXmu.pointer,
-        dx.pointer,
-      ),
-    );
-  }
+  const [sumDy, sumDyXmu] = [perChannel(x.shape[1], x), perChannel(x.shape[1], x)];
+  const dx = needs[0] ? allocate(x.shape, x.dtype, x.memoryFormat, device) : null;
+  const [dtype, xPointer, ...view] = tensorArgs(x);
+  const given = [mean.pointer, invstd.pointer, ...affineArgs(affine)] as const;
+  const sums = [sumDy.pointer, sumDyXmu.pointer] as const;
+  launch('batchNormBackward', x, (scratch) => {
+    if (dx && isTraining)
+      return kernels.batchNormBackward(dtype, xPointer, g.pointer, ...view, ...given, ...sums, dx.pointer, scratch);
+    const wantsSums = needs[1] || needs[2];
+    const status = wantsSums
+      ? kernels.batchNormBackwardReduce(dtype, xPointer, g.pointer, ...view, ...given, ...sums, scratch)
+      : 0;
+    if (status !== 0 || !dx) return status;
+    return kernels.batchNormBackwardApply(dtype, xPointer, g.pointer, ...view, 0, ...given, 0, 0, dx.pointer, scratch);
+  });
   const toParameter = (t: Tensor) => cast(t, x.dtype);
   return [dx, needs[1] ? toParameter(mul(sumDyXmu, invstd)) : null, needs[2] ? toParameter(sumDy) : null];
 }
 
-/** The plain definition, of which every derivative exists: what the kernels compute, as ops on x; the bias adds nothing to its derivatives. */
-function composed(x: Tensor, weight: Tensor | null, eps: number): Tensor {
+/** x̂·weight + bias, and the ReLU behind it, as ops that have every derivative. A bias matters to derivatives only below a ReLU. */
+function affineOf(normal: Tensor, { weight, bias, relu: isRelu }: Affine): Tensor {
+  const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
+  if (!isRelu) return scaled;
+  return relu(bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled);
+}
+
+/** The plain definition of the normal form in training, of which every derivative exists: what the kernels compute, as ops on x. */
+function normalOf(x: Tensor, eps: number): Tensor {
   const axes = statisticAxes(x.shape);
   const keep = { keepdim: true };
   const centred = sub(x, meanOf(x, axes, keep));
-  const variance = meanOf(mul(centred, centred), axes, keep);
-  const normal = mul(centred, rsqrt(add(variance, eps)));
-  return weight ? mul(normal, acrossChannels(weight, x.shape)) : normal;
+  return mul(centred, rsqrt(add(meanOf(mul(centred, centred), axes, keep), eps)));
 }
 
-/** Gradients as a recorded computation: the derivative of `composed` by the engine itself. */
+/** Gradients of x, weight and bias as a recorded computation: the derivative of the plain definition by the engine itself. */
 function recordedGradients(
-  inputs: readonly (Tensor | null)[],
+  x: Tensor,
+  affine: Affine,
   needs: readonly boolean[],
   g: Tensor,
-  forward: () => Tensor,
+  normal: () => Tensor,
 ): (Tensor | null)[] {
+  const inputs = [x, affine.weight, affine.relu ? affine.bias : null];
   const wanted = inputs.flatMap((input, i) => (needs[i] && input ? [input] : []));
-  const found = grad([forward()], wanted, { gradOutputs: [g], createGraph: true });
+  const found =
+    wanted.length > 0 ? grad([affineOf(normal(), affine)], wanted, { gradOutputs: [g], createGraph: true }) : [];
   let next = 0;
-  return inputs.map((input, i) => (needs[i] && input ? found[next++] : null));
+  const gradients = inputs.map((input, i) => (needs[i] && input ? found[next++] : null));
+  if (needs[2] && !affine.relu) gradients[2] = sum(g, statisticAxes(x.shape));
+  return gradients;
 }
 
 /** Normalization by the batch's own statistics, which are returned besides: [y, mean, m2]. */
 const trainingOp = defineOp({
   name: 'batchNorm',
-  forward(ctx, x: Tensor, weight: Tensor | null, bias: Tensor | null, eps: number): readonly Tensor[] {
-    const stats = batchNormStats(x);
-    const invstd = batchNormInvstd(stats, eps);
-    ctx.save(x, weight, stats.mean, invstd);
-    ctx.markConstant(stats.mean, stats.m2);
-    return [launchApply(x, stats.mean, invstd, weight, bias), stats.mean, stats.m2];
+  forward(
+    ctx,
+    x: Tensor,
+    weight: Tensor | null,
+    bias: Tensor | null,
+    eps: number,
+    relu: boolean,
+  ): readonly [Tensor, Tensor, Tensor] {
+    const c = x.shape[1];
+    const [mean, m2, invstd] = [perChannel(c, x), perChannel(c, x), perChannel(c, x)];
+    const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+    launch('batchNorm', x, (scratch) =>
+      x.device.kernels.batchNormForward(
+        ...tensorArgs(x),
+        eps,
+        ...affineArgs({ weight, bias, relu }),
+        mean.pointer,
+        m2.pointer,
+        invstd.pointer,
+        y.pointer,
+        scratch,
+      ),
+    );
+    // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
+    ctx.save(x, weight, relu ? bias : null, mean, invstd);
+    ctx.markConstant(mean, m2);
+    return [y, mean, m2];
   },
-  backward(ctx, [g], info, _weight, _bias, eps) {
-    const [x, weight, mean, invstd] = ctx.saved;
+  backward(ctx, [g], _x, _weight, _bias, eps, relu) {
+    const [x, weight, bias, mean, invstd] = ctx.saved;
     if (!g) return [null, null, null];
-    if (isGradEnabled()) {
-      const [dx, dweight] = recordedGradients([x, weight], ctx.needs, g, () => composed(x, weight, eps));
-      return [dx, dweight, ctx.needs[2] ? sum(g, statisticAxes(info.shape)) : null];
-    }
-    const [n, , s] = channelView(info.shape);
-    return launchBackward(x, g, weight, mean, invstd, n * s, ctx.needs);
+    const affine = { weight, bias, relu };
+    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, eps));
+    return launchBackward(x, g, affine, mean, invstd, true, ctx.needs);
   },
 });
 
@@ -229,6 +247,7 @@ const evaluationOp = defineOp({
     runningMean: Tensor,
     runningVar: Tensor,
     eps: number,
+    relu: boolean,
   ) {
     const c = x.shape[1];
     const [mean, invstd] = [perChannel(c, x), perChannel(c, x)];
@@ -246,21 +265,17 @@ const evaluationOp = defineOp({
       ),
     );
     // mean and invstd are copies: a later forward in training mode cannot change what this one's backward uses.
-    ctx.save(x, weight, mean, invstd);
-    return launchApply(x, mean, invstd, weight, bias);
+    ctx.save(x, weight, relu ? bias : null, mean, invstd);
+    return launchApply(x, mean, invstd, { weight, bias, relu });
   },
-  backward(ctx, [g], info) {
-    const [x, weight, mean, invstd] = ctx.saved;
-    if (isGradEnabled()) {
-      const scale = (t: Tensor) => acrossChannels(cast(t, info.dtype), info.shape);
-      const forward = () => {
-        const normal = mul(sub(x, scale(mean)), scale(invstd));
-        return weight ? mul(normal, acrossChannels(weight, info.shape)) : normal;
-      };
-      const [dx, dweight] = recordedGradients([x, weight], ctx.needs, g, forward);
-      return [dx, dweight, ctx.needs[2] ? sum(g, statisticAxes(info.shape)) : null, null, null];
-    }
-    return [...launchBackward(x, g, weight, mean, invstd, null, ctx.needs), null, null];
+  backward(ctx, [g], { dtype, shape }, _weight, _bias, _mean, _var, _eps, relu) {
+    const [x, weight, bias, mean, invstd] = ctx.saved;
+    const affine = { weight, bias, relu };
+    const constant = (t: Tensor) => acrossChannels(cast(t, dtype), shape);
+    const gradients = isGradEnabled()
+      ? recordedGradients(x, affine, ctx.needs, g, () => mul(sub(x, constant(mean)), constant(invstd)))
+      : launchBackward(x, g, affine, mean, invstd, false, ctx.needs);
+    return [...gradients, null, null];
   },
 });
 
@@ -275,6 +290,8 @@ export interface BatchNormOptions {
   momentum?: number | null;
   /** Default: 1e-5. */
   eps?: number;
+  /** Whether a ReLU follows in the same pass over memory: y = max(…, 0). Default: false. */
+  relu?: boolean;
   /** The counter behind `momentum: null`; int64, no dimensions. */
   numBatchesTracked?: Tensor | null;
 }
@@ -309,6 +326,7 @@ export function batchNorm(
     training = false,
     momentum = 0.1,
     eps = 1e-5,
+    relu = false,
     numBatchesTracked = null,
   } = options;
   requireTensor('batchNorm', x);
@@ -345,8 +363,8 @@ export function batchNorm(
       throw new RuntimeError(
         `The function 'native_batch_norm' is not differentiable with respect to argument '${name}'. This input cannot have requires_grad True.`,
       );
-  if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps);
-  const [y, mean, m2] = trainingOp(x, weight, bias, eps);
+  if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps, relu);
+  const [y, mean, m2] = trainingOp(x, weight, bias, eps, relu);
   const count = x.shape[0] * sizeOf(x.shape.slice(2));
   batchNormUpdateRunning(
     { count, mean, m2 },

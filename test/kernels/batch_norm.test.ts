@@ -17,6 +17,7 @@ for (const engine of engines()) {
     weight: number[],
     bias: number[],
     epsilon = eps,
+    relu = false,
   ) =>
     sameForAnyThreads(arena, () => {
       arena.reset();
@@ -41,72 +42,54 @@ for (const engine of engines()) {
         k.batchNormStats(dtype, bx.address, g.n, g.c, g.s, format, mean.address, m2.address, scratch.address),
       );
       arena.run((k) => k.batchNormInvstd(g.c, count, m2.address, epsilon, invstd.address));
+      const view = [g.n, g.c, g.s, format] as const;
+      const [xs, gs] = [bx.address, bdy.address];
+      const given = [mean.address, invstd.address, bw.address, bb.address, Number(relu)] as const;
+      const sums = [sumDy.address, sumDyXmu.address] as const;
+      arena.run((k) => k.batchNormApply(dtype, xs, ...view, ...given, out.y.address, scratch.address));
+      arena.run((k) => k.batchNormBackwardReduce(dtype, xs, gs, ...view, ...given, ...sums, scratch.address));
       arena.run((k) =>
-        k.batchNormApply(
-          dtype,
-          bx.address,
-          g.n,
-          g.c,
-          g.s,
-          format,
-          mean.address,
-          invstd.address,
-          bw.address,
-          bb.address,
-          out.y.address,
-        ),
+        k.batchNormBackwardApply(dtype, xs, gs, ...view, count, ...given, ...sums, out.dx.address, scratch.address),
       );
       arena.run((k) =>
-        k.batchNormBackwardReduce(
+        k.batchNormBackwardApply(dtype, xs, gs, ...view, count, ...given, 0, 0, out.evalDx.address, scratch.address),
+      );
+      // The pairs give the same bits as their parts.
+      const same = { mean: doubles(), m2: doubles(), invstd: doubles(), sumDy: doubles(), sumDyXmu: doubles() };
+      const [y, dx] = [arena.output(type, x.length), arena.output(type, x.length)];
+      arena.run((k) =>
+        k.batchNormForward(
           dtype,
-          bx.address,
-          bdy.address,
-          g.n,
-          g.c,
-          g.s,
-          format,
-          mean.address,
-          sumDy.address,
-          sumDyXmu.address,
+          xs,
+          ...view,
+          epsilon,
+          bw.address,
+          bb.address,
+          Number(relu),
+          same.mean.address,
+          same.m2.address,
+          same.invstd.address,
+          y.address,
           scratch.address,
         ),
       );
       arena.run((k) =>
-        k.batchNormBackwardApply(
+        k.batchNormBackward(
           dtype,
-          bx.address,
-          bdy.address,
-          g.n,
-          g.c,
-          g.s,
-          format,
-          count,
-          mean.address,
-          invstd.address,
-          bw.address,
-          sumDy.address,
-          sumDyXmu.address,
-          out.dx.address,
+          xs,
+          gs,
+          ...view,
+          ...given,
+          same.sumDy.address,
+          same.sumDyXmu.address,
+          dx.address,
+          scratch.address,
         ),
       );
-      arena.run((k) =>
-        k.batchNormBackwardApply(
-          dtype,
-          0,
-          bdy.address,
-          g.n,
-          g.c,
-          g.s,
-          format,
-          count,
-          0,
-          invstd.address,
-          bw.address,
-          0,
-          0,
-          out.evalDx.address,
-        ),
-      );
+      expect(arena.read(y)).toEqual(arena.read(out.y));
+      expect(arena.read(dx)).toEqual(arena.read(out.dx));
+      for (const name of ['mean', 'm2', 'invstd', 'sumDy', 'sumDyXmu'] as const)
+        expect(arena.read(same[name])).toEqual(arena.read(out[name]));
       return out;
     });
 

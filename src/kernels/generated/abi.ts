@@ -265,18 +265,27 @@ export interface Kernels {
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
-   * y = (x − mean)·(invstd·weight) + bias, centred; weight and bias are optional. y may be x.
+   * y = (x − mean)·(invstd·weight) + bias, centred; relu: max(y, 0). weight and bias are optional. y may be x.
    */
-  batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, y: Pointer): number;
+  batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, y: Pointer, scratch: Pointer): number;
   /**
-   * sum_dy = Σdy, sum_dy_xmu = Σdy·(x − mean).
+   * stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
    */
-  batchNormBackwardReduce(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, sumDy: Pointer, sumDyXmu: Pointer, scratch: Pointer): number;
+  batchNormForward(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, eps: number, weight: Pointer, bias: Pointer, relu: number, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * Training: dx = weight·invstd·(dy − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null, then x,
-   * mean and sum_dy_xmu are not read): dx = weight·invstd·dy.
+   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y > 0 and else 0. invstd, weight and bias
+   * are read for relu only.
    */
-  batchNormBackwardApply(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer): number;
+  batchNormBackwardReduce(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, scratch: Pointer): number;
+  /**
+   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then x and mean
+   * are read for relu only): dx = weight·invstd·g. g as above.
+   */
+  batchNormBackwardApply(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
+  /**
+   * backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
+   */
+  batchNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
    * ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
    * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
@@ -345,8 +354,10 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormUpdateRunning', 'ek_batch_norm_update_running'],
   ['batchNormFromRunning', 'ek_batch_norm_from_running'],
   ['batchNormApply', 'ek_batch_norm_apply'],
+  ['batchNormForward', 'ek_batch_norm_forward'],
   ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],
   ['batchNormBackwardApply', 'ek_batch_norm_backward_apply'],
+  ['batchNormBackward', 'ek_batch_norm_backward'],
   ['optimSgd', 'ek_optim_sgd'],
   ['optimAdam', 'ek_optim_adam'],
   ['optimRmsprop', 'ek_optim_rmsprop'],

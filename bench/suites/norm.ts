@@ -1,0 +1,88 @@
+// Forward and backward of every normalization on shapes of real networks, in both memory formats, against PyTorch and against copying
+// the same tensor.
+import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import * as nn from '../../src/nn/index.ts';
+import { clone } from '../../src/ops/launch.ts';
+import { randn } from '../../src/tensor/random.ts';
+import { scope } from '../../src/tensor/scope.ts';
+import type { MemoryFormat } from '../../src/tensor/shape.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { median, timeRuns } from '../measure.ts';
+import type { TimedCase } from './index.ts';
+
+const threads = 2;
+const budget = 120;
+
+const shapes = [
+  [32, 64, 56, 56],
+  [256, 6, 28, 28],
+  [64, 256, 14, 14],
+  [8, 64, 112, 112],
+  [256, 128, 8, 8],
+  [4096, 512],
+  [16, 32, 16, 32, 32],
+];
+
+interface Layer {
+  /** As the peer calls it. */
+  readonly kind: string;
+  make(shape: readonly number[]): (x: Tensor) => Tensor;
+  /** Reads and writes of the tensor that the definition needs, forward + backward, when nothing stays in a cache. */
+  readonly passes: number;
+  /** Ranks that the layer takes. Default: all. */
+  readonly ranks?: readonly number[];
+}
+
+const batchNormOf = (shape: readonly number[]) =>
+  new ({ 2: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d })[shape.length as 2 | 4 | 5](shape[1]);
+const call = (module: { call(x: Tensor): Tensor }) => (x: Tensor) => module.call(x);
+
+const layers: Layer[] = [
+  // Forward: read for the statistics, read, write; backward: x and dy for the sums, x and dy again, write.
+  { kind: 'batch_norm', passes: 8, make: (shape) => call(batchNormOf(shape)) },
+];
+
+/** Milliseconds of one copy of a tensor like x, by our own kernel: what any reading and writing can reach. */
+function copyTime(x: Tensor): number {
+  return median(timeRuns(() => scope(() => void clone(x)), budget));
+}
+
+function timed({ kind, make, passes }: Layer, shape: readonly number[], format: MemoryFormat): TimedCase {
+  let copy = 0;
+  return {
+    name: `${kind} ${shape.join('x')} ${format}`,
+    engine: 'native',
+    threads,
+    budget,
+    peers: [{ name: 'torch', work: `norm:${kind}:${shape.join('x')}:${Number(format === 'channelsLast')}`, threads }],
+    prepare() {
+      setEngine('native');
+      setNumThreads(threads);
+      const forward = make(shape);
+      const x = randn([...shape])
+        .contiguous(format)
+        .requiresGrad_();
+      const g = randn([...shape]).contiguous(format);
+      copy = copyTime(g);
+      return () =>
+        scope(() => {
+          x.grad = null;
+          forward(x).backward(g);
+        });
+    },
+    // A copy reads and writes once: two passes.
+    extra: (ms) => ({ '% of copy bandwidth': (100 * (passes / 2) * copy) / ms }),
+  };
+}
+
+/** The suite: every layer on every shape it takes, in the memory formats that differ there. */
+export function norm(): TimedCase[] {
+  return layers.flatMap((layer) =>
+    shapes
+      .filter((shape) => layer.ranks?.includes(shape.length) ?? true)
+      .flatMap((shape) => {
+        const formats: MemoryFormat[] = shape.length > 2 ? ['contiguous', 'channelsLast'] : ['contiguous'];
+        return formats.map((format) => timed(layer, shape, format));
+      }),
+  );
+}

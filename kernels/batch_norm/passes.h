@@ -1,0 +1,221 @@
+// The passes of batch norm over a tensor, and their combinations: sums and mappings block by block, or, where a group of channels fits
+// a cache, both for one group after the other, so that memory is read once. Both ways give the same bits.
+#pragma once
+#include "batch_norm/layout.h"
+#include "batch_norm/map.h"
+#include "batch_norm/moments.h"
+#include "batch_norm/sums.h"
+#include "scratch.h"
+
+namespace EK_ISA {
+
+struct Pair {
+  double a, b;
+};
+
+// What is given for each channel, and what a mapping makes of it.
+template <class T> struct Channels {
+  const double *mean, *invstd;
+  const T *weight, *bias;
+  const double *sum_dy, *sum_dy_xmu;
+  double count;
+
+  Coefficients<T> operator()(int c) const {
+    Coefficients<T> k{};
+    const double m = mean ? mean[c] : 0, scale = invstd[c] * (weight ? static_cast<double>(weight[c]) : 1.0);
+    k.hi = static_cast<T>(m);
+    k.lo = k.hi - k.hi == 0 ? static_cast<T>(m - static_cast<double>(k.hi)) : 0;
+    k.scale = static_cast<T>(scale);
+    k.shift = bias ? bias[c] : 0;
+    if (sum_dy) k.a = static_cast<T>(-scale * (sum_dy[c] / count)), k.b = static_cast<T>(-scale * invstd[c] * invstd[c] * (sum_dy_xmu[c] / count));
+    return k;
+  }
+  Known<T> known(int c) const {
+    const Coefficients<T> k = (*this)(c);
+    return {k.hi, k.lo, k.scale, k.shift};
+  }
+};
+
+// A number of each channel close to its data: the average of some of them, spread over the tensor; exactly the value of a constant channel.
+template <class T> struct Pivots {
+  static constexpr int samples = 8;
+  const T* x;
+  ptrdiff_t at[samples], step;
+  Pivots(const T* x_, const Layout& layout) : x(x_), step(layout.place(1, 0)) {
+    for (int i = 0; i < samples; i++) at[i] = layout.place(0, (layout.count() - 1) * i / (samples - 1));
+  }
+  Known<double> known(int channel) const {
+    const T* from = x + channel * step;
+    const double first = from[at[0]];
+    double sum = 0;
+    for (int i = 1; i < samples; i++) sum += from[at[i]] - first;
+    const double pivot = first + sum / samples;
+    return {pivot - pivot == 0 ? pivot : 0, 0, 0, 0};
+  }
+};
+
+// The sums of one channel in double, number by number: for what the type of the tensor cannot hold.
+template <Sum mode, class T> Pair exact_sums(const Layout& layout, int channel, const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k) {
+  Pair sums{0, 0};
+  layout.each_place(channel, [&](ptrdiff_t at) {
+    const double d = x[at] - centre;
+    const bool dead = mode == Sum::backward_relu && !((static_cast<T>(x[at] - k.hi) - k.lo) * k.scale + k.shift > 0);
+    const double g = mode == Sum::statistics ? d : dead ? 0.0 : static_cast<double>(dy[at]);
+    sums.a += g, sums.b += g * d;
+  });
+  return sums;
+}
+
+template <class T> bool is_constant(const Layout& layout, int channel, const T* x) {
+  const T first = x[layout.place(channel, 0)];
+  bool same = true;
+  layout.each_place(channel, [&](ptrdiff_t at) { same &= x[at] == first; });
+  return same;
+}
+
+constexpr double kSmallestSquare = 1e-280;  // squares below may have lost bits
+
+// Moments of a channel from its sums. They are taken again in double where squares left the type's range, or where the pivot was so far
+// off that the difference below would cancel.
+template <class T> Moments moments(const Layout& layout, int channel, const T* x, double pivot, Pair sums) {
+  const double n = static_cast<double>(layout.count()), shift = sums.a * (sums.a / n), m2 = sums.b - shift;
+  if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * 100 >= shift) return {n, pivot + sums.a / n, m2};
+  if (is_constant(layout, channel, x)) return {n, static_cast<double>(x[layout.place(channel, 0)]), 0};
+  const double mean = exact_sums<Sum::statistics, T>(layout, channel, x, nullptr, 0, {}).a / n;
+  const Pair exact = exact_sums<Sum::statistics, T>(layout, channel, x, nullptr, mean, {});
+  // An infinity or NaN among the numbers: the mean is what their sum gives.
+  return exact.b - exact.b == 0 ? Moments{n, mean + exact.a / n, exact.b - exact.a * (exact.a / n)} : Moments{n, mean, __builtin_nan("")};
+}
+
+// ---- planes: a group of channels -----------------------------------------------------------------------------------------------------------
+template <Sum mode, class T, class U = SumType<mode, T>>
+void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy, const Known<U>* known, Pair* sums) {
+  Wide<U> a[kGroup], b[kGroup];
+  const int first = layout.first_channel(g), channels = layout.channels(g);
+  for (int i = 0; i < channels; i++) a[i] = b[i] = {};
+  layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) {
+    const int i = channel - first;
+    sum_run<mode, T>(x + at, mode == Sum::statistics ? nullptr : dy + at, n, known[i], a[i], b[i]);
+  });
+  for (int i = 0; i < channels; i++) sums[i] = {a[i].sum(), b[i].sum()};
+}
+template <Map map, bool relu, class T>
+void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy, T* out, const Coefficients<T>* k) {
+  layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T>::run(x, dy, out, at, n, k[channel - layout.first_channel(g)]); });
+}
+
+// ---- a whole tensor ------------------------------------------------------------------------------------------------------------------------
+
+// Scratch of a call: partial sums, totals, and numbers for every column of rows.
+template <class T> struct Work {
+  Pair *partial, *total;
+  double* columns;  // room for numbers of type T too
+  int stride;
+  Work(Scratch part, const Layout& layout) : stride(layout.planes ? 0 : (layout.columns + lanes<T>) / lanes<T> * lanes<T>) {
+    partial = part.take<Pair>(static_cast<size_t>(layout.blocks()) * layout.c);
+    total = part.take<Pair>(layout.c);
+    columns = part.take<double>(static_cast<size_t>(kCoefficients) * stride);
+    bytes = part.bytes();
+  }
+  int bytes;
+};
+
+// numbers(channel, to) writes those of a channel where its columns begin in each of the rows' arrays.
+template <class U, class T, class F> void fill_columns(const Layout& layout, const Work<T>& work, const F& numbers) {
+  U* const columns = reinterpret_cast<U*>(work.columns);
+  for (int v = 0, channel = 0, run = 0; v < layout.columns; v++) {
+    numbers(channel, columns + v);
+    if (++run == layout.div) run = 0, channel = channel + 1 == layout.mod ? 0 : channel + 1;
+  }
+}
+
+// known(channel): what is known beforehand. Totals go to work.total.
+template <Sum mode, class T, class F, class U = SumType<mode, T>>
+void sum_tensor(const Layout& layout, const Work<T>& work, const T* x, const T* dy, const F& known) {
+  const int c = layout.c;
+  if (layout.planes) {
+    parallel_for(layout.jobs(), [&](int job, int) {
+      const int g = job % layout.groups, block = job / layout.groups, first = layout.first_channel(g);
+      Known<U> k[kGroup];
+      for (int i = 0; i < layout.channels(g); i++) k[i] = known(first + i);
+      sum_planes<mode, T>(layout, g, block, x, dy, k, work.partial + static_cast<ptrdiff_t>(block) * c + first);
+    });
+  } else {
+    const int stride = work.stride;
+    fill_columns<U>(layout, work, [&](int channel, U* to) {
+      const Known<U> k = known(channel);
+      to[0] = k.hi, to[stride] = k.lo, to[2 * stride] = k.scale, to[3 * stride] = k.shift;
+    });
+    parallel_for(layout.jobs(), [&](int job, int) {
+      const Layout::Block block = layout.block(job);
+      alignas(64) double a[kColumns + 16] = {}, b[kColumns + 16] = {};
+      const U* k = reinterpret_cast<const U*>(work.columns) + block.column;
+      sum_rows<mode, T>(x + block.at, mode == Sum::statistics ? nullptr : dy + block.at, block.pitch, block.rows, block.columns,
+                        {k, k + stride, k + 2 * stride, k + 3 * stride}, a, b);
+      // Columns are visited in order, and a channel's first one clears its result.
+      Pair* out = work.partial + static_cast<ptrdiff_t>(block.partial) * c;
+      for (int i = 0, v = block.column, channel = layout.channel(v), run = v % layout.div; i < block.columns; i++, v++) {
+        if (run == 0 && v < layout.div * layout.mod) out[channel] = {a[i], b[i]};
+        else out[channel].a += a[i], out[channel].b += b[i];
+        if (++run == layout.div) run = 0, channel = channel + 1 == layout.mod ? 0 : channel + 1;
+      }
+    });
+  }
+  for (int i = 0; i < c; i++) work.total[i] = {0, 0};
+  for (int block = 0; block < layout.blocks(); block++)
+    for (int i = 0; i < c; i++) {
+      const Pair& p = work.partial[static_cast<ptrdiff_t>(block) * c + i];
+      work.total[i].a += p.a, work.total[i].b += p.b;
+    }
+}
+
+// Blocks are visited from the last to the first: what a pass before this one read last is still near.
+template <Map map, bool relu, class T>
+void map_tensor(const Layout& layout, const Work<T>& work, const T* x, const T* dy, T* out, const Channels<T>& channels) {
+  if (layout.planes) {
+    parallel_for(layout.jobs(), [&](int job, int) {
+      const int reversed = layout.jobs() - 1 - job, g = reversed % layout.groups, first = layout.first_channel(g);
+      Coefficients<T> k[kGroup];
+      for (int i = 0; i < layout.channels(g); i++) k[i] = channels(first + i);
+      map_planes<map, relu, T>(layout, g, reversed / layout.groups, x, dy, out, k);
+    });
+    return;
+  }
+  const int stride = work.stride;
+  fill_columns<T>(layout, work, [&](int channel, T* to) {
+    const Coefficients<T> k = channels(channel);
+    to[0] = k.hi, to[stride] = k.lo, to[2 * stride] = k.scale, to[3 * stride] = k.shift, to[4 * stride] = k.a, to[5 * stride] = k.b;
+  });
+  parallel_for(layout.jobs(), [&](int job, int) {
+    const Layout::Block block = layout.block(layout.jobs() - 1 - job);
+    Mapping<map, relu, T>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, reinterpret_cast<const T*>(work.columns) + block.column, stride);
+  });
+}
+
+// Whether to finish one channel after the other: where its planes are long enough to be read at full speed and every thread gets its share.
+inline bool by_groups(const Layout& layout) {
+  return layout.planes && layout.group == 1 && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
+}
+
+// Sums and then the mapping of one group of planes after the other. known(channel); finish(channel, sums) may write what channels reads.
+template <Sum mode, Map map, bool relu, class T, class K, class F, class U = SumType<mode, T>>
+void sum_and_map_groups(const Layout& layout, const T* x, const T* dy, T* out, const Channels<T>& channels, const K& known, const F& finish) {
+  parallel_for(layout.groups, [&](int g, int) {
+    const int first = layout.first_channel(g), count = layout.channels(g), blocks = layout.blocks();
+    Known<U> before[kGroup];
+    Pair total[kGroup] = {}, part[kGroup];
+    for (int i = 0; i < count; i++) before[i] = known(first + i);
+    for (int block = 0; block < blocks; block++) {
+      sum_planes<mode, T>(layout, g, block, x, dy, before, part);
+      for (int i = 0; i < count; i++) total[i].a += part[i].a, total[i].b += part[i].b;
+    }
+    Coefficients<T> k[kGroup];
+    for (int i = 0; i < count; i++) {
+      finish(first + i, total[i]);
+      k[i] = channels(first + i);
+    }
+    for (int block = blocks - 1; block >= 0; block--) map_planes<map, relu, T>(layout, g, block, x, dy, out, k);
+  });
+}
+
+}  // namespace EK_ISA
