@@ -102,7 +102,7 @@ function withHeaders(path: string, found = new Set<string>()): Set<string> {
  * at -Os; plain loops, which -Os would not vectorize, lose nothing without unrolling. Vector math needs all of -O3.
  */
 const smaller: [RegExp, string[]][] = [
-  [/kernels\/(batch_norm|conv|index|pool)\/|grad_norm/, ['-Os']],
+  [/kernels\/(batch_norm|row_norm|conv|index|pool)\/|grad_norm/, ['-Os']],
   [/kernels\/gemm\//, ['-O2']],
   [
     /reduce\/(arg_reduce|cumsum|moments|reduce)\.|elementwise\/(cast|copy_strided|fill|where)\./,

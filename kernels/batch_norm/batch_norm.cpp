@@ -5,18 +5,16 @@
 namespace EK_ISA {
 namespace {
 
-inline double inverse_std(double m2, double count, double eps) {
-  const double variance = m2 / count;
-  return variance == 0 && eps == 0 ? 0 : 1 / __builtin_sqrt(variance + eps);
-}
+// A constant channel without eps is all bias, in training (PyTorch).
+inline double batch_invstd(double m2, double count, double eps) { return m2 == 0 && eps == 0 ? 0 : inverse_std(m2, count, eps); }
 
 template <class T> void stats(const T* x, const Layout& layout, double* mean, double* m2, void* scratch) {
   if (layout.empty()) return;
-  const Work<T> work(Scratch(scratch), layout);
+  const Work work(Scratch(scratch), layout);
   const Pivots<T> pivots(x, layout);
   sum_tensor<Sum::statistics, T>(layout, work, x, nullptr, [&](int channel) { return pivots.known(channel); });
   for (int i = 0; i < layout.c; i++) {
-    const Moments m = moments<T>(layout, i, x, pivots.known(i).hi, work.total[i]);
+    const Moments m = moments(x, static_cast<double>(layout.count()), pivots.known(i).hi, work.total[i], layout.each_of(i));
     mean[i] = m.mean, m2[i] = m.m2;
   }
 }
@@ -30,19 +28,19 @@ void forward(const T* x, const Layout& layout, double eps, const T* weight, cons
     const Pivots<T> pivots(x, layout);
     const auto known = [&](int channel) { return pivots.known(channel); };
     sum_and_map_groups<Sum::statistics, Map::forward, relu, T>(layout, x, nullptr, y, channels, known, [&](int channel, Pair sums) {
-      const Moments m = moments<T>(layout, channel, x, pivots.known(channel).hi, sums);
-      mean[channel] = m.mean, m2[channel] = m.m2, invstd[channel] = inverse_std(m.m2, count, eps);
+      const Moments m = moments(x, count, pivots.known(channel).hi, sums, layout.each_of(channel));
+      mean[channel] = m.mean, m2[channel] = m.m2, invstd[channel] = batch_invstd(m.m2, count, eps);
     });
     return;
   }
   stats(x, layout, mean, m2, scratch);
-  for (int i = 0; i < layout.c; i++) invstd[i] = inverse_std(m2[i], count, eps);
-  map_tensor<Map::forward, relu, T>(layout, Work<T>(Scratch(scratch), layout), x, nullptr, y, channels);
+  for (int i = 0; i < layout.c; i++) invstd[i] = batch_invstd(m2[i], count, eps);
+  map_tensor<Map::forward, relu, T>(layout, Work(Scratch(scratch), layout), x, nullptr, y, channels);
 }
 
 // Sums that left the type's range are taken again.
 template <Sum mode, class T> Pair checked(const Layout& layout, int channel, const T* x, const T* dy, const Channels<T>& channels, Pair sums) {
-  return sums.b - sums.b == 0 ? sums : exact_sums<mode, T>(layout, channel, x, dy, channels.mean[channel], channels.known(channel));
+  return sums.b - sums.b == 0 ? sums : exact_sums<mode>(x, dy, channels.mean[channel], channels.known(channel), layout.each_of(channel));
 }
 
 template <bool relu, class T>
@@ -50,7 +48,7 @@ void backward_reduce(const T* x, const T* dy, const Layout& layout, const Channe
   constexpr Sum mode = relu ? Sum::backward_relu : Sum::backward;
   for (int i = 0; i < layout.c; i++) sum_dy[i] = sum_dy_xmu[i] = 0;
   if (layout.empty()) return;
-  const Work<T> work(Scratch(scratch), layout);
+  const Work work(Scratch(scratch), layout);
   sum_tensor<mode, T>(layout, work, x, dy, [&](int channel) { return channels.known(channel); });
   for (int i = 0; i < layout.c; i++) {
     const Pair sums = checked<mode>(layout, i, x, dy, channels, work.total[i]);
@@ -73,7 +71,7 @@ void backward(const T* x, const T* dy, const Layout& layout, const Channels<T>& 
     return;
   }
   backward_reduce<relu>(x, dy, layout, before, sum_dy, sum_dy_xmu, scratch);
-  map_tensor<Map::training, relu, T>(layout, Work<T>(Scratch(scratch), layout), x, dy, dx, channels);
+  map_tensor<Map::training, relu, T>(layout, Work(Scratch(scratch), layout), x, dy, dx, channels);
 }
 
 }  // namespace
@@ -84,7 +82,7 @@ void backward(const T* x, const T* dy, const Layout& layout, const Channels<T>& 
 
 int ek_batch_norm_scratch(int n, int c, int s, int format) {
   const Layout layout(n, c, s, format);
-  return Work<double>(Scratch(nullptr), layout).bytes;
+  return Work(Scratch(nullptr), layout).bytes;
 }
 
 int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2, void* scratch) {
@@ -98,7 +96,7 @@ int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int forma
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
     const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0};
-    map_tensor<Map::forward, is_relu, T>(layout, Work<T>(Scratch(scratch), layout), static_cast<const T*>(x), nullptr, static_cast<T*>(y), channels);
+    map_tensor<Map::forward, is_relu, T>(layout, Work(Scratch(scratch), layout), static_cast<const T*>(x), nullptr, static_cast<T*>(y), channels);
   })
   return EK_OK;
 }
@@ -129,7 +127,7 @@ int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
     const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count};
-    const Work<T> work(Scratch(scratch), layout);
+    const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *gradient = static_cast<const T*>(dy);
     if (sum_dy) map_tensor<Map::training, is_relu, T>(layout, work, from, gradient, static_cast<T*>(dx), channels);
     else map_tensor<Map::evaluation, is_relu, T>(layout, work, from, gradient, static_cast<T*>(dx), channels);
@@ -149,7 +147,7 @@ int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int 
 }
 
 int ek_batch_norm_invstd(int c, double count, const double* m2, double eps, double* invstd) {
-  for (int i = 0; i < c; i++) invstd[i] = inverse_std(m2[i], count, eps);
+  for (int i = 0; i < c; i++) invstd[i] = batch_invstd(m2[i], count, eps);
   return EK_OK;
 }
 

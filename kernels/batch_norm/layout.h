@@ -64,13 +64,15 @@ struct Layout {
     return (static_cast<ptrdiff_t>(i / s) * c + channel) * s + static_cast<ptrdiff_t>(i % s);
   }
 
-  // body(element) for all of a channel.
-  template <class F> EK_INLINE void each_place(int channel, const F& body) const {
-    const ptrdiff_t step = place(channel, 1) - place(channel, 0);
-    for (int i = 0; i < n; i++) {
-      const ptrdiff_t at = place(channel, static_cast<int64_t>(i) * s);
-      for (int j = 0; j < s; j++) body(at + j * step);
-    }
+  // A function that calls body(element) for all of a channel.
+  auto each_of(int channel) const {
+    return [this, channel](const auto& body) {
+      const ptrdiff_t step = place(channel, 1) - place(channel, 0);
+      for (int i = 0; i < n; i++) {
+        const ptrdiff_t at = place(channel, static_cast<int64_t>(i) * s);
+        for (int j = 0; j < s; j++) body(at + j * step);
+      }
+    };
   }
 
   // ---- planes

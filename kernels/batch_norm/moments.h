@@ -26,4 +26,7 @@ struct Moments {
   }
 };
 
+// 1/√(biased variance + eps).
+inline double inverse_std(double m2, double count, double eps) { return 1 / __builtin_sqrt(m2 / count + eps); }
+
 }  // namespace EK_ISA

@@ -54,10 +54,10 @@ template <class T> struct Pivots {
   }
 };
 
-// The sums of one channel in double, number by number: for what the type of the tensor cannot hold.
-template <Sum mode, class T> Pair exact_sums(const Layout& layout, int channel, const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k) {
+// The sums of one channel in double, number by number, for what the chains of its type cannot hold. each(body): body(place) for all of it.
+template <Sum mode, class T, class E> Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k, const E& each) {
   Pair sums{0, 0};
-  layout.each_place(channel, [&](ptrdiff_t at) {
+  each([&](ptrdiff_t at) {
     const double d = x[at] - centre;
     const bool dead = mode == Sum::backward_relu && !((static_cast<T>(x[at] - k.hi) - k.lo) * k.scale + k.shift > 0);
     const double g = mode == Sum::statistics ? d : dead ? 0.0 : static_cast<double>(dy[at]);
@@ -66,23 +66,18 @@ template <Sum mode, class T> Pair exact_sums(const Layout& layout, int channel, 
   return sums;
 }
 
-template <class T> bool is_constant(const Layout& layout, int channel, const T* x) {
-  const T first = x[layout.place(channel, 0)];
-  bool same = true;
-  layout.each_place(channel, [&](ptrdiff_t at) { same &= x[at] == first; });
-  return same;
-}
-
 constexpr double kSmallestSquare = 1e-280;  // squares below may have lost bits
 
-// Moments of a channel from its sums. They are taken again in double where squares left the type's range, or where the pivot was so far
-// off that the difference below would cancel.
-template <class T> Moments moments(const Layout& layout, int channel, const T* x, double pivot, Pair sums) {
-  const double n = static_cast<double>(layout.count()), shift = sums.a * (sums.a / n), m2 = sums.b - shift;
+// Moments of n numbers from their sums. They are taken again where squares left the range of double, or where the pivot was so far off
+// that the difference below would cancel.
+template <class T, class E> Moments moments(const T* x, double n, double pivot, Pair sums, const E& each) {
+  const double shift = sums.a * (sums.a / n), m2 = sums.b - shift;
   if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * 100 >= shift) return {n, pivot + sums.a / n, m2};
-  if (is_constant(layout, channel, x)) return {n, static_cast<double>(x[layout.place(channel, 0)]), 0};
-  const double mean = exact_sums<Sum::statistics, T>(layout, channel, x, nullptr, 0, {}).a / n;
-  const Pair exact = exact_sums<Sum::statistics, T>(layout, channel, x, nullptr, mean, {});
+  double lowest = __builtin_inf(), highest = -__builtin_inf();
+  each([&](ptrdiff_t at) { lowest = x[at] < lowest ? x[at] : lowest, highest = x[at] > highest ? x[at] : highest; });
+  if (sums.b == 0 && lowest == highest) return {n, lowest, 0};
+  const double mean = exact_sums<Sum::statistics>(x, x, 0, {}, each).a / n;
+  const Pair exact = exact_sums<Sum::statistics>(x, x, mean, {}, each);
   // An infinity or NaN among the numbers: the mean is what their sum gives.
   return exact.b - exact.b == 0 ? Moments{n, mean + exact.a / n, exact.b - exact.a * (exact.a / n)} : Moments{n, mean, __builtin_nan("")};
 }
@@ -107,11 +102,12 @@ void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
 // ---- a whole tensor ------------------------------------------------------------------------------------------------------------------------
 
 // Scratch of a call: partial sums, totals, and numbers for every column of rows.
-template <class T> struct Work {
+struct Work {
+  static constexpr int L = lanes<float>;  // a block may end in the middle of a vector
   Pair *partial, *total;
-  double* columns;  // room for numbers of type T too
+  double* columns;  // or floats
   int stride;
-  Work(Scratch part, const Layout& layout) : stride(layout.planes ? 0 : (layout.columns + lanes<T>) / lanes<T> * lanes<T>) {
+  Work(Scratch part, const Layout& layout) : stride(layout.planes ? 0 : ceil_div(layout.columns, L) * L + L) {
     partial = part.take<Pair>(static_cast<size_t>(layout.blocks()) * layout.c);
     total = part.take<Pair>(layout.c);
     columns = part.take<double>(static_cast<size_t>(kCoefficients) * stride);
@@ -121,7 +117,7 @@ template <class T> struct Work {
 };
 
 // numbers(channel, to) writes those of a channel where its columns begin in each of the rows' arrays.
-template <class U, class T, class F> void fill_columns(const Layout& layout, const Work<T>& work, const F& numbers) {
+template <class U, class F> void fill_columns(const Layout& layout, const Work& work, const F& numbers) {
   U* const columns = reinterpret_cast<U*>(work.columns);
   for (int v = 0, channel = 0, run = 0; v < layout.columns; v++) {
     numbers(channel, columns + v);
@@ -131,7 +127,7 @@ template <class U, class T, class F> void fill_columns(const Layout& layout, con
 
 // known(channel): what is known beforehand. Totals go to work.total.
 template <Sum mode, class T, class F, class U = SumType<mode, T>>
-void sum_tensor(const Layout& layout, const Work<T>& work, const T* x, const T* dy, const F& known) {
+void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy, const F& known) {
   const int c = layout.c;
   if (layout.planes) {
     parallel_for(layout.jobs(), [&](int job, int) {
@@ -169,9 +165,9 @@ void sum_tensor(const Layout& layout, const Work<T>& work, const T* x, const T* 
     }
 }
 
-// Blocks are visited from the last to the first: what a pass before this one read last is still near.
-template <Map map, bool relu, class T>
-void map_tensor(const Layout& layout, const Work<T>& work, const T* x, const T* dy, T* out, const Channels<T>& channels) {
+// channels(channel): its coefficients. Blocks are visited from the last to the first: what a pass before this one read last is still near.
+template <Map map, bool relu, class T, class F>
+void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy, T* out, const F& channels) {
   if (layout.planes) {
     parallel_for(layout.jobs(), [&](int job, int) {
       const int reversed = layout.jobs() - 1 - job, g = reversed % layout.groups, first = layout.first_channel(g);

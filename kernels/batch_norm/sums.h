@@ -61,6 +61,15 @@ template <class T> struct Wide {
       v[1] += __builtin_convertvector(halves[1], vec<double>);
     }
   }
+  // Adds to as many doubles in memory.
+  static EK_INLINE void add_to(double* to, vec<T> x) {
+    Wide wide;
+#pragma GCC unroll 2
+    for (int i = 0; i < parts; i++) wide.v[i] = load(to + i * lanes<double>);
+    wide.add(x);
+#pragma GCC unroll 2
+    for (int i = 0; i < parts; i++) store(to + i * lanes<double>, wide.v[i]);
+  }
   double sum() const { return parts == 1 ? sum_lanes<double>(v[0]) : sum_lanes<double>(v[0] + v[parts - 1]); }
 };
 
@@ -118,21 +127,7 @@ EK_INLINE void sum_panel(const T* x, const T* dy, ptrdiff_t pitch, int rows, int
       sum_step<mode>(vx, vg, k[v], a[v], b[v]);
     }
 #pragma GCC unroll 4
-  for (int v = 0; v < V; v++) {
-    Wide<U> wide_a, wide_b;
-#pragma GCC unroll 2
-    for (int i = 0; i < Wide<U>::parts; i++) {
-      const int at = j + v * L + i * lanes<double>;
-      wide_a.v[i] = load(sum_a + at), wide_b.v[i] = load(sum_b + at);
-    }
-    wide_a.add(a[v]);
-    wide_b.add(b[v]);
-#pragma GCC unroll 2
-    for (int i = 0; i < Wide<U>::parts; i++) {
-      const int at = j + v * L + i * lanes<double>;
-      store(sum_a + at, wide_a.v[i]), store(sum_b + at, wide_b.v[i]);
-    }
-  }
+  for (int v = 0; v < V; v++) Wide<U>::add_to(sum_a + j + v * L, a[v]), Wide<U>::add_to(sum_b + j + v * L, b[v]);
 }
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const KnownColumns<U>& known, double* sum_a, double* sum_b) {

@@ -166,6 +166,20 @@ EK_API int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int 
                                   const double* mean, const double* invstd, const void* weight, const void* bias, int relu,
                                   double* sum_dy, double* sum_dy_xmu, void* dx, void* scratch);
 
+// ---- normalization of rows: layer, RMS, group and instance norm (row_norm/) ---------------------------------------
+// x: (n, g, k, s) contiguous or (n, s, g, k) channels last; each of the n·g rows of k·s values is normalized by its own mean, m2 and
+// invstd (float64, n·g); weight and bias hold g·k values and are optional. Without `centred` the mean is taken as 0 (RMS).
+EK_API int ek_row_norm_scratch(int n, int g, int k, int s, int format);
+// mean, m2 = Σ(x − mean)², invstd = 1/√(m2/(k·s) + eps), y = (x − mean)·invstd·weight + bias.
+EK_API int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, int s, int format, int centred, double eps,
+                               const void* weight, const void* bias, double* mean, double* m2, double* invstd, void* y,
+                               void* scratch);
+// With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without avg(h)
+// where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so are dweight and dbias together.
+EK_API int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g, int k, int s, int format, int centred,
+                                const double* mean, const double* invstd, const void* weight, void* dx, double* dweight,
+                                double* dbias, void* scratch);
+
 // ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
 // table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
 // number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).

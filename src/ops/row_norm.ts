@@ -1,10 +1,14 @@
 // Normalization of rows: what layer norm, RMS norm, group norm and instance norm have in common. A tensor is seen as (n, g, k, s);
 // each of its n·g rows of k·s values is brought to mean 0 and variance 1 (RMS: only to mean square 1), then times a weight and plus a
 // bias that belong to one of the g·k. Not here: which axes these are and what is checked (layer_norm.ts, group_norm.ts, …).
-import type { Tensor } from '../tensor/tensor.ts';
+import { grad } from '../autograd/backward.ts';
+import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { add, mul, rsqrt, square, sub } from './elementwise.ts';
-import { toFormat } from './launch.ts';
-import { mean as meanOf, sum } from './reduce.ts';
+import { cast, inFormat, pointerOf, toFormat } from './launch.ts';
+import { mean as meanOf } from './reduce.ts';
+import { withScratch } from './scratch.ts';
 import { reshape } from './shape_ops.ts';
 
 /** How rows lie in a tensor: contiguous (n, g, k, s); in channels-last order (n, s, g, k). */
@@ -24,26 +28,126 @@ export interface NormalizedRows {
   readonly m2: Tensor;
 }
 
+/** The plain definition, of which every derivative exists. A bias adds nothing to its derivatives. */
+function composed(x: Tensor, { n, g, k, s }: RowView, weight: Tensor | null, eps: number, centred: boolean): Tensor {
+  const rows = reshape(toFormat(x, 'contiguous'), [n, g, k * s]);
+  const keep = { keepdim: true };
+  const centre = centred ? sub(rows, meanOf(rows, [2], keep)) : rows;
+  const normal = reshape(mul(centre, rsqrt(add(meanOf(square(centre), [2], keep), eps))), [n, g, k, s]);
+  const scaled = weight ? mul(normal, reshape(weight, [1, g, k, 1])) : normal;
+  return toFormat(reshape(scaled, x.shape), x.memoryFormat);
+}
+
+const rowNormOp = defineOp({
+  name: 'rowNorm',
+  forward(
+    ctx,
+    x: Tensor,
+    weight: Tensor | null,
+    bias: Tensor | null,
+    { n, g, k, s }: RowView,
+    eps: number,
+    centred: boolean,
+  ): readonly [Tensor, Tensor, Tensor] {
+    const { device } = x;
+    const perRow = () => allocate([n, g], 'float64', 'contiguous', device);
+    const [mean, m2, invstd] = [perRow(), perRow(), perRow()];
+    const y = allocate(x.shape, x.dtype, x.memoryFormat, device);
+    withScratch(device, device.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
+      device.check(
+        'rowNorm',
+        device.kernels.rowNormForward(
+          x.code,
+          x.pointer,
+          n,
+          g,
+          k,
+          s,
+          x.formatCode,
+          Number(centred),
+          eps,
+          pointerOf(weight),
+          pointerOf(bias),
+          mean.pointer,
+          m2.pointer,
+          invstd.pointer,
+          y.pointer,
+          scratch(),
+        ),
+      ),
+    );
+    ctx.save(x, weight, mean, invstd);
+    ctx.markConstant(mean, m2);
+    return [y, mean, m2];
+  },
+  /** With h = dy·weight and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), dweight = Σ dy·x̂, dbias = Σ dy. */
+  backward(ctx, [dy], info, weightInfo, biasInfo, view, eps, centred) {
+    const [x, weight, mean, invstd] = ctx.saved;
+    if (!dy) return [null, null, null];
+    const { n, g, k, s } = view;
+    const [needsX, needsWeight, needsBias] = ctx.needs;
+    if (isGradEnabled()) {
+      const wanted = [...(needsX ? [x] : []), ...(needsWeight && weight ? [weight] : [])];
+      const found =
+        wanted.length > 0
+          ? grad([composed(x, view, weight, eps, centred)], wanted, { gradOutputs: [dy], createGraph: true })
+          : [];
+      const rows = () => reshape(toFormat(dy, 'contiguous'), [n, g, k, s]).sum([0, 3]);
+      return [
+        needsX ? found[0] : null,
+        needsWeight ? found[found.length - 1] : null,
+        needsBias ? reshape(rows(), biasInfo!.shape) : null,
+      ];
+    }
+    const { device } = x;
+    const gradient = inFormat(dy, x.memoryFormat);
+    const dx = needsX ? allocate(x.shape, x.dtype, x.memoryFormat, device) : null;
+    const isAffine = needsWeight || needsBias;
+    const sums = isAffine ? [0, 1].map(() => allocate([g * k], 'float64', 'contiguous', device)) : [null, null];
+    withScratch(device, device.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
+      device.check(
+        'rowNormBackward',
+        device.kernels.rowNormBackward(
+          x.code,
+          x.pointer,
+          gradient.pointer,
+          n,
+          g,
+          k,
+          s,
+          x.formatCode,
+          Number(centred),
+          mean.pointer,
+          invstd.pointer,
+          pointerOf(weight),
+          pointerOf(dx),
+          pointerOf(sums[0]),
+          pointerOf(sums[1]),
+          scratch(),
+        ),
+      ),
+    );
+    const toParameter = (sum: Tensor | null, { shape }: TensorInfo) => reshape(cast(sum!, info.dtype), shape);
+    return [
+      dx,
+      needsWeight ? toParameter(sums[0], weightInfo!) : null,
+      needsBias ? toParameter(sums[1], biasInfo!) : null,
+    ];
+  },
+});
+
 /**
  * y = (x − mean)/√(m2/(k·s) + eps)·weight + bias for every row of `view`; without `centred` the mean is taken as 0 (RMS).
  * `weight` and `bias` hold g·k values, or are null. Nothing is checked.
  */
 export function normalizeRows(
   x: Tensor,
-  { n, g, k, s }: RowView,
+  view: RowView,
   weight: Tensor | null,
   bias: Tensor | null,
   eps: number,
   centred: boolean,
 ): NormalizedRows {
-  const rows = reshape(toFormat(x, 'contiguous'), [n, g, k * s]);
-  const keep = { keepdim: true };
-  const centre = centred ? sub(rows, meanOf(rows, [2], keep)) : rows;
-  const normal = reshape(mul(centre, rsqrt(add(meanOf(square(centre), [2], keep), eps))), [n, g, k, s]);
-  const scaled = weight ? mul(normal, reshape(weight, [1, g, k, 1])) : normal;
-  const shifted = bias ? add(scaled, reshape(bias, [1, g, k, 1])) : scaled;
-  const exact = rows.detach().to('float64');
-  const mean = centred ? meanOf(exact, [2]) : mul(meanOf(exact, [2]), 0);
-  const m2 = sum(square(sub(exact, reshape(mean, [n, g, 1]))), [2]);
-  return { y: toFormat(reshape(shifted, x.shape), x.memoryFormat), mean, m2 };
+  const [y, mean, m2] = rowNormOp(x, weight, bias, view, eps, centred);
+  return { y, mean, m2 };
 }

@@ -1,4 +1,6 @@
 // Batch norm in float64 from the definitions, two passes, one channel at a time. x: (n, c, s) or (n, s, c).
+import { exactSum } from './sum.ts';
+
 export interface BatchNormCase {
   n: number;
   c: number;
@@ -11,18 +13,6 @@ export function channelPlaces({ n, c, s, channelsLast }: BatchNormCase, channel:
   return Array.from({ length: n * s }, (_, i) =>
     channelsLast ? i * c + channel : (Math.floor(i / s) * c + channel) * s + (i % s),
   );
-}
-
-/** A sum without rounding errors to speak of (Neumaier 1974): the reference must not be what limits a test. */
-function sum(values: readonly number[]): number {
-  let total = 0;
-  let lost = 0;
-  for (const v of values) {
-    const next = total + v;
-    lost += Math.abs(total) >= Math.abs(v) ? total - next + v : v - next + total;
-    total = next;
-  }
-  return total + lost;
 }
 
 export function batchNormReference(
@@ -38,11 +28,11 @@ export function batchNormReference(
   const channels = Array.from({ length: g.c }, (_, channel) => {
     const places = channelPlaces(g, channel);
     const count = places.length;
-    const mean = sum(places.map((p) => x[p])) / count;
-    const m2 = sum(places.map((p) => (x[p] - mean) ** 2));
+    const mean = exactSum(places.map((p) => x[p])) / count;
+    const m2 = exactSum(places.map((p) => (x[p] - mean) ** 2));
     const invstd = 1 / Math.sqrt(m2 / count + eps);
-    const sumDy = sum(places.map((p) => dy[p]));
-    const sumDyXmu = sum(places.map((p) => dy[p] * (x[p] - mean)));
+    const sumDy = exactSum(places.map((p) => dy[p]));
+    const sumDyXmu = exactSum(places.map((p) => dy[p] * (x[p] - mean)));
     for (const p of places) {
       y[p] = (x[p] - mean) * invstd * weight[channel] + bias[channel];
       dx[p] = weight[channel] * invstd * (dy[p] - sumDy / count - ((x[p] - mean) * invstd ** 2 * sumDyXmu) / count);

@@ -287,6 +287,21 @@ export interface Kernels {
    */
   batchNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
+   * ---- normalization of rows: layer, RMS, group and instance norm (row_norm/) ---------------------------------------
+   * x: (n, g, k, s) contiguous or (n, s, g, k) channels last; each of the n·g rows of k·s values is normalized by its own mean, m2 and
+   * invstd (float64, n·g); weight and bias hold g·k values and are optional. Without `centred` the mean is taken as 0 (RMS).
+   */
+  rowNormScratch(n: number, g: number, k: number, s: number, format: number): number;
+  /**
+   * mean, m2 = Σ(x − mean)², invstd = 1/√(m2/(k·s) + eps), y = (x − mean)·invstd·weight + bias.
+   */
+  rowNormForward(dtype: number, x: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, eps: number, weight: Pointer, bias: Pointer, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
+  /**
+   * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without avg(h)
+   * where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so are dweight and dbias together.
+   */
+  rowNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, mean: Pointer, invstd: Pointer, weight: Pointer, dx: Pointer, dweight: Pointer, dbias: Pointer, scratch: Pointer): number;
+  /**
    * ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
    * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
    * number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).
@@ -358,6 +373,9 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],
   ['batchNormBackwardApply', 'ek_batch_norm_backward_apply'],
   ['batchNormBackward', 'ek_batch_norm_backward'],
+  ['rowNormScratch', 'ek_row_norm_scratch'],
+  ['rowNormForward', 'ek_row_norm_forward'],
+  ['rowNormBackward', 'ek_row_norm_backward'],
   ['optimSgd', 'ek_optim_sgd'],
   ['optimAdam', 'ek_optim_adam'],
   ['optimRmsprop', 'ek_optim_rmsprop'],

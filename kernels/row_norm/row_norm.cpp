@@ -1,0 +1,360 @@
+// Normalization of rows: layer, RMS, group and instance norm. Three ways through memory:
+//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in panels of rows, so that the sums down the columns ride along
+//   planes  contiguous, s > 1: a row is k runs of s neighbours with one weight each
+//   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups merge their channels' sums
+#include "batch_norm/passes.h"
+#include "simd/strip.h"
+
+namespace EK_ISA {
+namespace {
+
+constexpr int kRowElements = 1 << 15;  // wanted of a job
+constexpr int kPanel = 16;             // rows whose sums down the columns stay in registers
+constexpr int kLine = 4096;            // values of a row up to which a panel of x and dy stays in a cache
+constexpr int kLineBlock = 1024;       // columns of a job where it is longer
+constexpr int kLineRows = 256;         // and rows, at most
+
+struct Rows {
+  int n, g, k, s, format;
+  bool centred;
+  int channels() const { return g * k; }
+  int count() const { return n * g; }
+  int length() const { return k * s; }
+  bool lines() const { return s == 1; }
+  bool images() const { return s > 1 && format == EK_CHANNELS_LAST; }
+  bool empty() const { return n == 0 || g == 0 || k == 0 || s == 0; }
+  Layout image() const { return Layout(1, channels(), s, EK_CHANNELS_LAST); }
+  // Jobs over whole rows.
+  int rows_per_job() const { return length() < kRowElements ? kRowElements / length() : 1; }
+  int row_jobs() const { return ceil_div(count(), rows_per_job()); }
+  // Lines backward: blocks of rows × blocks of columns.
+  int line_columns() const { return k <= kLine ? k : kLineBlock; }
+  int line_rows() const {
+    const int wanted = k <= kLine ? ceil_div(kRowElements / k, kPanel) * kPanel : kLineRows;
+    return wanted < kPanel ? kPanel : wanted < n ? wanted : n;
+  }
+  int line_row_blocks() const { return ceil_div(n, line_rows()); }
+};
+
+template <class T> struct Given {
+  const double *mean, *invstd;
+  const T *weight, *bias;
+
+  T hi(int row) const { return static_cast<T>(mean[row]); }
+  T lo(int row) const {
+    const T h = hi(row);
+    return h - h == 0 ? static_cast<T>(mean[row] - static_cast<double>(h)) : 0;
+  }
+};
+
+// ---- forward ---------------------------------------------------------------------------------------------------------------------------------
+
+// Statistics of a row of neighbours.
+template <class T> Moments row_moments(const T* x, int length, bool centred) {
+  constexpr int samples = 8;
+  double pivot = 0;
+  if (centred) {
+    for (int i = 1; i < samples; i++) pivot += static_cast<double>(x[static_cast<int64_t>(length - 1) * i / (samples - 1)]) - x[0];
+    pivot = x[0] + pivot / samples;
+    if (pivot - pivot != 0) pivot = 0;
+  }
+  Wide<double> a = {}, b = {};
+  sum_run<Sum::statistics, T>(x, nullptr, length, {pivot, 0, 0, 0}, a, b);
+  const Pair sums{a.sum(), b.sum()};
+  if (!centred) return {static_cast<double>(length), 0, sums.b};
+  return moments(x, length, pivot, sums, [&](const auto& body) {
+    for (int i = 0; i < length; i++) body(i);
+  });
+}
+
+// y = x̃·invstd·weight + bias with a weight for each value.
+template <class T> void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T* bias, T* y) {
+  for_vectors<T>(0, n, [&](const auto& at) {
+    vec<T> v = ((at.read(x) - splat(hi)) - splat(lo)) * splat(invstd);
+    if (weight) v = bias ? v * at.read(weight) + at.read(bias) : v * at.read(weight);
+    else if (bias) v = v + at.read(bias);
+    at.write(y, v);
+  });
+}
+
+template <class T> void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y) {
+  const int length = r.length(), step = r.rows_per_job();
+  parallel_for(r.row_jobs(), [&](int job, int) {
+    for (int row = job * step; row < r.count() && row < (job + 1) * step; row++) {
+      const ptrdiff_t at = static_cast<ptrdiff_t>(row) * length;
+      const Moments m = row_moments(x + at, length, r.centred);
+      mean[row] = m.mean, m2[row] = m.m2, invstd[row] = inverse_std(m.m2, length, eps);
+      const Given<T> given{mean, invstd, weight, bias};
+      const int first = row % r.g * r.k;
+      if (r.lines()) {
+        map_line(x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]), weight ? weight + first : nullptr,
+                 bias ? bias + first : nullptr, y + at);
+        continue;
+      }
+      for (int i = 0; i < r.k; i++) {
+        const double scale = weight ? invstd[row] * weight[first + i] : invstd[row];
+        const Coefficients<T> one{given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[first + i] : T{0}, 0, 0};
+        Mapping<Map::forward, false, T>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+      }
+    }
+  });
+}
+
+// Runs body(image, work, sums of its channels) for every image: many images in parallel, or the blocks of few ones.
+template <class F> void for_images(const Rows& r, void* scratch, const F& body) {
+  Scratch part(scratch);
+  const Layout layout = r.image();
+  const int workers = worker_count(), bytes = Work(Scratch(nullptr), layout).bytes;
+  char* const areas = part.take<char>(static_cast<size_t>(workers) * bytes);
+  if (r.n < workers) {
+    for (int i = 0; i < r.n; i++) body(i, layout, Work(Scratch(areas), layout));
+    return;
+  }
+  parallel_for(r.n, [&](int i, int worker) { body(i, layout, Work(Scratch(areas + static_cast<ptrdiff_t>(worker) * bytes), layout)); });
+}
+
+template <class T>
+void forward_images(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y, void* scratch) {
+  for_images(r, scratch, [&](int image, const Layout& layout, const Work& work) {
+    const ptrdiff_t start = static_cast<ptrdiff_t>(image) * r.channels() * r.s;
+    const Pivots<T> pivots(x + start, layout);
+    const auto known = [&](int channel) { return r.centred ? pivots.known(channel) : Known<double>{}; };
+    sum_tensor<Sum::statistics, T>(layout, work, x + start, nullptr, known);
+    for (int group = 0; group < r.g; group++) {
+      Moments all{0, 0, 0};
+      for (int c = group * r.k; c < (group + 1) * r.k; c++) {
+        if (r.centred) all.merge(moments(x + start, r.s, known(c).hi, work.total[c], layout.each_of(c)));
+        else all.m2 += work.total[c].b;
+      }
+      const int row = image * r.g + group;
+      mean[row] = all.mean, m2[row] = all.m2, invstd[row] = inverse_std(all.m2, r.length(), eps);
+    }
+    const Given<T> given{mean, invstd, weight, bias};
+    map_tensor<Map::forward, false, T>(layout, work, x + start, nullptr, y + start, [&](int c) {
+      const int row = image * r.g + c / r.k;
+      const double scale = weight ? invstd[row] * weight[c] : invstd[row];
+      return Coefficients<T>{given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[c] : T{0}, 0, 0};
+    });
+  });
+}
+
+// ---- backward --------------------------------------------------------------------------------------------------------------------------------
+// dx = h·invstd + x̃·b + a with b = −invstd³·Σ(h·x̃)/length and a = −invstd·Σh/length.
+
+struct RowTerms {
+  double a, b;
+  RowTerms(const Rows& r, double invstd, Pair h) {
+    a = r.centred ? -invstd * (h.a / r.length()) : 0;
+    b = -invstd * invstd * invstd * (h.b / r.length());
+  }
+};
+
+// (Σh, Σh·x̃) of a line with a weight for each value.
+template <class T> Pair line_sums(const T* x, const T* dy, int n, T hi, T lo, const T* weight) {
+  constexpr int L = lanes<T>, chains = 4;
+  Wide<T> wide_a = {}, wide_b = {};
+  for (int i = 0; i < n;) {
+    vec<T> a[chains] = {}, b[chains] = {};
+    const int end = n - i < kChain * L ? n : i + kChain * L;
+    const auto step = [&](const auto& at, int chain) {
+      const vec<T> h = weight ? at.read(dy) * at.read(weight) : at.read(dy);
+      a[chain] += h, b[chain] += h * ((at.read(x) - splat(hi)) - splat(lo));  // behind the end h is 0
+    };
+    for (; end - i >= chains * L; i += chains * L)
+#pragma GCC unroll 4
+      for (int j = 0; j < chains; j++) step(whole<T>{i + j * L}, j);
+    for_vectors<T>(i, end, [&](const auto& at) { step(at, 0); });
+    wide_a.add((a[0] + a[1]) + (a[2] + a[3])), wide_b.add((b[0] + b[1]) + (b[2] + b[3]));
+    i = end;
+  }
+  return {wide_a.sum(), wide_b.sum()};
+}
+
+// What a panel of rows needs of each row.
+template <class T> struct Panel {
+  T hi[kPanel], lo[kPanel], invstd[kPanel], a[kPanel], b[kPanel];
+};
+
+// dx of a panel, and its part of the sums down the columns: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy.
+template <class T>
+void panel_backward(const Panel<T>& p, const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const T* weight, T* dx, double* sum_dw, double* sum_db) {
+  for_vectors<T>(0, columns, [&](const auto& at) {
+    const vec<T> w = weight ? at.read(weight) : splat(T{1});
+    vec<T> dw = {}, db = {};
+    for (int r = 0; r < rows; r++) {
+      const vec<T> g = at.read(dy + r * pitch), d = (at.read(x + r * pitch) - splat(p.hi[r])) - splat(p.lo[r]);
+      db += g, dw += g * (d * splat(p.invstd[r]));
+      if (dx) at.write(dx + r * pitch, g * (w * splat(p.invstd[r])) + (d * splat(p.b[r]) + splat(p.a[r])));
+    }
+    if (!sum_dw) return;
+    if (at.count == lanes<T>) {
+      Wide<T>::add_to(sum_dw + at.i, dw), Wide<T>::add_to(sum_db + at.i, db);
+      return;
+    }
+    for (int i = 0; i < at.count; i++) sum_dw[at.i + i] += dw[i], sum_db[at.i + i] += db[i];
+  });
+}
+
+template <class T>
+void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, double* dweight, double* dbias, Pair* terms, double* partial) {
+  const int k = r.k, g = r.g, columns = r.line_columns(), block_rows = r.line_rows(), row_blocks = r.line_row_blocks(), column_blocks = ceil_div(k, columns);
+  const int all = r.channels();
+  const bool fused = columns == k;
+  const auto row_terms = [&](int row) {
+    const int first = row % g * k;
+    const ptrdiff_t at = static_cast<ptrdiff_t>(row) * k;
+    const RowTerms t(r, given.invstd[row], line_sums(x + at, dy + at, k, given.hi(row), given.lo(row), given.weight ? given.weight + first : nullptr));
+    return Pair{t.a, t.b};
+  };
+  if (!fused && dx) parallel_for(r.count(), [&](int row, int) { terms[row] = row_terms(row); });
+  // A job: a block of rows of one g, and of columns.
+  parallel_for(row_blocks * g * column_blocks, [&](int job, int) {
+    const int column = job % column_blocks * columns, group = job / column_blocks % g, block = job / column_blocks / g;
+    const int width = k - column < columns ? k - column : columns, first = group * k + column;
+    double* const sum_dw = dweight ? partial + static_cast<ptrdiff_t>(block) * 2 * all + first : nullptr;
+    double* const sum_db = dweight ? sum_dw + all : nullptr;
+    if (dweight)
+      for (int i = 0; i < width; i++) sum_dw[i] = sum_db[i] = 0;
+    const int end = r.n < (block + 1) * block_rows ? r.n : (block + 1) * block_rows;
+    for (int i = block * block_rows; i < end; i += kPanel) {
+      const int rows = end - i < kPanel ? end - i : kPanel;
+      Panel<T> p;
+      for (int j = 0; j < rows; j++) {
+        const int row = (i + j) * g + group;
+        const Pair t = !dx ? Pair{0, 0} : fused ? row_terms(row) : terms[row];
+        p.hi[j] = given.hi(row), p.lo[j] = given.lo(row), p.invstd[j] = static_cast<T>(given.invstd[row]);
+        p.a[j] = static_cast<T>(t.a), p.b[j] = static_cast<T>(t.b);
+      }
+      const ptrdiff_t pitch = static_cast<ptrdiff_t>(g) * k, at = i * pitch + first;
+      panel_backward(p, x + at, dy + at, pitch, rows, width, given.weight ? given.weight + first : nullptr, dx ? dx + at : nullptr, sum_dw, sum_db);
+    }
+  });
+  if (!dweight) return;
+  parallel_blocks(all, 4096, [&](int begin, int end) {
+    for (int i = begin; i < end; i++) dweight[i] = dbias[i] = 0;
+    for (int block = 0; block < row_blocks; block++) {
+      const double* from = partial + static_cast<ptrdiff_t>(block) * 2 * all;
+      for (int i = begin; i < end; i++) dweight[i] += from[i], dbias[i] += from[all + i];
+    }
+  });
+}
+
+// Sums of each channel of each image, (Σdy, Σdy·x̃), to the gradients of weight and bias.
+inline void parameter_gradients(const Rows& r, const double* invstd, const Pair* sums, double* dweight, double* dbias) {
+  const int all = r.channels();
+  for (int c = 0; c < all; c++) dweight[c] = dbias[c] = 0;
+  for (int i = 0; i < r.n; i++)
+    for (int c = 0; c < all; c++) {
+      const Pair& p = sums[static_cast<ptrdiff_t>(i) * all + c];
+      dweight[c] += p.b * invstd[i * r.g + c / r.k], dbias[c] += p.a;
+    }
+}
+
+// (Σh, Σh·x̃) of a row from its channels' sums.
+template <class T> Pair weighted(const Rows& r, const Pair* sums, const T* weight) {
+  Pair h{0, 0};
+  for (int i = 0; i < r.k; i++) {
+    const double w = weight ? static_cast<double>(weight[i]) : 1.0;
+    h.a += w * sums[i].a, h.b += w * sums[i].b;
+  }
+  return h;
+}
+
+template <class T> void backward_planes(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums) {
+  const int length = r.length(), step = r.rows_per_job();
+  parallel_for(r.row_jobs(), [&](int job, int) {
+    for (int row = job * step; row < r.count() && row < (job + 1) * step; row++) {
+      const ptrdiff_t start = static_cast<ptrdiff_t>(row) * length;
+      const T* weight = given.weight ? given.weight + row % r.g * r.k : nullptr;
+      Pair* const own = sums + static_cast<ptrdiff_t>(row) * r.k;
+      const Known<T> known{given.hi(row), given.lo(row), 0, 0};
+      for (int i = 0; i < r.k; i++) {
+        const ptrdiff_t at = start + static_cast<ptrdiff_t>(i) * r.s;
+        Wide<T> a = {}, b = {};
+        sum_run<Sum::backward, T>(x + at, dy + at, r.s, known, a, b);
+        own[i] = {a.sum(), b.sum()};
+      }
+      if (!dx) continue;
+      const double invstd = given.invstd[row];
+      const RowTerms t(r, invstd, weighted(r, own, weight));
+      for (int i = 0; i < r.k; i++) {
+        const Coefficients<T> one{known.hi, known.lo, static_cast<T>(weight ? invstd * weight[i] : invstd), 0, static_cast<T>(t.a), static_cast<T>(t.b)};
+        Mapping<Map::training, false, T>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+      }
+    }
+  });
+}
+
+template <class T> void backward_images(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums, void* scratch) {
+  for_images(r, scratch, [&](int image, const Layout& layout, const Work& work) {
+    const int all = r.channels();
+    const ptrdiff_t start = static_cast<ptrdiff_t>(image) * all * r.s;
+    const auto row = [&](int c) { return image * r.g + c / r.k; };
+    Pair* const own = sums + static_cast<ptrdiff_t>(image) * all;
+    sum_tensor<Sum::backward, T>(layout, work, x + start, dy + start, [&](int c) { return Known<T>{given.hi(row(c)), given.lo(row(c)), 0, 0}; });
+    for (int c = 0; c < all; c++) own[c] = work.total[c];
+    if (!dx) return;
+    Pair* const terms = work.total;  // from here on, one for each group
+    for (int group = 0, first = 0; group < r.g; group++, first += r.k) {
+      const RowTerms t(r, given.invstd[image * r.g + group], weighted(r, own + first, given.weight ? given.weight + first : nullptr));
+      terms[group] = {t.a, t.b};
+    }
+    map_tensor<Map::training, false, T>(layout, work, x + start, dy + start, dx + start, [&](int c) {
+      const double invstd = given.invstd[row(c)], scale = given.weight ? invstd * given.weight[c] : invstd;
+      const Pair& t = terms[c / r.k];
+      return Coefficients<T>{given.hi(row(c)), given.lo(row(c)), static_cast<T>(scale), 0, static_cast<T>(t.a), static_cast<T>(t.b)};
+    });
+  });
+}
+
+// Scratch of the backward pass: a pair for each channel of each image (or for each line), partial sums of lines; and what images need.
+struct RowScratch {
+  Pair* sums;
+  double* partial;
+  char* images;
+  int bytes;
+  RowScratch(void* scratch, const Rows& r) {
+    Scratch part(scratch);
+    sums = part.take<Pair>(r.lines() ? r.count() : static_cast<size_t>(r.n) * r.channels());
+    partial = part.take<double>(r.lines() && !r.empty() ? static_cast<size_t>(r.line_row_blocks()) * 2 * r.channels() : 0);
+    images = part.take<char>(r.images() && !r.empty() ? static_cast<size_t>(worker_count()) * Work(Scratch(nullptr), r.image()).bytes + 128 : 0);
+    bytes = part.bytes();
+  }
+};
+
+}  // namespace
+
+int ek_row_norm_scratch(int n, int g, int k, int s, int format) { return RowScratch(nullptr, {n, g, k, s, format, true}).bytes; }
+
+int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, int s, int format, int centred, double eps, const void* weight,
+                        const void* bias, double* mean, double* m2, double* invstd, void* y, void* scratch) {
+  const Rows r{n, g, k, s, format, centred != 0};
+  if (r.empty()) return EK_OK;
+  EK_DISPATCH_FLOAT(dtype, {
+    const T *from = static_cast<const T*>(x), *w = static_cast<const T*>(weight), *b = static_cast<const T*>(bias);
+    if (r.images()) forward_images(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y), RowScratch(scratch, r).images);
+    else forward_rows(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
+  })
+  return EK_OK;
+}
+
+int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g, int k, int s, int format, int centred, const double* mean,
+                         const double* invstd, const void* weight, void* dx, double* dweight, double* dbias, void* scratch) {
+  const Rows r{n, g, k, s, format, centred != 0};
+  if (dweight)
+    for (int c = 0; c < r.channels(); c++) dweight[c] = dbias[c] = 0;
+  if (r.empty()) return EK_OK;
+  const RowScratch area(scratch, r);
+  EK_DISPATCH_FLOAT(dtype, {
+    const Given<T> given{mean, invstd, static_cast<const T*>(weight), nullptr};
+    const T *from = static_cast<const T*>(x), *gradient = static_cast<const T*>(dy);
+    T* const to = static_cast<T*>(dx);
+    if (r.lines()) backward_lines(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
+    else if (r.images()) backward_images(r, from, gradient, given, to, area.sums, area.images);
+    else backward_planes(r, from, gradient, given, to, area.sums);
+  })
+  if (dweight && !r.lines()) parameter_gradients(r, invstd, area.sums, dweight, dbias);
+  return EK_OK;
+}
+
+}  // namespace EK_ISA
