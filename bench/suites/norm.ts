@@ -1,11 +1,16 @@
 // Forward and backward of every normalization on shapes of real networks, in both memory formats, against PyTorch and against copying
 // the same tensor.
+import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import * as nn from '../../src/nn/index.ts';
+import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { clone } from '../../src/ops/launch.ts';
+import { normalizeRows } from '../../src/ops/row_norm.ts';
+import { ones, zeros } from '../../src/tensor/create.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
+import { sizeOf } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { median, timeRuns } from '../measure.ts';
 import type { TimedCase } from './index.ts';
@@ -23,10 +28,14 @@ const shapes = [
   [16, 32, 16, 32, 32],
 ];
 
+interface Work {
+  forward(x: Tensor): Tensor;
+  readonly parameters: readonly Tensor[];
+}
 interface Layer {
   /** As the peer calls it. */
   readonly kind: string;
-  make(shape: readonly number[]): (x: Tensor) => Tensor;
+  make(shape: readonly number[]): Work;
   /** Reads and writes of the tensor that the definition needs, forward + backward, when nothing stays in a cache. */
   readonly passes: number;
   /** Ranks that the layer takes. Default: all. */
@@ -35,11 +44,45 @@ interface Layer {
 
 const batchNormOf = (shape: readonly number[]) =>
   new ({ 2: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d })[shape.length as 2 | 4 | 5](shape[1]);
-const call = (module: { call(x: Tensor): Tensor }) => (x: Tensor) => module.call(x);
-
+const of = (module: nn.Module): Work => ({ forward: (x) => module.call(x), parameters: [...module.parameters()] });
+const rows =
+  (view: (shape: readonly number[]) => [g: number, k: number, s: number], centred = true, hasBias = true) =>
+  (shape: readonly number[]): Work => {
+    const [g, k, s] = view(shape);
+    const weight = ones([g * k], { requiresGrad: true });
+    const bias = hasBias ? zeros([g * k], { requiresGrad: true }) : null;
+    return {
+      forward: (x: Tensor) => normalizeRows(x, { n: shape[0], g, k, s }, weight, bias, 1e-5, centred).y,
+      parameters: bias ? [weight, bias] : [weight],
+    };
+  };
+const plane = (shape: readonly number[]) => sizeOf(shape.slice(2));
 const layers: Layer[] = [
   // Forward: read for the statistics, read, write; backward: x and dy for the sums, x and dy again, write.
-  { kind: 'batch_norm', passes: 8, make: (shape) => call(batchNormOf(shape)) },
+  { kind: 'batch_norm', passes: 8, make: (shape) => of(batchNormOf(shape)) },
+  {
+    kind: 'batch_norm_relu',
+    passes: 8,
+    make: (shape) => {
+      const bn = batchNormOf(shape);
+      return {
+        forward: (x) =>
+          batchNorm(x, bn.runningMean, bn.runningVar, { weight: bn.weight, bias: bn.bias, training: true, relu: true }),
+        parameters: [...bn.parameters()],
+      };
+    },
+  },
+  { kind: 'layer_norm', passes: 8, make: rows((shape) => [1, sizeOf(shape.slice(1)), 1]) },
+  { kind: 'rms_norm', passes: 8, make: rows((shape) => [1, sizeOf(shape.slice(1)), 1], false, false) },
+  {
+    kind: 'group_norm',
+    passes: 8,
+    make: rows((shape) => {
+      const g = shape[1] < 32 ? shape[1] / 2 : 32;
+      return [g, shape[1] / g, plane(shape)];
+    }),
+  },
+  { kind: 'instance_norm', passes: 8, ranks: [4, 5], make: rows((shape) => [shape[1], 1, plane(shape)]) },
 ];
 
 /** Milliseconds of one copy of a tensor like x, by our own kernel: what any reading and writing can reach. */
@@ -58,17 +101,14 @@ function timed({ kind, make, passes }: Layer, shape: readonly number[], format: 
     prepare() {
       setEngine('native');
       setNumThreads(threads);
-      const forward = make(shape);
+      const { forward, parameters } = make(shape);
       const x = randn([...shape])
         .contiguous(format)
         .requiresGrad_();
       const g = randn([...shape]).contiguous(format);
       copy = copyTime(g);
-      return () =>
-        scope(() => {
-          x.grad = null;
-          forward(x).backward(g);
-        });
+      const wanted = [x, ...parameters];
+      return () => scope(() => void grad([forward(x)], wanted, { gradOutputs: [g] }));
     },
     // A copy reads and writes once: two passes.
     extra: (ms) => ({ '% of copy bandwidth': (100 * (passes / 2) * copy) / ms }),

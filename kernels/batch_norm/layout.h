@@ -4,6 +4,7 @@
 // one that fills whole vectors. Blocks depend on the shape alone, so that every thread count gives the same sums.
 #pragma once
 #include "kernel.h"
+#include "simd/strip.h"
 
 namespace EK_ISA {
 
@@ -13,6 +14,7 @@ constexpr int kGroupRun = 8192;         // wanted neighbours in memory, of a gro
 constexpr int kGroup = 64;               // planes of a group, at most
 constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
 constexpr int kColumns = 1024;           // at most, of a block of rows
+constexpr int kBlockRows = 128;         // at least: a block leaves two sums for each column
 
 struct Layout {
   bool planes;
@@ -47,7 +49,7 @@ struct Layout {
       if (c * join <= kColumns && rows >= 4 * join) joined = join, left = static_cast<int>(rows % join), rows /= join, columns = c * join;
     }
     block_columns = columns <= kColumns ? columns : div >= kColumns ? div : kColumns / div * div;
-    const int64_t wanted = kBlockElements / block_columns < 8 ? 8 : kBlockElements / block_columns;
+    const int64_t wanted = kBlockElements / block_columns < kBlockRows ? kBlockRows : kBlockElements / block_columns;
     block_rows = static_cast<int>(wanted < rows ? wanted : rows > 0 ? rows : 1);
     row_blocks = static_cast<int>((rows + block_rows - 1) / block_rows), column_blocks = ceil_div(columns, block_columns);
   }
@@ -56,6 +58,8 @@ struct Layout {
   // Partial results of each channel, and work to do: each block for each group of planes or block of columns.
   int blocks() const { return empty() ? 0 : planes ? ceil_div(n, images) * parts : row_blocks + (left ? 1 : 0); }
   int jobs() const { return empty() ? 0 : planes ? blocks() * groups : row_blocks * column_blocks + (left ? 1 : 0); }
+
+  template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(n) * c * s, planes ? s : columns); }
 
   int64_t count() const { return static_cast<int64_t>(n) * s; }
   // Where element i (0 … n·s − 1) of a channel lies.

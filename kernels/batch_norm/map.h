@@ -29,12 +29,15 @@ template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coef
   }
 }
 
-template <Map map, bool relu, class T> struct Mapping {
+// streams: results go past the caches; then `out` and every run or row of it begin where a vector may be streamed to.
+template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   static constexpr int L = lanes<T>;
   static constexpr bool reads_x = map != Map::evaluation || relu, reads_dy = map != Map::forward;
 
   static EK_INLINE void whole(const T* x, const T* dy, T* out, ptrdiff_t at, const Coefficients<vec<T>>& k) {
-    store(out + at, map_step<map, relu>(reads_x ? load(x + at) : vec<T>{}, reads_dy ? load(dy + at) : vec<T>{}, k));
+    const vec<T> result = map_step<map, relu>(reads_x ? load(x + at) : vec<T>{}, reads_dy ? load(dy + at) : vec<T>{}, k);
+    if constexpr (streams) stream(out + at, result);
+    else store(out + at, result);
   }
   static EK_INLINE void partial(const T* x, const T* dy, T* out, ptrdiff_t at, int n, const Coefficients<vec<T>>& k) {
     store_n(out + at, map_step<map, relu>(reads_x ? load_n(x + at, n) : vec<T>{}, reads_dy ? load_n(dy + at, n) : vec<T>{}, k), n);

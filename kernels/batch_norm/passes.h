@@ -96,7 +96,13 @@ void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
 }
 template <Map map, bool relu, class T>
 void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy, T* out, const Coefficients<T>* k) {
-  layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T>::run(x, dy, out, at, n, k[channel - layout.first_channel(g)]); });
+  const int first = layout.first_channel(g);
+  if (layout.streams(out)) {
+    layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T, has_stream>::run(x, dy, out, at, n, k[channel - first]); });
+    stream_fence();
+  } else {
+    layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T>::run(x, dy, out, at, n, k[channel - first]); });
+  }
 }
 
 // ---- a whole tensor ------------------------------------------------------------------------------------------------------------------------
@@ -184,7 +190,13 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   });
   parallel_for(layout.jobs(), [&](int job, int) {
     const Layout::Block block = layout.block(layout.jobs() - 1 - job);
-    Mapping<map, relu, T>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, reinterpret_cast<const T*>(work.columns) + block.column, stride);
+    const T* k = reinterpret_cast<const T*>(work.columns) + block.column;
+    if (layout.streams(out)) {
+      Mapping<map, relu, T, has_stream>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k, stride);
+      stream_fence();
+    } else {
+      Mapping<map, relu, T>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k, stride);
+    }
   });
 }
 

@@ -3,7 +3,6 @@
 //   planes  contiguous, s > 1: a row is k runs of s neighbours with one weight each
 //   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups merge their channels' sums
 #include "batch_norm/passes.h"
-#include "simd/strip.h"
 
 namespace EK_ISA {
 namespace {
@@ -23,6 +22,7 @@ struct Rows {
   bool lines() const { return s == 1; }
   bool images() const { return s > 1 && format == EK_CHANNELS_LAST; }
   bool empty() const { return n == 0 || g == 0 || k == 0 || s == 0; }
+  template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(count()) * length(), lines() ? k : s); }
   Layout image() const { return Layout(1, channels(), s, EK_CHANNELS_LAST); }
   // Jobs over whole rows.
   int rows_per_job() const { return length() < kRowElements ? kRowElements / length() : 1; }
@@ -68,16 +68,17 @@ template <class T> Moments row_moments(const T* x, int length, bool centred) {
 }
 
 // y = x̃·invstd·weight + bias with a weight for each value.
-template <class T> void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T* bias, T* y) {
+template <bool streams, class T> void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T* bias, T* y) {
   for_vectors<T>(0, n, [&](const auto& at) {
     vec<T> v = ((at.read(x) - splat(hi)) - splat(lo)) * splat(invstd);
     if (weight) v = bias ? v * at.read(weight) + at.read(bias) : v * at.read(weight);
     else if (bias) v = v + at.read(bias);
-    at.write(y, v);
+    at.template write<streams>(y, v);
   });
 }
 
-template <class T> void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y) {
+template <bool streams, class T>
+void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y) {
   const int length = r.length(), step = r.rows_per_job();
   parallel_for(r.row_jobs(), [&](int job, int) {
     for (int row = job * step; row < r.count() && row < (job + 1) * step; row++) {
@@ -87,16 +88,17 @@ template <class T> void forward_rows(const Rows& r, const T* x, double eps, cons
       const Given<T> given{mean, invstd, weight, bias};
       const int first = row % r.g * r.k;
       if (r.lines()) {
-        map_line(x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]), weight ? weight + first : nullptr,
+        map_line<streams>(x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]), weight ? weight + first : nullptr,
                  bias ? bias + first : nullptr, y + at);
         continue;
       }
       for (int i = 0; i < r.k; i++) {
         const double scale = weight ? invstd[row] * weight[first + i] : invstd[row];
         const Coefficients<T> one{given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[first + i] : T{0}, 0, 0};
-        Mapping<Map::forward, false, T>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
       }
     }
+    if constexpr (streams) stream_fence();
   });
 }
 
@@ -175,27 +177,33 @@ template <class T> struct Panel {
   T hi[kPanel], lo[kPanel], invstd[kPanel], a[kPanel], b[kPanel];
 };
 
-// dx of a panel, and its part of the sums down the columns: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy.
-template <class T>
+// dx of a panel, and its part of the sums down the columns: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy. Rows are read one after the
+// other; their sums wait in the tensor's own type.
+template <bool streams, class T>
 void panel_backward(const Panel<T>& p, const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const T* weight, T* dx, double* sum_dw, double* sum_db) {
-  for_vectors<T>(0, columns, [&](const auto& at) {
-    const vec<T> w = weight ? at.read(weight) : splat(T{1});
-    vec<T> dw = {}, db = {};
+  constexpr int chunk = 1024;
+  alignas(64) T dw[chunk], db[chunk];
+  for (int first = 0; first < columns; first += chunk) {
+    const int n = columns - first < chunk ? columns - first : chunk;
     for (int r = 0; r < rows; r++) {
-      const vec<T> g = at.read(dy + r * pitch), d = (at.read(x + r * pitch) - splat(p.hi[r])) - splat(p.lo[r]);
-      db += g, dw += g * (d * splat(p.invstd[r]));
-      if (dx) at.write(dx + r * pitch, g * (w * splat(p.invstd[r])) + (d * splat(p.b[r]) + splat(p.a[r])));
+      const T *px = x + r * pitch + first, *pg = dy + r * pitch + first;
+      T* const out = dx ? dx + r * pitch + first : nullptr;
+      const vec<T> hi = splat(p.hi[r]), lo = splat(p.lo[r]), invstd = splat(p.invstd[r]), a = splat(p.a[r]), b = splat(p.b[r]);
+      for_vectors<T>(0, n, [&](const auto& at) {
+        const vec<T> g = at.read(pg), d = (at.read(px) - hi) - lo;
+        if (out) at.template write<streams>(out, g * (weight ? at.read(weight + first) * invstd : invstd) + (d * b + a));
+        if (!sum_dw) return;
+        const vec<T> term = g * (d * invstd);
+        at.write(dw, r ? at.read(dw) + term : term);
+        at.write(db, r ? at.read(db) + g : g);
+      });
     }
-    if (!sum_dw) return;
-    if (at.count == lanes<T>) {
-      Wide<T>::add_to(sum_dw + at.i, dw), Wide<T>::add_to(sum_db + at.i, db);
-      return;
-    }
-    for (int i = 0; i < at.count; i++) sum_dw[at.i + i] += dw[i], sum_db[at.i + i] += db[i];
-  });
+    if (!sum_dw) continue;
+    for (int i = 0; i < n; i++) sum_dw[first + i] += dw[i], sum_db[first + i] += db[i];
+  }
 }
 
-template <class T>
+template <bool streams, class T>
 void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, double* dweight, double* dbias, Pair* terms, double* partial) {
   const int k = r.k, g = r.g, columns = r.line_columns(), block_rows = r.line_rows(), row_blocks = r.line_row_blocks(), column_blocks = ceil_div(k, columns);
   const int all = r.channels();
@@ -226,8 +234,9 @@ void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& give
         p.a[j] = static_cast<T>(t.a), p.b[j] = static_cast<T>(t.b);
       }
       const ptrdiff_t pitch = static_cast<ptrdiff_t>(g) * k, at = i * pitch + first;
-      panel_backward(p, x + at, dy + at, pitch, rows, width, given.weight ? given.weight + first : nullptr, dx ? dx + at : nullptr, sum_dw, sum_db);
+      panel_backward<streams>(p, x + at, dy + at, pitch, rows, width, given.weight ? given.weight + first : nullptr, dx ? dx + at : nullptr, sum_dw, sum_db);
     }
+    if constexpr (streams) stream_fence();
   });
   if (!dweight) return;
   parallel_blocks(all, 4096, [&](int begin, int end) {
@@ -260,7 +269,7 @@ template <class T> Pair weighted(const Rows& r, const Pair* sums, const T* weigh
   return h;
 }
 
-template <class T> void backward_planes(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums) {
+template <bool streams, class T> void backward_planes(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums) {
   const int length = r.length(), step = r.rows_per_job();
   parallel_for(r.row_jobs(), [&](int job, int) {
     for (int row = job * step; row < r.count() && row < (job + 1) * step; row++) {
@@ -279,9 +288,10 @@ template <class T> void backward_planes(const Rows& r, const T* x, const T* dy, 
       const RowTerms t(r, invstd, weighted(r, own, weight));
       for (int i = 0; i < r.k; i++) {
         const Coefficients<T> one{known.hi, known.lo, static_cast<T>(weight ? invstd * weight[i] : invstd), 0, static_cast<T>(t.a), static_cast<T>(t.b)};
-        Mapping<Map::training, false, T>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        Mapping<Map::training, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
       }
     }
+    if constexpr (streams) stream_fence();
   });
 }
 
@@ -333,7 +343,8 @@ int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, int s, in
   EK_DISPATCH_FLOAT(dtype, {
     const T *from = static_cast<const T*>(x), *w = static_cast<const T*>(weight), *b = static_cast<const T*>(bias);
     if (r.images()) forward_images(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y), RowScratch(scratch, r).images);
-    else forward_rows(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
+    else if (r.streams(static_cast<T*>(y))) forward_rows<has_stream>(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
+    else forward_rows<false>(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
   })
   return EK_OK;
 }
@@ -349,9 +360,12 @@ int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g,
     const Given<T> given{mean, invstd, static_cast<const T*>(weight), nullptr};
     const T *from = static_cast<const T*>(x), *gradient = static_cast<const T*>(dy);
     T* const to = static_cast<T*>(dx);
-    if (r.lines()) backward_lines(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
-    else if (r.images()) backward_images(r, from, gradient, given, to, area.sums, area.images);
-    else backward_planes(r, from, gradient, given, to, area.sums);
+    const bool streams = r.streams(to);
+    if (r.images()) backward_images(r, from, gradient, given, to, area.sums, area.images);
+    else if (r.lines() && streams) backward_lines<has_stream>(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
+    else if (r.lines()) backward_lines<false>(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
+    else if (streams) backward_planes<has_stream>(r, from, gradient, given, to, area.sums);
+    else backward_planes<false>(r, from, gradient, given, to, area.sums);
   })
   if (dweight && !r.lines()) parameter_gradients(r, invstd, area.sums, dweight, dbias);
   return EK_OK;

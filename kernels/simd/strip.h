@@ -5,13 +5,24 @@
 
 namespace EK_ISA {
 
+// Above this size a result would only push out of the caches what is still wanted there, and be gone itself before it is read.
+constexpr int64_t kStreamBytes = 16 << 20;
+// Whether a result is stored past the caches: a large one whose runs of whole vectors begin at multiples of `step`.
+template <class T> inline bool can_stream(const T* out, int64_t elements, int step) {
+  return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % lanes<T> == 0 &&
+         reinterpret_cast<uintptr_t>(out) % EK_VECTOR_BYTES == 0;
+}
+
 // Where in an array a vector lies. read and write reach that place in any array of the same shape.
 template <class T> struct whole {
   int i;
   static constexpr int count = lanes<T>;
   EK_INLINE vec<T> read(const T* p) const { return load(p + i); }
   EK_INLINE vec<T> read(const T* p, T) const { return load(p + i); }
-  EK_INLINE void write(T* p, vec<T> v) const { store(p + i, v); }
+  template <bool streams = false> EK_INLINE void write(T* p, vec<T> v) const {
+    if constexpr (streams) stream(p + i, v);
+    else store(p + i, v);
+  }
 };
 template <class T> struct partial {
   int i, count;
@@ -23,7 +34,7 @@ template <class T> struct partial {
     for (int j = 0; j < lanes<T>; j++) lane[j] = j;
     return lane < count ? v : splat(fill);
   }
-  EK_INLINE void write(T* p, vec<T> v) const { store_n(p + i, v, count); }
+  template <bool streams = false> EK_INLINE void write(T* p, vec<T> v) const { store_n(p + i, v, count); }
 };
 
 // body(at) for begin … end − 1.

@@ -182,9 +182,15 @@ template <class V> EK_INLINE V greater(V a, V b) { return a > b ? a : b; }
 template <class V> EK_INLINE V scale(V x, V) { return x; }
 #endif
 
-// Streaming store past the caches where the machine has one; p must be aligned to the vector, end a loop with stream_fence().
+// Stores past the caches, where the machine has them: p must be aligned to the vector, and stream_fence() ends a loop of them.
+constexpr bool has_stream = EK_VECTOR_BYTES == 64;
+#if EK_VECTOR_BYTES == 64
+template <class T> EK_INLINE void stream(T* p, vec<T> v) { _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)v); }
+EK_INLINE void stream_fence() { _mm_sfence(); }
+#else
 template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
 EK_INLINE void stream_fence() {}
+#endif
 
 template <class T> EK_INLINE T sum_lanes(vec<T> v) {
   T s = 0;

@@ -116,8 +116,12 @@ export class Arena {
     expect(this.call(run)).toBe(0);
   }
 
+  /** The place's memory itself, and a copy of it. */
+  view(place: Place): Uint8Array {
+    return this.block.bytes().subarray(place.offset, place.offset + place.length * sizeOf(place.dtype));
+  }
   bytes(place: Place): Uint8Array {
-    return this.block.bytes().slice(place.offset, place.offset + place.length * sizeOf(place.dtype));
+    return this.view(place).slice();
   }
 
   read(place: Place): number[] {
