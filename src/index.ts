@@ -139,3 +139,4 @@ export {
 export { asyncScope, scope } from './tensor/scope.ts';
 export type { MemoryFormat, Shape } from './tensor/shape.ts';
 export { keep, Tensor, type TensorHook } from './tensor/tensor.ts';
+export { setWarningHandler, type WarningCategory, type WarningHandler, warn } from './warnings.ts';
