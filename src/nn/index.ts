@@ -35,6 +35,7 @@ export {
   type PaddingMode,
 } from './conv.ts';
 export { Dropout, Dropout2d } from './dropout.ts';
+export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export * as functional from './functional.ts';
 export * as init from './init.ts';
 export {
@@ -61,3 +62,5 @@ export {
 } from './pool.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
+export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
+export type { StatisticsMode } from './statistics_control.ts';
