@@ -259,11 +259,10 @@ export function checkpoint<A extends unknown[], R>(
   ...inputs: A
 ): R;
 export function checkpoint(first: CheckpointOptions | Checkpointed, ...rest: unknown[]): unknown {
-  const hasOptions = typeof first !== 'function';
-  const { preserveRngState = true } = hasOptions ? first : {};
-  const [fn, ...inputs] = (hasOptions ? rest : [first, ...rest]) as [Checkpointed, ...unknown[]];
-  if (typeof fn !== 'function')
-    throw new ArgumentTypeError(`[checkpoint] expected a function, got ${fn === null ? 'null' : typeof fn}`);
+  const isFunction = typeof first === 'function';
+  const { preserveRngState = true } = (isFunction ? null : first) ?? {};
+  const [fn, ...inputs] = (isFunction ? [first, ...rest] : rest) as [Checkpointed, ...unknown[]];
+  if (typeof fn !== 'function') throw new ArgumentTypeError(`[checkpoint] expected a function, got ${typeof fn}`);
   if (!isGradEnabled()) return fn(...inputs);
   return new Segment(fn, inputs, preserveRngState).first(inputs);
 }
