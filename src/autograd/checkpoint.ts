@@ -32,8 +32,8 @@ let recomputing = 0;
 /** Whether what runs now has run before, so that nothing may count or move twice (running statistics, counters of a user's own). */
 export const isRecomputing = (): boolean => recomputing > 0;
 
-/** Whether a checkpoint's function runs, for the first or the second time, or something else runs again. */
-export const isCheckpointed = (): boolean => current !== null || recomputing > 0;
+/** Whether a checkpoint's function runs, for the first or the second time. */
+export const isInCheckpoint = (): boolean => current !== null;
 
 /** Runs `fn` as something that has run before or will run again; see `isRecomputing`. */
 export function asRecomputation<R>(fn: () => R): R {

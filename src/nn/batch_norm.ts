@@ -1,7 +1,7 @@
 // Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers with running
 // statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/;
 // what may override a layer's flags, from freezing to staged updates, is in statistics_control.ts.
-import { isCheckpointed } from '../autograd/checkpoint.ts';
+import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { type BatchStatistics, batchNorm } from '../ops/batch_norm.ts';
@@ -114,7 +114,7 @@ export abstract class NormBase extends Module {
 
   /** What this forward goes by: the layer itself, unless more is asked of it than its flags say. */
   protected get statistics(): LayerStatistics {
-    return this.control === null && !isCheckpointed() ? this : decide(this);
+    return this.control === null && !isInCheckpoint() && !isRecomputing() ? this : decide(this);
   }
 
   override get stateVersion(): number {
@@ -202,6 +202,11 @@ export abstract class BatchNormBase extends NormBase {
       numBatchesTracked,
       onStatistics,
     });
+  }
+
+  /** Whether the batch's statistics are those of this process alone. */
+  get isLocal(): boolean {
+    return true;
   }
 
   /** The op that computes it; `SyncBatchNorm` has another. */

@@ -127,7 +127,9 @@ function decideNow(layer: NormBase): LayerStatistics {
     bias: isConstant && layer.bias ? layer.bias.detach() : layer.bias,
     sink: sink ?? undefined,
   };
-  return training && normalizers ? { ...decided, normalizer: normalizers(layer, decided) } : decided;
+  // Without running statistics a layer normalizes by the batch in evaluation too.
+  const isByBatch = training || (decided.runningMean === null && decided.runningVar === null);
+  return isByBatch && normalizers ? { ...decided, normalizer: normalizers(layer, decided) } : decided;
 }
 
 /** The second run moves nothing, and uses the running statistics that the first one used, whatever has become of them. */

@@ -308,14 +308,14 @@ class Training implements Run {
     const loss = lossOf(output, target);
     const value = loss.item();
     this.staged?.observe(value);
-    const isFinite = Number.isFinite(value);
-    if (!isFinite && !this.staged) this.refuse(value, input);
+    const isGood = Number.isFinite(value);
+    if (!isGood && !this.staged) this.refuse(value, input);
     const { step } = this.position;
     const total = this.stepsPerEpoch ?? Infinity;
     const group = Math.min(accumulate, total - (step - (step % accumulate)));
-    if (isFinite) (group > 1 ? loss.div(group) : loss).backward();
+    if (isGood) (group > 1 ? loss.div(group) : loss).backward();
     if ((step + 1) % accumulate === 0 || step + 1 === total) this.update();
-    if (!isFinite) return;
+    if (!isGood) return;
     const values = Object.fromEntries(
       Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
     );
