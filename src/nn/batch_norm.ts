@@ -216,7 +216,7 @@ export abstract class BatchNormBase extends NormBase {
 }
 
 /** The layers differ only in the ranks they take: `ranks` in the order of the error's text. */
-function requireRank(x: Tensor, ...ranks: number[]): void {
+export function requireRank(x: Tensor, ...ranks: number[]): void {
   if (!ranks.includes(x.rank))
     throw new ValueError(`expected ${ranks.map((rank) => `${rank}D`).join(' or ')} input (got ${x.rank}D input)`);
 }

@@ -47,6 +47,7 @@ export {
   type LinearOptions,
 } from './linear.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
+export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
 export { type ForwardHook, type ForwardPreHook, Module } from './module.ts';
 export { Parameter } from './parameter.ts';
 export {

@@ -7,8 +7,6 @@ import { asRecomputation, checkpoint, isRecomputing } from '../../src/autograd/c
 import { Function, type FunctionContext } from '../../src/autograd/function.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
-import type { Block, Device } from '../../src/kernels/device.ts';
-import { currentDevice } from '../../src/kernels/engine.ts';
 import { BatchNorm2d, Conv2d, Dropout, Linear, type Module, ReLU, Sequential } from '../../src/nn/index.ts';
 import { SGD } from '../../src/optim/index.ts';
 import { tensor, zeros } from '../../src/tensor/create.ts';
@@ -16,6 +14,7 @@ import { defaultGenerator, manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { liveBytes } from '../support/live_bytes.ts';
 
 type Through = (fn: (x: Tensor) => Tensor, x: Tensor) => Tensor;
 const plainly: Through = (fn, x) => fn(x);
@@ -227,30 +226,6 @@ describe('checkpoint', () => {
 });
 
 describe('memory', () => {
-  /** The most bytes in live blocks of the device while `fn` runs in a scope, beyond those before; and how many are left after it. */
-  function measure(fn: () => void): { peak: number; left: number } {
-    const device = currentDevice() as Device & Record<'allocate' | 'free', unknown>;
-    const { allocate, free } = device;
-    let live = 0;
-    let peak = 0;
-    device.allocate = function (this: Device, bytes: number) {
-      const made = allocate.call(this, bytes);
-      live += made.byteLength;
-      peak = Math.max(peak, live);
-      return made;
-    };
-    device.free = function (this: Device, given: Block) {
-      live -= given.byteLength;
-      free.call(this, given);
-    };
-    try {
-      scope(fn);
-    } finally {
-      Object.assign(device, { allocate, free });
-    }
-    return { peak, left: live };
-  }
-
   const depth = 8;
   const width = 16;
   const shape = [2, width, 16, 16];
@@ -271,8 +246,8 @@ describe('memory', () => {
   it('falls from all activations to one per checkpoint, and the second run leaves nothing', () => {
     // Gradients exist from now on, so that they do not count.
     train(plainly)();
-    const plain = measure(train(plainly));
-    const saving = measure(train(checkpointed));
+    const plain = liveBytes(train(plainly));
+    const saving = liveBytes(train(checkpointed));
     // Of three activations per block two are gone, but for those of the block at hand. Gradients stay until the scope ends, in both.
     expect(plain.peak - saving.peak).toBeGreaterThan(2 * (depth - 2) * activation);
     // Forward alone: one activation per block.
@@ -280,8 +255,8 @@ describe('memory', () => {
       let y = x;
       for (const child of model.children()) y = through((t) => child.call(t) as Tensor, y);
     };
-    expect(measure(forward(plainly)).peak).toBeGreaterThan(3 * depth * activation);
-    expect(measure(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation);
+    expect(liveBytes(forward(plainly)).peak).toBeGreaterThan(3 * depth * activation);
+    expect(liveBytes(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation);
     // Gradients of parameters are summed in place: what is made in a step goes with it.
     expect(saving.left).toBeLessThanOrEqual(plain.left);
   });

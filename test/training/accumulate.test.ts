@@ -25,6 +25,7 @@ import { keep, type Tensor } from '../../src/tensor/tensor.ts';
 import { type AccumulateOptions, accumulate, fit, type LossFunction, type MicroBatch } from '../../src/train/index.ts';
 import { setWarningHandler } from '../../src/warnings.ts';
 import { expectClose } from '../support/golden.ts';
+import { liveBytes } from '../support/live_bytes.ts';
 
 const dtype = 'float64';
 
@@ -205,6 +206,18 @@ describe("accumulate, statistics: 'exact'", () => {
   it('is as near in float32 as float32 is', () => {
     // A sum of 300 float32 gradients in another order: a few times 1e-6.
     compare({ make: () => conv('float32'), input: (n) => images(n, 'float32'), sizes: [4, 4, 3], tolerance: 2e-5 });
+  });
+
+  it('needs the memory of one micro-batch', () => {
+    const model = conv();
+    const targets = randint(0, 4, [24]).split(4);
+    const parts = images(24)
+      .split(4)
+      .map((part, i): MicroBatch => [part, targets[i]]);
+    const peak = (count: number) => liveBytes(() => void accumulate(model, parts.slice(0, count), mean)).peak;
+    peak(1);
+    // Statistics of three layers per micro-batch, and losses, come to a few hundred bytes each.
+    expect(peak(6) - peak(1)).toBeLessThan(0.2 * peak(1));
   });
 
   it('moves statistics with the step, where they are staged', () => {
