@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { grad } from '../../src/autograd/backward.ts';
 import { asRecomputation, checkpoint, isRecomputing } from '../../src/autograd/checkpoint.ts';
+// biome-ignore lint/suspicious/noShadowRestrictedNames: PyTorch's name
 import { Function, type FunctionContext } from '../../src/autograd/function.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
