@@ -3,6 +3,7 @@
 import './ops/methods.ts';
 
 export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
+export { type CheckpointOptions, checkpoint, isRecomputing } from './autograd/checkpoint.ts';
 export { Function, FunctionContext } from './autograd/function.ts';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck.ts';
@@ -139,3 +140,4 @@ export {
 export { asyncScope, scope } from './tensor/scope.ts';
 export type { MemoryFormat, Shape } from './tensor/shape.ts';
 export { keep, Tensor, type TensorHook } from './tensor/tensor.ts';
+export { setWarningHandler, type WarningCategory, type WarningHandler, warn } from './warnings.ts';

@@ -8,7 +8,7 @@ import { edgeOf, type Gradient, SavedTensors } from './node.ts';
 
 /** What forward and backward of one call share; anything else may be set as a property. */
 export class FunctionContext {
-  private readonly store = new SavedTensors();
+  private readonly store = new SavedTensors(true);
   /** For each argument of `apply`: whether it is a tensor whose gradient is wanted. */
   readonly needsInputGrad: readonly boolean[];
   [key: string]: unknown;

@@ -4,7 +4,8 @@ import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
-import type { GradNode, Tensor, TensorHook } from '../tensor/tensor.ts';
+import type { Storage } from '../tensor/storage.ts';
+import { aliasOf, type GradNode, type Tensor, type TensorHook } from '../tensor/tensor.ts';
 
 export type Gradient = Tensor | null | undefined;
 
@@ -53,13 +54,39 @@ export function edgeOf(tensor: Tensor): Edge {
   return tensor.requiresGrad ? { leaf: tensor } : null;
 }
 
+/** What stands for tensors that are not kept, because they can be computed again. */
+export interface HeldTensors {
+  unpack(): readonly (Tensor | null)[];
+  free(): void;
+}
+
+/** Sees every save while it is set; what it returns, if anything, takes the tensors' place. */
+export type Holder = (saved: SavedTensors, tensors: readonly (Tensor | null)[]) => HeldTensors | null;
+let holder: Holder | null = null;
+
+/** Sets what sees every save, and returns the one before; see checkpoint.ts. */
+export function setHolder(next: Holder | null): Holder | null {
+  const former = holder;
+  holder = next;
+  return former;
+}
+
 /** Tensors saved in a forward, handed out in the backward unless they were changed or freed meanwhile. */
 export class SavedTensors {
+  /** Whether a backward may give the tensors themselves to others, as that of a user-defined function may. */
+  readonly mayEscape: boolean;
   private tensors: readonly (Tensor | null)[] = [];
   private versions: readonly number[] = [];
+  private held: HeldTensors | null = null;
   private isFreed = false;
 
+  constructor(mayEscape = false) {
+    this.mayEscape = mayEscape;
+  }
+
   save(tensors: readonly (Tensor | null)[]): void {
+    this.held = holder?.(this, tensors) ?? null;
+    if (this.held) return;
     this.tensors = tensors;
     this.versions = tensors.map((tensor) => tensor?.version ?? 0);
     for (const tensor of tensors) if (tensor) tensor.isSaved = true;
@@ -70,6 +97,7 @@ export class SavedTensors {
       throw new RuntimeError(
         'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.',
       );
+    if (this.held) return this.held.unpack();
     this.tensors.forEach((tensor, i) => {
       if (!tensor || tensor.version === this.versions[i]) return;
       const source = tensor.gradFn ? `, which is output ${tensor.outputIndex} of ${tensor.gradFn.name},` : '';
@@ -81,7 +109,19 @@ export class SavedTensors {
   }
 
   free(): void {
-    if (this.tensors.length > 0) this.isFreed = true;
+    if (this.tensors.length > 0 || this.held) this.isFreed = true;
     this.tensors = [];
+    this.held?.free();
+    this.held = null;
+  }
+
+  /** The memory of the tensors, each as often as they use it. */
+  storages(): readonly Storage[] {
+    return this.tensors.flatMap((tensor) => (tensor ? [tensor.storage] : []));
+  }
+
+  /** Lets go of the graph that made the tensors. */
+  cutHistory(): void {
+    this.tensors = this.tensors.map((tensor) => (tensor?.gradFn ? aliasOf(tensor) : tensor));
   }
 }

@@ -1,7 +1,10 @@
 // Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers with running
-// statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/.
+// statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/;
+// what may override a layer's flags, from freezing to staged updates, is in statistics_control.ts.
+import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { batchNorm } from '../ops/batch_norm.ts';
+import { type BatchStatistics, batchNorm } from '../ops/batch_norm.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
@@ -10,6 +13,7 @@ import { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { boolText, floatText } from './python_text.ts';
 import type { StateDict } from './state_dict.ts';
+import { decide, type LayerStatistics, type StatisticsControl, warnOfMovement } from './statistics_control.ts';
 
 export interface NormOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
@@ -24,7 +28,10 @@ export interface NormOptions extends DTypeOption {
   trackRunningStats?: boolean;
 }
 
-type Buffers = Record<'running_mean' | 'running_var' | 'num_batches_tracked', Tensor | null>;
+const bufferNames = ['running_mean', 'running_var', 'num_batches_tracked'] as const;
+type BufferName = (typeof bufferNames)[number];
+/** The name of a buffer in a set of statistics beside the layer's own. */
+const bufferOf = (name: BufferName, set: string): string => `${name}_${set}`;
 
 /** Parameters, running statistics and their state of a layer that normalizes channels (PyTorch: `_NormBase`). */
 export abstract class NormBase extends Module {
@@ -36,6 +43,8 @@ export abstract class NormBase extends Module {
   trackRunningStats: boolean;
   declare weight: Parameter | null;
   declare bias: Parameter | null;
+  /** What is asked of the layer besides its flags; null: nothing. Set by freezeBatchNorm, withStatistics and the like. */
+  control: StatisticsControl | null = null;
 
   constructor(numFeatures: number, options: NormOptions) {
     super();
@@ -53,32 +62,59 @@ export abstract class NormBase extends Module {
     this.registerBuffer('num_batches_tracked', trackRunningStats ? tensor(0, { dtype: 'int64' }) : null);
   }
 
-  // State dicts and printed forms keep PyTorch's names of the buffers; these are the same entries under the library's.
+  // State dicts and printed forms keep PyTorch's names of the buffers; these are the same entries under the library's. Inside
+  // useStatistics() they are those of the set in use.
 
   /** Running mean per channel (C), null where statistics are not tracked. */
   get runningMean(): Tensor | null {
-    return this.bufferEntry.running_mean;
+    return this.readBuffer('running_mean');
   }
   set runningMean(value: Tensor | null) {
-    this.bufferEntry.running_mean = value;
+    this.writeBuffer('running_mean', value);
   }
   /** Running unbiased variance per channel (C), null where statistics are not tracked. */
   get runningVar(): Tensor | null {
-    return this.bufferEntry.running_var;
+    return this.readBuffer('running_var');
   }
   set runningVar(value: Tensor | null) {
-    this.bufferEntry.running_var = value;
+    this.writeBuffer('running_var', value);
   }
   /** How many batches the running statistics have seen: int64, no dimensions; null where they are not tracked. */
   get numBatchesTracked(): Tensor | null {
-    return this.bufferEntry.num_batches_tracked;
+    return this.readBuffer('num_batches_tracked');
   }
   set numBatchesTracked(value: Tensor | null) {
-    this.bufferEntry.num_batches_tracked = value;
+    this.writeBuffer('num_batches_tracked', value);
   }
 
-  private get bufferEntry(): Buffers {
-    return this as unknown as Buffers;
+  private readBuffer(name: BufferName): Tensor | null {
+    return (this as unknown as Record<string, Tensor | null>)[this.inUse(name)];
+  }
+  private writeBuffer(name: BufferName, value: Tensor | null): void {
+    (this as unknown as Record<string, Tensor | null>)[this.inUse(name)] = value;
+  }
+  private inUse(name: BufferName): string {
+    const set = this.control?.set;
+    return set == null ? name : bufferOf(name, set);
+  }
+
+  /** Whether there is a set of running statistics of that name; see `addStatistics`. */
+  hasStatistics(set: string): boolean {
+    return this.ownBuffers().has(bufferOf('running_mean', set));
+  }
+
+  /** Adds a set of running statistics: the layer's own as they are now, with a counter of 0. See `addStatistics`. */
+  registerStatistics(set: string): void {
+    const own = this as unknown as Record<BufferName, Tensor>;
+    for (const name of bufferNames) {
+      const start = name === 'num_batches_tracked' ? tensor(0, { dtype: 'int64' }) : own[name].clone();
+      this.registerBuffer(bufferOf(name, set), start);
+    }
+  }
+
+  /** What this forward goes by: the layer itself, unless more is asked of it than its flags say. */
+  protected get statistics(): LayerStatistics {
+    return this.control === null && !isInCheckpoint() && !isRecomputing() ? this : decide(this);
   }
 
   override get stateVersion(): number {
@@ -105,16 +141,26 @@ export abstract class NormBase extends Module {
   protected abstract checkInputDim(x: Tensor): void;
 
   override extraRepr(): string {
+    const { frozen } = this.control ?? {};
+    const parts = [frozen?.statistics && 'statistics', frozen?.affine && 'affine'].filter(Boolean);
+    const frozenText = parts.length > 0 ? `, frozen=${parts.join('+')}` : '';
     // Newer PyTorch prints `bias` always; here it appears where it is not what `affine` says.
     const bias = this.affine && !this.bias ? ', bias=False' : '';
-    return `${this.numFeatures}, eps=${floatText(this.eps)}, momentum=${floatText(this.momentum)}, affine=${boolText(this.affine)}${bias}, track_running_stats=${boolText(this.trackRunningStats)}`;
+    return `${this.numFeatures}, eps=${floatText(this.eps)}, momentum=${floatText(this.momentum)}, affine=${boolText(this.affine)}${bias}, track_running_stats=${boolText(this.trackRunningStats)}${frozenText}`;
   }
 
-  /** States written before the counter existed (version 1, or none) load with the present counter. */
-  override upgradeState(state: StateDict, prefix: string, version: number | undefined): void {
+  /** States written before the counter existed (version 1, or none) load with the present counter; sets of statistics in a state are added. */
+  override upgradeState(state: StateDict, prefix: string, version: number | undefined, _errors: string[]): void {
     const key = `${prefix}num_batches_tracked`;
     if ((version === undefined || version < 2) && this.trackRunningStats && !state.has(key))
       state.set(key, this.numBatchesTracked ?? tensor(0, { dtype: 'int64' }));
+    if (!this.trackRunningStats) return;
+    const start = `${prefix}${bufferOf('running_mean', '')}`;
+    for (const name of state.keys()) {
+      const set = name.startsWith(start) ? name.slice(start.length) : '';
+      const isWhole = bufferNames.every((buffer) => state.has(prefix + bufferOf(buffer, set)));
+      if (set && isWhole && !this.hasStatistics(set)) this.registerStatistics(set);
+    }
   }
 }
 
@@ -127,25 +173,50 @@ function present(buffer: Tensor | null, method: string): Tensor {
 export abstract class BatchNormBase extends NormBase {
   forward(x: Tensor): Tensor {
     this.checkInputDim(x);
-    const { training, trackRunningStats, numBatchesTracked, runningMean, runningVar } = this;
-    let { momentum } = this;
-    // The counter moves before anything else is checked, as in PyTorch.
-    if (training && trackRunningStats && numBatchesTracked) numBatchesTracked.add_(1);
-    else momentum ??= 0;
+    return this.forwardChecked(x);
+  }
+
+  /** Forward after the check of dimensions: the one place where it is decided which statistics are used, and whether and where they move. */
+  protected forwardChecked(x: Tensor): Tensor {
+    const now = this.statistics;
+    if (now.normalizer) return now.normalizer(x);
+    const { training, trackRunningStats, numBatchesTracked, runningMean, runningVar, weight, bias, sink } = now;
+    let { momentum } = now;
+    let onStatistics: ((batch: BatchStatistics) => void) | undefined;
+    if (training && trackRunningStats) {
+      const isFrozen = weight !== null && !weight.requiresGrad && !bias?.requiresGrad;
+      if (runningMean && (isFrozen || !isGradEnabled())) warnOfMovement(this);
+      // The counter moves before anything else is checked, as in PyTorch.
+      if (sink)
+        onStatistics = (batch) => sink({ layer: this, batch, runningMean, runningVar, numBatchesTracked, momentum });
+      else if (numBatchesTracked) numBatchesTracked.add_(1);
+      else momentum ??= 0;
+    } else momentum ??= 0;
     const isTrackedNow = !training || trackRunningStats;
-    return batchNorm(x, isTrackedNow ? runningMean : null, isTrackedNow ? runningVar : null, {
-      weight: this.weight,
-      bias: this.bias,
+    return this.normalize(x, isTrackedNow ? runningMean : null, isTrackedNow ? runningVar : null, {
+      weight,
+      bias,
       training: training || (runningMean === null && runningVar === null),
       momentum,
       eps: this.eps,
       numBatchesTracked,
+      onStatistics,
     });
+  }
+
+  /** Whether the batch's statistics are those of this process alone. */
+  get isLocal(): boolean {
+    return true;
+  }
+
+  /** The op that computes it; `SyncBatchNorm` has another. */
+  protected normalize(...args: Parameters<typeof batchNorm>): Tensor {
+    return batchNorm(...args);
   }
 }
 
 /** The layers differ only in the ranks they take: `ranks` in the order of the error's text. */
-function requireRank(x: Tensor, ...ranks: number[]): void {
+export function requireRank(x: Tensor, ...ranks: number[]): void {
   if (!ranks.includes(x.rank))
     throw new ValueError(`expected ${ranks.map((rank) => `${rank}D`).join(' or ')} input (got ${x.rank}D input)`);
 }

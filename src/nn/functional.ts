@@ -39,6 +39,7 @@ export {
   nllLoss,
   smoothL1Loss,
 } from '../ops/loss.ts';
+export { maskedBatchNorm } from '../ops/masked_batch_norm.ts';
 export { linear } from '../ops/matmul.ts';
 export { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
 export {

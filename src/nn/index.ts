@@ -35,6 +35,7 @@ export {
   type PaddingMode,
 } from './conv.ts';
 export { Dropout, Dropout2d } from './dropout.ts';
+export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export * as functional from './functional.ts';
 export * as init from './init.ts';
 export {
@@ -46,6 +47,7 @@ export {
   type LinearOptions,
 } from './linear.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
+export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
 export { type ForwardHook, type ForwardPreHook, Module } from './module.ts';
 export { Parameter } from './parameter.ts';
 export {
@@ -61,3 +63,5 @@ export {
 } from './pool.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
+export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
+export type { StatisticsMode } from './statistics_control.ts';

@@ -20,9 +20,9 @@ import { reshape, select } from './shape_ops.ts';
 const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
 const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.device);
 /** All axes but the channels'. */
-const statisticAxes = (shape: Shape): number[] => shape.flatMap((_, d) => (d === 1 ? [] : [d]));
+export const statisticAxes = (shape: Shape): number[] => shape.flatMap((_, d) => (d === 1 ? [] : [d]));
 /** A per-channel vector as it broadcasts against x. */
-const acrossChannels = (v: Tensor, shape: Shape): Tensor => reshape(v, [1, -1, ...shape.slice(2).map(() => 1)]);
+export const acrossChannels = (v: Tensor, shape: Shape): Tensor => reshape(v, [1, -1, ...shape.slice(2).map(() => 1)]);
 
 /** Statistics of a batch, per channel, in float64; they stay in device memory. */
 export interface BatchStatistics {
@@ -112,7 +112,8 @@ const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] 
   Number(relu),
 ];
 
-function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
+/** y = (x − mean)·(invstd·weight) + bias by the kernel, unrecorded. */
+export function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
   const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
   launch('batchNorm', x, (scratch) =>
     x.device.kernels.batchNormApply(
@@ -132,7 +133,7 @@ function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): T
  * With g = dy (0 where a ReLU was closed), x̃ = x − mean, r = invstd, n = count:
  *   dbias = Σg,  dweight = r·Σg·x̃,  dx = weight·r·(g − Σg/n − x̃·r²·Σg·x̃/n), or weight·r·g in evaluation.
  */
-function launchBackward(
+export function launchBackward(
   x: Tensor,
   dy: Tensor,
   affine: Affine,
@@ -294,6 +295,8 @@ export interface BatchNormOptions {
   relu?: boolean;
   /** The counter behind `momentum: null`; int64, no dimensions. */
   numBatchesTracked?: Tensor | null;
+  /** Takes the batch's statistics in training, in the place of the running ones, which then stay as they are. */
+  onStatistics?: (batch: BatchStatistics) => void;
 }
 
 const typeName = (t: Tensor) => dtypes[t.dtype].torchName;
@@ -328,6 +331,7 @@ export function batchNorm(
     eps = 1e-5,
     relu = false,
     numBatchesTracked = null,
+    onStatistics,
   } = options;
   requireTensor('batchNorm', x);
   if (momentum !== null && typeof momentum !== 'number' && typeof momentum !== 'boolean')
@@ -365,12 +369,14 @@ export function batchNorm(
       );
   if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps, relu);
   const [y, mean, m2] = trainingOp(x, weight, bias, eps, relu);
-  const count = x.shape[0] * sizeOf(x.shape.slice(2));
-  batchNormUpdateRunning(
-    { count, mean, m2 },
-    { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
-    momentum === null ? null : Number(momentum),
-  );
+  const batch: BatchStatistics = { count: x.shape[0] * sizeOf(x.shape.slice(2)), mean, m2 };
+  if (onStatistics) onStatistics(batch);
+  else
+    batchNormUpdateRunning(
+      batch,
+      { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
+      momentum === null ? null : Number(momentum),
+    );
   return y;
 }
 

@@ -14,6 +14,7 @@ export {
   type ParameterState,
   type ParamGroup,
   type ParamsArgument,
+  type StepGuard,
 } from './optimizer.ts';
 export { type ParamGroupsOptions, paramGroups } from './param_groups.ts';
 export { type PlateauOptions, ReduceLROnPlateau } from './reduce_on_plateau.ts';
@@ -32,3 +33,4 @@ export {
 } from './schedules.ts';
 export { SequentialLR } from './sequential_lr.ts';
 export { SGD, type SGDOptions } from './sgd.ts';
+export { type DroppedStep, StagedStatistics, stageStatistics } from './staged_statistics.ts';

@@ -43,6 +43,14 @@ export const commonChecks: readonly Check<CommonOptions>[] = [
   [({ weightDecay }) => weightDecay >= 0, ({ weightDecay }) => `Invalid weight_decay value: ${weightDecay}`],
 ];
 
+/** What has a say in each step, and learns whether it was taken; see staged_statistics.ts. */
+export interface StepGuard {
+  /** Whether the step may be taken; asked when gradients are complete. */
+  permits(): boolean;
+  /** Called after the step, with false where a guard did not permit it: then nothing has moved. */
+  settle(wasTaken: boolean): void;
+}
+
 /** Base of the optimizers (PyTorch: `optim.Optimizer`). `O`: the options of a group. */
 export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   readonly paramGroups: ParamGroup<O>[] = [];
@@ -52,6 +60,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   /** How often `step` was called; schedules look whether it was. */
   stepCount = 0;
   private readonly checks: readonly Check<O>[];
+  private readonly guards = new Set<StepGuard>();
 
   constructor(params: ParamsArgument<O>, options: Partial<O>, defaults: O, checks: readonly Check<O>[]) {
     this.defaults = { ...defaults, ...given(options) };
@@ -116,20 +125,33 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
 
   /**
    * Moves all parameters along their gradients. A closure, which computes the loss anew and calls backward, is run first and its result
-   * returned.
+   * returned. Where a guard, such as `stageStatistics`, does not permit the step, parameters and states stay as they are.
    */
   step(): void;
   step<R>(closure: () => R): R;
   step<R>(closure?: () => R): R | undefined {
     const result = closure && enableGrad(closure);
+    const guards = [...this.guards];
+    const isPermitted = guards.map((guard) => guard.permits()).every(Boolean);
+    if (isPermitted) this.updateAll();
+    this.stepCount++;
+    for (const guard of guards) guard.settle(isPermitted);
+    return result;
+  }
+
+  private updateAll(): void {
     for (const group of this.paramGroups) {
       const withGradient = group.params.filter((param) => param.grad !== null);
       if (withGradient.length > 0) this.update(group, withGradient);
       // Autograd notices that a tensor it saved has changed.
       for (const param of withGradient) param.storage.version++;
     }
-    this.stepCount++;
-    return result;
+  }
+
+  /** Lets a guard decide about every step from now on; returns what removes it. */
+  addStepGuard(guard: StepGuard): () => void {
+    this.guards.add(guard);
+    return () => this.guards.delete(guard);
   }
 
   /** The state of a parameter, made at its first step. */

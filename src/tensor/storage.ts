@@ -106,3 +106,18 @@ export function outsideScopes<R>(fn: () => R): R {
     currentScope = saved;
   }
 }
+
+/** Runs `fn` apart from the scopes around it; returns, besides its result, the storages it made and nobody kept: the caller's to release. */
+export function collectStorages<R>(fn: () => R): [result: R, made: readonly Storage[]] {
+  const opened = new Scope(null);
+  const saved = currentScope;
+  currentScope = opened;
+  try {
+    const result = fn();
+    const made = opened.storages.filter((storage) => storage.scope === opened);
+    for (const storage of made) storage.scope = null;
+    return [result, made];
+  } finally {
+    currentScope = saved;
+  }
+}

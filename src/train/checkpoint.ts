@@ -3,6 +3,7 @@
 import type { Module } from '../nn/module.ts';
 import { StateDict } from '../nn/state_dict.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
+import type { GuardedOptimizer } from '../optim/staged_statistics.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -16,7 +17,7 @@ export interface Stateful {
 }
 
 /** Any optimizer, whatever its options. */
-export type AnyOptimizer = Pick<Optimizer, 'step' | 'zeroGrad' | 'stateDict' | 'loadStateDict'>;
+export type AnyOptimizer = Pick<Optimizer, 'step' | 'zeroGrad' | 'stateDict' | 'loadStateDict'> & GuardedOptimizer;
 
 export interface CheckpointParts {
   readonly model: Module;

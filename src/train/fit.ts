@@ -5,6 +5,7 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
+import { type StagedStatistics, stageStatistics } from '../optim/staged_statistics.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -33,6 +34,8 @@ export interface EpochResult {
   readonly samples: number;
   /** Means over the epoch's samples: `loss` and the metrics. */
   readonly train: Readonly<Record<string, number>>;
+  /** Updates that were skipped, where `skipNonFinite` skipped any. */
+  readonly skipped?: number;
 }
 
 /** Called by `fit` at its stations; each may be async. */
@@ -78,6 +81,11 @@ export interface FitOptions {
   accumulate?: number;
   /** Largest norm of all gradients together; larger ones are scaled down. */
   clipGradNorm?: number;
+  /**
+   * Skip the update of a batch with a NaN or infinite loss or gradient instead of stopping: it leaves parameters, optimizer and running
+   * statistics as they were (`stageStatistics`). An epoch in which every update was skipped stops all the same. Default: false.
+   */
+  skipNonFinite?: boolean;
   /** Applied to each input before the model, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
   callbacks?: readonly Callback[];
@@ -111,6 +119,7 @@ interface Saved {
   seconds: number;
   history: EpochResult[];
   notes: Record<string, unknown>;
+  updates?: { taken: number; skipped: number };
 }
 
 const toBytes = (data: Uint8Array): Bytes => ({ dtype: 'uint8', shape: [data.length], data });
@@ -143,6 +152,10 @@ class Training implements Run {
   private secondsBefore = 0;
   private startedAt = 0;
   private breathedAt = 0;
+  /** Updates of this epoch. */
+  private updates = { taken: 0, skipped: 0 };
+  /** With `skipNonFinite`, from the beginning of training to its end. */
+  staged: StagedStatistics | null = null;
 
   constructor(model: Module, options: FitOptions) {
     this.model = model;
@@ -184,6 +197,7 @@ class Training implements Run {
       seconds: this.position.step > 0 ? this.seconds : 0,
       history: this.history,
       notes: this.notes,
+      updates: this.updates,
     };
     saveCheckpoint(checkpoint, this.parts, saved as never);
     this.lastSaved = checkpoint;
@@ -211,6 +225,7 @@ class Training implements Run {
     this.secondsBefore = saved.seconds;
     this.history.push(...saved.history);
     Object.assign(this.notes, saved.notes);
+    Object.assign(this.updates, saved.updates);
     this.lastSaved = checkpoint;
   }
 
@@ -260,13 +275,21 @@ class Training implements Run {
         if (parameter.grad) noGrad(() => parameter.grad!.mul_(accumulate / left));
       this.update();
     }
+    const { taken, skipped: skippedUpdates } = this.updates;
+    if (taken === 0 && skippedUpdates > 0)
+      throw new NonFiniteLossError(
+        `[fit] all ${skippedUpdates} updates of epoch ${this.position.epoch + 1} were skipped, because of NaN or infinite losses or gradients; ${this.lastGood}.`,
+        '',
+      );
     if (schedule === 'epoch') scheduler?.step();
     const result = {
       epoch: this.position.epoch + 1,
       seconds: this.seconds,
       samples: this.averages.samples,
       train: this.averages.all(),
+      ...(skippedUpdates > 0 ? { skipped: skippedUpdates } : {}),
     };
+    this.updates = { taken: 0, skipped: 0 };
     this.history.push(result);
     this.position.epoch++;
     this.position.step = 0;
@@ -284,12 +307,15 @@ class Training implements Run {
     const output = this.model.call(input) as Tensor;
     const loss = lossOf(output, target);
     const value = loss.item();
-    if (!Number.isFinite(value)) this.refuse(value, input);
+    this.staged?.observe(value);
+    const isGood = Number.isFinite(value);
+    if (!isGood && !this.staged) this.refuse(value, input);
     const { step } = this.position;
     const total = this.stepsPerEpoch ?? Infinity;
     const group = Math.min(accumulate, total - (step - (step % accumulate)));
-    (group > 1 ? loss.div(group) : loss).backward();
+    if (isGood) (group > 1 ? loss.div(group) : loss).backward();
     if ((step + 1) % accumulate === 0 || step + 1 === total) this.update();
+    if (!isGood) return;
     const values = Object.fromEntries(
       Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
     );
@@ -299,8 +325,11 @@ class Training implements Run {
   private update(): void {
     const { optimizer, scheduler, schedule, clipGradNorm: maxNorm } = this.options;
     if (maxNorm !== undefined) clipGradNorm(this.model.parameters(), maxNorm);
+    const before = this.staged?.skippedSteps ?? 0;
     optimizer.step();
     optimizer.zeroGrad();
+    if ((this.staged?.skippedSteps ?? 0) > before) this.updates.skipped++;
+    else this.updates.taken++;
     if (schedule === 'step') scheduler?.step();
   }
 
@@ -370,8 +399,8 @@ function check(options: FitOptions): void {
  * Trains a model on a loader.
  *
  * Per batch: forward, loss, backward, update; inside a scope, so that memory stays flat. A NaN or infinite loss stops training before
- * it reaches the parameters. With `checkpoint`, model, optimizer, scheduler, generator and position are saved, and `resume` goes on
- * bit for bit as if nothing had happened.
+ * it reaches the parameters; with `skipNonFinite` only its batch is passed over. With `checkpoint`, model, optimizer, scheduler, generator
+ * and position are saved, and `resume` goes on bit for bit as if nothing had happened.
  *
  * @throws NonFiniteLossError naming the layer and the last good checkpoint; CheckpointError where neither the checkpoint nor the one before
  * it can be read; AtomicWriteError where one cannot be written; ValueError on impossible options.
@@ -382,6 +411,7 @@ export async function fit(model: Module, options: FitOptions): Promise<FitResult
   check(options);
   const training = new Training(model, options);
   training.resume();
+  if (options.skipNonFinite) training.staged = stageStatistics(model, options.optimizer);
   const onInterrupt = () => {
     if (training.isInterrupted) process.exit(130);
     training.stop();
@@ -391,6 +421,7 @@ export async function fit(model: Module, options: FitOptions): Promise<FitResult
     await training.each('onTrainBegin');
     await training.run();
   } finally {
+    training.staged?.dispose();
     if (options.handleInterrupt) process.off('SIGINT', onInterrupt);
     await training.each('onTrainEnd');
   }

@@ -1,4 +1,5 @@
 // Training: the loop, evaluation, checkpoints, reports.
+export { type AccumulateOptions, accumulate, type MicroBatch } from './accumulate.ts';
 export {
   type AnyOptimizer,
   type CheckpointParts,

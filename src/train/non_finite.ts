@@ -2,6 +2,7 @@
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
+import { recalibrating } from '../nn/statistics_control.ts';
 import { isfinite } from '../ops/elementwise.ts';
 import { all } from '../ops/reduce.ts';
 import { isFloat } from '../tensor/dtype.ts';
@@ -55,7 +56,7 @@ export function explainNonFinite(model: Module, input: Tensor): { layer: string;
   const random = defaultGenerator.getState();
   const buffers = [...model.buffers()].map((buffer) => [buffer, buffer.storage.bytes().slice()] as const);
   try {
-    noGrad(() => scope(() => void model.call(input)));
+    recalibrating(() => noGrad(() => scope(() => void model.call(input))));
   } finally {
     for (const remove of removers) remove();
     for (const [buffer, bytes] of buffers) buffer.storage.bytes().set(bytes);

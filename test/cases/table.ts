@@ -1,5 +1,6 @@
 // The cases: at least one for every op of the registry. Python forms are read by test/golden/op_golden.py.
 import * as batchNorm from '../../src/ops/batch_norm.ts';
+import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
 import * as conv from '../../src/ops/conv.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import * as idx from '../../src/ops/indexing.ts';
@@ -388,6 +389,13 @@ const norms: Case[] = normShapes.flatMap(([name, x]) => [
     run: (a: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) =>
       batchNorm.batchNorm(a, mean, variance, { weight, bias }),
     torch: 'F.batch_norm(a, d, e, b, c, False)',
+  },
+  {
+    ops: ['batchNormGiven'],
+    name: `batchNorm by given statistics, ${name}`,
+    inputs: [m(x), m([x[1]]), m([x[1]], { low: 3, high: 9 }), m([x[1]]), m([x[1]])],
+    run: (a: Tensor, mean: Tensor, m2: Tensor, weight: Tensor, bias: Tensor) =>
+      batchNormGiven(a, cast(mean, 'float64'), cast(m2, 'float64'), 7, weight, bias, 1e-3),
   },
 ]);
 

@@ -1,0 +1,268 @@
+// Activation checkpointing: a part of the model that keeps only its inputs, and is computed again when the backward wants what it saved.
+// Also the two questions others ask about that: isRecomputing, and replayed, which makes the second run decide as the first did.
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import type { DType } from '../tensor/dtype.ts';
+import { defaultGenerator } from '../tensor/random/index.ts';
+import { scope } from '../tensor/scope.ts';
+import { type Shape, sameShape } from '../tensor/shape.ts';
+import { collectStorages, type Storage } from '../tensor/storage.ts';
+import { aliasOf, Tensor } from '../tensor/tensor.ts';
+import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
+import { type HeldTensors, SavedTensors, setHolder } from './node.ts';
+
+export interface CheckpointOptions {
+  /** Draw the same random numbers in the second run, so that dropout drops the same. Default: true. */
+  preserveRngState?: boolean;
+}
+
+// ---- what runs now ------------------------------------------------------------------------------------------------
+
+/** A run of a checkpointed function, the first or the second, that is under way; runs may be nested. */
+interface Run {
+  readonly segment: Segment;
+  readonly around: Run | null;
+  readonly isSecond: boolean;
+  /** Decisions replayed so far, of the second run. */
+  decisions: number;
+}
+
+let current: Run | null = null;
+let recomputing = 0;
+
+/** Whether what runs now has run before, so that nothing may count or move twice (running statistics, counters of a user's own). */
+export const isRecomputing = (): boolean => recomputing > 0;
+
+/** Whether a checkpoint's function runs, for the first or the second time. */
+export const isInCheckpoint = (): boolean => current !== null;
+
+/** Runs `fn` as something that has run before or will run again; see `isRecomputing`. */
+export function asRecomputation<R>(fn: () => R): R {
+  recomputing++;
+  try {
+    return fn();
+  } finally {
+    recomputing--;
+  }
+}
+
+/**
+ * A decision that depends on more than a checkpoint's inputs (modes, running statistics): taken in the first run, and found again in
+ * the second, whatever has changed in between. `again` turns it into what the second run is to do.
+ */
+export function replayed<T>(decide: () => T, again: (decided: T) => T): T {
+  let source = current;
+  while (source && !source.isSecond) source = source.around;
+  const decided = source ? (source.segment.decision(source.decisions++) as T) : decide();
+  if (current === source) return decided;
+  const later = source ? decided : again(decided);
+  for (let run = current; run && run !== source; run = run.around) run.segment.decisions.push(later);
+  return decided;
+}
+
+// ---- a checkpoint -------------------------------------------------------------------------------------------------
+
+type Checkpointed = (...inputs: unknown[]) => unknown;
+
+interface Saved {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly version: number;
+}
+
+const describe = (tensors: readonly (Tensor | null)[]): (Saved | null)[] =>
+  tensors.map((tensor) => tensor && { shape: tensor.shape, dtype: tensor.dtype, version: tensor.version });
+
+/** Whether the second run saves what the first did. Versions tell of parameters that were changed in between. */
+const isSame = (first: readonly (Saved | null)[] | undefined, again: readonly (Tensor | null)[]): boolean =>
+  first?.length === again.length &&
+  first.every((saved, i) => {
+    const tensor = again[i];
+    if (!saved || !tensor) return saved === tensor;
+    return saved.dtype === tensor.dtype && saved.version === tensor.version && sameShape(saved.shape, tensor.shape);
+  });
+
+const changed = () =>
+  new RuntimeError(
+    '[checkpoint] the function did not do the same again when it was recomputed for the backward: it must depend on its inputs, on random numbers of the default generator, and on nothing that has changed since',
+  );
+
+/** One call of checkpoint: how to run it again, and what its operations meant to save. */
+class Segment {
+  /** What was decided in the first run; see `replayed`. */
+  readonly decisions: unknown[] = [];
+  private readonly fn: Checkpointed;
+  private readonly args: readonly unknown[];
+  private readonly inputs = new SavedTensors();
+  private readonly randomState: Uint8Array | null;
+  /** Per save of the first run, what the second must save in its place. */
+  private readonly saves: (readonly (Saved | null)[])[] = [];
+  private freed = 0;
+  private isRunning = true;
+  /** The saves of the second run, each until it is freed, and whether they can be differentiated in turn. */
+  private again: (SavedTensors | null)[] | null = null;
+  private isRecorded = false;
+  /** How many saves still use a storage that the second run made. */
+  private readonly users = new Map<Storage, number>();
+
+  constructor(fn: Checkpointed, args: readonly unknown[], preserveRngState: boolean) {
+    this.fn = fn;
+    // Tensors are saved, and so checked for changes, and held by a checkpoint around this one.
+    this.args = args.map((arg) => (arg instanceof Tensor ? null : arg));
+    this.inputs.save(args.map((arg) => (arg instanceof Tensor ? arg : null)));
+    this.randomState = preserveRngState ? defaultGenerator.getState() : null;
+  }
+
+  first(args: readonly unknown[]): unknown {
+    try {
+      // Memory of what nobody saves goes back at once.
+      return this.run(
+        false,
+        () => scope(() => this.fn(...args)),
+        (_, tensors) => this.hold(tensors),
+      );
+    } finally {
+      this.isRunning = false;
+      if (this.saves.length === 0) this.inputs.free();
+    }
+  }
+
+  private run<R>(isSecond: boolean, fn: () => R, see: Parameters<typeof setHolder>[0]): R {
+    const around = current;
+    current = { segment: this, around: isSecond ? null : around, isSecond, decisions: 0 };
+    const holder = setHolder(see);
+    try {
+      return fn();
+    } finally {
+      current = around;
+      setHolder(holder);
+    }
+  }
+
+  private hold(tensors: readonly (Tensor | null)[]): HeldTensors {
+    const index = this.saves.length;
+    this.saves.push(describe(tensors));
+    return { unpack: () => this.unpack(index), free: () => this.free(index) };
+  }
+
+  decision(index: number): unknown {
+    if (index >= this.decisions.length) throw changed();
+    return this.decisions[index];
+  }
+
+  private unpack(index: number): readonly (Tensor | null)[] {
+    if (this.isRunning)
+      throw new RuntimeError(
+        '[checkpoint] gradients were asked for inside the checkpointed function, of what it has computed; move that backward or grad() outside',
+      );
+    // For higher orders the second run must be part of the graph.
+    if (!this.again || (isGradEnabled() && !this.isRecorded)) this.recompute();
+    return this.again![index]!.unpack();
+  }
+
+  private recompute(): void {
+    const tensors = this.inputs.unpack();
+    this.isRecorded = isGradEnabled();
+    const args = this.args.map((arg, i) => {
+      const input = tensors[i];
+      if (!input || this.isRecorded) return input ?? arg;
+      const alias = aliasOf(input);
+      if (input.requiresGrad) alias.requiresGrad = true;
+      return alias;
+    });
+    const found: SavedTensors[] = [];
+    const run = () =>
+      this.run(
+        true,
+        () => asRecomputation(() => this.fn(...args)),
+        (saved, given) => {
+          const index = found.push(saved) - 1;
+          if (!isSame(this.saves[index], given)) throw changed();
+          return null;
+        },
+      );
+    const grad = setGradEnabled(true);
+    const random = this.randomState && defaultGenerator.getState();
+    if (this.randomState) defaultGenerator.setState(this.randomState);
+    this.users.clear();
+    try {
+      if (this.isRecorded) run();
+      else {
+        const [, made] = collectStorages(run);
+        this.own(made, found);
+      }
+    } finally {
+      if (random) defaultGenerator.setState(random);
+      setGradEnabled(grad);
+    }
+    if (found.length !== this.saves.length) throw changed();
+    this.again = found;
+  }
+
+  /** Releases what the second run made and did not save; the rest goes with the last save that uses it. */
+  private own(made: readonly Storage[], found: readonly SavedTensors[]): void {
+    for (const storage of made) this.users.set(storage, 0);
+    for (const saved of found) {
+      // Without its history a tensor keeps only itself alive.
+      saved.cutHistory();
+      for (const storage of saved.storages()) {
+        const count = this.users.get(storage);
+        if (count === undefined) continue;
+        if (saved.mayEscape) this.users.delete(storage);
+        else this.users.set(storage, count + 1);
+      }
+    }
+    for (const [storage, count] of this.users) if (count === 0) this.drop(storage);
+  }
+
+  private drop(storage: Storage): void {
+    this.users.delete(storage);
+    storage.release();
+  }
+
+  private free(index: number): void {
+    // What a checkpoint around this one holds for it goes too.
+    if (++this.freed === this.saves.length) this.inputs.free();
+    const saved = this.again?.[index];
+    if (!saved) return;
+    for (const storage of saved.storages()) {
+      const count = this.users.get(storage);
+      if (count === undefined) continue;
+      if (count === 1) this.drop(storage);
+      else this.users.set(storage, count - 1);
+    }
+    saved.free();
+    this.again![index] = null;
+  }
+}
+
+/**
+ * Runs `fn` on the inputs and keeps none of what its operations would save for the backward; the backward runs it again instead
+ * (Chen et al. 2016; PyTorch: `torch.utils.checkpoint` with `use_reentrant=False`). Time of a second forward, for memory.
+ *
+ * Gradients reach the inputs and every parameter that `fn` uses, through `backward`, `grad` and `createGraph` alike, and checkpoints may be
+ * nested. Random numbers are drawn again as they were, and the generator then goes on where it stood. Running statistics of batch norm move
+ * once, in the first run, where PyTorch moves them twice and counts two batches (pytorch#62471, pytorch#96136); modes and running
+ * statistics are in the second run what they were in the first.
+ *
+ * `fn` runs in a scope: of the tensors that it makes only its result outlives it (see `scope`). Without gradients it simply runs.
+ *
+ * @throws RuntimeError in the backward, where the second run is not like the first: parameters or inputs were changed in between, or `fn`
+ * depends on what it should not; and where `fn` itself takes gradients of what it computes.
+ * @example
+ * const block = new Sequential(new Conv2d(6, 6, 3, { padding: 1 }), new BatchNorm2d(6), new ReLU());
+ * checkpoint((t) => block.call(t), x).sum().backward();
+ */
+export function checkpoint<A extends unknown[], R>(fn: (...inputs: A) => R, ...inputs: A): R;
+export function checkpoint<A extends unknown[], R>(
+  options: CheckpointOptions,
+  fn: (...inputs: A) => R,
+  ...inputs: A
+): R;
+export function checkpoint(first: CheckpointOptions | Checkpointed, ...rest: unknown[]): unknown {
+  const isFunction = typeof first === 'function';
+  const { preserveRngState = true } = (isFunction ? null : first) ?? {};
+  const [fn, ...inputs] = (isFunction ? [first, ...rest] : rest) as [Checkpointed, ...unknown[]];
+  if (typeof fn !== 'function') throw new ArgumentTypeError(`[checkpoint] expected a function, got ${typeof fn}`);
+  if (!isGradEnabled()) return fn(...inputs);
+  return new Segment(fn, inputs, preserveRngState).first(inputs);
+}
