@@ -11,10 +11,10 @@ inline double batch_invstd(double m2, double count, double eps) { return m2 == 0
 template <class T> void stats(const T* x, const Layout& layout, double* mean, double* m2, void* scratch) {
   if (layout.empty()) return;
   const Work work(Scratch(scratch), layout);
-  const Pivots<T> pivots(x, layout);
-  sum_tensor<Sum::statistics, T>(layout, work, x, nullptr, [&](int channel) { return pivots.known(channel); });
+  const auto known = [&](int channel) { return pivot(x[layout.place(channel, 0)]); };
+  sum_tensor<Sum::statistics, T>(layout, work, x, nullptr, known);
   for (int i = 0; i < layout.c; i++) {
-    const Moments m = moments(x, static_cast<double>(layout.count()), pivots.known(i).hi, work.total[i], layout.each_of(i));
+    const Moments m = moments(x, static_cast<double>(layout.count()), known(i).hi, work.total[i], layout.each_of(i));
     mean[i] = m.mean, m2[i] = m.m2;
   }
 }
@@ -25,10 +25,9 @@ void forward(const T* x, const Layout& layout, double eps, const T* weight, cons
   const Channels<T> channels{mean, invstd, weight, bias, nullptr, nullptr, 0};
   const double count = static_cast<double>(layout.count());
   if (by_groups(layout)) {
-    const Pivots<T> pivots(x, layout);
-    const auto known = [&](int channel) { return pivots.known(channel); };
+    const auto known = [&](int channel) { return pivot(x[layout.place(channel, 0)]); };
     sum_and_map_groups<Sum::statistics, Map::forward, relu, T>(layout, x, nullptr, y, channels, known, [&](int channel, Pair sums) {
-      const Moments m = moments(x, count, pivots.known(channel).hi, sums, layout.each_of(channel));
+      const Moments m = moments(x, count, known(channel).hi, sums, layout.each_of(channel));
       mean[channel] = m.mean, m2[channel] = m.m2, invstd[channel] = batch_invstd(m.m2, count, eps);
     });
     return;

@@ -19,6 +19,7 @@ constexpr int kBlockRows = 128;         // at least: a block leaves two sums for
 struct Layout {
   bool planes;
   int n, c, s, format;
+  int64_t tensor_elements;  // of the tensor that this one is a part of, or of itself
   // Planes: groups of channels; blocks of images × parts of a plane.
   int group, groups, images, part, parts;
   // Rows.
@@ -26,7 +27,7 @@ struct Layout {
   int columns, div, mod, block_rows, block_columns, joined, left;  // left: rows of c that fill no joined row
   int row_blocks, column_blocks;
 
-  Layout(int n_, int c_, int s_, int format_) : n(n_), c(c_), s(s_), format(format_) {
+  Layout(int n_, int c_, int s_, int format_) : n(n_), c(c_), s(s_), format(format_), tensor_elements(static_cast<int64_t>(n_) * c_ * s_) {
     planes = format == EK_CONTIGUOUS && s >= kShortPlane;
     if (planes) {
       part = s < 2 * kBlockElements ? s : kBlockElements, parts = ceil_div(s, part);
@@ -59,7 +60,7 @@ struct Layout {
   int blocks() const { return empty() ? 0 : planes ? ceil_div(n, images) * parts : row_blocks + (left ? 1 : 0); }
   int jobs() const { return empty() ? 0 : planes ? blocks() * groups : row_blocks * column_blocks + (left ? 1 : 0); }
 
-  template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(n) * c * s, planes ? s : columns); }
+  template <class T> bool streams(const T* out) const { return can_stream(out, tensor_elements, planes ? s : columns); }
 
   int64_t count() const { return static_cast<int64_t>(n) * s; }
   // Where element i (0 … n·s − 1) of a channel lies.

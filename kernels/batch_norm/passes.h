@@ -36,23 +36,8 @@ template <class T> struct Channels {
   }
 };
 
-// A number of each channel close to its data: the average of some of them, spread over the tensor; exactly the value of a constant channel.
-template <class T> struct Pivots {
-  static constexpr int samples = 8;
-  const T* x;
-  ptrdiff_t at[samples], step;
-  Pivots(const T* x_, const Layout& layout) : x(x_), step(layout.place(1, 0)) {
-    for (int i = 0; i < samples; i++) at[i] = layout.place(0, (layout.count() - 1) * i / (samples - 1));
-  }
-  Known<double> known(int channel) const {
-    const T* from = x + channel * step;
-    const double first = from[at[0]];
-    double sum = 0;
-    for (int i = 1; i < samples; i++) sum += from[at[i]] - first;
-    const double pivot = first + sum / samples;
-    return {pivot - pivot == 0 ? pivot : 0, 0, 0, 0};
-  }
-};
+// A number close to a channel's data, of which the sums of its statistics are taken: its first one, if that is a number.
+template <class T> EK_INLINE Known<double> pivot(T first) { return {first - first == 0 ? static_cast<double>(first) : 0, 0, 0, 0}; }
 
 // The sums of one channel in double, number by number, for what the chains of its type cannot hold. each(body): body(place) for all of it.
 template <Sum mode, class T, class E> Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k, const E& each) {

@@ -23,7 +23,11 @@ struct Rows {
   bool images() const { return s > 1 && format == EK_CHANNELS_LAST; }
   bool empty() const { return n == 0 || g == 0 || k == 0 || s == 0; }
   template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(count()) * length(), lines() ? k : s); }
-  Layout image() const { return Layout(1, channels(), s, EK_CHANNELS_LAST); }
+  Layout image() const {
+    Layout layout(1, channels(), s, EK_CHANNELS_LAST);
+    layout.tensor_elements *= n;
+    return layout;
+  }
   // Jobs over whole rows.
   int rows_per_job() const { return length() < kRowElements ? kRowElements / length() : 1; }
   int row_jobs() const { return ceil_div(count(), rows_per_job()); }
@@ -51,18 +55,12 @@ template <class T> struct Given {
 
 // Statistics of a row of neighbours.
 template <class T> Moments row_moments(const T* x, int length, bool centred) {
-  constexpr int samples = 8;
-  double pivot = 0;
-  if (centred) {
-    for (int i = 1; i < samples; i++) pivot += static_cast<double>(x[static_cast<int64_t>(length - 1) * i / (samples - 1)]) - x[0];
-    pivot = x[0] + pivot / samples;
-    if (pivot - pivot != 0) pivot = 0;
-  }
+  const Known<double> known = centred ? pivot(x[0]) : Known<double>{};
   Wide<double> a = {}, b = {};
-  sum_run<Sum::statistics, T>(x, nullptr, length, {pivot, 0, 0, 0}, a, b);
+  sum_run<Sum::statistics, T>(x, nullptr, length, known, a, b);
   const Pair sums{a.sum(), b.sum()};
   if (!centred) return {static_cast<double>(length), 0, sums.b};
-  return moments(x, length, pivot, sums, [&](const auto& body) {
+  return moments(x, length, known.hi, sums, [&](const auto& body) {
     for (int i = 0; i < length; i++) body(i);
   });
 }
@@ -119,8 +117,7 @@ template <class T>
 void forward_images(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y, void* scratch) {
   for_images(r, scratch, [&](int image, const Layout& layout, const Work& work) {
     const ptrdiff_t start = static_cast<ptrdiff_t>(image) * r.channels() * r.s;
-    const Pivots<T> pivots(x + start, layout);
-    const auto known = [&](int channel) { return r.centred ? pivots.known(channel) : Known<double>{}; };
+    const auto known = [&](int channel) { return r.centred ? pivot(x[start + channel]) : Known<double>{}; };
     sum_tensor<Sum::statistics, T>(layout, work, x + start, nullptr, known);
     for (int group = 0; group < r.g; group++) {
       Moments all{0, 0, 0};
@@ -177,27 +174,40 @@ template <class T> struct Panel {
   T hi[kPanel], lo[kPanel], invstd[kPanel], a[kPanel], b[kPanel];
 };
 
-// dx of a panel, and its part of the sums down the columns: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy. Rows are read one after the
-// other; their sums wait in the tensor's own type.
+// R rows of a panel, from row r on: dx, and their part of the sums down the columns, which wait in the tensor's own type.
+template <bool streams, int R, class T>
+EK_INLINE void rows_backward(const Panel<T>& p, int r, const T* x, const T* dy, ptrdiff_t pitch, int columns, const T* weight, T* dx, T* dw, T* db) {
+  vec<T> hi[R], lo[R], invstd[R], a[R], b[R];
+#pragma GCC unroll 4
+  for (int i = 0; i < R; i++)
+    hi[i] = splat(p.hi[r + i]), lo[i] = splat(p.lo[r + i]), invstd[i] = splat(p.invstd[r + i]), a[i] = splat(p.a[r + i]), b[i] = splat(p.b[r + i]);
+  for_vectors<T>(0, columns, [&](const auto& at) {
+    const vec<T> w = weight ? at.read(weight) : splat(T{1});
+    vec<T> sum_dw = {}, sum_db = {};
+#pragma GCC unroll 4
+    for (int i = 0; i < R; i++) {
+      const vec<T> g = at.read(dy + (r + i) * pitch), d = (at.read(x + (r + i) * pitch) - hi[i]) - lo[i];
+      if (dx) at.template write<streams>(dx + (r + i) * pitch, g * (w * invstd[i]) + (d * b[i] + a[i]));
+      sum_dw += g * (d * invstd[i]), sum_db += g;
+    }
+    if (!dw) return;
+    at.write(dw, r ? at.read(dw) + sum_dw : sum_dw);
+    at.write(db, r ? at.read(db) + sum_db : sum_db);
+  });
+}
+
+// dx of a panel, and its part of the sums: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy.
 template <bool streams, class T>
 void panel_backward(const Panel<T>& p, const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const T* weight, T* dx, double* sum_dw, double* sum_db) {
-  constexpr int chunk = 1024;
+  constexpr int chunk = 1024, R = EK_VECTOR_BYTES == 64 ? 4 : 2;  // as many rows as their numbers fit the registers
   alignas(64) T dw[chunk], db[chunk];
   for (int first = 0; first < columns; first += chunk) {
     const int n = columns - first < chunk ? columns - first : chunk;
-    for (int r = 0; r < rows; r++) {
-      const T *px = x + r * pitch + first, *pg = dy + r * pitch + first;
-      T* const out = dx ? dx + r * pitch + first : nullptr;
-      const vec<T> hi = splat(p.hi[r]), lo = splat(p.lo[r]), invstd = splat(p.invstd[r]), a = splat(p.a[r]), b = splat(p.b[r]);
-      for_vectors<T>(0, n, [&](const auto& at) {
-        const vec<T> g = at.read(pg), d = (at.read(px) - hi) - lo;
-        if (out) at.template write<streams>(out, g * (weight ? at.read(weight + first) * invstd : invstd) + (d * b + a));
-        if (!sum_dw) return;
-        const vec<T> term = g * (d * invstd);
-        at.write(dw, r ? at.read(dw) + term : term);
-        at.write(db, r ? at.read(db) + g : g);
-      });
-    }
+    const T* w = weight ? weight + first : nullptr;
+    T *const out = dx ? dx + first : nullptr, *const part = sum_dw ? dw : nullptr;
+    int r = 0;
+    for (; r + R <= rows; r += R) rows_backward<streams, R>(p, r, x + first, dy + first, pitch, n, w, out, part, db);
+    for (; r < rows; r++) rows_backward<streams, 1>(p, r, x + first, dy + first, pitch, n, w, out, part, db);
     if (!sum_dw) continue;
     for (int i = 0; i < n; i++) sum_dw[first + i] += dw[i], sum_db[first + i] += db[i];
   }
