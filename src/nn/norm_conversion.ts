@@ -1,5 +1,6 @@
 // Walks through a tree of modules that change its batch norms: into SyncBatchNorm, or into layers without running statistics.
 import type { ProcessGroup } from '../ops/process_group.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { BatchNormBase } from './batch_norm.ts';
 import type { Module } from './module.ts';
@@ -18,15 +19,17 @@ function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): Syn
   sync.numFeatures = numFeatures;
   sync.weight = bn.weight;
   sync.bias = bn.bias;
-  sync.runningMean = bn.runningMean;
-  sync.runningVar = bn.runningVar;
-  sync.numBatchesTracked = bn.numBatchesTracked;
+  // The running statistics, and sets of them beside (`addStatistics`).
+  for (const [name, { tensor, isPersistent }] of bn.ownBuffers())
+    if (sync.ownBuffers().has(name)) (sync as unknown as Record<string, Tensor | null>)[name] = tensor;
+    else sync.registerBuffer(name, tensor, { persistent: isPersistent });
+  sync.control = bn.control;
   sync.training = training;
   return sync;
 }
 
 /**
- * Replaces every batch norm below `module` by a `SyncBatchNorm` with the same parameters, statistics, counter and mode, in place, and
+ * Replaces every batch norm below `module` by a `SyncBatchNorm` with the same parameters, statistics, counter, mode and freezing, in place, and
  * returns `module`, or its replacement where it is a batch norm itself (PyTorch: `SyncBatchNorm.convert_sync_batchnorm`).
  *
  * A layer that stands under several names stays one layer. Subclasses of batch norm convert too, and lose what they add: a warning names

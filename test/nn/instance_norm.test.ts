@@ -1,8 +1,10 @@
 // InstanceNorm and its functional form, row by row of what PyTorch does with them, and where it is wrong.
 import { describe, expect, it } from 'vitest';
+import { checkpoint } from '../../src/autograd/checkpoint.ts';
 import {
   BatchNorm2d,
   BatchNormBase,
+  freezeBatchNorm,
   functional,
   InstanceNorm1d,
   InstanceNorm2d,
@@ -172,6 +174,32 @@ describe('statistics', () => {
     expect(() => norm.eval().call(x())).toThrow(
       'Expected running_mean and running_var to be defined when use_input_stats is false',
     );
+  });
+  it('frozen: they are used in training, and stay', () => {
+    const norm = new InstanceNorm2d(2, tracking);
+    norm.call(x());
+    const before = running(norm);
+    const evaluated = list(norm.eval().call(x()));
+    norm.train();
+    freezeBatchNorm(norm);
+    expect(list(norm.call(x()))).toEqual(evaluated);
+    expect(running(norm)).toEqual(before);
+  });
+  it('in a checkpoint they move once', () => {
+    const [plain, recomputed] = [new InstanceNorm2d(2, tracking), new InstanceNorm2d(2, tracking)];
+    const gradients = [
+      (input: Tensor) => plain.call(input),
+      (input: Tensor) => checkpoint((t: Tensor) => recomputed.call(t), input),
+    ].map((run) => {
+      const input = x().requiresGrad_();
+      run(input)
+        .mul(det([3, 2, 4, 3], 7, 'float32'))
+        .sum()
+        .backward();
+      return list(input.grad);
+    });
+    expect(gradients[1]).toEqual(gradients[0]);
+    expect(running(recomputed)).toEqual(running(plain));
   });
   it('no spatial elements: empty, and they stay', () => {
     const norm = new InstanceNorm2d(2, tracking);

@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import {
+  addStatistics,
   BatchNorm1d,
   BatchNorm2d,
   BatchNormBase,
   convertSyncBatchNorm,
+  freezeBatchNorm,
   functional,
   InstanceNorm2d,
   LazyBatchNorm2d,
@@ -213,6 +215,22 @@ describe('three ranks', () => {
     ]);
   });
 
+  it('give their statistics to whoever stages them', () => {
+    const { results } = runRanks(2, (processGroup) => {
+      const bn = new SyncBatchNorm(2, { momentum: 1, processGroup });
+      let seen: number[] | null = null;
+      const x = det([3, 2], processGroup.rank, 'float32');
+      functional.syncBatchNorm(x, bn.runningMean, bn.runningVar, processGroup, {
+        onStatistics: ({ count, mean }) => {
+          seen = [count, ...list(mean)!];
+        },
+      });
+      expect(list(bn.runningVar)).toEqual([1, 1]);
+      return seen!;
+    });
+    expectClose(results[0], [6, ...list(cat([0, 1].map((rank) => det([3, 2], rank))).mean(0))!], 1e-6);
+  });
+
   it('in evaluation each alone', () => {
     const { collectives } = runRanks(2, (processGroup) => {
       const bn = new SyncBatchNorm(2, { processGroup }).eval();
@@ -260,6 +278,9 @@ describe('SyncBatchNorm', () => {
   });
 });
 
+const f32 = (shape: number[]) => det(shape, 1, 'float32');
+const counter = (bn: BatchNormBase) => bn.numBatchesTracked!.item();
+
 class BatchNormAct2d extends BatchNorm2d {
   override forward(x: Tensor): Tensor {
     return super.forward(x).relu();
@@ -295,6 +316,20 @@ describe('convertSyncBatchNorm', () => {
     expect(sync.processGroup).toBe(group);
     expect(net.at(1)).toBeInstanceOf(InstanceNorm2d);
     expect((net.at(2) as SyncBatchNorm).bias).toBeNull();
+  });
+
+  it('keeps freezing, and sets of statistics', () => {
+    const net = new Sequential(new BatchNorm2d(3));
+    addStatistics(net, 'night');
+    freezeBatchNorm(net);
+    const keys = [...net.stateDict().keys()];
+    const sync = convertSyncBatchNorm(net, group).getSubmodule('0') as SyncBatchNorm;
+    expect([...net.stateDict().keys()]).toEqual(keys);
+    expect(sync.hasStatistics('night')).toBe(true);
+    // By its running statistics, without an exchange.
+    const x = f32([2, 3, 2, 2]);
+    expect(list(sync.train().call(x))).toEqual(list(new BatchNorm2d(3).eval().call(x)));
+    expect(counter(sync)).toBe(0);
   });
 
   it('gives a root that is a batch norm back as a new object, with its children', () => {
