@@ -25,7 +25,11 @@ export {
   softplus,
   tanh,
 } from '../ops/elementwise.ts';
+export { type GroupNormOptions, groupNorm } from '../ops/group_norm.ts';
 export { embedding } from '../ops/indexing.ts';
+export { type InstanceNormOptions, instanceNorm } from '../ops/instance_norm.ts';
+export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '../ops/layer_norm.ts';
+export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 export {
   type BceOptions,
   bceWithLogits,
@@ -59,4 +63,5 @@ export {
 } from '../ops/pool.ts';
 export { logSoftmax, softmax } from '../ops/reduce.ts';
 export { pad } from '../ops/shape_ops.ts';
+export { syncBatchNorm } from '../ops/sync_batch_norm.ts';
 export type { Size } from '../ops/window.ts';

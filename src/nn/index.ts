@@ -2,6 +2,7 @@
 
 import '../ops/methods.ts';
 
+export type { ProcessGroup } from '../ops/process_group.ts';
 export {
   ELU,
   GELU,
@@ -37,7 +38,24 @@ export {
 export { Dropout, Dropout2d } from './dropout.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export * as functional from './functional.ts';
+export { GroupNorm, type GroupNormOptions } from './group_norm.ts';
 export * as init from './init.ts';
+export {
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+  InstanceNormBase,
+  type InstanceNormOptions,
+} from './instance_norm.ts';
+export { LayerNorm, type LayerNormOptions, RMSNorm, type RMSNormOptions } from './layer_norm.ts';
+export {
+  LazyBatchNorm1d,
+  LazyBatchNorm2d,
+  LazyBatchNorm3d,
+  LazyInstanceNorm1d,
+  LazyInstanceNorm2d,
+  LazyInstanceNorm3d,
+} from './lazy_norm.ts';
 export {
   type DTypeOption,
   Embedding,
@@ -46,9 +64,11 @@ export {
   Linear,
   type LinearOptions,
 } from './linear.ts';
+export { CrossMapLRN2d, LocalResponseNorm } from './local_response_norm.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
 export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
 export { type ForwardHook, type ForwardPreHook, Module } from './module.ts';
+export { convertSyncBatchNorm, replaceAllBatchNormModules_ } from './norm_conversion.ts';
 export { Parameter } from './parameter.ts';
 export {
   AdaptiveAvgPool1d,
@@ -65,3 +85,5 @@ export { Flatten, Unflatten } from './shape.ts';
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
 export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
 export type { StatisticsMode } from './statistics_control.ts';
+export { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
+export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';

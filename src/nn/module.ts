@@ -13,6 +13,7 @@ import {
   type StateSource,
   stateDict,
 } from './state_dict.ts';
+import { isUninitialized } from './uninitialized.ts';
 
 // What a forward takes and gives is each module's own business; a container checks nothing at compile time.
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -366,6 +367,10 @@ const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${na
 /** Changes the dtype of a tensor that others refer to. */
 function convert(tensor: Tensor, dtype: DType): void {
   if (tensor.dtype === dtype) return;
+  if (isUninitialized(tensor)) {
+    Object.assign(tensor, { dtype });
+    return;
+  }
   const converted = keep(cast(tensor.detach(), dtype));
   Object.assign(tensor, {
     storage: converted.storage,

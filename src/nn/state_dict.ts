@@ -8,6 +8,7 @@ import { formatSize, sameShape, sizeOf } from '../tensor/shape.ts';
 import { keep, Tensor, viewAs } from '../tensor/tensor.ts';
 import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
+import { isUninitialized, materialize } from './uninitialized.ts';
 
 /** Versions by module path, as PyTorch's `state_dict._metadata`. */
 export type StateMetadata = Map<string, { version: number }>;
@@ -89,6 +90,10 @@ function loadEntry(
             : 'float'
           : typeof given;
     return `While copying the parameter named ${quoted}, expected torch.Tensor or Tensor-like object from checkpoint but received <class '${kind}'>`;
+  }
+  if (isUninitialized(target)) {
+    if (isUninitialized(given)) return null;
+    materialize(target, given.shape);
   }
   // Scalars of old checkpoints have one dimension.
   const source =

@@ -5,16 +5,17 @@
 import { grad } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
+import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
-import { dtypes, isFloat } from '../tensor/dtype.ts';
+import type { DType } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { add, mul, relu, rsqrt, sub } from './elementwise.ts';
-import { cast, clone, inFormat, pointerOf, requireSameDevice, requireTensor } from './launch.ts';
+import { cast, inFormat, pointerOf, requireFloat, requireTensor } from './launch.ts';
+import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
 import { withScratch } from './scratch.ts';
-import { reshape, select } from './shape_ops.ts';
+import { reshape } from './shape_ops.ts';
 
 /** (n, c, s) of a tensor with channels on axis 1. */
 const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
@@ -101,7 +102,7 @@ function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): vo
 }
 
 /** The affine part of a normalization, and whether a ReLU follows in the same pass. */
-interface Affine {
+export interface Affine {
   readonly weight: Tensor | null;
   readonly bias: Tensor | null;
   readonly relu: boolean;
@@ -112,7 +113,7 @@ const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] 
   Number(relu),
 ];
 
-/** y = (x − mean)·(invstd·weight) + bias by the kernel, unrecorded. */
+/** y = (x − mean)·(invstd·weight) + bias, and the ReLU, by the kernel, unrecorded. */
 export function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
   const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
   launch('batchNorm', x, (scratch) =>
@@ -128,11 +129,108 @@ export function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Aff
   return y;
 }
 
+/** What a backward needs to know of all values of a channel, with g = dy, 0 where a ReLU was closed: float64 (C). */
+export interface BackwardSums {
+  /** Σg */
+  readonly dy: Tensor;
+  /** Σg·(x − mean) */
+  readonly dyXmu: Tensor;
+}
+const perChannelSums = (x: Tensor): BackwardSums => ({
+  dy: perChannel(x.shape[1], x),
+  dyXmu: perChannel(x.shape[1], x),
+});
+
+/** What the kernels of a backward take, in their order; dy in x's memory format. */
+function backwardArgs(x: Tensor, dy: Tensor) {
+  const [dtype, xPointer, ...view] = tensorArgs(x);
+  return [dtype, xPointer, dy.pointer, ...view] as const;
+}
+
+/** The sums of one part of a batch. */
+export function launchBackwardReduce(
+  x: Tensor,
+  dy: Tensor,
+  affine: Affine,
+  mean: Tensor,
+  invstd: Tensor,
+): BackwardSums {
+  const sums = perChannelSums(x);
+  launch('batchNormBackward', x, (scratch) =>
+    x.device.kernels.batchNormBackwardReduce(
+      ...backwardArgs(x, dy),
+      mean.pointer,
+      invstd.pointer,
+      ...affineArgs(affine),
+      sums.dy.pointer,
+      sums.dyXmu.pointer,
+      scratch,
+    ),
+  );
+  return sums;
+}
+
 /**
- * The gradients of a normalization, given the statistics it used; `isTraining`: these were x's own, not constants.
- * With g = dy (0 where a ReLU was closed), x̃ = x − mean, r = invstd, n = count:
- *   dbias = Σg,  dweight = r·Σg·x̃,  dx = weight·r·(g − Σg/n − x̃·r²·Σg·x̃/n), or weight·r·g in evaluation.
+ * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count), or, without sums, where the statistics were constants,
+ * weight·r·g.
  */
+export function launchBackwardApply(
+  x: Tensor,
+  dy: Tensor,
+  affine: Affine,
+  mean: Tensor,
+  invstd: Tensor,
+  count: number,
+  sums: BackwardSums | null,
+): Tensor {
+  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  launch('batchNormBackward', x, (scratch) =>
+    x.device.kernels.batchNormBackwardApply(
+      ...backwardArgs(x, dy),
+      count,
+      mean.pointer,
+      invstd.pointer,
+      ...affineArgs(affine),
+      pointerOf(sums?.dy),
+      pointerOf(sums?.dyXmu),
+      dx.pointer,
+      scratch,
+    ),
+  );
+  return dx;
+}
+
+/** Sums and dx of a whole batch in one call. */
+function backwardOfBatch(x: Tensor, dy: Tensor, affine: Affine, mean: Tensor, invstd: Tensor): [Tensor, BackwardSums] {
+  const sums = perChannelSums(x);
+  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  launch('batchNormBackward', x, (scratch) =>
+    x.device.kernels.batchNormBackward(
+      ...backwardArgs(x, dy),
+      mean.pointer,
+      invstd.pointer,
+      ...affineArgs(affine),
+      sums.dy.pointer,
+      sums.dyXmu.pointer,
+      dx.pointer,
+      scratch,
+    ),
+  );
+  return [dx, sums];
+}
+
+/** dweight = invstd·Σg·(x − mean) and dbias = Σg, where wanted, in the parameters' dtype. */
+export const parameterGradients = (
+  sums: BackwardSums | null,
+  invstd: Tensor,
+  dtype: DType,
+  needs: readonly boolean[],
+): (Tensor | null)[] => [
+  needs[1] && sums ? cast(mul(sums.dyXmu, invstd), dtype) : null,
+  needs[2] && sums ? cast(sums.dy, dtype) : null,
+];
+
+/** The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. */
 export function launchBackward(
   x: Tensor,
   dy: Tensor,
@@ -142,26 +240,14 @@ export function launchBackward(
   isTraining: boolean,
   needs: readonly boolean[],
 ): (Tensor | null)[] {
-  const { device } = x;
-  const { kernels } = device;
   const g = inFormat(dy, x.memoryFormat);
-  const [sumDy, sumDyXmu] = [perChannel(x.shape[1], x), perChannel(x.shape[1], x)];
-  const dx = needs[0] ? allocate(x.shape, x.dtype, x.memoryFormat, device) : null;
-  const [dtype, xPointer, ...view] = tensorArgs(x);
-  const given = [mean.pointer, invstd.pointer, ...affineArgs(affine)] as const;
-  const sums = [sumDy.pointer, sumDyXmu.pointer] as const;
-  launch('batchNormBackward', x, (scratch) => {
-    if (dx && isTraining)
-      return kernels.batchNormBackward(dtype, xPointer, g.pointer, ...view, ...given, ...sums, dx.pointer, scratch);
-    const wantsSums = needs[1] || needs[2];
-    const status = wantsSums
-      ? kernels.batchNormBackwardReduce(dtype, xPointer, g.pointer, ...view, ...given, ...sums, scratch)
-      : 0;
-    if (status !== 0 || !dx) return status;
-    return kernels.batchNormBackwardApply(dtype, xPointer, g.pointer, ...view, 0, ...given, 0, 0, dx.pointer, scratch);
-  });
-  const toParameter = (t: Tensor) => cast(t, x.dtype);
-  return [dx, needs[1] ? toParameter(mul(sumDyXmu, invstd)) : null, needs[2] ? toParameter(sumDy) : null];
+  let [dx, sums]: [Tensor | null, BackwardSums | null] = [null, null];
+  if (needs[0] && isTraining) [dx, sums] = backwardOfBatch(x, g, affine, mean, invstd);
+  else {
+    if (needs[1] || needs[2]) sums = launchBackwardReduce(x, g, affine, mean, invstd);
+    if (needs[0]) dx = launchBackwardApply(x, g, affine, mean, invstd, 0, null);
+  }
+  return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
 
 /** x̂·weight + bias, and the ReLU behind it, as ops that have every derivative. A bias matters to derivatives only below a ReLU. */
@@ -180,7 +266,7 @@ function normalOf(x: Tensor, eps: number): Tensor {
 }
 
 /** Gradients of x, weight and bias as a recorded computation: the derivative of the plain definition by the engine itself. */
-function recordedGradients(
+export function recordedGradients(
   x: Tensor,
   affine: Affine,
   needs: readonly boolean[],
@@ -299,14 +385,6 @@ export interface BatchNormOptions {
   onStatistics?: (batch: BatchStatistics) => void;
 }
 
-const typeName = (t: Tensor) => dtypes[t.dtype].torchName;
-
-function checkVector(name: string, value: Tensor | null, c: number): void {
-  if (!value) return;
-  requireTensor('batchNorm', value);
-  if (value.size !== c) throw new RuntimeError(`${name} should contain ${c} elements not ${value.size}`);
-}
-
 /**
  * Batch normalization of x (N, C, …) over all axes but 1 (PyTorch: `F.batch_norm`).
  *
@@ -334,39 +412,24 @@ export function batchNorm(
     onStatistics,
   } = options;
   requireTensor('batchNorm', x);
-  if (momentum !== null && typeof momentum !== 'number' && typeof momentum !== 'boolean')
-    throw new ArgumentTypeError(
-      `batch_norm(): argument 'momentum' (position 7) must be float, not ${pythonType(momentum)}`,
-    );
-  if (typeof eps !== 'number')
-    throw new ArgumentTypeError(`batch_norm(): argument 'eps' (position 8) must be float, not ${pythonType(eps)}`);
+  if (momentum !== null) requireNumber('batch_norm', 'momentum', 7, momentum);
+  requireNumber('batch_norm', 'eps', 8, eps);
   if (x.rank === 0) throw new IndexError('Dimension specified as 0 but tensor has no dimensions');
+  if (training && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)
+    throw new ValueError(`Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)}`);
   if (x.rank === 1 && x.size > 0)
     throw new IndexError('Dimension out of range (expected to be in range of [-1, 0], but got 1)');
-  if (training && x.rank > 0 && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)
-    throw new ValueError(`Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)}`);
   if (x.size === 0) return emptyResult(x, weight, bias);
   const c = x.shape[1];
-  checkVector('running_mean', runningMean, c);
+  requireElements('batchNorm', 'running_mean', runningMean, c);
   if (!runningMean && !training) throw new RuntimeError('running_mean must be defined in evaluation mode');
-  checkVector('running_var', runningVar, c);
+  requireElements('batchNorm', 'running_var', runningVar, c);
   if (!runningVar && !training) throw new RuntimeError('running_var must be defined in evaluation mode');
-  checkVector('weight', weight, c);
-  checkVector('bias', bias, c);
-  if (!isFloat(x.dtype)) throw new NotImplementedError(`"batch_norm" not implemented for '${typeName(x)}'`);
-  for (const t of [weight, bias, runningMean, runningVar]) {
-    if (!t) continue;
-    if (t.dtype !== x.dtype) throw new RuntimeError('mixed dtype (CPU): all inputs must share same datatype.');
-    requireSameDevice('batchNorm', x, t);
-  }
-  for (const [name, t] of [
-    ['running_mean', runningMean],
-    ['running_var', runningVar],
-  ] as const)
-    if (t?.requiresGrad)
-      throw new RuntimeError(
-        `The function 'native_batch_norm' is not differentiable with respect to argument '${name}'. This input cannot have requires_grad True.`,
-      );
+  requireElements('batchNorm', 'weight', weight, c);
+  requireElements('batchNorm', 'bias', bias, c);
+  requireFloat('batch_norm', x);
+  requireAlike('batchNorm', x, weight, bias, runningMean, runningVar);
+  requireConstantStatistics(runningMean, runningVar);
   if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps, relu);
   const [y, mean, m2] = trainingOp(x, weight, bias, eps, relu);
   const batch: BatchStatistics = { count: x.shape[0] * sizeOf(x.shape.slice(2)), mean, m2 };
@@ -379,18 +442,3 @@ export function batchNorm(
     );
   return y;
 }
-
-/** An empty result that stays in the graph: gradients of weight and bias are zeros. */
-function emptyResult(x: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
-  const scaled = weight && weight.size > 0 ? mul(clone(x), select(weight, 0, 0)) : clone(x);
-  return bias && bias.size > 0 ? add(scaled, select(bias, 0, 0)) : scaled;
-}
-
-const pythonType = (value: unknown): string =>
-  value === null || value === undefined
-    ? 'NoneType'
-    : typeof value === 'string'
-      ? 'str'
-      : Array.isArray(value)
-        ? 'list'
-        : typeof value;

@@ -3,14 +3,20 @@ import * as batchNorm from '../../src/ops/batch_norm.ts';
 import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
 import * as conv from '../../src/ops/conv.ts';
 import * as el from '../../src/ops/elementwise.ts';
+import { groupNorm } from '../../src/ops/group_norm.ts';
 import * as idx from '../../src/ops/indexing.ts';
+import { instanceNorm } from '../../src/ops/instance_norm.ts';
 import { cast, clone, toFormat } from '../../src/ops/launch.ts';
+import { layerNorm, rmsNorm } from '../../src/ops/layer_norm.ts';
+import { crossMapLRN2d, localResponseNorm } from '../../src/ops/local_response_norm.ts';
 import * as loss from '../../src/ops/loss.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import * as pool from '../../src/ops/pool.ts';
 import * as red from '../../src/ops/reduce.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
+import { syncBatchNorm } from '../../src/ops/sync_batch_norm.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { mirror } from '../support/fake_group.ts';
 import type { Case, Input } from './case.ts';
 
 const m = (shape: number[], extra: Partial<Input> = {}): Input => ({ shape, ...extra });
@@ -399,6 +405,128 @@ const norms: Case[] = normShapes.flatMap(([name, x]) => [
   },
 ]);
 
+// eps keeps rows of two values from being all but ±1, where differences see nothing.
+const eps = 0.1;
+const partlyAffine: [name: string, run: Case['run'], torch: string, parameter?: number][] = [
+  ['groupNorm alone', (a) => groupNorm(a, 2, { eps }), `F.group_norm(a, 2, eps=${eps})`],
+  // PyTorch 2.13 fails in the backward of a group norm with a bias only.
+  [
+    'groupNorm, bias only',
+    (a, bias) => groupNorm(a, 2, { bias, eps }),
+    `F.group_norm(a, 2, eps=${eps}) + b[:, None]`,
+    4,
+  ],
+  ['layerNorm alone', (a) => layerNorm(a, [4, 5], { eps }), `F.layer_norm(a, [4, 5], eps=${eps})`],
+  [
+    'layerNorm, bias only',
+    (a, bias) => layerNorm(a, [5], { bias, eps }),
+    `F.layer_norm(a, [5], bias=b, eps=${eps})`,
+    5,
+  ],
+  ['rmsNorm alone', (a) => rmsNorm(a, [5], { eps }), `F.rms_norm(a, [5], eps=${eps})`],
+  ['instanceNorm alone', (a) => instanceNorm(a, { eps }), `F.instance_norm(a, eps=${eps})`],
+  [
+    'instanceNorm, weight only',
+    (a, weight) => instanceNorm(a, { weight, eps }),
+    `F.instance_norm(a, weight=b, eps=${eps})`,
+    4,
+  ],
+];
+const rowNorms: Case[] = [
+  ...[[6, 4], ...normShapes.slice(1).map(([, x]) => x)].flatMap((x): Case[] => {
+    const channels = m([x[1]]);
+    const groups = x[1] % 2 === 0 ? 2 : 1;
+    const trailing = x.slice(x.length > 3 ? 2 : -1);
+    const shape = `(${x.join(', ')})`;
+    return [
+      {
+        ops: ['rowNorm'],
+        name: `groupNorm of ${shape}`,
+        inputs: [m(x), channels, channels],
+        run: (a, weight, bias) => groupNorm(a, groups, { weight, bias, eps }),
+        torch: `F.group_norm(a, ${groups}, b, c, ${eps})`,
+      },
+      {
+        ops: ['rowNorm'],
+        name: `layerNorm of ${shape}`,
+        inputs: [m(x), m(trailing), m(trailing)],
+        run: (a, weight, bias) => layerNorm(a, trailing, { weight, bias, eps }),
+        torch: `F.layer_norm(a, [${trailing}], b, c, ${eps})`,
+      },
+      {
+        ops: ['rowNorm'],
+        name: `rmsNorm of ${shape}`,
+        inputs: [m(x), m(trailing)],
+        run: (a, weight) => rmsNorm(a, trailing, { weight, eps }),
+        torch: `F.rms_norm(a, [${trailing}], b, ${eps})`,
+      },
+    ];
+  }),
+  ...normShapes.slice(1).flatMap(([, x]): Case[] => {
+    const channels = m([x[1]]);
+    const constant = m([x[1]], { constant: true });
+    const variance = m([x[1]], { constant: true, ...positive });
+    const shape = `(${x.join(', ')})`;
+    return [
+      {
+        ops: ['rowNorm'],
+        name: `instanceNorm of ${shape}`,
+        inputs: [m(x), channels, channels],
+        run: (a, weight, bias) => instanceNorm(a, { weight, bias, eps }),
+        torch: `F.instance_norm(a, None, None, b, c, True, 0.1, ${eps})`,
+      },
+      {
+        ops: ['batchNormEval'],
+        name: `instanceNorm of ${shape} by running statistics`,
+        inputs: [m(x), channels, channels, constant, variance],
+        run: (a, weight, bias, runningMean, runningVar) =>
+          instanceNorm(a, { weight, bias, runningMean, runningVar, useInputStats: false }),
+        torch: 'F.instance_norm(a, d, e, b, c, False)',
+      },
+      ...[2, 5].map((size) => ({
+        ops: ['avgPool'],
+        name: `localResponseNorm of ${shape}, size ${size}`,
+        inputs: [m(x)],
+        run: (a: Tensor) => localResponseNorm(a, size, { alpha: 0.5, beta: 0.6, k: 1.5 }),
+        torch: `F.local_response_norm(a, ${size}, 0.5, 0.6, 1.5)`,
+      })),
+    ];
+  }),
+  ...partlyAffine.map(
+    ([name, run, torch, parameter]): Case => ({
+      ops: ['rowNorm'],
+      name,
+      inputs: [m([3, 4, 5]), ...(parameter ? [m([parameter])] : [])],
+      run,
+      torch,
+    }),
+  ),
+  {
+    // PyTorch's gradient is that of another formula.
+    ops: ['avgPool'],
+    name: 'crossMapLRN2d',
+    inputs: [m([2, 5, 2, 3])],
+    run: (a) => crossMapLRN2d(a, 3, { alpha: 0.5, beta: 0.6, k: 1.5 }),
+  },
+  ...normShapes.map(
+    ([name, x]): Case => ({
+      // Two ranks with the same batch have its statistics.
+      ops: ['syncBatchNorm', 'allReduceSum'],
+      name: `syncBatchNorm, ${name}`,
+      inputs: [m(x), m([x[1]]), m([x[1]])],
+      run: (a, weight, bias) => syncBatchNorm(a, null, null, mirror, { weight, bias, eps: 1e-3 }),
+      torch: 'F.batch_norm(a, None, None, b, c, True, 0.1, 1e-3)',
+    }),
+  ),
+  {
+    ops: ['syncBatchNorm'],
+    name: 'syncBatchNorm with a ReLU',
+    inputs: [m([3, 4, 5]), m([4]), m([4])],
+    run: (a, weight, bias) => syncBatchNorm(a, null, null, mirror, { weight, bias, eps: 1e-3, relu: true }),
+    torch: 'F.batch_norm(a, None, None, b, c, True, 0.1, 1e-3).relu()',
+  },
+];
+
 const labels = (shape: number[], classes: number): Input => ({ shape, integer: true, high: classes });
 const unit = { low: 0.05, high: 0.95, constant: true };
 const losses: Case[] = [
@@ -490,6 +618,7 @@ export const cases: readonly Case[] = [
   ...convolution,
   ...pooling,
   ...norms,
+  ...rowNorms,
   ...losses,
   ...conversion,
 ];

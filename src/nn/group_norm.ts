@@ -1,0 +1,66 @@
+// The group normalization layer. The arithmetic and the checks of inputs are in ops/group_norm.ts.
+import { ValueError } from '../errors.ts';
+import { groupNorm } from '../ops/group_norm.ts';
+import { ones, zeros } from '../tensor/create.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { ones_, zeros_ } from './init.ts';
+import type { DTypeOption } from './linear.ts';
+import { Module } from './module.ts';
+import { Parameter } from './parameter.ts';
+import { boolText, floatText } from './python_text.ts';
+
+export interface GroupNormOptions extends DTypeOption {
+  /** Added to the variance. Default: 1e-5. */
+  eps?: number;
+  /** Whether there are a weight and a bias per channel. Default: true. */
+  affine?: boolean;
+  /** Whether an affine layer has the bias, not only the weight. Default: true. */
+  bias?: boolean;
+}
+
+/**
+ * Group norm over (N, C, …): the channels of every sample in `numGroups` groups, each to mean 0 and variance 1, then times weight plus
+ * bias per channel; the same in training and evaluation (Wu & He 2018; PyTorch: `nn.GroupNorm`).
+ *
+ * @throws ValueError where the channels do not divide into the groups, and on a single value in all; RuntimeError on other channels.
+ * @example
+ * const norm = new GroupNorm(3, 6);
+ */
+export class GroupNorm extends Module {
+  readonly numGroups: number;
+  readonly numChannels: number;
+  readonly eps: number;
+  readonly affine: boolean;
+  declare weight: Parameter | null;
+  declare bias: Parameter | null;
+
+  constructor(numGroups: number, numChannels: number, options: GroupNormOptions = {}) {
+    super();
+    const { eps = 1e-5, affine = true, bias = true, dtype } = options;
+    // The remainder by 0 is no number, which is not 0 either.
+    if (numChannels % numGroups !== 0)
+      throw new ValueError(`num_channels (${numChannels}) must be divisible by num_groups (${numGroups})`);
+    this.numGroups = numGroups;
+    this.numChannels = numChannels;
+    this.eps = eps;
+    this.affine = affine;
+    this.registerParameter('weight', affine ? new Parameter(ones([numChannels], { dtype })) : null);
+    this.registerParameter('bias', affine && bias ? new Parameter(zeros([numChannels], { dtype })) : null);
+  }
+
+  /** Weight to 1, bias to 0, in place. */
+  resetParameters(): void {
+    if (this.weight) ones_(this.weight);
+    if (this.bias) zeros_(this.bias);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { weight, bias, eps } = this;
+    return groupNorm(x, this.numGroups, { weight, bias, eps });
+  }
+
+  override extraRepr(): string {
+    const bias = this.affine && !this.bias ? ', bias=False' : '';
+    return `${this.numGroups}, ${this.numChannels}, eps=${floatText(this.eps)}, affine=${boolText(this.affine)}${bias}`;
+  }
+}

@@ -1,0 +1,116 @@
+// Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in ops/layer_norm.ts.
+import { ArgumentTypeError } from '../errors.ts';
+import { layerNorm, rmsNorm } from '../ops/layer_norm.ts';
+import { ones, zeros } from '../tensor/create.ts';
+import type { Shape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { ones_, zeros_ } from './init.ts';
+import type { DTypeOption } from './linear.ts';
+import { Module } from './module.ts';
+import { Parameter } from './parameter.ts';
+import { boolText, floatText, sizeText } from './python_text.ts';
+
+export interface RMSNormOptions extends DTypeOption {
+  /** Added to the mean square; null: the distance from 1 to the next number of the input's dtype. Default: null. */
+  eps?: number | null;
+  /** Whether there is a weight for every value. Default: true. */
+  elementwiseAffine?: boolean;
+}
+export interface LayerNormOptions extends DTypeOption {
+  /** Added to the variance. Default: 1e-5. */
+  eps?: number;
+  /** Whether there are a weight and a bias for every value. Default: true. */
+  elementwiseAffine?: boolean;
+  /** Whether an affine layer has the bias, not only the weight. Default: true. */
+  bias?: boolean;
+}
+
+function shapeOf(normalizedShape: number | Shape): Shape {
+  if (Array.isArray(normalizedShape)) return [...normalizedShape];
+  if (!Number.isInteger(normalizedShape))
+    throw new ArgumentTypeError(
+      `normalized_shape must be an integer or an array of integers, got ${String(normalizedShape)}`,
+    );
+  return [normalizedShape as number];
+}
+
+/**
+ * Layer norm over the trailing dimensions `normalizedShape` of (*, ...normalizedShape): mean 0, variance 1, then times weight plus bias
+ * of the same shape; the same in training and evaluation (Ba et al. 2016; PyTorch: `nn.LayerNorm`). The result is contiguous.
+ *
+ * @throws RuntimeError at the call where the input's trailing dimensions are others.
+ * @example
+ * const norm = new LayerNorm([6, 8, 8], { bias: false });
+ */
+export class LayerNorm extends Module {
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly elementwiseAffine: boolean;
+  declare weight: Parameter | null;
+  declare bias: Parameter | null;
+
+  constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
+    super();
+    const { eps = 1e-5, elementwiseAffine = true, bias = true, dtype } = options;
+    const shape = shapeOf(normalizedShape);
+    this.normalizedShape = shape;
+    this.eps = eps;
+    this.elementwiseAffine = elementwiseAffine;
+    this.registerParameter('weight', elementwiseAffine ? new Parameter(ones(shape, { dtype })) : null);
+    this.registerParameter('bias', elementwiseAffine && bias ? new Parameter(zeros(shape, { dtype })) : null);
+  }
+
+  /** Weight to 1, bias to 0, in place. */
+  resetParameters(): void {
+    if (this.weight) ones_(this.weight);
+    if (this.bias) zeros_(this.bias);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { weight, bias, eps } = this;
+    return layerNorm(x, this.normalizedShape, { weight, bias, eps });
+  }
+
+  override extraRepr(): string {
+    const bias = this.elementwiseAffine && !this.bias ? ', bias=False' : '';
+    return `${sizeText(this.normalizedShape)}, eps=${floatText(this.eps)}, elementwise_affine=${boolText(this.elementwiseAffine)}${bias}`;
+  }
+}
+
+/**
+ * RMS norm over the trailing dimensions `normalizedShape`: x/√(mean(x²) + eps) times a weight of the same shape; no mean is subtracted,
+ * and there is no bias (Zhang & Sennrich 2019; PyTorch: `nn.RMSNorm`). The result is contiguous.
+ *
+ * @throws RuntimeError at the call where the input's trailing dimensions are others.
+ * @example
+ * const norm = new RMSNorm(64, { eps: 1e-6 });
+ */
+export class RMSNorm extends Module {
+  readonly normalizedShape: Shape;
+  readonly eps: number | null;
+  readonly elementwiseAffine: boolean;
+  declare weight: Parameter | null;
+
+  constructor(normalizedShape: number | Shape, options: RMSNormOptions = {}) {
+    super();
+    const { eps = null, elementwiseAffine = true, dtype } = options;
+    const shape = shapeOf(normalizedShape);
+    this.normalizedShape = shape;
+    this.eps = eps;
+    this.elementwiseAffine = elementwiseAffine;
+    this.registerParameter('weight', elementwiseAffine ? new Parameter(ones(shape, { dtype })) : null);
+  }
+
+  /** Weight to 1, in place. */
+  resetParameters(): void {
+    if (this.weight) ones_(this.weight);
+  }
+
+  forward(x: Tensor): Tensor {
+    return rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps });
+  }
+
+  override extraRepr(): string {
+    return `${sizeText(this.normalizedShape)}, eps=${floatText(this.eps)}, elementwise_affine=${boolText(this.elementwiseAffine)}`;
+  }
+}

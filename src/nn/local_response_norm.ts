@@ -1,0 +1,50 @@
+// Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in ops/.
+import { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { Module } from './module.ts';
+import { floatText } from './python_text.ts';
+
+/** Options and printed form of both layers. */
+abstract class ResponseNorm extends Module {
+  readonly size: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly k: number;
+
+  constructor(size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}) {
+    super();
+    this.size = size;
+    this.alpha = alpha;
+    this.beta = beta;
+    this.k = k;
+  }
+
+  override extraRepr(): string {
+    return `${this.size}, alpha=${floatText(this.alpha)}, beta=${floatText(this.beta)}, k=${floatText(this.k)}`;
+  }
+}
+
+/**
+ * Every value of (N, C, …) divided by (k + alpha·mean square of `size` neighbouring channels)^beta (Krizhevsky et al. 2012; PyTorch:
+ * `nn.LocalResponseNorm`).
+ * @throws ValueError at the call below three dimensions; RuntimeError where `size` is not positive.
+ * @example
+ * const norm = new LocalResponseNorm(5, { k: 2 });
+ */
+export class LocalResponseNorm extends ResponseNorm {
+  forward(x: Tensor): Tensor {
+    return localResponseNorm(x, this.size, this);
+  }
+}
+
+/** The legacy form over (N, C, H, W), in which channel 0 counts for all (PyTorch: `nn.CrossMapLRN2d`). See `functional.crossMapLRN2d`. */
+export class CrossMapLRN2d extends ResponseNorm {
+  forward(x: Tensor): Tensor {
+    return crossMapLRN2d(x, this.size, this);
+  }
+
+  override extraRepr(): string {
+    // PyTorch's default is the integer 1.
+    return super.extraRepr().replace(/k=1\.0$/, 'k=1');
+  }
+}

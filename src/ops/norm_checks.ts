@@ -1,0 +1,61 @@
+// The checks that normalizations share, with PyTorch's texts, and what they give for a tensor without elements. Which checks an op
+// makes, and in what order, is in its own file.
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { add, mul } from './elementwise.ts';
+import { clone, requireSameDevice, requireTensor } from './launch.ts';
+import { sum } from './reduce.ts';
+
+/** What Python would call the type of a value. */
+export function pythonType(value: unknown): string {
+  if (value === null || value === undefined) return 'NoneType';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  if (typeof value === 'string') return 'str';
+  return Array.isArray(value) ? 'list' : typeof value;
+}
+
+/** A number; booleans count as 1 and 0, as in Python. */
+export function requireNumber(op: string, name: string, position: number, value: unknown): void {
+  if (typeof value !== 'number' && typeof value !== 'boolean')
+    throw new ArgumentTypeError(
+      `${op}(): argument '${name}' (position ${position}) must be float, not ${pythonType(value)}`,
+    );
+}
+
+/** The number of elements decides, not the shape. `copies`: how often the text counts each, for ops that repeat the vector. */
+export function requireElements(op: string, name: string, value: Tensor | null, count: number, copies = 1): void {
+  if (!value) return;
+  requireTensor(op, value);
+  if (value.size !== count)
+    throw new RuntimeError(`${name} should contain ${count * copies} elements not ${value.size * copies}`);
+}
+
+/** Parameters and statistics of x's dtype, on x's engine. */
+export function requireAlike(op: string, x: Tensor, ...others: (Tensor | null)[]): void {
+  for (const t of others) {
+    if (!t) continue;
+    if (t.dtype !== x.dtype)
+      throw new RuntimeError(
+        t.dtype === 'float32'
+          ? 'mixed dtype (CPU): all inputs must share same datatype.'
+          : 'mixed dtype (CPU): expect parameter to have scalar type of Float',
+      );
+    requireSameDevice(op, x, t);
+  }
+}
+
+/** No gradient flows to running statistics, so none may be asked for. */
+export function requireConstantStatistics(runningMean: Tensor | null, runningVar: Tensor | null): void {
+  for (const [name, t] of [
+    ['running_mean', runningMean],
+    ['running_var', runningVar],
+  ] as const)
+    if (t?.requiresGrad)
+      throw new RuntimeError(
+        `The function 'native_batch_norm' is not differentiable with respect to argument '${name}'. This input cannot have requires_grad True.`,
+      );
+}
+
+/** A result without elements that stays in the graph: the gradients of the parameters are zeros. */
+export const emptyResult = (x: Tensor, ...parameters: (Tensor | null)[]): Tensor =>
+  parameters.reduce<Tensor>((y, parameter) => (parameter ? add(y, mul(sum(parameter), 0)) : y), clone(x));

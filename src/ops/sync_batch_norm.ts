@@ -1,0 +1,166 @@
+// Batch normalization by the statistics of all ranks: batch norm with one exchange between its steps stats and apply, and one between
+// backward_reduce and backward_apply. Not here: who the ranks are (process_group.ts), and when statistics are exchanged (nn/sync_batch_norm.ts).
+import { defineOp } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { ValueError } from '../errors.ts';
+import { fill } from '../tensor/create.ts';
+import { formatSize, type Shape } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import {
+  type Affine,
+  type BackwardSums,
+  type BatchNormOptions,
+  type BatchStatistics,
+  batchNormInvstd,
+  batchNormStats,
+  batchNormUpdateRunning,
+  launchApply,
+  launchBackwardApply,
+  launchBackwardReduce,
+  parameterGradients,
+  recordedGradients,
+  statisticAxes,
+} from './batch_norm.ts';
+import { batchNormCombine } from './batch_norm_given.ts';
+import { add, div, mul, rsqrt, square, sub } from './elementwise.ts';
+import { cast, clone, inFormat, requireFloat, requireTensor } from './launch.ts';
+import { requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
+import type { ProcessGroup } from './process_group.ts';
+import { sum } from './reduce.ts';
+import { cat, narrow, select, split } from './shape_ops.ts';
+
+/** A float64 constant on x's engine. */
+function constant(x: Tensor, shape: Shape, value: number): Tensor {
+  const out = allocate(shape, 'float64', 'contiguous', x.device);
+  fill(out, value);
+  return out;
+}
+const zeroPerChannel = (x: Tensor): Tensor => constant(x, [x.shape[1]], 0);
+
+/** The statistics of all ranks' channels together, merged in rank order; the same on every rank. */
+function gatherStatistics(x: Tensor, group: ProcessGroup): BatchStatistics {
+  const c = x.shape[1];
+  // A rank without elements takes part all the same, or the others would wait for it.
+  const local = x.size > 0 ? batchNormStats(x) : { count: 0, mean: zeroPerChannel(x), m2: zeroPerChannel(x) };
+  const all = group.allGather(cat([constant(x, [1], local.count), local.mean, local.m2]));
+  const counts = narrow(all, 1, 0, 1).dataSync() as Float64Array;
+  return batchNormCombine(
+    Array.from(counts, (count, rank) => {
+      const [, mean, m2] = split(select(all, 0, rank), [1, c, c]);
+      return { count, mean, m2 };
+    }),
+  );
+}
+
+/** Both sums of all ranks, in one exchange. */
+function reduceSums({ dy, dyXmu }: BackwardSums, group: ProcessGroup): BackwardSums {
+  const c = dy.size;
+  const total = group.allReduceSum(cat([dy, dyXmu]));
+  return { dy: narrow(total, 0, 0, c), dyXmu: narrow(total, 0, c, c) };
+}
+
+/** Σ over the ranks, of which the gradient is the same again: every rank's result depends on this rank's value. */
+const allReduceSum = defineOp({
+  name: 'allReduceSum',
+  forward: (_ctx, x: Tensor, group: ProcessGroup) => cast(group.allReduceSum(cast(x, 'float64')), x.dtype),
+  backward: (_ctx, [g], _x, group) => [allReduceSum(g, group)],
+}) as (x: Tensor, group: ProcessGroup) => Tensor;
+
+/** The plain definition of the normal form over all ranks, of which every derivative exists. */
+function normalOf(x: Tensor, eps: number, count: number, group: ProcessGroup): Tensor {
+  const mean = (t: Tensor) => div(allReduceSum(sum(t, statisticAxes(x.shape), { keepdim: true }), group), count);
+  const centred = sub(x, mean(x));
+  return mul(centred, rsqrt(add(mean(square(centred)), eps)));
+}
+
+/** [y, mean, m2, count] of this rank's part of the batch; the statistics are those of all ranks. */
+const syncOp = defineOp({
+  name: 'syncBatchNorm',
+  forward(
+    ctx,
+    x: Tensor,
+    weight: Tensor | null,
+    bias: Tensor | null,
+    eps: number,
+    relu: boolean,
+    group: ProcessGroup,
+  ): readonly Tensor[] {
+    const { count, mean, m2 } = gatherStatistics(x, group);
+    // All ranks know it, so all of them throw.
+    if (count === 1)
+      throw new ValueError(
+        `Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)} and no other value in ${group.worldSize} processes`,
+      );
+    // Without any value there is nothing to divide by, and gradients of zeros must not become NaN.
+    const invstd = batchNormInvstd({ count: Math.max(count, 1), mean, m2 }, eps);
+    const size = constant(x, [], count);
+    // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
+    ctx.save(x, weight, relu ? bias : null, mean, invstd, size);
+    ctx.markConstant(mean, m2, size);
+    return [x.size > 0 ? launchApply(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2, size];
+  },
+  backward(ctx, [g], _x, _weight, _bias, eps, relu, group) {
+    const [x, weight, bias, mean, invstd, size] = ctx.saved;
+    const count = size.item();
+    const affine: Affine = { weight, bias, relu };
+    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, eps, count, group));
+    const dy = inFormat(g, x.memoryFormat);
+    const local =
+      x.size > 0
+        ? launchBackwardReduce(x, dy, affine, mean, invstd)
+        : { dy: zeroPerChannel(x), dyXmu: zeroPerChannel(x) };
+    let dx: Tensor | null = null;
+    if (ctx.needs[0]) {
+      const total = reduceSums(local, group);
+      dx = x.size > 0 ? launchBackwardApply(x, dy, affine, mean, invstd, count, total) : clone(x);
+    }
+    // The parameters' gradients are this rank's share; whoever averages those of all ranks adds them up.
+    return [dx, ...parameterGradients(local, invstd, x.dtype, ctx.needs)];
+  },
+});
+
+/**
+ * Batch normalization of x (N, C, …) in training by the statistics of all ranks' x, whose N may differ, and may be 0 (PyTorch:
+ * `nn.SyncBatchNorm`). Every rank must call it, and go backward through it. Running statistics move as if one process had it all; the
+ * gradients of weight and bias are this rank's share.
+ *
+ * @throws ValueError, on all ranks, with one value per channel in all; RuntimeError on sizes or dtypes that do not fit.
+ */
+export function syncBatchNorm(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  group: ProcessGroup,
+  options: Omit<BatchNormOptions, 'training'> = {},
+): Tensor {
+  const {
+    weight = null,
+    bias = null,
+    momentum = 0.1,
+    eps = 1e-5,
+    relu = false,
+    numBatchesTracked = null,
+    onStatistics,
+  } = options;
+  requireTensor('syncBatchNorm', x);
+  const c = x.shape[1];
+  requireElements('syncBatchNorm', 'running_mean', runningMean, c);
+  requireElements('syncBatchNorm', 'running_var', runningVar, c);
+  requireElements('syncBatchNorm', 'weight', weight, c);
+  requireElements('syncBatchNorm', 'bias', bias, c);
+  requireFloat('batch_norm', x);
+  requireAlike('syncBatchNorm', x, weight, bias, runningMean, runningVar);
+  requireConstantStatistics(runningMean, runningVar);
+  const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu, group);
+  const batch: BatchStatistics = { count: size.item(), mean, m2 };
+  // Where nobody had a value there is nothing to move towards.
+  if (batch.count === 0) return y;
+  if (onStatistics) onStatistics(batch);
+  else
+    batchNormUpdateRunning(
+      batch,
+      { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
+      momentum === null ? null : Number(momentum),
+    );
+  return y;
+}
