@@ -3,20 +3,21 @@
 import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import * as nn from '../../src/nn/index.ts';
-import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { clone } from '../../src/ops/launch.ts';
-import { normalizeRows } from '../../src/ops/row_norm.ts';
-import { ones, zeros } from '../../src/tensor/create.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
-import { sizeOf } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { median, timeRuns } from '../measure.ts';
 import type { TimedCase } from './index.ts';
 
 const threads = 2;
 const budget = 120;
+/**
+ * Reads and writes of the tensor that the definitions need, when nothing stays in a cache: x for the statistics, x and y; then x and dy for
+ * the sums, x and dy again, and dx.
+ */
+const passes = 8;
 
 const shapes = [
   [32, 64, 56, 56],
@@ -28,61 +29,48 @@ const shapes = [
   [16, 32, 16, 32, 32],
 ];
 
-interface Work {
-  forward(x: Tensor): Tensor;
-  readonly parameters: readonly Tensor[];
-}
 interface Layer {
   /** As the peer calls it. */
   readonly kind: string;
-  make(shape: readonly number[]): Work;
-  /** Reads and writes of the tensor that the definition needs, forward + backward, when nothing stays in a cache. */
-  readonly passes: number;
+  make(shape: readonly number[]): nn.Module;
   /** Ranks that the layer takes. Default: all. */
   readonly ranks?: readonly number[];
 }
 
-const batchNormOf = (shape: readonly number[]) =>
-  new ({ 2: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d })[shape.length as 2 | 4 | 5](shape[1]);
-const of = (module: nn.Module): Work => ({ forward: (x) => module.call(x), parameters: [...module.parameters()] });
-const rows =
-  (view: (shape: readonly number[]) => [g: number, k: number, s: number], centred = true, hasBias = true) =>
-  (shape: readonly number[]): Work => {
-    const [g, k, s] = view(shape);
-    const weight = ones([g * k], { requiresGrad: true });
-    const bias = hasBias ? zeros([g * k], { requiresGrad: true }) : null;
-    return {
-      forward: (x: Tensor) => normalizeRows(x, { n: shape[0], g, k, s }, weight, bias, 1e-5, centred).y,
-      parameters: bias ? [weight, bias] : [weight],
-    };
-  };
-const plane = (shape: readonly number[]) => sizeOf(shape.slice(2));
+/** The class for a shape, of the three that differ by rank. */
+type ModuleClass<O> = new (channels: number, options?: O) => nn.Module;
+const byRank = <O>(shape: readonly number[], classes: readonly ModuleClass<O>[]): ModuleClass<O> =>
+  classes[Math.max(shape.length - 3, 0)];
+
+const groupsOf = (channels: number) => (channels < 32 ? channels / 2 : 32);
+
+/** Batch norm of any rank with the ReLU in the same pass. */
+class BatchNormRelu extends nn.BatchNormBase {
+  constructor(channels: number) {
+    super(channels, {});
+  }
+  protected checkInputDim(): void {}
+  protected override normalize(...[x, mean, variance, options]: Parameters<typeof nn.functional.batchNorm>): Tensor {
+    return super.normalize(x, mean, variance, { ...options, relu: true });
+  }
+}
+
 const layers: Layer[] = [
-  // Forward: read for the statistics, read, write; backward: x and dy for the sums, x and dy again, write.
-  { kind: 'batch_norm', passes: 8, make: (shape) => of(batchNormOf(shape)) },
   {
-    kind: 'batch_norm_relu',
-    passes: 8,
-    make: (shape) => {
-      const bn = batchNormOf(shape);
-      return {
-        forward: (x) =>
-          batchNorm(x, bn.runningMean, bn.runningVar, { weight: bn.weight, bias: bn.bias, training: true, relu: true }),
-        parameters: [...bn.parameters()],
-      };
-    },
+    kind: 'batch_norm',
+    make: (shape) => new (byRank(shape, [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d]))(shape[1]),
   },
-  { kind: 'layer_norm', passes: 8, make: rows((shape) => [1, sizeOf(shape.slice(1)), 1]) },
-  { kind: 'rms_norm', passes: 8, make: rows((shape) => [1, sizeOf(shape.slice(1)), 1], false, false) },
+  { kind: 'batch_norm_relu', make: (shape) => new BatchNormRelu(shape[1]) },
   {
-    kind: 'group_norm',
-    passes: 8,
-    make: rows((shape) => {
-      const g = shape[1] < 32 ? shape[1] / 2 : 32;
-      return [g, shape[1] / g, plane(shape)];
-    }),
+    kind: 'instance_norm',
+    ranks: [4, 5],
+    make: (shape) =>
+      new (byRank(shape, [nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d]))(shape[1], { affine: true }),
   },
-  { kind: 'instance_norm', passes: 8, ranks: [4, 5], make: rows((shape) => [shape[1], 1, plane(shape)]) },
+  { kind: 'group_norm', make: (shape) => new nn.GroupNorm(groupsOf(shape[1]), shape[1]) },
+  { kind: 'layer_norm', make: (shape) => new nn.LayerNorm(shape.slice(1)) },
+  { kind: 'rms_norm', make: (shape) => new nn.RMSNorm(shape.slice(1)) },
+  { kind: 'local_response_norm', ranks: [4, 5], make: () => new nn.LocalResponseNorm(5) },
 ];
 
 /** Milliseconds of one copy of a tensor like x, by our own kernel: what any reading and writing can reach. */
@@ -90,7 +78,7 @@ function copyTime(x: Tensor): number {
   return median(timeRuns(() => scope(() => void clone(x)), budget));
 }
 
-function timed({ kind, make, passes }: Layer, shape: readonly number[], format: MemoryFormat): TimedCase {
+function timed({ kind, make }: Layer, shape: readonly number[], format: MemoryFormat): TimedCase {
   let copy = 0;
   return {
     name: `${kind} ${shape.join('x')} ${format}`,
@@ -101,16 +89,16 @@ function timed({ kind, make, passes }: Layer, shape: readonly number[], format: 
     prepare() {
       setEngine('native');
       setNumThreads(threads);
-      const { forward, parameters } = make(shape);
+      const module = make(shape);
       const x = randn([...shape])
         .contiguous(format)
         .requiresGrad_();
       const g = randn([...shape]).contiguous(format);
       copy = copyTime(g);
-      const wanted = [x, ...parameters];
-      return () => scope(() => void grad([forward(x)], wanted, { gradOutputs: [g] }));
+      const wanted = [x, ...module.parameters()];
+      return () => scope(() => void grad([module.call(x)], wanted, { gradOutputs: [g] }));
     },
-    // A copy reads and writes once: two passes.
+    // A copy is two passes: it reads and writes.
     extra: (ms) => ({ '% of copy bandwidth': (100 * (passes / 2) * copy) / ms }),
   };
 }

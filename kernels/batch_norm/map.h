@@ -1,7 +1,8 @@
 // The elementwise passes of normalization, with numbers for each channel and x̃ = (x − hi) − lo, mean = hi + lo: a float cannot hold a
 // mean far from 0 as exactly as its data are spread.
 //   forward:     y = x̃·scale + shift
-//   training:    dx = g·scale + x̃·b + a
+//   training:    dx = ((g + a) + x̃·b)·scale
+//   weighted:    dx = ((g·shift + a) + x̃·b)·scale, for weights that differ within what is normalized together
 //   evaluation:  dx = g·scale
 // relu: forward max(y, 0); backward g counts where the forward's y, computed again by the same operations, was above 0.
 #pragma once
@@ -9,7 +10,7 @@
 
 namespace EK_ISA {
 
-enum class Map { forward, training, evaluation };
+enum class Map { forward, training, weighted, evaluation };
 
 template <class V> struct Coefficients {
   V hi, lo, scale, shift, a, b;
@@ -25,7 +26,8 @@ template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coef
   } else {
     if constexpr (relu) g = d * k.scale + k.shift > 0 ? g : V{};
     if constexpr (map == Map::evaluation) return g * k.scale;
-    return g * k.scale + (d * k.b + k.a);
+    if constexpr (map == Map::weighted) return ((g * k.shift + k.a) + d * k.b) * k.scale;
+    return ((g + k.a) + d * k.b) * k.scale;
   }
 }
 

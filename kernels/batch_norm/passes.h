@@ -27,7 +27,7 @@ template <class T> struct Channels {
     k.lo = k.hi - k.hi == 0 ? static_cast<T>(m - static_cast<double>(k.hi)) : 0;
     k.scale = static_cast<T>(scale);
     k.shift = bias ? bias[c] : 0;
-    if (sum_dy) k.a = static_cast<T>(-scale * (sum_dy[c] / count)), k.b = static_cast<T>(-scale * invstd[c] * invstd[c] * (sum_dy_xmu[c] / count));
+    if (sum_dy) k.a = static_cast<T>(-sum_dy[c] / count), k.b = static_cast<T>(-invstd[c] * invstd[c] * (sum_dy_xmu[c] / count));
     return k;
   }
   Known<T> known(int c) const {

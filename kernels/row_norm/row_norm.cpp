@@ -138,13 +138,13 @@ void forward_images(const Rows& r, const T* x, double eps, const T* weight, cons
 }
 
 // ---- backward --------------------------------------------------------------------------------------------------------------------------------
-// dx = h·invstd + x̃·b + a with b = −invstd³·Σ(h·x̃)/length and a = −invstd·Σh/length.
+// dx = ((h + a) + x̃·b)·invstd with a = −Σh/length and b = −invstd²·Σ(h·x̃)/length.
 
 struct RowTerms {
   double a, b;
   RowTerms(const Rows& r, double invstd, Pair h) {
-    a = r.centred ? -invstd * (h.a / r.length()) : 0;
-    b = -invstd * invstd * invstd * (h.b / r.length());
+    a = r.centred ? -h.a / r.length() : 0;
+    b = -invstd * invstd * (h.b / r.length());
   }
 };
 
@@ -187,7 +187,7 @@ EK_INLINE void rows_backward(const Panel<T>& p, int r, const T* x, const T* dy, 
 #pragma GCC unroll 4
     for (int i = 0; i < R; i++) {
       const vec<T> g = at.read(dy + (r + i) * pitch), d = (at.read(x + (r + i) * pitch) - hi[i]) - lo[i];
-      if (dx) at.template write<streams>(dx + (r + i) * pitch, g * (w * invstd[i]) + (d * b[i] + a[i]));
+      if (dx) at.template write<streams>(dx + (r + i) * pitch, ((g * w + a[i]) + d * b[i]) * invstd[i]);
       sum_dw += g * (d * invstd[i]), sum_db += g;
     }
     if (!dw) return;
@@ -297,8 +297,8 @@ template <bool streams, class T> void backward_planes(const Rows& r, const T* x,
       const double invstd = given.invstd[row];
       const RowTerms t(r, invstd, weighted(r, own, weight));
       for (int i = 0; i < r.k; i++) {
-        const Coefficients<T> one{known.hi, known.lo, static_cast<T>(weight ? invstd * weight[i] : invstd), 0, static_cast<T>(t.a), static_cast<T>(t.b)};
-        Mapping<Map::training, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        const Coefficients<T> one{known.hi, known.lo, static_cast<T>(invstd), weight ? weight[i] : T{1}, static_cast<T>(t.a), static_cast<T>(t.b)};
+        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
       }
     }
     if constexpr (streams) stream_fence();
@@ -319,10 +319,9 @@ template <class T> void backward_images(const Rows& r, const T* x, const T* dy, 
       const RowTerms t(r, given.invstd[image * r.g + group], weighted(r, own + first, given.weight ? given.weight + first : nullptr));
       terms[group] = {t.a, t.b};
     }
-    map_tensor<Map::training, false, T>(layout, work, x + start, dy + start, dx + start, [&](int c) {
-      const double invstd = given.invstd[row(c)], scale = given.weight ? invstd * given.weight[c] : invstd;
+    map_tensor<Map::weighted, false, T>(layout, work, x + start, dy + start, dx + start, [&](int c) {
       const Pair& t = terms[c / r.k];
-      return Coefficients<T>{given.hi(row(c)), given.lo(row(c)), static_cast<T>(scale), 0, static_cast<T>(t.a), static_cast<T>(t.b)};
+      return Coefficients<T>{given.hi(row(c)), given.lo(row(c)), static_cast<T>(given.invstd[row(c)]), given.weight ? given.weight[c] : T{1}, static_cast<T>(t.a), static_cast<T>(t.b)};
     });
   });
 }
