@@ -1,7 +1,8 @@
-// Runs what the documents show: every TypeScript block of the README and of docs/, type-checked, as a user's file that imports the
-// built package by its name; and every @example of a docstring, among the exports of the package and the names in `given`.
+// Runs what the documents show: every TypeScript block of the README and of docs/, and every program of examples/, type-checked, as a
+// user's file that imports the built package by its name; and every @example of a docstring, among the exports of the package and the names
+// in `given`.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,11 +19,24 @@ function run(path: string): void {
   }
 }
 
+/** Type-checks files as a user's, then runs them. */
+function check(files: readonly string[], what: string): void {
+  if (files.length === 0) throw new Error(`no ${what} was found`);
+  const options = '--noEmit --strict --target ES2023 --module NodeNext --types node --skipLibCheck false';
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...files], { stdio: 'inherit', cwd: root });
+  files.forEach(run);
+}
+
+/** All pages: the README, and those of docs/ and its folders. */
+function pages(): string[] {
+  const found = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).sort();
+  return ['README.md', ...found.filter((name) => name.endsWith('.md')).map((name) => join('docs', name))];
+}
+
 function checkBlocks(): number {
-  const docs = join(root, 'docs');
-  const pages = existsSync(docs) ? readdirSync(docs).filter((name) => name.endsWith('.md')) : [];
   const files: string[] = [];
-  for (const document of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
+  for (const document of pages()) {
     const blocks = [...readFileSync(join(root, document), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
     for (const [i, [, code]] of blocks.entries()) {
       const path = join(folder, `${document.replace(/\W+/g, '_')}_${i + 1}.ts`);
@@ -30,12 +44,17 @@ function checkBlocks(): number {
       files.push(path);
     }
   }
-  if (files.length === 0) throw new Error('no TypeScript block was found');
-  const options = '--noEmit --strict --target ES2023 --module NodeNext --types node --skipLibCheck false';
-  const tsc = join(root, 'node_modules/.bin/tsc');
-  execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...files], { stdio: 'inherit', cwd: root });
-  files.forEach(run);
+  check(files, 'TypeScript block');
   return files.length;
+}
+
+function checkPrograms(): number {
+  const names = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'));
+  check(
+    names.map((name) => join(root, 'examples', name)),
+    'example',
+  );
+  return names.length;
 }
 
 /** What examples may use without saying where it comes from. */
@@ -84,5 +103,7 @@ async function checkExamples(): Promise<number> {
   return count;
 }
 
-const blocks = checkBlocks();
-console.log(`documents: ${blocks} blocks type-check and run, ${await checkExamples()} examples of docstrings run`);
+const [blocks, programs] = [checkBlocks(), checkPrograms()];
+console.log(
+  `documents: ${blocks} blocks and ${programs} examples type-check and run, ${await checkExamples()} examples of docstrings run`,
+);
