@@ -397,6 +397,22 @@ const norms: Case[] = normShapes.flatMap(([name, x]) => [
     torch: 'F.batch_norm(a, d, e, b, c, False)',
   },
   {
+    ops: ['batchNorm'],
+    name: `batchNorm with ReLU in training, ${name}`,
+    inputs: [m(x), m([x[1]]), m([x[1]])],
+    run: (a: Tensor, weight: Tensor, bias: Tensor) =>
+      batchNorm.batchNorm(a, null, null, { weight, bias, training: true, eps: 1e-3, relu: true }),
+    torch: 'F.relu(F.batch_norm(a, None, None, b, c, True, 0.1, 1e-3))',
+  },
+  {
+    ops: ['batchNormEval'],
+    name: `batchNorm with ReLU in evaluation, ${name}`,
+    inputs: [m(x), m([x[1]]), m([x[1]]), m([x[1]], { constant: true }), m([x[1]], { constant: true, ...positive })],
+    run: (a: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) =>
+      batchNorm.batchNorm(a, mean, variance, { weight, bias, relu: true }),
+    torch: 'F.relu(F.batch_norm(a, d, e, b, c, False))',
+  },
+  {
     ops: ['batchNormGiven'],
     name: `batchNorm by given statistics, ${name}`,
     inputs: [m(x), m([x[1]]), m([x[1]], { low: 3, high: 9 }), m([x[1]]), m([x[1]])],
