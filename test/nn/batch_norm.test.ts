@@ -438,6 +438,7 @@ describe('checks, in order', () => {
       expect(() => bn.call(batch())).toThrow(
         "The function 'native_batch_norm' is not differentiable with respect to argument 'running_mean'. This input cannot have requires_grad True.",
       );
+      expect(noGrad(() => bn.call(batch())).shape).toEqual([3, 2]);
     }
     expect(() => new BatchNorm1d(2).call(batch().to('float64'))).toThrow('mixed dtype (CPU)');
     expect(() => new BatchNorm1d(2).call(batch().to('int64'))).toThrow('"batch_norm" not implemented for \'Long\'');
