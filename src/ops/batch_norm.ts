@@ -10,7 +10,7 @@ import type { Pointer } from '../kernels/generated/abi.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { add, mul, relu, rsqrt, sub } from './elementwise.ts';
+import { add, eq, maskedFill, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { cast, inFormat, pointerOf, requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
@@ -257,12 +257,18 @@ function affineOf(normal: Tensor, { weight, bias, relu: isRelu }: Affine): Tenso
   return relu(bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled);
 }
 
-/** The plain definition of the normal form in training, of which every derivative exists: what the kernels compute, as ops on x. */
-function normalOf(x: Tensor, eps: number): Tensor {
+/**
+ * The plain definition of the normal form in training, of which every derivative exists: what the kernels compute, as ops on x. `mean` is
+ * what the kernels found, here a constant: taken off first, it leaves what is accurate far from 0 too, and exactly 0 where x is constant.
+ */
+function normalOf(x: Tensor, mean: Tensor, eps: number): Tensor {
   const axes = statisticAxes(x.shape);
   const keep = { keepdim: true };
-  const centred = sub(x, meanOf(x, axes, keep));
-  return mul(centred, rsqrt(add(meanOf(mul(centred, centred), axes, keep), eps)));
+  const shifted = sub(x, acrossChannels(cast(mean, x.dtype), x.shape));
+  const centred = sub(shifted, meanOf(shifted, axes, keep));
+  const spread = add(meanOf(mul(centred, centred), axes, keep), eps);
+  // As in the kernels 1/√0 counts as 0, which only eps = 0 can meet.
+  return mul(centred, rsqrt(eps === 0 ? maskedFill(spread, eq(spread, 0), Number.POSITIVE_INFINITY) : spread));
 }
 
 /** Gradients of x, weight and bias as a recorded computation: the derivative of the plain definition by the engine itself. */
@@ -318,7 +324,7 @@ const trainingOp = defineOp({
     const [x, weight, bias, mean, invstd] = ctx.saved;
     if (!g) return [null, null, null];
     const affine = { weight, bias, relu };
-    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, eps));
+    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, mean, eps));
     return launchBackward(x, g, affine, mean, invstd, true, ctx.needs);
   },
 });

@@ -1,5 +1,6 @@
 // The checks that normalizations share, with PyTorch's texts, and what they give for a tensor without elements. Which checks an op
 // makes, and in what order, is in its own file.
+import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { add, mul } from './elementwise.ts';
@@ -44,13 +45,13 @@ export function requireAlike(op: string, x: Tensor, ...others: (Tensor | null)[]
   }
 }
 
-/** No gradient flows to running statistics, so none may be asked for. */
+/** No gradient flows to running statistics, so none may be asked for where gradients are recorded. */
 export function requireConstantStatistics(runningMean: Tensor | null, runningVar: Tensor | null): void {
   for (const [name, t] of [
     ['running_mean', runningMean],
     ['running_var', runningVar],
   ] as const)
-    if (t?.requiresGrad)
+    if (isGradEnabled() && t?.requiresGrad)
       throw new RuntimeError(
         `The function 'native_batch_norm' is not differentiable with respect to argument '${name}'. This input cannot have requires_grad True.`,
       );

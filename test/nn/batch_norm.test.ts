@@ -438,6 +438,7 @@ describe('checks, in order', () => {
       expect(() => bn.call(batch())).toThrow(
         "The function 'native_batch_norm' is not differentiable with respect to argument 'running_mean'. This input cannot have requires_grad True.",
       );
+      expect(noGrad(() => bn.call(batch())).shape).toEqual([3, 2]);
     }
     expect(() => new BatchNorm1d(2).call(batch().to('float64'))).toThrow('mixed dtype (CPU)');
     expect(() => new BatchNorm1d(2).call(batch().to('int64'))).toThrow('"batch_norm" not implemented for \'Long\'');
@@ -486,6 +487,43 @@ describe('when statistics move', () => {
     bn.weight!.requiresGrad = false;
     bn.call(batch()).sum().backward();
     expect([bn.weight!.grad, list(bn.bias!.grad)]).toEqual([null, [3, 3]]);
+  });
+});
+
+describe('gradients that are recorded', () => {
+  const recorded = (bn: BatchNorm1d, x: Tensor, cotangent: Tensor) =>
+    grad([bn.call(x)], [x, bn.weight!], { gradOutputs: [cotangent], createGraph: true });
+  const cotangent = () => fromTypedArray(Float64Array.from([1, -2, 4, 3, 0.5, -1]), [3, 2]);
+
+  it('are 0 on constant channels with eps = 0, as the plain ones are', () => {
+    const bn = new BatchNorm1d(2, { eps: 0, dtype: 'float64' });
+    // A third of the sum of three of these is not one of them.
+    const x = fromTypedArray(Float64Array.from([0.1, 1e6 + 0.3, 0.1, 1e6 + 0.3, 0.1, 1e6 + 0.3]), [3, 2]);
+    const [dx, dweight] = recorded(bn, x.requiresGrad_(), cotangent());
+    expect([list(dx), list(dweight)]).toEqual([Array(6).fill(0), [0, 0]]);
+  });
+  it('are as exact far from 0', () => {
+    const bn = new BatchNorm1d(2);
+    const data = Float32Array.from([10001, 10000.5, 9999.125, 10003.25, 10002.25, 9998]);
+    const x = fromTypedArray(data, [3, 2], { requiresGrad: true });
+    const near = fromTypedArray(
+      data.map((v) => v - 10000),
+      [3, 2],
+      { requiresGrad: true },
+    );
+    const g = cotangent().to('float32');
+    // Differences of neighbours of 10000 are exact in float32, so both have the same normal form up to its own roundings.
+    expectClose(recorded(bn, x, g)[0], list(recorded(bn, near, g)[0])!, 2e-6);
+  });
+  it('exist where only the bias requires one', () => {
+    for (const training of [true, false]) {
+      const bn = new BatchNorm1d(2).train(training);
+      bn.weight!.requiresGrad = false;
+      const g = cotangent().to('float32').requiresGrad_();
+      const [dbias] = grad([bn.call(batch())], [bn.bias!], { gradOutputs: [g], createGraph: true });
+      const [back] = grad([dbias], [g], { gradOutputs: [tensor([2, 3])] });
+      expect(list(back)).toEqual([2, 3, 2, 3, 2, 3]);
+    }
   });
 });
 
