@@ -176,10 +176,7 @@ function present(buffer: Tensor | null, method: string): Tensor {
 
 /** Batch norm of any number of dimensions: what it normalizes by, and when the running statistics move (PyTorch: `_BatchNorm`). */
 export abstract class BatchNormBase extends NormBase {
-  /**
-   * Whether what `normalize` computes is batch norm of the whole input and nothing else, so that merged statistics (`accumulate`) or those
-   * of other processes (`SyncBatchNorm`) can take the place of the batch's.
-   */
+  /** Whether the layer normalizes its whole input by that input's statistics, so that those of several batches can be merged (`accumulate`). */
   isPlain = true;
 
   forward(x: Tensor): Tensor {

@@ -7,10 +7,17 @@ import { BatchNormAct2d, SyncBatchNormAct } from './batch_norm_act.ts';
 import type { Module } from './module.ts';
 import { SyncBatchNorm } from './sync_batch_norm.ts';
 
+/** Whether a class computes in a way of its own. */
+function isOverridden(bn: BatchNormBase, name: 'forward' | 'normalize'): boolean {
+  const methods = (each: BatchNormBase) => each as unknown as Record<typeof name, unknown>;
+  return methods(bn)[name] !== methods(BatchNormBase.prototype)[name];
+}
+
 /** The same parameters and buffers, not copies, in a SyncBatchNorm. */
 function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): SyncBatchNorm {
   const isAct = bn instanceof BatchNormAct2d || bn instanceof SyncBatchNormAct;
-  if (!isAct && (bn.forward !== BatchNormBase.prototype.forward || !bn.isPlain))
+  const isSync = bn instanceof SyncBatchNorm;
+  if (!isAct && !isSync && (['forward', 'normalize'] as const).some((name) => isOverridden(bn, name)))
     warn(
       `${bn.constructor.name} has a forward of its own, which is lost by its conversion to SyncBatchNorm: what it does besides batch norm, such as an activation, must stand in a module of its own`,
     );
