@@ -4,7 +4,7 @@
 import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { type BatchStatistics, batchNorm } from '../ops/batch_norm.ts';
+import { type BatchStatistics, batchNorm, batchNormUpdateRunning } from '../ops/batch_norm.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
@@ -117,6 +117,11 @@ export abstract class NormBase extends Module {
     return this.control === null && !isInCheckpoint() && !isRecomputing() ? this : decide(this);
   }
 
+  /** Moves running statistics, the layer's own or those of a set, towards a batch's, in place; the counter has moved. */
+  moveRunning(...args: Parameters<typeof batchNormUpdateRunning>): void {
+    batchNormUpdateRunning(...args);
+  }
+
   override get stateVersion(): number {
     return 2;
   }
@@ -171,6 +176,9 @@ function present(buffer: Tensor | null, method: string): Tensor {
 
 /** Batch norm of any number of dimensions: what it normalizes by, and when the running statistics move (PyTorch: `_BatchNorm`). */
 export abstract class BatchNormBase extends NormBase {
+  /** Whether the layer normalizes its whole input by that input's statistics, so that those of several batches can be merged (`accumulate`). */
+  isPlain = true;
+
   forward(x: Tensor): Tensor {
     this.checkInputDim(x);
     return this.forwardChecked(x);

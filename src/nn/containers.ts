@@ -146,12 +146,13 @@ export class ModuleList extends IndexedModules {
       if (run?.text === text) run.last = i;
       else runs.push({ first: i, last: i, text });
     });
-    if (runs.length === 0) return 'ModuleList()';
+    const { name } = this.constructor;
+    if (runs.length === 0) return `${name}()`;
     const lines = runs.map(({ first, last, text }) => {
       const head = first === last ? `(${first}): ` : `(${first}-${last}): ${last - first + 1} x `;
       return `  ${head}${text.replaceAll('\n', '\n  ')}`;
     });
-    return `ModuleList(\n${lines.join('\n')}\n)`;
+    return `${name}(\n${lines.join('\n')}\n)`;
   }
 }
 

@@ -1,6 +1,12 @@
 // The functional forms of the layers (PyTorch: torch.nn.functional), gathered from ops/. Nothing is defined here.
 export { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
 export {
+  type BatchRenormOptions,
+  batchRenorm,
+  type RunningStdBatchRenormOptions,
+  runningStdBatchRenorm,
+} from '../ops/batch_renorm.ts';
+export {
   type ConvOptions,
   type ConvTransposeOptions,
   conv1d,
@@ -25,7 +31,9 @@ export {
   softplus,
   tanh,
 } from '../ops/elementwise.ts';
+export { type FrozenBatchNormOptions, frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
 export { type GroupNormOptions, groupNorm } from '../ops/group_norm.ts';
+export { type InPlaceAbnOptions, type InvertibleActivation, inPlaceAbn } from '../ops/in_place_abn.ts';
 export { embedding } from '../ops/indexing.ts';
 export { type InstanceNormOptions, instanceNorm } from '../ops/instance_norm.ts';
 export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '../ops/layer_norm.ts';

@@ -24,6 +24,19 @@ export {
   Tanh,
 } from './activation.ts';
 export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './batch_norm.ts';
+export { type ActOptions, BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from './batch_norm_act.ts';
+export {
+  BatchRenorm1d,
+  BatchRenorm2d,
+  BatchRenorm3d,
+  type BatchRenormOptions,
+  type Ramp,
+  type RenormLimitOptions,
+  RunningStdBatchRenorm1d,
+  RunningStdBatchRenorm2d,
+  RunningStdBatchRenorm3d,
+  type RunningStdBatchRenormOptions,
+} from './batch_renorm.ts';
 export { ModuleDict, ModuleList, Sequential } from './containers.ts';
 export {
   Conv1d,
@@ -37,8 +50,17 @@ export {
 } from './conv.ts';
 export { Dropout, Dropout2d } from './dropout.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
+export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
+export { fromFrozenBatchNorm, toFrozenBatchNorm } from './frozen_conversion.ts';
 export * as functional from './functional.ts';
+export {
+  ChunkedGhostBatchNorm1d,
+  type ChunkedGhostBatchNormOptions,
+  InterleavedGhostBatchNorm2d,
+  type InterleavedGhostBatchNormOptions,
+} from './ghost_batch_norm.ts';
 export { GroupNorm, type GroupNormOptions } from './group_norm.ts';
+export { ABN, type AbnOptions, InPlaceABN } from './in_place_abn.ts';
 export * as init from './init.ts';
 export {
   InstanceNorm1d,
@@ -71,6 +93,13 @@ export { type ForwardHook, type ForwardPreHook, Module } from './module.ts';
 export { convertSyncBatchNorm, replaceAllBatchNormModules_ } from './norm_conversion.ts';
 export { Parameter } from './parameter.ts';
 export {
+  isParametrized,
+  type Parametrization,
+  ParametrizationList,
+  registerParametrization,
+  removeParametrizations,
+} from './parametrize.ts';
+export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
   AdaptiveMaxPool1d,
@@ -82,8 +111,11 @@ export {
   MaxPool2d,
 } from './pool.ts';
 export { Flatten, Unflatten } from './shape.ts';
+export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';
+export { SplitBatchNorm2d, type SplitBatchNormOptions } from './split_batch_norm.ts';
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
 export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
 export type { StatisticsMode } from './statistics_control.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
+export { weightNorm } from './weight_norm.ts';

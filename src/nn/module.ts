@@ -131,7 +131,7 @@ export abstract class Module {
 
   /** Runs forward with its hooks (PyTorch: calling the module). */
   call(...args: Parameters<this['forward']>): ReturnType<this['forward']> {
-    if (this.preHooks.size === 0 && this.forwardHooks.size === 0) return this.forward(...args);
+    if (!this.hasHooks) return this.forward(...args);
     let given: Arguments = args;
     for (const hook of this.preHooks) given = (hook(this, given) as Arguments | undefined) ?? given;
     let output = this.forward(...given);
@@ -166,6 +166,13 @@ export abstract class Module {
   /** Takes a child out of the tree (PyTorch: `del module.name`). */
   unregisterModule(name: string): void {
     if (!registryOf(this).children.delete(name)) throw new KeyError(name);
+    delete (this as unknown as Record<string, unknown>)[name];
+  }
+
+  /** Takes a parameter or buffer out, as `registerParametrization` does (PyTorch: `del module.name`). */
+  unregisterTensor(name: string): void {
+    const { parameters, buffers } = registryOf(this);
+    if (!parameters.delete(name) && !buffers.delete(name)) throw new KeyError(name);
     delete (this as unknown as Record<string, unknown>)[name];
   }
 
@@ -306,6 +313,11 @@ export abstract class Module {
   upgradeState(_state: StateDict, _prefix: string, _version: number | undefined, _errors: string[]): void {}
 
   // ---- hooks --------------------------------------------------------------------------------------------------------
+
+  /** Whether anybody wants to see this module's calls. */
+  get hasHooks(): boolean {
+    return this.preHooks.size > 0 || this.forwardHooks.size > 0;
+  }
 
   /** Runs `hook` before every forward through `call`; returns what removes it. */
   registerForwardPreHook(hook: ForwardPreHook): () => void {

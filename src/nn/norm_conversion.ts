@@ -3,19 +3,28 @@ import type { ProcessGroup } from '../ops/process_group.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { BatchNormBase } from './batch_norm.ts';
+import { BatchNormAct2d, SyncBatchNormAct } from './batch_norm_act.ts';
 import type { Module } from './module.ts';
 import { SyncBatchNorm } from './sync_batch_norm.ts';
 
+/** Whether a class computes in a way of its own. */
+function isOverridden(bn: BatchNormBase, name: 'forward' | 'normalize'): boolean {
+  const methods = (each: BatchNormBase) => each as unknown as Record<typeof name, unknown>;
+  return methods(bn)[name] !== methods(BatchNormBase.prototype)[name];
+}
+
 /** The same parameters and buffers, not copies, in a SyncBatchNorm. */
 function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): SyncBatchNorm {
-  const { forward } = bn;
-  if (forward !== BatchNormBase.prototype.forward)
+  const isAct = bn instanceof BatchNormAct2d || bn instanceof SyncBatchNormAct;
+  const isSync = bn instanceof SyncBatchNorm;
+  if (!isAct && !isSync && (['forward', 'normalize'] as const).some((name) => isOverridden(bn, name)))
     warn(
       `${bn.constructor.name} has a forward of its own, which is lost by its conversion to SyncBatchNorm: what it does besides batch norm, such as an activation, must stand in a module of its own`,
     );
   const { numFeatures, eps, momentum, affine, trackRunningStats, training } = bn;
   // Built without tensors, since all of them are replaced.
-  const sync = new SyncBatchNorm(0, { eps, momentum, affine, bias: bn.bias !== null, trackRunningStats, processGroup });
+  const Sync = isAct ? SyncBatchNormAct : SyncBatchNorm;
+  const sync = new Sync(0, { eps, momentum, affine, bias: bn.bias !== null, trackRunningStats, processGroup });
   sync.numFeatures = numFeatures;
   sync.weight = bn.weight;
   sync.bias = bn.bias;
@@ -32,8 +41,8 @@ function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): Syn
  * Replaces every batch norm below `module` by a `SyncBatchNorm` with the same parameters, statistics, counter, mode and freezing, in place, and
  * returns `module`, or its replacement where it is a batch norm itself (PyTorch: `SyncBatchNorm.convert_sync_batchnorm`).
  *
- * A layer that stands under several names stays one layer. Subclasses of batch norm convert too, and lose what they add: a warning names
- * those with a forward of their own. Hooks and further properties stay behind. SyncBatchNorm layers are rebuilt with the given group;
+ * A layer that stands under several names stays one layer. `BatchNormAct2d` keeps what follows its norm. Other subclasses of batch norm
+ * convert too, and lose what they add: a warning names those with a forward of their own. Hooks and further properties stay behind. SyncBatchNorm layers are rebuilt with the given group;
  * instance norm stays.
  *
  * @example
@@ -50,8 +59,8 @@ export function convertSyncBatchNorm(module: Module, processGroup: ProcessGroup 
     results.set(after, after);
     for (const [name, child] of [...before.allChildren()]) {
       const converted = convert(child);
-      if (after !== before) after.registerModule(name, converted);
-      else if (converted !== child) (after as unknown as Record<string, Module>)[name] = converted;
+      if (!(name in after)) after.registerModule(name, converted);
+      else if (after !== before || converted !== child) (after as unknown as Record<string, Module>)[name] = converted;
     }
     return after;
   };

@@ -3,7 +3,7 @@
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { type BatchStatistics, batchNormUpdateRunning } from '../ops/batch_norm.ts';
+import type { BatchStatistics } from '../ops/batch_norm.ts';
 import { clone } from '../ops/launch.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -24,11 +24,11 @@ export interface StatisticsUpdate {
 }
 
 /** Carries out a movement: the counter, then mean and variance. */
-export function moveStatistics({ batch, momentum, ...running }: StatisticsUpdate): void {
+export function moveStatistics({ layer, batch, momentum, ...running }: StatisticsUpdate): void {
   const { runningMean: mean, runningVar: variance, numBatchesTracked: tracked } = running;
   tracked?.add_(1);
   // Without a counter there is no plain average, and null stands for 0, as in PyTorch.
-  batchNormUpdateRunning(batch, { mean, variance, tracked }, tracked ? momentum : (momentum ?? 0));
+  layer.moveRunning(batch, { mean, variance, tracked }, tracked ? momentum : (momentum ?? 0));
 }
 
 /** What one forward goes by. A layer is one itself: what its own flags and tensors say. */

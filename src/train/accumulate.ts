@@ -223,7 +223,7 @@ function check(microBatches: readonly MicroBatch[], { statistics = 'exact', redu
  * called several times, and may be left in the middle of its forward. A layer that is used twice has two forwards.
  *
  * @throws ValueError without micro-batches or on one value per channel in all of them; RuntimeError where micro-batches go different ways
- * through the model, and on layers with statistics beyond this process.
+ * through the model, and on layers with statistics beyond this process or of parts of a batch.
  * @example
  * const parts = [0, 1].map((i) => [images.chunk(2)[i], labels.chunk(2)[i]]);
  * const loss = accumulate(model, parts, crossEntropy);
@@ -248,6 +248,11 @@ export function accumulate(
   if (shared)
     throw new RuntimeError(
       `[accumulate] ${shared.constructor.name} merges statistics over processes, which statistics: 'exact' cannot; use 'momentum'`,
+    );
+  const other = norms.find((norm) => !norm.isPlain);
+  if (other)
+    throw new RuntimeError(
+      `[accumulate] ${other.constructor.name} does not normalize its whole batch by that batch's statistics alone, so that statistics: 'exact' has no meaning; use 'momentum'`,
     );
   const start = defaultGenerator.getState();
   let end = start;

@@ -4,6 +4,7 @@ import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
 import * as conv from '../../src/ops/conv.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import { groupNorm } from '../../src/ops/group_norm.ts';
+import { inPlaceAbn } from '../../src/ops/in_place_abn.ts';
 import * as idx from '../../src/ops/indexing.ts';
 import { instanceNorm } from '../../src/ops/instance_norm.ts';
 import { cast, clone, toFormat } from '../../src/ops/launch.ts';
@@ -418,6 +419,19 @@ const norms: Case[] = normShapes.flatMap(([name, x]) => [
     inputs: [m(x), m([x[1]]), m([x[1]], { low: 3, high: 9 }), m([x[1]]), m([x[1]])],
     run: (a: Tensor, mean: Tensor, m2: Tensor, weight: Tensor, bias: Tensor) =>
       batchNormGiven(a, cast(mean, 'float64'), cast(m2, 'float64'), 7, weight, bias, 1e-3),
+  },
+  {
+    ops: ['inPlaceAbn'],
+    name: `inPlaceAbn, ${name}`,
+    // A weight away from 0, so that the output tells the input; the op sees it negative, and uses its size.
+    inputs: [m(x), m([x[1]], { low: 0.5, high: 1.5 }), m([x[1]])],
+    run: (a: Tensor, weight: Tensor, bias: Tensor) => {
+      const options = { weight: el.mul(weight, -1), bias, training: true, activationParam: 0.2 };
+      return inPlaceAbn(clone(a), null, null, options);
+    },
+    torch: 'F.leaky_relu(F.batch_norm(a, None, None, b + 1e-5, c, True), 0.2)',
+    tolerance: [1e-10, 'x is told from the output through two divisions and a subtraction'],
+    noDifferences: 'there is no second derivative; those of the first are in test/nn/in_place_abn.test.ts',
   },
 ]);
 

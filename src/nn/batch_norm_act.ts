@@ -1,0 +1,98 @@
+// Batch norm with what follows it, a dropout and an activation, in one layer whose state is a plain batch norm's: trainable, over processes,
+// and frozen. Source: timm's layers/norm_act.py.
+import type { batchNorm } from '../ops/batch_norm.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { ReLU } from './activation.ts';
+import { BatchNorm2d, type NormOptions } from './batch_norm.ts';
+import { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
+import { Identity } from './linear.ts';
+import type { Module } from './module.ts';
+import { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
+
+export interface ActOptions {
+  /** What comes last; null: nothing. Default: `new ReLU({ inplace: true })`. */
+  act?: Module | null;
+  /** What comes between batch norm and activation; null: nothing. Default: null. */
+  drop?: Module | null;
+}
+
+/** A layer with a `drop` and an `act` behind its norm. */
+export type NormAct = Module & { drop: Module; act: Module };
+
+/** Adds the two children; every class here has them, in this order. */
+function registerActivation(module: Module, { act = new ReLU({ inplace: true }), drop = null }: ActOptions): void {
+  module.registerModule('drop', drop ?? new Identity());
+  module.registerModule('act', act ?? new Identity());
+}
+
+const activate = ({ drop, act }: NormAct, y: Tensor): Tensor => act.call(drop.call(y)) as Tensor;
+
+/** Whether drop and activation are a ReLU and nothing else, which can ride in the norm's own pass. A hook wants to be called. */
+const isRelu = ({ drop, act }: NormAct): boolean =>
+  !act.hasHooks && !drop.hasHooks && act.constructor === ReLU && drop.constructor === Identity;
+
+/**
+ * `BatchNorm2d`, then a dropout, then an activation (timm: `BatchNormAct2d`). Parameters, buffers and states are those of the `BatchNorm2d`.
+ * A ReLU, the default, is computed in the same pass over memory.
+ *
+ * `convertSyncBatchNorm` and `toFrozenBatchNorm` keep `drop` and `act`.
+ * @throws ValueError on other ranks than 4, and in training on a single value per channel.
+ * @example
+ * const norm = new BatchNormAct2d(6, { act: new SiLU() });
+ */
+export class BatchNormAct2d extends BatchNorm2d {
+  declare drop: Module;
+  declare act: Module;
+  /** Whether the present forward's ReLU has been computed with the norm. */
+  private isActivated = false;
+
+  constructor(numFeatures: number, { act, drop, ...options }: NormOptions & ActOptions = {}) {
+    super(numFeatures, options);
+    registerActivation(this, { act, drop });
+  }
+
+  override forward(x: Tensor): Tensor {
+    this.isActivated = false;
+    const y = super.forward(x);
+    return this.isActivated ? y : activate(this, y);
+  }
+
+  protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNorm>): Tensor {
+    this.isActivated = isRelu(this);
+    return super.normalize(x, mean, variance, { ...options, relu: this.isActivated });
+  }
+}
+
+/** What `convertSyncBatchNorm` makes of a `BatchNormAct2d` (timm: `SyncBatchNormAct`). */
+export class SyncBatchNormAct extends SyncBatchNorm {
+  declare drop: Module;
+  declare act: Module;
+
+  constructor(numFeatures: number, { act, drop, ...options }: SyncBatchNormOptions & ActOptions = {}) {
+    super(numFeatures, options);
+    registerActivation(this, { act, drop });
+  }
+
+  override forward(x: Tensor): Tensor {
+    return activate(this, super.forward(x));
+  }
+}
+
+/** What `toFrozenBatchNorm` makes of a `BatchNormAct2d` (timm: `FrozenBatchNormAct2d`). */
+export class FrozenBatchNormAct2d extends FrozenBatchNorm2d {
+  declare drop: Module;
+  declare act: Module;
+
+  constructor(numFeatures: number, { act, drop, ...options }: FrozenBatchNorm2dOptions & ActOptions = {}) {
+    super(numFeatures, options);
+    registerActivation(this, { act, drop });
+  }
+
+  override forward(x: Tensor): Tensor {
+    return activate(this, super.forward(x));
+  }
+
+  override toString(): string {
+    return `${this.constructor.name}(${this.extraRepr()}, act=${this.act})`;
+  }
+}

@@ -1,0 +1,74 @@
+// FrozenBatchNorm2d: batch norm of which nothing is learned and nothing moves, because it has buffers only. Turning a network's batch norms
+// into it and back is in frozen_conversion.ts; freezing a batch norm that stays one, in freeze_batch_norm.ts.
+import { frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
+import { ones, zeros } from '../tensor/create.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { DTypeOption } from './linear.ts';
+import { Module } from './module.ts';
+import { floatText } from './python_text.ts';
+import type { StateDict } from './state_dict.ts';
+
+export interface FrozenBatchNorm2dOptions extends DTypeOption {
+  /** Added to the variance. Default: 1e-5. */
+  eps?: number;
+}
+
+/**
+ * Batch norm over (N, C, H, W) by four buffers, `weight`, `bias`, `running_mean` and `running_var`, alike in training and evaluation; a
+ * gradient flows to the input only (torchvision: `ops.FrozenBatchNorm2d`). See `functional.frozenBatchNorm` for other shapes and dtypes.
+ *
+ * For pretrained detectors, whose code and states have this class; a state of a batch norm loads too, without its counter. To freeze
+ * layers of a network and go on with it, `freezeBatchNorm` keeps them what they are.
+ * @throws RuntimeError at the call where the input does not broadcast with (1, C, 1, 1).
+ * @example
+ * const norm = new FrozenBatchNorm2d(6);
+ * norm.loadStateDict(new BatchNorm2d(6).stateDict());
+ */
+export class FrozenBatchNorm2d extends Module {
+  readonly numFeatures: number;
+  readonly eps: number;
+  /** Whether `fromFrozenBatchNorm` makes a layer with weight and bias of it; false for one made of a layer that had none. */
+  affine = true;
+  declare weight: Tensor;
+  declare bias: Tensor;
+
+  constructor(numFeatures: number, { eps = 1e-5, dtype }: FrozenBatchNorm2dOptions = {}) {
+    super();
+    this.numFeatures = numFeatures;
+    this.eps = eps;
+    for (const [name, make] of [
+      ['weight', ones],
+      ['bias', zeros],
+      ['running_mean', zeros],
+      ['running_var', ones],
+    ] as const)
+      this.registerBuffer(name, make([numFeatures], { dtype }));
+  }
+
+  /** Mean per channel (C). */
+  get runningMean(): Tensor {
+    return this.ownBuffers().get('running_mean')!.tensor!;
+  }
+  set runningMean(value: Tensor) {
+    (this as unknown as Record<string, Tensor>).running_mean = value;
+  }
+  /** Variance per channel (C). */
+  get runningVar(): Tensor {
+    return this.ownBuffers().get('running_var')!.tensor!;
+  }
+  set runningVar(value: Tensor) {
+    (this as unknown as Record<string, Tensor>).running_var = value;
+  }
+
+  forward(x: Tensor): Tensor {
+    return frozenBatchNorm(x, this.runningMean, this.runningVar, this.weight, this.bias, { eps: this.eps });
+  }
+
+  override upgradeState(state: StateDict, prefix: string): void {
+    state.delete(`${prefix}num_batches_tracked`);
+  }
+
+  override extraRepr(): string {
+    return `${this.numFeatures}, eps=${floatText(this.eps)}`;
+  }
+}

@@ -1,0 +1,136 @@
+// Ghost batch norm (Hoffer et al. 2017): a large batch normalized in small parts. Two published layers bear the name and differ in which
+// samples make a part and in what is tracked: here they are ChunkedGhostBatchNorm1d and InterleavedGhostBatchNorm2d. A third, with parameters
+// of its own for each part, is split_batch_norm.ts.
+import { noGrad } from '../autograd/grad_mode.ts';
+import { ValueError } from '../errors.ts';
+import { batchNorm } from '../ops/batch_norm.ts';
+import { toFormat } from '../ops/launch.ts';
+import { mean as meanOf } from '../ops/reduce.ts';
+import { cat, repeat, reshape, split } from '../ops/shape_ops.ts';
+import { ones, zeros } from '../tensor/create.ts';
+import { formatShape, sizeOf } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { BatchNorm1d, BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
+import { Module } from './module.ts';
+
+export interface ChunkedGhostBatchNormOptions extends NormOptions {
+  /** The most rows that are normalized together. Default: 128. */
+  virtualBatchSize?: number;
+}
+
+const requirePositive = (layer: string, name: string, value: number): void => {
+  if (!Number.isInteger(value) || value < 1)
+    throw new ValueError(`[${layer}] expected ${name} to be a positive integer, got ${value}`);
+};
+
+/**
+ * The sizes of the parts of n rows, as `chunk(ceil(n / most))` cuts them. A last part of one value per channel, of which there are no
+ * statistics, joins its neighbour (dreamquark-ai/tabnet#384).
+ */
+function chunkSizes(n: number, most: number, valuesPerRow: number): number[] {
+  const length = Math.max(1, Math.ceil(n / Math.max(1, Math.ceil(n / most))));
+  const sizes = Array.from({ length: Math.ceil(n / length) }, (_, i) => Math.min(length, n - i * length));
+  if (sizes.length > 1 && sizes.at(-1)! * valuesPerRow === 1) sizes.push(sizes.pop()! + sizes.pop()!);
+  return sizes;
+}
+
+/**
+ * Batch norm over (N, C) or (N, C, L) of which contiguous chunks of at most `virtualBatchSize` rows are each normalized by themselves, by one
+ * shared `BatchNorm1d` under the name `bn` (TabNet: `GBN`; Arik & Pfister 2019). The running statistics move once per chunk, in
+ * order. In evaluation any number of rows does.
+ *
+ * N rows make ⌈N/virtualBatchSize⌉ chunks of equal size, but for the last: 25 rows by 10 are 9, 9 and 7. The default momentum is TabNet's 0.01.
+ * What controls batch norms (freezing, modes, sets of statistics) controls `bn`.
+ * @throws ValueError on other ranks, and in training where a chunk has a single value per channel; but a last chunk of one joins its neighbour.
+ * @example
+ * const norm = new ChunkedGhostBatchNorm1d(6, { virtualBatchSize: 16 });
+ */
+export class ChunkedGhostBatchNorm1d extends Module {
+  readonly virtualBatchSize: number;
+  declare bn: BatchNorm1d;
+
+  constructor(
+    numFeatures: number,
+    { virtualBatchSize = 128, momentum = 0.01, ...options }: ChunkedGhostBatchNormOptions = {},
+  ) {
+    super();
+    requirePositive('ChunkedGhostBatchNorm1d', 'virtualBatchSize', virtualBatchSize);
+    this.virtualBatchSize = virtualBatchSize;
+    this.bn = new BatchNorm1d(numFeatures, { ...options, momentum });
+    this.bn.isPlain = false;
+  }
+
+  forward(x: Tensor): Tensor {
+    const [n = 0] = x.shape;
+    const sizes = chunkSizes(n, this.virtualBatchSize, sizeOf(x.shape.slice(2)));
+    if (sizes.length < 2) return this.bn.call(x);
+    return cat(split(x, sizes).map((chunk) => this.bn.call(chunk)));
+  }
+}
+
+export interface InterleavedGhostBatchNormOptions extends NormOptions {
+  /** How many parts a batch is cut into. */
+  numSplits: number;
+}
+
+/**
+ * Batch norm over (N, C, H, W) of which every `numSplits`-th sample is normalized together: sample i belongs to part i mod numSplits (Page's
+ * cifar10-fast: `GhostBatchNorm`). Weight and bias are shared; every part has running statistics of its own, in buffers of numSplits·C
+ * elements, part after part, which `eval()` replaces by their average. Evaluation uses that average and takes any N.
+ *
+ * Unlike the original, the counter counts batches.
+ * @throws ValueError on other ranks, and in training where numSplits does not divide N or a part has a single value per channel.
+ * @example
+ * const norm = new InterleavedGhostBatchNorm2d(6, { numSplits: 2 });
+ */
+export class InterleavedGhostBatchNorm2d extends BatchNormBase {
+  readonly numSplits: number;
+  override isPlain = false;
+
+  constructor(numFeatures: number, { numSplits, ...options }: InterleavedGhostBatchNormOptions) {
+    super(numFeatures, options);
+    requirePositive('InterleavedGhostBatchNorm2d', 'numSplits', numSplits);
+    this.numSplits = numSplits;
+    if (!this.runningMean) return;
+    const { dtype } = this.runningMean;
+    this.runningMean = zeros([numSplits * numFeatures], { dtype });
+    this.runningVar = ones([numSplits * numFeatures], { dtype });
+  }
+
+  protected checkInputDim(x: Tensor): void {
+    requireRank(x, 4);
+  }
+
+  override train(mode = true): this {
+    if (this.training && !mode)
+      noGrad(() => {
+        for (const [name, { tensor }] of this.ownBuffers())
+          if (tensor && name.startsWith('running_')) tensor.copy_(repeat(this.average(tensor), [this.numSplits]));
+      });
+    return super.train(mode);
+  }
+
+  /** Over the parts. Averages of moving averages are moving averages of averages: it does not matter when it is taken. */
+  private average(statistics: Tensor): Tensor {
+    return meanOf(reshape(statistics, [this.numSplits, -1]), 0);
+  }
+
+  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNorm>): Tensor {
+    const { numSplits } = this;
+    const average = (t: Tensor | null) => t && this.average(t);
+    if (!options.training) return batchNorm(x, average(mean), average(variance), options);
+    const [n, c, h, w] = x.shape;
+    if (n % numSplits !== 0)
+      throw new ValueError(
+        `[InterleavedGhostBatchNorm2d] expected a batch that numSplits = ${numSplits} divides, got ${formatShape(x.shape)}`,
+      );
+    const each = (t: Tensor | null | undefined) => (t ? repeat(t, [numSplits]) : null);
+    const { weight, bias } = options;
+    const y = batchNorm(reshape(x, [n / numSplits, numSplits * c, h, w]), mean, variance, {
+      ...options,
+      weight: each(weight),
+      bias: each(bias),
+    });
+    return toFormat(reshape(y, x.shape), x.memoryFormat);
+  }
+}

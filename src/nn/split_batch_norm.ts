@@ -1,0 +1,56 @@
+// SplitBatchNorm2d: in training, each part of a batch has a batch norm of its own, parameters and all. With shared parameters it is
+// ghost_batch_norm.ts.
+import { ValueError } from '../errors.ts';
+import type { batchNorm } from '../ops/batch_norm.ts';
+import { cat, split } from '../ops/shape_ops.ts';
+import { formatShape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { BatchNorm2d, type NormOptions } from './batch_norm.ts';
+import { ModuleList } from './containers.ts';
+
+export interface SplitBatchNormOptions extends NormOptions {
+  /** How many parts a batch is cut into. Default: 2. */
+  numSplits?: number;
+}
+
+/**
+ * Batch norm over (N, C, H, W) that in training cuts the batch into `numSplits` contiguous parts and normalizes the first by itself and each
+ * other by a `BatchNorm2d` of its own, under the name `aux_bn`; in evaluation all by itself (timm: `SplitBatchNorm2d`). For batches of
+ * several kinds of images, such as clean and adversarial ones (Xie et al. 2020, AdvProp).
+ * @throws ValueError below 2 parts, on other ranks, and in training where numSplits does not divide N.
+ * @example
+ * const norm = new SplitBatchNorm2d(6, { numSplits: 2 });
+ */
+export class SplitBatchNorm2d extends BatchNorm2d {
+  readonly numSplits: number;
+  override isPlain = false;
+
+  constructor(numFeatures: number, { numSplits = 2, ...options }: SplitBatchNormOptions = {}) {
+    super(numFeatures, options);
+    if (!Number.isInteger(numSplits) || numSplits < 2)
+      throw new ValueError('Should have at least one aux BN layer (num_splits at least 2)');
+    this.numSplits = numSplits;
+    const aux = Array.from({ length: numSplits - 1 }, () => new BatchNorm2d(numFeatures, options));
+    this.registerModule('aux_bn', new ModuleList(aux));
+  }
+
+  /** The batch norms of all parts but the first. */
+  get auxBn(): ModuleList {
+    return this.getSubmodule('aux_bn') as ModuleList;
+  }
+
+  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNorm>): Tensor {
+    // Without running statistics, evaluation too is by the batch, and all of it.
+    const isEvaluation = !options.training || (!this.training && !this.runningMean && !this.runningVar);
+    if (isEvaluation) return super.normalize(x, mean, variance, options);
+    const size = x.shape[0] / this.numSplits;
+    if (!Number.isInteger(size))
+      throw new ValueError(
+        `batch size must be evenly divisible by num_splits: ${this.numSplits}, got ${formatShape(x.shape)}`,
+      );
+    if (size === 0) return super.normalize(x, mean, variance, options);
+    const [first, ...rest] = split(x, size);
+    const others = [...this.auxBn].map((bn, i) => bn.call(rest[i]) as Tensor);
+    return cat([super.normalize(first, mean, variance, options), ...others]);
+  }
+}
