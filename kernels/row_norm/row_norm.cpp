@@ -150,23 +150,19 @@ struct RowTerms {
 
 // (Σh, Σh·x̃) of a line with a weight for each value.
 template <class T> Pair line_sums(const T* x, const T* dy, int n, T hi, T lo, const T* weight) {
-  constexpr int L = lanes<T>, chains = 4;
-  Wide<T> wide_a = {}, wide_b = {};
-  for (int i = 0; i < n;) {
-    vec<T> a[chains] = {}, b[chains] = {};
-    const int end = n - i < kChain * L ? n : i + kChain * L;
-    const auto step = [&](const auto& at, int chain) {
-      const vec<T> h = weight ? at.read(dy) * at.read(weight) : at.read(dy);
-      a[chain] += h, b[chain] += h * ((at.read(x) - splat(hi)) - splat(lo));  // behind the end h is 0
-    };
-    for (; end - i >= chains * L; i += chains * L)
+  constexpr int L = lanes<T>, chains = 2;
+  Wide<T> a[chains] = {}, b[chains] = {};
+  const auto step = [&](const auto& at, int chain) {
+    const vec<T> h = weight ? at.read(dy) * at.read(weight) : at.read(dy);
+    a[chain].add(h), b[chain].add_product(h, (at.read(x) - splat(hi)) - splat(lo));  // behind the end h is 0
+  };
+  int i = 0;
+  for (; n - i >= chains * L; i += chains * L)
 #pragma GCC unroll 4
-      for (int j = 0; j < chains; j++) step(whole<T>{i + j * L}, j);
-    for_vectors<T>(i, end, [&](const auto& at) { step(at, 0); });
-    wide_a.add((a[0] + a[1]) + (a[2] + a[3])), wide_b.add((b[0] + b[1]) + (b[2] + b[3]));
-    i = end;
-  }
-  return {wide_a.sum(), wide_b.sum()};
+    for (int j = 0; j < chains; j++) step(whole<T>{i + j * L}, j);
+  for_vectors<T>(i, n, [&](const auto& at) { step(at, 0); });
+  a[0].add(a[1]), b[0].add(b[1]);
+  return {a[0].sum(), b[0].sum()};
 }
 
 // What a panel of rows needs of each row.
