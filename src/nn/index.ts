@@ -48,6 +48,7 @@ export {
   type ConvTranspose2dOptions,
   type PaddingMode,
 } from './conv.ts';
+export { copyModule } from './copy_module.ts';
 export { Dropout, Dropout2d } from './dropout.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
