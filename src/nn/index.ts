@@ -54,6 +54,7 @@ export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze
 export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
 export { fromFrozenBatchNorm, toFrozenBatchNorm } from './frozen_conversion.ts';
 export * as functional from './functional.ts';
+export { fuseConvBatchNorm, fuseLinearBatchNorm } from './fuse_batch_norm.ts';
 export {
   ChunkedGhostBatchNorm1d,
   type ChunkedGhostBatchNormOptions,
