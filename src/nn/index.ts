@@ -112,6 +112,14 @@ export {
   MaxPool1d,
   MaxPool2d,
 } from './pool.ts';
+export {
+  type InputBatches,
+  type PreciseOptions,
+  preciseBatchNorm,
+  type RecalibrationOptions,
+  updateBatchNorm,
+} from './recalibrate.ts';
+export { type ChannelShift, type LayerRecalibration, RecalibrationReport } from './recalibration_report.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';
 export { SplitBatchNorm2d, type SplitBatchNormOptions } from './split_batch_norm.ts';
