@@ -23,6 +23,7 @@ export {
   Softplus,
   Tanh,
 } from './activation.ts';
+export { AveragedModel, type AveragedModelOptions } from './averaged_model.ts';
 export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './batch_norm.ts';
 export { type ActOptions, BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from './batch_norm_act.ts';
 export {
