@@ -178,6 +178,8 @@ function present(buffer: Tensor | null, method: string): Tensor {
 export abstract class BatchNormBase extends NormBase {
   /** Whether the layer normalizes its whole input by that input's statistics, so that those of several batches can be merged (`accumulate`). */
   isPlain = true;
+  /** For a subclass that does more than batch norm in evaluation: what follows the norm in its forward, so that `fold` can leave that. */
+  afterNorm?(): Module;
 
   forward(x: Tensor): Tensor {
     this.checkInputDim(x);

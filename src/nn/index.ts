@@ -23,6 +23,7 @@ export {
   Softplus,
   Tanh,
 } from './activation.ts';
+export { AveragedModel, type AveragedModelOptions } from './averaged_model.ts';
 export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './batch_norm.ts';
 export { type ActOptions, BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from './batch_norm_act.ts';
 export {
@@ -48,11 +49,14 @@ export {
   type ConvTranspose2dOptions,
   type PaddingMode,
 } from './conv.ts';
+export { copyModule } from './copy_module.ts';
 export { Dropout, Dropout2d } from './dropout.ts';
+export { type Folded, fold } from './fold.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
 export { fromFrozenBatchNorm, toFrozenBatchNorm } from './frozen_conversion.ts';
 export * as functional from './functional.ts';
+export { fuseConvBatchNorm, fuseLinearBatchNorm } from './fuse_batch_norm.ts';
 export {
   ChunkedGhostBatchNorm1d,
   type ChunkedGhostBatchNormOptions,
@@ -110,6 +114,14 @@ export {
   MaxPool1d,
   MaxPool2d,
 } from './pool.ts';
+export {
+  type InputBatches,
+  type PreciseOptions,
+  preciseBatchNorm,
+  type RecalibrationOptions,
+  updateBatchNorm,
+} from './recalibrate.ts';
+export { type ChannelShift, type LayerRecalibration, RecalibrationReport } from './recalibration_report.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';
 export { SplitBatchNorm2d, type SplitBatchNormOptions } from './split_batch_norm.ts';

@@ -183,6 +183,9 @@ export abstract class Module {
   ownBuffers(): ReadonlyMap<string, { readonly tensor: Tensor | null; readonly isPersistent: boolean }> {
     return registryOf(this).buffers;
   }
+  ownChildren(): ReadonlyMap<string, Module | null> {
+    return registryOf(this).children;
+  }
 
   /** Direct children with their names, each module once. */
   *namedChildren(): Generator<[string, Module]> {
@@ -328,6 +331,11 @@ export abstract class Module {
   registerForwardHook(hook: ForwardHook): () => void {
     this.forwardHooks.add(hook);
     return () => this.forwardHooks.delete(hook);
+  }
+  /** Runs the hooks of another module here too. */
+  addHooksOf({ preHooks, forwardHooks }: Module): void {
+    for (const hook of preHooks) this.preHooks.add(hook);
+    for (const hook of forwardHooks) this.forwardHooks.add(hook);
   }
 
   // ---- printing -----------------------------------------------------------------------------------------------------

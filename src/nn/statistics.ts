@@ -5,9 +5,10 @@ import { BatchNormBase } from './batch_norm.ts';
 import type { Module } from './module.ts';
 import { asking, type StatisticsMode } from './statistics_control.ts';
 
-const norms = (module: Module): [string, BatchNormBase][] =>
+/** Batch norms of a module by name. */
+export const batchNorms = (module: Module): [string, BatchNormBase][] =>
   [...module.namedModules()].filter((entry): entry is [string, BatchNormBase] => entry[1] instanceof BatchNormBase);
-const layers = (module: Module): BatchNormBase[] => norms(module).map(([, norm]) => norm);
+const layers = (module: Module): BatchNormBase[] => batchNorms(module).map(([, norm]) => norm);
 
 const modes: readonly StatisticsMode[] = ['batch', 'running', 'frozen'];
 
@@ -43,7 +44,9 @@ export function withStatistics<R>(module: Module, mode: StatisticsMode, fn: () =
 export function addStatistics(module: Module, name: string): string[] {
   if (!/^[A-Za-z]\w*$/.test(name))
     throw new ValueError(`[addStatistics] expected a name of letters, digits and underscores, got '${name}'`);
-  const tracking = norms(module).filter(([, norm]) => norm.runningMean && norm.runningVar && norm.numBatchesTracked);
+  const tracking = batchNorms(module).filter(
+    ([, norm]) => norm.runningMean && norm.runningVar && norm.numBatchesTracked,
+  );
   const taken = tracking.find(([, norm]) => norm.hasStatistics(name));
   if (taken) throw new KeyError(`[addStatistics] statistics '${name}' already exist in '${taken[0]}'`);
   for (const [, norm] of tracking) norm.registerStatistics(name);
@@ -56,7 +59,7 @@ export function addStatistics(module: Module, name: string): string[] {
  * @throws KeyError where a batch norm that tracks statistics has none of that name.
  */
 export function useStatistics<R>(module: Module, name: string | null, fn: () => R): R {
-  const tracking = norms(module).filter(([, norm]) => norm.runningMean || norm.runningVar);
+  const tracking = batchNorms(module).filter(([, norm]) => norm.runningMean || norm.runningVar);
   const missing = name === null ? undefined : tracking.find(([, norm]) => !norm.hasStatistics(name));
   if (missing)
     throw new KeyError(

@@ -125,9 +125,12 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   addcdiv_(this: Tensor, a: Tensor, b: Tensor, value = 1) {
     return inPlace('addcdiv_', this, (x) => elementwise.add(x, elementwise.div(a, b), value));
   },
-  /** x + weight·(end − x) (PyTorch: `Tensor.lerp_`). */
+  /** x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). */
   lerp_(this: Tensor, end: Tensor, weight: number) {
-    return inPlace('lerp_', this, (x) => elementwise.add(x, elementwise.sub(end, x), weight));
+    return inPlace('lerp_', this, (x) => {
+      const way = elementwise.sub(end, x);
+      return weight < 0.5 ? elementwise.add(x, way, weight) : elementwise.sub(end, way, 1 - weight);
+    });
   },
   maskedFill_(this: Tensor, mask: Tensor, value: number) {
     return inPlace('maskedFill_', this, (x) => elementwise.maskedFill(x, mask, value));

@@ -3,12 +3,15 @@ import { RuntimeError } from '../errors.ts';
 import { openScope, type Storage } from './storage.ts';
 import { Tensor } from './tensor.ts';
 
-/** Storages of all tensors inside arrays and plain objects. */
-function* storagesIn(value: unknown): Generator<Storage> {
-  if (value instanceof Tensor) yield value.storage;
-  else if (Array.isArray(value)) for (const item of value) yield* storagesIn(item);
+/** All tensors inside arrays and plain objects. */
+export function* tensorsIn(value: unknown): Generator<Tensor> {
+  if (value instanceof Tensor) yield value;
+  else if (Array.isArray(value)) for (const item of value) yield* tensorsIn(item);
   else if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    yield* storagesIn(Object.values(value));
+    yield* tensorsIn(Object.values(value));
+}
+function* storagesIn(value: unknown): Generator<Storage> {
+  for (const { storage } of tensorsIn(value)) yield storage;
 }
 
 /**

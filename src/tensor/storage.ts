@@ -52,6 +52,26 @@ export class Storage {
   }
 }
 
+const watchers = new WeakMap<Storage, () => void>();
+
+/** A storage whose uses somebody wants to see; the others pay nothing for it. */
+class WatchedStorage extends Storage {
+  override get pointer(): Pointer {
+    watchers.get(this)!();
+    return super.pointer;
+  }
+  override bytes(): Uint8Array {
+    watchers.get(this)!();
+    return super.bytes();
+  }
+}
+
+/** Calls `onUse` from now on before every use of the memory: by a kernel or by JavaScript, to read or to write, through any tensor. */
+export function watchUses(storage: Storage, onUse: () => void): void {
+  watchers.set(storage, onUse);
+  Object.setPrototypeOf(storage, WatchedStorage.prototype);
+}
+
 class Scope {
   readonly storages: Storage[] = [];
   readonly parent: Scope | null;

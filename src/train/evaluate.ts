@@ -1,7 +1,8 @@
 // Evaluation of a model on a loader, by its running statistics or by those of each batch, and what each batch norm saw meanwhile.
 import { noGrad } from '../autograd/grad_mode.ts';
-import { BatchNormBase } from '../nn/batch_norm.ts';
+import { withModes } from '../nn/modes.ts';
 import type { Module } from '../nn/module.ts';
+import { batchNorms } from '../nn/statistics.ts';
 import { type BatchStatistics, batchNormStats } from '../ops/batch_norm.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -21,32 +22,6 @@ export interface EvaluateOptions {
   statistics?: 'running' | 'batch';
   /** Applied to each input before the model, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
-}
-
-/** Puts the module's modes back as they were, one by one. */
-export function withModes<R>(module: Module, set: () => void, run: () => R): R {
-  const modes = [...module.modules()].map((each) => [each, each.training] as const);
-  const restore = () => {
-    for (const [each, training] of modes) each.training = training;
-  };
-  set();
-  let result: R;
-  try {
-    result = run();
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(restore) as R;
-  restore();
-  return result;
-}
-
-/** Batch norms of a model by name. */
-export function batchNorms(model: Module): [string, BatchNormBase][] {
-  return [...model.namedModules()].filter(
-    (entry): entry is [string, BatchNormBase] => entry[1] instanceof BatchNormBase,
-  );
 }
 
 /**

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
+import { batchNorms } from '../nn/statistics.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
 import { type StagedStatistics, stageStatistics } from '../optim/staged_statistics.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
@@ -17,7 +18,7 @@ import {
   saveCheckpoint,
 } from './checkpoint.ts';
 import { CheckpointError } from './checkpoint_file.ts';
-import { batchNorms, type LossFunction } from './evaluate.ts';
+import type { LossFunction } from './evaluate.ts';
 import { Averages, type Metric } from './metrics.ts';
 import { explainNonFinite, firstNonFinite, layerOf, NonFiniteLossError } from './non_finite.ts';
 

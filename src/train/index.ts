@@ -1,4 +1,5 @@
 // Training: the loop, evaluation, checkpoints, reports.
+export { batchNorms } from '../nn/statistics.ts';
 export { type AccumulateOptions, accumulate, type MicroBatch } from './accumulate.ts';
 export {
   type AnyOptimizer,
@@ -11,7 +12,6 @@ export { CheckpointError, lastGood, loadTree, saveTree } from './checkpoint_file
 export type { Tree } from './checkpoint_tree.ts';
 export {
   type Batches,
-  batchNorms,
   type EvaluateOptions,
   evaluate,
   type LossFunction,

@@ -1,10 +1,10 @@
 // Counting the bytes of live device blocks, for tests of memory that are to be exact on every engine.
 import type { Block, Device } from '../../src/kernels/device.ts';
 import { currentDevice } from '../../src/kernels/engine.ts';
-import { scope } from '../../src/tensor/scope.ts';
+import { asyncScope, scope } from '../../src/tensor/scope.ts';
 
-/** The most bytes in blocks that `fn`, run in a scope, takes from the device at a time, and how many it has not given back after it. */
-export function liveBytes(fn: () => void): { peak: number; left: number } {
+/** Counts from now on; the function that is returned ends it. */
+function count(): () => { peak: number; left: number } {
   const device = currentDevice();
   const { allocate, free } = device;
   let live = 0;
@@ -19,10 +19,30 @@ export function liveBytes(fn: () => void): { peak: number; left: number } {
     live -= given.byteLength;
     free.call(this, given);
   };
+  return () => {
+    Object.assign(device, { allocate, free });
+    return { peak, left: live };
+  };
+}
+
+/** The most bytes in blocks that `fn`, run in a scope, takes from the device at a time, and how many it has not given back after it. */
+export function liveBytes(fn: () => void): { peak: number; left: number } {
+  const end = count();
   try {
     scope(fn);
   } finally {
-    Object.assign(device, { allocate, free });
+    end();
   }
-  return { peak, left: live };
+  return end();
+}
+
+/** As `liveBytes`, for an async function. */
+export async function liveBytesOf(fn: () => Promise<unknown>): Promise<{ peak: number; left: number }> {
+  const end = count();
+  try {
+    await asyncScope(fn);
+  } finally {
+    end();
+  }
+  return end();
 }

@@ -1,0 +1,123 @@
+// AveragedModel: a model whose weights are an average of another's over training. Its batch norms' statistics come from recalibrate.ts.
+import { noGrad } from '../autograd/grad_mode.ts';
+import { RuntimeError, ValueError } from '../errors.ts';
+import { tensor } from '../tensor/create.ts';
+import { isFloat } from '../tensor/dtype.ts';
+import { scope } from '../tensor/scope.ts';
+import { formatShape, sameShape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { copyModule } from './copy_module.ts';
+import { type Arguments, Module, type Result } from './module.ts';
+import {
+  type InputBatches,
+  type PreciseOptions,
+  preciseBatchNorm,
+  type RecalibrationOptions,
+  updateBatchNorm,
+} from './recalibrate.ts';
+import type { RecalibrationReport } from './recalibration_report.ts';
+
+export interface AveragedModelOptions {
+  /** An exponential moving average: average ← decay·average + (1 − decay)·model. Default: null, the equal average of all updates (SWA). */
+  decay?: number | null;
+  /** The next average of a tensor, from the present one, the model's, and the number of models in it, in the place of these two. */
+  avgFn?: (averaged: Tensor, current: Tensor, count: number) => Tensor;
+  /** Whether buffers are averaged too instead of copied at every update; integer ones, such as counters, are copied. Default: false. */
+  useBuffers?: boolean;
+}
+
+/**
+ * A copy of a model whose parameters are the average of those it is updated with: exponentially weighted (EMA, with `decay`) or equally (SWA,
+ * Izmailov et al. 2018) (PyTorch: `optim.swa_utils.AveragedModel`). The first update copies. States have the model's keys behind
+ * `module.`, and `n_averaged`.
+ *
+ * Running statistics of the model describe the model's activations, not those of averaged weights, and neither does their average: copied
+ * or averaged, the statistics of an average are stale. Compute them once before the average is evaluated or saved, in one call:
+ * `await average.preciseBatchNorm(loader)` (timm#102, swa#15, ignite#2592).
+ *
+ * @throws ValueError on a decay outside [0, 1], and on both of `decay` and `avgFn`.
+ * @example
+ * const average = new AveragedModel(model, { decay: 0.999 });
+ * optimizer.step();
+ * average.updateParameters(model); // after every step, or epoch
+ * await average.preciseBatchNorm(loader);
+ */
+export class AveragedModel<M extends Module = Module> extends Module {
+  module: M;
+  readonly decay: number | null;
+  readonly useBuffers: boolean;
+  private readonly avgFn: AveragedModelOptions['avgFn'];
+
+  constructor(model: M, { decay = null, avgFn, useBuffers = false }: AveragedModelOptions = {}) {
+    super();
+    if (decay !== null && !(decay >= 0 && decay <= 1))
+      throw new ValueError(`Invalid decay value ${decay} provided. Please provide a value in [0,1] range.`);
+    if (decay !== null && avgFn) throw new ValueError('[AveragedModel] expected one of decay and avgFn, got both');
+    this.module = copyModule(model);
+    this.registerBuffer('n_averaged', tensor(0, { dtype: 'int64' }));
+    this.decay = decay;
+    this.avgFn = avgFn;
+    this.useBuffers = useBuffers;
+  }
+
+  /** How many models are in the average: int64, no dimensions. */
+  get nAveraged(): Tensor {
+    return this.ownBuffers().get('n_averaged')!.tensor!;
+  }
+
+  forward(...args: Arguments): Result {
+    return this.module.call(...(args as Parameters<M['forward']>));
+  }
+
+  /**
+   * Takes a model into the average, in place (PyTorch: `update_parameters`).
+   * @throws RuntimeError, having changed nothing, where its parameters or buffers are not those of the model that was copied.
+   */
+  updateParameters(model: Module): void {
+    const parameters = pairs('parameters', this.module.namedParameters(), model.namedParameters());
+    const buffers = pairs('buffers', this.module.namedBuffers(), model.namedBuffers());
+    const count = this.nAveraged.item();
+    noGrad(() =>
+      scope(() => {
+        for (const [averaged, current] of parameters) this.average(averaged, current, count);
+        for (const [averaged, current] of buffers)
+          if (this.useBuffers && isFloat(averaged.dtype)) this.average(averaged, current, count);
+          else averaged.copy_(current);
+        this.nAveraged.add_(1);
+      }),
+    );
+  }
+
+  private average(averaged: Tensor, current: Tensor, count: number): void {
+    if (count === 0) averaged.copy_(current);
+    else if (this.avgFn) averaged.copy_(this.avgFn(averaged.detach(), current.detach(), count));
+    else averaged.lerp_(current, this.decay === null ? 1 / (count + 1) : 1 - this.decay);
+  }
+
+  /** The running statistics of the average, PyTorch's way; see `updateBatchNorm`. */
+  updateBatchNorm(loader: InputBatches, options: RecalibrationOptions = {}): Promise<void> {
+    return updateBatchNorm(loader, this.module, options);
+  }
+
+  /** The running statistics of the average as those of the data; see `preciseBatchNorm`. */
+  preciseBatchNorm(loader: InputBatches, options: PreciseOptions = {}): Promise<RecalibrationReport> {
+    return preciseBatchNorm(this.module, loader, options);
+  }
+}
+
+/** What belongs together in two models. */
+function pairs(
+  what: string,
+  own: Iterable<[string, Tensor]>,
+  others: Iterable<[string, Tensor]>,
+): (readonly [Tensor, Tensor])[] {
+  const [left, right] = [[...own], [...others]];
+  const text = (entry: [string, Tensor] | undefined) =>
+    entry ? `'${entry[0]}' of ${formatShape(entry[1].shape)}` : 'nothing';
+  for (let i = 0; i < Math.max(left.length, right.length); i++)
+    if (!left[i] || !right[i] || !sameShape(left[i][1].shape, right[i][1].shape))
+      throw new RuntimeError(
+        `[updateParameters] expected a model with the ${what} of the one that was copied, ${text(left[i])}, got ${text(right[i])}`,
+      );
+  return left.map(([, averaged], i) => [averaged, right[i][1]]);
+}
