@@ -68,14 +68,12 @@ def norm(kind, shape, channels_last):
     forward = {
         "batch_norm": lambda: batch_norm,
         "batch_norm_relu": lambda: nn.Sequential(batch_norm, nn.ReLU(inplace=True)),
-        "batch_norm_eval": lambda: batch_norm.eval(),
         "instance_norm": lambda: instance_norm(c, affine=True),
         "group_norm": lambda: nn.GroupNorm(c // 2 if c < 32 else 32, c),
         "layer_norm": lambda: nn.LayerNorm(size[1:]),
         "rms_norm": lambda: nn.RMSNorm(size[1:]),
         "local_response_norm": lambda: nn.LocalResponseNorm(5),
         "frozen_batch_norm": lambda: FrozenBatchNorm2d(c),
-        "in_place_abn": lambda: nn.Sequential(batch_norm, nn.LeakyReLU(0.01, inplace=True)),
         "ghost_batch_norm": lambda: SplitRows(batch_norm, 2),
     }[kind]()
     x = torch.randn(size).to(memory_format=layout).requires_grad_()

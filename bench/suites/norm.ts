@@ -70,6 +70,12 @@ const layers: Layer[] = [
   { kind: 'group_norm', make: (shape) => new nn.GroupNorm(groupsOf(shape[1]), shape[1]) },
   { kind: 'layer_norm', make: (shape) => new nn.LayerNorm(shape.slice(1)) },
   { kind: 'rms_norm', make: (shape) => new nn.RMSNorm(shape.slice(1)) },
+  { kind: 'frozen_batch_norm', ranks: [4], make: (shape) => new nn.FrozenBatchNorm2d(shape[1]) },
+  {
+    kind: 'ghost_batch_norm',
+    ranks: [2],
+    make: (shape) => new nn.ChunkedGhostBatchNorm1d(shape[1], { virtualBatchSize: shape[0] / 2 }),
+  },
   { kind: 'local_response_norm', ranks: [4, 5], make: () => new nn.LocalResponseNorm(5) },
 ];
 
