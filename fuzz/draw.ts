@@ -206,7 +206,8 @@ function programOf(drawn: DrawnSubject, calls: readonly DrawnCall[]): Program {
   const toCall = (one: DrawnCall): Call => {
     const input = spec(
       shapeOf(one),
-      one.dtype === 'usual' ? drawn.dtype : one.dtype,
+      // PyTorch's own ReLU refuses booleans, even none.
+      one.dtype === 'usual' || (one.dtype === 'bool' && drawn.relu) ? drawn.dtype : one.dtype,
       one.distribution,
       one.seed,
       one.channelsLast,

@@ -242,4 +242,11 @@ export const knownDifferences: readonly KnownDifference[] = [
     aspects: results,
     when: (one) => one.program.subject.options.eps === 0 && inputOf(one)?.distribution === 'constant',
   },
+  {
+    id: 'second derivatives without eps',
+    section: '§15.2',
+    what: 'Of two values that happen to be close, 1/√variance is huge and its powers take all digits; neither side is wrong.',
+    aspects: ['ddx', 'ddweight', 'ddy'],
+    when: (one) => one.program.subject.options.eps === 0 && one.call?.op === 'double',
+  },
 ];
