@@ -114,10 +114,14 @@ export function gradientBars(
       } else {
         const all = h + sizeH + size * sizeHX + sizeHX;
         dx.torch[p] = isLost || isBeyond ? unjudged : r * (16 * u + 4 * relative + count * u) * all + smallest;
-        // As for y: eight roundings of the three terms, and those of the two sums. The coefficient of x̃ may vanish among the smallest floats.
+        // As for y: eight roundings of the three terms, and those of the two sums. Products g·x̃ and the coefficient of x̃ may vanish among the smallest floats.
         const terms = 8 * u * (h + Math.abs(meanH) + Math.abs(xHat[p] * meanHX));
         const sums = chain * (sizeH + size * sizeHX) + halves * all;
-        dx.ours[p] = !isSingle ? dx.torch[p] : isBeyond ? unjudged : r * (terms + sums + floor) + floor * (1 + size);
+        dx.ours[p] = !isSingle
+          ? dx.torch[p]
+          : isBeyond
+            ? unjudged
+            : r * (terms + sums + floor) + floor * (1 + size * (1 + r * r));
       }
       const product = Math.abs(g[p]) * size;
       counts[j]++;

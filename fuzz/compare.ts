@@ -1,19 +1,11 @@
 // Judging one run of a program: the library against the reference, always; and against PyTorch, where it ran the same program. PyTorch's
 // numbers are held against the reference too, from PyTorch's own state before the call, within its own error; words, shapes, dtypes,
 // formats and flags directly against the library's. What may differ stands in known_differences.ts.
+
+import type { Expectation, Expected } from './expectation.ts';
 import { knownDifferences } from './known_differences.ts';
-import {
-  type Call,
-  isForward,
-  type Outcome,
-  type Program,
-  type Slot,
-  type State,
-  type StateName,
-  stateNames,
-  type Values,
-} from './program.ts';
-import { type Expectation, type Expected, expectationOf } from './reference.ts';
+import { type Call, type Outcome, type Program, type Slot, type State, stateNames, type Values } from './program.ts';
+import { expectationOf } from './reference.ts';
 
 /** What differs: `error`, `text`, `warnings`, `requiresGrad`, `shape`, `format`, a tensor's name (its values), or `state` and a name. */
 export interface Difference {
@@ -265,7 +257,3 @@ export function judge(program: Program, ours: readonly Outcome[], torch: readonl
   }
   return judged.verdict;
 }
-
-/** Calls of a program that run a forward. */
-export const forwards = ({ calls }: Program): number => calls.filter(isForward).length;
-export type { StateName };
