@@ -93,7 +93,7 @@ export function gradientBars(
   // Per parameter, over its elements: counts, Σ|g|, and what the rows add to the two bars of dweight.
   const [counts, sizes] = [new Float64Array(parameters), new Float64Array(parameters)];
   rows.forEach((row, index) => {
-    const { places, count, mean, r } = row;
+    const { places, count, mean, r, largest } = row;
     const { meanH, meanHX, sizeH, sizeHX } = exact.rows[index];
     const { relative } = plainErrors(row, fixed !== undefined, precision);
     const isLost = relative > 0.5 || r === Number.POSITIVE_INFINITY;
@@ -102,6 +102,8 @@ export function gradientBars(
     const centred = (p: number) => Math.abs(g[p] * (x[p] - mean));
     const isProductBeyond = isSingle && !(places.reduce((size, p) => size + centred(p), 0) < beyond);
     const isBeyond = isProductBeyond || (isSingle && !(r * Math.abs(meanHX) < beyond));
+    // Of PyTorch's products in any order the smallest floats may be multiplied by x and by r afterwards.
+    const smallest = 8 * count * floor * (1 + largest) * (1 + r);
     for (const p of places) {
       const j = parameterAt(p);
       const h = Math.abs(g[p] * (weight ? weight[j] : 1));
@@ -111,11 +113,15 @@ export function gradientBars(
         dx.ours[p] = r * 8 * u * h + floor;
       } else {
         const all = h + sizeH + size * sizeHX + sizeHX;
-        dx.torch[p] = isLost || isBeyond ? unjudged : r * (16 * u + 4 * relative + count * u) * all + 8 * count * floor;
-        // As for y: eight roundings of the three terms, and those of the two sums. The coefficient of x̃ may vanish among the smallest floats.
+        dx.torch[p] = isLost || isBeyond ? unjudged : r * (16 * u + 4 * relative + count * u) * all + smallest;
+        // As for y: eight roundings of the three terms, and those of the two sums. Products g·x̃ and the coefficient of x̃ may vanish among the smallest floats.
         const terms = 8 * u * (h + Math.abs(meanH) + Math.abs(xHat[p] * meanHX));
         const sums = chain * (sizeH + size * sizeHX) + halves * all;
-        dx.ours[p] = !isSingle ? dx.torch[p] : isBeyond ? unjudged : r * (terms + sums + floor) + floor * (1 + size);
+        dx.ours[p] = !isSingle
+          ? dx.torch[p]
+          : isBeyond
+            ? unjudged
+            : r * (terms + sums + floor) + floor * (1 + size * (1 + r * r));
       }
       const product = Math.abs(g[p]) * size;
       counts[j]++;
@@ -202,6 +208,9 @@ export function responseGradientBars(
 ): Estimate {
   const roundings = 4 * responseRoundings(given, precision);
   const unclear = spoilt(given, scale, g, precision);
-  const bars = dx.map((_, p) => (unclear.has(p) ? unjudged : roundings * size[p] + precision.floor));
+  // The smallest floats in the powers' gradients are multiplied by x afterwards.
+  const bars = dx.map((_, p) =>
+    unclear.has(p) ? unjudged : roundings * size[p] + precision.floor * given.size * (1 + Math.abs(given.x[p])),
+  );
   return { data: dx, ours: bars, torch: bars };
 }

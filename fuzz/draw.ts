@@ -206,7 +206,8 @@ function programOf(drawn: DrawnSubject, calls: readonly DrawnCall[]): Program {
   const toCall = (one: DrawnCall): Call => {
     const input = spec(
       shapeOf(one),
-      one.dtype === 'usual' ? drawn.dtype : one.dtype,
+      // PyTorch's own ReLU refuses booleans, even none.
+      one.dtype === 'usual' || (one.dtype === 'bool' && drawn.relu) ? drawn.dtype : one.dtype,
       one.distribution,
       one.seed,
       one.channelsLast,
@@ -266,7 +267,8 @@ function programOf(drawn: DrawnSubject, calls: readonly DrawnCall[]): Program {
 
 /** The program without calls that make no sense: methods that a layer has not, and of a lazy one all before its first input. */
 export function possible({ subject, calls }: Program): Program {
-  const hasStatistics = /atch_?norm|instance_?norm/i.test(subject.kind);
+  const isFrozen = subject.kind.startsWith('Frozen');
+  const hasStatistics = !isFrozen && /atch_?norm|instance_?norm/i.test(subject.kind);
   const hasParameters = !/response/i.test(subject.kind);
   let isReady = !subject.kind.startsWith('Lazy');
   return {
@@ -278,6 +280,8 @@ export function possible({ subject, calls }: Program): Program {
       const needsValues =
         ['set', 'load', 'save', 'drop', 'resetParameters'].includes(call.op) ||
         (call.op === 'requiresGrad' && call.name === 'running_mean');
+      // All of a frozen layer is buffers, without which there is nothing to call.
+      if (isFrozen && (call.op === 'drop' || call.op === 'resetParameters')) return { op: 'print' };
       const isPossible =
         (!needsStatistics || hasStatistics) && (!(needsStatistics || needsValues) || (isReady && hasParameters));
       return isPossible ? call : { op: 'print' };
@@ -344,6 +348,8 @@ function subjectOf(
       };
     case 'GroupNorm':
       return { kind, positional: [wrongGroups, channels], options: given({ eps, affine, bias, dtype }), tensors: {} };
+    case 'FrozenBatchNorm':
+      return { kind, positional: [channels], options: given({ eps, dtype }), tensors: {} };
     default:
       return {
         kind,

@@ -36,7 +36,10 @@ const options = new Command('fuzz')
   }>();
 if (options.engine) setEngine(options.engine);
 
-const isWanted = (kind: Kind): boolean => kind.toLowerCase().includes(options.kind.toLowerCase());
+/** PyTorch itself has no frozen batch norm. */
+const isWanted = (kind: Kind): boolean =>
+  !(options.against === 'torch' && kind === 'FrozenBatchNorm2d') &&
+  kind.toLowerCase().includes(options.kind.toLowerCase());
 
 let torch: TorchPeer | null = null;
 if (options.against === 'torch') {

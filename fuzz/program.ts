@@ -6,6 +6,7 @@ import type { MemoryFormat } from '../src/tensor/shape.ts';
 export type LayerKind =
   | `${'' | 'Lazy'}${'BatchNorm' | 'InstanceNorm'}${1 | 2 | 3}d`
   | 'SyncBatchNorm'
+  | 'FrozenBatchNorm2d'
   | 'GroupNorm'
   | 'LayerNorm'
   | 'RMSNorm'

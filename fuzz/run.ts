@@ -250,6 +250,7 @@ export const kinds: readonly Kind[] = [
   'LazyBatchNorm2d',
   'LazyBatchNorm3d',
   'SyncBatchNorm',
+  'FrozenBatchNorm2d',
   'InstanceNorm1d',
   'InstanceNorm2d',
   'InstanceNorm3d',
