@@ -4,6 +4,7 @@ import type { batchNorm } from '../ops/batch_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ReLU } from './activation.ts';
 import { BatchNorm2d, type NormOptions } from './batch_norm.ts';
+import { Sequential } from './containers.ts';
 import { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
 import { Identity } from './linear.ts';
 import type { Module } from './module.ts';
@@ -26,6 +27,9 @@ function registerActivation(module: Module, { act = new ReLU({ inplace: true }),
 }
 
 const activate = ({ drop, act }: NormAct, y: Tensor): Tensor => act.call(drop.call(y)) as Tensor;
+
+/** The same children without a norm. */
+const restOf = ({ drop, act }: NormAct): Module => new Sequential({ drop, act });
 
 /** Whether drop and activation are a ReLU and nothing else, which can ride in the norm's own pass. A hook wants to be called. */
 const isRelu = ({ drop, act }: NormAct): boolean =>
@@ -57,6 +61,10 @@ export class BatchNormAct2d extends BatchNorm2d {
     return this.isActivated ? y : activate(this, y);
   }
 
+  override afterNorm(): Module {
+    return restOf(this);
+  }
+
   protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNorm>): Tensor {
     this.isActivated = isRelu(this);
     return super.normalize(x, mean, variance, { ...options, relu: this.isActivated });
@@ -75,6 +83,10 @@ export class SyncBatchNormAct extends SyncBatchNorm {
 
   override forward(x: Tensor): Tensor {
     return activate(this, super.forward(x));
+  }
+
+  override afterNorm(): Module {
+    return restOf(this);
   }
 }
 

@@ -55,7 +55,7 @@ class Trace {
     this.training = new Set(modules.filter((module) => module.training));
     this.hooked = new Set(modules.filter((module) => module.hasHooks));
     for (const module of modules) this.follow(module);
-    this.outputs = outputsOf(model.eval(), example);
+    this.outputs = outputsOf(model, example);
   }
 
   private follow(module: Module): void {
@@ -115,9 +115,14 @@ function ownTensors(module: Module): [string, Tensor][] {
   return entries.filter((entry): entry is [string, Tensor] => entry[1] !== null);
 }
 
-/** Runs a model on copies of an example's tensors, which it might change in place. */
+/** Runs a model in evaluation mode on copies of an example's tensors, which it might change in place. */
 function outputsOf(model: Module, example: Arguments): readonly Tensor[] {
-  const output: unknown = model.call(...example.map((arg: unknown) => (arg instanceof Tensor ? clone(arg) : arg)));
+  const given = example.map((arg: unknown) => (arg instanceof Tensor ? clone(arg) : arg));
+  // Not by eval(), in which a layer may do more than change its mode.
+  const set = () => {
+    for (const module of model.modules()) module.training = false;
+  };
+  const output: unknown = withModes(model, set, () => model.call(...given));
   const outputs = [...tensorsIn(output)];
   if (outputs.length === 0)
     throw new RuntimeError('[fold] expected a model that returns tensors, in arrays or plain objects at most');
@@ -238,11 +243,7 @@ export function fold<M extends Module>(model: M, ...example: Parameters<M['forwa
         folded.push(name);
       }
       const result = copyModule(model, replacements);
-      const outputs = withModes(
-        result,
-        () => result.eval(),
-        () => outputsOf(result, example),
-      );
+      const outputs = outputsOf(result, example);
       return { model: result, folded, refused, maxError: largestDifference(trace.outputs, outputs) };
     }),
   );

@@ -223,9 +223,9 @@ export async function preciseBatchNorm(
   const norms = movable.map(({ norm }) => norm);
   const estimates = new Map<NormBase, Estimate>(norms.map((norm) => [norm, new Estimate()]));
   const all = [...estimates.values()];
+  // Not by eval(), in which a layer may do more than change its mode.
   const set = () => {
-    model.eval();
-    for (const norm of norms) norm.training = true;
+    for (const each of model.modules()) each.training = estimates.has(each as NormBase);
   };
   const isKnown = async () => {
     const reached = all.filter(({ batches }) => batches > 0);

@@ -6,6 +6,7 @@ import { lenetBatchNorm } from '../../src/models/lenet.ts';
 import {
   BatchNorm1d,
   BatchNorm2d,
+  BatchNormAct2d,
   BatchNormBase,
   Conv1d,
   Conv2d,
@@ -14,6 +15,7 @@ import {
   fold,
   freezeBatchNorm,
   Identity,
+  InPlaceABN,
   LazyBatchNorm2d,
   Linear,
   MaskedBatchNorm1d,
@@ -21,7 +23,9 @@ import {
   ModuleList,
   ReLU,
   Sequential,
+  SiLU,
   SyncBatchNorm,
+  SyncBatchNormAct,
 } from '../../src/nn/index.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { rand, randn } from '../../src/tensor/random.ts';
@@ -168,23 +172,17 @@ describe('folds', () => {
   });
 
   it('a batch norm with an activation, which it leaves', () => {
-    class BatchNormAct extends BatchNorm2d {
-      act = new ReLU({ inplace: true });
-      override forward(x: Tensor): Tensor {
-        return this.act.call(super.forward(x));
+    for (const Norm of [BatchNormAct2d, SyncBatchNormAct])
+      for (const act of [undefined, new SiLU()]) {
+        const model = trained(new Sequential(new Conv2d(3, 4, 3), new Norm(4, { act, drop: new Dropout() })));
+        const { folded, maxError, model: copy } = fold(model, image());
+        expect(folded).toEqual(['1']);
+        expect(maxError).toBeLessThan(bound);
+        const { act: own } = model.at(1) as BatchNormAct2d;
+        expect(copy.getSubmodule('1.act')).toBeInstanceOf(own.constructor);
+        expect(copy.getSubmodule('1.act')).not.toBe(own);
+        expect([...copy.modules()].some((each) => each.training || each instanceof BatchNormBase)).toBe(false);
       }
-      override afterNorm(): Module {
-        return new Sequential({ act: this.act });
-      }
-    }
-    const model = trained(new Sequential(new Conv2d(3, 4, 3), new BatchNormAct(4)));
-    const { folded, maxError, model: copy } = fold(model, image());
-    expect(folded).toEqual(['1']);
-    expect(maxError).toBeLessThan(bound);
-    const { act } = model.at(1) as BatchNormAct;
-    expect(copy.getSubmodule('1.act')).toBeInstanceOf(ReLU);
-    expect(copy.getSubmodule('1.act')).not.toBe(act);
-    expect([...copy.modules()].some((each) => each.training)).toBe(false);
   });
 
   it('only what the modes allow, and does not change them', () => {
@@ -410,6 +408,8 @@ describe('refuses, with the reason', () => {
     }
     const model = trained(new Sequential(new Standardized(3, 4, 3), new BatchNorm2d(4)));
     expect(reason(model, image())).toBe("its input comes from '0' (Standardized), which has a forward of its own");
+    const other = trained(new Sequential(new Conv2d(3, 4, 3), new InPlaceABN(4)));
+    expect(reason(other, image())).toContain('InPlaceABN computes in a way of its own');
     const masked = trained(new Sequential(new Linear(3, 4), new MaskedBatchNorm1d(4)));
     expect(reason(masked, randn([4, 3]))).toBe(
       'MaskedBatchNorm1d computes in a way of its own, and has no afterNorm() that says what besides batch norm',

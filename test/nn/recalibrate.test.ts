@@ -13,6 +13,7 @@ import {
   Flatten,
   freezeBatchNorm,
   type InputBatches,
+  InterleavedGhostBatchNorm2d,
   Linear,
   Module,
   preciseBatchNorm,
@@ -249,6 +250,22 @@ describe('preciseBatchNorm', () => {
     const before = everything(model);
     await expect(preciseBatchNorm(model, loader(randn([4, 2, 4, 4])))).rejects.toThrow(text);
     expect(everything(model)).toEqual(before);
+  });
+
+  it('leaves a layer as it was that changes its statistics in eval()', async () => {
+    const model = new Sequential(new InterleavedGhostBatchNorm2d(3, { numSplits: 2 }));
+    model.call(randn([4, 3, 2, 2]));
+    const before = everything(model);
+    await expect(preciseBatchNorm(model, failing([randn([4, 3, 2, 2])]))).rejects.toThrow('the disk is gone');
+    expect(everything(model)).toEqual(before);
+    const batches = [4, 6].map((n) => randn([n, 3, 2, 2]));
+    const { layers } = await preciseBatchNorm(model, batches);
+    expect([layers[0].channels, layers[0].samples]).toEqual([6, 20]);
+    const [norm] = norms(model);
+    // The interleaved halves of each batch, as six channels. float32.
+    const [mean, variance] = statisticsOf(cat(batches.map((x) => x.reshape([x.shape[0] / 2, 6, 2, 2]))));
+    expectClose(norm.runningMean!, mean, 1e-6, 1e-6);
+    expectClose(norm.runningVar!, variance, 1e-6);
   });
 
   it('merges the forwards of a layer that is used twice', async () => {
