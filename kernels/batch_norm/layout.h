@@ -60,8 +60,6 @@ struct Layout {
   int blocks() const { return empty() ? 0 : planes ? ceil_div(n, images) * parts : row_blocks + (left ? 1 : 0); }
   int jobs() const { return empty() ? 0 : planes ? blocks() * groups : row_blocks * column_blocks + (left ? 1 : 0); }
 
-  template <class T> bool streams(const T* out) const { return can_stream(out, tensor_elements, planes ? s : columns); }
-
   int64_t count() const { return static_cast<int64_t>(n) * s; }
   // Where element i (0 … n·s − 1) of a channel lies.
   ptrdiff_t place(int channel, int64_t i) const {

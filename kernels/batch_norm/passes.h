@@ -82,7 +82,7 @@ void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
 template <Map map, bool relu, class T>
 void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy, T* out, const Coefficients<T>* k) {
   const int first = layout.first_channel(g);
-  if (layout.streams(out)) {
+  if (can_stream(out, layout.tensor_elements, layout.s)) {
     layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T, has_stream>::run(x, dy, out, at, n, k[channel - first]); });
     stream_fence();
   } else {
@@ -176,7 +176,7 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   parallel_for(layout.jobs(), [&](int job, int) {
     const Layout::Block block = layout.block(layout.jobs() - 1 - job);
     const T* k = reinterpret_cast<const T*>(work.columns) + block.column;
-    if (layout.streams(out)) {
+    if (can_stream(out + block.at, layout.tensor_elements, block.pitch)) {  // a block may begin anywhere, and the last be narrower
       Mapping<map, relu, T, has_stream>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k, stride);
       stream_fence();
     } else {

@@ -7,8 +7,9 @@ namespace EK_ISA {
 
 // Above this size a result would only push out of the caches what is still wanted there, and be gone itself before it is read.
 constexpr int64_t kStreamBytes = 16 << 20;
-// Whether a result is stored past the caches: a large one whose runs of whole vectors begin at multiples of `step`.
-template <class T> inline bool can_stream(const T* out, int64_t elements, int step) {
+// Whether a part of a result is stored past the caches: of a large one, where its runs of whole vectors begin at multiples of `step` from
+// `out` on; a store past the caches must be aligned.
+template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdiff_t step) {
   return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % lanes<T> == 0 &&
          reinterpret_cast<uintptr_t>(out) % EK_VECTOR_BYTES == 0;
 }

@@ -4,8 +4,6 @@ import { expect, test } from 'vitest';
 import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
 import { Arena, engines, type Place, Source } from './arena.ts';
 
-const channels = 32;
-
 for (const engine of engines()) {
   const arena = new Arena(engine, 1 << 28);
   const floats = (place: Place) => {
@@ -22,9 +20,14 @@ for (const engine of engines()) {
   };
 
   test(`a normalization of 18 MiB equals that of its images, ${engine}`, () => {
-    for (const format of [Format.contiguous, Format.channelsLast]) {
+    for (const [n, channels, s, format] of [
+      [9, 32, 16384, Format.contiguous],
+      [9, 32, 16384, Format.channelsLast],
+      // Rows that begin anywhere: some left over by joining short ones, blocks of columns cut between channels.
+      [9, 20, 26666, Format.channelsLast],
+      [1300, 512, 7, Format.contiguous],
+    ]) {
       arena.reset();
-      const [n, s] = [9, 16384];
       const image = channels * s;
       const [x, dy] = [large(n * image, 1), large(n * image, 500)];
       const given = [0.5, 1.25, 0.75, -0.25].map((v) => new Array<number>(channels).fill(v));
@@ -52,7 +55,7 @@ for (const engine of engines()) {
           scratch,
         ),
       );
-      for (let i = 0; i < n; i += 4) {
+      for (let i = 0; i < n; i += Math.ceil(n / 3)) {
         const at = 4 * i * image;
         const same = (whole: Place) =>
           Buffer.compare(arena.view(part), arena.view(whole).subarray(at, at + 4 * image)) === 0;
@@ -83,10 +86,12 @@ for (const engine of engines()) {
   });
 
   test(`rows of 18 MiB equal those of their images, ${engine}`, () => {
-    for (const [n, g, k, s] of [
-      [9, 1, 1 << 19, 1],
-      [9 << 10, 1, 512, 1],
-      [9, 8, 4, 1 << 14],
+    for (const [n, g, k, s, format] of [
+      [9, 1, 1 << 19, 1, Format.contiguous],
+      [9 << 10, 1, 512, 1, Format.contiguous],
+      [9, 8, 4, 1 << 14, Format.contiguous],
+      [9, 8, 4, 1 << 14, Format.channelsLast],
+      [9, 4, 5, 26666, Format.channelsLast],
     ]) {
       arena.reset();
       const row = g * k * s;
@@ -95,7 +100,7 @@ for (const engine of engines()) {
       const bias = large(g * k, 70).address;
       const rows = () => arena.output('float64', n * g).address;
       const [mean, m2, invstd] = [rows(), rows(), rows()];
-      const scratch = arena.output('uint8', arena.kernels.rowNormScratch(n, g, k, s, Format.contiguous)).address;
+      const scratch = arena.output('uint8', arena.kernels.rowNormScratch(n, g, k, s, format)).address;
       const [y, dx, part] = [n, n, 1].map((images) => arena.output('float32', images * row));
       const forward = (from: number, images: number, to: number) =>
         arena.run((kernels) =>
@@ -106,7 +111,7 @@ for (const engine of engines()) {
             g,
             k,
             s,
-            Format.contiguous,
+            format,
             1,
             1e-5,
             weight,
@@ -128,7 +133,7 @@ for (const engine of engines()) {
             g,
             k,
             s,
-            Format.contiguous,
+            format,
             1,
             mean,
             invstd,
