@@ -1,6 +1,7 @@
 // Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three dimensions. With
 // that input the module becomes the plain layer, class and all. Tensors without a shape are in uninitialized.ts.
 import { IndexError } from '../errors.ts';
+import { fill } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, type NormBase, type NormOptions } from './batch_norm.ts';
 import { InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormBase } from './instance_norm.ts';
@@ -19,8 +20,16 @@ function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, {
     if (hasUninitialized(module)) {
       if (x.rank < 2) throw new IndexError('tuple index out of range');
       module.numFeatures = x.shape[1];
-      for (const tensor of [module.weight, module.bias, module.runningMean, module.runningVar])
-        if (tensor && isUninitialized(tensor)) materialize(tensor, [x.shape[1]]);
+      for (const [tensor, value] of [
+        [module.weight, 1],
+        [module.bias, 0],
+        [module.runningMean, 0],
+        [module.runningVar, 1],
+      ] as const)
+        if (tensor && isUninitialized(tensor)) {
+          materialize(tensor, [x.shape[1]]);
+          fill(tensor, value);
+        }
       module.resetParameters();
     }
     stopWaiting();

@@ -53,6 +53,16 @@ describe.each([
     ]);
   });
 
+  it('has defined statistics too where tracking was switched off before the first input', () => {
+    const norm = new Lazy();
+    const eager = new Eager(3, { affine: true, trackRunningStats: true });
+    for (const layer of [norm, eager]) {
+      layer.trackRunningStats = false;
+      layer.call(withChannels(rank));
+    }
+    expect([norm.runningMean, norm.runningVar].map(list)).toEqual([eager.runningMean, eager.runningVar].map(list));
+  });
+
   it('becomes the plain layer with its first input', () => {
     const norm = new Lazy({ eps: 1e-3 });
     const { weight } = norm;
