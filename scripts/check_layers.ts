@@ -13,7 +13,7 @@ const layers = [
   ['autograd'],
   ['tensor'],
   ['kernels', 'files'],
-  ['errors', 'warnings'],
+  ['errors', 'warnings', 'restoring'],
 ];
 /** The package's root re-exports from every layer below the programs. */
 const root = 'index';

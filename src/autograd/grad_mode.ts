@@ -1,4 +1,5 @@
 // Whether operations are recorded for differentiation, and the switch around a piece of code.
+import { restoring } from '../restoring.ts';
 
 let enabled = true;
 
@@ -14,17 +15,7 @@ export function setGradEnabled(value: boolean): boolean {
 
 function within<R>(mode: boolean, fn: () => R): R {
   const former = setGradEnabled(mode);
-  let pending = false;
-  try {
-    const result = fn();
-    if (result instanceof Promise) {
-      pending = true;
-      return result.finally(() => setGradEnabled(former)) as R;
-    }
-    return result;
-  } finally {
-    if (!pending) setGradEnabled(former);
-  }
+  return restoring(() => setGradEnabled(former), fn);
 }
 
 /**

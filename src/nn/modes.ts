@@ -1,4 +1,5 @@
 // Modes of a tree of modules for the duration of a function.
+import { restoring } from '../restoring.ts';
 import type { Module } from './module.ts';
 
 /** Runs `run` in the modes that `set` sets, and puts the module's own back one by one when it has returned, thrown, or its promise settled. */
@@ -7,15 +8,8 @@ export function withModes<R>(module: Module, set: () => void, run: () => R): R {
   const restore = () => {
     for (const [each, training] of modes) each.training = training;
   };
-  let result: R;
-  try {
+  return restoring(restore, () => {
     set();
-    result = run();
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(restore) as R;
-  restore();
-  return result;
+    return run();
+  });
 }

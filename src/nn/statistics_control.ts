@@ -5,6 +5,7 @@ import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { BatchStatistics } from '../ops/batch_norm.ts';
 import { clone } from '../ops/launch.ts';
+import { restoring } from '../restoring.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
@@ -93,16 +94,7 @@ export function asking<F extends Field, R>(
     for (const [i, layer] of layers.entries()) ask(layer, field, before[i]);
   };
   for (const layer of layers) ask(layer, field, value);
-  let result: R;
-  try {
-    result = fn();
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(restore) as R;
-  restore();
-  return result;
+  return restoring(restore, fn);
 }
 
 /** What this forward of a layer goes by, all that is asked of it considered; in a checkpoint's second run, what the first went by. */
@@ -147,16 +139,7 @@ const warned = new WeakSet<NormBase>();
 /** Runs `fn`, which moves running statistics without gradients on purpose, without a warning about it. */
 export function recalibrating<R>(fn: () => R): R {
   recalibrations++;
-  let result: R;
-  try {
-    result = fn();
-  } catch (error) {
-    recalibrations--;
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(() => recalibrations--) as R;
-  recalibrations--;
-  return result;
+  return restoring(() => recalibrations--, fn);
 }
 
 /**
