@@ -25,6 +25,19 @@ export const statisticAxes = (shape: Shape): number[] => shape.flatMap((_, d) =>
 /** A per-channel vector as it broadcasts against x. */
 export const acrossChannels = (v: Tensor, shape: Shape): Tensor => reshape(v, [1, -1, ...shape.slice(2).map(() => 1)]);
 
+/** What the kernels of a normalization take, in their order. */
+type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
+const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
+
+/** Calls a kernel that needs scratch for x. */
+function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
+  const { device } = x;
+  const [n, c, s] = channelView(x.shape);
+  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
+    device.check(op, kernel(scratch())),
+  );
+}
+
 /** Statistics of a batch, per channel, in float64; they stay in device memory. */
 export interface BatchStatistics {
   /** Elements per channel. */
@@ -38,12 +51,8 @@ export interface BatchStatistics {
 export function batchNormStats(x: Tensor): BatchStatistics {
   const [n, c, s] = channelView(x.shape);
   const [mean, m2] = [perChannel(c, x), perChannel(c, x)];
-  const { device } = x;
-  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
-    device.check(
-      'batchNorm',
-      device.kernels.batchNormStats(x.code, x.pointer, n, c, s, x.formatCode, mean.pointer, m2.pointer, scratch()),
-    ),
+  launch('batchNorm', x, (scratch) =>
+    x.device.kernels.batchNormStats(...tensorArgs(x), mean.pointer, m2.pointer, scratch),
   );
   return { count: n * s, mean, m2 };
 }
@@ -88,17 +97,20 @@ export function batchNormUpdateRunning(
   // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
 }
 
-/** What the kernels of a normalization take, in their order. */
-type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
-const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
-
-/** Calls a kernel that needs scratch for x. */
-function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
-  const { device } = x;
-  const [n, c, s] = channelView(x.shape);
-  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
-    device.check(op, kernel(scratch())),
-  );
+/** What becomes of a batch's statistics: `onStatistics` takes them, or they move the running ones. */
+export function settleStatistics(
+  batch: BatchStatistics,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  { momentum = 0.1, numBatchesTracked, onStatistics }: BatchNormOptions,
+): void {
+  if (onStatistics) onStatistics(batch);
+  else
+    batchNormUpdateRunning(
+      batch,
+      { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
+      momentum === null ? null : Number(momentum),
+    );
 }
 
 /** The affine part of a normalization, and whether a ReLU follows in the same pass. */
@@ -112,19 +124,15 @@ const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] 
   pointerOf(bias),
   Number(relu),
 ];
+/** What a tensor is normalized by: statistics, then the affine part. */
+const givenArgs = (mean: Tensor, invstd: Tensor, affine: Affine) =>
+  [mean.pointer, invstd.pointer, ...affineArgs(affine)] as const;
 
 /** y = (x − mean)·(invstd·weight) + bias, and the ReLU, by the kernel, unrecorded. */
 export function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
   const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
   launch('batchNorm', x, (scratch) =>
-    x.device.kernels.batchNormApply(
-      ...tensorArgs(x),
-      mean.pointer,
-      invstd.pointer,
-      ...affineArgs(affine),
-      y.pointer,
-      scratch,
-    ),
+    x.device.kernels.batchNormApply(...tensorArgs(x), ...givenArgs(mean, invstd, affine), y.pointer, scratch),
   );
   return y;
 }
@@ -159,9 +167,7 @@ export function launchBackwardReduce(
   launch('batchNormBackward', x, (scratch) =>
     x.device.kernels.batchNormBackwardReduce(
       ...backwardArgs(x, dy),
-      mean.pointer,
-      invstd.pointer,
-      ...affineArgs(affine),
+      ...givenArgs(mean, invstd, affine),
       sums.dy.pointer,
       sums.dyXmu.pointer,
       scratch,
@@ -188,9 +194,7 @@ export function launchBackwardApply(
     x.device.kernels.batchNormBackwardApply(
       ...backwardArgs(x, dy),
       count,
-      mean.pointer,
-      invstd.pointer,
-      ...affineArgs(affine),
+      ...givenArgs(mean, invstd, affine),
       pointerOf(sums?.dy),
       pointerOf(sums?.dyXmu),
       dx.pointer,
@@ -207,9 +211,7 @@ function backwardOfBatch(x: Tensor, dy: Tensor, affine: Affine, mean: Tensor, in
   launch('batchNormBackward', x, (scratch) =>
     x.device.kernels.batchNormBackward(
       ...backwardArgs(x, dy),
-      mean.pointer,
-      invstd.pointer,
-      ...affineArgs(affine),
+      ...givenArgs(mean, invstd, affine),
       sums.dy.pointer,
       sums.dyXmu.pointer,
       dx.pointer,
@@ -407,16 +409,7 @@ export function batchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
-  const {
-    weight = null,
-    bias = null,
-    training = false,
-    momentum = 0.1,
-    eps = 1e-5,
-    relu = false,
-    numBatchesTracked = null,
-    onStatistics,
-  } = options;
+  const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5, relu = false } = options;
   requireTensor('batchNorm', x);
   if (momentum !== null) requireNumber('batch_norm', 'momentum', 7, momentum);
   requireNumber('batch_norm', 'eps', 8, eps);
@@ -439,12 +432,6 @@ export function batchNorm(
   if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps, relu);
   const [y, mean, m2] = trainingOp(x, weight, bias, eps, relu);
   const batch: BatchStatistics = { count: x.shape[0] * sizeOf(x.shape.slice(2)), mean, m2 };
-  if (onStatistics) onStatistics(batch);
-  else
-    batchNormUpdateRunning(
-      batch,
-      { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
-      momentum === null ? null : Number(momentum),
-    );
+  settleStatistics(batch, runningMean, runningVar, options);
   return y;
 }

@@ -11,9 +11,9 @@ import {
   type BatchNormOptions,
   batchNormInvstd,
   batchNormStats,
-  batchNormUpdateRunning,
   launchApply,
   launchBackward,
+  settleStatistics,
 } from './batch_norm.ts';
 import {
   abs,
@@ -145,10 +145,7 @@ export function inPlaceAbn(
     weight = null,
     bias = null,
     training = false,
-    momentum = 0.1,
     eps = 1e-5,
-    numBatchesTracked = null,
-    onStatistics,
     activation = 'leaky_relu',
     activationParam = 0.01,
   } = options;
@@ -181,13 +178,7 @@ export function inPlaceAbn(
     x.outputIndex = y.outputIndex;
     x.history = ++x.storage.history;
   }
-  if (batch && onStatistics) onStatistics(batch);
-  else if (batch)
-    batchNormUpdateRunning(
-      batch,
-      { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
-      momentum === null ? null : Number(momentum),
-    );
+  if (batch) settleStatistics(batch, runningMean, runningVar, options);
   return x;
 }
 

@@ -13,12 +13,12 @@ import {
   type BatchStatistics,
   batchNormInvstd,
   batchNormStats,
-  batchNormUpdateRunning,
   launchApply,
   launchBackwardApply,
   launchBackwardReduce,
   parameterGradients,
   recordedGradients,
+  settleStatistics,
   statisticAxes,
 } from './batch_norm.ts';
 import { batchNormCombine } from './batch_norm_given.ts';
@@ -133,15 +133,7 @@ export function syncBatchNorm(
   group: ProcessGroup,
   options: Omit<BatchNormOptions, 'training'> = {},
 ): Tensor {
-  const {
-    weight = null,
-    bias = null,
-    momentum = 0.1,
-    eps = 1e-5,
-    relu = false,
-    numBatchesTracked = null,
-    onStatistics,
-  } = options;
+  const { weight = null, bias = null, eps = 1e-5, relu = false } = options;
   requireTensor('syncBatchNorm', x);
   const c = x.shape[1];
   requireElements('syncBatchNorm', 'running_mean', runningMean, c);
@@ -155,12 +147,6 @@ export function syncBatchNorm(
   const batch: BatchStatistics = { count: size.item(), mean, m2 };
   // Where nobody had a value there is nothing to move towards.
   if (batch.count === 0) return y;
-  if (onStatistics) onStatistics(batch);
-  else
-    batchNormUpdateRunning(
-      batch,
-      { mean: runningMean, variance: runningVar, tracked: numBatchesTracked },
-      momentum === null ? null : Number(momentum),
-    );
+  settleStatistics(batch, runningMean, runningVar, options);
   return y;
 }
