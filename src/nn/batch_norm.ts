@@ -46,7 +46,7 @@ export abstract class NormBase extends Module {
   /** What is asked of the layer besides its flags; null: nothing. Set by freezeBatchNorm, withStatistics and the like. */
   control: StatisticsControl | null = null;
 
-  constructor(numFeatures: number, options: NormOptions) {
+  constructor(numFeatures: number, options: NormOptions = {}) {
     super();
     const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true, dtype } = options;
     this.numFeatures = numFeatures;
@@ -236,9 +236,6 @@ export function requireRank(x: Tensor, ...ranks: number[]): void {
  * @throws ValueError on other ranks.
  */
 export class BatchNorm1d extends BatchNormBase {
-  constructor(numFeatures: number, options: NormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 2, 3);
   }
@@ -253,9 +250,6 @@ export class BatchNorm1d extends BatchNormBase {
  * const bn = new BatchNorm2d(6, { momentum: null });
  */
 export class BatchNorm2d extends BatchNormBase {
-  constructor(numFeatures: number, options: NormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 4);
   }
@@ -263,9 +257,6 @@ export class BatchNorm2d extends BatchNormBase {
 
 /** Batch norm over (N, C, D, H, W) (PyTorch: `nn.BatchNorm3d`). See `BatchNorm2d`. */
 export class BatchNorm3d extends BatchNormBase {
-  constructor(numFeatures: number, options: NormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 5);
   }

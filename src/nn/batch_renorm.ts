@@ -73,7 +73,7 @@ abstract class BatchRenormBase extends BatchNormBase {
   override isPlain = false;
   private readonly limits: Limits;
 
-  constructor(numFeatures: number, options: BatchRenormOptions) {
+  constructor(numFeatures: number, options: BatchRenormOptions = {}) {
     const { eps = 1e-3, momentum = 0.01, affine, bias, dtype } = options;
     super(numFeatures, { eps, momentum, affine, bias, dtype });
     this.limits = limitsFrom(this.constructor.name, options);
@@ -102,9 +102,6 @@ abstract class BatchRenormBase extends BatchNormBase {
 
 /** Batch renormalization over (N, C) or (N, C, L), as `BatchRenorm2d`. */
 export class BatchRenorm1d extends BatchRenormBase {
-  constructor(numFeatures: number, options: BatchRenormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 2, 3);
   }
@@ -122,9 +119,6 @@ export class BatchRenorm1d extends BatchRenormBase {
  * const norm = new BatchRenorm2d(6, { rmax: { from: 1, to: 3, start: 100, end: 500 }, dmax: 0.5 });
  */
 export class BatchRenorm2d extends BatchRenormBase {
-  constructor(numFeatures: number, options: BatchRenormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 4);
   }
@@ -132,9 +126,6 @@ export class BatchRenorm2d extends BatchRenormBase {
 
 /** Batch renormalization over (N, C, D, H, W), as `BatchRenorm2d`. */
 export class BatchRenorm3d extends BatchRenormBase {
-  constructor(numFeatures: number, options: BatchRenormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 5);
   }
@@ -158,7 +149,7 @@ abstract class RunningStdBatchRenormBase extends Module {
   declare bias: Parameter;
   private readonly limits: Limits;
 
-  constructor(numFeatures: number, options: RunningStdBatchRenormOptions) {
+  constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
     super();
     const { eps = 1e-3, momentum = 0.01, affine = true, dtype } = options;
     this.numFeatures = numFeatures;
@@ -216,9 +207,6 @@ abstract class RunningStdBatchRenormBase extends Module {
 
 /** As `RunningStdBatchRenorm2d`, over (N, C) or (N, C, L). */
 export class RunningStdBatchRenorm1d extends RunningStdBatchRenormBase {
-  constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 2, 3);
   }
@@ -235,9 +223,6 @@ export class RunningStdBatchRenorm1d extends RunningStdBatchRenormBase {
  * const norm = new RunningStdBatchRenorm2d(6);
  */
 export class RunningStdBatchRenorm2d extends RunningStdBatchRenormBase {
-  constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 4);
   }
@@ -245,9 +230,6 @@ export class RunningStdBatchRenorm2d extends RunningStdBatchRenormBase {
 
 /** As `RunningStdBatchRenorm2d`, over (N, C, D, H, W). */
 export class RunningStdBatchRenorm3d extends RunningStdBatchRenormBase {
-  constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected checkInputDim(x: Tensor): void {
     requireRank(x, 5);
   }

@@ -17,7 +17,10 @@ export interface InstanceNormOptions extends Omit<NormOptions, 'affine' | 'track
 
 /** Instance norm of any number of dimensions (PyTorch: `_InstanceNorm`). It is no batch norm: tools that look for those pass it by. */
 export abstract class InstanceNormBase extends NormBase {
-  constructor(numFeatures: number, { affine = false, trackRunningStats = false, ...options }: InstanceNormOptions) {
+  constructor(
+    numFeatures: number,
+    { affine = false, trackRunningStats = false, ...options }: InstanceNormOptions = {},
+  ) {
     super(numFeatures, { ...options, affine, trackRunningStats });
   }
 
@@ -82,9 +85,6 @@ export abstract class InstanceNormBase extends NormBase {
 
 /** Instance norm over (N, C, L) or (C, L) (PyTorch: `nn.InstanceNorm1d`). See `InstanceNorm2d`. */
 export class InstanceNorm1d extends InstanceNormBase {
-  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected get spatialRank(): number {
     return 1;
   }
@@ -99,9 +99,6 @@ export class InstanceNorm1d extends InstanceNormBase {
  * const norm = new InstanceNorm2d(6, { affine: true });
  */
 export class InstanceNorm2d extends InstanceNormBase {
-  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected get spatialRank(): number {
     return 2;
   }
@@ -109,9 +106,6 @@ export class InstanceNorm2d extends InstanceNormBase {
 
 /** Instance norm over (N, C, D, H, W) or (C, D, H, W) (PyTorch: `nn.InstanceNorm3d`). See `InstanceNorm2d`. */
 export class InstanceNorm3d extends InstanceNormBase {
-  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
-    super(numFeatures, options);
-  }
   protected get spatialRank(): number {
     return 3;
   }
