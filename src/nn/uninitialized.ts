@@ -1,22 +1,11 @@
 // Parameters and buffers whose shape is not known yet: a lazy layer has them until its first input, or a state that is loaded, says it.
 // They keep their identity when they get their memory, so that optimizers and aliases stay right.
 import { RuntimeError, ValueError } from '../errors.ts';
-import type { Device } from '../kernels/device.ts';
-import type { Pointer } from '../kernels/generated/abi.ts';
 import { empty } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
 import { Parameter } from './parameter.ts';
-
-const noShape = {
-  configurable: true,
-  get(): never {
-    throw new RuntimeError(
-      "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing their attributes.",
-    );
-  },
-};
 
 function refuse(tensor: Tensor): never {
   throw new ValueError(
@@ -24,17 +13,35 @@ function refuse(tensor: Tensor): never {
   );
 }
 
+/** What a tensor has in the place of its shape and memory; `materialize` takes it away. */
+const nothingKnown = {
+  shape: {
+    configurable: true,
+    get(): never {
+      throw new RuntimeError(
+        "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing their attributes.",
+      );
+    },
+  },
+  device: {
+    configurable: true,
+    get(this: Tensor): never {
+      return refuse(this);
+    },
+  },
+  pointer: {
+    configurable: true,
+    get(this: Tensor): never {
+      return refuse(this);
+    },
+  },
+};
+
 /** A parameter without a shape (PyTorch: `nn.parameter.UninitializedParameter`). */
 export class UninitializedParameter extends Parameter {
   constructor(dtype?: DType) {
     super(empty([0], { dtype }));
-    Object.defineProperty(this, 'shape', noShape);
-  }
-  override get device(): Device {
-    return refuse(this);
-  }
-  override get pointer(): Pointer {
-    return refuse(this);
+    Object.defineProperties(this, nothingKnown);
   }
   override toString(): string {
     return '<UninitializedParameter>';
@@ -45,13 +52,7 @@ export class UninitializedParameter extends Parameter {
 export class UninitializedBuffer extends Tensor {
   constructor(dtype: DType = 'float32') {
     super([0], dtype);
-    Object.defineProperty(this, 'shape', noShape);
-  }
-  override get device(): Device {
-    return refuse(this);
-  }
-  override get pointer(): Pointer {
-    return refuse(this);
+    Object.defineProperties(this, nothingKnown);
   }
   override toString(): string {
     return '<UninitializedBuffer>';
@@ -64,7 +65,7 @@ export const isUninitialized = (tensor: Tensor | null): boolean =>
 /** Gives it a shape, and memory whose values are arbitrary until written; from then on it is a plain parameter or tensor. */
 export function materialize(tensor: Tensor, shape: Shape): void {
   const { storage } = keep(allocate(shape, tensor.dtype));
-  Object.defineProperty(tensor, 'shape', { value: shape, configurable: true, enumerable: true, writable: true });
+  for (const name of Object.keys(nothingKnown)) Reflect.deleteProperty(tensor, name);
   Object.setPrototypeOf(tensor, (tensor instanceof Parameter ? Parameter : Tensor).prototype);
-  Object.assign(tensor, { storage, history: storage.history });
+  Object.assign(tensor, { shape, storage, history: storage.history });
 }
