@@ -2,9 +2,11 @@
 // inputs. Used by the accuracy test and by the table in docs/accuracy.md.
 import * as nn from '../../src/nn/index.ts';
 import { tensor } from '../../src/tensor/create.ts';
+import { Generator } from '../../src/tensor/random/index.ts';
+import { randn } from '../../src/tensor/random.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { exactSum } from '../reference/sum.ts';
+import { sum } from '../reference/reduce.ts';
 
 export interface AccuracyCase {
   readonly layer: 'BatchNorm' | 'InstanceNorm' | 'GroupNorm' | 'LayerNorm';
@@ -36,20 +38,10 @@ export const accuracyCases: readonly AccuracyCase[] = layouts.flatMap((layout) =
 );
 export const groups = 2;
 
-/** Normal numbers from a fixed seed (mulberry32, Box and Muller), rounded to float32; row-major. */
+/** Normal numbers from a fixed seed, rounded to float32; row-major. */
 export function accuracyData({ shape, mean }: AccuracyCase): Float32Array {
-  let state = 12345;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  const size = shape.reduce((a, b) => a * b, 1);
-  return Float32Array.from(
-    { length: size },
-    () => mean + Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
-  );
+  const generator = new Generator(0);
+  return (randn([...shape], { generator }).dataSync() as Float32Array).map((value) => mean + value);
 }
 
 /** The places (row-major) of each set of values that is normalized together. */
@@ -82,8 +74,8 @@ export interface Truth {
 export function truthOf(one: AccuracyCase, x: Float32Array): Truth {
   const y = new Float64Array(x.length);
   const variance = sets(one).map((places) => {
-    const mean = exactSum(places.map((p) => x[p])) / places.length;
-    const m2 = exactSum(places.map((p) => (x[p] - mean) ** 2));
+    const mean = sum(places.map((p) => x[p])) / places.length;
+    const m2 = sum(places.map((p) => (x[p] - mean) ** 2));
     for (const p of places) y[p] = (x[p] - mean) / Math.sqrt(m2 / places.length + 1e-5);
     return m2 / (places.length - 1);
   });
