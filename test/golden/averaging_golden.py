@@ -1,7 +1,7 @@
 """Writes averaging.golden.json: fused layers, update_bn and AveragedModel of PyTorch, for test/nn/.
 
 Run: python test/golden/averaging_golden.py   (made with PyTorch 2.13.0)
-Inputs follow the rule of norm_golden.json: x_i = ((i*37 + seed*97) mod 101)/17 - 3, row-major.
+Inputs follow the rule of norm_golden.json; see golden_rule.py.
 """
 
 import json
@@ -12,17 +12,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from torch.optim import swa_utils
 
-
-def det(shape, seed):
-    count = 1
-    for size in shape:
-        count *= size
-    values = [((i * 37 + seed * 97) % 101) / 17 - 3 for i in range(count)]
-    return torch.tensor(values, dtype=torch.float64).reshape(shape)
-
-
-def plain(tensor):
-    return {"shape": list(tensor.shape), "data": tensor.detach().double().flatten().tolist()}
+from golden_rule import det, plain
 
 
 def fill(module, seed=1):

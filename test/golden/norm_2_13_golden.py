@@ -1,7 +1,7 @@
 """Writes norm_2_13.golden.json: what PyTorch 2.13 does in the layers beside batch norm, where norm_golden.json (1.13) cannot say it.
 
 Run: python test/golden/norm_2_13_golden.py   (made with PyTorch 2.13.0)
-Inputs follow the rule of norm_golden.json: x_i = ((i*37 + seed*97) mod 101)/17 - 3, row-major.
+Inputs follow the rule of norm_golden.json; see golden_rule.py.
 """
 
 import json
@@ -12,19 +12,9 @@ import torch
 from torch import nn, ones
 from torch.nn import functional as F
 
+from golden_rule import det, plain
+
 warnings.simplefilter("ignore")
-
-
-def det(shape, seed):
-    count = 1
-    for size in shape:
-        count *= size
-    values = [((i * 37 + seed * 97) % 101) / 17 - 3 for i in range(count)]
-    return torch.tensor(values, dtype=torch.float64).reshape(shape)
-
-
-def plain(tensor):
-    return None if tensor is None else {"shape": list(tensor.shape), "data": tensor.detach().double().flatten().tolist()}
 
 
 # ---- layers: outputs, gradients and buffers ----------------------------------------------------------------------------------

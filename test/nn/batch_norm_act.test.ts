@@ -31,7 +31,8 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { accumulate } from '../../src/train/index.ts';
 import { mirror } from '../support/fake_group.ts';
 import { expectClose } from '../support/golden.ts';
-import { det, list, warningsOf } from '../support/norm_layers.ts';
+import { det, list } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 type Float = 'float32' | 'float64';
 const state = (module: { stateDict(): ReadonlyMap<string, Tensor> }) =>

@@ -31,7 +31,8 @@ import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { accumulate } from '../../src/train/index.ts';
 import { expectClose } from '../support/golden.ts';
-import { det, list, warningsOf } from '../support/norm_layers.ts';
+import { det, list } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const values = (t: Tensor) => list(t)!.map(Number);
 const clip = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);

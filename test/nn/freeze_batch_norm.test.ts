@@ -1,5 +1,5 @@
 // freezeBatchNorm stays through train() and state dicts and is undone whole; layers that move where they should not say so, once.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import {
@@ -15,7 +15,7 @@ import {
 import { recalibrating } from '../../src/nn/statistics_control.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
-import { setWarningHandler, type WarningHandler } from '../../src/warnings.ts';
+import { recordWarnings } from '../support/warnings.ts';
 
 const net = () => {
   manualSeed(1);
@@ -29,15 +29,7 @@ const x = () => randn([4, 3, 8, 8]);
 const buffers = (module: Module) => [...module.buffers()].map((buffer) => Array.from(buffer.dataSync(), Number));
 const flags = (module: Module) => [...module.namedParameters()].filter(([, p]) => p.requiresGrad).map(([name]) => name);
 
-let warnings: string[] = [];
-let former: WarningHandler;
-beforeEach(() => {
-  warnings = [];
-  former = setWarningHandler((message) => warnings.push(message));
-});
-afterEach(() => {
-  setWarningHandler(former);
-});
+const warnings = recordWarnings();
 
 describe('freezeBatchNorm', () => {
   it('stops statistics, counter and parameters, also after train()', () => {

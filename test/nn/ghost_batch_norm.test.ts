@@ -25,7 +25,8 @@ import { randn } from '../../src/tensor/random.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { accumulate } from '../../src/train/index.ts';
 import { expectClose } from '../support/golden.ts';
-import { det, list, warningsOf } from '../support/norm_layers.ts';
+import { det, list } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 type Float = 'float32' | 'float64';
 const floats: Float[] = ['float32', 'float64'];

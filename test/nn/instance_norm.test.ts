@@ -15,7 +15,8 @@ import { cat } from '../../src/ops/shape_ops.ts';
 import { ones, zeros } from '../../src/tensor/create.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, readGolden } from '../support/golden.ts';
-import { det, list, make, type Plain, walkLayers, walkTexts, warningsOf } from '../support/norm_layers.ts';
+import { det, list, make, type Plain, walkLayers, walkTexts } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const { instanceNorm } = functional;
 

@@ -5,7 +5,8 @@ import { fromTypedArray, ones, tensor, zeros } from '../../src/tensor/create.ts'
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { expectClose, readGolden } from '../support/golden.ts';
-import { det, golden, list, make, type Plain, walkLayers, walkTexts, warningsOf } from '../support/norm_layers.ts';
+import { det, golden, list, make, type Plain, walkLayers, walkTexts } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const { layerNorm, rmsNorm } = functional;
 

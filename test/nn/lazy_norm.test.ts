@@ -23,7 +23,8 @@ import {
 import { SGD } from '../../src/optim/index.ts';
 import { ones } from '../../src/tensor/create.ts';
 import { scope } from '../../src/tensor/scope.ts';
-import { det, list, walkTexts, warningsOf } from '../support/norm_layers.ts';
+import { det, list, walkTexts } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const withChannels = (rank: number) => det([2, 3, 4, 2, 2].slice(0, rank), 1, 'float32');
 

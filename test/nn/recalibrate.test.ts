@@ -32,7 +32,8 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror } from '../support/fake_group.ts';
 import { expectClose, readGolden } from '../support/golden.ts';
 import { liveBytesOf } from '../support/live_bytes.ts';
-import { det, list, type Plain, warningsOf } from '../support/norm_layers.ts';
+import { det, list, type Plain } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const golden = readGolden<{ update_bn: Record<string, Plain> }>('averaging.golden.json').update_bn;
 

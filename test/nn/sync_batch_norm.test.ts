@@ -23,7 +23,8 @@ import { ones, tensor, zeros } from '../../src/tensor/create.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror, runRanks } from '../support/fake_group.ts';
 import { expectClose, readGolden } from '../support/golden.ts';
-import { det, list, make, type Plain, walkTexts, warningsOf } from '../support/norm_layers.ts';
+import { det, list, make, type Plain, walkTexts } from '../support/norm_layers.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 type Lists = Record<'x' | 'dy' | 'y' | 'dx' | 'local_dweight' | 'local_dbias', Plain[]>;
 type Golden = Lists &

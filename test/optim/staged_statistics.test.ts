@@ -1,5 +1,5 @@
 // stageStatistics: a bad batch leaves every bit as it was, whatever is bad about it; a good one moves what plain training moves.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
@@ -11,7 +11,7 @@ import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { fit, NonFiniteLossError } from '../../src/train/index.ts';
-import { setWarningHandler, type WarningHandler } from '../../src/warnings.ts';
+import { recordWarnings } from '../support/warnings.ts';
 
 const net = (momentum: number | null = 0.1) => {
   manualSeed(4);
@@ -38,15 +38,7 @@ const step = (model: Module, optimizer: AnyOptimizer, ...batches: Tensor[]) => {
   optimizer.step();
 };
 
-let warnings: string[] = [];
-let former: WarningHandler;
-beforeEach(() => {
-  warnings = [];
-  former = setWarningHandler((message) => warnings.push(message));
-});
-afterEach(() => {
-  setWarningHandler(former);
-});
+const warnings = recordWarnings();
 
 describe('good steps', () => {
   it.each([0.1, null])('move exactly what plain training moves, momentum %s', (momentum) => {

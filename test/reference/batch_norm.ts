@@ -1,5 +1,5 @@
 // Batch norm in float64 from the definitions, two passes, one channel at a time. x: (n, c, s) or (n, s, c).
-import { exactSum } from './sum.ts';
+import { sum } from './reduce.ts';
 
 export interface BatchNormCase {
   n: number;
@@ -28,11 +28,11 @@ export function batchNormReference(
   const channels = Array.from({ length: g.c }, (_, channel) => {
     const places = channelPlaces(g, channel);
     const count = places.length;
-    const mean = exactSum(places.map((p) => x[p])) / count;
-    const m2 = exactSum(places.map((p) => (x[p] - mean) ** 2));
+    const mean = sum(places.map((p) => x[p])) / count;
+    const m2 = sum(places.map((p) => (x[p] - mean) ** 2));
     const invstd = 1 / Math.sqrt(m2 / count + eps);
-    const sumDy = exactSum(places.map((p) => dy[p]));
-    const sumDyXmu = exactSum(places.map((p) => dy[p] * (x[p] - mean)));
+    const sumDy = sum(places.map((p) => dy[p]));
+    const sumDyXmu = sum(places.map((p) => dy[p] * (x[p] - mean)));
     for (const p of places) {
       y[p] = (x[p] - mean) * invstd * weight[channel] + bias[channel];
       dx[p] = weight[channel] * invstd * (dy[p] - sumDy / count - ((x[p] - mean) * invstd ** 2 * sumDyXmu) / count);

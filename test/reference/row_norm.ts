@@ -1,5 +1,5 @@
 // Normalization of rows in float64 from the definitions. x: (n, g, k, s) or, channels last, (n, s, g, k).
-import { exactSum } from './sum.ts';
+import { sum } from './reduce.ts';
 
 export interface RowNormCase {
   n: number;
@@ -32,12 +32,12 @@ export function rowNormReference(
       for (let i = 0; i < c.k; i++)
         for (let j = 0; j < c.s; j++) values.push({ at: place(c, image, group, i, j), w: group * c.k + i });
       const length = values.length;
-      const mean = c.centred ? exactSum(values.map(({ at }) => x[at])) / length : 0;
-      const m2 = exactSum(values.map(({ at }) => (x[at] - mean) ** 2));
+      const mean = c.centred ? sum(values.map(({ at }) => x[at])) / length : 0;
+      const m2 = sum(values.map(({ at }) => (x[at] - mean) ** 2));
       const invstd = 1 / Math.sqrt(m2 / length + eps);
       const normal = (at: number) => (x[at] - mean) * invstd;
-      const meanH = c.centred ? exactSum(values.map(({ at, w }) => dy[at] * weight[w])) / length : 0;
-      const meanHX = exactSum(values.map(({ at, w }) => dy[at] * weight[w] * normal(at))) / length;
+      const meanH = c.centred ? sum(values.map(({ at, w }) => dy[at] * weight[w])) / length : 0;
+      const meanHX = sum(values.map(({ at, w }) => dy[at] * weight[w] * normal(at))) / length;
       for (const { at, w } of values) {
         y[at] = normal(at) * weight[w] + bias[w];
         dx[at] = invstd * (dy[at] * weight[w] - meanH - normal(at) * meanHX);

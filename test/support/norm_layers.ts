@@ -6,7 +6,6 @@ import type { Module } from '../../src/nn/index.ts';
 import { fromTypedArray } from '../../src/tensor/create.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { setWarningHandler } from '../../src/warnings.ts';
 import { expectClose, readGolden } from './golden.ts';
 
 export interface Plain {
@@ -110,18 +109,6 @@ export function walkTexts(calls: Record<string, () => unknown>): void {
     }
     expect([error?.name, error?.message]).toEqual([type, text]);
   });
-}
-
-/** The warnings of a call, instead of on the screen. */
-export function warningsOf(call: () => unknown): string[] {
-  const found: string[] = [];
-  const before = setWarningHandler((message) => found.push(message));
-  try {
-    call();
-  } finally {
-    setWarningHandler(before);
-  }
-  return found;
 }
 
 /** Values of a tensor as plain numbers, or null. */
