@@ -28,11 +28,15 @@ export interface NormalizedRows {
   readonly m2: Tensor;
 }
 
-/** The plain definition, of which every derivative exists. A bias adds nothing to its derivatives. */
-function composed(x: Tensor, { n, g, k, s }: RowView, weight: Tensor | null, eps: number, centred: boolean): Tensor {
+/**
+ * The plain definition, of which every derivative exists. A bias adds nothing to its derivatives. `mean` is what the kernels found, here a
+ * constant, taken off first (batch_norm.ts's `normalOf` says why); null: RMS.
+ */
+function composed(x: Tensor, { n, g, k, s }: RowView, weight: Tensor | null, mean: Tensor | null, eps: number): Tensor {
   const rows = reshape(toFormat(x, 'contiguous'), [n, g, k * s]);
   const keep = { keepdim: true };
-  const centre = centred ? sub(rows, meanOf(rows, [2], keep)) : rows;
+  const shifted = mean ? sub(rows, reshape(cast(mean, x.dtype), [n, g, 1])) : rows;
+  const centre = mean ? sub(shifted, meanOf(shifted, [2], keep)) : rows;
   const normal = reshape(mul(centre, rsqrt(add(meanOf(square(centre), [2], keep), eps))), [n, g, k, s]);
   const scaled = weight ? mul(normal, reshape(weight, [1, g, k, 1])) : normal;
   return toFormat(reshape(scaled, x.shape), x.memoryFormat);
@@ -90,7 +94,10 @@ const rowNormOp = defineOp({
       const wanted = [...(needsX ? [x] : []), ...(needsWeight && weight ? [weight] : [])];
       const found =
         wanted.length > 0
-          ? grad([composed(x, view, weight, eps, centred)], wanted, { gradOutputs: [dy], createGraph: true })
+          ? grad([composed(x, view, weight, centred ? mean : null, eps)], wanted, {
+              gradOutputs: [dy],
+              createGraph: true,
+            })
           : [];
       const rows = () => reshape(toFormat(dy, 'contiguous'), [n, g, k, s]).sum([0, 3]);
       return [

@@ -8,6 +8,7 @@ import { formatSize, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
   type Affine,
+  acrossChannels,
   type BackwardSums,
   type BatchNormOptions,
   type BatchStatistics,
@@ -66,11 +67,12 @@ const allReduceSum = defineOp({
   backward: (_ctx, [g], _x, group) => [allReduceSum(g, group)],
 }) as (x: Tensor, group: ProcessGroup) => Tensor;
 
-/** The plain definition of the normal form over all ranks, of which every derivative exists. */
-function normalOf(x: Tensor, eps: number, count: number, group: ProcessGroup): Tensor {
-  const mean = (t: Tensor) => div(allReduceSum(sum(t, statisticAxes(x.shape), { keepdim: true }), group), count);
-  const centred = sub(x, mean(x));
-  return mul(centred, rsqrt(add(mean(square(centred)), eps)));
+/** The plain definition of the normal form over all ranks, of which every derivative exists; `mean` as in batch_norm.ts's. */
+function normalOf(x: Tensor, mean: Tensor, eps: number, count: number, group: ProcessGroup): Tensor {
+  const meanOf = (t: Tensor) => div(allReduceSum(sum(t, statisticAxes(x.shape), { keepdim: true }), group), count);
+  const shifted = sub(x, acrossChannels(cast(mean, x.dtype), x.shape));
+  const centred = sub(shifted, meanOf(shifted));
+  return mul(centred, rsqrt(add(meanOf(square(centred)), eps)));
 }
 
 /** [y, mean, m2, count] of this rank's part of the batch; the statistics are those of all ranks. */
@@ -103,7 +105,7 @@ const syncOp = defineOp({
     const [x, weight, bias, mean, invstd, size] = ctx.saved;
     const count = size.item();
     const affine: Affine = { weight, bias, relu };
-    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, eps, count, group));
+    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, mean, eps, count, group));
     const dy = inFormat(g, x.memoryFormat);
     const local =
       x.size > 0
