@@ -63,7 +63,8 @@ void pack_channels(const Pass<T>& p, const ChannelRows<T>& rows, const Block& b,
         zero_run(to + hi * pitch, (columns - hi) * pitch);
         to += lo * pitch;
         const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
-        const T* from = p.x + (b.image + i) * volume * all + position * pixel + channel * plane;
+        const Run run{hi - lo, channel, p.c, (b.image + i) * volume * all + position * pixel + channel * plane, aw.unit * pixel, plane};
+        const T* from = p.x + run.first;
         if (!last && aw.unit == 1) copy_transposed(from, plane, p.c, hi - lo, to, pitch);
         else if (!last)
           for (int j = 0; j < hi - lo; j++)
@@ -71,7 +72,7 @@ void pack_channels(const Pass<T>& p, const ChannelRows<T>& rows, const Block& b,
         else if (aw.unit == 1 && all == pitch) copy_run(to, from, (hi - lo) * p.c);
         else
           for (int j = 0; j < hi - lo; j++) copy_run(to + j * pitch, from + j * aw.unit * pixel, p.c);
-        prologue.channels(to, hi - lo, pitch, channel, p.c);
+        prologue.channels(to, pitch, run);
       }
 }
 
@@ -141,6 +142,8 @@ template <class T> struct ChannelLanes {
     workers = scratch.take<T>((packed_size + row_size) * worker_count());
   }
 
+  int parts() const { return blocks.count(); }
+
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
     rows.offsets(p, offsets);
     parallel_for(o_blocks * p.groups, [&](int i, int) {
@@ -148,7 +151,9 @@ template <class T> struct ChannelLanes {
     });
     parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {
       const int chunk = job % chunks, group = job / chunks % p.groups;
-      const Block b = blocks(p, job / (chunks * p.groups));
+      const int index = job / (chunks * p.groups);
+      const Block b = blocks(p, index);
+      const auto part = epilogue.part(index);
       T* packed = workers + worker * (packed_size + row_size);
       T* out = packed + packed_size;
       pack_channels(p, rows, b, group, prologue, packed);
@@ -160,9 +165,10 @@ template <class T> struct ChannelLanes {
             const T* w = weights + (static_cast<size_t>(group) * o_blocks + o) * weights_size;
             if (vectors == 1) row<1>(b, b.row + h, a, w, out);
             else row<outer_vectors>(b, b.row + h, a, w, out);
-            const int channel = group * p.o + o * width, left = p.o - o * width, channels = left < width ? left : width;
-            epilogue.channels(out, b.columns, width, channel, channels);
-            write(b, b.image + i, b.row + h, channel, channels, out);
+            const int left = p.o - o * width;
+            const Run run = p.output_run(b, b.image + i, b.row + h, group * p.o + o * width, left < width ? left : width);
+            part.channels(out, width, run);
+            write(run, out);
           }
     });
   }
@@ -182,22 +188,14 @@ template <class T> struct ChannelLanes {
     });
   }
 
-  void write(const Block& b, int image, int row, int channel, int channels, const T* out) const {
-    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
-    const int all = p.o * p.groups;
-    const ptrdiff_t volume = p.out_volume();
-    const ptrdiff_t position = ((ad.out_start + b.depth * ad.out_step) * static_cast<ptrdiff_t>(ah.out_size) + ah.out_start + row * ah.out_step) * aw.out_size +
-                               aw.out_start + b.column * aw.out_step;
-    T* to = p.y + image * volume * all;
-    if (p.y_format == EK_CHANNELS_LAST) {
-      to += position * all + channel;
-      for (int j = 0; j < b.columns; j++) copy_run(to + static_cast<ptrdiff_t>(j) * aw.out_step * all, out + j * width, channels);
-    } else {
-      to += channel * volume + position;
-      if (aw.out_step == 1) return copy_transposed(out, width, b.columns, channels, to, volume);
-      for (int c = 0; c < channels; c++)
-        for (int j = 0; j < b.columns; j++) to[c * volume + j * aw.out_step] = out[j * width + c];
-    }
+  void write(const Run& run, const T* out) const {
+    T* to = p.y + run.first;
+    if (run.plane == 1)
+      for (int j = 0; j < run.pixels; j++) copy_run(to + j * run.pixel, out + j * width, run.channels);
+    else if (run.pixel == 1) copy_transposed(out, width, run.pixels, run.channels, to, run.plane);
+    else
+      for (int c = 0; c < run.channels; c++)
+        for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = out[j * width + c];
   }
 };
 

@@ -125,13 +125,14 @@ template <class T> struct ChannelLanesWeight {
       for (int i = 0; i < b.images; i++)
         for (int h = 0; h < b.rows; h++, out += static_cast<ptrdiff_t>(b.columns) * width) {
           const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
-          const T* from = dy + (b.image + i) * volume * all + position * pixel + (channel + o) * plane;
+          const Run run{b.columns, channel + o, used, (b.image + i) * volume * all + position * pixel + (channel + o) * plane, pixel, plane};
+          const T* from = dy + run.first;
           if (used < width) zero_run(out, static_cast<ptrdiff_t>(b.columns) * width);
           if (last)
             for (int j = 0; j < b.columns; j++) copy_run(out + j * width, from + j * pixel, used);
           else
             copy_transposed(from, volume, used, b.columns, out, width);
-          map.channels(out, b.columns, width, channel + o, used);
+          map.channels(out, width, run);
         }
     }
   }

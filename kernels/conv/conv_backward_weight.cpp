@@ -1,23 +1,15 @@
-// Convolution backward by weights and bias: the ABI's entry point, and the choice of the loop core.
-#include "conv/pixel_lanes_weight.h"
+// Convolution backward by weights and bias: the ABI's entry point. The work is in the loop cores.
+#include "conv/conv_core.h"
 
 namespace EK_ISA {
 namespace {
-
-// body(core, made on `scratch`)
-template <class T, class F> void with_core(const Pass<T>& p, const T* dy, Scratch& scratch, const F& body) {
-  if constexpr (has_pixel_lanes<T>) {
-    if (PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanesWeight<T>(p, dy, scratch));
-  }
-  body(ChannelLanesWeight<T>(p, dy, scratch));
-}
 
 template <class T> int scratch_bytes(const Geometry& g) {
   const T* none = nullptr;
   const Pass<T> p = forward_pass<T>(g, none, none, nullptr);
   if (p.empty()) return 64;
   Scratch scratch(nullptr);
-  with_core(p, none, scratch, [](const auto&) {});
+  with_weight_core(p, none, scratch, [](const auto&) {});
   return scratch.bytes();
 }
 
@@ -30,7 +22,7 @@ template <class T> void backward_weight(const Geometry& g, const T* x, const T* 
     return;
   }
   Scratch scratch(memory);
-  with_core(p, dy, scratch, [&](const auto& core) { core.run(Identity{}, Identity{}, dw, dbias); });
+  with_weight_core(p, dy, scratch, [&](const auto& core) { core.run(Identity{}, Identity{}, dw, dbias); });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// Chooses the loop core of a pass. The choice depends on shape and formats alone, never on the machine's threads.
+// Chooses the loop core of a pass, or of the gradient of the weights. The choice depends on shape and formats alone, never on the
+// machine's threads.
 #pragma once
-#include "conv/pixel_lanes.h"
+#include "conv/pixel_lanes_weight.h"
 
 namespace EK_ISA {
 
@@ -22,6 +23,14 @@ template <class T, class Prologue, class Epilogue>
 void run_pass(const Pass<T>& p, const Prologue& prologue, const Epilogue& epilogue, void* memory) {
   Scratch scratch(memory);
   with_core(p, scratch, [&](const auto& core) { core.run(prologue, epilogue); });
+}
+
+// The same for the gradient of the weights; p: the forward pass, of which y and w are not used.
+template <class T, class F> void with_weight_core(const Pass<T>& p, const T* dy, Scratch& scratch, const F& body) {
+  if constexpr (has_pixel_lanes<T>) {
+    if (PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanesWeight<T>(p, dy, scratch));
+  }
+  body(ChannelLanesWeight<T>(p, dy, scratch));
 }
 
 }  // namespace EK_ISA

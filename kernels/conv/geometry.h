@@ -4,6 +4,7 @@
 // j·stride − padding + t·dilation. Backward by data of stride s is s passes for each axis ("phases"): the elements of dx at
 // r + j·s receive dy at (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole.
 #pragma once
+#include "conv/map.h"
 #include "kernel.h"
 
 namespace EK_ISA {
@@ -70,6 +71,11 @@ inline Axis backward_axis(const Geometry& g, int d, int phase) {
           taps > 1 ? dilation / common : 0};
 }
 
+// A block of outputs: images × rows × columns, at one depth. The number of blocks depends on the shape alone.
+struct Block {
+  int image, images, depth, row, rows, column, columns;
+};
+
 // One run of a loop core: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the
 // strides of w between output channels, input channels and groups.
 template <class T> struct Pass {
@@ -89,6 +95,15 @@ template <class T> struct Pass {
   int tap(int d, int h, int w) const {
     return ((axis[0].kernel + d * axis[0].kernel_step) * kernel[1] + axis[1].kernel + h * axis[1].kernel_step) * kernel[2] +
            axis[2].kernel + w * axis[2].kernel_step;
+  }
+  // Where one row of a block's outputs goes.
+  Run output_run(const Block& b, int image, int row, int channel, int channels) const {
+    const auto at = [](const Axis& a, int i) { return a.out_start + static_cast<ptrdiff_t>(i) * a.out_step; };
+    const int all = o * groups;
+    const bool last = y_format == EK_CHANNELS_LAST;
+    const ptrdiff_t volume = out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+    const ptrdiff_t position = (at(axis[0], b.depth) * axis[1].out_size + at(axis[1], row)) * axis[2].out_size + at(axis[2], b.column);
+    return {b.columns, channel, channels, image * volume * all + position * pixel + channel * plane, axis[2].out_step * pixel, plane};
   }
   // 1 or −1: taps are all of the kernel's positions, in this order; 0: some, or mixed.
   int dense_taps() const {
@@ -138,10 +153,6 @@ template <class T, class F> void backward_passes(const Geometry& g, const T* dy,
       }
 }
 
-// A block of outputs: images × rows × columns, at one depth. The number of blocks depends on the shape alone.
-struct Block {
-  int image, images, depth, row, rows, column, columns;
-};
 struct Blocks {
   int images, rows, columns;               // of a whole block
   int over_images, over_depth, over_rows, over_columns;

@@ -72,7 +72,7 @@ void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b,
   const int all = p.c * p.groups, columns = b.columns + planes.reach(aw), step = aw.stride * aw.unit;
   const bool last = p.x_format == EK_CHANNELS_LAST;
   const ptrdiff_t volume = p.in_volume();
-  const T* x = p.x + image * volume * all + channel * (last ? 1 : volume);
+  const ptrdiff_t pixel = last ? all : 1, plane = last ? 1 : volume, first = image * volume * all + channel * plane;
   for (int fd = 0; fd < planes.phases(ad); fd++)
     for (int fh = 0; fh < planes.phases(ah); fh++)
       for (int fw = 0; fw < planes.phases(aw); fw++, out += planes.phase) {
@@ -85,16 +85,17 @@ void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b,
             const int id = ad.offset + ((b.depth + d) * ad.stride + fd) * ad.unit, ih = ah.offset + ((b.row + h) * ah.stride + fh) * ah.unit;
             if (id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size) continue;
             const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + iw;
+            Run run{hi - lo, channel, 1, first + position * pixel, step * pixel, plane};
             T* to = out + (static_cast<ptrdiff_t>(d) * planes.rows + h) * planes.pitch + lo;
-            if (last) copy_transposed(x + position * all, static_cast<ptrdiff_t>(step) * all, hi - lo, channels, to, planes.plane);
-            for (int c = 0; c < channels; c++, to += planes.plane) {
+            if (last) copy_transposed(p.x + run.first, run.pixel, run.pixels, channels, to, planes.plane);
+            for (int c = 0; c < channels; c++, to += planes.plane, run.channel++, run.first += plane) {
               if (!last) {
-                const T* from = x + c * volume + position;
+                const T* from = p.x + run.first;
                 if (step == 1) copy_run(to, from, hi - lo);
                 else
                   for (int j = 0; j < hi - lo; j++) to[j] = from[j * step];
               }
-              prologue.plane(to, hi - lo, channel + c);
+              prologue.plane(to, run);
             }
           }
       }
@@ -159,12 +160,15 @@ template <class T> struct PixelLanes {
     workers = scratch.take<T>((packed_size + out_size) * worker_count());
   }
 
+  int parts() const { return blocks.count(); }
+
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
     planes.offsets(p, offsets);
     const int k = p.taps() * p.c;
     parallel_for(p.groups, [&](int group, int) { pack_weights(group, weights + static_cast<ptrdiff_t>(group) * k * p.o); });
     parallel_for(blocks.count() * chunks, [&](int job, int worker) {
       const Block b = blocks(p, job / chunks);
+      const auto part = epilogue.part(job / chunks);
       const int group = job % chunks * group_chunk, groups = p.groups - group < group_chunk ? p.groups - group : group_chunk;
       T* packed = workers + worker * (packed_size + out_size);
       T* out = packed + packed_size;
@@ -193,8 +197,12 @@ template <class T> struct PixelLanes {
           });
         });
       for (int h = 0; h < b.rows; h++) {
-        for (int c = 0; c < groups * p.o; c++) epilogue.plane(out + c * out_pitch + h * planes.pitch, b.columns, group * p.o + c);
-        write(b, h, group * p.o, groups * p.o, out + h * planes.pitch);
+        const Run run = p.output_run(b, b.image, b.row + h, group * p.o, groups * p.o);
+        T* row = out + h * planes.pitch;
+        Run one = run;
+        one.channels = 1;
+        for (int c = 0; c < run.channels; c++, one.channel++, one.first += one.plane) part.plane(row + c * out_pitch, one);
+        write(run, row);
       }
     });
   }
@@ -209,20 +217,13 @@ template <class T> struct PixelLanes {
     });
   }
 
-  void write(const Block& b, int row, int channel, int channels, const T* out) const {
-    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
-    const int all = p.o * p.groups;
-    const ptrdiff_t volume = p.out_volume();
-    const ptrdiff_t position = ((ad.out_start + b.depth * ad.out_step) * static_cast<ptrdiff_t>(ah.out_size) + ah.out_start +
-                                (b.row + row) * ah.out_step) * aw.out_size + aw.out_start + b.column * aw.out_step;
-    T* to = p.y + b.image * volume * all;
-    if (p.y_format == EK_CHANNELS_LAST)
-      return copy_transposed(out, static_cast<ptrdiff_t>(out_pitch), channels, b.columns, to + position * all + channel, static_cast<ptrdiff_t>(aw.out_step) * all);
-    to += channel * volume + position;
-    for (int c = 0; c < channels; c++, to += volume, out += out_pitch) {
-      if (aw.out_step == 1) copy_run(to, out, b.columns);
+  void write(const Run& run, const T* out) const {
+    T* to = p.y + run.first;
+    if (run.plane == 1) return copy_transposed(out, static_cast<ptrdiff_t>(out_pitch), run.channels, run.pixels, to, run.pixel);
+    for (int c = 0; c < run.channels; c++, to += run.plane, out += out_pitch) {
+      if (run.pixel == 1) copy_run(to, out, run.pixels);
       else
-        for (int j = 0; j < b.columns; j++) to[j * aw.out_step] = out[j];
+        for (int j = 0; j < run.pixels; j++) to[j * run.pixel] = out[j];
     }
   }
 };

@@ -123,16 +123,17 @@ template <class T> struct PixelLanesWeight {
   template <class Map> void pack_gradient(const Block& b, int image, int channel, int channels, const Map& map, T* out) const {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
     const int all = p.o * p.groups;
-    const ptrdiff_t volume = p.out_volume();
-    const T* from = dy + image * volume * all;
+    const bool last = p.y_format == EK_CHANNELS_LAST;
+    const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
     if (planes.pitch > b.columns || static_cast<int>(row_size) > planes.pitch * b.rows || b.rows < blocks.rows) zero_run(out, static_cast<ptrdiff_t>(row_size) * channels);
     for (int h = 0; h < b.rows; h++) {
       const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
       T* to = out + h * planes.pitch;
-      if (p.y_format == EK_CHANNELS_LAST) copy_transposed(from + position * all + channel, all, b.columns, channels, to, static_cast<ptrdiff_t>(row_size));
-      for (int c = 0; c < channels; c++, to += row_size) {
-        if (p.y_format == EK_CONTIGUOUS) copy_run(to, from + (channel + c) * volume + position, b.columns);
-        map.plane(to, b.columns, channel + c);
+      Run run{b.columns, channel, 1, image * volume * all + position * pixel + channel * plane, pixel, plane};
+      if (last) copy_transposed(dy + run.first, pixel, b.columns, channels, to, static_cast<ptrdiff_t>(row_size));
+      for (int c = 0; c < channels; c++, to += row_size, run.channel++, run.first += plane) {
+        if (!last) copy_run(to, dy + run.first, b.columns);
+        map.plane(to, run);
       }
     }
   }
