@@ -16,6 +16,7 @@ export {
   RuntimeError,
   ValueError,
 } from './errors.ts';
+export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export type { DeviceName } from './kernels/device.ts';
 export { getEngine, getNumThreads, setEngine, setNumThreads } from './kernels/engine.ts';
 export {

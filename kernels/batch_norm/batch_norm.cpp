@@ -89,13 +89,30 @@ int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int forma
   return EK_OK;
 }
 
+int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd, const void* weight,
+                               const void* bias, const double* sum_dy, const double* sum_dy_xmu, void* coefficients) {
+  EK_DISPATCH_FLOAT(dtype, {
+    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count};
+    T* out = static_cast<T*>(coefficients);
+    for (int i = 0; i < c; i++) {
+      const Coefficients<T> k = channels(i);
+      const T values[kCoefficients] = {k.hi, k.lo, k.scale, k.shift, k.a, k.b};
+      for (int j = 0; j < kCoefficients; j++) out[static_cast<ptrdiff_t>(j) * c + i] = values[j];
+    }
+  })
+  return EK_OK;
+}
+
 int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean, const double* invstd,
-                        const void* weight, const void* bias, int relu, void* y, void* scratch) {
+                        const void* weight, const void* bias, int relu, const void* residual, void* y, void* scratch) {
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
     const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0};
-    map_tensor<Map::forward, is_relu, T>(layout, Work(Scratch(scratch), layout), static_cast<const T*>(x), nullptr, static_cast<T*>(y), channels);
+    const Work work(Scratch(scratch), layout);
+    const T *from = static_cast<const T*>(x), *added = static_cast<const T*>(residual);
+    if (added) map_tensor<Map::residual, is_relu, T>(layout, work, from, added, static_cast<T*>(y), channels);
+    else map_tensor<Map::forward, is_relu, T>(layout, work, from, nullptr, static_cast<T*>(y), channels);
   })
   return EK_OK;
 }

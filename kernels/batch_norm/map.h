@@ -1,6 +1,7 @@
 // The elementwise passes of normalization, with numbers for each channel and x̃ = (x − hi) − lo, mean = hi + lo: a float cannot hold a
 // mean far from 0 as exactly as its data are spread.
 //   forward:     y = x̃·scale + shift
+//   residual:    y = x̃·scale + shift + g
 //   training:    dx = ((g + a) + x̃·b)·scale
 //   weighted:    dx = ((g·shift + a) + x̃·b)·scale, for weights that differ within what is normalized together
 //   evaluation:  dx = g·scale
@@ -10,7 +11,7 @@
 
 namespace EK_ISA {
 
-enum class Map { forward, training, weighted, evaluation };
+enum class Map { forward, residual, training, weighted, evaluation };
 
 template <class V> struct Coefficients {
   V hi, lo, scale, shift, a, b;
@@ -19,8 +20,9 @@ constexpr int kCoefficients = 6;
 
 template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coefficients<V>& k) {
   const V d = (x - k.hi) - k.lo;
-  if constexpr (map == Map::forward) {
-    const V y = d * k.scale + k.shift;
+  if constexpr (map == Map::forward || map == Map::residual) {
+    V y = d * k.scale + k.shift;
+    if constexpr (map == Map::residual) y += g;
     if constexpr (relu) return greater(V{}, y);
     return y;
   } else {

@@ -1,9 +1,51 @@
-// Convolution forward and backward by data: the ABI's entry points. The work is in the loop cores.
+// Convolution forward and backward by data: the ABI's entry points. The work is in the loop cores, and what is done for the norms
+// around in norm_maps.h.
 #include "conv/conv_core.h"
+#include "conv/norm_maps.h"
 
 namespace EK_ISA {
 
 int conv_weight_scratch(int dtype, const int* geometry);  // conv_backward_weight.cpp
+
+namespace {
+
+// The sums of a pass's parts behind what its core needs.
+template <class T> int scratch_with_sums(const Pass<T>& p) {
+  Scratch scratch(nullptr);
+  with_core(p, scratch, [&](const auto& core) { scratch.take<PartSums>(static_cast<size_t>(core.parts()) * p.o * p.groups); });
+  return scratch.bytes();
+}
+
+template <class T> void zero_sums(PartSums* sums, size_t count) {
+  parallel_blocks(static_cast<int>(count), 1 << 13, [&](int begin, int end) {
+    for (int i = begin; i < end; i++) sums[i] = {0, 0, 0, 0};
+  });
+}
+
+// Runs a pass, after which use(sums, parts) sees what the epilogue has summed, if `wants` it.
+template <class T, class F>
+void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T> epilogue, bool wants, void* memory, const F& use) {
+  Scratch scratch(memory);
+  with_core(p, scratch, [&](const auto& core) {
+    const size_t count = static_cast<size_t>(core.parts()) * p.o * p.groups;
+    PartSums* sums = wants ? scratch.take<PartSums>(count) : nullptr;
+    if (wants) zero_sums<T>(sums, count);
+    epilogue.sums = sums;
+    core.run(prologue, epilogue);
+    if (wants) use(sums, core.parts());
+  });
+}
+
+template <class T>
+void forward(const Geometry& g, const Pass<T>& p, const Normalizing<T>& prologue, const T* bias, double* mean, double* m2, void* scratch) {
+  const Finishing<T> epilogue{bias, nullptr, nullptr, nullptr, g.o, 0};
+  run_with_sums(p, prologue, epilogue, mean != nullptr, scratch, [&](const PartSums* sums, int parts) {
+    const Layout layout(g.n, g.o, g.out[0] * g.out[1] * g.out[2], g.y_format);
+    merge_statistics(sums, parts, static_cast<const T*>(p.y), layout, mean, m2);
+  });
+}
+
+}  // namespace
 
 int ek_conv_scratch(int which, int dtype, const int* geometry) {
   const Geometry g(geometry);
@@ -13,7 +55,7 @@ int ek_conv_scratch(int which, int dtype, const int* geometry) {
   EK_DISPATCH_FLOAT(dtype, {
     const T* none = nullptr;
     const auto grow = [&](const Pass<T>& p) {
-      const int size = p.empty() ? 0 : pass_scratch(p);
+      const int size = p.empty() ? 0 : scratch_with_sums(p);
       bytes = size < 0 || bytes < 0 ? -1 : size > bytes ? size : bytes;
     };
     if (which == 0) grow(forward_pass<T>(g, none, none, nullptr));
@@ -22,22 +64,38 @@ int ek_conv_scratch(int which, int dtype, const int* geometry) {
   return bytes;
 }
 
-int ek_conv(int dtype, const int* geometry, const void* x, const void* w, const void* bias, void* y, void* scratch) {
+int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w, const void* bias, void* y,
+            double* y_mean, double* y_m2, void* scratch) {
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
     const Pass<T> p = forward_pass(g, static_cast<const T*>(x), static_cast<const T*>(w), static_cast<T*>(y));
-    if (!p.empty()) run_pass(p, Identity{}, Bias<T>{static_cast<const T*>(bias)}, scratch);
+    const Normalizing<T> prologue{static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    if (!p.empty()) forward(g, p, prologue, static_cast<const T*>(bias), y_mean, y_m2, scratch);
   })
   return EK_OK;
 }
 
-int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* w, void* dx, void* scratch) {
+int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* dy_x, const void* dy_norm, int dy_relu, const void* w,
+                          void* dx, const void* x, const void* x_norm, int x_relu, double* sum_dx, double* sum_dx_xmu, void* scratch) {
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
+  if (x_norm)
+    for (int i = 0; i < g.c; i++) sum_dx[i] = sum_dx_xmu[i] = 0;
   EK_DISPATCH_FLOAT(dtype, {
-    backward_passes(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx),
-                    [&](const Pass<T>& p) { run_pass(p, Identity{}, Bias<T>{nullptr}, scratch); });
+    const T *norm = static_cast<const T*>(x_norm), *raw = static_cast<const T*>(x);
+    const Normalizing<T> prologue{static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
+    const Finishing<T> epilogue{nullptr, nullptr, norm, raw, g.c, x_relu};
+    // The phases of a stride are passes of their own.
+    backward_passes(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx), [&](const Pass<T>& p) {
+      run_with_sums(p, prologue, epilogue, norm != nullptr, scratch, [&](const PartSums* sums, int parts) {
+        add_gradient_sums(sums, parts, g.c, sum_dx, sum_dx_xmu);
+      });
+    });
+    if (norm) {
+      const Layout layout(g.n, g.c, g.in[0] * g.in[1] * g.in[2], g.x_format);
+      check_gradient_sums(raw, static_cast<const T*>(dx), norm, layout, sum_dx, sum_dx_xmu);
+    }
   })
   return EK_OK;
 }

@@ -13,18 +13,6 @@ template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, c
   body(ChannelLanes<T>(p, scratch));
 }
 
-template <class T> int pass_scratch(const Pass<T>& p) {
-  Scratch scratch(nullptr);
-  with_core(p, scratch, [](const auto&) {});
-  return scratch.bytes();
-}
-
-template <class T, class Prologue, class Epilogue>
-void run_pass(const Pass<T>& p, const Prologue& prologue, const Epilogue& epilogue, void* memory) {
-  Scratch scratch(memory);
-  with_core(p, scratch, [&](const auto& core) { core.run(prologue, epilogue); });
-}
-
 // The same for the gradient of the weights; p: the forward pass, of which y and w are not used.
 template <class T, class F> void with_weight_core(const Pass<T>& p, const T* dy, Scratch& scratch, const F& body) {
   if constexpr (has_pixel_lanes<T>) {

@@ -105,12 +105,22 @@ EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m
 // dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading places.
 // The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
 // Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
+//
+// A convolution does the work of the batch norms beside it. A norm is its coefficients (6, channels), in dtype, from
+// ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu max(norm(x), 0).
 EK_API int ek_conv_scratch(int which, int dtype, const int* geometry);
-EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* w, const void* bias, void* y, void* scratch);
-// dx = the gradient of the input; every element of dx is written.
-EK_API int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* w, void* dx, void* scratch);
+// y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding.
+EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w,
+                   const void* bias, void* y, double* y_mean, double* y_m2, void* scratch);
+// dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
+// dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where max(norm(x), 0) was closed, and its sums are left as
+// ek_batch_norm_backward_reduce has them; x in the format of dx.
+EK_API int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* dy_x, const void* dy_norm,
+                                 int dy_relu, const void* w, void* dx, const void* x, const void* x_norm, int x_relu,
+                                 double* sum_dx, double* sum_dx_xmu, void* scratch);
 // dw (O, C/groups, K…) and, when not null, dbias (O).
-EK_API int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* dy, void* dw, void* dbias,
+EK_API int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu,
+                                   const void* dy, const void* dy_x, const void* dy_norm, int dy_relu, void* dw, void* dbias,
                                    void* scratch);
 
 // ---- pooling, 1-D to 3-D (pool/) ---------------------------------------------------------------------------------
@@ -143,9 +153,16 @@ EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const do
 // mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
-// y = (x − mean)·(invstd·weight) + bias, centred; relu: max(y, 0). weight and bias are optional. y may be x.
+// What the maps of a norm need, in dtype (6, c): the mean as hi + lo, invstd·weight, bias, and, where sum_dy is given (as in backward_apply),
+// −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros.
+EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd,
+                                      const void* weight, const void* bias, const double* sum_dy, const double* sum_dy_xmu,
+                                      void* coefficients);
+// y = (x − mean)·(invstd·weight) + bias + residual, centred; relu: max(y, 0). weight, bias and the residual, which lies as x does, are
+// optional. y may be x.
 EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
-                               const double* invstd, const void* weight, const void* bias, int relu, void* y, void* scratch);
+                               const double* invstd, const void* weight, const void* bias, int relu, const void* residual,
+                               void* y, void* scratch);
 // stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
 EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
                                  const void* bias, int relu, double* mean, double* m2, double* invstd, void* y,

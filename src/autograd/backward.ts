@@ -199,6 +199,19 @@ class Walk {
   }
 }
 
+/** What the walks under way have been asked for, innermost last. */
+const captures: (Capture | null)[] = [];
+
+/** Whether anybody but the operation that made `tensor` will see its gradient: a hook, `retainGrad`, or who asked `grad` for it. */
+export function isGradientObserved(tensor: Tensor): boolean {
+  const node = tensor.gradFn;
+  if (!(node instanceof Node)) return true;
+  const index = tensor.outputIndex;
+  return (
+    (node.hooks.get(index)?.size ?? 0) > 0 || node.retained.has(index) || captures.some((c) => c?.get(node)?.has(index))
+  );
+}
+
 function checkRoots(roots: readonly Tensor[], grads: readonly Gradient[]): Tensor[] {
   return roots.map((root, i) => {
     if (!root.requiresGrad)
@@ -226,6 +239,7 @@ function walk(
   const retainGraph = options.retainGraph ?? createGraph;
   const rootGrads = checkRoots(roots, given);
   const former = setGradEnabled(createGraph);
+  captures.push(capture);
   try {
     const state = new Walk(createGraph, capture);
     const nodes = reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : [])));
@@ -242,6 +256,7 @@ function walk(
       else state.receive(node); // its own gradient may be wanted, though nothing below it is
     return state.captured;
   } finally {
+    captures.pop();
     setGradEnabled(former);
   }
 }

@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
-import type { Storage } from '../tensor/storage.ts';
+import { type Storage, withSources } from '../tensor/storage.ts';
 import { aliasOf, type GradNode, type Tensor, type TensorHook } from '../tensor/tensor.ts';
 
 export type Gradient = Tensor | null | undefined;
@@ -115,9 +115,9 @@ export class SavedTensors {
     this.held = null;
   }
 
-  /** The memory of the tensors, each as often as they use it. */
+  /** The memory of the tensors, and what they may still be computed from, each as often as they use it. */
   storages(): readonly Storage[] {
-    return this.tensors.flatMap((tensor) => (tensor ? [tensor.storage] : []));
+    return this.tensors.flatMap((tensor) => (tensor ? withSources(tensor.storage) : []));
   }
 
   /** Lets go of the graph that made the tensors. */

@@ -37,16 +37,29 @@ export abstract class Device {
   // are boxed) and in place (wasm: they must not be evicted by the allocation of a later argument).
   protected readonly pinned: Block[] = [];
   protected pinnedCount = 0;
+  /** Where those of the call under way begin; before them are those of the calls around it. */
+  protected pinnedFrom = 0;
 
   protected hold(block: Block): void {
     this.pinned[this.pinnedCount++] = block;
   }
 
+  /** Runs kernels between the arguments of another call. */
+  nested(run: () => void): void {
+    const from = this.pinnedFrom;
+    this.pinnedFrom = this.pinnedCount;
+    try {
+      run();
+    } finally {
+      this.pinnedFrom = from;
+    }
+  }
+
   /** Ends a kernel call: unpins its blocks and turns a status other than ok into an error. */
   check(op: string, status: number): void {
-    this.pinnedCount = 0;
+    this.pinnedCount = this.pinnedFrom;
     // A call over many tensors, an optimizer's, must not keep their memory alive until the next such call.
-    if (this.pinned.length > 64) this.pinned.length = 0;
+    if (this.pinned.length > 64) this.pinned.length = this.pinnedCount;
     if (status === Status.ok) return;
     if (status === Status.badIndex) throw new RuntimeError(`[${op}] index out of range`);
     if (status === Status.badDtype) throw new RuntimeError(`[${op}] not implemented for this dtype`);

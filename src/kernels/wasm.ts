@@ -132,7 +132,7 @@ export class WasmDevice extends Device {
   }
 
   override check(op: string, status: number): void {
-    for (let i = 0; i < this.pinnedCount; i++) (this.pinned[i] as WasmBlock).isPinned = false;
+    for (let i = this.pinnedFrom; i < this.pinnedCount; i++) (this.pinned[i] as WasmBlock).isPinned = false;
     super.check(op, status);
   }
 

@@ -4,7 +4,8 @@
 import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { type BatchStatistics, batchNorm, batchNormUpdateRunning } from '../ops/batch_norm.ts';
+import { batchNorm } from '../ops/batch_norm.ts';
+import { type BatchStatistics, batchNormUpdateRunning } from '../ops/batch_norm_kernels.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';

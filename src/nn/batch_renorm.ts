@@ -2,7 +2,8 @@
 // PyTorch, which keeps a running deviation. The arithmetic is in ops/batch_renorm.ts.
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import type { BatchStatistics, batchNorm, RunningStatistics } from '../ops/batch_norm.ts';
+import type { batchNorm } from '../ops/batch_norm.ts';
+import type { BatchStatistics, RunningStatistics } from '../ops/batch_norm_kernels.ts';
 import {
   batchRenorm,
   batchRenormUpdateRunning,

@@ -2,6 +2,7 @@
 // that run proves that nothing else sees what lies between the two. The arithmetic of one pair is in fuse_batch_norm.ts.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
+import { withFusion } from '../fusion/switch.ts';
 import { abs, sub } from '../ops/elementwise.ts';
 import { cast, clone } from '../ops/launch.ts';
 import { amax } from '../ops/reduce.ts';
@@ -122,7 +123,8 @@ function outputsOf(model: Module, example: Arguments): readonly Tensor[] {
   const set = () => {
     for (const module of model.modules()) module.training = false;
   };
-  const output: unknown = withModes(model, set, () => model.call(...given));
+  // Without fusion, so that memory is used where its tensor is.
+  const output: unknown = withFusion(false, () => withModes(model, set, () => model.call(...given)));
   const outputs = [...tensorsIn(output)];
   if (outputs.length === 0)
     throw new RuntimeError('[fold] expected a model that returns tensors, in arrays or plain objects at most');

@@ -90,8 +90,8 @@ export const truncNormal_ = (
 
 /** Fills with one value (PyTorch: `nn.init.constant_`). */
 export function constant_(x: Tensor, value: number): Tensor {
+  x.storage.beginChange();
   fill(x, value);
-  x.storage.version++;
   return x;
 }
 export const ones_ = (x: Tensor): Tensor => constant_(x, 1);
@@ -103,8 +103,9 @@ export const zeros_ = (x: Tensor): Tensor => constant_(x, 0);
  */
 export function eye_(x: Tensor): Tensor {
   if (x.rank !== 2) throw new ValueError('Only tensors with 2 dimensions are supported');
-  x.storage.bytes().set(eye(x.shape[0], x.shape[1], { dtype: x.dtype }).storage.bytes());
-  x.storage.version++;
+  const identity = eye(x.shape[0], x.shape[1], { dtype: x.dtype });
+  x.storage.beginChange();
+  x.storage.bytes().set(identity.storage.bytes());
   return x;
 }
 

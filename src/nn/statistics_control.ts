@@ -3,7 +3,7 @@
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import type { BatchStatistics } from '../ops/batch_norm.ts';
+import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
 import { clone } from '../ops/launch.ts';
 import { restoring } from '../restoring.ts';
 import { outsideScopes } from '../tensor/storage.ts';

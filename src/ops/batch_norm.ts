@@ -1,101 +1,40 @@
-// Batch normalization over channels (axis 1), as five kernels cut at the points where statistics may be merged with others:
-// stats, combine, apply, backward_reduce, backward_apply. Not here: when running statistics move (nn/batch_norm.ts).
+// Batch normalization over channels (axis 1): the operations in training and in evaluation, and every order of their derivatives. The
+// kernels are called in batch_norm_kernels.ts. Not here: when running statistics move (nn/batch_norm.ts).
 // Source: Ioffe & Szegedy 2015; semantics of PyTorch's F.batch_norm.
 
 import { grad } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
-import type { Pointer } from '../kernels/generated/abi.ts';
+import { statisticsLeft } from '../fusion/conv_stats.ts';
+import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
+import { isFusionEnabled } from '../fusion/switch.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import {
+  type Affine,
+  type BackwardSums,
+  type BatchStatistics,
+  batchNormInvstd,
+  batchNormStats,
+  batchNormUpdateRunning,
+  fromRunning,
+  launchBackwardApply,
+  launchBackwardOfBatch,
+  launchBackwardReduce,
+  launchForward,
+} from './batch_norm_kernels.ts';
 import { add, eq, maskedFill, mul, relu, rsqrt, sub } from './elementwise.ts';
-import { cast, inFormat, pointerOf, requireFloat, requireTensor } from './launch.ts';
+import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
-import { withScratch } from './scratch.ts';
 import { reshape } from './shape_ops.ts';
 
-/** (n, c, s) of a tensor with channels on axis 1. */
-const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
-const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.device);
 /** All axes but the channels'. */
 export const statisticAxes = (shape: Shape): number[] => shape.flatMap((_, d) => (d === 1 ? [] : [d]));
 /** A per-channel vector as it broadcasts against x. */
 export const acrossChannels = (v: Tensor, shape: Shape): Tensor => reshape(v, [1, -1, ...shape.slice(2).map(() => 1)]);
-
-/** What the kernels of a normalization take, in their order. */
-type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
-const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
-
-/** Calls a kernel that needs scratch for x. */
-function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
-  const { device } = x;
-  const [n, c, s] = channelView(x.shape);
-  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
-    device.check(op, kernel(scratch())),
-  );
-}
-
-/** Statistics of a batch, per channel, in float64; they stay in device memory. */
-export interface BatchStatistics {
-  /** Elements per channel. */
-  readonly count: number;
-  readonly mean: Tensor;
-  /** Σ(x − mean)² */
-  readonly m2: Tensor;
-}
-
-/** Mean and M2 of every channel of x (N, C, …). */
-export function batchNormStats(x: Tensor): BatchStatistics {
-  const [n, c, s] = channelView(x.shape);
-  const [mean, m2] = [perChannel(c, x), perChannel(c, x)];
-  launch('batchNorm', x, (scratch) =>
-    x.device.kernels.batchNormStats(...tensorArgs(x), mean.pointer, m2.pointer, scratch),
-  );
-  return { count: n * s, mean, m2 };
-}
-
-/** 1/√(m2/count + eps), or 0 where both are 0. */
-export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Tensor {
-  const invstd = perChannel(m2.size, m2);
-  m2.device.check('batchNorm', m2.device.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
-  return invstd;
-}
-
-export interface RunningStatistics {
-  readonly mean: Tensor | null;
-  readonly variance: Tensor | null;
-  /** The counter (int64), for a cumulative average. */
-  readonly tracked?: Tensor | null;
-}
-
-/** Moves running statistics towards those of a batch, in place; `momentum` null averages over all batches counted by `tracked`. */
-export function batchNormUpdateRunning(
-  batch: BatchStatistics,
-  running: RunningStatistics,
-  momentum: number | null,
-): void {
-  const { device } = batch.mean;
-  const like = running.mean ?? running.variance;
-  if (!like) return;
-  device.check(
-    'batchNorm',
-    device.kernels.batchNormUpdateRunning(
-      like.code,
-      like.size,
-      batch.count,
-      batch.mean.pointer,
-      batch.m2.pointer,
-      momentum ?? Number.NaN,
-      pointerOf(running.tracked),
-      pointerOf(running.mean),
-      pointerOf(running.variance),
-    ),
-  );
-  // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
-}
 
 /** What becomes of a batch's statistics: `onStatistics` takes them, or they move the running ones. */
 export function settleStatistics(
@@ -113,114 +52,6 @@ export function settleStatistics(
     );
 }
 
-/** The affine part of a normalization, and whether a ReLU follows in the same pass. */
-export interface Affine {
-  readonly weight: Tensor | null;
-  readonly bias: Tensor | null;
-  readonly relu: boolean;
-}
-const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] => [
-  pointerOf(weight),
-  pointerOf(bias),
-  Number(relu),
-];
-/** What a tensor is normalized by: statistics, then the affine part. */
-const givenArgs = (mean: Tensor, invstd: Tensor, affine: Affine) =>
-  [mean.pointer, invstd.pointer, ...affineArgs(affine)] as const;
-
-/** y = (x − mean)·(invstd·weight) + bias, and the ReLU, by the kernel, unrecorded. */
-export function launchApply(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
-  const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-  launch('batchNorm', x, (scratch) =>
-    x.device.kernels.batchNormApply(...tensorArgs(x), ...givenArgs(mean, invstd, affine), y.pointer, scratch),
-  );
-  return y;
-}
-
-/** What a backward needs to know of all values of a channel, with g = dy, 0 where a ReLU was closed: float64 (C). */
-export interface BackwardSums {
-  /** Σg */
-  readonly dy: Tensor;
-  /** Σg·(x − mean) */
-  readonly dyXmu: Tensor;
-}
-const perChannelSums = (x: Tensor): BackwardSums => ({
-  dy: perChannel(x.shape[1], x),
-  dyXmu: perChannel(x.shape[1], x),
-});
-
-/** What the kernels of a backward take, in their order; dy in x's memory format. */
-function backwardArgs(x: Tensor, dy: Tensor) {
-  const [dtype, xPointer, ...view] = tensorArgs(x);
-  return [dtype, xPointer, dy.pointer, ...view] as const;
-}
-
-/** The sums of one part of a batch. */
-export function launchBackwardReduce(
-  x: Tensor,
-  dy: Tensor,
-  affine: Affine,
-  mean: Tensor,
-  invstd: Tensor,
-): BackwardSums {
-  const sums = perChannelSums(x);
-  launch('batchNormBackward', x, (scratch) =>
-    x.device.kernels.batchNormBackwardReduce(
-      ...backwardArgs(x, dy),
-      ...givenArgs(mean, invstd, affine),
-      sums.dy.pointer,
-      sums.dyXmu.pointer,
-      scratch,
-    ),
-  );
-  return sums;
-}
-
-/**
- * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count), or, without sums, where the statistics were constants,
- * weight·r·g.
- */
-export function launchBackwardApply(
-  x: Tensor,
-  dy: Tensor,
-  affine: Affine,
-  mean: Tensor,
-  invstd: Tensor,
-  count: number,
-  sums: BackwardSums | null,
-): Tensor {
-  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-  launch('batchNormBackward', x, (scratch) =>
-    x.device.kernels.batchNormBackwardApply(
-      ...backwardArgs(x, dy),
-      count,
-      ...givenArgs(mean, invstd, affine),
-      pointerOf(sums?.dy),
-      pointerOf(sums?.dyXmu),
-      dx.pointer,
-      scratch,
-    ),
-  );
-  return dx;
-}
-
-/** Sums and dx of a whole batch in one call. */
-function backwardOfBatch(x: Tensor, dy: Tensor, affine: Affine, mean: Tensor, invstd: Tensor): [Tensor, BackwardSums] {
-  const sums = perChannelSums(x);
-  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-  launch('batchNormBackward', x, (scratch) =>
-    x.device.kernels.batchNormBackward(
-      ...backwardArgs(x, dy),
-      ...givenArgs(mean, invstd, affine),
-      sums.dy.pointer,
-      sums.dyXmu.pointer,
-      dx.pointer,
-      scratch,
-    ),
-  );
-  return [dx, sums];
-}
-
 /** dweight = invstd·Σg·(x − mean) and dbias = Σg, where wanted, in the parameters' dtype. */
 export const parameterGradients = (
   sums: BackwardSums | null,
@@ -232,6 +63,9 @@ export const parameterGradients = (
   needs[2] && sums ? cast(sums.dy, dtype) : null,
 ];
 
+/** Whether kernels read x plane by plane, for statistics and for what follows while it is in a cache. */
+const readsPlanes = (x: Tensor): boolean => !isFusionEnabled() || (x.memoryFormat === 'contiguous' && x.rank > 2);
+
 /** The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. */
 export function launchBackward(
   x: Tensor,
@@ -242,12 +76,18 @@ export function launchBackward(
   isTraining: boolean,
   needs: readonly boolean[],
 ): (Tensor | null)[] {
-  const g = inFormat(dy, x.memoryFormat);
-  let [dx, sums]: [Tensor | null, BackwardSums | null] = [null, null];
-  if (needs[0] && isTraining) [dx, sums] = backwardOfBatch(x, g, affine, mean, invstd);
+  const arrived = arrivedGradient(dy, mean, affine);
+  const given = arrived.affine;
+  const g = inFormat(arrived.dy, x.memoryFormat);
+  let [dx, sums]: [Tensor | null, BackwardSums | null] = [null, arrived.sums];
+  if (!isTraining) {
+    if (needs[1] || needs[2]) sums ??= launchBackwardReduce(x, g, given, mean, invstd);
+    if (needs[0]) dx = launchBackwardApply(x, g, given, mean, invstd, 0, null);
+  } else if (needs[0] && !sums && readsPlanes(x)) [dx, sums] = launchBackwardOfBatch(x, g, given, mean, invstd);
   else {
-    if (needs[1] || needs[2]) sums = launchBackwardReduce(x, g, affine, mean, invstd);
-    if (needs[0]) dx = launchBackwardApply(x, g, affine, mean, invstd, 0, null);
+    sums ??= launchBackwardReduce(x, g, given, mean, invstd);
+    const count = x.size / x.shape[1];
+    if (needs[0]) dx = deferGradient({ x, dy: g, mean, invstd, affine: given, count, sums });
   }
   return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
@@ -291,6 +131,18 @@ export function recordedGradients(
   return gradients;
 }
 
+/**
+ * Only the statistics of the norm in training, where it is better to leave the rest to what follows: where somebody has left them, or
+ * nothing is gained by reading for both at once.
+ */
+function deferTraining(x: Tensor, eps: number, affine: Affine) {
+  const left = statisticsLeft(x);
+  if (!left && readsPlanes(x)) return null;
+  const batch = left ?? batchNormStats(x);
+  const invstd = batchNormInvstd(batch, eps);
+  return { y: deferNorm(x, batch.mean, invstd, affine), mean: batch.mean, m2: batch.m2, invstd };
+}
+
 /** Normalization by the batch's own statistics, which are returned besides: [y, mean, m2]. */
 const trainingOp = defineOp({
   name: 'batchNorm',
@@ -302,21 +154,8 @@ const trainingOp = defineOp({
     eps: number,
     relu: boolean,
   ): readonly [Tensor, Tensor, Tensor] {
-    const c = x.shape[1];
-    const [mean, m2, invstd] = [perChannel(c, x), perChannel(c, x), perChannel(c, x)];
-    const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-    launch('batchNorm', x, (scratch) =>
-      x.device.kernels.batchNormForward(
-        ...tensorArgs(x),
-        eps,
-        ...affineArgs({ weight, bias, relu }),
-        mean.pointer,
-        m2.pointer,
-        invstd.pointer,
-        y.pointer,
-        scratch,
-      ),
-    );
+    const affine = { weight, bias, relu };
+    const { y, mean, m2, invstd } = deferTraining(x, eps, affine) ?? launchForward(x, eps, affine);
     // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
     ctx.save(x, weight, relu ? bias : null, mean, invstd);
     ctx.markConstant(mean, m2);
@@ -344,24 +183,11 @@ const evaluationOp = defineOp({
     eps: number,
     relu: boolean,
   ) {
-    const c = x.shape[1];
-    const [mean, invstd] = [perChannel(c, x), perChannel(c, x)];
-    const { device } = x;
-    device.check(
-      'batchNorm',
-      device.kernels.batchNormFromRunning(
-        runningMean.code,
-        c,
-        runningMean.pointer,
-        runningVar.pointer,
-        eps,
-        mean.pointer,
-        invstd.pointer,
-      ),
-    );
+    const affine = { weight, bias, relu };
+    const [mean, invstd] = fromRunning(runningMean, runningVar, eps);
     // mean and invstd are copies: a later forward in training mode cannot change what this one's backward uses.
     ctx.save(x, weight, relu ? bias : null, mean, invstd);
-    return launchApply(x, mean, invstd, { weight, bias, relu });
+    return deferNorm(x, mean, invstd, affine);
   },
   backward(ctx, [g], { dtype, shape }, _weight, _bias, _mean, _var, _eps, relu) {
     const [x, weight, bias, mean, invstd] = ctx.saved;

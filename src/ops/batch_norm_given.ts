@@ -5,14 +5,8 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import {
-  acrossChannels,
-  type BatchStatistics,
-  batchNormInvstd,
-  launchApply,
-  launchBackward,
-  statisticAxes,
-} from './batch_norm.ts';
+import { acrossChannels, launchBackward, statisticAxes } from './batch_norm.ts';
+import { type BatchStatistics, batchNormInvstd, launchApply } from './batch_norm_kernels.ts';
 import { add, div, mul, rsqrt, sub } from './elementwise.ts';
 import { cast, requireFloat } from './launch.ts';
 import { sum } from './reduce.ts';

@@ -6,15 +6,8 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { ValueError } from '../errors.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import {
-  acrossChannels,
-  type BatchNormOptions,
-  type BatchStatistics,
-  batchNorm,
-  batchNormStats,
-  type RunningStatistics,
-  statisticAxes,
-} from './batch_norm.ts';
+import { acrossChannels, type BatchNormOptions, batchNorm, statisticAxes } from './batch_norm.ts';
+import { type BatchStatistics, batchNormStats, type RunningStatistics } from './batch_norm_kernels.ts';
 import {
   add,
   clamp,

@@ -1,11 +1,17 @@
 // Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders come from
 // three kernels; a transposed convolution is the backward by data, run forwards.
+import { isGradientObserved } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
-import { Format } from '../kernels/generated/abi.ts';
+import { leaveStatistics } from '../fusion/conv_stats.ts';
+import { leaveSums, type NormParts, pendingGradient, pendingNorm } from '../fusion/deferred_norm.ts';
+import { isFusionEnabled } from '../fusion/switch.ts';
+import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { type BatchStatistics, normCoefficients, perChannelSums } from './batch_norm_kernels.ts';
 import { add } from './elementwise.ts';
 import { inFormat, pointerOf, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { sum } from './reduce.ts';
@@ -71,6 +77,31 @@ function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
   return [x[0], w[0], ...spatial];
 }
 
+type NormArgs = [x: Pointer, norm: Pointer, relu: number];
+
+/** How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. */
+function inputOf(x: Tensor): () => NormArgs {
+  const norm = pendingNorm(x);
+  if (!norm || norm.residual) return () => [x.pointer, 0, 0];
+  const coefficients = normCoefficients(x.dtype, norm.mean, norm.invstd, norm.affine);
+  return () => [norm.x.pointer, coefficients.pointer, Number(norm.affine.relu)];
+}
+
+/** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
+function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
+  const parts = pendingGradient(dy);
+  if (!parts) return () => [dy.pointer, 0, 0, 0];
+  const { x, mean, invstd, affine, count, sums } = parts;
+  const coefficients = normCoefficients(dy.dtype, mean, invstd, affine, count, sums);
+  return () => [parts.dy.pointer, x.pointer, coefficients.pointer, Number(affine.relu)];
+}
+
+function statisticsFor(out: Tensor): BatchStatistics | null {
+  if (!isFusionEnabled()) return null;
+  const vector = () => allocate([out.shape[1]], 'float64', 'contiguous', out.device);
+  return { count: out.size / out.shape[1], mean: vector(), m2: vector() };
+}
+
 const convOp = defineOp({
   name: 'convolution',
   forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
@@ -78,19 +109,35 @@ const convOp = defineOp({
     const w = rowMajor(weight);
     const { device } = x;
     const shape = geometry(x.shape, w.shape, out.shape, conv, x.memoryFormat, out.memoryFormat);
+    // In training a batch norm is likely to follow.
+    const left = ctx.needs.length > 0 && out.size > 0 ? statisticsFor(out) : null;
+    const input = inputOf(x);
     withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
       device.check(
         'convolution',
-        device.kernels.conv(x.code, device.ints(shape), x.pointer, w.pointer, pointerOf(bias), out.pointer, scratch()),
+        device.kernels.conv(
+          x.code,
+          device.ints(shape),
+          ...input(),
+          w.pointer,
+          pointerOf(bias),
+          out.pointer,
+          pointerOf(left?.mean),
+          pointerOf(left?.m2),
+          scratch(),
+        ),
       ),
     );
+    if (left) leaveStatistics(out, left);
     ctx.save(x, weight);
     return out;
   },
   backward(ctx, [g], xInfo, wInfo, _bias, conv) {
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
-    const dx = needsX ? convBackwardData(g, weight, xInfo.shape, conv) : null;
+    const dx = needsX
+      ? (maskedBackwardData(g, weight, x, conv) ?? convBackwardData(g, weight, xInfo.shape, conv))
+      : null;
     const [dweight, dbias] = needsWeight ? convBackwardWeight(x, g, wInfo.shape, conv, needsBias) : [null, null];
     return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
   },
@@ -103,15 +150,7 @@ const convBackwardData = defineOp({
   name: 'convolutionBackwardData',
   forward(ctx, dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) {
     const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.device);
-    const w = rowMajor(weight);
-    const { device } = dy;
-    const code = geometry(shape, w.shape, dy.shape, conv, dx.memoryFormat, dy.memoryFormat);
-    withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
-      device.check(
-        'convolutionBackwardData',
-        device.kernels.convBackwardData(dy.code, device.ints(code), dy.pointer, w.pointer, dx.pointer, scratch()),
-      ),
-    );
+    launchBackwardData(dy, weight, dx, conv, null);
     ctx.save(dy, weight);
     return dx;
   },
@@ -124,6 +163,51 @@ const convBackwardData = defineOp({
   },
 }) as (dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) => Tensor;
 
+/** Writes dx; with `norm`, masked where that norm's ReLU was closed, and its sums. */
+function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvShape, norm: NormParts | null) {
+  const w = rowMajor(weight);
+  const { device } = dy;
+  const code = geometry(dx.shape, w.shape, dy.shape, conv, dx.memoryFormat, dy.memoryFormat);
+  const gradient = gradientOf(dy);
+  const coefficients = norm && normCoefficients(dx.dtype, norm.mean, norm.invstd, norm.affine);
+  const sums = norm && perChannelSums(dx);
+  withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
+    device.check(
+      'convolutionBackwardData',
+      device.kernels.convBackwardData(
+        dy.code,
+        device.ints(code),
+        ...gradient(),
+        w.pointer,
+        dx.pointer,
+        pointerOf(norm?.x),
+        pointerOf(coefficients),
+        Number(norm?.affine.relu ?? false),
+        pointerOf(sums?.dy),
+        pointerOf(sums?.dyXmu),
+        scratch(),
+      ),
+    ),
+  );
+  return sums;
+}
+
+/**
+ * The gradient of an input x that is a pending norm, with the work of that norm's backward which needs this gradient alone; null where there is
+ * nothing to share, or where somebody else wants to see the gradient as it is.
+ */
+function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape): Tensor | null {
+  const norm = pendingNorm(x);
+  if (!norm || norm.residual || isGradEnabled() || !isFusionEnabled()) return null;
+  // In the other format the raw input lies across the lanes.
+  if (x.memoryFormat !== 'channelsLast' || dy.memoryFormat !== 'channelsLast') return null;
+  if (isGradientObserved(x)) return null;
+  const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
+  const sums = launchBackwardData(dy, weight, dx, conv, norm);
+  leaveSums(dx, norm, sums!);
+  return dx;
+}
+
 /** The gradients of a convolution's weights and, when asked for, of its bias. */
 const convBackwardWeight = defineOp({
   name: 'convolutionBackwardWeight',
@@ -131,6 +215,7 @@ const convBackwardWeight = defineOp({
     const dw = allocate(shape, x.dtype, 'contiguous', x.device);
     const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
     const grad = inFormat(dy, x.memoryFormat);
+    const [input, gradient] = [inputOf(x), gradientOf(grad)];
     const { device } = x;
     const code = geometry(x.shape, shape, grad.shape, conv, x.memoryFormat, grad.memoryFormat);
     withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
@@ -139,8 +224,8 @@ const convBackwardWeight = defineOp({
         device.kernels.convBackwardWeight(
           x.code,
           device.ints(code),
-          x.pointer,
-          grad.pointer,
+          ...input(),
+          ...gradient(),
           dw.pointer,
           pointerOf(dbias),
           scratch(),

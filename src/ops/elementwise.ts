@@ -3,6 +3,7 @@
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
+import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
 import { Binary, Unary } from '../kernels/generated/abi.ts';
 import { copyDense } from '../tensor/copy.ts';
 import { full } from '../tensor/create.ts';
@@ -11,50 +12,37 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { cast, commonLayout, inFormat, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
 import { sumTo } from './reduce.ts';
+import { launchUnary, launchUnaryBackward } from './unary_kernels.ts';
 
 // ---- one tensor ---------------------------------------------------------------------------------------------------
-
-function launchUnary(name: string, op: Unary, x: Tensor, p0: number, p1: number, dtype: DType = x.dtype): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  x.device.check(name, x.device.kernels.unary(op, x.code, x.pointer, out.pointer, x.size, p0, p1));
-  return out;
-}
 
 type Saves = 'x' | 'y' | 'both';
 /** The derivative at x, where y is the function's value, as ops. */
 type Derivative = (x: Tensor, y: Tensor, p0: number, p1: number) => Tensor | number;
 
-function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivative) {
+/** How a function is merged with what made its operand; null where it is not. See fusion/. */
+interface Joins {
+  forward(x: Tensor): Tensor | null;
+  backward(g: Tensor, y: Tensor): Tensor | null;
+}
+
+function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivative, joins?: Joins) {
   const run = defineOp({
     name,
     forward(ctx, x: Tensor, p0: number, p1: number) {
-      const y = launchUnary(name, op, x, p0, p1);
+      const y = joins?.forward(x) ?? launchUnary(name, op, x, p0, p1);
       ctx.save(saves === 'y' ? null : x, saves === 'x' ? null : y);
       return y;
     },
     backward(ctx, [g], _x, p0, p1) {
       const [x, y] = ctx.saved;
       if (isGradEnabled()) return [mul(g, derivative(x ?? y, y ?? x, p0, p1))];
+      const joined = joins?.backward(g, y);
+      if (joined) return [joined];
       const like = x ?? y;
-      const grad = inFormat(g, like.memoryFormat);
       const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.device);
-      const { device } = like;
-      // A kernel reads only the one it needs; the other pointer stands in.
-      device.check(
-        `${name}Backward`,
-        device.kernels.unaryBackward(
-          op,
-          like.code,
-          (x ?? y).pointer,
-          (y ?? x).pointer,
-          grad.pointer,
-          dx.pointer,
-          like.size,
-          p0,
-          p1,
-        ),
-      );
-      return [dx];
+      // A kernel reads only the one it needs; the other stands in.
+      return [launchUnaryBackward(name, op, x ?? y, y ?? x, inFormat(g, like.memoryFormat), dx, p0, p1)];
     },
   });
   return (x: Tensor, p0 = 0, p1 = 0): Tensor => {
@@ -94,7 +82,10 @@ export const tanh = defineFunction('tanh', Unary.tanh, 'y', (_, y) => sub(1, squ
 export const erf = defineFunction('erf', Unary.erf, 'x', (x) => mul(exp(neg(square(x))), twoOverRootPi));
 export const sigmoid = defineFunction('sigmoid', Unary.sigmoid, 'y', (_, y) => mul(y, sub(1, y)));
 export const logSigmoid = defineFunction('logSigmoid', Unary.logSigmoid, 'both', (x) => sigmoid(neg(x)));
-export const relu = defineUnary('relu', Unary.relu, 'y', (_, y) => cast(gt(y, 0), y.dtype));
+export const relu = defineUnary('relu', Unary.relu, 'y', (_, y) => cast(gt(y, 0), y.dtype), {
+  forward: joinRelu,
+  backward: maskGradient,
+});
 const leakyReluOp = defineUnary('leakyRelu', Unary.leakyRelu, 'x', (x, _, slope) => where(gt(x, 0), 1, slope, x.dtype));
 const eluOp = defineUnary('elu', Unary.elu, 'both', (x, _, alpha) =>
   where(gt(x, 0), 1, mul(exp(minimum(x, 0)), alpha), x.dtype),
@@ -235,6 +226,8 @@ interface BinaryOptions {
   readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
+  /** How the operation, with alpha 1, is merged with what made its operands; null where it is not. See fusion/. */
+  readonly join?: (a: Tensor, b: Tensor) => Tensor | null;
 }
 
 function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
@@ -245,7 +238,7 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
       let y: Tensor;
       if (typeof b === 'number') y = launchScalar(name, op, a as Tensor, b, false, alpha, (a as Tensor).dtype);
       else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
-      else y = launchBinary(name, op, a, b, alpha, a.dtype);
+      else y = (alpha === 1 ? options.join?.(a, b) : null) ?? launchBinary(name, op, a, b, alpha, a.dtype);
       const tensor = (value: Operand) => (value instanceof Tensor ? value : null);
       if (saves === 'operands') {
         const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
@@ -279,9 +272,7 @@ export const add = defineBinary(
   'add',
   Binary.add,
   (g, _a, _b, _y, alpha) => [() => g, () => (alpha === 1 ? g : mul(g, alpha))],
-  {
-    saves: 'nothing',
-  },
+  { saves: 'nothing', join: joinAdd },
 );
 /** a − alpha·b, broadcast (PyTorch: `torch.sub`). */
 export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [() => g, () => mul(g, -alpha)], {
@@ -470,6 +461,7 @@ function moveAway(saved: Tensor): void {
 
 /** Copies the values of `from`, of the same shape, dtype and order, over those of `to`. */
 export function overwrite(to: Tensor, from: Tensor): void {
+  if (joinInPlace(to, from)) return;
+  to.storage.beginChange();
   copyDense('copy', from, to);
-  to.storage.version++;
 }

@@ -7,14 +7,8 @@ import { full, zeros } from '../tensor/create.ts';
 import { scope } from '../tensor/scope.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type Tensor } from '../tensor/tensor.ts';
-import {
-  type BatchNormOptions,
-  batchNormInvstd,
-  batchNormStats,
-  launchApply,
-  launchBackward,
-  settleStatistics,
-} from './batch_norm.ts';
+import { type BatchNormOptions, launchBackward, settleStatistics } from './batch_norm.ts';
+import { batchNormInvstd, batchNormStats, launchApply } from './batch_norm_kernels.ts';
 import {
   abs,
   add,

@@ -3,7 +3,8 @@
 import { RuntimeError, ValueError } from '../errors.ts';
 import { formatSize, normalizeDim, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm, batchNormStats, batchNormUpdateRunning } from './batch_norm.ts';
+import { batchNorm } from './batch_norm.ts';
+import { batchNormStats, batchNormUpdateRunning } from './batch_norm_kernels.ts';
 import { requireFloat, requireTensor, toFormat } from './launch.ts';
 import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf } from './reduce.ts';

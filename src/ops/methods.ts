@@ -144,8 +144,8 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   },
   fill_(this: Tensor, value: number) {
     return unrecorded('fill_', this, () => {
+      this.storage.beginChange();
       fill(this, value);
-      this.storage.version++;
     });
   },
   zero_(this: Tensor) {

@@ -3,26 +3,28 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ValueError } from '../errors.ts';
+import { statisticsLeft } from '../fusion/conv_stats.ts';
+import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
 import { fill } from '../tensor/create.ts';
 import { formatSize, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
-  type Affine,
   acrossChannels,
-  type BackwardSums,
   type BatchNormOptions,
-  type BatchStatistics,
-  batchNormInvstd,
-  batchNormStats,
-  launchApply,
-  launchBackwardApply,
-  launchBackwardReduce,
   parameterGradients,
   recordedGradients,
   settleStatistics,
   statisticAxes,
 } from './batch_norm.ts';
 import { batchNormCombine } from './batch_norm_given.ts';
+import {
+  type Affine,
+  type BackwardSums,
+  type BatchStatistics,
+  batchNormInvstd,
+  batchNormStats,
+  launchBackwardReduce,
+} from './batch_norm_kernels.ts';
 import { add, div, mul, rsqrt, square, sub } from './elementwise.ts';
 import { cast, clone, inFormat, requireFloat, requireTensor } from './launch.ts';
 import { requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
@@ -42,7 +44,10 @@ const zeroPerChannel = (x: Tensor): Tensor => constant(x, [x.shape[1]], 0);
 function gatherStatistics(x: Tensor, group: ProcessGroup): BatchStatistics {
   const c = x.shape[1];
   // A rank without elements takes part all the same, or the others would wait for it.
-  const local = x.size > 0 ? batchNormStats(x) : { count: 0, mean: zeroPerChannel(x), m2: zeroPerChannel(x) };
+  const local =
+    x.size > 0
+      ? (statisticsLeft(x) ?? batchNormStats(x))
+      : { count: 0, mean: zeroPerChannel(x), m2: zeroPerChannel(x) };
   const all = group.allGather(cat([constant(x, [1], local.count), local.mean, local.m2]));
   const counts = narrow(all, 1, 0, 1).dataSync() as Float64Array;
   return batchNormCombine(
@@ -99,22 +104,23 @@ const syncOp = defineOp({
     // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
     ctx.save(x, weight, relu ? bias : null, mean, invstd, size);
     ctx.markConstant(mean, m2, size);
-    return [x.size > 0 ? launchApply(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2, size];
+    return [x.size > 0 ? deferNorm(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2, size];
   },
   backward(ctx, [g], _x, _weight, _bias, eps, relu, group) {
     const [x, weight, bias, mean, invstd, size] = ctx.saved;
     const count = size.item();
-    const affine: Affine = { weight, bias, relu };
-    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, mean, eps, count, group));
-    const dy = inFormat(g, x.memoryFormat);
+    const given: Affine = { weight, bias, relu };
+    if (isGradEnabled()) return recordedGradients(x, given, ctx.needs, g, () => normalOf(x, mean, eps, count, group));
+    const { affine, sums, ...arrived } = arrivedGradient(g, mean, given);
+    const dy = inFormat(arrived.dy, x.memoryFormat);
     const local =
       x.size > 0
-        ? launchBackwardReduce(x, dy, affine, mean, invstd)
+        ? (sums ?? launchBackwardReduce(x, dy, affine, mean, invstd))
         : { dy: zeroPerChannel(x), dyXmu: zeroPerChannel(x) };
     let dx: Tensor | null = null;
     if (ctx.needs[0]) {
       const total = reduceSums(local, group);
-      dx = x.size > 0 ? launchBackwardApply(x, dy, affine, mean, invstd, count, total) : clone(x);
+      dx = x.size > 0 ? deferGradient({ x, dy, mean, invstd, affine, count, sums: total }) : clone(x);
     }
     // The parameters' gradients are this rank's share; whoever averages those of all ranks adds them up.
     return [dx, ...parameterGradients(local, invstd, x.dtype, ctx.needs)];

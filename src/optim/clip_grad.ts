@@ -14,10 +14,10 @@ function gradientRows(parameters: Iterable<Tensor>): Row[] {
 
 function scale(groups: readonly Row[][], factor: number, limit: number): void {
   for (const rows of groups) {
+    for (const { gradient } of rows) gradient.storage.beginChange();
     overTable('clipGrad', rows, (device, dtype, table, count) =>
       device.kernels.optimGradScale(dtype, table, count, factor, limit),
     );
-    for (const { gradient } of rows) gradient.storage.version++;
   }
 }
 

@@ -142,9 +142,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   private updateAll(): void {
     for (const group of this.paramGroups) {
       const withGradient = group.params.filter((param) => param.grad !== null);
-      if (withGradient.length > 0) this.update(group, withGradient);
       // Autograd notices that a tensor it saved has changed.
-      for (const param of withGradient) param.storage.version++;
+      for (const param of withGradient) param.storage.beginChange();
+      if (withGradient.length > 0) this.update(group, withGradient);
     }
   }
 

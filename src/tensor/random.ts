@@ -76,8 +76,8 @@ function fillWith<A extends Float32Array | Float64Array>(
   fillValues(values as A);
   const source = fromTypedArray(values, x.shape);
   const laid = source.memoryFormat === x.memoryFormat ? source : copyStrided(source, x.memoryFormat);
+  x.storage.beginChange();
   x.storage.bytes().set(laid.storage.bytes());
-  x.storage.version++;
   return x;
 }
 

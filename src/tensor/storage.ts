@@ -12,15 +12,41 @@ export class Storage {
   version = 0;
   /** Raised when an in-place operation gives one of the tensors on this storage a new place in the graph. */
   history = 0;
-  private block: Block | null;
+  protected block: Block | null;
   scope: Scope | null;
+  /** Among how many storages the block is shared; null: it is this one's alone. See `lend`. */
+  private sharers: { count: number } | null = null;
 
-  constructor(byteLength: number, device: Device = currentDevice()) {
+  constructor(byteLength: number, device: Device = currentDevice(), block: Block | null = device.allocate(byteLength)) {
     this.device = device;
     this.byteLength = byteLength;
-    this.block = device.allocate(byteLength);
+    this.block = block;
     this.scope = currentScope;
     currentScope?.storages.push(this);
+  }
+
+  /** Called before every change in place. */
+  beginChange(): void {
+    if (this.sharers && this.sharers.count > 1) {
+      const copy = this.device.allocate(this.byteLength);
+      copy.bytes().set(this.live().bytes());
+      this.sharers.count--;
+      this.sharers = null;
+      this.block = copy;
+    }
+    this.version++;
+  }
+
+  /**
+   * A storage that keeps the present values, whatever becomes of this one: it shares the memory, and whoever changes it in place moves to a copy
+   * first.
+   */
+  lend(): Storage {
+    const loan = new Storage(this.byteLength, this.device, this.live());
+    this.sharers ??= { count: 1 };
+    this.sharers.count++;
+    loan.sharers = this.sharers;
+    return loan;
   }
 
   /** The address for the kernel call under way. */
@@ -39,7 +65,8 @@ export class Storage {
 
   release(): void {
     if (!this.block) return;
-    this.device.free(this.block);
+    if (!this.sharers || --this.sharers.count === 0) this.device.free(this.block);
+    this.sharers = null;
     this.block = null;
   }
 
@@ -50,6 +77,85 @@ export class Storage {
       );
     return this.block;
   }
+}
+
+/** How the values of a storage are computed when somebody first asks for them. */
+export interface Recipe {
+  /** What it reads. */
+  readonly sources: readonly Storage[];
+  /** Writes the values to the storage, whose memory is there by then. */
+  fill(storage: Storage): void;
+}
+
+/** A storage without memory until its values are asked for, by a kernel or by JavaScript. Who knows its recipe may do without them. */
+export class DeferredStorage extends Storage {
+  private pending: Recipe | null;
+
+  constructor(byteLength: number, device: Device, recipe: Recipe) {
+    super(byteLength, device, null);
+    this.pending = recipe;
+  }
+
+  /** Null once the values are there. */
+  get recipe(): Recipe | null {
+    return this.pending;
+  }
+
+  /** Replaces what is to be computed: a change in place of what nobody has seen. */
+  replace(recipe: Recipe): void {
+    this.pending = recipe;
+    this.version++;
+  }
+
+  settle(): void {
+    const recipe = this.pending;
+    if (!recipe) return;
+    this.block = this.device.allocate(this.byteLength);
+    this.pending = null;
+    try {
+      // Often in the midst of another kernel's arguments.
+      this.device.nested(() => recipe.fill(this));
+    } catch (error) {
+      super.release();
+      this.pending = recipe;
+      throw error;
+    }
+  }
+
+  override get pointer(): Pointer {
+    this.settle();
+    return super.pointer;
+  }
+  override bytes(): Uint8Array {
+    this.settle();
+    return super.bytes();
+  }
+  override lend(): Storage {
+    this.settle();
+    return super.lend();
+  }
+  override beginChange(): void {
+    this.settle();
+    super.beginChange();
+  }
+  override get isReleased(): boolean {
+    return !this.pending && super.isReleased;
+  }
+  override release(): void {
+    this.pending = null;
+    super.release();
+  }
+}
+
+/** A storage, and, where its values are still to be computed, what from. */
+export const withSources = (storage: Storage): Storage[] => {
+  const recipe = storage instanceof DeferredStorage ? storage.recipe : null;
+  return [storage, ...(recipe?.sources.flatMap(withSources) ?? [])];
+};
+
+/** Has the values of a storage computed, if they were deferred: what it is computed from may be about to go. */
+function settle(storage: Storage): void {
+  if (storage instanceof DeferredStorage) storage.settle();
 }
 
 const watchers = new WeakMap<Storage, () => void>();
@@ -90,7 +196,10 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
   return (kept = []) => {
     if (!isOpen) return;
     isOpen = false;
-    for (const storage of kept) move(storage, opened, opened.parent);
+    for (const storage of kept) {
+      settle(storage);
+      move(storage, opened, opened.parent);
+    }
     for (const storage of opened.storages) if (storage.scope === opened) storage.release();
     if (currentScope === opened) {
       currentScope = opened.parent;
@@ -113,6 +222,7 @@ function unlink(closed: Scope): void {
 
 /** Takes storages out of every scope: garbage collection alone decides when they go. */
 export function keepStorage(storage: Storage): void {
+  settle(storage);
   storage.scope = null;
 }
 

@@ -3,7 +3,7 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { withModes } from '../nn/modes.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
-import { type BatchStatistics, batchNormStats } from '../ops/batch_norm.ts';
+import { type BatchStatistics, batchNormStats } from '../ops/batch_norm_kernels.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Averages, type Metric } from './metrics.ts';

@@ -46,7 +46,7 @@ for (const engine of engines()) {
       const [xs, gs] = [bx.address, bdy.address];
       const given = [mean.address, invstd.address, bw.address, bb.address, Number(relu)] as const;
       const sums = [sumDy.address, sumDyXmu.address] as const;
-      arena.run((k) => k.batchNormApply(dtype, xs, ...view, ...given, out.y.address, scratch.address));
+      arena.run((k) => k.batchNormApply(dtype, xs, ...view, ...given, 0, out.y.address, scratch.address));
       arena.run((k) => k.batchNormBackwardReduce(dtype, xs, gs, ...view, ...given, ...sums, scratch.address));
       arena.run((k) =>
         k.batchNormBackwardApply(dtype, xs, gs, ...view, count, ...given, ...sums, out.dx.address, scratch.address),

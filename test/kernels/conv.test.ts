@@ -86,17 +86,43 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
       dbias: arena.output(type, g.o),
     };
     arena.run((k) =>
-      k.conv(dtype, geometry.address, bx.address, bw.address, bb.address, out.y.address, scratch[0].address),
+      k.conv(
+        dtype,
+        geometry.address,
+        bx.address,
+        0,
+        0,
+        bw.address,
+        bb.address,
+        out.y.address,
+        0,
+        0,
+        scratch[0].address,
+      ),
     );
     arena.run((k) =>
-      k.convBackwardData(dtype, geometry.address, bdy.address, bw.address, out.dx.address, scratch[1].address),
+      k.convBackwardData(
+        dtype,
+        geometry.address,
+        bdy.address,
+        0,
+        0,
+        0,
+        bw.address,
+        out.dx.address,
+        0,
+        0,
+        0,
+        0,
+        0,
+        scratch[1].address,
+      ),
     );
     arena.run((k) =>
       k.convBackwardWeight(
         dtype,
         geometry.address,
-        bx.address,
-        bdy.address,
+        ...([bx.address, 0, 0, bdy.address, 0, 0, 0] as const),
         out.dw.address,
         out.dbias.address,
         scratch[2].address,

@@ -41,7 +41,7 @@ for (const engine of engines()) {
       const scratch = arena.output('uint8', arena.kernels.batchNormScratch(n, channels, s, format)).address;
       const [y, dx, part] = [n, n, 1].map((images) => arena.output('float32', images * image));
       const [f32, affine] = [Dtype.float32, [mean, invstd, weight, bias, 1] as const];
-      arena.run((k) => k.batchNormApply(f32, x.address, n, channels, s, format, ...affine, y.address, scratch));
+      arena.run((k) => k.batchNormApply(f32, x.address, n, channels, s, format, ...affine, 0, y.address, scratch));
       arena.run((k) =>
         k.batchNormBackwardApply(
           f32,
@@ -62,7 +62,7 @@ for (const engine of engines()) {
       for (let i = 0; i < n; i += Math.ceil(n / 3)) {
         const at = 4 * i * image;
         arena.run((k) =>
-          k.batchNormApply(f32, x.address + at, 1, channels, s, format, ...affine, part.address, scratch),
+          k.batchNormApply(f32, x.address + at, 1, channels, s, format, ...affine, 0, part.address, scratch),
         );
         expect(isPart(part, y, at)).toBe(true);
         arena.run((k) =>

@@ -213,17 +213,25 @@ export interface Kernels {
    * dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading places.
    * The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
    * Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
+   * 
+   * A convolution does the work of the batch norms beside it. A norm is its coefficients (6, channels), in dtype, from
+   * ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu max(norm(x), 0).
    */
   convScratch(which: number, dtype: number, geometry: Pointer): number;
-  conv(dtype: number, geometry: Pointer, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * dx = the gradient of the input; every element of dx is written.
+   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding.
    */
-  convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, w: Pointer, dx: Pointer, scratch: Pointer): number;
+  conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, scratch: Pointer): number;
+  /**
+   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
+   * dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where max(norm(x), 0) was closed, and its sums are left as
+   * ek_batch_norm_backward_reduce has them; x in the format of dx.
+   */
+  convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, w: Pointer, dx: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, sumDx: Pointer, sumDxXmu: Pointer, scratch: Pointer): number;
   /**
    * dw (O, C/groups, K…) and, when not null, dbias (O).
    */
-  convBackwardWeight(dtype: number, geometry: Pointer, x: Pointer, dy: Pointer, dw: Pointer, dbias: Pointer, scratch: Pointer): number;
+  convBackwardWeight(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, dw: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
    * ---- pooling, 1-D to 3-D (pool/) ---------------------------------------------------------------------------------
    * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
@@ -265,9 +273,15 @@ export interface Kernels {
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
-   * y = (x − mean)·(invstd·weight) + bias, centred; relu: max(y, 0). weight and bias are optional. y may be x.
+   * What the maps of a norm need, in dtype (6, c): the mean as hi + lo, invstd·weight, bias, and, where sum_dy is given (as in backward_apply),
+   * −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros.
    */
-  batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, y: Pointer, scratch: Pointer): number;
+  batchNormCoefficients(dtype: number, c: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, sumDy: Pointer, sumDyXmu: Pointer, coefficients: Pointer): number;
+  /**
+   * y = (x − mean)·(invstd·weight) + bias + residual, centred; relu: max(y, 0). weight, bias and the residual, which lies as x does, are
+   * optional. y may be x.
+   */
+  batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, residual: Pointer, y: Pointer, scratch: Pointer): number;
   /**
    * stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
    */
@@ -368,6 +382,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormInvstd', 'ek_batch_norm_invstd'],
   ['batchNormUpdateRunning', 'ek_batch_norm_update_running'],
   ['batchNormFromRunning', 'ek_batch_norm_from_running'],
+  ['batchNormCoefficients', 'ek_batch_norm_coefficients'],
   ['batchNormApply', 'ek_batch_norm_apply'],
   ['batchNormForward', 'ek_batch_norm_forward'],
   ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],

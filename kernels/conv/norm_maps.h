@@ -1,0 +1,229 @@
+// What a convolution does for the norms beside it (batch_norm/): its prologue carries out a pending norm, or forms the gradient of one's
+// input, while values are packed; its epilogue leaves the statistics of its output for the norm that follows, or, in backward by
+// data, the masked gradient and the sums that the backward of the norm before it needs. The arithmetic is batch_norm/map.h's.
+#pragma once
+#include "batch_norm/passes.h"
+#include "conv/map.h"
+
+namespace EK_ISA {
+
+constexpr int kChain = 8;  // values that are added in their own type before the sum goes to a double
+
+// The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
+template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
+  const auto at = [&](int i) { return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n) : load(norm + static_cast<ptrdiff_t>(i) * c + channel); };
+  return {at(0), at(1), at(2), at(3), at(4), at(5)};
+}
+template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* norm, int c, int channel) {
+  const auto at = [&](int i) { return splat<T>(norm[static_cast<ptrdiff_t>(i) * c + channel]); };
+  return {at(0), at(1), at(2), at(3), at(4), at(5)};
+}
+
+// A second tensor at the places of a run: n channels from c on of pixel i, or n pixels from i on.
+template <class T> EK_INLINE vec<T> channels_at(const T* x, const Run& run, int i, int c, int n) {
+  const T* from = x + run.first + i * run.pixel + c * run.plane;
+  if (run.plane == 1) return n < lanes<T> ? load_n(from, n) : load(from);
+  vec<T> v = {};
+  for (int l = 0; l < n; l++) v[l] = from[l * run.plane];
+  return v;
+}
+template <class T> EK_INLINE vec<T> pixels_at(const T* x, const Run& run, int i, int n) {
+  const T* from = x + run.first + i * run.pixel;
+  if (run.pixel == 1) return n < lanes<T> ? load_n(from, n) : load(from);
+  vec<T> v = {};
+  for (int l = 0; l < n; l++) v[l] = from[l * run.pixel];
+  return v;
+}
+
+// Prologue: y = norm(x) on x, or, with `raw`, the gradient of a norm's input on that of its output, where raw was the input.
+template <class T> struct Normalizing {
+  const T *norm, *raw;  // norm: optional, (kCoefficients, c)
+  int c, relu;
+
+  template <class F> EK_INLINE void with_map(const F& body) const {
+    if (raw && relu) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, true>(x, v, k); });
+    else if (raw) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, false>(x, v, k); });
+    else if (relu) body([](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, true>(v, vec<T>{}, k); });
+    else body([](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, false>(v, vec<T>{}, k); });
+  }
+
+  __attribute__((noinline)) void channels(T* values, ptrdiff_t pitch, const Run& run) const {
+    if (!norm) return;
+    with_map([&](const auto& map) {
+      for (int j = 0; j < run.channels; j += lanes<T>) {
+        const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
+        const Coefficients<vec<T>> k = coefficients_at(norm, c, run.channel + j, n);
+        T* at = values + j;
+        for (int i = 0; i < run.pixels; i++, at += pitch) {
+          const vec<T> x = raw ? channels_at(raw, run, i, j, n) : vec<T>{};
+          if (n == lanes<T>) store(at, map(load(at), x, k));
+          else store_n(at, map(load_n(at, n), x, k), n);
+        }
+      }
+    });
+  }
+  __attribute__((noinline)) void plane(T* values, const Run& run) const {
+    if (!norm) return;
+    const Coefficients<vec<T>> k = splat_coefficients(norm, c, run.channel);
+    with_map([&](const auto& map) {
+      for (int i = 0; i < run.pixels; i += lanes<T>) {
+        const int n = run.pixels - i < lanes<T> ? run.pixels - i : lanes<T>;
+        const vec<T> x = raw ? pixels_at(raw, run, i, n) : vec<T>{};
+        if (n == lanes<T>) store(values + i, map(load(values + i), x, k));
+        else store_n(values + i, map(load_n(values + i, n), x, k), n);
+      }
+    });
+  }
+};
+
+// Sums of a part of the output, for each channel: of how many values, and a, b as in batch_norm/sums.h.
+struct PartSums {
+  double n, pivot, a, b;
+};
+
+// Epilogue: y += bias; then either the sums of y's statistics, or, with `norm`, the gradient masked where the norm's ReLU was closed, and its
+// sums.
+template <class T> struct Finishing {
+  const T* bias;    // optional
+  PartSums* sums;   // optional; (parts, c), zeros
+  const T *norm, *raw;
+  int c, relu;
+
+  Finishing part(int index) const {
+    Finishing f = *this;
+    if (sums) f.sums += static_cast<ptrdiff_t>(index) * c;
+    return f;
+  }
+  EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {
+    Bias<T>{bias}.channels(values, pitch, run);
+    if (norm) mask_channels(values, pitch, run);
+    else if (sums) sum_channels(values, pitch, run);
+  }
+  EK_INLINE void plane(T* values, const Run& run) const {
+    Bias<T>{bias}.plane(values, run);
+    if (norm) mask_plane(values, run);
+    else if (sums) sum_plane(values, run);
+  }
+
+ private:
+  // Sums are shifted by a value of the part itself, which is as close to its mean as its numbers are spread.
+  static T pivot_of(PartSums& s, T first) {
+    if (s.n == 0) s.pivot = first - first == 0 ? static_cast<double>(first) : 0;
+    return static_cast<T>(s.pivot);
+  }
+
+  __attribute__((noinline)) void sum_channels(const T* values, ptrdiff_t pitch, const Run& run) const {
+    for (int j = 0; j < run.channels; j += lanes<T>) {
+      const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
+      PartSums* s = sums + run.channel + j;
+      vec<T> pivot = {};
+      for (int l = 0; l < n; l++) pivot[l] = pivot_of(s[l], values[j + l]);
+      Wide<T> a{}, b{};
+      for (int i = 0; i < run.pixels;) {
+        vec<T> chain_a = {}, chain_b = {};
+        for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++) {
+          const T* at = values + i * pitch + j;
+          const vec<T> d = (n == lanes<T> ? load(at) : load_n(at, n)) - pivot;
+          chain_a += d, chain_b += d * d;
+        }
+        a.add(chain_a), b.add(chain_b);
+      }
+      add_lanes(s, n, run.pixels, a, b);
+    }
+  }
+  __attribute__((noinline)) void sum_plane(const T* values, const Run& run) const {
+    PartSums& s = sums[run.channel];
+    const vec<T> pivot = splat<T>(pivot_of(s, values[0]));
+    Wide<T> a{}, b{};
+    for_vectors<T>(0, run.pixels, [&](auto at) {
+      const vec<T> d = at.read(values, pivot[0]) - pivot;
+      a.add(d), b.add_product(d, d);
+    });
+    s.n += run.pixels, s.a += a.sum(), s.b += b.sum();
+  }
+
+  __attribute__((noinline)) void mask_channels(T* values, ptrdiff_t pitch, const Run& run) const {
+    for (int j = 0; j < run.channels; j += lanes<T>) {
+      const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
+      const Coefficients<vec<T>> k = coefficients_at(norm, c, run.channel + j, n);
+      Wide<T> a{}, b{};
+      for (int i = 0; i < run.pixels;) {
+        vec<T> chain_a = {}, chain_b = {};
+        for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++) {
+          T* at = values + i * pitch + j;
+          const vec<T> g = mask(n == lanes<T> ? load(at) : load_n(at, n), channels_at(raw, run, i, j, n), k, chain_a, chain_b);
+          if (n == lanes<T>) store(at, g);
+          else store_n(at, g, n);
+        }
+        a.add(chain_a), b.add(chain_b);
+      }
+      add_lanes(sums + run.channel + j, n, run.pixels, a, b);
+    }
+  }
+  __attribute__((noinline)) void mask_plane(T* values, const Run& run) const {
+    const Coefficients<vec<T>> k = splat_coefficients(norm, c, run.channel);
+    Wide<T> a{}, b{};
+    for (int i = 0; i < run.pixels; i += lanes<T>) {
+      const int n = run.pixels - i < lanes<T> ? run.pixels - i : lanes<T>;
+      vec<T> sum_a = {}, sum_b = {};
+      const vec<T> g = mask(n == lanes<T> ? load(values + i) : load_n(values + i, n), pixels_at(raw, run, i, n), k, sum_a, sum_b);
+      if (n == lanes<T>) store(values + i, g);
+      else store_n(values + i, g, n);
+      a.add(sum_a), b.add(sum_b);
+    }
+    PartSums& s = sums[run.channel];
+    s.n += run.pixels, s.a += a.sum(), s.b += b.sum();
+  }
+  // Lanes without a value hold a gradient of 0.
+  EK_INLINE vec<T> mask(vec<T> g, vec<T> x, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
+    const vec<T> d = (x - k.hi) - k.lo;
+    if (relu) g = d * k.scale + k.shift > 0 ? g : vec<T>{};
+    a += g, b += g * d;
+    return g;
+  }
+
+  // Other threads may be at the neighbouring channels.
+  static void add_lanes(PartSums* s, int n, int pixels, const Wide<T>& a, const Wide<T>& b) {
+    alignas(64) double sum_a[lanes<T>] = {}, sum_b[lanes<T>] = {};
+    a.add_to(sum_a), b.add_to(sum_b);
+    for (int l = 0; l < n; l++) s[l].n += pixels, s[l].a += sum_a[l], s[l].b += sum_b[l];
+  }
+};
+
+// Mean and M2 of every channel of y from the sums of its parts. They are taken again from y where squares left the range of T, or cancelled.
+template <class T> void merge_statistics(const PartSums* sums, int parts, const T* y, const Layout& layout, double* mean, double* m2) {
+  const int c = layout.c;
+  for (int channel = 0; channel < c; channel++) {
+    Moments total{0, 0, 0};
+    double squares = 0, shift = 0;
+    for (int part = 0; part < parts; part++) {
+      const PartSums& s = sums[static_cast<ptrdiff_t>(part) * c + channel];
+      if (s.n == 0) continue;
+      const double off = s.a * (s.a / s.n);
+      squares += s.b, shift += off;
+      total.merge({s.n, s.pivot + s.a / s.n, s.b - off});
+    }
+    const bool in_range = squares - squares == 0 && squares > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
+    if (!in_range || !(total.m2 * 100 >= shift))
+      total = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel));
+    mean[channel] = total.mean, m2[channel] = total.m2;
+  }
+}
+
+// Adds a pass's parts to Σg and Σg·(x − mean) of every channel.
+inline void add_gradient_sums(const PartSums* sums, int parts, int c, double* sum_g, double* sum_g_xmu) {
+  for (int part = 0; part < parts; part++)
+    for (int channel = 0; channel < c; channel++, sums++) sum_g[channel] += sums->a, sum_g_xmu[channel] += sums->b;
+}
+// Takes sums that left the type's range again, from the masked gradient in dx.
+template <class T>
+void check_gradient_sums(const T* x, const T* dx, const T* norm, const Layout& layout, double* sum_g, double* sum_g_xmu) {
+  for (int channel = 0; channel < layout.c; channel++) {
+    if (sum_g_xmu[channel] - sum_g_xmu[channel] == 0) continue;
+    const double mean = static_cast<double>(norm[channel]) + norm[layout.c + channel];
+    const Pair exact = exact_sums<Sum::backward>(x, dx, mean, {}, layout.each_of(channel));
+    sum_g[channel] = exact.a, sum_g_xmu[channel] = exact.b;
+  }
+}
+
+}  // namespace EK_ISA

@@ -1,0 +1,228 @@
+// Deferred normalization: a batch norm that is not carried out until somebody asks for its values. A ReLU or an addition that follows joins
+// it, and a consumer that can normalize while it reads takes the input as it is; whatever else looks at the tensor gets its values,
+// made in one pass. The graph is the ordinary one: each operation's backward does its part, deferred in the same way.
+//
+//   norm → relu            relu joins: one pass, and backward one sum and one map of the masked gradient
+//   norm → add (→ relu)    addition and relu join: one pass
+//   norm (→ relu) → conv   the convolution reads the raw input (ops/conv.ts) and nothing is written; its backward by data masks the
+//                          gradient and leaves the sums of the norm's backward
+//   conv → norm            the gradient of the norm's input is formed where the convolution's two backwards read it
+import { Unary } from '../kernels/generated/abi.ts';
+import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
+import { launchUnaryBackward } from '../ops/unary_kernels.ts';
+import { copyDense } from '../tensor/copy.ts';
+import { sameShape } from '../tensor/shape.ts';
+import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
+import { allocate, Tensor } from '../tensor/tensor.ts';
+import { isFusionEnabled } from './switch.ts';
+
+/** A tensor like x whose values are computed by a recipe when they are asked for. */
+const deferred = (x: Tensor, recipe: Recipe): Tensor =>
+  new Tensor(x.shape, x.dtype, x.memoryFormat, new DeferredStorage(x.storage.byteLength, x.device, recipe));
+
+/** The present values of x, whatever becomes of x. */
+const onLoan = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage.lend());
+
+const snapshot = (x: Tensor | null): Tensor | null => {
+  if (!x) return null;
+  const copy = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  copyDense('batchNorm', x, copy);
+  return copy;
+};
+
+const storagesOf = (...tensors: (Tensor | null)[]): Storage[] => tensors.flatMap((t) => (t ? [t.storage] : []));
+
+const isLike = (a: Tensor, b: Tensor): boolean =>
+  a.dtype === b.dtype && a.memoryFormat === b.memoryFormat && a.device === b.device && sameShape(a.shape, b.shape);
+
+/** What a norm that is not carried out yet consists of. */
+export interface NormParts {
+  readonly x: Tensor;
+  /** float64 (C), as invstd. */
+  readonly mean: Tensor;
+  readonly invstd: Tensor;
+  readonly affine: Affine;
+  readonly residual: Tensor | null;
+  /** Which normalization this is: the tensor that its backward knows as the mean. */
+  readonly key: Tensor;
+}
+
+/** y = (x − mean)·(invstd·weight) + bias + residual, and with `affine.relu` max(y, 0), not yet carried out. */
+export class PendingNorm implements Recipe {
+  readonly parts: NormParts;
+  constructor(parts: NormParts) {
+    this.parts = parts;
+  }
+
+  get sources(): readonly Storage[] {
+    const { x, mean, invstd, affine, residual } = this.parts;
+    return storagesOf(x, mean, invstd, affine.weight, affine.bias, residual);
+  }
+
+  fill(storage: Storage): void {
+    const { x, mean, invstd, affine, residual } = this.parts;
+    launchApply(x, mean, invstd, affine, residual, new Tensor(x.shape, x.dtype, x.memoryFormat, storage));
+  }
+}
+
+/** The same parts for another recipe, which may outlive the first. */
+function borrowed({ x, mean, invstd, affine, residual, key }: NormParts): NormParts {
+  const lend = (t: Tensor | null) => t && onLoan(t);
+  const own = { ...affine, weight: lend(affine.weight), bias: lend(affine.bias) };
+  return { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: lend(residual), key };
+}
+
+/** The gradient g where a pending norm's ReLU is open, and 0 elsewhere, not yet carried out. */
+class PendingMask implements Recipe {
+  readonly g: Tensor;
+  readonly norm: NormParts;
+  constructor(g: Tensor, norm: NormParts) {
+    this.g = g;
+    this.norm = norm;
+  }
+
+  get sources(): readonly Storage[] {
+    const { x, mean, invstd, affine } = this.norm;
+    return storagesOf(this.g, x, mean, invstd, affine.weight, affine.bias);
+  }
+
+  fill(storage: Storage): void {
+    const { g, norm } = this;
+    const y = launchApply(norm.x, norm.mean, norm.invstd, norm.affine);
+    launchUnaryBackward('relu', Unary.relu, y, y, g, new Tensor(g.shape, g.dtype, g.memoryFormat, storage));
+    y.storage.release();
+  }
+}
+
+/** The gradient of a norm's input, of which the sums are known, not yet carried out. */
+interface GradientParts {
+  readonly x: Tensor;
+  /** The gradient of the norm's output, before its ReLU if `affine.relu`. */
+  readonly dy: Tensor;
+  readonly mean: Tensor;
+  readonly invstd: Tensor;
+  readonly affine: Affine;
+  readonly count: number;
+  readonly sums: BackwardSums;
+}
+class PendingGradient implements Recipe {
+  readonly parts: GradientParts;
+  constructor(parts: GradientParts) {
+    this.parts = parts;
+  }
+
+  get sources(): readonly Storage[] {
+    const { x, dy, mean, invstd, affine, sums } = this.parts;
+    return storagesOf(x, dy, mean, invstd, affine.weight, affine.bias, sums.dy, sums.dyXmu);
+  }
+
+  fill(storage: Storage): void {
+    const { x, dy, mean, invstd, affine, count, sums } = this.parts;
+    const dx = new Tensor(x.shape, x.dtype, x.memoryFormat, storage);
+    launchBackwardApply(x, dy, affine, mean, invstd, count, sums, dx);
+  }
+}
+
+/** Sums that a convolution left with a gradient which it has masked already, for the norm by `key`. */
+interface SumsLeft {
+  readonly key: Tensor;
+  readonly sums: BackwardSums;
+  readonly version: number;
+}
+const sumsLeft = new WeakMap<Storage, SumsLeft>();
+
+/** Notes that g is the gradient of a norm, masked where its ReLU was closed, and its sums. */
+export function leaveSums(g: Tensor, { key }: NormParts, sums: BackwardSums): void {
+  sumsLeft.set(g.storage, { key, sums, version: g.version });
+}
+function sumsLeftFor(g: Tensor, key: Tensor): BackwardSums | null {
+  const note = sumsLeft.get(g.storage);
+  return note && note.key === key && note.version === g.version ? note.sums : null;
+}
+
+const recipeOf = (x: Tensor): Recipe | null => (x.storage instanceof DeferredStorage ? x.storage.recipe : null);
+
+/** The norm whose output x is, while it has not been carried out; null for views of another shape. */
+export function pendingNorm(x: Tensor): NormParts | null {
+  const recipe = recipeOf(x);
+  return recipe instanceof PendingNorm && isLike(x, recipe.parts.x) ? recipe.parts : null;
+}
+
+/** The output of a norm of x by given statistics: deferred, or carried out at once where fusion is off. */
+export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
+  if (!isFusionEnabled()) return launchApply(x, mean, invstd, affine);
+  // The parameters may change before the values are asked for: an optimizer may step.
+  const own = { weight: snapshot(affine.weight), bias: snapshot(affine.bias), relu: affine.relu };
+  const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null, key: mean };
+  return deferred(x, new PendingNorm(parts));
+}
+
+/** max(x, 0) where x is a pending norm, deferred; else null. */
+export function joinRelu(x: Tensor): Tensor | null {
+  const norm = isFusionEnabled() ? pendingNorm(x) : null;
+  if (!norm || norm.affine.relu) return null;
+  const own = borrowed(norm);
+  return deferred(x, new PendingNorm({ ...own, affine: { ...own.affine, relu: true } }));
+}
+
+/** The gradient before the ReLU that joined the norm whose output y is, deferred; null where y's values have been asked for. */
+export function maskGradient(g: Tensor, y: Tensor): Tensor | null {
+  const norm = pendingNorm(y);
+  if (!norm?.affine.relu || norm.residual || !isLike(g, y)) return null;
+  if (sumsLeftFor(g, norm.key)) return g;
+  return deferred(g, new PendingMask(onLoan(g), borrowed(norm)));
+}
+
+/** a + b where either is a pending norm, deferred; else null. */
+export function joinAdd(a: Tensor, b: Tensor): Tensor | null {
+  if (!isFusionEnabled() || !isLike(a, b)) return null;
+  for (const [sum, other] of [
+    [a, b],
+    [b, a],
+  ]) {
+    const norm = pendingNorm(sum);
+    if (!norm || norm.affine.relu || norm.residual) continue;
+    return deferred(sum, new PendingNorm({ ...borrowed(norm), residual: onLoan(other) }));
+  }
+  return null;
+}
+
+/** Makes `from`, where it is deferred, the value of `to`, of which nobody has seen the old one yet; false where they must be copied. */
+export function joinInPlace(to: Tensor, from: Tensor): boolean {
+  const recipe = recipeOf(from);
+  if (!recipe || !recipeOf(to) || !isLike(to, from)) return false;
+  (to.storage as DeferredStorage).replace(recipe);
+  return true;
+}
+
+/** A gradient as the backward of a norm wants it. */
+interface NormGradient {
+  readonly dy: Tensor;
+  /** With `relu` dy is still to be masked. */
+  readonly affine: Affine;
+  /** The sums of dy, where they are known. */
+  readonly sums: BackwardSums | null;
+}
+
+/** What arrived as the gradient of the norm by `mean`: without the mask of a ReLU that joined it, with the sums that a convolution left. */
+export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGradient {
+  const sums = sumsLeftFor(g, mean);
+  if (sums) return { dy: g, affine: { ...affine, relu: false }, sums };
+  const recipe = recipeOf(g);
+  if (recipe instanceof PendingMask && recipe.norm.key === mean && isLike(g, recipe.g))
+    return { dy: recipe.g, affine: recipe.norm.affine, sums: null };
+  return { dy: g, affine, sums: null };
+}
+
+/** The gradient of a norm's input, deferred. */
+export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: GradientParts): Tensor {
+  const own = { weight: snapshot(affine.weight), bias: affine.relu ? snapshot(affine.bias) : null, relu: affine.relu };
+  const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
+  return deferred(x, new PendingGradient({ x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, count, sums }));
+}
+
+/** What the gradient g of a norm's input is formed of, while it has not been carried out. */
+export function pendingGradient(g: Tensor): GradientParts | null {
+  const recipe = recipeOf(g);
+  return recipe instanceof PendingGradient && isLike(g, recipe.parts.x) ? recipe.parts : null;
+}

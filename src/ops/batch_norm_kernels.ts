@@ -1,0 +1,280 @@
+// The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
+// combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
+// others in fusion/.
+import type { Pointer } from '../kernels/generated/abi.ts';
+import type { DType } from '../tensor/dtype.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { pointerOf } from './launch.ts';
+import { withScratch } from './scratch.ts';
+
+/** (n, c, s) of a tensor with channels on axis 1. */
+const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
+const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.device);
+/** What the kernels of a normalization take, in their order. */
+type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
+const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
+
+/** Calls a kernel that needs scratch for x. */
+function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
+  const { device } = x;
+  const [n, c, s] = channelView(x.shape);
+  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
+    device.check(op, kernel(scratch())),
+  );
+}
+
+/** Statistics of a batch, per channel, in float64; they stay in device memory. */
+export interface BatchStatistics {
+  /** Elements per channel. */
+  readonly count: number;
+  readonly mean: Tensor;
+  /** Σ(x − mean)² */
+  readonly m2: Tensor;
+}
+
+/** Mean and M2 of every channel of x (N, C, …). */
+export function batchNormStats(x: Tensor): BatchStatistics {
+  const [n, c, s] = channelView(x.shape);
+  const [mean, m2] = [perChannel(c, x), perChannel(c, x)];
+  launch('batchNorm', x, (scratch) =>
+    x.device.kernels.batchNormStats(...tensorArgs(x), mean.pointer, m2.pointer, scratch),
+  );
+  return { count: n * s, mean, m2 };
+}
+
+/** 1/√(m2/count + eps), or 0 where both are 0. */
+export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Tensor {
+  const invstd = perChannel(m2.size, m2);
+  m2.device.check('batchNorm', m2.device.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
+  return invstd;
+}
+
+export interface RunningStatistics {
+  readonly mean: Tensor | null;
+  readonly variance: Tensor | null;
+  /** The counter (int64), for a cumulative average. */
+  readonly tracked?: Tensor | null;
+}
+
+/** Moves running statistics towards those of a batch, in place; `momentum` null averages over all batches counted by `tracked`. */
+export function batchNormUpdateRunning(
+  batch: BatchStatistics,
+  running: RunningStatistics,
+  momentum: number | null,
+): void {
+  const { device } = batch.mean;
+  const like = running.mean ?? running.variance;
+  if (!like) return;
+  device.check(
+    'batchNorm',
+    device.kernels.batchNormUpdateRunning(
+      like.code,
+      like.size,
+      batch.count,
+      batch.mean.pointer,
+      batch.m2.pointer,
+      momentum ?? Number.NaN,
+      pointerOf(running.tracked),
+      pointerOf(running.mean),
+      pointerOf(running.variance),
+    ),
+  );
+  // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
+}
+
+/** The affine part of a normalization, and whether a ReLU follows in the same pass. */
+export interface Affine {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly relu: boolean;
+}
+const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] => [
+  pointerOf(weight),
+  pointerOf(bias),
+  Number(relu),
+];
+/** What a tensor is normalized by: statistics, then the affine part. */
+const givenArgs = (mean: Tensor, invstd: Tensor, affine: Affine) =>
+  [mean.pointer, invstd.pointer, ...affineArgs(affine)] as const;
+
+/** y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. The residual lies as x does; so does y, where it is given. */
+export function launchApply(
+  x: Tensor,
+  mean: Tensor,
+  invstd: Tensor,
+  affine: Affine,
+  residual: Tensor | null = null,
+  y: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.device),
+): Tensor {
+  launch('batchNorm', x, (scratch) =>
+    x.device.kernels.batchNormApply(
+      ...tensorArgs(x),
+      ...givenArgs(mean, invstd, affine),
+      pointerOf(residual),
+      y.pointer,
+      scratch,
+    ),
+  );
+  return y;
+}
+
+/** Statistics, 1/std and apply in one. */
+export function launchForward(x: Tensor, eps: number, affine: Affine) {
+  const c = x.shape[1];
+  const [mean, m2, invstd] = [perChannel(c, x), perChannel(c, x), perChannel(c, x)];
+  const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  launch('batchNorm', x, (scratch) =>
+    x.device.kernels.batchNormForward(
+      ...tensorArgs(x),
+      eps,
+      ...affineArgs(affine),
+      mean.pointer,
+      m2.pointer,
+      invstd.pointer,
+      y.pointer,
+      scratch,
+    ),
+  );
+  return { y, mean, m2, invstd };
+}
+
+/** Mean and 1/std of running statistics, as copies in float64. */
+export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] {
+  const c = runningMean.size;
+  const { device } = runningMean;
+  const [mean, invstd] = [perChannel(c, runningMean), perChannel(c, runningMean)];
+  device.check(
+    'batchNorm',
+    device.kernels.batchNormFromRunning(
+      runningMean.code,
+      c,
+      runningMean.pointer,
+      runningVar.pointer,
+      eps,
+      mean.pointer,
+      invstd.pointer,
+    ),
+  );
+  return [mean, invstd];
+}
+
+/** The numbers of a norm as convolutions take them; with sums those of its backward too. See `ek_batch_norm_coefficients`. */
+export function normCoefficients(
+  dtype: DType,
+  mean: Tensor,
+  invstd: Tensor,
+  affine: Affine,
+  count = 0,
+  sums: BackwardSums | null = null,
+): Tensor {
+  const c = mean.size;
+  const { device } = mean;
+  const out = allocate([6, c], dtype, 'contiguous', device);
+  device.check(
+    'batchNorm',
+    device.kernels.batchNormCoefficients(
+      out.code,
+      c,
+      count,
+      mean.pointer,
+      invstd.pointer,
+      pointerOf(affine.weight),
+      pointerOf(affine.bias),
+      pointerOf(sums?.dy),
+      pointerOf(sums?.dyXmu),
+      out.pointer,
+    ),
+  );
+  return out;
+}
+
+/** What a backward needs to know of all values of a channel, with g = dy, 0 where a ReLU was closed: float64 (C). */
+export interface BackwardSums {
+  /** Σg */
+  readonly dy: Tensor;
+  /** Σg·(x − mean) */
+  readonly dyXmu: Tensor;
+}
+export const perChannelSums = (x: Tensor): BackwardSums => ({
+  dy: perChannel(x.shape[1], x),
+  dyXmu: perChannel(x.shape[1], x),
+});
+
+/** What the kernels of a backward take, in their order; dy in x's memory format. */
+function backwardArgs(x: Tensor, dy: Tensor) {
+  const [dtype, xPointer, ...view] = tensorArgs(x);
+  return [dtype, xPointer, dy.pointer, ...view] as const;
+}
+
+/** The sums of one part of a batch. */
+export function launchBackwardReduce(
+  x: Tensor,
+  dy: Tensor,
+  affine: Affine,
+  mean: Tensor,
+  invstd: Tensor,
+): BackwardSums {
+  const sums = perChannelSums(x);
+  launch('batchNormBackward', x, (scratch) =>
+    x.device.kernels.batchNormBackwardReduce(
+      ...backwardArgs(x, dy),
+      ...givenArgs(mean, invstd, affine),
+      sums.dy.pointer,
+      sums.dyXmu.pointer,
+      scratch,
+    ),
+  );
+  return sums;
+}
+
+/**
+ * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count), or, without sums, where the statistics were constants,
+ * weight·r·g.
+ */
+export function launchBackwardApply(
+  x: Tensor,
+  dy: Tensor,
+  affine: Affine,
+  mean: Tensor,
+  invstd: Tensor,
+  count: number,
+  sums: BackwardSums | null,
+  dx: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.device),
+): Tensor {
+  launch('batchNormBackward', x, (scratch) =>
+    x.device.kernels.batchNormBackwardApply(
+      ...backwardArgs(x, dy),
+      count,
+      ...givenArgs(mean, invstd, affine),
+      pointerOf(sums?.dy),
+      pointerOf(sums?.dyXmu),
+      dx.pointer,
+      scratch,
+    ),
+  );
+  return dx;
+}
+
+/** Sums and dx of a whole batch in one call. */
+export function launchBackwardOfBatch(
+  x: Tensor,
+  dy: Tensor,
+  affine: Affine,
+  mean: Tensor,
+  invstd: Tensor,
+): [Tensor, BackwardSums] {
+  const sums = perChannelSums(x);
+  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  launch('batchNormBackward', x, (scratch) =>
+    x.device.kernels.batchNormBackward(
+      ...backwardArgs(x, dy),
+      ...givenArgs(mean, invstd, affine),
+      sums.dy.pointer,
+      sums.dyXmu.pointer,
+      dx.pointer,
+      scratch,
+    ),
+  );
+  return [dx, sums];
+}

@@ -1,0 +1,437 @@
+// Fused against plain: every pattern gives the same outputs, gradients and running statistics with fusion on and off, and whoever looks at
+// a tensor in between sees its values.
+import { describe, expect, it } from 'vitest';
+import { grad } from '../../src/autograd/backward.ts';
+import { checkpoint } from '../../src/autograd/checkpoint.ts';
+import { noGrad } from '../../src/autograd/grad_mode.ts';
+import { withFusion } from '../../src/fusion/switch.ts';
+import * as nn from '../../src/nn/index.ts';
+import { freezeBatchNorm } from '../../src/nn/index.ts';
+import { add, mul, relu } from '../../src/ops/elementwise.ts';
+import { toFormat } from '../../src/ops/launch.ts';
+import { maxPool2d } from '../../src/ops/pool.ts';
+import { sum } from '../../src/ops/reduce.ts';
+import { cat } from '../../src/ops/shape_ops.ts';
+import { SGD } from '../../src/optim/index.ts';
+import { manualSeed } from '../../src/tensor/random/index.ts';
+import { randn } from '../../src/tensor/random.ts';
+import { scope } from '../../src/tensor/scope.ts';
+import type { MemoryFormat } from '../../src/tensor/shape.ts';
+import { DeferredStorage } from '../../src/tensor/storage.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { expectClose } from '../support/golden.ts';
+import { liveBytes } from '../support/live_bytes.ts';
+import { kernelCalls } from './kernel_calls.ts';
+
+type Float = 'float32' | 'float64';
+/** A few dozen roundings in another order; float32's are relative to sums of hundreds of values. */
+const tolerance = { float32: 2e-5, float64: 1e-11 };
+
+class Net extends nn.Module {
+  private readonly body: (x: Tensor) => Tensor;
+  constructor(children: Record<string, nn.Module>, body: (m: never) => (x: Tensor) => Tensor) {
+    super();
+    for (const [name, child] of Object.entries(children)) this.registerModule(name, child);
+    this.body = body(children as never);
+  }
+  forward(x: Tensor): Tensor {
+    return this.body(x);
+  }
+}
+
+type M = Record<string, nn.Conv2d & nn.BatchNorm2d & nn.Linear>;
+const net = (children: Record<string, nn.Module>, body: (m: M) => (x: Tensor) => Tensor) => () =>
+  new Net(children, body as (m: never) => (x: Tensor) => Tensor);
+
+interface Pattern {
+  readonly name: string;
+  readonly shape: number[];
+  readonly make: () => nn.Module;
+}
+const conv = (i: number, o: number, k: number, options: object = {}) =>
+  new nn.Conv2d(i, o, k, { padding: k >> 1, ...options });
+const bn = (c: number) => new nn.BatchNorm2d(c);
+
+const chain = (name: string, shape: number[], first: () => nn.Conv2d, second: () => nn.Conv2d): Pattern => ({
+  name,
+  shape,
+  make: () => {
+    const [c1, c2] = [first(), second()];
+    return net(
+      { c1, b1: bn(c1.outChannels), c2, b2: bn(c2.outChannels) },
+      (m) => (x) => relu(m.b2.call(m.c2.call(relu(m.b1.call(m.c1.call(x)))))),
+    )();
+  },
+});
+
+const patterns: Pattern[] = [
+  chain(
+    'conv → bn → relu, 3x3',
+    [2, 3, 9, 11],
+    () => conv(3, 20, 3),
+    () => conv(20, 17, 3),
+  ),
+  chain(
+    'conv → bn → relu, 1x1',
+    [3, 16, 7, 7],
+    () => conv(16, 32, 1),
+    () => conv(32, 48, 1),
+  ),
+  chain(
+    'conv → bn → relu, strides',
+    [2, 5, 13, 10],
+    () => conv(5, 8, 7, { stride: 2 }),
+    () => conv(8, 12, 3, { stride: 2 }),
+  ),
+  chain(
+    'conv → bn → relu, 1x1 of stride 2',
+    [2, 8, 8, 8],
+    () => conv(8, 16, 3),
+    () => conv(16, 32, 1, { stride: 2 }),
+  ),
+  chain(
+    'conv → bn → relu, groups',
+    [2, 6, 8, 8],
+    () => conv(6, 24, 3, { groups: 3 }),
+    () => conv(24, 24, 3, { groups: 4 }),
+  ),
+  chain(
+    'conv → bn → relu, depthwise',
+    [2, 4, 9, 9],
+    () => conv(4, 24, 1),
+    () => conv(24, 24, 3, { groups: 24, stride: 2 }),
+  ),
+  chain(
+    'conv → bn → relu, dilated, with bias',
+    [1, 4, 12, 12],
+    () => conv(4, 8, 3, { dilation: 2, padding: 2, bias: true }),
+    () => conv(8, 33, 5),
+  ),
+  {
+    name: 'residual block',
+    shape: [2, 16, 8, 8],
+    make: net(
+      {
+        c1: conv(16, 16, 3, { bias: false }),
+        b1: bn(16),
+        c2: conv(16, 16, 3, { bias: false }),
+        b2: bn(16),
+        c3: conv(16, 8, 1),
+      },
+      (m) => (x) => {
+        const y = relu(m.b1.call(m.c1.call(x)));
+        return m.c3.call(relu(add(m.b2.call(m.c2.call(y)), x)));
+      },
+    ),
+  },
+  {
+    name: 'residual block with a normalized shortcut',
+    shape: [2, 8, 8, 8],
+    make: net(
+      { c1: conv(8, 16, 3), b1: bn(16), c2: conv(8, 16, 1), b2: bn(16), c3: conv(16, 8, 3) },
+      (m) => (x) => m.c3.call(relu(add(m.b1.call(m.c1.call(x)), m.b2.call(m.c2.call(x))))),
+    ),
+  },
+  {
+    name: 'pre-activation',
+    shape: [2, 12, 9, 9],
+    make: net({ b1: bn(12), c1: conv(12, 8, 3), b2: bn(20), c2: conv(20, 8, 1) }, (m) => (x) => {
+      const y = m.c1.call(relu(m.b1.call(x)));
+      return m.c2.call(relu(m.b2.call(cat([x, y], 1))));
+    }),
+  },
+  {
+    name: 'bn → relu → pool',
+    shape: [2, 3, 12, 12],
+    make: net(
+      { c1: conv(3, 16, 3), b1: bn(16) },
+      (m) => (x) => maxPool2d(relu(m.b1.call(m.c1.call(x))), 3, { stride: 2 }),
+    ),
+  },
+  {
+    name: 'bn → conv, without activation',
+    shape: [2, 3, 8, 8],
+    make: net({ c1: conv(3, 16, 3), b1: bn(16), c2: conv(16, 8, 3) }, (m) => (x) => m.c2.call(m.b1.call(m.c1.call(x)))),
+  },
+  {
+    name: 'other activations',
+    shape: [2, 3, 8, 8],
+    make: net(
+      { c1: conv(3, 8, 3), b1: bn(8), c2: conv(8, 8, 3), b2: bn(8) },
+      (m) => (x) => nn.functional.silu(m.b2.call(m.c2.call(nn.functional.gelu(m.b1.call(m.c1.call(x)))))),
+    ),
+  },
+  {
+    name: 'several consumers',
+    shape: [2, 3, 8, 8],
+    make: net({ c1: conv(3, 8, 3), b1: bn(8), c2: conv(8, 8, 3), c3: conv(8, 8, 1) }, (m) => (x) => {
+      const z = m.b1.call(m.c1.call(x));
+      const y = relu(z);
+      return add(add(m.c2.call(y), m.c3.call(y)), add(mul(z, 0.5), m.c3.call(z)));
+    }),
+  },
+  {
+    name: 'a module called twice',
+    shape: [2, 8, 8, 8],
+    make: net({ c1: conv(8, 8, 3), b1: bn(8) }, (m) => (x) => {
+      const once = (y: Tensor) => relu(m.b1.call(m.c1.call(y)));
+      return once(once(x));
+    }),
+  },
+  {
+    name: 'in place',
+    shape: [2, 8, 8, 8],
+    make: net({ c1: conv(8, 8, 3), b1: bn(8), c2: conv(8, 8, 3), b2: bn(8) }, (m) => (x) => {
+      const y = m.b1.call(m.c1.call(x)).relu_();
+      return m.b2.call(m.c2.call(y)).add_(x).relu_();
+    }),
+  },
+  {
+    name: 'Linear → BatchNorm1d → relu',
+    shape: [9, 13],
+    make: net(
+      { l1: new nn.Linear(13, 21), b1: new nn.BatchNorm1d(21), l2: new nn.Linear(21, 7) },
+      (m) => (x) => m.l2.call(relu(m.b1.call(m.l1.call(x)))),
+    ),
+  },
+];
+
+const numbers = (x: Tensor): number[] => Array.from(x.dataSync() as Float32Array, Number);
+
+interface Outcome {
+  y: Tensor;
+  grads: Map<string, Tensor>;
+  buffers: Map<string, Tensor>;
+}
+
+/** One step in `mode` on the same numbers, with fusion on or off. */
+function run(pattern: Pattern, fused: boolean, dtype: Float, format: MemoryFormat, mode: 'train' | 'eval'): Outcome {
+  return withFusion(fused, () => {
+    manualSeed(3);
+    const model = pattern.make().to(dtype);
+    for (const [name, p] of model.namedParameters())
+      if (name.includes('b1.') || name.includes('b2.')) noGrad(() => p.copy_(add(randn(p.shape, { dtype }), 0.5)));
+    for (const [name, buffer] of model.namedBuffers())
+      if (name.endsWith('running_var')) noGrad(() => buffer.copy_(add(mul(randn(buffer.shape, { dtype }), 0.1), 1)));
+    if (mode === 'eval') model.eval();
+    const x = toFormat(randn(pattern.shape, { dtype }), format).requiresGrad_();
+    const y = model.call(x) as Tensor;
+    // Some parameters change after the forward, as when a step is taken between a forward and the look at its result.
+    const cotangent = toFormat(randn(y.shape, { dtype }), format);
+    sum(mul(y, cotangent)).backward();
+    const grads = new Map([
+      ['x', x.grad!],
+      ...[...model.namedParameters()].map(([name, p]) => [name, p.grad!] as [string, Tensor]),
+    ]);
+    return { y, grads, buffers: new Map(model.namedBuffers()) };
+  });
+}
+
+function expectAlike(fused: Outcome, plain: Outcome, limit: number): void {
+  const pairs: [string, Tensor, Tensor][] = [['y', fused.y, plain.y]];
+  for (const [name, g] of plain.grads) pairs.push([`grad of ${name}`, fused.grads.get(name)!, g]);
+  for (const [name, b] of plain.buffers) pairs.push([name, fused.buffers.get(name)!, b]);
+  for (const [name, a, b] of pairs) {
+    const [values, expected] = [a.dataSync(), b.dataSync()];
+    let scale = 1;
+    for (const v of expected) scale = Math.max(scale, Math.abs(Number(v)));
+    for (let i = 0; i < expected.length; i++)
+      if (!(Math.abs(Number(values[i]) - Number(expected[i])) <= limit * scale))
+        expect.fail(`${name}[${i}]: ${values[i]} with fusion, ${expected[i]} without (largest ${scale})`);
+  }
+}
+
+describe.each(['channelsLast', 'contiguous'] as const)('%s', (format) => {
+  describe.each(['float64', 'float32'] as const)('%s', (dtype) => {
+    for (const pattern of patterns)
+      for (const mode of ['train', 'eval'] as const)
+        it(`${pattern.name}, ${mode}`, () => {
+          const [fused, plain] = [true, false].map((on) => run(pattern, on, dtype, format, mode));
+          expectAlike(fused, plain, tolerance[dtype]);
+        });
+  });
+});
+
+const isDeferred = (x: Tensor): boolean => x.storage instanceof DeferredStorage && x.storage.recipe !== null;
+
+/** conv → bn → relu on a small input, with what stands in between. */
+function small(format: MemoryFormat = 'channelsLast') {
+  manualSeed(5);
+  const [c, b, next] = [conv(3, 8, 3), bn(8), conv(8, 4, 3)];
+  const x = toFormat(randn([2, 3, 8, 8]), format);
+  const raw = c.call(x);
+  const z = b.call(raw);
+  return { c, b, next, x, raw, z, y: relu(z) };
+}
+const plainly = <R>(fn: () => R): R => withFusion(false, fn);
+
+describe('who looks sees the values', () => {
+  it('of the norm and of the ReLU, in any order', () => {
+    const plain = plainly(() => small());
+    const { z, y } = small();
+    expect(isDeferred(z) && isDeferred(y)).toBe(true);
+    expectClose(y, numbers(plain.y), 1e-6);
+    expectClose(z, numbers(plain.z), 1e-6);
+    expect(isDeferred(z) || isDeferred(y)).toBe(false);
+  });
+
+  it('of the time of the call, though the parameters or the input change before', () => {
+    const plain = plainly(() => small());
+    const { z, y, b, raw } = small();
+    noGrad(() => {
+      b.weight!.fill_(7);
+      b.bias!.fill_(7);
+      raw.fill_(7);
+    });
+    expectClose(y, numbers(plain.y), 1e-6);
+    expectClose(z, numbers(plain.z), 1e-6);
+    expect(raw.dataSync()[0]).toBe(7);
+  });
+
+  it('through views and detached tensors', () => {
+    const plain = plainly(() => small());
+    const { y } = small();
+    const detached = y.detach();
+    expectClose(y.reshape([2, -1]).sum(), [plain.y.sum().item()], 1e-4);
+    expectClose(detached, numbers(plain.y), 1e-6);
+  });
+
+  it('where they outlive their scope', () => {
+    const plain = plainly(() => small());
+    expectClose(
+      scope(() => small().y),
+      numbers(plain.y),
+      1e-6,
+    );
+  });
+
+  it('in hooks and retained gradients, which are those without fusion', () => {
+    const seen = (fused: boolean) =>
+      withFusion(fused, () => {
+        const { z, y, next } = small();
+        const grads: Tensor[] = [];
+        y.registerHook((g) => void grads.push(g.clone()));
+        z.retainGrad();
+        sum(next.call(y)).backward();
+        return [...grads, z.grad!];
+      });
+    const [fused, plain] = [seen(true), seen(false)];
+    expect(fused).toHaveLength(2);
+    for (const [i, g] of fused.entries()) expectClose(g, numbers(plain[i]), 1e-5);
+  });
+
+  it('in gradients asked for by grad(), in between and of second order', () => {
+    const asked = (fused: boolean) =>
+      withFusion(fused, () => {
+        const { z, y, next, b } = small();
+        const [dz, dy] = grad([sum(next.call(y))], [z, y], { createGraph: true });
+        const [dw] = grad([sum(mul(dz, dz))], [b.weight!], { allowUnused: true });
+        return [dz, dy, ...(dw ? [dw] : [])];
+      });
+    const [fused, plain] = [asked(true), asked(false)];
+    for (const [i, g] of fused.entries()) expectClose(g, numbers(plain[i]), 1e-5);
+  });
+});
+
+describe('around a step', () => {
+  const step = (fused: boolean, body: (x: Tensor, m: { c: nn.Conv2d; b: nn.BatchNorm2d; next: nn.Conv2d }) => Tensor) =>
+    withFusion(fused, () => {
+      const { c, b, next, x } = small();
+      b.train();
+      const model = new nn.Sequential(c, b, next);
+      const optimizer = new SGD(model.parameters(), { lr: 0.1 });
+      for (let i = 0; i < 3; i++) {
+        optimizer.zeroGrad();
+        sum(mul(body(x, { c, b, next }), 0.01)).backward();
+        optimizer.step();
+      }
+      return [...model.stateDict().values()];
+    });
+  const alike = (body: Parameters<typeof step>[1]) => {
+    const [fused, plain] = [step(true, body), step(false, body)];
+    for (const [i, t] of fused.entries()) expectClose(t, numbers(plain[i]), 1e-5);
+  };
+
+  it('checkpointed', () =>
+    alike((x, { c, b, next }) =>
+      checkpoint((u: Tensor) => next.call(relu(b.call(c.call(u)))), x.clone().requiresGrad_()),
+    ));
+
+  it('frozen between forward and backward', () =>
+    alike((x, { c, b, next }) => {
+      const y = next.call(relu(b.call(c.call(x))));
+      freezeBatchNorm(b);
+      b.eval();
+      return y;
+    }));
+
+  it('with a forward without gradients in between', () =>
+    alike((x, { c, b, next }) => {
+      const y = next.call(relu(b.call(c.call(x))));
+      noGrad(() =>
+        next
+          .call(relu(b.call(c.call(x))))
+          .sum()
+          .item(),
+      );
+      return y;
+    }));
+});
+
+describe('memory', () => {
+  it('holds one activation of a chain for each convolution instead of three', () => {
+    const [depth, shape] = [6, [4, 16, 16, 16]];
+    const model = new nn.Sequential();
+    for (let i = 0; i < depth; i++)
+      model
+        .append(conv(16, 16, 3))
+        .append(bn(16))
+        .append(new nn.ReLU());
+    const x = toFormat(randn(shape), 'channelsLast');
+    const activation = 4 * x.size;
+    const peak = (fused: boolean) => withFusion(fused, () => liveBytes(() => void model.call(x)).peak);
+    expect(peak(false)).toBeGreaterThan(3 * depth * activation);
+    // And the scratch of a convolution.
+    expect(peak(true)).toBeLessThan((depth + 3) * activation);
+  });
+});
+
+describe('what is not done', () => {
+  const calls = (fused: boolean, backward: boolean) => {
+    manualSeed(1);
+    const model = new nn.Sequential(
+      conv(16, 16, 3),
+      bn(16),
+      new nn.ReLU(),
+      conv(16, 16, 3),
+      bn(16),
+      new nn.ReLU(),
+      conv(16, 16, 1),
+    );
+    const x = toFormat(randn([2, 16, 8, 8]), 'channelsLast');
+    return withFusion(fused, () => {
+      const y = model.call(x);
+      const g = randn(y.shape);
+      const laid = toFormat(g, 'channelsLast');
+      return backward ? kernelCalls(() => y.backward(laid)) : kernelCalls(() => model.call(x));
+    });
+  };
+
+  // Copies and arithmetic of parameters and counters.
+  const perChannel = new Set(['copyStrided', 'binary', 'binaryScalar', 'cast']);
+  const onTensors = (fused: boolean, backward: boolean) =>
+    calls(fused, backward).filter((name) => !perChannel.has(name));
+
+  it('forward, conv → bn → relu is the convolutions alone', () => {
+    expect(onTensors(true, false)).toEqual(['conv', 'conv', 'conv']);
+    const plain = ['conv', 'batchNormForward', 'unary'];
+    expect(onTensors(false, false)).toEqual([...plain, ...plain, 'conv']);
+  });
+
+  it('backward, it is the backwards of the convolutions alone', () => {
+    const conv = ['convBackwardData', 'convBackwardWeight'];
+    const norm = ['unaryBackward', 'batchNormBackward'];
+    expect(onTensors(true, true)).toEqual([...conv, ...conv, 'convBackwardWeight']);
+    expect(onTensors(false, true)).toEqual([...conv, ...norm, ...conv, ...norm, 'convBackwardWeight']);
+  });
+});
