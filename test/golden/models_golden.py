@@ -1,4 +1,5 @@
-"""Writes models.golden.json: initial states, outputs and gradients of torchvision's models, for test/models/models.test.ts.
+"""Writes models.golden.json: initial states, outputs and gradients of torchvision's models, for test/models/; and
+stochastic_depth.golden.json, for test/nn/dropout.test.ts.
 
 Run: python test/golden/models_golden.py   (made with PyTorch 2.14.1 and torchvision 0.29.1)
 
@@ -21,6 +22,7 @@ from golden_rule import det
 from torch import nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.ops import stochastic_depth
 
 
 class CifarBlock(nn.Module):
@@ -63,6 +65,9 @@ class CifarResNet(nn.Module):
         return self.linear(F.avg_pool2d(x, x.shape[3]).flatten(1))
 
 
+# PyTorch's gradient of the hard sigmoid has 1/6 as float32 even for float64, which the float64 results here must not have.
+nn.Hardsigmoid.forward = lambda self, x: F.relu6(x + 3) / 6
+
 MODELS = {
     "resnet18": models.resnet18,
     "resnet34": models.resnet34,
@@ -74,6 +79,19 @@ MODELS = {
     "ResNet, dilated": lambda: ResNet(
         Bottleneck, [1, 1, 2, 1], 7, groups=4, width_per_group=8, replace_stride_with_dilation=[False, True, True]
     ),
+    "vgg11": models.vgg11,
+    "vgg16": models.vgg16,
+    "vgg11Bn": models.vgg11_bn,
+    "vgg16Bn": models.vgg16_bn,
+    "mobilenetV2": models.mobilenet_v2,
+    "mobilenetV2, half as wide": lambda: models.mobilenet_v2(width_mult=0.5, dropout=0.6, num_classes=7),
+    "mobilenetV3Large": models.mobilenet_v3_large,
+    "mobilenetV3Small": models.mobilenet_v3_small,
+    "mobilenetV3Small, wider": lambda: models.mobilenet_v3_small(width_mult=1.3, dropout=0.6, num_classes=7),
+    "efficientnetB0": models.efficientnet_b0,
+    "efficientnetB0, more dropped": lambda: models.efficientnet_b0(stochastic_depth_prob=0.7, dropout=0.6, num_classes=7),
+    "densenet121": models.densenet121,
+    "DenseNet, with dropout": lambda: models.DenseNet(block_config=(2, 3, 2, 2), drop_rate=0.3, num_classes=7),
     "cifarResnet20": lambda: CifarResNet(3),
     "cifarResnet56": lambda: CifarResNet(9),
 }
@@ -141,5 +159,23 @@ def golden(name, make):
     return out
 
 
+def skipped(shape, dtype, p, mode):
+    torch.manual_seed(3)
+    y = stochastic_depth(torch.ones(shape, dtype=dtype), p, mode)
+    after = torch.rand(1)
+    return {"shape": shape, "dtype": str(dtype)[6:], "p": p, "mode": mode, "y": y.flatten().tolist(), "after": after.item()}
+
+
+def write(name, text):
+    pathlib.Path(__file__).with_name(name).write_text(text + "\n")
+
+
 rows = [f"{json.dumps(name)}: {json.dumps(golden(name, make))}" for name, make in MODELS.items()]
-pathlib.Path(__file__).with_name("models.golden.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
+write("models.golden.json", "{\n" + ",\n".join(rows) + "\n}")
+cases = [
+    skipped([6, 2], torch.float32, 0.3, "row"),
+    skipped([6, 2, 1, 2], torch.float64, 0.3, "row"),
+    skipped([3, 2], torch.float32, 0.4, "batch"),
+    skipped([3, 2], torch.float32, 1.0, "row"),
+]
+write("stochastic_depth.golden.json", json.dumps(cases))
