@@ -21,9 +21,6 @@ export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
 /**
  * A chain of 3×3 convolutions and three linear layers: (N, 3, H, W) to logits (N, numClasses) (Simonyan & Zisserman 2015,
  * https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; `normLayer` null leaves the norms out (default).
- * @example
- * const { features } = vgg11Bn();
- * features.call(randn([2, 3, 32, 32])); // shape [2, 512, 1, 1]
  */
 export class VGG extends Module {
   features: Sequential;
