@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
-const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
+const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
 const hasAddon = existsSync('build/native/evenkeel.node') || process.env.EVENKEEL_ADDON !== undefined;
 if (!hasAddon) console.log('evenkeel: no native addon is built, so tests run on the WebAssembly engine only');
 

@@ -7,7 +7,7 @@ import type { Storage } from '../tensor/storage.ts';
 import { keepStorage } from '../tensor/storage.ts';
 import type { Tensor, TensorHook } from '../tensor/tensor.ts';
 import { setGradEnabled } from './grad_mode.ts';
-import { edgeOf, type Gradient, Node } from './node.ts';
+import { type Edge, edgeOf, type Gradient, Node } from './node.ts';
 
 /** The few operations that the engine itself needs; the ops layer, which stands above it, provides them. */
 export interface EngineOps {
@@ -202,11 +202,10 @@ class Walk {
 /** What the walks under way have been asked for, innermost last. */
 const captures: (Capture | null)[] = [];
 
-/** Whether anybody but the operation that made `tensor` will see its gradient: a hook, `retainGrad`, or who asked `grad` for it. */
-export function isGradientObserved(tensor: Tensor): boolean {
-  const node = tensor.gradFn;
-  if (!(node instanceof Node)) return true;
-  const index = tensor.outputIndex;
+/** Whether anybody but the next operation will see the gradient sent along an edge: a hook, `retainGrad`, who asked `grad` for it, a leaf. */
+export function isGradientObserved(edge: Edge): boolean {
+  if (!edge || 'leaf' in edge) return true;
+  const { node, index } = edge;
   return (
     (node.hooks.get(index)?.size ?? 0) > 0 || node.retained.has(index) || captures.some((c) => c?.get(node)?.has(index))
   );

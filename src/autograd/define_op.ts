@@ -12,6 +12,8 @@ export class Context {
   /** For each argument: whether its gradient is wanted (any of them, for an array of tensors). */
   readonly needs: readonly boolean[];
   constants: Set<Tensor> | null = null;
+  /** Where the gradients of the tensors among the arguments go. */
+  edges: readonly Edge[] = [];
   private readonly savedTensors = new SavedTensors();
 
   constructor(needs: readonly boolean[]) {
@@ -100,6 +102,7 @@ function record<A extends readonly unknown[], R extends Output>(definition: OpDe
     if (arg instanceof Tensor) edges.push(edgeOf(arg));
     else if (isTensorArray(arg)) edges.push(...arg.map(edgeOf));
   }
+  ctx.edges = edges;
   const former = setGradEnabled(false);
   let result: R;
   try {

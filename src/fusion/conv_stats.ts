@@ -17,6 +17,7 @@ const left = new WeakMap<Storage, Left>();
 
 /** Notes the statistics of x (N, C, …) over all axes but 1. */
 export function leaveStatistics(x: Tensor, batch: BatchStatistics): void {
+  x.storage.companions = [batch.mean.storage, batch.m2.storage];
   left.set(x.storage, { batch, shape: x.shape, format: x.memoryFormat, version: x.version });
 }
 

@@ -1,6 +1,6 @@
 // Dropout layers. The masks are drawn in ops/dropout.ts.
 import { ValueError } from '../errors.ts';
-import { dropout, dropout2d } from '../ops/dropout.ts';
+import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 import { inPlace } from '../ops/elementwise.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { InplaceOption } from './activation.ts';
@@ -45,5 +45,30 @@ export class Dropout extends DropoutBase {
 export class Dropout2d extends DropoutBase {
   constructor(p = 0.5, options: InplaceOption = {}) {
     super(dropout2d, p, options);
+  }
+}
+
+/**
+ * In training, sets whole samples of (N, …), or with mode `batch` all of them, to 0 with probability p and scales the rest by 1/(1 − p), which
+ * skips a residual branch at random (Huang et al. 2016; torchvision: `ops.StochasticDepth`).
+ * @example
+ * new StochasticDepth(0.2, 'row').call(x).add(x);
+ */
+export class StochasticDepth extends Module {
+  readonly p: number;
+  readonly mode: StochasticDepthMode;
+
+  constructor(p: number, mode: StochasticDepthMode) {
+    super();
+    this.p = p;
+    this.mode = mode;
+  }
+
+  forward(x: Tensor): Tensor {
+    return stochasticDepth(x, this.p, this.mode, this.training);
+  }
+
+  override extraRepr(): string {
+    return `p=${floatText(this.p)}, mode=${this.mode}`;
   }
 }

@@ -15,7 +15,7 @@ export {
   convTranspose2d,
   type Padding,
 } from '../ops/conv.ts';
-export { dropout, dropout2d } from '../ops/dropout.ts';
+export { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 export {
   elu,
   gelu,

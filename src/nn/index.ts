@@ -50,7 +50,7 @@ export {
   type PaddingMode,
 } from './conv.ts';
 export { copyModule } from './copy_module.ts';
-export { Dropout, Dropout2d } from './dropout.ts';
+export { Dropout, Dropout2d, StochasticDepth } from './dropout.ts';
 export { type Folded, fold } from './fold.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';

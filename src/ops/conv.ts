@@ -3,6 +3,7 @@
 import { isGradientObserved } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import type { Edge } from '../autograd/node.ts';
 import { RuntimeError } from '../errors.ts';
 import { leaveStatistics } from '../fusion/conv_stats.ts';
 import { leaveSums, type NormParts, pendingGradient, pendingNorm } from '../fusion/deferred_norm.ts';
@@ -136,7 +137,7 @@ const convOp = defineOp({
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
     const dx = needsX
-      ? (maskedBackwardData(g, weight, x, conv) ?? convBackwardData(g, weight, xInfo.shape, conv))
+      ? (maskedBackwardData(g, weight, x, conv, ctx.edges[0]) ?? convBackwardData(g, weight, xInfo.shape, conv))
       : null;
     const [dweight, dbias] = needsWeight ? convBackwardWeight(x, g, wInfo.shape, conv, needsBias) : [null, null];
     return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
@@ -196,12 +197,12 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
  * The gradient of an input x that is a pending norm, with the work of that norm's backward which needs this gradient alone; null where there is
  * nothing to share, or where somebody else wants to see the gradient as it is.
  */
-function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape): Tensor | null {
+function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor | null {
   const norm = pendingNorm(x);
   if (!norm || norm.residual || isGradEnabled() || !isFusionEnabled()) return null;
   // In the other format the raw input lies across the lanes.
   if (x.memoryFormat !== 'channelsLast' || dy.memoryFormat !== 'channelsLast') return null;
-  if (isGradientObserved(x)) return null;
+  if (isGradientObserved(to)) return null;
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
   const sums = launchBackwardData(dy, weight, dx, conv, norm);
   leaveSums(dx, norm, sums!);

@@ -1,25 +1,35 @@
-// Dropout: elements, or whole channels, set to 0 at random in training and the rest scaled up. Masks are PyTorch's, draw for draw.
+// Dropout: elements, whole channels or whole samples, set to 0 at random in training and the rest scaled up. Masks are PyTorch's, draw
+// for draw.
 import { RuntimeError, ValueError } from '../errors.ts';
+import { dtypes } from '../tensor/dtype.ts';
 import { bernoulli, defaultGenerator } from '../tensor/random/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { mul } from './elementwise.ts';
 import { requireFloat } from './launch.ts';
 
+/** x times 0 with probability p, else times `scale`, drawn once for each element of `maskShape`. */
+function applyMask(x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {
+  // Drawn in the order of x's memory, as PyTorch does.
+  const mask = allocate(maskShape, x.dtype, x.memoryFormat, x.device);
+  const noise = bernoulli(new dtypes[x.dtype].array(mask.size) as Float32Array, 1 - p, defaultGenerator);
+  for (let i = 0; i < noise.length; i++) noise[i] *= scale;
+  mask.storage.bytes().set(new Uint8Array(noise.buffer));
+  return mul(x, mask);
+}
+
+/** 1/(1 − p) as the dtype's arithmetic has it. */
+function scaleOfKept(x: Tensor, p: number): number {
+  const round = x.dtype === 'float64' ? (value: number) => value : Math.fround;
+  return round(1 / round(1 - p));
+}
+
 function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: Shape): Tensor {
   requireFloat(op, x);
   if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
   if (!training || p === 0 || x.size === 0) return x;
   if (p === 1) return mul(x, 0);
-  // Drawn in the order of x's memory, as PyTorch does.
-  const mask = allocate(maskShape, x.dtype, x.memoryFormat, x.device);
-  const [ArrayType, round] =
-    x.dtype === 'float64' ? [Float64Array, (value: number) => value] : [Float32Array, Math.fround];
-  const noise = bernoulli(new ArrayType(mask.size), 1 - p, defaultGenerator);
-  const scale = round(1 / round(1 - p));
-  for (let i = 0; i < noise.length; i++) noise[i] *= scale;
-  mask.storage.bytes().set(new Uint8Array(noise.buffer));
-  return mul(x, mask);
+  return applyMask(x, p, scaleOfKept(x, p), maskShape);
 }
 
 /** Each element is 0 with probability p, else scaled by 1/(1 − p); x itself outside of training (PyTorch: `F.dropout`). */
@@ -38,4 +48,26 @@ export function dropout2d(x: Tensor, p = 0.5, training = true): Tensor {
     training,
     x.shape.map((n, d) => (d < 2 ? n : 1)),
   );
+}
+
+/** What is dropped together: every sample by itself (`row`) or the batch as a whole (`batch`). */
+export type StochasticDepthMode = 'row' | 'batch';
+
+/**
+ * Each sample of (N, …), or the whole batch, is 0 with probability p, else scaled by 1/(1 − p); x itself outside of training. For the branch of
+ * a residual block, which is thereby skipped at random (Huang et al. 2016, https://arxiv.org/abs/1603.09382; torchvision:
+ * `ops.stochastic_depth`).
+ * @throws ValueError unless 0 ≤ p ≤ 1, or on an unknown mode.
+ * @example
+ * stochasticDepth(x, 0.2, 'row').add(x);
+ */
+export function stochasticDepth(x: Tensor, p: number, mode: StochasticDepthMode, training = true): Tensor {
+  requireFloat('stochasticDepth', x);
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`drop probability has to be between 0 and 1, but got ${p}`);
+  if (mode !== 'row' && mode !== 'batch')
+    throw new ValueError(`mode has to be either 'batch' or 'row', but got ${mode as string}`);
+  if (!training || p === 0) return x;
+  const maskShape = x.shape.map((n, d) => (d === 0 && mode === 'row' ? n : 1));
+  // Nothing is kept with p = 1, but torchvision draws all the same.
+  return applyMask(x, p, p === 1 ? 1 : scaleOfKept(x, p), maskShape);
 }

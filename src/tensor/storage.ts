@@ -14,6 +14,8 @@ export class Storage {
   history = 0;
   protected block: Block | null;
   scope: Scope | null;
+  /** Storages that outlive a scope where this one does: what somebody noted about its values. */
+  companions: readonly Storage[] = [];
   /** Among how many storages the block is shared; null: it is this one's alone. See `lend`. */
   private sharers: { count: number } | null = null;
 
@@ -209,6 +211,7 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
 }
 
 function move(storage: Storage, from: Scope, to: Scope | null): void {
+  for (const companion of storage.companions) move(companion, from, to);
   if (storage.scope !== from) return;
   storage.scope = to;
   to?.storages.push(storage);
@@ -224,6 +227,7 @@ function unlink(closed: Scope): void {
 export function keepStorage(storage: Storage): void {
   settle(storage);
   storage.scope = null;
+  for (const companion of storage.companions) companion.scope = null;
 }
 
 /** Runs `fn` outside of all scopes: what it makes lives on (optimizer states, running statistics). */

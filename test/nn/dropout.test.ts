@@ -1,6 +1,6 @@
-// Dropout: PyTorch's masks (golden/nn_golden.py), modes, gradients.
+// Dropout: PyTorch's masks (golden/nn_golden.py) and torchvision's (golden/models_golden.py), modes, gradients.
 import { describe, expect, it } from 'vitest';
-import { Dropout, Dropout2d, functional } from '../../src/nn/index.ts';
+import { Dropout, Dropout2d, functional, StochasticDepth } from '../../src/nn/index.ts';
 import { ones, tensor } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { rand } from '../../src/tensor/random.ts';
@@ -53,5 +53,65 @@ describe('dropout', () => {
     expect(() => functional.dropout2d(ones([3]))).toThrow(
       'Feature dropout requires at least 2 dimensions in the input',
     );
+  });
+});
+
+describe('stochastic depth', () => {
+  const drawn =
+    readGolden<
+      {
+        shape: number[];
+        dtype: 'float32' | 'float64';
+        p: number;
+        mode: 'row' | 'batch';
+        y: number[];
+        after: number;
+      }[]
+    >('stochastic_depth.golden.json');
+
+  it.each(drawn)('draws $mode $shape $dtype p=$p', ({ shape, dtype, p, mode, y, after }) => {
+    manualSeed(3);
+    expect([...new StochasticDepth(p, mode).call(ones(shape, { dtype })).dataSync()]).toEqual(y);
+    expect(rand([1]).item()).toBe(after);
+  });
+
+  it('skips whole samples, or the batch', () => {
+    manualSeed(0);
+    const rows = functional.stochasticDepth(ones([64, 3, 2, 2]), 0.5, 'row').sum([1, 2, 3]);
+    expect(new Set(rows.dataSync() as Float32Array)).toEqual(new Set([0, 24]));
+    const batches = Array.from({ length: 32 }, () =>
+      functional
+        .stochasticDepth(ones([4, 3]), 0.5, 'batch')
+        .sum()
+        .item(),
+    );
+    expect(new Set(batches)).toEqual(new Set([0, 24]));
+  });
+
+  it('does nothing in evaluation, nor with p = 0', () => {
+    const x = ones([2, 3]);
+    expect(new StochasticDepth(0.5, 'row').eval().call(x)).toBe(x);
+    expect(new StochasticDepth(0, 'batch').call(x)).toBe(x);
+  });
+
+  it('passes the gradient of the samples it kept', () => {
+    manualSeed(0);
+    const x = ones([16, 2], { requiresGrad: true });
+    const y = new StochasticDepth(0.25, 'row').call(x);
+    y.sum().backward();
+    expect(x.grad!.toArray()).toEqual(y.toArray());
+  });
+
+  it('refuses probabilities and modes that are none', () => {
+    expect(() => functional.stochasticDepth(ones([2]), 1.5, 'row')).toThrow(
+      'drop probability has to be between 0 and 1, but got 1.5',
+    );
+    expect(() => functional.stochasticDepth(ones([2]), 0.5, 'column' as 'row')).toThrow(
+      "mode has to be either 'batch' or 'row', but got column",
+    );
+  });
+
+  it('prints what it is', () => {
+    expect(String(new StochasticDepth(0.2, 'row'))).toBe('StochasticDepth(p=0.2, mode=row)');
   });
 });

@@ -1,0 +1,235 @@
+// Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure, names and initial
+// weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
+import { NotImplementedError, ValueError } from '../errors.ts';
+import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
+import { flatten } from '../ops/shape_ops.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
+
+export interface ResidualBlockOptions {
+  /** Of the block's 3×3 convolution that makes the image smaller. Default: 1. */
+  stride?: number;
+  /** What brings the input to the output's shape, where the two differ. Default: null, the input itself. */
+  downsample?: Module | null;
+  /** Of the 3×3 convolution. Default: 1. */
+  groups?: number;
+  /** Inner width is channels·baseWidth/64·groups. Default: 64. */
+  baseWidth?: number;
+  /** Of the 3×3 convolution. Default: 1. */
+  dilation?: number;
+  /** Default: `BatchNorm2d`. */
+  normLayer?: NormLayer;
+}
+
+const conv3x3 = (inChannels: number, channels: number, stride = 1, groups = 1, dilation = 1) =>
+  new Conv2d(inChannels, channels, 3, { stride, padding: dilation, groups, dilation, bias: false });
+const conv1x1 = (inChannels: number, channels: number, stride = 1) =>
+  new Conv2d(inChannels, channels, 1, { stride, bias: false });
+
+/**
+ * Two 3×3 convolutions and the input added: (N, inChannels, H, W) to (N, channels, H/stride, W/stride).
+ * @throws ValueError unless `groups` is 1 and `baseWidth` 64; NotImplementedError on a dilation.
+ */
+export class BasicBlock extends Module {
+  static readonly expansion = 1;
+  conv1: Conv2d;
+  bn1: Module;
+  relu: ReLU;
+  conv2: Conv2d;
+  bn2: Module;
+  downsample: Module | null;
+
+  constructor(inChannels: number, channels: number, options: ResidualBlockOptions = {}) {
+    super();
+    const {
+      stride = 1,
+      downsample = null,
+      groups = 1,
+      baseWidth = 64,
+      dilation = 1,
+      normLayer = batchNorm2d,
+    } = options;
+    if (groups !== 1 || baseWidth !== 64) throw new ValueError('BasicBlock only supports groups=1 and base_width=64');
+    if (dilation > 1) throw new NotImplementedError('Dilation > 1 not supported in BasicBlock');
+    this.conv1 = conv3x3(inChannels, channels, stride);
+    this.bn1 = normLayer(channels);
+    this.relu = new ReLU();
+    this.conv2 = conv3x3(channels, channels);
+    this.bn2 = normLayer(channels);
+    this.downsample = downsample;
+  }
+
+  /** The norm that ends the residual branch. */
+  get lastNorm(): Module {
+    return this.bn2;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { relu } = this;
+    const y = relu.call(this.bn1.call(this.conv1.call(x)));
+    const residual: Tensor = this.bn2.call(this.conv2.call(y));
+    return relu.call(residual.add(this.downsample ? this.downsample.call(x) : x));
+  }
+}
+
+/**
+ * A 3×3 convolution between two of 1×1 and the input added: (N, inChannels, H, W) to (N, 4·channels, H/stride, W/stride). The stride is that of the
+ * 3×3 convolution ("ResNet v1.5"), where the paper has it in the first.
+ */
+export class Bottleneck extends Module {
+  static readonly expansion = 4;
+  conv1: Conv2d;
+  bn1: Module;
+  conv2: Conv2d;
+  bn2: Module;
+  conv3: Conv2d;
+  bn3: Module;
+  relu: ReLU;
+  downsample: Module | null;
+
+  constructor(inChannels: number, channels: number, options: ResidualBlockOptions = {}) {
+    super();
+    const {
+      stride = 1,
+      downsample = null,
+      groups = 1,
+      baseWidth = 64,
+      dilation = 1,
+      normLayer = batchNorm2d,
+    } = options;
+    const width = Math.trunc(channels * (baseWidth / 64)) * groups;
+    const outChannels = channels * Bottleneck.expansion;
+    this.conv1 = conv1x1(inChannels, width);
+    this.bn1 = normLayer(width);
+    this.conv2 = conv3x3(width, width, stride, groups, dilation);
+    this.bn2 = normLayer(width);
+    this.conv3 = conv1x1(width, outChannels);
+    this.bn3 = normLayer(outChannels);
+    this.relu = new ReLU();
+    this.downsample = downsample;
+  }
+
+  /** The norm that ends the residual branch. */
+  get lastNorm(): Module {
+    return this.bn3;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { relu } = this;
+    let y = relu.call(this.bn1.call(this.conv1.call(x)));
+    y = relu.call(this.bn2.call(this.conv2.call(y)));
+    const residual: Tensor = this.bn3.call(this.conv3.call(y));
+    return relu.call(residual.add(this.downsample ? this.downsample.call(x) : x));
+  }
+}
+
+type Block = typeof BasicBlock | typeof Bottleneck;
+
+export interface ResNetOptions extends ModelOptions {
+  /** Begin the last norm of every residual branch with weight 0, so that each block begins as the identity (Goyal et al. 2017). Default: false. */
+  zeroInitResidual?: boolean;
+  /** Groups of the 3×3 convolutions; `Bottleneck` only. Default: 1. */
+  groups?: number;
+  /** Channels of a group in the first stage; `Bottleneck` only. Default: 64. */
+  widthPerGroup?: number;
+  /** For the second, third and fourth stage, whether it dilates where it would halve the image; `Bottleneck` only. Default: none does. */
+  replaceStrideWithDilation?: readonly [boolean, boolean, boolean];
+}
+
+/**
+ * A residual network: (N, 3, H, W) to logits (N, numClasses) (He et al. 2016, https://arxiv.org/abs/1512.03385; torchvision: `ResNet`).
+ *
+ * `layers` are the numbers of blocks of the four stages.
+ * @throws ValueError, NotImplementedError where `BasicBlock` meets an option for `Bottleneck`.
+ * @example
+ * const model = new ResNet(BasicBlock, [1, 1, 1, 1], { numClasses: 10 });
+ * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ */
+export class ResNet extends Module {
+  conv1: Conv2d;
+  bn1: Module;
+  relu: ReLU;
+  maxpool: MaxPool2d;
+  layer1: Sequential;
+  layer2: Sequential;
+  layer3: Sequential;
+  layer4: Sequential;
+  avgpool: AdaptiveAvgPool2d;
+  fc: Linear;
+
+  constructor(block: Block, layers: readonly [number, number, number, number], options: ResNetOptions = {}) {
+    super();
+    const { numClasses = 1000, zeroInitResidual = false, groups = 1, widthPerGroup = 64 } = options;
+    const { replaceStrideWithDilation = [false, false, false], normLayer = batchNorm2d } = options;
+    if (replaceStrideWithDilation.length !== 3)
+      throw new ValueError(
+        `replace_stride_with_dilation should be None or a 3-element tuple, got [${replaceStrideWithDilation}]`,
+      );
+    let inChannels = 64;
+    let dilation = 1;
+
+    const stage = (channels: number, count: number, stride: number, dilates: boolean): Sequential => {
+      const outChannels = channels * block.expansion;
+      const firstDilation = dilation;
+      if (dilates) {
+        dilation *= stride;
+        stride = 1;
+      }
+      const shared = { groups, baseWidth: widthPerGroup, normLayer };
+      const downsample =
+        stride !== 1 || inChannels !== outChannels
+          ? new Sequential(conv1x1(inChannels, outChannels, stride), normLayer(outChannels))
+          : null;
+      const blocks = [new block(inChannels, channels, { ...shared, stride, downsample, dilation: firstDilation })];
+      inChannels = outChannels;
+      while (blocks.length < count) blocks.push(new block(inChannels, channels, { ...shared, dilation }));
+      return new Sequential(...blocks);
+    };
+
+    this.conv1 = new Conv2d(3, inChannels, 7, { stride: 2, padding: 3, bias: false });
+    this.bn1 = normLayer(inChannels);
+    this.relu = new ReLU();
+    this.maxpool = new MaxPool2d(3, { stride: 2, padding: 1 });
+    this.layer1 = stage(64, layers[0], 1, false);
+    this.layer2 = stage(128, layers[1], 2, replaceStrideWithDilation[0]);
+    this.layer3 = stage(256, layers[2], 2, replaceStrideWithDilation[1]);
+    this.layer4 = stage(512, layers[3], 2, replaceStrideWithDilation[2]);
+    this.avgpool = new AdaptiveAvgPool2d(1);
+    this.fc = new Linear(512 * block.expansion, numClasses);
+
+    drawWeights(this, kaimingFanOut);
+    if (zeroInitResidual)
+      for (const module of this.modules())
+        if (module instanceof BasicBlock || module instanceof Bottleneck) zeroWeight(module.lastNorm);
+  }
+
+  forward(x: Tensor): Tensor {
+    let y: Tensor = this.maxpool.call(this.relu.call(this.bn1.call(this.conv1.call(x))));
+    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage.call(y);
+    return this.fc.call(flatten(this.avgpool.call(y), 1));
+  }
+}
+
+/** A norm without weight has none to begin with 0. */
+function zeroWeight(norm: Module): void {
+  const { weight } = norm as { weight?: unknown };
+  if (weight instanceof Tensor) init.zeros_(weight);
+}
+
+/**
+ * ResNet-18: 11,689,512 parameters (He et al. 2016; torchvision: `resnet18`).
+ * @example
+ * manualSeed(0);
+ * const model = resnet18({ numClasses: 10 });
+ * model.call(randn([2, 3, 64, 64])); // shape [2, 10]
+ */
+export const resnet18 = (options: ResNetOptions = {}): ResNet => new ResNet(BasicBlock, [2, 2, 2, 2], options);
+/** ResNet-34: 21,797,672 parameters (He et al. 2016; torchvision: `resnet34`). */
+export const resnet34 = (options: ResNetOptions = {}): ResNet => new ResNet(BasicBlock, [3, 4, 6, 3], options);
+/** ResNet-50: 25,557,032 parameters (He et al. 2016; torchvision: `resnet50`). */
+export const resnet50 = (options: ResNetOptions = {}): ResNet => new ResNet(Bottleneck, [3, 4, 6, 3], options);
+/** ResNet-101: 44,549,160 parameters (He et al. 2016; torchvision: `resnet101`). */
+export const resnet101 = (options: ResNetOptions = {}): ResNet => new ResNet(Bottleneck, [3, 4, 23, 3], options);
+/** ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431; torchvision: `resnext50_32x4d`). */
+export const resnext50_32x4d = (options: Omit<ResNetOptions, 'groups' | 'widthPerGroup'> = {}): ResNet =>
+  new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });

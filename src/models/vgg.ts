@@ -1,0 +1,73 @@
+// VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
+import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
+import { flatten } from '../ops/shape_ops.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
+
+/** Output channels of the 3×3 convolutions in their order; `'M'` halves the image by maxima. */
+export type VggLayers = readonly (number | 'M')[];
+
+/** Columns A and D of the paper's table 1. */
+const columns = {
+  a: [64, 'M', 128, 'M', 256, 256, 'M', 512, 512, 'M', 512, 512, 'M'],
+  d: [64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'M', 512, 512, 512, 'M', 512, 512, 512, 'M'],
+} as const satisfies Record<string, VggLayers>;
+
+export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
+  /** Probability of an element to be dropped, behind both hidden linear layers. Default: 0.5. */
+  dropout?: number;
+}
+
+/**
+ * A chain of 3×3 convolutions and three linear layers: (N, 3, H, W) to logits (N, numClasses) (Simonyan & Zisserman 2015,
+ * https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; `normLayer` null leaves the norms out (default).
+ */
+export class VGG extends Module {
+  features: Sequential;
+  avgpool: AdaptiveAvgPool2d;
+  classifier: Sequential;
+
+  constructor(layers: VggLayers, options: VggOptions & { normLayer?: NormLayer | null } = {}) {
+    super();
+    const { numClasses = 1000, dropout = 0.5, normLayer = null } = options;
+    this.features = new Sequential();
+    let inChannels = 3;
+    for (const channels of layers) {
+      if (channels === 'M') this.features.append(new MaxPool2d(2));
+      else {
+        this.features.append(new Conv2d(inChannels, channels, 3, { padding: 1 }));
+        if (normLayer) this.features.append(normLayer(channels));
+        this.features.append(new ReLU());
+        inChannels = channels;
+      }
+    }
+    this.avgpool = new AdaptiveAvgPool2d(7);
+    this.classifier = new Sequential(
+      new Linear(512 * 7 * 7, 4096),
+      new ReLU(),
+      new Dropout(dropout),
+      new Linear(4096, 4096),
+      new ReLU(),
+      new Dropout(dropout),
+      new Linear(4096, numClasses),
+    );
+    drawWeights(this, kaimingFanOut, (weight) => init.normal_(weight, 0, 0.01));
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.classifier.call(flatten(this.avgpool.call(this.features.call(x)), 1));
+  }
+}
+
+type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
+const normalized = (layers: VggLayers, { normLayer = batchNorm2d, ...options }: BatchNormOptions): VGG =>
+  new VGG(layers, { ...options, normLayer });
+
+/** VGG-11: 132,863,336 parameters (Simonyan & Zisserman 2015, column A; torchvision: `vgg11`). */
+export const vgg11 = (options: VggOptions = {}): VGG => new VGG(columns.a, options);
+/** VGG-16: 138,357,544 parameters (Simonyan & Zisserman 2015, column D; torchvision: `vgg16`). */
+export const vgg16 = (options: VggOptions = {}): VGG => new VGG(columns.d, options);
+/** VGG-11 with a norm behind every convolution: 132,868,840 parameters (torchvision: `vgg11_bn`). */
+export const vgg11Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.a, options);
+/** VGG-16 with a norm behind every convolution: 138,365,992 parameters (torchvision: `vgg16_bn`). */
+export const vgg16Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.d, options);
