@@ -87,6 +87,45 @@ def norm(kind, shape, channels_last):
     return run
 
 
+def direction_of(forward, x, weight, direction):
+    """One of the three directions of forward(x, weight)."""
+    if direction == "forward":
+        def run():
+            with torch.no_grad():
+                forward(x, weight)
+        return run
+    wanted = (x if direction == "backward_data" else weight).requires_grad_()
+    y = forward(x, weight)
+    g = torch.randn_like(y)
+    return lambda: torch.autograd.grad(y, wanted, g, retain_graph=True)
+
+
+def median_time(run):
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def conv(*numbers_and_direction):
+    """A convolution in the memory format that is faster here, for input and weights alike."""
+    n, c, o, size, kernel, stride, groups = (int(number) for number in numbers_and_direction[:-1])
+
+    def work(layout):
+        x = torch.randn(n, c, size, size).to(memory_format=layout)
+        weight = torch.randn(o, c // groups, kernel, kernel).to(memory_format=layout)
+        return direction_of(lambda x, w: nn.functional.conv2d(x, w, None, stride, kernel // 2, 1, groups), x, weight,
+                            numbers_and_direction[-1])
+
+    return min((work(layout) for layout in (torch.contiguous_format, torch.channels_last)), key=median_time)
+
+
+def linear(n, c, o, direction):
+    return direction_of(nn.functional.linear, torch.randn(int(n), int(c)), torch.randn(int(o), int(c)), direction)
+
+
 class FrozenBatchNorm2d(nn.Module):
     """torchvision's, which is four buffers and one expression."""
 
@@ -116,6 +155,8 @@ WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
     "norm": norm,
+    "conv": conv,
+    "linear": linear,
     "dispatch": lambda count: dispatch(int(count)),
 }
 

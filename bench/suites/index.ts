@@ -1,6 +1,7 @@
 // The suites: what is measured, against whom.
 import type { Row } from '../measure.ts';
 import type { Peer } from '../peers/peers.ts';
+import { conv2dAndLinear } from './conv.ts';
 import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
 import { norm } from './norm.ts';
@@ -29,4 +30,4 @@ export interface SpecialCase extends CaseBase {
 
 export type Case = TimedCase | SpecialCase;
 
-export const suites: Record<string, () => Case[]> = { lenet, memory, norm };
+export const suites: Record<string, () => Case[]> = { conv: conv2dAndLinear, lenet, memory, norm };

@@ -13,67 +13,86 @@ namespace EK_ISA {
 constexpr int kConvJobs = 32;            // wanted, so that many threads have work
 constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
 
-// Where the runs of one output lie in a packed block [image][depth][row][column][pixel].
-template <class T> struct ChannelRows {
-  int run, runs;  // length and number; adjacent taps of a row join into one run
-  ptrdiff_t pixel, row, plane, image;
+// A block of packed input, in pixels: [image][depth][row][column].
+struct PackedGrid {
+  ptrdiff_t row, plane, image;  // sizes
 
-  ChannelRows(const Pass<T>& p, const Blocks& b) {
+  template <class T> PackedGrid(const Pass<T>& p, const Blocks& b) {
+    row = p.axis[2].extent(b.columns), plane = row * p.axis[1].extent(b.rows), image = plane * p.axis[0].extent(1);
+  }
+  // From an output's first pixel to the one under a tap.
+  template <class T> ptrdiff_t tap(const Pass<T>& p, int d, int h, int w) const {
+    return d * p.axis[0].spacing * plane + h * p.axis[1].spacing * row + w * p.axis[2].spacing;
+  }
+};
+
+// Where the runs of one output lie in a packed block whose pixels have all channels of a group.
+template <class T> struct ChannelRows {
+  PackedGrid grid;
+  int run, runs, run_taps;  // length, number, and how many taps of a row join into one run
+  ptrdiff_t pixel;
+
+  ChannelRows(const Pass<T>& p, const Blocks& b) : grid(p, b) {
     // Pixels a power of two apart would meet in the same few sets of the L1 cache.
     const bool spread = p.c * sizeof(T) >= 512 && p.c * sizeof(T) % 256 == 0;
     pixel = spread ? p.c + static_cast<int>(64 / sizeof(T)) : p.c;
     const bool joined = p.axis[2].taps <= 1 || (p.axis[2].spacing == 1 && !spread);
-    run = joined ? p.axis[2].taps * p.c : p.c;
-    runs = run ? p.taps() * p.c / run : 0;
-    row = p.axis[2].extent(b.columns) * pixel;
-    plane = row * p.axis[1].extent(b.rows);
-    image = plane * p.axis[0].extent(1);
+    run_taps = joined ? p.axis[2].taps : 1;
+    run = run_taps * p.c, runs = run ? p.taps() / run_taps : 0;
   }
   // offsets[runs], in the order of the taps.
   void offsets(const Pass<T>& p, int* out) const {
-    const int per_row = p.taps() ? runs / (p.axis[0].taps * p.axis[1].taps) : 0;
     for (int d = 0; d < p.axis[0].taps; d++)
       for (int h = 0; h < p.axis[1].taps; h++)
-        for (int w = 0; w < per_row; w++)
-          *out++ = static_cast<int>(d * p.axis[0].spacing * plane + h * p.axis[1].spacing * row + w * p.axis[2].spacing * pixel);
+        for (int w = 0; w < p.axis[2].taps; w += run_taps) *out++ = static_cast<int>(grid.tap(p, d, h, w) * pixel);
   }
 };
 
-// Packs the input under block b of one group, zero where it is padding, and applies the prologue to what is not.
-template <class T, class Prologue>
-void pack_channels(const Pass<T>& p, const ChannelRows<T>& rows, const Block& b, int group, const Prologue& prologue, T* out) {
+// row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of which lo … hi are
+// `run` in the tensor, and the others, or all where lo == hi, padding.
+template <class T, class F>
+EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, const F& row) {
   const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
-  const int all = p.c * p.groups, channel = group * p.c;
+  const int all = p.c * p.groups;
   const bool last = p.x_format == EK_CHANNELS_LAST;
-  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume, pitch = rows.pixel;
+  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
   const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
-  // Packed columns lo … hi are inside the input.
   const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
   const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo ? lo : end < columns ? end : columns;
   for (int i = 0; i < b.images; i++)
     for (int d = 0; d < ad.extent(1); d++)
       for (int h = 0; h < ah.extent(b.rows); h++) {
-        T* to = out + i * rows.image + d * rows.plane + h * rows.row;
         const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit, ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
-        if (id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size || lo == hi) {
-          zero_run(to, rows.row);
-          continue;
-        }
-        zero_run(to, lo * pitch);
-        zero_run(to + hi * pitch, (columns - hi) * pitch);
-        to += lo * pitch;
+        const bool outside = id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size;
         const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
-        const Run run{hi - lo, channel, p.c, (b.image + i) * volume * all + position * pixel + channel * plane, aw.unit * pixel, plane};
-        const T* from = p.x + run.first;
-        if (!last && aw.unit == 1) copy_transposed(from, plane, p.c, hi - lo, to, pitch);
-        else if (!last)
-          for (int j = 0; j < hi - lo; j++)
-            for (int c = 0; c < p.c; c++) to[j * pitch + c] = from[j * aw.unit + c * plane];
-        else if (aw.unit == 1 && all == pitch) copy_run(to, from, (hi - lo) * p.c);
-        else
-          for (int j = 0; j < hi - lo; j++) copy_run(to + j * pitch, from + j * aw.unit * pixel, p.c);
-        prologue.channels(to, pitch, run);
+        const Run run{hi - lo, channel, channels, (b.image + i) * volume * all + position * pixel + channel * plane, aw.unit * pixel, plane};
+        row(i * grid.image + d * grid.plane + h * grid.row, columns, lo, outside ? lo : hi, run);
       }
+}
+
+// out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
+template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
+  const T* from = x + run.first;
+  if (run.plane == 1 && run.pixel == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
+  else if (run.plane == 1)
+    for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
+  else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
+  else
+    for (int j = 0; j < run.pixels; j++)
+      for (int c = 0; c < run.channels; c++) out[j * pitch + c] = from[j * run.pixel + c * run.plane];
+}
+
+// Packs a group's input under block b, pixels `pitch` apart, zero where it is padding, and applies the prologue to what is not.
+template <class T, class Prologue>
+void pack_channels(const Pass<T>& p, const PackedGrid& grid, const Block& b, int group, ptrdiff_t pitch, const Prologue& prologue, T* out) {
+  each_packed_row(p, grid, b, group * p.c, p.c, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
+    T* to = out + pixel * pitch;
+    zero_run(to, lo * pitch);
+    zero_run(to + hi * pitch, (columns - hi) * pitch);
+    if (lo == hi) return;
+    copy_in(p.x, run, to + lo * pitch, pitch);
+    prologue.channels(to + lo * pitch, pitch, run);
+  });
 }
 
 // out[tap][c][width]: the weights of output channels o … o + width of one group, zero beyond the group.
@@ -135,7 +154,7 @@ template <class T> struct ChannelLanes {
     chunks = jobs >= kConvJobs ? 1 : ceil_div(kConvJobs, jobs ? jobs : 1) < o_blocks ? ceil_div(kConvJobs, jobs ? jobs : 1) : o_blocks;
     per_chunk = ceil_div(o_blocks, chunks), chunks = ceil_div(o_blocks, per_chunk);
     weights_size = static_cast<size_t>(p.taps()) * p.c * width;
-    packed_size = static_cast<size_t>(rows.image) * blocks.images + 64 / sizeof(T);
+    packed_size = static_cast<size_t>(rows.grid.image) * blocks.images * rows.pixel + 64 / sizeof(T);
     row_size = static_cast<size_t>(blocks.columns) * width;
     weights = scratch.take<T>(weights_size * o_blocks * p.groups);
     offsets = scratch.take<int>(rows.runs);
@@ -156,12 +175,12 @@ template <class T> struct ChannelLanes {
       const auto part = epilogue.part(index);
       T* packed = workers + worker * (packed_size + row_size);
       T* out = packed + packed_size;
-      pack_channels(p, rows, b, group, prologue, packed);
+      pack_channels(p, rows.grid, b, group, rows.pixel, prologue, packed);
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
       for (int o = chunk * per_chunk; o < end; o++)
         for (int i = 0; i < b.images; i++)
           for (int h = 0; h < b.rows; h++) {
-            const T* a = packed + i * rows.image + h * p.axis[1].stride * rows.row;
+            const T* a = packed + (i * rows.grid.image + h * p.axis[1].stride * rows.grid.row) * rows.pixel;
             const T* w = weights + (static_cast<size_t>(group) * o_blocks + o) * weights_size;
             if (vectors == 1) row<1>(b, b.row + h, a, w, out);
             else row<outer_vectors>(b, b.row + h, a, w, out);

@@ -1,170 +1,236 @@
-// Gradient of the weights with output channels in the lanes: a tile of (kernel row × channel) run × channels, reduced over pixels.
-// The input is packed as for the forward pass (channel_lanes.h), so that the run of a tap lies under every pixel.
-// Counterpart: pixel_lanes_weight.h.
+// Gradient of the weights with output channels in the lanes: a matrix product for each tap, input channels × output channels, reduced
+// over the pixels at which the tap finds an input. Counterpart: pixel_lanes_weight.h.
+//
+// A block of pixels is packed in panels of x and of dy, [a tile's channels][pixel][channel], so that a tile reads both densely; lists
+// say which pixels meet under a tap, so that neither padding nor the ends of short rows cost anything.
 #pragma once
 #include "conv/channel_lanes.h"
 
 namespace EK_ISA {
 
-constexpr int kLargeGradient = 512 << 10;  // bytes
+constexpr int kBlockPixels = 196;         // a panel of dy stays in L1 beside one of x; four images of 7×7
+constexpr int kPartialBytes = 300 << 10;  // of a job's gradient: it stays in L2
 
-// acc[i][channel] += Σ over images, rows, pixels: x[i + …] · dy[… + channel]; acc has a row for each position of the run.
+// A pixel of packed x and the one of dy that it meets.
+struct PixelPair {
+  int x, dy;
+};
+
+// out[i][channel] += Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]
 template <class T, int M, int V>
-__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_image, ptrdiff_t x_row, ptrdiff_t x_pixel, const T* dy,
-                                                   ptrdiff_t dy_image, ptrdiff_t dy_pixel, int images, int rows, int columns, T* out, ptrdiff_t out_row) {
-  vec<T> acc[M][V];
+__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, T* out, ptrdiff_t out_row) {
+  vec<T> acc[M][V] = {};
+  for (int k = 0; k < count; k++)
+    outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0, 1);
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
-    for (int v = 0; v < V; v++) acc[i][v] = load(out + i * out_row + v * lanes<T>);
-  for (int n = 0; n < images; n++)
-    for (int h = 0; h < rows; h++)
-      outer<T, M, V>(acc, x + n * x_image + h * x_row, 1, x_pixel, dy + n * dy_image + h * columns * dy_pixel, dy_pixel, columns);
-#pragma GCC unroll 16
-  for (int i = 0; i < M; i++)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, acc[i][v]);
+    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
 }
 
-// A job is a split of the blocks × a group × a chunk of output channels; it leaves a partial gradient [tap][c][chunk].
 template <class T> struct ChannelLanesWeight {
   Pass<T> p;  // the forward pass; p.y is not used
   const T* dy;
   Blocks blocks;
-  ChannelRows<T> rows;
-  int vectors, width, chunk, chunks, splits;
-  size_t partial_size, packed_size, dy_size;
-  T *partials, *workers;
+  PackedGrid grid;
+  int vectors, width, c_chunk, c_chunks, o_chunk, o_chunks, splits;
+  int joined, runs;  // taps of a row that are one run of few channels, or 1; runs of the kernel
+  int pixels;        // of a block
+  ptrdiff_t x_pixels;
+  size_t partial_size;
+  T *partials, *packed, *gradients;
+  PixelPair* pairs;
+  int* counts;
   double* bias_partials;  // [split][o]
-  int* offsets;
+
+  // A split of the blocks × a group × a chunk of input channels × a chunk of output channels. It leaves a partial gradient
+  // [tap][c of the chunk][o of the chunk].
+  struct Job {
+    int split, part, group, c, c_count, o, o_count;  // part: of [group][chunk of c][chunk of o]; c and o: within the group
+  };
 
   ChannelLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
-      : p(pass), dy(g), blocks(choose_blocks(pass, pass.c, kPackedBytes / 2 / static_cast<int>(sizeof(T)), kConvJobs, 2 * outer_rows)),
-        rows(pass, blocks) {
+      : p(pass), dy(g), blocks(pixel_blocks(pass, kBlockPixels)), grid(pass, blocks) {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
-    const int o_blocks = ceil_div(p.o, width), count = blocks.count();
-    const double whole = static_cast<double>(p.taps()) * p.c * o_blocks * width * p.groups * sizeof(T);
-    // Splits cost a partial gradient each, chunks pack the input again. A small gradient is split; a large one is cut into
-    // chunks first, and split no further than a few jobs need.
-    const bool large = whole > kLargeGradient;
-    int per_chunk = large && o_blocks > 2 ? 2 : o_blocks < 8 ? o_blocks : 8;
-    while (per_chunk > 1 && static_cast<size_t>(p.taps()) * p.c * per_chunk * width * sizeof(T) > kLargeGradient) per_chunk /= 2;  // stays in L2
-    const int wanted = large ? ceil_div(kConvJobs / 2, p.groups * ceil_div(o_blocks, per_chunk)) : kConvJobs;
-    splits = wanted < count ? wanted : count;
-    chunk = per_chunk * width, chunks = ceil_div(o_blocks, per_chunk);
-    partial_size = static_cast<size_t>(p.taps()) * p.c * chunk;
-    packed_size = static_cast<size_t>(rows.image) * blocks.images + 64 / sizeof(T);
-    dy_size = static_cast<size_t>(blocks.images) * blocks.rows * blocks.columns * chunk;
-    partials = scratch.take<T>(partial_size * chunks * p.groups * splits);
+    joined = p.c <= outer_rows && p.axis[2].spacing == 1 ? p.axis[2].taps : 1, runs = p.taps() / joined;
+    pixels = blocks.images * blocks.rows * blocks.columns, x_pixels = grid.image * blocks.images;
+    choose_chunks();
+    partial_size = static_cast<size_t>(p.taps()) * c_chunk * o_chunk;
+    const size_t workers = worker_count();
+    partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : workers));
     bias_partials = scratch.take<double>(static_cast<size_t>(p.o) * p.groups * splits);
-    offsets = scratch.take<int>(rows.runs);
-    workers = scratch.take<T>((packed_size + dy_size) * worker_count());
+    packed = scratch.take<T>(packed_size() * workers);
+    gradients = scratch.take<T>(static_cast<size_t>(pixels) * o_chunk * workers);
+    pairs = scratch.take<PixelPair>(static_cast<size_t>(pixels) * runs * workers);
+    counts = scratch.take<int>(runs * workers);
   }
 
-  T* partial(int split, int group, int part) const {
-    return partials + ((static_cast<size_t>(split) * p.groups + group) * chunks + part) * partial_size;
+  int parts() const { return p.groups * c_chunks * o_chunks; }
+  size_t packed_size() const { return static_cast<size_t>(x_pixels) * c_chunk + 64 / sizeof(T); }
+
+  // The cut that moves the least memory: with each chunk the other operand is packed again, with each split goes a partial gradient.
+  void choose_chunks() {
+    const double all = static_cast<double>(p.n) * p.axis[0].count * p.axis[1].count * p.axis[2].count;
+    const int tiles_c = ceil_div(p.c, outer_rows), tiles_o = ceil_div(p.o, width), count = blocks.count() > 0 ? blocks.count() : 1;
+    double least = 0;
+    for (int cs = 1; cs <= tiles_c; cs *= 2)
+      for (int os = 1; os <= tiles_o; os *= 2) {
+        const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * width, wanted = ceil_div(kConvJobs, p.groups * cs * os);
+        const int parts = wanted < count ? wanted : count;
+        const bool fits = static_cast<double>(p.taps()) * c * o * sizeof(T) <= kPartialBytes;
+        const double moved = (all * (static_cast<double>(p.c) * os + static_cast<double>(p.o) * cs) + 2.0 * parts * p.taps() * p.c * p.o) * (fits ? 1 : 4);
+        if (least > 0 && moved >= least) continue;
+        least = moved, splits = parts, c_chunk = c, o_chunk = o;
+      }
+    c_chunks = ceil_div(p.c, c_chunk), o_chunks = ceil_div(p.o, o_chunk);
+  }
+  Job job_of(int index) const {
+    const int part = index % parts(), o = part % o_chunks * o_chunk, c = part / o_chunks % c_chunks * c_chunk;
+    return {index / parts(), part, part / (o_chunks * c_chunks), c, p.c - c < c_chunk ? p.c - c : c_chunk, o, p.o - o < o_chunk ? p.o - o : o_chunk};
   }
 
   template <class Prologue, class GradientPrologue>
   void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
-    rows.offsets(p, offsets);
-    parallel_for(splits * p.groups * chunks, [&](int job, int worker) {
-      const int part = job % chunks, group = job / chunks % p.groups, split = job / (chunks * p.groups);
-      T* packed = workers + worker * (packed_size + dy_size);
-      T* gradient = packed + packed_size;
-      T* out = partial(split, group, part);
+    parallel_for(splits * parts(), [&](int index, int worker) {
+      const Job job = job_of(index);
+      T* x = packed + worker * packed_size();
+      T* g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
+      PixelPair* pair = pairs + static_cast<size_t>(worker) * pixels * runs;
+      int* count = counts + worker * runs;
+      T* out = partials + (splits > 1 ? index : worker) * partial_size;
       zero_run(out, static_cast<ptrdiff_t>(partial_size));
-      const int first = group * p.o + part * chunk, left = p.o - part * chunk, channels = left < chunk ? left : chunk;
-      double* sums = bias_partials + static_cast<size_t>(split) * p.o * p.groups + first;
-      for (int c = 0; c < channels; c++) sums[c] = 0;
-      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits);
-      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
-      for (int index = begin; index < end; index++) {
-        const Block b = blocks(p, index);
-        pack_channels(p, rows, b, group, prologue, packed);
-        pack_gradient(b, first, channels, gradient_prologue, gradient);
-        const ptrdiff_t pixels = static_cast<ptrdiff_t>(b.images) * b.rows * b.columns;
-        for (int o = 0; o < channels; o += width) {
-          const T* g = gradient + o * pixels;
-          if (dbias) add_pixels(g, static_cast<int>(pixels), channels - o < width ? channels - o : width, sums + o);
-          if (vectors == 1) tiles<1>(b, packed, g, out + o);
-          else tiles<outer_vectors>(b, packed, g, out + o);
+      double* sums = dbias && job.c == 0 ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * p.o + job.o : nullptr;
+      for (int o = 0; sums && o < job.o_count; o++) sums[o] = 0;
+      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * job.split / splits);
+      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (job.split + 1) / splits);
+      for (int i = begin; i < end; i++) {
+        const Block b = blocks(p, i);
+        pack_input(b, job.group * p.c + job.c, job.c_count, prologue, x);
+        pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_prologue, g);
+        list_pairs(b, pair, count);
+        const int here = b.images * b.rows * b.columns;
+        for (int o = 0; o < job.o_count; o += width, g += here * width) {
+          if (sums) add_pixels(g, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
+          if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o);
+          else tiles<outer_vectors>(job, x, g, pair, count, out + o);
         }
+        g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
+      }
+      for (int slice = 0; splits == 1 && slice < slices(); slice++) merge(job, slice, out, dw);
+    });
+    if (splits > 1)
+      parallel_for(parts() * slices(), [&](int index, int) {
+        const int part = index / slices();
+        merge(job_of(part), index % slices(), partials + part * partial_size, dw);
+      });
+    if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
+  }
+
+  template <int V> void tiles(const Job& job, const T* x, const T* g, const PixelPair* pair, const int* count, T* out) const {
+    even_parts(job.c_count, outer_rows, [&](int c, int size) {
+      for (int r = 0; r < runs; r++) {
+        if (!count[r]) continue;
+        even_parts(size * joined, outer_rows, [&](int begin, int rows) {
+          with_const<outer_rows>(rows, [&](auto M) {
+            channel_weight_tile<T, decltype(M)::value, V>(x + c * x_pixels + begin, size, g, pair + static_cast<ptrdiff_t>(r) * pixels, count[r],
+                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * o_chunk, o_chunk);
+          });
+        });
       }
     });
-    merge(dw, dbias);
   }
 
-  template <int V> void tiles(const Block& b, const T* packed, const T* gradient, T* out) const {
-    const ptrdiff_t pixel = p.axis[2].stride * rows.pixel, row = p.axis[1].stride * rows.row;
-    const ptrdiff_t dy_row = static_cast<ptrdiff_t>(b.columns) * width;
-    const int each = rows.runs / (p.axis[0].taps * p.axis[1].taps);
-    for (int r = 0; r < rows.runs; r++, out += static_cast<ptrdiff_t>(rows.run) * chunk) {
-      int first, last;  // rows of outputs under which this row of the kernel finds an input
-      p.axis[1].outputs_inside(r / each % p.axis[1].taps, b.row, b.row + b.rows, first, last);
-      if (first == last) continue;
-      const T* x = packed + offsets[r] + (first - b.row) * row;
-      const T* g = gradient + (first - b.row) * dy_row;
-      even_parts(rows.run, outer_rows, [&](int begin, int size) {
-        with_const<outer_rows>(size, [&](auto M) {
-          channel_weight_tile<T, decltype(M)::value, V>(x + begin, rows.image, row, pixel, g, b.rows * dy_row, width, b.images,
-                                                        last - first, b.columns, out + begin * static_cast<ptrdiff_t>(chunk), chunk);
-        });
-      });
-    }
+  // pair[run][…], count[run]: the pixels of a block that meet in each run.
+  void list_pairs(const Block& b, PixelPair* pair, int* count) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    for (int d = 0; d < ad.taps; d++)
+      for (int h = 0; h < ah.taps; h++)
+        for (int w = 0; w < aw.taps; w += joined, pair += pixels) {
+          int depth, depths, row, rows, column = b.column, columns = b.column + b.columns;
+          ad.outputs_inside(d, b.depth, b.depth + 1, depth, depths);
+          ah.outputs_inside(h, b.row, b.row + b.rows, row, rows);
+          if (joined == 1) aw.outputs_inside(w, b.column, b.column + b.columns, column, columns);
+          const ptrdiff_t tap = grid.tap(p, d, h, w);
+          PixelPair* next = pair;
+          for (int i = 0; depth < depths && i < b.images; i++)
+            for (int r = row - b.row; r < rows - b.row; r++)
+              for (int j = column - b.column; j < columns - b.column; j++)
+                *next++ = {static_cast<int>(tap + i * grid.image + r * ah.stride * grid.row + j * aw.stride), (i * b.rows + r) * b.columns + j};
+          *count++ = static_cast<int>(next - pair);
+        }
   }
 
-  // out[block of channels][pixel][width]: what a tile reads is contiguous.
+  // out[panel][pixel][channel]; only runs of joined taps read padding.
+  template <class Map> void pack_input(const Block& b, int channel, int channels, const Map& map, T* out) const {
+    each_packed_row(p, grid, b, channel, channels, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
+      if (joined > 1) zero_run(out + pixel * channels, columns * channels);
+      if (lo == hi) return;
+      copy_in_panels(p.x, run, outer_rows, x_pixels, pixel + lo, map, out);
+    });
+  }
+
+  // out[panel][pixel][channel], zero beyond the last channel.
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
-    const int all = p.o * p.groups;
+    const int all = p.o * p.groups, pixels = b.images * b.rows * b.columns, whole = channels / width * width;
     const bool last = p.y_format == EK_CHANNELS_LAST;
     const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
-    for (int o = 0; o < channels; o += width) {
-      const int used = channels - o < width ? channels - o : width;
-      for (int i = 0; i < b.images; i++)
-        for (int h = 0; h < b.rows; h++, out += static_cast<ptrdiff_t>(b.columns) * width) {
-          const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
-          const Run run{b.columns, channel + o, used, (b.image + i) * volume * all + position * pixel + (channel + o) * plane, pixel, plane};
-          const T* from = dy + run.first;
-          if (used < width) zero_run(out, static_cast<ptrdiff_t>(b.columns) * width);
-          if (last)
-            for (int j = 0; j < b.columns; j++) copy_run(out + j * width, from + j * pixel, used);
-          else
-            copy_transposed(from, volume, used, b.columns, out, width);
-          map.channels(out, width, run);
-        }
-    }
+    if (whole < channels) zero_run(out + static_cast<ptrdiff_t>(whole) * pixels, static_cast<ptrdiff_t>(pixels) * width);
+    for (int i = 0; i < b.images; i++)
+      for (int h = 0; h < b.rows; h++) {
+        const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
+        const int at = (i * b.rows + h) * b.columns;
+        Run run{b.columns, channel, whole, (b.image + i) * volume * all + position * pixel + channel * plane, pixel, plane};
+        if (whole > 0) copy_in_panels(dy, run, width, pixels, at, map, out);
+        if (whole == channels) continue;
+        T* to = out + static_cast<ptrdiff_t>(whole) * pixels + at * width;
+        run.channel += whole, run.channels = channels - whole, run.first += whole * plane;
+        copy_in(dy, run, to, width);
+        map.channels(to, width, run);
+      }
   }
 
-  void add_pixels(const T* g, int pixels, int channels, double* sums) const {
+  // out[panel of up to `most` channels][pixel][channel], from `pixel` on, of `volume` pixels.
+  template <class Map> static void copy_in_panels(const T* x, const Run& run, int most, ptrdiff_t volume, ptrdiff_t pixel, const Map& map, T* out) {
+    const bool in_order = run.plane == 1;
+    if (in_order) copy_panels(out, volume, pixel, x + run.first, run.pixel, run.pixels, run.channels, most);
+    even_parts(run.channels, most, [&](int begin, int size) {
+      T* to = out + begin * volume + pixel * size;
+      const Run part{run.pixels, run.channel + begin, size, run.first + begin * run.plane, run.pixel, run.plane};
+      if (!in_order) copy_in(x, part, to, size);
+      map.channels(to, size, part);
+    });
+  }
+
+  void add_pixels(const T* g, int count, int channels, double* sums) const {
     for (int c = 0; c < channels; c += lanes<T>) {
       vec<T> s = {};
-      for (int j = 0; j < pixels; j++) s += load(g + static_cast<ptrdiff_t>(j) * width + c);
+      for (int j = 0; j < count; j++) s += load(g + static_cast<ptrdiff_t>(j) * width + c);
       for (int l = 0; l < lanes<T> && c + l < channels; l++) sums[c + l] += s[l];
     }
   }
 
-  // dw[o][c][tap] = Σ partials [tap][c][o], split by split.
-  void merge(T* dw, T* dbias) const {
-    constexpr int L = lanes<T>, block = 256;  // of (c, tap), transposed through the stack
-    const int taps = p.taps(), all = p.c * taps, blocks = ceil_div(all, block), lanes_per_chunk = chunk / L;
-    parallel_for(p.groups * chunks * lanes_per_chunk * blocks, [&](int job, int) {
-      const int begin = job % blocks * block, o = job / blocks % lanes_per_chunk * L;
-      const int part = job / (blocks * lanes_per_chunk) % chunks, group = job / (blocks * lanes_per_chunk * chunks);
-      const int left = p.o - part * chunk - o, n = all - begin < block ? all - begin : block;
-      if (left <= 0) return;
-      T sums[block * L];
-      for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
-        const ptrdiff_t place = (static_cast<ptrdiff_t>(t) * p.c + c) * chunk + o;
-        vec<T> s = load(partial(0, group, part) + place);
-        for (int split = 1; split < splits; split++) s += load(partial(split, group, part) + place);
-        store(sums + i * L, s);
-        if (++t == taps) t = 0, c++;
+  // dw[o][c][tap] = Σ over splits of [tap][c][o], one split after the other; `partial`: of the first. A slice is a square of outputs and
+  // places (c, tap), transposed through the stack.
+  static constexpr int kSlice = 64;
+  int slices() const { return ceil_div(o_chunk, kSlice) * ceil_div(c_chunk * p.taps(), kSlice); }
+  void merge(const Job& job, int slice, const T* partial, T* dw) const {
+    constexpr int L = lanes<T>;
+    const int taps = p.taps(), across = ceil_div(o_chunk, kSlice), o = slice % across * kSlice, begin = slice / across * kSlice;
+    const int outputs = job.o_count - o < kSlice ? job.o_count - o : kSlice, places = job.c_count * taps - begin, n = places < kSlice ? places : kSlice;
+    if (outputs <= 0 || n <= 0) return;
+    const size_t step = partial_size * parts();
+    T sums[kSlice * kSlice];
+    for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
+      const T* from = partial + (static_cast<ptrdiff_t>(t) * c_chunk + c) * o_chunk + o;
+      for (int v = 0; v < outputs; v += L) {
+        vec<T> s = load(from + v);
+        for (int split = 1; split < splits; split++) s += load(from + v + split * step);
+        store(sums + i * kSlice + v, s);
       }
-      copy_transposed(sums, L, n, left < L ? left : L, dw + group * p.w_group + (part * chunk + o) * p.w_out + begin, p.w_out);
-    });
-    if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
+      if (++t == taps) t = 0, c++;
+    }
+    copy_transposed(sums, kSlice, n, outputs, dw + job.group * p.w_group + (job.o + o) * p.w_out + job.c * taps + begin, p.w_out);
   }
 
   static void merge_bias(const double* partials, int splits, int channels, T* dbias) {

@@ -195,4 +195,17 @@ template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_
   return b;
 }
 
+// Blocks of up to `pixels` outputs, as equal as possible: whole rows where they fit, whole images where those fit.
+template <class P> Blocks pixel_blocks(const P& p, int pixels) {
+  const int depths = p.axis[0].count, height = p.axis[1].count, width = p.axis[2].count;
+  const auto most = [](int n, int limit) { return limit < 1 ? 1 : n < limit ? n : limit; };
+  Blocks b{1, 1, most(width, pixels), 0, depths, 0, 0};
+  if (b.columns == width) b.rows = most(height, pixels / width);
+  if (b.columns == width && b.rows == height && depths == 1) b.images = most(p.n, pixels / (width * height));
+  b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(height, b.rows), b.over_columns = ceil_div(width, b.columns);
+  b.images = ceil_div(p.n, b.over_images), b.rows = ceil_div(height, b.over_rows), b.columns = ceil_div(width, b.over_columns);
+  b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(height, b.rows), b.over_columns = ceil_div(width, b.columns);
+  return b;
+}
+
 }  // namespace EK_ISA
