@@ -142,23 +142,48 @@ template <class T> struct Finishing {
     s.n += run.pixels, s.a += a.sum(), s.b += b.sum();
   }
 
-  __attribute__((noinline)) void mask_channels(T* values, ptrdiff_t pitch, const Run& run) const {
-    for (int j = 0; j < run.channels; j += lanes<T>) {
+  void mask_channels(T* values, ptrdiff_t pitch, const Run& run) const {
+    int j = 0;
+    if (run.plane == 1) {
+      // Neighbouring vectors together: each pixel is then a few whole cache lines.
+      for (; j + 2 * lanes<T> <= run.channels; j += 2 * lanes<T>) mask_strip<2>(values, pitch, run, j);
+      for (; j + lanes<T> <= run.channels; j += lanes<T>) mask_strip<1>(values, pitch, run, j);
+    }
+    for (; j < run.channels; j += lanes<T>) {
       const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
       const Coefficients<vec<T>> k = coefficients_at(norm, c, run.channel + j, n);
       Wide<T> a{}, b{};
-      for (int i = 0; i < run.pixels;) {
-        vec<T> chain_a = {}, chain_b = {};
-        for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++) {
-          T* at = values + i * pitch + j;
-          const vec<T> g = mask(n == lanes<T> ? load(at) : load_n(at, n), channels_at(raw, run, i, j, n), k, chain_a, chain_b);
-          if (n == lanes<T>) store(at, g);
-          else store_n(at, g, n);
-        }
-        a.add(chain_a), b.add(chain_b);
+      for (int i = 0; i < run.pixels; i++) {
+        vec<T> sum_a = {}, sum_b = {};
+        T* at = values + i * pitch + j;
+        store_n(at, mask(load_n(at, n), channels_at(raw, run, i, j, n), k, sum_a, sum_b), n);
+        a.add(sum_a), b.add(sum_b);
       }
       add_lanes(sums + run.channel + j, n, run.pixels, a, b);
     }
+  }
+  template <int V> __attribute__((noinline)) void mask_strip(T* values, ptrdiff_t pitch, const Run& run, int j) const {
+    constexpr int L = lanes<T>, ahead = 12;  // pixels: what is read lies in rows apart, which no prefetcher foresees
+    Coefficients<vec<T>> k[V];
+    Wide<T> a[V] = {}, b[V] = {};
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v++) k[v] = coefficients_at(norm, c, run.channel + j + v * L, L);
+    const T* x = raw + run.first + j;
+    T* at = values + j;
+    const ptrdiff_t pixel = run.pixel;
+    for (int i = 0; i < run.pixels;) {
+      vec<T> chain_a[V] = {}, chain_b[V] = {};
+      for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++, x += pixel, at += pitch) {
+        __builtin_prefetch(x + ahead * pixel);
+        if constexpr (V > 1) __builtin_prefetch(x + ahead * pixel + L);
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) store(at + v * L, mask(load(at + v * L), load(x + v * L), k[v], chain_a[v], chain_b[v]));
+      }
+#pragma GCC unroll 2
+      for (int v = 0; v < V; v++) a[v].add(chain_a[v]), b[v].add(chain_b[v]);
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v++) add_lanes(sums + run.channel + j + v * L, L, run.pixels, a[v], b[v]);
   }
   __attribute__((noinline)) void mask_plane(T* values, const Run& run) const {
     const Coefficients<vec<T>> k = splat_coefficients(norm, c, run.channel);

@@ -173,6 +173,12 @@ class Walk {
     this.shared.add(grad.storage);
   }
 
+  /** Gives back the memory of gradients that have done their part: of those that nobody else holds and that do not flow on. */
+  private recycle(grads: readonly Gradient[], flowingOn: ReadonlySet<Storage>): void {
+    for (const grad of grads)
+      if (grad && !this.shared.has(grad.storage) && !flowingOn.has(grad.storage)) grad.storage.release();
+  }
+
   run(node: Node, retainGraph: boolean): void {
     const grads = this.receive(node);
     if (!grads) {
@@ -196,6 +202,7 @@ class Walk {
       this.send(node.edges[i], result);
     });
     if (!retainGraph) node.release();
+    if (node.makesFreshGradients && !this.createGraph) this.recycle(grads, seen);
   }
 }
 

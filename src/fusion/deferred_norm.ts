@@ -7,6 +7,8 @@
 //   norm (→ relu) → conv   the convolution reads the raw input (ops/conv.ts) and nothing is written; its backward by data masks the
 //                          gradient and leaves the sums of the norm's backward
 //   conv → norm            the gradient of the norm's input is formed where the convolution's two backwards read it
+
+import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { Unary } from '../kernels/generated/abi.ts';
 import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
@@ -225,4 +227,24 @@ export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Grad
 export function pendingGradient(g: Tensor): GradientParts | null {
   const recipe = recipeOf(g);
   return recipe instanceof PendingGradient && isLike(g, recipe.parts.x) ? recipe.parts : null;
+}
+
+/** Has a deferred tensor's values computed now. */
+export function carryOut(x: Tensor): void {
+  if (x.storage instanceof DeferredStorage) x.storage.settle();
+}
+
+/**
+ * Runs `fn` on the values of x, which may be a pending norm and stays one: they are made for `fn` alone. For kernels that read their operand
+ * several times, in an order in which normalizing it each time costs more than one pass.
+ */
+export function withValues<R>(x: Tensor, fn: (values: Tensor) => R): R {
+  const norm = isGradEnabled() ? null : pendingNorm(x);
+  if (!norm) return fn(x);
+  const values = launchApply(norm.x, norm.mean, norm.invstd, norm.affine, norm.residual);
+  try {
+    return fn(values);
+  } finally {
+    values.storage.release();
+  }
 }

@@ -6,7 +6,14 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { RuntimeError } from '../errors.ts';
 import { leaveStatistics } from '../fusion/conv_stats.ts';
-import { leaveSums, type NormParts, pendingGradient, pendingNorm } from '../fusion/deferred_norm.ts';
+import {
+  carryOut,
+  leaveSums,
+  type NormParts,
+  pendingGradient,
+  pendingNorm,
+  withValues,
+} from '../fusion/deferred_norm.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -136,10 +143,14 @@ const convOp = defineOp({
   backward(ctx, [g], xInfo, wInfo, _bias, conv) {
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
+    // Read by both kernels, each of which packs it several times, it is better formed once; by one alone, while that reads it.
+    if (needsX && needsWeight && !isGradEnabled()) carryOut(g);
     const dx = needsX
       ? (maskedBackwardData(g, weight, x, conv, ctx.edges[0]) ?? convBackwardData(g, weight, xInfo.shape, conv))
       : null;
-    const [dweight, dbias] = needsWeight ? convBackwardWeight(x, g, wInfo.shape, conv, needsBias) : [null, null];
+    const [dweight, dbias] = needsWeight
+      ? withValues(x, (values) => convBackwardWeight(values, g, wInfo.shape, conv, needsBias))
+      : [null, null];
     return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
   },
 });

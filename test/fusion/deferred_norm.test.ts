@@ -235,6 +235,8 @@ function expectAlike(fused: Outcome, plain: Outcome, limit: number): void {
     const [values, expected] = [a.dataSync(), b.dataSync()];
     let scale = 1;
     for (const v of expected) scale = Math.max(scale, Math.abs(Number(v)));
+    // The gradient of a bias before a norm is 0: what is left are the roundings of a sum of some hundred values.
+    if (/^grad of c\d\.bias/.test(name)) scale *= 10;
     for (let i = 0; i < expected.length; i++)
       if (!(Math.abs(Number(values[i]) - Number(expected[i])) <= limit * scale))
         expect.fail(`${name}[${i}]: ${values[i]} with fusion, ${expected[i]} without (largest ${scale})`);
@@ -428,10 +430,12 @@ describe('what is not done', () => {
     expect(onTensors(false, false)).toEqual([...plain, ...plain, 'conv']);
   });
 
-  it('backward, it is the backwards of the convolutions alone', () => {
-    const conv = ['convBackwardData', 'convBackwardWeight'];
-    const norm = ['unaryBackward', 'batchNormBackward'];
-    expect(onTensors(true, true)).toEqual([...conv, ...conv, 'convBackwardWeight']);
-    expect(onTensors(false, true)).toEqual([...conv, ...norm, ...conv, ...norm, 'convBackwardWeight']);
+  it('backward, one pass a norm forms the gradient that both backwards of a convolution read, and one the input of its weights', () => {
+    const conv = ['batchNormBackwardApply', 'convBackwardData', 'batchNormApply', 'convBackwardWeight'];
+    // The last convolution has no norm behind it; the first needs no gradient of its input, and forms that of its output as it reads.
+    const last = ['convBackwardData', 'batchNormApply', 'convBackwardWeight'];
+    expect(onTensors(true, true)).toEqual([...last, ...conv, 'convBackwardWeight']);
+    const [data, weight, norm] = ['convBackwardData', 'convBackwardWeight', ['unaryBackward', 'batchNormBackward']];
+    expect(onTensors(false, true)).toEqual([data, weight, ...norm, data, weight, ...norm, weight]);
   });
 });
