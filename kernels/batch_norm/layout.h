@@ -14,6 +14,8 @@ constexpr int kGroupRun = 8192;         // wanted neighbours in memory, of a gro
 constexpr int kGroup = 64;               // planes of a group, at most
 constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
 constexpr int kColumns = 1024;           // at most, of a block of rows
+constexpr int kVector = 64 / sizeof(float);  // of the widest machine: all have the same blocks
+constexpr int kRowColumns = 64;          // joined rows are this long at least
 constexpr int kBlockRows = 128;         // at least: a block leaves two sums for each column
 
 struct Layout {
@@ -40,13 +42,11 @@ struct Layout {
       if (images > n) images = n;
       return;
     }
-    constexpr int unit = 64 / sizeof(double);  // the same for every machine, so that all give the same blocks
     div = 1, mod = c, joined = 1, left = 0, rows = static_cast<int64_t>(n) * s, columns = c;
     if (format == EK_CONTIGUOUS && s > 1) rows = n, columns = c * s, div = s;
     else {
-      int common = unit;
-      while (c % common) common /= 2;
-      const int join = 2 * unit / common;  // whole vectors of float too
+      int join = 1;
+      while (c * join % kVector || c * join < kRowColumns) join *= 2;
       if (c * join <= kColumns && rows >= 4 * join) joined = join, left = static_cast<int>(rows % join), rows /= join, columns = c * join;
     }
     block_columns = columns <= kColumns ? columns : div >= kColumns ? div : kColumns / div * div;
