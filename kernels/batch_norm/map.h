@@ -45,11 +45,21 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
     store_n(out + at, map_step<map, relu>(reads_x ? load_n(x + at, n) : vec<T>{}, reads_dy ? load_n(dy + at, n) : vec<T>{}, k), n);
   }
 
-  // n neighbours of one channel.
-  static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, const Coefficients<T>& one) {
+  // Asks for what will be read and written at a place.
+  static EK_INLINE void ask(const T* x, const T* dy, T* out, ptrdiff_t at) {
+    if constexpr (reads_x) prefetch(x + at);
+    if constexpr (reads_dy) prefetch(dy + at);
+    if constexpr (!streams) prefetch_write(out + at);
+  }
+
+  // n neighbours of one channel; memory is asked for `ahead` elements before.
+  static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead, const Coefficients<T>& one) {
     const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b)};
     int i = 0;
-    for (; i + L <= n; i += L) whole(x, dy, out, at + i, k);
+    for (; i + L <= n; i += L) {
+      if (i % line_of<T> == 0) ask(x, dy, out, at + i + ahead);
+      whole(x, dy, out, at + i, k);
+    }
     if (i < n) partial(x, dy, out, at + i, n - i, k);
   }
 
@@ -59,13 +69,11 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
       const T* from = k + j;
       return {load(from), load(from + stride), load(from + 2 * stride), load(from + 3 * stride), load(from + 4 * stride), load(from + 5 * stride)};
     };
+    const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
     for (int r = 0; r < rows; r++, at += pitch) {
       int j = 0;
       for (; j + L <= columns; j += L) {
-        if constexpr (streams) {
-          if constexpr (reads_x) prefetch(x + at + j + kAhead<T>);
-          if constexpr (reads_dy) prefetch(dy + at + j + kAhead<T>);
-        }
+        if (j % line_of<T> == 0) ask(x, dy, out, at + j + ahead);
         whole(x, dy, out, at + j, numbers(j));
       }
       if (j < columns) partial(x, dy, out, at + j, columns - j, numbers(j));

@@ -21,9 +21,10 @@ template <class U, class T> EK_INLINE vec<U> fetch(const T* p) {
 template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
   if constexpr (sizeof(U) == sizeof(T)) return load_n(p, n);
   else {
-    vec<U> v = {};
-    for (int i = 0; i < n; i++) v[i] = p[i];
-    return v;
+    const vec<T> v = load_n(p, n);
+    typename vec_of<T>::half low;
+    __builtin_memcpy(&low, &v, sizeof low);
+    return widen(low);
   }
 }
 
@@ -87,23 +88,32 @@ template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const K
   }
 }
 
-// n neighbours of one channel. dy is not read for statistics.
+// Runs of n neighbours of one channel, `step` apart; memory is asked for `ahead` elements before it is read. dy is not read for statistics.
 template <Sum mode, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_run(const T* x, const T* dy, int n, const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
+EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step, ptrdiff_t ahead, const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
   constexpr int L = lanes<U>, chains = mode == Sum::statistics ? 4 : 2;  // hide the latency of additions
   constexpr bool backward = mode != Sum::statistics;
   const Known<vec<U>> k = splat_known<U>(known);
   Wide<U> a[chains] = {}, b[chains] = {};
-  int i = 0;
-  for (; n - i >= chains * L; i += chains * L)
+  for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0) {
+    const auto whole = [&](int i, int chain) {
+      if ((chain * L) % line_of<T> == 0) {
+        prefetch(x + i + ahead);
+        if constexpr (backward) prefetch(dy + i + ahead);
+      }
+      sum_step<mode, U>(fetch<U>(x + i), backward ? fetch<U>(dy + i) : vec<U>{}, k, a[chain], b[chain]);
+    };
+    int i = 0;
+    for (; n - i >= chains * L; i += chains * L)
 #pragma GCC unroll 16
-    for (int j = 0; j < chains; j++) sum_step<mode, U>(fetch<U>(x + i + j * L), backward ? fetch<U>(dy + i + j * L) : vec<U>{}, k, a[j], b[j]);
-  for (; n - i >= L; i += L) sum_step<mode, U>(fetch<U>(x + i), backward ? fetch<U>(dy + i) : vec<U>{}, k, a[0], b[0]);
-  if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0
-    ivec<U> lane;
-    for (int j = 0; j < L; j++) lane[j] = j;
-    const vec<U> tail = fetch_n<U>(x + i, n - i);
-    sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[0], b[0]);
+      for (int j = 0; j < chains; j++) whole(i + j * L, j);
+    for (; n - i >= L; i += L) whole(i, 0);
+    if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0
+      ivec<U> lane;
+      for (int j = 0; j < L; j++) lane[j] = j;
+      const vec<U> tail = fetch_n<U>(x + i, n - i);
+      sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[chains - 1], b[chains - 1]);
+    }
   }
 #pragma GCC unroll 16
   for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
@@ -142,8 +152,7 @@ template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const KnownColumns<U>& known, double* sum_a, double* sum_b) {
   constexpr int R = 4;
   const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // null stays null
-  ptrdiff_t ahead = R * pitch;  // whole bands
-  while (ahead < kAhead<T>) ahead *= 2;
+  const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
   int r = 0;
   for (; r + R <= rows; r += R) sum_band<mode, R>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sum_a, sum_b);
   for (; r < rows; r++) sum_band<mode, 1>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sum_a, sum_b);

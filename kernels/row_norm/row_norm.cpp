@@ -57,7 +57,7 @@ template <class T> struct Given {
 template <class T> Moments row_moments(const T* x, int length, bool centred) {
   const Known<double> known = centred ? pivot(x[0]) : Known<double>{};
   Wide<double> a = {}, b = {};
-  sum_run<Sum::statistics, T>(x, nullptr, length, known, a, b);
+  sum_runs<Sum::statistics, T>(x, nullptr, length, 1, 0, kAhead<T>, known, a, b);
   const Pair sums{a.sum(), b.sum()};
   if (!centred) return {static_cast<double>(length), 0, sums.b};
   return moments(x, length, known.hi, sums, [&](const auto& body) {
@@ -93,7 +93,7 @@ void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const 
       for (int i = 0; i < r.k; i++) {
         const double scale = weight ? invstd[row] * weight[first + i] : invstd[row];
         const Coefficients<T> one{given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[first + i] : T{0}, 0, 0};
-        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, kAhead<T>, one);
       }
     }
     if constexpr (streams) stream_fence();
@@ -286,7 +286,7 @@ template <bool streams, class T> void backward_planes(const Rows& r, const T* x,
       for (int i = 0; i < r.k; i++) {
         const ptrdiff_t at = start + static_cast<ptrdiff_t>(i) * r.s;
         Wide<T> a = {}, b = {};
-        sum_run<Sum::backward, T>(x + at, dy + at, r.s, known, a, b);
+        sum_runs<Sum::backward, T>(x + at, dy + at, r.s, 1, 0, kAhead<T>, known, a, b);
         own[i] = {a.sum(), b.sum()};
       }
       if (!dx) continue;
@@ -294,7 +294,7 @@ template <bool streams, class T> void backward_planes(const Rows& r, const T* x,
       const RowTerms t(r, invstd, weighted(r, own, weight));
       for (int i = 0; i < r.k; i++) {
         const Coefficients<T> one{known.hi, known.lo, static_cast<T>(invstd), weight ? weight[i] : T{1}, static_cast<T>(t.a), static_cast<T>(t.b)};
-        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, kAhead<T>, one);
       }
     }
     if constexpr (streams) stream_fence();

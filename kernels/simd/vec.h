@@ -201,10 +201,13 @@ template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
 EK_INLINE void stream_fence() {}
 #endif
 
-// Asks for the line of the cache that p lies in. What loops ask for is about kAhead elements before them: time enough to come from memory.
+// Asks for the line of the cache that p lies in, to read or to write. Loops ask for what comes about kAhead elements later: time enough for memory.
 template <class T> EK_INLINE void prefetch(const T* p) { __builtin_prefetch(p); }
+template <class T> EK_INLINE void prefetch_write(const T* p) { __builtin_prefetch(p, 1); }
 template <class T> constexpr int line_of = 64 / static_cast<int>(sizeof(T));
 template <class T> constexpr int kAhead = 8192 / static_cast<int>(sizeof(T));
+// The same in rows of a matrix that is read in bands of 4.
+template <class T> EK_INLINE int rows_ahead(int columns) { return (kAhead<T> / columns + 4) / 4 * 4; }
 
 // v, loaded whole even where only a mask of it is used: loads under a mask are not prefetched by the processor.
 template <class V> EK_INLINE V loaded(V v) {
