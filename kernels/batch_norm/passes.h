@@ -10,6 +10,11 @@
 namespace EK_ISA {
 
 template <bool b> struct Truth { static constexpr bool value = b; };
+// f(Truth<is>): turns a condition into a constant.
+template <class F> EK_INLINE void with_truth(bool is, const F& f) {
+  if (is) f(Truth<true>{});
+  else f(Truth<false>{});
+}
 
 struct Pair {
   double a, b;

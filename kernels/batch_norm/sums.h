@@ -36,6 +36,17 @@ template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
   return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift)};
 }
 
+// The sum of a vector's lanes, in halves: a chain of additions would cost as much as a short run.
+EK_INLINE double sum_tree(vec<double> v) {
+  double part[lanes<double>];
+  __builtin_memcpy(part, &v, sizeof v);
+#pragma GCC unroll 8
+  for (int half = lanes<double> / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
+}
+
 // A vector of T summed in double.
 template <class T> struct Wide {
   static constexpr int parts = sizeof(double) / sizeof(T);
@@ -74,8 +85,19 @@ template <class T> struct Wide {
 #pragma GCC unroll 2
     for (int i = 0; i < parts; i++) store(p + i * lanes<double>, v[i]);
   }
-  double sum() const { return parts == 1 ? sum_lanes<double>(v[0]) : sum_lanes<double>(v[0] + v[parts - 1]); }
+  EK_INLINE double sum() const { return sum_tree(parts == 1 ? v[0] : v[0] + v[parts - 1]); }
 };
+
+// to[i] += x[i] for the first n lanes.
+template <class T> EK_INLINE void add_to(double* to, vec<T> x, int n) {
+  if (n == lanes<T>) {
+    Wide<T> sum = Wide<T>::from(to);
+    sum.add(x);
+    sum.put(to);
+  } else {
+    for (int i = 0; i < n; i++) to[i] += x[i];
+  }
+}
 
 template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, Wide<U>& b) {
   if constexpr (mode == Sum::statistics) {
