@@ -9,15 +9,21 @@
 namespace EK_ISA {
 
 constexpr int kShortPlane = 32;          // below, lanes run across channels
-constexpr int kLongPlane = 1024;        // below, neighbouring channels are a group
-constexpr int kGroupRun = 8192;         // wanted neighbours in memory, of a group of planes
+constexpr int kLongPlane = 1024;         // below, neighbouring channels are a group, and several images are read at once
+constexpr int kImages = 4;               // so many
+constexpr int kGroupElements = 1 << 17;  // of a group that fits a cache: x, and dy too
+constexpr int kGroupRun = 256;            // neighbours in memory of such a group, at least
+constexpr int kLongGroupRun = 8192;      // of another, wanted
 constexpr int kGroup = 64;               // planes of a group, at most
 constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
 constexpr int kColumns = 1024;           // at most, of a block of rows
+constexpr int kVector = 64 / sizeof(float);  // of the widest machine: all have the same blocks
+constexpr int kRowColumns = 64;          // joined rows are this long at least
 constexpr int kBlockRows = 128;         // at least: a block leaves two sums for each column
 
 struct Layout {
   bool planes;
+  bool fits;  // a group of planes fits a cache
   int n, c, s, format;
   int64_t tensor_elements;  // of the tensor that this one is a part of, or of itself
   // Planes: groups of channels; blocks of images × parts of a plane.
@@ -27,11 +33,13 @@ struct Layout {
   int columns, div, mod, block_rows, block_columns, joined, left;  // left: rows of c that fill no joined row
   int row_blocks, column_blocks;
 
-  Layout(int n_, int c_, int s_, int format_) : n(n_), c(c_), s(s_), format(format_), tensor_elements(static_cast<int64_t>(n_) * c_ * s_) {
+  Layout(int n_, int c_, int s_, int format_) : fits(false), n(n_), c(c_), s(s_), format(format_), tensor_elements(static_cast<int64_t>(n_) * c_ * s_) {
     planes = format == EK_CONTIGUOUS && s >= kShortPlane;
     if (planes) {
       part = s < 2 * kBlockElements ? s : kBlockElements, parts = ceil_div(s, part);
-      group = s >= kLongPlane ? 1 : ceil_div(kGroupRun, s);
+      const int64_t fitting = kGroupElements / count();
+      fits = s >= kLongPlane || fitting * s >= kGroupRun;
+      group = s >= kLongPlane ? 1 : fits ? static_cast<int>(fitting) : ceil_div(kLongGroupRun, s);
       group = group > kGroup ? kGroup : group;
       if (group > c) group = c > 0 ? c : 1;
       groups = ceil_div(c, group);
@@ -40,13 +48,11 @@ struct Layout {
       if (images > n) images = n;
       return;
     }
-    constexpr int unit = 64 / sizeof(double);  // the same for every machine, so that all give the same blocks
     div = 1, mod = c, joined = 1, left = 0, rows = static_cast<int64_t>(n) * s, columns = c;
     if (format == EK_CONTIGUOUS && s > 1) rows = n, columns = c * s, div = s;
     else {
-      int common = unit;
-      while (c % common) common /= 2;
-      const int join = 2 * unit / common;  // whole vectors of float too
+      int join = 1;
+      while (c * join % kVector || c * join < kRowColumns) join *= 2;
       if (c * join <= kColumns && rows >= 4 * join) joined = join, left = static_cast<int>(rows % join), rows /= join, columns = c * join;
     }
     block_columns = columns <= kColumns ? columns : div >= kColumns ? div : kColumns / div * div;
@@ -81,12 +87,18 @@ struct Layout {
   // ---- planes
   int first_channel(int g) const { return g * group; }
   int channels(int g) const { return c - g * group < group ? c - g * group : group; }
-  // body(channel, first element, length) for every run of a block of a group, in the order of memory.
-  template <class F> EK_INLINE void each_run(int g, int block, const F& body) const {
-    const int first = block / parts * images, start = block % parts * part, from = first_channel(g), to = from + channels(g);
-    const int length = s - start < part ? s - start : part;
-    for (int i = first; i < n && i < first + images; i++)
-      for (int channel = from; channel < to; channel++) body(channel, (static_cast<ptrdiff_t>(i) * c + channel) * s + start, length);
+  ptrdiff_t image() const { return static_cast<ptrdiff_t>(c) * s; }
+  // Images whose runs of a channel are summed together.
+  int at_once() const { return s < kLongPlane ? kImages : 1; }
+  // How far behind a run lies what will soon be visited: runs of the next images, or of the next channels.
+  template <class T> ptrdiff_t ahead() const { return fits && s <= kAhead<T> ? at_once() * image() : kAhead<T>; }
+  // body(channel, first element, length, images) for the runs of a block of a group, those of up to `most` images at a time.
+  template <class F> EK_INLINE void each_run(int g, int block, int most, const F& body) const {
+    const int start = block % parts * part, from = first_channel(g), to = from + channels(g), length = s - start < part ? s - start : part;
+    const int first = block / parts * images, last = n - first < images ? n : first + images;
+    for (int i = first; i < last; i += most)
+      for (int channel = from; channel < to; channel++)
+        body(channel, i * image() + static_cast<ptrdiff_t>(channel) * s + start, length, last - i < most ? last - i : most);
   }
 
   // ---- rows

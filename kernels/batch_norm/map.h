@@ -26,7 +26,7 @@ template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coef
     if constexpr (relu) return greater(V{}, y);
     return y;
   } else {
-    if constexpr (relu) g = d * k.scale + k.shift > 0 ? g : V{};
+    if constexpr (relu) g = d * k.scale + k.shift > 0 ? loaded(g) : V{};
     if constexpr (map == Map::evaluation) return g * k.scale;
     if constexpr (map == Map::weighted) return ((g * k.shift + k.a) + d * k.b) * k.scale;
     return ((g + k.a) + d * k.b) * k.scale;
@@ -47,38 +47,38 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
     store_n(out + at, map_step<map, relu>(reads_x ? load_n(x + at, n) : vec<T>{}, reads_dy ? load_n(dy + at, n) : vec<T>{}, k), n);
   }
 
-  // n neighbours of one channel.
-  static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, const Coefficients<T>& one) {
+  // Asks for what will be read and written at a place.
+  static EK_INLINE void ask(const T* x, const T* dy, T* out, ptrdiff_t at) {
+    if constexpr (reads_x) prefetch(x + at);
+    if constexpr (reads_dy) prefetch(dy + at);
+    if constexpr (!streams) prefetch_write(out + at);
+  }
+
+  // n neighbours of one channel; memory is asked for `ahead` elements before.
+  static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead, const Coefficients<T>& one) {
     const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b)};
     int i = 0;
-    for (; i + L <= n; i += L) whole(x, dy, out, at + i, k);
+    for (; i + L <= n; i += L) {
+      if (i % line_of<T> == 0) ask(x, dy, out, at + i + ahead);
+      whole(x, dy, out, at + i, k);
+    }
     if (i < n) partial(x, dy, out, at + i, n - i, k);
   }
 
-  // V vectors of columns down the rows, of which the last has n values: neighbours in memory are visited one after the other.
-  template <int V>
-  static EK_INLINE void strip(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int n, const T* k, int stride) {
-    Coefficients<vec<T>> one[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; v++) {
-      const T* from = k + v * L;
-      one[v] = {load(from), load(from + stride), load(from + 2 * stride), load(from + 3 * stride), load(from + 4 * stride), load(from + 5 * stride)};
-    }
-    for (int r = 0; r < rows; r++, at += pitch)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; v++)
-        if (V > 1 || n == L) whole(x, dy, out, at + v * L, one[v]);
-        else partial(x, dy, out, at, n, one[v]);
-  }
-  // Rows of `columns` values; k: an array for each coefficient, `stride` apart, padded to whole vectors.
+  // Rows of `columns` values, one after the other; k: an array for each coefficient, `stride` apart, padded to whole vectors.
   static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns, const T* k, int stride) {
-    constexpr int panel = 16, V = 4;  // rows at a time, so that a page is used while it is near
-    for (int r = 0; r < rows; r += panel) {
-      const int count = rows - r < panel ? rows - r : panel;
-      const ptrdiff_t from = at + r * pitch;
+    const auto numbers = [&](int j) -> Coefficients<vec<T>> {
+      const T* from = k + j;
+      return {load(from), load(from + stride), load(from + 2 * stride), load(from + 3 * stride), load(from + 4 * stride), load(from + 5 * stride)};
+    };
+    const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
+    for (int r = 0; r < rows; r++, at += pitch) {
       int j = 0;
-      for (; j + V * L <= columns; j += V * L) strip<V>(x, dy, out, from + j, pitch, count, L, k + j, stride);
-      for (; j < columns; j += L) strip<1>(x, dy, out, from + j, pitch, count, columns - j < L ? columns - j : L, k + j, stride);
+      for (; j + L <= columns; j += L) {
+        if (j % line_of<T> == 0) ask(x, dy, out, at + j + ahead);
+        whole(x, dy, out, at + j, numbers(j));
+      }
+      if (j < columns) partial(x, dy, out, at + j, columns - j, numbers(j));
     }
   }
 };

@@ -9,6 +9,13 @@
 
 namespace EK_ISA {
 
+template <bool b> struct Truth { static constexpr bool value = b; };
+// f(Truth<is>): turns a condition into a constant.
+template <class F> EK_INLINE void with_truth(bool is, const F& f) {
+  if (is) f(Truth<true>{});
+  else f(Truth<false>{});
+}
+
 struct Pair {
   double a, b;
 };
@@ -73,20 +80,25 @@ void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
   Wide<U> a[kGroup], b[kGroup];
   const int first = layout.first_channel(g), channels = layout.channels(g);
   for (int i = 0; i < channels; i++) a[i] = b[i] = {};
-  layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) {
+  layout.each_run(g, block, layout.at_once(), [&](int channel, ptrdiff_t at, int n, int runs) {
     const int i = channel - first;
-    sum_run<mode, T>(x + at, mode == Sum::statistics ? nullptr : dy + at, n, known[i], a[i], b[i]);
+    sum_runs<mode, T>(x + at, mode == Sum::statistics ? nullptr : dy + at, n, runs, layout.image(), layout.template ahead<T>(), known[i], a[i], b[i]);
   });
   for (int i = 0; i < channels; i++) sums[i] = {a[i].sum(), b[i].sum()};
 }
 template <Map map, bool relu, class T>
 void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy, T* out, const Coefficients<T>* k) {
   const int first = layout.first_channel(g);
+  const auto run = [&](auto streams) {
+    layout.each_run(g, block, 1, [&](int channel, ptrdiff_t at, int n, int) {
+      Mapping<map, relu, T, streams.value>::run(x, dy, out, at, n, layout.template ahead<T>(), k[channel - first]);
+    });
+  };
   if (can_stream(out, layout.tensor_elements, layout.s)) {
-    layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T, has_stream>::run(x, dy, out, at, n, k[channel - first]); });
+    run(Truth<has_stream>{});
     stream_fence();
   } else {
-    layout.each_run(g, block, [&](int channel, ptrdiff_t at, int n) { Mapping<map, relu, T>::run(x, dy, out, at, n, k[channel - first]); });
+    run(Truth<false>{});
   }
 }
 
@@ -107,12 +119,17 @@ struct Work {
   int bytes;
 };
 
-// numbers(channel, to) writes those of a channel where its columns begin in each of the rows' arrays.
+// Writes the numbers of each channel, `many` arrays of them, to all of its columns. numbers(channel): an array.
 template <class U, class F> void fill_columns(const Layout& layout, const Work& work, const F& numbers) {
   U* const columns = reinterpret_cast<U*>(work.columns);
-  for (int v = 0, channel = 0, run = 0; v < layout.columns; v++) {
-    numbers(channel, columns + v);
-    if (++run == layout.div) run = 0, channel = channel + 1 == layout.mod ? 0 : channel + 1;
+  for (int channel = 0; channel < layout.mod; channel++) {
+    const auto of = numbers(channel);
+    constexpr int many = sizeof of / sizeof(U);
+    U values[many];
+    __builtin_memcpy(values, &of, sizeof of);
+    for (int first = channel * layout.div; first < layout.columns; first += layout.mod * layout.div)
+      for (int v = first; v < first + layout.div; v++)
+        for (int i = 0; i < many; i++) columns[i * work.stride + v] = values[i];
   }
 }
 
@@ -129,10 +146,7 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
     });
   } else {
     const int stride = work.stride;
-    fill_columns<U>(layout, work, [&](int channel, U* to) {
-      const Known<U> k = known(channel);
-      to[0] = k.hi, to[stride] = k.lo, to[2 * stride] = k.scale, to[3 * stride] = k.shift;
-    });
+    fill_columns<U>(layout, work, known);
     parallel_for(layout.jobs(), [&](int job, int) {
       const Layout::Block block = layout.block(job);
       alignas(64) double a[kColumns + 16] = {}, b[kColumns + 16] = {};
@@ -169,10 +183,7 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
     return;
   }
   const int stride = work.stride;
-  fill_columns<T>(layout, work, [&](int channel, T* to) {
-    const Coefficients<T> k = channels(channel);
-    to[0] = k.hi, to[stride] = k.lo, to[2 * stride] = k.scale, to[3 * stride] = k.shift, to[4 * stride] = k.a, to[5 * stride] = k.b;
-  });
+  fill_columns<T>(layout, work, channels);
   parallel_for(layout.jobs(), [&](int job, int) {
     const Layout::Block block = layout.block(layout.jobs() - 1 - job);
     const T* k = reinterpret_cast<const T*>(work.columns) + block.column;
@@ -185,9 +196,9 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   });
 }
 
-// Whether to finish one channel after the other: where its planes are long enough to be read at full speed and every thread gets its share.
+// Whether to finish one group after the other: where it fits a cache and every thread gets its share.
 inline bool by_groups(const Layout& layout) {
-  return layout.planes && layout.group == 1 && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
+  return layout.planes && layout.fits && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
 }
 
 // Sums and then the mapping of one group of planes after the other. known(channel); finish(channel, sums) may write what channels reads.

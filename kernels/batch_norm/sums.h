@@ -21,9 +21,10 @@ template <class U, class T> EK_INLINE vec<U> fetch(const T* p) {
 template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
   if constexpr (sizeof(U) == sizeof(T)) return load_n(p, n);
   else {
-    vec<U> v = {};
-    for (int i = 0; i < n; i++) v[i] = p[i];
-    return v;
+    const vec<T> v = load_n(p, n);
+    typename vec_of<T>::half low;
+    __builtin_memcpy(&low, &v, sizeof low);
+    return widen(low);
   }
 }
 
@@ -35,6 +36,17 @@ template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
   return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift)};
 }
 
+// The sum of a vector's lanes, in halves: a chain of additions would cost as much as a short run.
+EK_INLINE double sum_tree(vec<double> v) {
+  double part[lanes<double>];
+  __builtin_memcpy(part, &v, sizeof v);
+#pragma GCC unroll 8
+  for (int half = lanes<double> / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
+}
+
 // A vector of T summed in double.
 template <class T> struct Wide {
   static constexpr int parts = sizeof(double) / sizeof(T);
@@ -44,7 +56,7 @@ template <class T> struct Wide {
     else {
       typename vec_of<T>::half halves[2];
       __builtin_memcpy(halves, &x, sizeof x);
-      to[0] = __builtin_convertvector(halves[0], vec<double>), to[1] = __builtin_convertvector(halves[1], vec<double>);
+      to[0] = widen(halves[0]), to[1] = widen(halves[1]);
     }
   }
   EK_INLINE void add(vec<T> x) {
@@ -63,13 +75,29 @@ template <class T> struct Wide {
 #pragma GCC unroll 2
     for (int i = 0; i < parts; i++) v[i] += other.v[i];
   }
-  // Adds to as many doubles in memory.
-  EK_INLINE void add_to(double* to) const {
+  static EK_INLINE Wide from(const double* p) {
+    Wide w;
 #pragma GCC unroll 2
-    for (int i = 0; i < parts; i++) store(to + i * lanes<double>, load(to + i * lanes<double>) + v[i]);
+    for (int i = 0; i < parts; i++) w.v[i] = load(p + i * lanes<double>);
+    return w;
   }
-  double sum() const { return parts == 1 ? sum_lanes<double>(v[0]) : sum_lanes<double>(v[0] + v[parts - 1]); }
+  EK_INLINE void put(double* p) const {
+#pragma GCC unroll 2
+    for (int i = 0; i < parts; i++) store(p + i * lanes<double>, v[i]);
+  }
+  EK_INLINE double sum() const { return sum_tree(parts == 1 ? v[0] : v[0] + v[parts - 1]); }
 };
+
+// to[i] += x[i] for the first n lanes.
+template <class T> EK_INLINE void add_to(double* to, vec<T> x, int n) {
+  if (n == lanes<T>) {
+    Wide<T> sum = Wide<T>::from(to);
+    sum.add(x);
+    sum.put(to);
+  } else {
+    for (int i = 0; i < n; i++) to[i] += x[i];
+  }
+}
 
 template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, Wide<U>& b) {
   if constexpr (mode == Sum::statistics) {
@@ -77,28 +105,37 @@ template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const K
     a.add(d), b.add_product(d, d);
   } else {
     const vec<U> d = (x - k.hi) - k.lo;
-    if constexpr (mode == Sum::backward_relu) g = d * k.scale + k.shift > 0 ? g : vec<U>{};
+    if constexpr (mode == Sum::backward_relu) g = d * k.scale + k.shift > 0 ? loaded(g) : vec<U>{};
     a.add(g), b.add_product(g, d);
   }
 }
 
-// n neighbours of one channel. dy is not read for statistics.
+// Runs of n neighbours of one channel, `step` apart; memory is asked for `ahead` elements before it is read. dy is not read for statistics.
 template <Sum mode, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_run(const T* x, const T* dy, int n, const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
+EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step, ptrdiff_t ahead, const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
   constexpr int L = lanes<U>, chains = mode == Sum::statistics ? 4 : 2;  // hide the latency of additions
   constexpr bool backward = mode != Sum::statistics;
   const Known<vec<U>> k = splat_known<U>(known);
   Wide<U> a[chains] = {}, b[chains] = {};
-  int i = 0;
-  for (; n - i >= chains * L; i += chains * L)
+  for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0) {
+    const auto whole = [&](int i, int chain) {
+      if ((chain * L) % line_of<T> == 0) {
+        prefetch(x + i + ahead);
+        if constexpr (backward) prefetch(dy + i + ahead);
+      }
+      sum_step<mode, U>(fetch<U>(x + i), backward ? fetch<U>(dy + i) : vec<U>{}, k, a[chain], b[chain]);
+    };
+    int i = 0;
+    for (; n - i >= chains * L; i += chains * L)
 #pragma GCC unroll 16
-    for (int j = 0; j < chains; j++) sum_step<mode, U>(fetch<U>(x + i + j * L), backward ? fetch<U>(dy + i + j * L) : vec<U>{}, k, a[j], b[j]);
-  for (; n - i >= L; i += L) sum_step<mode, U>(fetch<U>(x + i), backward ? fetch<U>(dy + i) : vec<U>{}, k, a[0], b[0]);
-  if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0
-    ivec<U> lane;
-    for (int j = 0; j < L; j++) lane[j] = j;
-    const vec<U> tail = fetch_n<U>(x + i, n - i);
-    sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[0], b[0]);
+      for (int j = 0; j < chains; j++) whole(i + j * L, j);
+    for (; n - i >= L; i += L) whole(i, 0);
+    if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0
+      ivec<U> lane;
+      for (int j = 0; j < L; j++) lane[j] = j;
+      const vec<U> tail = fetch_n<U>(x + i, n - i);
+      sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[chains - 1], b[chains - 1]);
+    }
   }
 #pragma GCC unroll 16
   for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
@@ -108,40 +145,39 @@ EK_INLINE void sum_run(const T* x, const T* dy, int n, const Known<U>& known, Wi
 template <class U> struct KnownColumns {
   const U *hi, *lo, *scale, *shift;
 };
-// V vectors of columns, of which the last has n values: neighbours in memory are read one after the other.
-template <Sum mode, int V, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_panel(const T* x, const T* dy, ptrdiff_t pitch, int rows, int n, const KnownColumns<U>& columns, int j, double* sum_a, double* sum_b) {
+// R rows from one end to the other, so that memory is read in its order; the sums wait in the first-level cache meanwhile.
+template <Sum mode, int R, class T, class U = SumType<mode, T>>
+EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const KnownColumns<U>& known, double* sum_a, double* sum_b) {
   constexpr int L = lanes<U>;
   constexpr bool backward = mode != Sum::statistics;
-  Known<vec<U>> k[V];
-  Wide<U> a[V] = {}, b[V] = {};
+  const auto step = [&](int j, const auto& read) {
+    Known<vec<U>> k = {load(known.hi + j), {}, {}, {}};
+    if constexpr (backward) k.lo = load(known.lo + j);
+    if constexpr (mode == Sum::backward_relu) k.scale = load(known.scale + j), k.shift = load(known.shift + j);
+    Wide<U> a = Wide<U>::from(sum_a + j), b = Wide<U>::from(sum_b + j);
 #pragma GCC unroll 4
-  for (int v = 0; v < V; v++) {
-    k[v].hi = load(columns.hi + j + v * L);
-    if constexpr (backward) k[v].lo = load(columns.lo + j + v * L);
-    if constexpr (mode == Sum::backward_relu) k[v].scale = load(columns.scale + j + v * L), k[v].shift = load(columns.shift + j + v * L);
-  }
-  for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; v++) {
-      const ptrdiff_t at = r * pitch + j + v * L;
-      const bool whole = V > 1 || n == L;
-      const vec<U> vx = whole ? fetch<U>(x + at) : fetch_n<U>(x + at, n), vg = !backward ? vec<U>{} : whole ? fetch<U>(dy + at) : fetch_n<U>(dy + at, n);
-      sum_step<mode, U>(vx, vg, k[v], a[v], b[v]);
+    for (int r = 0; r < R; r++) {
+      const ptrdiff_t at = r * pitch + j;
+      if (j % line_of<T> == 0) {
+        prefetch(x + at + ahead);
+        if constexpr (backward) prefetch(dy + at + ahead);
+      }
+      sum_step<mode, U>(read(x + at), backward ? read(dy + at) : vec<U>{}, k, a, b);
     }
-#pragma GCC unroll 4
-  for (int v = 0; v < V; v++) a[v].add_to(sum_a + j + v * L), b[v].add_to(sum_b + j + v * L);
+    a.put(sum_a + j), b.put(sum_b + j);
+  };
+  int j = 0;
+  for (; j + L <= columns; j += L) step(j, [](const T* p) { return fetch<U>(p); });
+  if (j < columns) step(j, [&](const T* p) { return fetch_n<U>(p, columns - j); });
 }
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const KnownColumns<U>& known, double* sum_a, double* sum_b) {
-  constexpr int L = lanes<U>, V = mode == Sum::statistics ? 4 : 2, panel = 16;  // rows at a time, so that a page is used while it is near
-  for (int r = 0; r < rows; r += panel) {
-    const int count = rows - r < panel ? rows - r : panel;
-    const T *px = x + r * pitch, *pg = mode == Sum::statistics ? nullptr : dy + r * pitch;
-    int j = 0;
-    for (; j + V * L <= columns; j += V * L) sum_panel<mode, V>(px, pg, pitch, count, L, known, j, sum_a, sum_b);
-    for (; j < columns; j += L) sum_panel<mode, 1>(px, pg, pitch, count, columns - j < L ? columns - j : L, known, j, sum_a, sum_b);
-  }
+  constexpr int R = 4;
+  const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // null stays null
+  const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
+  int r = 0;
+  for (; r + R <= rows; r += R) sum_band<mode, R>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sum_a, sum_b);
+  for (; r < rows; r++) sum_band<mode, 1>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sum_a, sum_b);
 }
 
 }  // namespace EK_ISA

@@ -1,5 +1,5 @@
 // Normalization of rows: layer, RMS, group and instance norm. Three ways through memory:
-//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in panels of rows, so that the sums down the columns ride along
+//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in bands of rows, so that the sums down the columns ride along
 //   planes  contiguous, s > 1: a row is k runs of s neighbours with one weight each
 //   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups merge their channels' sums
 #include "batch_norm/passes.h"
@@ -8,8 +8,8 @@ namespace EK_ISA {
 namespace {
 
 constexpr int kRowElements = 1 << 15;  // wanted of a job
-constexpr int kPanel = 16;             // rows whose sums down the columns stay in registers
-constexpr int kLine = 4096;            // values of a row up to which a panel of x and dy stays in a cache
+constexpr int kBand = 4;               // lines that are read together; their sums down the columns are taken in registers
+constexpr int kLine = 1 << 14;         // values of a line up to which a band of x and dy stays in a cache
 constexpr int kLineBlock = 1024;       // columns of a job where it is longer
 constexpr int kLineRows = 256;         // and rows, at most
 
@@ -34,8 +34,8 @@ struct Rows {
   // Lines backward: blocks of rows × blocks of columns.
   int line_columns() const { return k <= kLine ? k : kLineBlock; }
   int line_rows() const {
-    const int wanted = k <= kLine ? ceil_div(kRowElements / k, kPanel) * kPanel : kLineRows;
-    return wanted < kPanel ? kPanel : wanted < n ? wanted : n;
+    const int wanted = k <= kLine ? ceil_div(2 * kRowElements / k, kBand) * kBand : kLineRows;
+    return wanted < n ? wanted : n;
   }
   int line_row_blocks() const { return ceil_div(n, line_rows()); }
 };
@@ -57,7 +57,7 @@ template <class T> struct Given {
 template <class T> Moments row_moments(const T* x, int length, bool centred) {
   const Known<double> known = centred ? pivot(x[0]) : Known<double>{};
   Wide<double> a = {}, b = {};
-  sum_run<Sum::statistics, T>(x, nullptr, length, known, a, b);
+  sum_runs<Sum::statistics, T>(x, nullptr, length, 1, 0, kAhead<T>, known, a, b);
   const Pair sums{a.sum(), b.sum()};
   if (!centred) return {static_cast<double>(length), 0, sums.b};
   return moments(x, length, known.hi, sums, [&](const auto& body) {
@@ -66,11 +66,13 @@ template <class T> Moments row_moments(const T* x, int length, bool centred) {
 }
 
 // y = x̃·invstd·weight + bias with a weight for each value.
-template <bool streams, class T> void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T* bias, T* y) {
+template <bool streams, bool has_weight, bool has_bias, class T>
+void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T* bias, T* y) {
   for_vectors<T>(0, n, [&](const auto& at) {
+    if (!streams && at.i % line_of<T> == 0) prefetch_write(y + at.i + kAhead<T>);
     vec<T> v = ((at.read(x) - splat(hi)) - splat(lo)) * splat(invstd);
-    if (weight) v = bias ? v * at.read(weight) + at.read(bias) : v * at.read(weight);
-    else if (bias) v = v + at.read(bias);
+    if constexpr (has_weight) v = has_bias ? v * at.read(weight) + at.read(bias) : v * at.read(weight);
+    else if constexpr (has_bias) v = v + at.read(bias);
     at.template write<streams>(y, v);
   });
 }
@@ -86,14 +88,18 @@ void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const 
       const Given<T> given{mean, invstd, weight, bias};
       const int first = row % r.g * r.k;
       if (r.lines()) {
-        map_line<streams>(x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]), weight ? weight + first : nullptr,
-                 bias ? bias + first : nullptr, y + at);
+        with_truth(weight, [&](auto has_weight) {
+          with_truth(bias, [&](auto has_bias) {
+            map_line<streams, has_weight.value, has_bias.value>(x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]),
+                                                                weight ? weight + first : nullptr, bias ? bias + first : nullptr, y + at);
+          });
+        });
         continue;
       }
       for (int i = 0; i < r.k; i++) {
         const double scale = weight ? invstd[row] * weight[first + i] : invstd[row];
         const Coefficients<T> one{given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[first + i] : T{0}, 0, 0};
-        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, kAhead<T>, one);
       }
     }
     if constexpr (streams) stream_fence();
@@ -148,79 +154,99 @@ struct RowTerms {
   }
 };
 
-// (Σh, Σh·x̃) of a line with a weight for each value.
-template <class T> Pair line_sums(const T* x, const T* dy, int n, T hi, T lo, const T* weight) {
-  constexpr int L = lanes<T>, chains = 2;
-  Wide<T> a[chains] = {}, b[chains] = {};
-  const auto step = [&](const auto& at, int chain) {
-    const vec<T> h = weight ? at.read(dy) * at.read(weight) : at.read(dy);
-    a[chain].add(h), b[chain].add_product(h, (at.read(x) - splat(hi)) - splat(lo));  // behind the end h is 0
-  };
-  int i = 0;
-  for (; n - i >= chains * L; i += chains * L)
-#pragma GCC unroll 4
-    for (int j = 0; j < chains; j++) step(whole<T>{i + j * L}, j);
-  for_vectors<T>(i, n, [&](const auto& at) { step(at, 0); });
-  a[0].add(a[1]), b[0].add(b[1]);
-  return {a[0].sum(), b[0].sum()};
-}
-
-// What a panel of rows needs of each row.
-template <class T> struct Panel {
-  T hi[kPanel], lo[kPanel], invstd[kPanel], a[kPanel], b[kPanel];
+// What a band of lines needs of each.
+template <class T> struct Band {
+  T hi[kBand], lo[kBand], invstd[kBand], a[kBand], b[kBand];
 };
 
-// R rows of a panel, from row r on: dx, and their part of the sums down the columns, which wait in the tensor's own type.
+// (Σh, Σh·x̃) of R lines from line r of a band on, with a weight for each value.
+template <int R, class T>
+void line_sums(const Band<T>& p, int r, const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int n, const T* weight, Pair* sums) {
+  Wide<T> a[R] = {}, b[R] = {};
+  for_vectors<T>(0, n, [&](const auto& at) {
+    const vec<T> w = weight ? at.read(weight) : splat(T{1});
+#pragma GCC unroll 4
+    for (int i = 0; i < R; i++) {
+      const T *const px = x + i * pitch, *const pg = dy + i * pitch;
+      if (at.i % line_of<T> == 0) prefetch(px + at.i + ahead), prefetch(pg + at.i + ahead);
+      const vec<T> h = at.read(pg) * w;  // behind the end 0
+      a[i].add(h), b[i].add_product(h, (at.read(px) - splat(p.hi[r + i])) - splat(p.lo[r + i]));
+    }
+  });
+  for (int i = 0; i < R; i++) sums[i] = {a[i].sum(), b[i].sum()};
+}
+
+// dx of R lines from line r of a band on, and their part of the sums down the columns: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy.
 template <bool streams, int R, class T>
-EK_INLINE void rows_backward(const Panel<T>& p, int r, const T* x, const T* dy, ptrdiff_t pitch, int columns, const T* weight, T* dx, T* dw, T* db) {
+void lines_backward(const Band<T>& p, int r, const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const T* weight, T* dx, double* sum_dw,
+                    double* sum_db) {
   vec<T> hi[R], lo[R], invstd[R], a[R], b[R];
 #pragma GCC unroll 4
   for (int i = 0; i < R; i++)
     hi[i] = splat(p.hi[r + i]), lo[i] = splat(p.lo[r + i]), invstd[i] = splat(p.invstd[r + i]), a[i] = splat(p.a[r + i]), b[i] = splat(p.b[r + i]);
   for_vectors<T>(0, columns, [&](const auto& at) {
-    const vec<T> w = weight ? at.read(weight) : splat(T{1});
-    vec<T> sum_dw = {}, sum_db = {};
+    vec<T> g[R], d[R];
 #pragma GCC unroll 4
     for (int i = 0; i < R; i++) {
-      const vec<T> g = at.read(dy + (r + i) * pitch), d = (at.read(x + (r + i) * pitch) - hi[i]) - lo[i];
-      if (dx) at.template write<streams>(dx + (r + i) * pitch, ((g * w + a[i]) + d * b[i]) * invstd[i]);
-      sum_dw += g * (d * invstd[i]), sum_db += g;
+      const ptrdiff_t row = i * pitch;
+      if (at.i % line_of<T> == 0) prefetch(x + row + at.i + ahead), prefetch(dy + row + at.i + ahead);
+      g[i] = at.read(dy + row), d[i] = (at.read(x + row) - hi[i]) - lo[i];
     }
-    if (!dw) return;
-    at.write(dw, r ? at.read(dw) + sum_dw : sum_dw);
-    at.write(db, r ? at.read(db) + sum_db : sum_db);
+    if (dx) {
+      const vec<T> w = weight ? at.read(weight) : splat(T{1});
+#pragma GCC unroll 4
+      for (int i = 0; i < R; i++) {
+        T* const to = dx + i * pitch;
+        if (!streams && at.i % line_of<T> == 0) prefetch_write(to + at.i + ahead);
+        at.template write<streams>(to, ((g[i] * w + a[i]) + d[i] * b[i]) * invstd[i]);
+      }
+    }
+    if (sum_dw) {
+      vec<T> sum_gd = {}, sum_g = {};
+#pragma GCC unroll 4
+      for (int i = 0; i < R; i++) sum_gd += g[i] * (d[i] * invstd[i]), sum_g += g[i];
+      add_to<T>(sum_dw + at.i, sum_gd, at.count), add_to<T>(sum_db + at.i, sum_g, at.count);
+    }
   });
-}
-
-// dx of a panel, and its part of the sums: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy.
-template <bool streams, class T>
-void panel_backward(const Panel<T>& p, const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const T* weight, T* dx, double* sum_dw, double* sum_db) {
-  constexpr int chunk = 1024, R = EK_VECTOR_BYTES == 64 ? 4 : 2;  // as many rows as their numbers fit the registers
-  alignas(64) T dw[chunk], db[chunk];
-  for (int first = 0; first < columns; first += chunk) {
-    const int n = columns - first < chunk ? columns - first : chunk;
-    const T* w = weight ? weight + first : nullptr;
-    T *const out = dx ? dx + first : nullptr, *const part = sum_dw ? dw : nullptr;
-    int r = 0;
-    for (; r + R <= rows; r += R) rows_backward<streams, R>(p, r, x + first, dy + first, pitch, n, w, out, part, db);
-    for (; r < rows; r++) rows_backward<streams, 1>(p, r, x + first, dy + first, pitch, n, w, out, part, db);
-    if (!sum_dw) continue;
-    for (int i = 0; i < n; i++) sum_dw[first + i] += dw[i], sum_db[first + i] += db[i];
-  }
 }
 
 template <bool streams, class T>
 void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, double* dweight, double* dbias, Pair* terms, double* partial) {
   const int k = r.k, g = r.g, columns = r.line_columns(), block_rows = r.line_rows(), row_blocks = r.line_row_blocks(), column_blocks = ceil_div(k, columns);
   const int all = r.channels();
+  const ptrdiff_t pitch = static_cast<ptrdiff_t>(g) * k;
   const bool fused = columns == k;
-  const auto row_terms = [&](int row) {
-    const int first = row % g * k;
-    const ptrdiff_t at = static_cast<ptrdiff_t>(row) * k;
-    const RowTerms t(r, given.invstd[row], line_sums(x + at, dy + at, k, given.hi(row), given.lo(row), given.weight ? given.weight + first : nullptr));
-    return Pair{t.a, t.b};
+  const ptrdiff_t ahead = k < kAhead<T> ? rows_ahead<T>(k) * pitch : kAhead<T>, block_ahead = fused ? ahead : rows_ahead<T>(columns) * pitch;
+  // What is known of `lines` images from the first on, of one of g.
+  const auto known = [&](int first, int lines, int group) {
+    Band<T> p;
+    for (int j = 0; j < lines; j++) {
+      const int row = (first + j) * g + group;
+      p.hi[j] = given.hi(row), p.lo[j] = given.lo(row), p.invstd[j] = static_cast<T>(given.invstd[row]);
+    }
+    return p;
   };
-  if (!fused && dx) parallel_for(r.count(), [&](int row, int) { terms[row] = row_terms(row); });
+  // The terms of their sums.
+  const auto terms_of = [&](const Band<T>& p, int first, int lines, int group, Pair* to) {
+    const ptrdiff_t at = first * pitch + group * k;
+    const T* const weight = given.weight ? given.weight + group * k : nullptr;
+    if (lines == kBand) line_sums<kBand>(p, 0, x + at, dy + at, pitch, ahead, k, weight, to);
+    else
+      for (int j = 0; j < lines; j++) line_sums<1>(p, j, x + at + j * pitch, dy + at + j * pitch, pitch, ahead, k, weight, to + j);
+    for (int j = 0; j < lines; j++) {
+      const RowTerms t(r, given.invstd[(first + j) * g + group], to[j]);
+      to[j] = {t.a, t.b};
+    }
+  };
+  if (!fused && dx) {
+    const int together = r.n < kBand * worker_count() ? 1 : kBand;  // the same sums
+    parallel_for(ceil_div(r.n, together) * g, [&](int job, int) {
+      const int first = job / g * together, group = job % g, lines = r.n - first < together ? r.n - first : together;
+      Pair own[kBand];
+      terms_of(known(first, lines, group), first, lines, group, own);
+      for (int j = 0; j < lines; j++) terms[(first + j) * g + group] = own[j];
+    });
+  }
   // A job: a block of rows of one g, and of columns.
   parallel_for(row_blocks * g * column_blocks, [&](int job, int) {
     const int column = job % column_blocks * columns, group = job / column_blocks % g, block = job / column_blocks / g;
@@ -229,28 +255,37 @@ void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& give
     double* const sum_db = dweight ? sum_dw + all : nullptr;
     if (dweight)
       for (int i = 0; i < width; i++) sum_dw[i] = sum_db[i] = 0;
+    const T* const weight = given.weight ? given.weight + first : nullptr;
     const int end = r.n < (block + 1) * block_rows ? r.n : (block + 1) * block_rows;
-    for (int i = block * block_rows; i < end; i += kPanel) {
-      const int rows = end - i < kPanel ? end - i : kPanel;
-      Panel<T> p;
-      for (int j = 0; j < rows; j++) {
-        const int row = (i + j) * g + group;
-        const Pair t = !dx ? Pair{0, 0} : fused ? row_terms(row) : terms[row];
-        p.hi[j] = given.hi(row), p.lo[j] = given.lo(row), p.invstd[j] = static_cast<T>(given.invstd[row]);
+    for (int i = block * block_rows; i < end; i += kBand) {
+      const int lines = end - i < kBand ? end - i : kBand;
+      Band<T> p = known(i, lines, group);
+      Pair own[kBand];
+      if (dx && fused) terms_of(p, i, lines, group, own);
+      for (int j = 0; j < lines; j++) {
+        const Pair t = !dx ? Pair{0, 0} : fused ? own[j] : terms[(i + j) * g + group];
         p.a[j] = static_cast<T>(t.a), p.b[j] = static_cast<T>(t.b);
       }
-      const ptrdiff_t pitch = static_cast<ptrdiff_t>(g) * k, at = i * pitch + first;
-      panel_backward<streams>(p, x + at, dy + at, pitch, rows, width, given.weight ? given.weight + first : nullptr, dx ? dx + at : nullptr, sum_dw, sum_db);
+      const ptrdiff_t at = i * pitch + first;
+      if (lines == kBand) lines_backward<streams, kBand>(p, 0, x + at, dy + at, pitch, block_ahead, width, weight, dx ? dx + at : nullptr, sum_dw, sum_db);
+      else
+        for (int j = 0; j < lines; j++) {
+          const ptrdiff_t line = at + j * pitch;
+          lines_backward<streams, 1>(p, j, x + line, dy + line, pitch, block_ahead, width, weight, dx ? dx + line : nullptr, sum_dw, sum_db);
+        }
     }
     if constexpr (streams) stream_fence();
   });
   if (!dweight) return;
   parallel_blocks(all, 4096, [&](int begin, int end) {
-    for (int i = begin; i < end; i++) dweight[i] = dbias[i] = 0;
-    for (int block = 0; block < row_blocks; block++) {
-      const double* from = partial + static_cast<ptrdiff_t>(block) * 2 * all;
-      for (int i = begin; i < end; i++) dweight[i] += from[i], dbias[i] += from[all + i];
-    }
+    const auto total = [&](double* to, const double* from) {
+      for_vectors<double>(begin, end, [&](const auto& at) {
+        vec<double> sum = {};
+        for (int block = 0; block < row_blocks; block++) sum += at.read(from + static_cast<ptrdiff_t>(block) * 2 * all);
+        at.write(to, sum);
+      });
+    };
+    total(dweight, partial), total(dbias, partial + all);
   });
 }
 
@@ -286,7 +321,7 @@ template <bool streams, class T> void backward_planes(const Rows& r, const T* x,
       for (int i = 0; i < r.k; i++) {
         const ptrdiff_t at = start + static_cast<ptrdiff_t>(i) * r.s;
         Wide<T> a = {}, b = {};
-        sum_run<Sum::backward, T>(x + at, dy + at, r.s, known, a, b);
+        sum_runs<Sum::backward, T>(x + at, dy + at, r.s, 1, 0, kAhead<T>, known, a, b);
         own[i] = {a.sum(), b.sum()};
       }
       if (!dx) continue;
@@ -294,7 +329,7 @@ template <bool streams, class T> void backward_planes(const Rows& r, const T* x,
       const RowTerms t(r, invstd, weighted(r, own, weight));
       for (int i = 0; i < r.k; i++) {
         const Coefficients<T> one{known.hi, known.lo, static_cast<T>(invstd), weight ? weight[i] : T{1}, static_cast<T>(t.a), static_cast<T>(t.b)};
-        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, one);
+        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, kAhead<T>, one);
       }
     }
     if constexpr (streams) stream_fence();

@@ -119,15 +119,24 @@ template <> EK_INLINE ivec<int32_t> widen_bytes<int32_t>(const uint8_t* p) {
 }
 #endif
 
-// lanes<double> floats as doubles, and back.
+// lanes<double> floats as doubles, and back; gcc takes its own conversion of 8 in two halves.
+#if EK_VECTOR_BYTES == 64
+EK_INLINE vec<double> widen(vec_of<float>::half v) { return (vec<double>)_mm512_maskz_cvtps_pd(0xff, (__m256)v); }
+#else
+EK_INLINE vec<double> widen(vec_of<float>::half v) { return __builtin_convertvector(v, vec<double>); }
+#endif
 EK_INLINE vec<double> widen(const float* p) {
   vec_of<float>::half v;
   __builtin_memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, vec<double>);
+  return widen(v);
 }
 EK_INLINE vec<double> widen(const double* p) { return load(p); }
 EK_INLINE void narrow(float* p, vec<double> x) {
+#if EK_VECTOR_BYTES == 64
+  const vec_of<float>::half v = (vec_of<float>::half)_mm512_maskz_cvtpd_ps(0xff, (__m512d)x);
+#else
   const vec_of<float>::half v = __builtin_convertvector(x, vec_of<float>::half);
+#endif
   __builtin_memcpy(p, &v, sizeof v);
 }
 EK_INLINE void narrow(double* p, vec<double> x) { store(p, x); }
@@ -191,6 +200,22 @@ EK_INLINE void stream_fence() { _mm_sfence(); }
 template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
 EK_INLINE void stream_fence() {}
 #endif
+
+// Asks for the line of the cache that p lies in, to read or to write. Loops ask for what comes about kAhead elements later: time enough for memory.
+template <class T> EK_INLINE void prefetch(const T* p) { __builtin_prefetch(p); }
+template <class T> EK_INLINE void prefetch_write(const T* p) { __builtin_prefetch(p, 1); }
+template <class T> constexpr int line_of = 64 / static_cast<int>(sizeof(T));
+template <class T> constexpr int kAhead = 8192 / static_cast<int>(sizeof(T));
+// The same in rows of a matrix that is read in bands of 4.
+template <class T> EK_INLINE int rows_ahead(int columns) { return (kAhead<T> / columns + 4) / 4 * 4; }
+
+// v, loaded whole even where only a mask of it is used: loads under a mask are not prefetched by the processor.
+template <class V> EK_INLINE V loaded(V v) {
+#if EK_VECTOR_BYTES == 64
+  asm("" : "+v"(v));
+#endif
+  return v;
+}
 
 template <class T> EK_INLINE T sum_lanes(vec<T> v) {
   T s = 0;
