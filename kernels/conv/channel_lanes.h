@@ -6,6 +6,7 @@
 #include "conv/map.h"
 #include "scratch.h"
 #include "simd/copy.h"
+#include "simd/strip.h"
 #include "simd/tile.h"
 
 namespace EK_ISA {
@@ -80,6 +81,41 @@ template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, pt
   else
     for (int j = 0; j < run.pixels; j++)
       for (int c = 0; c < run.channels; c++) out[j * pitch + c] = from[j * run.pixel + c * run.plane];
+}
+
+// The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. next: so many channels behind these come
+// next; no hardware foresees lines that far apart. A job that has stored ends with stream_fence().
+template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const Run& run, T* y, int64_t elements, int next) {
+  T* to = y + run.first;
+  if (run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(to, elements, run.pixel)) {
+    for (int j = 0; j < run.pixels; j++)
+      for (int c = 0; c < run.channels; c += lanes<T>) stream(to + j * run.pixel + c, load(values + j * pitch + c));
+  } else if (run.plane == 1) {
+    for (int j = 0; j < run.pixels; j++) {
+      for (int c = 0; c < next; c += 64 / sizeof(T)) __builtin_prefetch(to + j * run.pixel + run.channels + c, 1);
+      copy_run(to + j * run.pixel, values + j * pitch, run.channels);
+    }
+  } else if (run.pixel == 1) {
+    copy_transposed(values, pitch, run.pixels, run.channels, to, run.plane);
+  } else {
+    for (int c = 0; c < run.channels; c++)
+      for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = values[j * pitch + c];
+  }
+}
+
+// Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and maps them. Lanes
+// beyond the last channel are 0.
+template <class T, class Map>
+inline void pack_panels(const T* x, const Run& run, int width, ptrdiff_t volume, ptrdiff_t pixel, const Map& map, T* out) {
+  const int whole = run.channels / width * width;
+  if (run.plane == 1 && whole > 0) copy_panels(out, volume, pixel, x + run.first, run.pixel, run.pixels, whole, width);
+  for (int c = 0; c < run.channels; c += width) {
+    T* to = out + c * volume + pixel * width;
+    const Run part{run.pixels, run.channel + c, c < whole ? width : run.channels - whole, run.first + c * run.plane, run.pixel, run.plane};
+    if (c == whole) zero_run(to, static_cast<ptrdiff_t>(run.pixels) * width);
+    if (c == whole || run.plane != 1) copy_in(x, part, to, width);
+    map.channels(to, width, part);
+  }
 }
 
 // Packs a group's input under block b, pixels `pitch` apart, zero where it is padding, and applies the prologue to what is not.
@@ -187,8 +223,9 @@ template <class T> struct ChannelLanes {
             const int left = p.o - o * width;
             const Run run = p.output_run(b, b.image + i, b.row + h, group * p.o + o * width, left < width ? left : width);
             part.channels(out, width, run);
-            write(run, out);
+            copy_out(out, width, run, p.y, p.out_elements(), o + 1 < end ? width : 0);
           }
+      stream_fence();
     });
   }
 
@@ -205,16 +242,6 @@ template <class T> struct ChannelLanes {
         channel_tile<T, decltype(M)::value, V>(a + begin * pixel, pixel, offsets + first * each, runs, rows.run, w, out + begin * V * lanes<T>);
       });
     });
-  }
-
-  void write(const Run& run, const T* out) const {
-    T* to = p.y + run.first;
-    if (run.plane == 1)
-      for (int j = 0; j < run.pixels; j++) copy_run(to + j * run.pixel, out + j * width, run.channels);
-    else if (run.pixel == 1) copy_transposed(out, width, run.pixels, run.channels, to, run.plane);
-    else
-      for (int c = 0; c < run.channels; c++)
-        for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = out[j * width + c];
   }
 };
 

@@ -28,6 +28,30 @@ __attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch
     for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
 }
 
+// row(pixel, run) for each row of a block of outputs, of which it begins at `pixel`.
+template <class T, class F> EK_INLINE void each_output_row(const Pass<T>& p, const Block& b, int channel, int channels, const F& row) {
+  for (int i = 0; i < b.images; i++)
+    for (int h = 0; h < b.rows; h++) row((i * b.rows + h) * b.columns, p.output_run(b, b.image + i, b.row + h, channel, channels));
+}
+
+// sums[c] += Σ over pixels: g[pixel·pitch + c]
+template <class T> inline void add_pixels(const T* g, ptrdiff_t pitch, int pixels, int channels, double* sums) {
+  for (int c = 0; c < channels; c += lanes<T>) {
+    vec<T> s = {};
+    for (int j = 0; j < pixels; j++) s += load(g + j * pitch + c);
+    for (int l = 0; l < lanes<T> && c + l < channels; l++) sums[c + l] += s[l];
+  }
+}
+
+// dbias[c] = Σ over splits of partials[split][c]
+template <class T> inline void merge_bias(const double* partials, int splits, int channels, T* dbias) {
+  for (int c = 0; c < channels; c++) {
+    double s = 0;
+    for (int split = 0; split < splits; split++) s += partials[static_cast<size_t>(split) * channels + c];
+    dbias[c] = static_cast<T>(s);
+  }
+}
+
 template <class T> struct ChannelLanesWeight {
   Pass<T> p;  // the forward pass; p.y is not used
   const T* dy;
@@ -110,7 +134,7 @@ template <class T> struct ChannelLanesWeight {
         list_pairs(b, pair, count);
         const int here = b.images * b.rows * b.columns;
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
-          if (sums) add_pixels(g, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
+          if (sums) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
           if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o);
           else tiles<outer_vectors>(job, x, g, pair, count, out + o);
         }
@@ -169,25 +193,9 @@ template <class T> struct ChannelLanesWeight {
     });
   }
 
-  // out[panel][pixel][channel], zero beyond the last channel.
+  // out[panel][pixel][channel]
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
-    const Axis &ah = p.axis[1], &aw = p.axis[2];
-    const int all = p.o * p.groups, pixels = b.images * b.rows * b.columns, whole = channels / width * width;
-    const bool last = p.y_format == EK_CHANNELS_LAST;
-    const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
-    if (whole < channels) zero_run(out + static_cast<ptrdiff_t>(whole) * pixels, static_cast<ptrdiff_t>(pixels) * width);
-    for (int i = 0; i < b.images; i++)
-      for (int h = 0; h < b.rows; h++) {
-        const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
-        const int at = (i * b.rows + h) * b.columns;
-        Run run{b.columns, channel, whole, (b.image + i) * volume * all + position * pixel + channel * plane, pixel, plane};
-        if (whole > 0) copy_in_panels(dy, run, width, pixels, at, map, out);
-        if (whole == channels) continue;
-        T* to = out + static_cast<ptrdiff_t>(whole) * pixels + at * width;
-        run.channel += whole, run.channels = channels - whole, run.first += whole * plane;
-        copy_in(dy, run, to, width);
-        map.channels(to, width, run);
-      }
+    each_output_row(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
   }
 
   // out[panel of up to `most` channels][pixel][channel], from `pixel` on, of `volume` pixels.
@@ -200,14 +208,6 @@ template <class T> struct ChannelLanesWeight {
       if (!in_order) copy_in(x, part, to, size);
       map.channels(to, size, part);
     });
-  }
-
-  void add_pixels(const T* g, int count, int channels, double* sums) const {
-    for (int c = 0; c < channels; c += lanes<T>) {
-      vec<T> s = {};
-      for (int j = 0; j < count; j++) s += load(g + static_cast<ptrdiff_t>(j) * width + c);
-      for (int l = 0; l < lanes<T> && c + l < channels; l++) sums[c + l] += s[l];
-    }
   }
 
   // dw[o][c][tap] = Σ over splits of [tap][c][o], one split after the other; `partial`: of the first. A slice is a square of outputs and
@@ -231,14 +231,6 @@ template <class T> struct ChannelLanesWeight {
       if (++t == taps) t = 0, c++;
     }
     copy_transposed(sums, kSlice, n, outputs, dw + job.group * p.w_group + (job.o + o) * p.w_out + job.c * taps + begin, p.w_out);
-  }
-
-  static void merge_bias(const double* partials, int splits, int channels, T* dbias) {
-    for (int c = 0; c < channels; c++) {
-      double s = 0;
-      for (int split = 0; split < splits; split++) s += partials[static_cast<size_t>(split) * channels + c];
-      dbias[c] = static_cast<T>(s);
-    }
   }
 };
 

@@ -1,6 +1,7 @@
 // Chooses the loop core of a pass, or of the gradient of the weights. The choice depends on shape and formats alone, never on the
 // machine's threads.
 #pragma once
+#include "conv/group_lanes_weight.h"
 #include "conv/pixel_lanes_weight.h"
 
 namespace EK_ISA {
@@ -8,6 +9,7 @@ namespace EK_ISA {
 // body(core, made on `scratch`)
 template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, const F& body) {
   if constexpr (has_pixel_lanes<T>) {
+    if (GroupPlanes<T>::suits(p)) return body(GroupLanes<T>(p, scratch));
     if (PixelLanes<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanes<T>(p, scratch));
   }
   body(ChannelLanes<T>(p, scratch));
@@ -16,6 +18,7 @@ template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, c
 // The same for the gradient of the weights; p: the forward pass, of which y and w are not used.
 template <class T, class F> void with_weight_core(const Pass<T>& p, const T* dy, Scratch& scratch, const F& body) {
   if constexpr (has_pixel_lanes<T>) {
+    if (GroupPlanes<T>::suits(p)) return body(GroupLanesWeight<T>(p, dy, scratch));
     if (PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanesWeight<T>(p, dy, scratch));
   }
   body(ChannelLanesWeight<T>(p, dy, scratch));

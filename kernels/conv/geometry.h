@@ -89,6 +89,7 @@ template <class T> struct Pass {
   int taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in_size) * axis[1].in_size * axis[2].in_size; }
   ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size; }
+  int64_t out_elements() const { return static_cast<int64_t>(n) * o * groups * out_volume(); }
   bool empty() const { return n == 0 || axis[0].count == 0 || axis[1].count == 0 || axis[2].count == 0; }
 
   // Place of tap (d, h, w) in the kernel's volume.
@@ -195,17 +196,24 @@ template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_
   return b;
 }
 
-// Blocks of up to `pixels` outputs, as equal as possible: whole rows where they fit, whole images where those fit.
+// Blocks of up to so many images, rows and columns, as equal as possible.
+template <class P> Blocks equal_blocks(const P& p, int images, int rows, int columns) {
+  const auto parts = [](int n, int& size) {
+    size = size < 1 ? 1 : size;
+    const int count = ceil_div(n, size);
+    if (count > 0) size = ceil_div(n, count);
+    return count;
+  };
+  const int n = parts(p.n, images), h = parts(p.axis[1].count, rows), w = parts(p.axis[2].count, columns);
+  return {images, rows, columns, n, p.axis[0].count, h, w};
+}
+
+// Blocks of up to `pixels` outputs: whole rows where they fit, whole images where those fit.
 template <class P> Blocks pixel_blocks(const P& p, int pixels) {
-  const int depths = p.axis[0].count, height = p.axis[1].count, width = p.axis[2].count;
-  const auto most = [](int n, int limit) { return limit < 1 ? 1 : n < limit ? n : limit; };
-  Blocks b{1, 1, most(width, pixels), 0, depths, 0, 0};
-  if (b.columns == width) b.rows = most(height, pixels / width);
-  if (b.columns == width && b.rows == height && depths == 1) b.images = most(p.n, pixels / (width * height));
-  b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(height, b.rows), b.over_columns = ceil_div(width, b.columns);
-  b.images = ceil_div(p.n, b.over_images), b.rows = ceil_div(height, b.over_rows), b.columns = ceil_div(width, b.over_columns);
-  b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(height, b.rows), b.over_columns = ceil_div(width, b.columns);
-  return b;
+  const int height = p.axis[1].count, width = p.axis[2].count;
+  if (width > pixels) return equal_blocks(p, 1, 1, pixels);
+  if (height * static_cast<double>(width) > pixels || p.axis[0].count > 1) return equal_blocks(p, 1, width > 0 ? pixels / width : 1, width);
+  return equal_blocks(p, height * width > 0 ? pixels / (height * width) : 1, height, width);
 }
 
 }  // namespace EK_ISA

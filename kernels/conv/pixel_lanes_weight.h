@@ -102,7 +102,7 @@ template <class T> struct PixelLanesWeight {
         dw[i] = s;
       }
     });
-    if (dbias) ChannelLanesWeight<T>::merge_bias(bias_partials, splits, p.o * p.groups, dbias);
+    if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
   }
 
   void tiles(const Block& b, int flat, ptrdiff_t dy_image, const T* x, const T* g, T* sums) const {

@@ -35,6 +35,15 @@ template <class F> EK_INLINE void even_parts(int n, int most, const F& body) {
   }
 }
 
+// Keeps a loaded vector in its register: GCC would rather load it again for each product.
+template <class V> EK_INLINE void pin(V& v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#else
+  (void)v;
+#endif
+}
+
 // acc[i][v] += Σ_k a[i·a_row + k·a_step] · b[k·b_step + v·lanes …]
 template <class T, int M, int V>
 EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step,

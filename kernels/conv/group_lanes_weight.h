@@ -1,0 +1,151 @@
+// Gradient of the weights with channels of several groups in the lanes; counterpart of group_lanes.h, whose planes it uses. Each
+// accumulator belongs to a tap and a place in the group, and adds products of vectors over the pixels.
+#pragma once
+#include "conv/channel_lanes_weight.h"
+#include "conv/group_lanes.h"
+
+namespace EK_ISA {
+
+constexpr int group_lines = EK_VECTOR_BYTES == 16 ? 2 : 3;  // of a tile
+
+// out[l·out_line + t][lane] += Σ over rows and columns: x[lines[l] + …] · dy[…], for N lines of K taps each. U columns are taken together, whose
+// windows share vectors of x. S: the stride; 0 means `stride`, of a single tap.
+template <class T, int N, int K, int S, int U>
+EK_INLINE void group_products(vec<T> (&acc)[N][K], const T* const (&from)[N], ptrdiff_t stride, const T* dy) {
+  constexpr int L = lanes<T>, step = S ? S : 1;
+  vec<T> g[U];
+#pragma GCC unroll 16
+  for (int u = 0; u < U; u++) g[u] = load(dy + u * L);
+#pragma GCC unroll 16
+  for (int l = 0; l < N; l++) {
+#pragma GCC unroll 16
+    for (int at = 0; at < (U - 1) * step + K; at++) {
+      vec<T> v = load(from[l] + (S ? at : at * stride) * L);
+      if (K > 1) pin(v);
+#pragma GCC unroll 16
+      for (int t = 0; t < K; t++)
+        if (at >= t && (at - t) % step == 0 && (at - t) / step < U) acc[l][t] += v * g[(at - t) / step];
+    }
+  }
+}
+template <class T, int N, int K, int S>
+__attribute__((noinline)) void group_weight_tile(const T* x, ptrdiff_t x_row, ptrdiff_t stride, const int* lines, const T* dy, int rows,
+                                                 int columns, T* out, ptrdiff_t out_line) {
+  constexpr int L = lanes<T>, U = 4;
+  vec<T> acc[N][K] = {};
+  for (int h = 0; h < rows; h++) {
+    const T* from[N];
+#pragma GCC unroll 16
+    for (int l = 0; l < N; l++) from[l] = x + h * x_row + lines[l];
+    int j = 0;
+    for (; j + U <= columns; j += U, dy += U * L) {
+      group_products<T, N, K, S, U>(acc, from, stride, dy);
+#pragma GCC unroll 16
+      for (int l = 0; l < N; l++) from[l] += U * stride * L;
+    }
+    for (; j < columns; j++, dy += L) {
+      group_products<T, N, K, S, 1>(acc, from, stride, dy);
+#pragma GCC unroll 16
+      for (int l = 0; l < N; l++) from[l] += stride * L;
+    }
+  }
+#pragma GCC unroll 16
+  for (int l = 0; l < N; l++)
+#pragma GCC unroll 16
+    for (int t = 0; t < K; t++) store(out + l * out_line + t * L, load(out + l * out_line + t * L) + acc[l][t]);
+}
+
+// A job is a split of the blocks × a chunk of vectors; it leaves a partial gradient [vector][line][tap][lane].
+template <class T> struct GroupLanesWeight {
+  static constexpr int L = lanes<T>;
+  Pass<T> p;  // the forward pass; p.y is not used
+  const T* dy;
+  GroupPlanes<T> planes;
+  GroupLines<T> lines;
+  int splits;
+  size_t gradient_size, dy_size;
+  T *partials, *packed, *gradients;
+  double* bias_partials;
+  int* offsets;
+
+  GroupLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch) : p(pass), dy(g), planes(pass), lines(pass) {
+    const int wanted = ceil_div(kConvJobs, planes.chunks);
+    splits = wanted < planes.blocks.count() ? wanted : planes.blocks.count();
+    gradient_size = static_cast<size_t>(p.taps()) * p.c * planes.vectors * L;
+    dy_size = static_cast<size_t>(planes.blocks.images) * planes.blocks.rows * planes.blocks.columns * L;
+    partials = scratch.take<T>(gradient_size * splits);
+    bias_partials = scratch.take<double>(static_cast<size_t>(planes.channels) * splits);
+    offsets = scratch.take<int>(lines.count);
+    packed = scratch.take<T>(planes.size() * worker_count());
+    gradients = scratch.take<T>(dy_size * worker_count());
+  }
+
+  template <class Prologue, class GradientPrologue>
+  void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
+    const ptrdiff_t length = static_cast<ptrdiff_t>(p.taps()) * p.c * L;  // of a vector's gradient
+    lines.offsets(p, planes, offsets);
+    const Blocks& blocks = planes.blocks;
+    parallel_for(splits * planes.chunks, [&](int job, int worker) {
+      const int split = job / planes.chunks, chunk = job % planes.chunks;
+      T* x = packed + worker * planes.size();
+      T* g = gradients + worker * dy_size;
+      T* out = partials + split * gradient_size;
+      double* sums = bias_partials + static_cast<size_t>(split) * planes.channels;
+      planes.each_vector(chunk, [&](int v, bool) {
+        zero_run(out + v * length, length);
+        for (int l = 0; dbias && l < planes.lanes_of(v); l++) sums[v * L + l] = 0;
+      });
+      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits);
+      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
+      for (int index = begin; index < end; index++) {
+        const Block b = blocks(p, index);
+        zero_run(x, static_cast<ptrdiff_t>(planes.size()));
+        planes.each_vector(chunk, [&](int v, bool) {
+          planes.pack(p, b, v, prologue, x);
+          each_output_row(p, b, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) { planes.pack_vector(dy, run, gradient_prologue, g + pixel * L); });
+          if (dbias) add_pixels(g, L, b.images * b.rows * b.columns, planes.lanes_of(v), sums + v * L);
+          for (int i = 0; i < b.images; i++)
+            tiles(b, x + i * planes.grid.image * L, g + static_cast<ptrdiff_t>(i) * b.rows * b.columns * L, out + v * length);
+        });
+      }
+    });
+    parallel_for(planes.vectors, [&](int v, int) { merge(v, dw); });
+    if (dbias) merge_bias(bias_partials, splits, planes.channels, dbias);
+  }
+
+  void tiles(const Block& b, const T* x, const T* g, T* out) const {
+    const ptrdiff_t row = planes.grid.row * p.axis[1].stride * L, out_line = lines.taps * L;
+    const int stride = p.axis[2].stride;
+    even_parts(lines.count, group_lines, [&](int line, int count) {
+      with_const<group_lines>(count, [&](auto N) {
+        constexpr int n = decltype(N)::value;
+        for (int tap = 0; tap < lines.taps; tap += group_taps) {
+          const int left = lines.taps - tap;
+          const auto tile = lines.taps == 1 ? group_weight_tile<T, n, 1, 0>
+                            : left >= 3     ? (stride == 1 ? group_weight_tile<T, n, 3, 1> : group_weight_tile<T, n, 3, 2>)
+                            : left == 2     ? (stride == 1 ? group_weight_tile<T, n, 2, 1> : group_weight_tile<T, n, 2, 2>)
+                                            : group_weight_tile<T, n, 1, 0>;
+          tile(x + tap * L, row, stride, offsets + line, g, b.rows, b.columns, out + line * out_line + tap * L, out_line);
+        }
+      });
+    });
+  }
+
+  // dw[o][place][tap] of a vector of outputs = Σ over splits, one after the other.
+  void merge(int v, T* dw) const {
+    const int length = p.taps() * p.c;
+    const T* from = partials + static_cast<size_t>(v) * length * L;
+    int line = 0;
+    lines.each_line(p, [&](int, int, int, int place) {
+      for (int t = 0; t < lines.taps; t++, from += L) {
+        vec<T> s = load(from);
+        for (int split = 1; split < splits; split++) s += load(from + split * gradient_size);
+        const int tap = line / p.c * lines.taps + t;
+        for (int l = 0; l < planes.lanes_of(v); l++) dw[static_cast<ptrdiff_t>(v * L + l) * length + place * p.taps() + tap] = s[l];
+      }
+      line++;
+    });
+  }
+};
+
+}  // namespace EK_ISA
