@@ -18,6 +18,7 @@ import { fromTypedArray } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { expectClose } from '../support/golden.ts';
 
 const values = (x: Tensor) => [...(x.dataSync() as Float32Array)];
 const states = (module: Module) => [...module.stateDict()].map(([key, x]) => [key, Array.from(x.dataSync(), Number)]);
@@ -72,16 +73,21 @@ describe('normLayer', () => {
   });
 });
 
-it('memoryEfficient changes no number of a DenseNet', () => {
-  const x = randn([2, 3, 32, 32]);
+it('memoryEfficient changes no number of a DenseNet but by roundings', () => {
+  const x = randn([2, 3, 32, 32], { dtype: 'float64' });
   const [kept, recomputed] = [false, true].map((memoryEfficient) => {
     manualSeed(0);
-    const model = smallDensenet({ memoryEfficient });
-    const y = model.call(x);
+    const model = smallDensenet({ memoryEfficient }).to('float64');
+    const y: Tensor = model.call(x);
     y.sum().backward();
-    return [values(y), states(model), [...model.parameters()].map(({ grad }) => values(grad!))];
+    const gradients = [...model.namedParameters()].map(([name, { grad }]) => [`gradient of ${name}`, grad!] as const);
+    return new Map<string, Tensor>([['output', y], ...model.namedBuffers(), ...gradients]);
   });
-  expect(recomputed).toEqual(kept);
+  // What merges with what differs inside of a checkpoint, and so does the order of sums: 1e-16, magnified by norms of few values.
+  for (const [name, tensor] of recomputed) {
+    const expected = Array.from(kept.get(name)!.dataSync(), Number);
+    expectClose(Array.from(tensor.dataSync(), Number), expected, 1e-10, 1e-10, name);
+  }
 });
 
 describe('options that do not fit', () => {
