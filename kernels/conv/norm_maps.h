@@ -209,8 +209,8 @@ template <class T> struct Finishing {
 
   // Other threads may be at the neighbouring channels.
   static void add_lanes(PartSums* s, int n, int pixels, const Wide<T>& a, const Wide<T>& b) {
-    alignas(64) double sum_a[lanes<T>] = {}, sum_b[lanes<T>] = {};
-    a.add_to(sum_a), b.add_to(sum_b);
+    alignas(64) double sum_a[lanes<T>], sum_b[lanes<T>];
+    a.put(sum_a), b.put(sum_b);
     for (int l = 0; l < n; l++) s[l].n += pixels, s[l].a += sum_a[l], s[l].b += sum_b[l];
   }
 };
