@@ -9,13 +9,14 @@
 namespace EK_ISA {
 
 constexpr int kShortPlane = 32;          // below, lanes run across channels
-constexpr int kLongPlane = 1024;         // below, neighbouring channels are a group, and several images are read at once
-constexpr int kImages = 4;               // so many
+constexpr int kLongPlane = 1024;         // below, neighbouring channels are a group
+constexpr int kTogether = 256;           // elements of a channel that are summed together, of several images where its planes are shorter
 constexpr int kGroupElements = 1 << 17;  // of a group that fits a cache: x, and dy too
 constexpr int kGroupRun = 256;            // neighbours in memory of such a group, at least
 constexpr int kLongGroupRun = 8192;      // of another, wanted
 constexpr int kGroup = 64;               // planes of a group, at most
 constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
+constexpr int kBlocks = 64;              // of rows of a large tensor, whose blocks are larger
 constexpr int kColumns = 1024;           // at most, of a block of rows
 constexpr int kVector = 64 / sizeof(float);  // of the widest machine: all have the same blocks
 constexpr int kRowColumns = 64;          // joined rows are this long at least
@@ -56,7 +57,9 @@ struct Layout {
       if (c * join <= kColumns && rows >= 4 * join) joined = join, left = static_cast<int>(rows % join), rows /= join, columns = c * join;
     }
     block_columns = columns <= kColumns ? columns : div >= kColumns ? div : kColumns / div * div;
-    const int64_t wanted = kBlockElements / block_columns < kBlockRows ? kBlockRows : kBlockElements / block_columns;
+    const int64_t share = tensor_elements / kBlocks, least = kBlockElements, most = 4 * least;
+    const int64_t elements = share < least ? least : share < most ? share : most;
+    const int64_t wanted = elements / block_columns < kBlockRows ? kBlockRows : elements / block_columns;
     block_rows = static_cast<int>(wanted < rows ? wanted : rows > 0 ? rows : 1);
     row_blocks = static_cast<int>((rows + block_rows - 1) / block_rows), column_blocks = ceil_div(columns, block_columns);
   }
@@ -89,9 +92,12 @@ struct Layout {
   int channels(int g) const { return c - g * group < group ? c - g * group : group; }
   ptrdiff_t image() const { return static_cast<ptrdiff_t>(c) * s; }
   // Images whose runs of a channel are summed together.
-  int at_once() const { return s < kLongPlane ? kImages : 1; }
+  int at_once() const { return s < kTogether ? ceil_div(kTogether, s) : 1; }
   // How far behind a run lies what will soon be visited: runs of the next images, or of the next channels.
-  template <class T> ptrdiff_t ahead() const { return fits && s <= kAhead<T> ? at_once() * image() : kAhead<T>; }
+  template <class T> ptrdiff_t ahead() const {
+    const int together = at_once() * group * s;
+    return fits && s <= kAhead<T> ? ceil_div(kAhead<T>, together) * at_once() * image() : kAhead<T>;
+  }
   // body(channel, first element, length, images) for the runs of a block of a group, those of up to `most` images at a time.
   template <class F> EK_INLINE void each_run(int g, int block, int most, const F& body) const {
     const int start = block % parts * part, from = first_channel(g), to = from + channels(g), length = s - start < part ? s - start : part;

@@ -33,7 +33,7 @@ template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coef
   }
 }
 
-// streams: results go past the caches; then `out` and every run or row of it begin where a vector may be streamed to.
+// streams: results go past the caches; then `out`, and every row of it, begin where a vector may be streamed to.
 template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   static constexpr int L = lanes<T>;
   static constexpr bool reads_x = map != Map::evaluation || relu, reads_dy = map != Map::forward;
@@ -58,8 +58,13 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead, const Coefficients<T>& one) {
     const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b)};
     int i = 0;
+    if constexpr (streams) {  // to the next vector of `out`
+      const int head = static_cast<int>(-at & (L - 1));
+      i = head < n ? head : n;
+      if (i > 0) Mapping<map, relu, T>::partial(x, dy, out, at, i, k);
+    }
     for (; i + L <= n; i += L) {
-      if (i % line_of<T> == 0) ask(x, dy, out, at + i + ahead);
+      if (i % line_of<T> < L) ask(x, dy, out, at + i + ahead);
       whole(x, dy, out, at + i, k);
     }
     if (i < n) partial(x, dy, out, at + i, n - i, k);

@@ -94,7 +94,7 @@ void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
       Mapping<map, relu, T, streams.value>::run(x, dy, out, at, n, layout.template ahead<T>(), k[channel - first]);
     });
   };
-  if (can_stream(out, layout.tensor_elements, layout.s)) {
+  if (can_stream(out, layout.tensor_elements)) {
     run(Truth<has_stream>{});
     stream_fence();
   } else {

@@ -22,7 +22,7 @@ struct Rows {
   bool lines() const { return s == 1; }
   bool images() const { return s > 1 && format == EK_CHANNELS_LAST; }
   bool empty() const { return n == 0 || g == 0 || k == 0 || s == 0; }
-  template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(count()) * length(), lines() ? k : s); }
+  template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(count()) * length(), lines() ? k : 0); }
   Layout image() const {
     Layout layout(1, channels(), s, EK_CHANNELS_LAST);
     layout.tensor_elements *= n;

@@ -10,7 +10,7 @@ namespace EK_ISA {
 constexpr int64_t kStreamBytes = 8 << 20;
 // Whether a part of a result is stored past the caches: of a large one, where its runs of whole vectors begin at multiples of `step` from
 // `out` on; a store past the caches must be aligned.
-template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdiff_t step) {
+template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdiff_t step = 0) {
   return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % lanes<T> == 0 &&
          reinterpret_cast<uintptr_t>(out) % EK_VECTOR_BYTES == 0;
 }

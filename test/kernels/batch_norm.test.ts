@@ -143,6 +143,12 @@ for (const engine of engines()) {
       check('float32', { n: 3001, c: 6, s: 1, channelsLast: true }, 5, 1, source);
     });
 
+    test('channels in groups that fit a cache', () => {
+      const source = new Source(25);
+      check('float32', { n: 300, c: 24, s: 64, channelsLast: false }, 5, 1, source, true);
+      check('float32', { n: 130, c: 80, s: 49, channelsLast: false }, 5, 1, source);
+    });
+
     test('constant, huge and infinite channels keep to themselves', () => {
       const source = new Source(23);
       for (const s of [1, 7, 100])

@@ -30,6 +30,9 @@ for (const engine of engines()) {
       // Rows that begin anywhere: some left over by joining short ones, blocks of columns cut between channels.
       [9, 20, 26666, Format.channelsLast],
       [1300, 512, 7, Format.contiguous],
+      // Planes that begin anywhere.
+      [75, 321, 196, Format.contiguous],
+      [96, 1003, 49, Format.contiguous],
     ]) {
       arena.reset();
       const image = channels * s;
@@ -94,6 +97,7 @@ for (const engine of engines()) {
       [9, 8, 4, 1 << 14, Format.contiguous],
       [9, 8, 4, 1 << 14, Format.channelsLast],
       [9, 4, 5, 26666, Format.channelsLast],
+      [75, 107, 3, 196, Format.contiguous],
     ]) {
       arena.reset();
       const row = g * k * s;
