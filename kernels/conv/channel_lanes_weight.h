@@ -8,7 +8,7 @@
 
 namespace EK_ISA {
 
-constexpr int kBlockPixels = 196;         // a panel of dy stays in L1 beside one of x; four images of 7×7
+constexpr int kBlockPixels = 224;         // a panel of dy stays in L1 beside one of x; rows of 7, 14, 28, 56 or 112 fill it
 constexpr int kPartialBytes = 300 << 10;  // of a job's gradient: it stays in L2
 
 // A pixel of packed x and the one of dy that it meets.
@@ -187,7 +187,10 @@ template <class T> struct ChannelLanesWeight {
   // out[panel][pixel][channel]; only runs of joined taps read padding.
   template <class Map> void pack_input(const Block& b, int channel, int channels, const Map& map, T* out) const {
     each_packed_row(p, grid, b, channel, channels, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
-      if (joined > 1) zero_run(out + pixel * channels, columns * channels);
+      if (joined > 1) {
+        zero_run(out + pixel * channels, lo * channels);
+        zero_run(out + (pixel + hi) * channels, (columns - hi) * channels);
+      }
       if (lo == hi) return;
       copy_in_panels(p.x, run, outer_rows, x_pixels, pixel + lo, map, out);
     });

@@ -20,6 +20,7 @@ constexpr int kPrefetchBytes = 16 << 10;  // so far ahead of a long copy: memory
 template <class T>
 inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, ptrdiff_t x_pitch, int rows, int n, int most) {
   constexpr int L = lanes<T>, line = 64 / sizeof(T);
+  if (n <= most && x_pitch == n) return copy_run(out + first * n, x, rows * n);
   const int panels = (n + most - 1) / most, shorter = n / panels, longer = n % panels;
   const ptrdiff_t ahead = kPrefetchBytes / static_cast<ptrdiff_t>(x_pitch * sizeof(T)) * x_pitch;
   const auto copy_row = [&](int row, const auto& copy) {
