@@ -1,7 +1,10 @@
 // What an operation needs of the processes it computes together with. Not here: how these find each other and exchange memory.
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Processes (ranks) that call the same collectives in the same order (PyTorch: `torch.distributed.ProcessGroup`). */
+/**
+ * Processes (ranks) that call the same collectives in the same order (PyTorch: `torch.distributed.ProcessGroup`). A tensor that is handed to one
+ * is read during the call; its memory may be another tensor's afterwards.
+ */
 export interface ProcessGroup {
   /** Number of processes. */
   readonly worldSize: number;

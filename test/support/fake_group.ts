@@ -23,7 +23,7 @@ export function runRanks<R>(
       const meet = (value: Tensor): Tensor[] => {
         const call = next++;
         given[call] ??= [];
-        given[call][rank] = value.detach();
+        given[call][rank] = value.detach().clone();
         if (given[call].filter(Boolean).length < worldSize) throw new Waiting();
         return given[call];
       };
