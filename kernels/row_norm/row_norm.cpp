@@ -8,7 +8,7 @@ namespace EK_ISA {
 namespace {
 
 constexpr int kRowElements = 1 << 15;  // wanted of a job
-constexpr int kBand = EK_VECTOR_BYTES == 64 ? 4 : 1;  // lines that are read together, where there are 32 registers for their numbers
+constexpr int kBand = 1;               // lines that are read together: more are compiled to other roundings than one alone
 constexpr int kLine = 1 << 14;         // values of a line up to which a band of x and dy stays in a cache
 constexpr int kLineBlock = 1024;       // columns of a job where it is longer
 constexpr int kLineRows = 256;         // and rows, at most
