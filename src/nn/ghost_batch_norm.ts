@@ -1,9 +1,11 @@
 // Ghost batch norm (Hoffer et al. 2017): a large batch normalized in small parts. Two published layers bear the name and differ in which
 // samples make a part and in what is tracked: here they are ChunkedGhostBatchNorm1d and InterleavedGhostBatchNorm2d. A third, with parameters
 // of its own for each part, is split_batch_norm.ts.
+import { isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
+import { batchNormOfParts } from '../ops/ghost_batch_norm.ts';
 import { toFormat } from '../ops/launch.ts';
 import { mean as meanOf } from '../ops/reduce.ts';
 import { cat, repeat, reshape, split } from '../ops/shape_ops.ts';
@@ -12,6 +14,7 @@ import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNorm1d, BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
 import { Module } from './module.ts';
+import { asking, moveStatistics, type NormalizerSource, warnOfMovement } from './statistics_control.ts';
 
 export interface ChunkedGhostBatchNormOptions extends NormOptions {
   /** The most rows that are normalized together. Default: 128. */
@@ -33,6 +36,37 @@ function chunkSizes(n: number, most: number, valuesPerRow: number): number[] {
   if (sizes.length > 1 && sizes.at(-1)! * valuesPerRow === 1) sizes.push(sizes.pop()! + sizes.pop()!);
   return sizes;
 }
+
+/** Whether one call can normalize all chunks as a plain batch norm would each: equal ones of a matrix that fits the layer. */
+function isOneCall(bn: BatchNorm1d, x: Tensor, sizes: readonly number[]): boolean {
+  const { weight, bias, runningMean, runningVar, eps } = bn;
+  return (
+    bn.constructor === BatchNorm1d &&
+    !bn.hasHooks &&
+    x.rank === 2 &&
+    sizes[0] > 1 &&
+    sizes[0] === sizes.at(-1) &&
+    // Where the variance too is 0, instance norm differs.
+    eps > 0 &&
+    [weight, bias, runningMean, runningVar].every(
+      (t) => !t || (t.size === x.shape[1] && t.dtype === x.dtype && t.device === x.device),
+    )
+  );
+}
+
+/** Normalizes every `rows` rows by themselves; the running statistics move by each. */
+const byChunks =
+  (rows: number): NormalizerSource =>
+  (layer, { training, trackRunningStats, sink = moveStatistics, weight, bias, ...given }) =>
+  (x) => {
+    const { y, batches } = batchNormOfParts(x, rows, weight, bias, layer.eps);
+    if (training && trackRunningStats && !isRecomputing()) {
+      const { runningMean, runningVar, numBatchesTracked, momentum } = given;
+      if (runningMean) warnOfMovement(layer);
+      for (const batch of batches) sink({ layer, batch, runningMean, runningVar, numBatchesTracked, momentum });
+    }
+    return y;
+  };
 
 /**
  * Batch norm over (N, C) or (N, C, L) of which contiguous chunks of at most `virtualBatchSize` rows are each normalized by themselves, by one
@@ -64,6 +98,8 @@ export class ChunkedGhostBatchNorm1d extends Module {
     const [n = 0] = x.shape;
     const sizes = chunkSizes(n, this.virtualBatchSize, sizeOf(x.shape.slice(2)));
     if (sizes.length < 2) return this.bn.call(x);
+    if (isOneCall(this.bn, x, sizes))
+      return asking([this.bn], 'normalizers', byChunks(sizes[0]), () => this.bn.call(x) as Tensor);
     return cat(split(x, sizes).map((chunk) => this.bn.call(chunk)));
   }
 }

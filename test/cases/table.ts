@@ -3,6 +3,7 @@ import * as batchNorm from '../../src/ops/batch_norm.ts';
 import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
 import * as conv from '../../src/ops/conv.ts';
 import * as el from '../../src/ops/elementwise.ts';
+import { batchNormOfParts } from '../../src/ops/ghost_batch_norm.ts';
 import { groupNorm } from '../../src/ops/group_norm.ts';
 import { inPlaceAbn } from '../../src/ops/in_place_abn.ts';
 import * as idx from '../../src/ops/indexing.ts';
@@ -531,6 +532,13 @@ const rowNorms: Case[] = [
       torch,
     }),
   ),
+  {
+    ops: ['partsOfRows', 'rowsOfParts', 'rowNorm'],
+    name: 'batchNormOfParts',
+    inputs: [m([6, 4]), m([4]), m([4])],
+    run: (a, weight, bias) => batchNormOfParts(a, 3, weight, bias, eps).y,
+    torch: `t.cat([F.batch_norm(part, None, None, b, c, True, 0.1, ${eps}) for part in a.chunk(2)])`,
+  },
   {
     // PyTorch's gradient is that of another formula.
     ops: ['avgPool'],
