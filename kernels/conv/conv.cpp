@@ -22,9 +22,10 @@ template <class T> void zero_sums(PartSums* sums, size_t count) {
   });
 }
 
-// Runs a pass, after which use(sums, parts) sees what the epilogue has summed, if `wants` it.
+// Runs a pass, after which use(sums, parts) sees what the epilogue has summed, if it does.
 template <class T, class F>
-void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T> epilogue, bool wants, void* memory, const F& use) {
+void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T> epilogue, void* memory, const F& use) {
+  const bool wants = epilogue.what == Finish::statistics || epilogue.what == Finish::gradient;
   Scratch scratch(memory);
   with_core(p, scratch, [&](const auto& core) {
     const size_t count = static_cast<size_t>(core.parts()) * p.o * p.groups;
@@ -37,9 +38,8 @@ void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T
 }
 
 template <class T>
-void forward(const Geometry& g, const Pass<T>& p, const Normalizing<T>& prologue, const T* bias, double* mean, double* m2, void* scratch) {
-  const Finishing<T> epilogue{bias, nullptr, nullptr, nullptr, g.o, 0};
-  run_with_sums(p, prologue, epilogue, mean != nullptr, scratch, [&](const PartSums* sums, int parts) {
+void forward(const Geometry& g, const Pass<T>& p, const Normalizing<T>& prologue, const Finishing<T>& epilogue, double* mean, double* m2, void* scratch) {
+  run_with_sums(p, prologue, epilogue, scratch, [&](const PartSums* sums, int parts) {
     const Layout layout(g.n, g.o, g.out[0] * g.out[1] * g.out[2], g.y_format);
     merge_statistics(sums, parts, static_cast<const T*>(p.y), layout, mean, m2);
   });
@@ -65,13 +65,15 @@ int ek_conv_scratch(int which, int dtype, const int* geometry) {
 }
 
 int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w, const void* bias, void* y,
-            double* y_mean, double* y_m2, void* scratch) {
+            double* y_mean, double* y_m2, const void* y_norm, const void* residual, int y_relu, void* scratch) {
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
     const Pass<T> p = forward_pass(g, static_cast<const T*>(x), static_cast<const T*>(w), static_cast<T*>(y));
-    const Normalizing<T> prologue{static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
-    if (!p.empty()) forward(g, p, prologue, static_cast<const T*>(bias), y_mean, y_m2, scratch);
+    const Normalizing<T> prologue{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    const Finish what = y_norm ? Finish::norm : y_mean ? Finish::statistics : Finish::values;
+    const Finishing<T> epilogue{what, static_cast<const T*>(bias), nullptr, static_cast<const T*>(y_norm), static_cast<const T*>(residual), g.o, y_relu};
+    if (!p.empty()) forward(g, p, prologue, epilogue, y_mean, y_m2, scratch);
   })
   return EK_OK;
 }
@@ -84,11 +86,11 @@ int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const 
     for (int i = 0; i < g.c; i++) sum_dx[i] = sum_dx_xmu[i] = 0;
   EK_DISPATCH_FLOAT(dtype, {
     const T *norm = static_cast<const T*>(x_norm), *raw = static_cast<const T*>(x);
-    const Normalizing<T> prologue{static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
-    const Finishing<T> epilogue{nullptr, nullptr, norm, raw, g.c, x_relu};
+    const Normalizing<T> prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
+    const Finishing<T> epilogue{norm ? Finish::gradient : Finish::values, nullptr, nullptr, norm, raw, g.c, x_relu};
     // The phases of a stride are passes of their own.
     backward_passes(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx), [&](const Pass<T>& p) {
-      run_with_sums(p, prologue, epilogue, norm != nullptr, scratch, [&](const PartSums* sums, int parts) {
+      run_with_sums(p, prologue, epilogue, scratch, [&](const PartSums* sums, int parts) {
         add_gradient_sums(sums, parts, g.c, sum_dx, sum_dx_xmu);
       });
     });

@@ -39,8 +39,8 @@ int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
-    const Normalizing<T> prologue{static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
-    const Normalizing<T> gradient_prologue{static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
+    const Normalizing<T> prologue{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    const Normalizing<T> gradient_prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
     backward_weight(g, static_cast<const T*>(x), prologue, static_cast<const T*>(dy), gradient_prologue, static_cast<T*>(dw),
                     static_cast<T*>(dbias), scratch);
   })

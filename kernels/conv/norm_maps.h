@@ -1,6 +1,7 @@
 // What a convolution does for the norms beside it (batch_norm/): its prologue carries out a pending norm, or forms the gradient of one's
-// input, while values are packed; its epilogue leaves the statistics of its output for the norm that follows, or, in backward by
-// data, the masked gradient and the sums that the backward of the norm before it needs. The arithmetic is batch_norm/map.h's.
+// input, while values are packed; its epilogue carries out the norm that follows with a residual and a ReLU, or leaves the
+// statistics of its output for it, or, in backward by data, the masked gradient and the sums that the backward of the norm before it needs.
+// The arithmetic is batch_norm/map.h's.
 #pragma once
 #include "batch_norm/passes.h"
 #include "conv/map.h"
@@ -35,16 +36,20 @@ template <class T> EK_INLINE vec<T> pixels_at(const T* x, const Run& run, int i,
   return v;
 }
 
-// Prologue: y = norm(x) on x, or, with `raw`, the gradient of a norm's input on that of its output, where raw was the input.
+// y = norm(x) on x; with `other` norm(x) + other; or the gradient of a norm's input on that of its output, where the input is `other`.
 template <class T> struct Normalizing {
-  const T *norm, *raw;  // norm: optional, (kCoefficients, c)
+  Map map;                // forward, residual or training
+  const T *norm, *other;  // norm: optional, (kCoefficients, c)
   int c, relu;
 
   template <class F> EK_INLINE void with_map(const F& body) const {
-    if (raw && relu) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, true>(x, v, k); });
-    else if (raw) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, false>(x, v, k); });
-    else if (relu) body([](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, true>(v, vec<T>{}, k); });
-    else body([](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, false>(v, vec<T>{}, k); });
+    if (relu) with_map<true>(body);
+    else with_map<false>(body);
+  }
+  template <bool relu, class F> EK_INLINE void with_map(const F& body) const {
+    if (map == Map::training) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, relu>(x, v, k); });
+    else if (map == Map::residual) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::residual, relu>(v, x, k); });
+    else body([](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, relu>(v, vec<T>{}, k); });
   }
 
   __attribute__((noinline)) void channels(T* values, ptrdiff_t pitch, const Run& run) const {
@@ -55,7 +60,7 @@ template <class T> struct Normalizing {
         const Coefficients<vec<T>> k = coefficients_at(norm, c, run.channel + j, n);
         T* at = values + j;
         for (int i = 0; i < run.pixels; i++, at += pitch) {
-          const vec<T> x = raw ? channels_at(raw, run, i, j, n) : vec<T>{};
+          const vec<T> x = other ? channels_at(other, run, i, j, n) : vec<T>{};
           if (n == lanes<T>) store(at, map(load(at), x, k));
           else store_n(at, map(load_n(at, n), x, k), n);
         }
@@ -68,7 +73,7 @@ template <class T> struct Normalizing {
     with_map([&](const auto& map) {
       for (int i = 0; i < run.pixels; i += lanes<T>) {
         const int n = run.pixels - i < lanes<T> ? run.pixels - i : lanes<T>;
-        const vec<T> x = raw ? pixels_at(raw, run, i, n) : vec<T>{};
+        const vec<T> x = other ? pixels_at(other, run, i, n) : vec<T>{};
         if (n == lanes<T>) store(values + i, map(load(values + i), x, k));
         else store_n(values + i, map(load_n(values + i, n), x, k), n);
       }
@@ -81,12 +86,15 @@ struct PartSums {
   double n, pivot, a, b;
 };
 
-// Epilogue: y += bias; then either the sums of y's statistics, or, with `norm`, the gradient masked where the norm's ReLU was closed, and its
-// sums.
+enum class Finish { values, statistics, norm, gradient };
+
+// Epilogue: y += bias; then the norm of y, with `other` norm(y) + other; or the sums of y's statistics; or the gradient masked where the ReLU
+// of the norm was closed, whose input is `other`, and its sums.
 template <class T> struct Finishing {
-  const T* bias;    // optional
-  PartSums* sums;   // optional; (parts, c), zeros
-  const T *norm, *raw;
+  Finish what;
+  const T* bias;   // optional
+  PartSums* sums;  // of statistics and gradient; (parts, c), zeros
+  const T *norm, *other;
   int c, relu;
 
   Finishing part(int index) const {
@@ -96,16 +104,20 @@ template <class T> struct Finishing {
   }
   EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {
     Bias<T>{bias}.channels(values, pitch, run);
-    if (norm) mask_channels(values, pitch, run);
-    else if (sums) sum_channels(values, pitch, run);
+    if (what == Finish::norm) normalizing().channels(values, pitch, run);
+    else if (what == Finish::gradient) mask_channels(values, pitch, run);
+    else if (what == Finish::statistics) sum_channels(values, pitch, run);
   }
   EK_INLINE void plane(T* values, const Run& run) const {
     Bias<T>{bias}.plane(values, run);
-    if (norm) mask_plane(values, run);
-    else if (sums) sum_plane(values, run);
+    if (what == Finish::norm) normalizing().plane(values, run);
+    else if (what == Finish::gradient) mask_plane(values, run);
+    else if (what == Finish::statistics) sum_plane(values, run);
   }
 
  private:
+  Normalizing<T> normalizing() const { return {other ? Map::residual : Map::forward, norm, other, c, relu}; }
+
   // Sums are shifted by a value of the part itself, which is as close to its mean as its numbers are spread.
   static T pivot_of(PartSums& s, T first) {
     if (s.n == 0) s.pivot = first - first == 0 ? static_cast<double>(first) : 0;
@@ -156,7 +168,7 @@ template <class T> struct Finishing {
       for (int i = 0; i < run.pixels; i++) {
         vec<T> sum_a = {}, sum_b = {};
         T* at = values + i * pitch + j;
-        store_n(at, mask(load_n(at, n), channels_at(raw, run, i, j, n), k, sum_a, sum_b), n);
+        store_n(at, mask(load_n(at, n), channels_at(other, run, i, j, n), k, sum_a, sum_b), n);
         a.add(sum_a), b.add(sum_b);
       }
       add_lanes(sums + run.channel + j, n, run.pixels, a, b);
@@ -168,7 +180,7 @@ template <class T> struct Finishing {
     Wide<T> a[V] = {}, b[V] = {};
 #pragma GCC unroll 2
     for (int v = 0; v < V; v++) k[v] = coefficients_at(norm, c, run.channel + j + v * L, L);
-    const T* x = raw + run.first + j;
+    const T* x = other + run.first + j;
     T* at = values + j;
     const ptrdiff_t pixel = run.pixel;
     for (int i = 0; i < run.pixels;) {
@@ -191,7 +203,7 @@ template <class T> struct Finishing {
     for (int i = 0; i < run.pixels; i += lanes<T>) {
       const int n = run.pixels - i < lanes<T> ? run.pixels - i : lanes<T>;
       vec<T> sum_a = {}, sum_b = {};
-      const vec<T> g = mask(n == lanes<T> ? load(values + i) : load_n(values + i, n), pixels_at(raw, run, i, n), k, sum_a, sum_b);
+      const vec<T> g = mask(n == lanes<T> ? load(values + i) : load_n(values + i, n), pixels_at(other, run, i, n), k, sum_a, sum_b);
       if (n == lanes<T>) store(values + i, g);
       else store_n(values + i, g, n);
       a.add(sum_a), b.add(sum_b);

@@ -109,9 +109,11 @@ EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m
 // A convolution does the work of the batch norms beside it. A norm is its coefficients (6, channels), in dtype, from
 // ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu max(norm(x), 0).
 EK_API int ek_conv_scratch(int which, int dtype, const int* geometry);
-// y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding.
+// y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding. With y_norm, y is norm(conv) +
+// residual (optional, in the format of y), with y_relu max(norm(conv) + residual, 0), and no statistics are left.
 EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w,
-                   const void* bias, void* y, double* y_mean, double* y_m2, void* scratch);
+                   const void* bias, void* y, double* y_mean, double* y_m2, const void* y_norm, const void* residual,
+                   int y_relu, void* scratch);
 // dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
 // dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where max(norm(x), 0) was closed, and its sums are left as
 // ek_batch_norm_backward_reduce has them; x in the format of dx.

@@ -7,13 +7,15 @@
 //   norm (→ relu) → conv   the convolution reads the raw input (ops/conv.ts) and nothing is written; its backward by data masks the
 //                          gradient and leaves the sums of the norm's backward
 //   conv → norm            the gradient of the norm's input is formed where the convolution's two backwards read it
+//   conv → norm (→ add) (→ relu), nothing recorded   the convolution is deferred too, and writes the last result only
 
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { Unary } from '../kernels/generated/abi.ts';
 import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { sameShape } from '../tensor/shape.ts';
+import { type DType, dtypes } from '../tensor/dtype.ts';
+import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
 import { allocate, Tensor } from '../tensor/tensor.ts';
 import { isFusionEnabled } from './switch.ts';
@@ -22,8 +24,13 @@ import { isFusionEnabled } from './switch.ts';
 const deferred = (x: Tensor, recipe: Recipe): Tensor =>
   new Tensor(x.shape, x.dtype, x.memoryFormat, new DeferredStorage(x.storage.byteLength, x.device, recipe));
 
-/** The present values of x, whatever becomes of x. */
-const onLoan = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage.lend());
+const lent = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage.lend());
+
+/** The present values of x, whatever becomes of x. Only a convolution stays deferred: chains of recipes do not grow. */
+function onLoan(x: Tensor): Tensor {
+  if (!pendingConv(x)) carryOut(x);
+  return lent(x);
+}
 
 const snapshot = (x: Tensor | null): Tensor | null => {
   if (!x) return null;
@@ -49,6 +56,68 @@ export interface NormParts {
   readonly key: Tensor;
 }
 
+/** Writes a convolution's output, or the norm of it, with its residual and ReLU, in which x is that output. */
+export type ConvLaunch = (out: Tensor, norm: NormParts | null) => void;
+
+/**
+ * The output of a convolution that nobody records, not yet carried out. A norm behind it is carried out with it, when somebody asks for the norm's
+ * values.
+ */
+class PendingConv implements Recipe {
+  readonly sources: readonly Storage[];
+  private readonly shape: Shape;
+  private readonly format: MemoryFormat;
+  private readonly dtype: DType;
+  private readonly launch: ConvLaunch;
+  constructor(sources: readonly Storage[], shape: Shape, dtype: DType, format: MemoryFormat, launch: ConvLaunch) {
+    this.sources = sources;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.format = format;
+    this.launch = launch;
+  }
+
+  /** Whether x, on whose storage this is, is the output itself and no view of another shape. */
+  isOf(x: Tensor): boolean {
+    return x.memoryFormat === this.format && sameShape(x.shape, this.shape);
+  }
+
+  fill(storage: Storage): void {
+    this.fillNormalized(storage, null);
+  }
+  fillNormalized(storage: Storage, norm: NormParts | null): void {
+    this.launch(new Tensor(this.shape, this.dtype, this.format, storage), norm);
+  }
+}
+
+/** The convolution whose output x is, while it has not been carried out. */
+function pendingConv(x: Tensor): PendingConv | null {
+  const recipe = recipeOf(x);
+  return recipe instanceof PendingConv && recipe.isOf(x) ? recipe : null;
+}
+
+/** The output of a convolution of x, deferred; `launch` is given x, weight and bias as they are now, whatever becomes of them. */
+export function deferConv(
+  shape: Shape,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  launch: (x: Tensor, weight: Tensor, bias: Tensor | null, ...to: Parameters<ConvLaunch>) => void,
+): Tensor {
+  // A norm of a tensor that is there is carried out while the kernel reads it; whatever holds a convolution is carried out before.
+  const norm = pendingNorm(x);
+  if (!norm || pendingConv(norm.x)) carryOut(x);
+  const given = [lent(x), onLoan(weight), bias && onLoan(bias)] as const;
+  const { dtype, memoryFormat, device } = x;
+  const recipe = new PendingConv(storagesOf(...given), shape, dtype, memoryFormat, (...to) => launch(...given, ...to));
+  return new Tensor(
+    shape,
+    dtype,
+    memoryFormat,
+    new DeferredStorage(sizeOf(shape) * dtypes[dtype].size, device, recipe),
+  );
+}
+
 /** y = (x − mean)·(invstd·weight) + bias + residual, and with `affine.relu` max(y, 0), not yet carried out. */
 export class PendingNorm implements Recipe {
   readonly parts: NormParts;
@@ -63,8 +132,22 @@ export class PendingNorm implements Recipe {
 
   fill(storage: Storage): void {
     const { x, mean, invstd, affine, residual } = this.parts;
-    launchApply(x, mean, invstd, affine, residual, new Tensor(x.shape, x.dtype, x.memoryFormat, storage));
+    const conv = pendingConv(x);
+    if (conv) conv.fillNormalized(storage, this.parts);
+    else launchApply(x, mean, invstd, affine, residual, new Tensor(x.shape, x.dtype, x.memoryFormat, storage));
   }
+}
+
+/** The norm that changes nothing, of a pending convolution: for a ReLU or an addition to join. */
+function convAsNorm(x: Tensor): NormParts | null {
+  if (!pendingConv(x)) return null;
+  const [mean, invstd] = [0, 1].map((value) => {
+    const vector = allocate([x.shape[1]], 'float64', 'contiguous', x.device);
+    const { buffer, byteOffset } = vector.storage.bytes();
+    new Float64Array(buffer, byteOffset, vector.size).fill(value);
+    return vector;
+  });
+  return { x, mean, invstd, affine: { weight: null, bias: null, relu: false }, residual: null, key: mean };
 }
 
 /** The same parts for another recipe, which may outlive the first. */
@@ -161,7 +244,7 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
 
 /** max(x, 0) where x is a pending norm, deferred; else null. */
 export function joinRelu(x: Tensor): Tensor | null {
-  const norm = isFusionEnabled() ? pendingNorm(x) : null;
+  const norm = isFusionEnabled() ? (pendingNorm(x) ?? convAsNorm(x)) : null;
   if (!norm || norm.affine.relu) return null;
   const own = borrowed(norm);
   return deferred(x, new PendingNorm({ ...own, affine: { ...own.affine, relu: true } }));
@@ -182,7 +265,7 @@ export function joinAdd(a: Tensor, b: Tensor): Tensor | null {
     [a, b],
     [b, a],
   ]) {
-    const norm = pendingNorm(sum);
+    const norm = pendingNorm(sum) ?? convAsNorm(sum);
     if (!norm || norm.affine.relu || norm.residual) continue;
     return deferred(sum, new PendingNorm({ ...borrowed(norm), residual: onLoan(other) }));
   }
@@ -191,9 +274,8 @@ export function joinAdd(a: Tensor, b: Tensor): Tensor | null {
 
 /** Makes `from`, where it is deferred, the value of `to`, of which nobody has seen the old one yet; false where they must be copied. */
 export function joinInPlace(to: Tensor, from: Tensor): boolean {
-  const recipe = recipeOf(from);
-  if (!recipe || !recipeOf(to) || !isLike(to, from)) return false;
-  (to.storage as DeferredStorage).replace(recipe);
+  if (!recipeOf(from) || !recipeOf(to) || !isLike(to, from)) return false;
+  (to.storage as DeferredStorage).follow(from.storage as DeferredStorage);
   return true;
 }
 
@@ -227,6 +309,12 @@ export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Grad
 export function pendingGradient(g: Tensor): GradientParts | null {
   const recipe = recipeOf(g);
   return recipe instanceof PendingGradient && isLike(g, recipe.parts.x) ? recipe.parts : null;
+}
+
+/** Has the values of a norm behind a pending convolution computed now: that costs less than normalizing while they are read. */
+export function carryOutWithConv(x: Tensor): void {
+  const norm = pendingNorm(x);
+  if (norm && pendingConv(norm.x)) carryOut(x);
 }
 
 /** Has a deferred tensor's values computed now. */

@@ -8,6 +8,8 @@ import { RuntimeError } from '../errors.ts';
 import { leaveStatistics } from '../fusion/conv_stats.ts';
 import {
   carryOut,
+  carryOutWithConv,
+  deferConv,
   leaveSums,
   type NormParts,
   pendingGradient,
@@ -89,10 +91,17 @@ type NormArgs = [x: Pointer, norm: Pointer, relu: number];
 
 /** How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. */
 function inputOf(x: Tensor): () => NormArgs {
+  carryOutWithConv(x);
   const norm = pendingNorm(x);
   if (!norm || norm.residual) return () => [x.pointer, 0, 0];
   const coefficients = normCoefficients(x.dtype, norm.mean, norm.invstd, norm.affine);
   return () => [norm.x.pointer, coefficients.pointer, Number(norm.affine.relu)];
+}
+
+/** What a kernel carries out on its output. */
+function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
+  const coefficients = norm && normCoefficients(out.dtype, norm.mean, norm.invstd, norm.affine);
+  return () => [pointerOf(coefficients), pointerOf(norm?.residual), Number(norm?.affine.relu ?? false)];
 }
 
 /** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
@@ -110,32 +119,53 @@ function statisticsFor(out: Tensor): BatchStatistics | null {
   return { count: out.size / out.shape[1], mean: vector(), m2: vector() };
 }
 
+/** Writes the convolution's output, and its statistics; or, with `norm`, that of the output. */
+function launchForward(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  conv: ConvShape,
+  out: Tensor,
+  left: BatchStatistics | null,
+  norm: NormParts | null,
+): void {
+  const w = rowMajor(weight);
+  const { device } = x;
+  const shape = geometry(x.shape, w.shape, out.shape, conv, x.memoryFormat, out.memoryFormat);
+  const input = inputOf(x);
+  const outputNorm = outputNormOf(out, norm);
+  withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
+    device.check(
+      'convolution',
+      device.kernels.conv(
+        x.code,
+        device.ints(shape),
+        ...input(),
+        w.pointer,
+        pointerOf(bias),
+        out.pointer,
+        pointerOf(left?.mean),
+        pointerOf(left?.m2),
+        ...outputNorm(),
+        scratch(),
+      ),
+    ),
+  );
+}
+
 const convOp = defineOp({
   name: 'convolution',
   forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
-    const out = allocate(forwardShape(x.shape, weight.shape, conv), x.dtype, x.memoryFormat, x.device);
-    const w = rowMajor(weight);
-    const { device } = x;
-    const shape = geometry(x.shape, w.shape, out.shape, conv, x.memoryFormat, out.memoryFormat);
+    const shape = forwardShape(x.shape, weight.shape, conv);
+    const isRecorded = ctx.needs.length > 0;
+    if (!isRecorded && isFusionEnabled())
+      return deferConv(shape, x, weight, bias, (input, w, b, out, norm) =>
+        launchForward(input, w, b, conv, out, null, norm),
+      );
+    const out = allocate(shape, x.dtype, x.memoryFormat, x.device);
     // In training a batch norm is likely to follow.
-    const left = ctx.needs.length > 0 && out.size > 0 ? statisticsFor(out) : null;
-    const input = inputOf(x);
-    withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
-      device.check(
-        'convolution',
-        device.kernels.conv(
-          x.code,
-          device.ints(shape),
-          ...input(),
-          w.pointer,
-          pointerOf(bias),
-          out.pointer,
-          pointerOf(left?.mean),
-          pointerOf(left?.m2),
-          scratch(),
-        ),
-      ),
-    );
+    const left = isRecorded && out.size > 0 ? statisticsFor(out) : null;
+    launchForward(x, weight, bias, conv, out, left, null);
     if (left) leaveStatistics(out, left);
     ctx.save(x, weight);
     return out;

@@ -44,11 +44,17 @@ export class Storage {
    * first.
    */
   lend(): Storage {
-    const loan = new Storage(this.byteLength, this.device, this.live());
-    this.sharers ??= { count: 1 };
-    this.sharers.count++;
-    loan.sharers = this.sharers;
+    const loan = new Storage(this.byteLength, this.device, null);
+    loan.shareWith(this);
     return loan;
+  }
+
+  /** Takes the block of another storage of as many bytes for its own, until either is changed in place. */
+  protected shareWith(other: Storage): void {
+    this.block = other.live();
+    other.sharers ??= { count: 1 };
+    other.sharers.count++;
+    this.sharers = other.sharers;
   }
 
   /** The address for the kernel call under way. */
@@ -89,38 +95,54 @@ export interface Recipe {
   fill(storage: Storage): void;
 }
 
+/** Values that nobody has asked for yet, and who will hold them. */
+interface Pending {
+  readonly recipe: Recipe;
+  readonly holders: Set<DeferredStorage>;
+}
+
 /** A storage without memory until its values are asked for, by a kernel or by JavaScript. Who knows its recipe may do without them. */
 export class DeferredStorage extends Storage {
-  private pending: Recipe | null;
+  private pending: Pending | null = null;
 
   constructor(byteLength: number, device: Device, recipe: Recipe) {
     super(byteLength, device, null);
-    this.pending = recipe;
+    this.waitFor({ recipe, holders: new Set() });
+  }
+
+  private waitFor(pending: Pending | null): void {
+    this.pending?.holders.delete(this);
+    this.pending = pending;
+    pending?.holders.add(this);
   }
 
   /** Null once the values are there. */
   get recipe(): Recipe | null {
-    return this.pending;
+    return this.pending?.recipe ?? null;
   }
 
-  /** Replaces what is to be computed: a change in place of what nobody has seen. */
-  replace(recipe: Recipe): void {
-    this.pending = recipe;
+  /** Makes the values that another waits for this one's: a change in place of what nobody has seen. */
+  follow(other: DeferredStorage): void {
+    this.waitFor(other.pending);
     this.version++;
   }
 
   settle(): void {
-    const recipe = this.pending;
-    if (!recipe) return;
+    const { pending } = this;
+    if (!pending) return;
     this.block = this.device.allocate(this.byteLength);
-    this.pending = null;
+    this.waitFor(null);
     try {
       // Often in the midst of another kernel's arguments.
-      this.device.nested(() => recipe.fill(this));
+      this.device.nested(() => pending.recipe.fill(this));
     } catch (error) {
       super.release();
-      this.pending = recipe;
+      this.waitFor(pending);
       throw error;
+    }
+    for (const holder of pending.holders) {
+      holder.pending = null;
+      holder.shareWith(this);
     }
   }
 
@@ -132,9 +154,12 @@ export class DeferredStorage extends Storage {
     this.settle();
     return super.bytes();
   }
+  /** What is still to be computed is computed once, for all loans. */
   override lend(): Storage {
-    this.settle();
-    return super.lend();
+    if (!this.pending) return super.lend();
+    const loan = new DeferredStorage(this.byteLength, this.device, this.pending.recipe);
+    loan.waitFor(this.pending);
+    return loan;
   }
   override beginChange(): void {
     this.settle();
@@ -144,7 +169,7 @@ export class DeferredStorage extends Storage {
     return !this.pending && super.isReleased;
   }
   override release(): void {
-    this.pending = null;
+    this.waitFor(null);
     super.release();
   }
 }

@@ -204,8 +204,9 @@ interface Outcome {
   buffers: Map<string, Tensor>;
 }
 
+type Mode = 'train' | 'eval' | 'eval without gradients';
 /** One step in `mode` on the same numbers, with fusion on or off. */
-function run(pattern: Pattern, fused: boolean, dtype: Float, format: MemoryFormat, mode: 'train' | 'eval'): Outcome {
+function run(pattern: Pattern, fused: boolean, dtype: Float, format: MemoryFormat, mode: Mode): Outcome {
   return withFusion(fused, () => {
     manualSeed(3);
     const model = pattern.make().to(dtype);
@@ -213,8 +214,10 @@ function run(pattern: Pattern, fused: boolean, dtype: Float, format: MemoryForma
       if (name.includes('b1.') || name.includes('b2.')) noGrad(() => p.copy_(add(randn(p.shape, { dtype }), 0.5)));
     for (const [name, buffer] of model.namedBuffers())
       if (name.endsWith('running_var')) noGrad(() => buffer.copy_(add(mul(randn(buffer.shape, { dtype }), 0.1), 1)));
-    if (mode === 'eval') model.eval();
+    if (mode !== 'train') model.eval();
     const x = toFormat(randn(pattern.shape, { dtype }), format).requiresGrad_();
+    if (mode === 'eval without gradients')
+      return { y: noGrad(() => model.call(x) as Tensor), grads: new Map(), buffers: new Map() };
     const y = model.call(x) as Tensor;
     // Some parameters change after the forward, as when a step is taken between a forward and the look at its result.
     const cotangent = toFormat(randn(y.shape, { dtype }), format);
@@ -246,7 +249,7 @@ function expectAlike(fused: Outcome, plain: Outcome, limit: number): void {
 describe.each(['channelsLast', 'contiguous'] as const)('%s', (format) => {
   describe.each(['float64', 'float32'] as const)('%s', (dtype) => {
     for (const pattern of patterns)
-      for (const mode of ['train', 'eval'] as const)
+      for (const mode of ['train', 'eval', 'eval without gradients'] as const)
         it(`${pattern.name}, ${mode}`, () => {
           const [fused, plain] = [true, false].map((on) => run(pattern, on, dtype, format, mode));
           expectAlike(fused, plain, tolerance[dtype]);

@@ -95,8 +95,7 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
         bw.address,
         bb.address,
         out.y.address,
-        0,
-        0,
+        ...([0, 0, 0, 0, 0] as const),
         scratch[0].address,
       ),
     );

@@ -219,9 +219,10 @@ export interface Kernels {
    */
   convScratch(which: number, dtype: number, geometry: Pointer): number;
   /**
-   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding.
+   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding. With y_norm, y is norm(conv) +
+   * residual (optional, in the format of y), with y_relu max(norm(conv) + residual, 0), and no statistics are left.
    */
-  conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, scratch: Pointer): number;
+  conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, yNorm: Pointer, residual: Pointer, yRelu: number, scratch: Pointer): number;
   /**
    * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
    * dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where max(norm(x), 0) was closed, and its sums are left as
