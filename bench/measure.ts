@@ -1,6 +1,7 @@
-// Measuring one case in turns with its peers.
-import { peerSession } from './peers/peers.ts';
-import type { Case } from './suites/index.ts';
+// Measuring cases: contenders in turns, medians, and whether a target is met.
+import { withFusion } from '../src/fusion/switch.ts';
+import { type PeerSession, peerSession } from './peers/peers.ts';
+import type { Case, Target, TimedCase } from './suites/index.ts';
 
 export interface Row {
   name: string;
@@ -8,11 +9,12 @@ export interface Row {
   threads: number;
   /** Median of one run of ours. */
   ms: number;
-  peers: Record<string, { ms: number; version: string; threads: number }>;
+  peers: Record<string, { ms: number; version: string; threads: number; note?: string }>;
   /** The peer's time over ours. */
   ratio: Record<string, number>;
   /** Further figures of the case, such as GFLOP/s. */
   extra?: Record<string, number>;
+  target?: Target & { value: number; met: boolean };
 }
 
 export const median = (values: readonly number[]): number => {
@@ -32,41 +34,95 @@ export function timeRuns(run: () => unknown, budget: number): number[] {
   return times;
 }
 
-export async function measure(one: Case, rounds: number): Promise<Row> {
-  if ('measure' in one) return one.measure(one);
-  const { name, engine, threads, budget = 150 } = one;
-  const run = one.prepare();
-  const sessions = (await Promise.all(one.peers.map((peer) => peerSession(peer)))).filter(
-    (session) => session !== null,
-  );
-  // Warm-up: compilation, caches, pools.
-  timeRuns(run, budget);
-  const own: number[] = [];
-  const theirs = sessions.map(() => [] as number[]);
+/** How many turns, and for how many milliseconds each. */
+export interface Turns {
+  readonly rounds: number;
+  readonly budget: number;
+}
+
+/**
+ * Medians of all contenders, which run in turns, so that the machine's moods hit all alike: ours, given as single runs, then the peers.
+ * Ours run once before for compilation, caches and pools; peers have done so when they were prepared.
+ */
+export async function inTurns(
+  own: readonly (() => unknown)[],
+  sessions: readonly PeerSession[],
+  { rounds, budget }: Turns,
+): Promise<{ own: number[]; peers: number[] }> {
+  for (const run of own) timeRuns(run, budget);
+  const ownTimes = own.map(() => [] as number[]);
+  const peerTimes = sessions.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
     // Threads of a peer may spin for a while after its turn (OpenMP: 200 ms); they must not take a core in ours.
     if (sessions.length > 0) await new Promise((resume) => setTimeout(resume, 400));
-    own.push(...timeRuns(run, budget));
-    for (const [i, session] of sessions.entries()) theirs[i].push(...(await session.run(budget)));
+    for (const [i, run] of own.entries()) ownTimes[i].push(...timeRuns(run, budget));
+    for (const [i, session] of sessions.entries()) peerTimes[i].push(...(await session.run(budget)));
   }
-  const ms = median(own);
-  const row: Row = { name, engine, threads, ms, peers: {}, ratio: {}, extra: one.extra?.(ms) };
-  sessions.forEach((session, i) => {
-    const peerMs = median(theirs[i]);
-    row.peers[session.name] = { ms: peerMs, version: session.version, threads: session.threads };
-    row.ratio[session.name] = peerMs / ms;
+  return { own: ownTimes.map(median), peers: peerTimes.map(median) };
+}
+
+/** A row of a case, with what its peers took. */
+export function rowOf(
+  { name, engine, threads }: Case,
+  ms: number,
+  sessions: readonly PeerSession[],
+  peerMs: readonly number[],
+): Row {
+  const row: Row = { name, engine, threads, ms, peers: {}, ratio: {} };
+  sessions.forEach(({ name, version, threads, note }, i) => {
+    row.peers[name] = { ms: peerMs[i], version, threads, note };
+    row.ratio[name] = peerMs[i] / ms;
   });
   return row;
 }
 
-export function formatRow({ name, engine, threads, ms, peers, ratio, extra }: Row): string {
+/** Those of a case's peers that are installed, with their work prepared. */
+export async function sessionsOf({ peers }: Pick<Case, 'peers'>): Promise<PeerSession[]> {
+  const sessions = await Promise.all(peers.map((peer) => peerSession(peer)));
+  return sessions.filter((session) => session !== null);
+}
+
+export async function measure(one: Case, defaultRounds: number): Promise<Row> {
+  const { rounds = defaultRounds, budget = 150, target } = one;
+  const measured = 'measure' in one ? one.measure(one, { rounds, budget }) : measureTimed(one, { rounds, budget });
+  const row = await measured;
+  if (target) row.target = judge(target, row);
+  return row;
+}
+
+async function measureTimed(one: TimedCase, turns: Turns): Promise<Row> {
+  const run = one.prepare();
+  const sessions = await sessionsOf(one);
+  const unfused = one.withPlain ? [() => withFusion(false, run)] : [];
+  const times = await inTurns([run, ...unfused], sessions, turns);
+  const [ms, plainMs] = times.own;
+  const row = rowOf(one, ms, sessions, times.peers);
+  row.extra = { ...(one.withPlain && { 'without fusion, ms': plainMs }), ...one.extra?.(ms) };
+  return row;
+}
+
+/** Undefined where the figure could not be measured here. */
+function judge(target: Target, { ratio, extra }: Row): Row['target'] {
+  const value = ratio[target.figure] ?? extra?.[target.figure];
+  if (value === undefined) return undefined;
+  const { atLeast = -Infinity, atMost = Infinity } = target;
+  return { ...target, value, met: value >= atLeast && value <= atMost };
+}
+
+export function formatRow({ name, engine, threads, ms, peers, ratio, extra, target }: Row): string {
   const compared = Object.entries(peers).map(
-    ([peer, p]) => `${peer} ${p.version} ${p.ms.toFixed(2)} ms → ${ratio[peer].toFixed(2)}x`,
+    ([peer, { ms, version, note }]) =>
+      `${peer} ${version}${note ? ` (${note})` : ''} ${ms.toFixed(2)} ms → ${ratio[peer].toFixed(2)}x`,
   );
   const figures = Object.entries(extra ?? {}).map(([key, value]) => `${key} ${value.toFixed(1)}`);
   return [
     `${name} [${engine}, ${threads} thread${threads === 1 ? '' : 's'}] ${ms.toFixed(2)} ms`,
     ...compared,
     ...figures,
+    ...(target ? [formatTarget(target)] : []),
   ].join('  |  ');
 }
+
+/** 'torch ≥ 1.5: met'. */
+const formatTarget = ({ figure, atLeast, atMost, met }: Target & { met: boolean }): string =>
+  `${figure} ${atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`}: ${met ? 'met' : 'MISSED'}`;

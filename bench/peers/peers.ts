@@ -11,12 +11,16 @@ export interface Peer {
   /** What the peer shall run, in its script's terms. */
   work: string;
   threads: number;
+  /** Set apart, in a process of its own, where two works of one peer take turns. */
+  apart?: string;
 }
 
 export interface PeerSession {
   readonly name: string;
   readonly version: string;
   readonly threads: number;
+  /** What the peer chose where it had a choice, such as the memory format that is faster here. */
+  readonly note?: string;
   /** Times of single runs for about `budget` milliseconds. */
   run(budget: number): Promise<number[]>;
   /** Times of so many single runs. */
@@ -79,18 +83,19 @@ function startPeer(name: string, threads: number): PeerProcess {
 }
 
 /** A peer with its work prepared; null where it is not installed. */
-export async function peerSession({ name, work, threads }: Peer): Promise<PeerSession | null> {
+export async function peerSession({ name, work, threads, apart = '' }: Peer): Promise<PeerSession | null> {
   probe();
   if (reasons[name]) return null;
-  const key = `${name}:${threads}`;
+  const key = `${name}:${threads}:${apart}`;
   const peer = processes.get(key) ?? startPeer(name, threads);
   processes.set(key, peer);
-  const { version } = (await peer.ask(`prepare ${work}`)) as { version: string };
+  const { version, note } = (await peer.ask(`prepare ${work}`)) as { version: string; note?: string };
   const ask = (line: string) => peer.ask(line) as Promise<number[]>;
   return {
     name,
     version,
     threads,
+    note,
     run: (budget) => ask(`run ${budget}`),
     repeat: (count) => ask(`repeat ${count}`),
     peakMemory: async () => (await ask('peak'))[0],

@@ -1,5 +1,6 @@
 # PyTorch's side of the benchmarks: a line "prepare WORK" names the work, "run MS" or "repeat COUNT" measures it, "peak" asks for the
-# resident memory.
+# resident memory. A work is a function that runs it once, or a dict of ways to make such a function, of which the fastest is measured.
+import functools
 import json
 import resource
 import sys
@@ -7,21 +8,89 @@ import time
 
 import torch
 from torch import nn
+from torch.fx.experimental.optimization import fuse
+from torch_models import NETWORKS, lenet
 
 torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
 
 
-def lenet():
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.BatchNorm2d(6), nn.Sigmoid(), nn.AvgPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.BatchNorm2d(16), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(),
-        nn.Linear(400, 120), nn.BatchNorm1d(120), nn.Sigmoid(),
-        nn.Linear(120, 84), nn.BatchNorm1d(84), nn.Sigmoid(), nn.Linear(84, 10))
+FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+
+
+def in_formats(make):
+    """make(layout) in both memory formats, of which the faster is measured."""
+    return {name: functools.partial(make, layout) for name, layout in FORMATS.items()}
+
+
+def dimensions(shape):
+    return [int(d) for d in shape.split("x")]
+
+
+def training(make_model, x, backward, lr):
+    """Steps of SGD with momentum on one batch; backward(y, x) goes back from the model's output."""
+
+    def work(layout):
+        model = make_model()
+        model, data = (t.to(memory_format=layout) if x.dim() == 4 else t for t in (model, x))
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+
+        def run():
+            optimizer.zero_grad()
+            backward(model(data), data)
+            optimizer.step()
+
+        return run
+
+    return in_formats(work) if x.dim() == 4 else work(torch.contiguous_format)
+
+
+def train(network, shape, classes, *layout):
+    """A training step in the faster memory format, or in the one that is named."""
+    classes, shape = int(classes), dimensions(shape)
+    labels = torch.randint(0, classes, shape[:1])
+    work = training(lambda: NETWORKS[network](classes), torch.randn(shape),
+                    lambda y, _: nn.functional.cross_entropy(y, labels).backward(), lr=0.01)
+    return work[layout[0]]() if layout else work
+
+
+def chain(shape, count, with_norm):
+    """Steps of 3x3 convolutions, each with batch norm and ReLU behind it or with nothing. The input serves as the output's gradient; at a
+    rate of 0, since weights would grow without end."""
+    x = torch.randn(dimensions(shape))
+    c = x.shape[1]
+    norm = [nn.BatchNorm2d, lambda c: nn.ReLU(inplace=True)] if int(with_norm) else []
+    layers = [lambda c: nn.Conv2d(c, c, 3, padding=1, bias=False), *norm] * int(count)
+    return training(lambda: nn.Sequential(*(make(c) for make in layers)), x, lambda y, x: y.backward(x), lr=0)
+
+
+def frozen(model, x):
+    """A traced model with its batch norms folded, and with PyTorch's fusions for inference."""
+    return torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
+
+
+def inference(network, shape, classes):
+    """A forward in evaluation mode: as it is, with batch norms folded, and frozen; in both memory formats."""
+    shape = dimensions(shape)
+    makers = {"as it is": lambda model, x: model, "torch.fx fused": lambda model, x: fuse(model), "torch.jit frozen": frozen}
+
+    def work(make, layout):
+        x = torch.randn(shape).to(memory_format=layout)
+        with torch.inference_mode():
+            model = make(NETWORKS[network](int(classes)).eval().to(memory_format=layout), x)
+
+        def run():
+            with torch.inference_mode():
+                model(x)
+
+        return run
+
+    return {f"{maker}, {name}": functools.partial(work, makers[maker], layout)
+            for maker in makers for name, layout in FORMATS.items()}
 
 
 def lenet_step(batch):
-    model, loss = lenet(), nn.CrossEntropyLoss()
+    model, loss = lenet(10), nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     x, y = torch.randn(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
 
@@ -34,7 +103,7 @@ def lenet_step(batch):
 
 
 def lenet_inference(batch):
-    model = lenet().eval()
+    model = lenet(10).eval()
     x = torch.randn(batch, 1, 28, 28)
 
     def run():
@@ -100,17 +169,8 @@ def direction_of(forward, x, weight, direction):
     return lambda: torch.autograd.grad(y, wanted, g, retain_graph=True)
 
 
-def median_time(run):
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2]
-
-
 def conv(*numbers_and_direction):
-    """A convolution in the memory format that is faster here, for input and weights alike."""
+    """A convolution; input and weights in one memory format."""
     n, c, o, size, kernel, stride, groups = (int(number) for number in numbers_and_direction[:-1])
 
     def work(layout):
@@ -119,7 +179,7 @@ def conv(*numbers_and_direction):
         return direction_of(lambda x, w: nn.functional.conv2d(x, w, None, stride, kernel // 2, 1, groups), x, weight,
                             numbers_and_direction[-1])
 
-    return min((work(layout) for layout in (torch.contiguous_format, torch.channels_last)), key=median_time)
+    return in_formats(work)
 
 
 def linear(n, c, o, direction):
@@ -151,7 +211,26 @@ class SplitRows(nn.Module):
         return torch.cat([self.layer(part) for part in x.chunk(self.parts)])
 
 
+def fastest(makers):
+    """The name and the work of the fastest of several ways to do the same."""
+    best = None
+    for name, make in makers.items():
+        run, times = make(), []
+        run()
+        while len(times) < 3 or (len(times) < 7 and sum(times) < 0.5):
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+        median = sorted(times)[len(times) // 2]
+        if best is None or median < best[0]:
+            best = median, name, run
+    return best[1:]
+
+
 WORK = {
+    "train": train,
+    "chain": chain,
+    "inference": inference,
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
     "norm": norm,
@@ -166,10 +245,12 @@ for line in sys.stdin:
     if command == "prepare":
         name, *arguments = rest[0].split(":")
         run = None  # frees what the former work held
-        run = WORK[name](*arguments)
+        run, answer = WORK[name](*arguments), {"version": torch.__version__}
+        if isinstance(run, dict):
+            answer["note"], run = fastest(run)
         run()
         run()
-        print(json.dumps({"version": torch.__version__}), flush=True)
+        print(json.dumps(answer), flush=True)
         continue
     if command == "peak":
         print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)

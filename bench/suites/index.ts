@@ -1,33 +1,47 @@
 // The suites: what is measured, against whom.
-import type { Row } from '../measure.ts';
+import type { Row, Turns } from '../measure.ts';
 import type { Peer } from '../peers/peers.ts';
 import { conv2dAndLinear } from './conv.ts';
 import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
 import { norm } from './norm.ts';
+import { train } from './train.ts';
 
 interface CaseBase {
   readonly name: string;
   readonly engine: 'native' | 'wasm';
   readonly threads: number;
-  /** Milliseconds that each contender measures per turn. */
+  /** Milliseconds that each contender measures per turn. Default: 150. */
   readonly budget?: number;
+  /** Turns of each contender. Default: the command line's. */
+  readonly rounds?: number;
   readonly peers: readonly Peer[];
+  readonly target?: Target;
+}
+
+/** What a row is to reach. */
+export interface Target {
+  /** A peer's name, for the ratio to it, or a further figure of the row. */
+  readonly figure: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
 }
 
 /** Timed in turns with its peers. */
 export interface TimedCase extends CaseBase {
   /** Builds the work on the case's engine and returns one run of it. */
   prepare(): () => unknown;
+  /** Whether the same run is measured without fusion too. Default: false. */
+  readonly withPlain?: boolean;
   /** Further figures from the median time. */
   extra?(ms: number): Record<string, number>;
 }
 
 /** Measured in a way of its own, where something else than time matters. */
 export interface SpecialCase extends CaseBase {
-  measure(one: SpecialCase): Promise<Row>;
+  measure(one: SpecialCase, turns: Turns): Promise<Row>;
 }
 
 export type Case = TimedCase | SpecialCase;
 
-export const suites: Record<string, () => Case[]> = { conv: conv2dAndLinear, lenet, memory, norm };
+export const suites: Record<string, () => Case[]> = { conv: conv2dAndLinear, lenet, memory, norm, train };
