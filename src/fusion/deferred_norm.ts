@@ -18,6 +18,7 @@ import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
 import { allocate, Tensor } from '../tensor/tensor.ts';
+import { note } from './log.ts';
 import { isFusionEnabled } from './switch.ts';
 
 /** A tensor like x whose values are computed by a recipe when they are asked for. */
@@ -133,8 +134,12 @@ export class PendingNorm implements Recipe {
   fill(storage: Storage): void {
     const { x, mean, invstd, affine, residual } = this.parts;
     const conv = pendingConv(x);
-    if (conv) conv.fillNormalized(storage, this.parts);
-    else launchApply(x, mean, invstd, affine, residual, new Tensor(x.shape, x.dtype, x.memoryFormat, storage));
+    if (conv) {
+      conv.fillNormalized(storage, this.parts);
+      return;
+    }
+    note('written', this.parts.key);
+    launchApply(x, mean, invstd, affine, residual, new Tensor(x.shape, x.dtype, x.memoryFormat, storage));
   }
 }
 
@@ -189,6 +194,8 @@ interface GradientParts {
   readonly affine: Affine;
   readonly count: number;
   readonly sums: BackwardSums;
+  /** As `NormParts.key`. */
+  readonly key: Tensor;
 }
 class PendingGradient implements Recipe {
   readonly parts: GradientParts;
@@ -202,7 +209,8 @@ class PendingGradient implements Recipe {
   }
 
   fill(storage: Storage): void {
-    const { x, dy, mean, invstd, affine, count, sums } = this.parts;
+    const { x, dy, mean, invstd, affine, count, sums, key } = this.parts;
+    note('gradient written', key);
     const dx = new Tensor(x.shape, x.dtype, x.memoryFormat, storage);
     launchBackwardApply(x, dy, affine, mean, invstd, count, sums, dx);
   }
@@ -246,6 +254,7 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
 export function joinRelu(x: Tensor): Tensor | null {
   const norm = isFusionEnabled() ? (pendingNorm(x) ?? convAsNorm(x)) : null;
   if (!norm || norm.affine.relu) return null;
+  note('relu joined', norm.key);
   const own = borrowed(norm);
   return deferred(x, new PendingNorm({ ...own, affine: { ...own.affine, relu: true } }));
 }
@@ -267,6 +276,7 @@ export function joinAdd(a: Tensor, b: Tensor): Tensor | null {
   ]) {
     const norm = pendingNorm(sum) ?? convAsNorm(sum);
     if (!norm || norm.affine.relu || norm.residual) continue;
+    note('addition joined', norm.key);
     return deferred(sum, new PendingNorm({ ...borrowed(norm), residual: onLoan(other) }));
   }
   return null;
@@ -299,10 +309,13 @@ export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGr
 }
 
 /** The gradient of a norm's input, deferred. */
-export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: GradientParts): Tensor {
+export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key'>): Tensor {
   const own = { weight: snapshot(affine.weight), bias: affine.relu ? snapshot(affine.bias) : null, relu: affine.relu };
   const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
-  return deferred(x, new PendingGradient({ x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, count, sums }));
+  return deferred(
+    x,
+    new PendingGradient({ x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, count, sums, key: mean }),
+  );
 }
 
 /** What the gradient g of a norm's input is formed of, while it has not been carried out. */
@@ -329,6 +342,7 @@ export function carryOut(x: Tensor): void {
 export function withValues<R>(x: Tensor, fn: (values: Tensor) => R): R {
   const norm = isGradEnabled() ? null : pendingNorm(x);
   if (!norm) return fn(x);
+  note('written for weights', norm.key);
   const values = launchApply(norm.x, norm.mean, norm.invstd, norm.affine, norm.residual);
   try {
     return fn(values);

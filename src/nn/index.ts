@@ -51,6 +51,7 @@ export {
 } from './conv.ts';
 export { copyModule } from './copy_module.ts';
 export { Dropout, Dropout2d, StochasticDepth } from './dropout.ts';
+export { FusionReport, type LayerFusion } from './explain.ts';
 export { type Folded, fold } from './fold.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';

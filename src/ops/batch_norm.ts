@@ -8,6 +8,7 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
+import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
@@ -80,12 +81,21 @@ export function launchBackward(
   const given = arrived.affine;
   const g = inFormat(arrived.dy, x.memoryFormat);
   let [dx, sums]: [Tensor | null, BackwardSums | null] = [null, arrived.sums];
+  const readSums = () => {
+    note('sums read', mean);
+    return launchBackwardReduce(x, g, given, mean, invstd);
+  };
   if (!isTraining) {
-    if (needs[1] || needs[2]) sums ??= launchBackwardReduce(x, g, given, mean, invstd);
-    if (needs[0]) dx = launchBackwardApply(x, g, given, mean, invstd, 0, null);
-  } else if (needs[0] && !sums && readsPlanes(x)) [dx, sums] = launchBackwardOfBatch(x, g, given, mean, invstd);
-  else {
-    sums ??= launchBackwardReduce(x, g, given, mean, invstd);
+    if (needs[1] || needs[2]) sums ??= readSums();
+    if (needs[0]) {
+      note('gradient written', mean);
+      dx = launchBackwardApply(x, g, given, mean, invstd, 0, null);
+    }
+  } else if (needs[0] && !sums && readsPlanes(x)) {
+    note('gradient of batch', mean);
+    [dx, sums] = launchBackwardOfBatch(x, g, given, mean, invstd);
+  } else {
+    sums ??= readSums();
     const count = x.size / x.shape[1];
     if (needs[0]) dx = deferGradient({ x, dy: g, mean, invstd, affine: given, count, sums });
   }
@@ -139,8 +149,15 @@ function deferTraining(x: Tensor, eps: number, affine: Affine) {
   const left = statisticsLeft(x);
   if (!left && readsPlanes(x)) return null;
   const batch = left ?? batchNormStats(x);
+  note(left ? 'statistics left' : 'statistics read', batch.mean);
   const invstd = batchNormInvstd(batch, eps);
   return { y: deferNorm(x, batch.mean, invstd, affine), mean: batch.mean, m2: batch.m2, invstd };
+}
+
+function normalizeAtOnce(x: Tensor, eps: number, affine: Affine) {
+  const result = launchForward(x, eps, affine);
+  note('normalized at once', result.mean);
+  return result;
 }
 
 /** Normalization by the batch's own statistics, which are returned besides: [y, mean, m2]. */
@@ -155,7 +172,7 @@ const trainingOp = defineOp({
     relu: boolean,
   ): readonly [Tensor, Tensor, Tensor] {
     const affine = { weight, bias, relu };
-    const { y, mean, m2, invstd } = deferTraining(x, eps, affine) ?? launchForward(x, eps, affine);
+    const { y, mean, m2, invstd } = deferTraining(x, eps, affine) ?? normalizeAtOnce(x, eps, affine);
     // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
     ctx.save(x, weight, relu ? bias : null, mean, invstd);
     ctx.markConstant(mean, m2);
@@ -185,6 +202,7 @@ const evaluationOp = defineOp({
   ) {
     const affine = { weight, bias, relu };
     const [mean, invstd] = fromRunning(runningMean, runningVar, eps);
+    note('statistics given', mean);
     // mean and invstd are copies: a later forward in training mode cannot change what this one's backward uses.
     ctx.save(x, weight, relu ? bias : null, mean, invstd);
     return deferNorm(x, mean, invstd, affine);

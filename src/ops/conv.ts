@@ -16,6 +16,7 @@ import {
   pendingNorm,
   withValues,
 } from '../fusion/deferred_norm.ts';
+import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -90,10 +91,11 @@ function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
 type NormArgs = [x: Pointer, norm: Pointer, relu: number];
 
 /** How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. */
-function inputOf(x: Tensor): () => NormArgs {
+function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
   carryOutWithConv(x);
   const norm = pendingNorm(x);
   if (!norm || norm.residual) return () => [x.pointer, 0, 0];
+  note('normalized in prologue', norm.key, owner);
   const coefficients = normCoefficients(x.dtype, norm.mean, norm.invstd, norm.affine);
   return () => [norm.x.pointer, coefficients.pointer, Number(norm.affine.relu)];
 }
@@ -108,7 +110,8 @@ function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer
 function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
   const parts = pendingGradient(dy);
   if (!parts) return () => [dy.pointer, 0, 0, 0];
-  const { x, mean, invstd, affine, count, sums } = parts;
+  const { x, mean, invstd, affine, count, sums, key } = parts;
+  note('gradient in prologue', key);
   const coefficients = normCoefficients(dy.dtype, mean, invstd, affine, count, sums);
   return () => [parts.dy.pointer, x.pointer, coefficients.pointer, Number(affine.relu)];
 }
@@ -119,7 +122,7 @@ function statisticsFor(out: Tensor): BatchStatistics | null {
   return { count: out.size / out.shape[1], mean: vector(), m2: vector() };
 }
 
-/** Writes the convolution's output, and its statistics; or, with `norm`, that of the output. */
+/** Writes the convolution's output, and its statistics; or, with `norm`, that of the output. `owner`: the weight by which listeners know it. */
 function launchForward(
   x: Tensor,
   weight: Tensor,
@@ -128,11 +131,13 @@ function launchForward(
   out: Tensor,
   left: BatchStatistics | null,
   norm: NormParts | null,
+  owner: Tensor,
 ): void {
   const w = rowMajor(weight);
   const { device } = x;
   const shape = geometry(x.shape, w.shape, out.shape, conv, x.memoryFormat, out.memoryFormat);
-  const input = inputOf(x);
+  const input = inputOf(x, owner);
+  if (norm) note('normalized in epilogue', norm.key, owner);
   const outputNorm = outputNormOf(out, norm);
   withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
     device.check(
@@ -160,12 +165,12 @@ const convOp = defineOp({
     const isRecorded = ctx.needs.length > 0;
     if (!isRecorded && isFusionEnabled())
       return deferConv(shape, x, weight, bias, (input, w, b, out, norm) =>
-        launchForward(input, w, b, conv, out, null, norm),
+        launchForward(input, w, b, conv, out, null, norm, weight),
       );
     const out = allocate(shape, x.dtype, x.memoryFormat, x.device);
     // In training a batch norm is likely to follow.
     const left = isRecorded && out.size > 0 ? statisticsFor(out) : null;
-    launchForward(x, weight, bias, conv, out, left, null);
+    launchForward(x, weight, bias, conv, out, left, null, weight);
     if (left) leaveStatistics(out, left);
     ctx.save(x, weight);
     return out;
@@ -246,6 +251,7 @@ function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvSha
   if (isGradientObserved(to)) return null;
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
   const sums = launchBackwardData(dy, weight, dx, conv, norm);
+  note('sums in epilogue', norm.key, weight);
   leaveSums(dx, norm, sums!);
   return dx;
 }
@@ -257,7 +263,7 @@ const convBackwardWeight = defineOp({
     const dw = allocate(shape, x.dtype, 'contiguous', x.device);
     const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
     const grad = inFormat(dy, x.memoryFormat);
-    const [input, gradient] = [inputOf(x), gradientOf(grad)];
+    const [input, gradient] = [inputOf(x, null), gradientOf(grad)];
     const { device } = x;
     const code = geometry(x.shape, shape, grad.shape, conv, x.memoryFormat, grad.memoryFormat);
     withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>

@@ -1,0 +1,106 @@
+// What explain() tells of a model, and that it leaves the model alone.
+import { describe, expect, it } from 'vitest';
+import { noGrad } from '../../src/autograd/grad_mode.ts';
+import { withFusion } from '../../src/fusion/switch.ts';
+import * as nn from '../../src/nn/index.ts';
+import { add, relu } from '../../src/ops/elementwise.ts';
+import { toFormat } from '../../src/ops/launch.ts';
+import { defaultGenerator, manualSeed } from '../../src/tensor/random/index.ts';
+import { randn } from '../../src/tensor/random.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+
+class Net extends nn.Module {
+  readonly stem = new nn.Conv2d(3, 8, 3, { padding: 1 });
+  readonly norm = new nn.BatchNorm2d(8);
+  readonly conv = new nn.Conv2d(8, 8, 3, { padding: 1 });
+  readonly last = new nn.BatchNorm2d(8);
+  readonly drop = new nn.Dropout(0.5);
+  readonly pool = new nn.MaxPool2d(2);
+  readonly after = new nn.BatchNorm2d(8);
+
+  forward(x: Tensor): Tensor {
+    const y = relu(this.norm.call(this.stem.call(x)));
+    const z = relu(add(this.last.call(this.conv.call(y)), this.stem.call(x)));
+    return this.after.call(this.drop.call(this.pool.call(z)));
+  }
+}
+
+function net() {
+  manualSeed(1);
+  return { model: new Net(), x: toFormat(randn([2, 3, 8, 8]), 'channelsLast') };
+}
+const layersOf = (report: nn.FusionReport) => new Map(report.layers.map((layer) => [layer.name, layer]));
+
+describe('explain', () => {
+  it('names the layers that work together in training, and who asks for values', () => {
+    const { model, x } = net();
+    const report = model.explain(x);
+    const layers = layersOf(report);
+    expect(report.layers.map(({ name, type }) => `${name} ${type}`)).toEqual([
+      'stem Conv2d',
+      'norm BatchNorm2d',
+      'conv Conv2d',
+      'last BatchNorm2d',
+      'after BatchNorm2d',
+    ]);
+    expect(layers.get('norm')).toMatchObject({
+      forward: [
+        "statistics from the epilogue of 'stem'",
+        'ReLU in the same pass',
+        "nothing written: 'conv' normalizes while it reads",
+      ],
+      backward: expect.arrayContaining(["mask and sums in the epilogue of 'conv'"]) as string[],
+    });
+    expect(layers.get('conv')).toMatchObject({
+      forward: ["normalizes its input while reading, for 'norm'", "leaves the statistics of its output for 'last'"],
+      backward: ["masks the gradient of its input and sums it for 'norm'"],
+    });
+    expect(layers.get('last')!.forward).toEqual([
+      "statistics from the epilogue of 'conv'",
+      'addition in the same pass',
+      'ReLU in the same pass',
+      "values written by one pass, for 'pool'",
+    ]);
+    expect(layers.get('after')!.forward[0]).toBe("statistics by a pass over the input: 'drop' leaves none");
+    expect(String(report)).toContain("norm (BatchNorm2d)\n  forward   statistics from the epilogue of 'stem'; ReLU");
+  });
+
+  it('shows a forward alone in evaluation without gradients, where convolutions write the norms', () => {
+    const { model, x } = net();
+    const layers = layersOf(noGrad(() => model.eval().explain(x)));
+    expect(layers.get('norm')).toEqual({
+      name: 'norm',
+      type: 'BatchNorm2d',
+      forward: [
+        'running statistics',
+        'ReLU in the same pass',
+        "nothing written besides: 'stem' writes the normalized values",
+      ],
+      backward: [],
+    });
+    expect(layers.get('conv')!.forward).toEqual(["writes 'last'"]);
+  });
+
+  it('says why nothing is merged: fusion is off, or the input is contiguous', () => {
+    const { model, x } = net();
+    expect(layersOf(withFusion(false, () => model.explain(x))).get('norm')!.forward).toEqual([
+      'by itself: fusion is off',
+    ]);
+    const planes = layersOf(model.explain(x.contiguous()));
+    expect(planes.get('after')!.forward[0]).toMatch(/^statistics and values at once, plane by plane/);
+    expect(planes.get('norm')!.backward).toContain('sums and gradient at once, plane by plane in a cache');
+  });
+
+  it('leaves the model, its statistics and the random numbers as they were', () => {
+    const { model, x } = net();
+    const before = [...model.stateDict().values()].map((t) => Array.from(t.dataSync(), Number));
+    const state = defaultGenerator.getState();
+    x.requiresGrad_();
+    model.explain(x);
+    expect([...model.stateDict().values()].map((t) => Array.from(t.dataSync(), Number))).toEqual(before);
+    expect(defaultGenerator.getState()).toEqual(state);
+    expect(x.grad).toBeNull();
+    expect([...model.parameters()].every((p) => p.grad === null)).toBe(true);
+    expect([...model.modules()].some((module) => module.hasHooks)).toBe(false);
+  });
+});
