@@ -125,17 +125,19 @@ class Walk {
       if (slot !== undefined) this.captured[slot] = this.sum(this.captured[slot], grad);
       return;
     }
-    if (leaf.grad && !this.createGraph && !leaf.grad.requiresGrad) ops.addInPlace(leaf.grad, grad);
-    else if (leaf.grad) leaf.grad = ops.add(leaf.grad, grad);
+    const former = leaf.peekGrad();
+    if (former && !this.createGraph && !former.requiresGrad) ops.addInPlace(former, grad);
+    else if (former) leaf.grad = ops.add(former, grad);
     else {
       // In the leaf's memory format, as PyTorch's contract of gradients has it.
       const laid = ops.toFormat(grad, leaf.memoryFormat);
-      const isOwn = laid !== grad || !(this.createGraph || leaf.hooks || this.shared.has(grad.storage));
-      leaf.grad = isOwn ? laid : ops.clone(laid);
-      this.shared.add(leaf.grad.storage);
+      const isOwn = laid.storage !== grad.storage || !(this.createGraph || leaf.hooks || this.shared.has(grad.storage));
+      const own = isOwn ? laid : ops.clone(laid);
+      leaf.adoptGrad(own);
+      this.shared.add(own.storage);
     }
     // Gradients are read by the optimizer and summed over steps: they outlive the scope of the step.
-    keepStorage(leaf.grad.storage);
+    keepStorage(leaf.peekGrad()!.storage);
   }
 
   /** The complete gradients of a node's outputs, after hooks, retained and captured where asked for; null if none arrived. */

@@ -275,7 +275,7 @@ export abstract class Module {
 
   /** Drops the gradients of all parameters. */
   zeroGrad(): void {
-    for (const parameter of this.parameters()) parameter.grad = null;
+    for (const parameter of this.parameters()) parameter.dropGrad();
   }
 
   /** Calls `fn` on every module below and on this one, children first. */

@@ -8,7 +8,10 @@ import { overTable, partition, type Row } from './parameter_table.ts';
 /** The gradients that there are, each once, as rows that are changed in their own order of memory. */
 function gradientRows(parameters: Iterable<Tensor>): Row[] {
   const rows: Row[] = [];
-  for (const { grad } of new Set(parameters)) if (grad) rows.push({ parameter: grad, gradient: grad, states: [] });
+  for (const parameter of new Set(parameters)) {
+    const grad = parameter.peekGrad();
+    if (grad) rows.push({ parameter: grad, gradient: grad, states: [] });
+  }
   return rows;
 }
 

@@ -114,12 +114,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   zeroGrad({ setToNone = true }: { setToNone?: boolean } = {}): void {
     for (const { params } of this.paramGroups)
       for (const param of params) {
-        if (!param.grad) continue;
-        if (setToNone) param.grad = null;
-        else {
-          if (param.grad.requiresGrad) param.grad = keep(param.grad.detach());
-          param.grad.zero_();
-        }
+        const gradient = param.peekGrad();
+        if (setToNone) param.dropGrad();
+        else if (gradient?.requiresGrad) param.grad = keep(gradient.detach()).zero_();
+        else gradient?.zero_();
       }
   }
 
@@ -141,7 +139,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
 
   private updateAll(): void {
     for (const group of this.paramGroups) {
-      const withGradient = group.params.filter((param) => param.grad !== null);
+      const withGradient = group.params.filter((param) => param.peekGrad() !== null);
       // Autograd notices that a tensor it saved has changed.
       for (const param of withGradient) param.storage.beginChange();
       if (withGradient.length > 0) this.update(group, withGradient);

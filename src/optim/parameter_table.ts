@@ -31,7 +31,7 @@ function tableFor(device: Device, bytes: number): Storage {
 
 /** A parameter's gradient in the parameter's own memory order. */
 export function gradientOf(parameter: Tensor): Tensor {
-  const { grad } = parameter;
+  const grad = parameter.peekGrad();
   if (!grad) throw new RuntimeError('[step] expected a parameter with a gradient');
   if (grad.dtype !== parameter.dtype || grad.device !== parameter.device)
     throw new RuntimeError(

@@ -99,7 +99,9 @@ export class StagedStatistics {
 
   private permits(): boolean {
     const statistics = this.staged.flatMap(({ batch }) => [batch.mean, batch.m2]);
-    const gradients = this.optimizer.paramGroups.flatMap(({ params }) => params.flatMap(({ grad }) => grad ?? []));
+    const gradients = this.optimizer.paramGroups.flatMap(({ params }) =>
+      params.flatMap((param) => param.peekGrad() ?? []),
+    );
     this.cause = 'guard';
     if (!this.hasBadLoss && areFinite([...this.losses, ...statistics, ...gradients])) return true;
     // Which of them it was matters only now.

@@ -30,14 +30,15 @@ export class Tensor {
   gradFn: GradNode | null = null;
   /** Which of that operation's outputs this is. */
   outputIndex = 0;
-  /** The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()`. */
-  grad: Tensor | null = null;
   hooks: Set<TensorHook> | null = null;
   /** Whether a recorded operation keeps this very object for its backward. */
   isSaved = false;
   /** The storage's history when this tensor got its place in the graph. */
   history: number;
   private requiresGradFlag = false;
+  private gradient: Tensor | null = null;
+  /** Whether anybody may hold the gradient besides this tensor. */
+  private isGradientHeld = false;
 
   constructor(shape: Shape, dtype: DType, memoryFormat: MemoryFormat = 'contiguous', storage?: Storage) {
     this.shape = shape;
@@ -46,6 +47,31 @@ export class Tensor {
     this.memoryFormat = shape.length < 3 ? 'contiguous' : memoryFormat;
     this.storage = storage ?? new Storage(sizeOf(shape) * dtypes[dtype].size);
     this.history = this.storage.history;
+  }
+
+  /** The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()`. */
+  get grad(): Tensor | null {
+    this.isGradientHeld = true;
+    return this.gradient;
+  }
+  set grad(value: Tensor | null) {
+    this.gradient = value;
+    this.isGradientHeld = true;
+  }
+
+  /** `grad` for those who let go of it at once: the engine, optimizers. */
+  peekGrad(): Tensor | null {
+    return this.gradient;
+  }
+  /** Sets a gradient that nobody else holds. */
+  adoptGrad(gradient: Tensor): void {
+    this.gradient = gradient;
+    this.isGradientHeld = false;
+  }
+  /** Sets `grad` to null. Its memory is there for the next one at once, where nobody has asked for it. */
+  dropGrad(): void {
+    if (!this.isGradientHeld && this.gradient && !this.gradient.requiresGrad) this.gradient.storage.release();
+    this.gradient = null;
   }
 
   /** Number of dimensions. */

@@ -272,8 +272,7 @@ class Training implements Run {
     // The loader's end came as a surprise: what is left of a group has been divided by the whole group's size.
     const left = this.position.step % accumulate;
     if (this.stepsPerEpoch === null && left > 0) {
-      for (const parameter of this.model.parameters())
-        if (parameter.grad) noGrad(() => parameter.grad!.mul_(accumulate / left));
+      for (const parameter of this.model.parameters()) noGrad(() => parameter.peekGrad()?.mul_(accumulate / left));
       this.update();
     }
     const { taken, skipped: skippedUpdates } = this.updates;
