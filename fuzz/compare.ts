@@ -6,15 +6,7 @@ import type { Expectation, Expected } from './expectation.ts';
 import { knownDifferences } from './known_differences.ts';
 import { type Call, type Outcome, type Program, type Slot, type State, stateNames, type Values } from './program.ts';
 import { expectationOf } from './reference.ts';
-
-/** What differs: `error`, `text`, `warnings`, `requiresGrad`, `shape`, `format`, a tensor's name (its values), or `state` and a name. */
-export interface Difference {
-  /** 0: the construction. */
-  call: number;
-  between: 'library and reference' | 'library and PyTorch' | 'PyTorch and reference';
-  aspect: string;
-  message: string;
-}
+import type { Difference, Verdict } from './target.ts';
 
 /** One call as both sides saw it: what a row of known differences looks at. */
 export interface Case {
@@ -25,14 +17,6 @@ export interface Case {
   ours: Outcome;
   torch: Outcome;
   expectation: Expectation | null;
-}
-
-export interface Verdict {
-  /** Those of the first call that has any: later ones may follow from them. */
-  differences: Difference[];
-  comparisons: number;
-  /** Rows of the table that were needed. */
-  known: Set<string>;
 }
 
 const shown = (value: number): string => String(value);

@@ -3,7 +3,7 @@
 import { RuntimeError } from '../errors.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import type { MemoryFormat, Shape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { type Edge, edgeOf, type Gradient, Node, SavedTensors } from './node.ts';
 
@@ -155,4 +155,14 @@ export function attach(
     output.gradFn = node;
     output.outputIndex = index;
   });
+}
+
+/**
+ * x at a place of its own in the graph, for the backward of an operation that differentiates its plain definition: a derivative by it is
+ * partial, though another operand was computed from x or x from it, and hooks of x wait for its whole gradient.
+ */
+export function asOperand(x: Tensor): Tensor {
+  const operand = aliasOf(x);
+  if (x.requiresGrad) attach('operand', [operand], [edgeOf(x)], { free() {} }, true, (grads) => grads);
+  return operand;
 }

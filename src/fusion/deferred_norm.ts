@@ -53,8 +53,8 @@ export interface NormParts {
   readonly invstd: Tensor;
   readonly affine: Affine;
   readonly residual: Tensor | null;
-  /** Which normalization this is: the tensor that its backward knows as the mean. */
-  readonly key: Tensor;
+  /** Which normalization this is: the tensor that its backward knows as the mean; null where the graph does not know of all that is done. */
+  readonly key: Tensor | null;
 }
 
 /** Writes a convolution's output, or the norm of it, with its residual and ReLU, in which x is that output. */
@@ -224,11 +224,11 @@ interface SumsLeft {
 }
 const sumsLeft = new WeakMap<Storage, SumsLeft>();
 
-/** Notes that g is the gradient of a norm, masked where its ReLU was closed, and its sums. */
-export function leaveSums(g: Tensor, { key }: NormParts, sums: BackwardSums): void {
+/** Notes that g is the gradient of the norm by `key`, masked where its ReLU was closed, and its sums. */
+export function leaveSums(g: Tensor, key: Tensor, sums: BackwardSums): void {
   sumsLeft.set(g.storage, { key, sums, version: g.version });
 }
-function sumsLeftFor(g: Tensor, key: Tensor): BackwardSums | null {
+function sumsLeftFor(g: Tensor, key: Tensor | null): BackwardSums | null {
   const note = sumsLeft.get(g.storage);
   return note && note.key === key && note.version === g.version ? note.sums : null;
 }
@@ -284,8 +284,14 @@ export function joinAdd(a: Tensor, b: Tensor): Tensor | null {
 
 /** Makes `from`, where it is deferred, the value of `to`, of which nobody has seen the old one yet; false where they must be copied. */
 export function joinInPlace(to: Tensor, from: Tensor): boolean {
-  if (!recipeOf(from) || !recipeOf(to) || !isLike(to, from)) return false;
-  (to.storage as DeferredStorage).follow(from.storage as DeferredStorage);
+  const recipe = recipeOf(from);
+  if (!recipe || !recipeOf(to) || !isLike(to, from)) return false;
+  // What the recipe reads goes with the scope that it was made in.
+  if (to.storage.scope !== from.storage.scope) return false;
+  const [storage, source] = [to.storage as DeferredStorage, from.storage as DeferredStorage];
+  // Without a record `to` keeps its place in the graph, and its gradient must not pass a ReLU that the graph does not know of.
+  if (recipe instanceof PendingNorm && !from.gradFn) storage.replace(new PendingNorm({ ...recipe.parts, key: null }));
+  else storage.follow(source);
   return true;
 }
 

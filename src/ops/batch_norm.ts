@@ -3,7 +3,7 @@
 // Source: Ioffe & Szegedy 2015; semantics of PyTorch's F.batch_norm.
 
 import { grad } from '../autograd/backward.ts';
-import { defineOp } from '../autograd/define_op.ts';
+import { asOperand, defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { statisticsLeft } from '../fusion/conv_stats.ts';
@@ -129,12 +129,13 @@ export function recordedGradients(
   affine: Affine,
   needs: readonly boolean[],
   g: Tensor,
-  normal: () => Tensor,
+  normal: (x: Tensor) => Tensor,
 ): (Tensor | null)[] {
-  const inputs = [x, affine.weight, affine.relu ? affine.bias : null];
-  const wanted = inputs.flatMap((input, i) => (needs[i] && input ? [input] : []));
-  const found =
-    wanted.length > 0 ? grad([affineOf(normal(), affine)], wanted, { gradOutputs: [g], createGraph: true }) : [];
+  const [input, weight, bias] = [x, affine.weight, affine.relu ? affine.bias : null].map((t) => t && asOperand(t));
+  const inputs = [input, weight, bias];
+  const wanted = inputs.flatMap((operand, i) => (needs[i] && operand ? [operand] : []));
+  const y = () => affineOf(normal(input!), { weight, bias, relu: affine.relu });
+  const found = wanted.length > 0 ? grad([y()], wanted, { gradOutputs: [g], createGraph: true }) : [];
   let next = 0;
   const gradients = inputs.map((input, i) => (needs[i] && input ? found[next++] : null));
   if (needs[2] && !affine.relu) gradients[2] = sum(g, statisticAxes(x.shape));
@@ -182,7 +183,7 @@ const trainingOp = defineOp({
     const [x, weight, bias, mean, invstd] = ctx.saved;
     if (!g) return [null, null, null];
     const affine = { weight, bias, relu };
-    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, () => normalOf(x, mean, eps));
+    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, (input) => normalOf(input, mean, eps));
     return launchBackward(x, g, affine, mean, invstd, true, ctx.needs);
   },
 });
@@ -212,7 +213,7 @@ const evaluationOp = defineOp({
     const affine = { weight, bias, relu };
     const constant = (t: Tensor) => acrossChannels(cast(t, dtype), shape);
     const gradients = isGradEnabled()
-      ? recordedGradients(x, affine, ctx.needs, g, () => mul(sub(x, constant(mean)), constant(invstd)))
+      ? recordedGradients(x, affine, ctx.needs, g, (input) => mul(sub(input, constant(mean)), constant(invstd)))
       : launchBackward(x, g, affine, mean, invstd, false, ctx.needs);
     return [...gradients, null, null];
   },

@@ -2,7 +2,7 @@
 // each of its n·g rows of k·s values is brought to mean 0 and variance 1 (RMS: only to mean square 1), then times a weight and plus a
 // bias that belong to one of the g·k. Not here: which axes these are and what is checked (layer_norm.ts, group_norm.ts, …).
 import { grad } from '../autograd/backward.ts';
-import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
+import { asOperand, defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { add, mul, rsqrt, square, sub } from './elementwise.ts';
@@ -91,10 +91,11 @@ const rowNormOp = defineOp({
     const { n, g, k, s } = view;
     const [needsX, needsWeight, needsBias] = ctx.needs;
     if (isGradEnabled()) {
-      const wanted = [...(needsX ? [x] : []), ...(needsWeight && weight ? [weight] : [])];
+      const [input, scale] = [asOperand(x), weight && asOperand(weight)];
+      const wanted = [...(needsX ? [input] : []), ...(needsWeight && scale ? [scale] : [])];
       const found =
         wanted.length > 0
-          ? grad([composed(x, view, weight, centred ? mean : null, eps)], wanted, {
+          ? grad([composed(input, view, scale, centred ? mean : null, eps)], wanted, {
               gradOutputs: [dy],
               createGraph: true,
             })

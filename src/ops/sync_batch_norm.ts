@@ -110,7 +110,8 @@ const syncOp = defineOp({
     const [x, weight, bias, mean, invstd, size] = ctx.saved;
     const count = size.item();
     const given: Affine = { weight, bias, relu };
-    if (isGradEnabled()) return recordedGradients(x, given, ctx.needs, g, () => normalOf(x, mean, eps, count, group));
+    if (isGradEnabled())
+      return recordedGradients(x, given, ctx.needs, g, (input) => normalOf(input, mean, eps, count, group));
     const { affine, sums, ...arrived } = arrivedGradient(g, mean, given);
     const dy = inFormat(arrived.dy, x.memoryFormat);
     const local =

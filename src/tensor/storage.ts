@@ -121,7 +121,12 @@ export class DeferredStorage extends Storage {
     return this.pending?.recipe ?? null;
   }
 
-  /** Makes the values that another waits for this one's: a change in place of what nobody has seen. */
+  /** Replaces what is to be computed: a change in place of what nobody has seen. */
+  replace(recipe: Recipe): void {
+    this.waitFor({ recipe, holders: new Set() });
+    this.version++;
+  }
+  /** The same with what another waits for, which is computed once for both. */
   follow(other: DeferredStorage): void {
     this.waitFor(other.pending);
     this.version++;

@@ -13,6 +13,8 @@ import {
   tensor,
   zeros,
 } from '../../src/index.ts';
+import { BatchNorm1d, LayerNorm, type Module } from '../../src/nn/index.ts';
+import { expectClose } from '../support/golden.ts';
 
 const leaf = (values: number[]) => tensor(values, { requiresGrad: true });
 const list = (t: Tensor | null) => (t ? Array.from(t.dataSync() as Float32Array) : null);
@@ -173,6 +175,31 @@ describe('grad', () => {
     x.grad = null;
     g.mul(g).sum().backward(); // Σ (2x)²
     expect(list(x.grad)).toEqual([8, 16]);
+  });
+
+  // Their backward differentiates the plain definition by its operands, of which one may have been computed from another.
+  test.each<[string, () => Module]>([
+    ['batch norm', () => new BatchNorm1d(3, { dtype: 'float64' })],
+    ['layer norm', () => new LayerNorm([3], { dtype: 'float64' })],
+  ])('%s called twice, with hooks in between, has the same gradients with createGraph', (_, make) => {
+    const gradients = (createGraph: boolean) => {
+      const norm = make() as Module & { weight: Tensor };
+      const x = tensor([1, -2, 3, 0.5, 4, -1, 2, 2, 0.25, -3, 1, 1], { dtype: 'float64' })
+        .reshape([4, 3])
+        .requiresGrad_();
+      const between = norm.call(x).sigmoid() as Tensor;
+      let calls = 0;
+      between.registerHook((g) => {
+        calls++;
+        return g.mul(2);
+      });
+      between.retainGrad();
+      norm.weight.registerHook((g) => g.mul(3));
+      norm.call(between).square().mul(between).sum().backward(null, { createGraph });
+      return [x.grad!, norm.weight.grad!, between.grad!, tensor(calls)].map((g) => Array.from(g.dataSync(), Number));
+    };
+    const [recorded, plain] = [gradients(true), gradients(false)];
+    for (const [i, values] of recorded.entries()) expectClose(values, plain[i], 1e-10);
   });
 });
 

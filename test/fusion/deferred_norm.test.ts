@@ -7,7 +7,7 @@ import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';
 import { freezeBatchNorm } from '../../src/nn/index.ts';
-import { add, mul, relu } from '../../src/ops/elementwise.ts';
+import { add, mul, relu, square } from '../../src/ops/elementwise.ts';
 import { toFormat } from '../../src/ops/launch.ts';
 import { maxPool2d } from '../../src/ops/pool.ts';
 import { sum } from '../../src/ops/reduce.ts';
@@ -335,6 +335,27 @@ describe('who looks sees the values', () => {
       });
     const [fused, plain] = [asked(true), asked(false)];
     for (const [i, g] of fused.entries()) expectClose(g, numbers(plain[i]), 1e-5);
+  });
+});
+
+describe('changed in place', () => {
+  const gradients = (fused: boolean, change: (z: Tensor) => unknown) =>
+    withFusion(fused, () => {
+      const { c, z, next } = small();
+      change(z);
+      sum(square(next.call(z))).backward();
+      return [c.weight, next.weight].map((p) => p.grad!);
+    });
+
+  it.each<[string, (z: Tensor) => unknown]>([
+    ['recorded', (z) => z.relu_()],
+    ['without gradients', (z) => noGrad(() => z.relu_())],
+    ['through a detached tensor', (z) => z.detach().relu_()],
+    ['by another norm', (z) => noGrad(() => z.copy_(relu(bn(8).call(z.clone()))))],
+    ['in a scope inside', (z) => scope(() => void noGrad(() => z.relu_()))],
+  ])('%s, the gradient passes what the graph knows of', (_, change) => {
+    const [fused, plain] = [gradients(true, change), gradients(false, change)];
+    for (const [i, g] of fused.entries()) expectClose(g, numbers(plain[i]), 1e-4, 1e-3);
   });
 });
 
