@@ -53,8 +53,10 @@ export interface NormParts {
   readonly invstd: Tensor;
   readonly affine: Affine;
   readonly residual: Tensor | null;
-  /** Which normalization this is: the tensor that its backward knows as the mean; null where the graph does not know of all that is done. */
-  readonly key: Tensor | null;
+  /** Which normalization this is: the tensor that its backward knows as the mean. */
+  readonly key: Tensor;
+  /** Whether a change in place has put it where the graph does not know of it. */
+  readonly isForeign: boolean;
 }
 
 /** Writes a convolution's output, or the norm of it, with its residual and ReLU, in which x is that output. */
@@ -152,14 +154,15 @@ function convAsNorm(x: Tensor): NormParts | null {
     new Float64Array(buffer, byteOffset, vector.size).fill(value);
     return vector;
   });
-  return { x, mean, invstd, affine: { weight: null, bias: null, relu: false }, residual: null, key: mean };
+  const affine = { weight: null, bias: null, relu: false };
+  return { x, mean, invstd, affine, residual: null, key: mean, isForeign: false };
 }
 
 /** The same parts for another recipe, which may outlive the first. */
-function borrowed({ x, mean, invstd, affine, residual, key }: NormParts): NormParts {
+function borrowed({ x, mean, invstd, affine, residual, ...rest }: NormParts): NormParts {
   const lend = (t: Tensor | null) => t && onLoan(t);
   const own = { ...affine, weight: lend(affine.weight), bias: lend(affine.bias) };
-  return { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: lend(residual), key };
+  return { ...rest, x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: lend(residual) };
 }
 
 /** The gradient g where a pending norm's ReLU is open, and 0 elsewhere, not yet carried out. */
@@ -224,11 +227,11 @@ interface SumsLeft {
 }
 const sumsLeft = new WeakMap<Storage, SumsLeft>();
 
-/** Notes that g is the gradient of the norm by `key`, masked where its ReLU was closed, and its sums. */
-export function leaveSums(g: Tensor, key: Tensor, sums: BackwardSums): void {
+/** Notes that g is the gradient of a norm, masked where its ReLU was closed, and its sums. */
+export function leaveSums(g: Tensor, { key }: NormParts, sums: BackwardSums): void {
   sumsLeft.set(g.storage, { key, sums, version: g.version });
 }
-function sumsLeftFor(g: Tensor, key: Tensor | null): BackwardSums | null {
+function sumsLeftFor(g: Tensor, key: Tensor): BackwardSums | null {
   const note = sumsLeft.get(g.storage);
   return note && note.key === key && note.version === g.version ? note.sums : null;
 }
@@ -246,8 +249,8 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
   if (!isFusionEnabled()) return launchApply(x, mean, invstd, affine);
   // The parameters may change before the values are asked for: an optimizer may step.
   const own = { weight: snapshot(affine.weight), bias: snapshot(affine.bias), relu: affine.relu };
-  const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null, key: mean };
-  return deferred(x, new PendingNorm(parts));
+  const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null };
+  return deferred(x, new PendingNorm({ ...parts, key: mean, isForeign: false }));
 }
 
 /** max(x, 0) where x is a pending norm, deferred; else null. */
@@ -290,7 +293,8 @@ export function joinInPlace(to: Tensor, from: Tensor): boolean {
   if (to.storage.scope !== from.storage.scope) return false;
   const [storage, source] = [to.storage as DeferredStorage, from.storage as DeferredStorage];
   // Without a record `to` keeps its place in the graph, and its gradient must not pass a ReLU that the graph does not know of.
-  if (recipe instanceof PendingNorm && !from.gradFn) storage.replace(new PendingNorm({ ...recipe.parts, key: null }));
+  if (recipe instanceof PendingNorm && !from.gradFn)
+    storage.replace(new PendingNorm({ ...recipe.parts, isForeign: true }));
   else storage.follow(source);
   return true;
 }

@@ -245,14 +245,14 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
  */
 function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor | null {
   const norm = pendingNorm(x);
-  if (!norm?.key || norm.residual || isGradEnabled() || !isFusionEnabled()) return null;
+  if (!norm || norm.isForeign || norm.residual || isGradEnabled() || !isFusionEnabled()) return null;
   // In the other format the raw input lies across the lanes.
   if (x.memoryFormat !== 'channelsLast' || dy.memoryFormat !== 'channelsLast') return null;
   if (isGradientObserved(to)) return null;
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
   const sums = launchBackwardData(dy, weight, dx, conv, norm);
   note('sums in epilogue', norm.key, weight);
-  leaveSums(dx, norm.key, sums!);
+  leaveSums(dx, norm, sums!);
   return dx;
 }
 
