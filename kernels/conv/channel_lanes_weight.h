@@ -28,10 +28,12 @@ __attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch
     for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
 }
 
-// row(pixel, run) for each row of a block of outputs, of which it begins at `pixel`.
-template <class T, class F> EK_INLINE void each_output_row(const Pass<T>& p, const Block& b, int channel, int channels, const F& row) {
+// run(pixel, run) for what is contiguous in a block of dy, of which it begins at `pixel`. p: a forward pass.
+template <class T, class F> EK_INLINE void each_gradient_run(const Pass<T>& p, const Block& b, int channel, int channels, const F& body) {
   for (int i = 0; i < b.images; i++)
-    for (int h = 0; h < b.rows; h++) row((i * b.rows + h) * b.columns, p.output_run(b, b.image + i, b.row + h, channel, channels));
+    each_output_unit(p, b, i, channel, channels, b.rows * b.columns, [&](int, int row, int, int column, int, const Run& run) {
+      body((i * b.rows + row - b.row) * b.columns + column - b.column, run);
+    });
 }
 
 // sums[c] += Σ over pixels: g[pixel·pitch + c]
@@ -198,7 +200,7 @@ template <class T> struct ChannelLanesWeight {
 
   // out[panel][pixel][channel]
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
-    each_output_row(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
+    each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
   }
 
   // out[panel of up to `most` channels][pixel][channel], from `pixel` on, of `volume` pixels.

@@ -27,6 +27,10 @@ template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
 
 // Splits n into the fewest parts of at most `most`, as equal as possible: body(begin, size).
 template <class F> EK_INLINE void even_parts(int n, int most, const F& body) {
+  if (n <= most) {  // no division
+    if (n > 0) body(0, n);
+    return;
+  }
   const int parts = (n + most - 1) / most;
   for (int p = 0, begin = 0; p < parts; p++) {
     const int size = (n - begin + parts - p - 1) / (parts - p);
