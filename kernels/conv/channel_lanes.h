@@ -76,6 +76,8 @@ template <class T> struct ChannelWeights {
       transpose_to(w + first * p.w_in, p.w_out, used, count * kernel, [&](int i) { return place(first + i / kernel, i % kernel); });
     } else {
       for (int c = first; c < first + count; c++) {
+        // Runs far apart, which no hardware foresees.
+        for (int i = 0; i < used * kernel; i += 64 / sizeof(T)) __builtin_prefetch(w + (c + 4) * p.w_in + i);
         if (kernel == 1) copy_run(place(c, 0), w + c * p.w_in, used);
         else transpose_to(w + c * p.w_in, p.w_out, used, kernel, [&](int k) { return place(c, k); });
       }

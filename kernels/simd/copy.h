@@ -86,7 +86,7 @@ template <class T, class F> EK_INLINE void transpose_to(const T* x, ptrdiff_t x_
       if (m == L && n == L) {
         vec<T> r[L];
 #pragma GCC unroll 16
-        for (int k = 0; k < L; k++) r[k] = load(from + k * x_pitch);
+        for (int k = 0; k < L; k++) r[k] = load(from + k * x_pitch), __builtin_prefetch(from + k * x_pitch + 4 * L);
         transpose<T>(r);
 #pragma GCC unroll 16
         for (int k = 0; k < L; k++) store(to(j + k) + i, r[k]);
