@@ -18,14 +18,16 @@ template <class T> struct TapRows {
 
 // out[pixel·out_pitch + V·lanes] = Σ a[pixel·a_pixel + …] · w[…][V·lanes]
 template <class T, int M, int V>
-__attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const TapRows<T>& k, T* out, ptrdiff_t out_pitch) {
+__attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const TapRows<T>& k, T* out, ptrdiff_t out_pitch, Ahead<T>& ahead) {
   constexpr int W = V * lanes<T>;
   vec<T> acc[M][V] = {};
-  for (int r = 0; r < k.rows; r++) {
-    const T* w = k.w + r * k.w_row;
-    const T* from = a + k.offsets[r];
-    for (int t = 0; t < k.taps; t++, from += k.tap, w += static_cast<ptrdiff_t>(k.run) * W) outer<T, M, V>(acc, from, a_pixel, 1, w, W, k.run);
-  }
+  ahead.during([&](const auto& ask) {
+    for (int r = 0; r < k.rows; r++) {
+      const T* w = k.w + r * k.w_row;
+      const T* from = a + k.offsets[r];
+      for (int t = 0; t < k.taps; t++, from += k.tap, w += static_cast<ptrdiff_t>(k.run) * W) outer<T, M, V>(acc, from, a_pixel, 1, w, W, k.run, ask);
+    }
+  });
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
@@ -34,16 +36,17 @@ __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const
 
 // The weights of a pass, packed [group][block of output channels][phase][tap][c][width] and zero beyond the group's last channel.
 template <class T> struct ChannelWeights {
-  int vectors, width, blocks;
+  int vectors, width, blocks, some;  // some: input channels that are packed together
   size_t size;  // of a block
   T* packed;
-  int* order;  // of the kernel's positions among the taps of all phases
+  int* places;  // [c][position of the kernel]: of the first channels' weights in a block
 
   ChannelWeights(const Pass<T>& p, Scratch& scratch) {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, blocks = ceil_div(p.o, width);
     size = static_cast<size_t>(p.kernel_size()) * p.c * width;
+    some = ceil_div(512, p.kernel_size());  // runs long enough for memory
     packed = scratch.take<T>(size * blocks * p.groups);
-    order = scratch.take<int>(p.kernel_size());
+    places = scratch.take<int>(static_cast<size_t>(some) * p.kernel_size());
   }
   // Those of a phase whose taps begin at `tap`, in the order of all.
   const T* at(const Pass<T>& p, int group, int block, int tap) const {
@@ -51,15 +54,16 @@ template <class T> struct ChannelWeights {
   }
 
   void pack(const Pass<T>& p) const {
+    const int kernel = p.kernel_size();
     int taps = 0;
     for (int f = 0; f < p.phases(); f++) {
       const Pass<T> q = p.phase(f);
       for (int d = 0; d < q.axis[0].taps; d++)
         for (int h = 0; h < q.axis[1].taps; h++)
-          for (int w = 0; w < q.axis[2].taps; w++) order[q.tap(d, h, w)] = taps++;
+          for (int w = 0; w < q.axis[2].taps; w++, taps++)
+            for (int c = 0; c < some; c++) places[c * kernel + q.tap(d, h, w)] = (taps * p.c + c) * width;
     }
     // A job is a block and some of the input channels.
-    constexpr int some = 64;
     const int parts = ceil_div(p.c, some);
     parallel_for(p.groups * blocks * parts, [&](int job, int) {
       const int c = job % parts * some;
@@ -68,18 +72,18 @@ template <class T> struct ChannelWeights {
   }
   void pack(const Pass<T>& p, int group, int block, int first, int count) const {
     const int kernel = p.kernel_size(), o = block * width, used = p.o - o < width ? p.o - o : width;
-    T* out = packed + (static_cast<size_t>(group) * blocks + block) * size;
-    const T* w = p.w + group * p.w_group + o * p.w_out;
-    const auto place = [&](int c, int k) { return out + (static_cast<ptrdiff_t>(order[k]) * p.c + c) * width; };
-    for (int k = 0; used < width && k < kernel; k++) zero_run(place(first, k), static_cast<ptrdiff_t>(count) * width);
+    T* out = packed + (static_cast<size_t>(group) * blocks + block) * size + static_cast<ptrdiff_t>(first) * width;
+    const T* w = p.w + group * p.w_group + o * p.w_out + first * p.w_in;
+    for (int k = 0; used < width && k < kernel; k++) zero_run(out + places[k], static_cast<ptrdiff_t>(count) * width);
     if (p.w_in == kernel) {  // an output channel's weights are one run of input channels and positions
-      transpose_to(w + first * p.w_in, p.w_out, used, count * kernel, [&](int i) { return place(first + i / kernel, i % kernel); });
+      transpose_to(w, p.w_out, used, count * kernel, [&](int i) { return out + places[i]; });
     } else {
-      for (int c = first; c < first + count; c++) {
+      const int* place = places;
+      for (int c = 0; c < count; c++, w += p.w_in, place += kernel) {
         // Runs far apart, which no hardware foresees.
-        for (int i = 0; i < used * kernel; i += 64 / sizeof(T)) __builtin_prefetch(w + (c + 4) * p.w_in + i);
-        if (kernel == 1) copy_run(place(c, 0), w + c * p.w_in, used);
-        else transpose_to(w + c * p.w_in, p.w_out, used, kernel, [&](int k) { return place(c, k); });
+        for (int i = 0; i < used * kernel; i += 64 / sizeof(T)) __builtin_prefetch(w + 4 * p.w_in + i);
+        if (kernel == 1) copy_run(out + *place, w, used);
+        else transpose_to(w, p.w_out, used, kernel, [&](int k) { return out + place[k]; });
       }
     }
   }
@@ -91,6 +95,11 @@ template <class T> struct ChannelLanes {
     Pass<T> pass;
     int first_row, first_tap;
     bool joined;  // the taps of a row are one run
+  };
+  // A block's input, from its first pixel on, and the step between its pixels.
+  struct Input {
+    const T* at;
+    ptrdiff_t pixel;
   };
   Pass<T> p;
   Blocks blocks;
@@ -130,8 +139,12 @@ template <class T> struct ChannelLanes {
   }
 
   int parts() const { return blocks.count(); }
+  // Whether pixels so far apart share so few sets of the L1 cache that those of a tile push each other out.
+  static bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T) % 4096 == 0; }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
+    const int all = p.c * p.groups;
+    const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache(all);
     list_phases();
     weights.pack(p);
     parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {
@@ -140,21 +153,33 @@ template <class T> struct ChannelLanes {
       const auto part = epilogue.part(index);
       T* packed = workers + worker * (packed_size + out_size);
       T* out = packed + packed_size;
-      pack(b, group, prologue, packed);
+      if (!in_place) pack(b, group, prologue, packed);
+      const ptrdiff_t first = b.image * p.in_volume() + static_cast<ptrdiff_t>(b.row) * p.axis[2].in_size + b.column;
+      const Input input = in_place ? Input{p.x + first * all + group * p.c, all} : Input{packed, pixel};
+      Ahead<T> ahead = after(job);
       const int end = (chunk + 1) * per_chunk < weights.blocks ? (chunk + 1) * per_chunk : weights.blocks;
       for (int block = chunk * per_chunk; block < end; block++) {
         const int o = block * weights.width, left = p.o - o, channels = left < weights.width ? left : weights.width;
         for (int i = 0; i < b.images; i++)
           each_output_unit(p, b, i, group * p.o + o, channels, kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
-            expect_out(run, p.y, p.out_elements());
-            for (int r = 0; r < rows; r++)
-              compute(b, d, row + r, column, columns, group, block, packed + i * grid.image * pixel, out + static_cast<ptrdiff_t>(r) * columns * weights.width);
+            for (int r = 0; r < rows; r++) {
+              const ptrdiff_t first = static_cast<ptrdiff_t>(r) * columns;
+              const Run line{columns, run.channel, channels, run.first + first * run.pixel, run.pixel, run.plane};
+              compute(b, d, row + r, column, line, group, block, {input.at + i * grid.image * input.pixel, input.pixel}, out + first * weights.width, ahead);
+            }
             part.channels(out, weights.width, run);
             copy_out(out, weights.width, run, p.y, p.out_elements());
           });
       }
       stream_fence();
     });
+  }
+
+  // What the job reads that this worker will probably take next.
+  Ahead<T> after(int job) const {
+    const int next = job + worker_count(), index = next / (chunks * p.groups);
+    if (p.groups > 1 || index == job / chunks || index >= blocks.count()) return {};
+    return memory_under(p, blocks(p, index), 0, p.c);
   }
 
   void list_phases() const {
@@ -180,11 +205,11 @@ template <class T> struct ChannelLanes {
     });
   }
 
-  // Outputs column, column + 1, … of a row of the tensor, in depth d: out[output][width].
-  void compute(const Block& b, int d, int row, int column, int columns, int group, int block, const T* packed, T* out) const {
+  // The outputs of a row of the tensor, in depth d, that become `run`, from `column` on: out[output][width].
+  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, Ahead<T>& ahead) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const int h = row / ah.phases - b.row;
-    for (int f = 0; f < aw.phases && f < columns; f++) {
+    for (int f = 0; f < aw.phases && f < run.pixels; f++) {
       const Phase& phase = phases[(d % ad.phases * ah.phases + row % ah.phases) * aw.phases + f];
       const Axis &qh = phase.pass.axis[1], &qw = phase.pass.axis[2];
       TapRows<T> k{offsets + phase.first_row, phase.pass.axis[0].taps * qh.taps, qw.taps, p.c, qw.spacing * pixel,
@@ -195,14 +220,15 @@ template <class T> struct ChannelLanes {
         qh.taps_inside(b.row + h, b.row + h, first, last);
         k.offsets += first, k.rows = last - first, k.w += first * k.w_row;
       }
-      const T* a = packed + (h * ah.stride * grid.row + (column / aw.phases - b.column) * aw.stride) * pixel;
-      const ptrdiff_t a_pixel = aw.stride * pixel, out_pitch = static_cast<ptrdiff_t>(aw.phases) * weights.width;
-      even_parts(ceil_div(columns - f, aw.phases), outer_rows, [&](int begin, int size) {
+      const T* a = x.at + (h * ah.stride * grid.row + (column / aw.phases - b.column) * aw.stride) * x.pixel;
+      const ptrdiff_t a_pixel = aw.stride * x.pixel, out_pitch = static_cast<ptrdiff_t>(aw.phases) * weights.width;
+      even_parts(ceil_div(run.pixels - f, aw.phases), outer_rows, [&](int begin, int size) {
+        expect_out<T>({size, run.channel, run.channels, run.first + (begin * aw.phases + f) * run.pixel, aw.phases * run.pixel, run.plane}, p.y, p.out_elements());
         with_const<outer_rows>(size, [&](auto M) {
           constexpr int m = decltype(M)::value;
           T* to = out + f * weights.width + begin * out_pitch;
-          if (weights.vectors == 1) channel_tile<T, m, 1>(a + begin * a_pixel, a_pixel, k, to, out_pitch);
-          else channel_tile<T, m, outer_vectors>(a + begin * a_pixel, a_pixel, k, to, out_pitch);
+          if (weights.vectors == 1) channel_tile<T, m, 1>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead);
+          else channel_tile<T, m, outer_vectors>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead);
         });
       });
     }

@@ -144,10 +144,11 @@ template <class T> struct Pass {
     return (at(0, d) * geometry.kernel[1] + at(1, h)) * geometry.kernel[2] + at(2, w);
   }
 
+  // Whether every input is read by one output, in the same order.
+  bool reads_once() const { return axis[0].pointwise() && axis[1].pointwise() && axis[2].pointwise(); }
   // A pointwise convolution sees one long row: of the volume, or of the whole batch where both formats allow.
   void flatten() {
-    for (const Axis& a : axis)
-      if (!a.pointwise()) return;
+    if (!reads_once()) return;
     int size = axis[2].count;
     for (int d = 0; d < 2; d++) size *= axis[d].count, axis[d].in_size = axis[d].out_size = axis[d].count = 1;
     if (x_format == EK_CHANNELS_LAST && y_format == EK_CHANNELS_LAST) size *= n, n = 1;

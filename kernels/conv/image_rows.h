@@ -95,10 +95,11 @@ template <class T> struct ImageRows {
                  weights.at(p, group, block, phase.first_tap) + (top * aw.taps + left) * tap, aw.taps * tap};
     if (k.taps > 0 && step == 1) k.run *= k.taps, k.taps = 1;
     const T* a = k.rows > 0 && k.taps > 0 ? x + (static_cast<ptrdiff_t>(ah.input_of(j, top)) * p.axis[2].in_size + aw.input_of(i, left)) * p.c : x;
+    Ahead<T> none;
     with_const<outer_rows>(images, [&](auto M) {
       constexpr int m = decltype(M)::value;
-      if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width);
-      else channel_tile<T, m, outer_vectors>(a, image * p.groups, k, out, weights.width);
+      if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width, none);
+      else channel_tile<T, m, outer_vectors>(a, image * p.groups, k, out, weights.width, none);
     });
   }
 };

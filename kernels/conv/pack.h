@@ -12,6 +12,28 @@ constexpr int kConvJobs = 32;            // wanted, so that many threads have wo
 constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
 constexpr int kRunPixels = 112;          // of an output run: it stays in L1, and is long enough for what an epilogue does once for each
 
+// What the next block will read, asked for while this one is computed, so that packing does not wait for memory: runs `pitch` apart, of
+// which the one that `at` is in ends at `end`.
+template <class T> struct Ahead {
+  static constexpr int line = 64 / sizeof(T);
+  const T *at = nullptr, *end = nullptr, *stop = nullptr;
+  ptrdiff_t gap = 0, pitch = 0;  // between runs; from one to the next
+
+  bool done() const { return at >= stop; }
+  // body(ask): a loop each of whose steps calls ask().
+  template <class F> EK_INLINE void during(const F& body) {
+    if constexpr (!has_prefetch) return body([] {});
+    const T *from = at, *last = end;
+    const ptrdiff_t step = done() ? 0 : line;
+    body([&]() __attribute__((always_inline)) {  // or GCC drops the calls: to it, what only prefetches has no effect
+      __builtin_prefetch(from, 0, 2);
+      from += step;
+      if (from >= last) from += gap, last += pitch;
+    });
+    at = from, end = last;
+  }
+};
+
 // A block of packed input, in pixels: [image][depth][row][column].
 struct PackedGrid {
   ptrdiff_t row, plane, image;  // sizes
@@ -48,6 +70,26 @@ EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const B
       }
 }
 
+// That of some of `all` channels of the pixels first … last of a tensor.
+template <class T> Ahead<T> memory_of(const T* x, ptrdiff_t first, ptrdiff_t last, int channel, int channels, int all) {
+  const T *at = x + first * all + channel, *stop = x + last * all + channel + channels;
+  if (channels == all) return {at, stop, stop, 0, 0};
+  return {at, at + channels, stop, all - channels, all};
+}
+// The memory from a block's first input to its last, of some channels; known where the tensor is channels last.
+template <class T> Ahead<T> memory_under(const Pass<T>& p, const Block& b, int channel, int channels) {
+  const Axis &ah = p.axis[1], &aw = p.axis[2];
+  if (p.x_format != EK_CHANNELS_LAST || p.axis[0].in_size > 1) return {};
+  const auto clip = [](int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; };
+  const auto pixel = [&](int image, int row, int column) {
+    const int h = clip(ah.offset + row * ah.unit, ah.in_size), w = clip(aw.offset + column * aw.unit, aw.in_size);
+    return (static_cast<ptrdiff_t>(image) * ah.in_size + h) * aw.in_size + w;
+  };
+  const int row = b.row * ah.stride, column = b.column * aw.stride;
+  return memory_of(p.x, pixel(b.image, row, column), pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
+                   channel, channels, p.c * p.groups);
+}
+
 // unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up an image of a block:
 // whole rows of it where the block has them, up to `most` pixels; otherwise parts of a row.
 template <class T, class F>
@@ -74,14 +116,9 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
 // out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
 template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
   const T* from = x + run.first;
-  if (run.plane == 1 && run.pixel == pitch) {
-    for (ptrdiff_t i = 0; i < run.pixels * pitch; i += 64 / sizeof(T)) __builtin_prefetch(from + i + kPrefetchBytes / sizeof(T), 0, 2);
-    copy_run(out, from, static_cast<int>(run.pixels * pitch));
-  } else if (run.plane == 1)
-    for (int j = 0; j < run.pixels; j++) {
-      for (int i = 0; i < run.channels; i += 64 / sizeof(T)) __builtin_prefetch(from + j * run.pixel + kPrefetchBytes / sizeof(T) + i, 0, 2);
-      copy_run(out + j * pitch, from + j * run.pixel, run.channels);
-    }
+  if (run.plane == 1 && run.pixel == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
+  else if (run.plane == 1)
+    for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
   else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
   else
     for (int j = 0; j < run.pixels; j++)
@@ -95,6 +132,9 @@ template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const 
   if (run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(to, elements, run.pixel)) {
     for (int j = 0; j < run.pixels; j++)
       for (int c = 0; c < run.channels; c += lanes<T>) stream(to + j * run.pixel + c, load(values + j * pitch + c));
+  } else if (run.plane == 1 && run.channels % lanes<T> == 0) {
+    for (int c = 0; c < run.channels; c += lanes<T>)
+      for (int j = 0; j < run.pixels; j++) store(to + j * run.pixel + c, load(values + j * pitch + c));
   } else if (run.plane == 1) {
     for (int j = 0; j < run.pixels; j++) copy_run(to + j * run.pixel, values + j * pitch, run.channels);
   } else if (run.pixel == 1) {
@@ -104,8 +144,8 @@ template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const 
       for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = values[j * pitch + c];
   }
 }
-// Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart.
-template <class T> inline void expect_out(const Run& run, T* y, int64_t elements) {
+// Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart. Always inlined, or GCC drops the calls.
+template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t elements) {
   if (run.plane != 1 || elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes) return;
   for (int j = 0; j < run.pixels; j++)
     for (int c = 0; c < run.channels; c += 64 / sizeof(T)) __builtin_prefetch(y + run.first + j * run.pixel + c, 1);
