@@ -1,174 +1,115 @@
-// Loop core whose lanes are output channels: a tile of pixels × channels, over input rows packed channels last and zero
-// padded, so that one kernel row of a pixel is a contiguous run. Best when a group has many output channels.
-// The other core is pixel_lanes.h; conv_core.h chooses.
+// Loop core whose lanes are output channels: a tile of pixels × channels, over input rows packed channels last and zero padded, so
+// that one kernel row of a pixel is a contiguous run. Best when a group has many output channels. conv_core.h chooses.
 #pragma once
-#include "conv/geometry.h"
-#include "conv/map.h"
-#include "scratch.h"
-#include "simd/copy.h"
-#include "simd/strip.h"
+#include "conv/pack.h"
 #include "simd/tile.h"
 
 namespace EK_ISA {
 
-constexpr int kConvJobs = 32;            // wanted, so that many threads have work
-constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
-
-// A block of packed input, in pixels: [image][depth][row][column].
-struct PackedGrid {
-  ptrdiff_t row, plane, image;  // sizes
-
-  template <class T> PackedGrid(const Pass<T>& p, const Blocks& b) {
-    row = p.axis[2].extent(b.columns), plane = row * p.axis[1].extent(b.rows), image = plane * p.axis[0].extent(1);
-  }
-  // From an output's first pixel to the one under a tap.
-  template <class T> ptrdiff_t tap(const Pass<T>& p, int d, int h, int w) const {
-    return d * p.axis[0].spacing * plane + h * p.axis[1].spacing * row + w * p.axis[2].spacing;
-  }
+// What a tile of pixels × V vectors of channels adds up: rows of taps, each `taps` runs of `run` neighbouring inputs. w[row][tap][input]
+// [V·lanes], with w_row between rows.
+template <class T> struct TapRows {
+  const int* offsets;  // of the rows, from the first pixel's input
+  int rows, taps, run;
+  ptrdiff_t tap;  // between taps
+  const T* w;
+  ptrdiff_t w_row;
 };
 
-// Where the runs of one output lie in a packed block whose pixels have all channels of a group.
-template <class T> struct ChannelRows {
-  PackedGrid grid;
-  int run, runs, run_taps;  // length, number, and how many taps of a row join into one run
-  ptrdiff_t pixel;
-
-  ChannelRows(const Pass<T>& p, const Blocks& b) : grid(p, b) {
-    // Pixels a power of two apart would meet in the same few sets of the L1 cache.
-    const bool spread = p.c * sizeof(T) >= 512 && p.c * sizeof(T) % 256 == 0;
-    pixel = spread ? p.c + static_cast<int>(64 / sizeof(T)) : p.c;
-    const bool joined = p.axis[2].taps <= 1 || (p.axis[2].spacing == 1 && !spread);
-    run_taps = joined ? p.axis[2].taps : 1;
-    run = run_taps * p.c, runs = run ? p.taps() / run_taps : 0;
-  }
-  // offsets[runs], in the order of the taps.
-  void offsets(const Pass<T>& p, int* out) const {
-    for (int d = 0; d < p.axis[0].taps; d++)
-      for (int h = 0; h < p.axis[1].taps; h++)
-        for (int w = 0; w < p.axis[2].taps; w += run_taps) *out++ = static_cast<int>(grid.tap(p, d, h, w) * pixel);
-  }
-};
-
-// row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of which lo … hi are
-// `run` in the tensor, and the others, or all where lo == hi, padding.
-template <class T, class F>
-EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, const F& row) {
-  const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
-  const int all = p.c * p.groups;
-  const bool last = p.x_format == EK_CHANNELS_LAST;
-  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
-  const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
-  const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
-  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo ? lo : end < columns ? end : columns;
-  for (int i = 0; i < b.images; i++)
-    for (int d = 0; d < ad.extent(1); d++)
-      for (int h = 0; h < ah.extent(b.rows); h++) {
-        const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit, ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
-        const bool outside = id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size;
-        const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
-        const Run run{hi - lo, channel, channels, (b.image + i) * volume * all + position * pixel + channel * plane, aw.unit * pixel, plane};
-        row(i * grid.image + d * grid.plane + h * grid.row, columns, lo, outside ? lo : hi, run);
-      }
-}
-
-// out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
-template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
-  const T* from = x + run.first;
-  if (run.plane == 1 && run.pixel == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
-  else if (run.plane == 1)
-    for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
-  else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
-  else
-    for (int j = 0; j < run.pixels; j++)
-      for (int c = 0; c < run.channels; c++) out[j * pitch + c] = from[j * run.pixel + c * run.plane];
-}
-
-// The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. next: so many channels behind these come
-// next; no hardware foresees lines that far apart. A job that has stored ends with stream_fence().
-template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const Run& run, T* y, int64_t elements, int next) {
-  T* to = y + run.first;
-  if (run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(to, elements, run.pixel)) {
-    for (int j = 0; j < run.pixels; j++)
-      for (int c = 0; c < run.channels; c += lanes<T>) stream(to + j * run.pixel + c, load(values + j * pitch + c));
-  } else if (run.plane == 1) {
-    for (int j = 0; j < run.pixels; j++) {
-      for (int c = 0; c < next; c += 64 / sizeof(T)) __builtin_prefetch(to + j * run.pixel + run.channels + c, 1);
-      copy_run(to + j * run.pixel, values + j * pitch, run.channels);
-    }
-  } else if (run.pixel == 1) {
-    copy_transposed(values, pitch, run.pixels, run.channels, to, run.plane);
-  } else {
-    for (int c = 0; c < run.channels; c++)
-      for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = values[j * pitch + c];
-  }
-}
-
-// Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and maps them. Lanes
-// beyond the last channel are 0.
-template <class T, class Map>
-inline void pack_panels(const T* x, const Run& run, int width, ptrdiff_t volume, ptrdiff_t pixel, const Map& map, T* out) {
-  const int whole = run.channels / width * width;
-  if (run.plane == 1 && whole > 0) copy_panels(out, volume, pixel, x + run.first, run.pixel, run.pixels, whole, width);
-  for (int c = 0; c < run.channels; c += width) {
-    T* to = out + c * volume + pixel * width;
-    const Run part{run.pixels, run.channel + c, c < whole ? width : run.channels - whole, run.first + c * run.plane, run.pixel, run.plane};
-    if (c == whole) zero_run(to, static_cast<ptrdiff_t>(run.pixels) * width);
-    if (c == whole || run.plane != 1) copy_in(x, part, to, width);
-    map.channels(to, width, part);
-  }
-}
-
-// Packs a group's input under block b, pixels `pitch` apart, zero where it is padding, and applies the prologue to what is not.
-template <class T, class Prologue>
-void pack_channels(const Pass<T>& p, const PackedGrid& grid, const Block& b, int group, ptrdiff_t pitch, const Prologue& prologue, T* out) {
-  each_packed_row(p, grid, b, group * p.c, p.c, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
-    T* to = out + pixel * pitch;
-    zero_run(to, lo * pitch);
-    zero_run(to + hi * pitch, (columns - hi) * pitch);
-    if (lo == hi) return;
-    copy_in(p.x, run, to + lo * pitch, pitch);
-    prologue.channels(to + lo * pitch, pitch, run);
-  });
-}
-
-// out[tap][c][width]: the weights of output channels o … o + width of one group, zero beyond the group.
-template <class T> void pack_channel_weights(const Pass<T>& p, int group, int o, int width, T* out) {
-  const int used = p.o - o < width ? p.o - o : width, taps = p.taps(), dense = p.dense_taps();
-  if (used < width) zero_run(out, static_cast<ptrdiff_t>(taps) * p.c * width);
-  const T* w = p.w + group * p.w_group + o * p.w_out;
-  if (dense && taps == 1 && p.w_in == 1) return copy_transposed(w, p.w_out, used, p.c, out, width);
-  if (dense) {
-    const ptrdiff_t step = static_cast<ptrdiff_t>(p.c) * width;  // the kernel's positions, first to last or last to first
-    for (int c = 0; c < p.c; c++)
-      copy_transposed(w + c * p.w_in, p.w_out, used, taps, out + c * width + (dense < 0 ? (taps - 1) * step : 0), dense * step);
-    return;
-  }
-  for (int d = 0; d < p.axis[0].taps; d++)
-    for (int h = 0; h < p.axis[1].taps; h++)
-      for (int v = 0; v < p.axis[2].taps; v++, out += p.c * width)
-        for (int c = 0; c < p.c; c++)
-          for (int i = 0; i < used; i++) out[c * width + i] = w[i * p.w_out + c * p.w_in + p.tap(d, h, v)];
-}
-
-// out[pixel][V·lanes] = Σ over runs r and positions q: a[pixel·a_pixel + offsets[r] + q] · w[r][q][V·lanes]
+// out[pixel·out_pitch + V·lanes] = Σ a[pixel·a_pixel + …] · w[…][V·lanes]
 template <class T, int M, int V>
-__attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const int* offsets, int runs, int run, const T* w, T* out) {
+__attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const TapRows<T>& k, T* out, ptrdiff_t out_pitch, Ahead<T>& ahead) {
   constexpr int W = V * lanes<T>;
   vec<T> acc[M][V] = {};
-  for (int r = 0; r < runs; r++, w += static_cast<ptrdiff_t>(run) * W) outer<T, M, V>(acc, a + offsets[r], a_pixel, 1, w, W, run);
+  ahead.during([&](const auto& ask) {
+    for (int r = 0; r < k.rows; r++) {
+      const T* w = k.w + r * k.w_row;
+      const T* from = a + k.offsets[r];
+      for (int t = 0; t < k.taps; t++, from += k.tap, w += static_cast<ptrdiff_t>(k.run) * W) outer<T, M, V>(acc, from, a_pixel, 1, w, W, k.run, ask);
+    }
+  });
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
-    for (int v = 0; v < V; v++) store(out + i * W + v * lanes<T>, acc[i][v]);
+    for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
 }
 
+// The weights of a pass, packed [group][block of output channels][phase][tap][c][width] and zero beyond the group's last channel.
+template <class T> struct ChannelWeights {
+  int vectors, width, blocks, some;  // some: input channels that are packed together
+  size_t size;  // of a block
+  T* packed;
+  int* places;  // [c][position of the kernel]: of the first channels' weights in a block
+
+  ChannelWeights(const Pass<T>& p, Scratch& scratch) {
+    vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, blocks = ceil_div(p.o, width);
+    size = static_cast<size_t>(p.kernel_size()) * p.c * width;
+    some = ceil_div(512, p.kernel_size());  // runs long enough for memory
+    packed = scratch.take<T>(size * blocks * p.groups);
+    places = scratch.take<int>(static_cast<size_t>(some) * p.kernel_size());
+  }
+  // Those of a phase whose taps begin at `tap`, in the order of all.
+  const T* at(const Pass<T>& p, int group, int block, int tap) const {
+    return packed + (static_cast<size_t>(group) * blocks + block) * size + static_cast<size_t>(tap) * p.c * width;
+  }
+
+  void pack(const Pass<T>& p) const {
+    const int kernel = p.kernel_size();
+    int taps = 0;
+    for (int f = 0; f < p.phases(); f++) {
+      const Pass<T> q = p.phase(f);
+      for (int d = 0; d < q.axis[0].taps; d++)
+        for (int h = 0; h < q.axis[1].taps; h++)
+          for (int w = 0; w < q.axis[2].taps; w++, taps++)
+            for (int c = 0; c < some; c++) places[c * kernel + q.tap(d, h, w)] = (taps * p.c + c) * width;
+    }
+    // A job is a block and some of the input channels.
+    const int parts = ceil_div(p.c, some);
+    parallel_for(p.groups * blocks * parts, [&](int job, int) {
+      const int c = job % parts * some;
+      pack(p, job / parts / blocks, job / parts % blocks, c, p.c - c < some ? p.c - c : some);
+    });
+  }
+  void pack(const Pass<T>& p, int group, int block, int first, int count) const {
+    const int kernel = p.kernel_size(), o = block * width, used = p.o - o < width ? p.o - o : width;
+    T* out = packed + (static_cast<size_t>(group) * blocks + block) * size + static_cast<ptrdiff_t>(first) * width;
+    const T* w = p.w + group * p.w_group + o * p.w_out + first * p.w_in;
+    for (int k = 0; used < width && k < kernel; k++) zero_run(out + places[k], static_cast<ptrdiff_t>(count) * width);
+    if (p.w_in == kernel) {  // an output channel's weights are one run of input channels and positions
+      transpose_to(w, p.w_out, used, count * kernel, [&](int i) { return out + places[i]; });
+    } else {
+      const int* place = places;
+      for (int c = 0; c < count; c++, w += p.w_in, place += kernel) {
+        // Runs far apart, which no hardware foresees.
+        for (int i = 0; i < used * kernel; i += 64 / sizeof(T)) __builtin_prefetch(w + 4 * p.w_in + i);
+        if (kernel == 1) copy_run(out + *place, w, used);
+        else transpose_to(w, p.w_out, used, kernel, [&](int k) { return out + place[k]; });
+      }
+    }
+  }
+};
+
 template <class T> struct ChannelLanes {
+  // A phase, and where its tables begin.
+  struct Phase {
+    Pass<T> pass;
+    int first_row, first_tap;
+    bool joined;  // the taps of a row are one run
+  };
+  // A block's input, from its first pixel on, and the step between its pixels.
+  struct Input {
+    const T* at;
+    ptrdiff_t pixel;
+  };
   Pass<T> p;
   Blocks blocks;
-  ChannelRows<T> rows;
-  int vectors, width, o_blocks, chunks, per_chunk;  // blocks of output channels; a job does a chunk of them
-  size_t weights_size, packed_size, row_size;
-  T *weights, *workers;
+  PackedGrid grid;
+  ChannelWeights<T> weights;
+  ptrdiff_t pixel;        // between packed pixels
+  int chunks, per_chunk;  // blocks of output channels: a job does a chunk of them
+  size_t packed_size, out_size;
+  T* workers;
+  Phase* phases;
   int* offsets;
 
   static Blocks choose(const Pass<T>& p) {
@@ -177,71 +118,120 @@ template <class T> struct ChannelLanes {
 
   // Vector operations for the whole pass and group, beside which all else is small; for choosing between the cores.
   static double cost(const Pass<T>& p) {
-    const double pixels = static_cast<double>(p.axis[0].count) * p.axis[1].count * p.axis[2].count;
+    const double pixels = static_cast<double>(p.out_volume());
     double moved = 0;  // transposing costs about one operation for each element
     if (p.x_format == EK_CONTIGUOUS) moved += p.c * static_cast<double>(p.in_volume());
     if (p.y_format == EK_CONTIGUOUS) moved += p.o * pixels;
-    return pixels * p.taps() * p.c * ceil_div(p.o, lanes<T>) + moved;
+    return pixels * p.kernel_size() / p.phases() * p.c * ceil_div(p.o, lanes<T>) + moved;
   }
 
-  ChannelLanes(const Pass<T>& pass, Scratch& scratch) : p(pass), blocks(choose(pass)), rows(pass, blocks) {
-    vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, o_blocks = ceil_div(p.o, width);
-    const int jobs = blocks.count() * p.groups;
-    chunks = jobs >= kConvJobs ? 1 : ceil_div(kConvJobs, jobs ? jobs : 1) < o_blocks ? ceil_div(kConvJobs, jobs ? jobs : 1) : o_blocks;
-    per_chunk = ceil_div(o_blocks, chunks), chunks = ceil_div(o_blocks, per_chunk);
-    weights_size = static_cast<size_t>(p.taps()) * p.c * width;
-    packed_size = static_cast<size_t>(rows.grid.image) * blocks.images * rows.pixel + 64 / sizeof(T);
-    row_size = static_cast<size_t>(blocks.columns) * width;
-    weights = scratch.take<T>(weights_size * o_blocks * p.groups);
-    offsets = scratch.take<int>(rows.runs);
-    workers = scratch.take<T>((packed_size + row_size) * worker_count());
+  ChannelLanes(const Pass<T>& pass, Scratch& scratch) : p(pass), blocks(choose(pass)), grid(pass, blocks), weights(pass, scratch) {
+    // Pixels a power of two apart would meet in the same few sets of the L1 cache.
+    const bool spread = p.c * sizeof(T) >= 512 && p.c * sizeof(T) % 256 == 0;
+    pixel = spread ? p.c + static_cast<int>(64 / sizeof(T)) : p.c;
+    const int jobs = blocks.count() * p.groups, wanted = ceil_div(kConvJobs, jobs > 0 ? jobs : 1);
+    per_chunk = ceil_div(weights.blocks, wanted < weights.blocks ? wanted : weights.blocks), chunks = ceil_div(weights.blocks, per_chunk);
+    packed_size = static_cast<size_t>(grid.image) * blocks.images * pixel + 64 / sizeof(T);
+    out_size = static_cast<size_t>(kRunPixels > p.axis[2].phases ? kRunPixels : p.axis[2].phases) * weights.width;
+    workers = scratch.take<T>((packed_size + out_size) * worker_count());
+    phases = scratch.take<Phase>(p.phases());
+    offsets = scratch.take<int>(p.kernel_size());
   }
 
   int parts() const { return blocks.count(); }
+  // Whether pixels so far apart share so few sets of the L1 cache that those of a tile push each other out.
+  static bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T) % 4096 == 0; }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
-    rows.offsets(p, offsets);
-    parallel_for(o_blocks * p.groups, [&](int i, int) {
-      pack_channel_weights(p, i / o_blocks, i % o_blocks * width, width, weights + i * weights_size);
-    });
+    const int all = p.c * p.groups;
+    const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache(all);
+    list_phases();
+    weights.pack(p);
     parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {
-      const int chunk = job % chunks, group = job / chunks % p.groups;
-      const int index = job / (chunks * p.groups);
+      const int chunk = job % chunks, group = job / chunks % p.groups, index = job / (chunks * p.groups);
       const Block b = blocks(p, index);
       const auto part = epilogue.part(index);
-      T* packed = workers + worker * (packed_size + row_size);
+      T* packed = workers + worker * (packed_size + out_size);
       T* out = packed + packed_size;
-      pack_channels(p, rows.grid, b, group, rows.pixel, prologue, packed);
-      const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
-      for (int o = chunk * per_chunk; o < end; o++)
+      if (!in_place) pack(b, group, prologue, packed);
+      const ptrdiff_t first = b.image * p.in_volume() + static_cast<ptrdiff_t>(b.row) * p.axis[2].in_size + b.column;
+      const Input input = in_place ? Input{p.x + first * all + group * p.c, all} : Input{packed, pixel};
+      Ahead<T> ahead = after(job);
+      const int end = (chunk + 1) * per_chunk < weights.blocks ? (chunk + 1) * per_chunk : weights.blocks;
+      for (int block = chunk * per_chunk; block < end; block++) {
+        const int o = block * weights.width, left = p.o - o, channels = left < weights.width ? left : weights.width;
         for (int i = 0; i < b.images; i++)
-          for (int h = 0; h < b.rows; h++) {
-            const T* a = packed + (i * rows.grid.image + h * p.axis[1].stride * rows.grid.row) * rows.pixel;
-            const T* w = weights + (static_cast<size_t>(group) * o_blocks + o) * weights_size;
-            if (vectors == 1) row<1>(b, b.row + h, a, w, out);
-            else row<outer_vectors>(b, b.row + h, a, w, out);
-            const int left = p.o - o * width;
-            const Run run = p.output_run(b, b.image + i, b.row + h, group * p.o + o * width, left < width ? left : width);
-            part.channels(out, width, run);
-            copy_out(out, width, run, p.y, p.out_elements(), o + 1 < end ? width : 0);
-          }
+          each_output_unit(p, b, i, group * p.o + o, channels, kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
+            for (int r = 0; r < rows; r++) {
+              const ptrdiff_t first = static_cast<ptrdiff_t>(r) * columns;
+              const Run line{columns, run.channel, channels, run.first + first * run.pixel, run.pixel, run.plane};
+              compute(b, d, row + r, column, line, group, block, {input.at + i * grid.image * input.pixel, input.pixel}, out + first * weights.width, ahead);
+            }
+            part.channels(out, weights.width, run);
+            copy_out(out, weights.width, run, p.y, p.out_elements());
+          });
+      }
       stream_fence();
     });
   }
 
-  // One row of outputs, without the kernel's rows that see only padding.
-  template <int V> void row(const Block& b, int h, const T* a, const T* w, T* out) const {
-    const ptrdiff_t pixel = p.axis[2].stride * rows.pixel;
-    int first = 0, last = p.axis[1].taps;
-    if (p.axis[0].taps == 1) p.axis[1].taps_inside(h, h, first, last);
-    const int each = p.taps() ? rows.runs / (p.axis[0].taps * p.axis[1].taps) : 0;
-    const int runs = p.axis[0].taps == 1 ? (last - first) * each : rows.runs;
-    w += static_cast<ptrdiff_t>(first) * each * rows.run * V * lanes<T>;
-    even_parts(b.columns, outer_rows, [&](int begin, int size) {
-      with_const<outer_rows>(size, [&](auto M) {
-        channel_tile<T, decltype(M)::value, V>(a + begin * pixel, pixel, offsets + first * each, runs, rows.run, w, out + begin * V * lanes<T>);
-      });
+  // What the job reads that this worker will probably take next.
+  Ahead<T> after(int job) const {
+    const int next = job + worker_count(), index = next / (chunks * p.groups);
+    if (p.groups > 1 || index == job / chunks || index >= blocks.count()) return {};
+    return memory_under(p, blocks(p, index), 0, p.c);
+  }
+
+  void list_phases() const {
+    int row = 0, tap = 0;
+    for (int f = 0; f < p.phases(); f++) {
+      const Pass<T> q = p.phase(f);
+      phases[f] = {q, row, tap, q.axis[2].taps <= 1 || (q.axis[2].spacing == 1 && pixel == p.c)};
+      tap += q.taps();
+      for (int d = 0; d < q.axis[0].taps; d++)
+        for (int h = 0; h < q.axis[1].taps; h++) offsets[row++] = static_cast<int>(grid.tap(q, d, h, 0) * pixel);
+    }
+  }
+
+  // A group's input under block b, zero where it is padding.
+  template <class Prologue> void pack(const Block& b, int group, const Prologue& prologue, T* out) const {
+    each_packed_row(p, grid, b, group * p.c, p.c, [&](ptrdiff_t first, int columns, int lo, int hi, const Run& run) {
+      T* to = out + first * pixel;
+      zero_run(to, lo * pixel);
+      zero_run(to + hi * pixel, (columns - hi) * pixel);
+      if (lo == hi) return;
+      copy_in(p.x, run, to + lo * pixel, pixel);
+      prologue.channels(to + lo * pixel, pixel, run);
     });
+  }
+
+  // The outputs of a row of the tensor, in depth d, that become `run`, from `column` on: out[output][width].
+  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, Ahead<T>& ahead) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    const int h = row / ah.phases - b.row;
+    for (int f = 0; f < aw.phases && f < run.pixels; f++) {
+      const Phase& phase = phases[(d % ad.phases * ah.phases + row % ah.phases) * aw.phases + f];
+      const Axis &qh = phase.pass.axis[1], &qw = phase.pass.axis[2];
+      TapRows<T> k{offsets + phase.first_row, phase.pass.axis[0].taps * qh.taps, qw.taps, p.c, qw.spacing * pixel,
+                   weights.at(p, group, block, phase.first_tap), static_cast<ptrdiff_t>(qw.taps) * p.c * weights.width};
+      if (phase.joined) k.run *= qw.taps, k.taps = qw.taps > 0;
+      if (phase.pass.axis[0].taps == 1) {  // without the kernel's rows that see only padding
+        int first, last;
+        qh.taps_inside(b.row + h, b.row + h, first, last);
+        k.offsets += first, k.rows = last - first, k.w += first * k.w_row;
+      }
+      const T* a = x.at + (h * ah.stride * grid.row + (column / aw.phases - b.column) * aw.stride) * x.pixel;
+      const ptrdiff_t a_pixel = aw.stride * x.pixel, out_pitch = static_cast<ptrdiff_t>(aw.phases) * weights.width;
+      even_parts(ceil_div(run.pixels - f, aw.phases), outer_rows, [&](int begin, int size) {
+        expect_out<T>({size, run.channel, run.channels, run.first + (begin * aw.phases + f) * run.pixel, aw.phases * run.pixel, run.plane}, p.y, p.out_elements());
+        with_const<outer_rows>(size, [&](auto M) {
+          constexpr int m = decltype(M)::value;
+          T* to = out + f * weights.width + begin * out_pitch;
+          if (weights.vectors == 1) channel_tile<T, m, 1>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead);
+          else channel_tile<T, m, outer_vectors>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead);
+        });
+      });
+    }
   }
 };
 

@@ -18,20 +18,24 @@ struct PixelPair {
 
 // out[i][channel] += Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]
 template <class T, int M, int V>
-__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, T* out, ptrdiff_t out_row) {
+__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
   vec<T> acc[M][V] = {};
-  for (int k = 0; k < count; k++)
-    outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0, 1);
+  ahead.during([&](const auto& ask) {
+    for (int k = 0; k < count; k++)
+      outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0, 1, ask);
+  });
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
     for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
 }
 
-// row(pixel, run) for each row of a block of outputs, of which it begins at `pixel`.
-template <class T, class F> EK_INLINE void each_output_row(const Pass<T>& p, const Block& b, int channel, int channels, const F& row) {
+// run(pixel, run) for what is contiguous in a block of dy, of which it begins at `pixel`. p: a forward pass.
+template <class T, class F> EK_INLINE void each_gradient_run(const Pass<T>& p, const Block& b, int channel, int channels, const F& body) {
   for (int i = 0; i < b.images; i++)
-    for (int h = 0; h < b.rows; h++) row((i * b.rows + h) * b.columns, p.output_run(b, b.image + i, b.row + h, channel, channels));
+    each_output_unit(p, b, i, channel, channels, b.rows * b.columns, [&](int, int row, int, int column, int, const Run& run) {
+      body((i * b.rows + row - b.row) * b.columns + column - b.column, run);
+    });
 }
 
 // sums[c] += Σ over pixels: g[pixel·pitch + c]
@@ -133,10 +137,12 @@ template <class T> struct ChannelLanesWeight {
         pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_prologue, g);
         list_pairs(b, pair, count);
         const int here = b.images * b.rows * b.columns;
+        Ahead<T> ahead[2];  // of x and of dy
+        if (i + 1 < end) expect(blocks(p, i + 1), job, ahead);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
           if (sums) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
-          if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o);
-          else tiles<outer_vectors>(job, x, g, pair, count, out + o);
+          if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o, ahead);
+          else tiles<outer_vectors>(job, x, g, pair, count, out + o, ahead);
         }
         g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
       }
@@ -150,18 +156,27 @@ template <class T> struct ChannelLanesWeight {
     if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
   }
 
-  template <int V> void tiles(const Job& job, const T* x, const T* g, const PixelPair* pair, const int* count, T* out) const {
+  template <int V> void tiles(const Job& job, const T* x, const T* g, const PixelPair* pair, const int* count, T* out, Ahead<T>* ahead) const {
     even_parts(job.c_count, outer_rows, [&](int c, int size) {
       for (int r = 0; r < runs; r++) {
         if (!count[r]) continue;
         even_parts(size * joined, outer_rows, [&](int begin, int rows) {
           with_const<outer_rows>(rows, [&](auto M) {
             channel_weight_tile<T, decltype(M)::value, V>(x + c * x_pixels + begin, size, g, pair + static_cast<ptrdiff_t>(r) * pixels, count[r],
-                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * o_chunk, o_chunk);
+                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * o_chunk, o_chunk, ahead[ahead->done()]);
           });
         });
       }
     });
+  }
+
+  // What a block of a job reads.
+  void expect(const Block& b, const Job& job, Ahead<T>* ahead) const {
+    ahead[0] = memory_under(p, b, job.group * p.c + job.c, job.c_count);
+    if (p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
+    const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * p.axis[1].count + row) * p.axis[2].count + column; };
+    ahead[1] = memory_of(dy, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, b.row + b.rows - 1, b.column + b.columns - 1),
+                         job.group * p.o + job.o, job.o_count, p.o * p.groups);
   }
 
   // pair[run][…], count[run]: the pixels of a block that meet in each run.
@@ -198,7 +213,7 @@ template <class T> struct ChannelLanesWeight {
 
   // out[panel][pixel][channel]
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
-    each_output_row(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
+    each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
   }
 
   // out[panel of up to `most` channels][pixel][channel], from `pixel` on, of `volume` pixels.

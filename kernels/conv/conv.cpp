@@ -54,12 +54,8 @@ int ek_conv_scratch(int which, int dtype, const int* geometry) {
   int bytes = 64;
   EK_DISPATCH_FLOAT(dtype, {
     const T* none = nullptr;
-    const auto grow = [&](const Pass<T>& p) {
-      const int size = p.empty() ? 0 : scratch_with_sums(p);
-      bytes = size < 0 || bytes < 0 ? -1 : size > bytes ? size : bytes;
-    };
-    if (which == 0) grow(forward_pass<T>(g, none, none, nullptr));
-    else backward_passes<T>(g, none, none, static_cast<T*>(nullptr), grow);
+    const Pass<T> p = which == 0 ? forward_pass<T>(g, none, none, nullptr) : backward_pass<T>(g, none, none, nullptr);
+    if (!p.empty()) bytes = scratch_with_sums(p);
   })
   return bytes;
 }
@@ -88,12 +84,11 @@ int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const 
     const T *norm = static_cast<const T*>(x_norm), *raw = static_cast<const T*>(x);
     const Normalizing<T> prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
     const Finishing<T> epilogue{norm ? Finish::gradient : Finish::values, nullptr, nullptr, norm, raw, g.c, x_relu};
-    // The phases of a stride are passes of their own.
-    backward_passes(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx), [&](const Pass<T>& p) {
+    const Pass<T> p = backward_pass(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx));
+    if (!p.empty())
       run_with_sums(p, prologue, epilogue, scratch, [&](const PartSums* sums, int parts) {
         add_gradient_sums(sums, parts, g.c, sum_dx, sum_dx_xmu);
       });
-    });
     if (norm) {
       const Layout layout(g.n, g.c, g.in[0] * g.in[1] * g.in[2], g.x_format);
       check_gradient_sums(raw, static_cast<const T*>(dx), norm, layout, sum_dx, sum_dx_xmu);

@@ -2,6 +2,7 @@
 // machine's threads.
 #pragma once
 #include "conv/group_lanes_weight.h"
+#include "conv/image_rows.h"
 #include "conv/pixel_lanes_weight.h"
 
 namespace EK_ISA {
@@ -11,6 +12,7 @@ template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, c
   if constexpr (has_pixel_lanes<T>) {
     if (GroupPlanes<T>::suits(p)) return body(GroupLanes<T>(p, scratch));
     if (PixelLanes<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanes<T>(p, scratch));
+    if (ImageRows<T>::suits(p)) return body(ImageRows<T>(p, scratch));
   }
   body(ChannelLanes<T>(p, scratch));
 }

@@ -1,8 +1,8 @@
-// What a convolution computes, axis by axis, for both loop cores and all three directions. No loops, no memory.
+// What a convolution computes, axis by axis, for all loop cores and directions. No loops over tensors, no memory.
 //
-// Forward and backward by data are the same pass over different axes. Forward: output j, tap t reads input
-// j·stride − padding + t·dilation. Backward by data of stride s is s passes for each axis ("phases"): the elements of dx at
-// r + j·s receive dy at (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole.
+// Forward and backward by data are the same pass over different axes. Forward: output j, tap t reads input j·stride − padding +
+// t·dilation. Backward by data of stride s has s phases for each axis: the elements of dx at r + j·s receive dy at
+// (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole. All phases read the same packed block.
 #pragma once
 #include "conv/map.h"
 #include "kernel.h"
@@ -30,45 +30,59 @@ struct Geometry {
 inline int gcd(int a, int b) { return b == 0 ? a : gcd(b, a % b); }
 inline int floor_div(int a, int b) { return a / b - (a % b < 0); }
 
-// `count` outputs at out_start + j·out_step. Tap t is kernel position kernel + t·kernel_step. Packed position X is input
-// offset + X·unit; output j, tap t reads X = j·stride + t·spacing.
+// Outputs j·phases + phase, for j < count. Packed position X is input offset + X·unit; output j, tap t reads X = j·stride + shift +
+// t·spacing. Tap t is kernel position kernel + t·kernel_step. What is above the line is equal for all phases.
 struct Axis {
-  int in_size, out_size, count, out_start, out_step, taps, kernel, kernel_step, offset, unit, stride, spacing;
+  int in_size, out_size, phases, offset, unit, stride, reach;  // reach: of the last X under output 0, −1 if there is none
+  // ----
+  int phase, count, taps, kernel, kernel_step, shift, spacing;
 
-  // Packed positions under n neighbouring outputs.
-  int extent(int n) const { return taps ? (n - 1) * stride + (taps - 1) * spacing + 1 : 0; }
+  // The first output, in the tensor, of a block that begins at output j of each phase.
+  int output(int j) const { return j * phases < out_size ? j * phases : out_size; }
+  // Packed positions under n neighbouring outputs of each phase.
+  int extent(int n) const { return reach < 0 ? 0 : (n - 1) * stride + reach + 1; }
+  int input_of(int output, int tap) const { return offset + (output * stride + shift + tap * spacing) * unit; }
   // Taps begin … end are those that find an input under at least one of the outputs first … last: the others see padding.
   void taps_inside(int first, int last, int& begin, int& end) const {
     begin = 0, end = taps;
-    while (begin < end && offset + (last * stride + begin * spacing) * unit < 0) begin++;
-    while (begin < end && offset + (first * stride + (end - 1) * spacing) * unit >= in_size) end--;
+    while (begin < end && input_of(last, begin) < 0) begin++;
+    while (begin < end && input_of(first, end - 1) >= in_size) end--;
   }
   // Of the outputs first … last, begin … end are those for which a tap finds an input.
   void outputs_inside(int tap, int first, int last, int& begin, int& end) const {
     begin = first, end = last;
-    while (begin < end && offset + (begin * stride + tap * spacing) * unit < 0) begin++;
-    while (begin < end && offset + ((end - 1) * stride + tap * spacing) * unit >= in_size) end--;
+    while (begin < end && input_of(begin, tap) < 0) begin++;
+    while (begin < end && input_of(end - 1, tap) >= in_size) end--;
   }
   // Reads each input once, at its own place.
-  bool pointwise() const {
-    return taps == 1 && offset == 0 && unit == 1 && out_step == 1 && in_size == count && out_size == count;
-  }
+  bool pointwise() const { return taps == 1 && offset == 0 && unit == 1 && phases == 1 && in_size == count && out_size == count; }
 };
 
 inline Axis forward_axis(const Geometry& g, int d) {
-  const int unit = g.kernel[d] > 1 ? gcd(g.stride[d], g.dilation[d]) : g.stride[d];
-  return {g.in[d], g.out[d], g.out[d], 0, 1, g.kernel[d], 0, 1, -g.padding[d], unit, g.stride[d] / unit,
-          g.kernel[d] > 1 ? g.dilation[d] / unit : 0};
+  const int unit = g.kernel[d] > 1 ? gcd(g.stride[d], g.dilation[d]) : g.stride[d], spacing = g.kernel[d] > 1 ? g.dilation[d] / unit : 0;
+  return {g.in[d], g.out[d], 1, -g.padding[d], unit, g.stride[d] / unit, (g.kernel[d] - 1) * spacing, 0, g.out[d], g.kernel[d], 0, 1, 0, spacing};
 }
 
 inline Axis backward_axis(const Geometry& g, int d, int phase) {
-  const int s = g.stride[d], dilation = g.dilation[d], common = gcd(s, dilation), step = s / common;
-  int taps = 0, last = 0;  // positions are visited from the last to the first, so that offsets ascend
-  for (int k = 0; k < g.kernel[d]; k++)
-    if ((phase + g.padding[d] - k * dilation) % s == 0) taps++, last = k;
-  const int count = g.in[d] > phase ? ceil_div(g.in[d] - phase, s) : 0;
-  return {g.out[d], g.in[d], count, phase, s, taps, last, -step, (phase + g.padding[d] - last * dilation) / s, 1, 1,
-          taps > 1 ? dilation / common : 0};
+  const int s = g.stride[d], dilation = g.dilation[d], common = gcd(s, dilation);
+  Axis axis{g.out[d], g.in[d], s, 0, 1, 1, -1, phase, g.in[d] > phase ? ceil_div(g.in[d] - phase, s) : 0, 0, 0, -s / common, 0, dilation / common};
+  // Taps are visited from the last kernel position to the first, so that inputs ascend.
+  const auto input_of = [&](int r, int k) { return (r + g.padding[d] - k * dilation) / s; };
+  const auto each = [&](const auto& body) {
+    for (int r = 0; r < s; r++) {
+      int taps = 0, last = 0, first = -1;
+      for (int k = 0; k < g.kernel[d]; k++)
+        if ((r + g.padding[d] - k * dilation) % s == 0) taps++, last = k, first = first < 0 ? k : first;
+      if (taps > 0) body(r, taps, input_of(r, last), input_of(r, first), last);
+    }
+  };
+  bool any = false;
+  each([&](int, int, int low, int, int) { axis.offset = any && axis.offset < low ? axis.offset : low, any = true; });
+  each([&](int r, int taps, int low, int high, int last) {
+    axis.reach = high - axis.offset > axis.reach ? high - axis.offset : axis.reach;
+    if (r == phase) axis.taps = taps, axis.kernel = last, axis.shift = low - axis.offset;
+  });
+  return axis;
 }
 
 // A block of outputs: images × rows × columns, at one depth. The number of blocks depends on the shape alone.
@@ -76,86 +90,8 @@ struct Block {
   int image, images, depth, row, rows, column, columns;
 };
 
-// One run of a loop core: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the
-// strides of w between output channels, input channels and groups.
-template <class T> struct Pass {
-  const T *x, *w;
-  T* y;
-  int n, groups, c, o, x_format, y_format;
-  Axis axis[3];
-  int kernel[3];
-  ptrdiff_t w_out, w_in, w_group;
-
-  int taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
-  ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in_size) * axis[1].in_size * axis[2].in_size; }
-  ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size; }
-  int64_t out_elements() const { return static_cast<int64_t>(n) * o * groups * out_volume(); }
-  bool empty() const { return n == 0 || axis[0].count == 0 || axis[1].count == 0 || axis[2].count == 0; }
-
-  // Place of tap (d, h, w) in the kernel's volume.
-  int tap(int d, int h, int w) const {
-    return ((axis[0].kernel + d * axis[0].kernel_step) * kernel[1] + axis[1].kernel + h * axis[1].kernel_step) * kernel[2] +
-           axis[2].kernel + w * axis[2].kernel_step;
-  }
-  // Where one row of a block's outputs goes.
-  Run output_run(const Block& b, int image, int row, int channel, int channels) const {
-    const auto at = [](const Axis& a, int i) { return a.out_start + static_cast<ptrdiff_t>(i) * a.out_step; };
-    const int all = o * groups;
-    const bool last = y_format == EK_CHANNELS_LAST;
-    const ptrdiff_t volume = out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
-    const ptrdiff_t position = (at(axis[0], b.depth) * axis[1].out_size + at(axis[1], row)) * axis[2].out_size + at(axis[2], b.column);
-    return {b.columns, channel, channels, image * volume * all + position * pixel + channel * plane, axis[2].out_step * pixel, plane};
-  }
-  // 1 or −1: taps are all of the kernel's positions, in this order; 0: some, or mixed.
-  int dense_taps() const {
-    int order = 0;
-    for (int d = 0; d < 3; d++) {
-      if (axis[d].taps != kernel[d]) return 0;
-      if (axis[d].taps == 1) continue;
-      if (order && order != axis[d].kernel_step) return 0;
-      order = axis[d].kernel_step;
-    }
-    return order == 0 || order == 1 ? 1 : order == -1 ? -1 : 0;
-  }
-
-  // A pointwise convolution sees one long row: of the volume, or of the whole batch where both formats allow.
-  void flatten() {
-    for (const Axis& a : axis)
-      if (!a.pointwise()) return;
-    int size = axis[2].count;
-    for (int d = 0; d < 2; d++) size *= axis[d].count, axis[d].in_size = axis[d].out_size = axis[d].count = 1;
-    if (x_format == EK_CHANNELS_LAST && y_format == EK_CHANNELS_LAST) size *= n, n = 1;
-    axis[2].in_size = axis[2].out_size = axis[2].count = size;
-  }
-};
-
-template <class T> Pass<T> forward_pass(const Geometry& g, const T* x, const T* w, T* y) {
-  const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
-  Pass<T> p{x, w, y, g.n, g.groups, c, o, g.x_format, g.y_format,
-            {forward_axis(g, 0), forward_axis(g, 1), forward_axis(g, 2)},
-            {g.kernel[0], g.kernel[1], g.kernel[2]},
-            static_cast<ptrdiff_t>(c) * kernel, kernel, static_cast<ptrdiff_t>(o) * c * kernel};
-  p.flatten();
-  return p;
-}
-
-// Calls body(pass) for each phase of the gradient of the input.
-template <class T, class F> void backward_passes(const Geometry& g, const T* dy, const T* w, T* dx, const F& body) {
-  const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
-  for (int d = 0; d < g.stride[0]; d++)
-    for (int h = 0; h < g.stride[1]; h++)
-      for (int v = 0; v < g.stride[2]; v++) {
-        Pass<T> p{dy, w, dx, g.n, g.groups, o, c, g.y_format, g.x_format,
-                  {backward_axis(g, 0, d), backward_axis(g, 1, h), backward_axis(g, 2, v)},
-                  {g.kernel[0], g.kernel[1], g.kernel[2]},
-                  kernel, static_cast<ptrdiff_t>(c) * kernel, static_cast<ptrdiff_t>(o) * c * kernel};
-        p.flatten();
-        if (!p.empty()) body(p);
-      }
-}
-
 struct Blocks {
-  int images, rows, columns;               // of a whole block
+  int images, rows, columns;  // of a whole block; rows and columns of each phase
   int over_images, over_depth, over_rows, over_columns;
   int count() const { return over_images * over_depth * over_rows * over_columns; }
 
@@ -167,6 +103,73 @@ struct Blocks {
             part(w, columns, pass.axis[2].count)};
   }
 };
+
+// What a loop core runs: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the strides of w
+// between output channels, input channels and groups.
+template <class T> struct Pass {
+  Geometry geometry;
+  const T *x, *w;
+  T* y;
+  int n, groups, c, o, x_format, y_format;
+  Axis axis[3];
+  ptrdiff_t w_out, w_in, w_group;
+
+  int taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
+  int kernel_size() const { return geometry.kernel_size(); }  // the taps of all phases
+  ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in_size) * axis[1].in_size * axis[2].in_size; }
+  ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size; }
+  int64_t out_elements() const { return static_cast<int64_t>(n) * o * groups * out_volume(); }
+  bool empty() const { return n == 0 || axis[0].count == 0 || axis[1].count == 0 || axis[2].count == 0; }
+
+  int phases() const { return axis[0].phases * axis[1].phases * axis[2].phases; }
+  // The same pass for the outputs of one phase; a pass itself is that of phase 0, which has as many outputs as any.
+  Pass phase(int index) const {
+    Pass p = *this;
+    if (phases() == 1) return p;
+    for (int d = 2; d >= 0; index /= axis[d].phases, d--) p.axis[d] = backward_axis(geometry, d, index % axis[d].phases);
+    return p;
+  }
+  // Where one row of a block's outputs of this phase goes.
+  Run output_run(const Block& b, int image, int row, int channel, int channels) const {
+    const auto at = [](const Axis& a, int i) { return a.phase + static_cast<ptrdiff_t>(i) * a.phases; };
+    const int all = o * groups;
+    const bool last = y_format == EK_CHANNELS_LAST;
+    const ptrdiff_t volume = out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+    const ptrdiff_t position = (at(axis[0], b.depth) * axis[1].out_size + at(axis[1], row)) * axis[2].out_size + at(axis[2], b.column);
+    return {b.columns, channel, channels, image * volume * all + position * pixel + channel * plane, axis[2].phases * pixel, plane};
+  }
+  // Place of tap (d, h, w) in the kernel's volume.
+  int tap(int d, int h, int w) const {
+    const auto at = [&](int i, int t) { return axis[i].kernel + t * axis[i].kernel_step; };
+    return (at(0, d) * geometry.kernel[1] + at(1, h)) * geometry.kernel[2] + at(2, w);
+  }
+
+  // Whether every input is read by one output, in the same order.
+  bool reads_once() const { return axis[0].pointwise() && axis[1].pointwise() && axis[2].pointwise(); }
+  // A pointwise convolution sees one long row: of the volume, or of the whole batch where both formats allow.
+  void flatten() {
+    if (!reads_once()) return;
+    int size = axis[2].count;
+    for (int d = 0; d < 2; d++) size *= axis[d].count, axis[d].in_size = axis[d].out_size = axis[d].count = 1;
+    if (x_format == EK_CHANNELS_LAST && y_format == EK_CHANNELS_LAST) size *= n, n = 1;
+    axis[2].in_size = axis[2].out_size = axis[2].count = size;
+  }
+};
+
+template <class T> Pass<T> forward_pass(const Geometry& g, const T* x, const T* w, T* y) {
+  const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
+  Pass<T> p{g, x, w, y, g.n, g.groups, c, o, g.x_format, g.y_format, {forward_axis(g, 0), forward_axis(g, 1), forward_axis(g, 2)},
+            static_cast<ptrdiff_t>(c) * kernel, kernel, static_cast<ptrdiff_t>(o) * c * kernel};
+  p.flatten();
+  return p;
+}
+template <class T> Pass<T> backward_pass(const Geometry& g, const T* dy, const T* w, T* dx) {
+  const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
+  Pass<T> p{g, dy, w, dx, g.n, g.groups, o, c, g.y_format, g.x_format, {backward_axis(g, 0, 0), backward_axis(g, 1, 0), backward_axis(g, 2, 0)},
+            kernel, static_cast<ptrdiff_t>(c) * kernel, static_cast<ptrdiff_t>(o) * c * kernel};
+  p.flatten();
+  return p;
+}
 
 // The largest block whose packed input has at most `budget` elements, and of which there are at least `wanted`. Rows are cut
 // only when a single one is too long, and images are joined only when they are whole.

@@ -2,22 +2,23 @@
 // channels last. A vector of channels at a time, input is packed to planes [place in the group][pixel][lane]: in the plane of place i
 // each lane holds channel i of its own group, so that a tap is a product of vectors. conv_core.h chooses.
 #pragma once
-#include "conv/channel_lanes.h"
+#include "conv/pack.h"
+#include "simd/tile.h"
 
 namespace EK_ISA {
 
 constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;  // of a tile: outputs, and taps of a row of the kernel
 constexpr int kPlaneBytes = 32 << 10;                                      // of a block's planes: they stay in L1
 
-// out[i][lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M outputs and K taps. A vector of x
-// is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line: step between lines of w. add: to what `out` holds.
+// out[i·out_pitch + lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M outputs and K taps. A vector of x
+// is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line: between lines of w. add: to what `out` holds.
 template <class T, int M, int K, int S>
-__attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const int* lines, int count, const T* w, ptrdiff_t w_line, bool add, T* out) {
+__attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const int* lines, int count, const T* w, ptrdiff_t w_line, bool add, T* out, ptrdiff_t out_pitch) {
   constexpr int L = lanes<T>, step = S ? S : 1;
   vec<T> acc[M] = {};
   if (add)
 #pragma GCC unroll 16
-    for (int i = 0; i < M; i++) acc[i] = load(out + i * L);
+    for (int i = 0; i < M; i++) acc[i] = load(out + i * out_pitch);
   for (int l = 0; l < count; l++, w += w_line) {
     const T* from = x + lines[l];
     vec<T> wv[K];
@@ -33,7 +34,7 @@ __attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const in
     }
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < M; i++) store(out + i * L, acc[i]);
+  for (int i = 0; i < M; i++) store(out + i * out_pitch, acc[i]);
 }
 
 // planes[i][lane] = v[the lane of place i in the same group of G]
@@ -125,7 +126,7 @@ template <class T> struct GroupLines {
   int taps, each, count;  // taps of a line; lines of a row of the kernel; lines in all
 
   explicit GroupLines(const Pass<T>& p) {
-    const bool row = p.axis[2].spacing == 1 && p.axis[2].stride <= 2;
+    const bool row = p.axis[2].taps > 1 && p.axis[2].spacing == 1 && p.axis[2].stride <= 2;
     taps = row ? p.axis[2].taps : 1, each = p.axis[2].taps / taps * p.c, count = each * p.axis[0].taps * p.axis[1].taps;
   }
   // body(d, h, w, place) for each line in order.
@@ -142,84 +143,140 @@ template <class T> struct GroupLines {
 
 template <class T> struct GroupLanes {
   static constexpr int L = lanes<T>;
-  using Tile = void (*)(const T*, ptrdiff_t, const int*, int, const T*, ptrdiff_t, bool, T*);
+  using Tile = void (*)(const T*, ptrdiff_t, const int*, int, const T*, ptrdiff_t, bool, T*, ptrdiff_t);
+  // A phase, and where its tables begin.
+  struct Phase {
+    Pass<T> pass;
+    GroupLines<T> lines;
+    int first_line, first_tap;
+    const Tile *most, *rest;  // for so many columns − 1: of group_taps taps of a line, or all; and of what is left
+  };
+  // A row of outputs of one phase, without the lines that see only padding: what is equal for all vectors of channels and images.
+  struct Row {
+    const Phase* phase;
+    const int* lines;
+    int count;
+    ptrdiff_t x, w;
+  };
   Pass<T> p;
   GroupPlanes<T> planes;
-  GroupLines<T> lines;
-  ptrdiff_t n;  // products of one output
+  ptrdiff_t n;  // products of the outputs of all phases
+  size_t out_size;
   T *weights, *workers;
+  Phase* phases;
+  Row* rows;
   int* offsets;
 
-  GroupLanes(const Pass<T>& pass, Scratch& scratch) : p(pass), planes(pass), lines(pass), n(static_cast<ptrdiff_t>(pass.taps()) * pass.c) {
+  GroupLanes(const Pass<T>& pass, Scratch& scratch) : p(pass), planes(pass), n(static_cast<ptrdiff_t>(pass.kernel_size()) * pass.c) {
+    out_size = static_cast<size_t>(kRunPixels > p.axis[2].phases ? kRunPixels : p.axis[2].phases) * L;
     weights = scratch.take<T>(n * planes.vectors * L);
-    offsets = scratch.take<int>(lines.count);
-    workers = scratch.take<T>((planes.size() + group_rows * L) * worker_count());
+    offsets = scratch.take<int>(n);
+    phases = scratch.take<Phase>(p.phases());
+    rows = scratch.take<Row>(rows_size() * worker_count());
+    workers = scratch.take<T>((planes.size() + out_size) * worker_count());
   }
 
   int parts() const { return planes.blocks.count(); }
+  size_t rows_size() const { return static_cast<size_t>(planes.blocks.rows) * p.phases(); }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
-    lines.offsets(p, planes, offsets);
+    int line = 0, tap = 0;
+    for (int f = 0; f < p.phases(); f++) {
+      const Pass<T> q = p.phase(f);
+      const GroupLines<T> lines(q);
+      phases[f] = {q, lines, line, tap, tiles_of(lines.taps), tiles_of(lines.taps % group_taps)};
+      phases[f].lines.offsets(q, planes, offsets + line);
+      line += phases[f].lines.count, tap += q.taps();
+    }
     parallel_for(planes.vectors, [&](int v, int) { pack_weights(v, weights + v * n * L); });
     parallel_for(planes.blocks.count() * planes.chunks, [&](int job, int worker) {
       const int index = job / planes.chunks;
       const Block b = planes.blocks(p, index);
       const auto part = epilogue.part(index);
-      T* packed = workers + worker * (planes.size() + group_rows * L);
+      T* packed = workers + worker * (planes.size() + out_size);
       T* out = packed + planes.size();
       zero_run(packed, static_cast<ptrdiff_t>(planes.size()));
+      Row* plan = rows + worker * rows_size();
+      list_rows(b, plan);
       planes.each_vector(job % planes.chunks, [&](int v, bool is_last) {
         planes.pack(p, b, v, prologue, packed);
-        even_parts(b.columns, group_rows, [&](int begin, int size) { strip(b, v, is_last, begin, size, packed, weights + v * n * L, out, part); });
+        for (int i = 0; i < b.images; i++)
+          each_output_unit(p, b, i, v * L, planes.lanes_of(v), kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
+            for (int r = 0; r < rows; r++)
+              compute(row_of(plan, b, d, row + r), column / p.axis[2].phases - b.column, columns, packed + i * planes.grid.image * L, weights + v * n * L,
+                      out + static_cast<ptrdiff_t>(r) * columns * L);
+            part.channels(out, L, run);
+            copy_out(out, L, run, p.y, p.out_elements());
+            Run next = run;
+            next.first += L * run.plane;
+            if (!is_last) expect_out(next, p.y, p.out_elements());
+          });
       });
       stream_fence();
     });
   }
 
-  // Some columns of a block, row by row, without the kernel's rows that see only padding.
-  template <class Epilogue>
-  void strip(const Block& b, int v, bool is_last, int begin, int size, const T* packed, const T* w, T* out, const Epilogue& epilogue) const {
-    const ptrdiff_t step = p.axis[2].stride * L, w_line = lines.taps * L;
-    const Tile most = tile_of(size, lines.taps < group_taps ? lines.taps : group_taps), rest = tile_of(size, lines.taps % group_taps);
-    for (int i = 0; i < b.images; i++)
-      for (int h = 0; h < b.rows; h++) {
-        int first = 0, last = p.axis[1].taps;
-        if (p.axis[0].taps == 1) p.axis[1].taps_inside(b.row + h, b.row + h, first, last);
-        const int skipped = first * lines.each, count = p.axis[0].taps == 1 ? (last - first) * lines.each : lines.count;
-        const T* x = packed + (i * planes.grid.image + h * p.axis[1].stride * planes.grid.row) * L + begin * step;
-        const T* row = w + skipped * w_line;
+  Row* row_of(Row* plan, const Block& b, int d, int row) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1];
+    return plan + (static_cast<ptrdiff_t>(d - ad.output(b.depth)) * b.rows * ah.phases + row - b.row * ah.phases) * p.axis[2].phases;
+  }
+  void list_rows(const Block& b, Row* plan) const {
+    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    for (int d = ad.output(b.depth); d < ad.output(b.depth + 1); d++)
+      for (int row = ah.output(b.row); row < ah.output(b.row + b.rows); row++)
+        for (int f = 0; f < aw.phases; f++) {
+          const Phase& phase = phases[(d % ad.phases * ah.phases + row % ah.phases) * aw.phases + f];
+          const int h = row / ah.phases, each = phase.lines.each;
+          int first = 0, last = phase.pass.axis[0].taps * phase.pass.axis[1].taps;
+          if (phase.pass.axis[0].taps == 1) phase.pass.axis[1].taps_inside(h, h, first, last);
+          row_of(plan, b, d, row)[f] = {&phase, offsets + phase.first_line + first * each, (last - first) * each, (h - b.row) * ah.stride * planes.grid.row * L,
+                                        (static_cast<ptrdiff_t>(phase.first_tap) * p.c + first * each * phase.lines.taps) * L};
+        }
+  }
+
+  // out[output][lane]: some outputs of a row of the tensor, from column `column` of each phase on.
+  void compute(const Row* row, int column, int columns, const T* packed, const T* weight, T* out) const {
+    const Axis& aw = p.axis[2];
+    const ptrdiff_t step = aw.stride * L, out_pitch = static_cast<ptrdiff_t>(aw.phases) * L;
+    for (int f = 0; f < aw.phases && f < columns; f++, row++) {
+      const Phase& phase = *row->phase;
+      const int taps = phase.lines.taps;
+      const T *x = packed + row->x + column * step, *w = weight + row->w;
+      even_parts(ceil_div(columns - f, aw.phases), group_rows, [&](int begin, int size) {
         int tap = 0;
         do {
-          (lines.taps - tap < group_taps && tap > 0 ? rest : most)(x + tap * L, p.axis[2].stride, offsets + skipped, count, row + tap * L, w_line, tap > 0, out);
+          (tap > 0 && taps - tap < group_taps ? phase.rest : phase.most)[size - 1](x + begin * step + tap * L, aw.stride, row->lines, row->count, w + tap * L,
+                                                                                    static_cast<ptrdiff_t>(taps) * L, tap > 0, out + f * L + begin * out_pitch, out_pitch);
           tap += group_taps;
-        } while (tap < lines.taps);
-        Run run = p.output_run(b, b.image + i, b.row + h, v * L, planes.lanes_of(v));
-        run.first += begin * run.pixel, run.pixels = size;
-        epilogue.channels(out, L, run);
-        copy_out(out, L, run, p.y, p.out_elements(), is_last ? 0 : L);
-      }
+        } while (tap < taps);
+      });
+    }
   }
 
-  Tile tile_of(int rows, int taps) const {
-    Tile tile = nullptr;
-    with_const<group_rows>(rows, [&](auto M) {
-      constexpr int m = decltype(M)::value;
-      if (taps <= 1) tile = group_tile<T, m, 1, 0>;
-      else if (taps == 2) tile = p.axis[2].stride == 1 ? group_tile<T, m, 2, 1> : group_tile<T, m, 2, 2>;
-      else tile = p.axis[2].stride == 1 ? group_tile<T, m, 3, 1> : group_tile<T, m, 3, 2>;
-    });
-    return tile;
+  const Tile* tiles_of(int taps) const {
+    const bool dense = p.axis[2].stride == 1;
+    constexpr auto all = indices<group_rows>{};
+    if (taps <= 1) return tiles_of<1, 0>(all);
+    if (taps == 2) return dense ? tiles_of<2, 1>(all) : tiles_of<2, 2>(all);
+    return dense ? tiles_of<3, 1>(all) : tiles_of<3, 2>(all);
+  }
+  template <int K, int S, int... I> static const Tile* tiles_of(Indices<I...>) {
+    static constexpr Tile tiles[] = {group_tile<T, I + 1, K, S>...};
+    return tiles;
   }
 
-  // out[line][tap][lane] of vector v.
+  // out[phase][line][tap][lane] of vector v.
   void pack_weights(int v, T* out) const {
     const int first = v * L, used = planes.lanes_of(v);
-    lines.each_line(p, [&](int d, int h, int w, int i) {
-      for (int t = 0; t < lines.taps; t++, out += L) {
-        const T* from = p.w + i * p.w_in + p.tap(d, h, w + t);
-        for (int l = 0; l < L; l++) out[l] = l < used ? from[(first + l) / p.o * p.w_group + (first + l) % p.o * p.w_out] : 0;
-      }
-    });
+    for (int f = 0; f < p.phases(); f++) {
+      const Pass<T>& q = phases[f].pass;
+      phases[f].lines.each_line(q, [&](int d, int h, int w, int i) {
+        for (int t = 0; t < phases[f].lines.taps; t++, out += L) {
+          const T* from = p.w + i * p.w_in + q.tap(d, h, w + t);
+          for (int l = 0; l < L; l++) out[l] = l < used ? from[(first + l) / p.o * p.w_group + (first + l) % p.o * p.w_out] : 0;
+        }
+      });
+    }
   }
 };
 

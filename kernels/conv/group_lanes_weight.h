@@ -102,7 +102,7 @@ template <class T> struct GroupLanesWeight {
         zero_run(x, static_cast<ptrdiff_t>(planes.size()));
         planes.each_vector(chunk, [&](int v, bool) {
           planes.pack(p, b, v, prologue, x);
-          each_output_row(p, b, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) { planes.pack_vector(dy, run, gradient_prologue, g + pixel * L); });
+          each_gradient_run(p, b, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) { planes.pack_vector(dy, run, gradient_prologue, g + pixel * L); });
           if (dbias) add_pixels(g, L, b.images * b.rows * b.columns, planes.lanes_of(v), sums + v * L);
           for (int i = 0; i < b.images; i++)
             tiles(b, x + i * planes.grid.image * L, g + static_cast<ptrdiff_t>(i) * b.rows * b.columns * L, out + v * length);

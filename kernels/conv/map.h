@@ -26,6 +26,8 @@ struct Identity {
   template <class T> EK_INLINE void channels(T*, ptrdiff_t, const Run&) const {}
   // Lanes are pixels, of one channel: values[i].
   template <class T> EK_INLINE void plane(T*, const Run&) const {}
+  // Whether values stay as they are, so that nobody need copy them for this map. Prologues only.
+  bool none() const { return true; }
 };
 
 template <class T> struct Bias {

@@ -42,6 +42,8 @@ template <class T> struct Normalizing {
   const T *norm, *other;  // norm: optional, (kCoefficients, c)
   int c, relu;
 
+  bool none() const { return !norm; }
+
   template <class F> EK_INLINE void with_map(const F& body) const {
     if (relu) with_map<true>(body);
     else with_map<false>(body);

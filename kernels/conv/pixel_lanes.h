@@ -4,22 +4,21 @@
 //
 // Padding at the right of a row serves the next row as its left one, so a pitch of width + padding is enough for both; outputs
 // that fall between two rows are computed and dropped. A stride is taken out by packing: a plane holds stride_h × stride_w
-// phases, in each of which neighbours are neighbours of the same output row.
+// parts, in each of which neighbours are neighbours of the same output row.
 #pragma once
 #include "conv/channel_lanes.h"
 
 namespace EK_ISA {
 
-// Layout of a packed plane: [phase d][phase h][phase w][depth][row][pitch].
+// Layout of a packed plane: [step d][step h][step w][depth][row][pitch], with a step for each input within a stride.
 template <class T> struct PixelPlanes {
   int depths, rows, pitch, flat;   // flat: pixels from the first output to the last, gaps included
-  ptrdiff_t phase, plane, image;   // sizes
+  ptrdiff_t part, plane, image;    // sizes
 
-  static int reach(const Axis& a) { return a.taps ? (a.taps - 1) * a.spacing / a.stride : -1; }
-  static int phases(const Axis& a) { return a.taps > 1 ? a.stride : 1; }
-  // Columns lo … hi of a phase that lie inside the input, of `columns`.
-  static void inside(const Axis& a, int start, int phase, int columns, int& lo, int& hi) {
-    const int first = a.offset + (start * a.stride + phase) * a.unit, step = a.stride * a.unit;
+  static int reach(const Axis& a) { return a.reach < 0 ? -1 : a.reach / a.stride; }
+  // Columns lo … hi of a part that lie inside the input, of `columns`.
+  static void inside(const Axis& a, int start, int part, int columns, int& lo, int& hi) {
+    const int first = a.offset + (start * a.stride + part) * a.unit, step = a.stride * a.unit;
     lo = first >= 0 ? 0 : ceil_div(-first, step), hi = first >= a.in_size ? 0 : ceil_div(a.in_size - first, step);
     lo = lo < columns ? lo : columns, hi = hi < lo ? lo : hi < columns ? hi : columns;
   }
@@ -30,7 +29,7 @@ template <class T> struct PixelPlanes {
     depths = 1 + reach(p.axis[0]), rows = b.rows + reach(p.axis[1]), pitch = columns;
     if (b.over_columns == 1) {
       int least = columns, most = b.columns;
-      for (int f = 0; f < phases(w); f++) {
+      for (int f = 0; f < w.stride; f++) {
         int lo, hi;
         inside(w, 0, f, columns, lo, hi);
         least = lo < least ? lo : least, most = hi > most ? hi : most;
@@ -38,17 +37,17 @@ template <class T> struct PixelPlanes {
       pitch = columns - least > most ? columns - least : most;
     }
     flat = (b.rows - 1) * pitch + b.columns;
-    phase = static_cast<ptrdiff_t>(depths) * rows * pitch;
-    plane = phase * phases(p.axis[0]) * phases(p.axis[1]) * phases(p.axis[2]);
+    part = static_cast<ptrdiff_t>(depths) * rows * pitch;
+    plane = part * p.axis[0].stride * p.axis[1].stride * p.axis[2].stride;
     // Behind the last plane: the right padding of its last row, and what the last tile reads beyond its pixels.
     image = plane * channels + columns + wide_vectors * lanes<T>;
   }
   // Offset of a tap in a plane.
   ptrdiff_t offset(const Pass<T>& p, int d, int h, int w) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
-    const int xd = d * ad.spacing, xh = h * ah.spacing, xw = w * aw.spacing;
-    const int f = ((xd % ad.stride) * phases(ah) + xh % ah.stride) * phases(aw) + xw % aw.stride;
-    return f * phase + (static_cast<ptrdiff_t>(xd / ad.stride) * rows + xh / ah.stride) * pitch + xw / aw.stride;
+    const int xd = ad.shift + d * ad.spacing, xh = ah.shift + h * ah.spacing, xw = aw.shift + w * aw.spacing;
+    const int f = (xd % ad.stride * ah.stride + xh % ah.stride) * aw.stride + xw % aw.stride;
+    return f * part + (static_cast<ptrdiff_t>(xd / ad.stride) * rows + xh / ah.stride) * pitch + xw / aw.stride;
   }
   // offsets[…] in the order of each_tap.
   void offsets(const Pass<T>& p, int* out) const {
@@ -73,9 +72,9 @@ void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b,
   const bool last = p.x_format == EK_CHANNELS_LAST;
   const ptrdiff_t volume = p.in_volume();
   const ptrdiff_t pixel = last ? all : 1, plane = last ? 1 : volume, first = image * volume * all + channel * plane;
-  for (int fd = 0; fd < planes.phases(ad); fd++)
-    for (int fh = 0; fh < planes.phases(ah); fh++)
-      for (int fw = 0; fw < planes.phases(aw); fw++, out += planes.phase) {
+  for (int fd = 0; fd < ad.stride; fd++)
+    for (int fh = 0; fh < ah.stride; fh++)
+      for (int fw = 0; fw < aw.stride; fw++, out += planes.part) {
         int lo, hi;
         planes.inside(aw, b.column, fw, columns, lo, hi);
         if (lo == hi) continue;
@@ -116,12 +115,18 @@ __attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n,
 template <class T> constexpr bool has_pixel_lanes = sizeof(T) == 4;
 
 template <class T> struct PixelLanes {
+  // A phase, and where its tables begin.
+  struct Phase {
+    Pass<T> pass;
+    int first_tap;
+  };
   Pass<T> p;
   int group_chunk, chunks;  // a job does a chunk of groups: channels last, one group may be less than a cache line
   Blocks blocks;
   PixelPlanes<T> planes;
   size_t out_pitch, packed_size, out_size;
   T *weights, *workers;
+  Phase* phases;
   int* offsets;
 
   static int choose_groups(const Pass<T>& p) {
@@ -129,23 +134,20 @@ template <class T> struct PixelLanes {
     return groups < p.groups ? groups : p.groups;
   }
   static Blocks choose(const Pass<T>& p, int group_chunk) {
-    Pass<T> single = p;  // images are not joined: one fills many tiles
-    Blocks b = choose_blocks(single, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / static_cast<int>(sizeof(T)),
+    Blocks b = choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / static_cast<int>(sizeof(T)),
                              ceil_div(kConvJobs, ceil_div(p.groups, group_chunk)), 4 * lanes<T> * wide_vectors);
-    b.images = 1, b.over_images = p.n;
+    b.images = 1, b.over_images = p.n;  // images are not joined: one fills many tiles
     return b;
   }
   static double cost(const Pass<T>& p) {
-    const int group_chunk = choose_groups(p);
-    const Blocks b = choose(p, group_chunk);
+    const Blocks b = choose(p, choose_groups(p));
     const PixelPlanes<T> planes(p, b, 1);
-    const double in = p.c * static_cast<double>(p.in_volume()),
-                 out = static_cast<double>(p.o) * p.axis[0].count * p.axis[1].count * p.axis[2].count;
+    const double in = p.c * static_cast<double>(p.in_volume()), out = static_cast<double>(p.o) * p.out_volume();
     double moved = (in + out) / 4;
     if (p.x_format == EK_CHANNELS_LAST) moved += in;
     if (p.y_format == EK_CHANNELS_LAST) moved += out;
     const double per_image = static_cast<double>(b.over_depth) * b.over_rows * b.over_columns;
-    return per_image * ceil_div(planes.flat, lanes<T>) * p.taps() * p.c * p.o * 1.1 + moved;  // 1.1: unaligned loads
+    return per_image * ceil_div(planes.flat, lanes<T>) * p.kernel_size() * p.c * p.o * 1.1 + moved;  // 1.1: unaligned loads
   }
 
   PixelLanes(const Pass<T>& pass, Scratch& scratch)
@@ -155,64 +157,85 @@ template <class T> struct PixelLanes {
     out_pitch = ceil_div(planes.flat, tile) * tile;
     packed_size = static_cast<size_t>(planes.image);
     out_size = out_pitch * p.o * group_chunk;
-    weights = scratch.take<T>(static_cast<size_t>(p.taps()) * p.c * p.o * p.groups);
-    offsets = scratch.take<int>(static_cast<size_t>(p.taps()) * p.c);
+    weights = scratch.take<T>(static_cast<size_t>(p.kernel_size()) * p.c * p.o * p.groups);
+    offsets = scratch.take<int>(static_cast<size_t>(p.kernel_size()) * p.c);
+    phases = scratch.take<Phase>(p.phases());
     workers = scratch.take<T>((packed_size + out_size) * worker_count());
   }
 
   int parts() const { return blocks.count(); }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
-    planes.offsets(p, offsets);
-    const int k = p.taps() * p.c;
-    parallel_for(p.groups, [&](int group, int) { pack_weights(group, weights + static_cast<ptrdiff_t>(group) * k * p.o); });
+    int tap = 0;
+    for (int f = 0; f < p.phases(); f++) {
+      phases[f] = {p.phase(f), tap};
+      planes.offsets(phases[f].pass, offsets + tap * p.c);
+      tap += phases[f].pass.taps();
+    }
+    parallel_for(p.groups, [&](int group, int) {
+      for (int f = 0; f < p.phases(); f++) pack_weights(phases[f].pass, group, weights + weights_of(group, phases[f].first_tap));
+    });
     parallel_for(blocks.count() * chunks, [&](int job, int worker) {
-      const Block b = blocks(p, job / chunks);
+      const Block whole = blocks(p, job / chunks);
       const auto part = epilogue.part(job / chunks);
       const int group = job % chunks * group_chunk, groups = p.groups - group < group_chunk ? p.groups - group : group_chunk;
       T* packed = workers + worker * (packed_size + out_size);
       T* out = packed + packed_size;
-      pack_planes(p, planes, b, b.image, group * p.c, groups * p.c, prologue, packed);
-      const int flat = (b.rows - 1) * planes.pitch + b.columns;
-      for (int g = 0; g < groups; g++)
-        even_parts(p.o, wide_rows, [&](int begin, int size) {
-          with_const<wide_rows>(size, [&](auto M) {
-            constexpr int m = decltype(M)::value;
-            const T* w = weights + static_cast<ptrdiff_t>(group + g) * k * p.o + static_cast<ptrdiff_t>(begin) * k;
-            const T* x = packed + g * p.c * planes.plane;
-            T* to = out + (g * p.o + begin) * out_pitch;
-            even_parts(ceil_div(flat, lanes<T>), wide_vectors, [&](int first, int vectors) {
-              int skipped = 0, taps = k;
-              if (p.axis[0].taps == 1) {
-                const int row = b.row + first * lanes<T> / planes.pitch, end = (first + vectors) * lanes<T>;
-                int tap, last;
-                p.axis[1].taps_inside(row, b.row + ((end < flat ? end : flat) - 1) / planes.pitch, tap, last);
-                skipped = tap * p.c * p.axis[2].taps, taps = (last - tap) * p.c * p.axis[2].taps;
-              }
-              with_const<wide_vectors>(vectors, [&](auto V) {
-                pixel_tile<T, m, decltype(V)::value>(x + first * lanes<T>, offsets + skipped, taps, w + skipped * m,
-                                                     to + first * lanes<T>, static_cast<ptrdiff_t>(out_pitch));
-              });
-            });
-          });
-        });
-      for (int h = 0; h < b.rows; h++) {
-        const Run run = p.output_run(b, b.image, b.row + h, group * p.o, groups * p.o);
-        T* row = out + h * planes.pitch;
-        Run one = run;
-        one.channels = 1;
-        for (int c = 0; c < run.channels; c++, one.channel++, one.first += one.plane) part.plane(row + c * out_pitch, one);
-        write(run, row);
+      pack_planes(p, planes, whole, whole.image, group * p.c, groups * p.c, prologue, packed);
+      for (int f = 0; f < p.phases(); f++) {
+        const Pass<T>& q = phases[f].pass;
+        Block b = whole;  // a phase may have less
+        b.rows = b.row + b.rows < q.axis[1].count ? b.rows : q.axis[1].count - b.row;
+        b.columns = b.column + b.columns < q.axis[2].count ? b.columns : q.axis[2].count - b.column;
+        if (b.depth >= q.axis[0].count || b.rows <= 0 || b.columns <= 0) continue;
+        for (int g = 0; g < groups; g++)
+          compute(phases[f], b, packed + g * p.c * planes.plane, weights + weights_of(group + g, phases[f].first_tap), out + g * p.o * out_pitch);
+        for (int h = 0; h < b.rows; h++) {
+          const Run run = q.output_run(b, b.image, b.row + h, group * p.o, groups * p.o);
+          T* row = out + h * planes.pitch;
+          Run one = run;
+          one.channels = 1;
+          for (int c = 0; c < run.channels; c++, one.channel++, one.first += one.plane) part.plane(row + c * out_pitch, one);
+          write(run, row);
+        }
       }
     });
   }
 
-  // out[tile of channels][taps in the order of each_tap][M]
-  void pack_weights(int group, T* out) const {
+  ptrdiff_t weights_of(int group, int tap) const { return (static_cast<ptrdiff_t>(group) * p.kernel_size() + tap) * p.c * p.o; }
+
+  // A group's outputs of a block: out[channel][pixel]
+  void compute(const Phase& phase, const Block& b, const T* packed, const T* weight, T* out) const {
+    const Pass<T>& q = phase.pass;
+    const int* at = offsets + phase.first_tap * p.c;
+    const int k = q.taps() * p.c, flat = (b.rows - 1) * planes.pitch + b.columns;
+    even_parts(p.o, wide_rows, [&](int begin, int size) {
+      with_const<wide_rows>(size, [&](auto M) {
+        constexpr int m = decltype(M)::value;
+        const T* w = weight + static_cast<ptrdiff_t>(begin) * k;
+        even_parts(ceil_div(flat, lanes<T>), wide_vectors, [&](int first, int vectors) {
+          int skipped = 0, taps = k;
+          if (q.axis[0].taps == 1) {
+            const int row = b.row + first * lanes<T> / planes.pitch, end = (first + vectors) * lanes<T>;
+            int tap, last;
+            q.axis[1].taps_inside(row, b.row + ((end < flat ? end : flat) - 1) / planes.pitch, tap, last);
+            skipped = tap * p.c * q.axis[2].taps, taps = (last - tap) * p.c * q.axis[2].taps;
+          }
+          with_const<wide_vectors>(vectors, [&](auto V) {
+            pixel_tile<T, m, decltype(V)::value>(packed + first * lanes<T>, at + skipped, taps, w + skipped * m,
+                                                 out + begin * out_pitch + first * lanes<T>, static_cast<ptrdiff_t>(out_pitch));
+          });
+        });
+      });
+    });
+  }
+
+  // out[tile of channels][taps of a phase in the order of each_tap][M]
+  void pack_weights(const Pass<T>& q, int group, T* out) const {
     even_parts(p.o, wide_rows, [&](int begin, int size) {
       const T* from = p.w + group * p.w_group + begin * p.w_out;
-      planes.each_tap(p, [&](int d, int h, int c, int w) {
-        for (int i = 0; i < size; i++) *out++ = from[i * p.w_out + c * p.w_in + p.tap(d, h, w)];
+      planes.each_tap(q, [&](int d, int h, int c, int w) {
+        for (int i = 0; i < size; i++) *out++ = from[i * p.w_out + c * p.w_in + q.tap(d, h, w)];
       });
     });
   }

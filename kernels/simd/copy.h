@@ -73,37 +73,44 @@ template <class T, int bit = 1> EK_INLINE void transpose(vec<T> (&r)[lanes<T>]) 
   }
 }
 
-// out[j·out_pitch + i] = x[i·x_pitch + j] for i < rows, j < columns.
-template <class T>
-inline void copy_transposed(const T* x, ptrdiff_t x_pitch, int rows, int columns, T* out, ptrdiff_t out_pitch) {
+// to(j)[i] = x[i·x_pitch + j] for i < rows, j < columns.
+template <class T, class F> EK_INLINE void transpose_to(const T* x, ptrdiff_t x_pitch, int rows, int columns, const F& to) {
   constexpr int L = lanes<T>;
-  if (rows == 1 && out_pitch == 1) return copy_run(out, x, columns);
-  if (columns == 1 && x_pitch == 1) return copy_run(out, x, rows);
   // The last square overlaps its neighbour where there are enough rows or columns for a whole one.
   const int last_row = rows < L ? 0 : rows - L, last_column = columns < L ? 0 : columns - L;
   for (int row = 0; row < rows; row += L)
     for (int column = 0; column < columns; column += L) {
       const int i = row < last_row ? row : last_row, j = column < last_column ? column : last_column;
       const T* from = x + i * x_pitch + j;
-      T* to = out + j * out_pitch + i;
       const int m = rows - i < L ? rows - i : L, n = columns - j < L ? columns - j : L;
       if (m == L && n == L) {
         vec<T> r[L];
 #pragma GCC unroll 16
-        for (int k = 0; k < L; k++) r[k] = load(from + k * x_pitch);
+        for (int k = 0; k < L; k++) r[k] = load(from + k * x_pitch), __builtin_prefetch(from + k * x_pitch + 4 * L);
         transpose<T>(r);
 #pragma GCC unroll 16
-        for (int k = 0; k < L; k++) store(to + k * out_pitch, r[k]);
+        for (int k = 0; k < L; k++) store(to(j + k) + i, r[k]);
       } else if (EK_VECTOR_BYTES == 64 && m * n > 2 * L) {  // masked loads and stores cost no more than whole ones
         vec<T> r[L];
         for (int k = 0; k < L; k++) r[k] = k < m ? load_n(from + k * x_pitch, n) : vec<T>{};
         transpose<T>(r);
-        for (int k = 0; k < n; k++) store_n(to + k * out_pitch, r[k], m);
+        for (int k = 0; k < n; k++) {
+          if (m == L) store(to(j + k) + i, r[k]);
+          else store_n(to(j + k) + i, r[k], m);
+        }
       } else {
         for (int k = 0; k < n; k++)
-          for (int l = 0; l < m; l++) to[k * out_pitch + l] = from[l * x_pitch + k];
+          for (int l = 0; l < m; l++) to(j + k)[i + l] = from[l * x_pitch + k];
       }
     }
+}
+
+// out[j·out_pitch + i] = x[i·x_pitch + j] for i < rows, j < columns.
+template <class T>
+inline void copy_transposed(const T* x, ptrdiff_t x_pitch, int rows, int columns, T* out, ptrdiff_t out_pitch) {
+  if (rows == 1 && out_pitch == 1) return copy_run(out, x, columns);
+  if (columns == 1 && x_pitch == 1) return copy_run(out, x, rows);
+  transpose_to(x, x_pitch, rows, columns, [=](int j) { return out + j * out_pitch; });
 }
 
 }  // namespace EK_ISA

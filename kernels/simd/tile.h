@@ -27,6 +27,10 @@ template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
 
 // Splits n into the fewest parts of at most `most`, as equal as possible: body(begin, size).
 template <class F> EK_INLINE void even_parts(int n, int most, const F& body) {
+  if (n <= most) {  // no division
+    if (n > 0) body(0, n);
+    return;
+  }
   const int parts = (n + most - 1) / most;
   for (int p = 0, begin = 0; p < parts; p++) {
     const int size = (n - begin + parts - p - 1) / (parts - p);
@@ -44,11 +48,12 @@ template <class V> EK_INLINE void pin(V& v) {
 #endif
 }
 
-// acc[i][v] += Σ_k a[i·a_row + k·a_step] · b[k·b_step + v·lanes …]
-template <class T, int M, int V>
+// acc[i][v] += Σ_k a[i·a_row + k·a_step] · b[k·b_step + v·lanes …]. beside(): what else each step does.
+template <class T, int M, int V, class F>
 EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step,
-                     int n) {
+                     int n, const F& beside) {
   for (int k = 0; k < n; k++, a += a_step, b += b_step) {
+    beside();
     vec<T> bv[V];
 #pragma GCC unroll 16
     for (int v = 0; v < V; v++) bv[v] = load(b + v * lanes<T>);
@@ -59,6 +64,11 @@ EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t
       for (int v = 0; v < V; v++) acc[i][v] += s * bv[v];
     }
   }
+}
+
+template <class T, int M, int V>
+EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step, int n) {
+  outer<T, M, V>(acc, a, a_row, a_step, b, b_step, n, [] {});
 }
 
 // acc[i][j] += a_i[p …] · b_j[p …], lane by lane, for p in steps of one vector; a_i = a + i·a_row, b_j = b + b_offset[j].

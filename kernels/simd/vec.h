@@ -201,6 +201,11 @@ template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
 EK_INLINE void stream_fence() {}
 #endif
 
+#ifdef __wasm__
+constexpr bool has_prefetch = false;
+#else
+constexpr bool has_prefetch = true;
+#endif
 // Asks for the line of the cache that p lies in, to read or to write. Loops ask for what comes about kAhead elements later: time enough for memory.
 template <class T> EK_INLINE void prefetch(const T* p) { __builtin_prefetch(p); }
 template <class T> EK_INLINE void prefetch_write(const T* p) { __builtin_prefetch(p, 1); }

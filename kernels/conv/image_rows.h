@@ -1,0 +1,107 @@
+// The tiles of channel_lanes.h with images instead of neighbouring pixels: a tile is the same output of several images × channels. For
+// small images, whose rows would fill no tile, and of which padding is a large part: here every tap of a tile finds an input or none.
+// conv_core.h chooses.
+#pragma once
+#include "conv/channel_lanes.h"
+
+namespace EK_ISA {
+
+constexpr int kSmallImage = 100;  // pixels
+
+template <class T> struct ImageRows {
+  // A phase, and where its tables begin.
+  struct Phase {
+    Pass<T> pass;
+    int first_row, first_tap;
+  };
+  Pass<T> p;
+  ChannelWeights<T> weights;
+  int groups, per_group;  // of images
+  ptrdiff_t image;        // between packed images
+  T *packed, *workers;
+  Phase* phases;
+  int* offsets;
+
+  static int tile_of(int n) { return n / ceil_div(n, outer_rows); }
+  // Whether n images make larger tiles than a row.
+  static bool suits(const Pass<T>& p) {
+    return p.axis[0].pointwise() && p.axis[0].count == 1 && p.in_volume() <= kSmallImage && p.kernel_size() > 1 && p.n > 1 && tile_of(p.n) >= tile_of(p.axis[2].count);
+  }
+
+  ImageRows(const Pass<T>& pass, Scratch& scratch) : p(pass), weights(pass, scratch), groups(ceil_div(pass.n, outer_rows)), per_group(ceil_div(pass.n, groups)) {
+    groups = ceil_div(p.n, per_group);
+    image = p.in_volume() * p.c + 64 / sizeof(T);  // not a power of two, so that images do not share cache sets
+    packed = scratch.take<T>(static_cast<size_t>(image) * p.n * p.groups);
+    workers = scratch.take<T>(static_cast<size_t>(outer_rows) * weights.width * worker_count());
+    phases = scratch.take<Phase>(p.phases());
+    offsets = scratch.take<int>(static_cast<size_t>(p.phases()) * p.geometry.kernel[1]);
+  }
+
+  int parts() const { return groups; }
+
+  template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
+    list_phases();
+    weights.pack(p);
+    const int all = p.c * p.groups, pixels = static_cast<int>(p.in_volume());
+    const bool last = p.x_format == EK_CHANNELS_LAST;
+    parallel_for(p.n * p.groups, [&](int job, int) {
+      const int i = job / p.groups, channel = job % p.groups * p.c;
+      const ptrdiff_t pixel = last ? all : 1, plane = last ? 1 : pixels;
+      const Run run{pixels, channel, p.c, static_cast<ptrdiff_t>(i) * pixels * all + channel * plane, pixel, plane};
+      T* to = packed + job * image;
+      copy_in(p.x, run, to, p.c);
+      prologue.channels(to, p.c, run);
+    });
+    parallel_for(groups * p.groups * weights.blocks, [&](int job, int worker) {
+      const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / (weights.blocks * p.groups);
+      const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group, o = block * weights.width;
+      const auto part = epilogue.part(index);
+      T* out = workers + static_cast<size_t>(worker) * outer_rows * weights.width;
+      const int channels = p.o - o < weights.width ? p.o - o : weights.width, outputs = p.o * p.groups;
+      const bool y_last = p.y_format == EK_CHANNELS_LAST;
+      const ptrdiff_t volume = p.out_volume(), pixel = y_last ? outputs : 1, plane = y_last ? 1 : volume;
+      for (int h = 0; h < p.axis[1].out_size; h++)
+        for (int w = 0; w < p.axis[2].out_size; w++) {
+          const ptrdiff_t place = (first * outputs * volume) + (h * p.axis[2].out_size + w) * pixel + (group * p.o + o) * plane;
+          const Run run{images, group * p.o + o, channels, place, outputs * volume, plane};
+          expect_out(run, p.y, p.out_elements());
+          compute(h, w, group, block, images, packed + (static_cast<ptrdiff_t>(first) * p.groups + group) * image, out);
+          part.channels(out, weights.width, run);
+          copy_out(out, weights.width, run, p.y, p.out_elements());
+        }
+      stream_fence();
+    });
+  }
+
+  void list_phases() const {
+    int row = 0, tap = 0;
+    for (int f = 0; f < p.phases(); f++) {
+      phases[f] = {p.phase(f), row, tap};
+      const Axis& a = phases[f].pass.axis[1];
+      for (int t = 0; t < a.taps; t++) offsets[row++] = t * a.spacing * a.unit * p.axis[2].in_size * p.c;
+      tap += phases[f].pass.taps();
+    }
+  }
+
+  // out[image][width] of output (h, w).
+  void compute(int h, int w, int group, int block, int images, const T* x, T* out) const {
+    const Phase& phase = phases[h % p.axis[1].phases * p.axis[2].phases + w % p.axis[2].phases];
+    const Axis &ah = phase.pass.axis[1], &aw = phase.pass.axis[2];
+    const int j = h / ah.phases, i = w / aw.phases, step = aw.spacing * aw.unit;
+    int top, bottom, left, right;
+    ah.taps_inside(j, j, top, bottom), aw.taps_inside(i, i, left, right);
+    const ptrdiff_t tap = static_cast<ptrdiff_t>(p.c) * weights.width;
+    TapRows<T> k{offsets + phase.first_row, bottom - top, right - left, p.c, static_cast<ptrdiff_t>(step) * p.c,
+                 weights.at(p, group, block, phase.first_tap) + (top * aw.taps + left) * tap, aw.taps * tap};
+    if (k.taps > 0 && step == 1) k.run *= k.taps, k.taps = 1;
+    const T* a = k.rows > 0 && k.taps > 0 ? x + (static_cast<ptrdiff_t>(ah.input_of(j, top)) * p.axis[2].in_size + aw.input_of(i, left)) * p.c : x;
+    Ahead<T> none;
+    with_const<outer_rows>(images, [&](auto M) {
+      constexpr int m = decltype(M)::value;
+      if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width, none);
+      else channel_tile<T, m, outer_vectors>(a, image * p.groups, k, out, weights.width, none);
+    });
+  }
+};
+
+}  // namespace EK_ISA

@@ -1,0 +1,169 @@
+// Between tensors and the loop cores' buffers: where rows of a block lie, and moving runs of them, in either memory format.
+#pragma once
+#include "conv/geometry.h"
+#include "conv/map.h"
+#include "scratch.h"
+#include "simd/copy.h"
+#include "simd/strip.h"
+
+namespace EK_ISA {
+
+constexpr int kConvJobs = 32;            // wanted, so that many threads have work
+constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
+constexpr int kRunPixels = 112;          // of an output run: it stays in L1, and is long enough for what an epilogue does once for each
+
+// What the next block will read, asked for while this one is computed, so that packing does not wait for memory: runs `pitch` apart, of
+// which the one that `at` is in ends at `end`.
+template <class T> struct Ahead {
+  static constexpr int line = 64 / sizeof(T);
+  const T *at = nullptr, *end = nullptr, *stop = nullptr;
+  ptrdiff_t gap = 0, pitch = 0;  // between runs; from one to the next
+
+  bool done() const { return at >= stop; }
+  // body(ask): a loop each of whose steps calls ask().
+  template <class F> EK_INLINE void during(const F& body) {
+    if constexpr (!has_prefetch) return body([] {});
+    const T *from = at, *last = end;
+    const ptrdiff_t step = done() ? 0 : line;
+    body([&]() __attribute__((always_inline)) {  // or GCC drops the calls: to it, what only prefetches has no effect
+      __builtin_prefetch(from, 0, 2);
+      from += step;
+      if (from >= last) from += gap, last += pitch;
+    });
+    at = from, end = last;
+  }
+};
+
+// A block of packed input, in pixels: [image][depth][row][column].
+struct PackedGrid {
+  ptrdiff_t row, plane, image;  // sizes
+
+  template <class T> PackedGrid(const Pass<T>& p, const Blocks& b) {
+    row = p.axis[2].extent(b.columns), plane = row * p.axis[1].extent(b.rows), image = plane * p.axis[0].extent(1);
+  }
+  // From a block's first pixel to the one under a tap of its first output.
+  template <class T> ptrdiff_t tap(const Pass<T>& p, int d, int h, int w) const {
+    const auto at = [&](int i, int t) { return p.axis[i].shift + t * p.axis[i].spacing; };
+    return at(0, d) * plane + at(1, h) * row + at(2, w);
+  }
+};
+
+// row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of which lo … hi are
+// `run` in the tensor, and the others, or all where lo == hi, padding.
+template <class T, class F>
+EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, const F& row) {
+  const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+  const int all = p.c * p.groups;
+  const bool last = p.x_format == EK_CHANNELS_LAST;
+  const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+  const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
+  const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
+  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo ? lo : end < columns ? end : columns;
+  for (int i = 0; i < b.images; i++)
+    for (int d = 0; d < ad.extent(1); d++)
+      for (int h = 0; h < ah.extent(b.rows); h++) {
+        const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit, ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
+        const bool outside = id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size;
+        const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
+        const Run run{hi - lo, channel, channels, (b.image + i) * volume * all + position * pixel + channel * plane, aw.unit * pixel, plane};
+        row(i * grid.image + d * grid.plane + h * grid.row, columns, lo, outside ? lo : hi, run);
+      }
+}
+
+// That of some of `all` channels of the pixels first … last of a tensor.
+template <class T> Ahead<T> memory_of(const T* x, ptrdiff_t first, ptrdiff_t last, int channel, int channels, int all) {
+  const T *at = x + first * all + channel, *stop = x + last * all + channel + channels;
+  if (channels == all) return {at, stop, stop, 0, 0};
+  return {at, at + channels, stop, all - channels, all};
+}
+// The memory from a block's first input to its last, of some channels; known where the tensor is channels last.
+template <class T> Ahead<T> memory_under(const Pass<T>& p, const Block& b, int channel, int channels) {
+  const Axis &ah = p.axis[1], &aw = p.axis[2];
+  if (p.x_format != EK_CHANNELS_LAST || p.axis[0].in_size > 1) return {};
+  const auto clip = [](int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; };
+  const auto pixel = [&](int image, int row, int column) {
+    const int h = clip(ah.offset + row * ah.unit, ah.in_size), w = clip(aw.offset + column * aw.unit, aw.in_size);
+    return (static_cast<ptrdiff_t>(image) * ah.in_size + h) * aw.in_size + w;
+  };
+  const int row = b.row * ah.stride, column = b.column * aw.stride;
+  return memory_of(p.x, pixel(b.image, row, column), pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
+                   channel, channels, p.c * p.groups);
+}
+
+// unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up an image of a block:
+// whole rows of it where the block has them, up to `most` pixels; otherwise parts of a row.
+template <class T, class F>
+EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int channel, int channels, int most, const F& unit) {
+  const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+  const int all = p.o * p.groups;
+  const bool last = p.y_format == EK_CHANNELS_LAST;
+  const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+  const int left = aw.output(b.column), width = aw.output(b.column + b.columns) - left;
+  const int top = ah.output(b.row), height = ah.output(b.row + b.rows) - top;
+  const bool whole = width == aw.out_size && width <= most;
+  for (int d = ad.output(b.depth); d < ad.output(b.depth + 1); d++)
+    even_parts(height, whole ? most / width : 1, [&](int row, int rows) {
+      const int groups = most / aw.phases > 0 ? most / aw.phases : 1;  // of one output of each phase
+      even_parts(ceil_div(width, aw.phases), whole ? aw.out_size : groups, [&](int group, int some) {
+        const int column = group * aw.phases, end = column + some * aw.phases, columns = (end < width ? end : width) - column;
+        const ptrdiff_t position = (static_cast<ptrdiff_t>(d) * ah.out_size + top + row) * aw.out_size + left + column;
+        unit(d, top + row, rows, left + column, columns,
+             Run{rows * columns, channel, channels, (b.image + image) * volume * all + position * pixel + channel * plane, pixel, plane});
+      });
+    });
+}
+
+// out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
+template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
+  const T* from = x + run.first;
+  if (run.plane == 1 && run.pixel == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
+  else if (run.plane == 1)
+    for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
+  else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
+  else
+    for (int j = 0; j < run.pixels; j++)
+      for (int c = 0; c < run.channels; c++) out[j * pitch + c] = from[j * run.pixel + c * run.plane];
+}
+
+// The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. A job that has stored ends with
+// stream_fence().
+template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const Run& run, T* y, int64_t elements) {
+  T* to = y + run.first;
+  if (run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(to, elements, run.pixel)) {
+    for (int j = 0; j < run.pixels; j++)
+      for (int c = 0; c < run.channels; c += lanes<T>) stream(to + j * run.pixel + c, load(values + j * pitch + c));
+  } else if (run.plane == 1 && run.channels % lanes<T> == 0) {
+    for (int c = 0; c < run.channels; c += lanes<T>)
+      for (int j = 0; j < run.pixels; j++) store(to + j * run.pixel + c, load(values + j * pitch + c));
+  } else if (run.plane == 1) {
+    for (int j = 0; j < run.pixels; j++) copy_run(to + j * run.pixel, values + j * pitch, run.channels);
+  } else if (run.pixel == 1) {
+    copy_transposed(values, pitch, run.pixels, run.channels, to, run.plane);
+  } else {
+    for (int c = 0; c < run.channels; c++)
+      for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = values[j * pitch + c];
+  }
+}
+// Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart. Always inlined, or GCC drops the calls.
+template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t elements) {
+  if (run.plane != 1 || elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes) return;
+  for (int j = 0; j < run.pixels; j++)
+    for (int c = 0; c < run.channels; c += 64 / sizeof(T)) __builtin_prefetch(y + run.first + j * run.pixel + c, 1);
+}
+
+// Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and maps them. Lanes
+// beyond the last channel are 0.
+template <class T, class Map>
+inline void pack_panels(const T* x, const Run& run, int width, ptrdiff_t volume, ptrdiff_t pixel, const Map& map, T* out) {
+  const int whole = run.channels / width * width;
+  if (run.plane == 1 && whole > 0) copy_panels(out, volume, pixel, x + run.first, run.pixel, run.pixels, whole, width);
+  for (int c = 0; c < run.channels; c += width) {
+    T* to = out + c * volume + pixel * width;
+    const Run part{run.pixels, run.channel + c, c < whole ? width : run.channels - whole, run.first + c * run.plane, run.pixel, run.plane};
+    if (c == whole) zero_run(to, static_cast<ptrdiff_t>(run.pixels) * width);
+    if (c == whole || run.plane != 1) copy_in(x, part, to, width);
+    map.channels(to, width, part);
+  }
+}
+
+}  // namespace EK_ISA
