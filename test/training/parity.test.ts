@@ -1,7 +1,7 @@
 // 100 training steps of ResNet-18 against PyTorch's, loss by loss, fused and plain: same seed, hence same initial weights, same batches.
 // A ReLU that meets a number within rounding of 0 takes another gradient, and from then on two runs differ: in float32 that happens
 // within a few steps, to PyTorch too (the golden's `strays`), in float64 not at all. So float64 is compared to the end, and
-// float32 as far as PyTorch agrees with itself.
+// float32 as far as PyTorch agrees with itself: three steps, after which its runs with 1 and 2 threads differ by 1e-3 and more.
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import '../../src/index.ts';
@@ -67,14 +67,16 @@ describe.runIf(getEngine() === 'native')('ResNet-18', () => {
     test('100 steps in float64', () => {
       const losses = withFusion(fused, () => train('float64', golden.settings.steps));
       expect(losses).toHaveLength(100);
-      expectLosses(losses, golden.float64, 1e-6);
-    });
+      // Rounding of 1e-16, grown by 100 steps: measured 1.4e-11. PyTorch's own run moves by 2e-12 in 60 steps when its weights do by 1e-15.
+      expectLosses(losses, golden.float64, 1e-9);
+    }, 240_000);
 
     test('float32, while PyTorch agrees with itself', () => {
       expect(agreed).toBeGreaterThan(1);
       const losses = withFusion(fused, () => train('float32', agreed));
-      expectLosses(losses, golden.float64, 1e-3);
-      expectLosses(losses, golden.float32, 1e-3);
+      // As near as PyTorch's runs are to each other; measured 4e-7.
+      expectLosses(losses, golden.float64, 1e-4);
+      expectLosses(losses, golden.float32, 1e-4);
     });
   });
 });
