@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import '../src/ops/methods.ts';
-import { formatRow, measure, type Row } from './measure.ts';
+import { formatRow, measure, type Report, type Row } from './measure.ts';
 import { closePeers, missingPeers } from './peers/peers.ts';
 import { type Case, suites } from './suites/index.ts';
 
@@ -34,5 +34,6 @@ if (json) {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.version,
   };
-  writeFileSync(json, `${JSON.stringify({ suite, date: new Date().toISOString(), machine, rows }, null, 2)}\n`);
+  const report: Report = { suite, date: new Date().toISOString(), machine, rows };
+  writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
 }

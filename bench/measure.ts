@@ -17,6 +17,15 @@ export interface Row {
   target?: Target & { value: number; met: boolean };
 }
 
+/** What a run of the command leaves with --json. */
+export interface Report {
+  suite: string;
+  /** ISO 8601. */
+  date: string;
+  machine: { cpu: string; cores: number; memoryGiB: number; node: string };
+  rows: Row[];
+}
+
 export const median = (values: readonly number[]): number => {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

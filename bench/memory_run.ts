@@ -1,13 +1,22 @@
-// One process of the memory suite: a training loop as written by hand, without scopes or disposal, and what it held meanwhile.
-// `node --import tsx bench/memory_run.ts <engine> <threads> <batch> <warm-up steps> <steps>` prints a line of JSON (MemoryFigures).
+// One process of the memory measurements: a training loop, and what the process held meanwhile.
+// `node --import tsx bench/memory_run.ts '<MemoryJob as JSON>'` prints a line of JSON (MemoryFigures).
 import '../src/index.ts';
+import { setFusion } from '../src/fusion/switch.ts';
 import type { DeviceName } from '../src/kernels/device.ts';
 import { setEngine, setNumThreads } from '../src/kernels/engine.ts';
-import { lenetBatchNorm } from '../src/models/lenet.ts';
-import { crossEntropy } from '../src/ops/loss.ts';
-import { SGD } from '../src/optim/index.ts';
-import { manualSeed } from '../src/tensor/random/index.ts';
-import { randint, randn } from '../src/tensor/random.ts';
+import { trainingStep, unscopedStep, workOf } from './networks.ts';
+
+export interface MemoryJob {
+  readonly engine: DeviceName;
+  readonly threads: number;
+  /** A workload's text. */
+  readonly work: string;
+  readonly fused: boolean;
+  /** Whether each step is in a scope. */
+  readonly scoped: boolean;
+  readonly warmUp: number;
+  readonly steps: number;
+}
 
 /** Resident memory of the process in MiB. */
 export interface MemoryFigures {
@@ -21,27 +30,22 @@ export interface MemoryFigures {
   readonly msPerStep: number;
 }
 
-const [engine, threads, batch, warmUp, steps] = process.argv.slice(2);
-setEngine(engine as DeviceName);
-if (engine === 'native') setNumThreads(Number(threads));
-manualSeed(0);
-const model = lenetBatchNorm();
-const optimizer = new SGD(model.parameters(), { lr: 0.1 });
-const x = randn([Number(batch), 1, 28, 28]);
-const y = randint(0, 10, [Number(batch)]);
+const { engine, threads, work, fused, scoped, warmUp, steps } = JSON.parse(process.argv[2]) as MemoryJob;
+setEngine(engine);
+if (engine === 'native') setNumThreads(threads);
+setFusion(fused);
+const run = (scoped ? trainingStep : unscopedStep)(workOf(work));
 const resident = () => process.memoryUsage.rss() / 2 ** 20;
 
 let warm = 0;
 let highest = 0;
 let start = 0;
-for (let step = 0; step < Number(warmUp) + Number(steps); step++) {
-  if (step === Number(warmUp)) {
+for (let step = 0; step < warmUp + steps; step++) {
+  if (step === warmUp) {
     warm = resident();
     start = performance.now();
   }
-  optimizer.zeroGrad();
-  crossEntropy(model.call(x), y).backward();
-  optimizer.step();
+  run();
   if (start > 0) highest = Math.max(highest, resident());
 }
 const figures: MemoryFigures = {
@@ -49,6 +53,6 @@ const figures: MemoryFigures = {
   end: resident(),
   highest,
   peak: process.resourceUsage().maxRSS / 1024,
-  msPerStep: (performance.now() - start) / Number(steps),
+  msPerStep: (performance.now() - start) / steps,
 };
 console.log(JSON.stringify(figures));

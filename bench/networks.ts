@@ -37,28 +37,37 @@ export interface Workload {
   readonly classes: number;
 }
 
-/** As the peers call it. */
-export const peerWork = (kind: string, { network, shape, classes }: Workload): string =>
-  [kind, network, shape.join('x'), classes].join(':');
+/** "resnet18:16x3x224x224:1000", as peers and processes of their own are told. */
+export const textOf = ({ network, shape, classes }: Workload): string => [network, shape.join('x'), classes].join(':');
+
+export function workOf(text: string): Workload {
+  const [network, shape, classes] = text.split(':');
+  return { network: network as Workload['network'], shape: shape.split('x').map(Number), classes: Number(classes) };
+}
 
 const inputOf = ({ shape }: Workload): Tensor => {
   const x = randn([...shape]);
   return x.rank === 4 ? x.contiguous('channelsLast') : x;
 };
 
-/** A training step by SGD with momentum, on the same random batch each time. */
-export function trainingStep(work: Workload): () => void {
+/** A training step by SGD with momentum, on the same random batch each time; its memory goes when the collector finds it. */
+export function unscopedStep(work: Workload): () => void {
   manualSeed(0);
   const model: Module = makers[work.network](work.classes);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const x = inputOf(work);
   const labels = randint(0, work.classes, [work.shape[0]]);
-  return () =>
-    scope(() => {
-      optimizer.zeroGrad();
-      crossEntropy(model.call(x) as Tensor, labels).backward();
-      optimizer.step();
-    });
+  return () => {
+    optimizer.zeroGrad();
+    crossEntropy(model.call(x) as Tensor, labels).backward();
+    optimizer.step();
+  };
+}
+
+/** The same in a scope, as a loader's loop has it. */
+export function trainingStep(work: Workload): () => void {
+  const step = unscopedStep(work);
+  return () => scope(step);
 }
 
 /** One forward of the network in evaluation mode, its batch norms folded where `folded`. */

@@ -2,6 +2,7 @@
 // single runs for 150 ms; "repeat 1000": the same for 1000 runs; "peak": [MiB] of resident memory at most so far. They stay alive between
 // turns and serve one case after the other.
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -43,10 +44,9 @@ function probe(): void {
   probed = true;
   const torch = spawnSync(python, ['-c', 'import torch'], { encoding: 'utf8' });
   if (torch.status !== 0) reasons.torch = `torch: ${python} has no PyTorch; EVENKEEL_PYTHON can name one that has`;
-  try {
-    import.meta.resolve('@tensorflow/tfjs', new URL('../package.json', import.meta.url));
-  } catch {
-    reasons['tfjs-cpu'] = 'tfjs-cpu: "npm install --prefix bench" installs TensorFlow.js';
+  for (const [peer, name] of Object.entries(packages)) {
+    const isThere = existsSync(new URL(`../node_modules/${name}/package.json`, import.meta.url));
+    if (!isThere) reasons[peer] = `${peer}: "npm install --prefix bench" installs ${name}`;
   }
 }
 
@@ -55,9 +55,18 @@ export async function missingPeers(): Promise<string[]> {
   return Object.values(reasons);
 }
 
+/** What the JavaScript peers need of bench/node_modules. */
+const packages: Record<string, string> = {
+  'tfjs-cpu': '@tensorflow/tfjs',
+  'tfjs-wasm': '@tensorflow/tfjs-backend-wasm',
+  'jax-js': '@jax-js/jax',
+};
+
 const commands: Record<string, (threads: number) => [string, string[]]> = {
   torch: (threads) => [python, [script('torch_peer.py'), String(threads)]],
-  'tfjs-cpu': () => [process.execPath, [script('tfjs_peer.mjs')]],
+  'tfjs-cpu': () => [process.execPath, [script('tfjs_peer.mjs'), 'cpu']],
+  'tfjs-wasm': () => [process.execPath, [script('tfjs_peer.mjs'), 'wasm']],
+  'jax-js': () => [process.execPath, [script('jax_js_peer.mjs')]],
 };
 
 interface PeerProcess {

@@ -15,7 +15,7 @@ torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
 
 
-FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 def in_formats(make):

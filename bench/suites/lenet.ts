@@ -88,7 +88,7 @@ export function lenet(): Case[] {
       name: 'LeNet-BN training step',
       engine: 'wasm',
       threads: 1,
-      peers: [torch('lenet_step', 2), { name: 'tfjs-cpu', work: `lenet_step:${batch}`, threads: 1 }],
+      peers: [torch('lenet_step', 2), { name: 'tfjs-cpu', work: `train:lenet:${batch}x1x28x28:10`, threads: 1 }],
       prepare: () => step('wasm', 1, true),
     },
     {

@@ -1,51 +1,93 @@
-// Resident memory of 10,000 LeNet steps at batch 256, written by hand without scopes or disposal, per engine in a process of its own;
-// beside it PyTorch's peak for the same loop.
+// Resident memory, ours and the peers', each in a fresh process: 10,000 LeNet steps written by hand without scopes or disposal, and the
+// peak of a step of ResNet-50.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Row } from '../measure.ts';
-import type { MemoryFigures } from '../memory_run.ts';
+import { type Row, rowOf } from '../measure.ts';
+import type { MemoryFigures, MemoryJob } from '../memory_run.ts';
+import { textOf } from '../networks.ts';
 import { peerSession } from '../peers/peers.ts';
 import type { SpecialCase } from './index.ts';
 
-const batch = 256;
-const warmUp = 200;
-const steps = 10_000;
-/** PyTorch's loop frees by counting references: its peak is reached in the first steps. */
-const peerSteps = 1000;
-
 const program = fileURLToPath(new URL('../memory_run.ts', import.meta.url));
 
-async function measure({ name, engine, threads, peers }: SpecialCase): Promise<Row> {
-  const args = ['--import', 'tsx', program, engine, ...[threads, batch, warmUp, steps].map(String)];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
-  const { warm, end, highest, peak, msPerStep } = JSON.parse(stdout) as MemoryFigures;
-  const row: Row = { name, engine, threads, ms: msPerStep, peers: {}, ratio: {} };
-  row.extra = {
-    'MiB after warm-up': warm,
-    'MiB at the end': end,
-    'highest between': highest,
-    'peak of the process': peak,
-  };
-  for (const peer of peers) {
-    const session = await peerSession(peer);
+async function figuresOf(job: MemoryJob): Promise<MemoryFigures> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program, JSON.stringify(job)]);
+  return JSON.parse(stdout) as MemoryFigures;
+}
+
+/** A row of ours and of PyTorch's peak (MiB) after so many steps, the smaller of its memory formats where it has several works. */
+async function besidePeer(one: SpecialCase, ms: number, steps: number): Promise<{ row: Row; peak?: number }> {
+  let best: { row: Row; peak?: number } = { row: rowOf(one, ms, [], []) };
+  for (const peer of one.peers) {
+    const session = await peerSession({ ...peer, apart: 'memory' });
     if (!session) continue;
-    const times = await session.repeat(peerSteps);
-    const ms = times.reduce((sum, time) => sum + time, 0) / times.length;
-    row.peers[peer.name] = { ms, version: session.version, threads: session.threads };
-    row.ratio[peer.name] = ms / msPerStep;
-    row.extra[`peak of ${peer.name}`] = await session.peakMemory();
+    const times = await session.repeat(steps);
+    const peak = await session.peakMemory();
     session.end();
+    const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
+    if (best.peak === undefined || peak < best.peak) best = { row: rowOf(one, ms, [session], [mean]), peak };
   }
+  return best;
+}
+
+const lenet = textOf({ network: 'lenet', shape: [256, 1, 28, 28], classes: 10 });
+const lenetSteps = 10_000;
+
+async function measureLenet(one: SpecialCase): Promise<Row> {
+  const { engine, threads } = one;
+  const ours = await figuresOf({
+    engine,
+    threads,
+    work: lenet,
+    fused: true,
+    scoped: false,
+    warmUp: 200,
+    steps: lenetSteps,
+  });
+  // PyTorch's loop frees by counting references: its peak is reached in the first steps.
+  const { row, peak } = await besidePeer(one, ours.msPerStep, 1000);
+  row.extra = {
+    'MiB after warm-up': ours.warm,
+    'MiB at the end': ours.end,
+    'highest between': ours.highest,
+    'peak of the process': ours.peak,
+    ...(peak && { "PyTorch's peak": peak }),
+  };
   return row;
 }
 
 /** The suite: one case per engine. */
 export function memory(): SpecialCase[] {
-  const name = `LeNet-BN, ${steps} steps without scopes, resident memory`;
-  const peers = [{ name: 'torch', work: `lenet_step:${batch}`, threads: 2 }];
+  const name = `LeNet-BN, ${lenetSteps} steps without scopes, resident memory`;
+  const peers = [{ name: 'torch', work: `train:${lenet}:contiguous`, threads: 2 }];
   return [
-    { name, engine: 'native', threads: 2, peers, measure },
-    { name, engine: 'wasm', threads: 1, peers, measure },
+    { name, engine: 'native', threads: 2, peers, measure: measureLenet },
+    { name, engine: 'wasm', threads: 1, peers, measure: measureLenet },
   ];
+}
+
+/** The peak of a training step, for the suite of whole networks. */
+export function stepMemory(threads: number): SpecialCase {
+  const work = textOf({ network: 'resnet50', shape: [8, 3, 224, 224], classes: 1000 });
+  const formats = ['contiguous', 'channels_last'];
+  return {
+    name: 'ResNet-50 8x3x224x224: peak memory of a training step',
+    engine: 'native',
+    threads,
+    peers: formats.map((format) => ({ name: 'torch', work: `train:${work}:${format}`, threads })),
+    target: { figure: "peak over PyTorch's", atMost: 0.65 },
+    async measure(one): Promise<Row> {
+      const job = { engine: 'native', threads, work, scoped: true, warmUp: 1, steps: 4 } as const;
+      const fused = await figuresOf({ ...job, fused: true });
+      const plain = await figuresOf({ ...job, fused: false });
+      const { row, peak } = await besidePeer(one, fused.msPerStep, 3);
+      row.extra = {
+        'peak, MiB': fused.peak,
+        'without fusion, MiB': plain.peak,
+        ...(peak && { "PyTorch's peak, MiB": peak, "peak over PyTorch's": fused.peak / peak }),
+      };
+      return row;
+    },
+  };
 }

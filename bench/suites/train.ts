@@ -1,8 +1,11 @@
 // Training steps and inference of whole networks, what batch norm and ReLU add to a step, and how cost grows with size and threads.
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
-import { inference, peerWork, trainingStep, type Workload } from '../networks.ts';
+import { inference, textOf, trainingStep, type Workload } from '../networks.ts';
 import { batchNormCost } from './batch_norm_cost.ts';
 import type { Case, TimedCase } from './index.ts';
+import { stepMemory } from './memory.ts';
+import { scaling } from './scaling.ts';
+import { webAssembly } from './webassembly.ts';
 
 const threads = 2;
 
@@ -37,7 +40,7 @@ function trainingCase({ title, target, ...work }: Training): TimedCase {
     threads,
     budget: 300,
     withPlain: true,
-    peers: [{ name: 'torch', work: peerWork('train', work), threads }],
+    peers: [{ name: 'torch', work: `train:${textOf(work)}`, threads }],
     target: { figure: 'torch', atLeast: target },
     prepare: () => onNative(() => trainingStep(work)),
   };
@@ -50,12 +53,19 @@ function inferenceCase(batch: number): TimedCase {
     engine: 'native',
     threads,
     budget: 500,
-    peers: [{ name: 'torch', work: peerWork('inference', work), threads }],
+    peers: [{ name: 'torch', work: `inference:${textOf(work)}`, threads }],
     target: { figure: 'torch', atLeast: 1.2 },
     prepare: () => onNative(() => inference(work, true)),
   };
 }
 
 export function train(): Case[] {
-  return [...trainings.map(trainingCase), ...[1, 8].map(inferenceCase), ...batchNormCost(threads)];
+  return [
+    ...trainings.map(trainingCase),
+    ...[1, 8].map(inferenceCase),
+    ...batchNormCost(threads),
+    stepMemory(threads),
+    ...scaling(threads),
+    ...webAssembly(),
+  ];
 }

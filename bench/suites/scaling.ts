@@ -1,0 +1,95 @@
+// How the time of a ResNet-18 step grows with the batch, with the image and with threads; ours alone, the sizes of a row in turns.
+import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import { inTurns, type Row, rowOf } from '../measure.ts';
+import { trainingStep } from '../networks.ts';
+import type { SpecialCase } from './index.ts';
+
+const stepOf = (batch: number, side: number) =>
+  trainingStep({ network: 'resnet18', shape: [batch, 3, side, side], classes: 1000 });
+
+/** Largest over smallest of some costs, as what it is above 1, in percent. */
+const spread = (costs: readonly number[]): number => 100 * (Math.max(...costs) / Math.min(...costs) - 1);
+
+const figures = (unit: string, names: readonly (string | number)[], values: readonly number[]) =>
+  Object.fromEntries(names.map((name, i) => [`${unit}, ${name}`, values[i]]));
+
+function byBatch(threads: number): SpecialCase {
+  const batches = [4, 8, 16, 32, 64];
+  return {
+    name: 'ResNet-18 3x224x224: training step by batch size; time is that of batch 8',
+    engine: 'native',
+    threads,
+    budget: 1,
+    rounds: 5,
+    peers: [],
+    target: { figure: 'spread from batch 8 on, %', atMost: 15 },
+    async measure(one, turns): Promise<Row> {
+      setEngine('native');
+      setNumThreads(threads);
+      const { own } = await inTurns(
+        batches.map((batch) => stepOf(batch, 224)),
+        [],
+        turns,
+      );
+      const costs = own.map((ms, i) => ms / batches[i]);
+      const row = rowOf(one, own[batches.indexOf(8)], [], []);
+      row.extra = {
+        ...figures('ms per image', batches, costs),
+        'spread from batch 8 on, %': spread(costs.filter((_, i) => batches[i] >= 8)),
+      };
+      return row;
+    },
+  };
+}
+
+function bySide(threads: number): SpecialCase {
+  const sides = [112, 224, 448];
+  const batch = 8;
+  return {
+    name: `ResNet-18, batch ${batch}: training step by side of the image; time is that of 224`,
+    engine: 'native',
+    threads,
+    budget: 1,
+    rounds: 5,
+    peers: [],
+    async measure(one, turns): Promise<Row> {
+      setEngine('native');
+      setNumThreads(threads);
+      const { own } = await inTurns(
+        sides.map((side) => stepOf(batch, side)),
+        [],
+        turns,
+      );
+      const costs = own.map((ms, i) => (ms * 1e6) / (batch * sides[i] ** 2));
+      const row = rowOf(one, own[sides.indexOf(224)], [], []);
+      row.extra = { ...figures('ns per pixel', sides, costs), 'spread, %': spread(costs) };
+      return row;
+    },
+  };
+}
+
+function byThreads(threads: number): SpecialCase {
+  const name = `${threads} threads against 1`;
+  return {
+    name: `ResNet-18 16x3x224x224: training step, ${name}`,
+    engine: 'native',
+    threads,
+    budget: 1,
+    peers: [],
+    target: { figure: name, atLeast: 1.85 },
+    async measure(one, turns): Promise<Row> {
+      setEngine('native');
+      const step = stepOf(16, 224);
+      const withThreads = (count: number) => () => {
+        setNumThreads(count);
+        step();
+      };
+      const { own } = await inTurns([threads, 1].map(withThreads), [], turns);
+      const row = rowOf(one, own[0], [], []);
+      row.extra = { '1 thread, ms': own[1], [name]: own[1] / own[0] };
+      return row;
+    },
+  };
+}
+
+export const scaling = (threads: number): SpecialCase[] => [byBatch(threads), bySide(threads), byThreads(threads)];

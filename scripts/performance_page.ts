@@ -1,0 +1,78 @@
+// Writes the tables of docs/performance.md from the measurements in bench/results/, which `npm run bench -- --json` makes.
+// `npx tsx scripts/performance_page.ts [--check]`: with --check, says whether the page is what it would write.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Report, Row } from '../bench/measure.ts';
+
+const titles: Record<Report['suite'], string> = {
+  train: 'Training and inference of whole networks',
+  lenet: 'LeNet with batch norm, and the cost of an operation',
+  norm: 'Normalization layers, forward and backward',
+  conv: 'Convolutions and linear layers, one direction at a time',
+};
+
+/** Three digits, as far as a measurement carries; thousands in full. */
+const figure = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
+
+/** 'further figure, unit' beside its value. */
+const further = (extra: Row['extra']): string =>
+  Object.entries(extra ?? {})
+    .map(([name, value]) => `${name}: ${figure(value)}`)
+    .join('; ');
+
+function targetText({ target }: Row): string {
+  if (!target) return '';
+  const { figure: name, atLeast, atMost, met, value } = target;
+  const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
+  return `${name} ${bound}: ${met ? 'met' : `**missed** (${figure(value)})`}`;
+}
+
+/** A line per peer, the first of which says what is known of ours. */
+function linesOf(row: Row): string[] {
+  const peers = Object.entries(row.peers).map(([peer, { ms, note }]) => [
+    `${peer}${note ? ` (${note})` : ''}: ${figure(ms)}`,
+    `${row.ratio[peer].toFixed(2)}×`,
+  ]);
+  return (peers.length > 0 ? peers : [['', '']]).map((cells, i) => {
+    const ours = i === 0 ? [row.name, `${row.engine}, ${row.threads}`, figure(row.ms)] : ['', '', ''];
+    const rest = i === 0 ? [further(row.extra), targetText(row)] : ['', ''];
+    return `| ${[...ours, ...cells, ...rest].join(' | ').replaceAll(' |  |', ' | |')} |`;
+  });
+}
+
+function versionsOf({ rows }: Report): string {
+  const versions = new Map<string, string>();
+  for (const { peers } of rows) for (const [peer, { version }] of Object.entries(peers)) versions.set(peer, version);
+  return [...versions].map(([peer, version]) => `${peer} ${version}`).join(', ');
+}
+
+function section(report: Report): string {
+  const { suite, date, machine, rows } = report;
+  const judged = rows.flatMap(({ target }) => (target ? [target.met] : []));
+  const score = judged.length > 0 ? ` ${judged.filter(Boolean).length} of ${judged.length} targets are met.` : '';
+  return [
+    `## ${titles[suite]}`,
+    '',
+    `\`npm run bench -- --suite ${suite}\`, ${date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Node.js ${machine.node}; ${versionsOf(report)}.${score}`,
+    '',
+    '| case | engine, threads | ours, ms | peer, ms | ratio | further | target |',
+    '| --- | --- | ---: | ---: | ---: | --- | --- |',
+    ...rows.flatMap(linesOf),
+  ].join('\n');
+}
+
+const page = new URL('../docs/performance.md', import.meta.url);
+const [begin, end] = ['<!-- results: scripts/performance_page.ts -->', '<!-- end of results -->'];
+const sections = Object.keys(titles).flatMap((suite) => {
+  const file = new URL(`../bench/results/${suite}.json`, import.meta.url);
+  return existsSync(file) ? [section(JSON.parse(readFileSync(file, 'utf8')) as Report)] : [];
+});
+if (sections.length === 0) throw new Error('bench/results/ has no measurements');
+const text = readFileSync(page, 'utf8');
+if (!text.includes(begin) || !text.includes(end)) throw new Error(`docs/performance.md lacks ${begin} or ${end}`);
+const [head, tail] = [text.slice(0, text.indexOf(begin) + begin.length), text.slice(text.indexOf(end))];
+const fresh = `${head}\n\n${sections.join('\n\n')}\n\n${tail}`;
+if (!process.argv.includes('--check')) writeFileSync(page, fresh);
+else if (fresh !== text) {
+  console.error('docs/performance.md differs from bench/results/: run npx tsx scripts/performance_page.ts');
+  process.exitCode = 1;
+}
