@@ -190,16 +190,20 @@ class Draw {
     flatten: [[() => this.linear(), 1]],
   };
 
+  private activationName(names: readonly string[]): string {
+    const other = this.evenly(...names);
+    return this.pick([
+      ['ReLU', 5],
+      ['ReLU6', 1],
+      ['ReLU1', 2],
+      [other, 4],
+    ]);
+  }
   private readonly activation = () =>
-    this.step(
-      'activation',
-      [this.of.any()],
-      { name: this.chance(55) ? 'ReLU' : this.evenly(...Object.keys(activations)) },
-      1,
-    );
+    this.step('activation', [this.of.any()], { name: this.activationName(Object.keys(activations)) }, 1);
   private readonly activation_ = () =>
     this.step('activation_', [this.of.any()], {
-      name: this.chance(55) ? 'ReLU' : this.evenly(...Object.keys(inPlaceActivations)),
+      name: this.activationName(Object.keys(inPlaceActivations)),
     });
   private readonly linear = () => {
     const x = this.of.matrix();

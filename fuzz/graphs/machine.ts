@@ -38,6 +38,8 @@ export const activations: Readonly<Record<string, () => nn.Module>> = {
   ReLU: () => new nn.ReLU(),
   ReLU6: () => new nn.ReLU6(),
   LeakyReLU: () => new nn.LeakyReLU(),
+  // Values seldom reach 6.
+  ReLU1: () => new nn.Hardtanh({ minVal: 0, maxVal: 1 }),
   Hardtanh: () => new nn.Hardtanh({ minVal: -0.5, maxVal: 0.75 }),
   Hardswish: () => new nn.Hardswish(),
   SiLU: () => new nn.SiLU(),
@@ -48,6 +50,7 @@ export const activations: Readonly<Record<string, () => nn.Module>> = {
 export const inPlaceActivations: Readonly<Record<string, () => nn.Module>> = {
   ReLU: () => new nn.ReLU({ inplace: true }),
   ReLU6: () => new nn.ReLU6({ inplace: true }),
+  ReLU1: () => new nn.Hardtanh({ minVal: 0, maxVal: 1, inplace: true }),
   LeakyReLU: () => new nn.LeakyReLU({ inplace: true }),
   Hardswish: () => new nn.Hardswish({ inplace: true }),
 };

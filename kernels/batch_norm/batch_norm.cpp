@@ -5,6 +5,9 @@
 namespace EK_ISA {
 namespace {
 
+// The limit that the maps know, of one that may be infinite.
+template <class T> T top_of(double relu) { return static_cast<T>(relu < __builtin_inf() ? relu : __builtin_nan("")); }
+
 // A constant channel without eps is all bias, in training (PyTorch).
 inline double batch_invstd(double m2, double count, double eps) { return m2 == 0 && eps == 0 ? 0 : inverse_std(m2, count, eps); }
 
@@ -20,9 +23,9 @@ template <class T> void stats(const T* x, const Layout& layout, double* mean, do
 }
 
 template <bool relu, class T>
-void forward(const T* x, const Layout& layout, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y, void* scratch) {
+void forward(const T* x, const Layout& layout, double eps, const T* weight, const T* bias, T top, double* mean, double* m2, double* invstd, T* y, void* scratch) {
   if (layout.empty()) return;
-  const Channels<T> channels{mean, invstd, weight, bias, nullptr, nullptr, 0};
+  const Channels<T> channels{mean, invstd, weight, bias, nullptr, nullptr, 0, top};
   const double count = static_cast<double>(layout.count());
   if (by_groups(layout)) {
     const auto known = [&](int channel) { return pivot(x[layout.place(channel, 0)]); };
@@ -90,13 +93,13 @@ int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int forma
 }
 
 int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd, const void* weight,
-                               const void* bias, const double* sum_dy, const double* sum_dy_xmu, void* coefficients) {
+                               const void* bias, double relu, const double* sum_dy, const double* sum_dy_xmu, void* coefficients) {
   EK_DISPATCH_FLOAT(dtype, {
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count};
+    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count, top_of<T>(relu)};
     T* out = static_cast<T*>(coefficients);
     for (int i = 0; i < c; i++) {
       const Coefficients<T> k = channels(i);
-      const T values[kCoefficients] = {k.hi, k.lo, k.scale, k.shift, k.a, k.b};
+      const T values[kCoefficients] = {k.hi, k.lo, k.scale, k.shift, k.a, k.b, k.top};
       for (int j = 0; j < kCoefficients; j++) out[static_cast<ptrdiff_t>(j) * c + i] = values[j];
     }
   })
@@ -104,11 +107,11 @@ int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mea
 }
 
 int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean, const double* invstd,
-                        const void* weight, const void* bias, int relu, const void* residual, void* y, void* scratch) {
+                        const void* weight, const void* bias, double relu, const void* residual, void* y, void* scratch) {
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0};
+    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
     const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *added = static_cast<const T*>(residual);
     if (added) map_tensor<Map::residual, is_relu, T>(layout, work, from, added, static_cast<T*>(y), channels);
@@ -118,31 +121,31 @@ int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int forma
 }
 
 int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight, const void* bias,
-                          int relu, double* mean, double* m2, double* invstd, void* y, void* scratch) {
+                          double relu, double* mean, double* m2, double* invstd, void* y, void* scratch) {
   const Layout layout(n, c, s, format);
-  EK_DISPATCH(forward<is_relu>(static_cast<const T*>(x), layout, eps, static_cast<const T*>(weight), static_cast<const T*>(bias), mean, m2, invstd,
+  EK_DISPATCH(forward<is_relu>(static_cast<const T*>(x), layout, eps, static_cast<const T*>(weight), static_cast<const T*>(bias), top_of<T>(relu), mean, m2, invstd,
                                static_cast<T*>(y), scratch);)
   return EK_OK;
 }
 
 int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format, const double* mean,
-                                  const double* invstd, const void* weight, const void* bias, int relu, double* sum_dy,
+                                  const double* invstd, const void* weight, const void* bias, double relu, double* sum_dy,
                                   double* sum_dy_xmu, void* scratch) {
   const Layout layout(n, c, s, format);
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0};
+    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
     backward_reduce<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu, scratch);
   })
   return EK_OK;
 }
 
 int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format, double count,
-                                 const double* mean, const double* invstd, const void* weight, const void* bias, int relu,
+                                 const double* mean, const double* invstd, const void* weight, const void* bias, double relu,
                                  const double* sum_dy, const double* sum_dy_xmu, void* dx, void* scratch) {
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count};
+    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count, top_of<T>(relu)};
     const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *gradient = static_cast<const T*>(dy);
     if (sum_dy) map_tensor<Map::training, is_relu, T>(layout, work, from, gradient, static_cast<T*>(dx), channels);
@@ -152,11 +155,11 @@ int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n
 }
 
 int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format, const double* mean,
-                           const double* invstd, const void* weight, const void* bias, int relu, double* sum_dy,
+                           const double* invstd, const void* weight, const void* bias, double relu, double* sum_dy,
                            double* sum_dy_xmu, void* dx, void* scratch) {
   const Layout layout(n, c, s, format);
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0};
+    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
     backward<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu, static_cast<T*>(dx), scratch);
   })
   return EK_OK;

@@ -5,7 +5,8 @@
 //   training:    dx = ((g + a) + x̃·b)·scale
 //   weighted:    dx = ((g·shift + a) + x̃·b)·scale, for weights that differ within what is normalized together
 //   evaluation:  dx = g·scale
-// relu: forward max(y, 0); backward g counts where the forward's y, computed again by the same operations, was above 0.
+// relu: forward y limited to 0 … top; backward g counts where the forward's y, computed again by the same operations, was between. A top of
+// NaN, with which no comparison holds, is no limit.
 #pragma once
 #include "kernel.h"
 
@@ -14,19 +15,22 @@ namespace EK_ISA {
 enum class Map { forward, residual, training, weighted, evaluation };
 
 template <class V> struct Coefficients {
-  V hi, lo, scale, shift, a, b;
+  V hi, lo, scale, shift, a, b, top = {};
 };
-constexpr int kCoefficients = 6;
+constexpr int kCoefficients = 7;
+
+// Where a ReLU up to `top` lets gradients through.
+template <class V> EK_INLINE auto is_open(V y, V top) { return (y > 0) & ~(y >= top); }
 
 template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coefficients<V>& k) {
   const V d = (x - k.hi) - k.lo;
   if constexpr (map == Map::forward || map == Map::residual) {
     V y = d * k.scale + k.shift;
     if constexpr (map == Map::residual) y += g;
-    if constexpr (relu) return greater(V{}, y);
+    if constexpr (relu) return lesser(k.top, greater(V{}, y));
     return y;
   } else {
-    if constexpr (relu) g = d * k.scale + k.shift > 0 ? loaded(g) : V{};
+    if constexpr (relu) g = is_open(d * k.scale + k.shift, k.top) ? loaded(g) : V{};
     if constexpr (map == Map::evaluation) return g * k.scale;
     if constexpr (map == Map::weighted) return ((g * k.shift + k.a) + d * k.b) * k.scale;
     return ((g + k.a) + d * k.b) * k.scale;
@@ -56,7 +60,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
 
   // n neighbours of one channel; memory is asked for `ahead` elements before.
   static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead, const Coefficients<T>& one) {
-    const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b)};
+    const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b), splat<T>(one.top)};
     int i = 0;
     if constexpr (streams) {  // to the next vector of `out`
       const int head = static_cast<int>(-at & (L - 1));
@@ -74,7 +78,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns, const T* k, int stride) {
     const auto numbers = [&](int j) -> Coefficients<vec<T>> {
       const T* from = k + j;
-      return {load(from), load(from + stride), load(from + 2 * stride), load(from + 3 * stride), load(from + 4 * stride), load(from + 5 * stride)};
+      return {load(from), load(from + stride), load(from + 2 * stride), load(from + 3 * stride), load(from + 4 * stride), load(from + 5 * stride), load(from + 6 * stride)};
     };
     const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
     for (int r = 0; r < rows; r++, at += pitch) {

@@ -26,6 +26,7 @@ template <class T> struct Channels {
   const T *weight, *bias;
   const double *sum_dy, *sum_dy_xmu;
   double count;
+  T top = 0;  // of a ReLU, NaN without limit
 
   Coefficients<T> operator()(int c) const {
     Coefficients<T> k{};
@@ -34,12 +35,13 @@ template <class T> struct Channels {
     k.lo = k.hi - k.hi == 0 ? static_cast<T>(m - static_cast<double>(k.hi)) : 0;
     k.scale = static_cast<T>(scale);
     k.shift = bias ? bias[c] : 0;
+    k.top = top;
     if (sum_dy) k.a = static_cast<T>(-sum_dy[c] / count), k.b = static_cast<T>(-invstd[c] * invstd[c] * (sum_dy_xmu[c] / count));
     return k;
   }
   Known<T> known(int c) const {
     const Coefficients<T> k = (*this)(c);
-    return {k.hi, k.lo, k.scale, k.shift};
+    return {k.hi, k.lo, k.scale, k.shift, k.top};
   }
 };
 
@@ -51,7 +53,8 @@ template <Sum mode, class T, class E> Pair exact_sums(const T* x, const T* dy, d
   Pair sums{0, 0};
   each([&](ptrdiff_t at) {
     const double d = x[at] - centre;
-    const bool dead = mode == Sum::backward_relu && !((static_cast<T>(x[at] - k.hi) - k.lo) * k.scale + k.shift > 0);
+    const auto y = (static_cast<T>(x[at] - k.hi) - k.lo) * k.scale + k.shift;
+    const bool dead = mode == Sum::backward_relu && !(y > 0 && !(y >= k.top));
     const double g = mode == Sum::statistics ? d : dead ? 0.0 : static_cast<double>(dy[at]);
     sums.a += g, sums.b += g * d;
   });
@@ -152,7 +155,7 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
       alignas(64) double a[kColumns + 16] = {}, b[kColumns + 16] = {};
       const U* k = reinterpret_cast<const U*>(work.columns) + block.column;
       sum_rows<mode, T>(x + block.at, mode == Sum::statistics ? nullptr : dy + block.at, block.pitch, block.rows, block.columns,
-                        {k, k + stride, k + 2 * stride, k + 3 * stride}, a, b);
+                        {k, k + stride, k + 2 * stride, k + 3 * stride, k + 4 * stride}, a, b);
       // Columns are visited in order, and a channel's first one clears its result.
       Pair* out = work.partial + static_cast<ptrdiff_t>(block.partial) * c;
       for (int i = 0, v = block.column, channel = layout.channel(v), run = v % layout.div; i < block.columns; i++, v++) {

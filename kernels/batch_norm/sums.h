@@ -2,7 +2,7 @@
 //   statistics: a = Σ(x − pivot), b = Σ(x − pivot)², all in double;  backward: a = Σg, b = Σg·(x − mean), where relu masks g: x − mean and
 //   the mask in the tensor's own type, as the forward has them, and the sums in double.
 #pragma once
-#include "kernel.h"
+#include "batch_norm/map.h"
 
 namespace EK_ISA {
 
@@ -28,12 +28,13 @@ template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
   }
 }
 
-// What is known of one channel, or of a vector of channels: the pivot, or the mean as hi + lo, and for relu the forward's y = x̃·scale + shift.
+// What is known of one channel, or of a vector of channels: the pivot, or the mean as hi + lo, and for relu the forward's y = x̃·scale + shift
+// with its limit.
 template <class V> struct Known {
-  V hi, lo, scale, shift;
+  V hi, lo, scale, shift, top = {};
 };
 template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
-  return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift)};
+  return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift), splat<T>(k.top)};
 }
 
 // The sum of a vector's lanes, in halves: a chain of additions would cost as much as a short run.
@@ -105,7 +106,7 @@ template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const K
     a.add(d), b.add_product(d, d);
   } else {
     const vec<U> d = (x - k.hi) - k.lo;
-    if constexpr (mode == Sum::backward_relu) g = d * k.scale + k.shift > 0 ? loaded(g) : vec<U>{};
+    if constexpr (mode == Sum::backward_relu) g = is_open(d * k.scale + k.shift, k.top) ? loaded(g) : vec<U>{};
     a.add(g), b.add_product(g, d);
   }
 }
@@ -141,9 +142,9 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
   for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
 }
 
-// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows; hi, lo, scale, shift: a value for each column. The arrays are padded to whole vectors.
+// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows; hi, lo, scale, shift, top: a value for each column. The arrays are padded to whole vectors.
 template <class U> struct KnownColumns {
-  const U *hi, *lo, *scale, *shift;
+  const U *hi, *lo, *scale, *shift, *top;
 };
 // R rows from one end to the other, so that memory is read in its order; the sums wait in the first-level cache meanwhile.
 template <Sum mode, int R, class T, class U = SumType<mode, T>>
@@ -153,7 +154,7 @@ EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahea
   const auto step = [&](int j, const auto& read) {
     Known<vec<U>> k = {load(known.hi + j), {}, {}, {}};
     if constexpr (backward) k.lo = load(known.lo + j);
-    if constexpr (mode == Sum::backward_relu) k.scale = load(known.scale + j), k.shift = load(known.shift + j);
+    if constexpr (mode == Sum::backward_relu) k.scale = load(known.scale + j), k.shift = load(known.shift + j), k.top = load(known.top + j);
     Wide<U> a = Wide<U>::from(sum_a + j), b = Wide<U>::from(sum_b + j);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {

@@ -13,11 +13,11 @@ constexpr int kChain = 8;  // values that are added in their own type before the
 // The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
 template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
   const auto at = [&](int i) { return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n) : load(norm + static_cast<ptrdiff_t>(i) * c + channel); };
-  return {at(0), at(1), at(2), at(3), at(4), at(5)};
+  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
 }
 template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* norm, int c, int channel) {
   const auto at = [&](int i) { return splat<T>(norm[static_cast<ptrdiff_t>(i) * c + channel]); };
-  return {at(0), at(1), at(2), at(3), at(4), at(5)};
+  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
 }
 
 // A second tensor at the places of a run: n channels from c on of pixel i, or n pixels from i on.
@@ -216,7 +216,7 @@ template <class T> struct Finishing {
   // Lanes without a value hold a gradient of 0.
   EK_INLINE vec<T> mask(vec<T> g, vec<T> x, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
     const vec<T> d = (x - k.hi) - k.lo;
-    if (relu) g = d * k.scale + k.shift > 0 ? g : vec<T>{};
+    if (relu) g = is_open(d * k.scale + k.shift, k.top) ? g : vec<T>{};
     a += g, b += g * d;
     return g;
   }

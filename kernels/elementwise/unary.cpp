@@ -26,6 +26,7 @@ template <class T> static int find_loop(int op, unary_loop* loop) {
     EK_CASE(SQUARE, square)
     EK_CASE(RELU, relu)
     EK_CASE(CLAMP, clamp)
+    EK_CASE(HARDTANH, hardtanh)
     EK_CASE(LOGICAL_NOT, logical_not)
     EK_CASE(IS_NAN, is_nan)
     EK_CASE(IS_FINITE, is_finite)

@@ -52,6 +52,7 @@ template <class T> static gradient_loop find_loop(int op) {
     EK_CASE(CLAMP, clamp)
     EK_CASE(HARD_SIGMOID, hard_sigmoid)
     EK_CASE(HARD_SWISH, hard_swish)
+    EK_CASE(HARDTANH, hardtanh)
     EK_CASE(MISH, mish)
   }
 #undef EK_CASE

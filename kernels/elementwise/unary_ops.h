@@ -23,6 +23,7 @@ EK_UNARY(square, return x * x;)
 EK_UNARY(relu, return x <= T(0) ? vec<T>{} : x;)
 // min(max(x, p), q), so that q wins where the bounds cross; NaN stays.
 EK_UNARY(clamp, x = x < p ? splat(p) : x; return x > q ? splat(q) : x;)
+using hardtanh_op = clamp_op;  // the other derivative on the bounds
 EK_UNARY(identity, return x;)
 
 // float and double.
@@ -125,6 +126,7 @@ EK_DERIVATIVE(gelu_tanh, reads_x, const vec<T> square = x * x;
               return g * (s + x * s * (T(1) - s) * (gelu_slope<T> * (T(1) + T(3) * gelu_cubic<T> * square)));)
 EK_DERIVATIVE(silu, reads_x, const vec<T> s = sigmoid<T>(x); return g * (s * (T(1) + x * (T(1) - s)));)
 EK_DERIVATIVE(softplus, reads_x, const vec<T> z = x * p; return z > q ? g : g * sigmoid<T>(z);)
+EK_DERIVATIVE(hardtanh, reads_y, return ((y <= p) | (y >= q)) ? vec<T>{} : g;)
 // 1 on the bounds too.
 EK_DERIVATIVE(clamp, reads_x, return ((x >= p) & (x <= q)) ? g : vec<T>{};)
 EK_DERIVATIVE(hard_sigmoid, reads_x, return ((x > T(-3)) & (x < T(3))) ? g / T(6) : vec<T>{};)

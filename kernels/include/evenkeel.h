@@ -21,6 +21,7 @@ enum ek_unary {
   EK_UNARY_FLOOR, EK_UNARY_CEIL, EK_UNARY_ROUND, EK_UNARY_SIGMOID, EK_UNARY_LOG_SIGMOID, EK_UNARY_RELU,
   EK_UNARY_LEAKY_RELU, EK_UNARY_ELU, EK_UNARY_SELU, EK_UNARY_GELU, EK_UNARY_GELU_TANH, EK_UNARY_SILU,
   EK_UNARY_SOFTPLUS, EK_UNARY_CLAMP, EK_UNARY_HARD_SIGMOID, EK_UNARY_HARD_SWISH, EK_UNARY_MISH,
+  EK_UNARY_HARDTANH,
   EK_UNARY_LOGICAL_NOT, EK_UNARY_IS_NAN, EK_UNARY_IS_FINITE
 };
 enum ek_binary {
@@ -44,7 +45,7 @@ EK_API int ek_cast(int from, int to, const void* x, void* out, int n);
 // negative. The innermost contiguous runs are copied as blocks.
 EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const int* shape, const int* x_strides,
                            const int* out_strides);
-// out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp lower, upper (±inf allowed).
+// out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
 // is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
 EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1);
 // dx[i] = g[i]·op′ at i, for every differentiable unary op, float32 and float64. x: the forward's input, y: its output;
@@ -106,16 +107,16 @@ EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m
 // The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
 // Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
 //
-// A convolution does the work of the batch norms beside it. A norm is its coefficients (6, channels), in dtype, from
-// ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu max(norm(x), 0).
+// A convolution does the work of the batch norms beside it. A norm is its coefficients (7, channels), in dtype, from
+// ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu within the limits of its ReLU.
 EK_API int ek_conv_scratch(int which, int dtype, const int* geometry);
 // y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding. With y_norm, y is norm(conv) +
-// residual (optional, in the format of y), with y_relu max(norm(conv) + residual, 0), and no statistics are left.
+// residual (optional, in the format of y), with y_relu within the limits of the norm's ReLU, and no statistics are left.
 EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w,
                    const void* bias, void* y, double* y_mean, double* y_m2, const void* y_norm, const void* residual,
                    int y_relu, void* scratch);
 // dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
-// dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where max(norm(x), 0) was closed, and its sums are left as
+// dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where the ReLU of norm(x) was closed, and its sums are left as
 // ek_batch_norm_backward_reduce has them; x in the format of dx.
 EK_API int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* dy_x, const void* dy_norm,
                                  int dy_relu, const void* w, void* dx, const void* x, const void* x_norm, int x_relu,
@@ -138,6 +139,7 @@ EK_API int ek_avg_pool_backward(int dtype, const int* geometry, int count_includ
 
 // ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
 // x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
+// relu: y is limited to 0 … relu, which may be infinite; 0: it is not.
 EK_API int ek_batch_norm_scratch(int n, int c, int s, int format);
 // mean = Σx / (n·s), m2 = Σ(x − mean)²; sums are shifted by a pivot and merged in double in a fixed order.
 EK_API int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2,
@@ -155,34 +157,34 @@ EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const do
 // mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
-// What the maps of a norm need, in dtype (6, c): the mean as hi + lo, invstd·weight, bias, and, where sum_dy is given (as in backward_apply),
-// −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros.
+// What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
+// and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU.
 EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd,
-                                      const void* weight, const void* bias, const double* sum_dy, const double* sum_dy_xmu,
-                                      void* coefficients);
-// y = (x − mean)·(invstd·weight) + bias + residual, centred; relu: max(y, 0). weight, bias and the residual, which lies as x does, are
+                                      const void* weight, const void* bias, double relu, const double* sum_dy,
+                                      const double* sum_dy_xmu, void* coefficients);
+// y = (x − mean)·(invstd·weight) + bias + residual, centred. weight, bias and the residual, which lies as x does, are
 // optional. y may be x.
 EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
-                               const double* invstd, const void* weight, const void* bias, int relu, const void* residual,
+                               const double* invstd, const void* weight, const void* bias, double relu, const void* residual,
                                void* y, void* scratch);
 // stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
 EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
-                                 const void* bias, int relu, double* mean, double* m2, double* invstd, void* y,
+                                 const void* bias, double relu, double* mean, double* m2, double* invstd, void* y,
                                  void* scratch);
-// sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y > 0 and else 0. invstd, weight and bias
+// sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits and else 0. invstd, weight and bias
 // are read for relu only.
 EK_API int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                          const double* mean, const double* invstd, const void* weight, const void* bias,
-                                         int relu, double* sum_dy, double* sum_dy_xmu, void* scratch);
+                                         double relu, double* sum_dy, double* sum_dy_xmu, void* scratch);
 // Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then x and mean
 // are read for relu only): dx = weight·invstd·g. g as above.
 EK_API int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                         double count, const double* mean, const double* invstd, const void* weight,
-                                        const void* bias, int relu, const double* sum_dy, const double* sum_dy_xmu, void* dx,
+                                        const void* bias, double relu, const double* sum_dy, const double* sum_dy_xmu, void* dx,
                                         void* scratch);
 // backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
 EK_API int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
-                                  const double* mean, const double* invstd, const void* weight, const void* bias, int relu,
+                                  const double* mean, const double* invstd, const void* weight, const void* bias, double relu,
                                   double* sum_dy, double* sum_dy_xmu, void* dx, void* scratch);
 
 // ---- normalization of rows: layer, RMS, group and instance norm (row_norm/) ---------------------------------------

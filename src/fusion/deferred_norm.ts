@@ -2,7 +2,7 @@
 // it, and a consumer that can normalize while it reads takes the input as it is; whatever else looks at the tensor gets its values,
 // made in one pass. The graph is the ordinary one: each operation's backward does its part, deferred in the same way.
 //
-//   norm → relu            relu joins: one pass, and backward one sum and one map of the masked gradient
+//   norm → relu            relu, or relu6, joins: one pass, and backward one sum and one map of the masked gradient
 //   norm → add (→ relu)    addition and relu join: one pass
 //   norm (→ relu) → conv   the convolution reads the raw input (ops/conv.ts) and nothing is written; its backward by data masks the
 //                          gradient and leaves the sums of the norm's backward
@@ -121,7 +121,7 @@ export function deferConv(
   );
 }
 
-/** y = (x − mean)·(invstd·weight) + bias + residual, and with `affine.relu` max(y, 0), not yet carried out. */
+/** y = (x − mean)·(invstd·weight) + bias + residual, and with `affine.relu` limited, not yet carried out. */
 export class PendingNorm implements Recipe {
   readonly parts: NormParts;
   constructor(parts: NormParts) {
@@ -154,7 +154,7 @@ function convAsNorm(x: Tensor): NormParts | null {
     new Float64Array(buffer, byteOffset, vector.size).fill(value);
     return vector;
   });
-  const affine = { weight: null, bias: null, relu: false };
+  const affine = { weight: null, bias: null, relu: 0 };
   return { x, mean, invstd, affine, residual: null, key: mean, isForeign: false };
 }
 
@@ -182,7 +182,9 @@ class PendingMask implements Recipe {
   fill(storage: Storage): void {
     const { g, norm } = this;
     const y = launchApply(norm.x, norm.mean, norm.invstd, norm.affine);
-    launchUnaryBackward('relu', Unary.relu, y, y, g, new Tensor(g.shape, g.dtype, g.memoryFormat, storage));
+    const { relu } = norm.affine;
+    const op = relu === Infinity ? Unary.relu : Unary.hardtanh;
+    launchUnaryBackward('relu', op, y, y, g, new Tensor(g.shape, g.dtype, g.memoryFormat, storage), 0, relu);
     y.storage.release();
   }
 }
@@ -253,13 +255,13 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
   return deferred(x, new PendingNorm({ ...parts, key: mean, isForeign: false }));
 }
 
-/** max(x, 0) where x is a pending norm, deferred; else null. */
-export function joinRelu(x: Tensor): Tensor | null {
+/** x limited to 0 … top where it is a pending norm, deferred; else null. */
+export function joinRelu(x: Tensor, top: number): Tensor | null {
   const norm = isFusionEnabled() ? (pendingNorm(x) ?? convAsNorm(x)) : null;
   if (!norm || norm.affine.relu) return null;
   note('relu joined', norm.key);
   const own = borrowed(norm);
-  return deferred(x, new PendingNorm({ ...own, affine: { ...own.affine, relu: true } }));
+  return deferred(x, new PendingNorm({ ...own, affine: { ...own.affine, relu: top } }));
 }
 
 /** The gradient before the ReLU that joined the norm whose output y is, deferred; null where y's values have been asked for. */
@@ -311,7 +313,7 @@ interface NormGradient {
 /** What arrived as the gradient of the norm by `mean`: without the mask of a ReLU that joined it, with the sums that a convolution left. */
 export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGradient {
   const sums = sumsLeftFor(g, mean);
-  if (sums) return { dy: g, affine: { ...affine, relu: false }, sums };
+  if (sums) return { dy: g, affine: { ...affine, relu: 0 }, sums };
   const recipe = recipeOf(g);
   if (recipe instanceof PendingMask && recipe.norm.key === mean && isLike(g, recipe.g))
     return { dy: recipe.g, affine: recipe.norm.affine, sums: null };

@@ -105,7 +105,7 @@ export class Hardtanh extends Activation {
     this.maxVal = maxVal;
   }
   protected compute(x: Tensor): Tensor {
-    return elementwise.clamp(x, this.minVal, this.maxVal);
+    return elementwise.hardtanh(x, this.minVal, this.maxVal);
   }
   protected override parameterText(): string {
     return `min_val=${floatText(this.minVal)}, max_val=${floatText(this.maxVal)}`;

@@ -21,6 +21,7 @@ export {
   gelu,
   hardSigmoid,
   hardSwish,
+  hardtanh,
   leakyRelu,
   logSigmoid,
   mish,

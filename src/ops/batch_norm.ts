@@ -26,7 +26,7 @@ import {
   launchBackwardReduce,
   launchForward,
 } from './batch_norm_kernels.ts';
-import { add, eq, maskedFill, mul, relu, rsqrt, sub } from './elementwise.ts';
+import { add, eq, hardtanh, maskedFill, mul, rsqrt, sub } from './elementwise.ts';
 import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
@@ -103,10 +103,10 @@ export function launchBackward(
 }
 
 /** x̂·weight + bias, and the ReLU behind it, as ops that have every derivative. A bias matters to derivatives only below a ReLU. */
-function affineOf(normal: Tensor, { weight, bias, relu: isRelu }: Affine): Tensor {
+function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
   const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
-  if (!isRelu) return scaled;
-  return relu(bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled);
+  if (!top) return scaled;
+  return hardtanh(bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled, 0, top);
 }
 
 /**
@@ -170,7 +170,7 @@ const trainingOp = defineOp({
     weight: Tensor | null,
     bias: Tensor | null,
     eps: number,
-    relu: boolean,
+    relu: number,
   ): readonly [Tensor, Tensor, Tensor] {
     const affine = { weight, bias, relu };
     const { y, mean, m2, invstd } = deferTraining(x, eps, affine) ?? normalizeAtOnce(x, eps, affine);
@@ -199,7 +199,7 @@ const evaluationOp = defineOp({
     runningMean: Tensor,
     runningVar: Tensor,
     eps: number,
-    relu: boolean,
+    relu: number,
   ) {
     const affine = { weight, bias, relu };
     const [mean, invstd] = fromRunning(runningMean, runningVar, eps);
@@ -274,8 +274,9 @@ export function batchNorm(
   requireFloat('batch_norm', x);
   requireAlike('batchNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
-  if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps, relu);
-  const [y, mean, m2] = trainingOp(x, weight, bias, eps, relu);
+  const top = relu ? Infinity : 0;
+  if (!training) return evaluationOp(x, weight, bias, runningMean!, runningVar!, eps, top);
+  const [y, mean, m2] = trainingOp(x, weight, bias, eps, top);
   const batch: BatchStatistics = { count: x.shape[0] * sizeOf(x.shape.slice(2)), mean, m2 };
   settleStatistics(batch, runningMean, runningVar, options);
   return y;

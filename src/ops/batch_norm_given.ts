@@ -57,7 +57,7 @@ const givenOp = defineOp({
   ) {
     const invstd = batchNormInvstd({ count, mean, m2 }, eps);
     ctx.save(x, mean, m2, weight, invstd);
-    return launchApply(x, mean, invstd, { weight, bias, relu: false });
+    return launchApply(x, mean, invstd, { weight, bias, relu: 0 });
   },
   backward(ctx, [g], info, _mean, _m2, count, _weight, _bias, eps) {
     const [x, mean, m2, weight, invstd] = ctx.saved;
@@ -78,7 +78,7 @@ const givenOp = defineOp({
       sumG = wide(sum(g, axes));
       dweight = mul(wide(sum(mul(g, sub(x, across(mean))), axes)), r);
     } else {
-      const [input, ...sums] = launchBackward(x, g, { weight, bias: null, relu: false }, mean, invstd, false, [
+      const [input, ...sums] = launchBackward(x, g, { weight, bias: null, relu: 0 }, mean, invstd, false, [
         needs[0],
         true,
         true,
@@ -128,5 +128,5 @@ export function batchNormGiven(
 
 /** The gradient of x from those of its statistics, which had `count` elements a channel: dmean/count + 2·(x − mean)·dm2. Unrecorded. */
 export function statisticsBackward(x: Tensor, { count, mean }: BatchStatistics, dmean: Tensor, dm2: Tensor): Tensor {
-  return launchApply(x, mean, mul(dm2, 2), { weight: null, bias: cast(div(dmean, count), x.dtype), relu: false });
+  return launchApply(x, mean, mul(dm2, 2), { weight: null, bias: cast(div(dmean, count), x.dtype), relu: 0 });
 }

@@ -83,16 +83,17 @@ export function batchNormUpdateRunning(
   // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
 }
 
-/** The affine part of a normalization, and whether a ReLU follows in the same pass. */
+/** The affine part of a normalization, and the ReLU that follows in the same pass. */
 export interface Affine {
   readonly weight: Tensor | null;
   readonly bias: Tensor | null;
-  readonly relu: boolean;
+  /** What y is limited to, from 0 on: infinite for a ReLU, 6 for a ReLU6; 0: nothing follows. */
+  readonly relu: number;
 }
 const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] => [
   pointerOf(weight),
   pointerOf(bias),
-  Number(relu),
+  relu,
 ];
 /** What a tensor is normalized by: statistics, then the affine part. */
 const givenArgs = (mean: Tensor, invstd: Tensor, affine: Affine) =>
@@ -170,7 +171,7 @@ export function normCoefficients(
 ): Tensor {
   const c = mean.size;
   const { device } = mean;
-  const out = allocate([6, c], dtype, 'contiguous', device);
+  const out = allocate([7, c], dtype, 'contiguous', device);
   device.check(
     'batchNorm',
     device.kernels.batchNormCoefficients(
@@ -181,6 +182,7 @@ export function normCoefficients(
       invstd.pointer,
       pointerOf(affine.weight),
       pointerOf(affine.bias),
+      affine.relu,
       pointerOf(sums?.dy),
       pointerOf(sums?.dyXmu),
       out.pointer,

@@ -97,13 +97,13 @@ function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
   if (!norm || norm.residual) return () => [x.pointer, 0, 0];
   note('normalized in prologue', norm.key, owner);
   const coefficients = normCoefficients(x.dtype, norm.mean, norm.invstd, norm.affine);
-  return () => [norm.x.pointer, coefficients.pointer, Number(norm.affine.relu)];
+  return () => [norm.x.pointer, coefficients.pointer, Number(norm.affine.relu > 0)];
 }
 
 /** What a kernel carries out on its output. */
 function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
   const coefficients = norm && normCoefficients(out.dtype, norm.mean, norm.invstd, norm.affine);
-  return () => [pointerOf(coefficients), pointerOf(norm?.residual), Number(norm?.affine.relu ?? false)];
+  return () => [pointerOf(coefficients), pointerOf(norm?.residual), Number((norm?.affine.relu ?? 0) > 0)];
 }
 
 /** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
@@ -113,7 +113,7 @@ function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
   const { x, mean, invstd, affine, count, sums, key } = parts;
   note('gradient in prologue', key);
   const coefficients = normCoefficients(dy.dtype, mean, invstd, affine, count, sums);
-  return () => [parts.dy.pointer, x.pointer, coefficients.pointer, Number(affine.relu)];
+  return () => [parts.dy.pointer, x.pointer, coefficients.pointer, Number(affine.relu > 0)];
 }
 
 function statisticsFor(out: Tensor): BatchStatistics | null {
@@ -229,7 +229,7 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
         dx.pointer,
         pointerOf(norm?.x),
         pointerOf(coefficients),
-        Number(norm?.affine.relu ?? false),
+        Number((norm?.affine.relu ?? 0) > 0),
         pointerOf(sums?.dy),
         pointerOf(sums?.dyXmu),
         scratch(),

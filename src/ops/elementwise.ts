@@ -22,7 +22,7 @@ type Derivative = (x: Tensor, y: Tensor, p0: number, p1: number) => Tensor | num
 
 /** How a function is merged with what made its operand; null where it is not. See fusion/. */
 interface Joins {
-  forward(x: Tensor): Tensor | null;
+  forward(x: Tensor, p0: number, p1: number): Tensor | null;
   backward(g: Tensor, y: Tensor): Tensor | null;
 }
 
@@ -30,7 +30,7 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
   const run = defineOp({
     name,
     forward(ctx, x: Tensor, p0: number, p1: number) {
-      const y = joins?.forward(x) ?? launchUnary(name, op, x, p0, p1);
+      const y = joins?.forward(x, p0, p1) ?? launchUnary(name, op, x, p0, p1);
       ctx.save(saves === 'y' ? null : x, saves === 'x' ? null : y);
       return y;
     },
@@ -83,9 +83,16 @@ export const erf = defineFunction('erf', Unary.erf, 'x', (x) => mul(exp(neg(squa
 export const sigmoid = defineFunction('sigmoid', Unary.sigmoid, 'y', (_, y) => mul(y, sub(1, y)));
 export const logSigmoid = defineFunction('logSigmoid', Unary.logSigmoid, 'both', (x) => sigmoid(neg(x)));
 export const relu = defineUnary('relu', Unary.relu, 'y', (_, y) => cast(gt(y, 0), y.dtype), {
-  forward: joinRelu,
+  forward: (x) => joinRelu(x, Infinity),
   backward: maskGradient,
 });
+const hardtanhOp = defineUnary(
+  'hardtanh',
+  Unary.hardtanh,
+  'y',
+  (_, y, low, high) => cast(logicalAnd(gt(y, low), lt(y, high)), y.dtype),
+  { forward: (x, low, high) => (low === 0 ? joinRelu(x, high) : null), backward: maskGradient },
+);
 const leakyReluOp = defineUnary('leakyRelu', Unary.leakyRelu, 'x', (x, _, slope) => where(gt(x, 0), 1, slope, x.dtype));
 const eluOp = defineUnary('elu', Unary.elu, 'both', (x, _, alpha) =>
   where(gt(x, 0), 1, mul(exp(minimum(x, 0)), alpha), x.dtype),
@@ -136,6 +143,8 @@ export const gelu = (x: Tensor, options: { approximate?: 'none' | 'tanh' } = {})
   options.approximate === 'tanh' ? geluTanh(x) : geluErf(x);
 /** log(1 + e^(beta·x)) / beta, linear where beta·x > threshold (PyTorch: `F.softplus`; defaults 1 and 20). */
 export const softplus = (x: Tensor, beta = 1, threshold = 20): Tensor => softplusOp(floating(x), beta, threshold);
+/** Values limited to [low, high]; on and beyond the bounds no gradient flows (PyTorch: `F.hardtanh`; defaults −1 and 1). */
+export const hardtanh = (x: Tensor, low = -1, high = 1): Tensor => hardtanhOp(x, low, high);
 /** Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN. */
 export function clamp(x: Tensor, min?: number, max?: number): Tensor {
   if (min === undefined && max === undefined)

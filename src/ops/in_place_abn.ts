@@ -77,7 +77,7 @@ const inPlaceAbnOp = defineOp({
     param: number,
   ) {
     scope(() => {
-      const z = launchApply(x, mean, invstd, { weight: scaleOf(weight, eps), bias, relu: false });
+      const z = launchApply(x, mean, invstd, { weight: scaleOf(weight, eps), bias, relu: 0 });
       overwrite(x, activations[activation].apply(z, param));
     });
     const y = aliasOf(x);
@@ -100,7 +100,7 @@ const inPlaceAbnOp = defineOp({
       return launchBackward(
         act.invert(y, param),
         act.backward(g, y, param),
-        { weight: factor, bias: null, relu: false },
+        { weight: factor, bias: null, relu: 0 },
         center,
         reciprocal(scale),
         isTraining,

@@ -89,7 +89,7 @@ const syncOp = defineOp({
     weight: Tensor | null,
     bias: Tensor | null,
     eps: number,
-    relu: boolean,
+    relu: number,
     group: ProcessGroup,
   ): readonly Tensor[] {
     const { count, mean, m2 } = gatherStatistics(x, group);
@@ -152,7 +152,7 @@ export function syncBatchNorm(
   requireFloat('batch_norm', x);
   requireAlike('syncBatchNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
-  const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu, group);
+  const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu ? Infinity : 0, group);
   const batch: BatchStatistics = { count: size.item(), mean, m2 };
   // Where nobody had a value there is nothing to move towards.
   if (batch.count === 0) return y;

@@ -61,6 +61,7 @@ const unaryRows: UnaryRow[] = [
   ['silu', el.silu, 'F.silu(a)'],
   ['softplus', (x) => el.softplus(x, 2, 1), 'F.softplus(a, 2, 1)', { low: -2, high: 0.4 }],
   ['clamp', (x) => el.clamp(x, -0.5, 1), 'a.clamp(-0.5, 1)'],
+  ['hardtanh', (x) => el.hardtanh(x, -0.5, 1), 'F.hardtanh(a, -0.5, 1)'],
   [
     'hardSigmoid',
     el.hardSigmoid,

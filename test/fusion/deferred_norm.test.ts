@@ -108,6 +108,25 @@ const patterns: Pattern[] = [
     () => conv(8, 33, 5),
   ),
   {
+    name: 'ReLU6, inverted residual',
+    shape: [2, 8, 9, 9],
+    make: net(
+      {
+        c1: conv(8, 24, 1, { bias: false }),
+        b1: bn(24),
+        c2: conv(24, 24, 3, { groups: 24, bias: false }),
+        b2: bn(24),
+        c3: conv(24, 8, 1, { bias: false }),
+        b3: bn(8),
+      },
+      (m) => (x) => {
+        const [first, second] = [new nn.ReLU6(), new nn.ReLU6({ inplace: true })];
+        const y = second.call(m.b2.call(m.c2.call(first.call(m.b1.call(m.c1.call(x))))));
+        return add(x, m.b3.call(m.c3.call(y)));
+      },
+    ),
+  },
+  {
     name: 'residual block',
     shape: [2, 16, 8, 8],
     make: net(
@@ -210,8 +229,9 @@ function run(pattern: Pattern, fused: boolean, dtype: Float, format: MemoryForma
   return withFusion(fused, () => {
     manualSeed(3);
     const model = pattern.make().to(dtype);
+    // Wide enough that values reach the upper limit of a ReLU6.
     for (const [name, p] of model.namedParameters())
-      if (name.includes('b1.') || name.includes('b2.')) noGrad(() => p.copy_(add(randn(p.shape, { dtype }), 0.5)));
+      if (/b\d\./.test(name)) noGrad(() => p.copy_(add(mul(randn(p.shape, { dtype }), 3), 0.5)));
     for (const [name, buffer] of model.namedBuffers())
       if (name.endsWith('running_var')) noGrad(() => buffer.copy_(add(mul(randn(buffer.shape, { dtype }), 0.1), 1)));
     if (mode !== 'train') model.eval();
@@ -422,16 +442,16 @@ describe('memory', () => {
   });
 });
 
-describe('what is not done', () => {
+describe.each([nn.ReLU, nn.ReLU6])('what is not done, with %o', (Activation) => {
   const calls = (fused: boolean, backward: boolean) => {
     manualSeed(1);
     const model = new nn.Sequential(
       conv(16, 16, 3),
       bn(16),
-      new nn.ReLU(),
+      new Activation(),
       conv(16, 16, 3),
       bn(16),
-      new nn.ReLU(),
+      new Activation(),
       conv(16, 16, 1),
     );
     const x = toFormat(randn([2, 16, 8, 8]), 'channelsLast');

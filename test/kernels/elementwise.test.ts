@@ -111,6 +111,7 @@ describe.each(engines())('%s', (engine) => {
       'square',
       'relu',
       'clamp',
+      'hardtanh',
       'floor',
       'ceil',
       'round',
@@ -123,7 +124,8 @@ describe.each(engines())('%s', (engine) => {
         const outType = booleanOps.includes(name) ? 'bool' : dtype;
         const x = arena.input(dtype, inputs);
         const y = arena.output(outType, inputs.length);
-        const f = name === 'clamp' ? (v: number) => Math.min(Math.max(v, 1), 5) : unary[name].f;
+        const limits = name === 'clamp' || name === 'hardtanh';
+        const f = limits ? (v: number) => Math.min(Math.max(v, 1), 5) : unary[name].f;
         arena.run((k) => k.unary(Unary[name], Dtype[dtype], x.address, y.address, inputs.length, 1, 5));
         expect(arena.read(y), `${name} ${dtype}`).toEqual(
           rounded(

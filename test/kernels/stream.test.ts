@@ -43,7 +43,7 @@ for (const engine of engines()) {
       const sums = [3, 4].map((v) => arena.input('float64', new Array<number>(channels).fill(v)).address);
       const scratch = arena.output('uint8', arena.kernels.batchNormScratch(n, channels, s, format)).address;
       const [y, dx, part] = [n, n, 1].map((images) => arena.output('float32', images * image));
-      const [f32, affine] = [Dtype.float32, [mean, invstd, weight, bias, 1] as const];
+      const [f32, affine] = [Dtype.float32, [mean, invstd, weight, bias, Infinity] as const];
       arena.run((k) => k.batchNormApply(f32, x.address, n, channels, s, format, ...affine, 0, y.address, scratch));
       arena.run((k) =>
         k.batchNormBackwardApply(

@@ -65,6 +65,7 @@ export const unary: Record<UnaryName, UnaryReference> = {
     d: (x) => (2 * x > 20 ? 1 : sigmoid(2 * x)),
   },
   clamp: { p: [-0.5, 2], f: (x) => clampTo(x, -0.5, 2), d: (x) => (x >= -0.5 && x <= 2 ? 1 : 0) },
+  hardtanh: { p: [-0.5, 2], f: (x) => clampTo(x, -0.5, 2), d: (x) => (x <= -0.5 || x >= 2 ? 0 : 1) },
   hardSigmoid: { p: plain, f: (x) => relu6(x) / 6, d: (x) => (x > -3 && x < 3 ? 1 / 6 : 0) },
   hardSwish: { p: plain, f: (x) => (x * relu6(x)) / 6, d: (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1) },
   mish: {

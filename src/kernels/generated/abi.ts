@@ -66,9 +66,10 @@ export const Unary = {
   hardSigmoid: 29,
   hardSwish: 30,
   mish: 31,
-  logicalNot: 32,
-  isNan: 33,
-  isFinite: 34,
+  hardtanh: 32,
+  logicalNot: 33,
+  isNan: 34,
+  isFinite: 35,
 } as const;
 export type Unary = (typeof Unary)[keyof typeof Unary];
 
@@ -131,7 +132,7 @@ export interface Kernels {
    */
   copyStrided(size: number, x: Pointer, out: Pointer, ndim: number, shape: Pointer, xStrides: Pointer, outStrides: Pointer): number;
   /**
-   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp lower, upper (±inf allowed).
+   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
    * is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
    */
   unary(op: number, dtype: number, x: Pointer, out: Pointer, n: number, p0: number, p1: number): number;
@@ -214,18 +215,18 @@ export interface Kernels {
    * The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
    * Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
    * 
-   * A convolution does the work of the batch norms beside it. A norm is its coefficients (6, channels), in dtype, from
-   * ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu max(norm(x), 0).
+   * A convolution does the work of the batch norms beside it. A norm is its coefficients (7, channels), in dtype, from
+   * ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu within the limits of its ReLU.
    */
   convScratch(which: number, dtype: number, geometry: Pointer): number;
   /**
    * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding. With y_norm, y is norm(conv) +
-   * residual (optional, in the format of y), with y_relu max(norm(conv) + residual, 0), and no statistics are left.
+   * residual (optional, in the format of y), with y_relu within the limits of the norm's ReLU, and no statistics are left.
    */
   conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, yNorm: Pointer, residual: Pointer, yRelu: number, scratch: Pointer): number;
   /**
    * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
-   * dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where max(norm(x), 0) was closed, and its sums are left as
+   * dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where the ReLU of norm(x) was closed, and its sums are left as
    * ek_batch_norm_backward_reduce has them; x in the format of dx.
    */
   convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, w: Pointer, dx: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, sumDx: Pointer, sumDxXmu: Pointer, scratch: Pointer): number;
@@ -249,6 +250,7 @@ export interface Kernels {
   /**
    * ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
    * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
+   * relu: y is limited to 0 … relu, which may be infinite; 0: it is not.
    */
   batchNormScratch(n: number, c: number, s: number, format: number): number;
   /**
@@ -274,12 +276,12 @@ export interface Kernels {
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
-   * What the maps of a norm need, in dtype (6, c): the mean as hi + lo, invstd·weight, bias, and, where sum_dy is given (as in backward_apply),
-   * −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros.
+   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
+   * and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU.
    */
-  batchNormCoefficients(dtype: number, c: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, sumDy: Pointer, sumDyXmu: Pointer, coefficients: Pointer): number;
+  batchNormCoefficients(dtype: number, c: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, coefficients: Pointer): number;
   /**
-   * y = (x − mean)·(invstd·weight) + bias + residual, centred; relu: max(y, 0). weight, bias and the residual, which lies as x does, are
+   * y = (x − mean)·(invstd·weight) + bias + residual, centred. weight, bias and the residual, which lies as x does, are
    * optional. y may be x.
    */
   batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, residual: Pointer, y: Pointer, scratch: Pointer): number;
@@ -288,7 +290,7 @@ export interface Kernels {
    */
   batchNormForward(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, eps: number, weight: Pointer, bias: Pointer, relu: number, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y > 0 and else 0. invstd, weight and bias
+   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits and else 0. invstd, weight and bias
    * are read for relu only.
    */
   batchNormBackwardReduce(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, scratch: Pointer): number;
