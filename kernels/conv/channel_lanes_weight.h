@@ -10,6 +10,7 @@ namespace EK_ISA {
 
 constexpr int kBlockPixels = 224;         // a panel of dy stays in L1 beside one of x; rows of 7, 14, 28, 56 or 112 fill it
 constexpr int kPartialBytes = 300 << 10;  // of a job's gradient: it stays in L2
+constexpr int kWeightJobs = 16;           // wanted; fewer than elsewhere, since more of them leave more partial gradients to be merged
 
 // A pixel of packed x and the one of dy that it meets.
 struct PixelPair {
@@ -103,7 +104,7 @@ template <class T> struct ChannelLanesWeight {
     double least = 0;
     for (int cs = 1; cs <= tiles_c; cs *= 2)
       for (int os = 1; os <= tiles_o; os *= 2) {
-        const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * width, wanted = ceil_div(kConvJobs, p.groups * cs * os);
+        const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * width, wanted = ceil_div(kWeightJobs, p.groups * cs * os);
         const int parts = wanted < count ? wanted : count;
         const bool fits = static_cast<double>(p.taps()) * c * o * sizeof(T) <= kPartialBytes;
         const double moved = (all * (static_cast<double>(p.c) * os + static_cast<double>(p.o) * cs) + 2.0 * parts * p.taps() * p.c * p.o) * (fits ? 1 : 4);
@@ -129,8 +130,7 @@ template <class T> struct ChannelLanesWeight {
       zero_run(out, static_cast<ptrdiff_t>(partial_size));
       double* sums = dbias && job.c == 0 ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * p.o + job.o : nullptr;
       for (int o = 0; sums && o < job.o_count; o++) sums[o] = 0;
-      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * job.split / splits);
-      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (job.split + 1) / splits);
+      const int begin = first_block(job.split), end = first_block(job.split + 1);
       for (int i = begin; i < end; i++) {
         const Block b = blocks(p, i);
         pack_input(b, job.group * p.c + job.c, job.c_count, prologue, x);
@@ -138,7 +138,9 @@ template <class T> struct ChannelLanesWeight {
         list_pairs(b, pair, count);
         const int here = b.images * b.rows * b.columns;
         Ahead<T> ahead[2];  // of x and of dy
-        if (i + 1 < end) expect(blocks(p, i + 1), job, ahead);
+        const int next = index + worker_count();  // the job that this worker will probably take
+        if (i + 1 < end) expect(i + 1, job, ahead);
+        else if (next < splits * parts()) expect(first_block(job_of(next).split), job_of(next), ahead);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
           if (sums) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
           if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o, ahead);
@@ -170,8 +172,11 @@ template <class T> struct ChannelLanesWeight {
     });
   }
 
+  int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
+
   // What a block of a job reads.
-  void expect(const Block& b, const Job& job, Ahead<T>* ahead) const {
+  void expect(int index, const Job& job, Ahead<T>* ahead) const {
+    const Block b = blocks(p, index);
     ahead[0] = memory_under(p, b, job.group * p.c + job.c, job.c_count);
     if (p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
     const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * p.axis[1].count + row) * p.axis[2].count + column; };

@@ -8,6 +8,7 @@
 
 namespace EK_ISA {
 
+constexpr int kMergedChannels = 64;  // whose parts one job merges
 constexpr int kChain = 8;  // values that are added in their own type before the sum goes to a double
 
 // The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
@@ -232,27 +233,34 @@ template <class T> struct Finishing {
 // Mean and M2 of every channel of y from the sums of its parts. They are taken again from y where squares left the range of T, or cancelled.
 template <class T> void merge_statistics(const PartSums* sums, int parts, const T* y, const Layout& layout, double* mean, double* m2) {
   const int c = layout.c;
-  for (int channel = 0; channel < c; channel++) {
-    Moments total{0, 0, 0};
-    double squares = 0, shift = 0;
-    for (int part = 0; part < parts; part++) {
-      const PartSums& s = sums[static_cast<ptrdiff_t>(part) * c + channel];
-      if (s.n == 0) continue;
-      const double off = s.a * (s.a / s.n);
-      squares += s.b, shift += off;
-      total.merge({s.n, s.pivot + s.a / s.n, s.b - off});
+  parallel_blocks(c, kMergedChannels, [&](int begin, int end) {
+    for (int channel = begin; channel < end; channel++) {
+      Moments total{0, 0, 0};
+      double squares = 0, shift = 0;
+      for (int part = 0; part < parts; part++) {
+        const PartSums& s = sums[static_cast<ptrdiff_t>(part) * c + channel];
+        if (s.n == 0) continue;
+        const double off = s.a * (s.a / s.n);
+        squares += s.b, shift += off;
+        total.merge({s.n, s.pivot + s.a / s.n, s.b - off});
+      }
+      const bool in_range = squares - squares == 0 && squares > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
+      if (!in_range || !(total.m2 * 100 >= shift))
+        total = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel));
+      mean[channel] = total.mean, m2[channel] = total.m2;
     }
-    const bool in_range = squares - squares == 0 && squares > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
-    if (!in_range || !(total.m2 * 100 >= shift))
-      total = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel));
-    mean[channel] = total.mean, m2[channel] = total.m2;
-  }
+  });
 }
 
 // Adds a pass's parts to Σg and Σg·(x − mean) of every channel.
 inline void add_gradient_sums(const PartSums* sums, int parts, int c, double* sum_g, double* sum_g_xmu) {
-  for (int part = 0; part < parts; part++)
-    for (int channel = 0; channel < c; channel++, sums++) sum_g[channel] += sums->a, sum_g_xmu[channel] += sums->b;
+  parallel_blocks(c, kMergedChannels, [&](int begin, int end) {
+    for (int part = 0; part < parts; part++)
+      for (int channel = begin; channel < end; channel++) {
+        const PartSums& s = sums[static_cast<ptrdiff_t>(part) * c + channel];
+        sum_g[channel] += s.a, sum_g_xmu[channel] += s.b;
+      }
+  });
 }
 // Takes sums that left the type's range again, from the masked gradient in dx.
 template <class T>

@@ -13,19 +13,15 @@ template <class T> EK_INLINE void copy_run(T* out, const T* x, int n) {
   else store_n(out, load_n(x, n), n);
 }
 
-constexpr int kPrefetchBytes = 16 << 10;  // so far ahead of a long copy: memory is slower than the loop, and streams end with a page
-
 // Splits rows of n values into panels of up to `most`, as equal as possible, the longer ones first: value i of a panel of `size`
 // that begins at `begin` goes to out[begin·volume + (first + row)·size + i]. Reads x in order.
 template <class T>
 inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, ptrdiff_t x_pitch, int rows, int n, int most) {
-  constexpr int L = lanes<T>, line = 64 / sizeof(T);
+  constexpr int L = lanes<T>;
   if (n <= most && x_pitch == n) return copy_run(out + first * n, x, rows * n);
   const int panels = (n + most - 1) / most, shorter = n / panels, longer = n % panels;
-  const ptrdiff_t ahead = kPrefetchBytes / static_cast<ptrdiff_t>(x_pitch * sizeof(T)) * x_pitch;
   const auto copy_row = [&](int row, const auto& copy) {
     const T* from = x + row * x_pitch;
-    for (int i = 0; i < n; i += line) __builtin_prefetch(from + ahead + i, 0, 2);
     int begin = 0;
     for (int i = 0, size = shorter + 1; i < longer; i++, begin += size) copy(out + begin * volume + (first + row) * size, from + begin, size);
     for (; begin < n; begin += shorter) copy(out + begin * volume + (first + row) * shorter, from + begin, shorter);
