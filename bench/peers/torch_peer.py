@@ -262,6 +262,8 @@ for line in sys.stdin:
         print(json.dumps([peak_memory()]), flush=True)
         continue
     amount, times = float(rest[0]), []
+    if command == "run":
+        run()  # brings back what other contenders have put out of the caches
     while not times or (sum(times) if command == "run" else len(times)) < amount:
         start = time.perf_counter()
         run()
