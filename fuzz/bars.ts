@@ -46,8 +46,12 @@ export function plainErrors({ count, mean, variance, r, largest }: Row, isFixed:
   return { ofMean, ofVariance, centring, scaling, relative: known(centring + scaling) };
 }
 
-/** What is left of a mean that is kept in two halves, relative to the spread. */
-const centringInHalves = ({ mean, r }: Row, { u }: Precision): number => 4 * u * u * Math.abs(mean) * r;
+/**
+ * What is left of a mean that is kept in two halves, relative to the spread; before, it is a double, the sum of a pivot and a quotient, and rounds as the
+ * values do of which it is one, even where it is near 0.
+ */
+const centringInHalves = ({ mean, r, largest }: Row, isFixed: boolean, { u }: Precision): number =>
+  (4 * u * u * Math.abs(mean) + (isFixed ? 0 : 2 ** -52 * largest)) * r;
 
 export function outputBars(given: RowNorm, { y, xHat, rows }: Normalized, precision: Precision): Estimate {
   const { parameterAt, weight, bias, fixed } = given;
@@ -68,7 +72,9 @@ export function outputBars(given: RowNorm, { y, xHat, rows }: Normalized, precis
       // Eight roundings: of the two differences, the mean's halves, the scale, the product, the sum, and reserve. 10⁻⁶ of the spread is the
       // project's bar for values of usual size.
       result.ours[p] = isSingle
-        ? w * (Math.max(8 * u * size, 1e-6 * spread) + centringInHalves(row, precision)) + 2 * u * b + floor
+        ? w * (Math.max(8 * u * size, 1e-6 * spread) + centringInHalves(row, fixed !== undefined, precision)) +
+          2 * u * b +
+          floor
         : result.torch[p];
     }
   }
@@ -97,7 +103,7 @@ export function gradientBars(
     const { meanH, meanHX, sizeH, sizeHX } = exact.rows[index];
     const { relative } = plainErrors(row, fixed !== undefined, precision);
     const isLost = relative > 0.5 || r === Number.POSITIVE_INFINITY;
-    const halves = centringInHalves(row, precision);
+    const halves = centringInHalves(row, fixed !== undefined, precision);
     // Products g·x̃, and the coefficient r²·mean(h·x̃) of x̃ in dx, are floats.
     const centred = (p: number) => Math.abs(g[p] * (x[p] - mean));
     const isProductBeyond = isSingle && !(places.reduce((size, p) => size + centred(p), 0) < beyond);
