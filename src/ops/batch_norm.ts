@@ -26,7 +26,7 @@ import {
   launchBackwardReduce,
   launchForward,
 } from './batch_norm_kernels.ts';
-import { add, eq, hardtanh, maskedFill, mul, rsqrt, sub } from './elementwise.ts';
+import { add, eq, hardtanh, maskedFill, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
@@ -106,7 +106,8 @@ export function launchBackward(
 function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
   const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
   if (!top) return scaled;
-  return hardtanh(bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled, 0, top);
+  const y = bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled;
+  return top === Infinity ? relu(y) : hardtanh(y, 0, top);
 }
 
 /**

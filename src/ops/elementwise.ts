@@ -91,7 +91,7 @@ const hardtanhOp = defineUnary(
   Unary.hardtanh,
   'y',
   (_, y, low, high) => cast(logicalAnd(gt(y, low), lt(y, high)), y.dtype),
-  { forward: (x, low, high) => (low === 0 ? joinRelu(x, high) : null), backward: maskGradient },
+  { forward: (x, low, high) => (low === 0 && high > 0 ? joinRelu(x, high) : null), backward: maskGradient },
 );
 const leakyReluOp = defineUnary('leakyRelu', Unary.leakyRelu, 'x', (x, _, slope) => where(gt(x, 0), 1, slope, x.dtype));
 const eluOp = defineUnary('elu', Unary.elu, 'both', (x, _, alpha) =>

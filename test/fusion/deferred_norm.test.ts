@@ -13,6 +13,7 @@ import { maxPool2d } from '../../src/ops/pool.ts';
 import { sum } from '../../src/ops/reduce.ts';
 import { cat } from '../../src/ops/shape_ops.ts';
 import { SGD } from '../../src/optim/index.ts';
+import { full, ones, onesLike, zeros } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
@@ -376,6 +377,25 @@ describe('changed in place', () => {
   ])('%s, the gradient passes what the graph knows of', (_, change) => {
     const [fused, plain] = [gradients(true, change), gradients(false, change)];
     for (const [i, g] of fused.entries()) expectClose(g, numbers(plain[i]), 1e-4, 1e-3);
+  });
+});
+
+describe('limits of a ReLU that joins', () => {
+  it('may not be 0, which means that there is none', () => {
+    const { z } = small();
+    expect(numbers(nn.functional.hardtanh(z, 0, 0)).every((v) => v === 0)).toBe(true);
+  });
+
+  it('let the gradient of an infinite value through, recorded or not', () => {
+    const gradient = (createGraph: boolean) => {
+      const x = toFormat(randn([2, 3, 4, 4]), 'channelsLast');
+      const [mean, variance] = [zeros([3]), ones([3])];
+      const bias = full([3], Number.POSITIVE_INFINITY).requiresGrad_();
+      const y = nn.functional.batchNorm(x, mean, variance, { bias, relu: true });
+      return numbers(grad([y], [bias], { gradOutputs: [onesLike(x)], createGraph })[0]);
+    };
+    expect(gradient(false)).toEqual([32, 32, 32]);
+    expect(gradient(true)).toEqual([32, 32, 32]);
   });
 });
 
