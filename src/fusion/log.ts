@@ -2,10 +2,11 @@
 import { restoring } from '../restoring.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** What may happen to a batch norm. Those of the second line happen in a convolution. */
+/** What may happen to a batch norm; it begins with one of the first five. */
 export type Step =
   | 'statistics left'
   | 'statistics read'
+  | 'statistics gathered'
   | 'statistics given'
   | 'normalized at once'
   | 'relu joined'

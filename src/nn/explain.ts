@@ -11,7 +11,8 @@ import type { Storage } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ConvBase } from './conv.ts';
 import { copyModule } from './copy_module.ts';
-import { type Arguments, Module, type Result } from './module.ts';
+import { type Arguments, Module } from './module.ts';
+import { ModuleCalls } from './module_calls.ts';
 
 /** What became of one layer: of a convolution, or of a layer in which batch norm is computed. */
 export interface LayerFusion {
@@ -54,30 +55,36 @@ interface Lines {
   readonly backward: Set<string>;
 }
 
+/** A layer in which a norm is computed, and the one whose output it normalizes, if that is one. */
+interface WatchedNorm {
+  readonly layer: Module;
+  readonly maker: Module | undefined;
+}
+
 /** A run of a model, which is changed by being watched, so it must be a copy. */
 class Watch {
-  private readonly names: ReadonlyMap<Module, string>;
+  private readonly calls: ModuleCalls;
   private readonly lines = new Map<Module, Lines>();
   /** By the means that a norm is known by. */
-  private readonly norms = new Map<Tensor, { readonly layer: Module; readonly source: string; maker?: Module }>();
+  private readonly norms = new Map<Tensor, WatchedNorm>();
   private readonly convolutions = new Map<Tensor, Module>();
   /** Which layer has written some memory; the innermost. */
   private readonly makers = new Map<Storage, Module>();
-  private readonly running: { readonly module: Module; readonly input: unknown }[] = [];
+  /** The last input of every module. */
+  private readonly inputs = new Map<Module, unknown>();
   private isBackward = false;
 
   constructor(model: Module) {
-    this.names = new Map([...model.namedModules()].map(([name, module]) => [module, name]));
-    for (const module of this.names.keys()) {
+    this.calls = new ModuleCalls(model);
+    for (const module of this.calls.names.keys())
       if (module instanceof ConvBase) this.convolutions.set(module.weight, module);
-      module.registerForwardPreHook((_, [input]) => void this.running.push({ module, input }));
-      module.registerForwardHook((_module, _args, output: Result) => {
-        // Calls that ended in an error which somebody caught have not been taken off.
-        while (this.running.pop()?.module !== module);
+    this.calls.follow(
+      (module, input) => void this.inputs.set(module, input),
+      (module, output) => {
         if (output instanceof Tensor && !this.makers.has(output.storage)) this.makers.set(output.storage, module);
         if (module instanceof ConvBase) this.linesOf(module);
-      });
-    }
+      },
+    );
   }
 
   run(model: Module, example: Arguments): FusionReport {
@@ -86,15 +93,16 @@ class Watch {
     listening(this.hear, () => {
       // What nobody has asked for yet.
       for (const t of tensorsIn(output)) t.dataSync();
-      this.isBackward = true;
-      if (wanted.length > 0) backward(wanted.map((t) => sum(t)));
+      this.isBackward = wanted.length > 0;
+      if (this.isBackward) backward(wanted.map((t) => sum(t)));
     });
+    const said = (texts: ReadonlySet<string>) => (texts.size > 0 ? [...texts] : ['by itself']);
     return new FusionReport(
       [...this.lines].map(([module, { forward, backward }]) => ({
-        name: this.names.get(module)!,
+        name: this.calls.names.get(module)!,
         type: module.constructor.name,
-        forward: forward.size > 0 ? [...forward] : ['by itself'],
-        backward: this.isBackward && wanted.length > 0 && backward.size === 0 ? ['by itself'] : [...backward],
+        forward: said(forward),
+        backward: this.isBackward ? said(backward) : [],
       })),
     );
   }
@@ -112,83 +120,83 @@ class Watch {
   }
 
   private text(module: Module): string {
-    const name = this.names.get(module);
+    const name = this.calls.names.get(module);
     return name ? `'${name}'` : `the model's own code`;
   }
 
   /** Who has asked for values, as a reason. */
   private asker(): string {
-    const asker = this.running.at(-1);
-    return this.isBackward ? 'the backward' : asker ? this.text(asker.module) : 'what reads the output';
+    const { current } = this.calls;
+    return this.isBackward ? 'the backward' : current ? this.text(current) : 'what reads the output';
   }
 
-  /** Finds out which layer a norm is of, when it begins. */
-  private norm(key: Tensor): { layer: Module; source: string; maker?: Module } | null {
-    const known = this.norms.get(key);
-    if (known) return known;
-    const frame = this.running.at(-1);
-    if (!frame || this.isBackward) return null;
-    const { module: layer, input } = frame;
-    const maker = input instanceof Tensor ? this.makers.get(input.storage) : undefined;
-    const made = { layer, source: maker ? this.text(maker) : 'an input that no layer has returned', maker };
-    this.norms.set(key, made);
-    return made;
+  /** Finds out which layer a norm is of, in whose forward it begins. */
+  private begin(key: Tensor): void {
+    const layer = this.calls.current;
+    if (!layer) return;
+    const input = this.inputs.get(layer);
+    this.norms.set(key, { layer, maker: input instanceof Tensor ? this.makers.get(input.storage) : undefined });
   }
 
   private readonly hear: Listener = (step, key, weight) => {
     const conv = weight && this.convolutions.get(weight);
     const by = conv ? this.text(conv) : 'a convolution';
-    const norm = step === 'normalized in epilogue' && !this.norms.has(key) ? null : this.norm(key);
-    if (norm) for (const text of normTexts(step, by, norm.source, this.asker())) this.say(norm.layer, text);
-    if (step === 'statistics left' && norm?.maker)
-      this.say(norm.maker, `leaves the statistics of its output for ${this.text(norm.layer)}`);
-    const text = conv && convTexts(step, norm ? this.text(norm.layer) : null);
+    if (step.startsWith('statistics') || step === 'normalized at once') this.begin(key);
+    // Without a norm behind it a convolution carries out one that changes nothing, which began nowhere.
+    const norm = this.norms.get(key);
+    if (norm) {
+      const source = norm.maker ? this.text(norm.maker) : 'an input that no layer has returned';
+      this.say(norm.layer, normText(step, by, source, this.asker()));
+      if (step === 'statistics left' && norm.maker)
+        this.say(norm.maker, `leaves the statistics of its output for ${this.text(norm.layer)}`);
+    }
+    const text = conv && convText(step, norm ? this.text(norm.layer) : null);
     if (text) this.say(conv, text);
   };
 }
 
 /** A step as its norm sees it. `by`: the convolution in which it happened; `source`: where the norm's input comes from. */
-function normTexts(step: Step, by: string, source: string, asker: string): string[] {
+function normText(step: Step, by: string, source: string, asker: string): string {
   switch (step) {
     case 'statistics left':
-      return [`statistics from the epilogue of ${source}`];
+      return `statistics from the epilogue of ${source}`;
     case 'statistics read':
-      return [`statistics by a pass over the input: ${source} leaves none`];
+      return `statistics by a pass over the input: ${source} leaves none`;
+    case 'statistics gathered':
+      return 'statistics of all processes';
     case 'statistics given':
-      return ['running statistics'];
+      return 'running statistics';
     case 'normalized at once':
       return isFusionEnabled()
-        ? [
-            'statistics and values at once, plane by plane in a cache: the input is contiguous and has no statistics with it',
-          ]
-        : ['by itself: fusion is off'];
+        ? 'statistics and values at once, plane by plane in a cache: the input is contiguous and has no statistics with it'
+        : 'by itself: fusion is off';
     case 'relu joined':
-      return ['ReLU in the same pass'];
+      return 'ReLU in the same pass';
     case 'addition joined':
-      return ['addition in the same pass'];
+      return 'addition in the same pass';
     case 'written':
-      return [`values written by one pass, for ${asker}`];
+      return `values written by one pass, for ${asker}`;
     case 'written for weights':
-      return ['values written once more for the gradient of the weights behind, and dropped'];
+      return 'values written once more for the gradient of the weights behind, and dropped';
     case 'normalized in prologue':
-      return [`nothing written: ${by} normalizes while it reads`];
+      return `nothing written: ${by} normalizes while it reads`;
     case 'normalized in epilogue':
-      return [`nothing written besides: ${by} writes the normalized values`];
+      return `nothing written besides: ${by} writes the normalized values`;
     case 'sums read':
-      return ['mask and sums by a pass of their own'];
+      return 'mask and sums by a pass of their own';
     case 'sums in epilogue':
-      return [`mask and sums in the epilogue of ${by}`];
+      return `mask and sums in the epilogue of ${by}`;
     case 'gradient of batch':
-      return ['sums and gradient at once, plane by plane in a cache'];
+      return 'sums and gradient at once, plane by plane in a cache';
     case 'gradient written':
-      return [`gradient of ${source} written by one pass`];
+      return `gradient of ${source} written by one pass`;
     case 'gradient in prologue':
-      return [`no gradient written: ${source} forms it while it reads`];
+      return `no gradient written: ${source} forms it while it reads`;
   }
 }
 
 /** A step as the convolution sees it in which it happened. */
-function convTexts(step: Step, norm: string | null): string | null {
+function convText(step: Step, norm: string | null): string | null {
   switch (step) {
     case 'normalized in prologue':
       return `normalizes its input while reading, for ${norm}`;

@@ -15,7 +15,8 @@ import { copyModule } from './copy_module.ts';
 import { fuseConvBatchNorm, fuseLinearBatchNorm } from './fuse_batch_norm.ts';
 import { Identity, Linear } from './linear.ts';
 import { withModes } from './modes.ts';
-import type { Arguments, Module, Result } from './module.ts';
+import type { Arguments, Module } from './module.ts';
+import { ModuleCalls } from './module_calls.ts';
 import { SyncBatchNorm } from './sync_batch_norm.ts';
 
 /** What `fold` returns. */
@@ -35,8 +36,8 @@ const isFoldable = (module: Module): module is Foldable => module instanceof Con
 
 /** What one run in evaluation mode shows. The model is changed by being watched, so it must be a copy. */
 class Trace {
-  /** As the model was given: names, modes, and who has hooks. */
   readonly names: ReadonlyMap<Module, string>;
+  /** As the model was given: who is in training mode, and who has hooks. */
   readonly training: ReadonlySet<Module>;
   readonly hooked: ReadonlySet<Module>;
   readonly calls = new Map<Module, number>();
@@ -48,32 +49,29 @@ class Trace {
   readonly outputs: readonly Tensor[];
   /** In which modules' own code the watched memory was used. */
   private readonly users = new Map<Storage, Set<Module>>();
-  private readonly running: Module[] = [];
+  private readonly watched: ModuleCalls;
 
   constructor(model: Module, example: Arguments) {
-    this.names = new Map([...model.namedModules()].map(([name, module]) => [module, name]));
+    this.watched = new ModuleCalls(model);
+    this.names = this.watched.names;
     const modules = [...this.names.keys()];
     this.training = new Set(modules.filter((module) => module.training));
     this.hooked = new Set(modules.filter((module) => module.hasHooks));
-    for (const module of modules) this.follow(module);
+    for (const module of modules)
+      if (isFoldable(module) || module instanceof BatchNormBase)
+        for (const [, tensor] of ownTensors(module)) this.watch(tensor.storage);
+    this.watched.follow(
+      (module, input) => {
+        this.calls.set(module, this.callsOf(module) + 1);
+        if (input instanceof Tensor) this.inputs.set(module, { tensor: input, version: input.version });
+      },
+      (maker, output) => {
+        if (!(output instanceof Tensor) || this.products.has(output)) return;
+        this.products.set(output, { tensor: output, version: output.version, maker });
+        if (isFoldable(maker)) this.watch(output.storage);
+      },
+    );
     this.outputs = outputsOf(model, example);
-  }
-
-  private follow(module: Module): void {
-    if (isFoldable(module) || module instanceof BatchNormBase)
-      for (const [, tensor] of ownTensors(module)) this.watch(tensor.storage);
-    module.registerForwardPreHook((_, [input]) => {
-      this.running.push(module);
-      this.calls.set(module, this.callsOf(module) + 1);
-      if (input instanceof Tensor) this.inputs.set(module, { tensor: input, version: input.version });
-    });
-    module.registerForwardHook((_module, _args, output: Result) => {
-      // Calls that ended in an error which somebody caught have not been taken off.
-      while (this.running.pop() !== module);
-      if (!(output instanceof Tensor) || this.products.has(output)) return;
-      this.products.set(output, { tensor: output, version: output.version, maker: module });
-      if (isFoldable(module)) this.watch(output.storage);
-    });
   }
 
   private watch(storage: Storage): void {
@@ -81,7 +79,7 @@ class Trace {
     const users = new Set<Module>();
     this.users.set(storage, users);
     watchUses(storage, () => {
-      const user = this.running.at(-1);
+      const user = this.watched.current;
       if (user) users.add(user);
     });
   }

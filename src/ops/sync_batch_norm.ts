@@ -5,6 +5,7 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ValueError } from '../errors.ts';
 import { statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
+import { note } from '../fusion/log.ts';
 import { fill } from '../tensor/create.ts';
 import { formatSize, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -93,6 +94,7 @@ const syncOp = defineOp({
     group: ProcessGroup,
   ): readonly Tensor[] {
     const { count, mean, m2 } = gatherStatistics(x, group);
+    note('statistics gathered', mean);
     // All ranks know it, so all of them throw.
     if (count === 1)
       throw new ValueError(

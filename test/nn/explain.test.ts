@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';
+import { fold } from '../../src/nn/index.ts';
 import { add, relu } from '../../src/ops/elementwise.ts';
 import { toFormat } from '../../src/ops/launch.ts';
 import { defaultGenerator, manualSeed } from '../../src/tensor/random/index.ts';
@@ -79,6 +80,15 @@ describe('explain', () => {
       backward: [],
     });
     expect(layers.get('conv')!.forward).toEqual(["writes 'last'"]);
+  });
+
+  it('shows a folded model as its convolutions, and nothing as a norm', () => {
+    const { model, x } = net();
+    const folded = fold(model.eval(), x).model;
+    const report = noGrad(() => folded.explain(x));
+    // 'stem' is called twice, and so keeps its norm.
+    expect(report.layers.map(({ name }) => name)).toEqual(['stem', 'norm', 'conv', 'after']);
+    expect(layersOf(report).get('conv')!.forward).toEqual(['writes what the ReLU or addition behind it gives']);
   });
 
   it('says why nothing is merged: fusion is off, or the input is contiguous', () => {
