@@ -60,7 +60,7 @@ export interface NormParts {
 }
 
 /** Writes a convolution's output, or the norm of it, with its residual and ReLU, in which x is that output. */
-export type ConvLaunch = (out: Tensor, norm: NormParts | null) => void;
+type ConvLaunch = (out: Tensor, norm: NormParts | null) => void;
 
 /**
  * The output of a convolution that nobody records, not yet carried out. A norm behind it is carried out with it, when somebody asks for the norm's
@@ -190,7 +190,7 @@ class PendingMask implements Recipe {
 }
 
 /** The gradient of a norm's input, of which the sums are known, not yet carried out. */
-interface GradientParts {
+export interface GradientParts {
   readonly x: Tensor;
   /** The gradient of the norm's output, before its ReLU if `affine.relu`. */
   readonly dy: Tensor;

@@ -10,6 +10,7 @@ import {
   carryOut,
   carryOutWithConv,
   deferConv,
+  type GradientParts,
   leaveSums,
   type NormParts,
   pendingGradient,
@@ -19,7 +20,7 @@ import {
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
-import { dtypes } from '../tensor/dtype.ts';
+import { type DType, dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { type BatchStatistics, normCoefficients, perChannelSums } from './batch_norm_kernels.ts';
@@ -90,30 +91,39 @@ function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
 
 type NormArgs = [x: Pointer, norm: Pointer, relu: number];
 
+/** A norm, or the gradient of one's input, as kernels take it: its numbers for each channel, and whether a ReLU follows. */
+const numbersOf = (
+  dtype: DType,
+  { mean, invstd, affine, count, sums }: Pick<NormParts, 'mean' | 'invstd' | 'affine'> & Partial<GradientParts>,
+) => ({
+  coefficients: normCoefficients(dtype, mean, invstd, affine, count, sums),
+  relu: Number(affine.relu > 0),
+});
+
 /** How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. */
 function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
   carryOutWithConv(x);
   const norm = pendingNorm(x);
   if (!norm || norm.residual) return () => [x.pointer, 0, 0];
   note('normalized in prologue', norm.key, owner);
-  const coefficients = normCoefficients(x.dtype, norm.mean, norm.invstd, norm.affine);
-  return () => [norm.x.pointer, coefficients.pointer, Number(norm.affine.relu > 0)];
+  const { coefficients, relu } = numbersOf(x.dtype, norm);
+  return () => [norm.x.pointer, coefficients.pointer, relu];
 }
 
 /** What a kernel carries out on its output. */
 function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
-  const coefficients = norm && normCoefficients(out.dtype, norm.mean, norm.invstd, norm.affine);
-  return () => [pointerOf(coefficients), pointerOf(norm?.residual), Number((norm?.affine.relu ?? 0) > 0)];
+  if (!norm) return () => [0, 0, 0];
+  const { coefficients, relu } = numbersOf(out.dtype, norm);
+  return () => [coefficients.pointer, pointerOf(norm.residual), relu];
 }
 
 /** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
 function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
   const parts = pendingGradient(dy);
   if (!parts) return () => [dy.pointer, 0, 0, 0];
-  const { x, mean, invstd, affine, count, sums, key } = parts;
-  note('gradient in prologue', key);
-  const coefficients = normCoefficients(dy.dtype, mean, invstd, affine, count, sums);
-  return () => [parts.dy.pointer, x.pointer, coefficients.pointer, Number(affine.relu > 0)];
+  note('gradient in prologue', parts.key);
+  const { coefficients, relu } = numbersOf(dy.dtype, parts);
+  return () => [parts.dy.pointer, parts.x.pointer, coefficients.pointer, relu];
 }
 
 function statisticsFor(out: Tensor): BatchStatistics | null {
@@ -216,7 +226,7 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
   const { device } = dy;
   const code = geometry(dx.shape, w.shape, dy.shape, conv, dx.memoryFormat, dy.memoryFormat);
   const gradient = gradientOf(dy);
-  const coefficients = norm && normCoefficients(dx.dtype, norm.mean, norm.invstd, norm.affine);
+  const numbers = norm && numbersOf(dx.dtype, norm);
   const sums = norm && perChannelSums(dx);
   withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
     device.check(
@@ -228,8 +238,8 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
         w.pointer,
         dx.pointer,
         pointerOf(norm?.x),
-        pointerOf(coefficients),
-        Number((norm?.affine.relu ?? 0) > 0),
+        pointerOf(numbers?.coefficients),
+        numbers?.relu ?? 0,
         pointerOf(sums?.dy),
         pointerOf(sums?.dyXmu),
         scratch(),

@@ -105,9 +105,10 @@ interface Pending {
 export class DeferredStorage extends Storage {
   private pending: Pending | null = null;
 
-  constructor(byteLength: number, device: Device, recipe: Recipe) {
+  /** @param from how the values are computed, or another storage of as many bytes that waits for the same. */
+  constructor(byteLength: number, device: Device, from: Recipe | DeferredStorage) {
     super(byteLength, device, null);
-    this.waitFor({ recipe, holders: new Set() });
+    this.waitFor(from instanceof DeferredStorage ? from.pending : { recipe: from, holders: new Set() });
   }
 
   private waitFor(pending: Pending | null): void {
@@ -161,10 +162,7 @@ export class DeferredStorage extends Storage {
   }
   /** What is still to be computed is computed once, for all loans. */
   override lend(): Storage {
-    if (!this.pending) return super.lend();
-    const loan = new DeferredStorage(this.byteLength, this.device, this.pending.recipe);
-    loan.waitFor(this.pending);
-    return loan;
+    return this.pending ? new DeferredStorage(this.byteLength, this.device, this) : super.lend();
   }
   override beginChange(): void {
     this.settle();
