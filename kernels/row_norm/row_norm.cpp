@@ -1,5 +1,5 @@
 // Normalization of rows: layer, RMS, group and instance norm. Three ways through memory:
-//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in bands of rows, so that the sums down the columns ride along
+//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in blocks of rows, so that the sums down the columns ride along
 //   planes  contiguous, s > 1: a row is k runs of s neighbours with one weight each
 //   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups merge their channels' sums
 #include "batch_norm/passes.h"
@@ -8,8 +8,7 @@ namespace EK_ISA {
 namespace {
 
 constexpr int kRowElements = 1 << 15;  // wanted of a job
-constexpr int kBand = 1;               // lines that are read together: more are compiled to other roundings than one alone
-constexpr int kLine = 1 << 14;         // values of a line up to which a band of x and dy stays in a cache
+constexpr int kLine = 1 << 14;         // values of a line up to which x and dy of it stay in a cache
 constexpr int kLineBlock = 1024;       // columns of a job where it is longer
 constexpr int kLineRows = 256;         // and rows, at most
 
@@ -34,7 +33,7 @@ struct Rows {
   // Lines backward: blocks of rows × blocks of columns.
   int line_columns() const { return k <= kLine ? k : kLineBlock; }
   int line_rows() const {
-    const int wanted = k <= kLine ? ceil_div(2 * kRowElements / k, kBand) * kBand : kLineRows;
+    const int wanted = k <= kLine ? 2 * kRowElements / k : kLineRows;
     return wanted < n ? wanted : n;
   }
   int line_row_blocks() const { return ceil_div(n, line_rows()); }
@@ -154,59 +153,36 @@ struct RowTerms {
   }
 };
 
-// What a band of lines needs of each.
-template <class T> struct Band {
-  T hi[kBand], lo[kBand], invstd[kBand], a[kBand], b[kBand];
+// What the backward of a line needs of it.
+template <class T> struct Line {
+  T hi, lo, invstd, a, b;
 };
 
-// (Σh, Σh·x̃) of R lines from line r of a band on, with a weight for each value.
-template <int R, class T>
-void line_sums(const Band<T>& p, int r, const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int n, const T* weight, Pair* sums) {
-  Wide<T> a[R] = {}, b[R] = {};
+// (Σh, Σh·x̃) of a line, with a weight for each value. One line at a time: several together are compiled to other roundings than one alone.
+template <class T> Pair line_sums(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int n, const T* weight) {
+  Wide<T> a = {}, b = {};
   for_vectors<T>(0, n, [&](const auto& at) {
     const vec<T> w = weight ? at.read(weight) : splat(T{1});
-#pragma GCC unroll 4
-    for (int i = 0; i < R; i++) {
-      const T *const px = x + i * pitch, *const pg = dy + i * pitch;
-      if (at.i % line_of<T> == 0) prefetch(px + at.i + ahead), prefetch(pg + at.i + ahead);
-      const vec<T> h = at.read(pg) * w;  // behind the end 0
-      a[i].add(h), b[i].add_product(h, (at.read(px) - splat(p.hi[r + i])) - splat(p.lo[r + i]));
-    }
+    if (at.i % line_of<T> == 0) prefetch(x + at.i + ahead), prefetch(dy + at.i + ahead);
+    const vec<T> h = at.read(dy) * w;  // behind the end 0
+    a.add(h), b.add_product(h, (at.read(x) - splat(line.hi)) - splat(line.lo));
   });
-  for (int i = 0; i < R; i++) sums[i] = {a[i].sum(), b[i].sum()};
+  return {a.sum(), b.sum()};
 }
 
-// dx of R lines from line r of a band on, and their part of the sums down the columns: sum_dw[j] += Σ dy·x̃·invstd, sum_db[j] += Σ dy.
-template <bool streams, int R, class T>
-void lines_backward(const Band<T>& p, int r, const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const T* weight, T* dx, double* sum_dw,
-                    double* sum_db) {
-  vec<T> hi[R], lo[R], invstd[R], a[R], b[R];
-#pragma GCC unroll 4
-  for (int i = 0; i < R; i++)
-    hi[i] = splat(p.hi[r + i]), lo[i] = splat(p.lo[r + i]), invstd[i] = splat(p.invstd[r + i]), a[i] = splat(p.a[r + i]), b[i] = splat(p.b[r + i]);
+// dx of a line, and its part of the sums down the columns: sum_dw[j] += dy·x̃·invstd, sum_db[j] += dy.
+template <bool streams, class T>
+void line_backward(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int columns, const T* weight, T* dx, double* sum_dw, double* sum_db) {
+  const vec<T> hi = splat(line.hi), lo = splat(line.lo), invstd = splat(line.invstd), a = splat(line.a), b = splat(line.b);
   for_vectors<T>(0, columns, [&](const auto& at) {
-    vec<T> g[R], d[R];
-#pragma GCC unroll 4
-    for (int i = 0; i < R; i++) {
-      const ptrdiff_t row = i * pitch;
-      if (at.i % line_of<T> == 0) prefetch(x + row + at.i + ahead), prefetch(dy + row + at.i + ahead);
-      g[i] = at.read(dy + row), d[i] = (at.read(x + row) - hi[i]) - lo[i];
-    }
+    if (at.i % line_of<T> == 0) prefetch(x + at.i + ahead), prefetch(dy + at.i + ahead);
+    const vec<T> g = at.read(dy), d = (at.read(x) - hi) - lo;
     if (dx) {
       const vec<T> w = weight ? at.read(weight) : splat(T{1});
-#pragma GCC unroll 4
-      for (int i = 0; i < R; i++) {
-        T* const to = dx + i * pitch;
-        if (!streams && at.i % line_of<T> == 0) prefetch_write(to + at.i + ahead);
-        at.template write<streams>(to, ((g[i] * w + a[i]) + d[i] * b[i]) * invstd[i]);
-      }
+      if (!streams && at.i % line_of<T> == 0) prefetch_write(dx + at.i + ahead);
+      at.template write<streams>(dx, ((g * w + a) + d * b) * invstd);
     }
-    if (sum_dw) {
-      vec<T> sum_gd = {}, sum_g = {};
-#pragma GCC unroll 4
-      for (int i = 0; i < R; i++) sum_gd += g[i] * (d[i] * invstd[i]), sum_g += g[i];
-      add_to<T>(sum_dw + at.i, sum_gd, at.count), add_to<T>(sum_db + at.i, sum_g, at.count);
-    }
+    if (sum_dw) add_to<T>(sum_dw + at.i, g * (d * invstd), at.count), add_to<T>(sum_db + at.i, g, at.count);
   });
 }
 
@@ -217,36 +193,13 @@ void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& give
   const ptrdiff_t pitch = static_cast<ptrdiff_t>(g) * k;
   const bool fused = columns == k;
   const ptrdiff_t ahead = k < kAhead<T> ? rows_ahead<T>(k) * pitch : kAhead<T>, block_ahead = fused ? ahead : rows_ahead<T>(columns) * pitch;
-  // What is known of `lines` images from the first on, of one of g.
-  const auto known = [&](int first, int lines, int group) {
-    Band<T> p;
-    for (int j = 0; j < lines; j++) {
-      const int row = (first + j) * g + group;
-      p.hi[j] = given.hi(row), p.lo[j] = given.lo(row), p.invstd[j] = static_cast<T>(given.invstd[row]);
-    }
-    return p;
+  const auto known = [&](int row) -> Line<T> { return {given.hi(row), given.lo(row), static_cast<T>(given.invstd[row]), 0, 0}; };
+  const auto terms_of = [&](const Line<T>& line, int i, int group) -> Pair {
+    const ptrdiff_t at = i * pitch + group * k;
+    const RowTerms t(r, given.invstd[i * g + group], line_sums(line, x + at, dy + at, ahead, k, given.weight ? given.weight + group * k : nullptr));
+    return {t.a, t.b};
   };
-  // The terms of their sums.
-  const auto terms_of = [&](const Band<T>& p, int first, int lines, int group, Pair* to) {
-    const ptrdiff_t at = first * pitch + group * k;
-    const T* const weight = given.weight ? given.weight + group * k : nullptr;
-    if (lines == kBand) line_sums<kBand>(p, 0, x + at, dy + at, pitch, ahead, k, weight, to);
-    else
-      for (int j = 0; j < lines; j++) line_sums<1>(p, j, x + at + j * pitch, dy + at + j * pitch, pitch, ahead, k, weight, to + j);
-    for (int j = 0; j < lines; j++) {
-      const RowTerms t(r, given.invstd[(first + j) * g + group], to[j]);
-      to[j] = {t.a, t.b};
-    }
-  };
-  if (!fused && dx) {
-    const int together = r.n < kBand * worker_count() ? 1 : kBand;  // the same sums
-    parallel_for(ceil_div(r.n, together) * g, [&](int job, int) {
-      const int first = job / g * together, group = job % g, lines = r.n - first < together ? r.n - first : together;
-      Pair own[kBand];
-      terms_of(known(first, lines, group), first, lines, group, own);
-      for (int j = 0; j < lines; j++) terms[(first + j) * g + group] = own[j];
-    });
-  }
+  if (!fused && dx) parallel_for(r.count(), [&](int row, int) { terms[row] = terms_of(known(row), row / g, row % g); });
   // A job: a block of rows of one g, and of columns.
   parallel_for(row_blocks * g * column_blocks, [&](int job, int) {
     const int column = job % column_blocks * columns, group = job / column_blocks % g, block = job / column_blocks / g;
@@ -257,22 +210,14 @@ void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& give
       for (int i = 0; i < width; i++) sum_dw[i] = sum_db[i] = 0;
     const T* const weight = given.weight ? given.weight + first : nullptr;
     const int end = r.n < (block + 1) * block_rows ? r.n : (block + 1) * block_rows;
-    for (int i = block * block_rows; i < end; i += kBand) {
-      const int lines = end - i < kBand ? end - i : kBand;
-      Band<T> p = known(i, lines, group);
-      Pair own[kBand];
-      if (dx && fused) terms_of(p, i, lines, group, own);
-      for (int j = 0; j < lines; j++) {
-        const Pair t = !dx ? Pair{0, 0} : fused ? own[j] : terms[(i + j) * g + group];
-        p.a[j] = static_cast<T>(t.a), p.b[j] = static_cast<T>(t.b);
+    for (int i = block * block_rows; i < end; i++) {
+      Line<T> line = known(i * g + group);
+      if (dx) {
+        const Pair t = fused ? terms_of(line, i, group) : terms[i * g + group];
+        line.a = static_cast<T>(t.a), line.b = static_cast<T>(t.b);
       }
       const ptrdiff_t at = i * pitch + first;
-      if (lines == kBand) lines_backward<streams, kBand>(p, 0, x + at, dy + at, pitch, block_ahead, width, weight, dx ? dx + at : nullptr, sum_dw, sum_db);
-      else
-        for (int j = 0; j < lines; j++) {
-          const ptrdiff_t line = at + j * pitch;
-          lines_backward<streams, 1>(p, j, x + line, dy + line, pitch, block_ahead, width, weight, dx ? dx + line : nullptr, sum_dw, sum_db);
-        }
+      line_backward<streams>(line, x + at, dy + at, block_ahead, width, weight, dx ? dx + at : nullptr, sum_dw, sum_db);
     }
     if constexpr (streams) stream_fence();
   });
