@@ -28,7 +28,6 @@ struct Geometry {
 };
 
 inline int gcd(int a, int b) { return b == 0 ? a : gcd(b, a % b); }
-inline int floor_div(int a, int b) { return a / b - (a % b < 0); }
 
 // Outputs j·phases + phase, for j < count. Packed position X is input offset + X·unit; output j, tap t reads X = j·stride + shift +
 // t·spacing. Tap t is kernel position kernel + t·kernel_step. What is above the line is equal for all phases.

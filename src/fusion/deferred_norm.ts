@@ -122,7 +122,7 @@ export function deferConv(
 }
 
 /** y = (x − mean)·(invstd·weight) + bias + residual, and with `affine.relu` limited, not yet carried out. */
-export class PendingNorm implements Recipe {
+class PendingNorm implements Recipe {
   readonly parts: NormParts;
   constructor(parts: NormParts) {
     this.parts = parts;
