@@ -34,6 +34,25 @@ __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const
     for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
 }
 
+// Weights of `count` input channels from `first` on and of up to `width` output channels from `o` on, zero beyond the last: value (c, position)
+// goes to out[places[c·kernel + position] + output channel].
+template <class T>
+inline void gather_weights(const Pass<T>& p, const int* places, int group, int o, int width, int first, int count, T* out) {
+  const int kernel = p.kernel_size(), used = p.o - o < width ? p.o - o : width;
+  const T* w = p.w + group * p.w_group + o * p.w_out + first * p.w_in;
+  for (int i = 0; used < width && i < count * kernel; i++) zero_run(out + places[i], width);
+  if (p.w_in == kernel) {  // an output channel's weights are one run of input channels and positions
+    transpose_to(w, p.w_out, used, count * kernel, [&](int i) { return out + places[i]; });
+    return;
+  }
+  for (int c = 0; c < count; c++, w += p.w_in, places += kernel) {
+    // Runs far apart, which no hardware foresees.
+    for (int i = 0; i < used * kernel; i += 64 / sizeof(T)) __builtin_prefetch(w + 4 * p.w_in + i);
+    if (kernel == 1) copy_run(out + *places, w, used);
+    else transpose_to(w, p.w_out, used, kernel, [&](int k) { return out + places[k]; });
+  }
+}
+
 // The weights of a pass, packed [group][block of output channels][phase][tap][c][width] and zero beyond the group's last channel.
 template <class T> struct ChannelWeights {
   int vectors, width, blocks, some;  // some: input channels that are packed together
@@ -66,26 +85,10 @@ template <class T> struct ChannelWeights {
     // A job is a block and some of the input channels.
     const int parts = ceil_div(p.c, some);
     parallel_for(p.groups * blocks * parts, [&](int job, int) {
-      const int c = job % parts * some;
-      pack(p, job / parts / blocks, job / parts % blocks, c, p.c - c < some ? p.c - c : some);
+      const int c = job % parts * some, index = job / parts;
+      T* out = packed + index * size + static_cast<ptrdiff_t>(c) * width;
+      gather_weights(p, places, index / blocks, index % blocks * width, width, c, p.c - c < some ? p.c - c : some, out);
     });
-  }
-  void pack(const Pass<T>& p, int group, int block, int first, int count) const {
-    const int kernel = p.kernel_size(), o = block * width, used = p.o - o < width ? p.o - o : width;
-    T* out = packed + (static_cast<size_t>(group) * blocks + block) * size + static_cast<ptrdiff_t>(first) * width;
-    const T* w = p.w + group * p.w_group + o * p.w_out + first * p.w_in;
-    for (int k = 0; used < width && k < kernel; k++) zero_run(out + places[k], static_cast<ptrdiff_t>(count) * width);
-    if (p.w_in == kernel) {  // an output channel's weights are one run of input channels and positions
-      transpose_to(w, p.w_out, used, count * kernel, [&](int i) { return out + places[i]; });
-    } else {
-      const int* place = places;
-      for (int c = 0; c < count; c++, w += p.w_in, place += kernel) {
-        // Runs far apart, which no hardware foresees.
-        for (int i = 0; i < used * kernel; i += 64 / sizeof(T)) __builtin_prefetch(w + 4 * p.w_in + i);
-        if (kernel == 1) copy_run(out + *place, w, used);
-        else transpose_to(w, p.w_out, used, kernel, [&](int k) { return out + place[k]; });
-      }
-    }
   }
 };
 

@@ -57,19 +57,12 @@ template <class T> inline void merge_bias(const double* partials, int splits, in
   }
 }
 
-template <class T> struct ChannelLanesWeight {
+// The cut of a gradient of the weights in jobs, the partial gradients that they leave, and how those become the gradient.
+template <class T> struct PartialGradients {
   Pass<T> p;  // the forward pass; p.y is not used
-  const T* dy;
-  Blocks blocks;
-  PackedGrid grid;
-  int vectors, width, c_chunk, c_chunks, o_chunk, o_chunks, splits;
-  int joined, runs;  // taps of a row that are one run of few channels, or 1; runs of the kernel
-  int pixels;        // of a block
-  ptrdiff_t x_pixels;
+  int c_chunk, c_chunks, o_chunk, o_chunks, splits;
   size_t partial_size;
-  T *partials, *packed, *gradients;
-  PixelPair* pairs;
-  int* counts;
+  T* partials;
   double* bias_partials;  // [split][o]
 
   // A split of the blocks × a group × a chunk of input channels × a chunk of output channels. It leaves a partial gradient
@@ -78,23 +71,97 @@ template <class T> struct ChannelLanesWeight {
     int split, part, group, c, c_count, o, o_count;  // part: of [group][chunk of c][chunk of o]; c and o: within the group
   };
 
+  explicit PartialGradients(const Pass<T>& pass) : p(pass) {}
+
+  // Chunks of so many channels, and splits so that there are kWeightJobs jobs, of at least a block each.
+  void cut(int c, int o, int blocks) {
+    c_chunk = c, c_chunks = ceil_div(p.c, c), o_chunk = o, o_chunks = ceil_div(p.o, o);
+    const int wanted = ceil_div(kWeightJobs, parts());
+    splits = wanted < blocks ? wanted : blocks, partial_size = static_cast<size_t>(p.taps()) * c * o;
+  }
+  void take(Scratch& scratch) {
+    partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : worker_count()));
+    bias_partials = scratch.take<double>(static_cast<size_t>(p.o) * p.groups * splits);
+  }
+
+  int parts() const { return p.groups * c_chunks * o_chunks; }
+  Job job_of(int index) const {
+    const int part = index % parts(), o = part % o_chunks * o_chunk, c = part / o_chunks % c_chunks * c_chunk;
+    return {index / parts(), part, part / (o_chunks * c_chunks), c, p.c - c < c_chunk ? p.c - c : c_chunk, o, p.o - o < o_chunk ? p.o - o : o_chunk};
+  }
+
+  // body(index, worker, job, partial, bias sums of the job's output channels or null) leaves each job's partial gradient and adds to its sums.
+  template <class F> void run(T* dw, T* dbias, const F& body) const {
+    parallel_for(splits * parts(), [&](int index, int worker) {
+      const Job job = job_of(index);
+      T* out = partials + (splits > 1 ? index : worker) * partial_size;
+      double* sums = dbias && job.c == 0 ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * p.o + job.o : nullptr;
+      for (int o = 0; sums && o < job.o_count; o++) sums[o] = 0;
+      body(index, worker, job, out, sums);
+      for (int slice = 0; splits == 1 && slice < slices(); slice++) merge(job, slice, out, dw);
+    });
+    if (splits > 1)
+      parallel_for(parts() * slices(), [&](int index, int) {
+        const int part = index / slices();
+        merge(job_of(part), index % slices(), partials + part * partial_size, dw);
+      });
+    if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
+  }
+
+ private:
+  // dw[o][c][tap] = Σ over splits of [tap][c][o], one split after the other; `partial`: of the first. A slice is a square of outputs and
+  // places (c, tap), transposed through the stack.
+  static constexpr int kSlice = 64;
+  int slices() const { return ceil_div(o_chunk, kSlice) * ceil_div(c_chunk * p.taps(), kSlice); }
+  void merge(const Job& job, int slice, const T* partial, T* dw) const {
+    constexpr int L = lanes<T>;
+    const int taps = p.taps(), across = ceil_div(o_chunk, kSlice), o = slice % across * kSlice, begin = slice / across * kSlice;
+    const int outputs = job.o_count - o < kSlice ? job.o_count - o : kSlice, places = job.c_count * taps - begin, n = places < kSlice ? places : kSlice;
+    if (outputs <= 0 || n <= 0) return;
+    const size_t step = partial_size * parts();
+    T sums[kSlice * kSlice];
+    for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
+      const T* from = partial + (static_cast<ptrdiff_t>(t) * c_chunk + c) * o_chunk + o;
+      for (int v = 0; v < outputs; v += L) {
+        vec<T> s = load(from + v);
+        for (int split = 1; split < splits; split++) s += load(from + v + split * step);
+        store(sums + i * kSlice + v, s);
+      }
+      if (++t == taps) t = 0, c++;
+    }
+    copy_transposed(sums, kSlice, n, outputs, dw + job.group * p.w_group + (job.o + o) * p.w_out + job.c * taps + begin, p.w_out);
+  }
+};
+
+template <class T> struct ChannelLanesWeight : PartialGradients<T> {
+  using Base = PartialGradients<T>;
+  using typename Base::Job;
+  using Base::p, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  const T* dy;
+  Blocks blocks;
+  PackedGrid grid;
+  int vectors, width;
+  int joined, runs;  // taps of a row that are one run of few channels, or 1; runs of the kernel
+  int pixels;        // of a block
+  ptrdiff_t x_pixels;
+  T *packed, *gradients;
+  PixelPair* pairs;
+  int* counts;
+
   ChannelLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
-      : p(pass), dy(g), blocks(pixel_blocks(pass, kBlockPixels)), grid(pass, blocks) {
+      : Base(pass), dy(g), blocks(pixel_blocks(pass, kBlockPixels)), grid(pass, blocks) {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
     joined = p.c <= outer_rows && p.axis[2].spacing == 1 ? p.axis[2].taps : 1, runs = p.taps() / joined;
     pixels = blocks.images * blocks.rows * blocks.columns, x_pixels = grid.image * blocks.images;
     choose_chunks();
-    partial_size = static_cast<size_t>(p.taps()) * c_chunk * o_chunk;
+    Base::take(scratch);
     const size_t workers = worker_count();
-    partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : workers));
-    bias_partials = scratch.take<double>(static_cast<size_t>(p.o) * p.groups * splits);
     packed = scratch.take<T>(packed_size() * workers);
     gradients = scratch.take<T>(static_cast<size_t>(pixels) * o_chunk * workers);
     pairs = scratch.take<PixelPair>(static_cast<size_t>(pixels) * runs * workers);
     counts = scratch.take<int>(runs * workers);
   }
 
-  int parts() const { return p.groups * c_chunks * o_chunks; }
   size_t packed_size() const { return static_cast<size_t>(x_pixels) * c_chunk + 64 / sizeof(T); }
 
   // The cut that moves the least memory: with each chunk the other operand is packed again, with each split goes a partial gradient.
@@ -102,6 +169,7 @@ template <class T> struct ChannelLanesWeight {
     const double all = static_cast<double>(p.n) * p.axis[0].count * p.axis[1].count * p.axis[2].count;
     const int tiles_c = ceil_div(p.c, outer_rows), tiles_o = ceil_div(p.o, width), count = blocks.count() > 0 ? blocks.count() : 1;
     double least = 0;
+    int best_c = p.c, best_o = p.o;
     for (int cs = 1; cs <= tiles_c; cs *= 2)
       for (int os = 1; os <= tiles_o; os *= 2) {
         const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * width, wanted = ceil_div(kWeightJobs, p.groups * cs * os);
@@ -109,27 +177,19 @@ template <class T> struct ChannelLanesWeight {
         const bool fits = static_cast<double>(p.taps()) * c * o * sizeof(T) <= kPartialBytes;
         const double moved = (all * (static_cast<double>(p.c) * os + static_cast<double>(p.o) * cs) + 2.0 * parts * p.taps() * p.c * p.o) * (fits ? 1 : 4);
         if (least > 0 && moved >= least) continue;
-        least = moved, splits = parts, c_chunk = c, o_chunk = o;
+        least = moved, best_c = c, best_o = o;
       }
-    c_chunks = ceil_div(p.c, c_chunk), o_chunks = ceil_div(p.o, o_chunk);
-  }
-  Job job_of(int index) const {
-    const int part = index % parts(), o = part % o_chunks * o_chunk, c = part / o_chunks % c_chunks * c_chunk;
-    return {index / parts(), part, part / (o_chunks * c_chunks), c, p.c - c < c_chunk ? p.c - c : c_chunk, o, p.o - o < o_chunk ? p.o - o : o_chunk};
+    Base::cut(best_c, best_o, count);
   }
 
   template <class Prologue, class GradientPrologue>
   void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
-    parallel_for(splits * parts(), [&](int index, int worker) {
-      const Job job = job_of(index);
+    Base::run(dw, dbias, [&](int index, int worker, const Job& job, T* out, double* sums) {
       T* x = packed + worker * packed_size();
       T* g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
       PixelPair* pair = pairs + static_cast<size_t>(worker) * pixels * runs;
       int* count = counts + worker * runs;
-      T* out = partials + (splits > 1 ? index : worker) * partial_size;
-      zero_run(out, static_cast<ptrdiff_t>(partial_size));
-      double* sums = dbias && job.c == 0 ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * p.o + job.o : nullptr;
-      for (int o = 0; sums && o < job.o_count; o++) sums[o] = 0;
+      zero_run(out, static_cast<ptrdiff_t>(Base::partial_size));
       const int begin = first_block(job.split), end = first_block(job.split + 1);
       for (int i = begin; i < end; i++) {
         const Block b = blocks(p, i);
@@ -140,7 +200,7 @@ template <class T> struct ChannelLanesWeight {
         Ahead<T> ahead[2];  // of x and of dy
         const int next = index + worker_count();  // the job that this worker will probably take
         if (i + 1 < end) expect(i + 1, job, ahead);
-        else if (next < splits * parts()) expect(first_block(job_of(next).split), job_of(next), ahead);
+        else if (next < splits * parts()) expect(first_block(Base::job_of(next).split), Base::job_of(next), ahead);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
           if (sums) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
           if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o, ahead);
@@ -148,14 +208,7 @@ template <class T> struct ChannelLanesWeight {
         }
         g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
       }
-      for (int slice = 0; splits == 1 && slice < slices(); slice++) merge(job, slice, out, dw);
     });
-    if (splits > 1)
-      parallel_for(parts() * slices(), [&](int index, int) {
-        const int part = index / slices();
-        merge(job_of(part), index % slices(), partials + part * partial_size, dw);
-      });
-    if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
   }
 
   template <int V> void tiles(const Job& job, const T* x, const T* g, const PixelPair* pair, const int* count, T* out, Ahead<T>* ahead) const {
@@ -231,29 +284,6 @@ template <class T> struct ChannelLanesWeight {
       if (!in_order) copy_in(x, part, to, size);
       map.channels(to, size, part);
     });
-  }
-
-  // dw[o][c][tap] = Σ over splits of [tap][c][o], one split after the other; `partial`: of the first. A slice is a square of outputs and
-  // places (c, tap), transposed through the stack.
-  static constexpr int kSlice = 64;
-  int slices() const { return ceil_div(o_chunk, kSlice) * ceil_div(c_chunk * p.taps(), kSlice); }
-  void merge(const Job& job, int slice, const T* partial, T* dw) const {
-    constexpr int L = lanes<T>;
-    const int taps = p.taps(), across = ceil_div(o_chunk, kSlice), o = slice % across * kSlice, begin = slice / across * kSlice;
-    const int outputs = job.o_count - o < kSlice ? job.o_count - o : kSlice, places = job.c_count * taps - begin, n = places < kSlice ? places : kSlice;
-    if (outputs <= 0 || n <= 0) return;
-    const size_t step = partial_size * parts();
-    T sums[kSlice * kSlice];
-    for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
-      const T* from = partial + (static_cast<ptrdiff_t>(t) * c_chunk + c) * o_chunk + o;
-      for (int v = 0; v < outputs; v += L) {
-        vec<T> s = load(from + v);
-        for (int split = 1; split < splits; split++) s += load(from + v + split * step);
-        store(sums + i * kSlice + v, s);
-      }
-      if (++t == taps) t = 0, c++;
-    }
-    copy_transposed(sums, kSlice, n, outputs, dw + job.group * p.w_group + (job.o + o) * p.w_out + job.c * taps + begin, p.w_out);
   }
 };
 

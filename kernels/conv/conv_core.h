@@ -4,6 +4,7 @@
 #include "conv/group_lanes_weight.h"
 #include "conv/image_rows.h"
 #include "conv/pixel_lanes_weight.h"
+#include "conv/winograd_weight.h"
 
 namespace EK_ISA {
 
@@ -12,6 +13,7 @@ template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, c
   if constexpr (has_pixel_lanes<T>) {
     if (GroupPlanes<T>::suits(p)) return body(GroupLanes<T>(p, scratch));
     if (PixelLanes<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanes<T>(p, scratch));
+    if (Winograd<T>::suits(p)) return body(Winograd<T>(p, scratch));
     if (ImageRows<T>::suits(p)) return body(ImageRows<T>(p, scratch));
   }
   body(ChannelLanes<T>(p, scratch));
@@ -22,6 +24,7 @@ template <class T, class F> void with_weight_core(const Pass<T>& p, const T* dy,
   if constexpr (has_pixel_lanes<T>) {
     if (GroupPlanes<T>::suits(p)) return body(GroupLanesWeight<T>(p, dy, scratch));
     if (PixelLanesWeight<T>::cost(p) < ChannelLanes<T>::cost(p)) return body(PixelLanesWeight<T>(p, dy, scratch));
+    if (Winograd<T>::suits(p)) return body(WinogradWeight<T>(p, dy, scratch));
   }
   body(ChannelLanesWeight<T>(p, dy, scratch));
 }

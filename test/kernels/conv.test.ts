@@ -145,6 +145,12 @@ const shapes: Record<string, Shape> = {
   'second layer of LeNet': { n: 3, c: 6, o: 16, input: [14, 14], kernel: [5, 5] },
   '3x3, channels no multiple of anything': { n: 2, c: 19, o: 37, input: [9, 11], kernel: [3, 3], padding: 1 },
   '3x3, many channels on few pixels': { n: 2, c: 70, o: 130, input: [5, 7], kernel: [3, 3], padding: 1 },
+  // In tiles of 2x2 outputs on every instruction set: odd sizes, several blocks of images, of rows and of channels, parts of a row.
+  'tiles of outputs': { n: 3, c: 34, o: 40, input: [10, 11], kernel: [3, 3], padding: 1 },
+  'tiles of outputs, no padding': { n: 2, c: 48, o: 34, input: [11, 12], kernel: [3, 3] },
+  'tiles of outputs, wide padding': { n: 1, c: 48, o: 64, input: [12, 13], kernel: [3, 3], padding: 2 },
+  'tiles of outputs, many blocks': { n: 7, c: 66, o: 34, input: [8, 9], kernel: [3, 3], padding: 1 },
+  'tiles of outputs, long rows': { n: 1, c: 64, o: 64, input: [4, 150], kernel: [3, 3], padding: 1 },
   'stride 2, odd size': { n: 2, c: 20, o: 33, input: [15, 13], kernel: [3, 3], padding: 1, stride: 2 },
   'stride 3 over a smaller kernel': { n: 2, c: 3, o: 5, input: [14, 10], kernel: [2, 2], stride: 3 },
   'stem of a ResNet': { n: 1, c: 3, o: 40, input: [21, 21], kernel: [7, 7], padding: 3, stride: 2 },

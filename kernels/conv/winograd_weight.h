@@ -1,0 +1,165 @@
+// Gradient of the weights for kernels of 3x3 and stride 1, in the transformed points of winograd.h: with e a tile of 2x2 gradients of the
+// output, dg = Gᵀ[Σ (Bᵀ d B) ⊙ (A e Aᵀ)]G, the sum over all tiles: a matrix product, input channels × output channels, for each point.
+#pragma once
+#include "conv/channel_lanes_weight.h"
+#include "conv/winograd.h"
+
+namespace EK_ISA {
+
+constexpr int kWinogradChunk = 64;  // channels of x and of dy that a job takes: 16 products of that square stay in L2
+constexpr int kWinogradTiles = 64;  // of a block, which stay there beside it
+
+template <class V> EK_INLINE void gradient_line(V a, V b, V* out) { out[0] = a, out[1] = a + b, out[2] = a - b, out[3] = -b; }  // A
+template <class V> EK_INLINE void weight_gradient_line(V a, V b, V c, V d, V* out) {                                            // Gᵀ
+  const V sum = (b + c) * 0.5f;
+  out[0] = a + sum, out[1] = (b - c) * 0.5f, out[2] = sum + d;
+}
+
+// The transforms of a row of tiles of `width` channels: out[point·pitch + tile·width + channel]
+template <class T> inline void transform_gradient(const T* g, ptrdiff_t row, int tiles, int width, T* out, ptrdiff_t pitch) {
+  for (int t = 0; t < tiles; t++)
+    for (int v = 0; v < width; v += lanes<T>) {
+      const T* from = g + 2 * t * width + v;
+      T* to = out + t * width + v;
+      vec<T> column[2][4];
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; j++) gradient_line(load(from + j * width), load(from + row + j * width), column[j]);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++, to += 4 * pitch) {
+        vec<T> line[4];
+        gradient_line(column[0][i], column[1][i], line);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) store(to + j * pitch, line[j]);
+      }
+    }
+}
+
+// out[i·out_row + channel] += Σ over tiles: x[tile·pitch + i] · g[tile·V·lanes + channel]
+template <class T, int M, int V>
+__attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
+  vec<T> acc[M][V] = {};
+  ahead.during([&](const auto& ask) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, ask); });
+#pragma GCC unroll 16
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
+}
+
+template <class T> struct WinogradWeight : PartialGradients<T> {
+  using Base = PartialGradients<T>;
+  using typename Base::Job;
+  using Base::p, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  static constexpr int width = outer_vectors * lanes<T>;
+  const T* dy;
+  Pass<T> tiles;
+  Blocks blocks;
+  PackedGrid grid;
+  int count;                      // tiles of a block
+  ptrdiff_t patches, gradients;   // between points
+  size_t packed_size, gradient_size, patch_size, transformed_size, sum_size;
+  T* workers;
+
+  WinogradWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
+      : Base(pass), dy(g), tiles(Winograd<T>::of_tiles(pass)), blocks(pixel_blocks(tiles, kWinogradTiles)), grid(tiles, blocks) {
+    const auto chunk = [](int n, int unit) { return ceil_div(ceil_div(n, ceil_div(n, kWinogradChunk)), unit) * unit; };
+    Base::cut(chunk(p.c, lanes<T>), chunk(p.o, width), blocks.count() > 0 ? blocks.count() : 1);
+    Base::take(scratch);
+    count = blocks.images * blocks.rows * blocks.columns;
+    patches = point_pitch<T>(static_cast<ptrdiff_t>(count) * c_chunk), gradients = point_pitch<T>(static_cast<ptrdiff_t>(count) * o_chunk);
+    packed_size = static_cast<size_t>(grid.image) * blocks.images * c_chunk + 64 / sizeof(T), gradient_size = static_cast<size_t>(4) * count * o_chunk;
+    patch_size = kPoints * patches, transformed_size = kPoints * gradients, sum_size = static_cast<size_t>(kPoints) * c_chunk * o_chunk;
+    workers = scratch.take<T>(worker_size() * worker_count());
+  }
+  size_t worker_size() const { return packed_size + gradient_size + patch_size + transformed_size + sum_size; }
+
+  template <class Prologue, class GradientPrologue>
+  void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
+    Base::run(dw, dbias, [&](int, int worker, const Job& job, T* out, double* bias_sums) {
+      T* packed = workers + worker * worker_size();
+      T* gradient = packed + packed_size;
+      T* patch = gradient + gradient_size;
+      T* transformed = patch + patch_size;
+      T* sums = transformed + transformed_size;
+      zero_run(sums, static_cast<ptrdiff_t>(sum_size));
+      const int end = first_block(job.split + 1);
+      for (int index = first_block(job.split); index < end; index++) {
+        const Block b = blocks(tiles, index);
+        const int here = b.images * b.rows * b.columns;
+        pack_input(b, job, prologue, packed);
+        pack_gradient(b, job, gradient_prologue, gradient);
+        for (int i = 0; i < b.images * b.rows; i++)
+          transform_input(packed + (i / b.rows * grid.image + i % b.rows * 2 * grid.row) * c_chunk, grid.row * c_chunk, c_chunk, b.columns, job.c_count,
+                          patch + static_cast<ptrdiff_t>(i) * b.columns * c_chunk, patches, c_chunk);
+        for (int o = 0; o < job.o_count; o += width)
+          for (int i = 0; i < b.images * b.rows; i++)
+            transform_gradient(gradient + (4 * o * here + static_cast<ptrdiff_t>(i) * 4 * b.columns * width), 2 * b.columns * width, b.columns, width,
+                               transformed + (static_cast<ptrdiff_t>(o) * here + i * b.columns * width), gradients);
+        Ahead<T> none;
+        for (int k = 0; k < kPoints; k++)
+          for (int o = 0; o < job.o_count; o += width) {
+            const T* g = transformed + k * gradients + static_cast<ptrdiff_t>(o) * here;
+            // Point 5 has the sum of a tile.
+            if (bias_sums && k == 5) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, bias_sums + o);
+            even_parts(job.c_count, outer_rows, [&](int c, int size) {
+              with_const<outer_rows>(size, [&](auto M) {
+                point_weight_tile<T, decltype(M)::value, outer_vectors>(patch + k * patches + c, c_chunk, g, here,
+                                                                        sums + (static_cast<ptrdiff_t>(k) * c_chunk + c) * o_chunk + o, o_chunk, none);
+              });
+            });
+          }
+      }
+      transform_sums(job, sums, out);
+    });
+  }
+
+  int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
+
+  // out[pixel][c_chunk]
+  template <class Map> void pack_input(const Block& b, const Job& job, const Map& map, T* out) const {
+    each_packed_row(tiles, grid, b, job.c, job.c_count, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
+      T* to = out + pixel * c_chunk;
+      zero_run(to, lo * c_chunk);
+      zero_run(to + hi * c_chunk, (columns - hi) * c_chunk);
+      if (lo == hi) return;
+      copy_in(p.x, run, to + lo * c_chunk, c_chunk);
+      map.channels(to + lo * c_chunk, c_chunk, run);
+    });
+  }
+
+  // out[panel of channels][image][two rows for each of tiles][column][width], zero beyond the tensor's rows and columns
+  template <class Map> void pack_gradient(const Block& b, const Job& job, const Map& map, T* out) const {
+    const int rows = 2 * b.rows, columns = 2 * b.columns, volume = b.images * rows * columns;
+    const int h = 2 * b.row, w = 2 * b.column, width_here = p.axis[2].count - w < columns ? p.axis[2].count - w : columns;
+    if (h + rows > p.axis[1].count || width_here < columns) zero_run(out, static_cast<ptrdiff_t>(volume) * o_chunk);
+    for (int i = 0; i < b.images; i++)
+      for (int r = 0; r < rows && h + r < p.axis[1].count; r++) {
+        const Run run = output_run(b.image + i, h + r, w, width_here, job);
+        pack_panels(dy, run, width, volume, (i * rows + r) * columns, map, out);
+      }
+  }
+  Run output_run(int image, int row, int column, int columns, const Job& job) const {
+    return p.output_run({image, 1, 0, row, 1, column, columns}, image, row, job.o, job.o_count);
+  }
+
+  // out[tap][c of the chunk][o of the chunk] of the sums in the points
+  void transform_sums(const Job& job, const T* sums, T* out) const {
+    const ptrdiff_t point = static_cast<ptrdiff_t>(c_chunk) * o_chunk;
+    for (ptrdiff_t i = 0; i < job.c_count * static_cast<ptrdiff_t>(o_chunk); i += lanes<T>) {
+      vec<T> column[4][3];
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; j++) {
+        const T* from = sums + i + j * point;
+        weight_gradient_line(load(from), load(from + 4 * point), load(from + 8 * point), load(from + 12 * point), column[j]);
+      }
+#pragma GCC unroll 3
+      for (int r = 0; r < 3; r++) {
+        vec<T> line[3];
+        weight_gradient_line(column[0][r], column[1][r], column[2][r], column[3][r], line);
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) store(out + (3 * r + j) * point + i, line[j]);
+      }
+    }
+  }
+};
+
+}  // namespace EK_ISA
