@@ -3,10 +3,10 @@
 import { RuntimeError } from '../errors.ts';
 import { zeros } from '../tensor/create.ts';
 import { formatShape, type MemoryFormat, sameShape } from '../tensor/shape.ts';
-import type { Storage } from '../tensor/storage.ts';
 import { keepStorage } from '../tensor/storage.ts';
-import type { Tensor, TensorHook } from '../tensor/tensor.ts';
+import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import { setGradEnabled } from './grad_mode.ts';
+import { GradientHolds } from './gradient_holds.ts';
 import { type Edge, edgeOf, type Gradient, Node } from './node.ts';
 
 /** The few operations that the engine itself needs; the ops layer, which stands above it, provides them. */
@@ -76,8 +76,8 @@ class Walk {
   /** How many edges may still bring a gradient to a leaf, and the sum of those that came: hooks see it once, complete. */
   private readonly awaited = new Map<Tensor, number>();
   private readonly arrived = new Map<Tensor, Tensor>();
-  /** Storages that some gradient other than the one at hand may also use: they must not be written or handed out. */
-  private readonly shared = new Set<Storage>();
+  /** Each gradient that waits above, or that a method below was given or has got, is held once for it. */
+  private readonly holds: GradientHolds;
   private readonly createGraph: boolean;
   private readonly capture: Capture | null;
   readonly captured: Gradient[] = [];
@@ -85,24 +85,50 @@ class Walk {
   constructor(createGraph: boolean, capture: Capture | null) {
     this.createGraph = createGraph;
     this.capture = capture;
+    this.holds = new GradientHolds(createGraph);
   }
 
+  /** a + b, held in the place of both; over the memory of either where nobody else holds that. */
   private sum(a: Gradient, b: Tensor): Tensor {
     if (!a) return b;
-    // Out of place: `a` may be the same memory as another gradient.
-    return ops.add(a, b);
+    const alike = a.dtype === b.dtype && a.memoryFormat === b.memoryFormat;
+    for (const [into, other] of [
+      [a, b],
+      [b, a],
+    ])
+      if (alike && this.holds.isAlone(into) && !into.storage.isOnLoan) {
+        ops.addInPlace(into, other);
+        // As new: what was noted about the one is not true of the sum.
+        const sum = new Tensor(into.shape, into.dtype, into.memoryFormat, into.storage.handOver());
+        return this.replace([a, b], sum);
+      }
+    return this.replace([a, b], ops.add(a, b));
+  }
+
+  /** Holds `by` in the place of others. */
+  private replace(grads: readonly Tensor[], by: Tensor): Tensor {
+    this.holds.hold(by);
+    for (const grad of grads) this.holds.letGo(grad);
+    return by;
   }
 
   /** Announces edges over which gradients will be sent, or be found missing. */
-  expect(edges: Iterable<Node['edges'][number]>): void {
+  expect(edges: Iterable<Edge>): void {
     for (const edge of edges)
       if (edge && 'leaf' in edge) this.awaited.set(edge.leaf, (this.awaited.get(edge.leaf) ?? 0) + 1);
   }
 
-  /** Sends a gradient, or the news that there is none, along an announced edge. */
-  send(edge: Node['edges'][number], grad: Gradient): void {
-    if (!edge) return;
-    if ('leaf' in edge) {
+  /** Sends a root's gradient; `isGiven`: the caller has it too. */
+  begin(edge: Edge, grad: Tensor, isGiven: boolean): void {
+    this.holds.hold(grad);
+    if (isGiven) this.holds.share(grad);
+    this.send(edge, grad);
+  }
+
+  /** Sends a gradient, which is held, or the news that there is none, along an announced edge. */
+  private send(edge: Edge, grad: Gradient): void {
+    if (!edge) this.holds.letGo(grad);
+    else if ('leaf' in edge) {
       const { leaf } = edge;
       if (grad) this.arrived.set(leaf, this.sum(this.arrived.get(leaf), grad));
       const left = this.awaited.get(leaf)! - 1;
@@ -118,30 +144,43 @@ class Walk {
     }
   }
 
+  /** What hooks make of a gradient, held in its place. Whatever they saw they may have kept. */
+  private hooked(hooks: Iterable<TensorHook>, grad: Tensor): Tensor {
+    this.holds.share(grad);
+    const final = runHooks(hooks, grad);
+    this.holds.share(final);
+    return this.replace([grad], final);
+  }
+
   private accumulate(leaf: Tensor, grad: Tensor): void {
-    if (leaf.hooks) grad = runHooks(leaf.hooks, grad);
-    if (this.capture) {
-      const slot = this.capture.get(leaf)?.get(0);
-      if (slot !== undefined) this.captured[slot] = this.sum(this.captured[slot], grad);
-      return;
+    if (leaf.hooks) grad = this.hooked(leaf.hooks, grad);
+    const slot = this.capture?.get(leaf)?.get(0);
+    if (slot !== undefined) {
+      this.captured[slot] = grad;
+      this.holds.share(grad);
     }
+    if (!this.capture) this.addToLeaf(leaf, grad);
+    this.holds.letGo(grad);
+  }
+
+  private addToLeaf(leaf: Tensor, grad: Tensor): void {
     const former = leaf.peekGrad();
     if (former && !this.createGraph && !former.requiresGrad) ops.addInPlace(former, grad);
     else if (former) leaf.grad = ops.add(former, grad);
     else {
       // In the leaf's memory format, as PyTorch's contract of gradients has it.
       const laid = ops.toFormat(grad, leaf.memoryFormat);
-      const isOwn = laid.storage !== grad.storage || !(this.createGraph || leaf.hooks || this.shared.has(grad.storage));
+      const isOwn = laid.storage !== grad.storage || this.holds.isAlone(grad);
       const own = isOwn ? laid : ops.clone(laid);
+      if (own.storage === grad.storage) this.holds.share(grad);
       leaf.adoptGrad(own);
-      this.shared.add(own.storage);
     }
     // Gradients are read by the optimizer and summed over steps: they outlive the scope of the step.
     keepStorage(leaf.peekGrad()!.storage);
   }
 
-  /** The complete gradients of a node's outputs, after hooks, retained and captured where asked for; null if none arrived. */
-  receive(node: Node): Gradient[] | null {
+  /** The complete gradients of a node's outputs, held, after hooks, retained and captured where asked for; null if none arrived. */
+  private receive(node: Node): Gradient[] | null {
     const grads = this.pending.get(node);
     if (!grads) return null;
     this.pending.delete(node);
@@ -150,12 +189,12 @@ class Walk {
       if (!grad) {
         // Single-output backwards always get a gradient; others see null where nothing arrived.
         grads[i] = node.outputs.length === 1 ? zeros(info.shape, { dtype: info.dtype }) : null;
+        this.holds.hold(grads[i]);
         return;
       }
       const hooks = node.hooks.get(i);
-      const final = hooks ? runHooks(hooks, grad) : grad;
+      const final = hooks ? this.hooked(hooks, grad) : grad;
       grads[i] = final;
-      if (hooks) this.shared.add(final.storage);
       const retaining = node.retained.get(i);
       if (retaining) {
         retaining.grad = retaining.grad ? ops.add(retaining.grad, final) : ops.clone(final);
@@ -164,21 +203,15 @@ class Walk {
       const slot = this.capture?.get(node)?.get(i);
       if (slot !== undefined) {
         this.captured[slot] = final;
-        this.shared.add(final.storage);
+        this.holds.share(final);
       }
     });
     return grads;
   }
 
-  /** Marks memory that somebody else holds. */
-  share(grad: Tensor): void {
-    this.shared.add(grad.storage);
-  }
-
-  /** Gives back the memory of gradients that have done their part: of those that nobody else holds and that do not flow on. */
-  private recycle(grads: readonly Gradient[], flowingOn: ReadonlySet<Storage>): void {
-    for (const grad of grads)
-      if (grad && !this.shared.has(grad.storage) && !flowingOn.has(grad.storage)) grad.storage.release();
+  /** Takes the gradients of a node that is not run: one of them may be wanted, though nothing below the node is. */
+  skip(node: Node): void {
+    for (const grad of this.receive(node) ?? []) this.holds.letGo(grad);
   }
 
   run(node: Node, retainGraph: boolean): void {
@@ -192,19 +225,13 @@ class Walk {
       throw new RuntimeError(
         `function ${node.name} returned an incorrect number of gradients (expected ${node.edges.length}, got ${results.length})`,
       );
-    const incoming = new Set(grads.map((grad) => grad?.storage));
-    const seen = new Set<Storage>();
-    for (const result of results) {
-      if (!result) continue;
-      if (!node.makesFreshGradients || incoming.has(result.storage) || seen.has(result.storage))
-        this.shared.add(result.storage);
-      seen.add(result.storage);
-    }
+    for (const result of results) this.holds.hold(result);
+    if (!node.makesFreshGradients) for (const grad of [...grads, ...results]) this.holds.share(grad);
+    if (!retainGraph) node.release();
+    for (const grad of grads) this.holds.letGo(grad);
     results.forEach((result, i) => {
       this.send(node.edges[i], result);
     });
-    if (!retainGraph) node.release();
-    if (node.makesFreshGradients && !this.createGraph) this.recycle(grads, seen);
   }
 }
 
@@ -255,13 +282,10 @@ function walk(
     const rootEdges = roots.map(edgeOf);
     state.expect(rootEdges);
     for (const node of nodes) if (!useful || useful.has(node)) state.expect(node.edges);
-    for (const [i, edge] of rootEdges.entries()) {
-      if (given[i]) state.share(rootGrads[i]);
-      state.send(edge, rootGrads[i]);
-    }
+    for (const [i, edge] of rootEdges.entries()) state.begin(edge, rootGrads[i], Boolean(given[i]));
     for (const node of nodes)
       if (!useful || useful.has(node)) state.run(node, retainGraph);
-      else state.receive(node); // its own gradient may be wanted, though nothing below it is
+      else state.skip(node);
     return state.captured;
   } finally {
     captures.pop();

@@ -296,7 +296,7 @@ export function joinInPlace(to: Tensor, from: Tensor): boolean {
   const [storage, source] = [to.storage as DeferredStorage, from.storage as DeferredStorage];
   // Without a record `to` keeps its place in the graph, and its gradient must not pass a ReLU that the graph does not know of.
   if (recipe instanceof PendingNorm && !from.gradFn)
-    storage.replace(new PendingNorm({ ...recipe.parts, isForeign: true }));
+    storage.replace(new PendingNorm({ ...borrowed(recipe.parts), isForeign: true }));
   else storage.follow(source);
   return true;
 }
@@ -324,10 +324,9 @@ export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGr
 export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key'>): Tensor {
   const own = { weight: snapshot(affine.weight), bias: affine.relu ? snapshot(affine.bias) : null, relu: affine.relu };
   const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
-  return deferred(
-    x,
-    new PendingGradient({ x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, count, sums, key: mean }),
-  );
+  const lentSums = { dy: onLoan(sums.dy), dyXmu: onLoan(sums.dyXmu) };
+  const tensors = { x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, sums: lentSums };
+  return deferred(x, new PendingGradient({ ...tensors, count, key: mean }));
 }
 
 /** What the gradient g of a norm's input is formed of, while it has not been carried out. */

@@ -166,10 +166,18 @@ export const isfinite = definePredicate('isfinite', Unary.isFinite);
 
 export type Operand = Tensor | number;
 
-function launchBinary(name: string, op: Binary, a: Tensor, b: Tensor, alpha: number, dtype: DType): Tensor {
+function launchBinary(
+  name: string,
+  op: Binary,
+  a: Tensor,
+  b: Tensor,
+  alpha: number,
+  dtype: DType,
+  over?: Tensor,
+): Tensor {
   requireSameDevice(name, a, b);
   const layout = commonLayout([a, b]);
-  const out = allocate(layout.shape, dtype, layout.format, a.device);
+  const out = over ?? allocate(layout.shape, dtype, layout.format, a.device);
   const { device } = a;
   device.check(
     name,
@@ -466,6 +474,17 @@ function moveAway(saved: Tensor): void {
   saved.storage = copy.storage;
   saved.storage.version = version;
   saved.history = saved.storage.history;
+}
+
+/** a + b over the memory of a; unrecorded, and without a tensor in between where b lies as a does. */
+export function addOver(a: Tensor, b: Tensor): void {
+  const isAlike = a.dtype === b.dtype && a.memoryFormat === b.memoryFormat && sameShape(a.shape, b.shape);
+  if (!isAlike) {
+    inPlace('add_', a, (x) => add(x, b));
+    return;
+  }
+  a.storage.beginChange();
+  launchBinary('add', Binary.add, a, b, 1, a.dtype, a);
 }
 
 /** Copies the values of `from`, of the same shape, dtype and order, over those of `to`. */

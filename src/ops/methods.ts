@@ -244,7 +244,7 @@ for (const [name, fn] of Object.entries(methods))
 
 provideEngineOps({
   add: elementwise.add,
-  addInPlace: (a, b) => inPlace('add_', a, (x) => elementwise.add(x, b)),
+  addInPlace: elementwise.addOver,
   clone,
   toFormat,
   onesLike,

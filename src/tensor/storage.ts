@@ -29,10 +29,10 @@ export class Storage {
 
   /** Called before every change in place. */
   beginChange(): void {
-    if (this.sharers && this.sharers.count > 1) {
+    if (this.isOnLoan) {
       const copy = this.device.allocate(this.byteLength);
       copy.bytes().set(this.live().bytes());
-      this.sharers.count--;
+      this.sharers!.count--;
       this.sharers = null;
       this.block = copy;
     }
@@ -49,12 +49,26 @@ export class Storage {
     return loan;
   }
 
+  /** A new storage of this one's memory, which is gone from here. */
+  handOver(): Storage {
+    const heir = new Storage(this.byteLength, this.device, this.live());
+    heir.sharers = this.sharers;
+    this.sharers = null;
+    this.block = null;
+    return heir;
+  }
+
   /** Takes the block of another storage of as many bytes for its own, until either is changed in place. */
   protected shareWith(other: Storage): void {
     this.block = other.live();
     other.sharers ??= { count: 1 };
     other.sharers.count++;
     this.sharers = other.sharers;
+  }
+
+  /** Whether a change in place would have to move to a copy first. */
+  get isOnLoan(): boolean {
+    return (this.sharers?.count ?? 0) > 1;
   }
 
   /** The address for the kernel call under way. */
@@ -89,7 +103,7 @@ export class Storage {
 
 /** How the values of a storage are computed when somebody first asks for them. */
 export interface Recipe {
-  /** What it reads. */
+  /** What it reads: loans and copies of its own, which are given back when it has been carried out, or nobody will do so any more. */
   readonly sources: readonly Storage[];
   /** Writes the values to the storage, whose memory is there by then. */
   fill(storage: Storage): void;
@@ -112,9 +126,12 @@ export class DeferredStorage extends Storage {
   }
 
   private waitFor(pending: Pending | null): void {
-    this.pending?.holders.delete(this);
+    const former = this.pending;
     this.pending = pending;
     pending?.holders.add(this);
+    if (!former || former === pending) return;
+    former.holders.delete(this);
+    if (former.holders.size === 0) for (const source of former.recipe.sources) source.release();
   }
 
   /** Null once the values are there. */
@@ -137,19 +154,20 @@ export class DeferredStorage extends Storage {
     const { pending } = this;
     if (!pending) return;
     this.block = this.device.allocate(this.byteLength);
-    this.waitFor(null);
+    this.pending = null;
     try {
       // Often in the midst of another kernel's arguments.
       this.device.nested(() => pending.recipe.fill(this));
     } catch (error) {
       super.release();
-      this.waitFor(pending);
+      this.pending = pending;
       throw error;
     }
     for (const holder of pending.holders) {
       holder.pending = null;
-      holder.shareWith(this);
+      if (holder !== this) holder.shareWith(this);
     }
+    for (const source of pending.recipe.sources) source.release();
   }
 
   override get pointer(): Pointer {
@@ -164,9 +182,16 @@ export class DeferredStorage extends Storage {
   override lend(): Storage {
     return this.pending ? new DeferredStorage(this.byteLength, this.device, this) : super.lend();
   }
+  override handOver(): Storage {
+    this.settle();
+    return super.handOver();
+  }
   override beginChange(): void {
     this.settle();
     super.beginChange();
+  }
+  override get isOnLoan(): boolean {
+    return this.pending ? this.pending.holders.size > 1 : super.isOnLoan;
   }
   override get isReleased(): boolean {
     return !this.pending && super.isReleased;

@@ -460,6 +460,30 @@ describe('memory', () => {
     // And the scratch of a convolution, which does not grow with the batch.
     expect(peak(true)).toBeLessThan((depth + 3) * activation);
   });
+
+  /** Residual blocks, the input of each of which is what the one before gave. */
+  class Block extends nn.Module {
+    c1 = conv(16, 16, 1, { bias: false });
+    b1 = bn(16);
+    c2 = conv(16, 16, 3, { bias: false });
+    b2 = bn(16);
+    forward(x: Tensor): Tensor {
+      return relu(add(this.b2.call(this.c2.call(relu(this.b1.call(this.c1.call(x))))), x));
+    }
+  }
+  const x = toFormat(randn([4, 16, 16, 16]), 'channelsLast');
+  const activation = 4 * x.size;
+
+  it('needs no more for the backward of many blocks than for that of few', () => {
+    const added = (depth: number) => {
+      const model = new nn.Sequential(...Array.from({ length: depth }, () => new Block()));
+      const parameters = [...model.parameters()].reduce((sum, p) => sum + 4 * p.size, 0);
+      const peak = (run: (loss: Tensor) => void) => liveBytes(() => run((model.call(x) as Tensor).sum())).peak;
+      return (peak((loss) => loss.backward()) - peak(() => {}) - parameters) / activation;
+    };
+    // Numbers for each channel grow with the depth.
+    expect(added(8) - added(2)).toBeLessThan(0.5);
+  });
 });
 
 describe.each([nn.ReLU, nn.ReLU6])('what is not done, with %o', (Activation) => {
