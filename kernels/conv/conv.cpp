@@ -75,7 +75,8 @@ int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, i
 }
 
 int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* dy_x, const void* dy_norm, int dy_relu, const void* w,
-                          void* dx, const void* x, const void* x_norm, int x_relu, double* sum_dx, double* sum_dx_xmu, void* scratch) {
+                          void* dx, const void* x, const void* x_norm, int x_relu, const void* x_limited, const void* plus, double* sum_dx, double* sum_dx_xmu,
+                          void* scratch) {
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   if (x_norm)
@@ -83,7 +84,7 @@ int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const 
   EK_DISPATCH_FLOAT(dtype, {
     const T *norm = static_cast<const T*>(x_norm), *raw = static_cast<const T*>(x);
     const Normalizing<T> prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
-    const Finishing<T> epilogue{norm ? Finish::gradient : Finish::values, nullptr, nullptr, norm, raw, g.c, x_relu};
+    const Finishing<T> epilogue{norm ? Finish::gradient : Finish::values, nullptr, nullptr, norm, raw, g.c, x_relu, static_cast<const T*>(plus), static_cast<const T*>(x_limited)};
     const Pass<T> p = backward_pass(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx));
     if (!p.empty())
       run_with_sums(p, prologue, epilogue, scratch, [&](const PartSums* sums, int parts) {

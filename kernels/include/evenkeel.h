@@ -116,11 +116,13 @@ EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* x_
                    const void* bias, void* y, double* y_mean, double* y_m2, const void* y_norm, const void* residual,
                    int y_relu, void* scratch);
 // dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
-// dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where the ReLU of norm(x) was closed, and its sums are left as
-// ek_batch_norm_backward_reduce has them; x in the format of dx.
+// dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With x_norm, dx is 0 where the ReLU behind norm(x) was
+// closed, and its sums are left as ek_batch_norm_backward_reduce has them; x_limited (optional): that ReLU's output, where more was added to norm(x).
+// x, x_limited and plus are in the format of dx.
 EK_API int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const void* dy_x, const void* dy_norm,
                                  int dy_relu, const void* w, void* dx, const void* x, const void* x_norm, int x_relu,
-                                 double* sum_dx, double* sum_dx_xmu, void* scratch);
+                                 const void* x_limited, const void* plus, double* sum_dx, double* sum_dx_xmu,
+                                 void* scratch);
 // dw (O, C/groups, K…) and, when not null, dbias (O).
 EK_API int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu,
                                    const void* dy, const void* dy_x, const void* dy_norm, int dy_relu, void* dw, void* dbias,

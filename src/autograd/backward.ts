@@ -79,8 +79,10 @@ class Walk {
   /** Each gradient that waits above, or that a method below was given or has got, is held once for it. */
   private readonly holds: GradientHolds;
   private readonly createGraph: boolean;
-  private readonly capture: Capture | null;
+  readonly capture: Capture | null;
   readonly captured: Gradient[] = [];
+  /** What the node that is being run has taken: part of the gradient that it will return. */
+  private readonly taken: Tensor[] = [];
 
   constructor(createGraph: boolean, capture: Capture | null) {
     this.createGraph = createGraph;
@@ -209,6 +211,17 @@ class Walk {
     return grads;
   }
 
+  /** See `takeArrived`. */
+  take(edge: Edge, { dtype, memoryFormat }: Tensor): Tensor | null {
+    if (!edge || 'leaf' in edge || this.createGraph) return null;
+    const grads = this.pending.get(edge.node);
+    const grad = grads?.[edge.index];
+    if (!grads || !grad || grad.dtype !== dtype || grad.memoryFormat !== memoryFormat) return null;
+    grads[edge.index] = null;
+    this.taken.push(grad);
+    return grad;
+  }
+
   /** Takes the gradients of a node that is not run: one of them may be wanted, though nothing below the node is. */
   skip(node: Node): void {
     for (const grad of this.receive(node) ?? []) this.holds.letGo(grad);
@@ -228,24 +241,32 @@ class Walk {
     for (const result of results) this.holds.hold(result);
     if (!node.makesFreshGradients) for (const grad of [...grads, ...results]) this.holds.share(grad);
     if (!retainGraph) node.release();
-    for (const grad of grads) this.holds.letGo(grad);
+    for (const grad of [...grads, ...this.taken.splice(0)]) this.holds.letGo(grad);
     results.forEach((result, i) => {
       this.send(node.edges[i], result);
     });
   }
 }
 
-/** What the walks under way have been asked for, innermost last. */
-const captures: (Capture | null)[] = [];
+/** The walks under way, innermost last. */
+const walks: Walk[] = [];
 
 /** Whether anybody but the next operation will see the gradient sent along an edge: a hook, `retainGrad`, who asked `grad` for it, a leaf. */
 export function isGradientObserved(edge: Edge): boolean {
   if (!edge || 'leaf' in edge) return true;
   const { node, index } = edge;
   return (
-    (node.hooks.get(index)?.size ?? 0) > 0 || node.retained.has(index) || captures.some((c) => c?.get(node)?.has(index))
+    (node.hooks.get(index)?.size ?? 0) > 0 ||
+    node.retained.has(index) ||
+    walks.some(({ capture }) => capture?.get(node)?.has(index))
   );
 }
+
+/**
+ * What other paths have brought to an edge of the node whose backward is running, if anything yet, and of the dtype and format of `like`. It is the
+ * caller's to add: the gradient that the node returns for the edge must contain it.
+ */
+export const takeArrived = (edge: Edge, like: Tensor): Tensor | null => walks.at(-1)?.take(edge, like) ?? null;
 
 function checkRoots(roots: readonly Tensor[], grads: readonly Gradient[]): Tensor[] {
   return roots.map((root, i) => {
@@ -274,9 +295,9 @@ function walk(
   const retainGraph = options.retainGraph ?? createGraph;
   const rootGrads = checkRoots(roots, given);
   const former = setGradEnabled(createGraph);
-  captures.push(capture);
+  const state = new Walk(createGraph, capture);
+  walks.push(state);
   try {
-    const state = new Walk(createGraph, capture);
     const nodes = reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : [])));
     const useful = capture ? leadingTo(capture, nodes) : null;
     const rootEdges = roots.map(edgeOf);
@@ -288,7 +309,7 @@ function walk(
       else state.skip(node);
     return state.captured;
   } finally {
-    captures.pop();
+    walks.pop();
     setGradEnabled(former);
   }
 }

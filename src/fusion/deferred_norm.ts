@@ -17,7 +17,7 @@ import { copyDense } from '../tensor/copy.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
-import { allocate, Tensor } from '../tensor/tensor.ts';
+import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { note } from './log.ts';
 import { isFusionEnabled } from './switch.ts';
 
@@ -45,6 +45,15 @@ const storagesOf = (...tensors: (Tensor | null)[]): Storage[] => tensors.flatMap
 const isLike = (a: Tensor, b: Tensor): boolean =>
   a.dtype === b.dtype && a.memoryFormat === b.memoryFormat && a.device === b.device && sameShape(a.shape, b.shape);
 
+/** What a norm's backward knows of it, too: x until that has begun. */
+interface Origin {
+  x: Tensor | null;
+  readonly version: number;
+  readonly invstd: Tensor;
+}
+/** By the norm's key. */
+const origins = new WeakMap<Tensor, Origin>();
+
 /** What a norm that is not carried out yet consists of. */
 export interface NormParts {
   readonly x: Tensor;
@@ -58,6 +67,9 @@ export interface NormParts {
   /** Whether a change in place has put it where the graph does not know of it. */
   readonly isForeign: boolean;
 }
+
+/** What a norm of a batch is made of, as its consumers' backwards need it. */
+type ServedNorm = Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine' | 'key'>;
 
 /** Writes a convolution's output, or the norm of it, with its residual and ReLU, in which x is that output. */
 type ConvLaunch = (out: Tensor, norm: NormParts | null) => void;
@@ -230,7 +242,7 @@ interface SumsLeft {
 const sumsLeft = new WeakMap<Storage, SumsLeft>();
 
 /** Notes that g is the gradient of a norm, masked where its ReLU was closed, and its sums. */
-export function leaveSums(g: Tensor, { key }: NormParts, sums: BackwardSums): void {
+export function leaveSums(g: Tensor, { key }: ServedNorm, sums: BackwardSums): void {
   sumsLeft.set(g.storage, { key, sums, version: g.version });
 }
 function sumsLeftFor(g: Tensor, key: Tensor): BackwardSums | null {
@@ -246,12 +258,28 @@ export function pendingNorm(x: Tensor): NormParts | null {
   return recipe instanceof PendingNorm && isLike(x, recipe.parts.x) ? recipe.parts : null;
 }
 
+const formerRecipeOf = (x: Tensor): Recipe | null =>
+  x.storage instanceof DeferredStorage ? x.storage.formerRecipe : null;
+
+/** The norm whose values x holds, once they have been written, while its input is still there. Its affine has nothing but the ReLU. */
+export function writtenNorm(x: Tensor): ServedNorm | null {
+  const recipe = formerRecipeOf(x);
+  if (!(recipe instanceof PendingNorm) || recipe.parts.isForeign || !isLike(x, recipe.parts.x)) return null;
+  const { key, affine } = recipe.parts;
+  const origin = origins.get(key);
+  if (!origin?.x || origin.x.version !== origin.version) return null;
+  if ([origin.x, origin.invstd, key].some((t) => t.storage.isReleased)) return null;
+  const own = { weight: null, bias: null, relu: affine.relu };
+  return { x: origin.x, mean: key, invstd: origin.invstd, affine: own, key };
+}
+
 /** The output of a norm of x by given statistics: deferred, or carried out at once where fusion is off. */
 export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
   if (!isFusionEnabled()) return launchApply(x, mean, invstd, affine);
   // The parameters may change before the values are asked for: an optimizer may step.
   const own = { weight: snapshot(affine.weight), bias: snapshot(affine.bias), relu: affine.relu };
   const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null };
+  origins.set(mean, { x: aliasOf(x), version: x.version, invstd });
   return deferred(x, new PendingNorm({ ...parts, key: mean, isForeign: false }));
 }
 
@@ -266,6 +294,8 @@ export function joinRelu(x: Tensor, top: number): Tensor | null {
 
 /** The gradient before the ReLU that joined the norm whose output y is, deferred; null where y's values have been asked for. */
 export function maskGradient(g: Tensor, y: Tensor): Tensor | null {
+  const former = formerRecipeOf(y);
+  if (former instanceof PendingNorm && former.parts.affine.relu && sumsLeftFor(g, former.parts.key)) return g;
   const norm = pendingNorm(y);
   if (!norm?.affine.relu || norm.residual || !isLike(g, y)) return null;
   if (sumsLeftFor(g, norm.key)) return g;
@@ -312,6 +342,8 @@ interface NormGradient {
 
 /** What arrived as the gradient of the norm by `mean`: without the mask of a ReLU that joined it, with the sums that a convolution left. */
 export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGradient {
+  const origin = origins.get(mean);
+  if (origin) origin.x = null; // so that the notes of its output do not hold it any longer
   const sums = sumsLeftFor(g, mean);
   if (sums) return { dy: g, affine: { ...affine, relu: 0 }, sums };
   const recipe = recipeOf(g);

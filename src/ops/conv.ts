@@ -1,6 +1,6 @@
 // Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders come from
 // three kernels; a transposed convolution is the backward by data, run forwards.
-import { isGradientObserved } from '../autograd/backward.ts';
+import { isGradientObserved, takeArrived } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
@@ -16,6 +16,7 @@ import {
   pendingGradient,
   pendingNorm,
   withValues,
+  writtenNorm,
 } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
@@ -185,14 +186,12 @@ const convOp = defineOp({
     ctx.save(x, weight);
     return out;
   },
-  backward(ctx, [g], xInfo, wInfo, _bias, conv) {
+  backward(ctx, [g], _x, wInfo, _bias, conv) {
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
     // Read by both kernels, each of which packs it several times, it is better formed once; by one alone, while that reads it.
     if (needsX && needsWeight && !isGradEnabled()) carryOut(g);
-    const dx = needsX
-      ? (maskedBackwardData(g, weight, x, conv, ctx.edges[0]) ?? convBackwardData(g, weight, xInfo.shape, conv))
-      : null;
+    const dx = needsX ? inputGradient(g, weight, x, conv, ctx.edges[0]) : null;
     const [dweight, dbias] = needsWeight
       ? withValues(x, (values) => convBackwardWeight(values, g, wInfo.shape, conv, needsBias))
       : [null, null];
@@ -207,7 +206,7 @@ const convBackwardData = defineOp({
   name: 'convolutionBackwardData',
   forward(ctx, dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) {
     const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.device);
-    launchBackwardData(dy, weight, dx, conv, null);
+    launchBackwardData(dy, weight, dx, conv);
     ctx.save(dy, weight);
     return dx;
   },
@@ -220,12 +219,23 @@ const convBackwardData = defineOp({
   },
 }) as (dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) => Tensor;
 
-/** Writes dx; with `norm`, masked where that norm's ReLU was closed, and its sums. */
-function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvShape, norm: NormParts | null) {
+/** What backward by data does beside: see `inputGradient`. */
+interface Beside {
+  /** Added to dx. */
+  readonly plus: Tensor | null;
+  /** Where its ReLU was closed, dx is 0; and its sums are left. */
+  readonly norm: Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine'> | null;
+  /** The output of that ReLU, where the norm does not say what it was of. */
+  readonly limited: Tensor | null;
+}
+
+/** Writes dx. */
+function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvShape, beside: Beside | null = null) {
   const w = rowMajor(weight);
   const { device } = dy;
   const code = geometry(dx.shape, w.shape, dy.shape, conv, dx.memoryFormat, dy.memoryFormat);
   const gradient = gradientOf(dy);
+  const norm = beside?.norm ?? null;
   const numbers = norm && numbersOf(dx.dtype, norm);
   const sums = norm && perChannelSums(dx);
   withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
@@ -240,6 +250,8 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
         pointerOf(norm?.x),
         pointerOf(numbers?.coefficients),
         numbers?.relu ?? 0,
+        pointerOf(beside?.limited),
+        pointerOf(beside?.plus),
         pointerOf(sums?.dy),
         pointerOf(sums?.dyXmu),
         scratch(),
@@ -250,19 +262,22 @@ function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvSh
 }
 
 /**
- * The gradient of an input x that is a pending norm, with the work of that norm's backward which needs this gradient alone; null where there is
- * nothing to share, or where somebody else wants to see the gradient as it is.
+ * The gradient of an input x, with what can be done to it before it is written: what other paths have brought to x is added; and where x is the output of
+ * a norm, the work of that norm's backward which needs this gradient alone, unless somebody else wants to see the gradient as it is.
  */
-function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor | null {
-  const norm = pendingNorm(x);
-  if (!norm || norm.isForeign || norm.residual || isGradEnabled() || !isFusionEnabled()) return null;
-  // In the other format the raw input lies across the lanes.
-  if (x.memoryFormat !== 'channelsLast' || dy.memoryFormat !== 'channelsLast') return null;
-  if (isGradientObserved(to)) return null;
+function inputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
+  if (isGradEnabled() || !isFusionEnabled()) return convBackwardData(dy, weight, x.shape, conv);
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
-  const sums = launchBackwardData(dy, weight, dx, conv, norm);
-  note('sums in epilogue', norm.key, weight);
-  leaveSums(dx, norm, sums!);
+  const plus = takeArrived(to, dx);
+  // In the other format the raw input lies across the lanes.
+  const isServed = x.memoryFormat === 'channelsLast' && dy.memoryFormat === 'channelsLast' && !isGradientObserved(to);
+  const pending = pendingNorm(x);
+  const norm = !isServed || pending?.isForeign || pending?.residual ? null : (pending ?? writtenNorm(x));
+  const sums = launchBackwardData(dy, weight, dx, conv, { plus, norm, limited: pending ? null : x });
+  if (norm) {
+    note('sums in epilogue', norm.key, weight);
+    leaveSums(dx, norm, sums!);
+  }
   return dx;
 }
 

@@ -118,6 +118,7 @@ interface Pending {
 /** A storage without memory until its values are asked for, by a kernel or by JavaScript. Who knows its recipe may do without them. */
 export class DeferredStorage extends Storage {
   private pending: Pending | null = null;
+  private former: { readonly recipe: Recipe; readonly version: number } | null = null;
 
   /** @param from how the values are computed, or another storage of as many bytes that waits for the same. */
   constructor(byteLength: number, device: Device, from: Recipe | DeferredStorage) {
@@ -137,6 +138,11 @@ export class DeferredStorage extends Storage {
   /** Null once the values are there. */
   get recipe(): Recipe | null {
     return this.pending?.recipe ?? null;
+  }
+
+  /** How the values have been computed, as long as they are these. Its sources are gone. */
+  get formerRecipe(): Recipe | null {
+    return this.former?.version === this.version ? this.former.recipe : null;
   }
 
   /** Replaces what is to be computed: a change in place of what nobody has seen. */
@@ -165,6 +171,7 @@ export class DeferredStorage extends Storage {
     }
     for (const holder of pending.holders) {
       holder.pending = null;
+      holder.former = { recipe: pending.recipe, version: holder.version };
       if (holder !== this) holder.shareWith(this);
     }
     for (const source of pending.recipe.sources) source.release();

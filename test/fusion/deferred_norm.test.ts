@@ -1,7 +1,7 @@
 // Fused against plain: every pattern gives the same outputs, gradients and running statistics with fusion on and off, and whoever looks at
 // a tensor in between sees its values.
 import { describe, expect, it } from 'vitest';
-import { grad } from '../../src/autograd/backward.ts';
+import { grad, registerHook, retainGrad } from '../../src/autograd/backward.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
@@ -525,5 +525,46 @@ describe.each([nn.ReLU, nn.ReLU6])('what is not done, with %o', (Activation) => 
     expect(onTensors(true, true)).toEqual([...last, ...conv, 'convBackwardWeight']);
     const [data, weight, norm] = ['convBackwardData', 'convBackwardWeight', ['unaryBackward', 'batchNormBackward']];
     expect(onTensors(false, true)).toEqual([data, weight, ...norm, data, weight, ...norm, weight]);
+  });
+});
+
+describe('residual blocks, what is not done', () => {
+  /** The second block's first convolution serves the first block's norm, and adds what the shortcut has brought. */
+  const backwardCalls = (prepare: (between: Tensor) => void) => {
+    manualSeed(1);
+    const [first, second] = [0, 1].map(() => ({ c: conv(16, 16, 3), b: bn(16) }));
+    const block = ({ c, b }: { c: nn.Conv2d; b: nn.BatchNorm2d }, x: Tensor) => relu(add(b.call(c.call(x)), x));
+    const x = toFormat(randn([2, 16, 8, 8]), 'channelsLast');
+    return withFusion(true, () => {
+      const between = block(first, x);
+      prepare(between);
+      const y = block(second, between);
+      const g = toFormat(randn(y.shape), 'channelsLast');
+      const tensors = new Set(['unaryBackward', 'batchNormBackwardReduce', 'batchNormBackwardApply', 'add']);
+      return kernelCalls(() => y.backward(g)).filter((name) => name.startsWith('conv') || tensors.has(name));
+    });
+  };
+
+  it('of the first nothing is masked, summed or added but in the convolution of the second', () => {
+    expect(backwardCalls(() => {})).toEqual([
+      ...['unaryBackward', 'batchNormBackwardReduce', 'batchNormBackwardApply'],
+      ...['convBackwardData', 'convBackwardWeight', 'convBackwardWeight'],
+    ]);
+  });
+
+  it.each<[string, (between: Tensor) => void]>([
+    ['a hook', (between) => void registerHook(between, () => undefined)],
+    ['retainGrad', (between) => retainGrad(between)],
+  ])('where %s sees the gradient between, it is what it is without', (_, prepare) => {
+    expect(backwardCalls(prepare)).toEqual([
+      ...[
+        'unaryBackward',
+        'batchNormBackwardReduce',
+        'batchNormBackwardApply',
+        'convBackwardData',
+        'convBackwardWeight',
+      ],
+      ...['unaryBackward', 'batchNormBackwardReduce', 'convBackwardWeight'],
+    ]);
   });
 });

@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
 import { type ConvCase, convReference } from '../reference/conv.ts';
 import { elements, type Volume } from '../reference/layout.ts';
-import { Arena, engines, type FloatName, floats, largestError, roundoff, Source, sameForAnyThreads } from './arena.ts';
+import {
+  Arena,
+  engines,
+  type FloatName,
+  floats,
+  largestError,
+  type Place,
+  roundoff,
+  Source,
+  sameForAnyThreads,
+} from './arena.ts';
 
 function volume(values: readonly number[], fill: number): Volume {
   return [...new Array<number>(3 - values.length).fill(fill), ...values] as unknown as Volume;
@@ -82,6 +92,7 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
     const out = {
       y: arena.output(type, dy.length),
       dx: arena.output(type, x.length),
+      dxPlus: arena.output(type, x.length),
       dw: arena.output(type, w.length),
       dbias: arena.output(type, g.o),
     };
@@ -99,24 +110,17 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
         scratch[0].address,
       ),
     );
-    arena.run((k) =>
-      k.convBackwardData(
-        dtype,
-        geometry.address,
-        bdy.address,
-        0,
-        0,
-        0,
-        bw.address,
-        out.dx.address,
-        0,
-        0,
-        0,
-        0,
-        0,
-        scratch[1].address,
-      ),
-    );
+    const backwardData = (dx: Place, plus: number) =>
+      arena.run((k) =>
+        k.convBackwardData(
+          dtype,
+          geometry.address,
+          ...([bdy.address, 0, 0, 0, bw.address, dx.address, 0, 0, 0, 0, plus, 0, 0] as const),
+          scratch[1].address,
+        ),
+      );
+    backwardData(out.dx, 0);
+    backwardData(out.dxPlus, bx.address);
     arena.run((k) =>
       k.convBackwardWeight(
         dtype,
@@ -136,6 +140,9 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
   const pixels = g.n * elements(g.output);
   expect(largestError(arena.read(actual.y), expected.y)).toBeLessThanOrEqual(tolerance((g.c / g.groups) * taps));
   expect(largestError(arena.read(actual.dx), expected.dx)).toBeLessThanOrEqual(tolerance((g.o / g.groups) * taps));
+  const input = arena.read(arena.input(type, x));
+  const rounded = type === 'float32' ? Math.fround : (value: number) => value;
+  expect(arena.read(actual.dxPlus)).toEqual(arena.read(actual.dx).map((value, i) => rounded(value + input[i])));
   expect(largestError(arena.read(actual.dw), expected.dw)).toBeLessThanOrEqual(tolerance(pixels));
   expect(largestError(arena.read(actual.dbias), expected.dbias)).toBeLessThanOrEqual(tolerance(pixels));
 }

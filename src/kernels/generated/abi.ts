@@ -226,10 +226,11 @@ export interface Kernels {
   conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, yNorm: Pointer, residual: Pointer, yRelu: number, scratch: Pointer): number;
   /**
    * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
-   * dy) of a norm in training whose output's gradient it is. With x_norm, dx is 0 where the ReLU of norm(x) was closed, and its sums are left as
-   * ek_batch_norm_backward_reduce has them; x in the format of dx.
+   * dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With x_norm, dx is 0 where the ReLU behind norm(x) was
+   * closed, and its sums are left as ek_batch_norm_backward_reduce has them; x_limited (optional): that ReLU's output, where more was added to norm(x).
+   * x, x_limited and plus are in the format of dx.
    */
-  convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, w: Pointer, dx: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, sumDx: Pointer, sumDxXmu: Pointer, scratch: Pointer): number;
+  convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, w: Pointer, dx: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, xLimited: Pointer, plus: Pointer, sumDx: Pointer, sumDxXmu: Pointer, scratch: Pointer): number;
   /**
    * dw (O, C/groups, K…) and, when not null, dbias (O).
    */
