@@ -84,9 +84,15 @@ template <class T> struct Normalizing {
   }
 };
 
-// Sums of a part of the output, for each channel: of how many values, and a, b as in batch_norm/sums.h.
+// Room for the sums of a channel of a part of the output.
 struct PartSums {
-  double n, pivot, a, b;
+  double numbers[4];
+};
+// The sums of a part: of how many values, and a, b as in batch_norm/sums.h; each an array over the c channels.
+template <class Double> struct SumArrays {
+  Double *n, *pivot, *a, *b;
+
+  template <class Room> SumArrays(Room* room, int part, int c) : n(room[static_cast<ptrdiff_t>(part) * c].numbers), pivot(n + c), a(pivot + c), b(a + c) {}
 };
 
 enum class Finish { values, statistics, norm, gradient };
@@ -121,40 +127,56 @@ template <class T> struct Finishing {
  private:
   Normalizing<T> normalizing() const { return {other ? Map::residual : Map::forward, norm, other, c, relu}; }
 
-  // Sums are shifted by a value of the part itself, which is as close to its mean as its numbers are spread.
-  static T pivot_of(PartSums& s, T first) {
-    if (s.n == 0) s.pivot = first - first == 0 ? static_cast<double>(first) : 0;
-    return static_cast<T>(s.pivot);
-  }
+  SumArrays<double> arrays() const { return {sums, 0, c}; }
 
-  __attribute__((noinline)) void sum_channels(const T* values, ptrdiff_t pitch, const Run& run) const {
-    for (int j = 0; j < run.channels; j += lanes<T>) {
-      const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
-      PartSums* s = sums + run.channel + j;
-      vec<T> pivot = {};
-      for (int l = 0; l < n; l++) pivot[l] = pivot_of(s[l], values[j + l]);
-      Wide<T> a{}, b{};
-      for (int i = 0; i < run.pixels;) {
-        vec<T> chain_a = {}, chain_b = {};
-        for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++) {
-          const T* at = values + i * pitch + j;
-          const vec<T> d = (n == lanes<T> ? load(at) : load_n(at, n)) - pivot;
-          chain_a += d, chain_b += d * d;
-        }
-        a.add(chain_a), b.add(chain_b);
-      }
-      add_lanes(s, n, run.pixels, a, b);
+  // Sums are shifted by a value of the part itself, which is as close to its mean as its numbers are spread.
+  static T finite(T first) { return first - first == 0 ? first : 0; }
+
+  void sum_channels(const T* values, ptrdiff_t pitch, const Run& run) const {
+    int j = 0;
+    for (; j + 2 * lanes<T> <= run.channels; j += 2 * lanes<T>) sum_strip<2>(values + j, pitch, run.pixels, run.channel + j, lanes<T>);
+    for (; j < run.channels; j += lanes<T>) sum_strip<1>(values + j, pitch, run.pixels, run.channel + j, run.channels - j < lanes<T> ? run.channels - j : lanes<T>);
+  }
+  // V vectors of channels, of the last of which `n` are there.
+  template <int V> __attribute__((noinline)) void sum_strip(const T* values, ptrdiff_t pitch, int pixels, int channel, int n) const {
+    constexpr int L = lanes<T>;
+    const SumArrays<double> s = arrays();
+    double* pivots = s.pivot + channel;
+    if (s.n[channel] == 0)
+      for (int l = 0; l < (V - 1) * L + n; l++) pivots[l] = static_cast<double>(finite(values[l]));
+    const auto read = [&](const T* at) { return V > 1 || n == L ? load(at) : load_n(at, n); };
+    vec<T> pivot[V] = {};
+    Wide<T> a[V] = {}, b[V] = {};
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v++) {
+      alignas(64) T p[L] = {};
+      for (int l = 0; l < (V > 1 ? L : n); l++) p[l] = static_cast<T>(pivots[v * L + l]);
+      pivot[v] = load(p);
     }
+    for (int i = 0; i < pixels;) {
+      vec<T> chain_a[V] = {}, chain_b[V] = {};
+      for (const int end = pixels - i < kChain ? pixels : i + kChain; i < end; i++, values += pitch)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) {
+          const vec<T> d = read(values + v * L) - pivot[v];
+          chain_a[v] += d, chain_b[v] += d * d;
+        }
+#pragma GCC unroll 2
+      for (int v = 0; v < V; v++) a[v].add(chain_a[v]), b[v].add(chain_b[v]);
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v++) add_lanes(channel + v * L, V > 1 ? L : n, pixels, a[v], b[v]);
   }
   __attribute__((noinline)) void sum_plane(const T* values, const Run& run) const {
-    PartSums& s = sums[run.channel];
-    const vec<T> pivot = splat<T>(pivot_of(s, values[0]));
+    const SumArrays<double> s = arrays();
+    if (s.n[run.channel] == 0) s.pivot[run.channel] = static_cast<double>(finite(values[0]));
+    const vec<T> pivot = splat<T>(static_cast<T>(s.pivot[run.channel]));
     Wide<T> a{}, b{};
     for_vectors<T>(0, run.pixels, [&](auto at) {
       const vec<T> d = at.read(values, pivot[0]) - pivot;
       a.add(d), b.add_product(d, d);
     });
-    s.n += run.pixels, s.a += a.sum(), s.b += b.sum();
+    add_sum(run, a, b);
   }
 
   void mask_channels(T* values, ptrdiff_t pitch, const Run& run) const {
@@ -174,7 +196,7 @@ template <class T> struct Finishing {
         store_n(at, mask(load_n(at, n), channels_at(other, run, i, j, n), k, sum_a, sum_b), n);
         a.add(sum_a), b.add(sum_b);
       }
-      add_lanes(sums + run.channel + j, n, run.pixels, a, b);
+      add_lanes(run.channel + j, n, run.pixels, a, b);
     }
   }
   template <int V> __attribute__((noinline)) void mask_strip(T* values, ptrdiff_t pitch, const Run& run, int j) const {
@@ -198,7 +220,7 @@ template <class T> struct Finishing {
       for (int v = 0; v < V; v++) a[v].add(chain_a[v]), b[v].add(chain_b[v]);
     }
 #pragma GCC unroll 2
-    for (int v = 0; v < V; v++) add_lanes(sums + run.channel + j + v * L, L, run.pixels, a[v], b[v]);
+    for (int v = 0; v < V; v++) add_lanes(run.channel + j + v * L, L, run.pixels, a[v], b[v]);
   }
   __attribute__((noinline)) void mask_plane(T* values, const Run& run) const {
     const Coefficients<vec<T>> k = splat_coefficients(norm, c, run.channel);
@@ -211,8 +233,7 @@ template <class T> struct Finishing {
       else store_n(values + i, g, n);
       a.add(sum_a), b.add(sum_b);
     }
-    PartSums& s = sums[run.channel];
-    s.n += run.pixels, s.a += a.sum(), s.b += b.sum();
+    add_sum(run, a, b);
   }
   // Lanes without a value hold a gradient of 0.
   EK_INLINE vec<T> mask(vec<T> g, vec<T> x, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
@@ -222,11 +243,41 @@ template <class T> struct Finishing {
     return g;
   }
 
+  void add_sum(const Run& run, const Wide<T>& a, const Wide<T>& b) const {
+    const SumArrays<double> s = arrays();
+    s.n[run.channel] += run.pixels, s.a[run.channel] += a.sum(), s.b[run.channel] += b.sum();
+  }
   // Other threads may be at the neighbouring channels.
-  static void add_lanes(PartSums* s, int n, int pixels, const Wide<T>& a, const Wide<T>& b) {
+  void add_lanes(int channel, int n, int pixels, Wide<T> a, Wide<T> b) const {
+    const SumArrays<double> s = arrays();
+    for (int l = 0; l < n; l++) s.n[channel + l] += pixels;
+    if (n == lanes<T>) {
+      a.add(Wide<T>::from(s.a + channel)), a.put(s.a + channel);
+      b.add(Wide<T>::from(s.b + channel)), b.put(s.b + channel);
+      return;
+    }
     alignas(64) double sum_a[lanes<T>], sum_b[lanes<T>];
     a.put(sum_a), b.put(sum_b);
-    for (int l = 0; l < n; l++) s[l].n += pixels, s[l].a += sum_a[l], s[l].b += sum_b[l];
+    for (int l = 0; l < n; l++) s.a[channel + l] += sum_a[l], s.b[channel + l] += sum_b[l];
+  }
+};
+
+// Several channels' Moments, of equal counts.
+struct MomentsOfChannels {
+  double count = 0;
+  vec<double> mean = {}, m2 = {};
+
+  void merge(double n, vec<double> b_mean, vec<double> b_m2) {  // as Moments::merge
+    if (count == 0) {
+      count = n, mean = b_mean, m2 = b_m2;
+      return;
+    }
+    const double all = count + n, share = n / all;
+    const vec<double> delta = b_mean - mean;
+    const ivec<double> is_finite = delta - delta == 0;
+    mean += is_finite ? delta * share : b_mean;
+    m2 = is_finite ? m2 + (b_m2 + delta * delta * (count * share)) : splat<double>(__builtin_nan(""));
+    count = all;
   }
 };
 
@@ -234,20 +285,25 @@ template <class T> struct Finishing {
 template <class T> void merge_statistics(const PartSums* sums, int parts, const T* y, const Layout& layout, double* mean, double* m2) {
   const int c = layout.c;
   parallel_blocks(c, kMergedChannels, [&](int begin, int end) {
-    for (int channel = begin; channel < end; channel++) {
-      Moments total{0, 0, 0};
-      double squares = 0, shift = 0;
+    for (int channel = begin; channel < end; channel += lanes<double>) {
+      const int n = end - channel < lanes<double> ? end - channel : lanes<double>;
+      const auto read = [&](const double* of) { return n == lanes<double> ? load(of + channel) : load_n(of + channel, n); };
+      MomentsOfChannels total;
+      vec<double> squares = {}, shift = {};
       for (int part = 0; part < parts; part++) {
-        const PartSums& s = sums[static_cast<ptrdiff_t>(part) * c + channel];
-        if (s.n == 0) continue;
-        const double off = s.a * (s.a / s.n);
-        squares += s.b, shift += off;
-        total.merge({s.n, s.pivot + s.a / s.n, s.b - off});
+        const SumArrays<const double> s(sums, part, c);
+        const double count = s.n[channel];
+        if (count == 0) continue;
+        const vec<double> a = read(s.a), b = read(s.b), off = a * (a / count);
+        squares += b, shift += off;
+        total.merge(count, read(s.pivot) + a / count, b - off);
       }
-      const bool in_range = squares - squares == 0 && squares > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
-      if (!in_range || !(total.m2 * 100 >= shift))
-        total = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel));
-      mean[channel] = total.mean, m2[channel] = total.m2;
+      for (int l = 0; l < n; l++) {
+        const bool in_range = squares[l] - squares[l] == 0 && squares[l] > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
+        Moments one{total.count, total.mean[l], total.m2[l]};
+        if (!in_range || !(one.m2 * 100 >= shift[l])) one = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel + l));
+        mean[channel + l] = one.mean, m2[channel + l] = one.m2;
+      }
     }
   });
 }
@@ -255,11 +311,10 @@ template <class T> void merge_statistics(const PartSums* sums, int parts, const 
 // Adds a pass's parts to Σg and Σg·(x − mean) of every channel.
 inline void add_gradient_sums(const PartSums* sums, int parts, int c, double* sum_g, double* sum_g_xmu) {
   parallel_blocks(c, kMergedChannels, [&](int begin, int end) {
-    for (int part = 0; part < parts; part++)
-      for (int channel = begin; channel < end; channel++) {
-        const PartSums& s = sums[static_cast<ptrdiff_t>(part) * c + channel];
-        sum_g[channel] += s.a, sum_g_xmu[channel] += s.b;
-      }
+    for (int part = 0; part < parts; part++) {
+      const SumArrays<const double> s(sums, part, c);
+      for (int channel = begin; channel < end; channel++) sum_g[channel] += s.a[channel], sum_g_xmu[channel] += s.b[channel];
+    }
   });
 }
 // Takes sums that left the type's range again, from the masked gradient in dx.
