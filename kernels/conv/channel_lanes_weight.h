@@ -68,9 +68,9 @@ template <class T> inline void merge_bias(const double* partials, int splits, in
 
 // The cut of a gradient of the weights in jobs, the partial gradients that they leave, and how those become the gradient.
 template <class T> struct PartialGradients {
-  Pass<T> p;               // the forward pass; p.y is not used
+  Pass<T> given, p;  // the forward pass; y is not used
   const T* dy;
-  bool exchanged = false;  // p.x and dy have changed places, and with them inputs and outputs: what is said of c is true of o
+  bool exchanged = false;  // p.x is dy, p.c counts outputs and p.o inputs, and what is said of x, dy, c and o below is meant so
   bool direct = false;     // a job's gradient is a part of dw as it is
   int c_chunk, c_chunks, o_chunk, o_chunks, splits;
   size_t partial_size;
@@ -83,18 +83,20 @@ template <class T> struct PartialGradients {
     int split, part, group, c, c_count, o, o_count;  // part: of [group][chunk of c][chunk of o]; c and o: within the group
   };
 
-  PartialGradients(const Pass<T>& pass, const T* gradient) : p(pass), dy(gradient) {}
+  PartialGradients(const Pass<T>& pass, const T* gradient) : given(pass), p(pass), dy(gradient) {}
 
-  // Where dw is a product of two matrices, its factors may change places.
-  bool may_exchange() const { return p.reads_once() && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST; }
-  void exchange() {
-    const T* x = p.x;
-    p.x = dy, dy = x, exchanged = !exchanged;
-    const int c = p.c;
-    p.c = p.o, p.o = c;
-    const ptrdiff_t in = p.w_in;
-    p.w_in = p.w_out, p.w_out = in;
+  // Where dw is a product of two matrices, its factors may change places: for kernels of one tap without padding. p becomes the pass over dy.
+  bool may_exchange() const {
+    bool unpadded = true;
+    for (const Axis& a : p.axis) unpadded = unpadded && a.offset == 0;
+    return p.taps() == 1 && unpadded && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
   }
+  void exchange() {
+    p.x = dy, p.c = given.o, p.o = given.c, p.w_in = given.w_out, p.w_out = given.w_in;
+    for (Axis& a : p.axis) a.in_size = a.count, a.unit = 1;
+    exchanged = true;
+  }
+  void restore() { p = given, exchanged = false; }
 
   // Chunks of so many channels, and splits so that there are kWeightJobs jobs, of at least a block each.
   void cut(int c, int o, int blocks) {
@@ -165,7 +167,7 @@ template <class T> struct PartialGradients {
 template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using typename Base::Job;
-  using Base::p, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
   // A block of x: pixels `pixel` apart, or packed in panels where that is 0.
   struct Input {
     const T* at;
@@ -186,7 +188,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     const double moved = choose_chunks();
     if (Base::may_exchange()) {
       Base::exchange();
-      if (!(choose_chunks() < moved)) Base::exchange(), choose_chunks();
+      if (!(choose_chunks() < moved)) Base::restore(), choose_chunks();
     }
     pixels = blocks.images * blocks.rows * blocks.columns, x_pixels = grid.image * blocks.images;
     Base::direct = is_direct(splits);
@@ -282,8 +284,12 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
 
   // sums[c] += Σ over the pixels of a block of x, which is exchanged.
   void add_rows(const Input& x, const Block& b, int channels, double* sums) const {
-    if (x.pixel) return add_pixels(x.at + b.column * x.pixel, x.pixel, b.columns, channels, sums);
-    even_parts(channels, outer_rows, [&](int c, int size) { add_pixels(x.at + c * x_pixels, size, b.columns, size, sums + c); });
+    if (!x.pixel) return even_parts(channels, outer_rows, [&](int c, int size) { add_pixels(x.at + c * x_pixels, size, b.images * b.rows * b.columns, size, sums + c); });
+    for (int i = 0; i < b.images; i++)
+      for (int r = 0; r < b.rows; r++) {
+        const ptrdiff_t first = i * p.in_volume() + (static_cast<ptrdiff_t>(b.depth) * p.axis[1].count + b.row + r) * p.axis[2].count + b.column;
+        add_pixels(x.at + first * x.pixel, x.pixel, b.columns, channels, sums);
+      }
   }
 
   int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
@@ -292,7 +298,8 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   void expect(int index, const Job& job, Ahead<T>* ahead) const {
     const Block b = blocks(p, index);
     ahead[0] = memory_under(p, b, job.group * p.c + job.c, job.c_count);
-    if (p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
+    if (exchanged) ahead[1] = memory_under(given, b, job.group * p.o + job.o, job.o_count);
+    if (exchanged || p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
     const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * p.axis[1].count + row) * p.axis[2].count + column; };
     ahead[1] = memory_of(dy, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, b.row + b.rows - 1, b.column + b.columns - 1),
                          job.group * p.o + job.o, job.o_count, p.o * p.groups);
@@ -338,7 +345,9 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
 
   // out[panel][pixel][channel]
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
-    each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
+    const auto pack = [&](const T* from, ptrdiff_t pixel, const Run& run) { pack_panels(from, run, width, b.images * b.rows * b.columns, pixel, map, out); };
+    if (exchanged) each_packed_row(given, grid, b, channel, channels, [&](ptrdiff_t pixel, int, int, int, const Run& run) { pack(given.x, pixel, run); });
+    else each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack(dy, pixel, run); });
   }
 
   // out[panel of up to outer_rows channels][pixel][channel], from `pixel` on. What is not copied as it is passes through `buffer`.

@@ -116,7 +116,7 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
 // out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
 template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
   const T* from = x + run.first;
-  if (run.plane == 1 && run.pixel == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
+  if (run.plane == 1 && run.pixel == pitch && run.channels == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
   else if (run.plane == 1)
     for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
   else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
