@@ -142,12 +142,10 @@ template <class T> struct ChannelLanes {
   }
 
   int parts() const { return blocks.count(); }
-  // Whether pixels so far apart share so few sets of the L1 cache that those of a tile push each other out.
-  static bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T) % 4096 == 0; }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
     const int all = p.c * p.groups;
-    const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache(all);
+    const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache<T>(all);
     list_phases();
     weights.pack(p);
     parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {

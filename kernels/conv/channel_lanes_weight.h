@@ -1,8 +1,9 @@
 // Gradient of the weights with output channels in the lanes: a matrix product for each tap, input channels × output channels, reduced
 // over the pixels at which the tap finds an input. Counterpart: pixel_lanes_weight.h.
 //
-// A block of pixels is packed in panels of x and of dy, [a tile's channels][pixel][channel], so that a tile reads both densely; lists
-// say which pixels meet under a tap, so that neither padding nor the ends of short rows cost anything.
+// A block of pixels is packed in panels of x and of dy, [a tile's channels][pixel][channel], so that a tile reads both densely; x that
+// needs no map is read where it lies if its channels are last. Lists say which pixels meet under a tap, so that neither padding nor the ends
+// of short rows cost anything.
 #pragma once
 #include "conv/channel_lanes.h"
 
@@ -10,25 +11,32 @@ namespace EK_ISA {
 
 constexpr int kBlockPixels = 224;         // a panel of dy stays in L1 beside one of x; rows of 7, 14, 28, 56 or 112 fill it
 constexpr int kPartialBytes = 300 << 10;  // of a job's gradient: it stays in L2
+constexpr int kMapped = 16;               // pixels that are mapped together
 constexpr int kWeightJobs = 16;           // wanted; fewer than elsewhere, since more of them leave more partial gradients to be merged
 
-// A pixel of packed x and the one of dy that it meets.
+// A pixel of x, in its packed block or from the block's first image on, and the one of packed dy that it meets.
 struct PixelPair {
   int x, dy;
 };
 
-// out[i][channel] += Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]
+// out[i][channel] (+)= Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]. add: to what `out` holds.
 template <class T, int M, int V>
-__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
+__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, bool add, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
   vec<T> acc[M][V] = {};
   ahead.during([&](const auto& ask) {
     for (int k = 0; k < count; k++)
       outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0, 1, ask);
   });
+  // All loads before the stores: rows a multiple of 4 KiB apart look like the same memory to the processor.
+  if (add)
+#pragma GCC unroll 16
+    for (int i = 0; i < M; i++)
+#pragma GCC unroll 16
+      for (int v = 0; v < V; v++) acc[i][v] += load(out + i * out_row + v * lanes<T>);
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
-    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
+    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, acc[i][v]);
 }
 
 // run(pixel, run) for what is contiguous in a block of dy, of which it begins at `pixel`. p: a forward pass.
@@ -42,9 +50,10 @@ template <class T, class F> EK_INLINE void each_gradient_run(const Pass<T>& p, c
 // sums[c] += Σ over pixels: g[pixel·pitch + c]
 template <class T> inline void add_pixels(const T* g, ptrdiff_t pitch, int pixels, int channels, double* sums) {
   for (int c = 0; c < channels; c += lanes<T>) {
+    const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
     vec<T> s = {};
-    for (int j = 0; j < pixels; j++) s += load(g + j * pitch + c);
-    for (int l = 0; l < lanes<T> && c + l < channels; l++) sums[c + l] += s[l];
+    for (int j = 0; j < pixels; j++) s += n == lanes<T> ? load(g + j * pitch + c) : load_n(g + j * pitch + c, n);
+    for (int l = 0; l < n; l++) sums[c + l] += s[l];
   }
 }
 
@@ -59,11 +68,14 @@ template <class T> inline void merge_bias(const double* partials, int splits, in
 
 // The cut of a gradient of the weights in jobs, the partial gradients that they leave, and how those become the gradient.
 template <class T> struct PartialGradients {
-  Pass<T> p;  // the forward pass; p.y is not used
+  Pass<T> given, p;  // the forward pass; y is not used
+  const T* dy;
+  bool exchanged = false;  // p.x is dy, p.c counts outputs and p.o inputs, and what is said of x, dy, c and o below is meant so
+  bool direct = false;     // a job's gradient is a part of dw as it is
   int c_chunk, c_chunks, o_chunk, o_chunks, splits;
   size_t partial_size;
   T* partials;
-  double* bias_partials;  // [split][o]
+  double* bias_partials;  // [split][output]
 
   // A split of the blocks × a group × a chunk of input channels × a chunk of output channels. It leaves a partial gradient
   // [tap][c of the chunk][o of the chunk].
@@ -71,7 +83,20 @@ template <class T> struct PartialGradients {
     int split, part, group, c, c_count, o, o_count;  // part: of [group][chunk of c][chunk of o]; c and o: within the group
   };
 
-  explicit PartialGradients(const Pass<T>& pass) : p(pass) {}
+  PartialGradients(const Pass<T>& pass, const T* gradient) : given(pass), p(pass), dy(gradient) {}
+
+  // Where dw is a product of two matrices, its factors may change places: for kernels of one tap without padding. p becomes the pass over dy.
+  bool may_exchange() const {
+    bool unpadded = true;
+    for (const Axis& a : p.axis) unpadded = unpadded && a.offset == 0;
+    return p.taps() == 1 && unpadded && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
+  }
+  void exchange() {
+    p.x = dy, p.c = given.o, p.o = given.c, p.w_in = given.w_out, p.w_out = given.w_in;
+    for (Axis& a : p.axis) a.in_size = a.count, a.unit = 1;
+    exchanged = true;
+  }
+  void restore() { p = given, exchanged = false; }
 
   // Chunks of so many channels, and splits so that there are kWeightJobs jobs, of at least a block each.
   void cut(int c, int o, int blocks) {
@@ -80,37 +105,41 @@ template <class T> struct PartialGradients {
     splits = wanted < blocks ? wanted : blocks, partial_size = static_cast<size_t>(p.taps()) * c * o;
   }
   void take(Scratch& scratch) {
-    partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : worker_count()));
-    bias_partials = scratch.take<double>(static_cast<size_t>(p.o) * p.groups * splits);
+    if (!direct) partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : worker_count()));
+    bias_partials = scratch.take<double>(static_cast<size_t>(outputs()) * p.groups * splits);
   }
 
   int parts() const { return p.groups * c_chunks * o_chunks; }
+  int outputs() const { return exchanged ? p.c : p.o; }              // of the convolution, in a group
+  ptrdiff_t out_row() const { return direct ? p.w_in : o_chunk; }  // between input channels of a job's gradient
   Job job_of(int index) const {
     const int part = index % parts(), o = part % o_chunks * o_chunk, c = part / o_chunks % c_chunks * c_chunk;
     return {index / parts(), part, part / (o_chunks * c_chunks), c, p.c - c < c_chunk ? p.c - c : c_chunk, o, p.o - o < o_chunk ? p.o - o : o_chunk};
   }
 
-  // body(index, worker, job, partial, bias sums of the job's output channels or null) leaves each job's partial gradient and adds to its sums.
+  // body(index, worker, job, gradient, bias sums of the job's outputs or null) leaves each job's gradient and adds to its sums.
   template <class F> void run(T* dw, T* dbias, const F& body) const {
     parallel_for(splits * parts(), [&](int index, int worker) {
       const Job job = job_of(index);
-      T* out = partials + (splits > 1 ? index : worker) * partial_size;
-      double* sums = dbias && job.c == 0 ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * p.o + job.o : nullptr;
-      for (int o = 0; sums && o < job.o_count; o++) sums[o] = 0;
+      T* out = direct ? dw + job.group * p.w_group + job.c * p.w_in + job.o : partials + (splits > 1 ? index : worker) * partial_size;
+      const int first = exchanged ? job.c : job.o, count = exchanged ? job.c_count : job.o_count;
+      const bool sums_bias = dbias && (exchanged ? job.o : job.c) == 0;
+      double* sums = sums_bias ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * outputs() + first : nullptr;
+      for (int i = 0; sums && i < count; i++) sums[i] = 0;
       body(index, worker, job, out, sums);
-      for (int slice = 0; splits == 1 && slice < slices(); slice++) merge(job, slice, out, dw);
+      for (int slice = 0; splits == 1 && !direct && slice < slices(); slice++) merge(job, slice, out, dw);
     });
     if (splits > 1)
       parallel_for(parts() * slices(), [&](int index, int) {
         const int part = index / slices();
         merge(job_of(part), index % slices(), partials + part * partial_size, dw);
       });
-    if (dbias) merge_bias(bias_partials, splits, p.o * p.groups, dbias);
+    if (dbias) merge_bias(bias_partials, splits, outputs() * p.groups, dbias);
   }
 
  private:
   // dw[o][c][tap] = Σ over splits of [tap][c][o], one split after the other; `partial`: of the first. A slice is a square of outputs and
-  // places (c, tap), transposed through the stack.
+  // places (c, tap), added up on the stack; from there it is transposed, unless it is exchanged.
   static constexpr int kSlice = 64;
   int slices() const { return ceil_div(o_chunk, kSlice) * ceil_div(c_chunk * p.taps(), kSlice); }
   void merge(const Job& job, int slice, const T* partial, T* dw) const {
@@ -129,15 +158,21 @@ template <class T> struct PartialGradients {
       }
       if (++t == taps) t = 0, c++;
     }
-    copy_transposed(sums, kSlice, n, outputs, dw + job.group * p.w_group + (job.o + o) * p.w_out + job.c * taps + begin, p.w_out);
+    T* to = dw + job.group * p.w_group + (job.o + o) * p.w_out;
+    if (!exchanged) return copy_transposed(sums, kSlice, n, outputs, to + job.c * taps + begin, p.w_out);
+    for (int i = 0; i < n; i++) copy_run(to + (job.c + begin + i) * p.w_in, sums + i * kSlice, outputs);
   }
 };
 
 template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using typename Base::Job;
-  using Base::p, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
-  const T* dy;
+  using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  // A block of x: pixels `pixel` apart, or packed in panels where that is 0.
+  struct Input {
+    const T* at;
+    ptrdiff_t pixel;
+  };
   Blocks blocks;
   PackedGrid grid;
   int vectors, width;
@@ -149,11 +184,14 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   int* counts;
 
   ChannelLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
-      : Base(pass), dy(g), blocks(pixel_blocks(pass, kBlockPixels)), grid(pass, blocks) {
-    vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
-    joined = p.c <= outer_rows && p.axis[2].spacing == 1 ? p.axis[2].taps : 1, runs = p.taps() / joined;
+      : Base(pass, g), blocks(pixel_blocks(pass, kBlockPixels)), grid(pass, blocks) {
+    const double moved = choose_chunks();
+    if (Base::may_exchange()) {
+      Base::exchange();
+      if (!(choose_chunks() < moved)) Base::restore(), choose_chunks();
+    }
     pixels = blocks.images * blocks.rows * blocks.columns, x_pixels = grid.image * blocks.images;
-    choose_chunks();
+    Base::direct = is_direct(splits);
     Base::take(scratch);
     const size_t workers = worker_count();
     packed = scratch.take<T>(packed_size() * workers);
@@ -162,11 +200,17 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     counts = scratch.take<int>(runs * workers);
   }
 
-  size_t packed_size() const { return static_cast<size_t>(x_pixels) * c_chunk + 64 / sizeof(T); }
+  // Panels, what a whole vector reads behind them, and the buffer through which their values come.
+  size_t packed_size() const { return static_cast<size_t>(x_pixels + kMapped) * c_chunk + line_of<T>; }
+  bool is_direct(int parts) const { return exchanged && parts == 1 && p.o % width == 0; }
 
   // The cut that moves the least memory: with each chunk the other operand is packed again, with each split goes a partial gradient.
-  void choose_chunks() {
+  // Returns how many elements it moves.
+  double choose_chunks() {
+    vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
+    joined = p.c <= outer_rows && p.axis[2].spacing == 1 ? p.axis[2].taps : 1, runs = p.taps() / joined;
     const double all = static_cast<double>(p.n) * p.axis[0].count * p.axis[1].count * p.axis[2].count;
+    const double again = p.x_format == EK_CHANNELS_LAST && joined == 1 ? 0.25 : 1;  // x is read where it lies, or packed
     const int tiles_c = ceil_div(p.c, outer_rows), tiles_o = ceil_div(p.o, width), count = blocks.count() > 0 ? blocks.count() : 1;
     double least = 0;
     int best_c = p.c, best_o = p.o;
@@ -175,54 +219,77 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * width, wanted = ceil_div(kWeightJobs, p.groups * cs * os);
         const int parts = wanted < count ? wanted : count;
         const bool fits = static_cast<double>(p.taps()) * c * o * sizeof(T) <= kPartialBytes;
-        const double moved = (all * (static_cast<double>(p.c) * os + static_cast<double>(p.o) * cs) + 2.0 * parts * p.taps() * p.c * p.o) * (fits ? 1 : 4);
+        const double merged = is_direct(parts) ? 0 : 2.0 * parts;
+        const double moved = (all * (again * p.c * os + static_cast<double>(p.o) * cs) + merged * p.taps() * p.c * p.o) * (fits ? 1 : 4);
         if (least > 0 && moved >= least) continue;
         least = moved, best_c = c, best_o = o;
       }
     Base::cut(best_c, best_o, count);
+    return least;
   }
 
   template <class Prologue, class GradientPrologue>
   void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
+    if (exchanged) reduce(gradient_prologue, prologue, dw, dbias);
+    else reduce(prologue, gradient_prologue, dw, dbias);
+  }
+  // The maps are those of p.x and of dy.
+  template <class Map, class GradientMap> void reduce(const Map& map, const GradientMap& gradient_map, T* dw, T* dbias) const {
+    const int all = p.c * p.groups;
+    const bool in_place = map.none() && joined == 1 && p.x_format == EK_CHANNELS_LAST;
     Base::run(dw, dbias, [&](int index, int worker, const Job& job, T* out, double* sums) {
       T* x = packed + worker * packed_size();
       T* g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
       PixelPair* pair = pairs + static_cast<size_t>(worker) * pixels * runs;
       int* count = counts + worker * runs;
-      zero_run(out, static_cast<ptrdiff_t>(Base::partial_size));
       const int begin = first_block(job.split), end = first_block(job.split + 1);
       for (int i = begin; i < end; i++) {
         const Block b = blocks(p, i);
-        pack_input(b, job.group * p.c + job.c, job.c_count, prologue, x);
-        pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_prologue, g);
-        list_pairs(b, pair, count);
+        const int channel = job.group * p.c + job.c;
+        if (!in_place) pack_input(b, channel, job.c_count, map, x + x_pixels * c_chunk + line_of<T>, x);
+        const Input input = in_place ? Input{p.x + b.image * p.in_volume() * all + channel, all} : Input{x, 0};
+        pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_map, g);
+        list_pairs(b, in_place, pair, count);
         const int here = b.images * b.rows * b.columns;
         Ahead<T> ahead[2];  // of x and of dy
         const int next = index + worker_count();  // the job that this worker will probably take
         if (i + 1 < end) expect(i + 1, job, ahead);
         else if (next < splits * parts()) expect(first_block(Base::job_of(next).split), Base::job_of(next), ahead);
+        if (sums && exchanged) add_rows(input, b, job.c_count, sums);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
-          if (sums) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
-          if (vectors == 1) tiles<1>(job, x, g, pair, count, out + o, ahead);
-          else tiles<outer_vectors>(job, x, g, pair, count, out + o, ahead);
+          if (sums && !exchanged) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
+          if (vectors == 1) tiles<1>(job, input, g, pair, count, i > begin, out + o, ahead);
+          else tiles<outer_vectors>(job, input, g, pair, count, i > begin, out + o, ahead);
         }
         g = gradients + static_cast<size_t>(worker) * pixels * o_chunk;
       }
     });
   }
 
-  template <int V> void tiles(const Job& job, const T* x, const T* g, const PixelPair* pair, const int* count, T* out, Ahead<T>* ahead) const {
+  template <int V> void tiles(const Job& job, const Input& x, const T* g, const PixelPair* pair, const int* count, bool add, T* out, Ahead<T>* ahead) const {
+    const ptrdiff_t row = Base::out_row();
     even_parts(job.c_count, outer_rows, [&](int c, int size) {
       for (int r = 0; r < runs; r++) {
-        if (!count[r]) continue;
+        if (!count[r] && add) continue;
         even_parts(size * joined, outer_rows, [&](int begin, int rows) {
           with_const<outer_rows>(rows, [&](auto M) {
-            channel_weight_tile<T, decltype(M)::value, V>(x + c * x_pixels + begin, size, g, pair + static_cast<ptrdiff_t>(r) * pixels, count[r],
-                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * o_chunk, o_chunk, ahead[ahead->done()]);
+            channel_weight_tile<T, decltype(M)::value, V>(x.at + (x.pixel ? c : c * x_pixels) + begin, x.pixel ? x.pixel : size, g,
+                                                          pair + static_cast<ptrdiff_t>(r) * pixels, count[r], add,
+                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * row, row, ahead[ahead->done()]);
           });
         });
       }
     });
+  }
+
+  // sums[c] += Σ over the pixels of a block of x, which is exchanged.
+  void add_rows(const Input& x, const Block& b, int channels, double* sums) const {
+    if (!x.pixel) return even_parts(channels, outer_rows, [&](int c, int size) { add_pixels(x.at + c * x_pixels, size, b.images * b.rows * b.columns, size, sums + c); });
+    for (int i = 0; i < b.images; i++)
+      for (int r = 0; r < b.rows; r++) {
+        const ptrdiff_t first = i * p.in_volume() + (static_cast<ptrdiff_t>(b.depth) * p.axis[1].count + b.row + r) * p.axis[2].count + b.column;
+        add_pixels(x.at + first * x.pixel, x.pixel, b.columns, channels, sums);
+      }
   }
 
   int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
@@ -231,15 +298,22 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   void expect(int index, const Job& job, Ahead<T>* ahead) const {
     const Block b = blocks(p, index);
     ahead[0] = memory_under(p, b, job.group * p.c + job.c, job.c_count);
-    if (p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
+    if (exchanged) ahead[1] = memory_under(given, b, job.group * p.o + job.o, job.o_count);
+    if (exchanged || p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
     const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * p.axis[1].count + row) * p.axis[2].count + column; };
     ahead[1] = memory_of(dy, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, b.row + b.rows - 1, b.column + b.columns - 1),
                          job.group * p.o + job.o, job.o_count, p.o * p.groups);
   }
 
   // pair[run][…], count[run]: the pixels of a block that meet in each run.
-  void list_pairs(const Block& b, PixelPair* pair, int* count) const {
+  void list_pairs(const Block& b, bool in_place, PixelPair* pair, int* count) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
+    const ptrdiff_t image = in_place ? p.in_volume() : grid.image;
+    const ptrdiff_t down = ah.stride * (in_place ? static_cast<ptrdiff_t>(ah.unit) * aw.in_size : grid.row), right = aw.stride * (in_place ? aw.unit : 1);
+    const auto first = [&](int d, int h, int w) -> ptrdiff_t {  // under a tap of the block's first output
+      if (!in_place) return grid.tap(p, d, h, w);
+      return (static_cast<ptrdiff_t>(ad.input_of(b.depth, d)) * ah.in_size + ah.input_of(b.row, h)) * aw.in_size + aw.input_of(b.column, w);
+    };
     for (int d = 0; d < ad.taps; d++)
       for (int h = 0; h < ah.taps; h++)
         for (int w = 0; w < aw.taps; w += joined, pair += pixels) {
@@ -247,43 +321,45 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
           ad.outputs_inside(d, b.depth, b.depth + 1, depth, depths);
           ah.outputs_inside(h, b.row, b.row + b.rows, row, rows);
           if (joined == 1) aw.outputs_inside(w, b.column, b.column + b.columns, column, columns);
-          const ptrdiff_t tap = grid.tap(p, d, h, w);
+          const ptrdiff_t tap = first(d, h, w);
           PixelPair* next = pair;
           for (int i = 0; depth < depths && i < b.images; i++)
             for (int r = row - b.row; r < rows - b.row; r++)
               for (int j = column - b.column; j < columns - b.column; j++)
-                *next++ = {static_cast<int>(tap + i * grid.image + r * ah.stride * grid.row + j * aw.stride), (i * b.rows + r) * b.columns + j};
+                *next++ = {static_cast<int>(tap + i * image + r * down + j * right), (i * b.rows + r) * b.columns + j};
           *count++ = static_cast<int>(next - pair);
         }
   }
 
   // out[panel][pixel][channel]; only runs of joined taps read padding.
-  template <class Map> void pack_input(const Block& b, int channel, int channels, const Map& map, T* out) const {
+  template <class Map> void pack_input(const Block& b, int channel, int channels, const Map& map, T* buffer, T* out) const {
     each_packed_row(p, grid, b, channel, channels, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
       if (joined > 1) {
         zero_run(out + pixel * channels, lo * channels);
         zero_run(out + (pixel + hi) * channels, (columns - hi) * channels);
       }
       if (lo == hi) return;
-      copy_in_panels(p.x, run, outer_rows, x_pixels, pixel + lo, map, out);
+      copy_in_panels(run, pixel + lo, map, buffer, out);
     });
   }
 
   // out[panel][pixel][channel]
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
-    each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack_panels(dy, run, width, b.images * b.rows * b.columns, pixel, map, out); });
+    const auto pack = [&](const T* from, ptrdiff_t pixel, const Run& run) { pack_panels(from, run, width, b.images * b.rows * b.columns, pixel, map, out); };
+    if (exchanged) each_packed_row(given, grid, b, channel, channels, [&](ptrdiff_t pixel, int, int, int, const Run& run) { pack(given.x, pixel, run); });
+    else each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack(dy, pixel, run); });
   }
 
-  // out[panel of up to `most` channels][pixel][channel], from `pixel` on, of `volume` pixels.
-  template <class Map> static void copy_in_panels(const T* x, const Run& run, int most, ptrdiff_t volume, ptrdiff_t pixel, const Map& map, T* out) {
-    const bool in_order = run.plane == 1;
-    if (in_order) copy_panels(out, volume, pixel, x + run.first, run.pixel, run.pixels, run.channels, most);
-    even_parts(run.channels, most, [&](int begin, int size) {
-      T* to = out + begin * volume + pixel * size;
-      const Run part{run.pixels, run.channel + begin, size, run.first + begin * run.plane, run.pixel, run.plane};
-      if (!in_order) copy_in(x, part, to, size);
-      map.channels(to, size, part);
-    });
+  // out[panel of up to outer_rows channels][pixel][channel], from `pixel` on. What is not copied as it is passes through `buffer`.
+  template <class Map> void copy_in_panels(const Run& run, ptrdiff_t pixel, const Map& map, T* buffer, T* out) const {
+    if (run.plane == 1 && map.none()) return copy_panels(out, x_pixels, pixel, p.x + run.first, run.pixel, run.pixels, run.channels, outer_rows);
+    for (int j = 0; j < run.pixels; j += kMapped) {
+      Run part = run;
+      part.pixels = run.pixels - j < kMapped ? run.pixels - j : kMapped, part.first += j * run.pixel;
+      copy_in(p.x, part, buffer, run.channels);
+      map.channels(buffer, run.channels, part);
+      copy_panels(out, x_pixels, pixel + j, buffer, run.channels, part.pixels, run.channels, outer_rows);
+    }
   }
 };
 

@@ -116,7 +116,7 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
 // out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
 template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
   const T* from = x + run.first;
-  if (run.plane == 1 && run.pixel == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
+  if (run.plane == 1 && run.pixel == pitch && run.channels == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
   else if (run.plane == 1)
     for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
   else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
@@ -125,16 +125,23 @@ template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, pt
       for (int c = 0; c < run.channels; c++) out[j * pitch + c] = from[j * run.pixel + c * run.plane];
 }
 
+// Whether pixels so far apart share so few sets of a cache that they push each other out.
+template <class T> bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T) % 4096 == 0; }
+// Whether a run of an output of `elements` is stored past the caches: where pixels meet there, of smaller outputs too.
+template <class T> bool streams_out(const Run& run, const T* y, int64_t elements) {
+  return run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(y + run.first, meet_in_cache<T>(run.pixel) ? 2 * elements : elements, run.pixel);
+}
+
 // The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. A job that has stored ends with
 // stream_fence().
 template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const Run& run, T* y, int64_t elements) {
   T* to = y + run.first;
-  if (run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(to, elements, run.pixel)) {
+  if (streams_out(run, y, elements)) {
     for (int j = 0; j < run.pixels; j++)
       for (int c = 0; c < run.channels; c += lanes<T>) stream(to + j * run.pixel + c, load(values + j * pitch + c));
   } else if (run.plane == 1 && run.channels % lanes<T> == 0) {
-    for (int c = 0; c < run.channels; c += lanes<T>)
-      for (int j = 0; j < run.pixels; j++) store(to + j * run.pixel + c, load(values + j * pitch + c));
+    for (int j = 0; j < run.pixels; j++)
+      for (int c = 0; c < run.channels; c += lanes<T>) store(to + j * run.pixel + c, load(values + j * pitch + c));
   } else if (run.plane == 1) {
     for (int j = 0; j < run.pixels; j++) copy_run(to + j * run.pixel, values + j * pitch, run.channels);
   } else if (run.pixel == 1) {
@@ -146,7 +153,7 @@ template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const 
 }
 // Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart. Always inlined, or GCC drops the calls.
 template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t elements) {
-  if (run.plane != 1 || elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes) return;
+  if (run.plane != 1 || streams_out(run, y, elements)) return;
   for (int j = 0; j < run.pixels; j++)
     for (int c = 0; c < run.channels; c += 64 / sizeof(T)) __builtin_prefetch(y + run.first + j * run.pixel + c, 1);
 }

@@ -48,9 +48,8 @@ __attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, co
 template <class T> struct WinogradWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using typename Base::Job;
-  using Base::p, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  using Base::p, Base::dy, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
   static constexpr int width = outer_vectors * lanes<T>;
-  const T* dy;
   Pass<T> tiles;
   Blocks blocks;
   PackedGrid grid;
@@ -60,7 +59,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
   T* workers;
 
   WinogradWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
-      : Base(pass), dy(g), tiles(Winograd<T>::of_tiles(pass)), blocks(pixel_blocks(tiles, kWinogradTiles)), grid(tiles, blocks) {
+      : Base(pass, g), tiles(Winograd<T>::of_tiles(pass)), blocks(pixel_blocks(tiles, kWinogradTiles)), grid(tiles, blocks) {
     const auto chunk = [](int n, int unit) { return ceil_div(ceil_div(n, ceil_div(n, kWinogradChunk)), unit) * unit; };
     Base::cut(chunk(p.c, lanes<T>), chunk(p.o, width), blocks.count() > 0 ? blocks.count() : 1);
     Base::take(scratch);

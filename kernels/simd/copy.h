@@ -26,8 +26,8 @@ inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, p
     for (int i = 0, size = shorter + 1; i < longer; i++, begin += size) copy(out + begin * volume + (first + row) * size, from + begin, size);
     for (; begin < n; begin += shorter) copy(out + begin * volume + (first + row) * shorter, from + begin, shorter);
   };
-  // Whole vectors where the next row, or a next panel, has values behind a short run and writes over them: masked stores are slow.
-  const bool is_short = shorter + (longer > 0) <= L && 2 * shorter >= L;
+  // Whole vectors where the next row, or a next panel, has values behind a short run and writes over them, if masked stores are slow.
+  const bool is_short = EK_VECTOR_BYTES < 64 && shorter + (longer > 0) <= L && 2 * shorter >= L;
   int row = 0;
   for (; is_short && row < rows - 1; row++) copy_row(row, [](T* to, const T* from, int) { store(to, load(from)); });
   for (; row < rows; row++) copy_row(row, [](T* to, const T* from, int size) { copy_run(to, from, size); });
