@@ -294,6 +294,12 @@ export function outsideScopes<R>(fn: () => R): R {
   }
 }
 
+/** Gives a storage that is in no scope to the present one. */
+export function adoptStorage(storage: Storage): void {
+  storage.scope = currentScope;
+  currentScope?.storages.push(storage);
+}
+
 /** Runs `fn` apart from the scopes around it; returns, besides its result, the storages it made and nobody kept: the caller's to release. */
 export function collectStorages<R>(fn: () => R): [result: R, made: readonly Storage[]] {
   const opened = new Scope(null);
