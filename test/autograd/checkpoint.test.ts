@@ -260,7 +260,9 @@ describe('memory', () => {
         for (const child of model.children()) y = through((t) => child.call(t) as Tensor, y);
       };
       expect(liveBytes(forward(plainly)).peak).toBeGreaterThan(2 * depth * activation);
-      expect(liveBytes(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation);
+      const [conv] = [...model.children()][0].children();
+      const scratch = liveBytes(() => noGrad(() => void (conv.call(x) as Tensor).sum())).peak;
+      expect(liveBytes(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation + scratch);
       // Gradients of parameters are summed in place: what is made in a step goes with it.
       expect(saving.left).toBeLessThanOrEqual(plain.left);
     }));
