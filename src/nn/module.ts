@@ -368,6 +368,8 @@ export abstract class Module {
   }
 }
 
+/** As it is here, whatever a tool that records calls may put in its place. */
+const ownCall = Module.prototype.call;
 /** The forwards of closed classes by their prototypes. */
 const closedForwards = new Map<object, Module['forward']>();
 
@@ -382,7 +384,7 @@ export function declareClosed(...classes: { readonly prototype: Module }[]): voi
 /** Whether that holds for a module as it is: no hooks below, no methods of its own, no children of a user's class. */
 function isClosed(module: Module): boolean {
   const forward = closedForwards.get(Object.getPrototypeOf(module));
-  if (forward !== module.forward || module.call !== Module.prototype.call || module.isObserved) return false;
+  if (forward !== module.forward || module.call !== ownCall || module.isObserved) return false;
   for (const child of registryOf(module).children.values()) if (child && !isClosed(child)) return false;
   return true;
 }

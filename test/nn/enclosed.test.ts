@@ -214,6 +214,22 @@ describe('what somebody may hold of a forward', () => {
       },
     ],
     [
+      'what a tool keeps that stands in the place of every call',
+      (hold, x) => {
+        const { call } = ModuleBase.prototype;
+        ModuleBase.prototype.call = function (this: ModuleBase, ...args) {
+          const y = call.apply(this, args);
+          hold(y);
+          return y;
+        };
+        try {
+          backward(chain(2).call(x));
+        } finally {
+          ModuleBase.prototype.call = call;
+        }
+      },
+    ],
+    [
       'what a parametrization keeps',
       (hold, x) => {
         const model = chain(2);
