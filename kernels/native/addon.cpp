@@ -1,4 +1,4 @@
-// The Node-API addon: the kernel table, addresses of ArrayBuffers, the number of threads. Pointers travel as numbers
+// The Node-API addon: the kernel table, addresses of ArrayBuffers, weak references, the number of threads. Pointers travel as numbers
 // (addresses are below 2^53), the same as in WebAssembly; TypeScript keeps the buffers alive across a call.
 #include <node_api.h>
 
@@ -45,6 +45,40 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// Weak references that also end while a synchronous loop runs, as numbers.
+static napi_value weak_reference(napi_env env, napi_callback_info info) {
+  napi_value argv[1], result;
+  size_t argc = 1;
+  napi_ref reference;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  if (argc < 1 || napi_create_reference(env, argv[0], 0, &reference) != napi_ok) {
+    napi_throw_type_error(env, nullptr, "weakReference: expected an object");
+    return nullptr;
+  }
+  napi_create_double(env, static_cast<double>(reinterpret_cast<uintptr_t>(reference)), &result);
+  return result;
+}
+
+static napi_ref read_reference(napi_env env, napi_callback_info info, const char* name) {
+  double number;
+  if (!read_numbers(env, info, 1, &number, name)) return nullptr;
+  return reinterpret_cast<napi_ref>(static_cast<uintptr_t>(number));
+}
+
+static napi_value is_collected(napi_env env, napi_callback_info info) {
+  const napi_ref reference = read_reference(env, info, "isCollected");
+  if (!reference) return nullptr;
+  napi_value object, result;
+  napi_get_reference_value(env, reference, &object);
+  napi_get_boolean(env, object == nullptr, &result);
+  return result;
+}
+
+static napi_value drop_reference(napi_env env, napi_callback_info info) {
+  if (const napi_ref reference = read_reference(env, info, "dropReference")) napi_delete_reference(env, reference);
+  return nullptr;
+}
+
 static napi_value get_num_threads(napi_env env, napi_callback_info) { return make_int(env, ek_parallel_workers()); }
 
 static napi_value set_num_threads(napi_env env, napi_callback_info info) {
@@ -66,6 +100,9 @@ NAPI_MODULE_INIT() {
   }
   for (const auto& entry : kAddonFunctions) define(env, exports, entry.name, entry.call);
   define(env, exports, "addressOf", address_of);
+  define(env, exports, "weakReference", weak_reference);
+  define(env, exports, "isCollected", is_collected);
+  define(env, exports, "dropReference", drop_reference);
   define(env, exports, "getNumThreads", get_num_threads);
   define(env, exports, "setNumThreads", set_num_threads);
   return exports;

@@ -5,10 +5,11 @@ import type { DType } from '../tensor/dtype.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
 import { type Shape, sameShape } from '../tensor/shape.ts';
-import { collectStorages, type Storage } from '../tensor/storage.ts';
+import { collectStorages, leaveStorages } from '../tensor/storage.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { type HeldTensors, SavedTensors, setHolder } from './node.ts';
+import { SavedMemory } from './saved_memory.ts';
 
 export interface CheckpointOptions {
   /** Draw the same random numbers in the second run, so that dropout drops the same. Default: true. */
@@ -101,8 +102,6 @@ class Segment {
   /** The saves of the second run, each until it is freed, and whether they can be differentiated in turn. */
   private again: (SavedTensors | null)[] | null = null;
   private isRecorded = false;
-  /** How many saves still use a storage that the second run made. */
-  private readonly users = new Map<Storage, number>();
 
   constructor(fn: Checkpointed, args: readonly unknown[], preserveRngState: boolean) {
     this.fn = fn;
@@ -183,12 +182,14 @@ class Segment {
     const grad = setGradEnabled(true);
     const random = this.randomState && defaultGenerator.getState();
     if (this.randomState) defaultGenerator.setState(this.randomState);
-    this.users.clear();
     try {
       if (this.isRecorded) run();
       else {
         const [, made] = collectStorages(run);
-        this.own(made, found);
+        // Without its history a tensor keeps only itself alive.
+        for (const saved of found) saved.cutHistory();
+        new SavedMemory(made, found);
+        leaveStorages(made);
       }
     } finally {
       if (random) defaultGenerator.setState(random);
@@ -198,38 +199,11 @@ class Segment {
     this.again = found;
   }
 
-  /** Releases what the second run made and did not save; the rest goes with the last save that uses it. */
-  private own(made: readonly Storage[], found: readonly SavedTensors[]): void {
-    for (const storage of made) this.users.set(storage, 0);
-    for (const saved of found) {
-      // Without its history a tensor keeps only itself alive.
-      saved.cutHistory();
-      for (const storage of saved.storages()) {
-        const count = this.users.get(storage);
-        if (count === undefined) continue;
-        if (saved.mayEscape) this.users.delete(storage);
-        else this.users.set(storage, count + 1);
-      }
-    }
-    for (const [storage, count] of this.users) if (count === 0) this.drop(storage);
-  }
-
-  private drop(storage: Storage): void {
-    this.users.delete(storage);
-    storage.release();
-  }
-
   private free(index: number): void {
     // What a checkpoint around this one holds for it goes too.
     if (++this.freed === this.saves.length) this.inputs.free();
     const saved = this.again?.[index];
     if (!saved) return;
-    for (const storage of saved.storages()) {
-      const count = this.users.get(storage);
-      if (count === undefined) continue;
-      if (count === 1) this.drop(storage);
-      else this.users.set(storage, count - 1);
-    }
     saved.free();
     this.again![index] = null;
   }

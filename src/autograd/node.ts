@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
-import { type Storage, withSources } from '../tensor/storage.ts';
+import type { Storage } from '../tensor/storage.ts';
 import { aliasOf, type GradNode, type Tensor, type TensorHook } from '../tensor/tensor.ts';
 
 export type Gradient = Tensor | null | undefined;
@@ -75,6 +75,8 @@ export function setHolder(next: Holder | null): Holder | null {
 export class SavedTensors {
   /** Whether a backward may give the tensors themselves to others, as that of a user-defined function may. */
   readonly mayEscape: boolean;
+  /** Told when what is saved here is freed, where that is all that holds it; see saved_memory.ts. */
+  memory: { letGo(saved: SavedTensors): void } | null = null;
   private tensors: readonly (Tensor | null)[] = [];
   private versions: readonly number[] = [];
   private held: HeldTensors | null = null;
@@ -110,14 +112,16 @@ export class SavedTensors {
 
   free(): void {
     if (this.tensors.length > 0 || this.held) this.isFreed = true;
+    this.memory?.letGo(this);
+    this.memory = null;
     this.tensors = [];
     this.held?.free();
     this.held = null;
   }
 
-  /** The memory of the tensors, and what they may still be computed from, each as often as they use it. */
+  /** The memory of the tensors, as often as they use it. */
   storages(): readonly Storage[] {
-    return this.tensors.flatMap((tensor) => (tensor ? withSources(tensor.storage) : []));
+    return this.tensors.flatMap((tensor) => (tensor ? [tensor.storage] : []));
   }
 
   /** Lets go of the graph that made the tensors. */

@@ -21,11 +21,14 @@ export abstract class Device {
   abstract readonly kernels: Kernels;
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
-  abstract allocate(byteLength: number): Block;
+  /** @param isGivenBack whether the block will be given to `free`, or to `leave`; others may be lost to the garbage collector at any time. */
+  abstract allocate(byteLength: number, isGivenBack?: boolean): Block;
   /** A block that never changes its address. */
   protected abstract allocateFixed(byteLength: number): Block;
   /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
   abstract free(block: Block): void;
+  /** Says of a block that was to be given back that it may be lost to the garbage collector after all. */
+  leave(_block: Block): void {}
   abstract getNumThreads(): number;
   abstract setNumThreads(count: number): void;
   /** Bytes held for reuse and bytes in blocks handed out, for tests and reports. */

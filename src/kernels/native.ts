@@ -1,33 +1,45 @@
 // The native device: kernels from the Node-API addon, memory in ArrayBuffers, which V8 reclaims even inside a synchronous
-// loop. Blocks that a scope gives back are kept by size for the next step, since fresh memory costs page faults.
+// loop. Large blocks that will be given back, a scope's, are pieces of chunks (chunks.ts); others that happen to be are kept by size for the
+// next step, since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
+import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
 import { type Block, Device } from './device.ts';
 import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
 
-interface Addon extends Record<string, unknown> {
-  addressOf(buffer: ArrayBuffer): number;
+interface Addon extends Record<string, unknown>, WeakReferences {
   getNumThreads(): number;
   setNumThreads(count: number): void;
 }
 
 const alignment = 64;
+/** Smaller blocks have buffers of their own: a step has few sizes of them, and they must not keep a chunk. */
+const smallestPiece = 64 * 1024;
 
 class NativeBlock implements Block {
   readonly address: Pointer;
   readonly byteLength: number;
   readonly device: NativeDevice;
+  /** What the block is a piece of; null: its buffer is its own. */
+  readonly chunk: Chunk | null;
   private readonly view: Uint8Array;
   /** When the block was last given back, in trims; see `NativeDevice.trim`. */
   freedAt = 0;
+  /** Ends the watch over a piece that was left to the collector. */
+  unwatch: (() => void) | null = null;
 
-  constructor(device: NativeDevice, byteLength: number, addon: Addon) {
-    // Uninitialised: kernels write every element of their outputs, and zeroing would touch the memory twice.
-    const buffer = Buffer.allocUnsafeSlow(byteLength + alignment).buffer as ArrayBuffer;
-    const start = addon.addressOf(buffer);
-    this.address = Math.ceil(start / alignment) * alignment;
+  constructor(
+    device: NativeDevice,
+    byteLength: number,
+    buffer: ArrayBuffer,
+    start: Pointer,
+    address: Pointer,
+    chunk: Chunk | null,
+  ) {
+    this.address = address;
     this.byteLength = byteLength;
     this.device = device;
-    this.view = new Uint8Array(buffer, this.address - start, byteLength);
+    this.chunk = chunk;
+    this.view = new Uint8Array(buffer, address - start, byteLength);
   }
 
   pin(): Pointer {
@@ -45,6 +57,7 @@ export class NativeDevice extends Device {
   readonly kernels: Kernels;
   readonly instructionSet: string;
   private readonly addon: Addon;
+  private readonly chunks: Chunks;
   private readonly pool = new Map<number, NativeBlock[]>();
   private pooled = 0;
   private trims = 0;
@@ -52,6 +65,7 @@ export class NativeDevice extends Device {
   constructor(addon: Addon) {
     super();
     this.addon = addon;
+    this.chunks = new Chunks(addon);
     const table: Record<string, unknown> = {};
     for (const [name, symbol] of kernelNames) table[name] = addon[symbol];
     this.kernels = table as unknown as Kernels;
@@ -63,20 +77,32 @@ export class NativeDevice extends Device {
     this.hold(block);
   }
 
-  allocate(byteLength: number): NativeBlock {
+  allocate(byteLength: number, isGivenBack = false): NativeBlock {
     const size = Math.max(alignment, Math.ceil(byteLength / alignment) * alignment);
-    const block = this.pool.get(size)?.pop();
-    if (block) {
-      this.pooled -= size;
-      return block;
-    }
     try {
-      return new NativeBlock(this, size, this.addon);
+      return isGivenBack && size >= smallestPiece ? this.piece(size) : this.whole(size);
     } catch (error) {
       throw new RuntimeError(
         `out of memory: could not allocate ${size} bytes (${error instanceof Error ? error.message : error})`,
       );
     }
+  }
+
+  private piece(size: number): NativeBlock {
+    const { chunk, address } = this.chunks.take(size);
+    return new NativeBlock(this, size, chunk.buffer, chunk.start, address, chunk);
+  }
+
+  private whole(size: number): NativeBlock {
+    const block = this.pool.get(size)?.pop();
+    if (block) {
+      this.pooled -= size;
+      return block;
+    }
+    // Uninitialised: kernels write every element of their outputs, and zeroing would touch the memory twice.
+    const buffer = Buffer.allocUnsafeSlow(size + alignment).buffer as ArrayBuffer;
+    const start = this.addon.addressOf(buffer);
+    return new NativeBlock(this, size, buffer, start, Math.ceil(start / alignment) * alignment, null);
   }
 
   protected allocateFixed(byteLength: number): NativeBlock {
@@ -85,6 +111,12 @@ export class NativeDevice extends Device {
 
   free(block: Block): void {
     const native = block as NativeBlock;
+    const { chunk, address, byteLength } = native;
+    if (chunk) {
+      native.unwatch?.();
+      this.chunks.give({ chunk, address }, byteLength);
+      return;
+    }
     let list = this.pool.get(native.byteLength);
     if (!list) this.pool.set(native.byteLength, (list = []));
     native.freedAt = this.trims;
@@ -92,7 +124,14 @@ export class NativeDevice extends Device {
     this.pooled += native.byteLength;
   }
 
+  override leave(block: Block): void {
+    const native = block as NativeBlock;
+    const { chunk, address, byteLength } = native;
+    if (chunk) native.unwatch ??= this.chunks.watch(native, { chunk, address }, byteLength);
+  }
+
   trim(): void {
+    this.chunks.trim();
     this.trims++;
     // Lists are used as stacks, so what lies at the bottom has gone unused longest.
     for (const [size, list] of this.pool) {
@@ -106,7 +145,8 @@ export class NativeDevice extends Device {
   }
 
   memory(): { pooled: number; allocated: number } {
-    return { pooled: this.pooled, allocated: process.memoryUsage().arrayBuffers - this.pooled };
+    const pooled = this.pooled + this.chunks.freeBytes;
+    return { pooled, allocated: process.memoryUsage().arrayBuffers - pooled };
   }
 
   getNumThreads(): number {

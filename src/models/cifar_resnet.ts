@@ -1,5 +1,6 @@
 // The small residual networks of the CIFAR experiments. Names are those of the usual PyTorch port (github.com/akamaster/pytorch_resnet_cifar10).
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { relu } from '../ops/elementwise.ts';
 import { flatten, pad, slice } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -96,3 +97,5 @@ export class CifarResNet extends Module {
 export const cifarResnet20 = (options: CifarResNetOptions = {}): CifarResNet => new CifarResNet(3, options);
 /** ResNet-56 for CIFAR: 853,018 parameters (He et al. 2016, section 4.2). */
 export const cifarResnet56 = (options: CifarResNetOptions = {}): CifarResNet => new CifarResNet(9, options);
+
+declareClosed(CifarBlock, CifarResNet);

@@ -1,6 +1,7 @@
 // DenseNet-121. Structure, names and initial weights are torchvision's.
 import { checkpoint } from '../autograd/checkpoint.ts';
 import { AvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential, type StateDict } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { dropout } from '../ops/dropout.ts';
 import { relu } from '../ops/elementwise.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
@@ -143,3 +144,5 @@ export class DenseNet extends Module {
 
 /** DenseNet-121: 7,978,856 parameters (Huang et al. 2017; torchvision: `densenet121`). */
 export const densenet121 = (options: DenseNetOptions = {}): DenseNet => new DenseNet([6, 12, 24, 16], options);
+
+declareClosed(DenseLayer, DenseBlock, Transition, DenseNet);

@@ -1,5 +1,6 @@
 // EfficientNet-B0. Structure, names and initial weights are torchvision's.
 import { AdaptiveAvgPool2d, Dropout, init, Linear, Module, Sequential, SiLU, StochasticDepth } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -97,3 +98,5 @@ export class EfficientNet extends Module {
  * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const efficientnetB0 = (options: EfficientNetOptions = {}): EfficientNet => new EfficientNet(options);
+
+declareClosed(MBConv, EfficientNet);

@@ -1,6 +1,7 @@
 // What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the inverted residual block.
 // Not here: the tables of channels, and what one family does differently.
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, type NormLayer } from './blocks.ts';
 
@@ -126,3 +127,5 @@ export class InvertedResidual extends Module {
     return this.isResidual ? y.add(x) : y;
   }
 }
+
+declareClosed(Conv2dNormActivation, SqueezeExcitation, InvertedResidual);

@@ -1,5 +1,6 @@
 // MobileNetV2. Structure, names and initial weights are torchvision's.
 import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -87,3 +88,5 @@ export class MobileNetV2 extends Module {
  * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const mobilenetV2 = (options: MobileNetV2Options = {}): MobileNetV2 => new MobileNetV2(options);
+
+declareClosed(LinearBottleneck, MobileNetV2);

@@ -11,6 +11,7 @@ import {
   ReLU,
   Sequential,
 } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -142,3 +143,5 @@ export const mobilenetV3Large = (options: MobileNetV3Options = {}): MobileNetV3 
  * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const mobilenetV3Small = (options: MobileNetV3Options = {}): MobileNetV3 => new MobileNetV3('small', options);
+
+declareClosed(MobileNetV3);

@@ -2,6 +2,7 @@
 // weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -233,3 +234,5 @@ export const resnet101 = (options: ResNetOptions = {}): ResNet => new ResNet(Bot
 /** ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431; torchvision: `resnext50_32x4d`). */
 export const resnext50_32x4d = (options: Omit<ResNetOptions, 'groups' | 'widthPerGroup'> = {}): ResNet =>
   new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
+
+declareClosed(BasicBlock, Bottleneck, ResNet);

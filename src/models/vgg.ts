@@ -1,5 +1,6 @@
 // VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
+import { declareClosed } from '../nn/module.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -71,3 +72,5 @@ export const vgg16 = (options: VggOptions = {}): VGG => new VGG(columns.d, optio
 export const vgg11Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.a, options);
 /** VGG-16 with a norm behind every convolution: 138,365,992 parameters (torchvision: `vgg16_bn`). */
 export const vgg16Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.d, options);
+
+declareClosed(VGG);

@@ -3,7 +3,7 @@ import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { floatText } from './python_text.ts';
 
 export interface InplaceOption {
@@ -226,3 +226,23 @@ export class LogSoftmax extends Module {
     return `dim=${this.dim}`;
   }
 }
+
+declareClosed(
+  ReLU,
+  LeakyReLU,
+  ELU,
+  SELU,
+  SiLU,
+  Mish,
+  Hardtanh,
+  ReLU6,
+  Hardsigmoid,
+  Hardswish,
+  Sigmoid,
+  Tanh,
+  LogSigmoid,
+  GELU,
+  Softplus,
+  Softmax,
+  LogSoftmax,
+);

@@ -10,7 +10,7 @@ import { ones, tensor, zeros } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
 import type { DTypeOption } from './linear.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { boolText, floatText } from './python_text.ts';
 import type { StateDict } from './state_dict.ts';
@@ -111,6 +111,10 @@ export abstract class NormBase extends Module {
       const start = name === 'num_batches_tracked' ? tensor(0, { dtype: 'int64' }) : own[name].clone();
       this.registerBuffer(bufferOf(name, set), start);
     }
+  }
+
+  override get isObserved(): boolean {
+    return super.isObserved || this.control !== null;
   }
 
   /** What this forward goes by: the layer itself, unless more is asked of it than its flags say. */
@@ -262,3 +266,5 @@ export class BatchNorm3d extends BatchNormBase {
     requireRank(x, 5);
   }
 }
+
+declareClosed(BatchNorm1d, BatchNorm2d, BatchNorm3d);

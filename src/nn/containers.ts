@@ -1,7 +1,7 @@
 // Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
 // positions or names.
 import { ArgumentTypeError, IndexError, KeyError } from '../errors.ts';
-import { type Arguments, Module, type Result } from './module.ts';
+import { type Arguments, declareClosed, Module, type Result } from './module.ts';
 
 /** Children under 0, 1, 2, …, with what an array of them can do. */
 abstract class IndexedModules extends Module implements Iterable<Module> {
@@ -222,3 +222,5 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
     return undefined;
   }
 }
+
+declareClosed(Sequential);

@@ -15,7 +15,7 @@ import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
 import type { DTypeOption } from './linear.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { sizeText } from './python_text.ts';
 
@@ -212,3 +212,5 @@ export class ConvTranspose2d extends ConvBase {
     return convTranspose2d(x, this.weight, this.bias, { stride, padding, outputPadding, dilation, groups });
   }
 }
+
+declareClosed(Conv1d, Conv2d, Conv3d, ConvTranspose2d);

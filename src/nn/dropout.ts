@@ -4,7 +4,7 @@ import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '.
 import { inPlace } from '../ops/elementwise.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { InplaceOption } from './activation.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { boolText, floatText } from './python_text.ts';
 
 abstract class DropoutBase extends Module {
@@ -72,3 +72,5 @@ export class StochasticDepth extends Module {
     return `p=${floatText(this.p)}, mode=${this.mode}`;
   }
 }
+
+declareClosed(Dropout, Dropout2d, StochasticDepth);

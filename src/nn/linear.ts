@@ -6,7 +6,7 @@ import { empty } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normal_, resetLinearLike } from './init.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { boolText } from './python_text.ts';
 
@@ -110,3 +110,5 @@ export class Embedding extends Module {
     return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
   }
 }
+
+declareClosed(Identity, Linear, Embedding);

@@ -1,5 +1,6 @@
 // Module: the tree of parameters, buffers and children, with modes, hooks and printing. State dicts are in state_dict.ts.
 // As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines forward.
+import { enclosed, isEnclosed } from '../autograd/saved_memory.ts';
 import { ArgumentTypeError, KeyError, RuntimeError } from '../errors.ts';
 import { cast } from '../ops/launch.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
@@ -131,6 +132,9 @@ export abstract class Module {
 
   /** Runs forward with its hooks (PyTorch: calling the module). */
   call(...args: Parameters<this['forward']>): ReturnType<this['forward']> {
+    // A single operation makes little in between.
+    if (registryOf(this).children.size > 0 && !isEnclosed() && isClosed(this))
+      return enclosed(() => this.forward(...args));
     if (!this.hasHooks) return this.forward(...args);
     let given: Arguments = args;
     for (const hook of this.preHooks) given = (hook(this, given) as Arguments | undefined) ?? given;
@@ -322,6 +326,11 @@ export abstract class Module {
     return this.preHooks.size > 0 || this.forwardHooks.size > 0;
   }
 
+  /** Whether others than its caller may get hold of what a forward computes. */
+  get isObserved(): boolean {
+    return this.hasHooks;
+  }
+
   /** Runs `hook` before every forward through `call`; returns what removes it. */
   registerForwardPreHook(hook: ForwardPreHook): () => void {
     this.preHooks.add(hook);
@@ -357,6 +366,27 @@ export abstract class Module {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }
+}
+
+/** As it is here, whatever a tool that records calls may put in its place. */
+const ownCall = Module.prototype.call;
+/** The forwards of closed classes by their prototypes. */
+const closedForwards = new Map<object, Module['forward']>();
+
+/**
+ * Declares that the forwards of these classes, not of their subclasses, let only their children and their caller have what they compute. Then a
+ * call of a module of them with nothing else below it is `enclosed`: nobody can hold the tensors in between.
+ */
+export function declareClosed(...classes: { readonly prototype: Module }[]): void {
+  for (const { prototype } of classes) closedForwards.set(prototype, prototype.forward);
+}
+
+/** Whether that holds for a module as it is: no hooks below, no methods of its own, no children of a user's class. */
+function isClosed(module: Module): boolean {
+  const forward = closedForwards.get(Object.getPrototypeOf(module));
+  if (forward !== module.forward || module.call !== ownCall || module.isObserved) return false;
+  for (const child of registryOf(module).children.values()) if (child && !isClosed(child)) return false;
+  return true;
 }
 
 /** Takes a value that is being set as a property into the registries, if it belongs there. */

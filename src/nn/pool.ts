@@ -14,7 +14,7 @@ import {
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { boolText, sizeText } from './python_text.ts';
 
 /** A size, in which null keeps the input's. */
@@ -149,3 +149,14 @@ export class AdaptiveMaxPool2d extends AdaptivePool<AdaptiveSize> {
     super(adaptiveMaxPool2d, outputSize);
   }
 }
+
+declareClosed(
+  MaxPool1d,
+  MaxPool2d,
+  AvgPool1d,
+  AvgPool2d,
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+);

@@ -1,7 +1,7 @@
 // Layers that change shapes only: Flatten, Unflatten.
 import { flatten, unflatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Module } from './module.ts';
+import { declareClosed, Module } from './module.ts';
 import { sizeText } from './python_text.ts';
 
 /** Joins the dimensions from `startDim` (default 1) to `endDim` (default −1) into one (PyTorch: `nn.Flatten`). */
@@ -37,3 +37,5 @@ export class Unflatten extends Module {
     return `dim=${this.dim}, unflattened_size=${sizeText(this.unflattenedSize)}`;
   }
 }
+
+declareClosed(Flatten, Unflatten);

@@ -10,7 +10,7 @@ export function withScratch(device: Device, bytes: number, run: (scratch: () => 
     run(() => 0);
     return;
   }
-  const block = device.allocate(bytes);
+  const block = device.allocate(bytes, true);
   try {
     run(() => block.pin());
   } finally {

@@ -19,18 +19,29 @@ export class Storage {
   /** Among how many storages the block is shared; null: it is this one's alone. See `lend`. */
   private sharers: { count: number } | null = null;
 
-  constructor(byteLength: number, device: Device = currentDevice(), block: Block | null = device.allocate(byteLength)) {
+  /** @param block memory that it takes over; null: none as yet. Default: new memory. */
+  constructor(byteLength: number, device: Device = currentDevice(), block?: Block | null) {
     this.device = device;
     this.byteLength = byteLength;
-    this.block = block;
     this.scope = currentScope;
     currentScope?.storages.push(this);
+    this.block = block === undefined ? this.allocate() : block;
+    this.leaveUnlessOwned();
+  }
+
+  protected allocate(): Block {
+    return this.device.allocate(this.byteLength, this.scope?.isOwned);
+  }
+
+  /** To be called when the storage has left its scope, or has taken memory that others made: it may be lost without a release. */
+  leaveUnlessOwned(): void {
+    if (this.block && !this.scope?.isOwned) this.device.leave(this.block);
   }
 
   /** Called before every change in place. */
   beginChange(): void {
     if (this.isOnLoan) {
-      const copy = this.device.allocate(this.byteLength);
+      const copy = this.allocate();
       copy.bytes().set(this.live().bytes());
       this.sharers!.count--;
       this.sharers = null;
@@ -64,6 +75,7 @@ export class Storage {
     other.sharers ??= { count: 1 };
     other.sharers.count++;
     this.sharers = other.sharers;
+    this.leaveUnlessOwned();
   }
 
   /** Whether a change in place would have to move to a copy first. */
@@ -159,7 +171,7 @@ export class DeferredStorage extends Storage {
   settle(): void {
     const { pending } = this;
     if (!pending) return;
-    this.block = this.device.allocate(this.byteLength);
+    this.block = this.allocate();
     this.pending = null;
     try {
       // Often in the midst of another kernel's arguments.
@@ -243,8 +255,11 @@ export function watchUses(storage: Storage, onUse: () => void): void {
 class Scope {
   readonly storages: Storage[] = [];
   readonly parent: Scope | null;
-  constructor(parent: Scope | null) {
+  /** Whether its end gives back what was made in it and is still there. */
+  readonly isOwned: boolean;
+  constructor(parent: Scope | null, isOwned: boolean) {
     this.parent = parent;
+    this.isOwned = isOwned;
   }
 }
 
@@ -252,7 +267,7 @@ let currentScope: Scope | null = null;
 
 /** Opens a scope and returns what closes it; `kept` survive into the enclosing scope. For generators and async loops. */
 export function openScope(): (kept?: Iterable<Storage>) => void {
-  const opened = new Scope(currentScope);
+  const opened = new Scope(currentScope, true);
   currentScope = opened;
   let isOpen = true;
   return (kept = []) => {
@@ -272,9 +287,13 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
 
 function move(storage: Storage, from: Scope, to: Scope | null): void {
   for (const companion of storage.companions) move(companion, from, to);
-  if (storage.scope !== from) return;
-  storage.scope = to;
-  to?.storages.push(storage);
+  if (storage.scope === from) place(storage, to);
+}
+
+function place(storage: Storage, scope: Scope | null): void {
+  storage.scope = scope;
+  scope?.storages.push(storage);
+  storage.leaveUnlessOwned();
 }
 
 /** Scopes of interleaved async loops may close out of order; the storages of a closed one are gone already. */
@@ -286,8 +305,7 @@ function unlink(closed: Scope): void {
 /** Takes storages out of every scope: garbage collection alone decides when they go. */
 export function keepStorage(storage: Storage): void {
   settle(storage);
-  storage.scope = null;
-  for (const companion of storage.companions) companion.scope = null;
+  for (const each of [storage, ...storage.companions]) place(each, null);
 }
 
 /** Runs `fn` outside of all scopes: what it makes lives on (optimizer states, running statistics). */
@@ -301,17 +319,34 @@ export function outsideScopes<R>(fn: () => R): R {
   }
 }
 
-/** Runs `fn` apart from the scopes around it; returns, besides its result, the storages it made and nobody kept: the caller's to release. */
+/** Gives storages that were collected, and not released, to the garbage collector. */
+export function leaveStorages(storages: readonly Storage[]): void {
+  for (const storage of storages) storage.leaveUnlessOwned();
+}
+
+/** Gives a storage that is in no scope to the present one. */
+export function adoptStorage(storage: Storage): void {
+  place(storage, currentScope);
+}
+
+/**
+ * Runs `fn` apart from the scopes around it; returns, besides its result, the storages it made and nobody kept: the caller's to release, or to
+ * give to a scope or to the garbage collector.
+ */
 export function collectStorages<R>(fn: () => R): [result: R, made: readonly Storage[]] {
-  const opened = new Scope(null);
   const saved = currentScope;
+  const opened = new Scope(null, saved?.isOwned ?? false);
   currentScope = opened;
+  let result: R;
   try {
-    const result = fn();
-    const made = opened.storages.filter((storage) => storage.scope === opened);
-    for (const storage of made) storage.scope = null;
-    return [result, made];
+    result = fn();
+  } catch (error) {
+    for (const storage of opened.storages) move(storage, opened, saved);
+    throw error;
   } finally {
     currentScope = saved;
   }
+  const made = opened.storages.filter((storage) => storage.scope === opened);
+  for (const storage of made) storage.scope = null;
+  return [result, made];
 }

@@ -252,15 +252,17 @@ describe('memory', () => {
       train(plainly)();
       const plain = liveBytes(train(plainly));
       const saving = liveBytes(train(checkpointed));
-      // Of three activations per block two are gone, but for those of the block at hand. Gradients stay until the scope ends, in both.
-      expect(plain.peak - saving.peak).toBeGreaterThan(2 * (depth - 2) * activation);
+      // Of the two activations that a block saves one is gone, but for those of the block at hand.
+      expect(plain.peak - saving.peak).toBeGreaterThan((depth - 2) * activation);
       // Forward alone: one activation per block.
       const forward = (through: Through) => () => {
         let y = x;
         for (const child of model.children()) y = through((t) => child.call(t) as Tensor, y);
       };
-      expect(liveBytes(forward(plainly)).peak).toBeGreaterThan(3 * depth * activation);
-      expect(liveBytes(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation);
+      expect(liveBytes(forward(plainly)).peak).toBeGreaterThan(2 * depth * activation);
+      const [conv] = [...model.children()][0].children();
+      const scratch = liveBytes(() => noGrad(() => void (conv.call(x) as Tensor).sum())).peak;
+      expect(liveBytes(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation + scratch);
       // Gradients of parameters are summed in place: what is made in a step goes with it.
       expect(saving.left).toBeLessThanOrEqual(plain.left);
     }));

@@ -9,8 +9,8 @@ function count(): () => { peak: number; left: number } {
   const { allocate, free } = device;
   let live = 0;
   let peak = 0;
-  device.allocate = function (this: Device, bytes: number) {
-    const made = allocate.call(this, bytes);
+  device.allocate = function (this: Device, ...args: Parameters<Device['allocate']>) {
+    const made = allocate.apply(this, args);
     live += made.byteLength;
     peak = Math.max(peak, live);
     return made;

@@ -13,6 +13,7 @@ import { Adam, SGD } from '../../src/optim/index.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { rand, randint, randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
+import { keep } from '../../src/tensor/tensor.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -170,6 +171,21 @@ describe('other ways of holding on', () => {
           break;
         }
       }),
+    ).toBeLessThan(bound);
+  });
+
+  test('what outlives its scope and is lost later', () => {
+    // Each round loses 8 MiB. Room for those of one half is there once the first one's have been collected.
+    const weight = randn([1024, 1024], { requiresGrad: true });
+    expect(
+      grows(() =>
+        scope(() => {
+          weight.grad = null;
+          weight.mul(2).sum().backward();
+          expect(weight.grad).not.toBeNull();
+          keep(weight.detach().mul(2));
+        }),
+      ),
     ).toBeLessThan(bound);
   });
 
