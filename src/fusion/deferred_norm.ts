@@ -6,6 +6,7 @@
 //   norm → add (→ relu)    addition and relu join: one pass
 //   norm (→ relu) → conv   the convolution reads the raw input (ops/conv.ts) and nothing is written; its backward by data masks the
 //                          gradient and leaves the sums of the norm's backward
+//   norm (→ relu) → pool   the pooling reads the raw input (ops/pool.ts)
 //   conv → norm            the gradient of the norm's input is formed where the convolution's two backwards read it
 //   conv → norm (→ add) (→ relu), nothing recorded   the convolution is deferred too, and writes the last result only
 

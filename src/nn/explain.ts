@@ -140,7 +140,7 @@ class Watch {
 
   private readonly hear: Listener = (step, key, weight) => {
     const conv = weight && this.convolutions.get(weight);
-    const by = conv ? this.text(conv) : 'a convolution';
+    const by = conv ? this.text(conv) : this.asker();
     if (step.startsWith('statistics') || step === 'normalized at once') this.begin(key);
     // Without a norm behind it a convolution carries out one that changes nothing, which began nowhere.
     const norm = this.norms.get(key);
@@ -155,7 +155,7 @@ class Watch {
   };
 }
 
-/** A step as its norm sees it. `by`: the convolution in which it happened; `source`: where the norm's input comes from. */
+/** A step as its norm sees it. `by`: the layer in which it happened; `source`: where the norm's input comes from. */
 function normText(step: Step, by: string, source: string, asker: string): string {
   switch (step) {
     case 'statistics left':

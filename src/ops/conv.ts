@@ -8,9 +8,7 @@ import { RuntimeError } from '../errors.ts';
 import { leaveStatistics } from '../fusion/conv_stats.ts';
 import {
   carryOut,
-  carryOutWithConv,
   deferConv,
-  type GradientParts,
   leaveSums,
   type NormParts,
   pendingGradient,
@@ -20,12 +18,13 @@ import {
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
-import { type DType, dtypes } from '../tensor/dtype.ts';
+import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { type BatchStatistics, normCoefficients, perChannelSums } from './batch_norm_kernels.ts';
+import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
 import { add } from './elementwise.ts';
 import { inFormat, pointerOf, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+import { inputOf, type NormArgs, numbersOf } from './norm_input.ts';
 import { sum } from './reduce.ts';
 import { withScratch } from './scratch.ts';
 import { expand, pad as padOp, reshape } from './shape_ops.ts';
@@ -87,27 +86,6 @@ function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
       (kernel, i) => Math.floor(windowSteps(x[i + 2], kernel, conv.stride[i], conv.padding[i], conv.dilation[i])) + 1,
     );
   return [x[0], w[0], ...spatial];
-}
-
-type NormArgs = [x: Pointer, norm: Pointer, relu: number];
-
-/** A norm, or the gradient of one's input, as kernels take it: its numbers for each channel, and whether a ReLU follows. */
-const numbersOf = (
-  dtype: DType,
-  { mean, invstd, affine, count, sums }: Pick<NormParts, 'mean' | 'invstd' | 'affine'> & Partial<GradientParts>,
-) => ({
-  coefficients: normCoefficients(dtype, mean, invstd, affine, count, sums),
-  relu: Number(affine.relu > 0),
-});
-
-/** How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. */
-function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
-  carryOutWithConv(x);
-  const norm = pendingNorm(x);
-  if (!norm || norm.residual) return () => [x.pointer, 0, 0];
-  note('normalized in prologue', norm.key, owner);
-  const { coefficients, relu } = numbersOf(x.dtype, norm);
-  return () => [norm.x.pointer, coefficients.pointer, relu];
 }
 
 /** What a kernel carries out on its output. */

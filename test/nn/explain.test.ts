@@ -66,6 +66,12 @@ describe('explain', () => {
     expect(String(report)).toContain("norm (BatchNorm2d)\n  forward   statistics from the epilogue of 'stem'; ReLU");
   });
 
+  it('names a pooling that normalizes what it reads', () => {
+    const model = new nn.Sequential(new nn.Conv2d(3, 8, 3), new nn.BatchNorm2d(8), new nn.ReLU(), new nn.MaxPool2d(2));
+    const layers = layersOf(model.explain(toFormat(randn([2, 3, 8, 8]), 'channelsLast')));
+    expect(layers.get('1')!.forward.at(-1)).toBe("nothing written: '3' normalizes while it reads");
+  });
+
   it('shows a forward alone in evaluation without gradients, where convolutions write the norms', () => {
     const { model, x } = net();
     const layers = layersOf(noGrad(() => model.eval().explain(x)));

@@ -239,13 +239,14 @@ export interface Kernels {
    * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
    * format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
    * the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
+   * With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
    */
-  maxPool(dtype: number, geometry: Pointer, x: Pointer, y: Pointer, indices: Pointer): number;
+  maxPool(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer, indices: Pointer): number;
   maxPoolBackward(dtype: number, geometry: Pointer, dy: Pointer, indices: Pointer, dx: Pointer): number;
   /**
    * divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
    */
-  avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, y: Pointer): number;
+  avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer): number;
   avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
   /**
    * ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
