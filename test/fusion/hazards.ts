@@ -7,6 +7,7 @@ import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import { freezeBatchNorm, type Module } from '../../src/nn/index.ts';
 import { add, mul, square } from '../../src/ops/elementwise.ts';
+import { cast } from '../../src/ops/launch.ts';
 import { sum } from '../../src/ops/reduce.ts';
 import { reshape } from '../../src/ops/shape_ops.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
@@ -175,13 +176,17 @@ const hazards: Record<string, (s: Steps) => Seen> = {
   },
 };
 
-/** Every hazard on a chain; `tolerance`: relative to the largest value. */
-export function describeHazards(name: string, make: () => Chain, tolerance = 1e-4): void {
+/** Of the largest value: sums of some hundred products, in float64. */
+const tolerance = 1e-10;
+
+/** Every hazard on a chain, in float64. */
+export function describeHazards(name: string, make: () => Chain): void {
   const outcome = (hazard: (s: Steps) => Seen, fused: boolean): (number[] | string | null)[] =>
     withFusion(fused, () => {
       manualSeed(5);
-      const chain = make();
-      chain.x.requiresGrad = true;
+      const made = make();
+      for (const module of [made.first, made.norm]) module.to('float64');
+      const chain = { ...made, x: cast(made.x, 'float64').requiresGrad_() };
       const raw = chain.first.call(chain.x) as Tensor;
       const z = chain.norm.call(raw) as Tensor;
       try {
