@@ -170,6 +170,11 @@ EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const doub
 EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
                                const double* invstd, const void* weight, const void* bias, double relu, const void* residual,
                                void* y, void* scratch);
+// out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its parameters, no test. With dy
+// (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+EK_API int ek_batch_norm_function(int op, int dtype, const void* x, int n, int c, int s, int format, const double* mean,
+                                  const double* invstd, const void* weight, const void* bias, double p0, double p1,
+                                  const void* y, const void* dy, void* out, void* scratch);
 // stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
 EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
                                  const void* bias, double relu, double* mean, double* m2, double* invstd, void* y,

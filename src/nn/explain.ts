@@ -179,6 +179,10 @@ function normText(step: Step, by: string, source: string, asker: string): string
       return 'ReLU in the same pass';
     case 'addition joined':
       return 'addition in the same pass';
+    case 'function joined':
+      return `nothing written: ${asker} normalizes what it reads`;
+    case 'function differentiated':
+      return 'values formed again while the gradient of the activation is';
     case 'written':
       return `values written by one pass, for ${asker}`;
     case 'written for weights':

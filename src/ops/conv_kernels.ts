@@ -4,7 +4,14 @@ import { isGradientObserved } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { leaveStatistics } from '../fusion/conv_stats.ts';
-import { deferConv, leaveSums, type NormParts, pendingGradient, pendingNorm } from '../fusion/deferred_norm.ts';
+import {
+  carryOut,
+  deferConv,
+  leaveSums,
+  type NormParts,
+  pendingGradient,
+  pendingNorm,
+} from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
@@ -175,6 +182,9 @@ export function maskedBackwardData(dy: Tensor, weight: Tensor, x: Tensor, conv: 
   return dx;
 }
 
+/** Channels of a gradient for fewer of which forming it while it is packed costs more than a pass. */
+const fewChannels = 64;
+
 /** The gradients of the weights, of a shape, and, when asked for, of the bias. */
 export function launchBackwardWeight(
   x: Tensor,
@@ -185,6 +195,7 @@ export function launchBackwardWeight(
 ): readonly Tensor[] {
   const dw = allocate(shape, x.dtype, 'contiguous', x.device);
   const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
+  if (dy.shape[1] < fewChannels) carryOut(dy);
   const grad = inFormat(dy, x.memoryFormat);
   const [input, gradient] = [inputOf(x, null), gradientOf(grad)];
   const { device } = x;

@@ -76,7 +76,7 @@ describeHazards('SyncBatchNorm', chain(nn.SyncBatchNorm));
 
 describe('passes', () => {
   const model = () =>
-    new nn.Sequential(fc(16, 32), bn(32), new nn.ReLU(), fc(32, 32), bn(32), new nn.ReLU(), fc(32, 8));
+    new nn.Sequential(fc(16, 64), bn(64), new nn.ReLU(), fc(64, 32), bn(32), new nn.ReLU(), fc(32, 8));
   /** Arithmetic of numbers for each channel, and gradients of biases. */
   const perChannel = new Set(['copyStrided', 'binary', 'binaryScalar', 'cast', 'reduce']);
   const kernels = (fn: () => unknown) => kernelCalls(fn).filter((name) => !perChannel.has(name));

@@ -73,6 +73,13 @@ describe('explain', () => {
     expect(layers.get('1')!.forward.at(-1)).toBe("nothing written: '3' normalizes while it reads");
   });
 
+  it('names an activation that normalizes what it reads', () => {
+    const model = new nn.Sequential(new nn.Conv2d(3, 8, 3), new nn.BatchNorm2d(8), new nn.SiLU());
+    const { forward, backward } = layersOf(model.explain(toFormat(randn([2, 3, 8, 8]), 'channelsLast'))).get('1')!;
+    expect(forward.at(-1)).toBe("nothing written: '2' normalizes what it reads");
+    expect(backward[0]).toBe('values formed again while the gradient of the activation is');
+  });
+
   it('knows linear layers', () => {
     const model = new nn.Sequential(new nn.Linear(3, 8), new nn.BatchNorm1d(8), new nn.ReLU(), new nn.Linear(8, 2));
     const { rows, multiplications } = largeLayers;

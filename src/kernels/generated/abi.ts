@@ -287,6 +287,11 @@ export interface Kernels {
    */
   batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, residual: Pointer, y: Pointer, scratch: Pointer): number;
   /**
+   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its parameters, no test. With dy
+   * (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+   */
+  batchNormFunction(op: number, dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, p0: number, p1: number, y: Pointer, dy: Pointer, out: Pointer, scratch: Pointer): number;
+  /**
    * stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
    */
   batchNormForward(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, eps: number, weight: Pointer, bias: Pointer, relu: number, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
@@ -388,6 +393,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormFromRunning', 'ek_batch_norm_from_running'],
   ['batchNormCoefficients', 'ek_batch_norm_coefficients'],
   ['batchNormApply', 'ek_batch_norm_apply'],
+  ['batchNormFunction', 'ek_batch_norm_function'],
   ['batchNormForward', 'ek_batch_norm_forward'],
   ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],
   ['batchNormBackwardApply', 'ek_batch_norm_backward_apply'],
