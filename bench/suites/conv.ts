@@ -5,7 +5,7 @@ import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import { conv2d } from '../../src/ops/conv.ts';
-import { linear } from '../../src/ops/matmul.ts';
+import { linear } from '../../src/ops/linear.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';

@@ -123,7 +123,8 @@ class Draw {
     const [, c] = this.machine.tensors.get(x)!.shape;
     const kernel = this.evenly(1, 3, 3, 1, 2, 5);
     const groups = this.chance(15) ? 'each' : c % 2 === 0 && this.chance(10) ? 2 : 1;
-    const out = groups === 'each' ? this.evenly(1, 1, 2) : this.evenly(1, 3, 4, 8, 16, 20, 34) * (groups === 2 ? 2 : 1);
+    const out =
+      groups === 'each' ? this.evenly(1, 1, 2) : this.evenly(1, 3, 4, 8, 16, 20, 34, 66) * (groups === 2 ? 2 : 1);
     const dilation = this.pick([
       [1, 9],
       [2, 1],
@@ -183,6 +184,7 @@ class Draw {
       [() => this.conv(), 6],
       [() => this.step('maxPool', [this.of.image()], { kernel: this.evenly(3, 2) }, 1), 1],
       [() => this.step('adaptiveAvgPool', [this.of.image()], { size: 1 }, 1), 1],
+      [() => this.step('avgPool', [this.of.image()], { kernel: this.evenly(3, 2) }, 1), 1],
       [() => this.pair('add', { alpha: 1 }, 1), 1],
       [() => this.linear(), 2],
     ],

@@ -8,6 +8,7 @@ import { withFusion } from '../../src/fusion/switch.ts';
 import { setNumThreads } from '../../src/kernels/engine.ts';
 import * as nn from '../../src/nn/index.ts';
 import { withStatistics } from '../../src/nn/statistics.ts';
+import { largeLayers } from '../../src/ops/linear.ts';
 import { cat } from '../../src/ops/shape_ops.ts';
 import { SGD } from '../../src/optim/index.ts';
 import { fromTypedArray } from '../../src/tensor/create.ts';
@@ -365,9 +366,13 @@ export function runGraph(program: GraphProgram, conditions: Conditions): readonl
     machine.runAll(program.steps);
     machine.finish(program.looks);
   };
+  const { rows, multiplications } = largeLayers;
+  // Programs are small; the plain run takes the plain product.
+  if (conditions.fused) Object.assign(largeLayers, { rows: 1, multiplications: 1 });
   try {
     withFusion(conditions.fused, () => (program.scoped ? scope(all) : all()));
   } finally {
+    Object.assign(largeLayers, { rows, multiplications });
     setWarningHandler(former);
   }
   return machine.events;

@@ -1,11 +1,9 @@
 // Functions of one operand. The formulas are in unary_ops.h.
+#include "elementwise/loops.h"
 #include "elementwise/unary_ops.h"
 #include "simd/strip.h"
 
 namespace EK_ISA {
-
-// op on whole vectors.
-using unary_loop = void (*)(const void* x, void* out, int vectors, double p, double q);
 
 template <class T, class Op> static void run(const void* x, void* out, int vectors, double p0, double p1) {
   const T* from = static_cast<const T*>(x);
@@ -72,8 +70,15 @@ template <class T> static int find_loop(int op, unary_loop* loop) {
 #undef EK_CASE
 }
 
+unary_loop find_unary_loop(int op, int dtype) {
+  unary_loop loop = nullptr;
+  if (dtype == EK_FLOAT32) find_loop<float>(op, &loop);
+  else if (dtype == EK_FLOAT64) find_loop<double>(op, &loop);
+  return loop;
+}
+
 EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1) {
-  const bool test = op == EK_UNARY_LOGICAL_NOT || op == EK_UNARY_IS_NAN || op == EK_UNARY_IS_FINITE;
+  const bool test = is_test(op);
   if (dtype == EK_BOOL && test) dtype = EK_UINT8;
   unary_loop loop = nullptr;
   int status = EK_OK, size = 0;

@@ -1,11 +1,9 @@
 // Gradients of functions of one operand. The derivatives are in unary_ops.h.
+#include "elementwise/loops.h"
 #include "elementwise/unary_ops.h"
 #include "simd/strip.h"
 
 namespace EK_ISA {
-
-// The derivative on whole vectors.
-using gradient_loop = void (*)(const void* x, const void* y, const void* g, void* dx, int vectors, double p, double q);
 
 template <class T, class Op>
 static void run(const void* x, const void* y, const void* g, void* dx, int vectors, double p0, double p1) {
@@ -59,11 +57,15 @@ template <class T> static gradient_loop find_loop(int op) {
   return nullptr;
 }
 
+gradient_loop find_gradient_loop(int op, int dtype) {
+  return dtype == EK_FLOAT32 ? find_loop<float>(op) : dtype == EK_FLOAT64 ? find_loop<double>(op) : nullptr;
+}
+
 EK_API int ek_unary_backward(int op, int dtype, const void* x, const void* y, const void* g, void* dx, int n, double p0,
                              double p1) {
-  gradient_loop loop = nullptr;
   int size = 0;
-  EK_DISPATCH_FLOAT(dtype, loop = find_loop<T>(op); size = sizeof(T);)
+  EK_DISPATCH_FLOAT(dtype, size = sizeof(T);)
+  const gradient_loop loop = find_gradient_loop(op, dtype);
   if (!loop) return EK_BAD_ARGUMENT;
   parallel_blocks(n, tile_elements, [=](int begin, int end) {
     const auto part = [=](const void* p) { return strip_in{static_cast<const char*>(p) + static_cast<ptrdiff_t>(begin) * size, size, 1}; };

@@ -132,10 +132,13 @@ EK_API int ek_conv_backward_weight(int dtype, const int* geometry, const void* x
 // geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
 // format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
 // the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
-EK_API int ek_max_pool(int dtype, const int* geometry, const void* x, void* y, void* indices);
+// With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
+EK_API int ek_max_pool(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, void* y,
+                       void* indices);
 EK_API int ek_max_pool_backward(int dtype, const int* geometry, const void* dy, const void* indices, void* dx);
 // divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
-EK_API int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x, void* y);
+EK_API int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x,
+                       const void* x_norm, int x_relu, void* y);
 EK_API int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, int divisor, const void* dy,
                                 void* dx);
 
@@ -169,6 +172,11 @@ EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const doub
 EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
                                const double* invstd, const void* weight, const void* bias, double relu, const void* residual,
                                void* y, void* scratch);
+// out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its parameters, no test. With dy
+// (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+EK_API int ek_batch_norm_function(int op, int dtype, const void* x, int n, int c, int s, int format, const double* mean,
+                                  const double* invstd, const void* weight, const void* bias, double p0, double p1,
+                                  const void* y, const void* dy, void* out, void* scratch);
 // stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
 EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
                                  const void* bias, double relu, double* mean, double* m2, double* invstd, void* y,

@@ -1,6 +1,8 @@
 // Average pooling, forward and backward, in two steps, both of them vectors: the rows of input under a row of outputs are
 // added up to one row of sums, and then neighbours within a window. Backward is the same, transposed: a row of gradients is
-// spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is one channel.
+// spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is one channel. A norm whose
+// values are pooled is carried out on runs of a row before they are added.
+#include "conv/norm_maps.h"
 #include "pool/window.h"
 
 namespace EK_ISA {
@@ -45,11 +47,12 @@ template <class T> EK_INLINE void add_runs(T* out, const T* a, const T* b, int n
   store(out + n - L, last);
 }
 
-// Some channels of one image. `pitch`: elements between its pixels, 1 for a plane.
+// Some channels of one image, from `channel` on. `pitch`: elements between its pixels, 1 for a plane.
 template <class T> struct Average {
   const PoolGeometry& g;
   const Divisor& divisor;
-  int channels, pitch;
+  int channel, channels, pitch;
+  Normalizing<T> norm = {};  // of what forward reads
 
   const PoolAxis& columns() const { return g.axis[2]; }
   bool dense() const { return channels == pitch; }  // rows are runs
@@ -103,7 +106,7 @@ template <class T> struct Average {
   };
 
   // Rows of outputs with equal windows: in the input run `rows` × depths × heights runs of `length` elements.
-  struct Run {
+  struct Runs {
     ptrdiff_t place, row, depth, height;  // of the first; steps
     int rows, depths, heights, length, sums;  // sums: place in the rows of sums
   };
@@ -118,27 +121,40 @@ template <class T> struct Average {
       const Window h = a.window(r);
       const ptrdiff_t place = (static_cast<ptrdiff_t>(d.first) * a.in + h.first) * line + static_cast<ptrdiff_t>(s.first) * pitch;
       for (int p = 0; p < runs; p++)
-        body(Run{place + p * pitch, a.stride * line, g.axis[0].dilation * a.in * line, a.dilation * line, n, d.count, h.count,
+        body(Runs{place + p * pitch, a.stride * line, g.axis[0].dilation * a.in * line, a.dilation * line, n, d.count, h.count,
                  whole / runs, (r - row) * whole + p * (whole / runs)});
     }
   }
 
   // ---- forward ----------------------------------------------------------------------------------------------------
+  // Whole pixels: x as it is, or their normalized values, written to `to`.
+  const T* values(const T* x, int length, T* to) const {
+    if (norm.none()) return x;
+    copy_run(to, x, length);
+    if (pitch == 1) norm.plane(to, {length, channel, 1, 0, 1, 0});
+    else norm.channels(to, channels, {length / channels, channel, channels, 0, channels, 1});
+    return to;
+  }
+
   // sums[row][pixel][channel] over the rows of the windows, for the columns of `s`.
   void add_rows(const T* x, const Window& d, int row, int rows, const Span& s, T* sums) const {
-    each_run(d, row, rows, s, [&](const Run& run) {
+    alignas(64) T normalized[kSums + lanes<T>];
+    each_run(d, row, rows, s, [&](const Runs& run) {
       for (int r = 0; r < run.rows; r++) {
-        const T* before = x + run.place + r * run.row;
+        const T* const from = x + run.place + r * run.row;
         T* to = sums + run.sums + r * s.count * channels;
-        if (run.depths * run.heights == 0) zero_run(to, run.length);
-        else if (run.depths * run.heights == 1) copy_run(to, before, run.length);
-        else
-          for (int i = 0, tap = 0; i < run.depths; i++)
-            for (int j = 0; j < run.heights; j++) {
-              if (tap++ == 0) continue;
-              add_runs(to, before, x + run.place + r * run.row + i * run.depth + j * run.height, run.length);
-              before = to;
-            }
+        if (run.depths * run.heights == 0) {
+          zero_run(to, run.length);
+          continue;
+        }
+        const T* before = values(from, run.length, to);
+        if (run.depths * run.heights == 1 && before != to) copy_run(to, before, run.length);
+        for (int i = 0, tap = 0; i < run.depths; i++)
+          for (int j = 0; j < run.heights; j++) {
+            if (tap++ == 0) continue;
+            add_runs(to, before, values(from + i * run.depth + j * run.height, run.length, normalized), run.length);
+            before = to;
+          }
       }
     });
   }
@@ -215,10 +231,18 @@ template <class T> struct Average {
   void forward_tap_by_tap(const T* x, const Window& d, const Window& h, int j, T* y) const {
     const Window w = columns().window(j);
     const T scale = divisor.scale<T>(d, h, w);
-    for (int c = 0; c < channels; c++) {
-      T s = 0;
-      g.taps(d, h, w, [&](ptrdiff_t at) { s += x[at * pitch + c]; });
-      y[static_cast<ptrdiff_t>(j) * pitch + c] = s * scale;
+    T* const to = y + static_cast<ptrdiff_t>(j) * pitch;
+    for (int c = 0; c < channels; c += lanes<T>) {
+      const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
+      vec<T> s = {};
+      const auto add = [&](const auto& value) { g.taps(d, h, w, [&](ptrdiff_t at) { s += value(load_n(x + at * pitch + c, n)); }); };
+      if (norm.none()) add([](vec<T> v) { return v; });
+      else
+        norm.with_map([&](const auto& map) {
+          const Coefficients<vec<T>> k = coefficients_at(norm.norm, norm.c, channel + c, n);
+          add([&](vec<T> v) { return map(v, vec<T>{}, k); });
+        });
+      store_n(to + c, s * scale, n);
     }
   }
 
@@ -269,7 +293,7 @@ template <class T> struct Average {
 
   // dx[…] = or += sums, in all rows of the windows.
   void put_rows(const T* sums, const Window& d, int row, int rows, const Span& s, bool alone, T* dx) const {
-    each_run(d, row, rows, s, [&](const Run& run) {
+    each_run(d, row, rows, s, [&](const Runs& run) {
       for (int r = 0; r < run.rows; r++) {
         const T* from = sums + run.sums + r * s.count * channels;
         for (int i = 0; i < run.depths; i++)
@@ -314,9 +338,9 @@ template <class T> struct Average {
 };
 
 // body(pooling, place in the input, in the output, channels, elements between pixels). Where windows tile the input, all images
-// and planes are one tall image, cut between any two rows of windows.
-template <class F> void each_job(const PoolGeometry& g, const F& body) {
-  if (!g.tiled() || g.axis[0].kernel != 1)
+// and planes are one tall image, cut between any two rows of windows; planes only where their channels do not matter.
+template <class F> void each_job(const PoolGeometry& g, bool by_channel, const F& body) {
+  if (!g.tiled() || g.axis[0].kernel != 1 || (by_channel && g.format == EK_CONTIGUOUS))
     return g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int pitch) { body(g, in, out, channels, pitch); });
   const int pixel = g.format == EK_CHANNELS_LAST ? g.c : 1, rows = (g.format == EK_CHANNELS_LAST ? g.n : g.n * g.c) * g.axis[0].out * g.axis[1].out;
   const ptrdiff_t in = static_cast<ptrdiff_t>(g.axis[1].kernel) * g.axis[2].in * pixel, out = static_cast<ptrdiff_t>(g.axis[2].out) * pixel;
@@ -330,13 +354,17 @@ template <class F> void each_job(const PoolGeometry& g, const F& body) {
 
 }  // namespace
 
-int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x, void* y) {
+int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x, const void* x_norm, int x_relu,
+                void* y) {
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
-  EK_DISPATCH_FLOAT(dtype, each_job(g, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
-    Average<T>{part, by, channels, pitch}.forward(static_cast<const T*>(x) + in, static_cast<T*>(y) + out);
-  });)
+  EK_DISPATCH_FLOAT(dtype, {
+    const Normalizing<T> norm{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    each_job(g, !norm.none(), [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
+      Average<T>{part, by, g.channel_at(in), channels, pitch, norm}.forward(static_cast<const T*>(x) + in, static_cast<T*>(y) + out);
+    });
+  })
   return EK_OK;
 }
 
@@ -344,8 +372,8 @@ int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, 
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
-  EK_DISPATCH_FLOAT(dtype, each_job(g, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
-    Average<T>{part, by, channels, pitch}.backward(static_cast<const T*>(dy) + out, static_cast<T*>(dx) + in);
+  EK_DISPATCH_FLOAT(dtype, each_job(g, false, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
+    Average<T>{part, by, 0, channels, pitch}.backward(static_cast<const T*>(dy) + out, static_cast<T*>(dx) + in);
   });)
   return EK_OK;
 }

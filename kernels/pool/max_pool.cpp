@@ -1,4 +1,6 @@
-// Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always is.
+// Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always is. A norm whose
+// values are pooled is carried out on each value that is read.
+#include "conv/norm_maps.h"
 #include "pool/window.h"
 
 namespace EK_ISA {
@@ -31,8 +33,32 @@ template <class T> EK_INLINE void put(const Best<T>& best, int n, T* y, int64_t*
 
 template <class T> EK_INLINE ivec<T> splat_index(ptrdiff_t i) { return ivec<T>{} + static_cast<typename vec_of<T>::lane_int>(i); }
 
+// What becomes of values before they are compared: of those of a channel, or of n channels from one on.
+template <class T> struct AsTheyAre {
+  EK_INLINE vec<T> operator()(vec<T> x) const { return x; }
+  AsTheyAre plane(int) const { return {}; }
+  EK_INLINE AsTheyAre channels(int, int) const { return {}; }
+};
+template <class T> struct Normalized {
+  const T* norm;  // (kCoefficients, c)
+  int c, relu;
+  struct Values {
+    Coefficients<vec<T>> k;
+    vec<T> low, top;
+    EK_INLINE vec<T> operator()(vec<T> x) const { return lesser(top, greater(low, map_step<Map::forward, false>(x, vec<T>{}, k))); }
+  };
+  Values plane(int channel) const { return values(splat_coefficients(norm, c, channel)); }
+  EK_INLINE Values channels(int channel, int n) const { return values(coefficients_at(norm, c, channel, n)); }
+
+ private:
+  EK_INLINE Values values(const Coefficients<vec<T>>& k) const {
+    const T none = static_cast<T>(__builtin_nan(""));
+    return {k, relu ? vec<T>{} : splat(none), relu ? k.top : splat(none)};
+  }
+};
+
 // One plane of (n, c): lanes are neighbouring outputs of a row where the windows are inside, else one output at a time.
-template <class T> void max_plane(const PoolGeometry& g, const T* x, T* y, int64_t* indices) {
+template <class T, class V> void max_plane(const PoolGeometry& g, const T* x, const V& value, T* y, int64_t* indices) {
   const PoolAxis& a = g.axis[2];
   int begin, end;
   a.inner(begin, end);
@@ -45,7 +71,7 @@ template <class T> void max_plane(const PoolGeometry& g, const T* x, T* y, int64
         Best<T> best = nothing<T>();
         bool first = true;
         g.taps(d, h, w, [&](ptrdiff_t at) EK_INLINE_LAMBDA {
-          const vec<T> v = load_strided(x + at, stride, n);
+          const vec<T> v = value(load_strided(x + at, stride, n));
           const ivec<T> index = splat_index<T>(at) + steps;
           if (first) start(best, v, index);
           else best.take(v, index);
@@ -68,13 +94,15 @@ template <class T> void max_plane(const PoolGeometry& g, const T* x, T* y, int64
 }
 
 // Some channels of one image, channels last: lanes are channels.
-template <class T> void max_channels(const PoolGeometry& g, const T* x, int channels, T* y, int64_t* indices) {
+template <class T, class N>
+void max_channels(const PoolGeometry& g, const T* x, const N& norm, int channel, int channels, T* y, int64_t* indices) {
   g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
     vectors<T>(0, channels, [&](int c, int n) {
+      const auto value = norm.channels(channel + c, n);
       Best<T> best = nothing<T>();
       bool first = true;
       g.taps(d, h, w, [&](ptrdiff_t at) {
-        const vec<T> v = n == lanes<T> ? load(x + at * g.c + c) : load_n(x + at * g.c + c, n);
+        const vec<T> v = value(n == lanes<T> ? load(x + at * g.c + c) : load_n(x + at * g.c + c, n));
         if (first) start(best, v, splat_index<T>(at));
         else best.take(v, splat_index<T>(at));
         first = false;
@@ -84,11 +112,12 @@ template <class T> void max_channels(const PoolGeometry& g, const T* x, int chan
   });
 }
 
-template <class T> void max_pool(const PoolGeometry& g, const T* x, T* y, int64_t* indices) {
+template <class T, class N> void max_pool(const PoolGeometry& g, const T* x, const N& norm, T* y, int64_t* indices) {
   g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int) {
     int64_t* index = indices ? indices + out : nullptr;
-    if (g.format == EK_CONTIGUOUS) max_plane(g, x + in, y + out, index);
-    else max_channels(g, x + in, channels, y + out, index);
+    const int channel = g.channel_at(in);
+    if (g.format == EK_CONTIGUOUS) max_plane(g, x + in, norm.plane(channel), y + out, index);
+    else max_channels(g, x + in, norm, channel, channels, y + out, index);
   });
 }
 
@@ -110,10 +139,14 @@ template <class T> void max_pool_backward(const PoolGeometry& g, const T* dy, co
 
 }  // namespace
 
-int ek_max_pool(int dtype, const int* geometry, const void* x, void* y, void* indices) {
+int ek_max_pool(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, void* y, void* indices) {
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
-  EK_DISPATCH_FLOAT(dtype, max_pool(g, static_cast<const T*>(x), static_cast<T*>(y), static_cast<int64_t*>(indices));)
+  EK_DISPATCH_FLOAT(dtype, {
+    const auto run = [&](const auto& norm) { max_pool(g, static_cast<const T*>(x), norm, static_cast<T*>(y), static_cast<int64_t*>(indices)); };
+    if (x_norm) run(Normalized<T>{static_cast<const T*>(x_norm), g.c, x_relu});
+    else run(AsTheyAre<T>{});
+  })
   return EK_OK;
 }
 

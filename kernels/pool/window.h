@@ -59,6 +59,8 @@ struct PoolGeometry {
     return true;
   }
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in) * axis[1].in * axis[2].in; }
+  // Of what begins at a place of the input.
+  int channel_at(ptrdiff_t place) const { return static_cast<int>((format == EK_CONTIGUOUS ? place / in_volume() : place) % c); }
   ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out) * axis[1].out * axis[2].out; }
   // body(place in the input, in the output, channels, elements between pixels): a job owns what it writes. Contiguous: one plane,
   // a channel; channels last: a chunk of channels of an image.

@@ -4,8 +4,10 @@
 //
 //   norm → relu            relu, or relu6, joins: one pass, and backward one sum and one map of the masked gradient
 //   norm → add (→ relu)    addition and relu join: one pass
+//   norm → other function  one pass writes the function's values; its derivative forms those of the norm again (function_of_norm.ts)
 //   norm (→ relu) → conv   the convolution reads the raw input (ops/conv.ts) and nothing is written; its backward by data masks the
 //                          gradient and leaves the sums of the norm's backward
+//   norm (→ relu) → pool   the pooling reads the raw input (ops/pool.ts)
 //   conv → norm            the gradient of the norm's input is formed where the convolution's two backwards read it
 //   conv → norm (→ add) (→ relu), nothing recorded   the convolution is deferred too, and writes the last result only
 
@@ -106,7 +108,7 @@ class PendingConv implements Recipe {
 }
 
 /** The convolution whose output x is, while it has not been carried out. */
-function pendingConv(x: Tensor): PendingConv | null {
+export function pendingConv(x: Tensor): PendingConv | null {
   const recipe = recipeOf(x);
   return recipe instanceof PendingConv && recipe.isOf(x) ? recipe : null;
 }

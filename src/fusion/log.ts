@@ -11,6 +11,8 @@ export type Step =
   | 'normalized at once'
   | 'relu joined'
   | 'addition joined'
+  | 'function joined'
+  | 'function differentiated'
   | 'written'
   | 'written for weights'
   | 'sums read'

@@ -11,10 +11,11 @@ import type { Storage } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ConvBase } from './conv.ts';
 import { copyModule } from './copy_module.ts';
+import { Linear } from './linear.ts';
 import { type Arguments, Module } from './module.ts';
 import { ModuleCalls } from './module_calls.ts';
 
-/** What became of one layer: of a convolution, or of a layer in which batch norm is computed. */
+/** What became of one layer: of a convolution, a linear layer, or one in which batch norm is computed. */
 export interface LayerFusion {
   readonly name: string;
   /** Of its class. */
@@ -61,12 +62,17 @@ interface WatchedNorm {
   readonly maker: Module | undefined;
 }
 
+/** Whether the work of norms may be done in a layer's own kernels. */
+const hasKernel = (module: Module): module is ConvBase | Linear =>
+  module instanceof ConvBase || module instanceof Linear;
+
 /** A run of a model, which is changed by being watched, so it must be a copy. */
 class Watch {
   private readonly calls: ModuleCalls;
   private readonly lines = new Map<Module, Lines>();
   /** By the means that a norm is known by. */
   private readonly norms = new Map<Tensor, WatchedNorm>();
+  /** Convolutions and linear layers, by their weights. */
   private readonly convolutions = new Map<Tensor, Module>();
   /** Which layer has written some memory; the innermost. */
   private readonly makers = new Map<Storage, Module>();
@@ -76,13 +82,12 @@ class Watch {
 
   constructor(model: Module) {
     this.calls = new ModuleCalls(model);
-    for (const module of this.calls.names.keys())
-      if (module instanceof ConvBase) this.convolutions.set(module.weight, module);
+    for (const module of this.calls.names.keys()) if (hasKernel(module)) this.convolutions.set(module.weight, module);
     this.calls.follow(
       (module, input) => void this.inputs.set(module, input),
       (module, output) => {
         if (output instanceof Tensor && !this.makers.has(output.storage)) this.makers.set(output.storage, module);
-        if (module instanceof ConvBase) this.linesOf(module);
+        if (hasKernel(module)) this.linesOf(module);
       },
     );
   }
@@ -140,7 +145,7 @@ class Watch {
 
   private readonly hear: Listener = (step, key, weight) => {
     const conv = weight && this.convolutions.get(weight);
-    const by = conv ? this.text(conv) : 'a convolution';
+    const by = conv ? this.text(conv) : this.asker();
     if (step.startsWith('statistics') || step === 'normalized at once') this.begin(key);
     // Without a norm behind it a convolution carries out one that changes nothing, which began nowhere.
     const norm = this.norms.get(key);
@@ -155,7 +160,7 @@ class Watch {
   };
 }
 
-/** A step as its norm sees it. `by`: the convolution in which it happened; `source`: where the norm's input comes from. */
+/** A step as its norm sees it. `by`: the layer in which it happened; `source`: where the norm's input comes from. */
 function normText(step: Step, by: string, source: string, asker: string): string {
   switch (step) {
     case 'statistics left':
@@ -168,12 +173,16 @@ function normText(step: Step, by: string, source: string, asker: string): string
       return 'running statistics';
     case 'normalized at once':
       return isFusionEnabled()
-        ? 'statistics and values at once, plane by plane in a cache: the input is contiguous and has no statistics with it'
+        ? 'statistics and values at once, while they are in a cache: the input is contiguous and has no statistics with it'
         : 'by itself: fusion is off';
     case 'relu joined':
       return 'ReLU in the same pass';
     case 'addition joined':
       return 'addition in the same pass';
+    case 'function joined':
+      return `nothing written: ${asker} normalizes what it reads`;
+    case 'function differentiated':
+      return 'values formed again while the gradient of the activation is';
     case 'written':
       return `values written by one pass, for ${asker}`;
     case 'written for weights':
@@ -187,7 +196,7 @@ function normText(step: Step, by: string, source: string, asker: string): string
     case 'sums in epilogue':
       return `mask and sums in the epilogue of ${by}`;
     case 'gradient of batch':
-      return 'sums and gradient at once, plane by plane in a cache';
+      return 'sums and gradient at once, while they are in a cache';
     case 'gradient written':
       return `gradient of ${source} written by one pass`;
     case 'gradient in prologue':

@@ -38,6 +38,7 @@ export { type InPlaceAbnOptions, type InvertibleActivation, inPlaceAbn } from '.
 export { embedding } from '../ops/indexing.ts';
 export { type InstanceNormOptions, instanceNorm } from '../ops/instance_norm.ts';
 export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '../ops/layer_norm.ts';
+export { linear } from '../ops/linear.ts';
 export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 export {
   type BceOptions,
@@ -53,7 +54,6 @@ export {
   smoothL1Loss,
 } from '../ops/loss.ts';
 export { maskedBatchNorm } from '../ops/masked_batch_norm.ts';
-export { linear } from '../ops/matmul.ts';
 export { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
 export {
   type AvgPoolOptions,

@@ -1,7 +1,7 @@
 // Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
 import { ValueError } from '../errors.ts';
 import { embedding } from '../ops/indexing.ts';
-import { linear } from '../ops/matmul.ts';
+import { linear } from '../ops/linear.ts';
 import { empty } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';

@@ -64,8 +64,12 @@ export const parameterGradients = (
   needs[2] && sums ? cast(sums.dy, dtype) : null,
 ];
 
-/** Whether kernels read x plane by plane, for statistics and for what follows while it is in a cache. */
-const readsPlanes = (x: Tensor): boolean => !isFusionEnabled() || (x.memoryFormat === 'contiguous' && x.rank > 2);
+/** Values of a matrix that stays in a cache from one pass to the next: there nothing is saved by leaving passes to others. */
+const cachedMatrix = 2 ** 18;
+
+/** Whether one kernel does best what reads x, for sums and for what follows while x is in a cache. */
+const isReadAtOnce = (x: Tensor): boolean =>
+  !isFusionEnabled() || (x.memoryFormat === 'contiguous' && (x.rank > 2 || x.size <= cachedMatrix));
 
 /** The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. */
 export function launchBackward(
@@ -91,7 +95,7 @@ export function launchBackward(
       note('gradient written', mean);
       dx = launchBackwardApply(x, g, given, mean, invstd, 0, null);
     }
-  } else if (needs[0] && !sums && readsPlanes(x)) {
+  } else if (needs[0] && !sums && isReadAtOnce(x)) {
     note('gradient of batch', mean);
     [dx, sums] = launchBackwardOfBatch(x, g, given, mean, invstd);
   } else {
@@ -149,7 +153,7 @@ export function recordedGradients(
  */
 function deferTraining(x: Tensor, eps: number, affine: Affine) {
   const left = statisticsLeft(x);
-  if (!left && readsPlanes(x)) return null;
+  if (!left && isReadAtOnce(x)) return null;
   const batch = left ?? batchNormStats(x);
   note(left ? 'statistics left' : 'statistics read', batch.mean);
   const invstd = batchNormInvstd(batch, eps);

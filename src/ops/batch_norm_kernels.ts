@@ -1,7 +1,7 @@
 // The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
 // combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
 // others in fusion/.
-import type { Pointer } from '../kernels/generated/abi.ts';
+import type { Pointer, Unary } from '../kernels/generated/abi.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -118,6 +118,44 @@ export function launchApply(
     ),
   );
   return y;
+}
+
+/** A function of one operand, of the elementwise kernels, and its parameters. */
+export interface UnaryFunction {
+  readonly name: string;
+  readonly op: Unary;
+  readonly p0: number;
+  readonly p1: number;
+}
+
+/** f(z) for the values z of a norm, which are not written; with dy and y = f(z), dy·f′(z). Both lie as x does; not every derivative reads y. */
+export function launchFunction(
+  { name, op, p0, p1 }: UnaryFunction,
+  x: Tensor,
+  mean: Tensor,
+  invstd: Tensor,
+  { weight, bias }: Omit<Affine, 'relu'>,
+  y: Tensor | null = null,
+  dy: Tensor | null = null,
+): Tensor {
+  const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  launch(name, x, (scratch) =>
+    x.device.kernels.batchNormFunction(
+      op,
+      ...tensorArgs(x),
+      mean.pointer,
+      invstd.pointer,
+      pointerOf(weight),
+      pointerOf(bias),
+      p0,
+      p1,
+      pointerOf(y),
+      pointerOf(dy),
+      out.pointer,
+      scratch,
+    ),
+  );
+  return out;
 }
 
 /** Statistics, 1/std and apply in one. */

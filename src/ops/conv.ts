@@ -1,36 +1,25 @@
 // Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders come from
 // three kernels; a transposed convolution is the backward by data, run forwards.
-import { isGradientObserved, takeArrived } from '../autograd/backward.ts';
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import type { Edge } from '../autograd/node.ts';
 import { RuntimeError } from '../errors.ts';
-import { leaveStatistics } from '../fusion/conv_stats.ts';
-import {
-  carryOut,
-  carryOutWithConv,
-  deferConv,
-  type GradientParts,
-  leaveSums,
-  type NormParts,
-  pendingGradient,
-  pendingNorm,
-  withValues,
-  writtenNorm,
-} from '../fusion/deferred_norm.ts';
-import { note } from '../fusion/log.ts';
-import { isFusionEnabled } from '../fusion/switch.ts';
-import { Format, type Pointer } from '../kernels/generated/abi.ts';
-import { type DType, dtypes } from '../tensor/dtype.ts';
-import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
+import { carryOut, withValues } from '../fusion/deferred_norm.ts';
+import { dtypes } from '../tensor/dtype.ts';
+import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { type BatchStatistics, normCoefficients, perChannelSums } from './batch_norm_kernels.ts';
+import {
+  type ConvShape,
+  convForward,
+  forwardShape,
+  inputGradient,
+  launchBackwardData,
+  launchBackwardWeight,
+} from './conv_kernels.ts';
 import { add } from './elementwise.ts';
-import { inFormat, pointerOf, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
-import { withScratch } from './scratch.ts';
 import { expand, pad as padOp, reshape } from './shape_ops.ts';
-import { fill3, type Size, sizes, windowSteps } from './window.ts';
+import { type Size, sizes } from './window.ts';
 
 export type Padding = Size | 'valid' | 'same';
 
@@ -51,147 +40,20 @@ export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
   outputPadding?: Size;
 }
 
-/** What a convolution is, apart from its tensors; per spatial dimension. */
-interface ConvShape {
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
-  readonly dilation: readonly number[];
-  readonly groups: number;
-}
-
-/** The 24 integers of the kernel; x and y are the input and output of the forward convolution. */
-function geometry(
-  x: Shape,
-  w: Shape,
-  y: Shape,
-  conv: ConvShape,
-  xFormat: MemoryFormat,
-  yFormat: MemoryFormat,
-): number[] {
-  const code = (format: MemoryFormat) => (format === 'channelsLast' ? Format.channelsLast : Format.contiguous);
-  return [
-    ...[x[0], x[1], w[0], conv.groups],
-    ...fill3(x.slice(2), 1),
-    ...fill3(y.slice(2), 1),
-    ...fill3(w.slice(2), 1),
-    ...fill3(conv.stride, 1),
-    ...fill3(conv.padding, 0),
-    ...fill3(conv.dilation, 1),
-    ...[code(xFormat), code(yFormat)],
-  ];
-}
-
-function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
-  const spatial = w
-    .slice(2)
-    .map(
-      (kernel, i) => Math.floor(windowSteps(x[i + 2], kernel, conv.stride[i], conv.padding[i], conv.dilation[i])) + 1,
-    );
-  return [x[0], w[0], ...spatial];
-}
-
-type NormArgs = [x: Pointer, norm: Pointer, relu: number];
-
-/** A norm, or the gradient of one's input, as kernels take it: its numbers for each channel, and whether a ReLU follows. */
-const numbersOf = (
-  dtype: DType,
-  { mean, invstd, affine, count, sums }: Pick<NormParts, 'mean' | 'invstd' | 'affine'> & Partial<GradientParts>,
-) => ({
-  coefficients: normCoefficients(dtype, mean, invstd, affine, count, sums),
-  relu: Number(affine.relu > 0),
-});
-
-/** How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. */
-function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
-  carryOutWithConv(x);
-  const norm = pendingNorm(x);
-  if (!norm || norm.residual) return () => [x.pointer, 0, 0];
-  note('normalized in prologue', norm.key, owner);
-  const { coefficients, relu } = numbersOf(x.dtype, norm);
-  return () => [norm.x.pointer, coefficients.pointer, relu];
-}
-
-/** What a kernel carries out on its output. */
-function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
-  if (!norm) return () => [0, 0, 0];
-  const { coefficients, relu } = numbersOf(out.dtype, norm);
-  return () => [coefficients.pointer, pointerOf(norm.residual), relu];
-}
-
-/** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
-function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
-  const parts = pendingGradient(dy);
-  if (!parts) return () => [dy.pointer, 0, 0, 0];
-  note('gradient in prologue', parts.key);
-  const { coefficients, relu } = numbersOf(dy.dtype, parts);
-  return () => [parts.dy.pointer, parts.x.pointer, coefficients.pointer, relu];
-}
-
-function statisticsFor(out: Tensor): BatchStatistics | null {
-  if (!isFusionEnabled()) return null;
-  const vector = () => allocate([out.shape[1]], 'float64', 'contiguous', out.device);
-  return { count: out.size / out.shape[1], mean: vector(), m2: vector() };
-}
-
-/** Writes the convolution's output, and its statistics; or, with `norm`, that of the output. `owner`: the weight by which listeners know it. */
-function launchForward(
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null,
-  conv: ConvShape,
-  out: Tensor,
-  left: BatchStatistics | null,
-  norm: NormParts | null,
-  owner: Tensor,
-): void {
-  const w = rowMajor(weight);
-  const { device } = x;
-  const shape = geometry(x.shape, w.shape, out.shape, conv, x.memoryFormat, out.memoryFormat);
-  const input = inputOf(x, owner);
-  if (norm) note('normalized in epilogue', norm.key, owner);
-  const outputNorm = outputNormOf(out, norm);
-  withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
-    device.check(
-      'convolution',
-      device.kernels.conv(
-        x.code,
-        device.ints(shape),
-        ...input(),
-        w.pointer,
-        pointerOf(bias),
-        out.pointer,
-        pointerOf(left?.mean),
-        pointerOf(left?.m2),
-        ...outputNorm(),
-        scratch(),
-      ),
-    ),
-  );
-}
-
 const convOp = defineOp({
   name: 'convolution',
   forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
-    const shape = forwardShape(x.shape, weight.shape, conv);
-    const isRecorded = ctx.needs.length > 0;
-    if (!isRecorded && isFusionEnabled())
-      return deferConv(shape, x, weight, bias, (input, w, b, out, norm) =>
-        launchForward(input, w, b, conv, out, null, norm, weight),
-      );
-    const out = allocate(shape, x.dtype, x.memoryFormat, x.device);
-    // In training a batch norm is likely to follow.
-    const left = isRecorded && out.size > 0 ? statisticsFor(out) : null;
-    launchForward(x, weight, bias, conv, out, left, null, weight);
-    if (left) leaveStatistics(out, left);
     ctx.save(x, weight);
-    return out;
+    return convForward(x, weight, bias, conv, ctx.needs.length > 0);
   },
   backward(ctx, [g], _x, wInfo, _bias, conv) {
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
     // Read by both kernels, each of which packs it several times, it is better formed once; by one alone, while that reads it.
     if (needsX && needsWeight && !isGradEnabled()) carryOut(g);
-    const dx = needsX ? inputGradient(g, weight, x, conv, ctx.edges[0]) : null;
+    const ofInput = () =>
+      isGradEnabled() ? convBackwardData(g, weight, x.shape, conv) : inputGradient(g, weight, x, conv, ctx.edges[0]);
+    const dx = needsX ? ofInput() : null;
     const [dweight, dbias] = needsWeight
       ? withValues(x, (values) => convBackwardWeight(values, g, wInfo.shape, conv, needsBias))
       : [null, null];
@@ -219,94 +81,12 @@ const convBackwardData = defineOp({
   },
 }) as (dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) => Tensor;
 
-/** What backward by data does beside: see `inputGradient`. */
-interface Beside {
-  /** Added to dx. */
-  readonly plus: Tensor | null;
-  /** Where its ReLU was closed, dx is 0; and its sums are left. */
-  readonly norm: Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine'> | null;
-  /** The output of that ReLU, where the norm does not say what it was of. */
-  readonly limited: Tensor | null;
-}
-
-/** Writes dx. */
-function launchBackwardData(dy: Tensor, weight: Tensor, dx: Tensor, conv: ConvShape, beside: Beside | null = null) {
-  const w = rowMajor(weight);
-  const { device } = dy;
-  const code = geometry(dx.shape, w.shape, dy.shape, conv, dx.memoryFormat, dy.memoryFormat);
-  const gradient = gradientOf(dy);
-  const norm = beside?.norm ?? null;
-  const numbers = norm && numbersOf(dx.dtype, norm);
-  const sums = norm && perChannelSums(dx);
-  withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
-    device.check(
-      'convolutionBackwardData',
-      device.kernels.convBackwardData(
-        dy.code,
-        device.ints(code),
-        ...gradient(),
-        w.pointer,
-        dx.pointer,
-        pointerOf(norm?.x),
-        pointerOf(numbers?.coefficients),
-        numbers?.relu ?? 0,
-        pointerOf(beside?.limited),
-        pointerOf(beside?.plus),
-        pointerOf(sums?.dy),
-        pointerOf(sums?.dyXmu),
-        scratch(),
-      ),
-    ),
-  );
-  return sums;
-}
-
-/**
- * The gradient of an input x, with what can be done to it before it is written: what other paths have brought to x is added; and where x is the output of
- * a norm, the work of that norm's backward which needs this gradient alone, unless somebody else wants to see the gradient as it is.
- */
-function inputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
-  if (isGradEnabled() || !isFusionEnabled()) return convBackwardData(dy, weight, x.shape, conv);
-  const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
-  const plus = takeArrived(to, dx);
-  // In the other format the raw input lies across the lanes.
-  const isServed = x.memoryFormat === 'channelsLast' && dy.memoryFormat === 'channelsLast' && !isGradientObserved(to);
-  const pending = pendingNorm(x);
-  const norm = !isServed || pending?.isForeign || pending?.residual ? null : (pending ?? writtenNorm(x));
-  const sums = launchBackwardData(dy, weight, dx, conv, { plus, norm, limited: pending ? null : x });
-  if (norm) {
-    note('sums in epilogue', norm.key, weight);
-    leaveSums(dx, norm, sums!);
-  }
-  return dx;
-}
-
 /** The gradients of a convolution's weights and, when asked for, of its bias. */
 const convBackwardWeight = defineOp({
   name: 'convolutionBackwardWeight',
   forward(ctx, x: Tensor, dy: Tensor, shape: Shape, conv: ConvShape, withBias: boolean): readonly Tensor[] {
-    const dw = allocate(shape, x.dtype, 'contiguous', x.device);
-    const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
-    const grad = inFormat(dy, x.memoryFormat);
-    const [input, gradient] = [inputOf(x, null), gradientOf(grad)];
-    const { device } = x;
-    const code = geometry(x.shape, shape, grad.shape, conv, x.memoryFormat, grad.memoryFormat);
-    withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
-      device.check(
-        'convolutionBackwardWeight',
-        device.kernels.convBackwardWeight(
-          x.code,
-          device.ints(code),
-          ...input(),
-          ...gradient(),
-          dw.pointer,
-          pointerOf(dbias),
-          scratch(),
-        ),
-      ),
-    );
     ctx.save(x, dy);
-    return dbias ? [dw, dbias] : [dw];
+    return launchBackwardWeight(x, dy, shape, conv, withBias);
   },
   backward(ctx, [g, gBias], xInfo, dyInfo, _shape, conv) {
     const [x, dy] = ctx.saved;

@@ -4,6 +4,7 @@ import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
+import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
 import { Binary, Unary } from '../kernels/generated/abi.ts';
 import { copyDense } from '../tensor/copy.ts';
 import { full } from '../tensor/create.ts';
@@ -30,7 +31,8 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
   const run = defineOp({
     name,
     forward(ctx, x: Tensor, p0: number, p1: number) {
-      const y = joins?.forward(x, p0, p1) ?? launchUnary(name, op, x, p0, p1);
+      const y =
+        joins?.forward(x, p0, p1) ?? functionOfNorm({ name, op, p0, p1 }, x) ?? launchUnary(name, op, x, p0, p1);
       ctx.save(saves === 'y' ? null : x, saves === 'x' ? null : y);
       return y;
     },
@@ -40,9 +42,12 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
       const joined = joins?.backward(g, y);
       if (joined) return [joined];
       const like = x ?? y;
+      const dy = inFormat(g, like.memoryFormat);
+      // A kernel reads only the one it needs; another stands in.
+      const ofNorm = x && gradientOfFunction({ name, op, p0, p1 }, x, y ?? dy, dy);
+      if (ofNorm) return [ofNorm];
       const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.device);
-      // A kernel reads only the one it needs; the other stands in.
-      return [launchUnaryBackward(name, op, x ?? y, y ?? x, inFormat(g, like.memoryFormat), dx, p0, p1)];
+      return [launchUnaryBackward(name, op, x ?? y, y ?? x, dy, dx, p0, p1)];
     },
   });
   return (x: Tensor, p0 = 0, p1 = 0): Tensor => {

@@ -2,10 +2,10 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
 import { dtypes } from '../tensor/dtype.ts';
-import { broadcastShapes, formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
+import { broadcastShapes, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { pointerOf, requireFloat, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
-import { sum, sumTo } from './reduce.ts';
+import { pointerOf, requireFloat, requireSameDevice, rowMajor } from './launch.ts';
+import { sumTo } from './reduce.ts';
 import { withScratch } from './scratch.ts';
 import { expand, reshape, squeeze, unsqueeze } from './shape_ops.ts';
 
@@ -15,7 +15,7 @@ function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {
   return isTransposed ? [b, a] : [a, b];
 }
 
-function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor | null): Tensor {
+export function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor | null): Tensor {
   const [m, k] = matrixShape(a.shape, ta);
   const [, n] = matrixShape(b.shape, tb);
   const batch = a.rank > 2 ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
@@ -53,7 +53,7 @@ function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor
  * op(a)·op(b) over matrices (m, k), (k, n) or batches of them with equal batch dimensions; a transposed operand is given as it is stored.
  * With C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC.
  */
-const product = defineOp({
+export const product = defineOp({
   name: 'matmul',
   forward(ctx, a: Tensor, b: Tensor, ta: boolean, tb: boolean) {
     ctx.save(a, b);
@@ -109,41 +109,4 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   }
   if (b.rank === 1) out = squeeze(out, -1);
   return a.rank === 1 ? squeeze(out, b.rank === 1 ? -1 : -2) : out;
-}
-
-const linearOp = defineOp({
-  name: 'linear',
-  forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null) {
-    ctx.save(x, weight);
-    return launchGemm(x, weight, false, true, bias);
-  },
-  backward(ctx, [g]) {
-    const [x, weight] = ctx.saved;
-    return [
-      ctx.needs[0] ? product(g, weight, false, false) : null,
-      ctx.needs[1] ? product(g, x, true, false) : null,
-      ctx.needs[2] ? sum(g, 0) : null,
-    ];
-  },
-});
-
-/** x·weightᵀ + bias over the last dimension; weight (out, in), bias (out) (PyTorch: `F.linear`). */
-export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  requireFloat('linear', x);
-  requireTensor('linear', weight);
-  requireSameDevice('linear', x, weight, ...(bias ? [bias] : []));
-  const [out, features] = weight.shape;
-  if (weight.rank !== 2 || x.rank === 0 || x.shape.at(-1) !== features)
-    throw new RuntimeError(
-      `mat1 and mat2 shapes cannot be multiplied (${sizeOf(x.shape.slice(0, -1))}x${x.shape.at(-1) ?? 1} and ${features}x${out})`,
-    );
-  if (bias && (bias.rank !== 1 || bias.shape[0] !== out))
-    throw new RuntimeError(`[linear] expected bias of shape [${out}], got ${formatShape(bias.shape)}`);
-  for (const t of [weight, bias])
-    if (t && t.dtype !== x.dtype)
-      throw new RuntimeError(
-        `mat1 and mat2 must have the same dtype, but got ${dtypes[x.dtype].torchName} and ${dtypes[t.dtype].torchName}`,
-      );
-  if (x.rank === 2) return linearOp(x, weight, bias);
-  return reshape(linearOp(reshape(x, [-1, features]), weight, bias), [...x.shape.slice(0, -1), out]);
 }

@@ -1,10 +1,12 @@
 // Pooling in one and two dimensions: maximum, average, and their adaptive forms, in both memory formats.
 import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
+import { carryOut } from '../fusion/deferred_norm.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
+import { inputOf } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
 import { fill3, type Size, sizes, windowSteps } from './window.ts';
 
@@ -59,13 +61,14 @@ const maxPoolOp = defineOp({
   forward(ctx, x: Tensor, pool: PoolShape): readonly Tensor[] {
     const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.device);
     const indices = allocate(y.shape, 'int64', x.memoryFormat, x.device);
+    const input = inputOf(x, null);
     const { device } = x;
     device.check(
       'maxPool',
       device.kernels.maxPool(
         x.code,
         device.ints(geometry(x.shape, pool, x.formatCode)),
-        x.pointer,
+        ...input(),
         y.pointer,
         indices.pointer,
       ),
@@ -103,10 +106,15 @@ const maxPoolBackward = defineOp({
   },
 }) as (dy: Tensor, indices: Tensor, shape: Shape, pool: PoolShape) => Tensor;
 
+/** Neighbours in memory, channels or values of a row, for fewer of which an average costs less of values that a pass has written. */
+const fewNeighbours = 64;
+
 const avgPoolOp = defineOp({
   name: 'avgPool',
   forward(_ctx, x: Tensor, pool: PoolShape) {
     const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.device);
+    if (x.shape.at(x.memoryFormat === 'channelsLast' ? 1 : -1)! < fewNeighbours) carryOut(x);
+    const input = inputOf(x, null);
     const { device } = x;
     device.check(
       'avgPool',
@@ -115,7 +123,7 @@ const avgPoolOp = defineOp({
         device.ints(geometry(x.shape, pool, x.formatCode)),
         pool.countIncludePad ? 1 : 0,
         pool.divisor,
-        x.pointer,
+        ...input(),
         y.pointer,
       ),
     );

@@ -40,10 +40,10 @@ function check(
       values: arena.output(type, dy.length),
     };
     const pad = includePad ? 1 : 0;
-    arena.run((k) => k.avgPool(dtype, geometry.address, pad, divisor, bx.address, out.average.address));
+    arena.run((k) => k.avgPool(dtype, geometry.address, pad, divisor, bx.address, 0, 0, out.average.address));
     arena.run((k) => k.avgPoolBackward(dtype, geometry.address, pad, divisor, bdy.address, out.averageDx.address));
-    arena.run((k) => k.maxPool(dtype, geometry.address, bx.address, out.maximum.address, out.indices.address));
-    arena.run((k) => k.maxPool(dtype, geometry.address, bx.address, out.values.address, 0));
+    arena.run((k) => k.maxPool(dtype, geometry.address, bx.address, 0, 0, out.maximum.address, out.indices.address));
+    arena.run((k) => k.maxPool(dtype, geometry.address, bx.address, 0, 0, out.values.address, 0));
     arena.run((k) =>
       k.maxPoolBackward(dtype, geometry.address, bdy.address, out.indices.address, out.maximumDx.address),
     );
@@ -58,6 +58,59 @@ function check(
   expect(largestError(arena.read(actual.maximumDx), expected.maximumDx)).toBeLessThanOrEqual(tolerance);
   expect(largestError(arena.read(actual.average), expected.average)).toBeLessThanOrEqual(tolerance);
   expect(largestError(arena.read(actual.averageDx), expected.averageDx)).toBeLessThanOrEqual(tolerance);
+  if (x.length > 0) checkNormalized(arena, type, g, numbers, x, dy.length, includePad ? 1 : 0, divisor);
+}
+
+/** What a pooling makes of a norm that it carries out itself, and of the values of that norm. */
+function checkNormalized(
+  arena: Arena,
+  type: FloatName,
+  g: PoolCase,
+  numbers: readonly number[],
+  x: number[],
+  outputs: number,
+  pad: number,
+  divisor: number,
+): void {
+  const dtype = Dtype[type];
+  const [n, c, s] = [g.n, g.c, elements(g.input)];
+  const channel = (f: (i: number) => number) => Array.from({ length: c }, (_, i) => f(i));
+  const given = [
+    ['float64', channel((i) => (i % 5) / 4 - 0.5)],
+    ['float64', channel((i) => 1 + (i % 3) / 2)],
+    [type, channel((i) => (i % 2 ? -1.5 : 0.75))],
+    [type, channel((i) => (i % 7) / 8)],
+  ] as const;
+  for (const relu of [0, 1.25, Number.POSITIVE_INFINITY]) {
+    const out = sameForAnyThreads(arena, () => {
+      arena.reset();
+      const geometry = arena.input('int32', numbers).address;
+      const bx = arena.input(type, x).address;
+      const norm = given.map(([name, values]) => arena.input(name, values).address) as [number, number, number, number];
+      const [values, coefficients] = [arena.output(type, x.length), arena.output(type, 7 * c)];
+      const scratch = arena.output('uint8', arena.kernels.batchNormScratch(n, c, s, g.format)).address;
+      arena.run((k) => k.batchNormCoefficients(dtype, c, 0, ...norm, relu, 0, 0, coefficients.address));
+      arena.run((k) => k.batchNormApply(dtype, bx, n, c, s, g.format, ...norm, relu, 0, values.address, scratch));
+      const pooled = (input: number, by: number) => {
+        const made = {
+          maximum: arena.output(type, outputs),
+          indices: arena.output('int64', outputs),
+          average: arena.output(type, outputs),
+        };
+        const flag = relu > 0 ? 1 : 0;
+        arena.run((k) => k.maxPool(dtype, geometry, input, by, flag, made.maximum.address, made.indices.address));
+        arena.run((k) => k.avgPool(dtype, geometry, pad, divisor, input, by, flag, made.average.address));
+        return made;
+      };
+      const [inside, before] = [pooled(bx, coefficients.address), pooled(values.address, 0)];
+      return { ...inside, maximumBefore: before.maximum, indicesBefore: before.indices, averageBefore: before.average };
+    });
+    expect(arena.read(out.maximum)).toEqual(arena.read(out.maximumBefore));
+    expect(arena.read(out.indices)).toEqual(arena.read(out.indicesBefore));
+    // Sums of at most 64 terms below 8 in magnitude, in another order where planes are pooled one by one.
+    const expected = arena.read(out.averageBefore);
+    expect(largestError(arena.read(out.average), expected)).toBeLessThanOrEqual(512 * roundoff[type]);
+  }
 }
 
 function volume(values: readonly number[], fill: number): Volume {

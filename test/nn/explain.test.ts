@@ -6,6 +6,7 @@ import * as nn from '../../src/nn/index.ts';
 import { fold } from '../../src/nn/index.ts';
 import { add, relu } from '../../src/ops/elementwise.ts';
 import { toFormat } from '../../src/ops/launch.ts';
+import { largeLayers } from '../../src/ops/linear.ts';
 import { defaultGenerator, manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -66,6 +67,37 @@ describe('explain', () => {
     expect(String(report)).toContain("norm (BatchNorm2d)\n  forward   statistics from the epilogue of 'stem'; ReLU");
   });
 
+  it('names a pooling that normalizes what it reads', () => {
+    const model = new nn.Sequential(new nn.Conv2d(3, 8, 3), new nn.BatchNorm2d(8), new nn.ReLU(), new nn.MaxPool2d(2));
+    const layers = layersOf(model.explain(toFormat(randn([2, 3, 8, 8]), 'channelsLast')));
+    expect(layers.get('1')!.forward.at(-1)).toBe("nothing written: '3' normalizes while it reads");
+  });
+
+  it('names an activation that normalizes what it reads', () => {
+    const model = new nn.Sequential(new nn.Conv2d(3, 8, 3), new nn.BatchNorm2d(8), new nn.SiLU());
+    const { forward, backward } = layersOf(model.explain(toFormat(randn([2, 3, 8, 8]), 'channelsLast'))).get('1')!;
+    expect(forward.at(-1)).toBe("nothing written: '2' normalizes what it reads");
+    expect(backward[0]).toBe('values formed again while the gradient of the activation is');
+  });
+
+  it('knows linear layers', () => {
+    const model = new nn.Sequential(new nn.Linear(3, 8), new nn.BatchNorm1d(8), new nn.ReLU(), new nn.Linear(8, 2));
+    const { rows, multiplications } = largeLayers;
+    const report = () => layersOf(model.explain(randn([4, 3])));
+    expect(report().get('1')!.forward[0]).toMatch(/^statistics and values at once/);
+    try {
+      Object.assign(largeLayers, { rows: 1, multiplications: 1 });
+      expect(report().get('1')!.forward).toEqual([
+        "statistics from the epilogue of '0'",
+        'ReLU in the same pass',
+        "nothing written: '3' normalizes while it reads",
+      ]);
+      expect(report().get('3')!.backward).toEqual(["masks the gradient of its input and sums it for '1'"]);
+    } finally {
+      Object.assign(largeLayers, { rows, multiplications });
+    }
+  });
+
   it('shows a forward alone in evaluation without gradients, where convolutions write the norms', () => {
     const { model, x } = net();
     const layers = layersOf(noGrad(() => model.eval().explain(x)));
@@ -97,8 +129,8 @@ describe('explain', () => {
       'by itself: fusion is off',
     ]);
     const planes = layersOf(model.explain(x.contiguous()));
-    expect(planes.get('after')!.forward[0]).toMatch(/^statistics and values at once, plane by plane/);
-    expect(planes.get('norm')!.backward).toContain('sums and gradient at once, plane by plane in a cache');
+    expect(planes.get('after')!.forward[0]).toMatch(/^statistics and values at once, while they are in a cache/);
+    expect(planes.get('norm')!.backward).toContain('sums and gradient at once, while they are in a cache');
   });
 
   it('leaves the model, its statistics and the random numbers as they were', () => {

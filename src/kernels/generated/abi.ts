@@ -240,13 +240,14 @@ export interface Kernels {
    * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
    * format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
    * the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
+   * With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
    */
-  maxPool(dtype: number, geometry: Pointer, x: Pointer, y: Pointer, indices: Pointer): number;
+  maxPool(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer, indices: Pointer): number;
   maxPoolBackward(dtype: number, geometry: Pointer, dy: Pointer, indices: Pointer, dx: Pointer): number;
   /**
    * divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
    */
-  avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, y: Pointer): number;
+  avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer): number;
   avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
   /**
    * ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
@@ -286,6 +287,11 @@ export interface Kernels {
    * optional. y may be x.
    */
   batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, residual: Pointer, y: Pointer, scratch: Pointer): number;
+  /**
+   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its parameters, no test. With dy
+   * (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+   */
+  batchNormFunction(op: number, dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, p0: number, p1: number, y: Pointer, dy: Pointer, out: Pointer, scratch: Pointer): number;
   /**
    * stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
    */
@@ -388,6 +394,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormFromRunning', 'ek_batch_norm_from_running'],
   ['batchNormCoefficients', 'ek_batch_norm_coefficients'],
   ['batchNormApply', 'ek_batch_norm_apply'],
+  ['batchNormFunction', 'ek_batch_norm_function'],
   ['batchNormForward', 'ek_batch_norm_forward'],
   ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],
   ['batchNormBackwardApply', 'ek_batch_norm_backward_apply'],

@@ -1,0 +1,239 @@
+// The kernels of convolution as functions of tensors, and what is carried out with them for the norms around (see fusion/). Nothing here is
+// recorded; the operations are in conv.ts. A linear layer (linear.ts) is one without spatial dimensions: (N, C) is its input, a pixel each row.
+import { isGradientObserved, takeArrived } from '../autograd/backward.ts';
+import type { Edge } from '../autograd/node.ts';
+import { leaveStatistics } from '../fusion/conv_stats.ts';
+import {
+  carryOut,
+  deferConv,
+  leaveSums,
+  type NormParts,
+  pendingGradient,
+  pendingNorm,
+  writtenNorm,
+} from '../fusion/deferred_norm.ts';
+import { note } from '../fusion/log.ts';
+import { isFusionEnabled } from '../fusion/switch.ts';
+import { Format, type Pointer } from '../kernels/generated/abi.ts';
+import type { Shape } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
+import { inFormat, pointerOf, rowMajor } from './launch.ts';
+import { inputOf, type NormArgs, numbersOf } from './norm_input.ts';
+import { withScratch } from './scratch.ts';
+import { fill3, windowSteps } from './window.ts';
+
+/** What a convolution is, apart from its tensors; per spatial dimension. */
+export interface ConvShape {
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+  readonly dilation: readonly number[];
+  readonly groups: number;
+}
+
+/** Whether channels are neighbours in memory. */
+const hasChannelsLast = (x: Tensor): boolean => x.memoryFormat === 'channelsLast' || x.rank === 2;
+
+/** The 24 integers of the kernel; x and y are the input and output of the forward convolution. */
+function geometry(x: Tensor, w: Shape, y: Tensor, conv: ConvShape): number[] {
+  const code = (t: Tensor) => (hasChannelsLast(t) ? Format.channelsLast : Format.contiguous);
+  return [
+    ...[x.shape[0], x.shape[1], w[0], conv.groups],
+    ...fill3(x.shape.slice(2), 1),
+    ...fill3(y.shape.slice(2), 1),
+    ...fill3(w.slice(2), 1),
+    ...fill3(conv.stride, 1),
+    ...fill3(conv.padding, 0),
+    ...fill3(conv.dilation, 1),
+    ...[code(x), code(y)],
+  ];
+}
+
+export function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
+  const spatial = w
+    .slice(2)
+    .map(
+      (kernel, i) => Math.floor(windowSteps(x[i + 2], kernel, conv.stride[i], conv.padding[i], conv.dilation[i])) + 1,
+    );
+  return [x[0], w[0], ...spatial];
+}
+
+/** What a kernel carries out on its output. */
+function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
+  if (!norm) return () => [0, 0, 0];
+  const { coefficients, relu } = numbersOf(out.dtype, norm);
+  return () => [coefficients.pointer, pointerOf(norm.residual), relu];
+}
+
+/** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
+function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
+  const parts = pendingGradient(dy);
+  if (!parts) return () => [dy.pointer, 0, 0, 0];
+  note('gradient in prologue', parts.key);
+  const { coefficients, relu } = numbersOf(dy.dtype, parts);
+  return () => [parts.dy.pointer, parts.x.pointer, coefficients.pointer, relu];
+}
+
+function statisticsFor(out: Tensor): BatchStatistics | null {
+  if (!isFusionEnabled()) return null;
+  const vector = () => allocate([out.shape[1]], 'float64', 'contiguous', out.device);
+  return { count: out.size / out.shape[1], mean: vector(), m2: vector() };
+}
+
+/** Writes the convolution's output, and its statistics; or, with `norm`, that of the output. `owner`: the weight by which listeners know it. */
+function launchForward(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  conv: ConvShape,
+  out: Tensor,
+  left: BatchStatistics | null,
+  norm: NormParts | null,
+  owner: Tensor,
+): void {
+  const w = rowMajor(weight);
+  const { device } = x;
+  const shape = geometry(x, w.shape, out, conv);
+  const input = inputOf(x, owner);
+  if (norm) note('normalized in epilogue', norm.key, owner);
+  const outputNorm = outputNormOf(out, norm);
+  withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
+    device.check(
+      'convolution',
+      device.kernels.conv(
+        x.code,
+        device.ints(shape),
+        ...input(),
+        w.pointer,
+        pointerOf(bias),
+        out.pointer,
+        pointerOf(left?.mean),
+        pointerOf(left?.m2),
+        ...outputNorm(),
+        scratch(),
+      ),
+    ),
+  );
+}
+
+/** A convolution's output: deferred where it is not recorded; else with its statistics, since in training a batch norm is likely to follow. */
+export function convForward(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  conv: ConvShape,
+  isRecorded: boolean,
+): Tensor {
+  const shape = forwardShape(x.shape, weight.shape, conv);
+  if (!isRecorded && isFusionEnabled())
+    return deferConv(shape, x, weight, bias, (input, w, b, out, norm) =>
+      launchForward(input, w, b, conv, out, null, norm, weight),
+    );
+  const out = allocate(shape, x.dtype, x.memoryFormat, x.device);
+  const left = isRecorded && out.size > 0 ? statisticsFor(out) : null;
+  launchForward(x, weight, bias, conv, out, left, null, weight);
+  if (left) leaveStatistics(out, left);
+  return out;
+}
+
+/** What backward by data does beside: see `inputGradient`. */
+interface Beside {
+  /** Added to dx. */
+  readonly plus: Tensor | null;
+  /** Where its ReLU was closed, dx is 0; and its sums are left. */
+  readonly norm: Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine'> | null;
+  /** The output of that ReLU, where the norm does not say what it was of. */
+  readonly limited: Tensor | null;
+}
+
+/** Writes dx. */
+export function launchBackwardData(
+  dy: Tensor,
+  weight: Tensor,
+  dx: Tensor,
+  conv: ConvShape,
+  beside: Beside | null = null,
+) {
+  const w = rowMajor(weight);
+  const { device } = dy;
+  const code = geometry(dx, w.shape, dy, conv);
+  const gradient = gradientOf(dy);
+  const norm = beside?.norm ?? null;
+  const numbers = norm && numbersOf(dx.dtype, norm);
+  const sums = norm && perChannelSums(dx);
+  withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
+    device.check(
+      'convolutionBackwardData',
+      device.kernels.convBackwardData(
+        dy.code,
+        device.ints(code),
+        ...gradient(),
+        w.pointer,
+        dx.pointer,
+        pointerOf(norm?.x),
+        pointerOf(numbers?.coefficients),
+        numbers?.relu ?? 0,
+        pointerOf(beside?.limited),
+        pointerOf(beside?.plus),
+        pointerOf(sums?.dy),
+        pointerOf(sums?.dyXmu),
+        scratch(),
+      ),
+    ),
+  );
+  return sums;
+}
+
+/**
+ * The gradient of an input x, unrecorded, with what can be done to it before it is written: what other paths have brought to x is added; and where x is the output of
+ * a norm, the work of that norm's backward which needs this gradient alone, unless somebody else wants to see the gradient as it is.
+ */
+export function inputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
+  const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
+  const plus = isFusionEnabled() ? takeArrived(to, dx) : null;
+  // In the other format the raw input lies across the lanes.
+  const isServed = isFusionEnabled() && hasChannelsLast(x) && hasChannelsLast(dy) && !isGradientObserved(to);
+  const pending = pendingNorm(x);
+  const norm = !isServed || pending?.isForeign || pending?.residual ? null : (pending ?? writtenNorm(x));
+  const sums = launchBackwardData(dy, weight, dx, conv, { plus, norm, limited: pending ? null : x });
+  if (norm) {
+    note('sums in epilogue', norm.key, weight);
+    leaveSums(dx, norm, sums!);
+  }
+  return dx;
+}
+
+/** Channels of a gradient for fewer of which forming it while it is packed costs more than a pass. */
+const fewChannels = 64;
+
+/** The gradients of the weights, of a shape, and, when asked for, of the bias. */
+export function launchBackwardWeight(
+  x: Tensor,
+  dy: Tensor,
+  shape: Shape,
+  conv: ConvShape,
+  withBias: boolean,
+): readonly Tensor[] {
+  const dw = allocate(shape, x.dtype, 'contiguous', x.device);
+  const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
+  if (dy.shape[1] < fewChannels) carryOut(dy);
+  const grad = inFormat(dy, x.memoryFormat);
+  const [input, gradient] = [inputOf(x, null), gradientOf(grad)];
+  const { device } = x;
+  const code = geometry(x, shape, grad, conv);
+  withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
+    device.check(
+      'convolutionBackwardWeight',
+      device.kernels.convBackwardWeight(
+        x.code,
+        device.ints(code),
+        ...input(),
+        ...gradient(),
+        dw.pointer,
+        pointerOf(dbias),
+        scratch(),
+      ),
+    ),
+  );
+  return dbias ? [dw, dbias] : [dw];
+}

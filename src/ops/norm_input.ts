@@ -1,0 +1,32 @@
+// How kernels are given an input that is a pending norm: as the raw input and a few numbers for each channel, with which they normalize what they
+// read. See fusion/.
+import { carryOutWithConv, type GradientParts, type NormParts, pendingNorm } from '../fusion/deferred_norm.ts';
+import { note } from '../fusion/log.ts';
+import type { Pointer } from '../kernels/generated/abi.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { normCoefficients } from './batch_norm_kernels.ts';
+
+export type NormArgs = [x: Pointer, norm: Pointer, relu: number];
+
+/** A norm, or the gradient of one's input, as kernels take it: its numbers for each channel, and whether a ReLU follows. */
+export const numbersOf = (
+  dtype: DType,
+  { mean, invstd, affine, count, sums }: Pick<NormParts, 'mean' | 'invstd' | 'affine'> & Partial<GradientParts>,
+) => ({
+  coefficients: normCoefficients(dtype, mean, invstd, affine, count, sums),
+  relu: Number(affine.relu > 0),
+});
+
+/**
+ * How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. `owner`: the weight by which
+ * listeners know the layer.
+ */
+export function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
+  carryOutWithConv(x);
+  const norm = pendingNorm(x);
+  if (!norm || norm.residual) return () => [x.pointer, 0, 0];
+  note('normalized in prologue', norm.key, owner);
+  const { coefficients, relu } = numbersOf(x.dtype, norm);
+  return () => [norm.x.pointer, coefficients.pointer, relu];
+}
