@@ -238,18 +238,26 @@ class PendingGradient implements Recipe {
 /** Sums that a convolution left with a gradient which it has masked already, for the norm by `key`. */
 interface SumsLeft {
   readonly key: Tensor;
+  /** How the output was made whose gradient it is: several outputs of one norm may have a ReLU, or none. */
+  readonly of: Recipe | null;
   readonly sums: BackwardSums;
   readonly version: number;
 }
 const sumsLeft = new WeakMap<Storage, SumsLeft>();
 
-/** Notes that g is the gradient of a norm, masked where its ReLU was closed, and its sums. */
-export function leaveSums(g: Tensor, { key }: ServedNorm, sums: BackwardSums): void {
-  sumsLeft.set(g.storage, { key, sums, version: g.version });
+/** Notes that g, the gradient of x, is that of a norm, masked where the ReLU in x was closed, and its sums. */
+export function leaveSums(g: Tensor, x: Tensor, { key }: ServedNorm, sums: BackwardSums): void {
+  sumsLeft.set(g.storage, { key, of: recipeOf(x) ?? formerRecipeOf(x), sums, version: g.version });
 }
 function sumsLeftFor(g: Tensor, key: Tensor): BackwardSums | null {
   const note = sumsLeft.get(g.storage);
   return note && note.key === key && note.version === g.version ? note.sums : null;
+}
+
+/** Whether sums were left with g as the gradient of what a recipe makes. */
+function isMaskedBy(g: Tensor, recipe: Recipe): boolean {
+  const note = sumsLeft.get(g.storage);
+  return note !== undefined && note.of === recipe && note.version === g.version;
 }
 
 const recipeOf = (x: Tensor): Recipe | null => (x.storage instanceof DeferredStorage ? x.storage.recipe : null);
@@ -297,10 +305,10 @@ export function joinRelu(x: Tensor, top: number): Tensor | null {
 /** The gradient before the ReLU that joined the norm whose output y is, deferred; null where y's values have been asked for. */
 export function maskGradient(g: Tensor, y: Tensor): Tensor | null {
   const former = formerRecipeOf(y);
-  if (former instanceof PendingNorm && former.parts.affine.relu && sumsLeftFor(g, former.parts.key)) return g;
+  if (former instanceof PendingNorm && former.parts.affine.relu && isMaskedBy(g, former)) return g;
   const norm = pendingNorm(y);
   if (!norm?.affine.relu || norm.residual || !isLike(g, y)) return null;
-  if (sumsLeftFor(g, norm.key)) return g;
+  if (isMaskedBy(g, recipeOf(y)!)) return g;
   return deferred(g, new PendingMask(onLoan(g), borrowed(norm)));
 }
 

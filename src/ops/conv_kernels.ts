@@ -198,7 +198,7 @@ export function inputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvS
   const sums = launchBackwardData(dy, weight, dx, conv, { plus, norm, limited: pending ? null : x });
   if (norm) {
     note('sums in epilogue', norm.key, weight);
-    leaveSums(dx, norm, sums!);
+    leaveSums(dx, x, norm, sums!);
   }
   return dx;
 }

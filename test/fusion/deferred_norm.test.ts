@@ -162,6 +162,15 @@ const patterns: Pattern[] = [
       return add(add(m.c2.call(y), m.c3.call(y)), add(mul(z, 0.5), m.c3.call(z)));
     }),
   },
+  ...[true, false].map((limited) => ({
+    name: `a norm and its own ReLU added${limited ? ', and a ReLU behind' : ''}`,
+    shape: [2, 3, 8, 8],
+    make: net({ c1: conv(3, 8, 3), b1: bn(8), c2: conv(8, 8, 3), b2: bn(8) }, (m) => (x) => {
+      const z = m.b1.call(m.c1.call(x));
+      const y = add(z, relu(z));
+      return m.b2.call(m.c2.call(limited ? relu(y) : y));
+    }),
+  })),
   {
     name: 'a module called twice',
     shape: [2, 8, 8, 8],
