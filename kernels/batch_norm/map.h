@@ -19,6 +19,16 @@ template <class V> struct Coefficients {
 };
 constexpr int kCoefficients = 7;
 
+// The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
+template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
+  const auto at = [&](int i) { return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n) : load(norm + static_cast<ptrdiff_t>(i) * c + channel); };
+  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
+}
+template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* norm, int c, int channel) {
+  const auto at = [&](int i) { return splat<T>(norm[static_cast<ptrdiff_t>(i) * c + channel]); };
+  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
+}
+
 // Where a ReLU up to `top` lets gradients through.
 template <class V> EK_INLINE auto is_open(V y, V top) { return (y > 0) & ~(y >= top); }
 

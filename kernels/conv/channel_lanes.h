@@ -154,7 +154,7 @@ template <class T> struct ChannelLanes {
       const auto part = epilogue.part(index);
       T* packed = workers + worker * (packed_size + out_size);
       T* out = packed + packed_size;
-      if (!in_place) pack(b, group, prologue, packed);
+      if (!in_place) pack_rows(p, grid, b, group * p.c, p.c, pixel, prologue, packed);
       const ptrdiff_t first = b.image * p.in_volume() + static_cast<ptrdiff_t>(b.row) * p.axis[2].in_size + b.column;
       const Input input = in_place ? Input{p.x + first * all + group * p.c, all} : Input{packed, pixel};
       Ahead<T> ahead = after(job);
@@ -192,18 +192,6 @@ template <class T> struct ChannelLanes {
       for (int d = 0; d < q.axis[0].taps; d++)
         for (int h = 0; h < q.axis[1].taps; h++) offsets[row++] = static_cast<int>(grid.tap(q, d, h, 0) * pixel);
     }
-  }
-
-  // A group's input under block b, zero where it is padding.
-  template <class Prologue> void pack(const Block& b, int group, const Prologue& prologue, T* out) const {
-    each_packed_row(p, grid, b, group * p.c, p.c, [&](ptrdiff_t first, int columns, int lo, int hi, const Run& run) {
-      T* to = out + first * pixel;
-      zero_run(to, lo * pixel);
-      zero_run(to + hi * pixel, (columns - hi) * pixel);
-      if (lo == hi) return;
-      copy_in(p.x, run, to + lo * pixel, pixel);
-      prologue.channels(to + lo * pixel, pixel, run);
-    });
   }
 
   // The outputs of a row of the tensor, in depth d, that become `run`, from `column` on: out[output][width].

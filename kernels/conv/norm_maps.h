@@ -11,16 +11,6 @@ namespace EK_ISA {
 constexpr int kMergedChannels = 64;  // whose parts one job merges
 constexpr int kChain = 8;  // values that are added in their own type before the sum goes to a double
 
-// The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
-template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
-  const auto at = [&](int i) { return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n) : load(norm + static_cast<ptrdiff_t>(i) * c + channel); };
-  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
-}
-template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* norm, int c, int channel) {
-  const auto at = [&](int i) { return splat<T>(norm[static_cast<ptrdiff_t>(i) * c + channel]); };
-  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
-}
-
 // A second tensor at the places of a run: n channels from c on of pixel i, or n pixels from i on.
 template <class T> EK_INLINE vec<T> channels_at(const T* x, const Run& run, int i, int c, int n) {
   const T* from = x + run.first + i * run.pixel + c * run.plane;

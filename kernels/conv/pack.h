@@ -158,6 +158,19 @@ template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t eleme
     for (int c = 0; c < run.channels; c += 64 / sizeof(T)) __builtin_prefetch(y + run.first + j * run.pixel + c, 1);
 }
 
+// A block's rows, pixels `pixel` apart, mapped, and zero where they are padding.
+template <class T, class Map>
+inline void pack_rows(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, ptrdiff_t pixel, const Map& map, T* out) {
+  each_packed_row(p, grid, b, channel, channels, [&](ptrdiff_t first, int columns, int lo, int hi, const Run& run) {
+    T* to = out + first * pixel;
+    zero_run(to, lo * pixel);
+    zero_run(to + hi * pixel, (columns - hi) * pixel);
+    if (lo == hi) return;
+    copy_in(p.x, run, to + lo * pixel, pixel);
+    map.channels(to + lo * pixel, pixel, run);
+  });
+}
+
 // Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and maps them. Lanes
 // beyond the last channel are 0.
 template <class T, class Map>

@@ -138,7 +138,7 @@ template <class T> struct Winograd {
       T* transformed = packed + packed_size;
       T* product = transformed + transformed_size;
       T* out = product + product_size;
-      pack(b, prologue, packed);
+      pack_rows(tiles, grid, b, 0, p.c, pixel, prologue, packed);
       for (int i = 0; i < b.images; i++)
         for (int r = 0; r < b.rows; r++)
           transform_input(packed + (i * grid.image + 2 * r * grid.row) * pixel, grid.row * pixel, pixel, b.columns, p.c,
@@ -158,17 +158,6 @@ template <class T> struct Winograd {
             });
       }
       stream_fence();
-    });
-  }
-
-  template <class Prologue> void pack(const Block& b, const Prologue& prologue, T* out) const {
-    each_packed_row(tiles, grid, b, 0, p.c, [&](ptrdiff_t first, int columns, int lo, int hi, const Run& run) {
-      T* to = out + first * pixel;
-      zero_run(to, lo * pixel);
-      zero_run(to + hi * pixel, (columns - hi) * pixel);
-      if (lo == hi) return;
-      copy_in(p.x, run, to + lo * pixel, pixel);
-      prologue.channels(to + lo * pixel, pixel, run);
     });
   }
 

@@ -84,7 +84,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
       for (int index = first_block(job.split); index < end; index++) {
         const Block b = blocks(tiles, index);
         const int here = b.images * b.rows * b.columns;
-        pack_input(b, job, prologue, packed);
+        pack_rows(tiles, grid, b, job.c, job.c_count, c_chunk, prologue, packed);
         pack_gradient(b, job, gradient_prologue, gradient);
         for (int i = 0; i < b.images * b.rows; i++)
           transform_input(packed + (i / b.rows * grid.image + i % b.rows * 2 * grid.row) * c_chunk, grid.row * c_chunk, c_chunk, b.columns, job.c_count,
@@ -112,18 +112,6 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
   }
 
   int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
-
-  // out[pixel][c_chunk]
-  template <class Map> void pack_input(const Block& b, const Job& job, const Map& map, T* out) const {
-    each_packed_row(tiles, grid, b, job.c, job.c_count, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
-      T* to = out + pixel * c_chunk;
-      zero_run(to, lo * c_chunk);
-      zero_run(to + hi * c_chunk, (columns - hi) * c_chunk);
-      if (lo == hi) return;
-      copy_in(p.x, run, to + lo * c_chunk, c_chunk);
-      map.channels(to + lo * c_chunk, c_chunk, run);
-    });
-  }
 
   // out[panel of channels][image][two rows for each of tiles][column][width], zero beyond the tensor's rows and columns
   template <class Map> void pack_gradient(const Block& b, const Job& job, const Map& map, T* out) const {

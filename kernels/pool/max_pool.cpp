@@ -1,6 +1,6 @@
 // Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always is. A norm whose
 // values are pooled is carried out on each value that is read.
-#include "conv/norm_maps.h"
+#include "batch_norm/map.h"
 #include "pool/window.h"
 
 namespace EK_ISA {

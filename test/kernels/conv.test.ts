@@ -195,6 +195,7 @@ const shapes: Record<string, Shape> = {
   'depthwise, 3-D': { n: 2, c: 17, o: 17, input: [4, 5, 6], kernel: [3, 3, 3], padding: 1, groups: 17 },
   'groups of 2': { n: 2, c: 38, o: 38, input: [9, 10], kernel: [3, 5], padding: 2, groups: 19 },
   'groups of 4, stride 2': { n: 2, c: 40, o: 40, input: [11, 18], kernel: [3, 3], padding: 1, stride: 2, groups: 10 },
+  'groups of 8 that share a panel': { n: 2, c: 16, o: 16, input: [7, 9], kernel: [3, 3], padding: 1, groups: 2 },
   'groups of 8': { n: 2, c: 48, o: 48, input: [7, 9], kernel: [3, 3], padding: 1, groups: 6 },
   '1-D': { n: 2, c: 7, o: 20, input: [50], kernel: [5], padding: 2 },
   '1-D, long': { n: 1, c: 2, o: 20, input: [3000], kernel: [3] },
