@@ -110,8 +110,10 @@ const smaller: [RegExp, string[]][] = [
   ],
 ];
 
-/** The same natively: the loops of the norms are written as vectors and strips, of which -O3 makes seven times the code. */
-const smallerNative: [RegExp, string[]][] = [[/kernels\/(batch_norm|row_norm)\//, ['-O2']]];
+/** The same natively: loops written as vectors, strips and tiles, of which -O3 makes up to seven times the code. */
+const smallerNative: [RegExp, string[]][] = [
+  [/kernels\/(batch_norm|row_norm)\/|avg_pool|conv_backward_weight|grad_norm|optim\/optim|softmax/, ['-O2']],
+];
 /** What a table says of a source; later flags win over `common`'s. */
 const flagsOf = (table: readonly [RegExp, string[]][], source: string): string[] =>
   table.flatMap(([files, options]) => (files.test(source.replaceAll('\\', '/')) ? options : []));

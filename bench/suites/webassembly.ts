@@ -57,7 +57,7 @@ export function webAssembly(): TimedCase[] {
       target,
       prepare: onWasm(() => trainingStep(lenet)),
     },
-    batchNorm('tfjs-wasm', { figure: 'tfjs-wasm', atLeast: 20 }),
+    batchNorm('tfjs-wasm', { figure: 'tfjs-wasm', atLeast: 10 }),
     batchNorm('jax-js', { figure: 'jax-js', atLeast: 10 }),
   ];
 }

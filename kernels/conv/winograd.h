@@ -9,14 +9,14 @@
 
 namespace EK_ISA {
 
-constexpr int kPoints = 16;               // of a transformed patch
+constexpr int kPoints = 16;                   // of a transformed patch
 constexpr int kTransformedBytes = 512 << 10;  // of a block's patches: they stay in L2 beside the products
-constexpr int kTileRun = 28;               // tiles of a row whose outputs stay in L1
+constexpr int kTileRun = 28;                  // tiles of a row whose outputs stay in L1
 
 // The transforms of a line; that of a square is the one of its lines after that of its columns.
-template <class V> EK_INLINE void input_line(V a, V b, V c, V d, V* out) { out[0] = a - c, out[1] = b + c, out[2] = c - b, out[3] = b - d; }         // Bᵀ
-template <class V> EK_INLINE void output_line(V a, V b, V c, V d, V* out) { out[0] = a + b + c, out[1] = b - c - d; }                              // Aᵀ
-template <class V> EK_INLINE void weight_line(V a, V b, V c, V* out) {                                                                            // G
+template <class V> EK_INLINE void input_line(V a, V b, V c, V d, V* out) { out[0] = a - c, out[1] = b + c, out[2] = c - b, out[3] = b - d; }  // Bᵀ
+template <class V> EK_INLINE void output_line(V a, V b, V c, V d, V* out) { out[0] = a + b + c, out[1] = b - c - d; }                        // Aᵀ
+template <class V> EK_INLINE void weight_line(V a, V b, V c, V* out) {                                                                      // G
   const V ends = a + c;
   out[0] = a, out[1] = (ends + b) * 0.5f, out[2] = (ends - b) * 0.5f, out[3] = c;
 }
