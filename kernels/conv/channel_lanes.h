@@ -34,6 +34,8 @@ __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const
     for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
 }
 
+constexpr int kWeightRun = 512;  // weights of an output channel that are packed together: runs long enough for memory
+
 // Weights of `count` input channels from `first` on and of up to `width` output channels from `o` on, zero beyond the last: value (c, position)
 // goes to out[places[c·kernel + position] + output channel].
 template <class T>
@@ -63,7 +65,7 @@ template <class T> struct ChannelWeights {
   ChannelWeights(const Pass<T>& p, Scratch& scratch) {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, blocks = ceil_div(p.o, width);
     size = static_cast<size_t>(p.kernel_size()) * p.c * width;
-    some = ceil_div(512, p.kernel_size());  // runs long enough for memory
+    some = ceil_div(kWeightRun, p.kernel_size());
     packed = scratch.take<T>(size * blocks * p.groups);
     places = scratch.take<int>(static_cast<size_t>(some) * p.kernel_size());
   }

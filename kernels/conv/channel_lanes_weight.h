@@ -19,14 +19,8 @@ struct PixelPair {
   int x, dy;
 };
 
-// out[i][channel] (+)= Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]. add: to what `out` holds.
-template <class T, int M, int V>
-__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, bool add, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
-  vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) {
-    for (int k = 0; k < count; k++)
-      outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0, 1, ask);
-  });
+// A tile goes to its place, or is added to what is there.
+template <class T, int M, int V> EK_INLINE void put_tile(vec<T> (&acc)[M][V], bool add, T* out, ptrdiff_t out_row) {
   // All loads before the stores: rows a multiple of 4 KiB apart look like the same memory to the processor.
   if (add)
 #pragma GCC unroll 16
@@ -37,6 +31,17 @@ __attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
     for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, acc[i][v]);
+}
+
+// out[i][channel] (+)= Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]. add: to what `out` holds.
+template <class T, int M, int V>
+__attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs, int count, bool add, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
+  vec<T> acc[M][V] = {};
+  ahead.during([&](const auto& ask) {
+    for (int k = 0; k < count; k++)
+      outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0, 1, ask);
+  });
+  put_tile<T, M, V>(acc, add, out, out_row);
 }
 
 // run(pixel, run) for what is contiguous in a block of dy, of which it begins at `pixel`. p: a forward pass.
@@ -72,7 +77,7 @@ template <class T> struct PartialGradients {
   const T* dy;
   bool exchanged = false;  // p.x is dy, p.c counts outputs and p.o inputs, and what is said of x, dy, c and o below is meant so
   bool direct = false;     // a job's gradient is a part of dw as it is
-  int c_chunk, c_chunks, o_chunk, o_chunks, splits;
+  int c_chunk, c_chunks, o_chunk, o_chunks, blocks_cut, splits;
   size_t partial_size;
   T* partials;
   double* bias_partials;  // [split][output]
@@ -102,13 +107,14 @@ template <class T> struct PartialGradients {
   void cut(int c, int o, int blocks) {
     c_chunk = c, c_chunks = ceil_div(p.c, c), o_chunk = o, o_chunks = ceil_div(p.o, o);
     const int wanted = ceil_div(kWeightJobs, parts());
-    splits = wanted < blocks ? wanted : blocks, partial_size = static_cast<size_t>(p.taps()) * c * o;
+    blocks_cut = blocks, splits = wanted < blocks ? wanted : blocks, partial_size = static_cast<size_t>(p.taps()) * c * o;
   }
   void take(Scratch& scratch) {
     if (!direct) partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : worker_count()));
     bias_partials = scratch.take<double>(static_cast<size_t>(outputs()) * p.groups * splits);
   }
 
+  int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks_cut) * split / splits); }
   int parts() const { return p.groups * c_chunks * o_chunks; }
   int outputs() const { return exchanged ? p.c : p.o; }              // of the convolution, in a group
   ptrdiff_t out_row() const { return direct ? p.w_in : o_chunk; }  // between input channels of a job's gradient
@@ -167,7 +173,7 @@ template <class T> struct PartialGradients {
 template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using typename Base::Job;
-  using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts, Base::first_block;
   // A block of x: pixels `pixel` apart, or packed in panels where that is 0.
   struct Input {
     const T* at;
@@ -291,8 +297,6 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         add_pixels(x.at + first * x.pixel, x.pixel, b.columns, channels, sums);
       }
   }
-
-  int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
 
   // What a block of a job reads.
   void expect(int index, const Job& job, Ahead<T>* ahead) const {

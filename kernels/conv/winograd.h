@@ -77,10 +77,11 @@ template <class T> struct Winograd {
   Pass<T> tiles;  // the same pass, of which an output is a tile; for the geometry of its input
   Blocks blocks;
   PackedGrid grid;
-  int vectors, width, o_blocks, some;  // of output channels; input channels whose weights are packed together
-  int chunks, per_chunk;               // blocks of output channels: a job does a chunk of them
-  ptrdiff_t pixel;                     // between packed pixels, and between transformed patches
-  ptrdiff_t patches, products;         // between points
+  static constexpr int width = outer_vectors * lanes<T>;
+  static constexpr int some = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
+  int o_blocks, chunks, per_chunk;  // blocks of output channels: a job does a chunk of them
+  ptrdiff_t pixel;                  // between packed pixels, and between transformed patches
+  ptrdiff_t patches, products;      // between points
   size_t packed_size, transformed_size, product_size, out_size;
   T *weights, *workers;
   int* places;
@@ -113,7 +114,7 @@ template <class T> struct Winograd {
   }
 
   Winograd(const Pass<T>& pass, Scratch& scratch) : p(pass), tiles(of_tiles(pass)), blocks(choose(tiles)), grid(tiles, blocks) {
-    vectors = outer_vectors, width = vectors * lanes<T>, o_blocks = ceil_div(p.o, width), some = 57;
+    o_blocks = ceil_div(p.o, width);
     pixel = ceil_div(p.c, lanes<T>) * lanes<T>;
     if (pixel * sizeof(T) >= 512 && pixel * sizeof(T) % 256 == 0) pixel += 64 / sizeof(T);
     const int count = blocks.images * blocks.rows * blocks.columns, jobs = blocks.count(), wanted = ceil_div(kConvJobs, jobs > 0 ? jobs : 1);
@@ -123,8 +124,9 @@ template <class T> struct Winograd {
     transformed_size = kPoints * patches, product_size = kPoints * products, out_size = static_cast<size_t>(4) * kTileRun * width;
     weights = scratch.take<T>(static_cast<size_t>(kPoints) * p.c * width * o_blocks);
     places = scratch.take<int>(some * 9);
-    workers = scratch.take<T>((packed_size + transformed_size + product_size + out_size + static_cast<size_t>(some) * 9 * width) * worker_count());
+    workers = scratch.take<T>((worker_size() + static_cast<size_t>(some) * 9 * width) * worker_count());
   }
+  size_t worker_size() const { return packed_size + transformed_size + product_size + out_size; }
 
   int parts() const { return blocks.count(); }
 
@@ -134,7 +136,7 @@ template <class T> struct Winograd {
       const int chunk = job % chunks, index = job / chunks;
       const Block b = blocks(tiles, index);
       const auto part = epilogue.part(index);
-      T* packed = workers + worker * (packed_size + transformed_size + product_size + out_size);
+      T* packed = workers + worker * worker_size();
       T* transformed = packed + packed_size;
       T* product = transformed + transformed_size;
       T* out = product + product_size;
@@ -192,7 +194,7 @@ template <class T> struct Winograd {
       for (int w = 0; w < 3; w++)
         for (int c = 0; c < some; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * some + c) * width;
     const int parts = ceil_div(p.c, some);
-    T* buffers = workers + (packed_size + transformed_size + product_size + out_size) * worker_count();
+    T* buffers = workers + worker_size() * worker_count();
     parallel_for(o_blocks * parts, [&](int job, int worker) {
       const int first = job % parts * some, count = p.c - first < some ? p.c - first : some, block = job / parts;
       T* buffer = buffers + static_cast<ptrdiff_t>(worker) * some * 9 * width;

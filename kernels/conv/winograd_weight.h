@@ -34,15 +34,12 @@ template <class T> inline void transform_gradient(const T* g, ptrdiff_t row, int
     }
 }
 
-// out[i·out_row + channel] += Σ over tiles: x[tile·pitch + i] · g[tile·V·lanes + channel]
+// out[i·out_row + channel] (+)= Σ over tiles: x[tile·pitch + i] · g[tile·V·lanes + channel]. add: to what `out` holds.
 template <class T, int M, int V>
-__attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
+__attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, bool add, T* out, ptrdiff_t out_row) {
   vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, ask); });
-#pragma GCC unroll 16
-  for (int i = 0; i < M; i++)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, load(out + i * out_row + v * lanes<T>) + acc[i][v]);
+  outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count);
+  put_tile<T, M, V>(acc, add, out, out_row);
 }
 
 template <class T> struct WinogradWeight : PartialGradients<T> {
@@ -79,9 +76,8 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
       T* patch = gradient + gradient_size;
       T* transformed = patch + patch_size;
       T* sums = transformed + transformed_size;
-      zero_run(sums, static_cast<ptrdiff_t>(sum_size));
-      const int end = first_block(job.split + 1);
-      for (int index = first_block(job.split); index < end; index++) {
+      const int begin = Base::first_block(job.split), end = Base::first_block(job.split + 1);
+      for (int index = begin; index < end; index++) {
         const Block b = blocks(tiles, index);
         const int here = b.images * b.rows * b.columns;
         pack_rows(tiles, grid, b, job.c, job.c_count, c_chunk, prologue, packed);
@@ -93,7 +89,6 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
           for (int i = 0; i < b.images * b.rows; i++)
             transform_gradient(gradient + (4 * o * here + static_cast<ptrdiff_t>(i) * 4 * b.columns * width), 2 * b.columns * width, b.columns, width,
                                transformed + (static_cast<ptrdiff_t>(o) * here + i * b.columns * width), gradients);
-        Ahead<T> none;
         for (int k = 0; k < kPoints; k++)
           for (int o = 0; o < job.o_count; o += width) {
             const T* g = transformed + k * gradients + static_cast<ptrdiff_t>(o) * here;
@@ -101,8 +96,8 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
             if (bias_sums && k == 5) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, bias_sums + o);
             even_parts(job.c_count, outer_rows, [&](int c, int size) {
               with_const<outer_rows>(size, [&](auto M) {
-                point_weight_tile<T, decltype(M)::value, outer_vectors>(patch + k * patches + c, c_chunk, g, here,
-                                                                        sums + (static_cast<ptrdiff_t>(k) * c_chunk + c) * o_chunk + o, o_chunk, none);
+                point_weight_tile<T, decltype(M)::value, outer_vectors>(patch + k * patches + c, c_chunk, g, here, index > begin,
+                                                                        sums + (static_cast<ptrdiff_t>(k) * c_chunk + c) * o_chunk + o, o_chunk);
               });
             });
           }
@@ -111,8 +106,6 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
     });
   }
 
-  int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits); }
-
   // out[panel of channels][image][two rows for each of tiles][column][width], zero beyond the tensor's rows and columns
   template <class Map> void pack_gradient(const Block& b, const Job& job, const Map& map, T* out) const {
     const int rows = 2 * b.rows, columns = 2 * b.columns, volume = b.images * rows * columns;
@@ -120,12 +113,9 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
     if (h + rows > p.axis[1].count || width_here < columns) zero_run(out, static_cast<ptrdiff_t>(volume) * o_chunk);
     for (int i = 0; i < b.images; i++)
       for (int r = 0; r < rows && h + r < p.axis[1].count; r++) {
-        const Run run = output_run(b.image + i, h + r, w, width_here, job);
+        const Run run = p.output_run({b.image + i, 1, 0, h + r, 1, w, width_here}, b.image + i, h + r, job.o, job.o_count);
         pack_panels(dy, run, width, volume, (i * rows + r) * columns, map, out);
       }
-  }
-  Run output_run(int image, int row, int column, int columns, const Job& job) const {
-    return p.output_run({image, 1, 0, row, 1, column, columns}, image, row, job.o, job.o_count);
   }
 
   // out[tap][c of the chunk][o of the chunk] of the sums in the points

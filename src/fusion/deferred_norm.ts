@@ -247,17 +247,12 @@ const sumsLeft = new WeakMap<Storage, SumsLeft>();
 
 /** Notes that g, the gradient of x, is that of a norm, masked where the ReLU in x was closed, and its sums. */
 export function leaveSums(g: Tensor, x: Tensor, { key }: ServedNorm, sums: BackwardSums): void {
-  sumsLeft.set(g.storage, { key, of: recipeOf(x) ?? formerRecipeOf(x), sums, version: g.version });
+  sumsLeft.set(g.storage, { key, of: madeBy(x), sums, version: g.version });
 }
-function sumsLeftFor(g: Tensor, key: Tensor): BackwardSums | null {
-  const note = sumsLeft.get(g.storage);
-  return note && note.key === key && note.version === g.version ? note.sums : null;
-}
-
-/** Whether sums were left with g as the gradient of what a recipe makes. */
-function isMaskedBy(g: Tensor, recipe: Recipe): boolean {
-  const note = sumsLeft.get(g.storage);
-  return note !== undefined && note.of === recipe && note.version === g.version;
+/** What was left with g, as long as g is what it was. */
+function leftWith(g: Tensor): SumsLeft | null {
+  const left = sumsLeft.get(g.storage);
+  return left?.version === g.version ? left : null;
 }
 
 const recipeOf = (x: Tensor): Recipe | null => (x.storage instanceof DeferredStorage ? x.storage.recipe : null);
@@ -270,6 +265,9 @@ export function pendingNorm(x: Tensor): NormParts | null {
 
 const formerRecipeOf = (x: Tensor): Recipe | null =>
   x.storage instanceof DeferredStorage ? x.storage.formerRecipe : null;
+
+/** How the values of x are computed, or have been. */
+const madeBy = (x: Tensor): Recipe | null => recipeOf(x) ?? formerRecipeOf(x);
 
 /** The norm whose values x holds, once they have been written, while its input is still there. Its affine has nothing but the ReLU. */
 export function writtenNorm(x: Tensor): ServedNorm | null {
@@ -304,11 +302,10 @@ export function joinRelu(x: Tensor, top: number): Tensor | null {
 
 /** The gradient before the ReLU that joined the norm whose output y is, deferred; null where y's values have been asked for. */
 export function maskGradient(g: Tensor, y: Tensor): Tensor | null {
-  const former = formerRecipeOf(y);
-  if (former instanceof PendingNorm && former.parts.affine.relu && isMaskedBy(g, former)) return g;
+  const made = madeBy(y);
+  if (made instanceof PendingNorm && made.parts.affine.relu && leftWith(g)?.of === made) return g;
   const norm = pendingNorm(y);
   if (!norm?.affine.relu || norm.residual || !isLike(g, y)) return null;
-  if (isMaskedBy(g, recipeOf(y)!)) return g;
   return deferred(g, new PendingMask(onLoan(g), borrowed(norm)));
 }
 
@@ -354,8 +351,8 @@ interface NormGradient {
 export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGradient {
   const origin = origins.get(mean);
   if (origin) origin.x = null; // so that the notes of its output do not hold it any longer
-  const sums = sumsLeftFor(g, mean);
-  if (sums) return { dy: g, affine: { ...affine, relu: 0 }, sums };
+  const left = leftWith(g);
+  if (left?.key === mean) return { dy: g, affine: { ...affine, relu: 0 }, sums: left.sums };
   const recipe = recipeOf(g);
   if (recipe instanceof PendingMask && recipe.norm.key === mean && isLike(g, recipe.g))
     return { dy: recipe.g, affine: recipe.norm.affine, sums: null };
