@@ -2,6 +2,7 @@
 // into that memory, and inside a synchronous loop it reports nothing at all. So blocks that nobody gave back are moved out,
 // oldest first, to ordinary ArrayBuffers when memory reaches its budget, and back in when a kernel wants them: what is dead
 // is then reclaimed by the collector as usual, what is alive is never lost. Steps inside a scope move nothing.
+import { inflateSync } from 'fflate';
 import { RuntimeError } from '../errors.ts';
 import { type Block, Device } from './device.ts';
 import { FreeList } from './free_list.ts';
@@ -58,7 +59,7 @@ export class WasmDevice extends Device {
 
   constructor(budget = 128 * 1024 ** 2) {
     super();
-    const bytes = Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0));
+    const bytes = inflateSync(Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0)));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
     const typed = exports as unknown as WasmExports;
     this.memoryObject = typed.memory;
