@@ -46,4 +46,15 @@ int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const
   return EK_OK;
 }
 
+int ek_batch_norm_parameter_gradients(int dtype, int c, const double* invstd, const double* sum_dy, const double* sum_dy_xmu,
+                                      void* dweight, void* dbias) {
+  EK_DISPATCH_FLOAT(dtype, {
+    for (int i = 0; i < c; i++) {
+      if (dweight) static_cast<T*>(dweight)[i] = static_cast<T>(invstd[i] * sum_dy_xmu[i]);
+      if (dbias) static_cast<T*>(dbias)[i] = static_cast<T>(sum_dy[i]);
+    }
+  })
+  return EK_OK;
+}
+
 }  // namespace EK_ISA

@@ -162,6 +162,9 @@ EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const do
 // mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
+// The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.
+EK_API int ek_batch_norm_parameter_gradients(int dtype, int c, const double* invstd, const double* sum_dy, const double* sum_dy_xmu,
+                                             void* dweight, void* dbias);
 // What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
 // and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU.
 EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd,

@@ -15,7 +15,6 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { Unary } from '../kernels/generated/abi.ts';
 import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
-import { copyDense } from '../tensor/copy.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
@@ -35,12 +34,7 @@ function onLoan(x: Tensor): Tensor {
   return lent(x);
 }
 
-const snapshot = (x: Tensor | null): Tensor | null => {
-  if (!x) return null;
-  const copy = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
-  copyDense('batchNorm', x, copy);
-  return copy;
-};
+const onLoanIfAny = (x: Tensor | null): Tensor | null => x && onLoan(x);
 
 const storagesOf = (...tensors: (Tensor | null)[]): Storage[] => tensors.flatMap((t) => (t ? [t.storage] : []));
 
@@ -174,9 +168,9 @@ function convAsNorm(x: Tensor): NormParts | null {
 
 /** The same parts for another recipe, which may outlive the first. */
 function borrowed({ x, mean, invstd, affine, residual, ...rest }: NormParts): NormParts {
-  const lend = (t: Tensor | null) => t && onLoan(t);
-  const own = { ...affine, weight: lend(affine.weight), bias: lend(affine.bias) };
-  return { ...rest, x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: lend(residual) };
+  const own = { ...affine, weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias) };
+  const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
+  return { ...rest, ...statistics, x: onLoan(x), affine: own, residual: onLoanIfAny(residual) };
 }
 
 /** The gradient g where a pending norm's ReLU is open, and 0 elsewhere, not yet carried out. */
@@ -285,7 +279,7 @@ export function writtenNorm(x: Tensor): ServedNorm | null {
 export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
   if (!isFusionEnabled()) return launchApply(x, mean, invstd, affine);
   // The parameters may change before the values are asked for: an optimizer may step.
-  const own = { weight: snapshot(affine.weight), bias: snapshot(affine.bias), relu: affine.relu };
+  const own = { weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias), relu: affine.relu };
   const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null };
   origins.set(mean, { x: aliasOf(x), version: x.version, invstd });
   return deferred(x, new PendingNorm({ ...parts, key: mean, isForeign: false }));
@@ -361,7 +355,11 @@ export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGr
 
 /** The gradient of a norm's input, deferred. */
 export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key'>): Tensor {
-  const own = { weight: snapshot(affine.weight), bias: affine.relu ? snapshot(affine.bias) : null, relu: affine.relu };
+  const own = {
+    weight: onLoanIfAny(affine.weight),
+    bias: affine.relu ? onLoanIfAny(affine.bias) : null,
+    relu: affine.relu,
+  };
   const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
   const lentSums = { dy: onLoan(sums.dy), dyXmu: onLoan(sums.dyXmu) };
   const tensors = { x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, sums: lentSums };

@@ -5,7 +5,7 @@ import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
-import { type BatchStatistics, batchNormUpdateRunning } from '../ops/batch_norm_kernels.ts';
+import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../ops/batch_norm_kernels.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
@@ -204,7 +204,7 @@ export abstract class BatchNormBase extends NormBase {
       // The counter moves before anything else is checked, as in PyTorch.
       if (sink)
         onStatistics = (batch) => sink({ layer: this, batch, runningMean, runningVar, numBatchesTracked, momentum });
-      else if (numBatchesTracked) numBatchesTracked.add_(1);
+      else if (numBatchesTracked) countBatch(numBatchesTracked);
       else momentum ??= 0;
     } else momentum ??= 0;
     const isTrackedNow = !training || trackRunningStats;

@@ -10,7 +10,6 @@ import { statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
-import type { DType } from '../tensor/dtype.ts';
 import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
@@ -25,6 +24,7 @@ import {
   launchBackwardOfBatch,
   launchBackwardReduce,
   launchForward,
+  parameterGradients,
 } from './batch_norm_kernels.ts';
 import { add, eq, hardtanh, maskedFill, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
@@ -52,17 +52,6 @@ export function settleStatistics(
       momentum === null ? null : Number(momentum),
     );
 }
-
-/** dweight = invstd·Σg·(x − mean) and dbias = Σg, where wanted, in the parameters' dtype. */
-export const parameterGradients = (
-  sums: BackwardSums | null,
-  invstd: Tensor,
-  dtype: DType,
-  needs: readonly boolean[],
-): (Tensor | null)[] => [
-  needs[1] && sums ? cast(mul(sums.dyXmu, invstd), dtype) : null,
-  needs[2] && sums ? cast(sums.dy, dtype) : null,
-];
 
 /** Values of a matrix that stays in a cache from one pass to the next: there nothing is saved by leaving passes to others. */
 const cachedMatrix = 2 ** 18;

@@ -1,8 +1,8 @@
 // The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
 // combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
 // others in fusion/.
-import type { Pointer, Unary } from '../kernels/generated/abi.ts';
-import type { DType } from '../tensor/dtype.ts';
+import { Binary, type Pointer, type Unary } from '../kernels/generated/abi.ts';
+import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { pointerOf } from './launch.ts';
@@ -48,6 +48,16 @@ export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Te
   const invstd = perChannel(m2.size, m2);
   m2.device.check('batchNorm', m2.device.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
   return invstd;
+}
+
+/** Raises a layer's counter of batches by 1, in place. */
+export function countBatch(tracked: Tensor): void {
+  const { device, code, storage } = tracked;
+  storage.beginChange();
+  device.check(
+    'batchNorm',
+    device.kernels.binaryScalar(Binary.add, code, tracked.pointer, 1, 0, tracked.pointer, 1, 1),
+  );
 }
 
 export interface RunningStatistics {
@@ -317,4 +327,30 @@ export function launchBackwardOfBatch(
     ),
   );
   return [dx, sums];
+}
+
+/** The gradients of weight and bias, dweight = invstd·Σg·(x − mean) and dbias = Σg, where wanted (`needs`: of x, weight, bias). */
+export function parameterGradients(
+  sums: BackwardSums | null,
+  invstd: Tensor,
+  dtype: DType,
+  needs: readonly boolean[],
+): (Tensor | null)[] {
+  if (!sums || !(needs[1] || needs[2])) return [null, null];
+  const { device, size } = invstd;
+  const gradients = [1, 2].map((i) => (needs[i] ? allocate([size], dtype, 'contiguous', device) : null));
+  const [dweight, dbias] = gradients;
+  device.check(
+    'batchNormBackward',
+    device.kernels.batchNormParameterGradients(
+      dtypes[dtype].code,
+      size,
+      invstd.pointer,
+      sums.dy.pointer,
+      sums.dyXmu.pointer,
+      pointerOf(dweight),
+      pointerOf(dbias),
+    ),
+  );
+  return gradients;
 }

@@ -21,7 +21,7 @@ import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
 import { inFormat, pointerOf, rowMajor } from './launch.ts';
 import { inputOf, type NormArgs, numbersOf } from './norm_input.ts';
 import { withScratch } from './scratch.ts';
-import { fill3, windowSteps } from './window.ts';
+import { push3, windowSteps } from './window.ts';
 
 /** What a convolution is, apart from its tensors; per spatial dimension. */
 export interface ConvShape {
@@ -37,16 +37,13 @@ const hasChannelsLast = (x: Tensor): boolean => x.memoryFormat === 'channelsLast
 /** The 24 integers of the kernel; x and y are the input and output of the forward convolution. */
 function geometry(x: Tensor, w: Shape, y: Tensor, conv: ConvShape): number[] {
   const code = (t: Tensor) => (hasChannelsLast(t) ? Format.channelsLast : Format.contiguous);
-  return [
-    ...[x.shape[0], x.shape[1], w[0], conv.groups],
-    ...fill3(x.shape.slice(2), 1),
-    ...fill3(y.shape.slice(2), 1),
-    ...fill3(w.slice(2), 1),
-    ...fill3(conv.stride, 1),
-    ...fill3(conv.padding, 0),
-    ...fill3(conv.dilation, 1),
-    ...[code(x), code(y)],
-  ];
+  const numbers = [x.shape[0], x.shape[1], w[0], conv.groups];
+  for (const shape of [x.shape, y.shape, w]) push3(numbers, shape, 1, 2);
+  push3(numbers, conv.stride, 1);
+  push3(numbers, conv.padding, 0);
+  push3(numbers, conv.dilation, 1);
+  numbers.push(code(x), code(y));
+  return numbers;
 }
 
 export function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {

@@ -8,7 +8,7 @@ import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
 import { inputOf } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
-import { fill3, type Size, sizes, windowSteps } from './window.ts';
+import { push3, type Size, sizes, windowSteps } from './window.ts';
 
 export interface PoolOptions {
   /** Default: the kernel's size. */
@@ -42,16 +42,13 @@ interface PoolShape {
 }
 
 function geometry(x: Shape, pool: PoolShape, format: number): number[] {
-  return [
-    ...[x[0], x[1]],
-    ...fill3(x.slice(2), 1),
-    ...fill3(pool.output, 1),
-    ...fill3(pool.kernel, 1),
-    ...fill3(pool.stride, 1),
-    ...fill3(pool.padding, 0),
-    ...fill3(pool.dilation, 1),
-    ...[format, pool.isAdaptive ? 1 : 0],
-  ];
+  const numbers = [x[0], x[1]];
+  push3(numbers, x, 1, 2);
+  for (const values of [pool.output, pool.kernel, pool.stride]) push3(numbers, values, 1);
+  push3(numbers, pool.padding, 0);
+  push3(numbers, pool.dilation, 1);
+  numbers.push(format, pool.isAdaptive ? 1 : 0);
+  return numbers;
 }
 
 const outputShape = (x: Shape, pool: PoolShape): number[] => [x[0], x[1], ...pool.output];

@@ -12,7 +12,6 @@ import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
   acrossChannels,
   type BatchNormOptions,
-  parameterGradients,
   recordedGradients,
   settleStatistics,
   statisticAxes,
@@ -25,6 +24,7 @@ import {
   batchNormInvstd,
   batchNormStats,
   launchBackwardReduce,
+  parameterGradients,
 } from './batch_norm_kernels.ts';
 import { add, div, mul, rsqrt, square, sub } from './elementwise.ts';
 import { cast, clone, inFormat, requireFloat, requireTensor } from './launch.ts';

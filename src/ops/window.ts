@@ -13,11 +13,10 @@ export function sizes(op: string, name: string, value: Size, dims: number): numb
   return list;
 }
 
-/** Three values for a kernel's geometry: `value` stands in the leading dimensions that are not there. */
-export const fill3 = (values: readonly number[], value: number): number[] => [
-  ...Array<number>(3 - values.length).fill(value),
-  ...values,
-];
+/** Appends the last three of `values`, those of the spatial dimensions, to a kernel's geometry; `missing` stands for what lies before `from`. */
+export function push3(geometry: number[], values: readonly number[], missing: number, from = 0): void {
+  for (let i = values.length - 3; i < values.length; i++) geometry.push(i < from ? missing : values[i]);
+}
 
 /** How many strides a window of `kernel` taps can take over `size` values with padding on both sides; rounding is the caller's. */
 export const windowSteps = (size: number, kernel: number, stride: number, padding: number, dilation: number): number =>

@@ -278,6 +278,10 @@ export interface Kernels {
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
+   * The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.
+   */
+  batchNormParameterGradients(dtype: number, c: number, invstd: Pointer, sumDy: Pointer, sumDyXmu: Pointer, dweight: Pointer, dbias: Pointer): number;
+  /**
    * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
    * and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU.
    */
@@ -392,6 +396,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormInvstd', 'ek_batch_norm_invstd'],
   ['batchNormUpdateRunning', 'ek_batch_norm_update_running'],
   ['batchNormFromRunning', 'ek_batch_norm_from_running'],
+  ['batchNormParameterGradients', 'ek_batch_norm_parameter_gradients'],
   ['batchNormCoefficients', 'ek_batch_norm_coefficients'],
   ['batchNormApply', 'ek_batch_norm_apply'],
   ['batchNormFunction', 'ek_batch_norm_function'],
