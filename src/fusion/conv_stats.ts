@@ -1,9 +1,10 @@
 // Statistics that ride along: in training a convolution leaves those of its output for the batch norm that follows, which then need not read
-// the tensor again.
+// the tensor again. A norm that had to read leaves them too, for the next one that meets these channels, joined with others: each layer of a
+// DenseNet normalizes all channels before it.
 import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
 import { type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { isFusionEnabled } from './switch.ts';
 
 interface Left {
@@ -27,4 +28,25 @@ export function statisticsLeft(x: Tensor): BatchStatistics | null {
   if (!note || note.version !== x.version || note.format !== x.memoryFormat || !sameShape(note.shape, x.shape))
     return null;
   return note.batch.mean.storage.isReleased ? null : note.batch;
+}
+
+/** Leaves for x, which is `parts` joined along axis 1, what was left for each of them, if it was for all. */
+export function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
+  const batches: BatchStatistics[] = [];
+  for (const part of parts) {
+    const batch = statisticsLeft(part);
+    if (!batch) return;
+    batches.push(batch);
+  }
+  const joined = (key: 'mean' | 'm2') => {
+    const vector = allocate([x.shape[1]], 'float64', 'contiguous', x.device);
+    const bytes = vector.storage.bytes();
+    let at = 0;
+    for (const { [key]: own } of batches) {
+      bytes.set(own.storage.bytes(), at);
+      at += own.storage.byteLength;
+    }
+    return vector;
+  };
+  leaveStatistics(x, { count: batches[0].count, mean: joined('mean'), m2: joined('m2') });
 }

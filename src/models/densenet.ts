@@ -19,6 +19,8 @@ interface LayerOptions {
   normLayer: NormLayer;
 }
 
+const joined = (features: readonly Tensor[]): Tensor => (features.length === 1 ? features[0] : cat(features, 1));
+
 /** Makes `growth` new channels of all that were made before it. */
 class DenseLayer extends Module {
   norm1: Module;
@@ -43,7 +45,7 @@ class DenseLayer extends Module {
   }
 
   private squeeze(...features: Tensor[]): Tensor {
-    return this.conv1.call(this.relu1.call(this.norm1.call(cat(features, 1))));
+    return this.conv1.call(this.relu1.call(this.norm1.call(joined(features))));
   }
 
   forward(features: readonly Tensor[]): Tensor {
@@ -57,16 +59,26 @@ class DenseLayer extends Module {
 
 /** The input and what its layers denselayer1, denselayer2, … add to it. */
 class DenseBlock extends Module {
+  private readonly memoryEfficient: boolean;
+
   constructor(count: number, inChannels: number, options: LayerOptions) {
     super();
+    this.memoryEfficient = options.memoryEfficient;
     for (let i = 0; i < count; i++)
       this.registerModule(`denselayer${i + 1}`, new DenseLayer(inChannels + i * growth, options));
   }
 
+  /**
+   * A layer's output is joined at once to what the layer has read, so that neither the values nor their gradient are taken apart into all the layers'
+   * outputs; but where the wide inputs are to be computed again, the outputs alone are kept.
+   */
   forward(x: Tensor): Tensor {
-    const features = [x];
-    for (const layer of this.children()) features.push(layer.call(features));
-    return cat(features, 1);
+    let features = [x];
+    for (const layer of this.children()) {
+      features = [...features, layer.call(features)];
+      if (!this.memoryEfficient) features = [joined(features)];
+    }
+    return joined(features);
   }
 }
 

@@ -6,7 +6,7 @@ import { grad } from '../autograd/backward.ts';
 import { asOperand, defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
-import { statisticsLeft } from '../fusion/conv_stats.ts';
+import { leaveStatistics, statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
@@ -144,6 +144,8 @@ function deferTraining(x: Tensor, eps: number, affine: Affine) {
   const left = statisticsLeft(x);
   if (!left && isReadAtOnce(x)) return null;
   const batch = left ?? batchNormStats(x);
+  // Only what an operation has made stays as it is unless its version tells: others may write to the memory of a leaf.
+  if (!left && x.gradFn) leaveStatistics(x, batch);
   note(left ? 'statistics left' : 'statistics read', batch.mean);
   const invstd = batchNormInvstd(batch, eps);
   return { y: deferNorm(x, batch.mean, invstd, affine), mean: batch.mean, m2: batch.m2, invstd };

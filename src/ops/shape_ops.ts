@@ -2,6 +2,7 @@
 // argument; everything else makes a dense copy, since tensors have no arbitrary strides.
 import { defineOp } from '../autograd/define_op.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
+import { joinStatistics } from '../fusion/conv_stats.ts';
 import { copyElements } from '../tensor/copy.ts';
 import { fill } from '../tensor/create.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -336,6 +337,7 @@ const catOp = defineOp({
       copySelection('cat', out, tensor, place, true);
       at += tensor.shape[dim];
     }
+    if (dim === 1) joinStatistics(out, tensors);
     return out;
   },
   backward(ctx, [g], infos, dim) {
