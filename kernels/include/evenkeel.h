@@ -195,6 +195,9 @@ EK_API int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy
                                         double count, const double* mean, const double* invstd, const void* weight,
                                         const void* bias, double relu, const double* sum_dy, const double* sum_dy_xmu, void* dx,
                                         void* scratch);
+// The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch: values between the rows of plus.
+EK_API int ek_batch_norm_backward_joined(int dtype, const void* x, const void* dy, int rows, int c, const void* norm, int relu,
+                                         const void* plus, int plus_pitch, void* dx);
 // backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
 EK_API int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                   const double* mean, const double* invstd, const void* weight, const void* bias, double relu,

@@ -9,16 +9,26 @@
 //                          gradient and leaves the sums of the norm's backward
 //   norm (→ relu) → pool   the pooling reads the raw input (ops/pool.ts)
 //   conv → norm            the gradient of the norm's input is formed where the convolution's two backwards read it
+//   join → norm            what other paths have brought to the norm's input is added where its gradient is formed
 //   conv → norm (→ add) (→ relu), nothing recorded   the convolution is deferred too, and writes the last result only
 
+import { takeArrived } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import type { Edge } from '../autograd/node.ts';
 import { Unary } from '../kernels/generated/abi.ts';
-import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
+import {
+  type Affine,
+  type BackwardSums,
+  launchApply,
+  launchBackwardApply,
+  launchBackwardJoined,
+} from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
+import { pendingSlice } from './deferred_slice.ts';
 import { note } from './log.ts';
 import { isFusionEnabled } from './switch.ts';
 
@@ -207,6 +217,8 @@ export interface GradientParts {
   readonly affine: Affine;
   readonly count: number;
   readonly sums: BackwardSums;
+  /** What other paths have brought to x, to be added. */
+  readonly plus: Tensor | null;
   /** As `NormParts.key`. */
   readonly key: Tensor;
 }
@@ -217,15 +229,19 @@ class PendingGradient implements Recipe {
   }
 
   get sources(): readonly Storage[] {
-    const { x, dy, mean, invstd, affine, sums } = this.parts;
-    return storagesOf(x, dy, mean, invstd, affine.weight, affine.bias, sums.dy, sums.dyXmu);
+    const { x, dy, mean, invstd, affine, sums, plus } = this.parts;
+    return storagesOf(x, dy, mean, invstd, affine.weight, affine.bias, sums.dy, sums.dyXmu, plus);
   }
 
   fill(storage: Storage): void {
-    const { x, dy, mean, invstd, affine, count, sums, key } = this.parts;
+    const { x, dy, mean, invstd, affine, count, sums, plus, key } = this.parts;
     note('gradient written', key);
     const dx = new Tensor(x.shape, x.dtype, x.memoryFormat, storage);
-    launchBackwardApply(x, dy, affine, mean, invstd, count, sums, dx);
+    if (!plus) launchBackwardApply(x, dy, affine, mean, invstd, count, sums, dx);
+    else {
+      const slice = pendingSlice(plus) ?? { whole: plus, start: 0 };
+      launchBackwardJoined(x, dy, affine, mean, invstd, count, sums, slice, dx);
+    }
   }
 }
 
@@ -353,8 +369,12 @@ export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGr
   return { dy: g, affine, sums: null };
 }
 
-/** The gradient of a norm's input, deferred. */
-export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key'>): Tensor {
+/** The gradient of a norm's input, deferred. `to`: where it goes; channels last, what has arrived there becomes part of it. */
+export function deferGradient(
+  { x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key' | 'plus'>,
+  to: Edge,
+): Tensor {
+  const plus = isFusionEnabled() && (x.memoryFormat === 'channelsLast' || x.rank === 2) ? takeArrived(to, x) : null;
   const own = {
     weight: onLoanIfAny(affine.weight),
     bias: affine.relu ? onLoanIfAny(affine.bias) : null,
@@ -362,14 +382,15 @@ export function deferGradient({ x, dy, mean, invstd, affine, count, sums }: Omit
   };
   const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
   const lentSums = { dy: onLoan(sums.dy), dyXmu: onLoan(sums.dyXmu) };
-  const tensors = { x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, sums: lentSums };
+  const lentPlus = plus && (pendingSlice(plus) ? lent(plus) : onLoan(plus));
+  const tensors = { x: onLoan(x), dy: onLoan(dy), ...statistics, affine: own, sums: lentSums, plus: lentPlus };
   return deferred(x, new PendingGradient({ ...tensors, count, key: mean }));
 }
 
-/** What the gradient g of a norm's input is formed of, while it has not been carried out. */
+/** What the gradient g of a norm's input is formed of, while it has not been carried out, and where nothing is to be added. */
 export function pendingGradient(g: Tensor): GradientParts | null {
   const recipe = recipeOf(g);
-  return recipe instanceof PendingGradient && isLike(g, recipe.parts.x) ? recipe.parts : null;
+  return recipe instanceof PendingGradient && !recipe.parts.plus && isLike(g, recipe.parts.x) ? recipe.parts : null;
 }
 
 /** Has the values of a norm behind a pending convolution computed now: that costs less than normalizing while they are read. */

@@ -5,6 +5,7 @@
 import { grad } from '../autograd/backward.ts';
 import { asOperand, defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import type { Edge } from '../autograd/node.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { leaveStatistics, statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
@@ -60,7 +61,10 @@ const cachedMatrix = 2 ** 18;
 const isReadAtOnce = (x: Tensor): boolean =>
   !isFusionEnabled() || (x.memoryFormat === 'contiguous' && (x.rank > 2 || x.size <= cachedMatrix));
 
-/** The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. */
+/**
+ * The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. `to`: where the first
+ * goes.
+ */
 export function launchBackward(
   x: Tensor,
   dy: Tensor,
@@ -69,6 +73,7 @@ export function launchBackward(
   invstd: Tensor,
   isTraining: boolean,
   needs: readonly boolean[],
+  to: Edge = null,
 ): (Tensor | null)[] {
   const arrived = arrivedGradient(dy, mean, affine);
   const given = arrived.affine;
@@ -90,7 +95,7 @@ export function launchBackward(
   } else {
     sums ??= readSums();
     const count = x.size / x.shape[1];
-    if (needs[0]) dx = deferGradient({ x, dy: g, mean, invstd, affine: given, count, sums });
+    if (needs[0]) dx = deferGradient({ x, dy: g, mean, invstd, affine: given, count, sums }, to);
   }
   return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
@@ -180,7 +185,7 @@ const trainingOp = defineOp({
     if (!g) return [null, null, null];
     const affine = { weight, bias, relu };
     if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, (input) => normalOf(input, mean, eps));
-    return launchBackward(x, g, affine, mean, invstd, true, ctx.needs);
+    return launchBackward(x, g, affine, mean, invstd, true, ctx.needs, ctx.edges[0]);
   },
 });
 

@@ -306,6 +306,40 @@ export function launchBackwardApply(
   return dx;
 }
 
+/**
+ * The same in training, and added to it the channels of a wider gradient `whole` from `start` on. Channels are neighbours in memory, in both.
+ */
+export function launchBackwardJoined(
+  x: Tensor,
+  dy: Tensor,
+  affine: Affine,
+  mean: Tensor,
+  invstd: Tensor,
+  count: number,
+  sums: BackwardSums,
+  { whole, start }: { readonly whole: Tensor; readonly start: number },
+  dx: Tensor,
+): void {
+  const { device, dtype } = x;
+  const c = x.shape[1];
+  const coefficients = normCoefficients(dtype, mean, invstd, affine, count, sums);
+  device.check(
+    'batchNormBackward',
+    device.kernels.batchNormBackwardJoined(
+      x.code,
+      x.pointer,
+      dy.pointer,
+      x.size / c,
+      c,
+      coefficients.pointer,
+      Number(affine.relu > 0),
+      whole.pointer + start * dtypes[dtype].size,
+      whole.shape[1],
+      dx.pointer,
+    ),
+  );
+}
+
 /** Sums and dx of a whole batch in one call. */
 export function launchBackwardOfBatch(
   x: Tensor,

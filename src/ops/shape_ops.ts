@@ -1,8 +1,10 @@
 // Ops that move elements without computing: views, permutations, slices, joins, padding, expansion. Only reshape shares memory with its
 // argument; everything else makes a dense copy, since tensors have no arbitrary strides.
 import { defineOp } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { joinStatistics } from '../fusion/conv_stats.ts';
+import { deferSlice } from '../fusion/deferred_slice.ts';
 import { copyElements } from '../tensor/copy.ts';
 import { fill } from '../tensor/create.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -345,8 +347,10 @@ const catOp = defineOp({
     let at = 0;
     return [
       infos.map(({ shape }) => {
-        at += shape[dim];
-        return narrow(g, dim, at - shape[dim], shape[dim]);
+        const [start, length] = [at, shape[dim]];
+        at += length;
+        const isPart = dim === 1 && length < g.shape[1] && !isGradEnabled();
+        return (isPart ? deferSlice(g, start, length) : null) ?? narrow(g, dim, start, length);
       }),
     ];
   },

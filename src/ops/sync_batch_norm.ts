@@ -123,7 +123,7 @@ const syncOp = defineOp({
     let dx: Tensor | null = null;
     if (ctx.needs[0]) {
       const total = reduceSums(local, group);
-      dx = x.size > 0 ? deferGradient({ x, dy, mean, invstd, affine, count, sums: total }) : clone(x);
+      dx = x.size > 0 ? deferGradient({ x, dy, mean, invstd, affine, count, sums: total }, ctx.edges[0]) : clone(x);
     }
     // The parameters' gradients are this rank's share; whoever averages those of all ranks adds them up.
     return [dx, ...parameterGradients(local, invstd, x.dtype, ctx.needs)];

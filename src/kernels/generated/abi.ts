@@ -311,6 +311,10 @@ export interface Kernels {
    */
   batchNormBackwardApply(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
+   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch: values between the rows of plus.
+   */
+  batchNormBackwardJoined(dtype: number, x: Pointer, dy: Pointer, rows: number, c: number, norm: Pointer, relu: number, plus: Pointer, plusPitch: number, dx: Pointer): number;
+  /**
    * backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
    */
   batchNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
@@ -403,6 +407,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormForward', 'ek_batch_norm_forward'],
   ['batchNormBackwardReduce', 'ek_batch_norm_backward_reduce'],
   ['batchNormBackwardApply', 'ek_batch_norm_backward_apply'],
+  ['batchNormBackwardJoined', 'ek_batch_norm_backward_joined'],
   ['batchNormBackward', 'ek_batch_norm_backward'],
   ['rowNormScratch', 'ek_row_norm_scratch'],
   ['rowNormForward', 'ek_row_norm_forward'],
