@@ -34,6 +34,7 @@ __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const
     for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
 }
 
+constexpr int kChunkChannels = 128;  // of output: as many pay for packing an input once more
 constexpr int kWeightRun = 512;  // weights of an output channel that are packed together: runs long enough for memory
 
 // Weights of `count` input channels from `first` on and of up to `width` output channels from `o` on, zero beyond the last: value (c, position)
@@ -117,8 +118,10 @@ template <class T> struct ChannelLanes {
   Phase* phases;
   int* offsets;
 
+  // What reads each input once is cut in chunks of output channels before its blocks become small: sums of an epilogue are merged from fewer blocks.
   static Blocks choose(const Pass<T>& p) {
-    return choose_blocks(p, p.c, kPackedBytes / static_cast<int>(sizeof(T)), ceil_div(kConvJobs, p.groups), outer_rows);
+    const int chunks = p.reads_once() && p.o > kChunkChannels ? p.o / kChunkChannels : 1;
+    return choose_blocks(p, p.c, kPackedBytes / static_cast<int>(sizeof(T)), ceil_div(kConvJobs, p.groups * chunks), outer_rows);
   }
 
   // Vector operations for the whole pass and group, beside which all else is small; for choosing between the cores.
@@ -168,7 +171,7 @@ template <class T> struct ChannelLanes {
             for (int r = 0; r < rows; r++) {
               const ptrdiff_t first = static_cast<ptrdiff_t>(r) * columns;
               const Run line{columns, run.channel, channels, run.first + first * run.pixel, run.pixel, run.plane};
-              compute(b, d, row + r, column, line, group, block, {input.at + i * grid.image * input.pixel, input.pixel}, out + first * weights.width, ahead);
+              compute(b, d, row + r, column, line, group, block, {input.at + i * grid.image * input.pixel, input.pixel}, out + first * weights.width, part, ahead);
             }
             part.channels(out, weights.width, run);
             copy_out(out, weights.width, run, p.y, p.out_elements());
@@ -197,7 +200,8 @@ template <class T> struct ChannelLanes {
   }
 
   // The outputs of a row of the tensor, in depth d, that become `run`, from `column` on: out[output][width].
-  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, Ahead<T>& ahead) const {
+  template <class Epilogue>
+  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, const Epilogue& epilogue, Ahead<T>& ahead) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const int h = row / ah.phases - b.row;
     for (int f = 0; f < aw.phases && f < run.pixels; f++) {
@@ -214,7 +218,9 @@ template <class T> struct ChannelLanes {
       const T* a = x.at + (h * ah.stride * grid.row + (column / aw.phases - b.column) * aw.stride) * x.pixel;
       const ptrdiff_t a_pixel = aw.stride * x.pixel, out_pitch = static_cast<ptrdiff_t>(aw.phases) * weights.width;
       even_parts(ceil_div(run.pixels - f, aw.phases), outer_rows, [&](int begin, int size) {
-        expect_out<T>({size, run.channel, run.channels, run.first + (begin * aw.phases + f) * run.pixel, aw.phases * run.pixel, run.plane}, p.y, p.out_elements());
+        const Run written{size, run.channel, run.channels, run.first + (begin * aw.phases + f) * run.pixel, aw.phases * run.pixel, run.plane};
+        expect_out<T>(written, p.y, p.out_elements());
+        epilogue.expect(written);
         with_const<outer_rows>(size, [&](auto M) {
           constexpr int m = decltype(M)::value;
           T* to = out + f * weights.width + begin * out_pitch;

@@ -102,6 +102,13 @@ template <class T> struct Finishing {
     if (sums) f.sums += static_cast<ptrdiff_t>(index) * c;
     return f;
   }
+  EK_INLINE void expect(const Run& run) const {
+    if (run.plane != 1) return;
+    const T* const read[] = {other, plus, limited};
+    for (const T* x : read)
+      for (int i = 0; x && i < run.pixels; i++)
+        for (int j = 0; j < run.channels; j += line_of<T>) __builtin_prefetch(x + run.first + i * run.pixel + j, 0, 2);
+  }
   EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {
     Bias<T>{bias}.channels(values, pitch, run);
     if (plus) add_channels(values, pitch, run);
