@@ -38,12 +38,13 @@ struct offsets {
 };
 static offsets at(const axis* axes, int count, int i) {
   offsets sum;
-  for (int k = count - 1; k >= 0; k--) {
+  for (int k = count - 1; k > 0; k--) {
     const int j = i % axes[k].length;
     i /= axes[k].length;
     sum.from += axes[k].from * j;
     sum.to += axes[k].to * j;
   }
+  if (count > 0) sum.from += axes[0].from * i, sum.to += axes[0].to * i;
   return sum;
 }
 static int combinations(const axis* axes, int count) {
@@ -75,8 +76,15 @@ template <class T> static void copy_rows(const T* x, T* out, const axis* axes, i
       copy(at(axes, count - 1, tile / parts), begin, begin + (left < tile_elements ? left : tile_elements));
     });
   } else {
+    // Short rows out of wider ones are asked for some rows before: no hardware foresees them.
+    const int asked = count > 1 && row.from == 1 && row.length <= 8 * line_of<T> ? row.length : 0;
+    const int64_t step = asked > 0 ? 16 * axes[count - 2].from : 0;
     parallel_blocks(rows, ceil_div(tile_elements, row.length), [&](int begin, int end) {
-      for (int i = begin; i < end; i++) copy(at(axes, count - 1, i), 0, row.length);
+      for (int i = begin; i < end; i++) {
+        const offsets o = at(axes, count - 1, i);
+        for (int j = 0; j < asked; j += line_of<T>) prefetch(x + o.from + step + j);
+        copy(o, 0, row.length);
+      }
     });
   }
 }
