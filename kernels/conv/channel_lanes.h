@@ -35,6 +35,7 @@ __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const
 }
 
 constexpr int kChunkChannels = 128;  // of output: as many pay for packing an input once more
+constexpr int kOutBytes = 128 << 10;  // of a job's outputs where inputs are read once: as much of each tensor that an epilogue reads is asked for a job ahead
 constexpr int kWeightRun = 512;  // weights of an output channel that are packed together: runs long enough for memory
 
 // Weights of `count` input channels from `first` on and of up to `width` output channels from `o` on, zero beyond the last: value (c, position)
@@ -112,16 +113,19 @@ template <class T> struct ChannelLanes {
   PackedGrid grid;
   ChannelWeights<T> weights;
   ptrdiff_t pixel;        // between packed pixels
-  int chunks, per_chunk;  // blocks of output channels: a job does a chunk of them
+  int per_chunk;  // blocks of output channels that a job does
   size_t packed_size, out_size;
   T* workers;
   Phase* phases;
   int* offsets;
 
-  // What reads each input once is cut in chunks of output channels before its blocks become small: sums of an epilogue are merged from fewer blocks.
+  // What reads each input once is cut in chunks of output channels before its blocks become small: sums of an epilogue are merged from fewer
+  // blocks. Of each the outputs, and what an epilogue reads beside them, stay in L2.
   static Blocks choose(const Pass<T>& p) {
     const int chunks = p.reads_once() && p.o > kChunkChannels ? p.o / kChunkChannels : 1;
-    return choose_blocks(p, p.c, kPackedBytes / static_cast<int>(sizeof(T)), ceil_div(kConvJobs, p.groups * chunks), outer_rows);
+    const Blocks b = choose_blocks(p, p.c, kPackedBytes / static_cast<int>(sizeof(T)), ceil_div(kConvJobs, p.groups * chunks), outer_rows);
+    const int most = kOutBytes / static_cast<int>(sizeof(T)) / (p.o < kChunkChannels ? p.o : kChunkChannels);
+    return p.reads_once() && b.images * b.rows * b.columns > most ? pixel_blocks(p, most) : b;
   }
 
   // Vector operations for the whole pass and group, beside which all else is small; for choosing between the cores.
@@ -138,7 +142,7 @@ template <class T> struct ChannelLanes {
     const bool spread = p.c * sizeof(T) >= 512 && p.c * sizeof(T) % 256 == 0;
     pixel = spread ? p.c + static_cast<int>(64 / sizeof(T)) : p.c;
     const int jobs = blocks.count() * p.groups, wanted = ceil_div(kConvJobs, jobs > 0 ? jobs : 1);
-    per_chunk = ceil_div(weights.blocks, wanted < weights.blocks ? wanted : weights.blocks), chunks = ceil_div(weights.blocks, per_chunk);
+    per_chunk = ceil_div(weights.blocks, wanted < weights.blocks ? wanted : weights.blocks);
     packed_size = static_cast<size_t>(grid.image) * blocks.images * pixel + 64 / sizeof(T);
     out_size = static_cast<size_t>(kRunPixels > p.axis[2].phases ? kRunPixels : p.axis[2].phases) * weights.width;
     workers = scratch.take<T>((packed_size + out_size) * worker_count());
@@ -151,6 +155,8 @@ template <class T> struct ChannelLanes {
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
     const int all = p.c * p.groups;
     const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache<T>(all);
+    const int some = ceil_div(kChunkChannels, weights.width), per = in_place && some < per_chunk ? some : per_chunk;  // a chunk that packs nothing costs nothing
+    const int chunks = ceil_div(weights.blocks, per);
     list_phases();
     weights.pack(p);
     parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {
@@ -162,9 +168,9 @@ template <class T> struct ChannelLanes {
       if (!in_place) pack_rows(p, grid, b, group * p.c, p.c, pixel, prologue, packed);
       const ptrdiff_t first = b.image * p.in_volume() + static_cast<ptrdiff_t>(b.row) * p.axis[2].in_size + b.column;
       const Input input = in_place ? Input{p.x + first * all + group * p.c, all} : Input{packed, pixel};
-      Ahead<T> ahead = after(job);
-      const int end = (chunk + 1) * per_chunk < weights.blocks ? (chunk + 1) * per_chunk : weights.blocks;
-      for (int block = chunk * per_chunk; block < end; block++) {
+      AheadOf<T> ahead = after(job, per, chunks, epilogue);
+      const int end = (chunk + 1) * per < weights.blocks ? (chunk + 1) * per : weights.blocks;
+      for (int block = chunk * per; block < end; block++) {
         const int o = block * weights.width, left = p.o - o, channels = left < weights.width ? left : weights.width;
         for (int i = 0; i < b.images; i++)
           each_output_unit(p, b, i, group * p.o + o, channels, kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
@@ -182,10 +188,15 @@ template <class T> struct ChannelLanes {
   }
 
   // What the job reads that this worker will probably take next.
-  Ahead<T> after(int job) const {
+  template <class Epilogue> AheadOf<T> after(int job, int per, int chunks, const Epilogue& epilogue) const {
+    AheadOf<T> ahead;
     const int next = job + worker_count(), index = next / (chunks * p.groups);
-    if (p.groups > 1 || index == job / chunks || index >= blocks.count()) return {};
-    return memory_under(p, blocks(p, index), 0, p.c);
+    if (p.groups > 1 || index >= blocks.count()) return ahead;
+    const Block b = blocks(p, index);
+    if (index != job / chunks) ahead.add(memory_under(p, b, 0, p.c));
+    const int o = next % chunks * per * weights.width, some = per * weights.width, channels = p.o - o < some ? p.o - o : some;
+    epilogue.each_read([&](const T* x) { ahead.add(memory_beside(p, x, b, o, channels)); });
+    return ahead;
   }
 
   void list_phases() const {
@@ -201,7 +212,7 @@ template <class T> struct ChannelLanes {
 
   // The outputs of a row of the tensor, in depth d, that become `run`, from `column` on: out[output][width].
   template <class Epilogue>
-  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, const Epilogue& epilogue, Ahead<T>& ahead) const {
+  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, const Epilogue& epilogue, AheadOf<T>& ahead) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const int h = row / ah.phases - b.row;
     for (int f = 0; f < aw.phases && f < run.pixels; f++) {
@@ -224,8 +235,8 @@ template <class T> struct ChannelLanes {
         with_const<outer_rows>(size, [&](auto M) {
           constexpr int m = decltype(M)::value;
           T* to = out + f * weights.width + begin * out_pitch;
-          if (weights.vectors == 1) channel_tile<T, m, 1>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead);
-          else channel_tile<T, m, outer_vectors>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead);
+          if (weights.vectors == 1) channel_tile<T, m, 1>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead.now());
+          else channel_tile<T, m, outer_vectors>(a + begin * a_pixel, a_pixel, k, to, out_pitch, ahead.now());
         });
       });
     }

@@ -34,6 +34,20 @@ template <class T> struct Ahead {
   }
 };
 
+// What of several tensors the next block will read, in turn.
+template <class T> struct AheadOf {
+  Ahead<T> of[4];
+  int count = 0, at = 0;
+
+  void add(const Ahead<T>& one) {
+    if (!one.done()) of[count++] = one;
+  }
+  Ahead<T>& now() {
+    while (at < 3 && of[at].done()) at++;
+    return of[at];
+  }
+};
+
 // A block of packed input, in pixels: [image][depth][row][column].
 struct PackedGrid {
   ptrdiff_t row, plane, image;  // sizes
@@ -88,6 +102,16 @@ template <class T> Ahead<T> memory_under(const Pass<T>& p, const Block& b, int c
   const int row = b.row * ah.stride, column = b.column * aw.stride;
   return memory_of(p.x, pixel(b.image, row, column), pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
                    channel, channels, p.c * p.groups);
+}
+
+// The memory of a block's outputs in a tensor like them, of some channels; known where they are channels last, of one phase and depth.
+template <class T> Ahead<T> memory_beside(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
+  const Axis &ah = p.axis[1], &aw = p.axis[2];
+  if (p.y_format != EK_CHANNELS_LAST || p.phases() > 1 || p.axis[0].count > 1) return {};
+  const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * ah.count + row) * aw.count + column; };
+  const auto last = [](int begin, int size, int count) { return begin + size < count ? begin + size - 1 : count - 1; };
+  return memory_of(x, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, last(b.row, b.rows, ah.count), last(b.column, b.columns, aw.count)),
+                   channel, channels, p.o * p.groups);
 }
 
 // unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up an image of a block:
