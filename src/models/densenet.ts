@@ -1,6 +1,18 @@
 // DenseNet-121. Structure, names and initial weights are torchvision's.
 import { checkpoint } from '../autograd/checkpoint.ts';
-import { AvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential, type StateDict } from '../nn/index.ts';
+import { BatchNormBase } from '../nn/batch_norm.ts';
+import {
+  AvgPool2d,
+  Conv2d,
+  InPlaceABN,
+  init,
+  Linear,
+  MaxPool2d,
+  Module,
+  ReLU,
+  Sequential,
+  type StateDict,
+} from '../nn/index.ts';
 import { declareClosed } from '../nn/module.ts';
 import { dropout } from '../ops/dropout.ts';
 import { relu } from '../ops/elementwise.ts';
@@ -19,7 +31,8 @@ interface LayerOptions {
   normLayer: NormLayer;
 }
 
-const joined = (features: readonly Tensor[]): Tensor => (features.length === 1 ? features[0] : cat(features, 1));
+/** Whether a norm leaves what it reads as it is. Others get a copy of their own, as torchvision's layers give to all. */
+const keepsInput = (norm: Module): boolean => norm instanceof BatchNormBase && !(norm instanceof InPlaceABN);
 
 /** Makes `growth` new channels of all that were made before it. */
 class DenseLayer extends Module {
@@ -45,7 +58,8 @@ class DenseLayer extends Module {
   }
 
   private squeeze(...features: Tensor[]): Tensor {
-    return this.conv1.call(this.relu1.call(this.norm1.call(joined(features))));
+    const joined = features.length === 1 && keepsInput(this.norm1) ? features[0] : cat(features, 1);
+    return this.conv1.call(this.relu1.call(this.norm1.call(joined)));
   }
 
   forward(features: readonly Tensor[]): Tensor {
@@ -69,16 +83,18 @@ class DenseBlock extends Module {
   }
 
   /**
-   * A layer's output is joined at once to what the layer has read, so that neither the values nor their gradient are taken apart into all the layers'
-   * outputs; but where the wide inputs are to be computed again, the outputs alone are kept.
+   * Where that is possible, a layer's output is joined at once to what the layer has read, so that neither the values nor their gradients are taken
+   * apart into the outputs of all layers.
    */
   forward(x: Tensor): Tensor {
+    const layers = [...this.children()] as DenseLayer[];
+    const isChain = !this.memoryEfficient && layers.every(({ norm1 }) => keepsInput(norm1));
     let features = [x];
-    for (const layer of this.children()) {
+    for (const layer of layers) {
       features = [...features, layer.call(features)];
-      if (!this.memoryEfficient) features = [joined(features)];
+      if (isChain) features = [cat(features, 1)];
     }
-    return joined(features);
+    return isChain ? features[0] : cat(features, 1);
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type NormLayer,
   ResNet,
 } from '../../src/models/index.ts';
-import { BatchNorm2d, FrozenBatchNorm2d, GroupNorm, type Module, SyncBatchNorm } from '../../src/nn/index.ts';
+import { BatchNorm2d, FrozenBatchNorm2d, GroupNorm, InPlaceABN, Module, SyncBatchNorm } from '../../src/nn/index.ts';
 import { fromTypedArray } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
@@ -88,6 +88,28 @@ it('memoryEfficient changes no number of a DenseNet but by roundings', () => {
     const expected = Array.from(kept.get(name)!.dataSync(), Number);
     expectClose(Array.from(tensor.dataSync(), Number), expected, 1e-10, 1e-10, name);
   }
+});
+
+it('a DenseNet takes norms that overwrite their input', () => {
+  class OfCopy extends Module {
+    norm: InPlaceABN;
+    constructor(channels: number) {
+      super();
+      this.norm = new InPlaceABN(channels);
+    }
+    forward(x: Tensor): Tensor {
+      return this.norm.call(x.clone());
+    }
+  }
+  const x = randn([2, 3, 32, 32]);
+  const [given, copied] = [InPlaceABN, OfCopy].map((Norm) => {
+    manualSeed(0);
+    const model = smallDensenet({ normLayer: (channels) => new Norm(channels) });
+    const y: Tensor = model.call(x);
+    y.sum().backward();
+    return [y, ...[...model.parameters()].map(({ grad }) => grad!)].map(values);
+  });
+  expect(given).toEqual(copied);
 });
 
 describe('options that do not fit', () => {
