@@ -49,16 +49,16 @@ template <class T> void each_piece(const Layout& layout, const T* x, const Chann
     return;
   }
   const Work work(Scratch(scratch), layout);
-  fill_columns<T>(layout, work, channels);
+  fill_columns<T, kCoefficients>(layout, work, channels);
   parallel_for(layout.jobs(), [&](int job, int) {
     alignas(64) T values[kPiece];
     const Layout::Block block = layout.block(job);
-    const T* k = reinterpret_cast<const T*>(work.columns) + block.column;
+    const T* k = work.template of_block<T>(layout, block, kCoefficients);
     const int together = block.pitch == block.columns ? kPiece / block.columns : 1;
     for (int row = 0; row < block.rows; row += together) {
       const int rows = block.rows - row < together ? block.rows - row : together;
       const ptrdiff_t place = block.at + row * block.pitch;
-      Values::rows(x + place, nullptr, values, 0, block.pitch, rows, block.columns, k, work.stride);
+      Values::rows(x + place, nullptr, values, 0, block.pitch, rows, block.columns, k);
       f(place, values, rows * block.columns);
     }
   });

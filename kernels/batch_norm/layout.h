@@ -109,6 +109,8 @@ struct Layout {
 
   // ---- rows
   int channel(int column) const { return column / div % mod; }
+  // Room for a number of every column of a block, in whole vectors of any machine.
+  int block_room() const { return ceil_div(block_columns, kVector) * kVector; }
   struct Block {
     ptrdiff_t at, pitch;
     int rows, column, columns;

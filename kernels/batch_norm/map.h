@@ -19,6 +19,9 @@ template <class V> struct Coefficients {
 };
 constexpr int kCoefficients = 7;
 
+// Numbers of columns lie interleaved, for one stream: `many` vectors of each vector of columns. Where number i of a column is.
+template <class U> constexpr int interleaved(int column, int many, int i) { return (column / lanes<U> * many + i) * lanes<U> + column % lanes<U>; }
+
 // The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
 template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
   const auto at = [&](int i) { return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n) : load(norm + static_cast<ptrdiff_t>(i) * c + channel); };
@@ -31,6 +34,15 @@ template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* no
 
 // Where a ReLU up to `top` lets gradients through.
 template <class V> EK_INLINE auto is_open(V y, V top) { return (y > 0) & ~(y >= top); }
+// g there, and 0 elsewhere.
+template <class V> EK_INLINE V where_open(V g, V y, V top) {
+  const auto open = is_open(y, top);
+#if EK_VECTOR_BYTES == 64
+  return open ? loaded(g) : V{};
+#else
+  return (V)(open & (decltype(open))g);
+#endif
+}
 
 template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coefficients<V>& k) {
   const V d = (x - k.hi) - k.lo;
@@ -40,7 +52,7 @@ template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coef
     if constexpr (relu) return lesser(k.top, greater(V{}, y));
     return y;
   } else {
-    if constexpr (relu) g = is_open(d * k.scale + k.shift, k.top) ? loaded(g) : V{};
+    if constexpr (relu) g = where_open(g, d * k.scale + k.shift, k.top);
     if constexpr (map == Map::evaluation) return g * k.scale;
     if constexpr (map == Map::weighted) return ((g * k.shift + k.a) + d * k.b) * k.scale;
     return ((g + k.a) + d * k.b) * k.scale;
@@ -71,34 +83,47 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   // n neighbours of one channel; memory is asked for `ahead` elements before.
   static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead, const Coefficients<T>& one) {
     const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b), splat<T>(one.top)};
+    constexpr int line = line_of<T>;
     int i = 0;
     if constexpr (streams) {  // to the next vector of `out`
       const int head = static_cast<int>(-at & (L - 1));
       i = head < n ? head : n;
       if (i > 0) Mapping<map, relu, T>::partial(x, dy, out, at, i, k);
     }
-    for (; i + L <= n; i += L) {
-      if (i % line_of<T> < L) ask(x, dy, out, at + i + ahead);
-      whole(x, dy, out, at + i, k);
+    for (; i + line <= n; i += line) {
+      ask(x, dy, out, at + i + ahead);
+#pragma GCC unroll 8
+      for (int v = 0; v < line; v += L) whole(x, dy, out, at + i + v, k);
     }
+    for (; i + L <= n; i += L) whole(x, dy, out, at + i, k);
     if (i < n) partial(x, dy, out, at + i, n - i, k);
   }
 
-  // Rows of `columns` values, one after the other; k: an array for each coefficient, `stride` apart, padded to whole vectors.
-  static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns, const T* k, int stride) {
-    const auto numbers = [&](int j) -> Coefficients<vec<T>> {
-      const T* from = k + j;
-      return {load(from), load(from + stride), load(from + 2 * stride), load(from + 3 * stride), load(from + 4 * stride), load(from + 5 * stride), load(from + 6 * stride)};
-    };
+  // Rows of `columns` values, one after the other; k: the numbers of the columns, interleaved.
+  static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns, const T* k) {
+    constexpr int R = EK_VECTOR_BYTES == 16 ? 2 : 1;
     const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
-    for (int r = 0; r < rows; r++, at += pitch) {
-      int j = 0;
-      for (; j + L <= columns; j += L) {
-        if (j % line_of<T> == 0) ask(x, dy, out, at + j + ahead);
-        whole(x, dy, out, at + j, numbers(j));
+    int r = 0;
+    for (; r + R <= rows; r += R, at += R * pitch) band<R>(x, dy, out, at, pitch, ahead, columns, k);
+    if (r < rows) band<1>(x, dy, out, at, pitch, ahead, columns, k);
+  }
+
+ private:
+  // R rows together, which load their numbers once: for narrow vectors those loads are half of all. Wide ones wait for memory, which is
+  // faster in one stream.
+  template <int R> static EK_INLINE void band(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const T* k) {
+    const auto numbers = [&]() -> Coefficients<vec<T>> { return {load(k), load(k + L), load(k + 2 * L), load(k + 3 * L), load(k + 4 * L), load(k + 5 * L), load(k + 6 * L)}; };
+    int j = 0;
+    for (; j + L <= columns; j += L, k += kCoefficients * L) {
+      const Coefficients<vec<T>> together = numbers();
+#pragma GCC unroll 2
+      for (int r = 0; r < R; r++) {
+        if (has_prefetch && j % line_of<T> == 0) ask(x, dy, out, at + r * pitch + j + ahead);
+        whole(x, dy, out, at + r * pitch + j, together);
       }
-      if (j < columns) partial(x, dy, out, at + j, columns - j, numbers(j));
     }
+    if (j < columns)
+      for (int r = 0; r < R; r++) partial(x, dy, out, at + r * pitch + j, columns - j, numbers());
   }
 };
 

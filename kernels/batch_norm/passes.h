@@ -107,32 +107,36 @@ void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
 
 // ---- a whole tensor ------------------------------------------------------------------------------------------------------------------------
 
-// Scratch of a call: partial sums, totals, and numbers for every column of rows.
+// Scratch of a call: partial sums, totals, and up to kCoefficients numbers for every column of rows, block by block of columns.
 struct Work {
-  static constexpr int L = lanes<float>;  // a block may end in the middle of a vector
   Pair *partial, *total;
   double* columns;  // or floats
-  int stride;
-  Work(Scratch part, const Layout& layout) : stride(layout.planes ? 0 : ceil_div(layout.columns, L) * L + L) {
+  Work(Scratch part, const Layout& layout) {
     partial = part.take<Pair>(static_cast<size_t>(layout.blocks()) * layout.c);
     total = part.take<Pair>(layout.c);
-    columns = part.take<double>(static_cast<size_t>(kCoefficients) * stride);
+    columns = part.take<double>(layout.planes ? 0 : static_cast<size_t>(kCoefficients) * layout.column_blocks * layout.block_room());
     bytes = part.bytes();
+  }
+  // The numbers of a block, `many` of each column.
+  template <class U> U* of_block(const Layout& layout, const Layout::Block& block, int many) const {
+    return reinterpret_cast<U*>(columns) + static_cast<ptrdiff_t>(block.column / layout.block_columns) * layout.block_room() * many;
   }
   int bytes;
 };
 
-// Writes the numbers of each channel, `many` arrays of them, to all of its columns. numbers(channel): an array.
-template <class U, class F> void fill_columns(const Layout& layout, const Work& work, const F& numbers) {
+// Writes the first `many` numbers of each channel to all of its columns, interleaved. numbers(channel): an array.
+template <class U, int many, class F> void fill_columns(const Layout& layout, const Work& work, const F& numbers) {
   U* const columns = reinterpret_cast<U*>(work.columns);
+  const ptrdiff_t room = static_cast<ptrdiff_t>(layout.block_room()) * many;
   for (int channel = 0; channel < layout.mod; channel++) {
     const auto of = numbers(channel);
-    constexpr int many = sizeof of / sizeof(U);
-    U values[many];
+    U values[sizeof of / sizeof(U)];
     __builtin_memcpy(values, &of, sizeof of);
-    for (int first = channel * layout.div; first < layout.columns; first += layout.mod * layout.div)
-      for (int v = first; v < first + layout.div; v++)
-        for (int i = 0; i < many; i++) columns[i * work.stride + v] = values[i];
+    for (int first = channel * layout.div; first < layout.columns; first += layout.mod * layout.div) {
+      const int block = first / layout.block_columns, from = first - block * layout.block_columns;  // a block holds whole runs of a channel
+      for (int v = from; v < from + layout.div; v++)
+        for (int i = 0; i < many; i++) columns[block * room + interleaved<U>(v, many, i)] = values[i];
+    }
   }
 }
 
@@ -148,19 +152,18 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
       sum_planes<mode, T>(layout, g, block, x, dy, k, work.partial + static_cast<ptrdiff_t>(block) * c + first);
     });
   } else {
-    const int stride = work.stride;
-    fill_columns<U>(layout, work, known);
+    fill_columns<U, kKnown<mode>>(layout, work, known);
     parallel_for(layout.jobs(), [&](int job, int) {
       const Layout::Block block = layout.block(job);
-      alignas(64) double a[kColumns + 16] = {}, b[kColumns + 16] = {};
-      const U* k = reinterpret_cast<const U*>(work.columns) + block.column;
+      alignas(64) double sums[2 * (kColumns + kVector)] = {};
       sum_rows<mode, T>(x + block.at, mode == Sum::statistics ? nullptr : dy + block.at, block.pitch, block.rows, block.columns,
-                        {k, k + stride, k + 2 * stride, k + 3 * stride, k + 4 * stride}, a, b);
+                        work.template of_block<U>(layout, block, kKnown<mode>), sums);
       // Columns are visited in order, and a channel's first one clears its result.
       Pair* out = work.partial + static_cast<ptrdiff_t>(block.partial) * c;
       for (int i = 0, v = block.column, channel = layout.channel(v), run = v % layout.div; i < block.columns; i++, v++) {
-        if (run == 0 && v < layout.div * layout.mod) out[channel] = {a[i], b[i]};
-        else out[channel].a += a[i], out[channel].b += b[i];
+        const double a = sums[interleaved<U>(i, 2, 0)], b = sums[interleaved<U>(i, 2, 1)];
+        if (run == 0 && v < layout.div * layout.mod) out[channel] = {a, b};
+        else out[channel].a += a, out[channel].b += b;
         if (++run == layout.div) run = 0, channel = channel + 1 == layout.mod ? 0 : channel + 1;
       }
     });
@@ -185,16 +188,15 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
     });
     return;
   }
-  const int stride = work.stride;
-  fill_columns<T>(layout, work, channels);
+  fill_columns<T, kCoefficients>(layout, work, channels);
   parallel_for(layout.jobs(), [&](int job, int) {
     const Layout::Block block = layout.block(layout.jobs() - 1 - job);
-    const T* k = reinterpret_cast<const T*>(work.columns) + block.column;
+    const T* k = work.template of_block<T>(layout, block, kCoefficients);
     if (can_stream(out + block.at, layout.tensor_elements, block.pitch)) {  // a block may begin anywhere, and the last be narrower
-      Mapping<map, relu, T, has_stream>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k, stride);
+      Mapping<map, relu, T, has_stream>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k);
       stream_fence();
     } else {
-      Mapping<map, relu, T>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k, stride);
+      Mapping<map, relu, T>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k);
     }
   });
 }

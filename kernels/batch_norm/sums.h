@@ -33,6 +33,8 @@ template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
 template <class V> struct Known {
   V hi, lo, scale, shift, top = {};
 };
+// How many of these numbers, from the first on, a sum reads.
+template <Sum mode> constexpr int kKnown = mode == Sum::statistics ? 1 : mode == Sum::backward ? 2 : 5;
 template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
   return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift), splat<T>(k.top)};
 }
@@ -106,7 +108,7 @@ template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const K
     a.add(d), b.add_product(d, d);
   } else {
     const vec<U> d = (x - k.hi) - k.lo;
-    if constexpr (mode == Sum::backward_relu) g = is_open(d * k.scale + k.shift, k.top) ? loaded(g) : vec<U>{};
+    if constexpr (mode == Sum::backward_relu) g = where_open(g, d * k.scale + k.shift, k.top);
     a.add(g), b.add_product(g, d);
   }
 }
@@ -119,8 +121,8 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
   const Known<vec<U>> k = splat_known<U>(known);
   Wide<U> a[chains] = {}, b[chains] = {};
   for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0) {
-    const auto whole = [&](int i, int chain) {
-      if ((chain * L) % line_of<T> == 0) {
+    const auto whole = [&](int i, int chain) __attribute__((always_inline)) {
+      if (has_prefetch && (chain * L) % line_of<T> == 0) {
         prefetch(x + i + ahead);
         if constexpr (backward) prefetch(dy + i + ahead);
       }
@@ -142,43 +144,41 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
   for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
 }
 
-// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows; hi, lo, scale, shift, top: a value for each column. The arrays are padded to whole vectors.
-template <class U> struct KnownColumns {
-  const U *hi, *lo, *scale, *shift, *top;
-};
+// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows. known, sums: the numbers of the columns and a, b, interleaved.
 // R rows from one end to the other, so that memory is read in its order; the sums wait in the first-level cache meanwhile.
 template <Sum mode, int R, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const KnownColumns<U>& known, double* sum_a, double* sum_b) {
+EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const U* known, double* sums) {
   constexpr int L = lanes<U>;
   constexpr bool backward = mode != Sum::statistics;
-  const auto step = [&](int j, const auto& read) {
-    Known<vec<U>> k = {load(known.hi + j), {}, {}, {}};
-    if constexpr (backward) k.lo = load(known.lo + j);
-    if constexpr (mode == Sum::backward_relu) k.scale = load(known.scale + j), k.shift = load(known.shift + j), k.top = load(known.top + j);
-    Wide<U> a = Wide<U>::from(sum_a + j), b = Wide<U>::from(sum_b + j);
+  const auto step = [&](int j, const auto& read) __attribute__((always_inline)) {
+    Known<vec<U>> k = {load(known), {}, {}, {}};
+    if constexpr (backward) k.lo = load(known + L);
+    if constexpr (mode == Sum::backward_relu) k.scale = load(known + 2 * L), k.shift = load(known + 3 * L), k.top = load(known + 4 * L);
+    Wide<U> a = Wide<U>::from(sums), b = Wide<U>::from(sums + L);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
       const ptrdiff_t at = r * pitch + j;
-      if (j % line_of<T> == 0) {
+      if (has_prefetch && j % line_of<T> == 0) {
         prefetch(x + at + ahead);
         if constexpr (backward) prefetch(dy + at + ahead);
       }
       sum_step<mode, U>(read(x + at), backward ? read(dy + at) : vec<U>{}, k, a, b);
     }
-    a.put(sum_a + j), b.put(sum_b + j);
+    a.put(sums), b.put(sums + L);
+    known += kKnown<mode> * L, sums += 2 * L;
   };
   int j = 0;
   for (; j + L <= columns; j += L) step(j, [](const T* p) { return fetch<U>(p); });
   if (j < columns) step(j, [&](const T* p) { return fetch_n<U>(p, columns - j); });
 }
 template <Sum mode, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const KnownColumns<U>& known, double* sum_a, double* sum_b) {
-  constexpr int R = 4;
+EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const U* known, double* sums) {
+  constexpr int R = mode == Sum::statistics ? 4 : 2;  // with dy too, as many streams of memory
   const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // null stays null
   const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
   int r = 0;
-  for (; r + R <= rows; r += R) sum_band<mode, R>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sum_a, sum_b);
-  for (; r < rows; r++) sum_band<mode, 1>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sum_a, sum_b);
+  for (; r + R <= rows; r += R) sum_band<mode, R>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sums);
+  for (; r < rows; r++) sum_band<mode, 1>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sums);
 }
 
 }  // namespace EK_ISA
