@@ -95,7 +95,8 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
 #pragma GCC unroll 8
       for (int v = 0; v < line; v += L) whole(x, dy, out, at + i + v, k);
     }
-    for (; i + L <= n; i += L) whole(x, dy, out, at + i, k);
+    if constexpr (L < line)
+      for (; i + L <= n; i += L) whole(x, dy, out, at + i, k);
     if (i < n) partial(x, dy, out, at + i, n - i, k);
   }
 
