@@ -190,8 +190,12 @@ template <class T> struct PixelLanes {
         if (b.depth >= q.axis[0].count || b.rows <= 0 || b.columns <= 0) continue;
         for (int g = 0; g < groups; g++)
           compute(phases[f], b, packed + g * p.c * planes.plane, weights + weights_of(group + g, phases[f].first_tap), out + g * p.o * out_pitch);
-        for (int h = 0; h < b.rows; h++) {
-          const Run run = q.output_run(b, b.image, b.row + h, group * p.o, groups * p.o);
+        // Whole rows of the tensor follow each other there: one run.
+        const bool joined = p.phases() == 1 && b.columns == q.axis[2].out_size;
+        if (joined) close_gaps(b, groups * p.o, out);
+        for (int h = 0; h < b.rows; h += joined ? b.rows : 1) {
+          Run run = q.output_run(b, b.image, b.row + h, group * p.o, groups * p.o);
+          if (joined) run.pixels *= b.rows;
           T* row = out + h * planes.pitch;
           Run one = run;
           one.channels = 1;
@@ -228,6 +232,18 @@ template <class T> struct PixelLanes {
         });
       });
     });
+  }
+
+  // Moves a block's rows together, over the outputs between them.
+  void close_gaps(const Block& b, int channels, T* out) const {
+    for (int c = 0; c < channels; c++, out += out_pitch)
+      for (int h = 1; h < b.rows && planes.pitch > b.columns; h++) {
+        const T* from = out + h * planes.pitch;
+        T* to = out + h * b.columns;
+        int j = 0;
+        for (; j + lanes<T> <= b.columns; j += lanes<T>) store(to + j, load(from + j));
+        if (j < b.columns) store_n(to + j, load_n(from + j, b.columns - j), b.columns - j);
+      }
   }
 
   // out[tile of channels][taps of a phase in the order of each_tap][M]
