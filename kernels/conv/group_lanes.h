@@ -8,7 +8,8 @@
 namespace EK_ISA {
 
 constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;  // of a tile: outputs, and taps of a row of the kernel
-constexpr int kPlaneBytes = 32 << 10;                                      // of a block's planes: they stay in L1
+constexpr int kPlaneBytes = 32 << 10;                                      // of the packed rows that are at work together: they stay in L1
+constexpr int kBlockBytes = 256 << 10;                                     // of a block's planes: they stay in L2
 
 // out[i·out_pitch + lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M outputs and K taps. A vector of x
 // is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line: between lines of w. add: to what `out` holds.
@@ -50,7 +51,7 @@ template <class T> struct GroupPlanes {
   Blocks blocks;
   int per_chunk, chunks;  // vectors of a job
   PackedGrid grid;
-  ptrdiff_t plane;  // size
+  ptrdiff_t plane;  // between places of a row
 
   explicit GroupPlanes(const Pass<T>& p)
       : group(p.c), channels(p.c * p.groups), vectors(ceil_div(channels, L)),
@@ -58,44 +59,48 @@ template <class T> struct GroupPlanes {
     // A few vectors at least: the next one's memory is fetched during each.
     const int wanted = ceil_div(kConvJobs, blocks.count() > 0 ? blocks.count() : 1), most = ceil_div(vectors, 4);
     per_chunk = ceil_div(vectors, wanted < most ? wanted : most), chunks = ceil_div(vectors, per_chunk);
-    plane = grid.image * blocks.images * L;
+    plane = grid.row * L, grid.row *= group, grid.plane *= group, grid.image *= group;
   }
 
   static bool suits(const Pass<T>& p) {
     return p.groups > 1 && p.c == p.o && p.c < L && L % p.c == 0 && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
   }
-  // The block that packs least for each output.
+  // Bytes of the packed rows under some rows of outputs.
+  static double packed_bytes(const Pass<T>& p, int rows, int columns) {
+    return static_cast<double>(EK_VECTOR_BYTES) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) * p.axis[2].extent(columns);
+  }
+  // The block that packs least for each output, of which the rows under one row of outputs stay in L1.
   static Blocks choose(const Pass<T>& p) {
-    const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
-    const int budget = kPlaneBytes / (EK_VECTOR_BYTES * p.c * (ad.taps ? ad.extent(1) : 1));
+    const Axis &ah = p.axis[1], &aw = p.axis[2];
     Blocks best{};
     double least = 0;
     for (int parts = 1; parts <= ceil_div(aw.count, group_rows); parts++) {
       const int columns = ceil_div(aw.count, parts);
       int rows = 1;
-      while (rows < ah.count && ah.extent(rows + 1) * aw.extent(columns) <= budget) rows++;
-      const double packed = static_cast<double>(ah.extent(rows)) * aw.extent(columns), each = packed / (rows * columns) + (packed > budget);
+      while (rows < ah.count && packed_bytes(p, rows + 1, columns) <= kBlockBytes) rows++;
+      const double packed = packed_bytes(p, rows, columns), each = packed / (rows * columns) * (packed_bytes(p, 1, columns) > kPlaneBytes ? 2 : 1);
       if (least > 0 && each >= least) continue;
-      const bool joins = rows == ah.count && parts == 1 && ad.count == 1 && packed > 0;
-      least = each, best = equal_blocks(p, joins ? static_cast<int>(budget / packed) : 1, rows, columns);
+      const bool joins = rows == ah.count && parts == 1 && p.axis[0].count == 1 && packed > 0;
+      least = each, best = equal_blocks(p, joins ? static_cast<int>(kPlaneBytes / packed) : 1, rows, columns);
     }
     return best;
   }
-  size_t size() const { return static_cast<size_t>(plane) * group; }
+  size_t size() const { return static_cast<size_t>(grid.image) * blocks.images * L; }
   int lanes_of(int vector) const { return channels - vector * L < L ? channels - vector * L : L; }
 
-  // body(vector, whether it is the last) for each of a chunk.
+  // body(vector, whether it is the first, the last) for each of a chunk.
   template <class F> void each_vector(int chunk, const F& body) const {
-    const int end = (chunk + 1) * per_chunk < vectors ? (chunk + 1) * per_chunk : vectors;
-    for (int v = chunk * per_chunk; v < end; v++) body(v, v + 1 == end);
+    const int begin = chunk * per_chunk, end = begin + per_chunk < vectors ? begin + per_chunk : vectors;
+    for (int v = begin; v < end; v++) body(v, v == begin, v + 1 == end);
   }
 
-  // One vector of channels, for the output or its gradient or the input: out[pixel][lane], of which the next vector is fetched.
-  template <class Map> static void pack_vector(const T* x, const Run& run, const Map& map, T* out) {
+  // One vector of channels of x or dy: out[pixel][lane]. The next vector is fetched, and what lies `ahead` elements on.
+  template <class Map> static void pack_vector(const T* x, const Run& run, const Map& map, ptrdiff_t ahead, T* out) {
     const T* from = x + run.first;
     if (run.channels == L)
       for (int j = 0; j < run.pixels; j++, from += run.pixel) {
         __builtin_prefetch(from + L, 0, 2);
+        if (ahead) __builtin_prefetch(from + ahead, 0, 2);
         store(out + j * L, load(from));
       }
     else
@@ -103,16 +108,21 @@ template <class T> struct GroupPlanes {
     map.channels(out, L, run);
   }
 
-  // Into planes that were zero: what a block has of padding, all its vectors have.
-  template <class Prologue> void pack(const Pass<T>& p, const Block& b, int vector, const Prologue& prologue, T* out) const {
-    each_packed_row(p, grid, b, vector * L, lanes_of(vector), [&](ptrdiff_t pixel, int, int lo, int hi, const Run& run) {
+  // Rows top … bottom of one of a block's images. The padding, which all vectors of a job share, is zeroed for the first; no vector before
+  // that one has fetched its memory, so that it fetches its own next row.
+  template <class Prologue> void pack(const Pass<T>& p, Block b, int image, int top, int bottom, int vector, bool first, const Prologue& prologue, T* out) const {
+    b.image += image, b.images = 1;
+    const ptrdiff_t ahead = first ? p.axis[1].unit * static_cast<ptrdiff_t>(p.axis[2].in_size) * channels : 0;
+    each_packed_row(p, grid, b, vector * L, lanes_of(vector), [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
+      T* row = out + (image * grid.image + pixel) * L;
+      for (int i = 0; first && i < group; i++) zero_run(row + i * plane, lo * L), zero_run(row + i * plane + hi * L, (columns - hi) * L);
       if (lo == hi) return;
-      T* to = out + (pixel + lo) * L;
-      pack_vector(p.x, run, prologue, to);
+      T* to = row + lo * L;
+      pack_vector(p.x, run, prologue, ahead, to);
       if (group == 2) spread<2>(to, run.pixels);
       if (group == 4) spread<4>(to, run.pixels);
       if (group == 8) spread<8>(to, run.pixels);
-    });
+    }, top, bottom);
   }
   template <int G> void spread(T* planes, int pixels) const {
     if constexpr (G < L)
@@ -195,13 +205,14 @@ template <class T> struct GroupLanes {
       const auto part = epilogue.part(index);
       T* packed = workers + worker * (planes.size() + out_size);
       T* out = packed + planes.size();
-      zero_run(packed, static_cast<ptrdiff_t>(planes.size()));
       Row* plan = rows + worker * rows_size();
       list_rows(b, plan);
-      planes.each_vector(job % planes.chunks, [&](int v, bool is_last) {
-        planes.pack(p, b, v, prologue, packed);
-        for (int i = 0; i < b.images; i++)
+      planes.each_vector(job % planes.chunks, [&](int v, bool is_first, bool is_last) {
+        for (int i = 0; i < b.images; i++) {
+          int top = 0;  // of the rows that are not packed yet
           each_output_unit(p, b, i, v * L, planes.lanes_of(v), kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
+            const int bottom = p.axis[1].extent((row + rows - 1) / p.axis[1].phases - b.row + 1);
+            if (top < bottom) planes.pack(p, b, i, top, bottom, v, is_first, prologue, packed), top = bottom;
             for (int r = 0; r < rows; r++)
               compute(row_of(plan, b, d, row + r), column / p.axis[2].phases - b.column, columns, packed + i * planes.grid.image * L, weights + v * n * L,
                       out + static_cast<ptrdiff_t>(r) * columns * L);
@@ -211,6 +222,7 @@ template <class T> struct GroupLanes {
             next.first += L * run.plane;
             if (!is_last) expect_out(next, p.y, p.out_elements());
           });
+        }
       });
       stream_fence();
     });

@@ -62,7 +62,7 @@ template <class T> struct GroupLanesWeight {
   const T* dy;
   GroupPlanes<T> planes;
   GroupLines<T> lines;
-  int splits;
+  int splits, band;  // band: rows of outputs whose packed rows stay in L1
   size_t gradient_size, dy_size;
   T *partials, *packed, *gradients;
   double* bias_partials;
@@ -72,7 +72,9 @@ template <class T> struct GroupLanesWeight {
     const int wanted = ceil_div(kConvJobs, planes.chunks);
     splits = wanted < planes.blocks.count() ? wanted : planes.blocks.count();
     gradient_size = static_cast<size_t>(p.taps()) * p.c * planes.vectors * L;
-    dy_size = static_cast<size_t>(planes.blocks.images) * planes.blocks.rows * planes.blocks.columns * L;
+    band = 1;
+    while (band < planes.blocks.rows && planes.packed_bytes(p, band + 1, planes.blocks.columns) <= kPlaneBytes) band++;
+    dy_size = static_cast<size_t>(band) * planes.blocks.columns * L;
     partials = scratch.take<T>(gradient_size * splits);
     bias_partials = scratch.take<double>(static_cast<size_t>(planes.channels) * splits);
     offsets = scratch.take<int>(lines.count);
@@ -91,7 +93,7 @@ template <class T> struct GroupLanesWeight {
       T* g = gradients + worker * dy_size;
       T* out = partials + split * gradient_size;
       double* sums = bias_partials + static_cast<size_t>(split) * planes.channels;
-      planes.each_vector(chunk, [&](int v, bool) {
+      planes.each_vector(chunk, [&](int v, bool, bool) {
         zero_run(out + v * length, length);
         for (int l = 0; dbias && l < planes.lanes_of(v); l++) sums[v * L + l] = 0;
       });
@@ -99,13 +101,20 @@ template <class T> struct GroupLanesWeight {
       const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
       for (int index = begin; index < end; index++) {
         const Block b = blocks(p, index);
-        zero_run(x, static_cast<ptrdiff_t>(planes.size()));
-        planes.each_vector(chunk, [&](int v, bool) {
-          planes.pack(p, b, v, prologue, x);
-          each_gradient_run(p, b, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) { planes.pack_vector(dy, run, gradient_prologue, g + pixel * L); });
-          if (dbias) add_pixels(g, L, b.images * b.rows * b.columns, planes.lanes_of(v), sums + v * L);
-          for (int i = 0; i < b.images; i++)
-            tiles(b, x + i * planes.grid.image * L, g + static_cast<ptrdiff_t>(i) * b.rows * b.columns * L, out + v * length);
+        planes.each_vector(chunk, [&](int v, bool is_first, bool) {
+          for (int i = 0; i < b.images; i++) {
+            int top = 0;  // of the rows that are not packed yet
+            even_parts(b.rows, band, [&](int row, int rows) {
+              Block some{b.image + i, 1, b.depth, b.row + row, rows, b.column, b.columns};
+              const int bottom = p.axis[1].extent(row + rows);
+              planes.pack(p, b, i, top, bottom, v, is_first, prologue, x), top = bottom;
+              each_gradient_run(p, some, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) {
+                planes.pack_vector(dy, run, gradient_prologue, is_first ? rows * p.axis[2].count * run.pixel : 0, g + pixel * L);
+              });
+              if (dbias) add_pixels(g, L, rows * b.columns, planes.lanes_of(v), sums + v * L);
+              tiles(some, x + (i * planes.grid.image + row * p.axis[1].stride * planes.grid.row) * L, g, out + v * length);
+            });
+          }
         });
       }
     });

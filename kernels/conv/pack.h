@@ -63,9 +63,9 @@ struct PackedGrid {
 };
 
 // row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of which lo … hi are
-// `run` in the tensor, and the others, or all where lo == hi, padding.
+// `run` in the tensor, and the others, or all where lo == hi, padding. top … bottom: of the rows of each image and depth, all unless given.
 template <class T, class F>
-EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, const F& row) {
+EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, const F& row, int top = 0, int bottom = -1) {
   const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
   const int all = p.c * p.groups;
   const bool last = p.x_format == EK_CHANNELS_LAST;
@@ -75,7 +75,7 @@ EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const B
   const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo ? lo : end < columns ? end : columns;
   for (int i = 0; i < b.images; i++)
     for (int d = 0; d < ad.extent(1); d++)
-      for (int h = 0; h < ah.extent(b.rows); h++) {
+      for (int h = top; h < (bottom < 0 ? ah.extent(b.rows) : bottom); h++) {
         const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit, ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
         const bool outside = id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size;
         const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
