@@ -16,18 +16,33 @@ template <class T> struct TapRows {
   ptrdiff_t w_row;
 };
 
+// Asks for some lines at once.
+constexpr int kAskedLines = 32;
+template <class T> __attribute__((noinline)) void ask_ahead(Ahead<T>& ahead) {
+  ahead.during([](const auto& ask) {
+    for (int i = 0; i < kAskedLines; i++) ask();
+  });
+}
+
 // out[pixel·out_pitch + V·lanes] = Σ a[pixel·a_pixel + …] · w[…][V·lanes]
 template <class T, int M, int V>
 __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const TapRows<T>& k, T* out, ptrdiff_t out_pitch, Ahead<T>& ahead) {
   constexpr int W = V * lanes<T>;
+  // A step of one vector is bound by its loads, to which asking adds one. Several taps read few new lines: they ask at the beginning.
+  // float64 serves checks, where size weighs more.
+  constexpr bool by_loads = V == 1 && sizeof(T) == 4;
+  const bool at_once = by_loads && k.rows * k.taps > 1;
+  if (at_once && !ahead.done()) ask_ahead(ahead);
   vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) {
+  const auto add_runs = [&](const auto& ask) __attribute__((always_inline)) {
     for (int r = 0; r < k.rows; r++) {
       const T* w = k.w + r * k.w_row;
       const T* from = a + k.offsets[r];
       for (int t = 0; t < k.taps; t++, from += k.tap, w += static_cast<ptrdiff_t>(k.run) * W) outer<T, M, V>(acc, from, a_pixel, 1, w, W, k.run, ask);
     }
-  });
+  };
+  if (by_loads && (at_once || ahead.done())) add_runs([] {});
+  else ahead.during(add_runs);
 #pragma GCC unroll 16
   for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
