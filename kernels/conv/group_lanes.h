@@ -1,6 +1,7 @@
 // Loop core whose lanes are output channels of several groups, for groups of 1 (depthwise), 2, 4 or 8 channels where both tensors are
-// channels last. A vector of channels at a time, input is packed to planes [place in the group][pixel][lane]: in the plane of place i
-// each lane holds channel i of its own group, so that a tap is a product of vectors. conv_core.h chooses.
+// channels last. A vector of channels at a time, rows of input are packed to planes [row][place in the group][pixel][lane]: in the plane of
+// place i each lane holds channel i of its own group, so that a tap is a product of vectors. A row is packed when outputs first
+// need it, and is in L1 for all that do. conv_core.h chooses.
 #pragma once
 #include "conv/pack.h"
 #include "simd/tile.h"
@@ -56,8 +57,7 @@ template <class T> struct GroupPlanes {
   explicit GroupPlanes(const Pass<T>& p)
       : group(p.c), channels(p.c * p.groups), vectors(ceil_div(channels, L)),
         blocks(choose(p)), grid(p, blocks) {
-    // A few vectors at least: the next one's memory is fetched during each.
-    const int wanted = ceil_div(kConvJobs, blocks.count() > 0 ? blocks.count() : 1), most = ceil_div(vectors, 4);
+    const int wanted = ceil_div(kConvJobs, blocks.count() > 0 ? blocks.count() : 1), most = most_chunks(vectors);
     per_chunk = ceil_div(vectors, wanted < most ? wanted : most), chunks = ceil_div(vectors, per_chunk);
     plane = grid.row * L, grid.row *= group, grid.plane *= group, grid.image *= group;
   }
@@ -65,19 +65,24 @@ template <class T> struct GroupPlanes {
   static bool suits(const Pass<T>& p) {
     return p.groups > 1 && p.c == p.o && p.c < L && L % p.c == 0 && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
   }
+  // A chunk has a few vectors at least: the next one's memory is fetched during each.
+  static int most_chunks(int vectors) { return ceil_div(vectors, 4); }
   // Bytes of the packed rows under some rows of outputs.
   static double packed_bytes(const Pass<T>& p, int rows, int columns) {
     return static_cast<double>(EK_VECTOR_BYTES) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) * p.axis[2].extent(columns);
   }
-  // The block that packs least for each output, of which the rows under one row of outputs stay in L1.
+  // The block that packs least for each output, of which the rows under one row of outputs stay in L1. Of a single image fewer blocks are
+  // wanted than elsewhere: many would pack their common rows as often.
   static Blocks choose(const Pass<T>& p) {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
+    const int wanted = ceil_div(kConvJobs / 4, most_chunks(ceil_div(p.c * p.groups, L)));
     Blocks best{};
     double least = 0;
     for (int parts = 1; parts <= ceil_div(aw.count, group_rows); parts++) {
       const int columns = ceil_div(aw.count, parts);
+      const int others = p.n * p.axis[0].count * parts, most = ceil_div(ah.count, others > 0 ? ceil_div(wanted, others) : 1);
       int rows = 1;
-      while (rows < ah.count && packed_bytes(p, rows + 1, columns) <= kBlockBytes) rows++;
+      while (rows < most && packed_bytes(p, rows + 1, columns) <= kBlockBytes) rows++;
       const double packed = packed_bytes(p, rows, columns), each = packed / (rows * columns) * (packed_bytes(p, 1, columns) > kPlaneBytes ? 2 : 1);
       if (least > 0 && each >= least) continue;
       const bool joins = rows == ah.count && parts == 1 && p.axis[0].count == 1 && packed > 0;
