@@ -10,7 +10,7 @@ namespace EK_ISA {
 
 constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;  // of a tile: outputs, and taps of a row of the kernel
 constexpr int kPlaneBytes = 32 << 10;                                      // of the packed rows that are at work together: they stay in L1
-constexpr int kBlockBytes = 256 << 10;                                     // of a block's planes: they stay in L2
+constexpr int kBlockBytes = 4096 * EK_VECTOR_BYTES;                        // of a block's planes, and of the tensor's lines that several vectors share: they stay in L2
 
 // out[i·out_pitch + lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M outputs and K taps. A vector of x
 // is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line: between lines of w. add: to what `out` holds.
@@ -113,10 +113,10 @@ template <class T> struct GroupPlanes {
     map.channels(out, L, run);
   }
 
-  // Rows top … bottom of one of a block's images. The padding, which all vectors of a job share, is zeroed for the first; no vector before
+  // Rows top … bottom of some of a block's images. The padding, which all vectors of a job share, is zeroed for the first; no vector before
   // that one has fetched its memory, so that it fetches its own next row.
-  template <class Prologue> void pack(const Pass<T>& p, Block b, int image, int top, int bottom, int vector, bool first, const Prologue& prologue, T* out) const {
-    b.image += image, b.images = 1;
+  template <class Prologue> void pack(const Pass<T>& p, Block b, int image, int images, int top, int bottom, int vector, bool first, const Prologue& prologue, T* out) const {
+    b.image += image, b.images = images;
     const ptrdiff_t ahead = first ? p.axis[1].unit * static_cast<ptrdiff_t>(p.axis[2].in_size) * channels : 0;
     each_packed_row(p, grid, b, vector * L, lanes_of(vector), [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
       T* row = out + (image * grid.image + pixel) * L;
@@ -217,7 +217,7 @@ template <class T> struct GroupLanes {
           int top = 0;  // of the rows that are not packed yet
           each_output_unit(p, b, i, v * L, planes.lanes_of(v), kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
             const int bottom = p.axis[1].extent((row + rows - 1) / p.axis[1].phases - b.row + 1);
-            if (top < bottom) planes.pack(p, b, i, top, bottom, v, is_first, prologue, packed), top = bottom;
+            if (top < bottom) planes.pack(p, b, i, 1, top, bottom, v, is_first, prologue, packed), top = bottom;
             for (int r = 0; r < rows; r++)
               compute(row_of(plan, b, d, row + r), column / p.axis[2].phases - b.column, columns, packed + i * planes.grid.image * L, weights + v * n * L,
                       out + static_cast<ptrdiff_t>(r) * columns * L);

@@ -74,7 +74,7 @@ template <class T> struct GroupLanesWeight {
     gradient_size = static_cast<size_t>(p.taps()) * p.c * planes.vectors * L;
     band = 1;
     while (band < planes.blocks.rows && planes.packed_bytes(p, band + 1, planes.blocks.columns) <= kPlaneBytes) band++;
-    dy_size = static_cast<size_t>(band) * planes.blocks.columns * L;
+    dy_size = static_cast<size_t>(planes.blocks.images) * band * planes.blocks.columns * L;
     partials = scratch.take<T>(gradient_size * splits);
     bias_partials = scratch.take<double>(static_cast<size_t>(planes.channels) * splits);
     offsets = scratch.take<int>(lines.count);
@@ -102,19 +102,19 @@ template <class T> struct GroupLanesWeight {
       for (int index = begin; index < end; index++) {
         const Block b = blocks(p, index);
         planes.each_vector(chunk, [&](int v, bool is_first, bool) {
-          for (int i = 0; i < b.images; i++) {
-            int top = 0;  // of the rows that are not packed yet
-            even_parts(b.rows, band, [&](int row, int rows) {
-              Block some{b.image + i, 1, b.depth, b.row + row, rows, b.column, b.columns};
-              const int bottom = p.axis[1].extent(row + rows);
-              planes.pack(p, b, i, top, bottom, v, is_first, prologue, x), top = bottom;
-              each_gradient_run(p, some, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) {
-                planes.pack_vector(dy, run, gradient_prologue, is_first ? rows * p.axis[2].count * run.pixel : 0, g + pixel * L);
-              });
-              if (dbias) add_pixels(g, L, rows * b.columns, planes.lanes_of(v), sums + v * L);
-              tiles(some, x + (i * planes.grid.image + row * p.axis[1].stride * planes.grid.row) * L, g, out + v * length);
+          // Rows of one image, or small images together.
+          int top = 0;  // of the rows that are not packed yet
+          even_parts(b.rows, band, [&](int row, int rows) {
+            const Block some{b.image, b.images, b.depth, b.row + row, rows, b.column, b.columns};
+            const int bottom = p.axis[1].extent(row + rows), pixels = rows * b.columns;
+            planes.pack(p, b, 0, b.images, top, bottom, v, is_first, prologue, x), top = bottom;
+            each_gradient_run(p, some, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) {
+              planes.pack_vector(dy, run, gradient_prologue, is_first ? rows * p.axis[2].count * run.pixel : 0, g + pixel * L);
             });
-          }
+            if (dbias) add_pixels(g, L, b.images * pixels, planes.lanes_of(v), sums + v * L);
+            for (int i = 0; i < b.images; i++)
+              tiles(some, x + (i * planes.grid.image + row * p.axis[1].stride * planes.grid.row) * L, g + static_cast<ptrdiff_t>(i) * pixels * L, out + v * length);
+          });
         });
       }
     });
