@@ -30,7 +30,7 @@ __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const
   constexpr int W = V * lanes<T>;
   // A step of one vector is bound by its loads, to which asking adds one. Several taps read few new lines: they ask at the beginning.
   // float64 serves checks, where size weighs more.
-  constexpr bool by_loads = V == 1 && sizeof(T) == 4;
+  constexpr bool by_loads = has_prefetch && V == 1 && sizeof(T) == 4;
   const bool at_once = by_loads && k.rows * k.taps > 1;
   if (at_once && !ahead.done()) ask_ahead(ahead);
   vec<T> acc[M][V] = {};
