@@ -32,6 +32,8 @@ template <class F> inline void parallel_for(int tiles, const F& body) {
 }
 
 constexpr EK_INLINE int ceil_div(int a, int b) { return (a + b - 1) / b; }
+// Where a part of n things begins that are split into `parts`, as equal as possible.
+constexpr EK_INLINE int part_begin(int n, int part, int parts) { return static_cast<int>(static_cast<int64_t>(n) * part / parts); }
 
 // Splits n elements into blocks of `block` and runs body(begin, end) on each.
 template <class F> inline void parallel_blocks(int n, int block, const F& body) {

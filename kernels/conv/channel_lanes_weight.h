@@ -114,7 +114,7 @@ template <class T> struct PartialGradients {
     bias_partials = scratch.take<double>(static_cast<size_t>(outputs()) * p.groups * splits);
   }
 
-  int first_block(int split) const { return static_cast<int>(static_cast<int64_t>(blocks_cut) * split / splits); }
+  int first_block(int split) const { return part_begin(blocks_cut, split, splits); }
   int parts() const { return p.groups * c_chunks * o_chunks; }
   int outputs() const { return exchanged ? p.c : p.o; }              // of the convolution, in a group
   ptrdiff_t out_row() const { return direct ? p.w_in : o_chunk; }  // between input channels of a job's gradient
@@ -257,7 +257,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_map, g);
         list_pairs(b, in_place, pair, count);
         const int here = b.images * b.rows * b.columns;
-        Ahead<T> ahead[2];  // of x and of dy
+        AheadOf<T> ahead;
         const int next = index + worker_count();  // the job that this worker will probably take
         if (i + 1 < end) expect(i + 1, job, ahead);
         else if (next < splits * parts()) expect(first_block(Base::job_of(next).split), Base::job_of(next), ahead);
@@ -272,7 +272,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     });
   }
 
-  template <int V> void tiles(const Job& job, const Input& x, const T* g, const PixelPair* pair, const int* count, bool add, T* out, Ahead<T>* ahead) const {
+  template <int V> void tiles(const Job& job, const Input& x, const T* g, const PixelPair* pair, const int* count, bool add, T* out, AheadOf<T>& ahead) const {
     const ptrdiff_t row = Base::out_row();
     even_parts(job.c_count, outer_rows, [&](int c, int size) {
       for (int r = 0; r < runs; r++) {
@@ -281,7 +281,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
           with_const<outer_rows>(rows, [&](auto M) {
             channel_weight_tile<T, decltype(M)::value, V>(x.at + (x.pixel ? c : c * x_pixels) + begin, x.pixel ? x.pixel : size, g,
                                                           pair + static_cast<ptrdiff_t>(r) * pixels, count[r], add,
-                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * row, row, ahead[ahead->done()]);
+                                                          out + (static_cast<ptrdiff_t>(r) * joined * c_chunk + c + begin) * row, row, ahead.now());
           });
         });
       }
@@ -299,14 +299,10 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   }
 
   // What a block of a job reads.
-  void expect(int index, const Job& job, Ahead<T>* ahead) const {
+  void expect(int index, const Job& job, AheadOf<T>& ahead) const {
     const Block b = blocks(p, index);
-    ahead[0] = memory_under(p, b, job.group * p.c + job.c, job.c_count);
-    if (exchanged) ahead[1] = memory_under(given, b, job.group * p.o + job.o, job.o_count);
-    if (exchanged || p.y_format != EK_CHANNELS_LAST || p.axis[0].count > 1) return;
-    const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * p.axis[1].count + row) * p.axis[2].count + column; };
-    ahead[1] = memory_of(dy, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, b.row + b.rows - 1, b.column + b.columns - 1),
-                         job.group * p.o + job.o, job.o_count, p.o * p.groups);
+    ahead.add(memory_under(p, b, job.group * p.c + job.c, job.c_count));
+    ahead.add(exchanged ? memory_under(given, b, job.group * p.o + job.o, job.o_count) : memory_beside(p, dy, b, job.group * p.o + job.o, job.o_count));
   }
 
   // pair[run][…], count[run]: the pixels of a block that meet in each run.

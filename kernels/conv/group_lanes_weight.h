@@ -97,8 +97,7 @@ template <class T> struct GroupLanesWeight {
         zero_run(out + v * length, length);
         for (int l = 0; dbias && l < planes.lanes_of(v); l++) sums[v * L + l] = 0;
       });
-      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits);
-      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
+      const int begin = part_begin(blocks.count(), split, splits), end = part_begin(blocks.count(), split + 1, splits);
       for (int index = begin; index < end; index++) {
         const Block b = blocks(p, index);
         planes.each_vector(chunk, [&](int v, bool is_first, bool) {

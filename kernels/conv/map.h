@@ -26,7 +26,8 @@ struct Identity {
   template <class T> EK_INLINE void channels(T*, ptrdiff_t, const Run&) const {}
   // Lanes are pixels, of one channel: values[i].
   template <class T> EK_INLINE void plane(T*, const Run&) const {}
-  // Asks for what the map will read beside the values of a run. Epilogues only.
+  // body(x) for each tensor like the output of which the map reads the same places; asks for those of a run. Epilogues only.
+  template <class F> EK_INLINE void each_read(const F&) const {}
   EK_INLINE void expect(const Run&) const {}
   // Whether values stay as they are, so that nobody need copy them for this map. Prologues only.
   bool none() const { return true; }
@@ -35,8 +36,6 @@ struct Identity {
 template <class T> struct Bias {
   const T* bias;  // optional
 
-  Bias part(int) const { return *this; }
-  EK_INLINE void expect(const Run&) const {}
   EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {
     if (!bias) return;
     for (int c = 0; c < run.channels; c += lanes<T>) {

@@ -108,12 +108,10 @@ template <class T> struct Finishing {
     for (const T* x : all)
       if (x) body(x);
   }
-  // Asks for what it will read of a run: rows apart, which no hardware foresees. Always inlined, or GCC drops the calls.
   EK_INLINE void expect(const Run& run) const {
     if (run.plane != 1) return;
     each_read([&](const T* x) __attribute__((always_inline)) {
-      for (int i = 0; i < run.pixels; i++)
-        for (int c = 0; c < run.channels; c += line_of<T>) __builtin_prefetch(x + run.first + i * run.pixel + c);
+      for (int i = 0; i < run.pixels; i++) expect(x, run, i, run.channels);
     });
   }
   EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {
@@ -188,7 +186,7 @@ template <class T> struct Finishing {
 
   __attribute__((noinline)) void add_channels(T* values, ptrdiff_t pitch, const Run& run) const {
     for (int i = 0; i < run.pixels; i++, values += pitch) {
-      if (run.plane == 1) expect(plus, run, i, run.channels);
+      if (run.plane == 1) expect(plus, run, i + kSoon, run.channels);
       for (int j = 0; j < run.channels; j += lanes<T>) {
         const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
         const vec<T> g = channels_at(plus, run, i, j, n);
@@ -205,11 +203,11 @@ template <class T> struct Finishing {
       else store_n(values + i, load_n(values + i, n) + g, n);
     }
   }
-  // Asks for n channels of a pixel that a loop soon comes to: they lie in rows apart, which no prefetcher foresees.
+  static constexpr int kSoon = 12;  // pixels until a loop comes to what it asks for
+  // Asks for n channels of pixel i: they lie in rows apart, which no hardware foresees. Always inlined, or GCC drops the calls.
   EK_INLINE static void expect(const T* x, const Run& run, int i, int n) {
-    constexpr int ahead = 12;
-    const T* at = x + run.first + (i + ahead) * run.pixel;
-    for (int j = 0; j < n; j += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(at + j);
+    const T* at = x + run.first + i * run.pixel;
+    for (int j = 0; j < n; j += line_of<T>) __builtin_prefetch(at + j);
   }
 
   void mask_channels(T* values, ptrdiff_t pitch, const Run& run) const {
@@ -249,8 +247,8 @@ template <class T> struct Finishing {
     for (int i = 0; i < run.pixels;) {
       vec<T> chain_a[V] = {}, chain_b[V] = {};
       for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++, x += pixel, at += pitch) {
-        expect(other + j, run, i, V * L);
-        if constexpr (given) expect(limited + j, run, i, V * L);
+        expect(other + j, run, i + kSoon, V * L);
+        if constexpr (given) expect(limited + j, run, i + kSoon, V * L);
 #pragma GCC unroll 2
         for (int v = 0; v < V; v++) {
           const vec<T> out = given ? load(y + v * L) : vec<T>{};
@@ -285,7 +283,7 @@ template <class T> struct Finishing {
   // y: the ReLU's output where it is given. Lanes without a value hold a gradient of 0.
   template <bool given> EK_INLINE vec<T> mask(vec<T> g, vec<T> x, vec<T> y, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
     const vec<T> d = (x - k.hi) - k.lo;
-    if (given || relu) g = is_open(given ? y : d * k.scale + k.shift, k.top) ? g : vec<T>{};
+    if (given || relu) g = where_open(g, given ? y : d * k.scale + k.shift, k.top);
     a += g, b += g * d;
     return g;
   }

@@ -76,8 +76,7 @@ template <class T> struct PixelLanesWeight {
       double* bias_sums = bias_partials + static_cast<size_t>(split) * p.o * p.groups + channel;
       zero_run(sums, static_cast<ptrdiff_t>(sum_size));
       for (int c = 0; c < channels; c++) bias_sums[c] = 0;
-      const int begin = static_cast<int>(static_cast<int64_t>(blocks.count()) * split / splits);
-      const int end = static_cast<int>(static_cast<int64_t>(blocks.count()) * (split + 1) / splits);
+      const int begin = part_begin(blocks.count(), split, splits), end = part_begin(blocks.count(), split + 1, splits);
       const ptrdiff_t dy_image = static_cast<ptrdiff_t>(row_size) * p.o * group_chunk;
       for (int index = begin; index < end; index++) {
         const Block b = blocks(p, index);

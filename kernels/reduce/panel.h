@@ -38,7 +38,7 @@ struct panels {
     const int left = width - panel * panel_width;
     return left < panel_width ? left : panel_width;
   }
-  int first_row(int split) const { return static_cast<int>(static_cast<int64_t>(rows) * split / splits); }
+  int first_row(int split) const { return part_begin(rows, split, splits); }
 };
 
 // Runs part(o, panel, split, P&) on every part and finish(o, panel, parts, splits) once per panel, with its parts in order. P: what one

@@ -16,13 +16,7 @@ import { takeArrived } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { Unary } from '../kernels/generated/abi.ts';
-import {
-  type Affine,
-  type BackwardSums,
-  launchApply,
-  launchBackwardApply,
-  launchBackwardJoined,
-} from '../ops/batch_norm_kernels.ts';
+import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
@@ -237,11 +231,8 @@ class PendingGradient implements Recipe {
     const { x, dy, mean, invstd, affine, count, sums, plus, key } = this.parts;
     note('gradient written', key);
     const dx = new Tensor(x.shape, x.dtype, x.memoryFormat, storage);
-    if (!plus) launchBackwardApply(x, dy, affine, mean, invstd, count, sums, dx);
-    else {
-      const slice = pendingSlice(plus) ?? { whole: plus, start: 0 };
-      launchBackwardJoined(x, dy, affine, mean, invstd, count, sums, slice, dx);
-    }
+    const slice = plus && (pendingSlice(plus) ?? { whole: plus, start: 0 });
+    launchBackwardApply(x, dy, affine, mean, invstd, count, sums, dx, slice);
   }
 }
 

@@ -3,7 +3,7 @@
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
-import type { BatchStatistics, RunningStatistics } from '../ops/batch_norm_kernels.ts';
+import { type BatchStatistics, countBatch, type RunningStatistics } from '../ops/batch_norm_kernels.ts';
 import {
   batchRenorm,
   batchRenormUpdateRunning,
@@ -201,7 +201,7 @@ abstract class RunningStdBatchRenormBase extends Module {
       ...limitsAt(this.limits, this.numBatchesTracked),
       updateStatistics: moves,
     });
-    if (moves) this.numBatchesTracked.add_(1);
+    if (moves) countBatch(this.numBatchesTracked);
     return y;
   }
 }

@@ -3,7 +3,7 @@
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
+import { type BatchStatistics, countBatch } from '../ops/batch_norm_kernels.ts';
 import { clone } from '../ops/launch.ts';
 import { restoring } from '../restoring.ts';
 import { outsideScopes } from '../tensor/storage.ts';
@@ -27,7 +27,7 @@ export interface StatisticsUpdate {
 /** Carries out a movement: the counter, then mean and variance. */
 export function moveStatistics({ layer, batch, momentum, ...running }: StatisticsUpdate): void {
   const { runningMean: mean, runningVar: variance, numBatchesTracked: tracked } = running;
-  tracked?.add_(1);
+  if (tracked) countBatch(tracked);
   // Without a counter there is no plain average, and null stands for 0, as in PyTorch.
   layer.moveRunning(batch, { mean, variance, tracked }, tracked ? momentum : (momentum ?? 0));
 }

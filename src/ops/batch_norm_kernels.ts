@@ -280,7 +280,7 @@ export function launchBackwardReduce(
 
 /**
  * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count), or, without sums, where the statistics were constants,
- * weight·r·g.
+ * weight·r·g. `plus`, with sums: added to it, the channels of a gradient `whole` from `start` on; channels are neighbours in memory, in both.
  */
 export function launchBackwardApply(
   x: Tensor,
@@ -291,7 +291,28 @@ export function launchBackwardApply(
   count: number,
   sums: BackwardSums | null,
   dx: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.device),
+  plus: { readonly whole: Tensor; readonly start: number } | null = null,
 ): Tensor {
+  if (plus) {
+    const { device, dtype, shape } = x;
+    const coefficients = normCoefficients(dtype, mean, invstd, affine, count, sums);
+    device.check(
+      'batchNormBackward',
+      device.kernels.batchNormBackwardJoined(
+        x.code,
+        x.pointer,
+        dy.pointer,
+        x.size / shape[1],
+        shape[1],
+        coefficients.pointer,
+        Number(affine.relu > 0),
+        plus.whole.pointer + plus.start * dtypes[dtype].size,
+        plus.whole.shape[1],
+        dx.pointer,
+      ),
+    );
+    return dx;
+  }
   launch('batchNormBackward', x, (scratch) =>
     x.device.kernels.batchNormBackwardApply(
       ...backwardArgs(x, dy),
@@ -304,40 +325,6 @@ export function launchBackwardApply(
     ),
   );
   return dx;
-}
-
-/**
- * The same in training, and added to it the channels of a wider gradient `whole` from `start` on. Channels are neighbours in memory, in both.
- */
-export function launchBackwardJoined(
-  x: Tensor,
-  dy: Tensor,
-  affine: Affine,
-  mean: Tensor,
-  invstd: Tensor,
-  count: number,
-  sums: BackwardSums,
-  { whole, start }: { readonly whole: Tensor; readonly start: number },
-  dx: Tensor,
-): void {
-  const { device, dtype } = x;
-  const c = x.shape[1];
-  const coefficients = normCoefficients(dtype, mean, invstd, affine, count, sums);
-  device.check(
-    'batchNormBackward',
-    device.kernels.batchNormBackwardJoined(
-      x.code,
-      x.pointer,
-      dy.pointer,
-      x.size / c,
-      c,
-      coefficients.pointer,
-      Number(affine.relu > 0),
-      whole.pointer + start * dtypes[dtype].size,
-      whole.shape[1],
-      dx.pointer,
-    ),
-  );
 }
 
 /** Sums and dx of a whole batch in one call. */
