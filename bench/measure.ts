@@ -1,5 +1,7 @@
 // Measuring cases: contenders in turns, medians, and whether a target is met.
+
 import { withFusion } from '../src/fusion/switch.ts';
+import { synchronize } from '../src/kernels/engine.ts';
 import { type PeerSession, peerSession } from './peers/peers.ts';
 import type { Case, Target, TimedCase } from './suites/index.ts';
 
@@ -38,6 +40,7 @@ export function timeRuns(run: () => unknown, budget: number): number[] {
   for (let spent = 0; spent < budget || times.length === 0; spent += times.at(-1)!) {
     const start = performance.now();
     run();
+    synchronize();
     times.push(performance.now() - start);
   }
   return times;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import '../src/index.ts';
 import { setFusion } from '../src/fusion/switch.ts';
 import type { DeviceName } from '../src/kernels/device.ts';
-import { setEngine, setNumThreads } from '../src/kernels/engine.ts';
+import { setEngine, setNumThreads, synchronize } from '../src/kernels/engine.ts';
 import { trainingStep, unscopedStep, workOf } from './networks.ts';
 
 export interface MemoryJob {
@@ -51,6 +51,7 @@ for (let step = 0; step < warmUp + steps; step++) {
   run();
   if (start > 0) highest = Math.max(highest, resident());
 }
+synchronize();
 const figures: MemoryFigures = {
   warm,
   end: resident(),

@@ -14,6 +14,7 @@ interface Declaration {
   name: string;
   parameters: Parameter[];
   comment: string;
+  isAwaited: boolean;
 }
 
 const header = read('kernels/include/evenkeel.h');
@@ -29,10 +30,15 @@ function parseParameter(text: string): Parameter {
 
 function parseDeclarations(): Declaration[] {
   const found: Declaration[] = [];
-  const pattern = /((?:^\/\/.*\n)*)^EK_API int (ek_\w+)\(([^)]*)\);/gm;
-  for (const [, comment, name, list] of header.matchAll(pattern)) {
+  const pattern = /((?:^\/\/.*\n)*)^EK_API (EK_AWAITED )?int (ek_\w+)\(([^)]*)\);/gm;
+  for (const [, comment, awaited, name, list] of header.matchAll(pattern)) {
     const parameters = list.trim() === 'void' ? [] : list.split(',').map(parseParameter);
-    found.push({ name, parameters, comment: comment.replace(/^\/\/ ?/gm, '').trim() });
+    found.push({
+      name,
+      parameters,
+      isAwaited: awaited !== undefined,
+      comment: comment.replace(/^\/\/ ?/gm, '').trim(),
+    });
   }
   const declared = header.match(/^EK_API /gm)?.length ?? 0;
   if (declared !== found.length) throw new Error(`evenkeel.h: ${declared} declarations, ${found.length} understood`);
@@ -90,13 +96,16 @@ function typescript(): string {
   return lines.join('\n');
 }
 
+/** Who waits for a kernel, as the addon's table says it; see the header. */
+function waiting({ name, parameters, isAwaited }: Declaration): string {
+  if (name === 'ek_isa' || name.endsWith('_scratch')) return 'kRunsAtOnce';
+  const dtype = parameters.findIndex((p) => p.name === 'dtype');
+  return isAwaited ? 'kIsAwaited' : dtype < 0 ? 'kRunsLater' : `${dtype}`;
+}
+
 function addon(): string {
   const lines = [`// ${notice}`, ''];
   for (const { name, parameters } of declarations) {
-    const count = parameters.length;
-    lines.push(`static napi_value call_${name}(napi_env env, napi_callback_info info) {`);
-    if (count === 0) lines.push('  (void)info;');
-    else lines.push(`  double a[${count}];`, `  if (!read_numbers(env, info, ${count}, a, "${name}")) return nullptr;`);
     const args = parameters.map((p, i) =>
       p.type === 'pointer'
         ? `reinterpret_cast<${p.cType}>(static_cast<uintptr_t>(a[${i}]))`
@@ -104,10 +113,14 @@ function addon(): string {
           ? `static_cast<int>(a[${i}])`
           : `a[${i}]`,
     );
-    lines.push(`  return make_int(env, kernels->${name}(${args.join(', ')}));`, '}');
+    lines.push(`static int run_${name}(const double*${args.length === 0 ? '' : ' a'}) {`);
+    lines.push(`  return kernels->${name}(${args.join(', ')});`, '}');
   }
-  lines.push('', 'static const struct { const char* name; napi_callback call; } kAddonFunctions[] = {');
-  for (const { name } of declarations) lines.push(`    {"${name}", call_${name}},`);
+  lines.push('', 'static const AddonKernel kAddonKernels[] = {');
+  for (const declaration of declarations) {
+    const { name, parameters } = declaration;
+    lines.push(`    {"${name}", run_${name}, ${parameters.length}, ${waiting(declaration)}},`);
+  }
   lines.push('};', '');
   return lines.join('\n');
 }

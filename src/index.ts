@@ -18,7 +18,7 @@ export {
 } from './errors.ts';
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export type { DeviceName } from './kernels/device.ts';
-export { getEngine, getNumThreads, setEngine, setNumThreads } from './kernels/engine.ts';
+export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize } from './kernels/engine.ts';
 export {
   abs,
   add,

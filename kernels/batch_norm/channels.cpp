@@ -35,12 +35,18 @@ int ek_batch_norm_update_running(int dtype, int c, double count, const double* m
   return EK_OK;
 }
 
+int ek_batch_norm_count(void* tracked) {
+  ++*static_cast<int64_t*>(tracked);
+  return EK_OK;
+}
+
 int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps, double* mean,
                                double* invstd) {
   EK_DISPATCH_FLOAT(dtype, {
+    const T *means = static_cast<const T*>(running_mean), *variances = static_cast<const T*>(running_var);
     for (int i = 0; i < c; i++) {
-      mean[i] = static_cast<const T*>(running_mean)[i];
-      invstd[i] = 1 / __builtin_sqrt(static_cast<const T*>(running_var)[i] + eps);
+      mean[i] = means ? means[i] : 0;
+      invstd[i] = 1 / __builtin_sqrt((variances ? variances[i] : 1) + eps);
     }
   })
   return EK_OK;

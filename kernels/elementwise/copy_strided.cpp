@@ -144,4 +144,12 @@ EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const i
   return EK_OK;
 }
 
+EK_API int ek_copy_blocks(const double* table, int count) {
+  for (const double* row = table; row < table + 3 * count; row += 3) {
+    const auto address = [row](int column) { return reinterpret_cast<void*>(static_cast<uintptr_t>(row[column])); };
+    __builtin_memcpy(address(1), address(0), static_cast<size_t>(row[2]));
+  }
+  return EK_OK;
+}
+
 }  // namespace EK_ISA

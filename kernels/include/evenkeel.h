@@ -5,9 +5,13 @@
 // (a status, or a size where the name ends in _scratch); parameters are int, double, or pointers to void, int or double
 // (int64 tensor data travels as void*). A pointer documented as optional may be null. No function allocates, throws or
 // keeps a pointer; the caller provides outputs and scratch. Tensors are dense; `format` says in which order.
+//
+// Kernels may run later than they are called, in order, where their arguments alone decide on the status. Those of integers, and those
+// declared EK_AWAITED, also look at the data: the call returns when they have run.
 #ifndef EK_API
 #define EK_API
 #endif
+#define EK_AWAITED
 
 enum ek_status { EK_OK, EK_BAD_DTYPE, EK_BAD_ARGUMENT, EK_BAD_INDEX };
 enum ek_dtype { EK_FLOAT32, EK_FLOAT64, EK_INT32, EK_INT64, EK_UINT8, EK_BOOL };
@@ -45,6 +49,8 @@ EK_API int ek_cast(int from, int to, const void* x, void* out, int n);
 // negative. The innermost contiguous runs are copied as blocks.
 EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const int* shape, const int* x_strides,
                            const int* out_strides);
+// Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to and a number of bytes.
+EK_API int ek_copy_blocks(const double* table, int count);
 // out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
 // is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
 EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1);
@@ -85,13 +91,13 @@ EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g,
 // ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
 // Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
 // out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
-EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+EK_API EK_AWAITED int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
-EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+EK_API EK_AWAITED int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
-EK_API int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+EK_API EK_AWAITED int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out[o][index[o][k][i]][i] += x[o][k][i].
-EK_API int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+EK_API EK_AWAITED int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 
 // ---- matrix product (gemm/) --------------------------------------------------------------------------------------
 // c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. Transposed: a is
@@ -159,7 +165,9 @@ EK_API int ek_batch_norm_invstd(int c, double count, const double* m2, double ep
 // 1 / tracked[0] (int64). running_mean and running_var are optional.
 EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const double* mean, const double* m2, double momentum,
                                         const void* tracked, void* running_mean, void* running_var);
-// mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
+// tracked[0] (int64) += 1.
+EK_API int ek_batch_norm_count(void* tracked);
+// mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps). Without them, 0 and 1/√(1 + eps).
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
 // The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "dispatch.h"
+#include "launch.h"
 
 extern "C" int ek_parallel_workers(void);
 extern "C" void ek_parallel_resize(int workers);
@@ -17,7 +18,7 @@ static napi_value make_int(napi_env env, int value) {
 }
 
 static bool read_numbers(napi_env env, napi_callback_info info, size_t count, double* out, const char* name) {
-  napi_value argv[24];
+  napi_value argv[kMaxArguments];
   size_t argc = count;
   napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
   for (size_t i = 0; i < count; i++)
@@ -30,7 +31,27 @@ static bool read_numbers(napi_env env, napi_callback_info info, size_t count, do
   return true;
 }
 
+struct AddonKernel {
+  const char* name;
+  KernelCall call;
+  int count;    // of arguments
+  int waiting;  // who waits for it: the number of the argument whose dtype decides, or
+};
+enum { kRunsAtOnce = -1, kRunsLater = -2, kIsAwaited = -3 };
+
 #include "../generated/addon_calls.inc"
+
+static napi_value call_kernel(napi_env env, napi_callback_info info) {
+  void* data;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  const AddonKernel& kernel = *static_cast<const AddonKernel*>(data);
+  double a[kMaxArguments];
+  if (!read_numbers(env, info, kernel.count, a, kernel.name)) return nullptr;
+  const int waiting = kernel.waiting;
+  if (waiting == kRunsAtOnce) return make_int(env, kernel.call(a));
+  const bool is_awaited = waiting >= 0 ? a[waiting] != avx512::EK_FLOAT32 && a[waiting] != avx512::EK_FLOAT64 : waiting == kIsAwaited;
+  return make_int(env, launch(kernel.name, kernel.call, a, kernel.count, is_awaited));
+}
 
 static napi_value address_of(napi_env env, napi_callback_info info) {
   napi_value argv[1], result;
@@ -87,9 +108,34 @@ static napi_value set_num_threads(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-static void define(napi_env env, napi_value exports, const char* name, napi_callback call) {
+static napi_value make_count(napi_env env, uint64_t count) {
+  napi_value result;
+  napi_create_double(env, static_cast<double>(count), &result);
+  return result;
+}
+static napi_value get_launched(napi_env env, napi_callback_info) { return make_count(env, launched()); }
+static napi_value get_done(napi_env env, napi_callback_info) { return make_count(env, done()); }
+
+static napi_value finish_launches(napi_env env, napi_callback_info info) {
+  double launches;
+  if (read_numbers(env, info, 1, &launches, "finish")) finish(static_cast<uint64_t>(launches));
+  return nullptr;
+}
+
+static napi_value take_late_refusal(napi_env env, napi_callback_info) {
+  const Refusal refusal = take_refusal();
+  if (refusal.status == 0) return nullptr;
+  napi_value result, name;
+  napi_create_array_with_length(env, 2, &result);
+  napi_create_string_utf8(env, refusal.name, NAPI_AUTO_LENGTH, &name);
+  napi_set_element(env, result, 0, name);
+  napi_set_element(env, result, 1, make_int(env, refusal.status));
+  return result;
+}
+
+static void define(napi_env env, napi_value exports, const char* name, napi_callback call, const void* data = nullptr) {
   napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &function);
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, call, const_cast<void*>(data), &function);
   napi_set_named_property(env, exports, name, function);
 }
 
@@ -98,11 +144,17 @@ NAPI_MODULE_INIT() {
     napi_throw_error(env, nullptr, "this addon holds no kernels for this processor, or none of the EVENKEEL_ISA asked for");
     return nullptr;
   }
-  for (const auto& entry : kAddonFunctions) define(env, exports, entry.name, entry.call);
+  // What still waits works on memory that goes with the environment.
+  napi_add_env_cleanup_hook(env, [](void*) { finish(launched()); }, nullptr);
+  for (const auto& kernel : kAddonKernels) define(env, exports, kernel.name, call_kernel, &kernel);
   define(env, exports, "addressOf", address_of);
   define(env, exports, "weakReference", weak_reference);
   define(env, exports, "isCollected", is_collected);
   define(env, exports, "dropReference", drop_reference);
+  define(env, exports, "launched", get_launched);
+  define(env, exports, "done", get_done);
+  define(env, exports, "finish", finish_launches);
+  define(env, exports, "takeRefusal", take_late_refusal);
   define(env, exports, "getNumThreads", get_num_threads);
   define(env, exports, "setNumThreads", set_num_threads);
   return exports;

@@ -1,9 +1,11 @@
-// The thread pool behind parallel_for, for native builds. One pool per process; workers take tiles from an atomic counter,
-// spin briefly after a job, because the next one usually follows within microseconds, and then sleep.
-// Thread count: OMP_NUM_THREADS, else the number of cores; setNumThreads() changes it at any time between calls.
+// The threads of native builds and what they do: kernels in the order of their launch (launch.h), one at a time, by whatever thread comes first;
+// and the tiles of a kernel (parallel.h), by all. The JavaScript thread that waits for kernels is one of them.
+// Threads spin briefly when there is nothing to do, because the next job usually follows within microseconds, and then sleep.
+// Thread count: OMP_NUM_THREADS, else the number of cores; setNumThreads() changes it at any time.
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,10 +16,14 @@
 #include <sched.h>
 #endif
 
+#include "launch.h"
+
 namespace {
 
 constexpr int kSpins = 20000;  // about 200 µs: longer than the gap between two kernels of a training step, which is up to 130
 constexpr int kMaxWorkers = 256;
+constexpr uint64_t kDepth = 64;  // launches that may wait; JavaScript that is ahead helps until half of them have run
+constexpr int kMeetings = 16;  // on one processor, one after the other, before a worker leaves it: where another thread was may be long ago
 constexpr unsigned kClosed = 1u << 31;
 
 inline void relax() {
@@ -35,12 +41,12 @@ class Processors {
  public:
   Processors() { known_ = sched_getaffinity(0, sizeof all_, &all_) == 0; }
   static int current() { return sched_getcpu(); }
-  // Moves this thread away from one, for good, if so many threads can have one each.
+  // Moves this thread away from one, if so many threads can have one each. It may come back: whoever sits there may move too.
   void leave(int processor, int threads) const {
     if (!known_ || CPU_COUNT(&all_) < threads) return;
     cpu_set_t others = all_;
     CPU_CLR(processor, &others);
-    sched_setaffinity(0, sizeof others, &others);
+    if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all_, &all_);
   }
 
  private:
@@ -56,6 +62,13 @@ struct Processors {
 
 using Body = void (*)(const void*, int, int);
 
+struct Launch {
+  const char* name;
+  KernelCall call;
+  int* status;  // where somebody waits for it
+  double arguments[kMaxArguments];
+};
+
 class Pool {
  public:
   Pool() {
@@ -67,14 +80,54 @@ class Pool {
   int workers() const { return workers_; }
 
   void resize(int workers) {
-    std::lock_guard<std::mutex> only(run_);
+    std::lock_guard<std::mutex> only(launching_);
+    attend(launched());
     workers = workers < 1 ? 1 : workers > kMaxWorkers ? kMaxWorkers : workers;
     if (workers == workers_) return;
     stop();
     workers_ = workers;
     stopping_ = false;
     for (int worker = 1; worker < workers; worker++)
-      threads_.emplace_back([this, worker, seen = generation_.load()]() mutable { loop(worker, seen); });
+      threads_.emplace_back([this, worker, seen = generation_.load()] { loop(worker, seen); });
+  }
+
+  int launch(const char* name, KernelCall call, const double* arguments, int count, bool is_awaited) {
+    if (workers_ == 1) return call(arguments);
+    uint64_t ticket;
+    int status = 0;
+    {
+      std::lock_guard<std::mutex> only(launching_);  // two JavaScript threads may launch at once
+      ticket = launched();
+      if (ticket - done() >= kDepth) attend(ticket - kDepth / 2);
+      Launch& to = queue_[ticket % kDepth];
+      to.name = name;
+      to.call = call;
+      to.status = is_awaited ? &status : nullptr;
+      std::memcpy(to.arguments, arguments, count * sizeof *arguments);
+      launcher_.store(Processors::current(), std::memory_order_relaxed);
+      launched_.store(ticket + 1);
+    }
+    if (sleeping_.load() > 0) wake();
+    if (is_awaited) attend(ticket + 1);
+    return status;
+  }
+
+  uint64_t launched() const { return launched_.load(std::memory_order_acquire); }
+  uint64_t done() const { return done_.load(std::memory_order_acquire); }
+
+  // Takes part in what there is to do until so many launches have run.
+  void attend(uint64_t launches) {
+    std::unique_lock<std::mutex> place(caller_place_, std::defer_lock);
+    unsigned seen = generation_.load(std::memory_order_relaxed) - 1;
+    while (done() < launches) {
+      if (!place.owns_lock() && !place.try_lock()) std::this_thread::yield();
+      else if (!execute(launches) && !join(seen)) relax();
+    }
+  }
+
+  Refusal take_refusal() {
+    const char* name = refused_.exchange(nullptr);
+    return {name, name ? refused_status_.load() : 0};
   }
 
   void run(int tiles, Body body, const void* context) {
@@ -82,7 +135,6 @@ class Pool {
       for (int tile = 0; tile < tiles; tile++) body(context, tile, worker_);
       return;
     }
-    std::lock_guard<std::mutex> only(run_);  // two JavaScript threads may call at once
     body_ = body;
     context_ = context;
     tiles_ = tiles;
@@ -94,37 +146,83 @@ class Pool {
       generation_.fetch_add(1, std::memory_order_release);
     }
     if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
-    work(0);
+    work();
     // Close the job instead of waiting for every worker: one that still sleeps must not delay a job that is done.
     joined_.fetch_or(kClosed, std::memory_order_acq_rel);
     while (joined_.load(std::memory_order_acquire) != kClosed) relax();
   }
 
  private:
-  void work(int worker) {
+  void work() {
     inside_ = true;
-    worker_ = worker;
-    for (int tile; (tile = next_.fetch_add(1, std::memory_order_relaxed)) < tiles_;) body_(context_, tile, worker);
+    for (int tile; (tile = next_.fetch_add(1, std::memory_order_relaxed)) < tiles_;) body_(context_, tile, worker_);
     inside_ = false;
-    worker_ = 0;
+  }
+
+  // Takes part in the present job, unless it is the one that was seen last or takes nobody any more. Returns whether there was a new one.
+  bool join(unsigned& seen) {
+    const unsigned generation = generation_.load(std::memory_order_acquire);
+    if (generation == seen) return false;
+    seen = generation;
+    avoid(caller_);
+    if (!(joined_.fetch_add(1, std::memory_order_acq_rel) & kClosed)) work();
+    joined_.fetch_sub(1, std::memory_order_release);
+    return true;
+  }
+
+  // Runs what has been launched, the first `launches` at most, unless another thread is at it.
+  bool execute(uint64_t launches) {
+    if (!is_pending() || executing_.load(std::memory_order_relaxed) || executing_.exchange(true)) return false;
+    for (uint64_t at; (at = done_.load(std::memory_order_relaxed)) < launches && at < launched();) {
+      const Launch& next = queue_[at % kDepth];
+      avoid(launcher_);
+      const int status = next.call(next.arguments);
+      if (next.status) *next.status = status;
+      else if (status != 0) {
+        refused_status_ = status;
+        refused_.store(next.name);
+      }
+      done_.store(at + 1);
+    }
+    executing_.store(false);
+    if (is_pending() && sleeping_.load() > 0) wake();
+    return true;
+  }
+
+  bool is_pending() const { return done_.load() != launched_.load(); }
+  bool is_idle(unsigned seen) const {
+    return generation_.load(std::memory_order_acquire) == seen && (executing_.load() || !is_pending());
+  }
+
+  // Called before each piece of work with the processor on which the thread was seen that asks for it.
+  void avoid(const std::atomic<int>& processor) const {
+    if (worker_ == 0) return;  // not a thread of ours
+    const int taken = processor.load(std::memory_order_relaxed);
+    met_ = taken >= 0 && Processors::current() == taken ? met_ + 1 : 0;
+    if (met_ < kMeetings) return;
+    met_ = 0;
+    processors_.leave(taken, workers_);
   }
 
   void loop(int worker, unsigned seen) {
+    worker_ = worker;
     for (;;) {
-      for (int spin = 0; generation_.load(std::memory_order_acquire) == seen && spin < kSpins; spin++) relax();
-      if (generation_.load(std::memory_order_acquire) == seen) {
+      for (int spin = 0; is_idle(seen) && spin < kSpins; spin++) relax();
+      if (is_idle(seen)) {
         std::unique_lock<std::mutex> lock(mutex_);
-        sleeping_.fetch_add(1, std::memory_order_release);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-        sleeping_.fetch_sub(1, std::memory_order_release);
+        sleeping_.fetch_add(1);
+        wake_.wait(lock, [&] { return !is_idle(seen); });
+        sleeping_.fetch_sub(1);
       }
-      seen = generation_.load(std::memory_order_acquire);
       if (stopping_) return;
-      const int caller = caller_.load(std::memory_order_relaxed);
-      if (caller >= 0 && Processors::current() == caller) processors_.leave(caller, workers_);
-      if (!(joined_.fetch_add(1, std::memory_order_acq_rel) & kClosed)) work(worker);
-      joined_.fetch_sub(1, std::memory_order_release);
+      if (!execute(UINT64_MAX)) join(seen);
     }
+  }
+
+  // Whoever sleeps has seen the present state, or sleeps by the time the mutex is free.
+  void wake() {
+    { std::lock_guard<std::mutex> lock(mutex_); }
+    wake_.notify_all();
   }
 
   void stop() {
@@ -138,25 +236,38 @@ class Pool {
     threads_.clear();
   }
 
-  static thread_local bool inside_;
-  static thread_local int worker_;
+  static thread_local bool inside_;  // a tile
+  static thread_local int met_;      // how often in succession this thread was where another was seen
+  static thread_local int worker_;   // 0: a JavaScript thread, which works only in the place of callers
 
   const Processors processors_;
-  std::mutex run_, mutex_;
+  std::mutex launching_, caller_place_, mutex_;
   std::condition_variable wake_;
   std::vector<std::thread> threads_;
-  std::atomic<unsigned> generation_{0};
-  std::atomic<int> next_{0}, sleeping_{0};
+  int workers_ = 0;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> sleeping_{0};
+
+  // Launches: the first `done_` of `launched_` have run.
+  alignas(128) Launch queue_[kDepth];
+  alignas(128) std::atomic<uint64_t> launched_{0}, done_{0};
+  std::atomic<bool> executing_{false};
+  std::atomic<int> launcher_{-1};  // the processor of the last launch
+  std::atomic<const char*> refused_{nullptr};
+  std::atomic<int> refused_status_{0};
+
+  // The present job.
+  alignas(128) std::atomic<unsigned> generation_{0};
+  std::atomic<int> next_{0};
   std::atomic<int> caller_{-1};  // the processor of the thread whose job it is
   std::atomic<unsigned> joined_{kClosed};  // workers inside the present job, and whether it still takes any
-  std::atomic<bool> stopping_{false};
   Body body_ = nullptr;
   const void* context_ = nullptr;
   int tiles_ = 0;
-  int workers_ = 0;
 };
 
 thread_local bool Pool::inside_ = false;
+thread_local int Pool::met_ = 0;
 thread_local int Pool::worker_ = 0;
 
 Pool& pool() {
@@ -165,6 +276,14 @@ Pool& pool() {
 }
 
 }  // namespace
+
+int launch(const char* name, KernelCall call, const double* arguments, int count, bool is_awaited) {
+  return pool().launch(name, call, arguments, count, is_awaited);
+}
+uint64_t launched() { return pool().launched(); }
+uint64_t done() { return pool().done(); }
+void finish(uint64_t launches) { pool().attend(launches); }
+Refusal take_refusal() { return pool().take_refusal(); }
 
 extern "C" void ek_parallel_run(int tiles, Body body, const void* context) { pool().run(tiles, body, context); }
 extern "C" int ek_parallel_workers(void) { return pool().workers(); }

@@ -16,12 +16,18 @@ import { takeArrived } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { Unary } from '../kernels/generated/abi.ts';
-import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
+import {
+  type Affine,
+  type BackwardSums,
+  identityStatistics,
+  launchApply,
+  launchBackwardApply,
+} from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { DeferredStorage, type Recipe, type Storage } from '../tensor/storage.ts';
-import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
+import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { pendingSlice } from './deferred_slice.ts';
 import { note } from './log.ts';
 import { isFusionEnabled } from './switch.ts';
@@ -160,12 +166,7 @@ class PendingNorm implements Recipe {
 /** The norm that changes nothing, of a pending convolution: for a ReLU or an addition to join. */
 function convAsNorm(x: Tensor): NormParts | null {
   if (!pendingConv(x)) return null;
-  const [mean, invstd] = [0, 1].map((value) => {
-    const vector = allocate([x.shape[1]], 'float64', 'contiguous', x.device);
-    const { buffer, byteOffset } = vector.storage.bytes();
-    new Float64Array(buffer, byteOffset, vector.size).fill(value);
-    return vector;
-  });
+  const [mean, invstd] = identityStatistics(x.shape[1], x);
   const affine = { weight: null, bias: null, relu: 0 };
   return { x, mean, invstd, affine, residual: null, key: mean, isForeign: false };
 }

@@ -5,7 +5,8 @@ import { type Kernels, type Pointer, Status } from './generated/abi.ts';
 
 export type DeviceName = 'native' | 'wasm';
 
-const parameterCapacity = 4096;
+/** Bytes, enough for thousands of kernels: only where they begin anew must kernels that have not yet run be waited for. */
+const parameterBytes = 256 * 1024;
 
 /** A piece of device memory, aligned to 64 bytes. */
 export interface Block {
@@ -31,6 +32,8 @@ export abstract class Device {
   leave(_block: Block): void {}
   abstract getNumThreads(): number;
   abstract setNumThreads(count: number): void;
+  /** Returns when every kernel that was called has run. */
+  synchronize(): void {}
   /** Bytes held for reuse and bytes in blocks handed out, for tests and reports. */
   abstract memory(): { pooled: number; allocated: number };
   /** Drops blocks that have not been reused lately; called at the end of outermost scopes. */
@@ -63,30 +66,58 @@ export abstract class Device {
     this.pinnedCount = this.pinnedFrom;
     // A call over many tensors, an optimizer's, must not keep their memory alive until the next such call.
     if (this.pinned.length > 64) this.pinned.length = this.pinnedCount;
-    if (status === Status.ok) return;
-    if (status === Status.badIndex) throw new RuntimeError(`[${op}] index out of range`);
-    if (status === Status.badDtype) throw new RuntimeError(`[${op}] not implemented for this dtype`);
-    throw new RuntimeError(`[${op}] the kernel refused its arguments (status ${status})`);
+    if (status !== Status.ok) throw new RuntimeError(`[${op}] ${this.reason(status)}`);
   }
 
-  private parameters: Block | null = null;
-  private parameterView: Int32Array = new Int32Array(0);
+  protected reason(status: number): string {
+    if (status === Status.badIndex) return 'index out of range';
+    if (status === Status.badDtype) return 'not implemented for this dtype';
+    return `the kernel refused its arguments (status ${status})`;
+  }
+
+  private parameters: { block: Block; start: Pointer; ints: Int32Array; doubles: Float64Array } | null = null;
   private parameterOffset = 0;
 
   /** Copies small integers (shapes, strides, geometries) to where a kernel can read them during the next call. */
   ints(values: readonly number[]): Pointer {
-    this.parameters ??= this.allocateFixed(parameterCapacity * 4);
-    const start = this.parameters.pin();
-    const count = values.length;
-    if (this.parameterOffset + count > parameterCapacity) this.parameterOffset = 0;
-    const offset = this.parameterOffset;
+    const offset = this.takeParameters(values.length * 4);
+    const { start, ints } = this.parameters!;
+    for (let i = 0; i < values.length; i++) ints[offset / 4 + i] = values[i];
+    return start + offset;
+  }
+
+  /** The same with doubles: a table of addresses. */
+  doubles(values: Float64Array): Pointer {
+    const offset = this.takeParameters(values.byteLength);
+    const { start, doubles } = this.parameters!;
+    doubles.set(values, offset / 8);
+    return start + offset;
+  }
+
+  private takeParameters(byteLength: number): number {
     // Views are emptied when a memory grows.
-    if (this.parameterView.length === 0) {
-      const bytes = this.parameters.bytes();
-      this.parameterView = new Int32Array(bytes.buffer, bytes.byteOffset, parameterCapacity);
+    if (!this.parameters || this.parameters.ints.length === 0)
+      this.placeParameters(this.parameters?.block ?? this.allocateFixed(parameterBytes));
+    if (this.parameterOffset + byteLength > this.parameters!.block.byteLength) {
+      this.synchronize();
+      this.parameterOffset = 0;
+      if (byteLength > this.parameters!.block.byteLength) {
+        this.free(this.parameters!.block);
+        this.placeParameters(this.allocateFixed(2 * byteLength));
+      }
     }
-    for (let i = 0; i < count; i++) this.parameterView[offset + i] = values[i];
-    this.parameterOffset += count;
-    return start + offset * 4;
+    const offset = this.parameterOffset;
+    this.parameterOffset = offset + Math.ceil(byteLength / 8) * 8;
+    return offset;
+  }
+
+  private placeParameters(block: Block): void {
+    const { buffer, byteOffset, byteLength } = block.bytes();
+    this.parameters = {
+      block,
+      start: block.pin(),
+      ints: new Int32Array(buffer, byteOffset, byteLength / 4),
+      doubles: new Float64Array(buffer, byteOffset, byteLength / 8),
+    };
   }
 }

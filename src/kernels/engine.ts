@@ -53,6 +53,20 @@ export function getEngine(): DeviceName {
   return currentDevice().name;
 }
 
+/**
+ * Returns when everything that operations have set going has been computed (PyTorch: `torch.cuda.synchronize`). Natively, with more than one
+ * thread, kernels run beside the JavaScript that called them. Whoever reads values waits for them without this; it is for measuring time.
+ *
+ * @example
+ * const start = performance.now();
+ * matmul(a, b);
+ * synchronize();
+ * console.log(performance.now() - start, 'ms');
+ */
+export function synchronize(): void {
+  currentDevice().synchronize();
+}
+
 /** The number of threads that kernels use; 1 on the WebAssembly engine (PyTorch: `torch.get_num_threads`). */
 export function getNumThreads(): number {
   return currentDevice().getNumThreads();

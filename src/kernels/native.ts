@@ -9,7 +9,18 @@ import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts
 interface Addon extends Record<string, unknown>, WeakReferences {
   getNumThreads(): number;
   setNumThreads(count: number): void;
+  /** The number of launches so far. */
+  launched(): number;
+  /** How many of them have run. */
+  done(): number;
+  /** Returns once so many of them have run. */
+  finish(launches: number): void;
+  /** A kernel that nobody awaited and that was not carried out, once. */
+  takeRefusal(): [name: string, status: number] | undefined;
 }
+
+/** After how many calls blocks that kernels may still use are looked through. */
+const callsBetweenLooks = 16;
 
 const alignment = 64;
 /** Smaller blocks have buffers of their own: a step has few sizes of them, and they must not keep a chunk. */
@@ -22,6 +33,8 @@ class NativeBlock implements Block {
   /** What the block is a piece of; null: its buffer is its own. */
   readonly chunk: Chunk | null;
   private readonly view: Uint8Array;
+  /** How many launches there were when the last kernel that may use the memory had been launched. */
+  usedAt: number;
   /** When the block was last given back, in trims; see `NativeDevice.trim`. */
   freedAt = 0;
   /** Ends the watch over a piece that was left to the collector. */
@@ -34,11 +47,13 @@ class NativeBlock implements Block {
     start: Pointer,
     address: Pointer,
     chunk: Chunk | null,
+    usedAt: number,
   ) {
     this.address = address;
     this.byteLength = byteLength;
     this.device = device;
     this.chunk = chunk;
+    this.usedAt = usedAt;
     this.view = new Uint8Array(buffer, address - start, byteLength);
   }
 
@@ -48,6 +63,7 @@ class NativeBlock implements Block {
   }
 
   bytes(): Uint8Array {
+    this.device.finish(this.usedAt);
     return this.view;
   }
 }
@@ -73,8 +89,45 @@ export class NativeDevice extends Device {
     this.instructionSet = Object.entries(Isa).find(([, value]) => value === isa)?.[0] ?? 'unknown';
   }
 
+  // Kernels run later than they are called, so their blocks are held beyond that: those of the last calls, and those of the calls before them
+  // until all of these have run.
+  private held: [now: NativeBlock[], before: NativeBlock[]] = [[], []];
+  private calls = 0;
+  private launched = 0;
+  private launchedBefore = 0;
+  private finished = 0;
+
   holdBlock(block: NativeBlock): void {
     this.hold(block);
+  }
+
+  override check(op: string, status: number): void {
+    this.launched = this.addon.launched();
+    for (let i = this.pinnedFrom; i < this.pinnedCount; i++) {
+      const block = this.pinned[i] as NativeBlock;
+      block.usedAt = this.launched;
+      this.held[0].push(block);
+    }
+    super.check(op, status);
+    if (++this.calls < callsBetweenLooks) return;
+    this.calls = 0;
+    if (this.addon.done() < this.launchedBefore) return;
+    this.launchedBefore = this.launched;
+    this.held = [[], this.held[0]];
+  }
+
+  /** Returns once so many launches have run. */
+  finish(launches: number): void {
+    if (launches <= this.finished) return;
+    this.addon.finish(launches);
+    this.finished = launches;
+    if (launches >= this.launched) this.held = [[], []];
+    const refusal = this.addon.takeRefusal();
+    if (refusal) throw new RuntimeError(`[${refusal[0]}] ${this.reason(refusal[1])}`);
+  }
+
+  override synchronize(): void {
+    this.finish(this.addon.launched());
   }
 
   allocate(byteLength: number, isGivenBack = false): NativeBlock {
@@ -90,7 +143,7 @@ export class NativeDevice extends Device {
 
   private piece(size: number): NativeBlock {
     const { chunk, address } = this.chunks.take(size);
-    return new NativeBlock(this, size, chunk.buffer, chunk.start, address, chunk);
+    return new NativeBlock(this, size, chunk.buffer, chunk.start, address, chunk, this.addon.launched());
   }
 
   private whole(size: number): NativeBlock {
@@ -102,7 +155,7 @@ export class NativeDevice extends Device {
     // Uninitialised: kernels write every element of their outputs, and zeroing would touch the memory twice.
     const buffer = Buffer.allocUnsafeSlow(size + alignment).buffer as ArrayBuffer;
     const start = this.addon.addressOf(buffer);
-    return new NativeBlock(this, size, buffer, start, Math.ceil(start / alignment) * alignment, null);
+    return new NativeBlock(this, size, buffer, start, Math.ceil(start / alignment) * alignment, null, 0);
   }
 
   protected allocateFixed(byteLength: number): NativeBlock {

@@ -1,7 +1,7 @@
 // The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
 // combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
 // others in fusion/.
-import { Binary, type Pointer, type Unary } from '../kernels/generated/abi.ts';
+import type { Pointer, Unary } from '../kernels/generated/abi.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -52,12 +52,9 @@ export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Te
 
 /** Raises a layer's counter of batches by 1, in place. */
 export function countBatch(tracked: Tensor): void {
-  const { device, code, storage } = tracked;
+  const { device, storage } = tracked;
   storage.beginChange();
-  device.check(
-    'batchNorm',
-    device.kernels.binaryScalar(Binary.add, code, tracked.pointer, 1, 0, tracked.pointer, 1, 1),
-  );
+  device.check('batchNorm', device.kernels.batchNormCount(tracked.pointer));
 }
 
 export interface RunningStatistics {
@@ -189,17 +186,29 @@ export function launchForward(x: Tensor, eps: number, affine: Affine) {
 }
 
 /** Mean and 1/std of running statistics, as copies in float64. */
-export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] {
-  const c = runningMean.size;
-  const { device } = runningMean;
-  const [mean, invstd] = [perChannel(c, runningMean), perChannel(c, runningMean)];
-  device.check(
+export const fromRunning = (runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] =>
+  givenStatistics(runningMean.size, runningMean, runningMean, runningVar, eps);
+
+/** Mean 0 and 1/std 1 of c channels: the norm that changes nothing. `like`: of what dtype, and where. */
+export const identityStatistics = (c: number, like: Tensor): [mean: Tensor, invstd: Tensor] =>
+  givenStatistics(c, like, null, null, 0);
+
+function givenStatistics(
+  c: number,
+  like: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  eps: number,
+): [mean: Tensor, invstd: Tensor] {
+  const [mean, invstd] = [perChannel(c, like), perChannel(c, like)];
+  const { kernels } = like.device;
+  like.device.check(
     'batchNorm',
-    device.kernels.batchNormFromRunning(
-      runningMean.code,
+    kernels.batchNormFromRunning(
+      like.code,
       c,
-      runningMean.pointer,
-      runningVar.pointer,
+      pointerOf(runningMean),
+      pointerOf(runningVar),
       eps,
       mean.pointer,
       invstd.pointer,

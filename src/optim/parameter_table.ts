@@ -5,7 +5,6 @@ import type { Device } from '../kernels/device.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { inFormat } from '../ops/launch.ts';
 import { dtypes } from '../tensor/dtype.ts';
-import { outsideScopes, Storage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 const columns = 6;
@@ -15,18 +14,6 @@ export interface Row {
   /** In the parameter's memory order. */
   readonly gradient: Tensor;
   readonly states: readonly Tensor[];
-}
-
-/** The memory for tables of one device, which grows with the largest. */
-const tables = new WeakMap<Device, Storage>();
-
-function tableFor(device: Device, bytes: number): Storage {
-  const known = tables.get(device);
-  if (known && known.byteLength >= bytes) return known;
-  known?.release();
-  const made = outsideScopes(() => new Storage(2 * bytes, device));
-  tables.set(device, made);
-  return made;
 }
 
 /** A parameter's gradient in the parameter's own memory order. */
@@ -49,8 +36,6 @@ export function overTable(
   if (rows.length === 0) return;
   const [{ parameter: first }] = rows;
   const { device } = first;
-  const table = tableFor(device, rows.length * columns * 8);
-  // Every address is pinned before the table is written: pinning may move memory (WebAssembly).
   const addresses = new Float64Array(rows.length * columns);
   rows.forEach(({ parameter, gradient, states }, i) => {
     const at = i * columns;
@@ -61,9 +46,7 @@ export function overTable(
     });
     addresses[at + 5] = parameter.size;
   });
-  const pointer = table.pointer;
-  table.bytes().set(new Uint8Array(addresses.buffer));
-  device.check(op, run(device, dtypes[first.dtype].code, pointer, rows.length));
+  device.check(op, run(device, dtypes[first.dtype].code, device.doubles(addresses), rows.length));
 }
 
 /** Rows by device and dtype, which one kernel call cannot mix; `splitBy` separates them further. */

@@ -2,7 +2,7 @@
 import { currentDevice } from '../../src/kernels/engine.ts';
 
 /** Kernels that handle numbers for each channel only, or none. */
-const small = /Scratch$|Coefficients$|Invstd$|UpdateRunning$|FromRunning$|ParameterGradients$|^isa$/;
+const small = /Scratch$|Coefficients$|Invstd$|UpdateRunning$|NormCount$|FromRunning$|ParameterGradients$|^isa$/;
 
 /** The names of the kernels called, without those that touch no whole tensor; `fn`'s result is dropped. */
 export function kernelCalls(

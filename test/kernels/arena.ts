@@ -111,6 +111,17 @@ export class Arena {
     return status;
   }
 
+  /** The status, also of a kernel that otherwise runs later: with one thread all run at once. */
+  status(run: (kernels: Kernels) => number): number {
+    const threads = this.device.getNumThreads();
+    this.device.setNumThreads(1);
+    try {
+      return this.call(run);
+    } finally {
+      this.device.setNumThreads(threads);
+    }
+  }
+
   /** As call, and the status must be ok. */
   run(run: (kernels: Kernels) => number): void {
     expect(this.call(run)).toBe(0);

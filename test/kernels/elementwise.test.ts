@@ -135,8 +135,10 @@ describe.each(engines())('%s', (engine) => {
         );
       }
       const x = arena.input(dtype, [1]);
-      expect(arena.call((k) => k.unary(Unary.exp, Dtype[dtype], x.address, x.address, 1, 0, 0))).toBe(Status.badDtype);
-      expect(arena.call((k) => k.unary(99, Dtype[dtype], x.address, x.address, 1, 0, 0))).toBe(Status.badArgument);
+      expect(arena.status((k) => k.unary(Unary.exp, Dtype[dtype], x.address, x.address, 1, 0, 0))).toBe(
+        Status.badDtype,
+      );
+      expect(arena.status((k) => k.unary(99, Dtype[dtype], x.address, x.address, 1, 0, 0))).toBe(Status.badArgument);
     }
   });
 
@@ -300,7 +302,7 @@ describe.each(engines())('%s', (engine) => {
         arena.reset();
         const [a, b] = [arena.input(dtype, [1, 2, 3]), arena.input(dtype, [1, 0, 3])];
         const [s, one] = [arena.ints([3]), arena.ints([1])];
-        const status = arena.call((k) =>
+        const status = arena.status((k) =>
           k.binary(Binary[op], Dtype[dtype], a.address, b.address, a.address, 1, s, one, one, 1),
         );
         expect(status).toBe(Status.badArgument);
@@ -335,7 +337,7 @@ describe.each(engines())('%s', (engine) => {
       arena.run((k) => k.binary(Binary[op as 'add'], Dtype.bool, a.address, b.address, y.address, 1, s, one, one, 1));
       expect(arena.read(y), op).toEqual(want);
       for (const bad of [Binary.sub, Binary.div, Binary.pow, Binary.remainder])
-        expect(arena.call((k) => k.binary(bad, Dtype.bool, a.address, b.address, y.address, 1, s, one, one, 1))).toBe(
+        expect(arena.status((k) => k.binary(bad, Dtype.bool, a.address, b.address, y.address, 1, s, one, one, 1))).toBe(
           Status.badDtype,
         );
     }

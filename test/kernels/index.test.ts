@@ -67,10 +67,10 @@ describe.each(engines())('%s', (engine) => {
       const [x, index] = [arena.input('float32', [1, 2, 3]), arena.input('int64', [0, bad])];
       const y = arena.output('float32', 3);
       const status = [
-        arena.call((k) => k.indexSelect(4, x.address, index.address, y.address, 1, 3, 2, 1)),
-        arena.call((k) => k.gather(4, x.address, index.address, y.address, 1, 3, 2, 1)),
-        arena.call((k) => k.indexAdd(Dtype.float32, x.address, index.address, y.address, 1, 3, 2, 1)),
-        arena.call((k) => k.scatterAdd(Dtype.float32, x.address, index.address, y.address, 1, 3, 2, 1)),
+        arena.status((k) => k.indexSelect(4, x.address, index.address, y.address, 1, 3, 2, 1)),
+        arena.status((k) => k.gather(4, x.address, index.address, y.address, 1, 3, 2, 1)),
+        arena.status((k) => k.indexAdd(Dtype.float32, x.address, index.address, y.address, 1, 3, 2, 1)),
+        arena.status((k) => k.scatterAdd(Dtype.float32, x.address, index.address, y.address, 1, 3, 2, 1)),
       ];
       expect(status).toEqual(Array(4).fill(Status.badIndex));
     }

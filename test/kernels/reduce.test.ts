@@ -251,10 +251,12 @@ describe.each(engines())('%s', (engine) => {
     expect(arena.read(z)).toEqual([0, 0]);
     arena.run((k) => k.reduce(Reduction.prod, Dtype.float32, x.address, z.address, 1, 0, 2));
     expect(arena.read(z)).toEqual([1, 1]);
-    expect(arena.call((k) => k.reduce(Reduction.max, Dtype.float32, x.address, z.address, 1, 0, 1))).toBe(
+    expect(arena.status((k) => k.reduce(Reduction.max, Dtype.float32, x.address, z.address, 1, 0, 1))).toBe(
       Status.badArgument,
     );
-    expect(arena.call((k) => k.reduce(Reduction.sum, Dtype.bool, x.address, z.address, 1, 1, 1))).toBe(Status.badDtype);
+    expect(arena.status((k) => k.reduce(Reduction.sum, Dtype.bool, x.address, z.address, 1, 1, 1))).toBe(
+      Status.badDtype,
+    );
     const rows = arena.input('float32', [-Infinity, 0, Infinity, 0, -Infinity, -Infinity]);
     const s = arena.output('float32', 6);
     arena.run((k) => k.softmax(0, Dtype.float32, rows.address, s.address, 3, 2, 1));

@@ -38,6 +38,7 @@ function lenetSteps() {
 
 /** What a process holds that grows if anything leaks, after garbage collection. */
 function held(): { heap: number; buffers: number } {
+  currentDevice().synchronize();
   // The second round waits for the buffers that the first one has set free.
   collect();
   collect();

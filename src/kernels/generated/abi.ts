@@ -132,6 +132,10 @@ export interface Kernels {
    */
   copyStrided(size: number, x: Pointer, out: Pointer, ndim: number, shape: Pointer, xStrides: Pointer, outStrides: Pointer): number;
   /**
+   * Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to and a number of bytes.
+   */
+  copyBlocks(table: Pointer, count: number): number;
+  /**
    * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
    * is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
    */
@@ -274,7 +278,11 @@ export interface Kernels {
    */
   batchNormUpdateRunning(dtype: number, c: number, count: number, mean: Pointer, m2: Pointer, momentum: number, tracked: Pointer, runningMean: Pointer, runningVar: Pointer): number;
   /**
-   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
+   * tracked[0] (int64) += 1.
+   */
+  batchNormCount(tracked: Pointer): number;
+  /**
+   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps). Without them, 0 and 1/√(1 + eps).
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
@@ -367,6 +375,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['arange', 'ek_arange'],
   ['cast', 'ek_cast'],
   ['copyStrided', 'ek_copy_strided'],
+  ['copyBlocks', 'ek_copy_blocks'],
   ['unary', 'ek_unary'],
   ['unaryBackward', 'ek_unary_backward'],
   ['binary', 'ek_binary'],
@@ -399,6 +408,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['batchNormCombine', 'ek_batch_norm_combine'],
   ['batchNormInvstd', 'ek_batch_norm_invstd'],
   ['batchNormUpdateRunning', 'ek_batch_norm_update_running'],
+  ['batchNormCount', 'ek_batch_norm_count'],
   ['batchNormFromRunning', 'ek_batch_norm_from_running'],
   ['batchNormParameterGradients', 'ek_batch_norm_parameter_gradients'],
   ['batchNormCoefficients', 'ek_batch_norm_coefficients'],
