@@ -37,6 +37,7 @@ export const median = (values: readonly number[]): number => {
 /** Times of single runs for about `budget` milliseconds, at least one. */
 export function timeRuns(run: () => unknown, budget: number): number[] {
   const times: number[] = [];
+  synchronize();
   for (let spent = 0; spent < budget || times.length === 0; spent += times.at(-1)!) {
     const start = performance.now();
     run();

@@ -46,6 +46,7 @@ let start = 0;
 for (let step = 0; step < warmUp + steps; step++) {
   if (step === warmUp) {
     warm = resident();
+    synchronize();
     start = performance.now();
   }
   run();

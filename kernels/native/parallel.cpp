@@ -23,7 +23,7 @@ namespace {
 constexpr int kSpins = 20000;  // about 200 µs: longer than the gap between two kernels of a training step, which is up to 130
 constexpr int kMaxWorkers = 256;
 constexpr uint64_t kDepth = 64;  // launches that may wait; JavaScript that is ahead helps until half of them have run
-constexpr int kMeetings = 16;  // on one processor, one after the other, before a worker leaves it: where another thread was may be long ago
+constexpr int kMeetings = 3;  // on one processor, one after the other, before a worker leaves it: the other may have gone meanwhile
 constexpr unsigned kClosed = 1u << 31;
 
 inline void relax() {
@@ -41,12 +41,12 @@ class Processors {
  public:
   Processors() { known_ = sched_getaffinity(0, sizeof all_, &all_) == 0; }
   static int current() { return sched_getcpu(); }
-  // Moves this thread away from one, if so many threads can have one each. It may come back: whoever sits there may move too.
+  // Moves this thread away from one, for good, if so many threads can have one each.
   void leave(int processor, int threads) const {
     if (!known_ || CPU_COUNT(&all_) < threads) return;
     cpu_set_t others = all_;
     CPU_CLR(processor, &others);
-    if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all_, &all_);
+    sched_setaffinity(0, sizeof others, &others);
   }
 
  private:
@@ -104,7 +104,7 @@ class Pool {
       to.call = call;
       to.status = is_awaited ? &status : nullptr;
       std::memcpy(to.arguments, arguments, count * sizeof *arguments);
-      launcher_.store(Processors::current(), std::memory_order_relaxed);
+      publish();
       launched_.store(ticket + 1);
     }
     if (sleeping_.load() > 0) wake();
@@ -120,6 +120,7 @@ class Pool {
     std::unique_lock<std::mutex> place(caller_place_, std::defer_lock);
     unsigned seen = generation_.load(std::memory_order_relaxed) - 1;
     while (done() < launches) {
+      publish();
       if (!place.owns_lock() && !place.try_lock()) std::this_thread::yield();
       else if (!execute(launches) && !join(seen)) relax();
     }
@@ -138,7 +139,6 @@ class Pool {
     body_ = body;
     context_ = context;
     tiles_ = tiles;
-    caller_.store(Processors::current(), std::memory_order_relaxed);
     next_.store(0, std::memory_order_relaxed);
     joined_.fetch_and(~kClosed, std::memory_order_release);
     {
@@ -164,7 +164,7 @@ class Pool {
     const unsigned generation = generation_.load(std::memory_order_acquire);
     if (generation == seen) return false;
     seen = generation;
-    avoid(caller_);
+    avoid_launcher();
     if (!(joined_.fetch_add(1, std::memory_order_acq_rel) & kClosed)) work();
     joined_.fetch_sub(1, std::memory_order_release);
     return true;
@@ -175,7 +175,7 @@ class Pool {
     if (!is_pending() || executing_.load(std::memory_order_relaxed) || executing_.exchange(true)) return false;
     for (uint64_t at; (at = done_.load(std::memory_order_relaxed)) < launches && at < launched();) {
       const Launch& next = queue_[at % kDepth];
-      avoid(launcher_);
+      avoid_launcher();
       const int status = next.call(next.arguments);
       if (next.status) *next.status = status;
       else if (status != 0) {
@@ -194,10 +194,14 @@ class Pool {
     return generation_.load(std::memory_order_acquire) == seen && (executing_.load() || !is_pending());
   }
 
-  // Called before each piece of work with the processor on which the thread was seen that asks for it.
-  void avoid(const std::atomic<int>& processor) const {
+  void publish() {
+    const int now = Processors::current();
+    if (launcher_.load(std::memory_order_relaxed) != now) launcher_.store(now, std::memory_order_relaxed);
+  }
+  // Called before each piece of work. A scheduler may leave a worker on the processor that JavaScript is busy on.
+  void avoid_launcher() const {
     if (worker_ == 0) return;  // not a thread of ours
-    const int taken = processor.load(std::memory_order_relaxed);
+    const int taken = launcher_.load(std::memory_order_relaxed);
     met_ = taken >= 0 && Processors::current() == taken ? met_ + 1 : 0;
     if (met_ < kMeetings) return;
     met_ = 0;
@@ -237,7 +241,7 @@ class Pool {
   }
 
   static thread_local bool inside_;  // a tile
-  static thread_local int met_;      // how often in succession this thread was where another was seen
+  static thread_local int met_;      // how often in succession this thread was where JavaScript was seen
   static thread_local int worker_;   // 0: a JavaScript thread, which works only in the place of callers
 
   const Processors processors_;
@@ -252,14 +256,13 @@ class Pool {
   alignas(128) Launch queue_[kDepth];
   alignas(128) std::atomic<uint64_t> launched_{0}, done_{0};
   std::atomic<bool> executing_{false};
-  std::atomic<int> launcher_{-1};  // the processor of the last launch
+  std::atomic<int> launcher_{-1};  // the processor on which JavaScript was seen last
   std::atomic<const char*> refused_{nullptr};
   std::atomic<int> refused_status_{0};
 
   // The present job.
   alignas(128) std::atomic<unsigned> generation_{0};
   std::atomic<int> next_{0};
-  std::atomic<int> caller_{-1};  // the processor of the thread whose job it is
   std::atomic<unsigned> joined_{kClosed};  // workers inside the present job, and whether it still takes any
   Body body_ = nullptr;
   const void* context_ = nullptr;
