@@ -1,5 +1,6 @@
 // Matrix products for every combination of transposes. A job is one block of c with its whole reduction; its operands are
-// packed block by block into the worker's scratch. Convolution shares only the register tile (simd/tile.h).
+// packed block by block into the worker's scratch, or b, where several jobs need the same of it, before for all of them.
+// Convolution shares only the register tile (simd/tile.h).
 #include "kernel.h"
 #include "scratch.h"
 #include "simd/copy.h"
@@ -12,23 +13,27 @@ constexpr int kDepth = 256;     // of a packed block: 32 columns of b stay in L1
 constexpr int kColumns = 512;   // at most, of a block of c: depth × columns of b stay in L2
 constexpr int kRows = 504;      // at most; packing b again for each such block costs 1/504 of the arithmetic
 constexpr int kJobs = 32;       // wanted, so that many threads have work; the split depends on the shape alone
+constexpr int kShared = 1 << 20;  // elements of b at most that are packed for all jobs: they stay in the last cache
 
 constexpr int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
 
 struct Blocks {
   int rows, columns, vectors;
+  bool shares_b;
 };
 
-template <class T> Blocks choose_blocks(int batch, int m, int n) {
+template <class T> Blocks choose_blocks(int batch, int m, int n, int k) {
   const int vectors = n > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
+  const bool shares_b = batch == 1 && static_cast<int64_t>(n) * k <= kShared;
+  // Rows pay for packing b, unless it is shared; columns pay for packing a.
+  const int least_rows = (shares_b ? 1 : 4) * outer_rows;
   int rows = kRows < m ? kRows : m, columns = kColumns < n ? kColumns : n;
-  // Halve the longer side while there are too few jobs, but keep four tiles of rows (to pay for packing b) or two of columns.
   while (batch * ceil_div(m, rows) * ceil_div(n, columns) < kJobs) {
-    if (rows >= 8 * outer_rows && rows >= columns / 2) rows = round_up(ceil_div(rows, 2), outer_rows);
+    if (rows >= 2 * least_rows && (shares_b || rows >= columns / 2)) rows = round_up(ceil_div(rows, 2), outer_rows);
     else if (columns >= 2 * width) columns = round_up(ceil_div(columns, 2), width);
     else break;
   }
-  return {rows, round_up(columns, width), vectors};
+  return {rows, round_up(columns, width), vectors, shares_b && m > rows};
 }
 
 // Each worker packs rows × depth of a and depth × columns of b.
@@ -90,12 +95,28 @@ template <class T> struct Gemm {
     }
   }
 
-  template <int V> void block(int i0, int rows, int j0, int columns, T* pa, T* pb) const {
+  // The whole of b, packed: blocks of depth, one after the other, each as pack_b leaves it.
+  template <int V> void share_b(T* shared) const {
+    const int chunks = ceil_div(n, kColumns);
+    parallel_for(ceil_div(k, kDepth) * chunks, [&](int job, int) {
+      const int k0 = job / chunks * kDepth, j0 = job % chunks * kColumns;
+      const int depth = k - k0 < kDepth ? k - k0 : kDepth, columns = n - j0 < kColumns ? n - j0 : kColumns;
+      pack_b<V>(k0, depth, j0, columns, const_cast<T*>(shared_part<V>(shared, k0, depth, j0)));
+    });
+  }
+  template <int V> const T* shared_part(const T* shared, int k0, int depth, int j0) const {
+    return shared + static_cast<ptrdiff_t>(k0) * round_up(n, V * lanes<T>) + static_cast<ptrdiff_t>(j0) * depth;
+  }
+
+  // shared: b as share_b leaves it, or null.
+  template <int V> void block(int i0, int rows, int j0, int columns, const T* shared, T* pa, T* pb) const {
     constexpr int W = V * lanes<T>, P = round_up(outer_rows, lanes<T>);
     int k0 = 0;
     do {
       const int depth = k - k0 < kDepth ? k - k0 : kDepth;
-      pack_b<V>(k0, depth, j0, columns, pb);
+      const T* panels = pb;
+      if (shared) panels = shared_part<V>(shared, k0, depth, j0);
+      else pack_b<V>(k0, depth, j0, columns, pb);
       even_parts(rows, outer_rows, [&](int begin, int size) {
         const int i = i0 + begin;
         if (transpose_a)
@@ -103,7 +124,7 @@ template <class T> struct Gemm {
         else
           for (int r = 0; r < size; r++) copy_run(pa + r * kPitch, a + static_cast<ptrdiff_t>(i + r) * k + k0, depth);
         with_const<outer_rows>(size, [&](auto M) {
-          for (int j = 0; j < columns; j += W) tile<decltype(M)::value, V>(pa, pb + j * depth, depth, k0 == 0, i, j0 + j);
+          for (int j = 0; j < columns; j += W) tile<decltype(M)::value, V>(pa, panels + j * depth, depth, k0 == 0, i, j0 + j);
         });
       });
       k0 += depth;
@@ -111,45 +132,50 @@ template <class T> struct Gemm {
   }
 };
 
-template <class T> size_t worker_scratch(int n) {
-  const int columns = n < kColumns ? round_up(n, outer_vectors * lanes<T>) : kColumns;
-  return packed_a<T>() + static_cast<size_t>(columns) * kDepth;
-}
+// What the workers pack into, and b where it is shared.
+template <class T> struct Packed {
+  size_t each;
+  T *workers, *shared;
+
+  Packed(const Blocks& blocks, int n, int k, Scratch* scratch) : each(packed_a<T>()) {
+    const int width = blocks.vectors * lanes<T>;
+    if (!blocks.shares_b) each += static_cast<size_t>(round_up(n < kColumns ? n : kColumns, width)) * kDepth;
+    workers = scratch->take<T>(each * worker_count());
+    shared = blocks.shares_b ? scratch->take<T>(static_cast<size_t>(round_up(n, width)) * k) : nullptr;
+  }
+};
 
 template <class T>
 void gemm(int transpose_a, int transpose_b, int batch, int m, int n, int k, const T* a, int a_step, const T* b, int b_step,
           const T* bias, T* c, int accumulate, void* scratch) {
-  if (batch > 1 && b_step == 0 && !transpose_a && a_step == m * k) {  // one taller product
-    m *= batch;
-    batch = 1;
-  }
-  const Blocks blocks = choose_blocks<T>(batch, m, n);
-  const int row_blocks = ceil_div(m, blocks.rows), column_blocks = ceil_div(n, blocks.columns);
-  Scratch part(scratch);
-  const size_t each = worker_scratch<T>(n);
-  T* packed = part.take<T>(each * worker_count());
-  parallel_for(batch * row_blocks * column_blocks, [&](int job, int worker) {
-    const int index = job / (row_blocks * column_blocks);
-    const int i = job / column_blocks % row_blocks * blocks.rows, j = job % column_blocks * blocks.columns;
-    const Gemm<T> one{a + static_cast<ptrdiff_t>(index) * a_step,
-                      b + static_cast<ptrdiff_t>(index) * b_step,
-                      bias,
-                      c + static_cast<ptrdiff_t>(index) * m * n,
-                      m, n, k, transpose_a, transpose_b, accumulate};
-    const int rows = m - i < blocks.rows ? m - i : blocks.rows;
-    const int columns = n - j < blocks.columns ? n - j : blocks.columns;
-    T* pa = packed + each * worker;
-    T* pb = pa + packed_a<T>();
-    if (blocks.vectors == 1) one.template block<1>(i, rows, j, columns, pa, pb);
-    else one.template block<outer_vectors>(i, rows, j, columns, pa, pb);
+  const Blocks blocks = choose_blocks<T>(batch, m, n, k);
+  Scratch parts(scratch);
+  const Packed<T> packed(blocks, n, k, &parts);
+  with_const<outer_vectors>(blocks.vectors, [&](auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    if (blocks.shares_b) Gemm<T>{a, b, bias, c, m, n, k, transpose_a, transpose_b, accumulate}.template share_b<V>(packed.shared);
+    const int row_blocks = ceil_div(m, blocks.rows), column_blocks = ceil_div(n, blocks.columns);
+    parallel_for(batch * row_blocks * column_blocks, [&](int job, int worker) {
+      const int index = job / (row_blocks * column_blocks);
+      const int i = job / column_blocks % row_blocks * blocks.rows, j = job % column_blocks * blocks.columns;
+      const Gemm<T> one{a + static_cast<ptrdiff_t>(index) * a_step,
+                        b + static_cast<ptrdiff_t>(index) * b_step,
+                        bias,
+                        c + static_cast<ptrdiff_t>(index) * m * n,
+                        m, n, k, transpose_a, transpose_b, accumulate};
+      const int rows = m - i < blocks.rows ? m - i : blocks.rows;
+      const int columns = n - j < blocks.columns ? n - j : blocks.columns;
+      T* pa = packed.workers + packed.each * worker;
+      one.template block<V>(i, rows, j, columns, packed.shared, pa, pa + packed_a<T>());
+    });
   });
 }
 
 }  // namespace
 
-int ek_gemm_scratch(int dtype, int, int n, int) {
+int ek_gemm_scratch(int dtype, int batch, int m, int n, int k) {
   Scratch part(nullptr);
-  EK_DISPATCH_FLOAT(dtype, part.take<T>(worker_scratch<T>(n) * worker_count());)
+  if (batch > 0 && m > 0 && n > 0) EK_DISPATCH_FLOAT(dtype, Packed<T>(choose_blocks<T>(batch, m, n, k), n, k, &part);)
   return part.bytes();
 }
 

@@ -103,7 +103,7 @@ EK_API EK_AWAITED int ek_scatter_add(int dtype, const void* x, const void* index
 // c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. Transposed: a is
 // stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is optional.
 // accumulate: c += … instead.
-EK_API int ek_gemm_scratch(int dtype, int m, int n, int k);
+EK_API int ek_gemm_scratch(int dtype, int batch, int m, int n, int k);
 EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m, int n, int k, const void* a, int a_step,
                    const void* b, int b_step, const void* bias, void* c, int accumulate, void* scratch);
 

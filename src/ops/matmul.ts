@@ -16,22 +16,25 @@ function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {
 }
 
 export function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor | null): Tensor {
-  const [m, k] = matrixShape(a.shape, ta);
+  const [rows, k] = matrixShape(a.shape, ta);
   const [, n] = matrixShape(b.shape, tb);
   const batch = a.rank > 2 ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
-  const out = allocate([...batch, m, n], a.dtype, 'contiguous', a.device);
+  const out = allocate([...batch, rows, n], a.dtype, 'contiguous', a.device);
+  // Matrices that lie one below the other, times the same matrix, are one taller matrix.
+  const isTall = a.rank > 2 && b.rank === 2 && !ta;
+  const [count, m] = isTall ? [1, sizeOf(batch) * rows] : [sizeOf(batch), rows];
   const [left, right] = [rowMajor(a), rowMajor(b)];
   const { device } = a;
   // A matrix without batch dimensions is shared by the whole batch.
   const step = (t: Tensor, size: number) => (t.rank > 2 ? size : 0);
-  withScratch(device, device.kernels.gemmScratch(a.code, m, n, k), (scratch) =>
+  withScratch(device, device.kernels.gemmScratch(a.code, count, m, n, k), (scratch) =>
     device.check(
       'matmul',
       device.kernels.gemm(
         a.code,
         ta ? 1 : 0,
         tb ? 1 : 0,
-        sizeOf(batch),
+        count,
         m,
         n,
         k,

@@ -16,7 +16,7 @@ for (const engine of engines()) {
       arena.reset();
       const [ba, bb, bc] = [a, b, c].map((values) => arena.input(type, values));
       const plus = bias && arena.input(type, bias);
-      const scratch = arena.output('uint8', arena.kernels.gemmScratch(dtype, g.m, g.n, g.k));
+      const scratch = arena.output('uint8', arena.kernels.gemmScratch(dtype, g.batch, g.m, g.n, g.k));
       arena.run((k) =>
         k.gemm(
           dtype,
@@ -82,6 +82,13 @@ for (const engine of engines()) {
         'float32',
         { transposeA: false, transposeB: true, batch: 1, m: 1040, n: 20, k: 270, sharedB: false, accumulate: true },
         false,
+        source,
+      );
+      // Of a batch no operand is packed for all.
+      check(
+        'float32',
+        { transposeA: true, transposeB: false, batch: 2, m: 530, n: 70, k: 270, sharedB: true, accumulate: false },
+        true,
         source,
       );
     });

@@ -210,7 +210,7 @@ export interface Kernels {
    * stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is optional.
    * accumulate: c += … instead.
    */
-  gemmScratch(dtype: number, m: number, n: number, k: number): number;
+  gemmScratch(dtype: number, batch: number, m: number, n: number, k: number): number;
   gemm(dtype: number, transposeA: number, transposeB: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, bias: Pointer, c: Pointer, accumulate: number, scratch: Pointer): number;
   /**
    * ---- convolution, 1-D to 3-D (conv/) -----------------------------------------------------------------------------
