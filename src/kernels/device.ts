@@ -75,6 +75,18 @@ export abstract class Device {
     return `the kernel refused its arguments (status ${status})`;
   }
 
+  private scratchBlock: Block | null = null;
+
+  /**
+   * The address of so many bytes that the next call, and it alone, may use: the same memory for all calls, which run one after the other, and so in
+   * the caches. What it grew from is left to the collector, as a call around this one may have asked for it.
+   */
+  scratch(byteLength: number): Pointer {
+    if ((this.scratchBlock?.byteLength ?? 0) < byteLength)
+      this.scratchBlock = this.allocate(2 ** Math.ceil(Math.log2(byteLength)));
+    return this.scratchBlock!.pin();
+  }
+
   private parameters: { block: Block; start: Pointer; ints: Int32Array; doubles: Float64Array } | null = null;
   private parameterOffset = 0;
 
