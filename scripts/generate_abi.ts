@@ -119,7 +119,8 @@ function addon(): string {
   lines.push('', 'static const AddonKernel kAddonKernels[] = {');
   for (const declaration of declarations) {
     const { name, parameters } = declaration;
-    lines.push(`    {"${name}", run_${name}, ${parameters.length}, ${waiting(declaration)}},`);
+    const ndim = parameters.findIndex((p) => p.name === 'ndim');
+    lines.push(`    {"${name}", run_${name}, ${parameters.length}, ${waiting(declaration)}, ${ndim}},`);
   }
   lines.push('};', '');
   return lines.join('\n');

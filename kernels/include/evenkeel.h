@@ -6,8 +6,8 @@
 // (int64 tensor data travels as void*). A pointer documented as optional may be null. No function allocates, throws or
 // keeps a pointer; the caller provides outputs and scratch. Tensors are dense; `format` says in which order.
 //
-// Kernels may run later than they are called, in order, where their arguments alone decide on the status. Those of integers, and those
-// declared EK_AWAITED, also look at the data: the call returns when they have run.
+// Kernels may run later than they are called, in order. Where the status is more than a check of what TypeScript has made sure of, the call
+// returns when they have run: those declared EK_AWAITED, those of integers, and those of more than 16 axes.
 #ifndef EK_API
 #define EK_API
 #endif

@@ -36,8 +36,10 @@ struct AddonKernel {
   KernelCall call;
   int count;    // of arguments
   int waiting;  // who waits for it: the number of the argument whose dtype decides, or
+  int ndim;     // the number of the argument that says how many axes there are, or -1
 };
 enum { kRunsAtOnce = -1, kRunsLater = -2, kIsAwaited = -3 };
+constexpr int kAxes = 16;  // that no kernel refuses
 
 #include "../generated/addon_calls.inc"
 
@@ -49,8 +51,9 @@ static napi_value call_kernel(napi_env env, napi_callback_info info) {
   if (!read_numbers(env, info, kernel.count, a, kernel.name)) return nullptr;
   const int waiting = kernel.waiting;
   if (waiting == kRunsAtOnce) return make_int(env, kernel.call(a));
-  const bool is_awaited = waiting >= 0 ? a[waiting] != avx512::EK_FLOAT32 && a[waiting] != avx512::EK_FLOAT64 : waiting == kIsAwaited;
-  return make_int(env, launch(kernel.name, kernel.call, a, kernel.count, is_awaited));
+  const bool is_of_integers = waiting >= 0 && a[waiting] != avx512::EK_FLOAT32 && a[waiting] != avx512::EK_FLOAT64;
+  const bool has_many_axes = kernel.ndim >= 0 && a[kernel.ndim] > kAxes;
+  return make_int(env, launch(kernel.name, kernel.call, a, kernel.count, is_of_integers || has_many_axes || waiting == kIsAwaited));
 }
 
 static napi_value address_of(napi_env env, napi_callback_info info) {
@@ -145,7 +148,14 @@ NAPI_MODULE_INIT() {
     return nullptr;
   }
   // What still waits works on memory that goes with the environment.
-  napi_add_env_cleanup_hook(env, [](void*) { finish(launched()); }, nullptr);
+  // The argument makes each hook another one: the addon may be loaded several times.
+  napi_add_env_cleanup_hook(
+      env,
+      [](void* own) {
+        finish(launched());
+        delete static_cast<char*>(own);
+      },
+      new char);
   for (const auto& kernel : kAddonKernels) define(env, exports, kernel.name, call_kernel, &kernel);
   define(env, exports, "addressOf", address_of);
   define(env, exports, "weakReference", weak_reference);

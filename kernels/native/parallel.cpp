@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 #include <vector>
 #if defined(__x86_64__)
@@ -62,10 +63,28 @@ struct Processors {
 
 using Body = void (*)(const void*, int, int);
 
+// Of a thread that launches: what it was not told yet, the first of several.
+struct Refusals {
+  std::atomic<const char*> name{nullptr};
+  std::atomic<int> status{0};
+
+  void add(const char* kernel, int what) {
+    if (name) return;
+    status = what;
+    name = kernel;
+  }
+  Refusal take() {
+    const int what = status;
+    const char* kernel = name.exchange(nullptr);
+    return {kernel, kernel ? what : 0};
+  }
+};
+
 struct Launch {
   const char* name;
   KernelCall call;
   int* status;  // where somebody waits for it
+  Refusals* refusals;
   double arguments[kMaxArguments];
 };
 
@@ -82,6 +101,7 @@ class Pool {
   void resize(int workers) {
     std::lock_guard<std::mutex> only(launching_);
     attend(launched());
+    std::lock_guard<std::shared_mutex> alone(at_once_);
     workers = workers < 1 ? 1 : workers > kMaxWorkers ? kMaxWorkers : workers;
     if (workers == workers_) return;
     stop();
@@ -92,17 +112,25 @@ class Pool {
   }
 
   int launch(const char* name, KernelCall call, const double* arguments, int count, bool is_awaited) {
-    if (workers_ == 1) return call(arguments);
+    if (workers_ == 1) {
+      std::shared_lock<std::shared_mutex> together(at_once_);
+      if (workers_ == 1) return call(arguments);
+    }
     uint64_t ticket;
     int status = 0;
     {
-      std::lock_guard<std::mutex> only(launching_);  // two JavaScript threads may launch at once
+      std::unique_lock<std::mutex> only(launching_);  // two JavaScript threads may launch at once
+      if (workers_ == 1) {  // since a moment ago
+        only.unlock();
+        return launch(name, call, arguments, count, is_awaited);
+      }
       ticket = launched();
       if (ticket - done() >= kDepth) attend(ticket - kDepth / 2);
       Launch& to = queue_[ticket % kDepth];
       to.name = name;
       to.call = call;
       to.status = is_awaited ? &status : nullptr;
+      to.refusals = &refusals_;
       std::memcpy(to.arguments, arguments, count * sizeof *arguments);
       publish();
       launched_.store(ticket + 1);
@@ -126,10 +154,7 @@ class Pool {
     }
   }
 
-  Refusal take_refusal() {
-    const char* name = refused_.exchange(nullptr);
-    return {name, name ? refused_status_.load() : 0};
-  }
+  Refusal take_refusal() { return refusals_.take(); }
 
   void run(int tiles, Body body, const void* context) {
     if (inside_ || workers_ == 1) {
@@ -178,10 +203,7 @@ class Pool {
       avoid_launcher();
       const int status = next.call(next.arguments);
       if (next.status) *next.status = status;
-      else if (status != 0) {
-        refused_status_ = status;
-        refused_.store(next.name);
-      }
+      else if (status != 0) next.refusals->add(next.name, status);
       done_.store(at + 1);
     }
     executing_.store(false);
@@ -242,13 +264,15 @@ class Pool {
 
   static thread_local bool inside_;  // a tile
   static thread_local int met_;      // how often in succession this thread was where JavaScript was seen
+  static thread_local Refusals refusals_;  // outlives the thread's launches: whoever ends waits for them
   static thread_local int worker_;   // 0: a JavaScript thread, which works only in the place of callers
 
   const Processors processors_;
   std::mutex launching_, caller_place_, mutex_;
+  std::shared_mutex at_once_;  // held together by those who run a kernel at once, alone by who changes the number of threads
   std::condition_variable wake_;
   std::vector<std::thread> threads_;
-  int workers_ = 0;
+  std::atomic<int> workers_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleeping_{0};
 
@@ -257,8 +281,6 @@ class Pool {
   alignas(128) std::atomic<uint64_t> launched_{0}, done_{0};
   std::atomic<bool> executing_{false};
   std::atomic<int> launcher_{-1};  // the processor on which JavaScript was seen last
-  std::atomic<const char*> refused_{nullptr};
-  std::atomic<int> refused_status_{0};
 
   // The present job.
   alignas(128) std::atomic<unsigned> generation_{0};
@@ -271,6 +293,7 @@ class Pool {
 
 thread_local bool Pool::inside_ = false;
 thread_local int Pool::met_ = 0;
+thread_local Refusals Pool::refusals_;
 thread_local int Pool::worker_ = 0;
 
 Pool& pool() {

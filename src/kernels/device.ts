@@ -114,7 +114,7 @@ export abstract class Device {
       this.synchronize();
       this.parameterOffset = 0;
       if (byteLength > this.parameters!.block.byteLength) {
-        this.free(this.parameters!.block);
+        this.parameters!.block.pin(); // the call under way may have other parameters there
         this.placeParameters(this.allocateFixed(2 * byteLength));
       }
     }

@@ -19,8 +19,8 @@ interface Addon extends Record<string, unknown>, WeakReferences {
   takeRefusal(): [name: string, status: number] | undefined;
 }
 
-/** After how many calls blocks that kernels may still use are looked through. */
-const callsBetweenLooks = 16;
+/** Bytes of blocks that only kernels still to run may hold; JavaScript that is further ahead waits. */
+const heldAtMost = 128 * 1024 ** 2;
 
 const alignment = 64;
 /** Smaller blocks have buffers of their own: a step has few sizes of them, and they must not keep a chunk. */
@@ -35,6 +35,8 @@ class NativeBlock implements Block {
   private readonly view: Uint8Array;
   /** How many launches there were when the last kernel that may use the memory had been launched. */
   usedAt: number;
+  /** Whether it is held for kernels still to run. */
+  isHeld = false;
   /** When the block was last given back, in trims; see `NativeDevice.trim`. */
   freedAt = 0;
   /** Ends the watch over a piece that was left to the collector. */
@@ -89,12 +91,11 @@ export class NativeDevice extends Device {
     this.instructionSet = Object.entries(Isa).find(([, value]) => value === isa)?.[0] ?? 'unknown';
   }
 
-  // Kernels run later than they are called, so their blocks are held beyond that: those of the last calls, and those of the calls before them
-  // until all of these have run.
-  private held: [now: NativeBlock[], before: NativeBlock[]] = [[], []];
-  private calls = 0;
-  private launched = 0;
-  private launchedBefore = 0;
+  // Kernels run later than they are called, and until then their blocks are held: each with the number of launches by then, oldest first.
+  private held: { readonly block: NativeBlock; readonly until: number }[] = [];
+  private heldFrom = 0;
+  /** Of blocks that the collector could take. */
+  private heldBytes = 0;
   private finished = 0;
 
   holdBlock(block: NativeBlock): void {
@@ -102,26 +103,46 @@ export class NativeDevice extends Device {
   }
 
   override check(op: string, status: number): void {
-    this.launched = this.addon.launched();
+    const launched = this.addon.launched();
     for (let i = this.pinnedFrom; i < this.pinnedCount; i++) {
       const block = this.pinned[i] as NativeBlock;
-      block.usedAt = this.launched;
-      this.held[0].push(block);
+      block.usedAt = launched;
+      this.held.push({ block, until: launched });
+      if (!block.isHeld && !block.chunk) this.heldBytes += block.byteLength;
+      block.isHeld = true;
     }
     super.check(op, status);
-    if (++this.calls < callsBetweenLooks) return;
-    this.calls = 0;
-    if (this.addon.done() < this.launchedBefore) return;
-    this.launchedBefore = this.launched;
-    this.held = [[], this.held[0]];
+    this.letGo();
+    if (this.heldBytes <= heldAtMost) return;
+    const middle = (this.heldFrom + this.held.length) >> 1;
+    this.finish(this.held[middle].until);
+  }
+
+  /** Lets go of the blocks whose kernels have run. */
+  private letGo(): void {
+    const done = this.addon.done();
+    let from = this.heldFrom;
+    for (; from < this.held.length && this.held[from].until <= done; from++) {
+      const { block, until } = this.held[from];
+      if (until < block.usedAt) continue; // held again
+      block.isHeld = false;
+      if (!block.chunk) this.heldBytes -= block.byteLength;
+    }
+    // Those in front are gone for good once they are as many as the others.
+    if (2 * from >= this.held.length) {
+      this.held = this.held.slice(from);
+      from = 0;
+    }
+    this.heldFrom = from;
   }
 
   /** Returns once so many launches have run. */
   finish(launches: number): void {
-    if (launches <= this.finished) return;
-    this.addon.finish(launches);
-    this.finished = launches;
-    if (launches >= this.launched) this.held = [[], []];
+    if (launches > this.finished) {
+      this.addon.finish(launches);
+      this.finished = launches;
+    }
+    this.letGo();
     const refusal = this.addon.takeRefusal();
     if (refusal) throw new RuntimeError(`[${refusal[0]}] ${this.reason(refusal[1])}`);
   }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { RuntimeError } from '../../src/errors.ts';
+import { gather, ones, tensor, where } from '../../src/index.ts';
 import { currentDevice, setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import { Dtype, Reduction, Unary } from '../../src/kernels/generated/abi.ts';
 import { loadNative } from '../../src/kernels/native.ts';
@@ -187,6 +188,54 @@ const results = await Promise.all([0, 1, 2].map(() => new Promise((resolve, reje
 const x = randn([256, 256]);
 console.log(new Set(results).size, results[0].split(',').length, ones([10]).sum().item());`;
     expect(run(program)).toBe('1 50 10');
+  },
+  120_000,
+);
+
+test.skipIf(!isPossible)(
+  'no more memory than a few tensors is held for kernels still to run',
+  () => {
+    const program = `
+const x = ones([2 ** 23]);
+const peaks = [1, 2].map((threads) => {
+  setNumThreads(threads);
+  let peak = 0;
+  for (let i = 0, y = x; i < 100; i++) {
+    y = y.add(1).mul(0.5);
+    peak = Math.max(peak, process.memoryUsage().arrayBuffers);
+  }
+  return peak;
+});
+console.log(Math.max(...peaks) / 2 ** 20);`;
+    // Tensors of 32 MiB: 128 MiB that may be held, as much again before the collector runs, and what is in use.
+    expect(Number(run(program))).toBeLessThan(448);
+  },
+  120_000,
+);
+
+test.skipIf(!isPossible)('what a user can ask for and no kernel can do is an error at the call', () => {
+  native();
+  const alternating = (first: number) => ones(Array.from({ length: 18 }, (_, i) => (i % 2 === first ? 1 : 2)));
+  const [a, b] = [alternating(0), alternating(1)];
+  expect(() => a.add(b)).toThrow('[add] the kernel refused its arguments (status 2)');
+  expect(() => where(a.gt(0), b, 1)).toThrow('[where] the kernel refused its arguments (status 2)');
+  expect(() => gather(a.reshape([512]), 0, tensor([512], { dtype: 'int64' }))).toThrow('index 512 is out of bounds');
+  expect(() => tensor([1], { dtype: 'int32' }).remainder(0)).toThrow('[remainder]');
+});
+
+test.skipIf(!isPossible)(
+  'the addon may be loaded more than once',
+  () => {
+    const path = process.env.EVENKEEL_ADDON ?? 'build/native/evenkeel.node';
+    const program = `
+const { createRequire } = await import('node:module');
+const require = createRequire(${JSON.stringify(import.meta.url)});
+const path = ${JSON.stringify(fileURLToPath(new URL(path, new URL('../../', import.meta.url))))};
+require(path);
+delete require.cache[path];
+require(path);
+console.log(ones([3]).sum().item());`;
+    expect(run(program)).toBe('3');
   },
   120_000,
 );
