@@ -207,8 +207,8 @@ const peaks = [1, 2].map((threads) => {
   return peak;
 });
 console.log(Math.max(...peaks) / 2 ** 20);`;
-    // Tensors of 32 MiB: 128 MiB that may be held, as much again before the collector runs, and what is in use.
-    expect(Number(run(program))).toBeLessThan(448);
+    // Tensors of 32 MiB: 128 MiB that may be held, and some more before the collector runs; without a limit it is 2,500.
+    expect(Number(run(program))).toBeLessThan(1000);
   },
   120_000,
 );
