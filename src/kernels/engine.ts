@@ -59,7 +59,7 @@ export function getEngine(): DeviceName {
  *
  * @example
  * const start = performance.now();
- * matmul(a, b);
+ * matmul(randn([256, 256]), randn([256, 256]));
  * synchronize();
  * console.log(performance.now() - start, 'ms');
  */
