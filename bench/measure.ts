@@ -1,5 +1,4 @@
 // Measuring cases: contenders in turns, medians, and whether a target is met.
-
 import { withFusion } from '../src/fusion/switch.ts';
 import { synchronize } from '../src/kernels/engine.ts';
 import { type PeerSession, peerSession } from './peers/peers.ts';

@@ -101,11 +101,11 @@ template <class T> struct Gemm {
     parallel_for(ceil_div(k, kDepth) * chunks, [&](int job, int) {
       const int k0 = job / chunks * kDepth, j0 = job % chunks * kColumns;
       const int depth = k - k0 < kDepth ? k - k0 : kDepth, columns = n - j0 < kColumns ? n - j0 : kColumns;
-      pack_b<V>(k0, depth, j0, columns, const_cast<T*>(shared_part<V>(shared, k0, depth, j0)));
+      pack_b<V>(k0, depth, j0, columns, shared + place_of<V>(k0, depth, j0));
     });
   }
-  template <int V> const T* shared_part(const T* shared, int k0, int depth, int j0) const {
-    return shared + static_cast<ptrdiff_t>(k0) * round_up(n, V * lanes<T>) + static_cast<ptrdiff_t>(j0) * depth;
+  template <int V> ptrdiff_t place_of(int k0, int depth, int j0) const {
+    return static_cast<ptrdiff_t>(k0) * round_up(n, V * lanes<T>) + static_cast<ptrdiff_t>(j0) * depth;
   }
 
   // shared: b as share_b leaves it, or null.
@@ -115,7 +115,7 @@ template <class T> struct Gemm {
     do {
       const int depth = k - k0 < kDepth ? k - k0 : kDepth;
       const T* panels = pb;
-      if (shared) panels = shared_part<V>(shared, k0, depth, j0);
+      if (shared) panels = shared + place_of<V>(k0, depth, j0);
       else pack_b<V>(k0, depth, j0, columns, pb);
       even_parts(rows, outer_rows, [&](int begin, int size) {
         const int i = i0 + begin;

@@ -1,7 +1,7 @@
 // The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
 // combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
 // others in fusion/.
-import type { Pointer, Unary } from '../kernels/generated/abi.ts';
+import { Binary, type Pointer, type Unary } from '../kernels/generated/abi.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -52,9 +52,15 @@ export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Te
 
 /** Raises a layer's counter of batches by 1, in place. */
 export function countBatch(tracked: Tensor): void {
-  const { device, storage } = tracked;
+  const { device, code, dtype, storage } = tracked;
+  const { kernels } = device;
   storage.beginChange();
-  device.check('batchNorm', device.kernels.batchNormCount(tracked.pointer));
+  // A counter that somebody has put there may be of another dtype.
+  const status =
+    dtype === 'int64'
+      ? kernels.batchNormCount(tracked.pointer)
+      : kernels.binaryScalar(Binary.add, code, tracked.pointer, 1, 0, tracked.pointer, 1, 1);
+  device.check('batchNorm', status);
 }
 
 export interface RunningStatistics {

@@ -395,6 +395,12 @@ describe('momentum', () => {
     expectClose(loaded.runningMean!, [7 / 12, 7.5], 1e-6);
     expect(list(stepped(null, (b) => (b.runningMean = tensor([Number.NaN, 0]))).runningMean)![0]).toBeNaN();
   });
+  it('counts in whatever dtype the counter has', () => {
+    for (const dtype of ['int64', 'int32', 'float32'] as const) {
+      const bn = stepped(0.1, (b) => (b.numBatchesTracked = tensor(3, { dtype })), [batch(), batch()]);
+      expect([counter(bn), bn.numBatchesTracked!.dtype]).toEqual([5, dtype]);
+    }
+  });
   it('beyond [0, 1] is arithmetic', () => {
     expectClose(stepped(2).runningVar!, [-1 + 14 / 3, -1 + 1400], 1e-6);
     expectClose(stepped(-1).runningMean!, [-7 / 3, -30], 1e-6);
