@@ -72,26 +72,42 @@ inline void gather_weights(const Pass<T>& p, const int* places, int group, int o
   }
 }
 
-// The weights of a pass, packed [group][block of output channels][phase][tap][c][width] and zero beyond the group's last channel.
+// The memory of the weights of some output channels.
+template <class T> Ahead<T> memory_of_weights(const Pass<T>& p, int group, int o, int channels) {
+  const T* at = p.w + group * p.w_group + o * p.w_out;
+  if (p.w_in == p.kernel_size()) return {at, at + channels * p.w_out, at + channels * p.w_out, 0, 0};
+  const ptrdiff_t run = channels * p.w_out;
+  return {at, at + run, at + (p.c - 1) * p.w_in + run, p.w_in - run, p.w_in};
+}
+
+constexpr int kFewJobs = 8;  // blocks of output channels that are work enough for several threads
+
+// The weights of a pass, each block of output channels packed [phase][tap][c][width] and zero beyond the group's last channel: of all
+// blocks at once, before the jobs that multiply with them; or by the one job that does all outputs of a block, in its worker's cache, from
+// where they never go to memory.
 template <class T> struct ChannelWeights {
   int vectors, width, blocks, some;  // some: input channels that are packed together
+  bool by_job;
   size_t size;  // of a block
-  T* packed;
+  T* packed;    // of all blocks, or of each worker
   int* places;  // [c][position of the kernel]: of the first channels' weights in a block
 
-  ChannelWeights(const Pass<T>& p, Scratch& scratch) {
+  // Whether there are more weights than inputs, which every job of a block reads.
+  static bool suits(const Pass<T>& p) {
+    const int width = (p.o > lanes<T> ? outer_vectors : 1) * lanes<T>;
+    return p.groups * ceil_div(p.o, width) >= kFewJobs && p.n * static_cast<double>(p.in_volume()) <= p.kernel_size() * static_cast<double>(p.o);
+  }
+
+  ChannelWeights(const Pass<T>& p, Scratch& scratch) : by_job(suits(p)) {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, blocks = ceil_div(p.o, width);
     size = static_cast<size_t>(p.kernel_size()) * p.c * width;
     some = ceil_div(kWeightRun, p.kernel_size());
-    packed = scratch.take<T>(size * blocks * p.groups);
+    packed = scratch.take<T>(size * (by_job ? worker_count() : blocks * p.groups));
     places = scratch.take<int>(static_cast<size_t>(some) * p.kernel_size());
   }
-  // Those of a phase whose taps begin at `tap`, in the order of all.
-  const T* at(const Pass<T>& p, int group, int block, int tap) const {
-    return packed + (static_cast<size_t>(group) * blocks + block) * size + static_cast<size_t>(tap) * p.c * width;
-  }
 
-  void pack(const Pass<T>& p) const {
+  // Before any job.
+  void prepare(const Pass<T>& p) const {
     const int kernel = p.kernel_size();
     int taps = 0;
     for (int f = 0; f < p.phases(); f++) {
@@ -101,13 +117,27 @@ template <class T> struct ChannelWeights {
           for (int w = 0; w < q.axis[2].taps; w++, taps++)
             for (int c = 0; c < some; c++) places[c * kernel + q.tap(d, h, w)] = (taps * p.c + c) * width;
     }
-    // A job is a block and some of the input channels.
+    if (by_job) return;
     const int parts = ceil_div(p.c, some);
-    parallel_for(p.groups * blocks * parts, [&](int job, int) {
-      const int c = job % parts * some, index = job / parts;
-      T* out = packed + index * size + static_cast<ptrdiff_t>(c) * width;
-      gather_weights(p, places, index / blocks, index % blocks * width, width, c, p.c - c < some ? p.c - c : some, out);
-    });
+    parallel_for(p.groups * blocks * parts, [&](int job, int) { pack(p, job / parts, job % parts, packed + job / parts * size); });
+  }
+  // A block of a group, for the worker's job.
+  const T* of(const Pass<T>& p, int group, int block, int worker) const {
+    const int index = group * blocks + block;
+    T* own = packed + (by_job ? worker : index) * size;
+    for (int part = 0; by_job && part < ceil_div(p.c, some); part++) pack(p, index, part, own);
+    return own;
+  }
+  // The memory of a block's weights.
+  Ahead<T> memory_of_block(const Pass<T>& p, int index) const {
+    const int o = index % blocks * width, channels = p.o - o < width ? p.o - o : width;
+    return memory_of_weights(p, index / blocks, o, channels);
+  }
+
+ private:
+  void pack(const Pass<T>& p, int index, int part, T* out) const {
+    const int c = part * some;
+    gather_weights(p, places, index / blocks, index % blocks * width, width, c, p.c - c < some ? p.c - c : some, out + static_cast<ptrdiff_t>(c) * width);
   }
 };
 
@@ -127,10 +157,10 @@ template <class T> struct ChannelLanes {
   Blocks blocks;
   PackedGrid grid;
   ChannelWeights<T> weights;
-  ptrdiff_t pixel;        // between packed pixels
-  int per_chunk;  // blocks of output channels that a job does
-  size_t packed_size, out_size;
-  T* workers;
+  ptrdiff_t pixel;  // between packed pixels
+  int per_chunk;    // blocks of output channels that a job does
+  size_t packed_size, out_size, worker_size;
+  T *inputs, *workers;  // inputs: of all blocks, where a job does all outputs of a block of channels
   Phase* phases;
   int* offsets;
 
@@ -160,7 +190,9 @@ template <class T> struct ChannelLanes {
     per_chunk = ceil_div(weights.blocks, wanted < weights.blocks ? wanted : weights.blocks);
     packed_size = static_cast<size_t>(grid.image) * blocks.images * pixel + 64 / sizeof(T);
     out_size = static_cast<size_t>(kRunPixels > p.axis[2].phases ? kRunPixels : p.axis[2].phases) * weights.width;
-    workers = scratch.take<T>((packed_size + out_size) * worker_count());
+    worker_size = out_size + (weights.by_job ? 0 : packed_size);
+    inputs = scratch.take<T>(weights.by_job ? packed_size * jobs : 0);
+    workers = scratch.take<T>(worker_size * worker_count());
     phases = scratch.take<Phase>(p.phases());
     offsets = scratch.take<int>(p.kernel_size());
   }
@@ -168,38 +200,71 @@ template <class T> struct ChannelLanes {
   int parts() const { return blocks.count(); }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
-    const int all = p.c * p.groups;
-    const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache<T>(all);
+    const bool in_place = prologue.none() && p.reads_once() && p.x_format == EK_CHANNELS_LAST && !meet_in_cache<T>(p.c * p.groups);
+    list_phases();
+    weights.prepare(p);
+    if (weights.by_job) run_by_outputs(in_place, prologue, epilogue);
+    else run_by_blocks(in_place, prologue, epilogue);
+  }
+
+ private:
+  // A job packs a block of inputs, and multiplies it with a chunk of the output channels.
+  template <class Prologue, class Epilogue> void run_by_blocks(bool in_place, const Prologue& prologue, const Epilogue& epilogue) const {
     const int some = ceil_div(kChunkChannels, weights.width), per = in_place && some < per_chunk ? some : per_chunk;  // a chunk that packs nothing costs nothing
     const int chunks = ceil_div(weights.blocks, per);
-    list_phases();
-    weights.pack(p);
     parallel_for(blocks.count() * p.groups * chunks, [&](int job, int worker) {
       const int chunk = job % chunks, group = job / chunks % p.groups, index = job / (chunks * p.groups);
       const Block b = blocks(p, index);
       const auto part = epilogue.part(index);
-      T* packed = workers + worker * (packed_size + out_size);
-      T* out = packed + packed_size;
+      T *out = workers + worker * worker_size, *packed = out + out_size;
       if (!in_place) pack_rows(p, grid, b, group * p.c, p.c, pixel, prologue, packed);
-      const ptrdiff_t first = b.image * p.in_volume() + static_cast<ptrdiff_t>(b.row) * p.axis[2].in_size + b.column;
-      const Input input = in_place ? Input{p.x + first * all + group * p.c, all} : Input{packed, pixel};
       AheadOf<T> ahead = after(job, per, chunks, epilogue);
       const int end = (chunk + 1) * per < weights.blocks ? (chunk + 1) * per : weights.blocks;
-      for (int block = chunk * per; block < end; block++) {
-        const int o = block * weights.width, left = p.o - o, channels = left < weights.width ? left : weights.width;
-        for (int i = 0; i < b.images; i++)
-          each_output_unit(p, b, i, group * p.o + o, channels, kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
-            for (int r = 0; r < rows; r++) {
-              const ptrdiff_t first = static_cast<ptrdiff_t>(r) * columns;
-              const Run line{columns, run.channel, channels, run.first + first * run.pixel, run.pixel, run.plane};
-              compute(b, d, row + r, column, line, group, block, {input.at + i * grid.image * input.pixel, input.pixel}, out + first * weights.width, part, ahead);
-            }
-            part.channels(out, weights.width, run);
-            copy_out(out, weights.width, run, p.y, p.out_elements());
-          });
+      for (int block = chunk * per; block < end; block++)
+        outputs(b, group, block, input_of(in_place, b, group, packed), weights.of(p, group, block, worker), out, part, ahead);
+      stream_fence();
+    });
+  }
+  // All inputs are packed first; then a job multiplies them with one block of output channels.
+  template <class Prologue, class Epilogue> void run_by_outputs(bool in_place, const Prologue& prologue, const Epilogue& epilogue) const {
+    if (!in_place)
+      parallel_for(blocks.count() * p.groups, [&](int job, int) {
+        pack_rows(p, grid, blocks(p, job / p.groups), job % p.groups * p.c, p.c, pixel, prologue, inputs + job * packed_size);
+      });
+    parallel_for(p.groups * weights.blocks, [&](int job, int worker) {
+      const int group = job / weights.blocks, block = job % weights.blocks;
+      const T* w = weights.of(p, group, block, worker);
+      AheadOf<T> ahead;
+      if (job + worker_count() < p.groups * weights.blocks) ahead.add(weights.memory_of_block(p, job + worker_count()));
+      for (int index = 0; index < blocks.count(); index++) {
+        const Block b = blocks(p, index);
+        outputs(b, group, block, input_of(in_place, b, group, inputs + (static_cast<size_t>(index) * p.groups + group) * packed_size), w,
+                workers + worker * worker_size, epilogue.part(index), ahead);
       }
       stream_fence();
     });
+  }
+  Input input_of(bool in_place, const Block& b, int group, const T* packed) const {
+    if (!in_place) return {packed, pixel};
+    const int all = p.c * p.groups;
+    const ptrdiff_t first = b.image * p.in_volume() + static_cast<ptrdiff_t>(b.row) * p.axis[2].in_size + b.column;
+    return {p.x + first * all + group * p.c, all};
+  }
+
+  // The outputs of a block of pixels and one of channels, from its inputs and that block's weights.
+  template <class Epilogue>
+  void outputs(const Block& b, int group, int block, const Input& input, const T* w, T* out, const Epilogue& part, AheadOf<T>& ahead) const {
+    const int o = block * weights.width, left = p.o - o, channels = left < weights.width ? left : weights.width;
+    for (int i = 0; i < b.images; i++)
+      each_output_unit(p, b, i, group * p.o + o, channels, kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
+        for (int r = 0; r < rows; r++) {
+          const ptrdiff_t first = static_cast<ptrdiff_t>(r) * columns;
+          const Run line{columns, run.channel, channels, run.first + first * run.pixel, run.pixel, run.plane};
+          compute(b, d, row + r, column, line, w, {input.at + i * grid.image * input.pixel, input.pixel}, out + first * weights.width, part, ahead);
+        }
+        part.channels(out, weights.width, run);
+        copy_out(out, weights.width, run, p.y, p.out_elements());
+      });
   }
 
   // What the job reads that this worker will probably take next.
@@ -227,14 +292,14 @@ template <class T> struct ChannelLanes {
 
   // The outputs of a row of the tensor, in depth d, that become `run`, from `column` on: out[output][width].
   template <class Epilogue>
-  void compute(const Block& b, int d, int row, int column, const Run& run, int group, int block, const Input& x, T* out, const Epilogue& epilogue, AheadOf<T>& ahead) const {
+  void compute(const Block& b, int d, int row, int column, const Run& run, const T* w, const Input& x, T* out, const Epilogue& epilogue, AheadOf<T>& ahead) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const int h = row / ah.phases - b.row;
     for (int f = 0; f < aw.phases && f < run.pixels; f++) {
       const Phase& phase = phases[(d % ad.phases * ah.phases + row % ah.phases) * aw.phases + f];
       const Axis &qh = phase.pass.axis[1], &qw = phase.pass.axis[2];
       TapRows<T> k{offsets + phase.first_row, phase.pass.axis[0].taps * qh.taps, qw.taps, p.c, qw.spacing * pixel,
-                   weights.at(p, group, block, phase.first_tap), static_cast<ptrdiff_t>(qw.taps) * p.c * weights.width};
+                   w + static_cast<ptrdiff_t>(phase.first_tap) * p.c * weights.width, static_cast<ptrdiff_t>(qw.taps) * p.c * weights.width};
       if (phase.joined) k.run *= qw.taps, k.taps = qw.taps > 0;
       if (phase.pass.axis[0].taps == 1) {  // without the kernel's rows that see only padding
         int first, last;

@@ -41,7 +41,7 @@ template <class T> struct ImageRows {
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
     list_phases();
-    weights.pack(p);
+    weights.prepare(p);
     const int all = p.c * p.groups, pixels = static_cast<int>(p.in_volume());
     const bool last = p.x_format == EK_CHANNELS_LAST;
     parallel_for(p.n * p.groups, [&](int job, int) {
@@ -52,25 +52,33 @@ template <class T> struct ImageRows {
       copy_in(p.x, run, to, p.c);
       prologue.channels(to, p.c, run);
     });
-    parallel_for(groups * p.groups * weights.blocks, [&](int job, int worker) {
-      const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / (weights.blocks * p.groups);
-      const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group, o = block * weights.width;
-      const auto part = epilogue.part(index);
+    const int jobs = p.groups * weights.blocks, together = weights.by_job ? groups : 1;  // groups of images that a job does
+    parallel_for(groups / together * jobs, [&](int job, int worker) {
+      const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / jobs;
+      const T* w = weights.of(p, group, block, worker);
       T* out = workers + static_cast<size_t>(worker) * outer_rows * weights.width;
-      const int channels = p.o - o < weights.width ? p.o - o : weights.width, outputs = p.o * p.groups;
-      const bool y_last = p.y_format == EK_CHANNELS_LAST;
-      const ptrdiff_t volume = p.out_volume(), pixel = y_last ? outputs : 1, plane = y_last ? 1 : volume;
-      for (int h = 0; h < p.axis[1].out_size; h++)
-        for (int w = 0; w < p.axis[2].out_size; w++) {
-          const ptrdiff_t place = (first * outputs * volume) + (h * p.axis[2].out_size + w) * pixel + (group * p.o + o) * plane;
-          const Run run{images, group * p.o + o, channels, place, outputs * volume, plane};
-          expect_out(run, p.y, p.out_elements());
-          compute(h, w, group, block, images, packed + (static_cast<ptrdiff_t>(first) * p.groups + group) * image, out);
-          part.channels(out, weights.width, run);
-          copy_out(out, weights.width, run, p.y, p.out_elements());
-        }
+      Ahead<T> ahead;
+      if (weights.by_job && job + worker_count() < jobs) ahead = weights.memory_of_block(p, job + worker_count());
+      for (int i = index; i < index + together; i++) outputs(i, group, block, w, out, epilogue.part(i), ahead);
       stream_fence();
     });
+  }
+
+  // The outputs of some images and a block of channels.
+  template <class Epilogue> void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part, Ahead<T>& ahead) const {
+    const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group, o = block * weights.width;
+    const int channels = p.o - o < weights.width ? p.o - o : weights.width, all = p.o * p.groups;
+    const bool last = p.y_format == EK_CHANNELS_LAST;
+    const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
+    for (int h = 0; h < p.axis[1].out_size; h++)
+      for (int w = 0; w < p.axis[2].out_size; w++) {
+        const ptrdiff_t place = (first * all * volume) + (h * p.axis[2].out_size + w) * pixel + (group * p.o + o) * plane;
+        const Run run{images, group * p.o + o, channels, place, all * volume, plane};
+        expect_out(run, p.y, p.out_elements());
+        compute(h, w, weight, images, packed + (static_cast<ptrdiff_t>(first) * p.groups + group) * image, out, ahead);
+        part.channels(out, weights.width, run);
+        copy_out(out, weights.width, run, p.y, p.out_elements());
+      }
   }
 
   void list_phases() const {
@@ -84,7 +92,7 @@ template <class T> struct ImageRows {
   }
 
   // out[image][width] of output (h, w).
-  void compute(int h, int w, int group, int block, int images, const T* x, T* out) const {
+  void compute(int h, int w, const T* weight, int images, const T* x, T* out, Ahead<T>& ahead) const {
     const Phase& phase = phases[h % p.axis[1].phases * p.axis[2].phases + w % p.axis[2].phases];
     const Axis &ah = phase.pass.axis[1], &aw = phase.pass.axis[2];
     const int j = h / ah.phases, i = w / aw.phases, step = aw.spacing * aw.unit;
@@ -92,14 +100,13 @@ template <class T> struct ImageRows {
     ah.taps_inside(j, j, top, bottom), aw.taps_inside(i, i, left, right);
     const ptrdiff_t tap = static_cast<ptrdiff_t>(p.c) * weights.width;
     TapRows<T> k{offsets + phase.first_row, bottom - top, right - left, p.c, static_cast<ptrdiff_t>(step) * p.c,
-                 weights.at(p, group, block, phase.first_tap) + (top * aw.taps + left) * tap, aw.taps * tap};
+                 weight + phase.first_tap * tap + (top * aw.taps + left) * tap, aw.taps * tap};
     if (k.taps > 0 && step == 1) k.run *= k.taps, k.taps = 1;
     const T* a = k.rows > 0 && k.taps > 0 ? x + (static_cast<ptrdiff_t>(ah.input_of(j, top)) * p.axis[2].in_size + aw.input_of(i, left)) * p.c : x;
-    Ahead<T> none;
     with_const<outer_rows>(images, [&](auto M) {
       constexpr int m = decltype(M)::value;
-      if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width, none);
-      else channel_tile<T, m, outer_vectors>(a, image * p.groups, k, out, weights.width, none);
+      if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width, ahead);
+      else channel_tile<T, m, outer_vectors>(a, image * p.groups, k, out, weights.width, ahead);
     });
   }
 };

@@ -12,6 +12,7 @@ namespace EK_ISA {
 constexpr int kPoints = 16;                   // of a transformed patch
 constexpr int kTransformedBytes = 512 << 10;  // of a block's patches: they stay in L2 beside the products
 constexpr int kTileRun = 28;                  // tiles of a row whose outputs stay in L1
+constexpr int kProductTiles = 9 * outer_rows;  // whose products stay in L2 beside a point's weights
 
 // The transforms of a line; that of a square is the one of its lines after that of its columns.
 template <class V> EK_INLINE void input_line(V a, V b, V c, V d, V* out) { out[0] = a - c, out[1] = b + c, out[2] = c - b, out[3] = b - d; }  // Bᵀ
@@ -72,18 +73,22 @@ inline void transform_output(const T* products, ptrdiff_t pitch, int tiles, int 
     }
 }
 
+// Two orders. By blocks: the weights are transformed once for all, then a job transforms a block of inputs and multiplies it with them. By
+// outputs, where there are fewer patches than weights: the patches are transformed once for all, then a job transforms the weights of a
+// block of output channels and multiplies all patches with them, so that transformed weights never leave a worker's cache.
 template <class T> struct Winograd {
   Pass<T> p;
   Pass<T> tiles;  // the same pass, of which an output is a tile; for the geometry of its input
-  Blocks blocks;
-  PackedGrid grid;
   static constexpr int width = outer_vectors * lanes<T>;
   static constexpr int some = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
   int o_blocks, chunks, per_chunk;  // blocks of output channels: a job does a chunk of them
-  ptrdiff_t pixel;                  // between packed pixels, and between transformed patches
-  ptrdiff_t patches, products;      // between points
-  size_t packed_size, transformed_size, product_size, out_size;
-  T *weights, *workers;
+  bool by_outputs;
+  Blocks inputs, blocks;  // whose inputs are transformed together; whose products are formed together
+  PackedGrid grid;
+  ptrdiff_t pixel;  // between packed pixels, and between transformed patches
+  ptrdiff_t patches, products, weight_pitch;  // between points
+  size_t packed_size, transformed_size, product_size, out_size, weight_size;
+  T *weights, *transformed, *workers;  // weights and patches: of all, or of each worker
   int* places;
 
   static Pass<T> of_tiles(const Pass<T>& p) {
@@ -92,7 +97,7 @@ template <class T> struct Winograd {
     return tiles;
   }
   // Whether the pass is of this kind, and cheaper here than where products are formed tap by tap, padding left out. Costs are in vector
-  // operations, as measured: weights come from memory, and here 16 of each 9 are packed; a transform of a vector of channels of a tile takes about 60.
+  // operations, as measured: weights come from memory, and by blocks 16 of each 9 go back there; a transform of a vector of channels of a tile takes about 60.
   static bool suits(const Pass<T>& p) {
     const auto line = [](const Axis& a) { return a.taps == 3 && a.phases == 1 && a.stride == 1 && a.unit == 1 && a.spacing == 1 && a.shift == 0; };
     if (p.groups > 1 || !p.axis[0].pointwise() || p.axis[0].count > 1 || !line(p.axis[1]) || !line(p.axis[2])) return false;
@@ -103,71 +108,121 @@ template <class T> struct Winograd {
     };
     const auto vectors = [](int channels) { return static_cast<double>(ceil_div(channels, lanes<T>)); };
     const double o = p.o > lanes<T> ? outer_vectors * ceil_div(p.o, outer_vectors * lanes<T>) : 1, all_weights = static_cast<double>(p.c) * p.o;
-    const double in_tiles = static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2);
     const double direct = p.n * products(p.axis[1]) * products(p.axis[2]) * p.c * o + 75 * all_weights;
-    const double here = in_tiles * (kPoints * p.c * (o < 2 ? 2 : o) + 60 * (vectors(p.c) + vectors(p.o))) + 125 * all_weights;
+    const double here = count_tiles(p) * (kPoints * p.c * (o < 2 ? 2 : o) + 60 * (vectors(p.c) + vectors(p.o))) + (is_by_outputs(p) ? 60 : 125) * all_weights;
     return 1.05 * here < direct;
   }
   static Blocks choose(const Pass<T>& tiles) {
     const int most = kTransformedBytes / static_cast<int>(sizeof(T)) / kPoints / tiles.c;
     return pixel_blocks(tiles, most > outer_rows ? most : outer_rows);
   }
+  static int count_tiles(const Blocks& b) { return b.images * b.rows * b.columns; }
+  static double count_tiles(const Pass<T>& p) { return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2); }
+  // Where the transformed patches take no more memory than the weights would.
+  static bool is_by_outputs(const Pass<T>& p) { return p.o > (kFewJobs - 1) * width && count_tiles(p) <= p.o; }
 
-  Winograd(const Pass<T>& pass, Scratch& scratch) : p(pass), tiles(of_tiles(pass)), blocks(choose(tiles)), grid(tiles, blocks) {
-    o_blocks = ceil_div(p.o, width);
+  Winograd(const Pass<T>& pass, Scratch& scratch)
+      : p(pass), tiles(of_tiles(pass)), o_blocks(ceil_div(p.o, width)), by_outputs(is_by_outputs(p)), inputs(choose(tiles)),
+        blocks(by_outputs ? pixel_blocks(tiles, kProductTiles) : inputs), grid(tiles, inputs) {
     pixel = ceil_div(p.c, lanes<T>) * lanes<T>;
     if (pixel * sizeof(T) >= 512 && pixel * sizeof(T) % 256 == 0) pixel += 64 / sizeof(T);
-    const int count = blocks.images * blocks.rows * blocks.columns, jobs = blocks.count(), wanted = ceil_div(kConvJobs, jobs > 0 ? jobs : 1);
+    const int jobs = blocks.count(), wanted = ceil_div(kConvJobs, jobs > 0 ? jobs : 1);
     per_chunk = ceil_div(o_blocks, wanted < o_blocks ? wanted : o_blocks), chunks = ceil_div(o_blocks, per_chunk);
-    patches = point_pitch<T>(count * pixel), products = point_pitch<T>(static_cast<ptrdiff_t>(count) * width);
-    packed_size = static_cast<size_t>(grid.image) * blocks.images * pixel + 64 / sizeof(T);
+    patches = point_pitch<T>((by_outputs ? static_cast<int>(count_tiles(p)) : count_tiles(inputs)) * pixel);
+    products = point_pitch<T>(static_cast<ptrdiff_t>(count_tiles(blocks)) * width);
+    packed_size = static_cast<size_t>(grid.image) * inputs.images * pixel + 64 / sizeof(T);
     transformed_size = kPoints * patches, product_size = kPoints * products, out_size = static_cast<size_t>(4) * kTileRun * width;
-    weights = scratch.take<T>(static_cast<size_t>(kPoints) * p.c * width * o_blocks);
+    weight_pitch = point_pitch<T>(static_cast<ptrdiff_t>(p.c) * width), weight_size = static_cast<size_t>(kPoints) * weight_pitch;
+    const int count = worker_count();
+    weights = scratch.take<T>(weight_size * (by_outputs ? count : o_blocks));
+    transformed = scratch.take<T>(transformed_size * (by_outputs ? 1 : count));
     places = scratch.take<int>(some * 9);
-    workers = scratch.take<T>((worker_size() + static_cast<size_t>(some) * 9 * width) * worker_count());
+    workers = scratch.take<T>(worker_size() * count);
   }
-  size_t worker_size() const { return packed_size + transformed_size + product_size + out_size; }
+  size_t worker_size() const { return packed_size + product_size + out_size + static_cast<size_t>(some) * 9 * width; }
 
   int parts() const { return blocks.count(); }
 
   template <class Prologue, class Epilogue> void run(const Prologue& prologue, const Epilogue& epilogue) const {
-    transform_weights();
+    list_places();
+    if (by_outputs) run_by_outputs(prologue, epilogue);
+    else run_by_blocks(prologue, epilogue);
+  }
+
+ private:
+  struct Buffers {
+    T *packed, *product, *out, *weights;
+  };
+  Buffers buffers(int worker) const {
+    T* packed = workers + worker * worker_size();
+    return {packed, packed + packed_size, packed + packed_size + product_size, packed + packed_size + product_size + out_size};
+  }
+
+  template <class Prologue, class Epilogue> void run_by_blocks(const Prologue& prologue, const Epilogue& epilogue) const {
+    const int groups = ceil_div(p.c, some);
+    parallel_for(o_blocks * groups, [&](int job, int worker) { transform_weights(job / groups, job % groups, buffers(worker).weights, weights + job / groups * weight_size); });
     parallel_for(blocks.count() * chunks, [&](int job, int worker) {
       const int chunk = job % chunks, index = job / chunks;
       const Block b = blocks(tiles, index);
       const auto part = epilogue.part(index);
-      T* packed = workers + worker * worker_size();
-      T* transformed = packed + packed_size;
-      T* product = transformed + transformed_size;
-      T* out = product + product_size;
-      pack_rows(tiles, grid, b, 0, p.c, pixel, prologue, packed);
-      for (int i = 0; i < b.images; i++)
-        for (int r = 0; r < b.rows; r++)
-          transform_input(packed + (i * grid.image + 2 * r * grid.row) * pixel, grid.row * pixel, pixel, b.columns, p.c,
-                          transformed + (i * b.rows + r) * b.columns * pixel, patches, pixel);
+      const Buffers own = buffers(worker);
+      T* x = transformed + worker * transformed_size;
+      transform_inputs(b, prologue, own.packed, x);
       const int next = job + worker_count(), next_index = next / chunks;
       Ahead<T> ahead;
       if (next_index != index && next_index < blocks.count()) ahead = memory_under(tiles, blocks(tiles, next_index), 0, p.c);
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
-      for (int block = chunk * per_chunk; block < end; block++) {
-        multiply(block, b.images * b.rows * b.columns, transformed, product, ahead);
-        for (int i = 0; i < b.images; i++)
-          for (int r = 0; r < b.rows; r++)
-            even_parts(b.columns, kTileRun, [&](int column, int count) {
-              const Block run{b.image + i, 1, b.depth, 2 * (b.row + r), 2, 2 * (b.column + column), 2 * count};
-              transform_output(product + ((i * b.rows + r) * b.columns + column) * width, products, count, width, out, run.columns * width);
-              finish(run, block, part, out);
-            });
-      }
+      for (int block = chunk * per_chunk; block < end; block++) outputs(b, block, x, weights + block * weight_size, own, part, ahead);
       stream_fence();
     });
   }
 
+  template <class Prologue, class Epilogue> void run_by_outputs(const Prologue& prologue, const Epilogue& epilogue) const {
+    parallel_for(inputs.count(), [&](int job, int worker) {
+      const Block b = inputs(tiles, job);
+      transform_inputs(b, prologue, buffers(worker).packed, transformed + first_tile(b) * pixel);
+    });
+    parallel_for(o_blocks, [&](int block, int worker) {
+      const Buffers own = buffers(worker);
+      T* w = weights + worker * weight_size;
+      for (int i = 0; i < ceil_div(p.c, some); i++) transform_weights(block, i, own.weights, w);
+      Ahead<T> ahead;
+      const int o = (block + worker_count()) * width;
+      if (o < p.o) ahead = memory_of_weights(p, 0, o, p.o - o < width ? p.o - o : width);
+      for (int index = 0; index < blocks.count(); index++) {
+        const Block b = blocks(tiles, index);
+        outputs(b, block, transformed + first_tile(b) * pixel, w, own, epilogue.part(index), ahead);
+      }
+      stream_fence();
+    });
+  }
+  // Tiles in the order of a tensor; those of a block are neighbours.
+  ptrdiff_t first_tile(const Block& b) const { return (static_cast<ptrdiff_t>(b.image) * tiles.axis[1].count + b.row) * tiles.axis[2].count + b.column; }
+  // The patches of a block, one after the other.
+  template <class Prologue> void transform_inputs(const Block& b, const Prologue& prologue, T* packed, T* out) const {
+    pack_rows(tiles, grid, b, 0, p.c, pixel, prologue, packed);
+    for (int i = 0; i < b.images; i++)
+      for (int r = 0; r < b.rows; r++)
+        transform_input(packed + (i * grid.image + 2 * r * grid.row) * pixel, grid.row * pixel, pixel, b.columns, p.c,
+                        out + (i * b.rows + r) * b.columns * pixel, patches, pixel);
+  }
+
+  // A block of outputs of a block of channels, from its patches and that block's weights.
+  template <class Epilogue> void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part, Ahead<T>& ahead) const {
+    multiply(b.images * b.rows * b.columns, x, w, own.product, ahead);
+    for (int i = 0; i < b.images; i++)
+      for (int r = 0; r < b.rows; r++)
+        even_parts(b.columns, kTileRun, [&](int column, int count) {
+          const Block run{b.image + i, 1, b.depth, 2 * (b.row + r), 2, 2 * (b.column + column), 2 * count};
+          transform_output(own.product + ((i * b.rows + r) * b.columns + column) * width, products, count, width, own.out, run.columns * width);
+          finish(run, block, part, own.out);
+        });
+  }
+
   // out[point][tile][width] of a block of output channels
-  void multiply(int block, int count, const T* x, T* out, Ahead<T>& ahead) const {
+  void multiply(int count, const T* x, const T* w, T* out, Ahead<T>& ahead) const {
     const int none = 0;
-    const T* w = weights + static_cast<ptrdiff_t>(block) * kPoints * p.c * width;
-    for (int k = 0; k < kPoints; k++, x += patches, w += static_cast<ptrdiff_t>(p.c) * width, out += products) {
+    for (int k = 0; k < kPoints; k++, x += patches, w += weight_pitch, out += products) {
       const TapRows<T> rows{&none, 1, 1, p.c, 0, w, 0};
       even_parts(count, outer_rows, [&](int first, int size) {
         with_const<outer_rows>(size, [&](auto M) {
@@ -188,34 +243,31 @@ template <class T> struct Winograd {
     }
   }
 
-  // weights[block of output channels][point][c][width], zero beyond the last channel
-  void transform_weights() const {
+  void list_places() const {
     for (int h = 0; h < 3; h++)
       for (int w = 0; w < 3; w++)
         for (int c = 0; c < some; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * some + c) * width;
-    const int parts = ceil_div(p.c, some);
-    T* buffers = workers + worker_size() * worker_count();
-    parallel_for(o_blocks * parts, [&](int job, int worker) {
-      const int first = job % parts * some, count = p.c - first < some ? p.c - first : some, block = job / parts;
-      T* buffer = buffers + static_cast<ptrdiff_t>(worker) * some * 9 * width;
-      gather_weights(p, places, 0, block * width, width, first, count, buffer);
-      T* out = weights + (static_cast<ptrdiff_t>(block) * kPoints * p.c + first) * width;
-      for (int i = 0; i < count * width; i += lanes<T>) {
-        vec<T> column[3][4];
+  }
+  // out[point][c][width] for the group-th `some` input channels of a block of output channels, zero beyond the last of either
+  void transform_weights(int block, int group, T* buffer, T* out) const {
+    const int first = group * some, count = p.c - first < some ? p.c - first : some;
+    gather_weights(p, places, 0, block * width, width, first, count, buffer);
+    out += static_cast<ptrdiff_t>(first) * width;
+    for (int i = 0; i < count * width; i += lanes<T>) {
+      vec<T> column[3][4];
 #pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-          const T* from = buffer + j * some * width + i;
-          weight_line(load(from), load(from + 3 * some * width), load(from + 6 * some * width), column[j]);
-        }
-#pragma GCC unroll 4
-        for (int r = 0; r < 4; r++) {
-          vec<T> line[4];
-          weight_line(column[0][r], column[1][r], column[2][r], line);
-#pragma GCC unroll 4
-          for (int j = 0; j < 4; j++) store(out + static_cast<ptrdiff_t>(4 * r + j) * p.c * width + i, line[j]);
-        }
+      for (int j = 0; j < 3; j++) {
+        const T* from = buffer + j * some * width + i;
+        weight_line(load(from), load(from + 3 * some * width), load(from + 6 * some * width), column[j]);
       }
-    });
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; r++) {
+        vec<T> line[4];
+        weight_line(column[0][r], column[1][r], column[2][r], line);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) store(out + (4 * r + j) * weight_pitch + i, line[j]);
+      }
+    }
   }
 };
 
