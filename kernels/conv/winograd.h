@@ -88,7 +88,7 @@ template <class T> struct Winograd {
   ptrdiff_t pixel;  // between packed pixels, and between transformed patches
   ptrdiff_t patches, products, weight_pitch;  // between points
   size_t packed_size, transformed_size, product_size, out_size, weight_size;
-  T *weights, *transformed, *workers;  // weights and patches: of all, or of each worker
+  T *weights, *transformed, *workers;  // weights: of all, or by outputs of each worker; transformed: by outputs of all, else of each worker, among its buffers
   int* places;
 
   static Pass<T> of_tiles(const Pass<T>& p) {
@@ -135,11 +135,11 @@ template <class T> struct Winograd {
     weight_pitch = point_pitch<T>(static_cast<ptrdiff_t>(p.c) * width), weight_size = static_cast<size_t>(kPoints) * weight_pitch;
     const int count = worker_count();
     weights = scratch.take<T>(weight_size * (by_outputs ? count : o_blocks));
-    transformed = scratch.take<T>(transformed_size * (by_outputs ? 1 : count));
+    transformed = scratch.take<T>(by_outputs ? transformed_size : 0);
     places = scratch.take<int>(some * 9);
     workers = scratch.take<T>(worker_size() * count);
   }
-  size_t worker_size() const { return packed_size + product_size + out_size + static_cast<size_t>(some) * 9 * width; }
+  size_t worker_size() const { return packed_size + (by_outputs ? 0 : transformed_size) + product_size + out_size + static_cast<size_t>(some) * 9 * width; }
 
   int parts() const { return blocks.count(); }
 
@@ -151,11 +151,12 @@ template <class T> struct Winograd {
 
  private:
   struct Buffers {
-    T *packed, *product, *out, *weights;
+    T *packed, *transformed, *product, *out, *weights;
   };
   Buffers buffers(int worker) const {
     T* packed = workers + worker * worker_size();
-    return {packed, packed + packed_size, packed + packed_size + product_size, packed + packed_size + product_size + out_size};
+    T* product = packed + packed_size + (by_outputs ? 0 : transformed_size);
+    return {packed, packed + packed_size, product, product + product_size, product + product_size + out_size};
   }
 
   template <class Prologue, class Epilogue> void run_by_blocks(const Prologue& prologue, const Epilogue& epilogue) const {
@@ -166,13 +167,12 @@ template <class T> struct Winograd {
       const Block b = blocks(tiles, index);
       const auto part = epilogue.part(index);
       const Buffers own = buffers(worker);
-      T* x = transformed + worker * transformed_size;
-      transform_inputs(b, prologue, own.packed, x);
+      transform_inputs(b, prologue, own.packed, own.transformed);
       const int next = job + worker_count(), next_index = next / chunks;
       Ahead<T> ahead;
       if (next_index != index && next_index < blocks.count()) ahead = memory_under(tiles, blocks(tiles, next_index), 0, p.c);
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
-      for (int block = chunk * per_chunk; block < end; block++) outputs(b, block, x, weights + block * weight_size, own, part, ahead);
+      for (int block = chunk * per_chunk; block < end; block++) outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);
       stream_fence();
     });
   }
