@@ -218,7 +218,7 @@ template <class T> struct ChannelLanes {
       const auto part = epilogue.part(index);
       T *out = workers + worker * worker_size, *packed = out + out_size;
       if (!in_place) pack_rows(p, grid, b, group * p.c, p.c, pixel, prologue, packed);
-      AheadOf<T> ahead = after(job, per, chunks, epilogue);
+      AheadOf<T> ahead = after(job, per, chunks, prologue, epilogue);
       const int end = (chunk + 1) * per < weights.blocks ? (chunk + 1) * per : weights.blocks;
       for (int block = chunk * per; block < end; block++)
         outputs(b, group, block, input_of(in_place, b, group, packed), weights.of(p, group, block, worker), out, part, ahead);
@@ -236,6 +236,7 @@ template <class T> struct ChannelLanes {
       const T* w = weights.of(p, group, block, worker);
       AheadOf<T> ahead;
       if (job + worker_count() < p.groups * weights.blocks) ahead.add(weights.memory_of_block(p, job + worker_count()));
+      if (weights.vectors > 1) ahead.pace(blocks.count() * asks(blocks(p, 0)));
       for (int index = 0; index < blocks.count(); index++) {
         const Block b = blocks(p, index);
         outputs(b, group, block, input_of(in_place, b, group, inputs + (static_cast<size_t>(index) * p.groups + group) * packed_size), w,
@@ -267,15 +268,18 @@ template <class T> struct ChannelLanes {
       });
   }
 
+  // How often the outputs of a block of pixels and one of channels can ask for something.
+  double asks(const Block& b) const { return static_cast<double>(b.images) * b.rows * ceil_div(b.columns, outer_rows) * p.taps() * p.c; }
   // What the job reads that this worker will probably take next.
-  template <class Epilogue> AheadOf<T> after(int job, int per, int chunks, const Epilogue& epilogue) const {
+  template <class Prologue, class Epilogue> AheadOf<T> after(int job, int per, int chunks, const Prologue& prologue, const Epilogue& epilogue) const {
     AheadOf<T> ahead;
     const int next = job + worker_count(), index = next / (chunks * p.groups);
     if (p.groups > 1 || index >= blocks.count()) return ahead;
     const Block b = blocks(p, index);
-    if (index != job / chunks) ahead.add(memory_under(p, b, 0, p.c));
+    if (index != job / chunks) add_inputs(p, b, 0, p.c, prologue, ahead);
     const int o = next % chunks * per * weights.width, some = per * weights.width, channels = p.o - o < some ? p.o - o : some;
-    epilogue.each_read([&](const T* x) { ahead.add(memory_beside(p, x, b, o, channels)); });
+    add_beside(p, b, o, channels, epilogue, ahead);
+    if (weights.vectors > 1) ahead.pace(per * asks(b));
     return ahead;
   }
 

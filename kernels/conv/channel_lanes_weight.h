@@ -259,8 +259,11 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         const int here = b.images * b.rows * b.columns;
         AheadOf<T> ahead;
         const int next = index + worker_count();  // the job that this worker will probably take
-        if (i + 1 < end) expect(i + 1, job, ahead);
-        else if (next < splits * parts()) expect(first_block(Base::job_of(next).split), Base::job_of(next), ahead);
+        if (i + 1 < end) expect(i + 1, job, map, gradient_map, ahead);
+        else if (next < splits * parts()) expect(first_block(Base::job_of(next).split), Base::job_of(next), map, gradient_map, ahead);
+        double asks = 0;
+        for (int r = 0; r < runs; r++) asks += count[r];
+        ahead.pace(asks * ceil_div(job.c_count * joined, outer_rows) * ceil_div(job.o_count, width));
         if (sums && exchanged) add_rows(input, b, job.c_count, sums);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
           if (sums && !exchanged) add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, sums + o);
@@ -299,10 +302,13 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   }
 
   // What a block of a job reads.
-  void expect(int index, const Job& job, AheadOf<T>& ahead) const {
+  template <class Map, class GradientMap> void expect(int index, const Job& job, const Map& map, const GradientMap& gradient_map, AheadOf<T>& ahead) const {
     const Block b = blocks(p, index);
-    ahead.add(memory_under(p, b, job.group * p.c + job.c, job.c_count));
-    ahead.add(exchanged ? memory_under(given, b, job.group * p.o + job.o, job.o_count) : memory_beside(p, dy, b, job.group * p.o + job.o, job.o_count));
+    const int o = job.group * p.o + job.o;
+    add_inputs(p, b, job.group * p.c + job.c, job.c_count, map, ahead);
+    if (exchanged) return add_inputs(given, b, o, job.o_count, gradient_map, ahead);
+    ahead.add(memory_beside(p, dy, b, o, job.o_count));
+    add_beside(p, b, o, job.o_count, gradient_map, ahead);
   }
 
   // pair[run][…], count[run]: the pixels of a block that meet in each run.

@@ -26,8 +26,9 @@ struct Identity {
   template <class T> EK_INLINE void channels(T*, ptrdiff_t, const Run&) const {}
   // Lanes are pixels, of one channel: values[i].
   template <class T> EK_INLINE void plane(T*, const Run&) const {}
-  // body(x) for each tensor like the output of which the map reads the same places; asks for those of a run. Epilogues only.
+  // body(x) for each further tensor of which the map reads the same places.
   template <class F> EK_INLINE void each_read(const F&) const {}
+  // Asks for those of a run. Epilogues only.
   EK_INLINE void expect(const Run&) const {}
   // Whether values stay as they are, so that nobody need copy them for this map. Prologues only.
   bool none() const { return true; }

@@ -34,6 +34,9 @@ template <class T> struct Normalizing {
   int c, relu;
 
   bool none() const { return !norm; }
+  template <class F> EK_INLINE void each_read(const F& body) const {
+    if (norm && other) body(other);
+  }
 
   template <class F> EK_INLINE void with_map(const F& body) const {
     if (relu) with_map<true>(body);
@@ -102,7 +105,6 @@ template <class T> struct Finishing {
     if (sums) f.sums += static_cast<ptrdiff_t>(index) * c;
     return f;
   }
-  // body(x) for each tensor like the output that the epilogue reads.
   template <class F> EK_INLINE void each_read(const F& body) const {
     const T* const all[] = {other, plus, limited};
     for (const T* x : all)

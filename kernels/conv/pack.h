@@ -18,32 +18,48 @@ template <class T> struct Ahead {
   static constexpr int line = 64 / sizeof(T);
   const T *at = nullptr, *end = nullptr, *stop = nullptr;
   ptrdiff_t gap = 0, pitch = 0;  // between runs; from one to the next
+  int step = line;
 
   bool done() const { return at >= stop; }
+  // Spreads `elements`, this memory's among them, over so many calls of ask(), where those are more than lines: a processor that has asked for as much as
+  // it can have under way stands still. A line is then asked for several times in succession, which costs nothing.
+  void pace(double asks, double elements) {
+    const double each = 1 + elements / (asks > 0 ? asks : 1);
+    step = each < line ? static_cast<int>(each) : line;
+  }
+  void pace(double asks) { pace(asks, elements()); }
+  double elements() const { return static_cast<double>(stop - at) * (pitch > 0 ? static_cast<double>(end - at) / pitch : 1); }
   // body(ask): a loop each of whose steps calls ask().
   template <class F> EK_INLINE void during(const F& body) {
     if constexpr (!has_prefetch) return body([] {});
-    const T *from = at, *last = end;
-    const ptrdiff_t step = done() ? 0 : line;
+    // When all is asked for, for something that is there: looking for an address that is none takes long.
+    const bool idle = done();
+    const T *from = idle ? reinterpret_cast<const T*>(this) : at, *last = idle ? from + 1 : end;
+    const ptrdiff_t further = idle ? 0 : step;
     body([&]() __attribute__((always_inline)) {  // or GCC drops the calls: to it, what only prefetches has no effect
       __builtin_prefetch(from, 0, 2);
-      from += step;
+      from += further;
       if (from >= last) from += gap, last += pitch;
     });
-    at = from, end = last;
+    if (!idle) at = from, end = last;
   }
 };
 
 // What of several tensors the next block will read, in turn.
 template <class T> struct AheadOf {
-  Ahead<T> of[4];
+  Ahead<T> of[5];
   int count = 0, at = 0;
 
   void add(const Ahead<T>& one) {
     if (!one.done()) of[count++] = one;
   }
+  void pace(double asks) {
+    double elements = 0;
+    for (int i = 0; i < count; i++) elements += of[i].elements();
+    for (int i = 0; i < count; i++) of[i].pace(asks, elements);
+  }
   Ahead<T>& now() {
-    while (at < 3 && of[at].done()) at++;
+    while (at + 1 < count && of[at].done()) at++;
     return of[at];
   }
 };
@@ -90,8 +106,8 @@ template <class T> Ahead<T> memory_of(const T* x, ptrdiff_t first, ptrdiff_t las
   if (channels == all) return {at, stop, stop, 0, 0};
   return {at, at + channels, stop, all - channels, all};
 }
-// The memory from a block's first input to its last, of some channels; known where the tensor is channels last.
-template <class T> Ahead<T> memory_under(const Pass<T>& p, const Block& b, int channel, int channels) {
+// The memory from a block's first input to its last, of some channels, in a tensor like the input; known where it is channels last.
+template <class T> Ahead<T> memory_under(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
   const Axis &ah = p.axis[1], &aw = p.axis[2];
   if (p.x_format != EK_CHANNELS_LAST || p.axis[0].in_size > 1) return {};
   const auto clip = [](int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; };
@@ -100,8 +116,14 @@ template <class T> Ahead<T> memory_under(const Pass<T>& p, const Block& b, int c
     return (static_cast<ptrdiff_t>(image) * ah.in_size + h) * aw.in_size + w;
   };
   const int row = b.row * ah.stride, column = b.column * aw.stride;
-  return memory_of(p.x, pixel(b.image, row, column), pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
+  return memory_of(x, pixel(b.image, row, column), pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
                    channel, channels, p.c * p.groups);
+}
+
+// All that a prologue reads for a block's inputs.
+template <class T, class Map> void add_inputs(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
+  const auto add = [&](const T* x) { ahead.add(memory_under(p, x, b, channel, channels)); };
+  add(p.x), map.each_read(add);
 }
 
 // The memory of a block's outputs in a tensor like them, of some channels; known where they are channels last, of one phase and depth.
@@ -112,6 +134,11 @@ template <class T> Ahead<T> memory_beside(const Pass<T>& p, const T* x, const Bl
   const auto last = [](int begin, int size, int count) { return begin + size < count ? begin + size - 1 : count - 1; };
   return memory_of(x, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, last(b.row, b.rows, ah.count), last(b.column, b.columns, aw.count)),
                    channel, channels, p.o * p.groups);
+}
+
+// All that a map reads beside a block's outputs.
+template <class T, class Map> void add_beside(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
+  map.each_read([&](const T* x) { ahead.add(memory_beside(p, x, b, channel, channels)); });
 }
 
 // unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up an image of a block:

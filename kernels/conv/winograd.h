@@ -11,6 +11,7 @@ namespace EK_ISA {
 
 constexpr int kPoints = 16;                   // of a transformed patch
 constexpr int kTransformedBytes = 512 << 10;  // of a block's patches: they stay in L2 beside the products
+constexpr int kFewTiles = 32;                 // of a block at least: each has all weights come from memory
 constexpr int kTileRun = 28;                  // tiles of a row whose outputs stay in L1
 constexpr int kProductTiles = 9 * outer_rows;  // whose products stay in L2 beside a point's weights
 
@@ -114,7 +115,7 @@ template <class T> struct Winograd {
   }
   static Blocks choose(const Pass<T>& tiles) {
     const int most = kTransformedBytes / static_cast<int>(sizeof(T)) / kPoints / tiles.c;
-    return pixel_blocks(tiles, most > outer_rows ? most : outer_rows);
+    return pixel_blocks(tiles, most > kFewTiles ? most : kFewTiles);
   }
   static int count_tiles(const Blocks& b) { return b.images * b.rows * b.columns; }
   static double count_tiles(const Pass<T>& p) { return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2); }
@@ -169,9 +170,10 @@ template <class T> struct Winograd {
       const Buffers own = buffers(worker);
       transform_inputs(b, prologue, own.packed, own.transformed);
       const int next = job + worker_count(), next_index = next / chunks;
-      Ahead<T> ahead;
-      if (next_index != index && next_index < blocks.count()) ahead = memory_under(tiles, blocks(tiles, next_index), 0, p.c);
+      AheadOf<T> ahead;
+      if (next_index != index && next_index < blocks.count()) add_inputs(tiles, blocks(tiles, next_index), 0, p.c, prologue, ahead);
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
+      ahead.pace((end - chunk * per_chunk) * asks(b));
       for (int block = chunk * per_chunk; block < end; block++) outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);
       stream_fence();
     });
@@ -186,9 +188,10 @@ template <class T> struct Winograd {
       const Buffers own = buffers(worker);
       T* w = weights + worker * weight_size;
       for (int i = 0; i < ceil_div(p.c, some); i++) transform_weights(block, i, own.weights, w);
-      Ahead<T> ahead;
+      AheadOf<T> ahead;
       const int o = (block + worker_count()) * width;
-      if (o < p.o) ahead = memory_of_weights(p, 0, o, p.o - o < width ? p.o - o : width);
+      if (o < p.o) ahead.add(memory_of_weights(p, 0, o, p.o - o < width ? p.o - o : width));
+      ahead.pace(blocks.count() * asks(blocks(tiles, 0)));
       for (int index = 0; index < blocks.count(); index++) {
         const Block b = blocks(tiles, index);
         outputs(b, block, transformed + first_tile(b) * pixel, w, own, epilogue.part(index), ahead);
@@ -196,6 +199,8 @@ template <class T> struct Winograd {
       stream_fence();
     });
   }
+  // How often the products of a block of tiles and one of channels can ask for something.
+  double asks(const Block& b) const { return static_cast<double>(kPoints) * p.c * ceil_div(b.images * b.rows * b.columns, outer_rows); }
   // Tiles in the order of a tensor; those of a block are neighbours.
   ptrdiff_t first_tile(const Block& b) const { return (static_cast<ptrdiff_t>(b.image) * tiles.axis[1].count + b.row) * tiles.axis[2].count + b.column; }
   // The patches of a block, one after the other.
@@ -208,7 +213,7 @@ template <class T> struct Winograd {
   }
 
   // A block of outputs of a block of channels, from its patches and that block's weights.
-  template <class Epilogue> void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part, Ahead<T>& ahead) const {
+  template <class Epilogue> void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part, AheadOf<T>& ahead) const {
     multiply(b.images * b.rows * b.columns, x, w, own.product, ahead);
     for (int i = 0; i < b.images; i++)
       for (int r = 0; r < b.rows; r++)
@@ -220,13 +225,13 @@ template <class T> struct Winograd {
   }
 
   // out[point][tile][width] of a block of output channels
-  void multiply(int count, const T* x, const T* w, T* out, Ahead<T>& ahead) const {
+  void multiply(int count, const T* x, const T* w, T* out, AheadOf<T>& ahead) const {
     const int none = 0;
     for (int k = 0; k < kPoints; k++, x += patches, w += weight_pitch, out += products) {
       const TapRows<T> rows{&none, 1, 1, p.c, 0, w, 0};
       even_parts(count, outer_rows, [&](int first, int size) {
         with_const<outer_rows>(size, [&](auto M) {
-          channel_tile<T, decltype(M)::value, outer_vectors>(x + first * pixel, pixel, rows, out + static_cast<ptrdiff_t>(first) * width, width, ahead);
+          channel_tile<T, decltype(M)::value, outer_vectors>(x + first * pixel, pixel, rows, out + static_cast<ptrdiff_t>(first) * width, width, ahead.now());
         });
       });
     }

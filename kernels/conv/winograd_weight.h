@@ -36,9 +36,9 @@ template <class T> inline void transform_gradient(const T* g, ptrdiff_t row, int
 
 // out[i·out_row + channel] (+)= Σ over tiles: x[tile·pitch + i] · g[tile·V·lanes + channel]. add: to what `out` holds.
 template <class T, int M, int V>
-__attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, bool add, T* out, ptrdiff_t out_row) {
+__attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, bool add, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
   vec<T> acc[M][V] = {};
-  outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count);
+  ahead.during([&](const auto& ask) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, ask); });
   put_tile<T, M, V>(acc, add, out, out_row);
 }
 
@@ -70,7 +70,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
 
   template <class Prologue, class GradientPrologue>
   void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
-    Base::run(dw, dbias, [&](int, int worker, const Job& job, T* out, double* bias_sums) {
+    Base::run(dw, dbias, [&](int number, int worker, const Job& job, T* out, double* bias_sums) {
       T* packed = workers + worker * worker_size();
       T* gradient = packed + packed_size;
       T* patch = gradient + gradient_size;
@@ -89,6 +89,11 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
           for (int i = 0; i < b.images * b.rows; i++)
             transform_gradient(gradient + (4 * o * here + static_cast<ptrdiff_t>(i) * 4 * b.columns * width), 2 * b.columns * width, b.columns, width,
                                transformed + (static_cast<ptrdiff_t>(o) * here + i * b.columns * width), gradients);
+        AheadOf<T> ahead;
+        const int next = number + worker_count();  // the job that this worker will probably take
+        if (index + 1 < end) expect(index + 1, job, prologue, gradient_prologue, ahead);
+        else if (next < splits * parts()) expect(Base::first_block(Base::job_of(next).split), Base::job_of(next), prologue, gradient_prologue, ahead);
+        ahead.pace(static_cast<double>(kPoints) * here * ceil_div(job.c_count, outer_rows) * ceil_div(job.o_count, width));
         for (int k = 0; k < kPoints; k++)
           for (int o = 0; o < job.o_count; o += width) {
             const T* g = transformed + k * gradients + static_cast<ptrdiff_t>(o) * here;
@@ -97,13 +102,22 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
             even_parts(job.c_count, outer_rows, [&](int c, int size) {
               with_const<outer_rows>(size, [&](auto M) {
                 point_weight_tile<T, decltype(M)::value, outer_vectors>(patch + k * patches + c, c_chunk, g, here, index > begin,
-                                                                        sums + (static_cast<ptrdiff_t>(k) * c_chunk + c) * o_chunk + o, o_chunk);
+                                                                        sums + (static_cast<ptrdiff_t>(k) * c_chunk + c) * o_chunk + o, o_chunk, ahead.now());
               });
             });
           }
       }
       transform_sums(job, sums, out);
     });
+  }
+
+  // What a block of a job reads.
+  template <class Prologue, class GradientPrologue>
+  void expect(int index, const Job& job, const Prologue& prologue, const GradientPrologue& gradient_prologue, AheadOf<T>& ahead) const {
+    const Block b = blocks(tiles, index), outputs{b.image, b.images, b.depth, 2 * b.row, 2 * b.rows, 2 * b.column, 2 * b.columns};
+    add_inputs(tiles, b, job.c, job.c_count, prologue, ahead);
+    ahead.add(memory_beside(p, dy, outputs, job.o, job.o_count));
+    add_beside(p, outputs, job.o, job.o_count, gradient_prologue, ahead);
   }
 
   // out[panel of channels][image][two rows for each of tiles][column][width], zero beyond the tensor's rows and columns
