@@ -14,6 +14,7 @@ import {
   inputGradient,
   launchBackwardData,
   launchBackwardWeight,
+  takesPendingNorm,
 } from './conv_kernels.ts';
 import { add } from './elementwise.ts';
 import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
@@ -54,9 +55,9 @@ const convOp = defineOp({
     const ofInput = () =>
       isGradEnabled() ? convBackwardData(g, weight, x.shape, conv) : inputGradient(g, weight, x, conv, ctx.edges[0]);
     const dx = needsX ? ofInput() : null;
-    const [dweight, dbias] = needsWeight
-      ? withValues(x, (values) => convBackwardWeight(values, g, wInfo.shape, conv, needsBias))
-      : [null, null];
+    const ofWeight = (input: Tensor) => convBackwardWeight(input, g, wInfo.shape, conv, needsBias);
+    const formed = takesPendingNorm(wInfo.shape, conv) ? ofWeight : (input: Tensor) => withValues(input, ofWeight);
+    const [dweight, dbias] = needsWeight ? formed(x) : [null, null];
     return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
   },
 });

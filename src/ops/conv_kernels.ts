@@ -19,7 +19,7 @@ import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
 import { inFormat, pointerOf, rowMajor } from './launch.ts';
-import { inputOf, type NormArgs, numbersOf } from './norm_input.ts';
+import { type NormArgs, numbersOf, withInput } from './norm_input.ts';
 import { withScratch } from './scratch.ts';
 import { push3, windowSteps } from './window.ts';
 
@@ -91,26 +91,27 @@ function launchForward(
   const w = rowMajor(weight);
   const { device } = x;
   const shape = geometry(x, w.shape, out, conv);
-  const input = inputOf(x, owner);
-  if (norm) note('normalized in epilogue', norm.key, owner);
-  const outputNorm = outputNormOf(out, norm);
-  withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
-    device.check(
-      'convolution',
-      device.kernels.conv(
-        x.code,
-        device.ints(shape),
-        ...input(),
-        w.pointer,
-        pointerOf(bias),
-        out.pointer,
-        pointerOf(left?.mean),
-        pointerOf(left?.m2),
-        ...outputNorm(),
-        scratch(),
+  withInput(x, owner, (input) => {
+    if (norm) note('normalized in epilogue', norm.key, owner);
+    const outputNorm = outputNormOf(out, norm);
+    withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
+      device.check(
+        'convolution',
+        device.kernels.conv(
+          x.code,
+          device.ints(shape),
+          ...input(),
+          w.pointer,
+          pointerOf(bias),
+          out.pointer,
+          pointerOf(left?.mean),
+          pointerOf(left?.m2),
+          ...outputNorm(),
+          scratch(),
+        ),
       ),
-    ),
-  );
+    );
+  });
 }
 
 /** A convolution's output: deferred where it is not recorded; else with its statistics, since in training a batch norm is likely to follow. */
@@ -203,6 +204,21 @@ export function inputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvS
 /** Channels of a gradient for fewer of which forming it while it is packed costs more than a pass. */
 const fewChannels = 64;
 
+/** Output channels of a convolution of 3x3 for more of which writing the values of a pending norm costs less than forming them. */
+const manyOutputs = 256;
+
+/**
+ * Whether the gradient of the weights takes an input that is a pending norm as it is. It packs its input once for some output channels: once for 64
+ * in tiles of 2x2 outputs, where normalizing meanwhile costs little; other kernels of convolution would rather read it where it lies.
+ */
+export const takesPendingNorm = (weight: Shape, { stride, dilation, groups }: ConvShape): boolean =>
+  weight.length === 4 &&
+  weight[2] === 3 &&
+  weight[3] === 3 &&
+  weight[0] <= manyOutputs &&
+  groups === 1 &&
+  [...stride, ...dilation].every((step) => step === 1);
+
 /** The gradients of the weights, of a shape, and, when asked for, of the bias. */
 export function launchBackwardWeight(
   x: Tensor,
@@ -215,22 +231,24 @@ export function launchBackwardWeight(
   const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
   if (dy.shape[1] < fewChannels) carryOut(dy);
   const grad = inFormat(dy, x.memoryFormat);
-  const [input, gradient] = [inputOf(x, null), gradientOf(grad)];
   const { device } = x;
   const code = geometry(x, shape, grad, conv);
-  withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
-    device.check(
-      'convolutionBackwardWeight',
-      device.kernels.convBackwardWeight(
-        x.code,
-        device.ints(code),
-        ...input(),
-        ...gradient(),
-        dw.pointer,
-        pointerOf(dbias),
-        scratch(),
+  withInput(x, null, (input) => {
+    const gradient = gradientOf(grad);
+    withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
+      device.check(
+        'convolutionBackwardWeight',
+        device.kernels.convBackwardWeight(
+          x.code,
+          device.ints(code),
+          ...input(),
+          ...gradient(),
+          dw.pointer,
+          pointerOf(dbias),
+          scratch(),
+        ),
       ),
-    ),
-  );
+    );
+  });
   return dbias ? [dw, dbias] : [dw];
 }

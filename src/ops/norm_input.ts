@@ -19,14 +19,21 @@ export const numbersOf = (
 });
 
 /**
- * How a kernel is given its input: as it is, or as the raw input and the coefficients of a norm that it carries out. `owner`: the weight by which
- * listeners know the layer.
+ * Calls `run` with how a kernel is given its input: as it is, or as the raw input and the coefficients, made for this call alone, of a norm that it
+ * carries out. `owner`: the weight by which listeners know the layer.
  */
-export function inputOf(x: Tensor, owner: Tensor | null): () => NormArgs {
+export function withInput(x: Tensor, owner: Tensor | null, run: (input: () => NormArgs) => void): void {
   carryOutWithConv(x);
   const norm = pendingNorm(x);
-  if (!norm || norm.residual) return () => [x.pointer, 0, 0];
+  if (!norm || norm.residual) {
+    run(() => [x.pointer, 0, 0]);
+    return;
+  }
   note('normalized in prologue', norm.key, owner);
   const { coefficients, relu } = numbersOf(x.dtype, norm);
-  return () => [norm.x.pointer, coefficients.pointer, relu];
+  try {
+    run(() => [norm.x.pointer, coefficients.pointer, relu]);
+  } finally {
+    coefficients.storage.release();
+  }
 }

@@ -6,7 +6,7 @@ import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
-import { inputOf } from './norm_input.ts';
+import { withInput } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
 import { push3, type Size, sizes, windowSteps } from './window.ts';
 
@@ -58,16 +58,17 @@ const maxPoolOp = defineOp({
   forward(ctx, x: Tensor, pool: PoolShape): readonly Tensor[] {
     const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.device);
     const indices = allocate(y.shape, 'int64', x.memoryFormat, x.device);
-    const input = inputOf(x, null);
     const { device } = x;
-    device.check(
-      'maxPool',
-      device.kernels.maxPool(
-        x.code,
-        device.ints(geometry(x.shape, pool, x.formatCode)),
-        ...input(),
-        y.pointer,
-        indices.pointer,
+    withInput(x, null, (input) =>
+      device.check(
+        'maxPool',
+        device.kernels.maxPool(
+          x.code,
+          device.ints(geometry(x.shape, pool, x.formatCode)),
+          ...input(),
+          y.pointer,
+          indices.pointer,
+        ),
       ),
     );
     ctx.save(indices);
@@ -111,17 +112,18 @@ const avgPoolOp = defineOp({
   forward(_ctx, x: Tensor, pool: PoolShape) {
     const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.device);
     if (x.shape.at(x.memoryFormat === 'channelsLast' ? 1 : -1)! < fewNeighbours) carryOut(x);
-    const input = inputOf(x, null);
     const { device } = x;
-    device.check(
-      'avgPool',
-      device.kernels.avgPool(
-        x.code,
-        device.ints(geometry(x.shape, pool, x.formatCode)),
-        pool.countIncludePad ? 1 : 0,
-        pool.divisor,
-        ...input(),
-        y.pointer,
+    withInput(x, null, (input) =>
+      device.check(
+        'avgPool',
+        device.kernels.avgPool(
+          x.code,
+          device.ints(geometry(x.shape, pool, x.formatCode)),
+          pool.countIncludePad ? 1 : 0,
+          pool.divisor,
+          ...input(),
+          y.pointer,
+        ),
       ),
     );
     return y;

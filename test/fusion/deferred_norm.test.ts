@@ -438,8 +438,8 @@ describe.each([nn.ReLU, nn.ReLU6])('what is not done, with %o', (Activation) => 
     expect(onTensors(false, false)).toEqual([...plain, ...plain, 'conv']);
   });
 
-  it('backward, one pass a norm forms the gradient that both backwards of a convolution read, and one the input of its weights', () => {
-    const conv = ['batchNormBackwardApply', 'convBackwardData', 'batchNormApply', 'convBackwardWeight'];
+  it('backward, one pass a norm forms the gradient that both backwards of a convolution read, and of 1x1 one the input of its weights', () => {
+    const conv = ['batchNormBackwardApply', 'convBackwardData', 'convBackwardWeight'];
     // The last convolution has no norm behind it; the first needs no gradient of its input, and forms that of its output as it reads.
     const last = ['convBackwardData', 'batchNormApply', 'convBackwardWeight'];
     expect(onTensors(true, true)).toEqual([...last, ...conv, 'convBackwardWeight']);
