@@ -97,6 +97,8 @@ template <class T> struct Winograd {
     for (int d = 1; d < 3; d++) tiles.axis[d].count = ceil_div(p.axis[d].count, 2), tiles.axis[d].stride = 2, tiles.axis[d].reach = 3;
     return tiles;
   }
+  // The outputs of a block of tiles; the last of them may lie beyond the tensor.
+  static Block outputs_of(const Block& b) { return {b.image, b.images, b.depth, 2 * b.row, 2 * b.rows, 2 * b.column, 2 * b.columns}; }
   // Whether the pass is of this kind, and cheaper here than where products are formed tap by tap, padding left out. Costs are in vector
   // operations, as measured: weights come from memory, and by blocks 16 of each 9 go back there; a transform of a vector of channels of a tile takes about 60.
   static bool suits(const Pass<T>& p) {
@@ -171,7 +173,11 @@ template <class T> struct Winograd {
       transform_inputs(b, prologue, own.packed, own.transformed);
       const int next = job + worker_count(), next_index = next / chunks;
       AheadOf<T> ahead;
-      if (next_index != index && next_index < blocks.count()) add_inputs(tiles, blocks(tiles, next_index), 0, p.c, prologue, ahead);
+      if (next_index < blocks.count()) {  // what this worker will probably take next
+        const int o = next % chunks * per_chunk * width, some = per_chunk * width;
+        if (next_index != index) add_inputs(tiles, blocks(tiles, next_index), 0, p.c, prologue, ahead);
+        add_beside(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < some ? p.o - o : some, epilogue, ahead);
+      }
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
       ahead.pace((end - chunk * per_chunk) * asks(b));
       for (int block = chunk * per_chunk; block < end; block++) outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);

@@ -114,7 +114,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
   // What a block of a job reads.
   template <class Prologue, class GradientPrologue>
   void expect(int index, const Job& job, const Prologue& prologue, const GradientPrologue& gradient_prologue, AheadOf<T>& ahead) const {
-    const Block b = blocks(tiles, index), outputs{b.image, b.images, b.depth, 2 * b.row, 2 * b.rows, 2 * b.column, 2 * b.columns};
+    const Block b = blocks(tiles, index), outputs = Winograd<T>::outputs_of(b);
     add_inputs(tiles, b, job.c, job.c_count, prologue, ahead);
     ahead.add(memory_beside(p, dy, outputs, job.o, job.o_count));
     add_beside(p, outputs, job.o, job.o_count, gradient_prologue, ahead);
