@@ -59,6 +59,7 @@ template <class T> struct ImageRows {
       T* out = workers + static_cast<size_t>(worker) * outer_rows * weights.width;
       Ahead<T> ahead;
       if (weights.by_job && job + worker_count() < jobs) ahead = weights.memory_of_block(p, job + worker_count());
+      // About half of all: under the edges of small images fewer taps find an input.
       if (weights.vectors > 1) ahead.pace(static_cast<double>(groups) * p.kernel_size() * p.axis[1].count * p.axis[2].count * p.c / 2);
       for (int i = index; i < index + together; i++) outputs(i, group, block, w, out, epilogue.part(i), ahead);
       stream_fence();

@@ -86,10 +86,10 @@ template <class T> struct Winograd {
   bool by_outputs;
   Blocks inputs, blocks;  // whose inputs are transformed together; whose products are formed together
   PackedGrid grid;
-  ptrdiff_t pixel;  // between packed pixels, and between transformed patches
+  ptrdiff_t pixel;                            // between packed pixels, and between transformed patches
   ptrdiff_t patches, products, weight_pitch;  // between points
   size_t packed_size, transformed_size, product_size, out_size, weight_size;
-  T *weights, *transformed, *workers;  // weights: of all, or by outputs of each worker; transformed: by outputs of all, else of each worker, among its buffers
+  T *weights, *transformed, *workers;  // weights: by blocks all, by outputs those of each worker; transformed: by outputs all, by blocks among a worker's buffers
   int* places;
 
   static Pass<T> of_tiles(const Pass<T>& p) {
@@ -174,9 +174,9 @@ template <class T> struct Winograd {
       const int next = job + worker_count(), next_index = next / chunks;
       AheadOf<T> ahead;
       if (next_index < blocks.count()) {  // what this worker will probably take next
-        const int o = next % chunks * per_chunk * width, some = per_chunk * width;
+        const int o = next % chunks * per_chunk * width, most = per_chunk * width;
         if (next_index != index) add_inputs(tiles, blocks(tiles, next_index), 0, p.c, prologue, ahead);
-        add_beside(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < some ? p.o - o : some, epilogue, ahead);
+        add_beside(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < most ? p.o - o : most, epilogue, ahead);
       }
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
       ahead.pace((end - chunk * per_chunk) * asks(b));
@@ -209,6 +209,7 @@ template <class T> struct Winograd {
   double asks(const Block& b) const { return static_cast<double>(kPoints) * p.c * ceil_div(b.images * b.rows * b.columns, outer_rows); }
   // Tiles in the order of a tensor; those of a block are neighbours.
   ptrdiff_t first_tile(const Block& b) const { return (static_cast<ptrdiff_t>(b.image) * tiles.axis[1].count + b.row) * tiles.axis[2].count + b.column; }
+
   // The patches of a block, one after the other.
   template <class Prologue> void transform_inputs(const Block& b, const Prologue& prologue, T* packed, T* out) const {
     pack_rows(tiles, grid, b, 0, p.c, pixel, prologue, packed);
