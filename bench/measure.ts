@@ -11,7 +11,7 @@ export interface Row {
   /** Median of one run of ours. */
   ms: number;
   peers: Record<string, { ms: number; version: string; threads: number; note?: string }>;
-  /** The peer's time over ours. */
+  /** The peer's time over ours: the median of the turns' ratios. */
   ratio: Record<string, number>;
   /** Further figures of the case, such as GFLOP/s. */
   extra?: Record<string, number>;
@@ -52,42 +52,58 @@ export interface Turns {
   readonly budget: number;
 }
 
+/** What a contender took. */
+export interface Times {
+  /** Median of all single runs. */
+  readonly ms: number;
+  /** Median of each turn's. */
+  readonly turns: readonly number[];
+}
+
+const timesOf = (turns: readonly (readonly number[])[]): Times => ({
+  ms: median(turns.flat()),
+  turns: turns.map(median),
+});
+
+/** How much longer a took than b: the median over the turns, in each of which the machine was in one mood, which medians of all runs mix. */
+export const ratioOf = (a: Times, b: Times): number => median(a.turns.map((ms, turn) => ms / b.turns[turn]));
+
 /**
- * Medians of all contenders, which run in turns, so that the machine's moods hit all alike: ours, given as single runs, then the peers.
+ * Times of all contenders, which run in turns, so that the machine's moods hit all alike: ours, given as single runs, then the peers.
  * Ours run once before for compilation, caches and pools; peers have done so when they were prepared.
  */
 export async function inTurns(
   own: readonly (() => unknown)[],
   sessions: readonly PeerSession[],
   { rounds, budget }: Turns,
-): Promise<{ own: number[]; peers: number[] }> {
+): Promise<{ own: Times[]; peers: Times[] }> {
   for (const run of own) timeRuns(run, budget);
-  const ownTimes = own.map(() => [] as number[]);
-  const peerTimes = sessions.map(() => [] as number[]);
+  const ownTurns = own.map(() => [] as number[][]);
+  const peerTurns = sessions.map(() => [] as number[][]);
   for (let round = 0; round < rounds; round++) {
     // Threads of a peer may spin for a while after its turn (OpenMP: 200 ms); they must not take a core in ours.
     if (sessions.length > 0) await new Promise((resume) => setTimeout(resume, 400));
     // Nobody's turn begins with caches that somebody else has filled: PyTorch's process does the same.
     for (const [i, run] of own.entries()) {
       run();
-      ownTimes[i].push(...timeRuns(run, budget));
+      ownTurns[i].push(timeRuns(run, budget));
     }
-    for (const [i, session] of sessions.entries()) peerTimes[i].push(...(await session.run(budget)));
+    for (const [i, session] of sessions.entries()) peerTurns[i].push(await session.run(budget));
   }
-  return { own: ownTimes.map(median), peers: peerTimes.map(median) };
+  return { own: ownTurns.map(timesOf), peers: peerTurns.map(timesOf) };
 }
 
 /** A row of a case, with what its peers took. */
 export function rowOf(
   { name, engine, threads }: Case,
-  ms: number,
+  ours: Times,
   sessions: readonly PeerSession[],
-  peerMs: readonly number[],
+  peers: readonly Times[],
 ): Row {
-  const row: Row = { name, engine, threads, ms, peers: {}, ratio: {} };
+  const row: Row = { name, engine, threads, ms: ours.ms, peers: {}, ratio: {} };
   sessions.forEach(({ name, version, threads, note }, i) => {
-    row.peers[name] = { ms: peerMs[i], version, threads, note };
-    row.ratio[name] = peerMs[i] / ms;
+    row.peers[name] = { ms: peers[i].ms, version, threads, note };
+    row.ratio[name] = ratioOf(peers[i], ours);
   });
   return row;
 }
@@ -111,9 +127,9 @@ async function measureTimed(one: TimedCase, turns: Turns): Promise<Row> {
   const sessions = await sessionsOf(one);
   const unfused = one.withPlain ? [() => withFusion(false, run)] : [];
   const times = await inTurns([run, ...unfused], sessions, turns);
-  const [ms, plainMs] = times.own;
-  const row = rowOf(one, ms, sessions, times.peers);
-  row.extra = { ...(one.withPlain && { 'without fusion, ms': plainMs }), ...one.extra?.(ms) };
+  const [ours, plain] = times.own;
+  const row = rowOf(one, ours, sessions, times.peers);
+  row.extra = { ...(one.withPlain && { 'without fusion, ms': plain.ms }), ...one.extra?.(ours.ms) };
   return row;
 }
 

@@ -4,7 +4,7 @@ import { BatchNorm2d, Conv2d, type Module, ReLU, Sequential } from '../../src/nn
 import { SGD } from '../../src/optim/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
-import { inTurns, type Row, rowOf, sessionsOf } from '../measure.ts';
+import { inTurns, type Row, ratioOf, rowOf, sessionsOf, type Times } from '../measure.ts';
 import type { SpecialCase } from './index.ts';
 
 /** Convolutions of a chain. */
@@ -31,7 +31,7 @@ function step(shape: readonly number[], withNorm: boolean): () => void {
     });
 }
 
-const added = (withNorm: number, without: number) => 100 * (withNorm / without - 1);
+const added = (withNorm: Times, without: Times) => 100 * (ratioOf(withNorm, without) - 1);
 
 function cost(shape: readonly number[], threads: number): SpecialCase {
   const peer = (withNorm: boolean) => ({

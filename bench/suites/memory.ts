@@ -18,7 +18,8 @@ async function figuresOf(job: MemoryJob): Promise<MemoryFigures> {
 
 /** A row of ours and of PyTorch's peak (MiB) after so many steps, the smaller of its memory formats where it has several works. */
 async function besidePeer(one: SpecialCase, ms: number, steps: number): Promise<{ row: Row; peak?: number }> {
-  let best: { row: Row; peak?: number } = { row: rowOf(one, ms, [], []) };
+  const once = (time: number) => ({ ms: time, turns: [time] });
+  let best: { row: Row; peak?: number } = { row: rowOf(one, once(ms), [], []) };
   for (const peer of one.peers) {
     const session = await peerSession({ ...peer, apart: 'memory' });
     if (!session) continue;
@@ -26,7 +27,8 @@ async function besidePeer(one: SpecialCase, ms: number, steps: number): Promise<
     const peak = await session.peakMemory();
     session.end();
     const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
-    if (best.peak === undefined || peak < best.peak) best = { row: rowOf(one, ms, [session], [mean]), peak };
+    if (best.peak === undefined || peak < best.peak)
+      best = { row: rowOf(one, once(ms), [session], [once(mean)]), peak };
   }
   return best;
 }

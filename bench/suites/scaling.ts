@@ -1,6 +1,6 @@
 // How the time of a ResNet-18 step grows with the batch, with the image and with threads; ours alone, the sizes of a row in turns.
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
-import { inTurns, type Row, rowOf } from '../measure.ts';
+import { inTurns, type Row, ratioOf, rowOf } from '../measure.ts';
 import { trainingStep } from '../networks.ts';
 import type { SpecialCase } from './index.ts';
 
@@ -31,8 +31,9 @@ function byBatch(threads: number): SpecialCase {
         [],
         turns,
       );
-      const costs = own.map((ms, i) => ms / batches[i]);
-      const row = rowOf(one, own[batches.indexOf(8)], [], []);
+      const known = own[batches.indexOf(8)];
+      const costs = own.map((times, i) => (known.ms * ratioOf(times, known)) / batches[i]);
+      const row = rowOf(one, known, [], []);
       row.extra = {
         ...figures('ms per image', batches, costs),
         'spread from batch 8 on, %': spread(costs.filter((_, i) => batches[i] >= 8)),
@@ -60,8 +61,9 @@ function bySide(threads: number): SpecialCase {
         [],
         turns,
       );
-      const costs = own.map((ms, i) => (ms * 1e6) / (batch * sides[i] ** 2));
-      const row = rowOf(one, own[sides.indexOf(224)], [], []);
+      const known = own[sides.indexOf(224)];
+      const costs = own.map((times, i) => (known.ms * ratioOf(times, known) * 1e6) / (batch * sides[i] ** 2));
+      const row = rowOf(one, known, [], []);
       row.extra = { ...figures('ns per pixel', sides, costs), 'spread, %': spread(costs) };
       return row;
     },
@@ -86,7 +88,7 @@ function byThreads(threads: number): SpecialCase {
       };
       const { own } = await inTurns([threads, 1].map(withThreads), [], turns);
       const row = rowOf(one, own[0], [], []);
-      row.extra = { '1 thread, ms': own[1], [name]: own[1] / own[0] };
+      row.extra = { '1 thread, ms': own[1].ms, [name]: ratioOf(own[1], own[0]) };
       return row;
     },
   };
