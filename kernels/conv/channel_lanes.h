@@ -72,11 +72,11 @@ inline void gather_weights(const Pass<T>& p, const int* places, int group, int o
   }
 }
 
-// The memory of the weights of some output channels.
-template <class T> Ahead<T> memory_of_weights(const Pass<T>& p, int group, int o, int channels) {
+// The memory of the weights of up to `width` output channels from `o` on.
+template <class T> Ahead<T> memory_of_weights(const Pass<T>& p, int group, int o, int width) {
   const T* at = p.w + group * p.w_group + o * p.w_out;
-  if (p.w_in == p.kernel_size()) return {at, at + channels * p.w_out, at + channels * p.w_out, 0, 0};
-  const ptrdiff_t run = channels * p.w_out;
+  const ptrdiff_t run = (p.o - o < width ? p.o - o : width) * p.w_out;
+  if (p.w_in == p.kernel_size()) return {at, at + run, at + run, 0, 0};
   return {at, at + run, at + (p.c - 1) * p.w_in + run, p.w_in - run, p.w_in};
 }
 
@@ -92,14 +92,10 @@ template <class T> struct ChannelWeights {
   T* packed;    // of all blocks, or of each worker
   int* places;  // [c][position of the kernel]: of the first channels' weights in a block
 
-  // Whether there are more weights than inputs, which every job of a block reads.
-  static bool suits(const Pass<T>& p) {
-    const int width = (p.o > lanes<T> ? outer_vectors : 1) * lanes<T>;
-    return p.groups * ceil_div(p.o, width) >= kFewJobs && p.n * static_cast<double>(p.in_volume()) <= p.kernel_size() * static_cast<double>(p.o);
-  }
-
-  ChannelWeights(const Pass<T>& p, Scratch& scratch) : by_job(suits(p)) {
+  ChannelWeights(const Pass<T>& p, Scratch& scratch) {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>, blocks = ceil_div(p.o, width);
+    // Where there are more weights than inputs, which every job of a block reads.
+    by_job = p.groups * blocks >= kFewJobs && p.n * static_cast<double>(p.in_volume()) <= p.kernel_size() * static_cast<double>(p.o);
     size = static_cast<size_t>(p.kernel_size()) * p.c * width;
     some = ceil_div(kWeightRun, p.kernel_size());
     packed = scratch.take<T>(size * (by_job ? worker_count() : blocks * p.groups));
@@ -129,10 +125,7 @@ template <class T> struct ChannelWeights {
     return own;
   }
   // The memory of a block's weights.
-  Ahead<T> memory_of_block(const Pass<T>& p, int index) const {
-    const int o = index % blocks * width, channels = p.o - o < width ? p.o - o : width;
-    return memory_of_weights(p, index / blocks, o, channels);
-  }
+  Ahead<T> memory_of_block(const Pass<T>& p, int index) const { return memory_of_weights(p, index / blocks, index % blocks * width, width); }
 
  private:
   void pack(const Pass<T>& p, int index, int part, T* out) const {

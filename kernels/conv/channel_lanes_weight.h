@@ -123,6 +123,13 @@ template <class T> struct PartialGradients {
     return {index / parts(), part, part / (o_chunks * c_chunks), c, p.c - c < c_chunk ? p.c - c : c_chunk, o, p.o - o < o_chunk ? p.o - o : o_chunk};
   }
 
+  // body(block, job) for what this worker will probably read after a block of a job: the next one, or the first of its next job.
+  template <class F> void with_next(int index, const Job& job, int block, const F& body) const {
+    const int next = index + worker_count();
+    if (block + 1 < first_block(job.split + 1)) body(block + 1, job);
+    else if (next < splits * parts()) body(first_block(job_of(next).split), job_of(next));
+  }
+
   // body(index, worker, job, gradient, bias sums of the job's outputs or null) leaves each job's gradient and adds to its sums.
   template <class F> void run(T* dw, T* dbias, const F& body) const {
     parallel_for(splits * parts(), [&](int index, int worker) {
@@ -173,7 +180,7 @@ template <class T> struct PartialGradients {
 template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using typename Base::Job;
-  using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts, Base::first_block;
+  using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::first_block;
   // A block of x: pixels `pixel` apart, or packed in panels where that is 0.
   struct Input {
     const T* at;
@@ -258,9 +265,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         list_pairs(b, in_place, pair, count);
         const int here = b.images * b.rows * b.columns;
         AheadOf<T> ahead;
-        const int next = index + worker_count();  // the job that this worker will probably take
-        if (i + 1 < end) expect(i + 1, job, map, gradient_map, ahead);
-        else if (next < splits * parts()) expect(first_block(Base::job_of(next).split), Base::job_of(next), map, gradient_map, ahead);
+        Base::with_next(index, job, i, [&](int next, const Job& of) { expect(next, of, map, gradient_map, ahead); });
         double asks = 0;
         for (int r = 0; r < runs; r++) asks += count[r];
         ahead.pace(asks * ceil_div(job.c_count * joined, outer_rows) * ceil_div(job.o_count, width));

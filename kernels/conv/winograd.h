@@ -196,7 +196,7 @@ template <class T> struct Winograd {
       for (int i = 0; i < ceil_div(p.c, some); i++) transform_weights(block, i, own.weights, w);
       AheadOf<T> ahead;
       const int o = (block + worker_count()) * width;
-      if (o < p.o) ahead.add(memory_of_weights(p, 0, o, p.o - o < width ? p.o - o : width));
+      if (o < p.o) ahead.add(memory_of_weights(p, 0, o, width));
       ahead.pace(blocks.count() * asks(blocks(tiles, 0)));
       for (int index = 0; index < blocks.count(); index++) {
         const Block b = blocks(tiles, index);

@@ -45,7 +45,7 @@ __attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, co
 template <class T> struct WinogradWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using typename Base::Job;
-  using Base::p, Base::dy, Base::c_chunk, Base::o_chunk, Base::splits, Base::parts;
+  using Base::p, Base::dy, Base::c_chunk, Base::o_chunk;
   static constexpr int width = outer_vectors * lanes<T>;
   Pass<T> tiles;
   Blocks blocks;
@@ -90,9 +90,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
             transform_gradient(gradient + (4 * o * here + static_cast<ptrdiff_t>(i) * 4 * b.columns * width), 2 * b.columns * width, b.columns, width,
                                transformed + (static_cast<ptrdiff_t>(o) * here + i * b.columns * width), gradients);
         AheadOf<T> ahead;
-        const int next = number + worker_count();  // the job that this worker will probably take
-        if (index + 1 < end) expect(index + 1, job, prologue, gradient_prologue, ahead);
-        else if (next < splits * parts()) expect(Base::first_block(Base::job_of(next).split), Base::job_of(next), prologue, gradient_prologue, ahead);
+        Base::with_next(number, job, index, [&](int next, const Job& of) { expect(next, of, prologue, gradient_prologue, ahead); });
         ahead.pace(static_cast<double>(kPoints) * here * ceil_div(job.c_count, outer_rows) * ceil_div(job.o_count, width));
         for (int k = 0; k < kPoints; k++)
           for (int o = 0; o < job.o_count; o += width) {
