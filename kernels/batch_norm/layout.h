@@ -13,7 +13,7 @@ constexpr int kLongPlane = 1024;         // below, neighbouring channels are a g
 constexpr int kTogether = 256;           // elements of a channel that are summed together, of several images where its planes are shorter
 constexpr int kGroupElements = 1 << 17;  // of a group that fits a cache: x, and dy too
 constexpr int kGroupRun = 256;            // neighbours in memory of such a group, at least
-constexpr int kLongGroupRun = 8192;      // of another, wanted
+constexpr int kLongGroupRun = has_prefetch ? 8192 : 1 << 16;  // of another, wanted
 constexpr int kGroup = 64;               // planes of a group, at most
 constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
 constexpr int kBlocks = 64;              // of rows of a large tensor, whose blocks are larger
@@ -39,8 +39,9 @@ struct Layout {
     if (planes) {
       part = s < 2 * kBlockElements ? s : kBlockElements, parts = ceil_div(s, part);
       const int64_t fitting = kGroupElements / count();
-      fits = s >= kLongPlane || fitting * s >= kGroupRun;
-      group = s >= kLongPlane ? 1 : fits ? static_cast<int>(fitting) : ceil_div(kLongGroupRun, s);
+      // Code that cannot ask for memory reads it in its order instead: short runs far apart cost it more than a second pass.
+      fits = has_prefetch && (s >= kLongPlane || fitting * s >= kGroupRun);
+      group = !fits ? ceil_div(kLongGroupRun, s) : s >= kLongPlane ? 1 : static_cast<int>(fitting);
       group = group > kGroup ? kGroup : group;
       if (group > c) group = c > 0 ? c : 1;
       groups = ceil_div(c, group);

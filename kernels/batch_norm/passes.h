@@ -203,7 +203,7 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
 
 // Whether to finish one group after the other: where it fits a cache and every thread gets its share.
 inline bool by_groups(const Layout& layout) {
-  return layout.planes && layout.fits && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
+  return has_prefetch && layout.planes && layout.fits && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
 }
 
 // Sums and then the mapping of one group of planes after the other. known(channel); finish(channel, sums) may write what channels reads.
