@@ -45,8 +45,8 @@ int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const
   EK_DISPATCH_FLOAT(dtype, {
     const T *means = static_cast<const T*>(running_mean), *variances = static_cast<const T*>(running_var);
     for (int i = 0; i < c; i++) {
-      mean[i] = means ? means[i] : 0;
-      invstd[i] = 1 / __builtin_sqrt((variances ? variances[i] : 1) + eps);
+      mean[i] = means[i];
+      invstd[i] = 1 / __builtin_sqrt(variances[i] + eps);
     }
   })
   return EK_OK;

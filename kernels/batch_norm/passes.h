@@ -30,7 +30,7 @@ template <class T> struct Channels {
 
   Coefficients<T> operator()(int c) const {
     Coefficients<T> k{};
-    const double m = mean ? mean[c] : 0, scale = invstd[c] * (weight ? static_cast<double>(weight[c]) : 1.0);
+    const double m = mean ? mean[c] : 0, scale = (invstd ? invstd[c] : 1) * (weight ? static_cast<double>(weight[c]) : 1.0);
     k.hi = static_cast<T>(m);
     k.lo = k.hi - k.hi == 0 ? static_cast<T>(m - static_cast<double>(k.hi)) : 0;
     k.scale = static_cast<T>(scale);

@@ -9,9 +9,11 @@ int conv_weight_scratch(int dtype, const int* geometry);  // conv_backward_weigh
 
 namespace {
 
+// Of the norm that changes nothing, of which a residual and a ReLU without a norm are part.
+int own_norm_size(const Geometry& g) { return kCoefficients * g.o; }
+
 // The sums of a pass's parts behind what its core needs.
-template <class T> int scratch_with_sums(const Pass<T>& p) {
-  Scratch scratch(nullptr);
+template <class T> int scratch_with_sums(const Pass<T>& p, Scratch scratch) {
   with_core(p, scratch, [&](const auto& core) { scratch.take<PartSums>(static_cast<size_t>(core.parts()) * p.o * p.groups); });
   return scratch.bytes();
 }
@@ -24,9 +26,8 @@ template <class T> void zero_sums(PartSums* sums, size_t count) {
 
 // Runs a pass, after which use(sums, parts) sees what the epilogue has summed, if it does.
 template <class T, class F>
-void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T> epilogue, void* memory, const F& use) {
+void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T> epilogue, Scratch scratch, const F& use) {
   const bool wants = epilogue.what == Finish::statistics || epilogue.what == Finish::gradient;
-  Scratch scratch(memory);
   with_core(p, scratch, [&](const auto& core) {
     const size_t count = static_cast<size_t>(core.parts()) * p.o * p.groups;
     PartSums* sums = wants ? scratch.take<PartSums>(count) : nullptr;
@@ -38,7 +39,7 @@ void run_with_sums(const Pass<T>& p, const Normalizing<T>& prologue, Finishing<T
 }
 
 template <class T>
-void forward(const Geometry& g, const Pass<T>& p, const Normalizing<T>& prologue, const Finishing<T>& epilogue, double* mean, double* m2, void* scratch) {
+void forward(const Geometry& g, const Pass<T>& p, const Normalizing<T>& prologue, const Finishing<T>& epilogue, double* mean, double* m2, Scratch scratch) {
   run_with_sums(p, prologue, epilogue, scratch, [&](const PartSums* sums, int parts) {
     const Layout layout(g.n, g.o, g.out[0] * g.out[1] * g.out[2], g.y_format);
     merge_statistics(sums, parts, static_cast<const T*>(p.y), layout, mean, m2);
@@ -55,21 +56,30 @@ int ek_conv_scratch(int which, int dtype, const int* geometry) {
   EK_DISPATCH_FLOAT(dtype, {
     const T* none = nullptr;
     const Pass<T> p = which == 0 ? forward_pass<T>(g, none, none, nullptr) : backward_pass<T>(g, none, none, nullptr);
-    if (!p.empty()) bytes = scratch_with_sums(p);
+    Scratch scratch(nullptr);
+    if (which == 0) scratch.take<T>(own_norm_size(g));
+    if (!p.empty()) bytes = scratch_with_sums(p, scratch);
   })
   return bytes;
 }
 
 int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w, const void* bias, void* y,
-            double* y_mean, double* y_m2, const void* y_norm, const void* residual, int y_relu, void* scratch) {
+            double* y_mean, double* y_m2, const void* y_norm, const void* residual, double y_relu, void* memory) {
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
     const Pass<T> p = forward_pass(g, static_cast<const T*>(x), static_cast<const T*>(w), static_cast<T*>(y));
+    if (p.empty()) return EK_OK;
+    Scratch scratch(memory);
+    T* const own_norm = scratch.take<T>(own_norm_size(g));
+    if (!y_norm && (residual || y_relu > 0)) {
+      ek_batch_norm_coefficients(dtype, g.o, 0, nullptr, nullptr, nullptr, nullptr, y_relu, nullptr, nullptr, own_norm);
+      y_norm = own_norm;
+    }
     const Normalizing<T> prologue{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
     const Finish what = y_norm ? Finish::norm : y_mean ? Finish::statistics : Finish::values;
-    const Finishing<T> epilogue{what, static_cast<const T*>(bias), nullptr, static_cast<const T*>(y_norm), static_cast<const T*>(residual), g.o, y_relu};
-    if (!p.empty()) forward(g, p, prologue, epilogue, y_mean, y_m2, scratch);
+    const Finishing<T> epilogue{what, static_cast<const T*>(bias), nullptr, static_cast<const T*>(y_norm), static_cast<const T*>(residual), g.o, y_relu > 0};
+    forward(g, p, prologue, epilogue, y_mean, y_m2, scratch);
   })
   return EK_OK;
 }
@@ -87,7 +97,7 @@ int ek_conv_backward_data(int dtype, const int* geometry, const void* dy, const 
     const Finishing<T> epilogue{norm ? Finish::gradient : Finish::values, nullptr, nullptr, norm, raw, g.c, x_relu, static_cast<const T*>(plus), static_cast<const T*>(x_limited)};
     const Pass<T> p = backward_pass(g, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx));
     if (!p.empty())
-      run_with_sums(p, prologue, epilogue, scratch, [&](const PartSums* sums, int parts) {
+      run_with_sums(p, prologue, epilogue, Scratch(scratch), [&](const PartSums* sums, int parts) {
         add_gradient_sums(sums, parts, g.c, sum_dx, sum_dx_xmu);
       });
     if (norm) {

@@ -116,11 +116,11 @@ EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m
 // A convolution does the work of the batch norms beside it. A norm is its coefficients (7, channels), in dtype, from
 // ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu within the limits of its ReLU.
 EK_API int ek_conv_scratch(int which, int dtype, const int* geometry);
-// y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding. With y_norm, y is norm(conv) +
-// residual (optional, in the format of y), with y_relu within the limits of the norm's ReLU, and no statistics are left.
+// y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) + residual, both optional,
+// the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's own where there is one.
 EK_API int ek_conv(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* w,
                    const void* bias, void* y, double* y_mean, double* y_m2, const void* y_norm, const void* residual,
-                   int y_relu, void* scratch);
+                   double y_relu, void* scratch);
 // dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
 // dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With x_norm, dx is 0 where the ReLU behind norm(x) was
 // closed, and its sums are left as ek_batch_norm_backward_reduce has them; x_limited (optional): that ReLU's output, where more was added to norm(x).
@@ -167,14 +167,14 @@ EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const do
                                         const void* tracked, void* running_mean, void* running_var);
 // tracked[0] (int64) += 1.
 EK_API int ek_batch_norm_count(void* tracked);
-// mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps). Without them, 0 and 1/√(1 + eps).
+// mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
 // The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.
 EK_API int ek_batch_norm_parameter_gradients(int dtype, int c, const double* invstd, const double* sum_dy, const double* sum_dy_xmu,
                                              void* dweight, void* dbias);
 // What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
-// and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU.
+// and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd null, here and in apply: 0 and 1.
 EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd,
                                       const void* weight, const void* bias, double relu, const double* sum_dy,
                                       const double* sum_dy_xmu, void* coefficients);

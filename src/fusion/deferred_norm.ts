@@ -16,13 +16,7 @@ import { takeArrived } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { Unary } from '../kernels/generated/abi.ts';
-import {
-  type Affine,
-  type BackwardSums,
-  identityStatistics,
-  launchApply,
-  launchBackwardApply,
-} from '../ops/batch_norm_kernels.ts';
+import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type MemoryFormat, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
@@ -55,21 +49,22 @@ const isLike = (a: Tensor, b: Tensor): boolean =>
 interface Origin {
   x: Tensor | null;
   readonly version: number;
+  readonly mean: Tensor;
   readonly invstd: Tensor;
 }
 /** By the norm's key. */
-const origins = new WeakMap<Tensor, Origin>();
+const origins = new WeakMap<object, Origin>();
 
 /** What a norm that is not carried out yet consists of. */
 export interface NormParts {
   readonly x: Tensor;
-  /** float64 (C), as invstd. */
-  readonly mean: Tensor;
-  readonly invstd: Tensor;
+  /** float64 (C), as invstd; null, as invstd: 0 and 1, the norm changes nothing. */
+  readonly mean: Tensor | null;
+  readonly invstd: Tensor | null;
   readonly affine: Affine;
   readonly residual: Tensor | null;
-  /** Which normalization this is: the tensor that its backward knows as the mean. */
-  readonly key: Tensor;
+  /** Which normalization this is: the tensor that its backward knows as the mean, if it has one. */
+  readonly key: object;
   /** Whether a change in place has put it where the graph does not know of it. */
   readonly isForeign: boolean;
 }
@@ -166,15 +161,14 @@ class PendingNorm implements Recipe {
 /** The norm that changes nothing, of a pending convolution: for a ReLU or an addition to join. */
 function convAsNorm(x: Tensor): NormParts | null {
   if (!pendingConv(x)) return null;
-  const [mean, invstd] = identityStatistics(x.shape[1], x);
   const affine = { weight: null, bias: null, relu: 0 };
-  return { x, mean, invstd, affine, residual: null, key: mean, isForeign: false };
+  return { x, mean: null, invstd: null, affine, residual: null, key: {}, isForeign: false };
 }
 
 /** The same parts for another recipe, which may outlive the first. */
 function borrowed({ x, mean, invstd, affine, residual, ...rest }: NormParts): NormParts {
   const own = { ...affine, weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias) };
-  const statistics = { mean: onLoan(mean), invstd: onLoan(invstd) };
+  const statistics = { mean: onLoanIfAny(mean), invstd: onLoanIfAny(invstd) };
   return { ...rest, ...statistics, x: onLoan(x), affine: own, residual: onLoanIfAny(residual) };
 }
 
@@ -215,7 +209,7 @@ export interface GradientParts {
   /** What other paths have brought to x, to be added. */
   readonly plus: Tensor | null;
   /** As `NormParts.key`. */
-  readonly key: Tensor;
+  readonly key: object;
 }
 class PendingGradient implements Recipe {
   readonly parts: GradientParts;
@@ -239,7 +233,7 @@ class PendingGradient implements Recipe {
 
 /** Sums that a convolution left with a gradient which it has masked already, for the norm by `key`. */
 interface SumsLeft {
-  readonly key: Tensor;
+  readonly key: object;
   /** How the output was made whose gradient it is: several outputs of one norm may have a ReLU, or none. */
   readonly of: Recipe | null;
   readonly sums: BackwardSums;
@@ -278,9 +272,9 @@ export function writtenNorm(x: Tensor): ServedNorm | null {
   const { key, affine } = recipe.parts;
   const origin = origins.get(key);
   if (!origin?.x || origin.x.version !== origin.version) return null;
-  if ([origin.x, origin.invstd, key].some((t) => t.storage.isReleased)) return null;
-  const own = { weight: null, bias: null, relu: affine.relu };
-  return { x: origin.x, mean: key, invstd: origin.invstd, affine: own, key };
+  const { x: input, mean, invstd } = origin;
+  if ([input, mean, invstd].some((t) => t.storage.isReleased)) return null;
+  return { x: input, mean, invstd, affine: { weight: null, bias: null, relu: affine.relu }, key };
 }
 
 /** The output of a norm of x by given statistics: deferred, or carried out at once where fusion is off. */
@@ -289,7 +283,7 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
   // The parameters may change before the values are asked for: an optimizer may step.
   const own = { weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias), relu: affine.relu };
   const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null };
-  origins.set(mean, { x: aliasOf(x), version: x.version, invstd });
+  origins.set(mean, { x: aliasOf(x), version: x.version, mean, invstd });
   return deferred(x, new PendingNorm({ ...parts, key: mean, isForeign: false }));
 }
 

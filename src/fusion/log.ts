@@ -24,12 +24,12 @@ export type Step =
   | 'sums in epilogue'
   | 'gradient in prologue';
 
-/** `norm`: what the norm is known by, the tensor of its means. `weight`: of the convolution in which it happens. */
-export type Listener = (step: Step, norm: Tensor, weight: Tensor | null) => void;
+/** `norm`: what the norm is known by. `weight`: of the convolution in which it happens. */
+export type Listener = (step: Step, norm: object, weight: Tensor | null) => void;
 let listener: Listener | null = null;
 
 /** Tells of one step. */
-export function note(step: Step, norm: Tensor, weight: Tensor | null = null): void {
+export function note(step: Step, norm: object, weight: Tensor | null = null): void {
   listener?.(step, norm, weight);
 }
 

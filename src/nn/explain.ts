@@ -70,8 +70,8 @@ const hasKernel = (module: Module): module is ConvBase | Linear =>
 class Watch {
   private readonly calls: ModuleCalls;
   private readonly lines = new Map<Module, Lines>();
-  /** By the means that a norm is known by. */
-  private readonly norms = new Map<Tensor, WatchedNorm>();
+  /** By what a norm is known by. */
+  private readonly norms = new Map<object, WatchedNorm>();
   /** Convolutions and linear layers, by their weights. */
   private readonly convolutions = new Map<Tensor, Module>();
   /** Which layer has written some memory; the innermost. */
@@ -136,7 +136,7 @@ class Watch {
   }
 
   /** Finds out which layer a norm is of, in whose forward it begins. */
-  private begin(key: Tensor): void {
+  private begin(key: object): void {
     const layer = this.calls.current;
     if (!layer) return;
     const input = this.inputs.get(layer);

@@ -109,14 +109,17 @@ const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] 
   relu,
 ];
 /** What a tensor is normalized by: statistics, then the affine part. */
-const givenArgs = (mean: Tensor, invstd: Tensor, affine: Affine) =>
-  [mean.pointer, invstd.pointer, ...affineArgs(affine)] as const;
+const givenArgs = (mean: Tensor | null, invstd: Tensor | null, affine: Affine) =>
+  [pointerOf(mean), pointerOf(invstd), ...affineArgs(affine)] as const;
 
-/** y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. The residual lies as x does; so does y, where it is given. */
+/**
+ * y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. The residual lies as x does; so does y, where it is given. mean and invstd null: 0
+ * and 1.
+ */
 export function launchApply(
   x: Tensor,
-  mean: Tensor,
-  invstd: Tensor,
+  mean: Tensor | null,
+  invstd: Tensor | null,
   affine: Affine,
   residual: Tensor | null = null,
   y: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.device),
@@ -145,8 +148,8 @@ export interface UnaryFunction {
 export function launchFunction(
   { name, op, p0, p1 }: UnaryFunction,
   x: Tensor,
-  mean: Tensor,
-  invstd: Tensor,
+  mean: Tensor | null,
+  invstd: Tensor | null,
   { weight, bias }: Omit<Affine, 'relu'>,
   y: Tensor | null = null,
   dy: Tensor | null = null,
@@ -156,8 +159,8 @@ export function launchFunction(
     x.device.kernels.batchNormFunction(
       op,
       ...tensorArgs(x),
-      mean.pointer,
-      invstd.pointer,
+      pointerOf(mean),
+      pointerOf(invstd),
       pointerOf(weight),
       pointerOf(bias),
       p0,
@@ -192,29 +195,16 @@ export function launchForward(x: Tensor, eps: number, affine: Affine) {
 }
 
 /** Mean and 1/std of running statistics, as copies in float64. */
-export const fromRunning = (runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] =>
-  givenStatistics(runningMean.size, runningMean, runningMean, runningVar, eps);
-
-/** Mean 0 and 1/std 1 of c channels: the norm that changes nothing. `like`: of what dtype, and where. */
-export const identityStatistics = (c: number, like: Tensor): [mean: Tensor, invstd: Tensor] =>
-  givenStatistics(c, like, null, null, 0);
-
-function givenStatistics(
-  c: number,
-  like: Tensor,
-  runningMean: Tensor | null,
-  runningVar: Tensor | null,
-  eps: number,
-): [mean: Tensor, invstd: Tensor] {
-  const [mean, invstd] = [perChannel(c, like), perChannel(c, like)];
-  const { kernels } = like.device;
-  like.device.check(
+export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] {
+  const { device, size: c, code } = runningMean;
+  const [mean, invstd] = [perChannel(c, runningMean), perChannel(c, runningMean)];
+  device.check(
     'batchNorm',
-    kernels.batchNormFromRunning(
-      like.code,
+    device.kernels.batchNormFromRunning(
+      code,
       c,
-      pointerOf(runningMean),
-      pointerOf(runningVar),
+      runningMean.pointer,
+      runningVar.pointer,
       eps,
       mean.pointer,
       invstd.pointer,
@@ -223,26 +213,26 @@ function givenStatistics(
   return [mean, invstd];
 }
 
-/** The numbers of a norm as convolutions take them; with sums those of its backward too. See `ek_batch_norm_coefficients`. */
+/** The numbers of a norm of x as convolutions take them; with sums those of its backward too. See `ek_batch_norm_coefficients`. */
 export function normCoefficients(
-  dtype: DType,
-  mean: Tensor,
-  invstd: Tensor,
+  x: Tensor,
+  mean: Tensor | null,
+  invstd: Tensor | null,
   affine: Affine,
   count = 0,
   sums: BackwardSums | null = null,
 ): Tensor {
-  const c = mean.size;
-  const { device } = mean;
-  const out = allocate([7, c], dtype, 'contiguous', device);
+  const c = x.shape[1];
+  const { device } = x;
+  const out = allocate([7, c], x.dtype, 'contiguous', device);
   device.check(
     'batchNorm',
     device.kernels.batchNormCoefficients(
       out.code,
       c,
       count,
-      mean.pointer,
-      invstd.pointer,
+      pointerOf(mean),
+      pointerOf(invstd),
       pointerOf(affine.weight),
       pointerOf(affine.bias),
       affine.relu,
@@ -310,7 +300,7 @@ export function launchBackwardApply(
 ): Tensor {
   if (plus) {
     const { device, dtype, shape } = x;
-    const coefficients = normCoefficients(dtype, mean, invstd, affine, count, sums);
+    const coefficients = normCoefficients(x, mean, invstd, affine, count, sums);
     device.check(
       'batchNormBackward',
       device.kernels.batchNormBackwardJoined(

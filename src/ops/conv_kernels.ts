@@ -56,10 +56,11 @@ export function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
 }
 
 /** What a kernel carries out on its output. */
-function outputNormOf(out: Tensor, norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
+function outputNormOf(norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
   if (!norm) return () => [0, 0, 0];
-  const { coefficients, relu } = numbersOf(out.dtype, norm);
-  return () => [coefficients.pointer, pointerOf(norm.residual), relu];
+  const { mean, residual, affine } = norm;
+  const coefficients = mean && numbersOf(norm).coefficients;
+  return () => [pointerOf(coefficients), pointerOf(residual), affine.relu];
 }
 
 /** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
@@ -67,7 +68,7 @@ function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
   const parts = pendingGradient(dy);
   if (!parts) return () => [dy.pointer, 0, 0, 0];
   note('gradient in prologue', parts.key);
-  const { coefficients, relu } = numbersOf(dy.dtype, parts);
+  const { coefficients, relu } = numbersOf(parts);
   return () => [parts.dy.pointer, parts.x.pointer, coefficients.pointer, relu];
 }
 
@@ -93,7 +94,7 @@ function launchForward(
   const shape = geometry(x, w.shape, out, conv);
   withInput(x, owner, (input) => {
     if (norm) note('normalized in epilogue', norm.key, owner);
-    const outputNorm = outputNormOf(out, norm);
+    const outputNorm = outputNormOf(norm);
     withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
       device.check(
         'convolution',
@@ -157,7 +158,7 @@ export function launchBackwardData(
   const code = geometry(dx, w.shape, dy, conv);
   const gradient = gradientOf(dy);
   const norm = beside?.norm ?? null;
-  const numbers = norm && numbersOf(dx.dtype, norm);
+  const numbers = norm && numbersOf(norm);
   const sums = norm && perChannelSums(dx);
   withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
     device.check(

@@ -3,18 +3,21 @@
 import { carryOutWithConv, type GradientParts, type NormParts, pendingNorm } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
-import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normCoefficients } from './batch_norm_kernels.ts';
 
 export type NormArgs = [x: Pointer, norm: Pointer, relu: number];
 
 /** A norm, or the gradient of one's input, as kernels take it: its numbers for each channel, and whether a ReLU follows. */
-export const numbersOf = (
-  dtype: DType,
-  { mean, invstd, affine, count, sums }: Pick<NormParts, 'mean' | 'invstd' | 'affine'> & Partial<GradientParts>,
-) => ({
-  coefficients: normCoefficients(dtype, mean, invstd, affine, count, sums),
+export const numbersOf = ({
+  x,
+  mean,
+  invstd,
+  affine,
+  count,
+  sums,
+}: Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine'> & Partial<Pick<GradientParts, 'count' | 'sums'>>) => ({
+  coefficients: normCoefficients(x, mean, invstd, affine, count, sums),
   relu: Number(affine.relu > 0),
 });
 
@@ -30,7 +33,7 @@ export function withInput(x: Tensor, owner: Tensor | null, run: (input: () => No
     return;
   }
   note('normalized in prologue', norm.key, owner);
-  const { coefficients, relu } = numbersOf(x.dtype, norm);
+  const { coefficients, relu } = numbersOf(norm);
   try {
     run(() => [norm.x.pointer, coefficients.pointer, relu]);
   } finally {

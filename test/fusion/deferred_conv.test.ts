@@ -70,7 +70,9 @@ describe('evaluation without gradients', () => {
     const folded = fold(model, x);
     expect(folded.folded).toEqual(['b1', 'b2']);
     noGrad(() => {
-      expect(onTensors(() => folded.model.call(x) as Tensor)).toEqual(['conv', 'conv']);
+      // No norm is left whose numbers would have to be formed.
+      const isKernel = (name: string) => !/Scratch$|^isa$/.test(name);
+      expect(kernelCalls(() => (folded.model.call(x) as Tensor).storage.pointer, isKernel)).toEqual(['conv', 'conv']);
       expectClose(folded.model.call(x) as Tensor, numbers(plainly(() => model.call(x) as Tensor)), tolerance);
     });
   });

@@ -80,6 +80,7 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
     g.yFormat,
   ].flat();
 
+  const limit = 0.25;
   const actual = sameForAnyThreads(arena, () => {
     arena.reset();
     const geometry = arena.input('int32', numbers);
@@ -91,25 +92,23 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
     });
     const out = {
       y: arena.output(type, dy.length),
+      yLimited: arena.output(type, dy.length),
       dx: arena.output(type, x.length),
       dxPlus: arena.output(type, x.length),
       dw: arena.output(type, w.length),
       dbias: arena.output(type, g.o),
     };
-    arena.run((k) =>
-      k.conv(
-        dtype,
-        geometry.address,
-        bx.address,
-        0,
-        0,
-        bw.address,
-        bb.address,
-        out.y.address,
-        ...([0, 0, 0, 0, 0] as const),
-        scratch[0].address,
-      ),
-    );
+    const forward = (y: Place, residual: number, limit: number) =>
+      arena.run((k) =>
+        k.conv(
+          dtype,
+          geometry.address,
+          ...([bx.address, 0, 0, bw.address, bb.address, y.address, 0, 0, 0, residual, limit] as const),
+          scratch[0].address,
+        ),
+      );
+    forward(out.y, 0, 0);
+    forward(out.yLimited, bdy.address, limit);
     const backwardData = (dx: Place, plus: number) =>
       arena.run((k) =>
         k.convBackwardData(
@@ -140,8 +139,11 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
   const pixels = g.n * elements(g.output);
   expect(largestError(arena.read(actual.y), expected.y)).toBeLessThanOrEqual(tolerance((g.c / g.groups) * taps));
   expect(largestError(arena.read(actual.dx), expected.dx)).toBeLessThanOrEqual(tolerance((g.o / g.groups) * taps));
-  const input = arena.read(arena.input(type, x));
+  const [input, residual] = [x, dy].map((values) => arena.read(arena.input(type, values)));
   const rounded = type === 'float32' ? Math.fround : (value: number) => value;
+  expect(arena.read(actual.yLimited)).toEqual(
+    arena.read(actual.y).map((value, i) => Math.min(limit, Math.max(0, rounded(value + residual[i])))),
+  );
   expect(arena.read(actual.dxPlus)).toEqual(arena.read(actual.dx).map((value, i) => rounded(value + input[i])));
   expect(largestError(arena.read(actual.dw), expected.dw)).toBeLessThanOrEqual(tolerance(pixels));
   expect(largestError(arena.read(actual.dbias), expected.dbias)).toBeLessThanOrEqual(tolerance(pixels));

@@ -224,8 +224,8 @@ export interface Kernels {
    */
   convScratch(which: number, dtype: number, geometry: Pointer): number;
   /**
-   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding. With y_norm, y is norm(conv) +
-   * residual (optional, in the format of y), with y_relu within the limits of the norm's ReLU, and no statistics are left.
+   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) + residual, both optional,
+   * the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's own where there is one.
    */
   conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, yNorm: Pointer, residual: Pointer, yRelu: number, scratch: Pointer): number;
   /**
@@ -282,7 +282,7 @@ export interface Kernels {
    */
   batchNormCount(tracked: Pointer): number;
   /**
-   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps). Without them, 0 and 1/√(1 + eps).
+   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
@@ -291,7 +291,7 @@ export interface Kernels {
   batchNormParameterGradients(dtype: number, c: number, invstd: Pointer, sumDy: Pointer, sumDyXmu: Pointer, dweight: Pointer, dbias: Pointer): number;
   /**
    * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
-   * and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU.
+   * and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd null, here and in apply: 0 and 1.
    */
   batchNormCoefficients(dtype: number, c: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, coefficients: Pointer): number;
   /**
