@@ -121,7 +121,9 @@ export class SavedTensors {
 
   /** The memory of the tensors, as often as they use it. */
   storages(): readonly Storage[] {
-    return this.tensors.flatMap((tensor) => (tensor ? [tensor.storage] : []));
+    const storages: Storage[] = [];
+    for (const tensor of this.tensors) if (tensor) storages.push(tensor.storage);
+    return storages;
   }
 
   /** Lets go of the graph that made the tensors. */

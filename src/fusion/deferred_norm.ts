@@ -40,7 +40,11 @@ function onLoan(x: Tensor): Tensor {
 
 const onLoanIfAny = (x: Tensor | null): Tensor | null => x && onLoan(x);
 
-const storagesOf = (...tensors: (Tensor | null)[]): Storage[] => tensors.flatMap((t) => (t ? [t.storage] : []));
+function storagesOf(...tensors: (Tensor | null)[]): Storage[] {
+  const storages: Storage[] = [];
+  for (const t of tensors) if (t) storages.push(t.storage);
+  return storages;
+}
 
 const isLike = (a: Tensor, b: Tensor): boolean =>
   a.dtype === b.dtype && a.memoryFormat === b.memoryFormat && a.device === b.device && sameShape(a.shape, b.shape);
@@ -166,11 +170,15 @@ function convAsNorm(x: Tensor): NormParts | null {
 }
 
 /** The same parts for another recipe, which may outlive the first. */
-function borrowed({ x, mean, invstd, affine, residual, ...rest }: NormParts): NormParts {
-  const own = { ...affine, weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias) };
-  const statistics = { mean: onLoanIfAny(mean), invstd: onLoanIfAny(invstd) };
-  return { ...rest, ...statistics, x: onLoan(x), affine: own, residual: onLoanIfAny(residual) };
-}
+const borrowed = ({ x, mean, invstd, affine, residual, key, isForeign }: NormParts): NormParts => ({
+  x: onLoan(x),
+  mean: onLoanIfAny(mean),
+  invstd: onLoanIfAny(invstd),
+  affine: { weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias), relu: affine.relu },
+  residual: onLoanIfAny(residual),
+  key,
+  isForeign,
+});
 
 /** The gradient g where a pending norm's ReLU is open, and 0 elsewhere, not yet carried out. */
 class PendingMask implements Recipe {
