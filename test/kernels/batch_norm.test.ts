@@ -119,6 +119,34 @@ for (const engine of engines()) {
   };
 
   describe(`batch norm, ${engine} (${arena.device.instructionSet})`, () => {
+    test('without statistics the mean is 0 and 1/std is 1', () => {
+      const [n, c, s, limit] = [3, 19, 35, 0.5];
+      const source = new Source(5);
+      const [x, residual] = [0, 1].map(() => source.values(n * c * s, 'float32'));
+      const bias = source.values(c, 'float32');
+      for (const format of [Format.contiguous, Format.channelsLast]) {
+        const y = sameForAnyThreads(arena, () => {
+          arena.reset();
+          const [bx, br, bb] = [x, residual, bias].map((values) => arena.input('float32', values));
+          const scratch = arena.output('uint8', arena.kernels.batchNormScratch(n, c, s, format));
+          const out = { y: arena.output('float32', x.length) };
+          const view = [Dtype.float32, bx.address, n, c, s, format] as const;
+          arena.run((k) =>
+            k.batchNormApply(
+              ...([...view, 0, 0, 0, bb.address, limit, br.address, out.y.address] as const),
+              scratch.address,
+            ),
+          );
+          return out;
+        }).y;
+        const channel = (i: number) => (format === Format.channelsLast ? i % c : Math.floor(i / s) % c);
+        const expected = x.map((v, i) =>
+          Math.min(limit, Math.max(0, Math.fround(Math.fround(v + bias[channel(i)]) + residual[i]))),
+        );
+        expect(arena.read(y)).toEqual(expected);
+      }
+    });
+
     test('layouts and sizes', () => {
       const source = new Source(21);
       const pick = (low: number, high: number) => source.integer(low, high);
