@@ -62,12 +62,14 @@ template <Sum mode, class T, class E> Pair exact_sums(const T* x, const T* dy, d
 }
 
 constexpr double kSmallestSquare = 1e-280;  // squares below may have lost bits
+// How many times M2 a pivot may take away from the sum of squares: as many digits are lost, which float data do not show.
+template <class T> constexpr double kCancelled = sizeof(T) == sizeof(double) ? 4 : 100;
 
 // Moments of n numbers from their sums. They are taken again where squares left the range of double, or where the pivot was so far off
 // that the difference below would cancel.
 template <class T, class E> Moments moments(const T* x, double n, double pivot, Pair sums, const E& each) {
   const double shift = sums.a * (sums.a / n), m2 = sums.b - shift;
-  if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * 100 >= shift) return {n, pivot + sums.a / n, m2};
+  if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * kCancelled<T> >= shift) return {n, pivot + sums.a / n, m2};
   double lowest = __builtin_inf(), highest = -__builtin_inf();
   each([&](ptrdiff_t at) { lowest = x[at] < lowest ? x[at] : lowest, highest = x[at] > highest ? x[at] : highest; });
   if (sums.b == 0 && lowest == highest) return {n, lowest, 0};

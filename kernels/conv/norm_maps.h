@@ -348,7 +348,7 @@ template <class T> void merge_statistics(const PartSums* sums, int parts, const 
       for (int l = 0; l < n; l++) {
         const bool in_range = squares[l] - squares[l] == 0 && squares[l] > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
         Moments one{total.count, total.mean[l], total.m2[l]};
-        if (!in_range || !(one.m2 * 100 >= shift[l])) one = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel + l));
+        if (!in_range || !(one.m2 * kCancelled<T> >= shift[l])) one = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel + l));
         mean[channel + l] = one.mean, m2[channel + l] = one.m2;
       }
     }

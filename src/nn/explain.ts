@@ -70,7 +70,7 @@ const hasKernel = (module: Module): module is ConvBase | Linear =>
 class Watch {
   private readonly calls: ModuleCalls;
   private readonly lines = new Map<Module, Lines>();
-  /** By what a norm is known by. */
+  /** By what a norm is known as. */
   private readonly norms = new Map<object, WatchedNorm>();
   /** Convolutions and linear layers, by their weights. */
   private readonly convolutions = new Map<Tensor, Module>();

@@ -206,6 +206,23 @@ for (const engine of engines()) {
         }
     });
 
+    test('a first value far from all others costs no digits', () => {
+      const source = new Source(26);
+      const grid = 2 ** 20; // of the values, which are exact as integers
+      const n = 24;
+      for (let i = 0; i < 40; i++) {
+        const x = Array.from({ length: n }, () => Math.round(source.normal() * grid) / grid);
+        x[0] = Math.round(1e6 * (1 + source.uniform()) * grid) / grid;
+        const g = { n, c: 1, s: 1, channelsLast: false };
+        const out = compute('float64', g, x, source.values(n, 'float64'), [1], [0]);
+        let [sum, squares] = [0n, 0n];
+        for (const v of x.map((value) => BigInt(value * grid))) [sum, squares] = [sum + v, squares + v * v];
+        const exact = Number(BigInt(n) * squares - sum * sum) / n / grid ** 2;
+        // A rounding for each term, and a few more.
+        expect(Math.abs(arena.read(out.m2)[0] - exact)).toBeLessThanOrEqual((n + 8) * 2 ** -53 * exact);
+      }
+    });
+
     test('combine merges parts as if they had been one; parts without elements are absent', () => {
       const source = new Source(24);
       const parts = [5, 0, 1, 12].map((count) => Array.from({ length: count }, () => 100 + source.normal()));
