@@ -14,7 +14,7 @@ import {
 } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
-import { Format, type Pointer } from '../kernels/generated/abi.ts';
+import { Format, type Kernels, type Pointer } from '../kernels/generated/abi.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
@@ -72,6 +72,20 @@ function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
   return () => [parts.dy.pointer, parts.x.pointer, coefficients.pointer, relu];
 }
 
+/** Calls a kernel of convolution, `which` of those that `convScratch` knows. `kernel` asks for the scratch last: what its arguments are made by uses it too. */
+function launch(
+  op: string,
+  which: 0 | 1 | 2,
+  { device, code }: Tensor,
+  shape: readonly number[],
+  kernel: (kernels: Kernels, given: [dtype: number, geometry: Pointer], scratch: () => Pointer) => number,
+): void {
+  const { kernels } = device;
+  withScratch(device, kernels.convScratch(which, code, device.ints(shape)), (scratch) =>
+    device.check(op, kernel(kernels, [code, device.ints(shape)], scratch)),
+  );
+}
+
 function statisticsFor(out: Tensor): BatchStatistics | null {
   if (!isFusionEnabled()) return null;
   const vector = () => allocate([out.shape[1]], 'float64', 'contiguous', out.device);
@@ -90,26 +104,21 @@ function launchForward(
   owner: Tensor,
 ): void {
   const w = rowMajor(weight);
-  const { device } = x;
   const shape = geometry(x, w.shape, out, conv);
   withInput(x, owner, (input) => {
     if (norm) note('normalized in epilogue', norm.key, owner);
     const outputNorm = outputNormOf(norm);
-    withScratch(device, device.kernels.convScratch(0, x.code, device.ints(shape)), (scratch) =>
-      device.check(
-        'convolution',
-        device.kernels.conv(
-          x.code,
-          device.ints(shape),
-          ...input(),
-          w.pointer,
-          pointerOf(bias),
-          out.pointer,
-          pointerOf(left?.mean),
-          pointerOf(left?.m2),
-          ...outputNorm(),
-          scratch(),
-        ),
+    launch('convolution', 0, x, shape, (kernels, given, scratch) =>
+      kernels.conv(
+        ...given,
+        ...input(),
+        w.pointer,
+        pointerOf(bias),
+        out.pointer,
+        pointerOf(left?.mean),
+        pointerOf(left?.m2),
+        ...outputNorm(),
+        scratch(),
       ),
     );
   });
@@ -154,30 +163,25 @@ export function launchBackwardData(
   beside: Beside | null = null,
 ) {
   const w = rowMajor(weight);
-  const { device } = dy;
-  const code = geometry(dx, w.shape, dy, conv);
+  const shape = geometry(dx, w.shape, dy, conv);
   const gradient = gradientOf(dy);
   const norm = beside?.norm ?? null;
   const numbers = norm && numbersOf(norm);
   const sums = norm && perChannelSums(dx);
-  withScratch(device, device.kernels.convScratch(1, dy.code, device.ints(code)), (scratch) =>
-    device.check(
-      'convolutionBackwardData',
-      device.kernels.convBackwardData(
-        dy.code,
-        device.ints(code),
-        ...gradient(),
-        w.pointer,
-        dx.pointer,
-        pointerOf(norm?.x),
-        pointerOf(numbers?.coefficients),
-        numbers?.relu ?? 0,
-        pointerOf(beside?.limited),
-        pointerOf(beside?.plus),
-        pointerOf(sums?.dy),
-        pointerOf(sums?.dyXmu),
-        scratch(),
-      ),
+  launch('convolutionBackwardData', 1, dy, shape, (kernels, given, scratch) =>
+    kernels.convBackwardData(
+      ...given,
+      ...gradient(),
+      w.pointer,
+      dx.pointer,
+      pointerOf(norm?.x),
+      pointerOf(numbers?.coefficients),
+      numbers?.relu ?? 0,
+      pointerOf(beside?.limited),
+      pointerOf(beside?.plus),
+      pointerOf(sums?.dy),
+      pointerOf(sums?.dyXmu),
+      scratch(),
     ),
   );
   return sums;
@@ -232,23 +236,10 @@ export function launchBackwardWeight(
   const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
   if (dy.shape[1] < fewChannels) carryOut(dy);
   const grad = inFormat(dy, x.memoryFormat);
-  const { device } = x;
-  const code = geometry(x, shape, grad, conv);
   withInput(x, null, (input) => {
     const gradient = gradientOf(grad);
-    withScratch(device, device.kernels.convScratch(2, x.code, device.ints(code)), (scratch) =>
-      device.check(
-        'convolutionBackwardWeight',
-        device.kernels.convBackwardWeight(
-          x.code,
-          device.ints(code),
-          ...input(),
-          ...gradient(),
-          dw.pointer,
-          pointerOf(dbias),
-          scratch(),
-        ),
-      ),
+    launch('convolutionBackwardWeight', 2, x, geometry(x, shape, grad, conv), (kernels, given, scratch) =>
+      kernels.convBackwardWeight(...given, ...input(), ...gradient(), dw.pointer, pointerOf(dbias), scratch()),
     );
   });
   return dbias ? [dw, dbias] : [dw];
