@@ -203,7 +203,8 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   });
 }
 
-// Whether to finish one group after the other: where it fits a cache and every thread gets its share.
+// Whether to finish one group after the other: where it fits a cache and every thread gets its share. has_prefetch, without which nothing
+// fits, tells the compiler: WebAssembly has none of that code.
 inline bool by_groups(const Layout& layout) {
   return has_prefetch && layout.planes && layout.fits && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
 }
