@@ -12,6 +12,7 @@ const layers = [
   ['autograd'],
   ['tensor'],
   ['kernels', 'files'],
+  ['checks'],
   ['errors', 'warnings', 'restoring'],
 ];
 /** The package's root re-exports from every layer below the programs. */

@@ -1,4 +1,5 @@
 // Making tensors from values: nested arrays, typed arrays, constants and ranges. Random ones are in random.ts.
+import { requireShape } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from './dtype.ts';
@@ -19,16 +20,6 @@ function finish(tensor: Tensor, options: TensorOptions): Tensor {
   const result = wanted === tensor.memoryFormat || tensor.rank < 3 ? tensor : copyStrided(tensor, wanted);
   if (options.requiresGrad) result.requiresGrad = true;
   return result;
-}
-
-function checkShape(op: string, shape: Shape): void {
-  if (!Array.isArray(shape))
-    throw new ArgumentTypeError(`[${op}] expected a shape as an array of integers, got ${String(shape)}`);
-  for (const n of shape) {
-    if (!Number.isInteger(n))
-      throw new ArgumentTypeError(`[${op}] expected a shape of integers, got ${formatShape(shape)}`);
-    if (n < 0) throw new RuntimeError(`Trying to create tensor with negative dimension ${n}: ${formatShape(shape)}`);
-  }
 }
 
 const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView);
@@ -125,7 +116,7 @@ function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
  * @throws RuntimeError where the number of elements does not fit the shape.
  */
 export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
-  checkShape('fromTypedArray', shape);
+  requireShape('fromTypedArray', shape);
   if (sizeOf(shape) !== data.length)
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${data.length}`);
   const own = dtypeOf(data);
@@ -136,7 +127,7 @@ export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOp
 
 /** A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
-  checkShape('full', shape);
+  requireShape('full', shape);
   const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
   fill(out, Number(value));
   if (options.requiresGrad) out.requiresGrad = true;
@@ -153,7 +144,7 @@ export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => full(
 
 /** A tensor whose values are arbitrary until written (PyTorch: `torch.empty`). */
 export function empty(shape: Shape, options: TensorOptions = {}): Tensor {
-  checkShape('empty', shape);
+  requireShape('empty', shape);
   const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
@@ -200,7 +191,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 
 /** The identity matrix, or a rectangular one with ones on its diagonal (PyTorch: `torch.eye`). */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
-  checkShape('eye', [rows, columns]);
+  requireShape('eye', [rows, columns]);
   const values = new Float64Array(rows * columns);
   for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
   return fromTypedArray(values, [rows, columns], { dtype: 'float32', ...options });

@@ -1,0 +1,101 @@
+// What a caller hands over as a plain value: one function for each kind of argument, so that every operation and layer refuses the same
+// things in the same words. The first argument is always the name of the function that the user called. Not here: tensors (ops/launch.ts).
+import { ArgumentTypeError, RuntimeError, ValueError } from './errors.ts';
+
+/** The most elements that a tensor may have: kernels count in 32 bits. */
+export const maxElements = 2 ** 31 - 1;
+
+/** A value as an error shows it: short, and never of its own making. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'number' || typeof value === 'boolean') return Object.is(value, -0) ? '-0' : String(value);
+  if (Array.isArray(value))
+    return value.length > 8 ? `an array of ${value.length}` : `[${value.map(shown).join(', ')}]`;
+  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
+  if (typeof value === 'object') return `a ${value.constructor?.name || 'plain object'}`;
+  return `a ${typeof value}`;
+}
+
+/**
+ * A whole number from `least` to `most`.
+ * @throws ArgumentTypeError where it is no integer, ValueError where it is out of range.
+ */
+export function requireInteger(
+  op: string,
+  name: string,
+  value: unknown,
+  least = Number.MIN_SAFE_INTEGER,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    throw new ArgumentTypeError(`[${op}] expected an integer as ${name}, got ${shown(value)}`);
+  if (value < least || value > most)
+    throw new ValueError(
+      most === Number.MAX_SAFE_INTEGER
+        ? `[${op}] expected ${name} of at least ${least}, got ${value}`
+        : `[${op}] expected ${name} from ${least} to ${most}, got ${value}`,
+    );
+  return value;
+}
+
+/** Any number, NaN and infinities included: a value for elements. */
+export function requireNumber(op: string, name: string, value: unknown): number {
+  if (typeof value !== 'number')
+    throw new ArgumentTypeError(`[${op}] expected a number as ${name}, got ${shown(value)}`);
+  return value;
+}
+
+/** A finite number of at least 0: a rate, a decay, an epsilon. */
+export function requireRate(op: string, name: string, value: unknown): number {
+  requireNumber(op, name, value);
+  if (!((value as number) >= 0 && (value as number) < Number.POSITIVE_INFINITY))
+    throw new ValueError(`[${op}] expected ${name} to be a finite number of at least 0, got ${shown(value)}`);
+  return value as number;
+}
+
+/** A number from 0 to 1. */
+export function requireProbability(op: string, name: string, value: unknown): number {
+  requireNumber(op, name, value);
+  if (!((value as number) >= 0 && (value as number) <= 1))
+    throw new ValueError(`[${op}] expected ${name} from 0 to 1, got ${shown(value)}`);
+  return value as number;
+}
+
+/** One of a few names. */
+export function requireChoice<T extends string>(op: string, name: string, value: unknown, choices: readonly T[]): T {
+  if (!choices.includes(value as T))
+    throw new ValueError(
+      `[${op}] expected ${choices.map((choice) => `'${choice}'`).join(', ')} as ${name}, got ${shown(value)}`,
+    );
+  return value as T;
+}
+
+/** Refuses a number of elements that kernels cannot count. */
+export function requireCountable(op: string, elements: number, shape: readonly number[]): void {
+  if (elements > maxElements)
+    throw new RuntimeError(
+      `[${op}] a tensor may have at most ${maxElements} elements (2^31 - 1); shape [${shape.join(', ')}] has ${elements}`,
+    );
+}
+
+/**
+ * The sizes of a tensor to be made: integers of at least 0, whose product kernels can count.
+ * @throws ArgumentTypeError where it is no array of integers, RuntimeError on a negative size or too many elements.
+ */
+export function requireShape(op: string, shape: unknown): asserts shape is readonly number[] {
+  if (!Array.isArray(shape))
+    throw new ArgumentTypeError(`[${op}] expected a shape as an array of integers, got ${shown(shape)}`);
+  let elements = 1;
+  for (const size of shape) {
+    if (typeof size !== 'number' || !Number.isInteger(size))
+      throw new ArgumentTypeError(`[${op}] expected a shape of integers, got ${shown(shape)}`);
+    if (size < 0)
+      throw new RuntimeError(`Trying to create tensor with negative dimension ${size}: [${shape.join(', ')}]`);
+    elements *= size;
+  }
+  // A size of 0 does not excuse the others: strides are products of sizes, too.
+  requireCountable(op, elements, shape);
+  for (const size of shape) if (size > maxElements) requireCountable(op, size, shape);
+}
