@@ -2,8 +2,8 @@
 // things in the same words. The first argument is always the name of the function that the user called. Not here: tensors (ops/launch.ts).
 import { ArgumentTypeError, RuntimeError, ValueError } from './errors.ts';
 
-/** The most elements that a tensor may have: kernels count in 32 bits. */
-export const maxElements = 2 ** 31 - 1;
+/** The most elements that a tensor may have: kernels count in 32 bits, and the end of their last block of elements must fit too. */
+export const maxElements = 2 ** 31 - 2 ** 20;
 
 /** A value as an error shows it: short, and never of its own making. */
 export function shown(value: unknown): string {
@@ -72,11 +72,12 @@ export function requireChoice<T extends string>(op: string, name: string, value:
   return value as T;
 }
 
-/** Refuses a number of elements that kernels cannot count. */
-export function requireCountable(op: string, elements: number, shape: readonly number[]): void {
-  if (elements > maxElements)
+/** Refuses a shape of more elements than kernels can count, or one size of which they cannot: a size of 0 does not excuse the others. */
+export function requireCountable(shape: readonly number[], op = 'allocate'): void {
+  const elements = shape.reduce((product, size) => product * size, 1);
+  if (elements > maxElements || shape.some((size) => size > maxElements))
     throw new RuntimeError(
-      `[${op}] a tensor may have at most ${maxElements} elements (2^31 - 1); shape [${shape.join(', ')}] has ${elements}`,
+      `[${op}] a tensor may have at most ${maxElements} elements (2^31 - 2^20), got shape [${shape.join(', ')}]`,
     );
 }
 
@@ -87,15 +88,11 @@ export function requireCountable(op: string, elements: number, shape: readonly n
 export function requireShape(op: string, shape: unknown): asserts shape is readonly number[] {
   if (!Array.isArray(shape))
     throw new ArgumentTypeError(`[${op}] expected a shape as an array of integers, got ${shown(shape)}`);
-  let elements = 1;
   for (const size of shape) {
     if (typeof size !== 'number' || !Number.isInteger(size))
       throw new ArgumentTypeError(`[${op}] expected a shape of integers, got ${shown(shape)}`);
     if (size < 0)
       throw new RuntimeError(`Trying to create tensor with negative dimension ${size}: [${shape.join(', ')}]`);
-    elements *= size;
   }
-  // A size of 0 does not excuse the others: strides are products of sizes, too.
-  requireCountable(op, elements, shape);
-  for (const size of shape) if (size > maxElements) requireCountable(op, size, shape);
+  requireCountable(shape, op);
 }

@@ -1,13 +1,16 @@
 // Walking the graph backwards: gradients flow from the roots to the leaves in descending order of creation, are summed where
 // paths meet, pass the hooks, and end in `.grad` or in the list that grad() returns.
-import { RuntimeError } from '../errors.ts';
+import { shown } from '../checks.ts';
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import type { Device } from '../kernels/device.ts';
 import { zeros } from '../tensor/create.ts';
-import { formatShape, type MemoryFormat, sameShape } from '../tensor/shape.ts';
+import type { DType } from '../tensor/dtype.ts';
+import { formatShape, formatSize, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import { keepStorage } from '../tensor/storage.ts';
-import { Tensor, type TensorHook } from '../tensor/tensor.ts';
+import { type HookEntry, Tensor, type TensorHook } from '../tensor/tensor.ts';
 import { setGradEnabled } from './grad_mode.ts';
 import { GradientHolds } from './gradient_holds.ts';
-import { type Edge, edgeOf, type Gradient, Node } from './node.ts';
+import { type Edge, edgeOf, type Gradient, Node, type OutputInfo } from './node.ts';
 
 /** The few operations that the engine itself needs; the ops layer, which stands above it, provides them. */
 export interface EngineOps {
@@ -15,6 +18,8 @@ export interface EngineOps {
   addInPlace(a: Tensor, b: Tensor): void;
   clone(a: Tensor): Tensor;
   toFormat(a: Tensor, format: MemoryFormat): Tensor;
+  cast(a: Tensor, dtype: DType): Tensor;
+  sumTo(a: Tensor, shape: Shape): Tensor;
   onesLike(a: Tensor): Tensor;
 }
 let ops: EngineOps;
@@ -58,17 +63,52 @@ function leadingTo(capture: Capture, order: readonly Node[]): Set<Node> {
   return useful;
 }
 
-function runHooks(hooks: Iterable<TensorHook>, grad: Tensor): Tensor {
-  for (const hook of hooks) {
-    const replaced = hook(grad);
-    if (!replaced) continue;
+function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
+  // A hook may remove itself.
+  for (const { hook } of [...hooks]) {
+    const replaced: unknown = hook(grad);
+    if (replaced === undefined || replaced === null) continue;
+    const name = hook.name || '(anonymous)';
+    if (!(replaced instanceof Tensor))
+      throw new ArgumentTypeError(`expected a Tensor or nothing, but hook '${name}' returned ${shown(replaced)}`);
+    if (replaced.dtype !== grad.dtype)
+      throw new RuntimeError(`hook '${name}' has changed the type of value (was ${grad.dtype} got ${replaced.dtype})`);
     if (!sameShape(replaced.shape, grad.shape))
       throw new RuntimeError(
-        `[hook] expected a gradient of shape ${formatShape(grad.shape)}, got ${formatShape(replaced.shape)}`,
+        `hook '${name}' has changed the size of value (was ${formatSize(grad.shape)} got ${formatSize(replaced.shape)})`,
       );
+    requireEngine('hook', replaced, grad.device);
     grad = replaced;
   }
   return grad;
+}
+
+/**
+ * What a user's function gave as the gradient of an input, made that input's: converted to its dtype, and summed where it was broadcast.
+ * @throws RuntimeError where it cannot be.
+ */
+export function conformed(name: string, index: number, gradient: unknown, input: OutputInfo, device: Device): Gradient {
+  if (gradient === null || gradient === undefined) return null;
+  if (!(gradient instanceof Tensor))
+    throw new ArgumentTypeError(
+      `function ${name} expected a Tensor or null as gradient ${index}, got ${shown(gradient)}`,
+    );
+  requireEngine(name, gradient, device);
+  const cast = ops.cast(gradient, input.dtype);
+  if (sameShape(cast.shape, input.shape)) return cast;
+  const lead = cast.rank - input.shape.length;
+  if (lead < 0 || input.shape.some((size, d) => size !== 1 && size !== cast.shape[lead + d]))
+    throw new RuntimeError(
+      `Function ${name} returned an invalid gradient at index ${index} - got ${formatShape(cast.shape)} but expected shape compatible with ${formatShape(input.shape)}`,
+    );
+  return ops.sumTo(cast, input.shape);
+}
+
+function requireEngine(op: string, gradient: Tensor, device: Device): void {
+  if (gradient.device !== device)
+    throw new RuntimeError(
+      `[${op}] expected a gradient on the engine ${device.name}, got one on ${gradient.device.name}`,
+    );
 }
 
 class Walk {
@@ -147,7 +187,7 @@ class Walk {
   }
 
   /** What hooks make of a gradient, held in its place. Whatever they saw they may have kept. */
-  private hooked(hooks: Iterable<TensorHook>, grad: Tensor): Tensor {
+  private hooked(hooks: readonly HookEntry[], grad: Tensor): Tensor {
     this.holds.share(grad);
     const final = runHooks(hooks, grad);
     this.holds.share(final);
@@ -161,7 +201,8 @@ class Walk {
       this.captured[slot] = grad;
       this.holds.share(grad);
     }
-    if (!this.capture) this.addToLeaf(leaf, grad);
+    // The leaf may have been taken out of training since its forward.
+    if (!this.capture && leaf.requiresGrad) this.addToLeaf(leaf, grad);
     this.holds.letGo(grad);
   }
 
@@ -256,7 +297,7 @@ export function isGradientObserved(edge: Edge): boolean {
   if (!edge || 'leaf' in edge) return true;
   const { node, index } = edge;
   return (
-    (node.hooks.get(index)?.size ?? 0) > 0 ||
+    (node.hooks.get(index)?.length ?? 0) > 0 ||
     node.retained.has(index) ||
     walks.some(({ capture }) => capture?.get(node)?.has(index))
   );
@@ -269,19 +310,32 @@ export function isGradientObserved(edge: Edge): boolean {
 export const takeArrived = (edge: Edge, like: Tensor): Tensor | null => walks.at(-1)?.take(edge, like) ?? null;
 
 function checkRoots(roots: readonly Tensor[], grads: readonly Gradient[]): Tensor[] {
+  for (const [list, name] of [
+    [roots, 'tensors'],
+    [grads, 'gradients'],
+  ] as const)
+    if (!Array.isArray(list))
+      throw new ArgumentTypeError(`[backward] expected an array of ${name}, got ${shown(list)}`);
+  if (grads.length > roots.length)
+    throw new RuntimeError(`[backward] got ${grads.length} gradients for ${roots.length} tensors`);
   return roots.map((root, i) => {
+    if (!(root instanceof Tensor))
+      throw new ArgumentTypeError(`[backward] expected tensors to differentiate, got ${shown(root)}`);
     if (!root.requiresGrad)
       throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a grad_fn`);
-    const given = grads[i];
-    if (!given) {
+    const given: unknown = grads[i];
+    if (given === null || given === undefined) {
       if (root.size !== 1) throw new RuntimeError('grad can be implicitly created only for scalar outputs');
       return ops.onesLike(root);
     }
+    if (!(given instanceof Tensor))
+      throw new ArgumentTypeError(`gradients can be either Tensors or null, but got ${shown(given)}`);
     if (!sameShape(given.shape, root.shape))
       throw new RuntimeError(
-        `Mismatch in shape: grad_output[${i}] has a shape of torch.Size(${formatShape(given.shape)}) and output[${i}] has a shape of torch.Size(${formatShape(root.shape)}).`,
+        `Mismatch in shape: grad_output[${i}] has a shape of ${formatSize(given.shape)} and output[${i}] has a shape of ${formatSize(root.shape)}.`,
       );
-    return given;
+    requireEngine('backward', given, root.device);
+    return ops.cast(given, root.dtype);
   });
 }
 
@@ -364,14 +418,20 @@ export function grad(
 /** Registers a hook on a tensor; returns what removes it (PyTorch: `Tensor.register_hook`). */
 export function registerHook(tensor: Tensor, hook: TensorHook): () => void {
   if (!tensor.requiresGrad) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
-  let hooks: Set<TensorHook>;
+  if (typeof hook !== 'function') throw new ArgumentTypeError(`[registerHook] expected a function, got ${shown(hook)}`);
+  let hooks: HookEntry[];
   if (tensor.gradFn instanceof Node) {
     const node = tensor.gradFn;
-    hooks = node.hooks.get(tensor.outputIndex) ?? new Set();
+    hooks = node.hooks.get(tensor.outputIndex) ?? [];
     node.hooks.set(tensor.outputIndex, hooks);
-  } else hooks = tensor.hooks ??= new Set();
-  hooks.add(hook);
-  return () => hooks.delete(hook);
+  } else hooks = tensor.hooks ??= [];
+  // The same function may be registered twice; each time is an entry of its own.
+  const entry: HookEntry = { hook };
+  hooks.push(entry);
+  return () => {
+    const at = hooks.indexOf(entry);
+    if (at >= 0) hooks.splice(at, 1);
+  };
 }
 
 /** Makes a non-leaf tensor keep its gradient (PyTorch: `Tensor.retain_grad`). */

@@ -1,7 +1,8 @@
 // User-defined differentiable functions: PyTorch's autograd.Function.
-import { RuntimeError } from '../errors.ts';
-import { formatShape, sameShape } from '../tensor/shape.ts';
+import { shown } from '../checks.ts';
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';
+import { conformed } from './backward.ts';
 import { attach } from './define_op.ts';
 import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { edgeOf, type Gradient, SavedTensors } from './node.ts';
@@ -72,27 +73,31 @@ export abstract class Function {
     } finally {
       setGradEnabled(former);
     }
-    if (!isRecorded) return result;
     const outputs: readonly Tensor[] = result instanceof Tensor ? [result] : (result as Tensor[]);
+    if (!Array.isArray(outputs) || !outputs.every((output) => output instanceof Tensor))
+      throw new ArgumentTypeError(
+        `[${this.name}] expected forward to return a Tensor or an array of them, got ${shown(result)}`,
+      );
+    if (!isRecorded) return result;
     // An input returned as it is becomes a new tensor, or the graph would run through it twice.
     const own = outputs.map((output) => (args.includes(output) ? aliasOf(output) : output));
-    // Shapes only: the arguments themselves would be kept alive.
-    const shapes = args.map((arg) => (arg instanceof Tensor ? arg.shape : null));
-    attach(`${this.name}Backward`, own, edges, ctx, false, (grads) => {
-      const gradients = this.backward(ctx, ...(grads as Tensor[]));
-      if (!Array.isArray(gradients) || gradients.length !== shapes.length)
+    // What must be known of them only: the arguments themselves would be kept alive.
+    const inputs = args.map((arg) => {
+      if (!(arg instanceof Tensor)) return null;
+      const { shape, dtype, memoryFormat, device } = arg;
+      return { shape, dtype, memoryFormat, device };
+    });
+    const name = `${this.name}Backward`;
+    attach(name, own, edges, ctx, false, (grads) => {
+      const returned: unknown = this.backward(ctx, ...(grads as Tensor[]));
+      const gradients: unknown[] = Array.isArray(returned) ? returned : [returned];
+      // Nothing more than was asked for, unless it is nothing, as in PyTorch.
+      const extra = gradients.slice(inputs.length).some((gradient) => gradient !== null && gradient !== undefined);
+      if (gradients.length < inputs.length || extra)
         throw new RuntimeError(
-          `function ${this.name}Backward returned an incorrect number of gradients (expected ${shapes.length}, got ${Array.isArray(gradients) ? gradients.length : 1})`,
+          `function ${name} returned an incorrect number of gradients (expected ${inputs.length}, got ${gradients.length})`,
         );
-      return shapes.flatMap((shape, i) => {
-        if (!shape) return [];
-        const gradient = gradients[i];
-        if (gradient && !sameShape(gradient.shape, shape))
-          throw new RuntimeError(
-            `Function ${this.name}Backward returned an invalid gradient at index ${i} - got ${formatShape(gradient.shape)} but expected shape compatible with ${formatShape(shape)}`,
-          );
-        return [gradient];
-      });
+      return inputs.flatMap((input, i) => (input ? [conformed(name, i, gradients[i], input, input.device)] : []));
     });
     return (result instanceof Tensor ? own[0] : own) as R;
   }

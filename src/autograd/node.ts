@@ -5,7 +5,7 @@ import type { DType } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
-import { aliasOf, type GradNode, type Tensor, type TensorHook } from '../tensor/tensor.ts';
+import { aliasOf, type GradNode, type HookEntry, type Tensor } from '../tensor/tensor.ts';
 
 export type Gradient = Tensor | null | undefined;
 
@@ -32,7 +32,7 @@ export class Node implements GradNode {
   readonly release: () => void;
   /** Whether a returned gradient is either new memory or one of the incoming ones; false for user-defined functions. */
   readonly makesFreshGradients: boolean;
-  readonly hooks = new Map<number, Set<TensorHook>>();
+  readonly hooks = new Map<number, HookEntry[]>();
   readonly retained = new Map<number, Tensor>();
 
   constructor(fields: Pick<Node, 'name' | 'edges' | 'outputs' | 'run' | 'release' | 'makesFreshGradients'>) {

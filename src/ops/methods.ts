@@ -247,5 +247,7 @@ provideEngineOps({
   addInPlace: elementwise.addOver,
   clone,
   toFormat,
+  cast,
+  sumTo: reduce.sumTo,
   onesLike,
 });

@@ -1,11 +1,14 @@
 // Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each beside this.
 import { enableGrad } from '../autograd/grad_mode.ts';
-import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { requireInteger, requireNumber, shown } from '../checks.ts';
+import { ArgumentTypeError, ValueError } from '../errors.ts';
 import { cast, inFormat } from '../ops/launch.ts';
 import { fill, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
+import { formatShape, sameShape } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
+import { requireAlike } from './parameter_table.ts';
 import { toCamel, toSnake } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
@@ -164,11 +167,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     const state = this.stateOf(param);
     const known = state[name];
     if (known instanceof Tensor) {
-      if (known.dtype !== param.dtype || known.device !== param.device)
-        throw new RuntimeError(
-          `[step] expected state '${name}' of dtype ${param.dtype}, got ${known.dtype}: convert the module before making its optimizer`,
-        );
-      return known;
+      requireAlike(`state '${name}' (made for the module as it was before a conversion?)`, param, known);
+      if (known.memoryFormat === param.memoryFormat) return known;
+      return (state[name] = outsideScopes(() => inFormat(known, param.memoryFormat)));
     }
     const made = outsideScopes(() => allocate(param.shape, param.dtype, param.memoryFormat, param.device));
     fill(made, 0);
@@ -207,10 +208,15 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
 
   /**
    * Takes over a state in that layout, PyTorch's too: options as they are there, states copied and converted to the parameters' dtypes
-   * and memory orders (PyTorch: `load_state_dict`).
-   * @throws ValueError where groups or their sizes do not match.
+   * and memory orders (PyTorch: `load_state_dict`). All of it is loaded, or nothing.
+   * @throws ValueError where groups, their sizes, an option or the shape of a state do not match.
    */
-  loadStateDict({ param_groups: groups, state }: OptimizerStateDict): void {
+  loadStateDict(stateDict: OptimizerStateDict): void {
+    const { param_groups: groups, state } = stateDict ?? {};
+    if (!Array.isArray(groups) || !groups.every((group) => Array.isArray(group?.params)) || !isPlain(state))
+      throw new ArgumentTypeError(
+        `[loadStateDict] expected { state, param_groups } as an optimizer's stateDict() gives them, got ${shown(stateDict)}`,
+      );
     if (groups.length !== this.paramGroups.length)
       throw new ValueError('loaded state dict has a different number of parameter groups');
     if (groups.some((group, i) => group.params.length !== this.paramGroups[i].params.length))
@@ -218,25 +224,46 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
         "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
       );
     const byPosition = new Map<number, Tensor>();
-    groups.forEach(({ params, ...options }, i) => {
+    const loadedOptions = groups.map(({ params, ...options }, i) => {
       const own = this.paramGroups[i];
       params.forEach((position, j) => {
         byPosition.set(position, own.params[j]);
       });
-      for (const [name, value] of Object.entries(options)) Object.assign(own, { [toCamel(name)]: value });
+      const loaded = Object.fromEntries(Object.entries(options).map(([name, value]) => [toCamel(name), value]));
+      for (const [name, value] of Object.entries(loaded))
+        if (name in this.defaults) requireKind(name, value, this.defaults[name as keyof O]);
+      this.validate({ ...own, ...loaded });
+      return loaded;
     });
-    this.state.clear();
+    const states = new Map<Tensor, ParameterState>();
     for (const [position, saved] of Object.entries(state)) {
       const param = byPosition.get(Number(position));
-      if (!param) continue;
-      const own: ParameterState = {};
-      for (const [name, value] of Object.entries(saved)) {
-        if (value === null || value === undefined) continue;
-        if (name === 'step') own.step = value instanceof Tensor ? value.item() : value;
-        else own[name] = value instanceof Tensor ? adopted(value, param) : value;
-      }
-      this.state.set(param, own);
+      if (param) states.set(param, this.loadedState(position, saved, param));
     }
+    loadedOptions.forEach((options, i) => {
+      Object.assign(this.paramGroups[i], options);
+    });
+    this.state.clear();
+    for (const [param, own] of states) this.state.set(param, own);
+  }
+
+  private loadedState(position: string, saved: unknown, param: Tensor): ParameterState {
+    if (!isPlain(saved))
+      throw new ArgumentTypeError(`[loadStateDict] expected an object as state ${position}, got ${shown(saved)}`);
+    const own: ParameterState = {};
+    for (const [name, value] of Object.entries(saved)) {
+      if (value === null || value === undefined) continue;
+      const where = `state '${name}' of parameter ${position}`;
+      if (name === 'step')
+        own.step = requireInteger('loadStateDict', where, value instanceof Tensor ? value.item() : value, 0);
+      else if (!(value instanceof Tensor)) own[name] = requireNumber('loadStateDict', where, value);
+      else if (sameShape(value.shape, param.shape)) own[name] = adopted(value, param);
+      else
+        throw new ValueError(
+          `[loadStateDict] expected ${where} of shape ${formatShape(param.shape)}, as the parameter has, got ${formatShape(value.shape)}`,
+        );
+    }
+    return own;
   }
 
   toString(): string {
@@ -248,6 +275,17 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     });
     return `${this.constructor.name} (\n${groups.join('\n')})`;
   }
+}
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Refuses a loaded option of another kind than the optimizer's own. */
+function requireKind(name: string, value: unknown, own: unknown): void {
+  const kind = (v: unknown) => (Array.isArray(v) ? `an array of ${v.length}` : `a ${typeof v}`);
+  const areNumbers = !Array.isArray(value) || value.every((item) => typeof item === 'number');
+  if (kind(value) !== kind(own) || !areNumbers)
+    throw new ValueError(`[loadStateDict] expected ${kind(own)} as option '${name}', got ${shown(value)}`);
 }
 
 /** An own copy of a loaded state, as its parameter is. */

@@ -5,6 +5,7 @@ import type { Device } from '../kernels/device.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { inFormat } from '../ops/launch.ts';
 import { dtypes } from '../tensor/dtype.ts';
+import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 const columns = 6;
@@ -16,14 +17,26 @@ export interface Row {
   readonly states: readonly Tensor[];
 }
 
+/** Refuses what lies otherwise than its parameter: the kernels take the parameter's dtype and number of elements for all of a row. */
+export function requireAlike(what: string, parameter: Tensor, tensor: Tensor): void {
+  if (
+    tensor.dtype !== parameter.dtype ||
+    tensor.device !== parameter.device ||
+    !sameShape(tensor.shape, parameter.shape)
+  )
+    throw new RuntimeError(
+      `[step] expected ${what} as its parameter is, ${described(parameter)}, got ${described(tensor)}`,
+    );
+}
+
+const described = ({ shape, dtype, device }: Tensor): string =>
+  `${dtype} of shape ${formatShape(shape)} on the engine ${device.name}`;
+
 /** A parameter's gradient in the parameter's own memory order. */
 export function gradientOf(parameter: Tensor): Tensor {
   const grad = parameter.peekGrad();
   if (!grad) throw new RuntimeError('[step] expected a parameter with a gradient');
-  if (grad.dtype !== parameter.dtype || grad.device !== parameter.device)
-    throw new RuntimeError(
-      `[step] expected a gradient of dtype ${parameter.dtype} on the engine ${parameter.device.name}, got ${grad.dtype} on ${grad.device.name}`,
-    );
+  requireAlike('a gradient', parameter, grad);
   return inFormat(grad, parameter.memoryFormat);
 }
 

@@ -1,13 +1,14 @@
 // The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by ops/methods.ts;
 // here are only identity, creation from memory, and the ways back to JavaScript.
-import { IndexError, RuntimeError, ValueError } from '../errors.ts';
+import { maxElements, requireCountable, shown } from '../checks.ts';
+import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import type { Device } from '../kernels/device.ts';
 import { currentDevice } from '../kernels/engine.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import { formatTensor } from './format_tensor.ts';
-import { type MemoryFormat, type Shape, sizeOf, stridesOf } from './shape.ts';
+import { formatShape, type MemoryFormat, type Shape, sameShape, sizeOf, stridesOf } from './shape.ts';
 import { keepStorage, Storage } from './storage.ts';
 
 /** A node of the autograd graph, as far as a tensor must know it (autograd/node.ts has the rest). */
@@ -18,6 +19,11 @@ export interface GradNode {
 /** What a tensor hook receives: the gradient; what it may return: another gradient in its place. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook may also just look
 export type TensorHook = (grad: Tensor) => Tensor | void;
+
+/** One registration of a hook. */
+export interface HookEntry {
+  readonly hook: TensorHook;
+}
 
 export type NestedArray = number | boolean | NestedArray[];
 
@@ -30,7 +36,7 @@ export class Tensor {
   gradFn: GradNode | null = null;
   /** Which of that operation's outputs this is. */
   outputIndex = 0;
-  hooks: Set<TensorHook> | null = null;
+  hooks: HookEntry[] | null = null;
   /** Whether a recorded operation keeps this very object for its backward. */
   isSaved = false;
   /** The storage's history when this tensor got its place in the graph. */
@@ -45,7 +51,7 @@ export class Tensor {
     this.dtype = dtype;
     // Below rank 3 the two formats are one.
     this.memoryFormat = shape.length < 3 ? 'contiguous' : memoryFormat;
-    this.storage = storage ?? new Storage(sizeOf(shape) * dtypes[dtype].size);
+    this.storage = storage ?? new Storage(countOf(shape) * dtypes[dtype].size);
     this.history = this.storage.history;
   }
 
@@ -55,8 +61,28 @@ export class Tensor {
     return this.gradient;
   }
   set grad(value: Tensor | null) {
+    if (value !== null) this.checkGradient(value);
     this.gradient = value;
     this.isGradientHeld = true;
+  }
+
+  /** What optimizers read must be as large as what they write, and of its dtype. */
+  private checkGradient(value: unknown): void {
+    if (!(value instanceof Tensor))
+      throw new ArgumentTypeError(`[grad] assigned grad expected to be a Tensor or null, got ${shown(value)}`);
+    if (value === this) throw new RuntimeError("[grad] can't assign a tensor as its own grad");
+    if (!sameShape(value.shape, this.shape))
+      throw new RuntimeError(
+        `attempting to assign a gradient of size '${formatShape(value.shape)}' to a tensor of size '${formatShape(this.shape)}'. Please ensure that the gradient and the tensor are the same size`,
+      );
+    if (value.dtype !== this.dtype)
+      throw new RuntimeError(
+        `attempting to assign a gradient with dtype '${value.dtype}' to a tensor with dtype '${this.dtype}'. The gradient must match the tensor's dtype`,
+      );
+    if (value.device !== this.device)
+      throw new RuntimeError(
+        `[grad] attempting to assign a gradient on the engine ${value.device.name} to a tensor on ${this.device.name}`,
+      );
   }
 
   /** `grad` for those who let go of it at once: the engine, optimizers. */
@@ -193,6 +219,13 @@ export function toNumber(value: number | bigint): number {
   return number;
 }
 
+/** The number of elements of a tensor to be made, which kernels can count. */
+function countOf(shape: Shape): number {
+  const count = sizeOf(shape);
+  if (count > maxElements || count === 0) requireCountable(shape);
+  return count;
+}
+
 /** A new tensor whose memory is not initialised: for outputs that a kernel writes in full. */
 export function allocate(
   shape: Shape,
@@ -201,7 +234,7 @@ export function allocate(
   device: Device = currentDevice(),
 ): Tensor {
   const memoryFormat = shape.length < 3 ? 'contiguous' : format;
-  return new Tensor(shape, dtype, memoryFormat, new Storage(sizeOf(shape) * dtypes[dtype].size, device));
+  return new Tensor(shape, dtype, memoryFormat, new Storage(countOf(shape) * dtypes[dtype].size, device));
 }
 
 /** Another tensor on the same memory, without history. */

@@ -9,6 +9,7 @@ import {
   grad,
   isGradEnabled,
   noGrad,
+  ones,
   type Tensor,
   tensor,
   zeros,
@@ -227,13 +228,60 @@ describe('hooks', () => {
     expect(list(x.grad)).toEqual([20]);
   });
 
-  test('may not change the shape, and belong on tensors with gradients', () => {
-    const y = leaf([1, 2]).mul(2);
-    y.registerHook(() => zeros([3]));
-    expect(() => y.sum().backward()).toThrow('[hook] expected a gradient of shape [2], got [3]');
+  test('may not change shape or dtype, and belong on tensors with gradients', () => {
+    const returning = (result: (g: Tensor) => unknown, onLeaf = false) => {
+      const x = leaf([1, 2]);
+      const y = x.mul(2);
+      (onLeaf ? x : y).registerHook(function change(g) {
+        return result(g) as Tensor;
+      });
+      return () => y.sum().backward();
+    };
+    for (const onLeaf of [false, true]) {
+      expect(returning(() => zeros([3]), onLeaf)).toThrow(
+        "hook 'change' has changed the size of value (was torch.Size([2]) got torch.Size([3]))",
+      );
+      expect(returning((g) => g.to('float64'), onLeaf)).toThrow(
+        "hook 'change' has changed the type of value (was float32 got float64)",
+      );
+      expect(returning(() => 3, onLeaf)).toThrow("expected a Tensor or nothing, but hook 'change' returned 3");
+      expect(returning(() => 0, onLeaf)).toThrow("expected a Tensor or nothing, but hook 'change' returned 0");
+    }
+    expect(() => leaf([1]).registerHook(3 as never)).toThrow('[registerHook] expected a function, got 3');
     expect(() => tensor([1]).registerHook(() => {})).toThrow(
       "cannot register a hook on a tensor that doesn't require gradient",
     );
+  });
+
+  test('registered twice run twice, and are removed one by one', () => {
+    for (const onLeaf of [false, true]) {
+      const x = leaf([1]);
+      const y = x.mul(2);
+      let calls = 0;
+      const count = () => void calls++;
+      const target = onLeaf ? x : y;
+      const removeFirst = target.registerHook(count);
+      target.registerHook(count);
+      y.backward(null, { retainGraph: true });
+      expect(calls).toBe(2);
+      removeFirst();
+      removeFirst();
+      y.backward(null, { retainGraph: true });
+      expect(calls).toBe(3);
+    }
+  });
+
+  test('may remove themselves while they run', () => {
+    const x = leaf([1]);
+    const seen: string[] = [];
+    const remove = x.registerHook(() => {
+      seen.push('first');
+      remove();
+    });
+    x.registerHook(() => void seen.push('second'));
+    x.mul(2).backward();
+    x.mul(2).backward();
+    expect(seen).toEqual(['first', 'second', 'second']);
   });
 
   test('retainGrad keeps the gradient of what is no leaf, after its hooks', () => {
@@ -427,9 +475,47 @@ describe('functions of the user', () => {
     expect(() => Few.apply(leaf([1]), leaf([2])).backward()).toThrow(
       'function FewBackward returned an incorrect number of gradients (expected 2, got 1)',
     );
-    expect(() => Misshapen.apply(leaf([1])).backward()).toThrow(
-      'Function MisshapenBackward returned an invalid gradient at index 0 - got [3] but expected shape compatible with [1]',
+    expect(() =>
+      Misshapen.apply(leaf([1, 2]))
+        .sum()
+        .backward(),
+    ).toThrow(
+      'Function MisshapenBackward returned an invalid gradient at index 0 - got [3] but expected shape compatible with [2]',
     );
+  });
+
+  // The values are PyTorch's.
+  test('have their gradients converted to the dtype of the input, and summed to its shape', () => {
+    const returning = (result: (g: Tensor) => unknown) => {
+      class Given extends AutogradFunction {
+        static override forward(_ctx: FunctionContext, a: Tensor) {
+          return a.mul(2);
+        }
+        static override backward(_ctx: FunctionContext, g: Tensor) {
+          return result(g) as Tensor[];
+        }
+      }
+      const x = leaf([1, 2, 3, 4]);
+      Given.apply(x.relu()).sum().backward();
+      return [x.grad!.dtype, list(x.grad)];
+    };
+    const ones4 = ['float32', [1, 1, 1, 1]];
+    expect(returning((g) => [g.to('float64')])).toEqual(ones4);
+    expect(returning((g) => [g.to('int64')])).toEqual(ones4);
+    expect(returning((g) => g)).toEqual(ones4);
+    expect(returning((g) => [g, null])).toEqual(ones4);
+    expect(returning(() => [ones([2, 4])])).toEqual(['float32', [2, 2, 2, 2]]);
+    expect(() => returning(() => [3])).toThrow('function GivenBackward expected a Tensor or null as gradient 0, got 3');
+    expect(() => returning((g) => [g, g])).toThrow('an incorrect number of gradients (expected 1, got 2)');
+  });
+
+  test('must return tensors from their forward', () => {
+    class Odd extends AutogradFunction {
+      static override forward(_ctx: FunctionContext, a: Tensor) {
+        return [a.mul(1), 3] as unknown as Tensor[];
+      }
+    }
+    expect(() => Odd.apply(leaf([1]))).toThrow('[Odd] expected forward to return a Tensor or an array of them, got [');
   });
 
   test('may hand the same gradient to all, which is then not shared', () => {
