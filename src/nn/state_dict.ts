@@ -1,7 +1,8 @@
 // State dicts: a module's parameters and persistent buffers by dotted name, and loading them with PyTorch's checks and messages.
 
 import { setGradEnabled } from '../autograd/grad_mode.ts';
-import { EvenkeelError, RuntimeError } from '../errors.ts';
+import { shown } from '../checks.ts';
+import { ArgumentTypeError, EvenkeelError, RuntimeError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { cast, inFormat } from '../ops/launch.ts';
 import { formatSize, sameShape, sizeOf } from '../tensor/shape.ts';
@@ -70,15 +71,15 @@ export function stateDict(module: Module): StateDict {
   return state;
 }
 
-/** Copies one entry; returns what is wrong with it, or null. */
-function loadEntry(
+/** What loads one entry, or what is wrong with it. */
+function planEntry(
   module: Module,
   key: string,
   name: string,
   target: Tensor,
   given: unknown,
   assign: boolean,
-): string | null {
+): (() => void) | string {
   const quoted = `"${key}"`;
   if (!(given instanceof Tensor)) {
     const kind =
@@ -91,35 +92,48 @@ function loadEntry(
           : typeof given;
     return `While copying the parameter named ${quoted}, expected torch.Tensor or Tensor-like object from checkpoint but received <class '${kind}'>`;
   }
-  if (isUninitialized(target)) {
-    if (isUninitialized(given)) return null;
-    materialize(target, given.shape);
-  }
+  const isAwaitingShape = isUninitialized(target);
+  if (isAwaitingShape && isUninitialized(given)) return () => {};
   // Scalars of old checkpoints have one dimension.
   const source =
-    target.rank === 0 && given.rank === 1 && given.size > 0
+    !isAwaitingShape && target.rank === 0 && given.rank === 1 && given.size > 0
       ? viewAs(given.size === 1 ? given : given.narrow(0, 0, 1), [])
       : given;
-  if (!sameShape(source.shape, target.shape))
+  if (!isAwaitingShape && !sameShape(source.shape, target.shape))
     return `size mismatch for ${key}: copying a param with shape ${formatSize(source.shape)} from checkpoint, the shape in current model is ${formatSize(target.shape)}.`;
   try {
+    source.storage.requireLive();
     if (assign) {
-      const slots = module as unknown as Record<string, Tensor>;
-      slots[name] = target instanceof Parameter ? new Parameter(source, target.requiresGrad) : keep(source);
-    } else if (sizeOf(target.shape) > 0)
-      overwrite(target, inFormat(cast(source.detach(), target.dtype), target.memoryFormat));
-    return null;
+      const value = target instanceof Parameter ? new Parameter(source, target.requiresGrad) : keep(source);
+      return () => {
+        if (isAwaitingShape) materialize(target, given.shape);
+        (module as unknown as Record<string, Tensor>)[name] = value;
+      };
+    }
+    const convert = () => inFormat(cast(source.detach(), target.dtype), target.memoryFormat);
+    if (isAwaitingShape)
+      return () => {
+        materialize(target, given.shape);
+        overwrite(target, convert());
+      };
+    const values = convert();
+    return () => {
+      if (sizeOf(target.shape) > 0) overwrite(target, values);
+    };
   } catch (error) {
     if (!(error instanceof EvenkeelError)) throw error;
-    return `While copying the parameter named ${quoted}, whose dimensions in the model are ${formatSize(target.shape)} and whose dimensions in the checkpoint are ${formatSize(source.shape)}, an exception occurred : ('${error.message}',).`;
+    return `While copying the parameter named ${quoted}, whose dimensions in the model are ${formatSize(isAwaitingShape ? source.shape : target.shape)} and whose dimensions in the checkpoint are ${formatSize(source.shape)}, an exception occurred : ('${error.message}',).`;
   }
 }
 
 /** A state dict, or tensors by dotted name without metadata. */
 export type StateSource = StateDict | ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
+/** All entries are looked at before the first is written: a state that does not fit changes nothing. */
 export function loadStateDict(module: Module, given: StateSource, options: LoadOptions): LoadResult {
   const { strict = true, assign = false } = options;
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new ArgumentTypeError(`Expected state_dict to be an object or a Map of tensors, got ${shown(given)}`);
   const entries = given instanceof Map ? given : new Map(Object.entries(given));
   // A shallow copy: upgrades may add and remove keys, and the caller's object must not change.
   const state = new StateDict(entries);
@@ -127,6 +141,7 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
   const missing: string[] = [];
   const unexpected: string[] = [];
   const errors: string[] = [];
+  const plan: (() => void)[] = [];
   const known = new Set<string>();
   const former = setGradEnabled(false);
   try {
@@ -140,18 +155,22 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
           missing.push(key);
           continue;
         }
-        const problem = loadEntry(each, key, name, tensor, state.get(key), assign);
-        if (problem) errors.push(problem);
+        const planned = planEntry(each, key, name, tensor, state.get(key), assign);
+        if (typeof planned === 'string') errors.push(planned);
+        else plan.push(planned);
       }
     }
+    for (const key of state.keys()) if (!known.has(key)) unexpected.push(key);
+    const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
+    if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${list(unexpected)}. `);
+    if (strict && missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${list(missing)}. `);
+    if (errors.length > 0)
+      throw new RuntimeError(
+        `Error(s) in loading state_dict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`,
+      );
+    for (const load of plan) load();
   } finally {
     setGradEnabled(former);
   }
-  for (const key of state.keys()) if (!known.has(key)) unexpected.push(key);
-  const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
-  if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${list(unexpected)}. `);
-  if (strict && missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${list(missing)}. `);
-  if (errors.length > 0)
-    throw new RuntimeError(`Error(s) in loading state_dict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`);
   return new LoadResult(missing, unexpected);
 }

@@ -1,6 +1,7 @@
 // LRScheduler: when learning rates change, and its state. What they change to is a rule per schedule, in schedules.ts. ReduceLROnPlateau,
 // which looks at a metric instead of counting, and SequentialLR stand in schedules too.
-import { KeyError } from '../errors.ts';
+import { requireInteger, shown } from '../checks.ts';
+import { KeyError, ValueError } from '../errors.ts';
 import type { CommonOptions, Optimizer, ParamGroup } from './optimizer.ts';
 import { toSnake } from './state_names.ts';
 
@@ -97,8 +98,13 @@ export abstract class LRScheduler<P extends object = object> {
 
   private set(compute: (moment: Moment) => number): void {
     const groups = this.optimizer.paramGroups as Group[];
-    const values = groups.map((group, groupIndex) =>
-      compute({
+    // A group that was added since begins with the rate it was added with.
+    for (const group of groups.slice(this.baseLrs.length)) {
+      group.initialLr ??= group.lr;
+      this.baseLrs.push(group.initialLr);
+    }
+    const values = groups.map((group, groupIndex) => {
+      const lr = compute({
         lr: group.lr,
         baseLr: this.baseLrs[groupIndex],
         epoch: this.lastEpoch,
@@ -106,8 +112,12 @@ export abstract class LRScheduler<P extends object = object> {
         isFirstStep: this.stepCount === 1,
         group,
         groupIndex,
-      }),
-    );
+      });
+      if (!Number.isNaN(lr)) return lr;
+      throw new ValueError(
+        `[${this.constructor.name}] the learning rate of group ${groupIndex} at step ${this.lastEpoch} would be NaN`,
+      );
+    });
     groups.forEach((group, i) => {
       group.lr = values[i];
     });
@@ -131,13 +141,89 @@ export abstract class LRScheduler<P extends object = object> {
     };
   }
 
-  /** Goes on from a saved state. The optimizer's learning rates are part of the optimizer's state. */
+  /**
+   * Goes on from a saved state, or one that went through JSON. The optimizer's learning rates are part of the optimizer's state. All of it is
+   * loaded, or nothing.
+   * @throws ValueError where an entry is missing or of another kind.
+   */
   loadStateDict(state: SchedulerState): void {
-    for (const name of Object.keys(this.parameters))
-      if (keyOf(name) in state) Object.assign(this.parameters, { [name]: state[keyOf(name)] });
-    this.baseLrs.splice(0, Infinity, ...(state.base_lrs as number[]));
-    this.lastEpoch = state.last_epoch as number;
-    this.stepCount = state._step_count as number;
-    this.lastLr = [...(state._last_lr as number[])];
+    const read = new StateReader(this.constructor.name, state);
+    const parameters: Record<string, unknown> = {};
+    for (const [name, own] of Object.entries(this.parameters))
+      if (keyOf(name) in state) parameters[name] = read.like(keyOf(name), own);
+    const baseLrs = read.numbers('base_lrs');
+    const lastEpoch = read.integer('last_epoch', -1);
+    const stepCount = read.integer('_step_count', 0);
+    const lastLr = read.numbers('_last_lr');
+    Object.assign(this.parameters, parameters);
+    this.baseLrs.splice(0, Infinity, ...baseLrs);
+    this.lastEpoch = lastEpoch;
+    this.stepCount = stepCount;
+    this.lastLr = lastLr;
+  }
+}
+
+/** Reads a saved state of a schedule entry by entry. */
+export class StateReader {
+  private readonly name: string;
+  private readonly state: SchedulerState;
+
+  /** @param name of the schedule, for errors. */
+  constructor(name: string, state: unknown) {
+    if (typeof state !== 'object' || state === null || Array.isArray(state))
+      throw new ValueError(`[${name}.loadStateDict] expected an object, got ${shown(state)}`);
+    this.name = name;
+    this.state = state as SchedulerState;
+  }
+
+  private get(key: string): unknown {
+    if (!(key in this.state)) throw new ValueError(`[${this.name}.loadStateDict] expected an entry '${key}'`);
+    return this.state[key];
+  }
+
+  private refuse(expected: string, key: string): never {
+    throw new ValueError(
+      `[${this.name}.loadStateDict] expected ${expected} as '${key}', got ${shown(this.state[key])}`,
+    );
+  }
+
+  number(key: string): number {
+    const value = this.get(key);
+    if (typeof value !== 'number' || Number.isNaN(value)) this.refuse('a number', key);
+    return value;
+  }
+
+  integer(key: string, least: number): number {
+    return requireInteger(`${this.name}.loadStateDict`, `'${key}'`, this.get(key), least);
+  }
+
+  numbers(key: string): number[] {
+    const value = this.get(key);
+    if (!Array.isArray(value) || !value.every((each) => typeof each === 'number' && Number.isFinite(each)))
+      this.refuse('an array of finite numbers', key);
+    return [...value];
+  }
+
+  choice<T extends string>(key: string, choices: readonly T[]): T {
+    const value = this.get(key);
+    if (!choices.includes(value as T)) this.refuse(choices.map((each) => `'${each}'`).join(' or '), key);
+    return value as T;
+  }
+
+  /** An entry of the kind that `own` is of: a number, a boolean, a text, or numbers by name. */
+  like(key: string, own: unknown): unknown {
+    const value = this.get(key);
+    if (typeof own === 'number') return this.number(key);
+    if (typeof value !== typeof own || value === null) this.refuse(`a ${typeof own}`, key);
+    if (typeof value === 'object' && !Object.values(value as object).every(Number.isFinite))
+      this.refuse('an object of numbers', key);
+    return value;
+  }
+
+  /** Entries of schedules within. */
+  list(key: string, length: number): unknown[] {
+    const value = this.get(key);
+    if (!Array.isArray(value) || value.length !== length) this.refuse(`an array of ${length}`, key);
+    return value;
   }
 }

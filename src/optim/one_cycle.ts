@@ -1,7 +1,15 @@
 // OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
-import { ValueError } from '../errors.ts';
+import { KeyError, ValueError } from '../errors.ts';
 import { floatText } from '../nn/python_text.ts';
-import { type AnyOptimizer, type Group, LRScheduler, type Moment, type Rule } from './lr_scheduler.ts';
+import {
+  type AnyOptimizer,
+  type Group,
+  LRScheduler,
+  type Moment,
+  type Rule,
+  type SchedulerState,
+  StateReader,
+} from './lr_scheduler.ts';
 import type { LastEpochOption } from './schedules.ts';
 
 type PerGroup = number | readonly number[];
@@ -75,7 +83,11 @@ function setMomentum(group: Group, value: number): void {
 }
 
 const rule: Rule<OneCycleParameters> = {
-  next({ epoch, group }: Moment, parameters) {
+  next({ epoch, group, groupIndex }: Moment, parameters) {
+    if (group.maxLr === undefined)
+      throw new KeyError(
+        `[OneCycleLR] group ${groupIndex} was added to the optimizer after the schedule was made, which has no largest rate for it; add all groups first`,
+      );
     if (epoch > parameters.totalSteps)
       throw new ValueError(
         `Tried to step ${epoch} times. The specified number of total steps is ${parameters.totalSteps}`,
@@ -145,5 +157,10 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
         Object.assign(group, { maxMomentum: maxMomentums[i], baseMomentum: baseMomentums[i] });
       });
     super(optimizer, { totalSteps, pctStart, threePhase, annealStrategy, cycleMomentum }, rule, lastEpoch);
+  }
+
+  override loadStateDict(state: SchedulerState): void {
+    new StateReader('OneCycleLR', state).choice('_anneal_func_type', ['cos', 'linear']);
+    super.loadStateDict(state);
   }
 }

@@ -1,7 +1,7 @@
 // ReduceLROnPlateau: learning rates that fall when a metric has stopped improving (PyTorch: ReduceLROnPlateau).
 import { RuntimeError, ValueError } from '../errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { AnyOptimizer, SchedulerState } from './lr_scheduler.ts';
+import { type AnyOptimizer, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
 export interface PlateauOptions {
   /** Whether the metric should fall or rise. Default: `'min'`. */
@@ -21,6 +21,9 @@ export interface PlateauOptions {
   /** Smaller reductions are left out. Default: 1e-8. */
   eps?: number;
 }
+
+const modes = ['min', 'max'] as const;
+const thresholdModes = ['rel', 'abs'] as const;
 
 /**
  * Multiplies the rates by `factor` when the metric given to `step` has not improved for more than `patience` steps.
@@ -143,20 +146,27 @@ export class ReduceLROnPlateau {
     };
   }
 
+  /** As `LRScheduler.loadStateDict`. */
   loadStateDict(state: SchedulerState): void {
-    this.factor = state.factor as number;
-    this.defaultMinLr = state.default_min_lr as number | null;
-    this.minLrs = [...(state.min_lrs as number[])];
-    this.patience = state.patience as number;
-    this.cooldown = state.cooldown as number;
-    this.eps = state.eps as number;
-    this.lastEpoch = state.last_epoch as number;
-    this.lastLr = [...(state._last_lr as number[])];
-    this.mode = state.mode as 'min' | 'max';
-    this.threshold = state.threshold as number;
-    this.thresholdMode = state.threshold_mode as 'rel' | 'abs';
-    this.best = state.best as number;
-    this.cooldownCounter = state.cooldown_counter as number;
-    this.numBadEpochs = state.num_bad_epochs as number;
+    const read = new StateReader('ReduceLROnPlateau', state);
+    const loaded = {
+      factor: read.number('factor'),
+      defaultMinLr: state.default_min_lr === null ? null : read.number('default_min_lr'),
+      minLrs: read.numbers('min_lrs'),
+      patience: read.integer('patience', 0),
+      cooldown: read.integer('cooldown', 0),
+      eps: read.number('eps'),
+      lastEpoch: read.integer('last_epoch', 0),
+      lastLr: read.numbers('_last_lr'),
+      mode: read.choice('mode', modes),
+      threshold: read.number('threshold'),
+      thresholdMode: read.choice('threshold_mode', thresholdModes),
+      cooldownCounter: read.integer('cooldown_counter', 0),
+      numBadEpochs: read.integer('num_bad_epochs', 0),
+    };
+    // As long as no metric was seen the best is infinite, which JSON writes as null.
+    const best = state.best === null ? null : read.number('best');
+    Object.assign(this, loaded);
+    this.best = best ?? this.worst();
   }
 }

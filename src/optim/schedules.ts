@@ -131,6 +131,15 @@ export class LambdaLR extends LRScheduler {
     const groups = optimizer.paramGroups.length;
     const lambdas = typeof lrLambda === 'function' ? Array<LRLambda>(groups).fill(lrLambda) : [...lrLambda];
     if (lambdas.length !== groups) throw new ValueError(`Expected ${groups} lr_lambdas, but got ${lambdas.length}`);
-    super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdas[groupIndex](epoch) }, lastEpoch);
+    const lambdaOf = (groupIndex: number): LRLambda => {
+      // One function serves groups added later, too.
+      const found = typeof lrLambda === 'function' ? lrLambda : lambdas[groupIndex];
+      if (!found)
+        throw new ValueError(
+          `[LambdaLR] expected a function for each group, got ${lambdas.length}: group ${groupIndex} was added to the optimizer after the schedule was made`,
+        );
+      return found;
+    };
+    super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdaOf(groupIndex)(epoch) }, lastEpoch);
   }
 }

@@ -1,6 +1,6 @@
 // SequentialLR: schedules one after the other, each from its milestone on (PyTorch: SequentialLR).
 import { ValueError } from '../errors.ts';
-import type { AnyOptimizer, LRScheduler, SchedulerState } from './lr_scheduler.ts';
+import { type AnyOptimizer, type LRScheduler, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
 /**
  * Runs the first schedule until the first milestone, then the second from its beginning, and so on: a warm-up and what follows it.
@@ -73,12 +73,22 @@ export class SequentialLR {
     };
   }
 
+  /** As `LRScheduler.loadStateDict`, for all schedules within. */
   loadStateDict(state: SchedulerState): void {
-    this.milestones = [...(state._milestones as number[])];
-    this.lastEpoch = state.last_epoch as number;
-    this.lastLr = [...(state._last_lr as number[])];
-    (state._schedulers as SchedulerState[]).forEach((saved, i) => {
-      this.schedulers[i].loadStateDict(saved);
-    });
+    const read = new StateReader('SequentialLR', state);
+    const milestones = read.numbers('_milestones');
+    const lastEpoch = read.integer('last_epoch', 0);
+    const lastLr = read.numbers('_last_lr');
+    const inner = read.list('_schedulers', this.schedulers.length);
+    const before = this.schedulers.map((scheduler) => scheduler.stateDict());
+    try {
+      for (const [i, scheduler] of this.schedulers.entries()) scheduler.loadStateDict(inner[i] as SchedulerState);
+    } catch (error) {
+      for (const [i, scheduler] of this.schedulers.entries()) scheduler.loadStateDict(before[i]);
+      throw error;
+    }
+    this.milestones = milestones;
+    this.lastEpoch = lastEpoch;
+    this.lastLr = lastLr;
   }
 }

@@ -104,6 +104,11 @@ export class Storage {
     this.block = null;
   }
 
+  /** Throws where the memory is gone. */
+  requireLive(): void {
+    this.live();
+  }
+
   private live(): Block {
     if (!this.block)
       throw new RuntimeError(
@@ -196,6 +201,9 @@ export class DeferredStorage extends Storage {
   override bytes(): Uint8Array {
     this.settle();
     return super.bytes();
+  }
+  override requireLive(): void {
+    if (!this.pending) super.requireLive();
   }
   /** What is still to be computed is computed once, for all loans. */
   override lend(): Storage {

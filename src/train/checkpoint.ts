@@ -77,12 +77,15 @@ export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree
 }
 
 /**
- * Restores model, optimizer, scheduler and generator from the checkpoint, or from its predecessor where the newest one is damaged.
+ * Restores model, optimizer, scheduler and generator from the checkpoint, or from its predecessor where the newest one is damaged: all of
+ * them, or none.
+ * @param acceptExtra throws where it cannot use what was saved besides, before anything is restored.
  * @throws CheckpointError naming file and reason where neither can be read; RuntimeError where it does not fit the model.
  */
 export function loadCheckpoint(
   path: string,
   parts: CheckpointParts,
+  acceptExtra: (extra: Tree, path: string) => void = () => {},
 ): { extra: Tree; path: string; problem?: CheckpointError } {
   const found = lastGood(path);
   const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
@@ -90,18 +93,41 @@ export function loadCheckpoint(
   const wrong = (what: string) => new CheckpointError('loadCheckpoint', found.path, `it holds no ${what}`);
   if (!tree || typeof tree !== 'object' || !tree.model) throw wrong('model state');
   const state = new StateDict(Object.entries(fromTree(tree.model) as Record<string, Tensor>));
-  state.metadata = new Map(
-    Object.entries(tree.versions as Record<string, number>).map(([name, version]) => [name, { version }]),
-  );
-  model.loadStateDict(state);
-  if (optimizer) {
-    if (!tree.optimizer) throw wrong('optimizer state');
-    optimizer.loadStateDict(fromTree(tree.optimizer) as ReturnType<AnyOptimizer['stateDict']>);
+  const versions = Object.entries((tree.versions ?? {}) as Record<string, unknown>);
+  if (!versions.every(([, version]) => Number.isInteger(version))) throw wrong('versions of modules');
+  state.metadata = new Map(versions.map(([name, version]) => [name, { version: version as number }]));
+  if (optimizer && !tree.optimizer) throw wrong('optimizer state');
+  if (scheduler && !tree.scheduler) throw wrong('scheduler state');
+  const bytes = generatorStateOf(tree.generator);
+  if (!bytes) throw wrong('generator state');
+  acceptExtra(tree.extra, found.path);
+  // Each of these loads all of its state or none; what was loaded goes back where a later one refuses. The model, whose old state would
+  // take the most memory to keep, comes last.
+  const undo: (() => void)[] = [];
+  try {
+    if (optimizer) {
+      const before = optimizer.stateDict();
+      optimizer.loadStateDict(fromTree(tree.optimizer) as ReturnType<AnyOptimizer['stateDict']>);
+      undo.push(() => optimizer.loadStateDict(before));
+    }
+    if (scheduler) {
+      const before = scheduler.stateDict();
+      scheduler.loadStateDict(fromTree(tree.scheduler) as never);
+      undo.push(() => scheduler.loadStateDict(before as never));
+    }
+    const before = generator.getState();
+    generator.setState(bytes);
+    undo.push(() => generator.setState(before));
+    model.loadStateDict(state);
+  } catch (error) {
+    for (const step of undo.reverse()) step();
+    throw error;
   }
-  if (scheduler) {
-    if (!tree.scheduler) throw wrong('scheduler state');
-    scheduler.loadStateDict(fromTree(tree.scheduler) as never);
-  }
-  generator.setState((tree.generator as unknown as Leaf).data as unknown as Uint8Array);
   return { extra: tree.extra, path: found.path, problem: found.problem };
+}
+
+/** The bytes of a generator's state in a tree; null where it holds something else. */
+export function generatorStateOf(value: unknown): Uint8Array | null {
+  if (!value || typeof value !== 'object' || !isLeaf(value) || value.dtype !== 'uint8') return null;
+  return value.data as unknown as Uint8Array;
 }

@@ -99,14 +99,25 @@ export function splitTree(tree: Tree): { skeleton: unknown; entries: Safetensors
   return { skeleton: visit(tree, ''), entries };
 }
 
+/** Levels of a tree, which is walked by recursion: far more than any state has. */
+const deepest = 500;
+
 /** The tree that `splitTree` took apart; throws CheckpointTreeError if skeleton and arrays do not belong together. */
 export function joinTree(skeleton: unknown, entries: readonly SafetensorsEntry[]): Tree {
+  let depth = 0;
   const unused = new Map(entries.map((entry) => [entry.name, entry]));
   const fields = (value: object): Tree =>
     Object.fromEntries(Object.entries(value).map(([key, item]) => [key, visit(item)]));
 
   const visit = (value: unknown): Tree => {
     if (typeof value !== 'object' || value === null) return value as Tree;
+    if (++depth > deepest) throw new CheckpointTreeError(`the tree is nested more than ${deepest} levels deep`);
+    const joined = visitObject(value);
+    depth--;
+    return joined;
+  };
+
+  const visitObject = (value: object): Tree => {
     if (Array.isArray(value)) return value.map(visit);
     const [[key, content] = [], ...others] = Object.entries(value);
     if (others.length > 0 || key === undefined || !key.startsWith('$')) return fields(value);

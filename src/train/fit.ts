@@ -2,17 +2,20 @@
 // the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
 import { existsSync } from 'node:fs';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { shown } from '../checks.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
+import { ReduceLROnPlateau } from '../optim/reduce_on_plateau.ts';
 import { type StagedStatistics, stageStatistics } from '../optim/staged_statistics.ts';
-import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
+import { defaultGenerator, Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type AnyOptimizer,
   type CheckpointParts,
+  generatorStateOf,
   loadCheckpoint,
   type Stateful,
   saveCheckpoint,
@@ -75,8 +78,10 @@ export interface FitOptions {
   optimizer: AnyOptimizer;
   epochs: number;
   /** Stepped after each epoch, or after each update with `schedule: 'step'`. */
-  scheduler?: Stateful & { step(): void };
+  scheduler?: (Stateful & { step(): void }) | ReduceLROnPlateau;
   schedule?: 'epoch' | 'step';
+  /** What a `ReduceLROnPlateau` is given after each epoch: `'loss'` or the name of a metric, averaged over the epoch. Default: `'loss'`. */
+  monitor?: string;
   metrics?: Readonly<Record<string, Metric>>;
   /** Micro-batches per update; gradients are averaged over them, at the end of an epoch over those that are left. Default: 1. */
   accumulate?: number;
@@ -121,6 +126,44 @@ interface Saved {
   history: EpochResult[];
   notes: Record<string, unknown>;
   updates?: { taken: number; skipped: number };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function isGeneratorState(value: unknown): boolean {
+  const bytes = generatorStateOf(value);
+  try {
+    return bytes !== null && new Generator().setState(bytes) !== null;
+  } catch (error) {
+    if (error instanceof EvenkeelError) return false;
+    throw error;
+  }
+}
+
+/** Why a run cannot go on from what a checkpoint holds, or null. */
+function problemOfSaved(saved: unknown, generators: number): string | null {
+  if (!isObject(saved) || !isObject(saved.position))
+    return 'it was not written by fit: it holds no position in training';
+  const { position, averages, seconds, history, notes, updates } = saved;
+  const states = Array.isArray(saved.generators) ? saved.generators : [];
+  if (states.length !== generators)
+    return `expected the states of ${generators} generators, it holds ${states.length}: was the loader given another generator?`;
+  const isSound =
+    isCount(position.epoch) &&
+    isCount(position.step) &&
+    states.every((state) => isObject(state) && isGeneratorState(state.atEpoch) && isGeneratorState(state.now)) &&
+    isObject(averages) &&
+    isCount(averages.samples) &&
+    isObject(averages.sums) &&
+    Object.values(averages.sums).every((sum) => typeof sum === 'number') &&
+    typeof seconds === 'number' &&
+    Array.isArray(history) &&
+    history.every((result) => isObject(result) && isCount(result.epoch) && isObject(result.train)) &&
+    isObject(notes) &&
+    (updates === undefined || (isObject(updates) && isCount(updates.taken) && isCount(updates.skipped)));
+  return isSound ? null : 'what it says of the position in training is not what fit writes';
 }
 
 const toBytes = (data: Uint8Array): Bytes => ({ dtype: 'uint8', shape: [data.length], data });
@@ -207,16 +250,11 @@ class Training implements Run {
   resume(): void {
     const { checkpoint, resume } = this.options;
     if (!checkpoint || !resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
-    const { extra, path, problem } = loadCheckpoint(checkpoint, this.parts);
-    const saved = extra as unknown as Saved | null;
-    if (!saved?.position || saved.generators?.length !== this.generators.length)
-      throw new CheckpointError(
-        'fit',
-        path,
-        saved?.position
-          ? `expected the states of ${this.generators.length} generators, it holds ${saved.generators?.length ?? 0}: was the loader given another generator?`
-          : 'it was not written by fit: it holds no position in training',
-      );
+    const { extra, path, problem } = loadCheckpoint(checkpoint, this.parts, (found, source) => {
+      const reason = problemOfSaved(found, this.generators.length);
+      if (reason) throw new CheckpointError('fit', source, reason);
+    });
+    const saved = extra as unknown as Saved;
     if (problem)
       process.emitWarning(`[fit] ${problem.path}: ${problem.reason}; resuming from the one before it, ${path}`);
     Object.assign(this.position, saved.position);
@@ -281,7 +319,8 @@ class Training implements Run {
         `[fit] all ${skippedUpdates} updates of epoch ${this.position.epoch + 1} were skipped, because of NaN or infinite losses or gradients; ${this.lastGood}.`,
         '',
       );
-    if (schedule === 'epoch') scheduler?.step();
+    if (scheduler instanceof ReduceLROnPlateau) scheduler.step(this.averages.get(this.options.monitor ?? 'loss'));
+    else if (schedule === 'epoch') scheduler?.step();
     const result = {
       epoch: this.position.epoch + 1,
       seconds: this.seconds,
@@ -330,7 +369,7 @@ class Training implements Run {
     optimizer.zeroGrad();
     if ((this.staged?.skippedSteps ?? 0) > before) this.updates.skipped++;
     else this.updates.taken++;
-    if (schedule === 'step') scheduler?.step();
+    if (schedule === 'step' && !(scheduler instanceof ReduceLROnPlateau)) scheduler?.step();
   }
 
   /** Lets timers and signals run now and then: awaiting a synchronous loader alone never leaves the microtask queue. */
@@ -387,6 +426,13 @@ function check(options: FitOptions): void {
   positive('checkpointEvery', checkpointEvery);
   if (!Number.isInteger(epochs) || epochs < 0)
     throw new ValueError(`[fit] expected epochs to be an integer of at least 0, got ${epochs}`);
+  const { scheduler, schedule, monitor = 'loss', metrics = {} } = options;
+  if (monitor !== 'loss' && !Object.hasOwn(metrics, monitor))
+    throw new ValueError(
+      `[fit] expected monitor to be one of ${['loss', ...Object.keys(metrics)].join(', ')}, got ${shown(monitor)}`,
+    );
+  if (scheduler instanceof ReduceLROnPlateau && schedule === 'step')
+    throw new ValueError("[fit] ReduceLROnPlateau looks at an epoch's averages: it cannot step after each update");
   if ((resume || checkpointEvery) && !checkpoint)
     throw new ValueError('[fit] resume and checkpointEvery need the option checkpoint, a file');
   if (checkpointEvery && checkpointEvery % accumulate !== 0)

@@ -1,5 +1,6 @@
 // Learning-rate schedules against PyTorch's (golden/optim_golden.py): rates, momenta, saved states, errors.
 import { describe, expect, it, vi } from 'vitest';
+import { EvenkeelError } from '../../src/errors.ts';
 import { Parameter } from '../../src/nn/index.ts';
 import {
   Adam,
@@ -126,6 +127,135 @@ describe('learning rates', () => {
       schedule.step(golden.metrics[step - 1]);
       expectRow(schedule.getLastLr(), rates[step], `rate ${step}`);
     }
+  });
+});
+
+describe('states of schedules', () => {
+  it.each(Object.keys(makers))('of %s survive JSON and structuredClone from the first step on', (name) => {
+    for (const copy of [(state: object) => JSON.parse(JSON.stringify(state)), structuredClone])
+      for (const steps of [0, 3]) {
+        const [a, b] = [makeOptimizer(name), makeOptimizer(name)];
+        const [first, second] = [makers[name](a), makers[name](b)];
+        const advance = (optimizer: AnyOptimizer, schedule: typeof first, step: number) => {
+          optimizer.step();
+          schedule.step(golden.metrics[step]);
+        };
+        for (let step = 0; step < steps; step++) advance(a, first, step);
+        second.loadStateDict(copy(first.stateDict()));
+        b.loadStateDict(copy(a.stateDict()));
+        for (let step = steps; step < steps + 5; step++) {
+          advance(a, first, step);
+          advance(b, second, step);
+          expect(second.getLastLr()).toEqual(first.getLastLr());
+        }
+      }
+  });
+
+  it.each(Object.keys(makers))('of %s are loaded whole or not at all', (name) => {
+    const schedule = makers[name](makeOptimizer(name));
+    const before = schedule.stateDict();
+    for (const key of Object.keys(before)) {
+      // What follows from another entry is not read.
+      if (key === 'mode_worse') continue;
+      const values: unknown[] = ['x', { 3: 'x' }, Number.NaN, undefined];
+      for (const value of values) {
+        const state = { ...schedule.stateDict(), last_epoch: 5, [key]: value };
+        expect(() => schedule.loadStateDict(state), `${key}: ${String(value)}`).toThrow(EvenkeelError);
+        expect(schedule.stateDict()).toEqual(before);
+      }
+    }
+    for (const state of [null, 3, [], {}]) expect(() => schedule.loadStateDict(state as never)).toThrow(EvenkeelError);
+    expect(schedule.stateDict()).toEqual(before);
+  });
+});
+
+describe('a group that is added after the schedule', () => {
+  const added = (make: (optimizer: AnyOptimizer) => { step(metric?: never): void }) => {
+    const optimizer = new SGD([new Parameter(zeros([1]))], { lr: 0.1, momentum: 0.9 });
+    const schedule = make(optimizer);
+    optimizer.addParamGroup({ params: [new Parameter(zeros([2]))], lr: 0.5 });
+    return Array.from({ length: 4 }, () => {
+      optimizer.step();
+      schedule.step();
+      return optimizer.paramGroups.map(({ lr }) => Number(lr.toFixed(4)));
+    });
+  };
+
+  // PyTorch's numbers, where it has any.
+  it.each([
+    [
+      'StepLR',
+      (o: AnyOptimizer) => new StepLR(o, 2),
+      [
+        [0.1, 0.5],
+        [0.01, 0.05],
+        [0.01, 0.05],
+        [0.001, 0.005],
+      ],
+    ],
+    [
+      'CosineAnnealingLR',
+      (o: AnyOptimizer) => new CosineAnnealingLR(o, 5),
+      [
+        [0.0905, 0.4523],
+        [0.0655, 0.3273],
+        [0.0345, 0.1727],
+        [0.0095, 0.0477],
+      ],
+    ],
+    [
+      'LinearLR',
+      (o: AnyOptimizer) => new LinearLR(o),
+      [
+        [0.0467, 0.7],
+        [0.06, 0.9],
+        [0.0733, 1.1],
+        [0.0867, 1.3],
+      ],
+    ],
+    [
+      'ExponentialLR',
+      (o: AnyOptimizer) => new ExponentialLR(o, 0.5),
+      [
+        [0.05, 0.25],
+        [0.025, 0.125],
+        [0.0125, 0.0625],
+        [0.0063, 0.0313],
+      ],
+    ],
+    [
+      'LambdaLR of one function',
+      (o: AnyOptimizer) => new LambdaLR(o, () => 0.5),
+      [
+        [0.05, 0.25],
+        [0.05, 0.25],
+        [0.05, 0.25],
+        [0.05, 0.25],
+      ],
+    ],
+    // The second schedule begins anew, from the rate that the group was added with.
+    [
+      'SequentialLR',
+      (o: AnyOptimizer) => new SequentialLR(o, [new ExponentialLR(o, 0.5), new StepLR(o, 1, { gamma: 0.1 })], [2]),
+      [
+        [0.05, 0.25],
+        [0.1, 0.5],
+        [0.01, 0.05],
+        [0.001, 0.005],
+      ],
+    ],
+  ])('is scheduled from its own rate by %s', (_, make, expected) => {
+    expect(added(make)).toEqual(expected);
+  });
+
+  it('is refused by schedules that know too little of it', () => {
+    expect(() => added((o) => new OneCycleLR(o, 0.1, { totalSteps: 10 }))).toThrow(
+      '[OneCycleLR] group 1 was added to the optimizer after the schedule was made',
+    );
+    expect(() => added((o) => new LambdaLR(o, [() => 0.5]))).toThrow(
+      '[LambdaLR] expected a function for each group, got 1: group 1 was added',
+    );
+    expect(() => added((o) => new LambdaLR(o, () => Number.NaN))).toThrow('would be NaN');
   });
 });
 

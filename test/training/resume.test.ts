@@ -31,7 +31,7 @@ import {
   Sequential,
 } from '../../src/nn/index.ts';
 import { crossEntropy } from '../../src/ops/loss.ts';
-import { Adam, OneCycleLR, SGD, StepLR } from '../../src/optim/index.ts';
+import { Adam, OneCycleLR, ReduceLROnPlateau, SGD, StepLR } from '../../src/optim/index.ts';
 import { Generator, manualSeed } from '../../src/tensor/random/index.ts';
 import { rand, randint } from '../../src/tensor/random.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -77,6 +77,10 @@ const setups: Record<string, Setup> = {
   'Adam, OneCycleLR per step': (model) => {
     const optimizer = new Adam(model.parameters(), { lr: 0.01 });
     return { optimizer, scheduler: new OneCycleLR(optimizer, 0.05, { totalSteps: 40 }), schedule: 'step' };
+  },
+  'SGD, ReduceLROnPlateau': (model) => {
+    const optimizer = new SGD(model.parameters(), { lr: 0.1 });
+    return { optimizer, scheduler: new ReduceLROnPlateau(optimizer, { patience: 0, threshold: 0.5 }) };
   },
 };
 
@@ -425,6 +429,41 @@ test('a checkpoint that cannot be written is a typed error, and the one before i
     AtomicWriteError,
   );
   expect(existsSync(impossible)).toBe(false);
+});
+
+describe('a schedule that watches a metric', () => {
+  const watching = (mode: 'min' | 'max') => {
+    const begun = begin();
+    const optimizer = new SGD(begun.model.parameters(), { lr: 0.1 });
+    Object.assign(begun.options, { optimizer });
+    const scheduler = new ReduceLROnPlateau(optimizer, { mode, patience: 0 });
+    const seen: number[] = [];
+    const step = scheduler.step.bind(scheduler);
+    scheduler.step = (metric) => {
+      seen.push(metric as number);
+      step(metric);
+    };
+    return { ...begun, scheduler, seen };
+  };
+
+  test('is given the loss of each epoch, or the metric that monitor names', async () => {
+    const loss = watching('min');
+    const { history } = await fit(loss.model, { ...loss.options, scheduler: loss.scheduler });
+    expect(loss.seen).toEqual(history.map(({ train }) => train.loss));
+    const named = watching('max');
+    const result = await fit(named.model, { ...named.options, scheduler: named.scheduler, monitor: 'accuracy' });
+    expect(named.seen).toEqual(result.history.map(({ train }) => train.accuracy));
+  });
+
+  test('cannot watch what is not measured, nor step after each update', async () => {
+    const { model, options, scheduler } = watching('min');
+    await expect(fit(model, { ...options, scheduler, monitor: 'recall' })).rejects.toThrow(
+      "[fit] expected monitor to be one of loss, accuracy, got 'recall'",
+    );
+    await expect(fit(model, { ...options, scheduler, schedule: 'step' })).rejects.toThrow(
+      "[fit] ReduceLROnPlateau looks at an epoch's averages",
+    );
+  });
 });
 
 test('impossible options are refused', async () => {
