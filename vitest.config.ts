@@ -1,27 +1,33 @@
 // Tests run once per engine where the engine matters. Kernel tests go through both engines by themselves; tests of files, random
-// numbers and data touch none.
+// numbers and data touch none. `vitest run --mode checked` runs them in the checked build: every address that a kernel is given is looked up.
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
-const hasAddon = existsSync('build/native/evenkeel.node') || process.env.EVENKEEL_ADDON !== undefined;
-if (!hasAddon) console.log('evenkeel: no native addon is built, so tests run on the WebAssembly engine only');
 
-const project = (name: string, include: string[], exclude: string[], env: Record<string, string>) => ({
-  extends: true as const,
-  test: { name, include, exclude, env },
-});
+export default defineConfig(({ mode }) => {
+  const isChecked = mode === 'checked';
+  const addon = isChecked ? 'build/checked/evenkeel.node' : 'build/native/evenkeel.node';
+  const hasAddon = existsSync(addon) || (!isChecked && process.env.EVENKEEL_ADDON !== undefined);
+  if (!hasAddon) console.log(`evenkeel: there is no ${addon}, so tests run on the WebAssembly engine only`);
 
-export default defineConfig({
-  test: {
-    testTimeout: 120_000,
-    // Two cores: kernels of one test may use both.
-    maxWorkers: 2,
-    projects: [
-      project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**'], {}),
-      ...(hasAddon ? [project('native', onEngines, [], { EVENKEEL_ENGINE: 'native' })] : []),
-      project('wasm', onEngines, [], { EVENKEEL_ENGINE: 'wasm' }),
-      project('package', ['test/package/**/*.test.ts'], [], {}),
-    ],
-  },
+  const project = (name: string, include: string[], exclude: string[], env: Record<string, string>) => ({
+    extends: true as const,
+    test: { name, include, exclude, env: { ...env, ...(isChecked && hasAddon ? { EVENKEEL_ADDON: addon } : {}) } },
+  });
+
+  return {
+    test: {
+      testTimeout: isChecked ? 600_000 : 120_000,
+      // Two cores: kernels of one test may use both.
+      maxWorkers: 2,
+      setupFiles: isChecked ? ['test/checked/setup.ts'] : [],
+      projects: [
+        project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**'], {}),
+        ...(hasAddon ? [project('native', onEngines, [], { EVENKEEL_ENGINE: 'native' })] : []),
+        project('wasm', onEngines, [], { EVENKEEL_ENGINE: 'wasm' }),
+        project('package', ['test/package/**/*.test.ts'], [], {}),
+      ],
+    },
+  };
 });

@@ -1,8 +1,8 @@
 // Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the WebAssembly
 // module, embedded in src/kernels/generated/evenkeel.wasm.ts). Objects are cached by the content of everything they are made
 // from. `native` compiles for this machine's instruction set, with `--every-isa` for all of its architecture (packages, tests);
-// `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--prebuild`
-// builds what a package carries, into prebuilds/.
+// `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--checked` builds what the checked run
+// of the suite loads: UBSan alone, which needs no library loaded before Node.js; `--prebuild` builds what a package carries, into prebuilds/.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -158,11 +158,12 @@ function job(folder: string, compilerVersion: string, source: string, flags: str
 interface NativeOptions {
   ifPossible: boolean;
   sanitize: boolean;
+  checked: boolean;
   everyIsa: boolean;
   prebuild: boolean;
 }
 
-async function buildNative({ ifPossible, sanitize, everyIsa, prebuild }: NativeOptions): Promise<void> {
+async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }: NativeOptions): Promise<void> {
   const compiler = process.env.CXX ?? ['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++';
   const compilerVersion = version(compiler);
   if (!compilerVersion) {
@@ -170,11 +171,16 @@ async function buildNative({ ifPossible, sanitize, everyIsa, prebuild }: NativeO
     if (ifPossible) return;
     throw new Error(`no C++ compiler was found (${compiler}); the environment variable CXX can name one`);
   }
-  const folder = join(root, 'build', sanitize ? 'sanitize' : prebuild ? 'prebuild' : everyIsa ? 'every_isa' : 'native');
+  const kind = sanitize ? 'sanitize' : checked ? 'checked' : prebuild ? 'prebuild' : everyIsa ? 'every_isa' : 'native';
+  const folder = join(root, 'build', kind);
   const objects = join(root, 'build', 'objects');
   for (const path of [folder, objects]) mkdirSync(path, { recursive: true });
   const include = fileURLToPath(new URL('include', import.meta.resolve('node-api-headers/package.json')));
-  const extra = sanitize ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'] : [];
+  const extra = sanitize
+    ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
+    : checked
+      ? ['-g1', '-fsanitize=undefined', '-fno-sanitize-recover=undefined', '-static-libubsan']
+      : [];
   // Nothing here throws, so nothing is unwound.
   const base = [...common, '-fPIC', '-fvisibility=hidden', '-fno-asynchronous-unwind-tables', ...extra];
   const all = instructionSets[process.arch] ?? ownInstructionSet(compiler);
@@ -282,11 +288,11 @@ async function buildWasm(check: boolean): Promise<void> {
 }
 
 const [what, ...options] = process.argv.slice(2);
-const known = ['--if-possible', '--sanitize', '--every-isa', '--prebuild', '--check'];
+const known = ['--if-possible', '--sanitize', '--checked', '--every-isa', '--prebuild', '--check'];
 const unknown = options.find((option) => !known.includes(option));
 if (unknown || !['native', 'wasm'].includes(what)) {
   console.error(
-    `usage: build_kernels native [--if-possible] [--sanitize] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
   );
   process.exit(2);
 }
@@ -295,6 +301,7 @@ try {
     await buildNative({
       ifPossible: options.includes('--if-possible'),
       sanitize: options.includes('--sanitize'),
+      checked: options.includes('--checked'),
       everyIsa: options.includes('--every-isa'),
       prebuild: options.includes('--prebuild'),
     });

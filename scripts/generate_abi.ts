@@ -15,6 +15,14 @@ interface Declaration {
   parameters: Parameter[];
   comment: string;
   isAwaited: boolean;
+  sizes: Size[];
+}
+/** How many bytes a pointer has behind it, as an expression of the header's notation. */
+interface Size {
+  index: number;
+  name: string;
+  isOptional: boolean;
+  bytes: string;
 }
 
 const header = read('kernels/include/evenkeel.h');
@@ -28,16 +36,54 @@ function parseParameter(text: string): Parameter {
   throw new Error(`evenkeel.h: type "${cType}" is outside the restricted grammar`);
 }
 
+/** Names that `//: let` lines of the header give to expressions, up to where they stand. */
+const lets = new Map<string, string>();
+
+/** The `//:` lines above a declaration: one size for each pointer. */
+function parseSizes(kernel: string, notation: readonly string[], parameters: readonly Parameter[]): Size[] {
+  const found: Size[] = [];
+  for (const line of notation.filter((each) => each.startsWith('let '))) {
+    const [, name, expression] = /^let (\w+) = (.+)$/.exec(line)!;
+    lets.set(name, expression);
+  }
+  const text = notation.filter((each) => !each.startsWith('let ')).join(' ');
+  for (const part of text.split(';').filter((each) => each.trim())) {
+    const [, names, bytes] = /^\s*([\w?, ]+): (.+?)\s*$/.exec(part) ?? [];
+    if (!names) throw new Error(`evenkeel.h: ${kernel}: "${part}" is no size`);
+    for (const name of names.split(',').map((each) => each.trim())) {
+      const index = parameters.findIndex((p) => p.name === name.replace('?', ''));
+      if (parameters[index]?.type !== 'pointer') throw new Error(`evenkeel.h: ${kernel} has no pointer ${name}`);
+      found.push({ index, name: parameters[index].name, isOptional: name.endsWith('?'), bytes });
+    }
+  }
+  const missing = parameters.filter(
+    ({ type, name }) => type === 'pointer' && !found.some((size) => size.name === name),
+  );
+  if (missing.length > 0) throw new Error(`evenkeel.h: ${kernel}: no size for ${missing.map(({ name }) => name)}`);
+  return found;
+}
+
 function parseDeclarations(): Declaration[] {
   const found: Declaration[] = [];
   const pattern = /((?:^\/\/.*\n)*)^EK_API (EK_AWAITED )?int (ek_\w+)\(([^)]*)\);/gm;
   for (const [, comment, awaited, name, list] of header.matchAll(pattern)) {
     const parameters = list.trim() === 'void' ? [] : list.split(',').map(parseParameter);
+    const lines = comment.split('\n');
+    const isNotation = (line: string) => line.startsWith('//:');
     found.push({
       name,
       parameters,
       isAwaited: awaited !== undefined,
-      comment: comment.replace(/^\/\/ ?/gm, '').trim(),
+      comment: lines
+        .filter((line) => !isNotation(line))
+        .map((line) => line.replace(/^\/\/ ?/, ''))
+        .join('\n')
+        .trim(),
+      sizes: parseSizes(
+        name,
+        lines.filter(isNotation).map((line) => line.slice(3).trim()),
+        parameters,
+      ),
     });
   }
   const declared = header.match(/^EK_API /gm)?.length ?? 0;
@@ -126,7 +172,47 @@ function addon(): string {
   return lines.join('\n');
 }
 
+/** An expression of the header's notation in TypeScript: `a` are the kernel's arguments, `m` is what reads the memory that they point to. */
+function expression(text: string, { name, parameters }: Declaration): string {
+  const place = (word: string) => parameters.findIndex((p) => p.name === word);
+  return text
+    .replace(/\b[A-Z]+_[A-Z]+\b/g, (word) => `(${lets.get(word)})`)
+    .replace(/\b(\w+)\[(\d+)\]/g, (_, pointer: string, i: string) => `m.int(a[${place(pointer)}], ${i})`)
+    .replace(/(?<![\w.])([a-z]\w*)(?=(\()?)(?![\w.[])/g, (word, _name: string, isCall?: string) => {
+      if (isCall) {
+        if (word.startsWith('ek_')) return `m.kernels.${camel(word.slice(3))}`;
+        return `m.${camel(word)}`;
+      }
+      const index = place(word);
+      if (index < 0) throw new Error(`evenkeel.h: ${name}: unknown ${word} in "${text}"`);
+      return `a[${index}]`;
+    });
+}
+
+/** For the checked build: the bytes behind each pointer of each kernel. */
+function extents(): string {
+  const lines = [
+    `// ${notice}`,
+    "import type { Extent, KernelMemory } from '../kernel_memory.ts';",
+    '',
+    '/** Of each kernel: how many bytes its pointers must have behind them, from its arguments. */',
+    'export const extents: Record<string, (a: readonly number[], m: KernelMemory) => readonly Extent[]> = {',
+  ];
+  for (const declaration of declarations.filter(({ sizes }) => sizes.length > 0)) {
+    const rows = declaration.sizes.map(
+      ({ index, name, isOptional, bytes }) =>
+        `    [${index}, '${camel(name)}', ${isOptional}, ${expression(bytes, declaration)}],`,
+    );
+    const uses = (parameter: string) => rows.some((row) => new RegExp(`\\b${parameter}[.[]`).test(row));
+    const list = uses('m') ? (uses('a') ? '(a, m)' : '(_a, m)') : uses('a') ? '(a)' : '()';
+    lines.push(`  ${camel(declaration.name.slice(3))}: ${list} => [`, ...rows, '  ],');
+  }
+  lines.push('};', '');
+  return lines.join('\n');
+}
+
 const files: Record<string, string> = {
+  'test/checked/generated/extents.ts': extents(),
   'src/kernels/generated/abi.ts': typescript(),
   'kernels/generated/addon_calls.inc': addon(),
   'kernels/generated/functions.inc': `// ${notice}\n${declarations.map((d) => `EK_FUNCTION(${d.name})`).join('\n')}\n`,

@@ -1,0 +1,80 @@
+// The checked build: a device in which every address that a kernel is given is looked up, new memory holds no numbers, and the bytes
+// behind each block stay as they were. Kernels are waited for one by one. See kernels/include/evenkeel.h for the sizes.
+import type { Block, Device } from '../../src/kernels/device.ts';
+import type { Kernels, Pointer } from '../../src/kernels/generated/abi.ts';
+import { extents } from './generated/extents.ts';
+import { KernelMemory } from './kernel_memory.ts';
+
+/** NaN in floats, and no value that a test expects elsewhere. */
+const unwritten = 0xff;
+const zone = 0xa5;
+
+/** What is replaced in a device. */
+interface Replaceable {
+  kernels: Kernels;
+  allocate(byteLength: number, isGivenBack?: boolean): Block;
+  free(block: Block): void;
+  scratch(byteLength: number): Pointer;
+  ints(values: readonly number[]): Pointer;
+  doubles(values: Float64Array): Pointer;
+}
+
+/** Checks every kernel call of a device from now on. */
+export function checkDevice(device: Device): void {
+  const own = device as unknown as Replaceable;
+  const { kernels } = own;
+  const memory = new KernelMemory(device, kernels);
+  const { allocate, free, scratch, ints, doubles } = own;
+
+  own.allocate = (byteLength, isGivenBack) => {
+    const block = allocate.call(device, byteLength, isGivenBack);
+    memory.noteAllocated(block, byteLength);
+    block.bytes().fill(unwritten, 0, byteLength);
+    block.bytes().fill(zone, byteLength);
+    return block;
+  };
+  own.free = (block) => {
+    memory.noteFreed(block);
+    free.call(device, block);
+  };
+  own.scratch = (byteLength) => {
+    const address = scratch.call(device, byteLength);
+    const block = memory.pinned().find((each) => each.address === address)!.block;
+    memory.noteAllocated(block, byteLength);
+    return address;
+  };
+  own.ints = (values) => {
+    const address = ints.call(device, values);
+    memory.noteParameters(address, values.length * 4);
+    return address;
+  };
+  own.doubles = (values) => {
+    const address = doubles.call(device, values);
+    memory.noteParameters(address, values.byteLength);
+    return address;
+  };
+
+  const checked: Record<string, (...a: number[]) => number> = {};
+  for (const [name, kernel] of Object.entries(kernels) as [string, (...a: number[]) => number][])
+    checked[name] = (...a) => {
+      const sizes = extents[name];
+      // Those that only compute a size read no tensors.
+      if (!sizes || name.endsWith('Scratch')) return kernel(...a);
+      memory.check(name, a, sizes(a, memory));
+      const blocks = memory.pinned();
+      const status = kernel(...a);
+      device.synchronize();
+      for (const { block } of blocks) {
+        const bytes = block.bytes();
+        for (let i = memory.bytesOf(block); i < bytes.length && i < memory.bytesOf(block) + 64; i++)
+          if (bytes[i] !== zone && !isScratch(block))
+            throw new Error(`${name} wrote behind a block of ${memory.bytesOf(block)} bytes, at ${i}`);
+      }
+      return status;
+    };
+  own.kernels = checked as unknown as Kernels;
+
+  // What is shared by all calls as scratch is asked for in another size each time.
+  const isScratch = (block: Block): boolean =>
+    (device as unknown as { scratchBlock: Block | null }).scratchBlock === block;
+}
