@@ -1,5 +1,6 @@
 // Tests run once per engine where the engine matters. Kernel tests go through both engines by themselves; tests of files, random
-// numbers and data touch none. `vitest run --mode checked` runs them in the checked build: every address that a kernel is given is looked up.
+// numbers and data touch none. `vitest run --mode checked` runs them in the checked build: every address that a kernel is given is
+// looked up. `--mode large` runs those of the largest tensors alone.
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
@@ -22,8 +23,8 @@ export default defineConfig(({ mode }) => {
       // Two cores: kernels of one test may use both.
       maxWorkers: 2,
       setupFiles: isChecked ? ['test/checked/setup.ts'] : [],
-      projects: [
-        project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**'], {}),
+      projects: mode === 'large' ? [project('large', ['test/large/**/*.test.ts'], [], {})] : [
+        project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**', 'test/large/**'], {}),
         ...(hasAddon ? [project('native', onEngines, [], { EVENKEEL_ENGINE: 'native' })] : []),
         project('wasm', onEngines, [], { EVENKEEL_ENGINE: 'wasm' }),
         project('package', ['test/package/**/*.test.ts'], [], {}),

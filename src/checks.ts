@@ -73,11 +73,11 @@ export function requireChoice<T extends string>(op: string, name: string, value:
 }
 
 /** Refuses a shape of more elements than kernels can count, or one size of which they cannot: a size of 0 does not excuse the others. */
-export function requireCountable(shape: readonly number[], op = 'allocate'): void {
+export function requireCountable(shape: readonly number[], op?: string): void {
   const elements = shape.reduce((product, size) => product * size, 1);
   if (elements > maxElements || shape.some((size) => size > maxElements))
     throw new RuntimeError(
-      `[${op}] a tensor may have at most ${maxElements} elements (2^31 - 2^20), got shape [${shape.join(', ')}]`,
+      `${op ? `[${op}] ` : ''}a tensor may have at most ${maxElements} elements (2^31 - 2^20), got shape [${shape.join(', ')}]`,
     );
 }
 

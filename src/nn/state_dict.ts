@@ -129,8 +129,11 @@ function planEntry(
 /** A state dict, or tensors by dotted name without metadata. */
 export type StateSource = StateDict | ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
-/** All entries are looked at before the first is written: a state that does not fit changes nothing. */
-export function loadStateDict(module: Module, given: StateSource, options: LoadOptions): LoadResult {
+/**
+ * Copies what fits, and then names all that does not, as PyTorch does.
+ * @param isWhole whether a state that does not fit changes nothing instead.
+ */
+export function loadStateDict(module: Module, given: StateSource, options: LoadOptions, isWhole = false): LoadResult {
   const { strict = true, assign = false } = options;
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new ArgumentTypeError(`Expected state_dict to be an object or a Map of tensors, got ${shown(given)}`);
@@ -164,11 +167,11 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
     const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
     if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${list(unexpected)}. `);
     if (strict && missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${list(missing)}. `);
+    if (!isWhole || errors.length === 0) for (const load of plan) load();
     if (errors.length > 0)
       throw new RuntimeError(
         `Error(s) in loading state_dict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`,
       );
-    for (const load of plan) load();
   } finally {
     setGradEnabled(former);
   }

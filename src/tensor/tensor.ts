@@ -148,7 +148,15 @@ export class Tensor {
 
   // What kernels need, under short names because every op uses them.
   get pointer(): Pointer {
+    this.requireSound();
     return this.storage.pointer;
+  }
+  /** Whoever changed shape or dtype, which JavaScript cannot prevent, must not make anything leave the memory. */
+  private requireSound(): void {
+    if (sizeOf(this.shape) * dtypes[this.dtype].size === this.storage.byteLength) return;
+    throw new RuntimeError(
+      `[Tensor] shape ${formatShape(this.shape)} of ${this.dtype} does not fit the ${this.storage.byteLength} bytes of this tensor: shape and dtype cannot be assigned; use reshape and to`,
+    );
   }
   get code(): number {
     return dtypes[this.dtype].code;
@@ -167,6 +175,7 @@ export class Tensor {
 
   /** As `data()`, at once; on devices whose memory is the CPU's. */
   dataSync(): TypedArray {
+    this.requireSound();
     const { array } = dtypes[this.dtype];
     const rowMajor = this.memoryFormat === 'contiguous' ? this : copyStrided(this, 'contiguous');
     // slice() makes the copy that also aligns the bytes for the wider types.

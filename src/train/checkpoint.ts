@@ -1,7 +1,7 @@
 // Checkpoints of a training run: everything that the next step depends on, in one file. The file itself, its checksum and its
 // predecessor are checkpoint_file.ts's business.
 import type { Module } from '../nn/module.ts';
-import { StateDict } from '../nn/state_dict.ts';
+import { loadStateDict, StateDict } from '../nn/state_dict.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
 import type { GuardedOptimizer } from '../optim/staged_statistics.ts';
 import { fromTypedArray } from '../tensor/create.ts';
@@ -118,7 +118,7 @@ export function loadCheckpoint(
     const before = generator.getState();
     generator.setState(bytes);
     undo.push(() => generator.setState(before));
-    model.loadStateDict(state);
+    loadStateDict(model, state, {}, true);
   } catch (error) {
     for (const step of undo.reverse()) step();
     throw error;

@@ -228,3 +228,36 @@ test('a layer’s gradients survive what is assigned to them wrongly', () => {
   }).toThrow(RuntimeError);
   expect(layer.weight.grad).toBeNull();
 });
+
+test('shapes and dtypes that JavaScript changed reach no kernel', () => {
+  const changes: ((x: Record<string, unknown>) => void)[] = [
+    (x) => {
+      (x.shape as number[])[0] = 1000;
+    },
+    (x) => {
+      (x.shape as number[])[0] = 1.5;
+    },
+    (x) => {
+      (x.shape as number[])[0] = -3;
+    },
+    (x) => {
+      (x.shape as number[]).push(7);
+    },
+    (x) => {
+      x.shape = [2 ** 20];
+    },
+    (x) => {
+      x.dtype = 'float64';
+    },
+    (x) => {
+      x.storage = tensor([1]).storage;
+    },
+  ];
+  for (const change of changes) {
+    const x = tensor([1, 2, 3]);
+    change(x as unknown as Record<string, unknown>);
+    expect(() => x.neg()).toThrow(/^\[Tensor\] shape .* does not fit the \d+ bytes of this tensor/);
+    expect(() => x.dataSync()).toThrow();
+    expect(() => x.fill_(7)).toThrow();
+  }
+});
