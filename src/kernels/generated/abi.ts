@@ -197,6 +197,15 @@ export interface Kernels {
    */
   indexAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
+   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is written where one is bad.
+   */
+  indexPut(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the index has strides, in
+   * elements. wrap: indices from -n on are legal and count from the end.
+   */
+  indexPositions(index: Pointer, positions: Pointer, ndim: number, shape: Pointer, indexStrides: Pointer, ramp: Pointer, n: number, step: number, wrap: number, accumulate: number): number;
+  /**
    * out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
    */
   gather(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
@@ -391,6 +400,8 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['softmaxBackward', 'ek_softmax_backward'],
   ['indexSelect', 'ek_index_select'],
   ['indexAdd', 'ek_index_add'],
+  ['indexPut', 'ek_index_put'],
+  ['indexPositions', 'ek_index_positions'],
   ['gather', 'ek_gather'],
   ['scatterAdd', 'ek_scatter_add'],
   ['gemmScratch', 'ek_gemm_scratch'],
