@@ -89,7 +89,7 @@ EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, i
 EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n, int inner);
 
 // ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
-// Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
+// Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
 // out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
 EK_API EK_AWAITED int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.

@@ -18,6 +18,11 @@ struct index_check {
 template <class T>
 static int index_select(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
   index_check check;
+  // An index is looked at also where nothing is read.
+  if (outer == 0 || inner == 0) {
+    for (int k = 0; k < count; k++) check.valid(index[k], n);
+    return check.status();
+  }
   // Tiles of rows of the output, or of parts of rows where these are long.
   const int parts = ceil_div(inner, tile_elements), rows = inner < tile_elements ? tile_elements / inner : 1;
   parallel_blocks(outer * count * parts, rows, [&](int begin, int end) {
@@ -35,7 +40,7 @@ static int index_select(const T* x, const int64_t* index, T* out, int outer, int
 }
 
 EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
-  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  if (count == 0) return EK_OK;
   EK_DISPATCH_SIZE(size, return index_select(static_cast<const T*>(x), static_cast<const int64_t*>(index),
                                              static_cast<T*>(out), outer, n, count, inner);)
   return EK_OK;
@@ -71,14 +76,14 @@ static int write_rows(const T* x, const int64_t* index, T* out, int outer, int n
 }
 
 EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
-  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  if (count == 0) return EK_OK;
   EK_DISPATCH_NUMBER(dtype, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
                                               outer, n, count, inner, [](T& to, T from) { to = add(to, from); });)
   return EK_OK;
 }
 
 EK_API int ek_index_put(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
-  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  if (count == 0) return EK_OK;
   EK_DISPATCH_SIZE(size, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
                                            outer, n, count, inner, [](T& to, T from) { to = from; });)
   return EK_OK;

@@ -38,6 +38,8 @@ interface Place {
   readonly shape: number[];
   /** For each dimension of `shape` the index tensor (int64), if it has one, and the dimension of x. */
   readonly indices: ({ readonly index: Tensor; readonly dim: number } | null)[];
+  /** Whether one mask, of at least one dimension, is all that indexes. */
+  readonly isMasked: boolean;
 }
 
 const sliceText = /^\s*([+-]?\d+)?\s*:\s*([+-]?\d+)?\s*(?::\s*([+-]?\d+)?\s*)?$/;
@@ -134,7 +136,9 @@ function placeOf(op: string, x: Tensor, specs: readonly unknown[]): Place {
       dim++;
     }
   }
-  return { selection, shape, indices };
+  const masks = entries.filter((entry) => entry instanceof Tensor && isMask(entry) && entry.rank > 0).length;
+  const isMasked = masks === 1 && indices.filter((each) => each !== null).length === 1;
+  return { selection, shape, indices, isMasked };
 }
 
 /** A truth value between the brackets: the one element of a new dimension, or none. */
@@ -203,6 +207,15 @@ function positionsIn(op: string, { shape, indices }: Place): Positions | null {
     }
   }
   const whole = [...joined, ...between];
+  // Where nothing is selected between them, indices are looked at all the same.
+  if (between.includes(0))
+    positionsOf(
+      op,
+      axes,
+      joined,
+      joined.map(() => 0),
+      true,
+    );
   // Index tensors are broadcast to the leading dimensions.
   const placed = axes.map((axis) => ({
     ...axis,
@@ -284,7 +297,8 @@ export function setIndex(
   requireSameDevice('setIndex', x, given);
   const place = placeOf('setIndex', x, Array.isArray(spec) ? spec : [spec]);
   const found = positionsIn('setIndex', place);
-  if (found && given.dtype !== x.dtype)
+  const isFill = given.size === 1 && place.isMasked && !accumulate; // PyTorch fills where one mask holds, and converts
+  if ((found || accumulate) && given.dtype !== x.dtype && !isFill)
     throw new RuntimeError(
       `[setIndex] Index put requires the source and destination dtypes match, got ${dtypes[x.dtype].torchName} for the destination and ${dtypes[given.dtype].torchName} for the source.`,
     );

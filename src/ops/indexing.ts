@@ -16,7 +16,7 @@ import {
   stridesOf,
 } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
-import { mul, ne } from './elementwise.ts';
+import { mul, ne, where } from './elementwise.ts';
 import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { aroundDim } from './reduce.ts';
 import { broadcastTo, flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
@@ -267,8 +267,10 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
   const alpha = requireNumber('indexAdd', 'alpha', options.alpha ?? 1);
   const d = normalizeDim(dim, x.rank, 'indexAdd');
   requireSlices('indexAdd', x, d, index, source);
-  const factor = x.dtype === 'bool' ? Number(alpha !== 0) : isFloat(x.dtype) ? alpha : Math.trunc(alpha);
-  const terms = addable(factor === 1 ? source : cast(mul(source, factor), source.dtype));
+  const factor = isFloat(x.dtype) ? alpha : tensor(alpha, { dtype: x.dtype }).item();
+  // Integers wrap around, so they are multiplied with all their bits.
+  const scaled = () => (isFloat(x.dtype) ? mul(source, factor) : cast(mul(cast(source, 'int64'), factor), x.dtype));
+  const terms = addable(factor === 1 ? source : scaled());
   return reshape(cast(addAt(addable(atLeast1d(x)), d, indices, atLeast1d(terms), false, 'indexAdd'), x.dtype), x.shape);
 }
 
@@ -283,7 +285,9 @@ export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor)
   const indices = requireIndices('indexCopy', index, longOnly);
   requireSameDevice('indexCopy', x, indices, source);
   const d = normalizeDim(dim, x.rank, 'indexCopy');
-  const slices = x.rank === 1 && source.rank === 0 ? reshape(source, [1]) : source;
+  // A vector and a scalar take each other's slices, of one element.
+  const isOne = x.rank < 2 && source.rank < 2 && source.size === 1;
+  const slices = isOne ? reshape(source, x.rank === 0 ? [] : [1]) : source;
   requireSlices('indexCopy', x, d, index, slices);
   return reshape(putAt(atLeast1d(x), d, indices, atLeast1d(slices), false, 'indexCopy'), x.shape);
 }
@@ -306,10 +310,18 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: number |
     );
   const whole = atLeast1d(x);
   const axis = { index: atLeast1d(indices), dim: d, n: whole.shape[d], step: 1 };
-  const positions = positionsOf('indexFill', [axis], [index.size], [0], true);
-  const shape = whole.shape.map((n, i) => (i === d ? index.size : n));
+  const found = positionsOf('indexFill', [axis], [index.size], [0], true);
+  // A place that is named twice holds the value once, and so has one gradient for it.
+  const positions = fill.requiresGrad ? distinct(found) : found;
+  const shape = whole.shape.map((n, i) => (i === d ? positions.size : n));
   return reshape(putAt(whole, d, positions, broadcastTo(cast(fill, x.dtype), shape), false, 'indexFill'), x.shape);
 }
+
+/** Each position once. */
+const distinct = (positions: Tensor): Tensor => {
+  const values = new Set(positions.dataSync() as unknown as BigInt64Array);
+  return fromTypedArray(BigInt64Array.from(values), [values.size]);
+};
 
 // ---- single elements along a dimension ----------------------------------------------------------------------------
 
@@ -406,8 +418,8 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 }
 
 /**
- * As `gather`, but x and `indices` are broadcast apart from `dim`, and negative indices count from the end; without `dim`, of flattened x (PyTorch:
- * `torch.take_along_dim`).
+ * As `gather`, but x and `indices` are broadcast apart from `dim`, and negative indices count from the end; without `dim`, of flattened x, and
+ * without negative ones (PyTorch: `torch.take_along_dim`).
  */
 export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
   requireTensor('takeAlongDim', x);
@@ -420,7 +432,8 @@ export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
     throw new RuntimeError(
       `torch.take_along_dim(): input and indices should have the same number of dimensions, but got ${whole.rank} dimensions for input, and ${index.rank} dimensions for indices`,
     );
-  if (whole.rank === 0) return takeAlongDim(x, indices);
+  if (whole.rank === 0)
+    throw new IndexError(`[takeAlongDim] Dimension specified as ${dim} but tensor has no dimensions`);
   const d = normalizeDim(dim ?? 0, whole.rank, 'takeAlongDim');
   const one = (shape: Shape) => shape.map((n, i) => (i === d ? 1 : n));
   const common = broadcastShapes(one(whole.shape), one(index.shape));
@@ -432,7 +445,7 @@ export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
     [{ index, dim: d, n, step: 1 }],
     shape,
     shape.map(() => 0),
-    true,
+    !flat,
   );
   return gatherOp(broadcastTo(whole, along(n)), d, positions);
 }
@@ -467,6 +480,21 @@ export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
   requireSameDevice('maskedSelect', x, mask);
   const shape = broadcastShapes(x.shape, mask.shape);
   return pickAt(flatten(broadcastTo(x, shape)), 0, nonzero(broadcastTo(mask, shape)), 'maskedSelect');
+}
+
+/**
+ * x with one value, a number or a 0-d tensor, wherever the mask holds; x and mask are broadcast (PyTorch: `torch.masked_fill`).
+ * @throws RuntimeError on a value that does not fit the dtype.
+ */
+export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Tensor {
+  requireTensor('maskedFill', x);
+  requireMask('maskedFill', mask);
+  const fill = valueTensor('maskedFill', value, x.dtype);
+  if (fill.rank > 0)
+    throw new RuntimeError(
+      `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
+    );
+  return where(mask, cast(fill, x.dtype), x);
 }
 
 /**

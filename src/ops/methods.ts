@@ -31,13 +31,13 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   logicalNot: elementwise.logicalNot, isnan: elementwise.isnan, isfinite: elementwise.isfinite,
   add: elementwise.add, sub: elementwise.sub, mul: elementwise.mul, div: elementwise.div, pow: elementwise.pow, maximum: elementwise.maximum, minimum: elementwise.minimum, remainder: elementwise.remainder,
   eq: elementwise.eq, ne: elementwise.ne, lt: elementwise.lt, le: elementwise.le, gt: elementwise.gt, ge: elementwise.ge,
-  logicalAnd: elementwise.logicalAnd, logicalOr: elementwise.logicalOr, logicalXor: elementwise.logicalXor, maskedFill: elementwise.maskedFill, detach: elementwise.detach,
+  logicalAnd: elementwise.logicalAnd, logicalOr: elementwise.logicalOr, logicalXor: elementwise.logicalXor, detach: elementwise.detach,
   sum: reduce.sum, mean: reduce.mean, prod: reduce.prod, var: reduce.variance, amax: reduce.amax, amin: reduce.amin, argmax: reduce.argmax, argmin: reduce.argmin,
   any: reduce.any, all: reduce.all, cumsum: reduce.cumsum, topk: reduce.topk, sort: reduce.sort, softmax: reduce.softmax, logSoftmax: reduce.logSoftmax,
   flatten: selecting.flatten, unflatten: selecting.unflatten, squeeze: selecting.squeeze, unsqueeze: selecting.unsqueeze, transpose: selecting.transpose, t: selecting.t,
   narrow: selecting.narrow, slice: selecting.slice, select: selecting.select, pad: shape.pad, split: selecting.split, chunk: selecting.chunk,
   index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
-  gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter,
+  gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter,
   matmul, clone,
 };
 
@@ -141,8 +141,8 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
       return weight < 0.5 ? elementwise.add(x, way, weight) : elementwise.sub(end, way, 1 - weight);
     });
   },
-  maskedFill_(this: Tensor, mask: Tensor, value: number) {
-    return inPlace('maskedFill_', this, (x) => elementwise.maskedFill(x, mask, value));
+  maskedFill_(this: Tensor, mask: Tensor, value: number | Tensor) {
+    return inPlace('maskedFill_', this, (x) => index.maskedFill(x, mask, value));
   },
   /** Writes to a place of this tensor; see `setIndex`. */
   setIndex(
@@ -211,7 +211,7 @@ export interface TensorMethods
     Record<'softmax' | 'logSoftmax' | 'cumsum' | 'unsqueeze', (dim: number) => Tensor>,
     Record<'reshape' | 'permute' | 'expand' | 'repeat' | 'flip', TakingSizes>,
     Record<'clamp' | 'clamp_', (min?: number, max?: number) => Tensor>,
-    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: number) => Tensor>,
+    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: number | Tensor) => Tensor>,
     Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, value?: number) => Tensor>,
     Record<'uniform_' | 'normal_', (a?: number, b?: number, generator?: Generator) => Tensor> {
   max(): Tensor;

@@ -8,8 +8,8 @@ import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../erro
 import { joinStatistics } from '../fusion/conv_stats.ts';
 import { deferSlice } from '../fusion/deferred_slice.ts';
 import { copyDense, copyElements } from '../tensor/copy.ts';
-import { fill, full } from '../tensor/create.ts';
-import { dtypes, promote } from '../tensor/dtype.ts';
+import { fill, full, tensor } from '../tensor/create.ts';
+import { dtypes, isFloat, promote } from '../tensor/dtype.ts';
 import {
   broadcastStrides,
   distinctDims,
@@ -211,10 +211,12 @@ export function repeat(x: Tensor, counts: Shape): Tensor {
       'Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor',
     );
   const shape = [...Array<number>(counts.length - x.rank).fill(1), ...x.shape];
-  requireShape(
-    'repeat',
-    shape.map((n, d) => n * counts[d]),
-  );
+  const target = shape.map((n, d) => n * counts[d]);
+  if (counts.some((count) => count < 0))
+    throw new RuntimeError(
+      `[repeat] Trying to create tensor with negative dimension: expected counts of at least 0, got ${formatShape(counts)}`,
+    );
+  requireShape('repeat', target);
   const paired = reshape(
     x,
     shape.flatMap((n) => [1, n]),
@@ -224,7 +226,7 @@ export function repeat(x: Tensor, counts: Shape): Tensor {
       paired,
       shape.flatMap((n, d) => [counts[d], n]),
     ),
-    shape.map((n, d) => n * counts[d]),
+    target,
   );
 }
 
@@ -434,7 +436,9 @@ export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
     place.shape[d] = length;
   }
   requireShape('pad', shape);
-  return embed(kept, shape, place, value);
+  // A number that does not fit an integer dtype is refused, where it is used.
+  const isUsed = value !== 0 && !isFloat(x.dtype) && !sameShape(shape, kept.shape);
+  return embed(kept, shape, place, isUsed ? tensor(value, { dtype: x.dtype }).item() : value);
 }
 
 // ---- joining and splitting ----------------------------------------------------------------------------------------

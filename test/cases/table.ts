@@ -134,7 +134,7 @@ const withNumbers: Case[] = [
     ops: ['where'],
     name: 'maskedFill',
     inputs: [m([3, 4]), m([3, 4], { bool: true })],
-    run: (a, b) => el.maskedFill(a, b, 7),
+    run: (a, b) => idx.maskedFill(a, b, 7),
     torch: 'a.masked_fill(b, 7)',
   },
 ];

@@ -507,7 +507,7 @@ describe('shapes', () => {
       'repeat',
       () => grid().repeat(-1, 1),
       'RuntimeError',
-      'Trying to create tensor with negative dimension -3: [-3, 4]',
+      '[repeat] Trying to create tensor with negative dimension: expected counts of at least 0, got [-1, 1]',
     ],
     [
       'repeat, too much',

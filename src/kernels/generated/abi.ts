@@ -188,7 +188,7 @@ export interface Kernels {
   softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
   /**
    * ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
-   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
+   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
    * out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
    */
   indexSelect(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
