@@ -443,7 +443,9 @@ function addStep(d: Draw, kind: Kind, x: number): void {
   const op = d.pick(Object.keys(kind.ops));
   const { shape, dtype } = d.pool[x];
   const args = [...kind.ops[op](d, shape, dtype, x)];
-  if (args.length > 0 && kind.name !== 'elementwise' && d.chance(0.12)) args[d.below(args.length)] = d.wrong();
+  // Truth values (keepdim) and operands are not among what may be wrong: Python has its own idea of the first, the second may be anything.
+  const open = kind.name === 'elementwise' ? 0 : kind.name === 'reduce' ? Math.min(1, args.length) : args.length;
+  if (open > 0 && d.chance(0.12)) args[d.below(open)] = d.wrong();
   d.steps.push({ op, on: x, args });
 }
 
@@ -492,7 +494,9 @@ export function drawTensors(seed: number, isWanted: (kind: string) => boolean): 
   } finally {
     setWarningHandler(former);
   }
-  return { kind: kind.name, given: d.given, steps: d.steps, order: d.pick([0, 1, 1, 2]) };
+  // Which of equal values is taken, and has the gradient, is open.
+  const isTied = d.steps.some(({ op }) => op === 'topk');
+  return { kind: kind.name, given: d.given, steps: d.steps, order: isTied ? 0 : d.pick([0, 1, 1, 2]) };
 }
 
 /** Tensors that were given after the result move before it. */

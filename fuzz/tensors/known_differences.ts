@@ -113,4 +113,38 @@ export const knownDifferences: readonly KnownDifference[] = [
       );
     },
   },
+  {
+    id: 'saved results',
+    what: 'The peer copies what PyTorch saved for its backward, so it does not see that a change in place has spoilt it; the library does.',
+    when: (one) => isRefused(one) && ourError(one, 'has been modified by an inplace operation'),
+  },
+  {
+    id: 'exponents that are truth values',
+    what: "PyTorch's backward of pow subtracts 1 from the exponent, which it refuses for truth values; here they are numbers.",
+    when: ({ theirs, difference }) =>
+      difference.aspect.endsWith('accepted') &&
+      /Subtraction, the `-` operator, with a bool tensor/.test(theirs.error ?? ''),
+  },
+  {
+    id: 'empty tensors of any dtype',
+    what: 'PyTorch takes softmax and its kin of empty integer tensors, as no kernel is called; here the dtype is always checked.',
+    when: (one) =>
+      isRefused(one) &&
+      ourError(one, 'not implemented for') &&
+      one.theirs.steps[one.difference.call ?? 0]?.[0]?.data.length === 0,
+  },
+  {
+    id: 'two numbers in where',
+    what: 'PyTorch gives int64 for two integers; here numbers are float32, as in tensor(…), unless dtype says otherwise.',
+    when: ({ difference }) =>
+      difference.aspect === 'where: dtype' && difference.message.startsWith('float32, PyTorch int64'),
+  },
+  {
+    id: 'assignment of nothing',
+    what: 'PyTorch makes a leaf that requires gradients of a tensor to which an empty value with gradients was assigned; here nothing happens.',
+    when: ({ program, theirs, difference }) =>
+      difference.aspect.endsWith('accepted') &&
+      /^RuntimeError: a leaf Variable that requires grad/.test(theirs.error ?? '') &&
+      !program.given[program.steps[0].on]?.requiresGrad,
+  },
 ];

@@ -38,7 +38,7 @@ def special(v):
 def seen(t):
     if t is None:
         return None
-    return {"shape": list(t.shape), "dtype": str(t.dtype)[6:], "data": [special(v) for v in t.detach().reshape(-1).tolist()]}
+    return {"shape": list(t.shape), "dtype": str(t.dtype)[6:], "data": [special(v) for v in t.detach().clone().reshape(-1).tolist()]}
 
 
 def value_of(a, pool):
@@ -117,7 +117,7 @@ def method(name):
 
 
 def reduction(name):
-    def run(x, dim, keepdim):
+    def run(x, dim=None, keepdim=False):
         f = getattr(torch, name)
         if dim is None:
             if keepdim:

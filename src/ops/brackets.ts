@@ -290,26 +290,37 @@ export function setIndex(
   value: number | boolean | Tensor,
   { accumulate = false }: SetIndexOptions = {},
 ): Tensor {
-  requireTensor('setIndex', x);
+  return assign('setIndex', x, Array.isArray(spec) ? spec : [spec], value, accumulate);
+}
+
+/** `setIndex` for every operation that changes x in place at once: `op` is what the user called. */
+export function assign(
+  op: string,
+  x: Tensor,
+  entries: readonly unknown[],
+  value: number | boolean | Tensor,
+  accumulate = false,
+): Tensor {
+  requireTensor(op, x);
   if (isGradEnabled() && x.requiresGrad && x.isLeaf)
     throw new RuntimeError('a leaf Variable that requires grad is being used in an in-place operation.');
-  const given = valueTensor('setIndex', value, x.dtype);
-  requireSameDevice('setIndex', x, given);
-  const place = placeOf('setIndex', x, Array.isArray(spec) ? spec : [spec]);
-  const found = positionsIn('setIndex', place);
+  const given = valueTensor(op, value, x.dtype);
+  requireSameDevice(op, x, given);
+  const place = placeOf(op, x, entries);
+  const found = positionsIn(op, place);
   const isFill = given.size === 1 && place.isMasked && !accumulate; // PyTorch fills where one mask holds, and converts
   if ((found || accumulate) && given.dtype !== x.dtype && !isFill)
     throw new RuntimeError(
-      `[setIndex] Index put requires the source and destination dtypes match, got ${dtypes[x.dtype].torchName} for the destination and ${dtypes[given.dtype].torchName} for the source.`,
+      `[${op}] Index put requires the source and destination dtypes match, got ${dtypes[x.dtype].torchName} for the destination and ${dtypes[given.dtype].torchName} for the source.`,
     );
-  const values = spread(given, found?.shape ?? place.shape);
+  const values = spread(op, given, found?.shape ?? place.shape);
   // What is read must not be what is written.
   const source = cast(values.storage === x.storage ? clone(values) : values, x.dtype);
   const before = aliasOf(x);
   before.gradFn = x.gradFn;
   before.outputIndex = x.outputIndex;
   before.history = x.history;
-  const changed = assigned(before, place, found, source, accumulate);
+  const changed = assigned(op, before, place, found, source, accumulate);
   if (changed.gradFn) {
     x.gradFn = changed.gradFn;
     x.outputIndex = changed.outputIndex;
@@ -319,20 +330,27 @@ export function setIndex(
 }
 
 /** A value in the shape of what it replaces; leading dimensions of size 1 are ignored, as in PyTorch. */
-function spread(value: Tensor, shape: Shape): Tensor {
+function spread(op: string, value: Tensor, shape: Shape): Tensor {
   let lead = 0;
   while (value.rank - lead > shape.length && value.shape[lead] === 1) lead++;
   const own = value.shape.slice(lead);
   const from = shape.length - own.length;
   if (from < 0 || own.some((n, d) => n !== 1 && n !== shape[from + d]))
     throw new RuntimeError(
-      `[setIndex] shape mismatch: value tensor of shape ${formatShape(value.shape)} cannot be broadcast to indexing result of shape ${formatShape(shape)}`,
+      `[${op}] shape mismatch: value tensor of shape ${formatShape(value.shape)} cannot be broadcast to indexing result of shape ${formatShape(shape)}`,
     );
   return broadcastTo(lead > 0 ? reshape(value, own) : value, shape);
 }
 
 /** x, in its own memory, with `source` at a place. */
-function assigned(x: Tensor, place: Place, found: Positions | null, source: Tensor, accumulate: boolean): Tensor {
+function assigned(
+  op: string,
+  x: Tensor,
+  place: Place,
+  found: Positions | null,
+  source: Tensor,
+  accumulate: boolean,
+): Tensor {
   const { selection } = place;
   const part = () => selected(x, selection);
   if (!found) {
@@ -343,12 +361,12 @@ function assigned(x: Tensor, place: Place, found: Positions | null, source: Tens
   const slices = reshape(source, [view[0], positions.size, view[2]]);
   if (accumulate && x.dtype === 'bool') {
     // Sums of truth values are or: they are added as integers.
-    const sum = addAt(cast(reshape(part(), view), 'int64'), 1, positions, cast(slices, 'int64'), true, 'setIndex');
+    const sum = addAt(cast(reshape(part(), view), 'int64'), 1, positions, cast(slices, 'int64'), true, op);
     return replaceSelected(x, selection, reshape(cast(sum, 'bool'), selection.shape), true);
   }
   const write = accumulate ? addAt : putAt;
   if (isWhole(x, place) && x.memoryFormat === 'contiguous')
-    return reshape(write(reshape(x, view), 1, positions, slices, true, 'setIndex'), x.shape);
-  const block = reshape(write(reshape(part(), view), 1, positions, slices, true, 'setIndex'), selection.shape);
+    return reshape(write(reshape(x, view), 1, positions, slices, true, op), x.shape);
+  const block = reshape(write(reshape(part(), view), 1, positions, slices, true, op), selection.shape);
   return replaceSelected(x, selection, block, true);
 }

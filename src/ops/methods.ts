@@ -156,11 +156,13 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   /** Overwrites the values by those of `source`, broadcast and converted (PyTorch: `Tensor.copy_`). */
   copy_(this: Tensor, source: Tensor) {
     if (isGradEnabled() && (this.requiresGrad || source.requiresGrad))
-      return inPlace('copy_', this, () => broadcastTo(cast(source, this.dtype), this.shape));
+      return brackets.assign('copy_', this, [], broadcastTo(source, this.shape));
     overwrite(this, toFormat(broadcastTo(cast(source, this.dtype), this.shape), this.memoryFormat));
     return this;
   },
   fill_(this: Tensor, value: number) {
+    // What a tensor with a history is filled with has none: no gradient goes on from here.
+    if (isGradEnabled() && this.requiresGrad) return brackets.assign('fill_', this, [], value);
     return unrecorded('fill_', this, () => {
       this.storage.beginChange();
       fill(this, value);

@@ -1,5 +1,5 @@
 // Arithmetic on shapes: sizes, strides, broadcasting, dimensions, and how the two memory formats order them.
-import { requireInteger } from '../checks.ts';
+import { requireInteger, requireIntegers } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 
 export type Shape = readonly number[];
@@ -64,6 +64,7 @@ export function normalizeDim(dim: number, rank: number, op?: string): number {
 
 /** Dimensions counted from the front, each at most once, in the given order. */
 export function distinctDims(dims: readonly number[], rank: number, op?: string): number[] {
+  if (!Array.isArray(dims)) requireIntegers(op ?? 'dim', 'dim', dims);
   const from = dims.map((d) => normalizeDim(d, rank, op));
   from.forEach((d, i) => {
     if (from.indexOf(d) !== i) throw new RuntimeError(`dim ${d} appears multiple times in the list of dims`);

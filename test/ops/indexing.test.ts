@@ -298,6 +298,19 @@ describe('setIndex', () => {
     gradgradcheck(place, inputs());
   });
 
+  test.each<[string, (y: Tensor) => unknown]>([
+    ['copy_', (y) => y.copy_(zeros([3]))],
+    ['fill_', (y) => y.fill_(7)],
+    ['zero_', (y) => y.zero_()],
+    ['setIndex', (y) => y.setIndex('...', 7)],
+  ])('what %s has overwritten gets no gradient', (_, change) => {
+    const a = ones([3]).requiresGrad_();
+    const y = a.mul(2);
+    change(y);
+    y.sum().backward();
+    expect(a.grad!.toArray()).toEqual([0, 0, 0]);
+  });
+
   test('under noGrad a parameter is changed, and stays a leaf', () => {
     const w = ones([3]).requiresGrad_();
     noGrad(() => w.setIndex(1, 5));
