@@ -38,12 +38,15 @@ const rounded = (seen: Seen | null): Seen | null =>
   seen && { ...seen, data: seen.data.map((v) => (typeof v === 'number' ? Number(v.toPrecision(13)) : v)) };
 
 async function write(path: string, count: number, seed: number, text: string): Promise<void> {
-  const [{ drawTensors }, { startTensorPeer }] = await Promise.all([import('./draw.ts'), import('./target.ts')]);
+  const [{ drawTensors }, { startTensorPeer, wanted }] = await Promise.all([
+    import('./draw.ts'),
+    import('./target.ts'),
+  ]);
   const torch = await startTensorPeer();
   if (!torch) throw new Error('python3 has no PyTorch; EVENKEEL_PYTHON can name one that has');
   const goldens: Golden[] = [];
   for (let i = 0; goldens.length < count; i++) {
-    const program = drawTensors((seed + Math.imul(i, 0x9e3779b1)) | 0, (kind) => kind.includes(text));
+    const program = drawTensors((seed + Math.imul(i, 0x9e3779b1)) | 0, wanted(text));
     const [outcome] = program ? await torch.run([program]) : [null];
     if (!program || !outcome) continue;
     goldens.push({

@@ -147,4 +147,23 @@ export const knownDifferences: readonly KnownDifference[] = [
       /^RuntimeError: a leaf Variable that requires grad/.test(theirs.error ?? '') &&
       !program.given[program.steps[0].on]?.requiresGrad,
   },
+  {
+    id: 'dimension of nothing',
+    what: 'PyTorch does not look at the dimension along which cat joins nothing but tensors of shape [0]; here it must be one.',
+    when: (one) => isRefused(one) && ourError(one, '[cat] Dimension out of range'),
+  },
+  {
+    id: 'second derivative of embedding nothing',
+    what: "PyTorch's second derivative of embedding fails where there are no indices.",
+    when: ({ program, theirs, difference }) =>
+      difference.aspect.endsWith('accepted') &&
+      program.steps.some(({ op }) => op === 'embedding') &&
+      /cannot reshape tensor of 0 elements/.test(theirs.error ?? ''),
+  },
+  {
+    id: 'values from the memory that is written',
+    what: 'PyTorch refuses to write a tensor from its own memory; here the values are read before the first is written.',
+    when: ({ theirs, difference }) =>
+      difference.aspect.endsWith('accepted') && /refer to a single memory location/.test(theirs.error ?? ''),
+  },
 ];

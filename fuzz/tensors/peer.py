@@ -146,13 +146,13 @@ CALLS = {
     "setIndexAccumulate": set_accumulate,
     "indexAdd": lambda x, dim, index, source, alpha=1: x.index_add(dim, index, source, alpha=whole(alpha)),
     "takeAlongDim": lambda x, index, dim=None: x.take_along_dim(index, dim),
-    "embedding": lambda x, weight, padding: F.embedding(x, weight, padding),
-    "slice": lambda x, dim, start, end, step: torch.ops.aten.slice(x, dim, start, end, step if step is not None else 1),
+    "embedding": lambda x, weight, padding=None: F.embedding(x, weight, padding),
+    "slice": lambda x, dim, start=None, end=None, step=None: torch.ops.aten.slice(x, dim, start, end, step if step is not None else 1),
     "pad": lambda x, padding, value=0: F.pad(x, padding, value=value),
-    "cat": lambda _, tensors, dim: torch.cat(tensors, dim),
-    "stack": lambda _, tensors, dim: torch.stack(tensors, dim),
+    "cat": lambda _, tensors, dim=0: torch.cat(tensors, dim),
+    "stack": lambda _, tensors, dim=0: torch.stack(tensors, dim),
     "to": lambda x, dtype: x.to(DTYPES[dtype]),
-    "clamp": lambda x, low, high: x.clamp(low, high),
+    "clamp": lambda x, low=None, high=None: x.clamp(low, high),
     "where": where,
     "logSoftmax": lambda x, dim: x.log_softmax(dim),
     "topk": lambda x, k, dim: x.topk(k, dim)[0],  # which of equal ones is open
@@ -191,7 +191,8 @@ def run(program):
         last, order = pool[-1], program["order"]
         wanted = [t for t in inputs if t.requires_grad]
         if order > 0 and last.is_floating_point() and last.requires_grad:
-            first = torch.autograd.grad([last], wanted, [cotangent(last)], allow_unused=True, create_graph=order == 2)
+            y = last * last if order == 2 else last
+            first = torch.autograd.grad([y], wanted, [cotangent(last)], allow_unused=True, create_graph=order == 2)
             gradients = [seen(g) for g in first]
             terms = [(g * g).sum() for g in first if g is not None and g.requires_grad]
             if order == 2 and terms:

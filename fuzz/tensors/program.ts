@@ -26,7 +26,7 @@ export interface TensorProgram {
   readonly kind: string;
   readonly given: readonly Given[];
   readonly steps: readonly Step[];
-  /** 0: values only; 1: and gradients of what is given; 2: and those of a sum of the gradients. */
+  /** 0: values only; 1: and gradients of what is given; 2: those of the last tensor's square, and of the sum of their squares. */
   readonly order: 0 | 1 | 2;
 }
 

@@ -68,7 +68,9 @@ export function runTensors({ given, steps, order }: TensorProgram): Outcome {
     const last = pool.at(-1)!;
     const wanted = inputs.filter((input) => input.requiresGrad);
     if (order === 0 || !isFloat(last.dtype) || !last.requiresGrad) return outcome;
-    const first = grad([last], wanted, { gradOutputs: [cotangent(last)], allowUnused: true, createGraph: order === 2 });
+    // Most calls are linear: of squares there is a second derivative.
+    const y = order === 2 ? mul(last, last) : last;
+    const first = grad([y], wanted, { gradOutputs: [cotangent(last)], allowUnused: true, createGraph: order === 2 });
     outcome.gradients = first.map((g) => g && seen(g));
     const terms = first.filter((g) => g?.requiresGrad) as Tensor[];
     if (order === 1 || terms.length === 0) return outcome;

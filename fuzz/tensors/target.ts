@@ -14,11 +14,14 @@ export const startTensorPeer = (): Promise<Peer<TensorProgram, Outcome> | null> 
     decode: (line) => JSON.parse(line),
   });
 
-/** Programs of the kinds whose name contains the text; null without PyTorch. */
+/** Whether a kind's name contains the text, or one of several with commas between them. */
+export const wanted = (text: string) => (kind: string) => text.split(',').some((part) => kind.includes(part));
+
+/** Programs of the wanted kinds; null without PyTorch. */
 export async function tensorsTarget(text: string): Promise<Target<TensorProgram> | null> {
   const torch = await startTensorPeer();
   if (!torch) return null;
-  const isWanted = (kind: string) => kind.includes(text);
+  const isWanted = wanted(text);
   return {
     judgeName: `PyTorch ${torch.version}`,
     kinds: kindNames.filter(isWanted),
