@@ -9,7 +9,7 @@ import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../
 import { aliasOf, type NestedArray, Tensor, viewAs } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { add } from './elementwise.ts';
-import { addAt, type IndexedAxis, nonzero, pickAt, positionsOf, putAt, valueTensor } from './indexing.ts';
+import { addAt, fittingFill, type IndexedAxis, nonzero, pickAt, positionsOf, putAt, valueTensor } from './indexing.ts';
 import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { broadcastTo, replaceSelected, reshape, type Selection, selected, sliceRange, wholeOf } from './shape_ops.ts';
 
@@ -250,7 +250,7 @@ const isWhole = (x: Tensor, { selection }: Place): boolean =>
  * @example
  * x.index('...', '1:', 0); // x[..., 1:, 0]
  * x.index([0, 2]); // x[[0, 2]]
- * x.index(arange(3), labels); // the elements (0, labels[0]), (1, labels[1]), (2, labels[2])
+ * logits.index(arange(8), labels); // the elements (0, labels[0]), (1, labels[1]), …
  */
 export function index(x: Tensor, ...specs: IndexSpec[]): Tensor {
   requireTensor('index', x);
@@ -280,9 +280,9 @@ export interface SetIndexOptions {
  * @throws RuntimeError where the value does not fit, or x is a leaf that requires gradients; IndexError as `index` does. x is unchanged then.
  * @example
  * x.setIndex(0, 1); // x[0] = 1
- * x.setIndex(['...', '1:'], row); // x[..., 1:] = row
+ * x.setIndex(['...', '1:'], y.index('...', '1:')); // x[..., 1:] = y[..., 1:]
  * x.setIndex(x.lt(0), 0); // x[x < 0] = 0
- * x.setIndex([rows], 1, { accumulate: true }); // x.index_put_((rows,), 1, accumulate=True)
+ * x.setIndex([[0, 2, 2]], 1, { accumulate: true }); // adds 1 to x[0] and 2 to x[2]
  */
 export function setIndex(
   x: Tensor,
@@ -313,7 +313,7 @@ export function assign(
     throw new RuntimeError(
       `[${op}] Index put requires the source and destination dtypes match, got ${dtypes[x.dtype].torchName} for the destination and ${dtypes[given.dtype].torchName} for the source.`,
     );
-  const values = spread(op, given, found?.shape ?? place.shape);
+  const values = spread(op, isFill ? fittingFill(given, x.dtype) : given, found?.shape ?? place.shape);
   // What is read must not be what is written.
   const source = cast(values.storage === x.storage ? clone(values) : values, x.dtype);
   const before = aliasOf(x);

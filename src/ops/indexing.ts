@@ -210,6 +210,10 @@ export function valueTensor(op: string, value: unknown, dtype: DType): Tensor {
   return value as Tensor;
 }
 
+/** One value in the dtype of what it fills, refused where it does not fit that. */
+export const fittingFill = (value: Tensor, dtype: DType): Tensor =>
+  value.dtype === dtype || isFloat(dtype) ? cast(value, dtype) : reshape(tensor(value.item(), { dtype }), value.shape);
+
 function requireSameDtype(op: string, x: Tensor, source: Tensor): void {
   if (source.dtype !== x.dtype)
     throw new RuntimeError(`[${op}] expected a source of x's dtype ${x.dtype}, got ${source.dtype}`);
@@ -314,7 +318,10 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: number |
   // A place that is named twice holds the value once, and so has one gradient for it.
   const positions = fill.requiresGrad ? distinct(found) : found;
   const shape = whole.shape.map((n, i) => (i === d ? positions.size : n));
-  return reshape(putAt(whole, d, positions, broadcastTo(cast(fill, x.dtype), shape), false, 'indexFill'), x.shape);
+  return reshape(
+    putAt(whole, d, positions, broadcastTo(fittingFill(fill, x.dtype), shape), false, 'indexFill'),
+    x.shape,
+  );
 }
 
 /** Each position once. */
@@ -458,14 +465,14 @@ export function nonzero(x: Tensor): Tensor {
   const mask = (x.dtype === 'bool' ? x : ne(x, 0)).dataSync();
   let count = 0;
   for (let i = 0; i < mask.length; i++) count += mask[i] as number;
-  // The low and high halves of 64-bit integers: bigints would cost ten times as much.
-  const halves = new Int32Array(2 * count);
-  for (let i = 0, at = 0; at < halves.length; i++)
-    if (mask[i]) {
-      halves[at] = i;
-      at += 2;
-    }
-  return fromTypedArray(new BigInt64Array(halves.buffer), [count]);
+  // The low and high halves of 64-bit integers: bigints would cost ten times as much. Without a branch, which random masks mislead; so the last place
+  // is written in vain.
+  const halves = new Int32Array(2 * count + 2);
+  for (let i = 0, at = 0; i < mask.length; i++) {
+    halves[at] = i;
+    at += 2 * (mask[i] as number);
+  }
+  return fromTypedArray(new BigInt64Array(halves.buffer, 0, count), [count]);
 }
 
 function requireMask(op: string, mask: Tensor): void {
@@ -494,7 +501,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Ten
     throw new RuntimeError(
       `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
     );
-  return where(mask, cast(fill, x.dtype), x);
+  return where(mask, fittingFill(fill, x.dtype), x);
 }
 
 /**
