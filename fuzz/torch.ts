@@ -1,11 +1,9 @@
 // PyTorch in a process of its own (torch_peer.py): a line of programs goes in, a line of reports comes back.
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { python, startLinePeer } from '../scripts/line_peer.ts';
 import type { Outcome, Program, TensorSpec } from './program.ts';
 import { valuesOf } from './values.ts';
-
-const python = process.env.EVENKEEL_PYTHON ?? 'python3';
 
 export interface TorchPeer {
   readonly version: string;
@@ -39,26 +37,17 @@ interface Session {
 }
 
 async function open(): Promise<Session> {
-  const script = fileURLToPath(new URL('torch_peer.py', import.meta.url));
-  const child: ChildProcessWithoutNullStreams = spawn(python, [script]);
-  child.stderr.pipe(process.stderr);
-  // What is written to a process that has just ended is lost, and found to be when its answer does not come.
-  child.stdin.on('error', () => {});
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<string | null> => {
-    const { value, done } = await lines.next();
-    return done ? null : value;
-  };
-  const greeting = await answer();
+  const peer = startLinePeer(python, [fileURLToPath(new URL('torch_peer.py', import.meta.url))]);
+  const greeting = await peer.receive();
   if (greeting === null) throw new Error('PyTorch did not start');
   return {
     version: (JSON.parse(greeting) as { version: string }).version,
     async ask(programs) {
-      child.stdin.write(`${encoded(programs)}\n`);
-      const line = await answer();
+      peer.send(encoded(programs));
+      const line = await peer.receive();
       return line === null ? null : (decoded(line) as Outcome[][]);
     },
-    close: () => child.kill(),
+    close: () => peer.close(),
   };
 }
 
