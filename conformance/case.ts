@@ -1,6 +1,6 @@
 // One case of PyTorch's inventory as torch_cases.py writes it, a line of JSON: a call, or a layer's or optimizer's life, as data, and what
 // PyTorch gave. And how its values become those of the library.
-import { type DType, fromTypedArray, type Tensor, type TypedArray } from '../src/index.ts';
+import { type DType, fromTypedArray, type MemoryFormat, type Tensor, type TypedArray } from '../src/index.ts';
 
 export interface TensorData {
   $: 'tensor';
@@ -118,21 +118,21 @@ export const isTensorData = (value: unknown): value is TensorData =>
 export const valuesOf = ({ data, dtype }: TensorData): TypedArray =>
   new arrays[dtype](new Uint8Array(Buffer.from(data, 'base64')).buffer as ArrayBuffer);
 
-export function tensorOf(data: TensorData): Tensor {
-  const requiresGrad = data.grad ?? false;
-  return fromTypedArray(valuesOf(data), data.shape, { dtype: data.dtype, requiresGrad });
+export function tensorOf(data: TensorData, memoryFormat: MemoryFormat = 'contiguous'): Tensor {
+  const made = fromTypedArray(valuesOf(data), data.shape, { dtype: data.dtype });
+  return made.contiguous(memoryFormat).requiresGrad_(data.grad ?? false);
 }
 
 /** A value that no argument of the library can be. */
 export class NotExpressible extends Error {}
 
 /** A value as the library takes it; None is null. Tensors are collected in `tensors`, in PyTorch's order. */
-export function argumentOf(data: Data, tensors: Tensor[] = []): unknown {
+export function argumentOf(data: Data, tensors: Tensor[] = [], format: MemoryFormat = 'contiguous'): unknown {
   if (data === null || typeof data !== 'object') return data;
-  if (Array.isArray(data)) return data.map((one) => argumentOf(one, tensors));
+  if (Array.isArray(data)) return data.map((one) => argumentOf(one, tensors, format));
   switch (data.$) {
     case 'tensor': {
-      const made = tensorOf(data);
+      const made = tensorOf(data, data.shape.length < 4 ? 'contiguous' : format);
       tensors.push(made);
       return made;
     }
@@ -164,3 +164,6 @@ export const hasIntegralFloat = (data: Data): boolean =>
   Array.isArray(data)
     ? data.some(hasIntegralFloat)
     : typeof data === 'object' && data !== null && data.$ === 'float' && typeof data.value === 'number';
+
+export const namedValues = (named: Named, tensors?: Tensor[], format?: MemoryFormat): Map<string, unknown> =>
+  new Map(named.map(([key, value]) => [key, argumentOf(value, tensors, format)]));

@@ -26,6 +26,16 @@ function middleMagnitude(values: Float64Array): number {
 const largestMagnitude = (values: Float64Array): number =>
   values.reduce((most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 0);
 
+/** The largest or, element by element, the middle magnitude of several tensors' floats together. */
+export function magnitudeOf(tensors: readonly unknown[], isElementwise: boolean): number {
+  const own = tensors.flatMap((t) => {
+    if (!(t instanceof Tensor) || !t.dtype.startsWith('float')) return [];
+    const values = numbers(t.dataSync());
+    return [isElementwise ? middleMagnitude(values) : largestMagnitude(values)];
+  });
+  return own.length === 0 ? 0 : Math.max(...own);
+}
+
 const shown = (values: ArrayLike<number | bigint>, around = 0): string => {
   const from = values.length <= 6 ? 0 : Math.max(0, Math.min(around - 2, values.length - 6));
   const part = Array.from({ length: Math.min(6, values.length) }, (_, i) => String(values[from + i]));
@@ -36,6 +46,8 @@ export interface Bars {
   isElementwise: boolean;
   /** Multiplies the bars: for gradients of gradients, whose formulas lose digits that the functions keep. */
   looseness: number;
+  /** A magnitude whose roundings count even where the values are smaller: what a gradient's terms have that may cancel. */
+  least?: number;
 }
 
 /** null where it is the same; else what differs, in words. */
@@ -56,12 +68,14 @@ export function difference(
     for (let i = 0; i < own.length; i++) if (own[i] !== values[i]) return say(i);
     return null;
   }
+  const isSingle = expected.dtype === 'float32';
   const reference = numbers(own);
   const found = numbers(values);
   const right =
     truth && isTensorData(truth) && truth.shape.join() === expected.shape.join() ? numbers(valuesOf(truth)) : reference;
-  const scale = bars.isElementwise ? middleMagnitude(right) : largestMagnitude(right);
-  const isSingle = expected.dtype === 'float32';
+  // Element by element a float32 is held against itself; the others count little.
+  const others = bars.isElementwise ? middleMagnitude(right) * (isSingle ? 0.25 : 1) : largestMagnitude(right);
+  const scale = others + (bars.least ?? 0);
   let torchError = 0;
   if (isSingle && !bars.isElementwise)
     for (let i = 0; i < right.length; i++) {
@@ -77,11 +91,7 @@ export function difference(
     // Below the least normal number a rounding is absolute.
     const least = isSingle ? 2 ** -149 : 2 ** -1074;
     const bar =
-      Math.max(
-        relative * (Math.abs(t) + (isSingle && bars.isElementwise ? 0.25 : 1) * scale),
-        isSingle ? torchMultiple * own32Error : 0,
-        2 * least,
-      ) * bars.looseness;
+      Math.max(relative * (Math.abs(t) + scale), isSingle ? torchMultiple * own32Error : 0, 2 * least) * bars.looseness;
     if (!(Math.abs(a - t) <= bar))
       return say(
         i,

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { type LinePeer, startLinePeer } from '../scripts/line_peer.ts';
 import type { Case } from './case.ts';
-import type { Verdict } from './run_case.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Milliseconds after which a case counts as hanging: the largest take some seconds. */
 const patience = 120_000;

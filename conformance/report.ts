@@ -1,7 +1,7 @@
 // What a run has found: counts by family and name, and the failures, those of one kind together.
 import type { IntendedRow } from './intended.ts';
-import { failures, type Outcome, outcomes, type Verdict } from './run_case.ts';
 import type { Family, Listing } from './torch.ts';
+import { failures, type Outcome, outcomes, type Verdict } from './verdict.ts';
 
 export type Counts = Record<Outcome, number>;
 export interface FailureKind {

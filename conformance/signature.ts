@@ -4,6 +4,7 @@
 //   'x start_dim=start'            named otherwise in PyTorch than the camelCase rule says
 //   'x min:number'                 of this kind only; PyTorch takes tensors too
 //   '!alpha=1'                     the library does not have it, which does not matter where it is the default
+//   '!stable=*'                    the library does not have it, and does what any value of it allows
 import { Tensor } from '../src/index.ts';
 import { snake } from './case.ts';
 
@@ -75,7 +76,8 @@ export function bound(
     const { torch, ours, place, kind, fallback } = parameter;
     let value = given.get(parameter);
     if (place === 'missing') {
-      if (value !== undefined && value !== null && String(value) !== fallback) throw new ArgumentNotAvailable(torch);
+      if (value !== undefined && value !== null && fallback !== '*' && String(value) !== fallback)
+        throw new ArgumentNotAvailable(torch);
       continue;
     }
     if (value === null && !isNullMeant) value = undefined;

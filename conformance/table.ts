@@ -57,7 +57,11 @@ const swapped = (torch: string, name: string, signature = 'x other'): [string, F
     call: ((x: never, other: never, ...rest: never[]) => root[name](other, x, ...rest)) as Call,
   });
 const cast = (torch: string, dtype: ek.DType): [string, FunctionRow] =>
-  row(torch, 'x !memoryFormat', { method: null, isElementwise: true, call: ((x: Tensor) => x.to(dtype)) as Call });
+  row(torch, 'x !memoryFormat=contiguous', {
+    method: null,
+    isElementwise: true,
+    call: ((x: Tensor) => x.to(dtype)) as Call,
+  });
 const method = (name: string) =>
   ((x: Tensor, ...args: never[]) => (x as unknown as Record<string, Call>)[name](...args)) as Call;
 const ofMethod = (torch: string, signature: string, name: string, isElementwise = false): [string, FunctionRow] =>
@@ -151,8 +155,8 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('logsumexp', 'x dim {keepdim}'),
   row('cumsum', `x dim ${noDtype}`),
   row('cumprod', `x dim ${noDtype}`),
-  row('sort', 'x dim {descending} !stable'),
-  row('argsort', 'x dim {descending} !stable'),
+  row('sort', 'x dim {descending} !stable=*'),
+  row('argsort', 'x dim {descending} !stable=*'),
   row('topk', 'x k dim {largest !sorted=true}'),
   row('softmax', `x dim ${noDtype}`),
   row('softmax.with_dtype', 'x dim !dtype'),
@@ -229,12 +233,12 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   padded('nn.functional.pad.replicate_negative', 'replicate'),
   padded('nn.functional.pad.circular', 'circular'),
 
-  ofMethod('clone', 'x !memoryFormat', 'clone', true),
+  ofMethod('clone', 'x !memoryFormat=contiguous', 'clone', true),
   ofMethod('contiguous', 'x memoryFormat', 'contiguous', true),
   ofMethod('item', 'x', 'item', true),
   ofCopy('fill', 'x value:number'),
   ofCopy('zero_', 'x'),
-  ofMethod('to', 'x dtype:string !copy=false !memoryFormat', 'to', true),
+  ofMethod('to', 'x dtype:string !nonBlocking=false !copy=false !memoryFormat=contiguous', 'to', true),
   cast('float', 'float32'),
   cast('double', 'float64'),
   cast('int', 'int32'),
@@ -242,22 +246,33 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   cast('byte', 'uint8'),
   cast('bool', 'bool'),
 
-  row('arange', 'start end step {dtype !device=cpu}', { method: null }),
-  row('linspace.tensor_overload', 'start:number end:number steps {dtype !device=cpu}', { method: null }),
-  row('linspace', 'start:number end:number steps {dtype !device=cpu}', { method: null }),
-  row('eye', 'rows columns {dtype !device=cpu !layout}', { method: null }),
-  row('empty', 'shape {dtype !device=cpu !layout}', { method: null }),
-  row('empty_like', 'x {dtype memoryFormat !device=cpu !layout}', { method: null }),
-  row('full', 'shape fill_value=value {dtype !device=cpu}', { method: null }),
-  row('zeros', 'shape {dtype !device=cpu}', { method: null }),
-  row('ones', 'shape {dtype !device=cpu}', { method: null }),
-  row('full_like', 'x fill_value=value {dtype memoryFormat !device=cpu !layout}', { method: null }),
-  row('zeros_like', 'x {dtype memoryFormat !device=cpu !layout}', { method: null }),
-  row('ones_like', 'x {dtype memoryFormat !device=cpu !layout}', { method: null }),
-  row('randn', 'shape {dtype !device=cpu}', { method: null }),
-  row('randn_like', 'x {dtype memoryFormat !device=cpu !layout}', { method: null }),
-  row('rand_like', 'x {dtype memoryFormat !device=cpu !layout}', { method: null }),
-  row('randint', 'low high shape {dtype !device=cpu}', { method: null }),
+  row('arange', 'start end step {dtype requiresGrad !device=cpu}', { method: null }),
+  row('linspace.tensor_overload', 'start:number end:number steps {dtype requiresGrad !device=cpu}', { method: null }),
+  row('linspace', 'start:number end:number steps {dtype requiresGrad !device=cpu}', { method: null }),
+  row('eye', 'rows columns {dtype requiresGrad !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('empty', 'shape {dtype requiresGrad !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('empty_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('full', 'shape fill_value=value {dtype requiresGrad !device=cpu}', { method: null }),
+  row('zeros', 'shape {dtype requiresGrad !device=cpu}', { method: null }),
+  row('ones', 'shape {dtype requiresGrad !device=cpu}', { method: null }),
+  row('full_like', 'x fill_value=value {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', {
+    method: null,
+  }),
+  row('zeros_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('ones_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('randn', 'shape {dtype requiresGrad !device=cpu}', { method: null }),
+  row('randn_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  // PyTorch's entry of this name calls randn_like.
+  row('rand_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', {
+    method: null,
+    name: 'randnLike',
+  }),
+  row('randint', 'low high shape {dtype requiresGrad !device=cpu}', {
+    method: null,
+    // PyTorch may leave `low` out, and the rest moves up.
+    call: ((low: number, high: number | number[], shape?: number[], options?: ek.RandomOptions) =>
+      Array.isArray(high) ? ek.randint(0, low, high, options) : ek.randint(low, high, shape!, options)) as Call,
+  }),
   row('bernoulli', 'x !p', { method: null }),
   ofCopy('normal.in_place', 'x mean std'),
   ofCopy('uniform', 'x from to'),
@@ -408,10 +423,12 @@ export const callLayer = (layer: nn.Module, ...args: unknown[]): unknown => laye
 
 /** Options by PyTorch's names; others are not available. What PyTorch chooses by itself (`foreach`, `fused`) has no counterpart. */
 export const optimizerOptions: Record<string, string> = {
-  SGD: '{lr momentum dampening weightDecay nesterov maximize !foreach !fused !differentiable=false}',
-  Adam: '{lr betas eps weightDecay amsgrad maximize decoupledWeightDecay !foreach !fused !capturable=false !differentiable=false}',
-  AdamW: '{lr betas eps weightDecay amsgrad maximize !foreach !fused !capturable=false !differentiable=false}',
-  RMSprop: '{lr alpha eps weightDecay momentum centered maximize !foreach !capturable=false !differentiable=false}',
+  SGD: '{lr momentum dampening weightDecay nesterov maximize !foreach=false !fused=false !differentiable=false}',
+  Adam: '{lr betas eps weightDecay amsgrad maximize decoupledWeightDecay !foreach=false !fused=false !capturable=false !differentiable=false}',
+  AdamW:
+    '{lr betas eps weightDecay amsgrad maximize !foreach=false !fused=false !capturable=false !differentiable=false}',
+  RMSprop:
+    '{lr alpha eps weightDecay momentum centered maximize !foreach=false !capturable=false !differentiable=false}',
 };
 export const scheduleSignatures: Record<string, string> = {
   StepLR: 'stepSize {gamma lastEpoch}',
