@@ -76,6 +76,12 @@ const ofCopy = (torch: string, signature: string): [string, FunctionRow] => {
   const call = (x: Tensor, ...args: never[]) => (x.clone() as unknown as Record<string, Call>)[name](...args);
   return row(torch, signature, { name: name.slice(0, -1), isElementwise: true, call: call as Call });
 };
+/** PyTorch writes into a copy; `setIndex` writes in place. */
+const indexPut = ((x: Tensor, ...rest: never[]) => {
+  const copy = x.clone();
+  (copy as unknown as Record<string, Call>).setIndex(...rest);
+  return copy;
+}) as Call;
 
 /** The pairs of a flat list of PyTorch's, which begins at the last dimension. */
 const pairsOf = (flat: readonly number[]): [number, number][] =>
@@ -175,15 +181,19 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('scatter', 'x dim index source !reduce'),
   row('scatter_add', 'x dim index source'),
   row('index_select', 'x dim index'),
-  row('index_add', 'x dim index source !alpha=1'),
+  row('index_add', 'x dim index source {alpha}'),
+  row('masked_scatter', 'x mask source'),
+  row('index_put', 'x indices values {accumulate}', {
+    method: null,
+    call: 'setIndex' in methods ? indexPut : undefined,
+  }),
   row('index_copy', 'x dim index source'),
   row('index_fill', 'x dim index value'),
   row('nonzero', 'x !asTuple=false', { method: null }),
   row('take_along_dim', 'x index dim'),
   row('__getitem__', 'x specs', {
     method: null,
-    call: ((x: Tensor, specs: ek.IndexSpec | ek.IndexSpec[]) =>
-      x.index(...(Array.isArray(specs) ? specs : [specs]))) as Call,
+    call: ((x: Tensor, specs: ek.IndexSpec[]) => x.index(...specs)) as Call,
   }),
   row(
     'nn.functional.embedding',

@@ -232,7 +232,12 @@ def function_case(op, sample, head, order, variant="function"):
     LARGE_SEEN[case["name"], case["dtype"]] = large_before or size > LARGE
     try:
         clean_args, clean_kwargs = mapped(args, fresh), mapped(kwargs, fresh)
-        case["args"], case["kwargs"] = data_of(clean_args), [[k, data_of(v)] for k, v in clean_kwargs.items()]
+        written = clean_args
+        if op.name == "__getitem__":
+            # A tuple has a place for each dimension, a list is one index; as data both are lists.
+            spec = clean_args[1]
+            written = [clean_args[0], list(spec) if isinstance(spec, tuple) else [spec]]
+        case["args"], case["kwargs"] = data_of(written), [[k, data_of(v)] for k, v in clean_kwargs.items()]
     except Unavailable as error:
         return {**case, "args": [], "kwargs": [], "expected": {"unavailable": str(error)}}
 
