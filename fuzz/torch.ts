@@ -1,11 +1,9 @@
 // PyTorch in a process of its own (torch_peer.py): a line of programs goes in, a line of reports comes back.
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { python, startLinePeer } from '../scripts/line_peer.ts';
 import type { Outcome, Program, TensorSpec } from './program.ts';
 import { valuesOf } from './values.ts';
-
-const python = process.env.EVENKEEL_PYTHON ?? 'python3';
 
 export interface Peer<P, O> {
   readonly version: string;
@@ -47,26 +45,17 @@ interface Session<P, O> {
 }
 
 async function open<P, O>({ path, encode, decode }: Script<P>): Promise<Session<P, O>> {
-  const script = fileURLToPath(new URL(path, import.meta.url));
-  const child: ChildProcessWithoutNullStreams = spawn(python, [script]);
-  child.stderr.pipe(process.stderr);
-  // What is written to a process that has just ended is lost, and found to be when its answer does not come.
-  child.stdin.on('error', () => {});
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<string | null> => {
-    const { value, done } = await lines.next();
-    return done ? null : value;
-  };
-  const greeting = await answer();
+  const peer = startLinePeer(python, [fileURLToPath(new URL(path, import.meta.url))]);
+  const greeting = await peer.receive();
   if (greeting === null) throw new Error('PyTorch did not start');
   return {
     version: (JSON.parse(greeting) as { version: string }).version,
     async ask(programs) {
-      child.stdin.write(`${encode(programs)}\n`);
-      const line = await answer();
+      peer.send(encode(programs));
+      const line = await peer.receive();
       return line === null ? null : (decode(line) as O[]);
     },
-    close: () => child.kill(),
+    close: () => peer.close(),
   };
 }
 
