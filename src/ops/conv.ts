@@ -247,7 +247,9 @@ function convTranspose(
         `Given input size per channel: (${input.shape.slice(2).join(' x ')}). Calculated output size per channel: (${spatial.join(' x ')}). Output size is too small`,
       );
     const shape = [input.shape[0], weight.shape[1] * groups, ...spatial];
-    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups });
+    // An output padding of a stride or more lets the window take more steps over the output than the input has values.
+    const outputSize = input.shape.slice(2);
+    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups, outputSize });
     return bias ? add(y, reshape(bias, [1, -1, ...spatial.map(() => 1)])) : y;
   });
 }
