@@ -1,13 +1,32 @@
 // Losses, in the reductions of PyTorch: 'mean' (default), 'sum', 'none'.
+import { defineOp } from '../autograd/define_op.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { full } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { formatShape, formatSize, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
-import { abs, add, clamp, div, exp, log1p, lt, mul, ne, neg, square, sub, where } from './elementwise.ts';
+import {
+  abs,
+  add,
+  clamp,
+  constantAbove,
+  div,
+  exp,
+  hardtanh,
+  log1p,
+  logSigmoid,
+  lt,
+  mul,
+  ne,
+  neg,
+  sigmoid,
+  square,
+  sub,
+  where,
+} from './elementwise.ts';
 import { gather, indexSelect } from './indexing.ts';
 import { cast, requireFloat, requireTensor } from './launch.ts';
-import { logSoftmax, mean, sum } from './reduce.ts';
+import { logSoftmax, mean, sum, sumTo } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';
 
 export type LossReduction = 'mean' | 'sum' | 'none';
@@ -86,7 +105,12 @@ function validTargets(
 export function nllLoss(logProbabilities: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options;
   requireFloat('nllLoss', logProbabilities);
-  return nll(logProbabilities, validTargets('nllLoss', logProbabilities, target, ignoreIndex), weight, reduction);
+  return nll(
+    constantAbove(logProbabilities),
+    validTargets('nllLoss', logProbabilities, target, ignoreIndex),
+    weight,
+    reduction,
+  );
 }
 
 function checkWeight(weight: Tensor | null, classes: number): void {
@@ -175,6 +199,16 @@ export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: Lo
   return reduced(abs(sub(input, target)), reduction);
 }
 
+const smoothL1Op = defineOp({
+  name: 'smoothL1Loss',
+  forward(ctx, difference: Tensor, beta: number) {
+    ctx.save(difference);
+    const distance = abs(difference);
+    return where(lt(distance, beta), mul(square(distance), 0.5 / beta), sub(distance, 0.5 * beta));
+  },
+  backward: (ctx, [g], _difference, beta) => [mul(g, hardtanh(div(ctx.saved[0], beta), -1, 1))],
+}) as (difference: Tensor, beta: number) => Tensor;
+
 /** Quadratic within `beta` of the target, linear beyond (PyTorch: `F.smooth_l1_loss`; default beta 1). */
 export function smoothL1Loss(
   input: Tensor,
@@ -184,9 +218,7 @@ export function smoothL1Loss(
   requireAlike('smoothL1Loss', input, target);
   if (beta < 0) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.');
   if (beta === 0) return l1Loss(input, target, { reduction });
-  const distance = abs(sub(input, target));
-  const losses = where(lt(distance, beta), mul(square(distance), 0.5 / beta), sub(distance, 0.5 * beta));
-  return reduced(losses, reduction);
+  return reduced(smoothL1Op(sub(input, target), beta), reduction);
 }
 
 export interface BceOptions extends LossOptions {
@@ -196,6 +228,34 @@ export interface BceOptions extends LossOptions {
   posWeight?: Tensor | null;
 }
 
+const bceOp = defineOp({
+  name: 'bceWithLogits',
+  // (1 − t)·x + w·(log(1 + e^−|x|) + max(−x, 0)) with w = 1 + (p − 1)·t
+  forward(ctx, x: Tensor, target: Tensor, positive: Tensor | null) {
+    ctx.save(x, target, positive);
+    const softened = add(log1p(exp(neg(abs(x)))), clamp(neg(x), 0));
+    return add(mul(sub(1, target), x), positive ? mul(weightOf(target, positive), softened) : softened);
+  },
+  // dx = (1 − t) − w·σ(−x) = w·σ(x) − p·t, whichever has the sigmoid that is no more than ½: there nothing cancels.
+  backward(ctx, [g], _x, _target, positiveInfo) {
+    const [x, target, positive] = ctx.saved as (Tensor | null)[] as [Tensor, Tensor, Tensor | null];
+    const weighted = (s: Tensor) => (positive ? mul(weightOf(target, positive), s) : s);
+    const dx = () =>
+      where(
+        lt(x, 0),
+        sub(weighted(sigmoid(x)), positive ? mul(positive, target) : target),
+        sub(sub(1, target), weighted(sigmoid(neg(x)))),
+      );
+    const dtarget = () => (positive ? neg(add(x, mul(sub(positive, 1), logSigmoid(x)))) : neg(x));
+    return [
+      ctx.needs[0] ? mul(g, dx()) : null,
+      ctx.needs[1] ? mul(g, dtarget()) : null,
+      ctx.needs[2] ? sumTo(neg(mul(g, mul(target, logSigmoid(x)))), positiveInfo!.shape) : null,
+    ];
+  },
+}) as (x: Tensor, target: Tensor, positive: Tensor | null) => Tensor;
+const weightOf = (target: Tensor, positive: Tensor): Tensor => add(mul(sub(positive, 1), target), 1);
+
 /**
  * Binary cross entropy of logits against targets in [0, 1], without overflow:
  * (1 − t)·x + (1 + (p − 1)·t)·(log(1 + e^−|x|) + max(−x, 0)) (PyTorch: `F.binary_cross_entropy_with_logits`).
@@ -203,9 +263,7 @@ export interface BceOptions extends LossOptions {
 export function bceWithLogits(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
   const { weight = null, posWeight = null, reduction = 'mean' } = options;
   requireAlike('bceWithLogits', input, target);
-  const softened = add(log1p(exp(neg(abs(input)))), clamp(neg(input), 0));
-  const positive = posWeight ? mul(add(mul(sub(posWeight, 1), target), 1), softened) : softened;
-  let losses = add(mul(sub(1, target), input), positive);
+  let losses = bceOp(input, target, posWeight);
   if (weight) losses = mul(losses, weight);
   return reduced(losses, reduction);
 }

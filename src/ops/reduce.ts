@@ -8,7 +8,7 @@ import { full } from '../tensor/create.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
-import { div, eq, exp, mul, sub } from './elementwise.ts';
+import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { withScratch } from './scratch.ts';
@@ -201,10 +201,11 @@ function defineExtremum(name: string, op: Reduction) {
       ctx.save(x, y);
       return y;
     },
-    // Shared equally between all that reach the extremum, as in PyTorch.
+    // Shared equally between all that reach the extremum, as in PyTorch; by all NaN where that is one.
     backward(ctx, [g], info, dims) {
       const [x, y] = ctx.saved;
-      const hits = cast(eq(x, withDims(y, info.shape, dims)), x.dtype);
+      const top = withDims(y, info.shape, dims);
+      const hits = cast(logicalOr(eq(x, top), logicalAnd(isnan(x), isnan(top))), x.dtype);
       return [mul(hits, div(withDims(g, info.shape, dims), sum(hits, dims, { keepdim: true })))];
     },
   });

@@ -2,7 +2,7 @@
 import { requireShape } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { copyStrided } from './copy.ts';
-import { type DType, dtypeOf, dtypes, type TypedArray } from './dtype.ts';
+import { type DType, dtypeOf, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, type Shape, sizeOf } from './shape.ts';
 import { allocate, type NestedArray, Tensor } from './tensor.ts';
 
@@ -42,7 +42,8 @@ export function tensor(
     throw new ArgumentTypeError(
       `[tensor] expected one of ${Object.keys(dtypes).join(', ')} as dtype, got ${String(options.dtype)}`,
     );
-  if (data instanceof Tensor) return finish(write(data.shape, options.dtype ?? data.dtype, data.dataSync()), options);
+  if (data instanceof Tensor)
+    return fromTypedArray(data.dataSync(), data.shape, { ...options, dtype: options.dtype ?? data.dtype });
   if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
   const shape: number[] = [];
   for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
@@ -72,28 +73,35 @@ export function tensor(
   return finish(write(shape, dtype, flat), options);
 }
 
-/** Values an integer dtype can hold; uint8 takes negative ones around the circle, as PyTorch does. */
-const ranges: Partial<Record<DType, readonly [above: number, below: number]>> = {
-  uint8: [-256, 256],
-  int32: [-(2 ** 31) - 1, 2 ** 31],
-};
-
 function checkRange(values: readonly (number | bigint | boolean)[], dtype: DType): void {
-  const range = ranges[dtype];
-  if (!range && dtype !== 'int64') return;
+  if (isFloat(dtype) || dtype === 'bool') return;
   for (const value of values) {
     if (dtype === 'int64' && typeof value === 'bigint') {
       if (value !== BigInt.asIntN(64, value)) throw new ValueError('Overflow when unpacking long long');
-      continue;
-    }
-    const whole = Math.trunc(Number(value));
-    const fits = range ? whole > range[0] && whole < range[1] : whole >= -(2 ** 63) && whole < 2 ** 63;
-    if (!fits) throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
+    } else requireRepresentable(Number(value), dtype);
   }
 }
 
-/** Writes values, converted one by one, into a new row-major tensor. */
-function write(shape: Shape, dtype: DType, values: ArrayLike<number | bigint | boolean>): Tensor {
+/** The largest and smallest values of the integer dtypes, of which uint8 takes negative ones around the circle, as PyTorch does. */
+const limits: Partial<Record<DType, readonly [least: number, most: number]>> = {
+  uint8: [-255, 255],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  // The largest number below 2^63.
+  int64: [-(2 ** 63), 2 ** 63 - 1024],
+};
+
+/**
+ * Refuses a number that a dtype cannot hold as an element; a fraction is cut off, and what is too large for a float is infinite.
+ * @throws RuntimeError with PyTorch's text.
+ */
+export function requireRepresentable(value: number, dtype: DType): void {
+  const range = limits[dtype];
+  if (range && !(value >= range[0] && value <= range[1] && (Number.isInteger(value) || dtype !== 'uint8' || value > 0)))
+    throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
+}
+
+/** Writes values, of which all are in the dtype's range, into a new row-major tensor. */
+function write(shape: Shape, dtype: DType, values: readonly (number | bigint | boolean)[]): Tensor {
   const { array } = dtypes[dtype];
   const typed = new array(values.length);
   if (dtype === 'int64') for (let i = 0; i < values.length; i++) typed[i] = toBigInt(values[i]);
@@ -122,7 +130,15 @@ export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOp
   const own = dtypeOf(data);
   const dtype = options.dtype ?? own;
   const direct = dtype === own;
-  return finish(direct ? copyIn(data, shape, dtype) : write(shape, dtype, data), options);
+  const copied = copyIn(data, shape, own);
+  return finish(direct ? copied : converted(copied, dtype), options);
+}
+
+/** x in another dtype, by the rules of the kernels, for what has no history. */
+function converted(x: Tensor, dtype: DType): Tensor {
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
+  out.device.check('to', out.device.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  return out;
 }
 
 /** A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value. */
@@ -134,8 +150,12 @@ export function full(shape: Shape, value: number | boolean, options: TensorOptio
   return out;
 }
 
-/** Overwrites every element; the caller sees to versions and gradients. */
+/**
+ * Overwrites every element; the caller sees to versions and gradients.
+ * @throws RuntimeError where the dtype cannot hold the value.
+ */
 export function fill(out: Tensor, value: number): void {
+  requireRepresentable(value, out.dtype);
   out.device.check('fill', out.device.kernels.fill(out.code, out.pointer, out.size, value));
 }
 
