@@ -47,6 +47,13 @@ export function requireNumber(op: string, name: string, value: unknown): number 
   return value;
 }
 
+/** A number that is no NaN and not infinite. */
+export function requireFinite(op: string, name: string, value: unknown): number {
+  requireNumber(op, name, value);
+  if (!Number.isFinite(value)) throw new ValueError(`[${op}] expected a finite number as ${name}, got ${shown(value)}`);
+  return value as number;
+}
+
 /** A finite number of at least 0: a rate, a decay, an epsilon. */
 export function requireRate(op: string, name: string, value: unknown): number {
   requireNumber(op, name, value);
@@ -63,13 +70,39 @@ export function requireProbability(op: string, name: string, value: unknown): nu
   return value as number;
 }
 
+/** The eps and momentum of a norm; null is a momentum of its own kind, and booleans count as 1 and 0, as in PyTorch. */
+export function requireNormNumbers(op: string, eps: unknown, momentum: unknown = null): void {
+  if (typeof eps !== 'boolean') requireFinite(op, 'eps', eps);
+  if (momentum !== null && typeof momentum !== 'boolean') requireFinite(op, 'momentum', momentum);
+}
+
+/** `'a', 'b' or 'c'` */
+function oneOf(choices: readonly string[]): string {
+  const quoted = choices.map((choice) => `'${choice}'`);
+  return quoted.length === 1 ? quoted[0] : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
+}
+
 /** One of a few names. */
 export function requireChoice<T extends string>(op: string, name: string, value: unknown, choices: readonly T[]): T {
-  if (!choices.includes(value as T))
-    throw new ValueError(
-      `[${op}] expected ${choices.map((choice) => `'${choice}'`).join(', ')} as ${name}, got ${shown(value)}`,
-    );
+  if (typeof value !== 'string' || !choices.includes(value as T))
+    throw new ValueError(`[${op}] expected ${oneOf(choices)} as ${name}, got ${shown(value)}`);
   return value as T;
+}
+
+/** An array of integers from `least` on, such as milestones; how many is the caller's business. */
+export function requireIntegers(op: string, name: string, value: unknown, least?: number): readonly number[] {
+  if (!Array.isArray(value))
+    throw new ArgumentTypeError(`[${op}] expected an array of integers as ${name}, got ${shown(value)}`);
+  for (const one of value) requireInteger(op, name, one, least);
+  return value;
+}
+
+/** An array of finite numbers. */
+export function requireNumbers(op: string, name: string, value: unknown): readonly number[] {
+  if (!Array.isArray(value))
+    throw new ArgumentTypeError(`[${op}] expected an array of numbers as ${name}, got ${shown(value)}`);
+  for (const one of value) requireFinite(op, name, one);
+  return value;
 }
 
 /** Refuses a number of elements that kernels cannot count. */

@@ -2,16 +2,27 @@
 // kernel, and a composition of ops that is recorded when higher orders are asked for.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
-import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
+import { requireChoice, requireNumber, shown } from '../checks.ts';
+import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
-import { Binary, Unary } from '../kernels/generated/abi.ts';
+import type { Device } from '../kernels/device.ts';
+import { Binary, Status, Unary } from '../kernels/generated/abi.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { full } from '../tensor/create.ts';
+import { full, requireRepresentable } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
-import { cast, commonLayout, inFormat, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
+import {
+  cast,
+  clone,
+  commonLayout,
+  inFormat,
+  requireSameDevice,
+  requireTensor,
+  resultType,
+  toFormat,
+} from './launch.ts';
 import { sumTo } from './reduce.ts';
 import { launchUnary, launchUnaryBackward } from './unary_kernels.ts';
 
@@ -79,8 +90,18 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
   });
   return (x: Tensor, p0 = 0, p1 = 0): Tensor => {
     requireTensor(name, x);
+    if (x.dtype === 'bool') refuseBool(name);
     return run(x, p0, p1);
   };
+}
+
+function refuseBool(name: string): never {
+  if (name === 'neg')
+    throw new RuntimeError(
+      'Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `logicalNot()` function instead.',
+    );
+  if (name === 'relu' || name === 'hardtanh') throw new RuntimeError(`Boolean inputs not supported for ${name}`);
+  throw new NotImplementedError(`"${name}" not implemented for 'Bool'`);
 }
 
 /** Unary functions of floats; integers are computed as float32, as in PyTorch. */
@@ -102,9 +123,11 @@ export const abs = defineUnary(
   'x',
   times((x) => sign(x)),
 );
-export const sign = defineUnary('sign', Unary.sign, 'x', zero);
+const signOp = defineUnary('sign', Unary.sign, 'x', zero);
+export const sign = (x: Tensor): Tensor => (x instanceof Tensor && x.dtype === 'bool' ? clone(x) : signOp(x));
 // In the order in which nothing overflows before the result does.
-export const square = defineUnary('square', Unary.square, 'x', (g, x) => mul(mul(g, x), 2));
+const squareOp = defineUnary('square', Unary.square, 'x', (g, x) => mul(mul(g, x), 2));
+export const square = (x: Tensor): Tensor => squareOp(x instanceof Tensor && x.dtype === 'bool' ? cast(x, 'int64') : x);
 export const floor = defineUnary('floor', Unary.floor, 'x', zero);
 export const ceil = defineUnary('ceil', Unary.ceil, 'x', zero);
 export const round = defineUnary('round', Unary.round, 'x', zero);
@@ -278,24 +301,60 @@ export const mish = defineFunction(
   }),
 );
 
-const floating = (x: Tensor) => (isFloat(x.dtype) ? x : cast(x, 'float32'));
+/** x as floats; integers as float32. */
+function floating(name: string, x: Tensor): Tensor {
+  requireTensor(name, x);
+  return isFloat(x.dtype) ? x : cast(x, 'float32');
+}
 
 /** x where positive, `negativeSlope`·x elsewhere (PyTorch: `F.leaky_relu`; default slope 0.01). */
-export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor => leakyReluOp(floating(x), negativeSlope);
+export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor =>
+  leakyReluOp(floating('leakyRelu', x), requireNumber('leakyRelu', 'negativeSlope', negativeSlope));
 /** x where positive, `alpha`·(eˣ − 1) elsewhere (PyTorch: `F.elu`; default alpha 1). */
-export const elu = (x: Tensor, alpha = 1): Tensor => eluOp(floating(x), alpha);
+export const elu = (x: Tensor, alpha = 1): Tensor => eluOp(floating('elu', x), requireNumber('elu', 'alpha', alpha));
 /** x·Φ(x) (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`); `approximate: 'tanh'` for the tanh form. */
-export const gelu = (x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor =>
-  options.approximate === 'tanh' ? geluTanh(x) : geluErf(x);
+export function gelu(x: Tensor, { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+  return requireChoice('gelu', 'approximate', approximate, approximations) === 'tanh' ? geluTanh(x) : geluErf(x);
+}
+export const approximations = ['none', 'tanh'] as const;
 /** log(1 + e^(beta·x)) / beta, linear where beta·x > threshold (PyTorch: `F.softplus`; defaults 1 and 20). */
-export const softplus = (x: Tensor, beta = 1, threshold = 20): Tensor => softplusOp(floating(x), beta, threshold);
+export function softplus(x: Tensor, beta = 1, threshold = 20): Tensor {
+  requireNumber('softplus', 'beta', beta);
+  requireNumber('softplus', 'threshold', threshold);
+  return softplusOp(floating('softplus', x), beta, threshold);
+}
 /** Values limited to [low, high]; on and beyond the bounds no gradient flows (PyTorch: `F.hardtanh`; defaults −1 and 1). */
-export const hardtanh = (x: Tensor, low = -1, high = 1): Tensor => hardtanhOp(x, low, high);
-/** Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN. */
+export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
+  requireNumber('hardtanh', 'low', low);
+  requireNumber('hardtanh', 'high', high);
+  if (!(low <= high)) throw new ValueError(`[hardtanh] expected low of at most high, got ${low} and ${high}`);
+  return hardtanhOp(withinIntegers(withBound(x, low, high), low, high), low, high);
+}
+/**
+ * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a bound that is NaN makes all NaN.
+ * Integers with a fractional bound give float32.
+ */
 export function clamp(x: Tensor, min?: number, max?: number): Tensor {
+  requireTensor('clamp', x);
   if (min === undefined && max === undefined)
     throw new RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None");
-  return clampOp(x, min ?? -Infinity, max ?? Infinity);
+  if (min !== undefined) requireNumber('clamp', 'min', min);
+  if (max !== undefined) requireNumber('clamp', 'max', max);
+  const bounded = withinIntegers(withBound(x, min, max), min, max);
+  if (Number.isNaN(min) || Number.isNaN(max)) return maskedFill(bounded, full(x.shape, true), Number.NaN);
+  return clampOp(bounded, min ?? -Infinity, max ?? Infinity);
+}
+
+/** x in the dtype in which it meets the bounds. */
+function withBound(x: Tensor, ...bounds: (number | undefined)[]): Tensor {
+  if (isFloat(x.dtype)) return x;
+  return bounds.reduce<Tensor>((y, bound) => (bound === undefined ? y : cast(y, withScalar(y, bound))), x);
+}
+
+/** x, an integer tensor of which must be able to hold the bounds. */
+function withinIntegers(x: Tensor, ...bounds: (number | undefined)[]): Tensor {
+  for (const bound of bounds) if (bound !== undefined) requireRepresentable(bound, x.dtype);
+  return x;
 }
 
 function definePredicate(name: string, op: Unary): (x: Tensor) => Tensor {
@@ -325,8 +384,9 @@ function launchBinary(
   const layout = commonLayout([a, b]);
   const out = over ?? allocate(layout.shape, dtype, layout.format, a.device);
   const { device } = a;
-  device.check(
+  checkBinary(
     name,
+    device,
     device.kernels.binary(
       op,
       a.code,
@@ -353,21 +413,32 @@ function launchScalar(
   dtype: DType,
 ): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  x.device.check(
+  checkBinary(
     name,
+    x.device,
     x.device.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
   );
   return out;
 }
 
+/** Of what a kernel of two operands refuses, only an integer divided by 0 can be a user's doing. */
+function checkBinary(name: string, device: Device, status: number): void {
+  if (status === Status.badArgument) {
+    device.check(name, Status.ok);
+    throw new RuntimeError(`[${name}] ZeroDivisionError`);
+  }
+  device.check(name, status);
+}
+
 function checkOperands(name: string, a: Operand, b: Operand): void {
-  for (const value of [a, b])
-    if (!(value instanceof Tensor) && typeof value !== 'number')
-      throw new ArgumentTypeError(
-        `[${name}] expected tensors or numbers, got ${value === null ? 'null' : typeof value}`,
-      );
+  if (!(a instanceof Tensor) && typeof a !== 'number') refuseOperand(name, a);
+  if (!(b instanceof Tensor) && typeof b !== 'number') refuseOperand(name, b);
   if (typeof a === 'number' && typeof b === 'number')
     throw new ArgumentTypeError(`[${name}] expected at least one tensor, got two numbers`);
+}
+
+function refuseOperand(name: string, value: unknown): never {
+  throw new ArgumentTypeError(`[${name}] expected tensors or numbers, got ${shown(value)}`);
 }
 
 /** The dtype an integer tensor is computed in together with a number: float32 when the number is none of the integers. */
@@ -387,6 +458,8 @@ interface BinaryOptions {
   readonly saves?: 'operands' | 'nothing' | 'result';
   /** Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept alive. */
   readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
+  /** Throws where integers or booleans, computed in a dtype, are not what PyTorch takes. */
+  readonly refuse?: (a: Operand, b: Operand, dtype: DType) => void;
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
   /** How the operation, with alpha 1, is merged with what made its operands; null where it is not. See fusion/. */
@@ -425,9 +498,17 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
     const common =
       typeof a === 'number' ? withScalar(b as Tensor, a) : typeof b === 'number' ? withScalar(a, b) : resultType(a, b);
     const dtype = options.floatOnly && !isFloat(common) ? 'float32' : common;
+    if (alpha !== 1) requireAlpha(name, alpha, dtype);
+    if (!isFloat(dtype)) options.refuse?.(a, b, dtype);
     const prepare = (value: Operand) => (value instanceof Tensor ? cast(value, dtype) : value);
     return run(prepare(a), prepare(b), alpha);
   };
+}
+
+function requireAlpha(name: string, alpha: unknown, dtype: DType): void {
+  requireNumber(name, 'alpha', alpha);
+  if (!isFloat(dtype) && !Number.isInteger(alpha))
+    throw new RuntimeError(`[${name}] For integral input tensors, argument alpha must not be a floating point number.`);
 }
 
 /** a + alpha·b, broadcast (PyTorch: `torch.add`). */
@@ -440,6 +521,17 @@ export const add = defineBinary(
 /** a − alpha·b, broadcast (PyTorch: `torch.sub`). */
 export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [() => g, () => mul(g, -alpha)], {
   saves: 'nothing',
+  refuse(a, b) {
+    const isBool = (operand: Operand) => operand instanceof Tensor && operand.dtype === 'bool';
+    if (isBool(a) && isBool(b))
+      throw new RuntimeError(
+        'Subtraction, the `-` operator, with two bool tensors is not supported. Use the `logicalXor()` function instead.',
+      );
+    if (isBool(a) || isBool(b))
+      throw new RuntimeError(
+        'Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `logicalNot()` function instead.',
+      );
+  },
 });
 /** a·b, broadcast (PyTorch: `torch.mul`). */
 export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
@@ -470,7 +562,14 @@ export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
       return mul(g, where(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), g.dtype));
     },
   ],
-  { saves: 'result' },
+  {
+    saves: 'result',
+    refuse(_a, b, dtype) {
+      if (dtype === 'bool') throw new NotImplementedError('"pow" not implemented for \'Bool\'');
+      if (typeof b === 'number' && b < 0)
+        throw new RuntimeError('Integers to negative integer powers are not allowed.');
+    },
+  },
 );
 // Where both are equal each gets half, and where either is NaN each gets all, as in PyTorch.
 const share = (g: Tensor, loses: Tensor, ties: Tensor) => where(loses, 0, where(ties, mul(g, 0.5), g));
@@ -486,14 +585,23 @@ export const minimum = defineBinary('minimum', Binary.minimum, (g, a, b) => [
   () => share(g, compareWith(lt, a, b), eq(a, b)),
 ]);
 /** a − b·floor(a / b): the remainder with the sign of b (PyTorch: `torch.remainder`). */
-export const remainder = defineBinary('remainder', Binary.remainder, (g, a, b) => [
-  () => g,
-  () =>
-    [a, b].reduce<Tensor>(
-      (gradient, operand) => (operand instanceof Tensor ? constantIn(gradient, operand) : gradient),
-      neg(mul(g, flooredQuotient(a, b))),
-    ),
-]);
+export const remainder = defineBinary(
+  'remainder',
+  Binary.remainder,
+  (g, a, b) => [
+    () => g,
+    () =>
+      [a, b].reduce<Tensor>(
+        (gradient, operand) => (operand instanceof Tensor ? constantIn(gradient, operand) : gradient),
+        neg(mul(g, flooredQuotient(a, b))),
+      ),
+  ],
+  {
+    refuse(_a, _b, dtype) {
+      if (dtype === 'bool') throw new NotImplementedError('"remainder" not implemented for \'Bool\'');
+    },
+  },
+);
 
 /** floor(a / b), unrecorded. Not of the rounded quotient, which may be the next whole number, but of the exact one. */
 const flooredQuotient = (a: Operand, b: Operand): Tensor =>
@@ -571,6 +679,8 @@ const whereOp = defineOp({
 /** Values of a where the condition holds, of b elsewhere, broadcast (PyTorch: `torch.where`). `dtype` serves two numbers. */
 export function where(condition: Tensor, a: Operand, b: Operand, dtype?: DType): Tensor {
   requireTensor('where', condition);
+  if (!(a instanceof Tensor) && typeof a !== 'number') refuseOperand('where', a);
+  if (!(b instanceof Tensor) && typeof b !== 'number') refuseOperand('where', b);
   if (condition.dtype !== 'bool')
     throw new RuntimeError(
       `where expected condition to be a boolean tensor, but got a tensor with dtype ${dtypes[condition.dtype].torchName}`,
@@ -589,8 +699,11 @@ export function where(condition: Tensor, a: Operand, b: Operand, dtype?: DType):
 }
 
 /** x with `value` wherever the mask holds (PyTorch: `Tensor.masked_fill`). */
-export const maskedFill = (x: Tensor, mask: Tensor, value: number): Tensor =>
-  where(mask, full([], value, { dtype: x.dtype }), x);
+export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  requireTensor('maskedFill', x);
+  requireTensor('maskedFill', mask);
+  return where(mask, full([], requireNumber('maskedFill', 'value', value), { dtype: x.dtype }), x);
+}
 
 // ---- in place -----------------------------------------------------------------------------------------------------
 

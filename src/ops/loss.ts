@@ -1,9 +1,10 @@
 // Losses, in the reductions of PyTorch: 'mean' (default), 'sum', 'none'.
 import { defineOp } from '../autograd/define_op.ts';
+import { requireInteger, requireNumber, requireRate } from '../checks.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { full } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
-import { formatShape, formatSize, sameShape } from '../tensor/shape.ts';
+import { broadcastShapes, formatShape, formatSize, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
 import {
   abs,
@@ -31,11 +32,16 @@ import { reshape, unsqueeze } from './shape_ops.ts';
 
 export type LossReduction = 'mean' | 'sum' | 'none';
 
+export const reductions: readonly LossReduction[] = ['mean', 'sum', 'none'];
+
+/** @throws ValueError with PyTorch's text. */
+export function requireReduction(reduction: LossReduction): void {
+  if (!reductions.includes(reduction)) throw new ValueError(`${String(reduction)} is not a valid value for reduction`);
+}
+
 function reduced(loss: Tensor, reduction: LossReduction): Tensor {
   if (reduction === 'none') return loss;
-  if (reduction === 'sum') return sum(loss);
-  if (reduction === 'mean') return mean(loss);
-  throw new ValueError(`${String(reduction)} is not a valid value for reduction`);
+  return reduction === 'sum' ? sum(loss) : mean(loss);
 }
 
 function requireAlike(op: string, input: Tensor, target: Tensor): void {
@@ -44,6 +50,16 @@ function requireAlike(op: string, input: Tensor, target: Tensor): void {
   if (!sameShape(input.shape, target.shape))
     throw new ValueError(
       `[${op}] expected target of the input's size ${formatSize(input.shape)}, got ${formatSize(target.shape)}`,
+    );
+}
+
+/** A weight of losses may be broadcast to them, not the other way around. */
+function requireWithin(op: string, weight: Tensor, shape: Shape): void {
+  requireTensor(op, weight);
+  const common = broadcastShapes(weight.shape, shape);
+  if (!sameShape(common, shape))
+    throw new RuntimeError(
+      `output with shape ${formatShape(shape)} doesn't match the broadcast shape ${formatShape(common)}`,
     );
 }
 
@@ -104,6 +120,8 @@ function validTargets(
  */
 export function nllLoss(logProbabilities: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options;
+  requireInteger('nllLoss', 'ignoreIndex', ignoreIndex);
+  requireReduction(reduction);
   requireFloat('nllLoss', logProbabilities);
   return nll(
     constantAbove(logProbabilities),
@@ -151,6 +169,9 @@ function nll(
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean', labelSmoothing = 0 } = options;
+  requireInteger('crossEntropy', 'ignoreIndex', ignoreIndex);
+  requireNumber('crossEntropy', 'labelSmoothing', labelSmoothing);
+  requireReduction(reduction);
   requireFloat('crossEntropy', logits);
   requireTensor('crossEntropy', target);
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
@@ -164,6 +185,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
       logits.shape.map((_, d) => (d === dim ? classes : 1)),
     );
   if (isFloat(target.dtype) && sameShape(target.shape, logits.shape)) {
+    if (ignoreIndex >= 0) throw new RuntimeError('ignore_index is not supported for floating point target');
     checkWeight(weight, classes);
     const smooth = labelSmoothing > 0 ? add(mul(target, 1 - labelSmoothing), labelSmoothing / classes) : target;
     const terms = mul(logSoftmax(logits, dim), smooth);
@@ -189,12 +211,14 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
 
 /** (input − target)², of equal shapes (PyTorch: `F.mse_loss`). */
 export function mseLoss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
+  requireReduction(reduction);
   requireAlike('mseLoss', input, target);
   return reduced(square(sub(input, target)), reduction);
 }
 
 /** |input − target|, of equal shapes (PyTorch: `F.l1_loss`). */
 export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
+  requireReduction(reduction);
   requireAlike('l1Loss', input, target);
   return reduced(abs(sub(input, target)), reduction);
 }
@@ -215,8 +239,11 @@ export function smoothL1Loss(
   target: Tensor,
   { reduction = 'mean', beta = 1 }: LossOptions & { beta?: number } = {},
 ): Tensor {
+  requireReduction(reduction);
   requireAlike('smoothL1Loss', input, target);
-  if (beta < 0) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.');
+  requireNumber('smoothL1Loss', 'beta', beta);
+  if (!(beta >= 0)) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.');
+  requireRate('smoothL1Loss', 'beta', beta);
   if (beta === 0) return l1Loss(input, target, { reduction });
   return reduced(smoothL1Op(sub(input, target), beta), reduction);
 }
@@ -262,7 +289,9 @@ const weightOf = (target: Tensor, positive: Tensor): Tensor => add(mul(sub(posit
  */
 export function bceWithLogits(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
   const { weight = null, posWeight = null, reduction = 'mean' } = options;
+  requireReduction(reduction);
   requireAlike('bceWithLogits', input, target);
+  for (const t of [weight, posWeight]) if (t) requireWithin('bceWithLogits', t, input.shape);
   let losses = bceOp(input, target, posWeight);
   if (weight) losses = mul(losses, weight);
   return reduced(losses, reduction);

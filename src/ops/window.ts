@@ -1,4 +1,5 @@
 // What convolution and pooling share: a window that slides over one to three spatial dimensions.
+import { maxElements, requireCountable, requireInteger } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { formatShape } from '../tensor/shape.ts';
 
@@ -7,10 +8,29 @@ export type Size = number | readonly number[];
 
 /** One value per spatial dimension. */
 export function sizes(op: string, name: string, value: Size, dims: number): number[] {
-  const list = typeof value === 'number' ? Array<number>(dims).fill(value) : [...value];
-  if (list.length !== dims || !list.every(Number.isInteger))
+  const list: readonly number[] = Array.isArray(value) ? value : [value];
+  // Beyond 32 bits kernels would read another number.
+  for (const size of list) requireInteger(op, name, size, -maxElements, maxElements);
+  if (list.length !== dims && list.length !== 1)
     throw new RuntimeError(`[${op}] expected ${name} to be an integer or ${dims} integers, got ${formatShape(list)}`);
-  return list;
+  return list.length === dims ? [...list] : Array<number>(dims).fill(list[0]);
+}
+
+/** The name of a function as PyTorch's texts have it. */
+export const torchName = (op: string): string => op.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** Refuses windows and paddings whose positions cannot be counted in 32 bits. */
+export function requireSpan(
+  op: string,
+  input: readonly number[],
+  kernel: readonly number[],
+  padding: readonly number[],
+  dilation: readonly number[],
+): void {
+  input.forEach((n, i) => {
+    const span = Math.max(n + 2 * padding[i], dilation[i] * (kernel[i] - 1) + 1);
+    requireCountable(op, span, [span]);
+  });
 }
 
 /** Appends the last three of `values`, those of the spatial dimensions, to a kernel's geometry; `missing` stands for what lies before `from`. */

@@ -1,5 +1,6 @@
 // LRScheduler: when learning rates change, and its state. What they change to is a rule per schedule, in schedules.ts. ReduceLROnPlateau,
 // which looks at a metric instead of counting, and SequentialLR stand in schedules too.
+import { requireInteger } from '../checks.ts';
 import { KeyError } from '../errors.ts';
 import type { CommonOptions, Optimizer, ParamGroup } from './optimizer.ts';
 import { toSnake } from './state_names.ts';
@@ -49,6 +50,7 @@ export abstract class LRScheduler<P extends object = object> {
 
   /** @param lastEpoch index of the last epoch, to go on from; −1 starts anew. */
   constructor(optimizer: AnyOptimizer, parameters: P, rule: Rule<P>, lastEpoch = -1) {
+    requireInteger(this.constructor.name, 'lastEpoch', lastEpoch, -1);
     this.optimizer = optimizer;
     this.parameters = parameters;
     this.rule = rule;

@@ -1,9 +1,17 @@
 // Making tensors from values: nested arrays, typed arrays, constants and ranges. Random ones are in random.ts.
-import { requireShape } from '../checks.ts';
+import {
+  requireChoice,
+  requireCountable,
+  requireFinite,
+  requireInteger,
+  requireNumber,
+  requireShape,
+  shown,
+} from '../checks.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { copyStrided } from './copy.ts';
-import { type DType, dtypeOf, dtypes, isFloat, type TypedArray } from './dtype.ts';
-import { formatShape, type MemoryFormat, type Shape, sizeOf } from './shape.ts';
+import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
+import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
 import { allocate, type NestedArray, Tensor } from './tensor.ts';
 
 export interface TensorOptions {
@@ -13,6 +21,12 @@ export interface TensorOptions {
   requiresGrad?: boolean;
   /** Default: `'contiguous'`. */
   memoryFormat?: MemoryFormat;
+}
+
+/** What every function that makes a tensor checks of its options. */
+export function checkOptions(op: string, { dtype, memoryFormat }: TensorOptions): void {
+  if (dtype !== undefined) requireDType(op, dtype);
+  if (memoryFormat !== undefined) requireChoice(op, 'memoryFormat', memoryFormat, memoryFormats);
 }
 
 function finish(tensor: Tensor, options: TensorOptions): Tensor {
@@ -38,10 +52,7 @@ export function tensor(
   data: NestedArray | bigint | readonly bigint[] | TypedArray | Tensor,
   options: TensorOptions = {},
 ): Tensor {
-  if (options.dtype !== undefined && !(options.dtype in dtypes))
-    throw new ArgumentTypeError(
-      `[tensor] expected one of ${Object.keys(dtypes).join(', ')} as dtype, got ${String(options.dtype)}`,
-    );
+  checkOptions('tensor', options);
   if (data instanceof Tensor)
     return fromTypedArray(data.dataSync(), data.shape, { ...options, dtype: options.dtype ?? data.dtype });
   if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
@@ -60,9 +71,7 @@ export function tensor(
         `[tensor] expected nested arrays of equal depth, got a value at depth ${dim} of ${shape.length}`,
       );
     if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean')
-      throw new ArgumentTypeError(
-        `[tensor] expected numbers, booleans or bigints, got ${value === null ? 'null' : typeof value}`,
-      );
+      throw new ArgumentTypeError(`[tensor] expected numbers, booleans or bigints, got ${shown(value)}`);
     flat.push(value);
   };
   visit(data, 0);
@@ -125,6 +134,7 @@ function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
  */
 export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
   requireShape('fromTypedArray', shape);
+  checkOptions('fromTypedArray', options);
   if (sizeOf(shape) !== data.length)
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${data.length}`);
   const own = dtypeOf(data);
@@ -143,7 +153,14 @@ function converted(x: Tensor, dtype: DType): Tensor {
 
 /** A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
-  requireShape('full', shape);
+  return filled('full', shape, value, options);
+}
+
+/** `full`, for all that are made by it. */
+function filled(op: string, shape: Shape, value: number | boolean, options: TensorOptions): Tensor {
+  requireShape(op, shape);
+  checkOptions(op, options);
+  if (typeof value !== 'boolean') requireNumber(op, 'value', value);
   const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
   fill(out, Number(value));
   if (options.requiresGrad) out.requiresGrad = true;
@@ -159,12 +176,17 @@ export function fill(out: Tensor, value: number): void {
   out.device.check('fill', out.device.kernels.fill(out.code, out.pointer, out.size, value));
 }
 
-export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => full(shape, 0, options);
-export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => full(shape, 1, options);
+export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => filled('zeros', shape, 0, options);
+export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => filled('ones', shape, 1, options);
 
 /** A tensor whose values are arbitrary until written (PyTorch: `torch.empty`). */
 export function empty(shape: Shape, options: TensorOptions = {}): Tensor {
-  requireShape('empty', shape);
+  return unfilled('empty', shape, options);
+}
+
+function unfilled(op: string, shape: Shape, options: TensorOptions): Tensor {
+  requireShape(op, shape);
+  checkOptions(op, options);
   const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
@@ -175,11 +197,14 @@ const like = (x: Tensor, options: TensorOptions): TensorOptions => ({
   memoryFormat: x.memoryFormat,
   ...options,
 });
-export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor => full(x.shape, 0, like(x, options));
-export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor => full(x.shape, 1, like(x, options));
+export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
+  filled('zerosLike', x.shape, 0, like(x, options));
+export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
+  filled('onesLike', x.shape, 1, like(x, options));
 export const fullLike = (x: Tensor, value: number, options: TensorOptions = {}): Tensor =>
-  full(x.shape, value, like(x, options));
-export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor => empty(x.shape, like(x, options));
+  filled('fullLike', x.shape, value, like(x, options));
+export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
+  unfilled('emptyLike', x.shape, like(x, options));
 
 /**
  * `start, start + step, …` up to, not including, `end` (PyTorch: `torch.arange`). `arange(n)` counts from 0.
@@ -187,10 +212,14 @@ export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor => emp
  */
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end];
+  requireFinite('arange', 'start', from);
+  requireFinite('arange', 'end', to);
+  requireFinite('arange', 'step', step);
+  checkOptions('arange', options);
   if (step === 0) throw new RuntimeError('step must be nonzero');
-  if (![from, to, step].every(Number.isFinite)) throw new RuntimeError(`unsupported range: ${from} -> ${to}`);
   const count = Math.ceil((to - from) / step);
   if (count < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
+  requireCountable('arange', count, [count]);
   const dtype = options.dtype ?? ([from, to, step].every(Number.isInteger) ? 'int64' : 'float32');
   const out = allocate([count], dtype);
   out.device.check('arange', out.device.kernels.arange(out.code, out.pointer, count, from, step));
@@ -200,7 +229,12 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
 
 /** `steps` evenly spaced values from `start` to `end`, both included (PyTorch: `torch.linspace`). */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
-  if (!Number.isInteger(steps) || steps < 0) throw new RuntimeError('number of steps must be non-negative');
+  requireNumber('linspace', 'start', start);
+  requireNumber('linspace', 'end', end);
+  requireInteger('linspace', 'steps', steps);
+  checkOptions('linspace', options);
+  if (steps < 0) throw new RuntimeError('number of steps must be non-negative');
+  requireCountable('linspace', steps, [steps]);
   const step = steps > 1 ? (end - start) / (steps - 1) : 0;
   // From the nearer end, so that both ends are exact and the middle is symmetric.
   const values = Array.from({ length: steps }, (_, i) =>
@@ -211,7 +245,10 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 
 /** The identity matrix, or a rectangular one with ones on its diagonal (PyTorch: `torch.eye`). */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
+  requireInteger('eye', 'rows', rows, 0);
+  requireInteger('eye', 'columns', columns, 0);
   requireShape('eye', [rows, columns]);
+  checkOptions('eye', options);
   const values = new Float64Array(rows * columns);
   for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
   return fromTypedArray(values, [rows, columns], { dtype: 'float32', ...options });

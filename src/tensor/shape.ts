@@ -1,9 +1,11 @@
 // Arithmetic on shapes: sizes, strides, broadcasting, dimensions, and how the two memory formats order them.
+import { requireInteger } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 
 export type Shape = readonly number[];
 /** `contiguous`: (N, C, spatial…) row-major; `channelsLast`: (N, spatial…, C). Every tensor is dense in one of them. */
 export type MemoryFormat = 'contiguous' | 'channelsLast';
+export const memoryFormats: readonly MemoryFormat[] = ['contiguous', 'channelsLast'];
 
 export function sizeOf(shape: Shape): number {
   let size = 1;
@@ -50,18 +52,22 @@ export function stridesOf(shape: Shape, format: MemoryFormat = 'contiguous'): nu
   return strides;
 }
 
-/** A dimension counted from the front; negative ones count from the back, as in PyTorch. */
-export function normalizeDim(dim: number, rank: number): number {
+/**
+ * A dimension counted from the front; negative ones count from the back, as in PyTorch.
+ * @param op the function that the user called.
+ */
+export function normalizeDim(dim: number, rank: number, op = 'dim'): number {
   const size = Math.max(rank, 1);
-  if (!Number.isInteger(dim) || dim < -size || dim >= size)
+  requireInteger(op, 'dim', dim);
+  if (dim < -size || dim >= size)
     throw new IndexError(`Dimension out of range (expected to be in range of [${-size}, ${size - 1}], but got ${dim})`);
   return dim < 0 ? dim + size : dim;
 }
 
 /** Sorted dimensions to reduce over; none given means all. */
-export function normalizeDims(dim: number | readonly number[] | undefined, rank: number): number[] {
+export function normalizeDims(dim: number | readonly number[] | undefined, rank: number, op = 'dim'): number[] {
   if (dim === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const dims = (typeof dim === 'number' ? [dim] : dim).map((d) => normalizeDim(d, rank));
+  const dims = (Array.isArray(dim) ? dim : [dim as number]).map((d) => normalizeDim(d, rank, op));
   const unique = new Set(dims);
   if (unique.size !== dims.length)
     throw new RuntimeError(

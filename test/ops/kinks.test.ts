@@ -128,7 +128,16 @@ test('every intended difference is one', () => {
 
 test('every function of elements, reduction and loss has a case', () => {
   // No functions of values: their use in place and in the engine, and what shapes are made with.
-  const others = ['detach', 'inPlace', 'addOver', 'overwrite', 'constantAbove', 'sumTo', 'aroundDim'];
+  const others = [
+    'detach',
+    'inPlace',
+    'addOver',
+    'overwrite',
+    'constantAbove',
+    'sumTo',
+    'aroundDim',
+    'requireReduction',
+  ];
   const names = [elementwise, loss, reduce].flatMap((room) =>
     Object.entries(room).flatMap(([name, value]) => (typeof value === 'function' ? [name] : [])),
   );
