@@ -1,9 +1,12 @@
 // Every number, size, axis, rate, name and dtype that a public function, method or constructor takes, each with a call in which it alone varies.
 // test/ops/arguments.test.ts hands over what is none. Functions that take nothing of the kind are listed at the end.
-import * as data from '../../src/data/index.ts';
-import * as ek from '../../src/index.ts';
-import * as nn from '../../src/nn/index.ts';
-import * as optim from '../../src/optim/index.ts';
+import * as dataRoom from '../../src/data/index.ts';
+import * as rootRoom from '../../src/index.ts';
+import * as nnRoom from '../../src/nn/index.ts';
+import * as optimRoom from '../../src/optim/index.ts';
+
+// Objects, whose members may be asked for by name.
+const [ek, nn, optim, data] = [{ ...rootRoom }, { ...nnRoom }, { ...optimRoom }, { ...dataRoom }];
 
 /**
  * integer: a count or an index; size: an integer or several; axis: an integer within the rank; axes: one or several; shape: an array of
@@ -44,7 +47,7 @@ const labels = () => ek.zeros([2], long);
 const ints = () => ek.ones([2, 3], { dtype: 'int32' });
 const image = () => ek.ones([1, 2, 6, 6]);
 const line = () => ek.ones([1, 2, 6]);
-const f = nn.functional;
+const f = { ...nn.functional };
 
 // ---- creation -----------------------------------------------------------------------------------------------------
 for (const name of ['zeros', 'ones', 'empty', 'rand', 'randn'] as const)
@@ -149,7 +152,7 @@ for (const name of ['sum', 'mean', 'amax', 'amin', 'any', 'all', 'variance'] as 
   takes(name === 'variance' ? 'var' : name, { dim: ['axes', (v) => ek[name](x(), v)] });
 takes('var', { correction: ['number', (v) => ek.variance(x(), 0, { correction: v })] });
 for (const name of ['prod', 'max', 'min', 'argmax', 'argmin', 'cumsum', 'softmax', 'logSoftmax'] as const)
-  takes(name, { dim: ['axis', (v) => (ek[name] as (x: ek.Tensor, dim: number) => unknown)(x(), v)] });
+  takes(name, { dim: ['axis', (v) => (ek[name] as (x: rootRoom.Tensor, dim: number) => unknown)(x(), v)] });
 takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
 takes('sort', { dim: ['axis', (v) => ek.sort(x(), v)] });
 
@@ -251,7 +254,7 @@ for (const name of ['crossEntropy', 'nllLoss'] as const)
 takes('crossEntropy', { labelSmoothing: ['probability', (v) => f.crossEntropy(x(), labels(), { labelSmoothing: v })] });
 
 // ---- initial values -----------------------------------------------------------------------------------------------
-const { init } = nn;
+const init = { ...nn.init };
 takes('constant_', { value: ['number', (v) => init.constant_(x(), v)] });
 takes('calculateGain', {
   nonlinearity: ['name', (v) => init.calculateGain(v)],
@@ -362,7 +365,7 @@ const anyFinite = [-1, 1.5, 2 ** 31, 2 ** 32 + 1];
 const finiteOrTruth = [true, ...anyFinite];
 const limits = { rmax: 1, dmax: 0 };
 for (const name of manyNorms) {
-  const Layer = nn[name] as unknown as new (n: number, options: object) => nn.Module;
+  const Layer = nn[name] as unknown as new (n: number, options: object) => nnRoom.Module;
   takes(name, {
     // PyTorch's instance norms without parameters take any number.
     numFeatures: ['integer', (v) => new Layer(v, limits), ...(name.startsWith('Instance') ? [-1] : [])],
