@@ -198,7 +198,7 @@ function convolve(
       padding = sizes(op, 'padding', given, dims);
     }
     if (padding.some((p) => p < 0)) throw new RuntimeError('negative padding is not supported');
-    requireSpan(op, source.shape.slice(2), kernel, padding, dilation);
+    requireSpan(op, source.shape, kernel, padding, dilation);
     const conv = { stride, padding, dilation, groups };
     const output = forwardShape(source.shape, weight.shape, conv);
     if (output.slice(2).some((n) => n <= 0)) {
@@ -256,7 +256,7 @@ function convTranspose(
         `Given input size per channel: (${input.shape.slice(2).join(' x ')}). Calculated output size per channel: (${spatial.join(' x ')}). Output size is too small`,
       );
     const shape = [input.shape[0], weight.shape[1] * groups, ...spatial];
-    requireSpan(op, spatial, weight.shape.slice(2), padding, dilation);
+    requireSpan(op, shape, weight.shape.slice(2), padding, dilation);
     requireShape(op, shape);
     // An output padding of a stride or more lets the window take more steps over the output than the input has values.
     const outputSize = input.shape.slice(2);

@@ -384,7 +384,7 @@ function launchBinary(
   const layout = commonLayout([a, b]);
   const out = over ?? allocate(layout.shape, dtype, layout.format, a.device);
   const { device } = a;
-  checkBinary(
+  checkBroadcast(
     name,
     device,
     device.kernels.binary(
@@ -399,6 +399,7 @@ function launchBinary(
       device.ints(layout.strides[1]),
       alpha,
     ),
+    op === Binary.remainder && !isFloat(a.dtype),
   );
   return out;
 }
@@ -413,19 +414,24 @@ function launchScalar(
   dtype: DType,
 ): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  checkBinary(
+  checkBroadcast(
     name,
     x.device,
     x.device.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
+    op === Binary.remainder,
   );
   return out;
 }
 
-/** Of what a kernel of two operands refuses, only an integer divided by 0 can be a user's doing. */
-function checkBinary(name: string, device: Device, status: number): void {
+/** Ends a kernel's call, with the two reasons in words for which a user can make it refuse. */
+function checkBroadcast(name: string, device: Device, status: number, mayDivideBy0 = false): void {
   if (status === Status.badArgument) {
     device.check(name, Status.ok);
-    throw new RuntimeError(`[${name}] ZeroDivisionError`);
+    throw new RuntimeError(
+      mayDivideBy0
+        ? `[${name}] ZeroDivisionError`
+        : `[${name}] expected operands that are broadcast along at most 16 separate dimensions, got more`,
+    );
   }
   device.check(name, status);
 }
@@ -648,8 +654,9 @@ const whereOp = defineOp({
     const layout = commonLayout([condition, a, b]);
     const out = allocate(layout.shape, a.dtype, layout.format, a.device);
     const { device } = a;
-    device.check(
+    checkBroadcast(
       'where',
+      device,
       device.kernels.where(
         dtypes[a.dtype].size,
         condition.pointer,

@@ -189,7 +189,7 @@ function poolShape(
     requireInteger(op, 'divisorOverride', divisor, -maxElements, maxElements);
     if (divisor === 0) throw new RuntimeError('divisor must be not zero');
   }
-  requireSpan(op, x.shape.slice(2), kernel, padding, dilation);
+  requireSpan(op, x.shape, kernel, padding, dilation);
   padding.forEach((p, i) => {
     if (p < 0) throw new RuntimeError(`pad must be non-negative, but got pad: ${p}`);
     if (p * 2 > dilation[i] * (kernel[i] - 1) + 1)
