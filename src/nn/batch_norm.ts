@@ -1,12 +1,15 @@
 // Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers with running
 // statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/;
 // what may override a layer's flags, from freezing to staged updates, is in statistics_control.ts.
+
 import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../ops/batch_norm_kernels.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
 import type { DTypeOption } from './linear.ts';
@@ -50,6 +53,10 @@ export abstract class NormBase extends Module {
   constructor(numFeatures: number, options: NormOptions = {}) {
     super();
     const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true, dtype } = options;
+    const { name } = this.constructor;
+    requireInteger(name, 'numFeatures', numFeatures, -maxElements, maxElements);
+    requireNormNumbers(name, eps, momentum);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;

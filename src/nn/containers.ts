@@ -1,6 +1,6 @@
 // Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
 // positions or names.
-import { ArgumentTypeError, IndexError, KeyError } from '../errors.ts';
+import { ArgumentTypeError, EvenkeelError, IndexError, KeyError } from '../errors.ts';
 import { type Arguments, declareClosed, Module, type Result } from './module.ts';
 
 /** Children under 0, 1, 2, …, with what an array of them can do. */
@@ -84,6 +84,22 @@ function requireModule(value: unknown): asserts value is Module {
     throw new ArgumentTypeError(`${value === null ? 'null' : typeof value} is not a Module subclass`);
 }
 
+/** Where errors came from, as far as they have risen: their own text, and the layer. */
+const origins = new WeakMap<EvenkeelError, { text: string; path: string; layer: Module }>();
+
+/** The error with the place of the layer behind its text. */
+function located(error: unknown, name: string, layer: Module): unknown {
+  if (!(error instanceof EvenkeelError)) return error;
+  const known = origins.get(error);
+  const origin = known ? { ...known, path: `${name}.${known.path}` } : { text: error.message, path: name, layer };
+  origins.set(error, origin);
+  // The stack begins with the former text.
+  const { message: before, stack } = error;
+  error.message = `${origin.text} (in layer '${origin.path}', ${String(origin.layer)})`;
+  error.stack = stack?.replace(before, () => error.message);
+  return error;
+}
+
 /** Children are properties of their parent; see Module. */
 const assign = (parent: Module, name: string, child: Module): void => {
   (parent as unknown as Record<string, Module>)[name] = child;
@@ -110,11 +126,14 @@ export class Sequential extends IndexedModules {
   }
 
   forward(...args: Arguments): Result {
-    const [first, ...rest] = this.items();
-    if (!first) return args[0];
-    let value = first.call(...args);
-    for (const module of rest) value = module.call(value);
-    return value;
+    let given = args;
+    for (const [name, module] of this.allChildren())
+      try {
+        given = [module.call(...given)];
+      } catch (error) {
+        throw located(error, name, module);
+      }
+    return given[0];
   }
 
   /** A new Sequential of the same modules from `start` to, not including, `end`. */

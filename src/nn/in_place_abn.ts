@@ -1,5 +1,6 @@
 // Activated batch norm (mapillary's inplace_abn): InPlaceABN, which overwrites its input and keeps nothing but its output for the backward,
 // and ABN, the same in the ordinary way.
+import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { elu, leakyRelu, relu } from '../ops/elementwise.ts';
@@ -24,6 +25,7 @@ abstract class AbnBase<A extends string> extends BatchNormBase {
     { activation = 'leaky_relu' as A, activationParam = 0.01, ...options }: AbnOptions<A>,
   ) {
     super(numFeatures, options);
+    requireNumber(this.constructor.name, 'activationParam', activationParam);
     this.activation = activation;
     this.activationParam = activationParam;
   }
@@ -56,7 +58,7 @@ const functions = {
 export class ABN extends AbnBase<keyof typeof functions> {
   constructor(numFeatures: number, options: AbnOptions<keyof typeof functions> = {}) {
     super(numFeatures, options);
-    if (!Object.hasOwn(functions, this.activation))
+    if (typeof this.activation !== 'string' || !Object.hasOwn(functions, this.activation))
       throw new RuntimeError(`Unknown activation function ${this.activation}`);
   }
 

@@ -1,4 +1,5 @@
 // Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in ops/.
+import { requireFinite, requireInteger } from '../checks.ts';
 import { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
@@ -13,6 +14,11 @@ abstract class ResponseNorm extends Module {
 
   constructor(size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}) {
     super();
+    const { name } = this.constructor;
+    requireInteger(name, 'size', size);
+    requireFinite(name, 'alpha', alpha);
+    requireFinite(name, 'beta', beta);
+    requireFinite(name, 'k', k);
     this.size = size;
     this.alpha = alpha;
     this.beta = beta;

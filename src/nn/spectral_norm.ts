@@ -1,7 +1,9 @@
 // Spectral norm: a weight divided by its largest singular value, which power iteration estimates as training goes. How a parameter
 // becomes a computed one is in parametrize.ts.
+
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireInteger, requireRate } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { div, maximum, mul, overwrite, sqrt, square } from '../ops/elementwise.ts';
 import { clone } from '../ops/launch.ts';
@@ -110,8 +112,10 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   const weight = (module as unknown as Record<string, unknown>)[name];
   if (!(weight instanceof Tensor))
     throw new ValueError(`Module '${module}' has no parameter or buffer with name '${name}'`);
-  if (!Number.isInteger(nPowerIterations) || nPowerIterations < 1)
+  requireInteger('spectralNorm', 'nPowerIterations', nPowerIterations);
+  requireRate('spectralNorm', 'eps', eps);
+  if (nPowerIterations < 1)
     throw new ValueError(`Expected n_power_iterations to be positive, but got n_power_iterations=${nPowerIterations}`);
-  const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank));
+  const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank, 'spectralNorm'));
   return registerParametrization(module, name, map);
 }
