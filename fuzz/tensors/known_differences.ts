@@ -1,6 +1,6 @@
 // Where the library differs from PyTorch on purpose in what the tensor fuzzer draws: one row each, with its reason.
 import type { Difference } from '../target.ts';
-import { type Arg, type Outcome, plain, type Special, type TensorProgram } from './program.ts';
+import { type Arg, type Outcome, plain, type TensorProgram } from './program.ts';
 
 interface Case {
   readonly program: TensorProgram;
