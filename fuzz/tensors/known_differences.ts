@@ -20,7 +20,7 @@ const ourError = ({ ours }: Case, text: string | RegExp): boolean =>
   typeof text === 'string' ? (ours.error?.includes(text) ?? false) : text.test(ours.error ?? '');
 /** Functions that are not continuous. */
 const jumps = new Set(
-  'floor ceil round sign remainder to eq ne lt le gt ge logicalAnd logicalOr logicalXor logicalNot argmax argmin any all'.split(
+  'floor ceil round sign remainder div pow to eq ne lt le gt ge logicalAnd logicalOr logicalXor logicalNot argmax argmin any all'.split(
     ' ',
   ),
 );
@@ -103,6 +103,14 @@ export const knownDifferences: readonly KnownDifference[] = [
     when: (one) => isRefused(one) && ourError(one, 'has been modified by an inplace operation'),
   },
   {
+    id: 'accumulation in several calls',
+    what: 'The peer composes an accumulating assignment of several calls of PyTorch, of which one may save what another changes.',
+    when: ({ program, theirs, difference }) =>
+      difference.aspect === 'setIndexAccumulate: accepted' &&
+      /modified by an inplace operation/.test(theirs.error ?? '') &&
+      program.steps.some(({ op }) => op === 'setIndexAccumulate'),
+  },
+  {
     id: 'exponents that are truth values',
     what: "PyTorch's backward of pow subtracts 1 from the exponent, which it refuses for truth values; here they are numbers.",
     when: ({ theirs, difference }) =>
@@ -158,13 +166,16 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     id: 'jumps after roundings',
-    what: 'What jumps (floor, remainder, a comparison, an integer) may fall on the other side where both have rounded a value differently before.',
+    what: 'What jumps (floor, remainder, a comparison, an integer, a quotient at 0) may fall on the other side where a value was rounded differently before, or is a zero of the other sign: relu(-0) is -0 in PyTorch, 0 here.',
     when: ({ program, ours, theirs, difference: { call, aspect } }) =>
-      call !== null &&
-      call > 0 &&
-      aspect.endsWith(': values') &&
-      jumps.has(program.steps[call].op) &&
-      JSON.stringify(ours.steps[call - 1]) !== JSON.stringify(theirs.steps[call - 1]),
+      aspect.endsWith('values') &&
+      program.steps.some(
+        ({ op }, i) =>
+          i > 0 &&
+          i <= (call ?? i) &&
+          jumps.has(op) &&
+          JSON.stringify(ours.steps[i - 1]) !== JSON.stringify(theirs.steps[i - 1]),
+      ),
   },
   {
     id: 'assignment of nothing',

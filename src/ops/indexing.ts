@@ -32,9 +32,9 @@ function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = [
 }
 const longOnly: readonly DType[] = ['int64'];
 /** The same for what looks at no dtype where there is nothing to pick, as in PyTorch. */
-function requireIndicesIfAny(op: string, index: Tensor): Tensor {
+function requireIndicesIfAny(op: string, index: Tensor, allowed?: readonly DType[]): Tensor {
   requireTensor(op, index);
-  return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index);
+  return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index, allowed);
 }
 
 /** Runs a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
@@ -435,7 +435,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
  */
 export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
   requireTensor('takeAlongDim', x);
-  const places = requireIndices('takeAlongDim', indices, longOnly);
+  const places = requireIndicesIfAny('takeAlongDim', indices, longOnly);
   requireSameDevice('takeAlongDim', x, places);
   const flat = dim === undefined;
   const whole = flat ? flatten(x) : x;

@@ -13,7 +13,7 @@ import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from
 import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
-import { allocate, type NestedArray, Tensor } from './tensor.ts';
+import { allocate, type NestedArray, Tensor, type TensorJSON } from './tensor.ts';
 
 export interface TensorOptions {
   /** Element type. Default: float32 (typed arrays: their own). */
@@ -150,6 +150,54 @@ export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOp
   const direct = dtype === own;
   const copied = copyIn(data, shape, own);
   return finish(direct ? copied : converted(copied, dtype), options);
+}
+
+const jsonWords: readonly unknown[] = ['NaN', 'Infinity', '-Infinity', '-0'];
+
+/** An element in JSON as a value of a dtype; null where it is none. */
+function elementFromJSON(value: unknown, dtype: DType): number | bigint | null {
+  if (typeof value === 'string') {
+    if (isFloat(dtype)) return jsonWords.includes(value) ? Number(value) : null;
+    if (dtype !== 'int64' || !/^-?\d{1,19}$/.test(value)) return null;
+    const integer = BigInt(value);
+    return integer === BigInt.asIntN(64, integer) ? integer : null;
+  }
+  if (typeof value !== 'number') return null;
+  if (isFloat(dtype)) return Number.isFinite(value) ? value : null;
+  const [least, most] = dtype === 'bool' ? [0, 1] : dtype === 'uint8' ? [0, 255] : limits[dtype]!;
+  return Number.isSafeInteger(value) && value >= least && value <= most ? value : null;
+}
+
+/** Whether a value is, or was meant to be, a tensor in JSON. */
+export const isTensorJSON = (value: unknown): value is TensorJSON =>
+  typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value && 'data' in value;
+
+/**
+ * The tensor that `JSON.stringify` wrote and `JSON.parse` read, bit for bit: see `Tensor.toJSON`.
+ * @throws ArgumentTypeError or RuntimeError unless dtype, shape, the number of values and each of them fit.
+ * @example
+ * tensorFromJSON(JSON.parse(JSON.stringify(x))); // as x
+ */
+export const tensorFromJSON = (value: unknown): Tensor => readTensorJSON('tensorFromJSON', value);
+
+/** `tensorFromJSON` for every loading function; `op`: which, and of what. */
+export function readTensorJSON(op: string, value: unknown): Tensor {
+  if (!isTensorJSON(value))
+    throw new ArgumentTypeError(`[${op}] expected { dtype, shape, data } as a tensor in JSON, got ${shown(value)}`);
+  const { dtype, shape, data } = value;
+  requireDType(op, dtype);
+  requireShape(op, shape);
+  if (!Array.isArray(data) || data.length !== sizeOf(shape))
+    throw new RuntimeError(
+      `[${op}] expected ${sizeOf(shape)} values as data of shape ${formatShape(shape)}, got ${shown(data)}`,
+    );
+  const values = data.map((each) => {
+    const element = elementFromJSON(each, dtype);
+    if (element === null)
+      throw new ArgumentTypeError(`[${op}] expected values of ${dtype} as data, got ${shown(each)}`);
+    return element;
+  });
+  return write(shape, dtype, values);
 }
 
 /** x in another dtype, by the rules of the kernels, for what has no history. */

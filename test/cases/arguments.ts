@@ -42,6 +42,7 @@ function takes(of: string, entries: Record<string, [Kind, (value: never) => unkn
   for (const [name, [kind, call, ...allowed]] of Object.entries(entries)) all.push({ of, name, kind, call, allowed });
 }
 
+const beyond = [2 ** 31, 2 ** 32 + 1];
 const long = { dtype: 'int64' } as const;
 const x = () => ek.ones([2, 3]);
 const labels = () => ek.zeros([2], long);
@@ -69,6 +70,11 @@ takes('tensor', { dtype: ['dtype', (v) => ek.tensor([1], { dtype: v })] });
 takes('fromTypedArray', {
   shape: ['shape', (v) => ek.fromTypedArray(Float32Array.of(1), v), []],
   dtype: ['dtype', (v) => ek.fromTypedArray(Float32Array.of(1), [1], { dtype: v })],
+});
+takes('tensorFromJSON', {
+  dtype: ['dtype', (v) => ek.tensorFromJSON({ dtype: v, shape: [1], data: [1] })],
+  shape: ['shape', (v) => ek.tensorFromJSON({ dtype: 'float32', shape: v, data: [1] }), []],
+  'data[0]': ['finite', (v) => ek.tensorFromJSON({ dtype: 'float64', shape: [1], data: [v] }), -1, 1.5, ...beyond],
 });
 takes('arange', {
   start: ['finite', (v) => ek.arange(v, 3), -1, 1.5],
