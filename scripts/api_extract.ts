@@ -82,7 +82,7 @@ for (const { specifier, file } of entries) {
   const source = program.getSourceFile(file);
   const symbol = source && checker.getSymbolAtLocation(source);
   if (!symbol) throw new Error(`${relative(root, file)} is missing: run "npm run build:dist" first`);
-  lines.push(`## ${specifier}`, '', '```ts');
+  lines.push(`## ${specifier}`, '', '```typescript');
   const found = checker.getExportsOfModule(symbol).sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const exported of found) {
     const target = resolved(exported);
