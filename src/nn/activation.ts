@@ -1,10 +1,13 @@
 // Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that.
+
 import { requireChoice, requireInteger, requireNumber } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { floatText } from './python_text.ts';
 
 export interface InplaceOption {
@@ -249,3 +252,23 @@ declareClosed(
   Softmax,
   LogSoftmax,
 );
+
+keepNames({
+  ReLU,
+  LeakyReLU,
+  ELU,
+  SELU,
+  SiLU,
+  Mish,
+  Hardtanh,
+  ReLU6,
+  Hardsigmoid,
+  Hardswish,
+  Sigmoid,
+  Tanh,
+  LogSigmoid,
+  GELU,
+  Softplus,
+  Softmax,
+  LogSoftmax,
+});

@@ -2,6 +2,7 @@
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
@@ -69,7 +70,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
   }
 
   forward(...args: Arguments): Result {
-    return this.module.call(...(args as Parameters<M['forward']>));
+    return this.module(...(args as Parameters<M['forward']>));
   }
 
   /**
@@ -124,3 +125,5 @@ function pairs(
       );
   return left.map(([, averaged], i) => [averaged, right[i][1]]);
 }
+
+keepNames({ AveragedModel });

@@ -3,6 +3,7 @@
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { maxElements, requireFinite, requireInteger, requireNumber } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { type BatchStatistics, countBatch, type RunningStatistics } from '../ops/batch_norm_kernels.ts';
@@ -175,6 +176,10 @@ abstract class RunningStdBatchRenormBase extends Module {
     this.registerBuffer('num_batches_tracked', tensor(0, { dtype: 'int64' }));
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   private buffer(name: string): Tensor {
     return this.ownBuffers().get(name)!.tensor!;
   }
@@ -245,3 +250,12 @@ export class RunningStdBatchRenorm3d extends RunningStdBatchRenormBase {
     requireRank(x, 5);
   }
 }
+
+keepNames({
+  BatchRenorm1d,
+  BatchRenorm2d,
+  BatchRenorm3d,
+  RunningStdBatchRenorm1d,
+  RunningStdBatchRenorm2d,
+  RunningStdBatchRenorm3d,
+});

@@ -1,5 +1,7 @@
 // Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in ops/layer_norm.ts.
+
 import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { layerNorm, rmsNorm } from '../ops/layer_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
@@ -67,6 +69,10 @@ export class LayerNorm extends Module {
     if (this.bias) zeros_(this.bias);
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this;
     return layerNorm(x, this.normalizedShape, { weight, bias, eps });
@@ -110,6 +116,10 @@ export class RMSNorm extends Module {
     if (this.weight) ones_(this.weight);
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     return rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps });
   }
@@ -118,3 +128,5 @@ export class RMSNorm extends Module {
     return `${sizeText(this.normalizedShape)}, eps=${floatText(this.eps)}, elementwise_affine=${boolText(this.elementwiseAffine)}`;
   }
 }
+
+keepNames({ LayerNorm, RMSNorm });

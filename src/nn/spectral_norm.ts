@@ -4,6 +4,7 @@
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireRate } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { div, maximum, mul, overwrite, sqrt, square } from '../ops/elementwise.ts';
 import { clone } from '../ops/launch.ts';
@@ -119,3 +120,5 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank, 'spectralNorm'));
   return registerParametrization(module, name, map);
 }
+
+keepNames({ _SpectralNorm });

@@ -1,5 +1,7 @@
 // Adam and AdamW. The arithmetic is in kernels/optim/optim.cpp.
+
 import { shown } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -101,3 +103,5 @@ export class AdamW extends Adam {
     for (const group of this.paramGroups) group.decoupledWeightDecay = true;
   }
 }
+
+keepNames({ Adam, AdamW });

@@ -1,5 +1,7 @@
 // OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
+
 import { requireInteger, requireNumber, requireRate } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { KeyError, ValueError } from '../errors.ts';
 import { floatText } from '../nn/python_text.ts';
 import {
@@ -171,3 +173,5 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
     super.loadStateDict(state);
   }
 }
+
+keepNames({ OneCycleLR });

@@ -1,5 +1,7 @@
 // ReduceLROnPlateau: learning rates that fall when a metric has stopped improving (PyTorch: ReduceLROnPlateau).
+
 import { requireFinite, requireInteger, requireNumber, requireRate } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type AnyOptimizer, type SchedulerState, StateReader } from './lr_scheduler.ts';
@@ -178,3 +180,5 @@ export class ReduceLROnPlateau {
     this.best = best ?? this.worst();
   }
 }
+
+keepNames({ ReduceLROnPlateau });

@@ -1,5 +1,7 @@
 // RMSprop. The arithmetic is in kernels/optim/optim.cpp.
+
 import { shown } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -77,3 +79,5 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
       );
   }
 }
+
+keepNames({ RMSprop });

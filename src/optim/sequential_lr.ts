@@ -1,5 +1,7 @@
 // SequentialLR: schedules one after the other, each from its milestone on (PyTorch: SequentialLR).
+
 import { requireIntegers } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { type AnyOptimizer, type LRScheduler, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
@@ -94,3 +96,5 @@ export class SequentialLR {
     this.lastLr = lastLr;
   }
 }
+
+keepNames({ SequentialLR });

@@ -1,5 +1,7 @@
 // Stochastic gradient descent with momentum. The arithmetic is in kernels/optim/optim.cpp.
+
 import { shown } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -69,3 +71,5 @@ export class SGD extends Optimizer<SGDOptions> {
       );
   }
 }
+
+keepNames({ SGD });

@@ -90,7 +90,7 @@ test('the layers before get the right gradient, recorded or not', () => {
   expect(numbers(again[0]!)).toEqual(expected);
   const layer = new ConvTranspose2d(1, 1, 2, { ...options, bias: false });
   noGrad(() => layer.weight.copy_(weight));
-  layer.call(relu(x)).backward(cotangent);
+  layer(relu(x)).backward(cotangent);
   expect(numbers(x.grad!)).toEqual(expected.map((value) => 2 * value));
 });
 

@@ -195,8 +195,8 @@ describe('options', () => {
     await expect(run).rejects.toThrow("[fit] expected an optimizer of the model's parameters, got one of 2 others");
   });
   test('windows: one size for all dimensions, and padding by the dilated kernel', () => {
-    expect(new MaxPool2d([2]).call(image()).shape).toEqual([1, 1, 3, 3]);
-    expect(new Conv2d(1, 1, [2], { stride: [2] }).call(image()).shape).toEqual([1, 1, 3, 3]);
+    expect(new MaxPool2d([2])(image()).shape).toEqual([1, 1, 3, 3]);
+    expect(new Conv2d(1, 1, [2], { stride: [2] })(image()).shape).toEqual([1, 1, 3, 3]);
     expect(functional.maxPool2d(image(), 2, { padding: 1, dilation: 2 }).shape).toEqual([1, 1, 3, 3]);
     expect(() => functional.adaptiveAvgPool2d(image(), [2])).toThrow('adaptive_avg_pool2d: output_size must be 2');
   });
@@ -274,7 +274,7 @@ test('an error inside of a Sequential names the layer', () => {
     "mat1 and mat2 shapes cannot be multiplied (1x3 and 2x2) (in layer 'features.2', Linear(in_features=2, out_features=2, bias=True))";
   let caught: unknown;
   try {
-    net.call(ones([1, 4]));
+    net(ones([1, 4]));
   } catch (error) {
     caught = error;
   }

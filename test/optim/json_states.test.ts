@@ -46,8 +46,7 @@ function train(model: Module, optimizer: AnyOptimizer, step: () => void, steps: 
   manualSeed(seed);
   for (let i = 0; i < steps; i++) {
     optimizer.zeroGrad();
-    const loss = (model as Sequential)
-      .call(randn([5, 3]))
+    const loss = (model as Sequential)(randn([5, 3]))
       .square()
       .mean();
     loss.backward();
