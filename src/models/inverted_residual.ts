@@ -1,7 +1,8 @@
 // What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the inverted residual block.
 // Not here: the tables of channels, and what one family does differently.
+import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, type NormLayer } from './blocks.ts';
 
@@ -54,7 +55,7 @@ export interface SqueezeExcitationOptions {
  * Scales every channel by a number that two 1×1 convolutions make of all channels' means: (N, channels, H, W) to the same (Hu et al. 2018,
  * https://arxiv.org/abs/1709.01507; torchvision: `ops.SqueezeExcitation`).
  * @example
- * new SqueezeExcitation(6, 2).call(x); // shape [4, 6, 8, 8]
+ * new SqueezeExcitation(6, 2)(x); // shape [4, 6, 8, 8]
  */
 export class SqueezeExcitation extends Module {
   avgpool: AdaptiveAvgPool2d;
@@ -74,8 +75,8 @@ export class SqueezeExcitation extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const squeezed = this.activation.call(this.fc1.call(this.avgpool.call(x)));
-    return x.mul(this.scaleActivation.call(this.fc2.call(squeezed)));
+    const squeezed = this.activation(this.fc1(this.avgpool(x)));
+    return x.mul(this.scaleActivation(this.fc2(squeezed)));
   }
 }
 
@@ -123,9 +124,11 @@ export class InvertedResidual extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y: Tensor = this.block.call(x);
+    const y: Tensor = this.block(x);
     return this.isResidual ? y.add(x) : y;
   }
 }
 
 declareClosed(Conv2dNormActivation, SqueezeExcitation, InvertedResidual);
+
+keepNames({ Conv2dNormActivation, SqueezeExcitation, InvertedResidual });

@@ -1,6 +1,7 @@
 // MobileNetV2. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -37,7 +38,7 @@ class LinearBottleneck extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y: Tensor = this.conv.call(x);
+    const y: Tensor = this.conv(x);
     return this.isResidual ? x.add(y) : y;
   }
 }
@@ -77,7 +78,7 @@ export class MobileNetV2 extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(adaptiveAvgPool2d(this.features.call(x), 1), 1));
+    return this.classifier(flatten(adaptiveAvgPool2d(this.features(x), 1), 1));
   }
 }
 
@@ -85,8 +86,10 @@ export class MobileNetV2 extends Module {
  * MobileNetV2: 3,504,872 parameters (Sandler et al. 2018; torchvision: `mobilenet_v2`).
  * @example
  * const model = mobilenetV2({ numClasses: 10, widthMult: 0.5 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const mobilenetV2 = (options: MobileNetV2Options = {}): MobileNetV2 => new MobileNetV2(options);
 
 declareClosed(LinearBottleneck, MobileNetV2);
+
+keepNames({ LinearBottleneck, MobileNetV2 });

@@ -1,4 +1,5 @@
 // MobileNetV3, large and small. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
@@ -11,7 +12,7 @@ import {
   ReLU,
   Sequential,
 } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -130,7 +131,7 @@ export class MobileNetV3 extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(this.avgpool.call(this.features.call(x)), 1));
+    return this.classifier(flatten(this.avgpool(this.features(x)), 1));
   }
 }
 
@@ -140,8 +141,10 @@ export const mobilenetV3Large = (options: MobileNetV3Options = {}): MobileNetV3 
  * MobileNetV3 small: 2,542,856 parameters (Howard et al. 2019; torchvision: `mobilenet_v3_small`).
  * @example
  * const model = mobilenetV3Small({ numClasses: 10 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const mobilenetV3Small = (options: MobileNetV3Options = {}): MobileNetV3 => new MobileNetV3('small', options);
 
 declareClosed(MobileNetV3);
+
+keepNames({ MobileNetV3 });

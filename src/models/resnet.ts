@@ -1,8 +1,9 @@
 // Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure, names and initial
 // weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
+import { keepNames } from '../class_names.ts';
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -67,9 +68,9 @@ export class BasicBlock extends Module {
 
   forward(x: Tensor): Tensor {
     const { relu } = this;
-    const y = relu.call(this.bn1.call(this.conv1.call(x)));
-    const residual: Tensor = this.bn2.call(this.conv2.call(y));
-    return relu.call(residual.add(this.downsample ? this.downsample.call(x) : x));
+    const y = relu(this.bn1(this.conv1(x)));
+    const residual: Tensor = this.bn2(this.conv2(y));
+    return relu(residual.add(this.downsample ? this.downsample(x) : x));
   }
 }
 
@@ -117,10 +118,10 @@ export class Bottleneck extends Module {
 
   forward(x: Tensor): Tensor {
     const { relu } = this;
-    let y = relu.call(this.bn1.call(this.conv1.call(x)));
-    y = relu.call(this.bn2.call(this.conv2.call(y)));
-    const residual: Tensor = this.bn3.call(this.conv3.call(y));
-    return relu.call(residual.add(this.downsample ? this.downsample.call(x) : x));
+    let y = relu(this.bn1(this.conv1(x)));
+    y = relu(this.bn2(this.conv2(y)));
+    const residual: Tensor = this.bn3(this.conv3(y));
+    return relu(residual.add(this.downsample ? this.downsample(x) : x));
   }
 }
 
@@ -144,7 +145,7 @@ export interface ResNetOptions extends ModelOptions {
  * @throws ValueError, NotImplementedError where `BasicBlock` meets an option for `Bottleneck`.
  * @example
  * const model = new ResNet(BasicBlock, [1, 1, 1, 1], { numClasses: 10 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class ResNet extends Module {
   conv1: Conv2d;
@@ -205,9 +206,9 @@ export class ResNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let y: Tensor = this.maxpool.call(this.relu.call(this.bn1.call(this.conv1.call(x))));
-    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage.call(y);
-    return this.fc.call(flatten(this.avgpool.call(y), 1));
+    let y: Tensor = this.maxpool(this.relu(this.bn1(this.conv1(x))));
+    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage(y);
+    return this.fc(flatten(this.avgpool(y), 1));
   }
 }
 
@@ -222,7 +223,7 @@ function zeroWeight(norm: Module): void {
  * @example
  * manualSeed(0);
  * const model = resnet18({ numClasses: 10 });
- * model.call(randn([2, 3, 64, 64])); // shape [2, 10]
+ * model(randn([2, 3, 64, 64])); // shape [2, 10]
  */
 export const resnet18 = (options: ResNetOptions = {}): ResNet => new ResNet(BasicBlock, [2, 2, 2, 2], options);
 /** ResNet-34: 21,797,672 parameters (He et al. 2016; torchvision: `resnet34`). */
@@ -236,3 +237,5 @@ export const resnext50_32x4d = (options: Omit<ResNetOptions, 'groups' | 'widthPe
   new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
 
 declareClosed(BasicBlock, Bottleneck, ResNet);
+
+keepNames({ BasicBlock, Bottleneck, ResNet });

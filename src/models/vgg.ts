@@ -1,6 +1,7 @@
 // VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -56,7 +57,7 @@ export class VGG extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(this.avgpool.call(this.features.call(x)), 1));
+    return this.classifier(flatten(this.avgpool(this.features(x)), 1));
   }
 }
 
@@ -74,3 +75,5 @@ export const vgg11Bn = (options: BatchNormOptions = {}): VGG => normalized(colum
 export const vgg16Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.d, options);
 
 declareClosed(VGG);
+
+keepNames({ VGG });

@@ -1,9 +1,11 @@
 // Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { floatText } from './python_text.ts';
 
 export interface InplaceOption {
@@ -246,3 +248,23 @@ declareClosed(
   Softmax,
   LogSoftmax,
 );
+
+keepNames({
+  ReLU,
+  LeakyReLU,
+  ELU,
+  SELU,
+  SiLU,
+  Mish,
+  Hardtanh,
+  ReLU6,
+  Hardsigmoid,
+  Hardswish,
+  Sigmoid,
+  Tanh,
+  LogSigmoid,
+  GELU,
+  Softplus,
+  Softmax,
+  LogSoftmax,
+});

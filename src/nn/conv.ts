@@ -1,4 +1,5 @@
 // Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import {
   type ConvOptions as ConvArguments,
@@ -15,7 +16,8 @@ import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
 import type { DTypeOption } from './linear.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { sizeText } from './python_text.ts';
 
@@ -214,3 +216,5 @@ export class ConvTranspose2d extends ConvBase {
 }
 
 declareClosed(Conv1d, Conv2d, Conv3d, ConvTranspose2d);
+
+keepNames({ Conv1d, Conv2d, Conv3d, ConvTranspose2d });

@@ -1,10 +1,12 @@
 // Dropout layers. The masks are drawn in ops/dropout.ts.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 import { inPlace } from '../ops/elementwise.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { InplaceOption } from './activation.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { boolText, floatText } from './python_text.ts';
 
 abstract class DropoutBase extends Module {
@@ -23,6 +25,10 @@ abstract class DropoutBase extends Module {
   forward(x: Tensor): Tensor {
     if (!this.inplace || !this.training) return this.drop(x, this.p, this.training);
     return inPlace(this.constructor.name, x, (before) => this.drop(before, this.p, true));
+  }
+
+  override get dependsOnMode(): boolean {
+    return true;
   }
 
   override extraRepr(): string {
@@ -52,7 +58,7 @@ export class Dropout2d extends DropoutBase {
  * In training, sets whole samples of (N, …), or with mode `batch` all of them, to 0 with probability p and scales the rest by 1/(1 − p), which
  * skips a residual branch at random (Huang et al. 2016; torchvision: `ops.StochasticDepth`).
  * @example
- * new StochasticDepth(0.2, 'row').call(x).add(x);
+ * new StochasticDepth(0.2, 'row')(x).add(x);
  */
 export class StochasticDepth extends Module {
   readonly p: number;
@@ -74,3 +80,5 @@ export class StochasticDepth extends Module {
 }
 
 declareClosed(Dropout, Dropout2d, StochasticDepth);
+
+keepNames({ Dropout, Dropout2d, StochasticDepth });

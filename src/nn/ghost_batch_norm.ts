@@ -1,8 +1,10 @@
 // Ghost batch norm (Hoffer et al. 2017): a large batch normalized in small parts. Two published layers bear the name and differ in which
 // samples make a part and in what is tracked: here they are ChunkedGhostBatchNorm1d and InterleavedGhostBatchNorm2d. A third, with parameters
 // of its own for each part, is split_batch_norm.ts.
+
 import { isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { batchNormOfParts } from '../ops/ghost_batch_norm.ts';
@@ -94,13 +96,17 @@ export class ChunkedGhostBatchNorm1d extends Module {
     this.bn.isPlain = false;
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     const [n = 0] = x.shape;
     const sizes = chunkSizes(n, this.virtualBatchSize, sizeOf(x.shape.slice(2)));
-    if (sizes.length < 2) return this.bn.call(x);
+    if (sizes.length < 2) return this.bn(x);
     if (isOneCall(this.bn, x, sizes))
-      return asking([this.bn], 'normalizers', byChunks(sizes[0]), () => this.bn.call(x) as Tensor);
-    return cat(split(x, sizes).map((chunk) => this.bn.call(chunk)));
+      return asking([this.bn], 'normalizers', byChunks(sizes[0]), () => this.bn(x) as Tensor);
+    return cat(split(x, sizes).map((chunk) => this.bn(chunk)));
   }
 }
 
@@ -170,3 +176,5 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     return toFormat(reshape(y, x.shape), x.memoryFormat);
   }
 }
+
+keepNames({ ChunkedGhostBatchNorm1d, InterleavedGhostBatchNorm2d });

@@ -1,5 +1,6 @@
 // Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three dimensions. With
 // that input the module becomes the plain layer, class and all. Tensors without a shape are in uninitialized.ts.
+import { keepNames } from '../class_names.ts';
 import { IndexError } from '../errors.ts';
 import { fill } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -80,7 +81,7 @@ export class LazyBatchNorm1d extends LazyBatchNorm {
  * @throws IndexError at the first call with an input of less than two dimensions.
  * @example
  * const bn = new LazyBatchNorm2d({ momentum: null });
- * bn.call(x); // now a BatchNorm2d of 6 channels
+ * bn(x); // now a BatchNorm2d of 6 channels
  */
 export class LazyBatchNorm2d extends LazyBatchNorm {
   constructor(options: NormOptions = {}) {
@@ -118,3 +119,12 @@ export class LazyInstanceNorm3d extends LazyInstanceNorm {
     super(InstanceNorm3d, options);
   }
 }
+
+keepNames({
+  LazyBatchNorm1d,
+  LazyBatchNorm2d,
+  LazyBatchNorm3d,
+  LazyInstanceNorm1d,
+  LazyInstanceNorm2d,
+  LazyInstanceNorm3d,
+});

@@ -1,4 +1,5 @@
 // Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { embedding } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
@@ -6,7 +7,8 @@ import { empty } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normal_, resetLinearLike } from './init.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { boolText } from './python_text.ts';
 
@@ -112,3 +114,5 @@ export class Embedding extends Module {
 }
 
 declareClosed(Identity, Linear, Embedding);
+
+keepNames({ Identity, Linear, Embedding });

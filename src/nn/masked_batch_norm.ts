@@ -1,4 +1,5 @@
 // Batch norm layers that take a mask beside their input. Which statistics they use and move is BatchNormBase's rule.
+import { keepNames } from '../class_names.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { gatherUnmasked, requireTwoRows } from '../ops/masked_batch_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -38,7 +39,7 @@ abstract class MaskedBatchNormBase extends BatchNormBase {
  * @throws ValueError on other ranks, and in training on fewer than 2 unmasked positions; RuntimeError where the mask does not fit.
  * @example
  * const norm = new MaskedBatchNorm1d(6);
- * const y1 = norm.call(randn([4, 6, 10]), rand([4, 10]).gt(0.5));
+ * const y1 = norm(randn([4, 6, 10]), rand([4, 10]).gt(0.5));
  */
 export class MaskedBatchNorm1d extends MaskedBatchNormBase {
   protected checkInputDim(x: Tensor): void {
@@ -52,3 +53,5 @@ export class MaskedBatchNorm2d extends MaskedBatchNormBase {
     requireRank(x, 4);
   }
 }
+
+keepNames({ MaskedBatchNorm1d, MaskedBatchNorm2d });

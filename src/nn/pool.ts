@@ -1,5 +1,6 @@
 // Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
 
+import { keepNames } from '../class_names.ts';
 import {
   type AvgPoolOptions,
   adaptiveAvgPool1d,
@@ -14,7 +15,8 @@ import {
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { boolText, sizeText } from './python_text.ts';
 
 /** A size, in which null keeps the input's. */
@@ -160,3 +162,14 @@ declareClosed(
   AdaptiveMaxPool1d,
   AdaptiveMaxPool2d,
 );
+
+keepNames({
+  MaxPool1d,
+  MaxPool2d,
+  AvgPool1d,
+  AvgPool2d,
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+});

@@ -26,18 +26,18 @@ const z = zeros;
 // biome-ignore format: one line a row reads better
 const rows: [name: string, run: () => unknown, error: string, text: string][] = [
   // Ranks.
-  ['conv2d, rank', () => new Conv2d(1, 2, 3).call(z([3, 3])), 'RuntimeError', 'Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [3, 3]'],
-  ['batch norm 2d, rank', () => new BatchNorm2d(3).call(z([2, 3])), 'ValueError', 'expected 4D input (got 2D input)'],
-  ['batch norm 1d, rank', () => new BatchNorm1d(3).call(z([2, 3, 4, 4])), 'ValueError', 'expected 2D or 3D input (got 4D input)'],
-  ['max pool, rank', () => new MaxPool2d(2).call(z([2, 2])), 'RuntimeError', 'max_pool2d(): Expected 3D or 4D input, but got [2, 2]'],
+  ['conv2d, rank', () => new Conv2d(1, 2, 3)(z([3, 3])), 'RuntimeError', 'Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [3, 3]'],
+  ['batch norm 2d, rank', () => new BatchNorm2d(3)(z([2, 3])), 'ValueError', 'expected 4D input (got 2D input)'],
+  ['batch norm 1d, rank', () => new BatchNorm1d(3)(z([2, 3, 4, 4])), 'ValueError', 'expected 2D or 3D input (got 4D input)'],
+  ['max pool, rank', () => new MaxPool2d(2)(z([2, 2])), 'RuntimeError', 'max_pool2d(): Expected 3D or 4D input, but got [2, 2]'],
   ['matmul, no dimension', () => z([]).matmul(z([2, 3])), 'RuntimeError', 'both arguments to matmul need to be at least 1D, but they are 0D and 2D'],
   // Channels, features, sizes.
-  ['conv2d, channels', () => new Conv2d(3, 2, 3).call(z([1, 1, 8, 8])), 'RuntimeError', 'Given groups=1, weight of size [2, 3, 3, 3], expected input[1, 1, 8, 8] to have 3 channels, but got 1 channels instead'],
-  ['conv2d, too small', () => new Conv2d(1, 2, 5).call(z([1, 1, 3, 3])), 'RuntimeError', "Calculated padded input size per channel: (3 x 3). Kernel size: (5 x 5). Kernel size can't be greater than actual input size"],
-  ['batch norm, channels', () => new BatchNorm2d(3).call(z([2, 4, 2, 2])), 'RuntimeError', 'running_mean should contain 4 elements not 3'],
-  ['batch norm, one value', () => new BatchNorm1d(3).call(z([1, 3])), 'ValueError', 'Expected more than 1 value per channel when training, got input size torch.Size([1, 3])'],
-  ['max pool, too small', () => new MaxPool2d(4).call(z([1, 1, 2, 2])), 'RuntimeError', 'Given input size: (1x2x2). Calculated output size: (1x0x0). Output size is too small'],
-  ['linear, features', () => new Linear(3, 2).call(z([2, 4])), 'RuntimeError', 'mat1 and mat2 shapes cannot be multiplied (2x4 and 3x2)'],
+  ['conv2d, channels', () => new Conv2d(3, 2, 3)(z([1, 1, 8, 8])), 'RuntimeError', 'Given groups=1, weight of size [2, 3, 3, 3], expected input[1, 1, 8, 8] to have 3 channels, but got 1 channels instead'],
+  ['conv2d, too small', () => new Conv2d(1, 2, 5)(z([1, 1, 3, 3])), 'RuntimeError', "Calculated padded input size per channel: (3 x 3). Kernel size: (5 x 5). Kernel size can't be greater than actual input size"],
+  ['batch norm, channels', () => new BatchNorm2d(3)(z([2, 4, 2, 2])), 'RuntimeError', 'running_mean should contain 4 elements not 3'],
+  ['batch norm, one value', () => new BatchNorm1d(3)(z([1, 3])), 'ValueError', 'Expected more than 1 value per channel when training, got input size torch.Size([1, 3])'],
+  ['max pool, too small', () => new MaxPool2d(4)(z([1, 1, 2, 2])), 'RuntimeError', 'Given input size: (1x2x2). Calculated output size: (1x0x0). Output size is too small'],
+  ['linear, features', () => new Linear(3, 2)(z([2, 4])), 'RuntimeError', 'mat1 and mat2 shapes cannot be multiplied (2x4 and 3x2)'],
   ['add, shapes', () => z([2, 3]).add(z([4])), 'RuntimeError', 'The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1'],
   ['reshape', () => z([2, 3]).reshape([4]), 'RuntimeError', "shape '[4]' is invalid for input of size 6"],
   ['expand', () => z([3]).expand([2, 4]), 'RuntimeError', 'The expanded size of the tensor (4) must match the existing size (3) at non-singleton dimension 1.'],
@@ -59,10 +59,10 @@ const rows: [name: string, run: () => unknown, error: string, text: string][] = 
   ['topk', () => z([3]).topk(4), 'RuntimeError', 'selected index k out of range'],
   ['extremum of nothing', () => z([0]).argmax(), 'IndexError', "argmax(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."],
   // Dtypes.
-  ['conv2d, dtypes', () => new Conv2d(1, 2, 3).call(z([1, 1, 8, 8], double)), 'RuntimeError', 'Input type (double) and weight type (float) should be the same'],
-  ['conv2d, integers', () => new Conv2d(1, 2, 3).call(z([1, 1, 8, 8], long)), 'NotImplementedError', '"conv2d" not implemented for \'Long\''],
-  ['batch norm, dtypes', () => new BatchNorm2d(3).call(z([2, 3, 2, 2], double)), 'RuntimeError', 'mixed dtype (CPU): all inputs must share same datatype.'],
-  ['linear, dtypes', () => new Linear(3, 2).call(z([2, 3], double)), 'RuntimeError', 'mat1 and mat2 must have the same dtype, but got Double and Float'],
+  ['conv2d, dtypes', () => new Conv2d(1, 2, 3)(z([1, 1, 8, 8], double)), 'RuntimeError', 'Input type (double) and weight type (float) should be the same'],
+  ['conv2d, integers', () => new Conv2d(1, 2, 3)(z([1, 1, 8, 8], long)), 'NotImplementedError', '"conv2d" not implemented for \'Long\''],
+  ['batch norm, dtypes', () => new BatchNorm2d(3)(z([2, 3, 2, 2], double)), 'RuntimeError', 'mixed dtype (CPU): all inputs must share same datatype.'],
+  ['linear, dtypes', () => new Linear(3, 2)(z([2, 3], double)), 'RuntimeError', 'mat1 and mat2 must have the same dtype, but got Double and Float'],
   ['matmul, dtypes', () => z([2, 3]).matmul(z([3, 2], double)), 'RuntimeError', 'expected m1 and m2 to have the same dtype, but got: float != double'],
   ['softmax, integers', () => z([2], long).softmax(0), 'NotImplementedError', '"softmax" not implemented for \'Long\''],
   ['mean, integers', () => z([2], long).mean(), 'RuntimeError', 'Input dtype must be either a floating point or complex dtype. Got: Long'],
@@ -72,7 +72,7 @@ const rows: [name: string, run: () => unknown, error: string, text: string][] = 
   ['add of nothing', () => z([2]).add(undefined as unknown as Operand), 'TypeError', '[add] expected tensors or numbers, got undefined'],
   ['dropout', () => new Dropout(1.5), 'ValueError', 'dropout probability has to be between 0 and 1, but got 1.5'],
   ['groups', () => new Conv2d(3, 4, 3, { groups: 2 }), 'ValueError', 'in_channels must be divisible by groups'],
-  ['padding of a pool', () => new MaxPool2d(2, { padding: 2 }).call(z([1, 1, 5, 5])), 'RuntimeError', 'pad should be at most half of effective kernel size, but got pad=2, kernel_size=2'],
+  ['padding of a pool', () => new MaxPool2d(2, { padding: 2 })(z([1, 1, 5, 5])), 'RuntimeError', 'pad should be at most half of effective kernel size, but got pad=2, kernel_size=2'],
   ['randint', () => randint(5, 5, [2]), 'RandomArgumentError', "random_ expects 'from' to be less than 'to', but got from=5 >= to=5"],
   ['engine', () => setEngine('gpu' as never), 'ValueError', "[setEngine] expected 'native' or 'wasm', got 'gpu'"],
 ];
@@ -122,7 +122,7 @@ test('values cross between engines by copy_', () => {
 });
 
 describe('empty batches', () => {
-  test.each<[string, () => { call(x: Tensor): Tensor; parameters(): Iterable<Tensor> }, number[], number[]]>([
+  test.each<[string, () => ((x: Tensor) => Tensor) & { parameters(): Tensor[] }, number[], number[]]>([
     ['conv2d', () => new Conv2d(1, 2, 3), [0, 1, 8, 8], [0, 2, 6, 6]],
     ['linear', () => new Linear(3, 2), [0, 3], [0, 2]],
     ['batch norm', () => new BatchNorm2d(3), [0, 3, 2, 2], [0, 3, 2, 2]],
@@ -131,7 +131,7 @@ describe('empty batches', () => {
   ])('%s: an empty result, gradients of zeros', (_, make, input, output) => {
     const layer = make();
     const x = z(input, { requiresGrad: true });
-    const y = layer.call(x);
+    const y = layer(x);
     expect(y.shape).toEqual(output);
     y.sum().backward();
     expect(x.grad!.shape).toEqual(input);

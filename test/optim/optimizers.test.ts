@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { WasmDevice } from '../../src/kernels/wasm.ts';
-import { BatchNorm1d, Linear, Parameter, Sequential } from '../../src/nn/index.ts';
+import { BatchNorm1d, Linear, Module, Parameter, Sequential } from '../../src/nn/index.ts';
 import {
   Adam,
   AdamW,
@@ -251,7 +251,7 @@ describe('Optimizer', () => {
   it('makes backward notice parameters changed between forward and backward', () => {
     const layer = new Linear(2, 2);
     const x = ones([1, 2], { requiresGrad: true });
-    const y = layer.call(x).sum();
+    const y = layer(x).sum();
     layer.weight.grad = ones([2, 2]);
     new SGD([layer.weight]).step();
     expect(() => y.backward()).toThrow('modified by an inplace operation');
@@ -299,8 +299,7 @@ describe('Optimizer', () => {
     expect(() => new SGD([a]).step()).toThrow('expected a gradient as its parameter is, float32 of shape [2]');
     const layer = new Linear(2, 2);
     const optimizer = new Adam(layer.parameters());
-    layer
-      .call(ones([1, 2]))
+    layer(ones([1, 2]))
       .sum()
       .backward();
     optimizer.step();
@@ -350,6 +349,28 @@ describe('paramGroups', () => {
     expect(decaying.params.map((p) => named.get(p))).toEqual(['0.weight', '2.weight']);
     expect(exempt.params.map((p) => named.get(p))).toEqual(['0.bias', '1.weight', '1.bias']);
     expect([decaying.weightDecay, exempt.weightDecay]).toEqual([0.1, 0]);
+  });
+  it('asks a layer whether it is a norm, whatever its class is called', () => {
+    class n extends Module {
+      scale = new Parameter(ones([4]));
+      override get isNorm(): boolean {
+        return true;
+      }
+      forward(x: Tensor): Tensor {
+        return x.mul(this.scale);
+      }
+    }
+    class Normalizer extends Module {
+      scale = new Parameter(ones([4]));
+      forward(x: Tensor): Tensor {
+        return x.mul(this.scale);
+      }
+    }
+    const groups = paramGroups(new Sequential(new n(), new Normalizer()), { weightDecay: 0.1 });
+    expect(groups.map(({ params, weightDecay }) => [params.length, weightDecay])).toEqual([
+      [1, 0.1],
+      [1, 0],
+    ]);
   });
   it('exempts only what it is told', () => {
     expect(paramGroups(net(), { weightDecay: 0.1, noDecay: ['norm'] })[0].params).toHaveLength(3);
