@@ -1,6 +1,8 @@
 // Changes to single images before they are batched: to floats, normalized, cropped, flipped. Images are channels × rows × columns.
 // Random ones draw what torchvision's transforms draw. Batches and tensors are not handled here.
 
+import { requireInteger, requireNumbers, shown } from '../checks.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator, type Generator, randint, uniform } from '../tensor/random/index.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
 import { type ArraySample, emptyLike, shapeText, type TypedArray } from './sample.ts';
@@ -37,6 +39,8 @@ export function toFloat(): Transform<Uint8Array, Float32Array> {
  * Source: `torchvision.transforms.Normalize`.
  */
 export function normalize(mean: readonly number[], std: readonly number[]): Transform<Float32Array> {
+  requireNumbers('normalize', 'mean', mean);
+  requireNumbers('normalize', 'std', std);
   if (std.some((value) => !(value > 0))) {
     throw new DataArgumentError(`[normalize] expected every std above 0, got ${shapeText(std)}`);
   }
@@ -67,8 +71,11 @@ export function normalize(mean: readonly number[], std: readonly number[]): Tran
 export type RandomCropOptions = {
   /** Rows and columns of zeros added on each side before cropping. Default 0. */
   padding?: number;
+  /** What draws. Default: the one that `manualSeed` seeds. */
   generator?: Generator;
 };
+const generatorKinds = { generator: kind.generator };
+const randomCropOptions = declareOptions<RandomCropOptions>({ padding: kind.integer, ...generatorKinds });
 
 /**
  * A random window of `size` (rows and columns, or one number for both), after padding with zeros.
@@ -80,8 +87,12 @@ export function randomCrop<T extends TypedArray>(
   size: number | readonly [rows: number, columns: number],
   options: RandomCropOptions = {},
 ): Transform<T> {
-  const [cropRows, cropColumns] = typeof size === 'number' ? [size, size] : size;
+  requireOptions('randomCrop', options, randomCropOptions);
+  const [cropRows, cropColumns] = Array.isArray(size) ? size : [size, size];
   const { padding = 0, generator = defaultGenerator } = options;
+  requireInteger('randomCrop', 'size', cropRows, 1);
+  requireInteger('randomCrop', 'size', cropColumns, 1);
+  requireInteger('randomCrop', 'padding', padding, 0);
   return (image) => {
     const [channels, rows, columns] = sizesOf('randomCrop', image);
     const spareRows = rows + 2 * padding - cropRows;
@@ -118,9 +129,19 @@ function drawBelow(end: number, generator: Generator): number {
   return randint(new Int32Array(1), 0, end, generator)[0]!;
 }
 
+/** Options of `randomHorizontalFlip`. */
+export type RandomFlipOptions = {
+  /** What draws. Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+};
+const randomFlipOptions = declareOptions<RandomFlipOptions>(generatorKinds);
+
 /** Mirrors left and right with probability p, default 0.5; draws once per image. Source: `torchvision.transforms.RandomHorizontalFlip`. */
-export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, generator = defaultGenerator): Transform<T> {
-  if (!(p >= 0 && p <= 1)) throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${p}`);
+export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, options: RandomFlipOptions = {}): Transform<T> {
+  requireOptions('randomHorizontalFlip', options, randomFlipOptions);
+  const { generator = defaultGenerator } = options;
+  if (!(typeof p === 'number' && p >= 0 && p <= 1))
+    throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${shown(p)}`);
   return (image) => {
     const [channels, rows, columns] = sizesOf('randomHorizontalFlip', image);
     const data = image.data.slice() as T;

@@ -1,6 +1,8 @@
 // Each rank's share of a dataset, the same on every rank, as PyTorch's DistributedSampler cuts it.
 // Which ranks there are is told by the caller; process groups belong to distributed/.
 
+import { requireInteger, shown } from '../checks.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { Generator, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError } from './errors.ts';
 import type { Sampler } from './sampler.ts';
@@ -16,6 +18,13 @@ export type DistributedSamplerOptions = {
   /** Drop the tail instead of repeating samples to make it even. Default false. */
   dropLast?: boolean;
 };
+const samplerOptions = declareOptions<DistributedSamplerOptions>({
+  numReplicas: required(kind.integer),
+  rank: required(kind.integer),
+  shuffle: kind.flag,
+  seed: kind.integer,
+  dropLast: kind.flag,
+});
 
 /** Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`. */
 export class DistributedSampler implements Sampler {
@@ -28,13 +37,17 @@ export class DistributedSampler implements Sampler {
   private epoch = 0;
 
   constructor(source: { readonly length: number }, options: DistributedSamplerOptions) {
+    requireOptions('DistributedSampler', options, samplerOptions);
     const { numReplicas, rank } = options;
     if (!Number.isInteger(numReplicas) || numReplicas < 1) {
-      throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${numReplicas}`);
+      throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${shown(numReplicas)}`);
     }
     if (!Number.isInteger(rank) || rank < 0 || rank >= numReplicas) {
-      throw new DataArgumentError(`Invalid rank ${rank}, rank should be in the interval [0, ${numReplicas - 1}]`);
+      throw new DataArgumentError(
+        `Invalid rank ${shown(rank)}, rank should be in the interval [0, ${numReplicas - 1}]`,
+      );
     }
+    requireInteger('DistributedSampler', 'seed', options.seed ?? 0);
     this.source = source;
     this.numReplicas = numReplicas;
     this.rank = rank;
@@ -51,7 +64,7 @@ export class DistributedSampler implements Sampler {
 
   /** Chooses the order of the next iteration; without it every epoch has the order of epoch 0. */
   setEpoch(epoch: number): void {
-    this.epoch = epoch;
+    this.epoch = requireInteger('DistributedSampler', 'epoch', epoch, 0);
   }
 
   *[Symbol.iterator](): IterableIterator<number> {

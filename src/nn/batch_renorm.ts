@@ -2,9 +2,10 @@
 // PyTorch, which keeps a running deviation. The arithmetic is in ops/batch_renorm.ts.
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
+import { maxElements, requireFinite, requireInteger, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import type { batchNorm } from '../ops/batch_norm.ts';
+import type { batchNormWith } from '../ops/batch_norm.ts';
 import { type BatchStatistics, countBatch, type RunningStatistics } from '../ops/batch_norm_kernels.ts';
 import {
   batchRenorm,
@@ -14,10 +15,12 @@ import {
 } from '../ops/batch_renorm.ts';
 import { add, clamp, mul, sub } from '../ops/elementwise.ts';
 import { cast, clone } from '../ops/launch.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
+import { BatchNormBase, type NormOptions, normOptions, requireRank } from './batch_norm.ts';
 import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
@@ -45,15 +48,17 @@ const defaults: Limits = {
 
 function limitsFrom(layer: string, options: RenormLimitOptions): Limits {
   const { rmax = defaults.rmax, dmax = defaults.dmax } = options;
-  const values = (limit: number | Ramp) => (typeof limit === 'number' ? [limit] : [limit.from, limit.to]);
+  const isRamp = (limit: unknown): limit is Ramp => typeof limit === 'object' && limit !== null && 'from' in limit;
+  const values = (limit: number | Ramp) => (isRamp(limit) ? [limit.from, limit.to] : [limit]);
   for (const [name, limit, least] of [
     ['rmax', rmax, 1],
     ['dmax', dmax, 0],
   ] as const) {
     const given = values(limit);
+    for (const value of given) requireNumber(layer, name, value);
     if (!given.every((value) => value >= least))
       throw new ValueError(`[${layer}] expected ${name} to be at least ${least}, got ${given.join(' to ')}`);
-    if (typeof limit !== 'number' && !(limit.end > limit.start))
+    if (isRamp(limit) && !(limit.end > limit.start))
       throw new ValueError(`[${layer}] expected ${name} to end after its start, got ${limit.start} to ${limit.end}`);
   }
   return { rmax, dmax };
@@ -71,12 +76,16 @@ function limitsAt({ rmax, dmax }: Limits, batches: Tensor): RenormLimits {
 }
 
 export type BatchRenormOptions = Omit<NormOptions, 'trackRunningStats'> & RenormLimitOptions;
+const { trackRunningStats: _, ...normKinds } = normOptions.kinds;
+const limitKinds = { rmax: kind.numeric, dmax: kind.numeric };
+const batchRenormOptions = declareOptions<BatchRenormOptions>({ ...normKinds, ...limitKinds });
 
 abstract class BatchRenormBase extends BatchNormBase {
   override isPlain = false;
   private readonly limits: Limits;
 
   constructor(numFeatures: number, options: BatchRenormOptions = {}) {
+    requireOptions(new.target.name, options, batchRenormOptions);
     const { eps = 1e-3, momentum = 0.01, affine, bias, dtype } = options;
     super(numFeatures, { eps, momentum, affine, bias, dtype });
     this.limits = limitsFrom(this.constructor.name, options);
@@ -86,7 +95,7 @@ abstract class BatchRenormBase extends BatchNormBase {
     batchRenormUpdateRunning(batch, running, momentum, this.eps);
   }
 
-  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     if (!options.training) return super.normalize(x, mean, variance, options);
     // The correction is by the running statistics even where these are not to move, and none are given.
     const { runningMean, runningVar, numBatchesTracked } = this;
@@ -142,6 +151,13 @@ export interface RunningStdBatchRenormOptions extends DTypeOption, RenormLimitOp
   /** Whether weight and bias, which the state has in any case, are used. Default: true. */
   affine?: boolean;
 }
+const runningStdOptions = declareOptions<RunningStdBatchRenormOptions>({
+  eps: kind.number,
+  momentum: kind.number,
+  affine: kind.flag,
+  dtype: kind.choice,
+  ...limitKinds,
+});
 
 abstract class RunningStdBatchRenormBase extends Module {
   readonly numFeatures: number;
@@ -154,7 +170,13 @@ abstract class RunningStdBatchRenormBase extends Module {
 
   constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
     super();
+    const { name } = this.constructor;
+    requireOptions(name, options, runningStdOptions);
     const { eps = 1e-3, momentum = 0.01, affine = true, dtype } = options;
+    requireInteger(name, 'numFeatures', numFeatures, 0, maxElements);
+    requireFinite(name, 'eps', eps);
+    requireFinite(name, 'momentum', momentum);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;

@@ -1,19 +1,22 @@
 // Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
 
+import { maxElements, requireInteger, requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
+import { ValueError } from '../errors.ts';
 import {
   type AvgPoolOptions,
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   adaptiveMaxPool1d,
   adaptiveMaxPool2d,
-  avgPool1d,
-  avgPool2d,
+  avgPoolOptions,
+  avgPoolOver,
   type MaxPoolOptions,
-  maxPool1d,
-  maxPool2d,
+  maxPoolOptions,
+  maxPoolOver,
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
@@ -22,26 +25,52 @@ import { boolText, sizeText } from './python_text.ts';
 /** A size, in which null keeps the input's. */
 export type AdaptiveSize = Size | readonly (number | null)[];
 
+function requireSize(layer: Module, name: string, value: unknown, least: number): void {
+  if (!Array.isArray(value) || value.length === 0)
+    requireInteger(layer.constructor.name, name, value, least, maxElements);
+  else requireIntegers(layer.constructor.name, name, value, least);
+}
+
+/** Checks sizes, of which the first named are positive and the others at least 0. How many there are is seen where they meet an input. */
+function requireSizes<N extends string>(
+  layer: Module & Record<N, Size>,
+  positive: readonly N[],
+  others: readonly N[],
+): void {
+  for (const [names, least] of [
+    [positive, 1],
+    [others, 0],
+  ] as const)
+    for (const name of names) {
+      const value: Size = layer[name];
+      requireSize(layer, name, value, least);
+    }
+}
+
 abstract class MaxPool extends Module {
   readonly kernelSize: Size;
   readonly stride: Size;
   readonly padding: Size;
   readonly dilation: Size;
   readonly ceilMode: boolean;
-  private readonly pool: typeof maxPool2d;
+  private readonly dims: number;
+  private readonly op: string;
 
-  constructor(pool: typeof maxPool2d, kernelSize: Size, options: MaxPoolOptions) {
+  constructor(dims: number, kernelSize: Size, options: MaxPoolOptions) {
     super();
-    this.pool = pool;
+    requireOptions(this.constructor.name, options, maxPoolOptions);
+    this.dims = dims;
+    this.op = `maxPool${dims}d`;
     this.kernelSize = kernelSize;
     this.stride = options.stride ?? kernelSize;
     this.padding = options.padding ?? 0;
     this.dilation = options.dilation ?? 1;
+    requireSizes(this, ['kernelSize', 'stride', 'dilation'], ['padding']);
     this.ceilMode = options.ceilMode ?? false;
   }
 
   forward(x: Tensor): Tensor {
-    return this.pool(x, this.kernelSize, this);
+    return maxPoolOver(this.op, this.dims, x, this.kernelSize, this).values;
   }
 
   override extraRepr(): string {
@@ -53,15 +82,24 @@ abstract class MaxPool extends Module {
 /** Maxima over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.MaxPool1d`). */
 export class MaxPool1d extends MaxPool {
   constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
-    super(maxPool1d, kernelSize, options);
+    super(1, kernelSize, options);
   }
 }
 /** Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.MaxPool2d`). */
 export class MaxPool2d extends MaxPool {
   constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
-    super(maxPool2d, kernelSize, options);
+    super(2, kernelSize, options);
   }
 }
+
+/** PyTorch's function of one dimension has a `divisorOverride`, its layer has not. */
+export type AvgPool1dOptions = Omit<AvgPoolOptions, 'divisorOverride'>;
+const avgPool1dOptions = declareOptions<AvgPool1dOptions>({
+  stride: kind.numbers,
+  padding: kind.numbers,
+  ceilMode: kind.flag,
+  countIncludePad: kind.flag,
+});
 
 abstract class AvgPool extends Module {
   readonly kernelSize: Size;
@@ -70,21 +108,28 @@ abstract class AvgPool extends Module {
   readonly ceilMode: boolean;
   readonly countIncludePad: boolean;
   readonly divisorOverride: number | undefined;
-  private readonly pool: typeof avgPool2d;
+  private readonly dims: number;
+  private readonly op: string;
 
-  constructor(pool: typeof avgPool2d, kernelSize: Size, options: AvgPoolOptions) {
+  constructor(dims: number, kernelSize: Size, options: AvgPoolOptions, known: Options<AvgPool1dOptions>) {
     super();
-    this.pool = pool;
+    requireOptions(this.constructor.name, options, known);
+    this.dims = dims;
+    this.op = `avgPool${dims}d`;
     this.kernelSize = kernelSize;
     this.stride = options.stride ?? kernelSize;
     this.padding = options.padding ?? 0;
     this.ceilMode = options.ceilMode ?? false;
     this.countIncludePad = options.countIncludePad ?? true;
     this.divisorOverride = options.divisorOverride;
+    requireSizes(this, ['kernelSize', 'stride'], ['padding']);
+    const divisor = options.divisorOverride ?? null;
+    if (divisor !== null) requireInteger(this.constructor.name, 'divisorOverride', divisor, -maxElements, maxElements);
+    if (divisor === 0) throw new ValueError('divisor must be not zero');
   }
 
   forward(x: Tensor): Tensor {
-    return this.pool(x, this.kernelSize, this);
+    return avgPoolOver(this.op, this.dims, x, this.kernelSize, this);
   }
 
   override extraRepr(): string {
@@ -92,19 +137,20 @@ abstract class AvgPool extends Module {
   }
 }
 
-const tuple = (size: Size): readonly number[] => (typeof size === 'number' ? [size] : size);
+const tuple = (size: Size): readonly number[] => (Array.isArray(size) ? size : [size as number]);
 
 /** Means over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.AvgPool1d`). */
 export class AvgPool1d extends AvgPool {
-  constructor(kernelSize: Size, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}) {
-    const { stride = kernelSize, padding = 0, ceilMode, countIncludePad } = options;
-    super(avgPool1d, tuple(kernelSize), { stride: tuple(stride), padding: tuple(padding), ceilMode, countIncludePad });
+  constructor(kernelSize: Size, options: AvgPool1dOptions = {}) {
+    requireOptions(new.target.name, options, avgPool1dOptions);
+    const { stride = kernelSize, padding = 0 } = options;
+    super(1, tuple(kernelSize), { ...options, stride: tuple(stride), padding: tuple(padding) }, avgPool1dOptions);
   }
 }
 /** Means over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.AvgPool2d`). */
 export class AvgPool2d extends AvgPool {
   constructor(kernelSize: Size, options: AvgPoolOptions = {}) {
-    super(avgPool2d, kernelSize, options);
+    super(2, kernelSize, options, avgPoolOptions);
   }
 }
 
@@ -115,6 +161,8 @@ abstract class AdaptivePool<S extends AdaptiveSize> extends Module {
   constructor(pool: (x: Tensor, outputSize: S) => Tensor, outputSize: S) {
     super();
     this.pool = pool;
+    // Null keeps a dimension.
+    requireSize(this, 'outputSize', Array.isArray(outputSize) ? outputSize.map((size) => size ?? 0) : outputSize, 0);
     this.outputSize = outputSize;
   }
 

@@ -3,6 +3,7 @@
 
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireInteger, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { div, maximum, mul, overwrite, sqrt, square } from '../ops/elementwise.ts';
@@ -10,6 +11,7 @@ import { clone } from '../ops/launch.ts';
 import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';
 import { flatten, permute, transpose } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { randn } from '../tensor/random.ts';
 import { normalizeDim } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
@@ -28,6 +30,12 @@ export interface SpectralNormOptions {
   /** The dimension of outputs: the rows of the matrix that the tensor is taken for. Default: 0, and 1 for a transposed convolution. */
   dim?: number;
 }
+const spectralNormOptions = declareOptions<SpectralNormOptions>({
+  name: kind.string,
+  nPowerIterations: kind.integer,
+  eps: kind.number,
+  dim: kind.integer,
+});
 
 const unit = (v: Tensor, eps: number): Tensor => div(v, maximum(sqrt(sum(square(v))), eps));
 
@@ -103,6 +111,7 @@ class _SpectralNorm extends Module {
  * const layer = spectralNorm(new Linear(20, 40), { nPowerIterations: 2 });
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
+  requireOptions('spectralNorm', options, spectralNormOptions);
   const {
     name = 'weight',
     nPowerIterations = 1,
@@ -112,9 +121,11 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   const weight = (module as unknown as Record<string, unknown>)[name];
   if (!(weight instanceof Tensor))
     throw new ValueError(`Module '${module}' has no parameter or buffer with name '${name}'`);
-  if (!Number.isInteger(nPowerIterations) || nPowerIterations < 1)
-    throw new ValueError(`Expected n_power_iterations to be positive, but got n_power_iterations=${nPowerIterations}`);
-  const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank));
+  requireInteger('spectralNorm', 'nPowerIterations', nPowerIterations);
+  requireRate('spectralNorm', 'eps', eps);
+  if (nPowerIterations < 1)
+    throw new ValueError(`Expected nPowerIterations to be positive, but got nPowerIterations=${nPowerIterations}`);
+  const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank, 'spectralNorm'));
   return registerParametrization(module, name, map);
 }
 

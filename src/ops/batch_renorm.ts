@@ -3,10 +3,12 @@
 // nn/batch_renorm.ts's.
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { outsideScopes } from '../tensor/storage.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import { acrossChannels, type BatchNormOptions, batchNorm, statisticAxes } from './batch_norm.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { acrossChannels, type BatchNormOptions, batchNormKinds, normalizeBatch, statisticAxes } from './batch_norm.ts';
 import { type BatchStatistics, batchNormStats, type RunningStatistics } from './batch_norm_kernels.ts';
 import {
   add,
@@ -26,7 +28,13 @@ import {
   where,
 } from './elementwise.ts';
 import { cast, clone, requireFloat } from './launch.ts';
-import { emptyResult, requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
+import {
+  emptyResult,
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireNormOptions,
+} from './norm_checks.ts';
 import { mean as meanOf } from './reduce.ts';
 import { reshape } from './shape_ops.ts';
 
@@ -43,6 +51,14 @@ type UpdateOption = {
   updateStatistics?: boolean;
 };
 export type BatchRenormOptions = Omit<BatchNormOptions, 'relu'> & RenormLimits & UpdateOption;
+/** A number, or a tensor. */
+const limit = required(kind.numeric);
+const batchRenormOptions = declareOptions<BatchRenormOptions>({
+  rmax: limit,
+  dmax: limit,
+  ...batchNormKinds,
+  updateStatistics: kind.flag,
+});
 
 /** Mean and deviation per channel (C), float64. */
 interface Moments {
@@ -117,17 +133,20 @@ export function batchRenormUpdateRunning(
  * const y1 = batchRenorm(x, runningMean, runningVar, { training: true, rmax: 3, dmax: 5 });
  */
 export function batchRenorm(x: Tensor, runningMean: Tensor, runningVar: Tensor, options: BatchRenormOptions): Tensor {
+  requireOptions('batchRenorm', options, batchRenormOptions);
   const { rmax, dmax, updateStatistics = true, ...plain } = options;
   const { weight = null, bias = null, momentum = 0.1, eps = 1e-5, numBatchesTracked = null, onStatistics } = plain;
-  if (!plain.training || x.size === 0) return batchNorm(x, runningMean, runningVar, plain);
-  checkVectors('batchRenorm', x, { running_mean: runningMean, running_var: runningVar, weight, bias });
+  requireNormOptions('batchRenorm', plain);
+  requireLimits('batchRenorm', options);
+  if (!plain.training || x.size === 0) return normalizeBatch(x, runningMean, runningVar, plain);
+  checkVectors('batchRenorm', x, { runningMean, runningVar, weight, bias });
   const batch = noGrad(() => batchNormStats(x));
   const correction = correctionOf(
     { mean: batch.mean, std: stdOf(batch, eps) },
     { mean: wide(runningMean), std: sqrt(add(wide(runningVar), eps)) },
     { rmax, dmax },
   );
-  const y = batchNorm(x, null, null, { training: true, eps, ...corrected(correction, x, weight, bias) });
+  const y = normalizeBatch(x, null, null, { training: true, eps, ...corrected(correction, x, weight, bias) });
   if (onStatistics) onStatistics(batch);
   else if (updateStatistics)
     batchRenormUpdateRunning(
@@ -151,6 +170,16 @@ export interface RunningStdBatchRenormOptions extends RenormLimits, UpdateOption
   /** Added to the deviation. Default: 1e-3. */
   eps?: number;
 }
+const runningStdBatchRenormOptions = declareOptions<RunningStdBatchRenormOptions>({
+  rmax: limit,
+  dmax: limit,
+  weight: kind.tensor,
+  bias: kind.tensor,
+  training: kind.flag,
+  momentum: kind.number,
+  eps: kind.number,
+  updateStatistics: kind.flag,
+});
 
 /**
  * Batch renormalization as the widespread port to PyTorch has it (ludvb/batchrenorm), eps outside the root: as `batchRenorm`, but σ_B =
@@ -165,9 +194,12 @@ export function runningStdBatchRenorm(
   runningStd: Tensor,
   options: RunningStdBatchRenormOptions,
 ): Tensor {
+  requireOptions('runningStdBatchRenorm', options, runningStdBatchRenormOptions);
   const { weight = null, bias = null, training = false, momentum = 0.01, eps = 1e-3, ...limits } = options;
+  requireNormOptions('runningStdBatchRenorm', options);
+  requireLimits('runningStdBatchRenorm', options);
   if (x.size === 0) return emptyResult(x, weight, bias);
-  checkVectors('runningStdBatchRenorm', x, { running_mean: runningMean, running_std: runningStd, weight, bias });
+  checkVectors('runningStdBatchRenorm', x, { runningMean, runningStd, weight, bias });
   const across = (t: Tensor) => acrossChannels(t, x.shape);
   if (!training) {
     const normal = div(sub(x, across(runningMean)), across(runningStd));
@@ -191,6 +223,18 @@ export function runningStdBatchRenorm(
       assign(runningStd, add(running.std, mul(sub(batch.std, running.std), momentum)));
     });
   return y;
+}
+
+/** Limits that bound nothing are infinite. */
+function requireLimits(op: string, { rmax, dmax }: RenormLimits): void {
+  for (const [name, limit, least] of [
+    ['rmax', rmax, 1],
+    ['dmax', dmax, 0],
+  ] as const) {
+    if (limit instanceof Tensor) continue;
+    requireNumber(op, name, limit);
+    if (!(limit >= least)) throw new ValueError(`[${op}] expected ${name} to be at least ${least}, got ${limit}`);
+  }
 }
 
 function checkVectors(op: string, x: Tensor, vectors: Record<string, Tensor | null>): void {

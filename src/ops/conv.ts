@@ -2,9 +2,10 @@
 // three kernels; a transposed convolution is the backward by data, run forwards.
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { maxElements, requireInteger, requireShape, shown } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut, withValues } from '../fusion/deferred_norm.ts';
-import { dtypes } from '../tensor/dtype.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
@@ -19,8 +20,8 @@ import {
 import { add } from './elementwise.ts';
 import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
-import { broadcastTo, pad as padOp, reshape } from './shape_ops.ts';
-import { type Size, sizes } from './window.ts';
+import { broadcastTo, padConstant, reshape } from './shape_ops.ts';
+import { requireSpan, type Size, sizes } from './window.ts';
 
 export type Padding = Size | 'valid' | 'same';
 
@@ -35,11 +36,25 @@ export interface ConvOptions {
   groups?: number;
 }
 
+export const convOptions = declareOptions<ConvOptions>({
+  stride: kind.numbers,
+  padding: kind.numbers,
+  dilation: kind.numbers,
+  groups: kind.integer,
+});
+
 export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
   padding?: Size;
   /** Added to one side of the output's size. Default: 0. */
   outputPadding?: Size;
 }
+export const convTransposeOptions = declareOptions<ConvTransposeOptions>({
+  stride: kind.numbers,
+  padding: kind.numbers,
+  outputPadding: kind.numbers,
+  groups: kind.integer,
+  dilation: kind.numbers,
+});
 
 const convOp = defineOp({
   name: 'convolution',
@@ -113,7 +128,8 @@ function checkConv(
   requireFloat(op, x);
   requireTensor(op, weight);
   requireSameDevice(op, x, weight, ...(bias ? [bias] : []));
-  if (!Number.isInteger(groups) || groups <= 0) throw new RuntimeError('non-positive groups is not supported');
+  requireInteger(op, 'groups', groups, Number.MIN_SAFE_INTEGER, maxElements);
+  if (groups <= 0) throw new RuntimeError('non-positive groups is not supported');
   if (weight.rank !== dims + 2)
     throw new RuntimeError(
       `weight should have ${dims + 2} dimensions for ${op}, but got weight of shape ${formatShape(weight.shape)}`,
@@ -142,9 +158,12 @@ function checkConv(
     ['bias', bias],
   ] as const)
     if (t && t.dtype !== x.dtype)
-      throw new RuntimeError(
-        `Input type (${dtypes[x.dtype].torchName.toLowerCase()}) and ${name} type (${dtypes[t.dtype].torchName.toLowerCase()}) should be the same`,
-      );
+      throw new RuntimeError(`Input type (${x.dtype}) and ${name} type (${t.dtype}) should be the same`);
+}
+
+function requirePositive(stride: readonly number[], dilation: readonly number[]): void {
+  if (stride.some((s) => s <= 0)) throw new RuntimeError('non-positive stride is not supported');
+  if (dilation.some((d) => d <= 0)) throw new RuntimeError('dilation should be greater than zero');
 }
 
 /** Runs `fn` on a batch; an unbatched input gets a batch of one. */
@@ -154,7 +173,8 @@ function batched(x: Tensor, dims: number, fn: (x: Tensor) => Tensor): Tensor {
   return reshape(y, y.shape.slice(1));
 }
 
-function convolve(
+/** A convolution of so many spatial dimensions, named `op`; layers, whose options are checked, call this. */
+export function convolve(
   op: string,
   dims: number,
   x: Tensor,
@@ -166,8 +186,7 @@ function convolve(
   checkConv(op, dims, x, weight, bias, groups, false);
   const stride = sizes(op, 'stride', options.stride ?? 1, dims);
   const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
-  if (stride.some((s) => s <= 0)) throw new RuntimeError('non-positive stride is not supported');
-  if (dilation.some((d) => d <= 0)) throw new RuntimeError('dilation should be greater than zero');
+  requirePositive(stride, dilation);
   const kernel = weight.shape.slice(2);
   return batched(x, dims, (input) => {
     let padding: number[];
@@ -180,18 +199,20 @@ function convolve(
       // An odd total needs one more zero behind.
       const extra = total.flatMap((t) => [0, t % 2]).reverse();
       if (extra.includes(1))
-        source = padOp(
+        source = padConstant(
           input,
           extra.flatMap((_, i) => (i % 2 === 0 ? [0, extra[i]] : [])),
+          0,
         );
     } else if (options.padding === 'valid') padding = kernel.map(() => 0);
     else {
       const given = options.padding ?? 0;
       if (typeof given === 'string')
-        throw new RuntimeError(`[${op}] expected padding to be 'valid', 'same' or integers, got '${given as string}'`);
+        throw new RuntimeError(`[${op}] expected padding to be 'valid', 'same' or integers, got ${shown(given)}`);
       padding = sizes(op, 'padding', given, dims);
     }
     if (padding.some((p) => p < 0)) throw new RuntimeError('negative padding is not supported');
+    requireSpan(op, source.shape, kernel, padding, dilation);
     const conv = { stride, padding, dilation, groups };
     const output = forwardShape(source.shape, weight.shape, conv);
     if (output.slice(2).some((n) => n <= 0)) {
@@ -209,16 +230,23 @@ function convolve(
  * Convolution over (N, C, L); weight (O, C/groups, K), bias (O) (PyTorch: `F.conv1d`). Unbatched (C, L) is accepted.
  * @throws RuntimeError on wrong ranks, channels, dtypes, or a kernel larger than the padded input.
  */
-export const conv1d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve('conv1d', 1, x, weight, bias, options);
+export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  requireOptions('conv1d', options, convOptions);
+  return convolve('conv1d', 1, x, weight, bias, options);
+}
 /** Convolution over (N, C, H, W); weight (O, C/groups, KH, KW) (PyTorch: `F.conv2d`). See `conv1d`. */
-export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve('conv2d', 2, x, weight, bias, options);
+export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  requireOptions('conv2d', options, convOptions);
+  return convolve('conv2d', 2, x, weight, bias, options);
+}
 /** Convolution over (N, C, D, H, W); weight (O, C/groups, KD, KH, KW) (PyTorch: `F.conv3d`). See `conv1d`. */
-export const conv3d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve('conv3d', 3, x, weight, bias, options);
+export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  requireOptions('conv3d', options, convOptions);
+  return convolve('conv3d', 3, x, weight, bias, options);
+}
 
-function convTranspose(
+/** As `convolve`, for transposed convolutions. */
+export function convTranspose(
   op: string,
   dims: number,
   x: Tensor,
@@ -232,10 +260,12 @@ function convTranspose(
   const padding = sizes(op, 'padding', options.padding ?? 0, dims);
   const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
   const extra = sizes(op, 'outputPadding', options.outputPadding ?? 0, dims);
+  requirePositive(stride, dilation);
+  if (padding.some((p) => p < 0)) throw new RuntimeError('negative padding is not supported');
   extra.forEach((e, i) => {
     if (e < 0 || (e >= stride[i] && e >= dilation[i]))
       throw new RuntimeError(
-        `output padding must be smaller than either stride or dilation, but got output_padding: ${e}, stride: ${stride[i]}, dilation: ${dilation[i]}`,
+        `output padding must be smaller than either stride or dilation, but got outputPadding: ${e}, stride: ${stride[i]}, dilation: ${dilation[i]}`,
       );
   });
   return batched(x, dims, (input) => {
@@ -247,15 +277,22 @@ function convTranspose(
         `Given input size per channel: (${input.shape.slice(2).join(' x ')}). Calculated output size per channel: (${spatial.join(' x ')}). Output size is too small`,
       );
     const shape = [input.shape[0], weight.shape[1] * groups, ...spatial];
-    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups });
+    requireSpan(op, shape, weight.shape.slice(2), padding, dilation);
+    requireShape(op, shape);
+    // An output padding of a stride or more lets the window take more steps over the output than the input has values.
+    const outputSize = input.shape.slice(2);
+    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups, outputSize });
     return bias ? add(y, reshape(bias, [1, -1, ...spatial.map(() => 1)])) : y;
   });
 }
 
 /** Transposed convolution over (N, C, H, W); weight (C, O/groups, KH, KW) (PyTorch: `F.conv_transpose2d`). */
-export const convTranspose2d = (
+export function convTranspose2d(
   x: Tensor,
   weight: Tensor,
   bias: Tensor | null = null,
   options: ConvTransposeOptions = {},
-): Tensor => convTranspose('conv_transpose2d', 2, x, weight, bias, options);
+): Tensor {
+  requireOptions('convTranspose2d', options, convTransposeOptions);
+  return convTranspose('convTranspose2d', 2, x, weight, bias, options);
+}

@@ -1,14 +1,16 @@
 // Pooling in one and two dimensions: maximum, average, and their adaptive forms, in both memory formats.
 import { defineOp } from '../autograd/define_op.ts';
+import { maxElements, requireInteger, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut } from '../fusion/deferred_norm.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
 import { withInput } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
-import { push3, type Size, sizes, windowSteps } from './window.ts';
+import { push3, requireSpan, type Size, sizes, windowSteps } from './window.ts';
 
 export interface PoolOptions {
   /** Default: the kernel's size. */
@@ -28,6 +30,18 @@ export interface AvgPoolOptions extends PoolOptions {
   /** Divides by this instead of the window's size. */
   divisorOverride?: number;
 }
+const poolKinds = { stride: kind.numbers, padding: kind.numbers };
+export const maxPoolOptions = declareOptions<MaxPoolOptions>({
+  ...poolKinds,
+  dilation: kind.numbers,
+  ceilMode: kind.flag,
+});
+export const avgPoolOptions = declareOptions<AvgPoolOptions>({
+  ...poolKinds,
+  ceilMode: kind.flag,
+  countIncludePad: kind.flag,
+  divisorOverride: kind.integerOrNull,
+});
 
 /** A pooling apart from its tensors. */
 interface PoolShape {
@@ -179,10 +193,19 @@ function poolShape(
     throw new RuntimeError(
       `${op}(): kernel size and stride should be greater than zero, but got kernel ${formatShape(kernel)}, stride ${formatShape(stride)}`,
     );
+  if (dilation.some((d) => d <= 0))
+    throw new RuntimeError(`dilation should be greater than zero, but got dilation ${formatShape(dilation)}`);
+  const divisor = options.divisorOverride ?? null;
+  if (divisor !== null) {
+    requireInteger(op, 'divisorOverride', divisor, -maxElements, maxElements);
+    if (divisor === 0) throw new RuntimeError('divisor must be not zero');
+  }
+  requireSpan(op, x.shape, kernel, padding, dilation);
   padding.forEach((p, i) => {
-    if (p < 0 || p * 2 > kernel[i])
+    if (p < 0) throw new RuntimeError(`pad must be non-negative, but got pad: ${p}`);
+    if (p * 2 > dilation[i] * (kernel[i] - 1) + 1)
       throw new RuntimeError(
-        `pad should be at most half of effective kernel size, but got pad=${p}, kernel_size=${kernel[i]} and dilation=${dilation[i]}`,
+        `pad should be at most half of effective kernel size, but got pad=${p}, kernelSize=${kernel[i]} and dilation=${dilation[i]}`,
       );
   });
   const round = options.ceilMode ? Math.ceil : Math.floor;
@@ -205,15 +228,17 @@ function poolShape(
     dilation,
     isAdaptive: false,
     countIncludePad: options.countIncludePad ?? true,
-    divisor: options.divisorOverride ?? 0,
+    divisor: divisor ?? 0,
   };
 }
 
 function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: Size | readonly (number | null)[]): PoolShape {
-  const wanted = typeof outputSize === 'number' ? outputSize : outputSize.map((n, i) => n ?? x.shape[i + 2]);
+  const wanted = Array.isArray(outputSize) ? outputSize.map((n, i) => n ?? x.shape[i + 2]) : (outputSize as number);
+  if (Array.isArray(wanted) && wanted.length !== dims) throw new RuntimeError(`${op}: outputSize must be ${dims}`);
   const output = sizes(op, 'outputSize', wanted, dims);
   if (output.some((n) => n < 0))
-    throw new RuntimeError(`${op}(): elements of output_size must be greater than or equal to 0`);
+    throw new RuntimeError(`${op}(): elements of outputSize must be greater than or equal to 0`);
+  requireShape(op, [...x.shape.slice(0, 2), ...output]);
   const ones = output.map(() => 1);
   return {
     output,
@@ -246,35 +271,58 @@ function maxPool(op: string, dims: number, x: Tensor, shape: (x: Tensor) => Pool
   );
 }
 
-/** Maxima over windows with their positions (PyTorch: `F.max_pool2d(…, return_indices=True)`). */
-export const maxPool2dWithIndices = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices =>
-  maxPool('max_pool2d', 2, x, (input) => poolShape('max_pool2d', input, 2, kernelSize, options));
+/** Maxima over windows of so many dimensions, for a function named `op`; layers, whose options are checked, call this. */
+export const maxPoolOver = (
+  op: string,
+  dims: number,
+  x: Tensor,
+  kernelSize: Size,
+  options: MaxPoolOptions,
+): PoolWithIndices => maxPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
+
+/** Maxima over windows with their positions (PyTorch: `F.max_pool2d_with_indices`). */
+export function maxPool2dWithIndices(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices {
+  requireOptions('maxPool2dWithIndices', options, maxPoolOptions);
+  return maxPoolOver('maxPool2dWithIndices', 2, x, kernelSize, options);
+}
 /** Maxima over windows of (N, C, L) (PyTorch: `F.max_pool1d`). */
-export const maxPool1d = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor =>
-  maxPool('max_pool1d', 1, x, (input) => poolShape('max_pool1d', input, 1, kernelSize, options)).values;
+export function maxPool1d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
+  requireOptions('maxPool1d', options, maxPoolOptions);
+  return maxPoolOver('maxPool1d', 1, x, kernelSize, options).values;
+}
 /** Maxima over windows of (N, C, H, W) (PyTorch: `F.max_pool2d`). */
-export const maxPool2d = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor =>
-  maxPool2dWithIndices(x, kernelSize, options).values;
+export function maxPool2d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
+  requireOptions('maxPool2d', options, maxPoolOptions);
+  return maxPoolOver('maxPool2d', 2, x, kernelSize, options).values;
+}
 
 const avgPool = (op: string, dims: number, x: Tensor, shape: (x: Tensor) => PoolShape): Tensor =>
   batched(op, x, dims, (input) => avgPoolOp(input, shape(input)), dropBatch);
 
+/** Means over windows; see `maxPoolOver`. */
+export const avgPoolOver = (op: string, dims: number, x: Tensor, kernelSize: Size, options: AvgPoolOptions): Tensor =>
+  avgPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
+
 /** Means over windows of (N, C, L) (PyTorch: `F.avg_pool1d`). */
-export const avgPool1d = (x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor =>
-  avgPool('avg_pool1d', 1, x, (input) => poolShape('avg_pool1d', input, 1, kernelSize, options));
+export function avgPool1d(x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
+  requireOptions('avgPool1d', options, avgPoolOptions);
+  return avgPoolOver('avgPool1d', 1, x, kernelSize, options);
+}
 /** Means over windows of (N, C, H, W) (PyTorch: `F.avg_pool2d`). */
-export const avgPool2d = (x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor =>
-  avgPool('avg_pool2d', 2, x, (input) => poolShape('avg_pool2d', input, 2, kernelSize, options));
+export function avgPool2d(x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
+  requireOptions('avgPool2d', options, avgPoolOptions);
+  return avgPoolOver('avgPool2d', 2, x, kernelSize, options);
+}
 
 /** Means over windows chosen so that the output has the given size (PyTorch: `F.adaptive_avg_pool1d`). */
 export const adaptiveAvgPool1d = (x: Tensor, outputSize: Size): Tensor =>
-  avgPool('adaptive_avg_pool1d', 1, x, (input) => adaptiveShape('adaptive_avg_pool1d', input, 1, outputSize));
+  avgPool('adaptiveAvgPool1d', 1, x, (input) => adaptiveShape('adaptiveAvgPool1d', input, 1, outputSize));
 /** Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `F.adaptive_avg_pool2d`). */
 export const adaptiveAvgPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
-  avgPool('adaptive_avg_pool2d', 2, x, (input) => adaptiveShape('adaptive_avg_pool2d', input, 2, outputSize));
+  avgPool('adaptiveAvgPool2d', 2, x, (input) => adaptiveShape('adaptiveAvgPool2d', input, 2, outputSize));
 /** Maxima over windows chosen so that the output has the given size (PyTorch: `F.adaptive_max_pool1d`). */
 export const adaptiveMaxPool1d = (x: Tensor, outputSize: Size): Tensor =>
-  maxPool('adaptive_max_pool1d', 1, x, (input) => adaptiveShape('adaptive_max_pool1d', input, 1, outputSize)).values;
+  maxPool('adaptiveMaxPool1d', 1, x, (input) => adaptiveShape('adaptiveMaxPool1d', input, 1, outputSize)).values;
 /** Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `F.adaptive_max_pool2d`). */
 export const adaptiveMaxPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
-  maxPool('adaptive_max_pool2d', 2, x, (input) => adaptiveShape('adaptive_max_pool2d', input, 2, outputSize)).values;
+  maxPool('adaptiveMaxPool2d', 2, x, (input) => adaptiveShape('adaptiveMaxPool2d', input, 2, outputSize)).values;

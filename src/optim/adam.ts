@@ -1,12 +1,17 @@
 // Adam and AdamW. The arithmetic is in kernels/optim/optim.cpp.
+
+import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
+import { declareOptions, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
   type CommonOptions,
   commonChecks,
+  isRate,
   Optimizer,
   type OptimizerStateDict,
+  optionsOf,
   type ParamGroup,
   type ParamsArgument,
 } from './optimizer.ts';
@@ -32,12 +37,13 @@ const defaults: AdamOptions = {
   decoupledWeightDecay: false,
 };
 
-const isFraction = (value: number) => value >= 0 && value < 1;
+const isFraction = (value: unknown) => typeof value === 'number' && value >= 0 && value < 1;
 const checks: readonly Check<AdamOptions>[] = [
   commonChecks[0],
-  [({ eps }) => eps >= 0, ({ eps }) => `Invalid epsilon value: ${eps}`],
-  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${betas[0]}`],
-  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${betas[1]}`],
+  [({ eps }) => isRate(eps), ({ eps }) => `Invalid epsilon value: ${shown(eps)}`],
+  [({ betas }) => Array.isArray(betas) && betas.length === 2, ({ betas }) => `Invalid betas: ${shown(betas)}`],
+  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${shown(betas[0])}`],
+  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${shown(betas[1])}`],
   commonChecks[1],
 ];
 
@@ -85,11 +91,16 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 }
 
+type AdamWOptions = Partial<Omit<AdamOptions, 'decoupledWeightDecay'>>;
+const { decoupledWeightDecay: _, ...adamWKinds } = optionsOf(defaults).kinds;
+const adamWOptions = declareOptions<AdamWOptions>(adamWKinds);
+
 /**
  * Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch: `optim.AdamW`). Defaults as `Adam`, but weightDecay 1e-2.
  */
 export class AdamW extends Adam {
-  constructor(params: ParamsArgument<AdamOptions>, options: Partial<Omit<AdamOptions, 'decoupledWeightDecay'>> = {}) {
+  constructor(params: ParamsArgument<AdamOptions>, options: AdamWOptions = {}) {
+    requireOptions(new.target.name, options, adamWOptions);
     super(params, { ...options, weightDecay: options.weightDecay ?? 1e-2, decoupledWeightDecay: true });
   }
 

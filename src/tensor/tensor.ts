@@ -132,7 +132,7 @@ export class Tensor {
     if (this.gradFn !== null) {
       if (value) return;
       throw new RuntimeError(
-        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+        "you can only change requiresGrad of leaf tensors. If you want to use a computed tensor in a subgraph that doesn't require differentiation use x.detach().",
       );
     }
     if (value && !isFloat(this.dtype))
@@ -202,6 +202,19 @@ export class Tensor {
       return Array.from({ length: this.shape[dim] }, () => build(dim + 1));
     };
     return build(0);
+  }
+
+  /**
+   * What `JSON.stringify` makes of a tensor: its dtype and shape, and the values in row-major order. What JSON has no number for is a string:
+   * 'NaN', 'Infinity', '-Infinity', '-0', and int64 values beyond 2^53.
+   */
+  toJSON(): { dtype: DType; shape: Shape; data: (number | string)[] } {
+    const data = Array.from(this.dataSync() as ArrayLike<number | bigint>, (value) => {
+      if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+      if (Object.is(value, -0)) return '-0';
+      return Number.isFinite(value) ? value : String(value);
+    });
+    return { dtype: this.dtype, shape: this.shape, data };
   }
 
   /** The values as PyTorch prints them. */

@@ -1,14 +1,16 @@
 // fit: the training loop, with everything around it that a loop written by hand tends to leave out: step scopes, averages, checks of
 // the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
+
 import { existsSync } from 'node:fs';
 import { noGrad } from '../autograd/grad_mode.ts';
-import { shown } from '../checks.ts';
+import { requireChoice, requireInteger, requireNumber, shown } from '../checks.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
 import { ReduceLROnPlateau } from '../optim/reduce_on_plateau.ts';
 import { type StagedStatistics, stageStatistics } from '../optim/staged_statistics.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { defaultGenerator, Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -105,6 +107,26 @@ export interface FitOptions {
   /** A generator besides the default one and the loader's own; the states of all are in checkpoints. */
   generator?: Generator;
 }
+const fitOptions = declareOptions<FitOptions>({
+  loader: required(kind.object),
+  loss: required(kind.function),
+  optimizer: required(kind.object),
+  epochs: required(kind.integer),
+  scheduler: kind.object,
+  schedule: kind.choice,
+  monitor: kind.string,
+  metrics: kind.object,
+  accumulate: kind.integer,
+  clipGradNorm: kind.number,
+  skipNonFinite: kind.flag,
+  prepare: kind.function,
+  callbacks: kind.object,
+  checkpoint: kind.string,
+  checkpointEvery: kind.integer,
+  resume: kind.flag,
+  handleInterrupt: kind.flag,
+  generator: kind.generator,
+});
 
 export interface FitResult {
   readonly history: readonly EpochResult[];
@@ -416,16 +438,27 @@ class Training implements Run {
   }
 }
 
-function check(options: FitOptions): void {
+/** An optimizer of another model would train nothing. One that holds a part of this one's parameters, or others beside them, is meant so. */
+function requireOptimizerOf(model: Module, optimizer: AnyOptimizer): void {
+  const own = new Set<Tensor>(model.parameters());
+  const held = optimizer.paramGroups.flatMap(({ params }) => params);
+  if (own.size > 0 && !held.some((parameter) => own.has(parameter)))
+    throw new ValueError(
+      `[fit] expected an optimizer of the model's parameters, got one of ${held.length} others: was the model copied, converted or made anew after its optimizer?`,
+    );
+}
+
+function check(model: Module, options: FitOptions): void {
+  requireOptions('fit', options, fitOptions);
   const { epochs, accumulate = 1, checkpointEvery, checkpoint, resume } = options;
-  const positive = (name: string, value: number | undefined) => {
-    if (value !== undefined && (!Number.isInteger(value) || value < 1))
-      throw new ValueError(`[fit] expected ${name} to be a positive integer, got ${value}`);
-  };
-  positive('accumulate', accumulate);
-  positive('checkpointEvery', checkpointEvery);
-  if (!Number.isInteger(epochs) || epochs < 0)
-    throw new ValueError(`[fit] expected epochs to be an integer of at least 0, got ${epochs}`);
+  requireInteger('fit', 'accumulate', accumulate, 1);
+  if (checkpointEvery !== undefined) requireInteger('fit', 'checkpointEvery', checkpointEvery, 1);
+  requireInteger('fit', 'epochs', epochs, 0);
+  if (options.schedule !== undefined) requireChoice('fit', 'schedule', options.schedule, ['epoch', 'step']);
+  const maxNorm = options.clipGradNorm;
+  if (maxNorm !== undefined && !(requireNumber('fit', 'clipGradNorm', maxNorm) >= 0))
+    throw new ValueError(`[fit] expected clipGradNorm of at least 0, got ${maxNorm}`);
+  requireOptimizerOf(model, options.optimizer);
   const { scheduler, schedule, monitor = 'loss', metrics = {} } = options;
   if (monitor !== 'loss' && !Object.hasOwn(metrics, monitor))
     throw new ValueError(
@@ -454,7 +487,7 @@ function check(options: FitOptions): void {
  * await fit(model, { loader, loss: crossEntropy, optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 10, metrics: { accuracy } });
  */
 export async function fit(model: Module, options: FitOptions): Promise<FitResult> {
-  check(options);
+  check(model, options);
   const training = new Training(model, options);
   training.resume();
   if (options.skipNonFinite) training.staged = stageStatistics(model, options.optimizer);

@@ -95,7 +95,7 @@ describe('ChunkedGhostBatchNorm1d', () => {
 
   it('refuses what its chunks cannot do, and takes any rows in evaluation', () => {
     expect(() => new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: 0 })).toThrow(
-      'expected virtualBatchSize to be a positive integer, got 0',
+      '[ChunkedGhostBatchNorm1d] expected virtualBatchSize of at least 1, got 0',
     );
     const layer = new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: 1 });
     expect(() => layer(zeros([3, 3]))).toThrow('Expected more than 1 value per channel');
@@ -254,7 +254,7 @@ describe('SplitBatchNorm2d', () => {
   it('refuses what it cannot cut', () => {
     expect(() => new SplitBatchNorm2d(2, { numSplits: 1 })).toThrow('Should have at least one aux BN layer');
     const layer = new SplitBatchNorm2d(2);
-    expect(() => layer(zeros([3, 2, 2, 2]))).toThrow('batch size must be evenly divisible by num_splits');
+    expect(() => layer(zeros([3, 2, 2, 2]))).toThrow('batch size must be evenly divisible by numSplits');
     expect(layer(zeros([0, 2, 2, 2])).shape).toEqual([0, 2, 2, 2]);
     expect(layer.eval()(zeros([3, 2, 2, 2])).shape).toEqual([3, 2, 2, 2]);
   });
