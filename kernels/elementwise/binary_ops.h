@@ -14,17 +14,28 @@ namespace EK_ISA {
       return expression;                                                                             \
     }                                                                                                \
   };
+// Of integers that wrap around.
+#define EK_WRAPPING(name, expression)                                                                \
+  struct op_##name {                                                                                 \
+    static constexpr bool is_test = false;                                                           \
+    template <class T> static EK_INLINE vec<T> apply(vec<T> x, vec<T> y, T factor) {                 \
+      using U = wrapping<T>;                                                                         \
+      [[maybe_unused]] const vec<U> a = (vec<U>)x, b = (vec<U>)y;                                    \
+      [[maybe_unused]] const U alpha = static_cast<U>(factor);                                       \
+      return (vec<T>)(expression);                                                                   \
+    }                                                                                                \
+  };
 #define EK_TEST(name, expression)                                                                    \
   struct op_##name {                                                                                 \
     static constexpr bool is_test = true;                                                            \
     template <class T> static EK_INLINE ivec<T> apply(vec<T> a, vec<T> b) { return expression; }     \
   };
 
-EK_ARITHMETIC(add, a + b)
-EK_ARITHMETIC(sub, a - b)
-EK_ARITHMETIC(add_scaled, a + alpha * b)
-EK_ARITHMETIC(sub_scaled, a - alpha * b)
-EK_ARITHMETIC(mul, a * b)
+EK_WRAPPING(add, a + b)
+EK_WRAPPING(sub, a - b)
+EK_WRAPPING(add_scaled, a + alpha * b)
+EK_WRAPPING(sub_scaled, a - alpha * b)
+EK_WRAPPING(mul, a * b)
 EK_ARITHMETIC(div, a / b)
 EK_ARITHMETIC(maximum, max_nan(a, b))
 EK_ARITHMETIC(minimum, min_nan(a, b))
@@ -47,6 +58,7 @@ EK_TEST(and, (a != T(0)) & (b != T(0)))
 EK_TEST(or, (a != T(0)) | (b != T(0)))
 EK_TEST(xor, (a != T(0)) ^ (b != T(0)))
 #undef EK_ARITHMETIC
+#undef EK_WRAPPING
 #undef EK_TEST
 
 // ---- scalars: apply(a, b, &result) is false where the result does not exist ------------------------------------------

@@ -14,12 +14,13 @@ namespace EK_ISA {
     static EK_INLINE vec<T> apply(vec<T> x, [[maybe_unused]] T p, [[maybe_unused]] T q) { __VA_ARGS__ }        \
   };
 
-// Any number type.
-EK_UNARY(neg, return -x;)
-EK_UNARY(abs, if constexpr (is_float<T>) return abs<T>(x); else return x < T(0) ? -x : x;)
+// Any number type; integers wrap around.
+template <class T> EK_INLINE vec<T> negated(vec<T> x) { return (vec<T>)(-(vec<wrapping<T>>)x); }
+EK_UNARY(neg, return negated<T>(x);)
+EK_UNARY(abs, if constexpr (is_float<T>) return abs<T>(x); else return x < T(0) ? negated<T>(x) : x;)
 // As PyTorch's: 0 for NaN.
 EK_UNARY(sign, const vec<T> zero = {}, one = splat(T(1)); return (x > T(0) ? one : zero) - (x < T(0) ? one : zero);)
-EK_UNARY(square, return x * x;)
+EK_UNARY(square, const auto u = (vec<wrapping<T>>)x; return (vec<T>)(u * u);)
 EK_UNARY(relu, return x <= T(0) ? vec<T>{} : x;)
 // min(max(x, p), q), so that q wins where the bounds cross; NaN stays.
 EK_UNARY(clamp, x = x < p ? splat(p) : x; return x > q ? splat(q) : x;)

@@ -51,9 +51,16 @@ template <> struct vec_of<uint8_t> {
   typedef int8_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
   typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 1)));
 };
+template <> struct vec_of<uint32_t> { typedef uint32_t type __attribute__((vector_size(EK_VECTOR_BYTES))); };
+template <> struct vec_of<uint64_t> { typedef uint64_t type __attribute__((vector_size(EK_VECTOR_BYTES))); };
 template <class T> using vec = typename vec_of<T>::type;    // `lanes<T>` values
 template <class T> using ivec = typename vec_of<T>::mask;   // as many integers of the same size; comparisons give 0 or −1
 template <class T> using bvec = typename vec_of<T>::bytes;  // as many bytes
+// What to compute with so that integers wrap around, which C++ grants to unsigned ones only; vectors of both convert by a cast.
+template <class T> struct wrapping_of { using type = T; };
+template <> struct wrapping_of<int32_t> { using type = uint32_t; };
+template <> struct wrapping_of<int64_t> { using type = uint64_t; };
+template <class T> using wrapping = typename wrapping_of<T>::type;
 template <class T> constexpr int lanes = EK_VECTOR_BYTES / static_cast<int>(sizeof(T));
 
 template <class T> EK_INLINE vec<T> load(const T* p) {

@@ -4,7 +4,7 @@
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { requireElement, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
-import { fromTypedArray, full, tensor } from '../tensor/create.ts';
+import { asElement, fromTypedArray, full, requireRepresentable, tensor } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
@@ -216,8 +216,12 @@ export function valueTensor(op: string, value: unknown, dtype: DType): Tensor {
 }
 
 /** One value in the dtype of what it fills, refused where it does not fit that. */
-export const fittingFill = (value: Tensor, dtype: DType): Tensor =>
-  value.dtype === dtype || isFloat(dtype) ? cast(value, dtype) : reshape(tensor(value.item(), { dtype }), value.shape);
+export function fittingFill(value: Tensor, dtype: DType): Tensor {
+  if (value.dtype === dtype || isFloat(dtype)) return cast(value, dtype);
+  const element = value.item();
+  requireRepresentable(element, dtype, isFloat(value.dtype));
+  return reshape(tensor(element, { dtype }), value.shape);
+}
 
 function requireSameDtype(op: string, x: Tensor, source: Tensor): void {
   if (source.dtype !== x.dtype)
@@ -276,7 +280,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
   const alpha = requireElement('indexAdd', 'alpha', options.alpha ?? 1);
   const d = normalizeDim(dim, x.rank, 'indexAdd');
   requireSlices('indexAdd', x, d, index, source);
-  const factor = isFloat(x.dtype) ? alpha : tensor(alpha, { dtype: x.dtype }).item();
+  const factor = asElement(alpha, x.dtype);
   // Integers wrap around, so they are multiplied with all their bits.
   const scaled = () => (isFloat(x.dtype) ? mul(source, factor) : cast(mul(cast(source, 'int64'), factor), x.dtype));
   const terms = addable(factor === 1 ? source : scaled());

@@ -8,8 +8,8 @@ import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../erro
 import { joinStatistics } from '../fusion/conv_stats.ts';
 import { deferSlice } from '../fusion/deferred_slice.ts';
 import { copyDense, copyElements } from '../tensor/copy.ts';
-import { fill, full, tensor } from '../tensor/create.ts';
-import { dtypes, isFloat, promote } from '../tensor/dtype.ts';
+import { asElement, fill, full } from '../tensor/create.ts';
+import { dtypes, promote } from '../tensor/dtype.ts';
 import {
   broadcastStrides,
   distinctDims,
@@ -437,9 +437,9 @@ export function pad(x: Tensor, padding: readonly number[], value: number | boole
     place.shape[d] = length;
   }
   requireShape('pad', shape);
-  // A number that does not fit an integer dtype is refused, where it is used.
-  const isUsed = element !== 0 && !isFloat(x.dtype) && !sameShape(shape, kept.shape);
-  return embed(kept, shape, place, isUsed ? tensor(element, { dtype: x.dtype }).item() : element);
+  // A number that does not fit the dtype is refused where it is used.
+  const isUsed = !sameShape(shape, kept.shape);
+  return embed(kept, shape, place, isUsed ? asElement(element, x.dtype) : 0);
 }
 
 // ---- joining and splitting ----------------------------------------------------------------------------------------

@@ -101,19 +101,22 @@ const limits: Partial<Record<DType, readonly [least: number, most: number]>> = {
 };
 
 /**
- * Refuses a number that a dtype cannot hold as an element; a fraction is cut off, and what is too large for a float is infinite.
+ * Refuses a number that a dtype cannot hold as an element; a fraction is cut off, and what is too large for a float is infinite. What was a float
+ * in a tensor does not go around the circle.
  * @throws RuntimeError with PyTorch's text.
  */
-export function requireRepresentable(value: number, dtype: DType): void {
+export function requireRepresentable(value: number, dtype: DType, wasFloat = false): void {
   const range = limits[dtype];
-  if (range && !(value >= range[0] && value <= range[1] && (Number.isInteger(value) || dtype !== 'uint8' || value > 0)))
+  const mayBeNegative = dtype !== 'uint8' || (Number.isInteger(value) && !wasFloat);
+  if (range && !(value >= range[0] && value <= range[1] && (value >= 0 || mayBeNegative)))
     throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
 }
 
-/** What a number becomes as an element: of integers a fraction is cut off, and uint8 counts around the circle. */
+/** What a number becomes as an element: a fraction is cut off for integers, uint8 counts around the circle, and what is not 0 is true. */
 export function asElement(value: number, dtype: DType): number {
   requireRepresentable(value, dtype);
-  if (isFloat(dtype) || dtype === 'bool') return value;
+  if (isFloat(dtype)) return value;
+  if (dtype === 'bool') return Number(value !== 0);
   return dtype === 'uint8' ? Math.trunc(value) & 255 : Math.trunc(value);
 }
 

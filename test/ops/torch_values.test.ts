@@ -23,6 +23,7 @@ import { functional } from '../../src/nn/index.ts';
 
 const mask = () => tensor([true, false]);
 const bytes = (...values: number[]) => tensor(values, { dtype: 'uint8' });
+const ints = (...values: number[]) => tensor(values, { dtype: 'int32' });
 const longs = (...values: number[]) => tensor(values, { dtype: 'int64' });
 const row = () => arange(0, 4, 1, { dtype: 'float32' }).reshape([1, 4]);
 const padded = (before: number, after: number, mode: 'reflect' | 'replicate' | 'circular') =>
@@ -54,6 +55,16 @@ const values: [name: string, run: () => Tensor, dtype: string, values: unknown][
   ['uint8 eq -1', () => bytes(0, 255).eq(-1), 'bool', [false, true]],
   ['uint8 clamp -1', () => bytes(0, 255, 3).clamp(-1), 'uint8', [255, 255, 255]],
   ['uint8 clamp to -1', () => bytes(0, 255, 3).clamp(undefined, -1), 'uint8', [0, 255, 3]],
+  ['maskedFill -1 of uint8', () => bytes(5, 6).maskedFill(mask(), -1), 'uint8', [255, 6]],
+  // Integers wrap around.
+  ['int32 + 1', () => ints(2 ** 31 - 1).add(1), 'int32', [-(2 ** 31)]],
+  ['int32 + 3·int32', () => ints(1).add(ints(2 ** 30), 3), 'int32', [-(2 ** 30) + 1]],
+  ['int32 − 1', () => ints(-(2 ** 31)).sub(ints(1)), 'int32', [2 ** 31 - 1]],
+  ['int32 · int32', () => ints(65536, 65535).mul(ints(65536, 65535)), 'int32', [0, -131071]],
+  ['square of int32', () => ints(65536, -46341).square(), 'int32', [0, -2147479015]],
+  ['neg of the least', () => ints(-(2 ** 31), 7).neg(), 'int32', [-(2 ** 31), -7]],
+  ['abs of the least', () => ints(-(2 ** 31), -7).abs(), 'int32', [-(2 ** 31), 7]],
+  ['prod', () => longs(2 ** 40, 2 ** 24).prod(), 'int64', 0],
   // clamp promotes integers with a fraction, hardtanh cuts it off.
   ['hardtanh of integers', () => functional.hardtanh(longs(1, 5, -3), -1.5, 2.7), 'int64', [1, 2, -1]],
   ['hardtanh of uint8', () => functional.hardtanh(bytes(1, 5, 3), -0.5, 2.7), 'uint8', [1, 2, 2]],
@@ -111,6 +122,9 @@ const refused: [name: string, run: () => unknown, text: string][] = [
   ['alpha true of numbers', () => tensor([1]).add(1, true), 'Boolean alpha only supported for Boolean results.'],
   ['uint8 − true', () => bytes(1).sub(true), 'Subtraction, the `-` operator, with a bool tensor is not supported'],
   ['two truth values', () => sub(true as Operand, false as Operand), '[sub] expected at least one tensor'],
+  ['maskedFill of uint8 with -1 as a float', () => bytes(1, 2).maskedFill(mask(), tensor(-1)), 'value cannot be converted to type uint8 without overflow'],
+  ['indexFill of uint8 with -1 as a float', () => bytes(1, 2).indexFill(0, longs(0), tensor(-1)), 'value cannot be converted to type uint8 without overflow'],
+  ['setIndex of uint8 with -1 as a float', () => bytes(1, 2).setIndex(mask(), tensor(-1)), 'value cannot be converted to type uint8 without overflow'],
   ['hardtanh of uint8 below 0', () => functional.hardtanh(bytes(1)), 'cannot do hardtanh on an unsigned type with negative limits'],
   ['arange away from its end', () => arange(3, 2.5), 'upper bound and lower bound inconsistent with step sign'],
   ['arange, a step that is 0 as an integer', () => arange(0, 5, 0.5, { dtype: 'int64' }), 'step must be nonzero'],
