@@ -59,7 +59,7 @@ export function unscopedStep(work: Workload): () => void {
   const labels = randint(0, work.classes, [work.shape[0]]);
   return () => {
     optimizer.zeroGrad();
-    crossEntropy(model.call(x) as Tensor, labels).backward();
+    crossEntropy(model(x) as Tensor, labels).backward();
     optimizer.step();
   };
 }
@@ -76,5 +76,5 @@ export function inference(work: Workload, folded: boolean): () => void {
   const x = inputOf(work);
   const model: Module = makers[work.network](work.classes).eval();
   const deployed = folded ? fold(model, x).model : model;
-  return () => noGrad(() => scope(() => void (deployed.call(x) as Tensor).storage.pointer));
+  return () => noGrad(() => scope(() => void (deployed(x) as Tensor).storage.pointer));
 }

@@ -82,7 +82,7 @@ function layerRunner({ kind, positional, options }: Subject): Runner {
   };
   let saved = copied();
   const runner: Runner = {
-    forward: (x) => layer.call(x) as Tensor,
+    forward: (x) => layer(x) as Tensor,
     get: (name) => entries[name] ?? null,
     state: () =>
       stateOf(runner, {

@@ -26,7 +26,7 @@ function step(shape: readonly number[], withNorm: boolean): () => void {
   return () =>
     scope(() => {
       optimizer.zeroGrad();
-      model.call(x).backward(x);
+      model(x).backward(x);
       optimizer.step();
     });
 }

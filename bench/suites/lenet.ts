@@ -26,7 +26,7 @@ function step(engine: DeviceName, threads: number, scoped: boolean): () => unkno
   const optimizer = new SGD(model.parameters(), { lr: 1 });
   const body = () => {
     optimizer.zeroGrad();
-    crossEntropy(model.call(x), y).backward();
+    crossEntropy(model(x), y).backward();
     optimizer.step();
   };
   return () => {
@@ -42,7 +42,7 @@ function inference(engine: DeviceName, threads: number): () => unknown {
   model.eval();
   return () => {
     setEngine(engine);
-    noGrad(() => scope(() => void model.call(x)));
+    noGrad(() => scope(() => void model(x)));
   };
 }
 

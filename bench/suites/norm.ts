@@ -104,7 +104,7 @@ function timed({ kind, make }: Layer, shape: readonly number[], format: MemoryFo
       copy = copyTime(g);
       const wanted = [x, ...module.parameters()];
       // Without fusion, which would leave out results that nobody looks at.
-      return () => withFusion(false, () => scope(() => void grad([module.call(x)], wanted, { gradOutputs: [g] })));
+      return () => withFusion(false, () => scope(() => void grad([module(x)], wanted, { gradOutputs: [g] })));
     },
     // A copy is two passes: it reads and writes.
     extra: (ms) => ({ '% of copy bandwidth': (100 * (passes / 2) * copy) / ms }),

@@ -32,7 +32,7 @@ function batchNorm(peer: string, target: Target): TimedCase {
       x.requiresGrad_();
       const wanted = [x, ...norm.parameters()];
       // Without fusion, which would leave out the output that nobody looks at.
-      return () => withFusion(false, () => scope(() => void grad([norm.call(x)], wanted, { gradOutputs: [dy] })));
+      return () => withFusion(false, () => scope(() => void grad([norm(x)], wanted, { gradOutputs: [dy] })));
     }),
   };
 }

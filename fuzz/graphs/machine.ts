@@ -100,8 +100,8 @@ export const operations: Readonly<Record<string, Operation>> = {
   conv: making((m, [x], s) => m.callLayer('conv', x, s)),
   linear: making((m, [x], s) => m.callLayer('linear', x, s)),
   norm: making((m, [x], s) => m.callLayer('norm', x, s)),
-  activation: making((_, [x], { name }) => activations[name as string]().call(x) as Tensor),
-  activation_: changing((x, _, { name }) => inPlaceActivations[name as string]().call(x)),
+  activation: making((_, [x], { name }) => activations[name as string]()(x) as Tensor),
+  activation_: changing((x, _, { name }) => inPlaceActivations[name as string]()(x)),
   add: making((_, [a, b], { alpha }) => a.add(b, number(alpha))),
   add_: changing((a, [, b]) => a.add_(b)),
   mul: making((_, [a, b]) => a.mul(b)),
@@ -256,8 +256,8 @@ export class Machine {
       layer = made;
     }
     const { statistics } = settings;
-    if (!statistics) return layer.call(x) as Tensor;
-    return withStatistics(layer, statistics as 'batch', () => layer.call(x) as Tensor);
+    if (!statistics) return layer(x) as Tensor;
+    return withStatistics(layer, statistics as 'batch', () => layer(x) as Tensor);
   }
 
   /** Runs `fn` with tensors of its own in addition, `input` in the place of one. */

@@ -54,6 +54,11 @@ let isInside = false;
 /** Whether what runs now is enclosed. */
 export const isEnclosed = (): boolean => isInside;
 
+/** Says that somebody may have the tensors of the enclosed function that runs now: they wait for the end of the scope. */
+export const unclose = (): void => {
+  isInside = false;
+};
+
 /**
  * Runs `fn`, which lets nobody have the tensors that it makes besides its results. The memory of the others is there for others when `fn`
  * has returned, or, where operations saved them, when the backward of the last of these has run without `retainGraph`.
@@ -67,14 +72,16 @@ export function enclosed<R>(fn: () => R): R {
   });
   isInside = true;
   let [result, made]: [R | null, readonly Storage[]] = [null, []];
+  let isClosed = false;
   try {
     [result, made] = collectStorages(fn);
+    isClosed = isInside;
   } finally {
     isInside = false;
     setHolder(around);
   }
   const results: readonly unknown[] = Array.isArray(result) ? result : [result];
-  if (results.every((each) => each instanceof Tensor)) {
+  if (isClosed && results.every((each) => each instanceof Tensor)) {
     const reached = reachable(results);
     new SavedMemory(
       made.filter((storage) => !reached.has(storage)),

@@ -1,6 +1,6 @@
 // The small residual networks of the CIFAR experiments. Names are those of the usual PyTorch port (github.com/akamaster/pytorch_resnet_cifar10).
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { relu } from '../ops/elementwise.ts';
 import { flatten, pad, slice } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -37,8 +37,8 @@ class CifarBlock extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y = relu(this.bn1.call(this.conv1.call(x)));
-    const residual: Tensor = this.bn2.call(this.conv2.call(y));
+    const y = relu(this.bn1(this.conv1(x)));
+    const residual: Tensor = this.bn2(this.conv2(y));
     return relu(residual.add(this.shortcut(x)));
   }
 }
@@ -87,9 +87,9 @@ export class CifarResNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let y = relu(this.bn1.call(this.conv1.call(x)));
-    for (const stage of [this.layer1, this.layer2, this.layer3]) y = stage.call(y);
-    return this.linear.call(flatten(this.avgpool.call(y), 1));
+    let y = relu(this.bn1(this.conv1(x)));
+    for (const stage of [this.layer1, this.layer2, this.layer3]) y = stage(y);
+    return this.linear(flatten(this.avgpool(y), 1));
   }
 }
 

@@ -13,7 +13,7 @@ import {
   Sequential,
   type StateDict,
 } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { dropout } from '../ops/dropout.ts';
 import { relu } from '../ops/elementwise.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
@@ -59,14 +59,14 @@ class DenseLayer extends Module {
 
   private squeeze(...features: Tensor[]): Tensor {
     const joined = features.length === 1 && keepsInput(this.norm1) ? features[0] : cat(features, 1);
-    return this.conv1.call(this.relu1.call(this.norm1.call(joined)));
+    return this.conv1(this.relu1(this.norm1(joined)));
   }
 
   forward(features: readonly Tensor[]): Tensor {
     const squeezed = this.memoryEfficient
       ? checkpoint((...inputs: Tensor[]) => this.squeeze(...inputs), ...features)
       : this.squeeze(...features);
-    const made: Tensor = this.conv2.call(this.relu2.call(this.norm2.call(squeezed)));
+    const made: Tensor = this.conv2(this.relu2(this.norm2(squeezed)));
     return dropout(made, this.dropRate, this.training);
   }
 }
@@ -91,7 +91,7 @@ class DenseBlock extends Module {
     const isChain = !this.memoryEfficient && layers.every(({ norm1 }) => keepsInput(norm1));
     let features = [x];
     for (const layer of layers) {
-      features = [...features, layer.call(features)];
+      features = [...features, layer(features)];
       if (isChain) features = [cat(features, 1)];
     }
     return isChain ? features[0] : cat(features, 1);
@@ -156,7 +156,7 @@ export class DenseNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(adaptiveAvgPool2d(relu(this.features.call(x)), 1), 1));
+    return this.classifier(flatten(adaptiveAvgPool2d(relu(this.features(x)), 1), 1));
   }
 
   /** torchvision's published files still have the layers' first names, such as `denselayer1.norm.1.weight`. */

@@ -1,6 +1,6 @@
 // EfficientNet-B0. Structure, names and initial weights are torchvision's.
 import { AdaptiveAvgPool2d, Dropout, init, Linear, Module, Sequential, SiLU, StochasticDepth } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -39,8 +39,8 @@ class MBConv extends InvertedResidual {
   }
 
   override forward(x: Tensor): Tensor {
-    const y: Tensor = this.block.call(x);
-    return this.isResidual ? this.stochasticDepth.call(y).add(x) : y;
+    const y: Tensor = this.block(x);
+    return this.isResidual ? this.stochasticDepth(y).add(x) : y;
   }
 }
 
@@ -87,7 +87,7 @@ export class EfficientNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(this.avgpool.call(this.features.call(x)), 1));
+    return this.classifier(flatten(this.avgpool(this.features(x)), 1));
   }
 }
 

@@ -1,7 +1,7 @@
 // What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the inverted residual block.
 // Not here: the tables of channels, and what one family does differently.
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, type NormLayer } from './blocks.ts';
 
@@ -74,8 +74,8 @@ export class SqueezeExcitation extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const squeezed = this.activation.call(this.fc1.call(this.avgpool.call(x)));
-    return x.mul(this.scaleActivation.call(this.fc2.call(squeezed)));
+    const squeezed = this.activation(this.fc1(this.avgpool(x)));
+    return x.mul(this.scaleActivation(this.fc2(squeezed)));
   }
 }
 
@@ -123,7 +123,7 @@ export class InvertedResidual extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y: Tensor = this.block.call(x);
+    const y: Tensor = this.block(x);
     return this.isResidual ? y.add(x) : y;
   }
 }

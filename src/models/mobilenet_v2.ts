@@ -1,6 +1,6 @@
 // MobileNetV2. Structure, names and initial weights are torchvision's.
 import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -37,7 +37,7 @@ class LinearBottleneck extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y: Tensor = this.conv.call(x);
+    const y: Tensor = this.conv(x);
     return this.isResidual ? x.add(y) : y;
   }
 }
@@ -77,7 +77,7 @@ export class MobileNetV2 extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(adaptiveAvgPool2d(this.features.call(x), 1), 1));
+    return this.classifier(flatten(adaptiveAvgPool2d(this.features(x), 1), 1));
   }
 }
 

@@ -11,7 +11,7 @@ import {
   ReLU,
   Sequential,
 } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -130,7 +130,7 @@ export class MobileNetV3 extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(this.avgpool.call(this.features.call(x)), 1));
+    return this.classifier(flatten(this.avgpool(this.features(x)), 1));
   }
 }
 

@@ -2,7 +2,7 @@
 // weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -67,9 +67,9 @@ export class BasicBlock extends Module {
 
   forward(x: Tensor): Tensor {
     const { relu } = this;
-    const y = relu.call(this.bn1.call(this.conv1.call(x)));
-    const residual: Tensor = this.bn2.call(this.conv2.call(y));
-    return relu.call(residual.add(this.downsample ? this.downsample.call(x) : x));
+    const y = relu(this.bn1(this.conv1(x)));
+    const residual: Tensor = this.bn2(this.conv2(y));
+    return relu(residual.add(this.downsample ? this.downsample(x) : x));
   }
 }
 
@@ -117,10 +117,10 @@ export class Bottleneck extends Module {
 
   forward(x: Tensor): Tensor {
     const { relu } = this;
-    let y = relu.call(this.bn1.call(this.conv1.call(x)));
-    y = relu.call(this.bn2.call(this.conv2.call(y)));
-    const residual: Tensor = this.bn3.call(this.conv3.call(y));
-    return relu.call(residual.add(this.downsample ? this.downsample.call(x) : x));
+    let y = relu(this.bn1(this.conv1(x)));
+    y = relu(this.bn2(this.conv2(y)));
+    const residual: Tensor = this.bn3(this.conv3(y));
+    return relu(residual.add(this.downsample ? this.downsample(x) : x));
   }
 }
 
@@ -205,9 +205,9 @@ export class ResNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let y: Tensor = this.maxpool.call(this.relu.call(this.bn1.call(this.conv1.call(x))));
-    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage.call(y);
-    return this.fc.call(flatten(this.avgpool.call(y), 1));
+    let y: Tensor = this.maxpool(this.relu(this.bn1(this.conv1(x))));
+    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage(y);
+    return this.fc(flatten(this.avgpool(y), 1));
   }
 }
 

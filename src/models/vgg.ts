@@ -1,6 +1,6 @@
 // VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module.ts';
+import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -56,7 +56,7 @@ export class VGG extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.classifier.call(flatten(this.avgpool.call(this.features.call(x)), 1));
+    return this.classifier(flatten(this.avgpool(this.features(x)), 1));
   }
 }
 

@@ -3,7 +3,8 @@ import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { floatText } from './python_text.ts';
 
 export interface InplaceOption {

@@ -66,7 +66,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
   }
 
   forward(...args: Arguments): Result {
-    return this.module.call(...(args as Parameters<M['forward']>));
+    return this.module(...(args as Parameters<M['forward']>));
   }
 
   /**

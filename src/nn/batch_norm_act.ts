@@ -26,7 +26,7 @@ function registerActivation(module: Module, { act = new ReLU({ inplace: true }),
   module.registerModule('act', act ?? new Identity());
 }
 
-const activate = ({ drop, act }: NormAct, y: Tensor): Tensor => act.call(drop.call(y)) as Tensor;
+const activate = ({ drop, act }: NormAct, y: Tensor): Tensor => act(drop(y)) as Tensor;
 
 /** The same children without a norm. */
 const restOf = ({ drop, act }: NormAct): Module => new Sequential({ drop, act });

@@ -1,14 +1,15 @@
 // Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
 // positions or names.
 import { ArgumentTypeError, IndexError, KeyError } from '../errors.ts';
-import { type Arguments, declareClosed, Module, type Result } from './module.ts';
+import { type Arguments, Module, type Result } from './module.ts';
+import { declareClosed } from './module_call.ts';
 
 /** Children under 0, 1, 2, …, with what an array of them can do. */
 abstract class IndexedModules extends Module implements Iterable<Module> {
   readonly [index: number]: Module;
 
   /** Number of children. */
-  get length(): number {
+  override get length(): number {
     return this.items().length;
   }
 
@@ -112,8 +113,8 @@ export class Sequential extends IndexedModules {
   forward(...args: Arguments): Result {
     const [first, ...rest] = this.items();
     if (!first) return args[0];
-    let value = first.call(...args);
-    for (const module of rest) value = module.call(value);
+    let value = first(...args);
+    for (const module of rest) value = module(value);
     return value;
   }
 
@@ -214,7 +215,7 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
     for (const [, module] of this.allChildren()) yield module;
   }
   [Symbol.iterator](): Iterator<[string, Module]> {
-    return this.allChildren();
+    return this.allChildren()[Symbol.iterator]();
   }
 
   private find(name: string): Module | undefined {

@@ -15,7 +15,8 @@ import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
 import type { DTypeOption } from './linear.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { sizeText } from './python_text.ts';
 

@@ -15,8 +15,6 @@ import { isUninitialized } from './uninitialized.ts';
 class Shell extends Module {
   forward(): void {}
 }
-/** Bookkeeping of every module, which a shell has of its own. */
-const bookkeeping: readonly PropertyKey[] = ['preHooks', 'forwardHooks'];
 
 class Copier {
   /** What was copied already, and into what. */
@@ -39,13 +37,9 @@ class Copier {
     }
     const to = new Shell();
     this.done.set(from, to);
-    const [parameters, buffers, children] = [from.ownParameters(), from.ownBuffers(), from.ownChildren()];
-    for (const [name, parameter] of parameters) to.registerParameter(name, parameter && this.tensor(parameter));
-    for (const [name, { tensor, isPersistent }] of buffers)
-      to.registerBuffer(name, tensor && this.tensor(tensor), { persistent: isPersistent });
-    for (const [name, child] of children) to.registerModule(name, child && this.module(child));
+    const registered = Module.copyRegistered(from, to, (value) => this.value(value));
     to.addHooksOf(from);
-    this.properties(from, to, new Set([...bookkeeping, ...parameters.keys(), ...buffers.keys(), ...children.keys()]));
+    this.properties(from, to, registered);
     return Object.setPrototypeOf(to, Object.getPrototypeOf(from) as object) as Module;
   }
 
@@ -66,8 +60,9 @@ class Copier {
 
   /** Arrays, plain objects, maps, sets and typed arrays are copied with what they hold; functions and objects of other classes are shared. */
   private value(from: unknown): unknown {
-    if (typeof from !== 'object' || from === null) return from;
+    // A module is a function, and the only one that is copied.
     if (from instanceof Module) return this.module(from);
+    if (typeof from !== 'object' || from === null) return from;
     if (from instanceof Tensor) return this.tensor(from);
     if (this.done.has(from)) return this.done.get(from);
     const begin = <T extends object>(to: T): T => {

@@ -4,7 +4,8 @@ import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '.
 import { inPlace } from '../ops/elementwise.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { InplaceOption } from './activation.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { boolText, floatText } from './python_text.ts';
 
 abstract class DropoutBase extends Module {
@@ -23,6 +24,10 @@ abstract class DropoutBase extends Module {
   forward(x: Tensor): Tensor {
     if (!this.inplace || !this.training) return this.drop(x, this.p, this.training);
     return inPlace(this.constructor.name, x, (before) => this.drop(before, this.p, true));
+  }
+
+  override get dependsOnMode(): boolean {
+    return true;
   }
 
   override extraRepr(): string {

@@ -93,7 +93,7 @@ class Watch {
   }
 
   run(model: Module, example: Arguments): FusionReport {
-    const output: unknown = listening(this.hear, () => model.call(...example));
+    const output: unknown = listening(this.hear, () => model(...example));
     const wanted = [...tensorsIn(output)].filter((t) => t.requiresGrad);
     listening(this.hear, () => {
       // What nobody has asked for yet.

@@ -122,7 +122,7 @@ function outputsOf(model: Module, example: Arguments): readonly Tensor[] {
     for (const module of model.modules()) module.training = false;
   };
   // Without fusion, so that memory is used where its tensor is.
-  const output: unknown = withFusion(false, () => withModes(model, set, () => model.call(...given)));
+  const output: unknown = withFusion(false, () => withModes(model, set, () => model(...given)));
   const outputs = [...tensorsIn(output)];
   if (outputs.length === 0)
     throw new RuntimeError('[fold] expected a model that returns tensors, in arrays or plain objects at most');

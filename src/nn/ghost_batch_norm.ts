@@ -97,10 +97,10 @@ export class ChunkedGhostBatchNorm1d extends Module {
   forward(x: Tensor): Tensor {
     const [n = 0] = x.shape;
     const sizes = chunkSizes(n, this.virtualBatchSize, sizeOf(x.shape.slice(2)));
-    if (sizes.length < 2) return this.bn.call(x);
+    if (sizes.length < 2) return this.bn(x);
     if (isOneCall(this.bn, x, sizes))
-      return asking([this.bn], 'normalizers', byChunks(sizes[0]), () => this.bn.call(x) as Tensor);
-    return cat(split(x, sizes).map((chunk) => this.bn.call(chunk)));
+      return asking([this.bn], 'normalizers', byChunks(sizes[0]), () => this.bn(x) as Tensor);
+    return cat(split(x, sizes).map((chunk) => this.bn(chunk)));
   }
 }
 

@@ -6,7 +6,8 @@ import { empty } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normal_, resetLinearLike } from './init.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { boolText } from './python_text.ts';
 

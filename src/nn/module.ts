@@ -1,10 +1,12 @@
 // Module: the tree of parameters, buffers and children, with modes, hooks and printing. State dicts are in state_dict.ts.
 // As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines forward.
-import { enclosed, isEnclosed } from '../autograd/saved_memory.ts';
 import { ArgumentTypeError, KeyError, RuntimeError } from '../errors.ts';
 import { cast } from '../ops/launch.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
+import { tensorsIn } from '../tensor/scope.ts';
+import type { Storage } from '../tensor/storage.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
+import { forgetVerdict, invoke } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import {
   type LoadOptions,
@@ -28,234 +30,317 @@ export type ForwardPreHook = (module: Module, args: Arguments) => Arguments | vo
 /** Called after forward; what it returns, unless undefined, replaces the output. */
 export type ForwardHook = (module: Module, args: Arguments, output: Result) => Result;
 
+/** One registration of a hook. */
+interface Entry<H> {
+  readonly hook: H;
+}
+
 interface Buffer {
   tensor: Tensor | null;
   isPersistent: boolean;
 }
-
-const registries = new WeakMap<
-  Module,
-  { parameters: Map<string, Parameter | null>; buffers: Map<string, Buffer>; children: Map<string, Module | null> }
->();
-
-function registryOf(module: Module) {
-  const found = registries.get(module);
-  if (!found)
-    throw new RuntimeError('cannot assign parameters or modules before Module.__init__() call: call super() first');
-  return found;
+/** What was registered by name, with the number of plain properties that there were before: the order of the tree is that of both. */
+interface Registered<T> {
+  value: T | null;
+  readonly after: number;
 }
-
-/** A property that reads and writes one entry of a registry, so that replacing a parameter or child is a plain assignment. */
-function defineEntry(module: Module, name: string): void {
-  Object.defineProperty(module, name, {
-    enumerable: true,
-    configurable: true,
-    get: () => read(module, name),
-    set: (value: unknown) => write(module, name, value),
-  });
-}
-
-function read(module: Module, name: string): unknown {
-  const { parameters, buffers, children } = registryOf(module);
-  if (parameters.has(name)) return parameters.get(name);
-  if (buffers.has(name)) return buffers.get(name)!.tensor;
-  return children.get(name);
-}
-
-function write(module: Module, name: string, value: unknown): void {
-  const { parameters, buffers, children } = registryOf(module);
-  if (parameters.has(name)) {
-    if (value !== null && !(value instanceof Parameter))
-      throw new ArgumentTypeError(
-        `cannot assign '${describe(value)}' as parameter '${name}' (Parameter or null expected)`,
-      );
-    parameters.set(name, value as Parameter | null);
-  } else if (buffers.has(name)) {
-    if (value !== null && !(value instanceof Tensor))
-      throw new ArgumentTypeError(
-        `cannot assign '${describe(value)}' object to buffer '${name}' (Tensor or null required)`,
-      );
-    if (value) keep(value as Tensor);
-    buffers.get(name)!.tensor = value as Tensor | null;
-  } else {
-    if (value !== null && !(value instanceof Module))
-      throw new ArgumentTypeError(
-        `cannot assign '${describe(value)}' as child module '${name}' (Module or null expected)`,
-      );
-    children.set(name, value as Module | null);
+class Registry {
+  readonly parameters = new Map<string, Registered<Parameter>>();
+  readonly buffers = new Map<string, Buffer>();
+  readonly children = new Map<string, Registered<Module>>();
+  has(name: string): boolean {
+    return this.parameters.has(name) || this.buffers.has(name) || this.children.has(name);
   }
 }
 
+type Slots = Record<string, unknown>;
+
 const describe = (value: unknown): string =>
-  typeof value === 'object' && value ? value.constructor.name : typeof value;
+  value instanceof Module || (typeof value === 'object' && value) ? value.constructor.name : typeof value;
+
+/** A function object of the class that is being made: what its constructor returns takes the place of `this`. */
+class Callable {
+  constructor() {
+    const module = (...args: Arguments): Result => invoke(module as unknown as Module, args);
+    // A function's own, which would stand in the way of fields of these names.
+    Reflect.deleteProperty(module, 'name');
+    Reflect.deleteProperty(module, 'length');
+    // biome-ignore lint/correctness/noConstructorReturn: the function is the module
+    return Object.setPrototypeOf(module, new.target.prototype);
+  }
+}
+
+// A module is called as a function of its forward's arguments.
+export interface Module {
+  /** Runs forward with its hooks (PyTorch: calling the module). */
+  (...args: Parameters<this['forward']>): ReturnType<this['forward']>;
+}
 
 /**
- * Base of all layers and models (PyTorch: `nn.Module`).
+ * Base of all layers and models (PyTorch: `nn.Module`). A module is a function: `model(x)` runs its hooks and its forward.
+ *
+ * Parameters and modules are set as properties; the tree is read from these when it is asked for. `registerParameter`, `registerBuffer` and
+ * `registerModule` do the same under names of any kind. Modules in arrays, `#private` or `accessor` fields are no part of the tree.
  * @example
  * class Net extends Module {
  *   conv = new Conv2d(1, 6, 5);
  *   bn = new BatchNorm2d(6);
- *   forward(x: Tensor) { return this.bn.call(this.conv.call(x)).relu(); }
+ *   forward(x: Tensor) { return this.bn(this.conv(x)).relu(); }
  * }
  */
-export abstract class Module {
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the call signature, which a class cannot declare
+export abstract class Module extends Callable {
   /** Whether the module is in training mode; `train()` and `eval()` set it for the whole tree. */
   training = true;
   /** Version of the module's state, stored in the metadata of state dicts. */
   get stateVersion(): number {
     return 1;
   }
-  private readonly preHooks: Set<ForwardPreHook>;
-  private readonly forwardHooks: Set<ForwardHook>;
+  // What functions have and modules do not, so that it does not compile.
+  declare readonly call: never;
+  declare readonly bind: never;
+  declare readonly prototype: never;
+  declare readonly arguments: never;
+  declare readonly caller: never;
+  readonly #registry = new Registry();
+  readonly #preHooks: Entry<ForwardPreHook>[] = [];
+  readonly #forwardHooks: Entry<ForwardHook>[] = [];
 
-  constructor() {
-    registries.set(this, { parameters: new Map(), buffers: new Map(), children: new Map() });
-    this.preHooks = new Set();
-    this.forwardHooks = new Set();
-    // Bookkeeping is no part of what a module shows when printed.
-    for (const name of ['preHooks', 'forwardHooks']) Object.defineProperty(this, name, { enumerable: false });
-    // Assignments of parameters and modules must be seen, as Python's __setattr__ sees them.
-    const watched = new Proxy(this, {
-      // Class fields are defined, not set.
-      defineProperty: (target, name, descriptor) => {
-        if (typeof name === 'string' && 'value' in descriptor && adopt(target, name, descriptor.value)) return true;
-        return Reflect.defineProperty(target, name, descriptor);
-      },
-    });
-    registries.set(watched, registryOf(this));
-    // biome-ignore lint/correctness/noConstructorReturn: the watched object is the module
-    return watched;
-  }
-
-  /** What the module computes. Call the module through `call`, which runs the hooks, not through this. */
+  /** What the module computes. Call the module itself, which runs the hooks, not this. */
   abstract forward(...args: Arguments): Result;
 
-  /** Runs forward with its hooks (PyTorch: calling the module). */
-  call(...args: Parameters<this['forward']>): ReturnType<this['forward']> {
-    // A single operation makes little in between.
-    if (registryOf(this).children.size > 0 && !isEnclosed() && isClosed(this))
-      return enclosed(() => this.forward(...args));
+  /**
+   * Runs the hooks and forward: what a call of the module does, which is more, ends in.
+   * @internal
+   */
+  runForward(args: Arguments): Result {
     if (!this.hasHooks) return this.forward(...args);
     let given: Arguments = args;
-    for (const hook of this.preHooks) given = (hook(this, given) as Arguments | undefined) ?? given;
+    // A hook may remove itself.
+    for (const { hook } of [...this.#preHooks]) given = (hook(this, given) as Arguments | undefined) ?? given;
     let output = this.forward(...given);
-    for (const hook of this.forwardHooks) output = hook(this, given, output) ?? output;
+    for (const { hook } of [...this.#forwardHooks]) output = hook(this, given, output) ?? output;
     return output;
   }
 
   // ---- the tree -----------------------------------------------------------------------------------------------------
 
+  /** A property for a registered entry, so that replacing it is a plain assignment. */
+  #define(name: string): void {
+    Object.defineProperty(this, name, descriptorOf(name));
+  }
+
+  /**
+   * The value of a registered entry.
+   * @internal
+   */
+  static read(module: Module, name: string): unknown {
+    const { parameters, buffers, children } = module.#registry;
+    const parameter = parameters.get(name);
+    if (parameter) return parameter.value;
+    const buffer = buffers.get(name);
+    return buffer ? buffer.tensor : children.get(name)?.value;
+  }
+
+  /**
+   * Registers copies of all that is registered in one module in another, which has nothing yet. Returns the names.
+   * @internal
+   */
+  static copyRegistered(from: Module, to: Module, copy: (value: unknown) => unknown): ReadonlySet<PropertyKey> {
+    const [source, target] = [from.#registry, to.#registry];
+    for (const kind of ['parameters', 'children'] as const)
+      for (const [name, { value, after }] of source[kind])
+        target[kind].set(name, { value: value && (copy(value) as never), after });
+    for (const [name, { tensor, isPersistent }] of source.buffers)
+      target.buffers.set(name, { tensor: tensor && (copy(tensor) as Tensor), isPersistent });
+    const names = new Set<string>([...source.parameters.keys(), ...source.buffers.keys(), ...source.children.keys()]);
+    for (const name of names) to.#define(name);
+    return names;
+  }
+
+  /**
+   * Replaces a registered entry by another of its kind, or null.
+   * @internal
+   */
+  static write(module: Module, name: string, value: unknown): void {
+    const { parameters, buffers, children } = module.#registry;
+    const parameter = parameters.get(name);
+    const buffer = buffers.get(name);
+    if (parameter) {
+      if (value !== null && !(value instanceof Parameter))
+        throw new ArgumentTypeError(
+          `cannot assign '${describe(value)}' as parameter '${name}' (Parameter or null expected)`,
+        );
+      parameter.value = value;
+    } else if (buffer) {
+      if (value !== null && !(value instanceof Tensor))
+        throw new ArgumentTypeError(
+          `cannot assign '${describe(value)}' object to buffer '${name}' (Tensor or null required)`,
+        );
+      if (value) keep(value);
+      buffer.tensor = value;
+    } else {
+      if (value !== null && !(value instanceof Module))
+        throw new ArgumentTypeError(
+          `cannot assign '${describe(value)}' as child module '${name}' (Module or null expected)`,
+        );
+      children.get(name)!.value = value;
+    }
+  }
+
+  /** Names of properties that were assigned, not registered. */
+  #plainNames(): string[] {
+    return Object.keys(this).filter((name) => !this.#registry.has(name));
+  }
+
+  /** Entries of one kind in the order in which they were added: registered ones, and plain properties that hold one. */
+  #entries<T>(
+    registered: ReadonlyMap<string, Registered<T>>,
+    isOne: (value: unknown) => value is T,
+  ): Map<string, T | null> {
+    const found = new Map<string, T | null>();
+    const waiting = registered.entries();
+    let next = waiting.next();
+    const take = (until: number) => {
+      for (; !next.done && next.value[1].after <= until; next = waiting.next())
+        found.set(next.value[0], next.value[1].value);
+    };
+    this.#plainNames().forEach((name, i) => {
+      take(i);
+      const value = (this as unknown as Slots)[name];
+      if (isOne(value)) found.set(name, value);
+    });
+    take(Infinity);
+    return found;
+  }
+
   /** Adds a parameter, or the place of one that is absent (null). */
   registerParameter(name: string, parameter: Parameter | null): void {
-    checkName(this, name, 'parameter');
-    registryOf(this).parameters.set(name, parameter);
-    defineEntry(this, name);
+    this.#checkName(name, 'parameter');
+    this.#registry.parameters.set(name, { value: parameter, after: this.#plainNames().length });
+    this.#define(name);
   }
 
   /** Adds a tensor that is state but not learned; a persistent one (default) is part of the state dict. */
   registerBuffer(name: string, tensor: Tensor | null, { persistent = true }: { persistent?: boolean } = {}): void {
-    checkName(this, name, 'buffer');
+    this.#checkName(name, 'buffer');
     if (tensor) keep(tensor);
-    registryOf(this).buffers.set(name, { tensor, isPersistent: persistent });
-    defineEntry(this, name);
+    this.#registry.buffers.set(name, { tensor, isPersistent: persistent });
+    this.#define(name);
   }
 
   /** Adds a child under a name that need not be a property's (PyTorch: `add_module`). */
   registerModule(name: string, module: Module | null): void {
-    checkName(this, name, 'module');
-    registryOf(this).children.set(name, module);
-    defineEntry(this, name);
+    this.#checkName(name, 'module');
+    this.#registry.children.set(name, { value: module, after: this.#plainNames().length });
+    this.#define(name);
+  }
+
+  #checkName(name: string, kind: string): void {
+    if (name === '') throw new KeyError(`${kind} name can't be empty string ""`);
+    if (name.includes('.')) throw new KeyError(`${kind} name can't contain "."`);
+    const isTaken = this.#registry.has(name) || (name in this && (this as unknown as Slots)[name] !== undefined);
+    if (isTaken) throw new KeyError(`attribute '${name}' already exists`);
   }
 
   /** Takes a child out of the tree (PyTorch: `del module.name`). */
   unregisterModule(name: string): void {
-    if (!registryOf(this).children.delete(name)) throw new KeyError(name);
-    delete (this as unknown as Record<string, unknown>)[name];
+    if (!this.ownChildren().has(name)) throw new KeyError(name);
+    this.#registry.children.delete(name);
+    Reflect.deleteProperty(this, name);
   }
 
   /** Takes a parameter or buffer out, as `registerParametrization` does (PyTorch: `del module.name`). */
   unregisterTensor(name: string): void {
-    const { parameters, buffers } = registryOf(this);
-    if (!parameters.delete(name) && !buffers.delete(name)) throw new KeyError(name);
-    delete (this as unknown as Record<string, unknown>)[name];
+    if (!this.ownParameters().has(name) && !this.#registry.buffers.has(name)) throw new KeyError(name);
+    this.#registry.parameters.delete(name);
+    this.#registry.buffers.delete(name);
+    Reflect.deleteProperty(this, name);
   }
 
   /** This module's own entries, without its children's; absent ones are null. */
   ownParameters(): ReadonlyMap<string, Parameter | null> {
-    return registryOf(this).parameters;
+    return this.#entries(this.#registry.parameters, (value) => value instanceof Parameter);
   }
   ownBuffers(): ReadonlyMap<string, { readonly tensor: Tensor | null; readonly isPersistent: boolean }> {
-    return registryOf(this).buffers;
+    return this.#registry.buffers;
   }
   ownChildren(): ReadonlyMap<string, Module | null> {
-    return registryOf(this).children;
+    return this.#entries(this.#registry.children, (value) => value instanceof Module);
   }
 
   /** Direct children with their names, each module once. */
-  *namedChildren(): Generator<[string, Module]> {
-    const seen = new Set<Module>();
-    for (const [name, child] of registryOf(this).children)
-      if (child && !seen.has(child)) {
-        seen.add(child);
-        yield [name, child];
-      }
+  namedChildren(): [string, Module][] {
+    return once(this.allChildren(), new Set());
   }
   /** Direct children under every name they have. */
-  *allChildren(): Generator<[string, Module]> {
-    for (const [name, child] of registryOf(this).children) if (child) yield [name, child];
+  allChildren(): [string, Module][] {
+    return [...this.ownChildren()].filter((entry): entry is [string, Module] => entry[1] !== null);
   }
-  *children(): Generator<Module> {
-    for (const [, child] of this.namedChildren()) yield child;
+  children(): Module[] {
+    return this.namedChildren().map(([, child]) => child);
   }
 
   /** This module and all below it with dotted names, each once. */
-  *namedModules(prefix = '', seen = new Set<Module>()): Generator<[string, Module]> {
-    if (seen.has(this)) return;
-    seen.add(this);
-    yield [prefix, this];
-    for (const [name, child] of registryOf(this).children)
-      if (child) yield* child.namedModules(join(prefix, name), seen);
+  namedModules(prefix = ''): [string, Module][] {
+    const found: [string, Module][] = [];
+    const seen = new Set<Module>();
+    const visit = (path: string, module: Module): void => {
+      if (seen.has(module)) return;
+      seen.add(module);
+      found.push([path, module]);
+      for (const [name, child] of module.allChildren()) visit(join(path, name), child);
+    };
+    visit(prefix, this);
+    return found;
   }
-  *modules(): Generator<Module> {
-    for (const [, module] of this.namedModules()) yield module;
+  modules(): Module[] {
+    return this.namedModules().map(([, module]) => module);
   }
 
   /** All parameters with dotted names, each once. */
-  *namedParameters(prefix = ''): Generator<[string, Parameter]> {
-    const seen = new Set<Parameter>();
-    for (const [path, module] of this.namedModules(prefix))
-      for (const [name, parameter] of registryOf(module).parameters)
-        if (parameter && !seen.has(parameter)) {
-          seen.add(parameter);
-          yield [join(path, name), parameter];
-        }
+  namedParameters(prefix = ''): [string, Parameter][] {
+    const all = this.namedModules(prefix).flatMap(([path, module]) =>
+      [...module.ownParameters()].map(([name, parameter]) => [join(path, name), parameter] as const),
+    );
+    return once(all, new Set());
   }
-  *parameters(): Generator<Parameter> {
-    for (const [, parameter] of this.namedParameters()) yield parameter;
+  parameters(): Parameter[] {
+    return this.namedParameters().map(([, parameter]) => parameter);
   }
 
   /** All buffers with dotted names, each once. */
-  *namedBuffers(prefix = ''): Generator<[string, Tensor]> {
-    const seen = new Set<Tensor>();
-    for (const [path, module] of this.namedModules(prefix))
-      for (const [name, { tensor }] of registryOf(module).buffers)
-        if (tensor && !seen.has(tensor)) {
-          seen.add(tensor);
-          yield [join(path, name), tensor];
-        }
+  namedBuffers(prefix = ''): [string, Tensor][] {
+    const all = this.namedModules(prefix).flatMap(([path, module]) =>
+      [...module.ownBuffers()].map(([name, { tensor }]) => [join(path, name), tensor] as const),
+    );
+    return once(all, new Set());
   }
-  *buffers(): Generator<Tensor> {
-    for (const [, buffer] of this.namedBuffers()) yield buffer;
+  buffers(): Tensor[] {
+    return this.namedBuffers().map(([, buffer]) => buffer);
   }
 
   /** The module below at a dotted name; '' is this one. */
   getSubmodule(name: string): Module {
     return name.split('.').reduce<Module>((module, part) => {
       if (part === '') return module;
-      const child = registryOf(module).children.get(part);
+      const child = module.ownChildren().get(part);
       if (!child) throw new RuntimeError(`${module.constructor.name} has no attribute \`${part}\``);
       return child;
     }, this);
+  }
+
+  /**
+   * What outlives the steps in which it was made: tensors in the module's own properties, also in arrays and plain objects.
+   * @internal
+   */
+  *ownedStorages(): Generator<Storage> {
+    for (const name of this.#plainNames()) {
+      const value = (this as unknown as Slots)[name];
+      // Long lists of numbers hold no tensors.
+      if (Array.isArray(value) && typeof value[0] !== 'object') continue;
+      for (const { storage } of tensorsIn(value)) yield storage;
+    }
   }
 
   // ---- modes --------------------------------------------------------------------------------------------------------
@@ -263,6 +348,7 @@ export abstract class Module {
   /** Training mode for the whole tree, or evaluation mode with `false`. */
   train(mode = true): this {
     this.training = mode;
+    forgetVerdict(this);
     for (const child of this.children()) child.train(mode);
     return this;
   }
@@ -294,8 +380,8 @@ export abstract class Module {
     if (!isFloat(dtype))
       throw new ArgumentTypeError(`nn.Module.to only accepts floating point dtypes, but got desired dtype=${dtype}`);
     for (const module of this.modules()) {
-      for (const parameter of registryOf(module).parameters.values()) if (parameter) convert(parameter, dtype);
-      for (const { tensor } of registryOf(module).buffers.values())
+      for (const parameter of module.ownParameters().values()) if (parameter) convert(parameter, dtype);
+      for (const { tensor } of module.ownBuffers().values())
         if (tensor && isFloat(tensor.dtype)) convert(tensor, dtype);
     }
     return this;
@@ -323,7 +409,7 @@ export abstract class Module {
 
   /** Whether anybody wants to see this module's calls. */
   get hasHooks(): boolean {
-    return this.preHooks.size > 0 || this.forwardHooks.size > 0;
+    return this.#preHooks.length > 0 || this.#forwardHooks.length > 0;
   }
 
   /** Whether others than its caller may get hold of what a forward computes. */
@@ -331,20 +417,26 @@ export abstract class Module {
     return this.hasHooks;
   }
 
-  /** Runs `hook` before every forward through `call`; returns what removes it. */
-  registerForwardPreHook(hook: ForwardPreHook): () => void {
-    this.preHooks.add(hook);
-    return () => this.preHooks.delete(hook);
+  /**
+   * Whether the module by itself computes otherwise in training than in evaluation, as dropout does.
+   * @internal
+   */
+  get dependsOnMode(): boolean {
+    return false;
   }
-  /** Runs `hook` after every forward through `call`; returns what removes it. */
+
+  /** Runs `hook` before every forward of a call; returns what removes it. Registered twice, it runs twice. */
+  registerForwardPreHook(hook: ForwardPreHook): () => void {
+    return addEntry(this.#preHooks, hook);
+  }
+  /** Runs `hook` after every forward of a call; returns what removes it. Registered twice, it runs twice. */
   registerForwardHook(hook: ForwardHook): () => void {
-    this.forwardHooks.add(hook);
-    return () => this.forwardHooks.delete(hook);
+    return addEntry(this.#forwardHooks, hook);
   }
   /** Runs the hooks of another module here too. */
-  addHooksOf({ preHooks, forwardHooks }: Module): void {
-    for (const hook of preHooks) this.preHooks.add(hook);
-    for (const hook of forwardHooks) this.forwardHooks.add(hook);
+  addHooksOf(other: Module): void {
+    this.#preHooks.push(...other.#preHooks);
+    this.#forwardHooks.push(...other.#forwardHooks);
   }
 
   // ---- printing -----------------------------------------------------------------------------------------------------
@@ -354,10 +446,10 @@ export abstract class Module {
     return '';
   }
 
-  toString(): string {
+  override toString(): string {
     const name = this.constructor.name;
     const extra = this.extraRepr();
-    const children = [...registryOf(this).children].filter((entry): entry is [string, Module] => entry[1] !== null);
+    const children = this.allChildren();
     if (children.length === 0) return `${name}(${extra})`;
     const lines = children.map(([key, child]) => `  (${key}): ${child.toString().replaceAll('\n', '\n  ')}`);
     return `${name}(\n${[...(extra ? [`  ${extra}`] : []), ...lines].join('\n')}\n)`;
@@ -368,48 +460,46 @@ export abstract class Module {
   }
 }
 
-/** As it is here, whatever a tool that records calls may put in its place. */
-const ownCall = Module.prototype.call;
-/** The forwards of closed classes by their prototypes. */
-const closedForwards = new Map<object, Module['forward']>();
-
-/**
- * Declares that the forwards of these classes, not of their subclasses, let only their children and their caller have what they compute. Then a
- * call of a module of them with nothing else below it is `enclosed`: nobody can hold the tensors in between.
- */
-export function declareClosed(...classes: { readonly prototype: Module }[]): void {
-  for (const { prototype } of classes) closedForwards.set(prototype, prototype.forward);
+/** A property of a registered entry. The same for all modules, so that their properties are laid out alike. */
+const descriptors = new Map<string, PropertyDescriptor>();
+function descriptorOf(name: string): PropertyDescriptor {
+  let descriptor = descriptors.get(name);
+  if (!descriptor) {
+    descriptor = {
+      enumerable: true,
+      configurable: true,
+      get(this: Module) {
+        return Module.read(this, name);
+      },
+      set(this: Module, value: unknown) {
+        Module.write(this, name, value);
+      },
+    };
+    descriptors.set(name, descriptor);
+  }
+  return descriptor;
 }
 
-/** Whether that holds for a module as it is: no hooks below, no methods of its own, no children of a user's class. */
-function isClosed(module: Module): boolean {
-  const forward = closedForwards.get(Object.getPrototypeOf(module));
-  if (forward !== module.forward || module.call !== ownCall || module.isObserved) return false;
-  for (const child of registryOf(module).children.values()) if (child && !isClosed(child)) return false;
-  return true;
+function addEntry<H>(entries: Entry<H>[], hook: H): () => void {
+  if (typeof hook !== 'function')
+    throw new ArgumentTypeError(`[registerForwardHook] expected a function, got ${typeof hook}`);
+  const entry = { hook };
+  entries.push(entry);
+  return () => {
+    const at = entries.indexOf(entry);
+    if (at >= 0) entries.splice(at, 1);
+  };
 }
 
-/** Takes a value that is being set as a property into the registries, if it belongs there. */
-function adopt(module: Module, name: string, value: unknown): boolean {
-  const registry = registries.get(module);
-  if (!registry) return false;
-  if (value instanceof Parameter) registry.parameters.set(name, value);
-  else if (value instanceof Module) registry.children.set(name, value);
-  else return false;
-  defineEntry(module, name);
-  return true;
-}
-
-function checkName(module: Module, name: string, kind: string): void {
-  const { parameters, buffers, children } = registryOf(module);
-  if (name === '') throw new KeyError(`${kind} name can't be empty string ""`);
-  if (name.includes('.')) throw new KeyError(`${kind} name can't contain "."`);
-  const isTaken =
-    parameters.has(name) ||
-    buffers.has(name) ||
-    children.has(name) ||
-    (name in module && (module as unknown as Record<string, unknown>)[name] !== undefined);
-  if (isTaken) throw new KeyError(`attribute '${name}' already exists`);
+/** Entries that are there, each value once, under its first name. */
+function once<T>(entries: Iterable<readonly [string, T | null]>, seen: Set<T>): [string, T][] {
+  const found: [string, T][] = [];
+  for (const [name, value] of entries)
+    if (value !== null && !seen.has(value)) {
+      seen.add(value);
+      found.push([name, value]);
+    }
+  return found;
 }
 
 const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);

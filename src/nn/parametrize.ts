@@ -45,7 +45,7 @@ export class ParametrizationList extends ModuleList {
     super([first]);
     const stored = noGrad(() => {
       const given = first.rightInverse?.(tensor) ?? tensor;
-      requireSame(name, tensor, given instanceof Tensor ? first.call(given) : first.call(...given));
+      requireSame(name, tensor, given instanceof Tensor ? first(given) : first(...given));
       return given;
     });
     const isParameter = tensor instanceof Parameter;
@@ -75,7 +75,7 @@ export class ParametrizationList extends ModuleList {
   /** The value of the tensor. */
   compute(): Tensor {
     const [first, ...rest] = this.maps;
-    return rest.reduce((value, map) => map.call(value), first.call(...this.originals));
+    return rest.reduce((value, map) => map(value), first(...this.originals));
   }
 
   /** Stores what gives, or is nearest to, a value. */
@@ -146,7 +146,7 @@ export function registerParametrization<M extends Module>(
   const lists = listsOf(module);
   if (lists?.has(name)) {
     const value = entries[name];
-    requireSame(name, value, parametrization.call(value));
+    requireSame(name, value, parametrization(value));
     (lists.get(name) as ParametrizationList).append(parametrization);
     return module;
   }

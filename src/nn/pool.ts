@@ -14,7 +14,8 @@ import {
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { boolText, sizeText } from './python_text.ts';
 
 /** A size, in which null keeps the input's. */

@@ -42,7 +42,7 @@ function forward(
   recalibrating(() =>
     noGrad(() =>
       scope(() => {
-        model.call(prepare ? prepare(input) : input);
+        model(prepare ? prepare(input) : input);
         then?.();
       }),
     ),

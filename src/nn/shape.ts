@@ -1,7 +1,8 @@
 // Layers that change shapes only: Flatten, Unflatten.
 import { flatten, unflatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { declareClosed, Module } from './module.ts';
+import { Module } from './module.ts';
+import { declareClosed } from './module_call.ts';
 import { sizeText } from './python_text.ts';
 
 /** Joins the dimensions from `startDim` (default 1) to `endDim` (default −1) into one (PyTorch: `nn.Flatten`). */

@@ -50,7 +50,7 @@ export class SplitBatchNorm2d extends BatchNorm2d {
       );
     if (size === 0) return super.normalize(x, mean, variance, options);
     const [first, ...rest] = split(x, size);
-    const others = [...this.auxBn].map((bn, i) => bn.call(rest[i]) as Tensor);
+    const others = [...this.auxBn].map((bn, i) => bn(rest[i]) as Tensor);
     return cat([super.normalize(first, mean, variance, options), ...others]);
   }
 }

@@ -10,6 +10,7 @@ import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import type { NormBase } from './batch_norm.ts';
+import { modelInCall, nameInCall } from './module_call.ts';
 
 /** What a layer normalizes by inside `withStatistics`. */
 export type StatisticsMode = 'batch' | 'running' | 'frozen';
@@ -134,7 +135,8 @@ function asInSecondRun(decided: LayerStatistics): LayerStatistics {
 // ---- warnings -----------------------------------------------------------------------------------------------------
 
 let recalibrations = 0;
-const warned = new WeakSet<NormBase>();
+/** Models, and layers that are called by themselves, of which one of these things was said. */
+const warned = { frozen: new WeakSet<object>(), noGradients: new WeakSet<object>() };
 
 /** Runs `fn`, which moves running statistics without gradients on purpose, without a warning about it. */
 export function recalibrating<R>(fn: () => R): R {
@@ -143,22 +145,23 @@ export function recalibrating<R>(fn: () => R): R {
 }
 
 /**
- * Says, once per layer, that its running statistics move where they probably should not: while its weight and bias are frozen
+ * Says, once per model, that a layer's running statistics move where they probably should not: while its weight and bias are frozen
  * (pytorch#86590, pytorch#66073), or without gradients, as where `eval()` was forgotten.
  */
 export function warnOfMovement(layer: NormBase): void {
-  if (recalibrations > 0 || warned.has(layer)) return;
-  const name = `${layer.constructor.name}(${layer.numFeatures})`;
+  if (recalibrations > 0) return;
+  const model = modelInCall() ?? layer;
   const { weight, bias } = layer;
   if (weight && !weight.requiresGrad && !bias?.requiresGrad) {
-    warned.add(layer);
+    if (warned.frozen.has(model)) return;
+    warned.frozen.add(model);
     warn(
-      `${name} moves its running statistics although its weight and bias are frozen: requiresGrad does not reach statistics. freezeBatchNorm(model) freezes both and stays through train(); eval() on the layer does until the next train().`,
+      `${nameInCall(layer)} moves its running statistics although its weight and bias are frozen: requiresGrad does not reach statistics. freezeBatchNorm(model) freezes both and stays through train(); eval() on the layer does until the next train().`,
     );
-  } else if (!isGradEnabled()) {
-    warned.add(layer);
+  } else if (!isGradEnabled() && !warned.noGradients.has(model)) {
+    warned.noGradients.add(model);
     warn(
-      `${name} moves its running statistics in a forward without gradients, so the data of an evaluation leaks into them. Call eval() first; or use withStatistics(model, 'batch', …) to normalize by the batch and move nothing.`,
+      `${nameInCall(layer)} moves its running statistics in a forward without gradients, so the data of an evaluation leaks into them. Call eval() first; or use withStatistics(model, 'batch', …) to normalize by the batch and move nothing.`,
     );
   }
 }

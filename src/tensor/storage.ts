@@ -112,7 +112,7 @@ export class Storage {
   private live(): Block {
     if (!this.block)
       throw new RuntimeError(
-        'this tensor was made inside a scope that has ended (a step of a loader, fit, or scope()) and its memory is reused; keep(tensor) or return it from the scope to use it afterwards',
+        'this tensor was made inside a scope that has ended (a step of a loader, fit, or scope()) and its memory is reused; keep(tensor), return it from the scope, assign it to a property of a module, or use .item()',
       );
     return this.block;
   }
@@ -260,8 +260,14 @@ export function watchUses(storage: Storage, onUse: () => void): void {
   Object.setPrototypeOf(storage, WatchedStorage.prototype);
 }
 
+/** Whose tensors outlive the scopes in which it is used: a module. */
+export interface Owner {
+  ownedStorages(): Iterable<Storage>;
+}
+
 class Scope {
   readonly storages: Storage[] = [];
+  readonly owners = new Set<Owner>();
   readonly parent: Scope | null;
   /** Whether its end gives back what was made in it and is still there. */
   readonly isOwned: boolean;
@@ -273,6 +279,11 @@ class Scope {
 
 let currentScope: Scope | null = null;
 
+/** Notes that an owner was used in the present scope: what it holds at the end of the scope lives on. */
+export function noteOwner(owner: Owner): void {
+  currentScope?.owners.add(owner);
+}
+
 /** Opens a scope and returns what closes it; `kept` survive into the enclosing scope. For generators and async loops. */
 export function openScope(): (kept?: Iterable<Storage>) => void {
   const opened = new Scope(currentScope, true);
@@ -281,9 +292,16 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
   return (kept = []) => {
     if (!isOpen) return;
     isOpen = false;
-    for (const storage of kept) {
-      settle(storage);
-      move(storage, opened, opened.parent);
+    const keepOf = (storages: Iterable<Storage>): void => {
+      for (const storage of storages) {
+        settle(storage);
+        move(storage, opened, opened.parent);
+      }
+    };
+    keepOf(kept);
+    for (const owner of opened.owners) {
+      keepOf(owner.ownedStorages());
+      opened.parent?.owners.add(owner);
     }
     for (const storage of opened.storages) if (storage.scope === opened) storage.release();
     if (currentScope === opened) {

@@ -95,7 +95,7 @@ class Accumulation {
     defaultGenerator.setState(this.randomStates[i]);
     this.cursor = 0;
     try {
-      const output = this.model.call(...this.microBatches[i].slice(0, -1)) as Tensor;
+      const output = this.model(...this.microBatches[i].slice(0, -1)) as Tensor;
       if (this.cursor !== this.calls.length) throw differs();
       return output;
     } catch (error) {
@@ -241,7 +241,7 @@ export function accumulate(
   const weights = sizes.map((size) => (reduction === 'mean' ? size / samples : 1));
   if (statistics === 'momentum')
     return withMicroBatches(model, microBatches.length, () =>
-      gradients(microBatches, weights, loss, (i) => model.call(...microBatches[i].slice(0, -1)) as Tensor),
+      gradients(microBatches, weights, loss, (i) => model(...microBatches[i].slice(0, -1)) as Tensor),
     );
   const norms = [...model.modules()].filter((each) => each instanceof BatchNormBase);
   const shared = norms.find((norm) => !norm.isLocal);

@@ -46,7 +46,7 @@ export async function evaluate(
       for await (const [input, target] of loader)
         noGrad(() =>
           scope(() => {
-            const output = model.call(prepare ? prepare(input) : input) as Tensor;
+            const output = model(prepare ? prepare(input) : input) as Tensor;
             const values = Object.fromEntries(
               Object.entries(metrics).map(([name, metric]) => [name, metric(output, target)]),
             );
@@ -87,7 +87,7 @@ export function observeBatchNorms(model: Module, input: Tensor): Map<string, Obs
     withModes(
       model,
       () => model.eval(),
-      () => noGrad(() => scope(() => void model.call(input))),
+      () => noGrad(() => scope(() => void model(input))),
     );
   } finally {
     for (const remove of removers) remove();

@@ -343,7 +343,7 @@ class Training implements Run {
     const { loss: lossOf, metrics = {}, accumulate = 1, prepare } = this.options;
     const [raw, target] = batch;
     const input = prepare ? prepare(raw) : raw;
-    const output = this.model.call(input) as Tensor;
+    const output = this.model(input) as Tensor;
     const loss = lossOf(output, target);
     const value = loss.item();
     this.staged?.observe(value);

@@ -56,7 +56,7 @@ export function explainNonFinite(model: Module, input: Tensor): { layer: string;
   const random = defaultGenerator.getState();
   const buffers = [...model.buffers()].map((buffer) => [buffer, buffer.storage.bytes().slice()] as const);
   try {
-    recalibrating(() => noGrad(() => scope(() => void model.call(input))));
+    recalibrating(() => noGrad(() => scope(() => void model(input))));
   } finally {
     for (const remove of removers) remove();
     for (const [buffer, bytes] of buffers) buffer.storage.bytes().set(bytes);

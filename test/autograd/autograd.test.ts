@@ -188,7 +188,7 @@ describe('grad', () => {
       const x = tensor([1, -2, 3, 0.5, 4, -1, 2, 2, 0.25, -3, 1, 1], { dtype: 'float64' })
         .reshape([4, 3])
         .requiresGrad_();
-      const between = norm.call(x).sigmoid() as Tensor;
+      const between = norm(x).sigmoid() as Tensor;
       let calls = 0;
       between.registerHook((g) => {
         calls++;
@@ -196,7 +196,7 @@ describe('grad', () => {
       });
       between.retainGrad();
       norm.weight.registerHook((g) => g.mul(3));
-      norm.call(between).square().mul(between).sum().backward(null, { createGraph });
+      norm(between).square().mul(between).sum().backward(null, { createGraph });
       return [x.grad!, norm.weight.grad!, between.grad!, tensor(calls)].map((g) => Array.from(g.dataSync(), Number));
     };
     const [recorded, plain] = [gradients(true), gradients(false)];

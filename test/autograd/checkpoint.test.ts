@@ -41,7 +41,7 @@ function step(through: Through, needsInput: boolean) {
   const model = blocks();
   const x = randn([2, 4, 6, 6]).requiresGrad_(needsInput);
   let y = x;
-  for (const child of model.children()) y = through((t) => child.call(t) as Tensor, y);
+  for (const child of model.children()) y = through((t) => child(t) as Tensor, y);
   const loss = y.square().sum();
   loss.backward();
   return {
@@ -114,14 +114,14 @@ describe('checkpoint', () => {
     manualSeed(5);
     const linear = new Linear(3, 3, { dtype: 'float64' });
     const x = randn([2, 3], { dtype: 'float64', requiresGrad: true });
-    const fn = (t: Tensor, weight: Tensor) => checkpoint((u) => linear.call(u).tanh().matmul(weight).square(), t);
+    const fn = (t: Tensor, weight: Tensor) => checkpoint((u) => linear(u).tanh().matmul(weight).square(), t);
     const weight = randn([3, 2], { dtype: 'float64', requiresGrad: true });
     gradcheck(fn, [x, weight]);
     gradgradcheck(fn, [x, weight]);
     // Parameters of the closure have them too: a penalty on dx, differentiated by the layer's weight.
     const penalty = (through: Through) => {
       linear.zeroGrad();
-      const [dx] = grad([through((t) => linear.call(t).tanh().square(), x).sum()], [x], { createGraph: true });
+      const [dx] = grad([through((t) => linear(t).tanh().square(), x).sum()], [x], { createGraph: true });
       dx.square().sum().backward();
       return linear.weight.grad!.toArray();
     };
@@ -176,9 +176,9 @@ describe('checkpoint', () => {
   it('keeps evaluation by the running statistics of the first run', () => {
     const norm = new BatchNorm2d(2).eval();
     const x = randn([2, 2, 3, 3]).requiresGrad_();
-    const y = checkpoint((t) => norm.call(t).square(), x);
-    const expected = grad([norm.call(x).square().sum()], [x])[0].toArray();
-    norm.train().call(randn([2, 2, 3, 3]).mul(10));
+    const y = checkpoint((t) => norm(t).square(), x);
+    const expected = grad([norm(x).square().sum()], [x])[0].toArray();
+    norm.train()(randn([2, 2, 3, 3]).mul(10));
     y.sum().backward();
     expect(x.grad!.toArray()).toEqual(expected);
     expect(norm.numBatchesTracked!.item()).toBe(1);
@@ -187,7 +187,7 @@ describe('checkpoint', () => {
   it('refuses a second run that is not the first', () => {
     const model = blocks(1);
     const x = randn([2, 4, 6, 6]);
-    const y = checkpoint((t) => model.call(t) as Tensor, x).sum();
+    const y = checkpoint((t) => model(t) as Tensor, x).sum();
     new SGD(model.parameters(), { lr: 0.1 }).zeroGrad();
     noGrad(() => [...model.parameters()][0].add_(1));
     expect(() => y.backward()).toThrow('[checkpoint] the function did not do the same again');
@@ -201,10 +201,7 @@ describe('checkpoint', () => {
     expect(() => moody.backward()).toThrow('[checkpoint] the function did not do the same again');
     const norm = new BatchNorm2d(4);
     calls = 0;
-    const more = checkpoint(
-      (t) => (calls++ === 0 ? t.mul(t) : norm.call(t)),
-      randn([2, 4, 3, 3]).requiresGrad_(),
-    ).sum();
+    const more = checkpoint((t) => (calls++ === 0 ? t.mul(t) : norm(t)), randn([2, 4, 3, 3]).requiresGrad_()).sum();
     expect(() => more.backward()).toThrow('[checkpoint] the function did not do the same again');
     expect(() => checkpoint((t) => grad([t.exp().sum()], [t])[0], input)).toThrow(
       '[checkpoint] gradients were asked for inside the checkpointed function',
@@ -241,7 +238,7 @@ describe('memory', () => {
   const x = zeros(shape);
   const train = (through: Through) => () => {
     let y = x;
-    for (const child of model.children()) y = through((t) => child.call(t) as Tensor, y);
+    for (const child of model.children()) y = through((t) => child(t) as Tensor, y);
     y.square().mean().backward();
   };
 
@@ -257,11 +254,11 @@ describe('memory', () => {
       // Forward alone: one activation per block.
       const forward = (through: Through) => () => {
         let y = x;
-        for (const child of model.children()) y = through((t) => child.call(t) as Tensor, y);
+        for (const child of model.children()) y = through((t) => child(t) as Tensor, y);
       };
       expect(liveBytes(forward(plainly)).peak).toBeGreaterThan(2 * depth * activation);
       const [conv] = [...model.children()][0].children();
-      const scratch = liveBytes(() => noGrad(() => void (conv.call(x) as Tensor).sum())).peak;
+      const scratch = liveBytes(() => noGrad(() => void (conv(x) as Tensor).sum())).peak;
       expect(liveBytes(forward(checkpointed)).peak).toBeLessThan((depth + 4) * activation + scratch);
       // Gradients of parameters are summed in place: what is made in a step goes with it.
       expect(saving.left).toBeLessThanOrEqual(plain.left);

@@ -16,7 +16,7 @@ function training() {
   const layer = new nn.Linear(6, 5);
   const optimizer = new SGD(layer.parameters(), { lr: 0.1 });
   const x = randn([4, 6]);
-  const backward = () => scope(() => layer.call(x).sum().backward());
+  const backward = () => scope(() => layer(x).sum().backward());
   return { layer, optimizer, backward };
 }
 const numbers = (x: Tensor) => Array.from(x.dataSync(), Number);

@@ -28,8 +28,8 @@ class Block extends nn.Module {
     this.b2 = new nn.BatchNorm2d(channels);
   }
   forward(x: Tensor): Tensor {
-    const y = relu(this.b1.call(this.c1.call(x)));
-    return relu(add(this.b2.call(this.c2.call(y)), x));
+    const y = relu(this.b1(this.c1(x)));
+    return relu(add(this.b2(this.c2(y)), x));
   }
 }
 
@@ -54,9 +54,9 @@ describe('evaluation without gradients', () => {
   it('is the convolutions alone', () => {
     const { model, x } = block();
     noGrad(() => {
-      expect(onTensors(() => model.call(x) as Tensor)).toEqual(['conv', 'conv']);
+      expect(onTensors(() => model(x) as Tensor)).toEqual(['conv', 'conv']);
       const plain = ['conv', 'batchNormApply', 'unary'];
-      expect(plainly(() => kernelCalls(() => model.call(x))).filter((name) => !perChannel.has(name))).toEqual([
+      expect(plainly(() => kernelCalls(() => model(x))).filter((name) => !perChannel.has(name))).toEqual([
         ...plain,
         'conv',
         'batchNormApply',
@@ -72,15 +72,15 @@ describe('evaluation without gradients', () => {
     noGrad(() => {
       // No norm is left whose numbers would have to be formed.
       const isKernel = (name: string) => !/Scratch$|^isa$/.test(name);
-      expect(kernelCalls(() => (folded.model.call(x) as Tensor).storage.pointer, isKernel)).toEqual(['conv', 'conv']);
-      expectClose(folded.model.call(x) as Tensor, numbers(plainly(() => model.call(x) as Tensor)), tolerance);
+      expect(kernelCalls(() => (folded.model(x) as Tensor).storage.pointer, isKernel)).toEqual(['conv', 'conv']);
+      expectClose(folded.model(x) as Tensor, numbers(plainly(() => model(x) as Tensor)), tolerance);
     });
   });
 
   it('takes no memory but the outputs, and none for weights', () => {
     const { model, x } = block(64);
     const output = x.size * 4;
-    const run = () => noGrad(() => void (model.call(x) as Tensor).dataSync());
+    const run = () => noGrad(() => void (model(x) as Tensor).dataSync());
     run(); // what convolutions pack into stays
     // Both outputs, what is read out, and some numbers for each channel.
     expect(liveBytes(run).peak).toBeLessThan(3 * output + 32 * 1024);
@@ -92,8 +92,8 @@ describe('who looks sees the values', () => {
     const outcome = () =>
       noGrad(() => {
         const { model, x } = block();
-        const raw = model.c1.call(x) as Tensor;
-        const z = model.b1.call(raw) as Tensor;
+        const raw = model.c1(x) as Tensor;
+        const z = model.b1(raw) as Tensor;
         const y = relu(z);
         return [y, raw, z, add(y, raw), relu(raw)].map(numbers);
       });
@@ -107,8 +107,8 @@ describe('who looks sees the values', () => {
       noGrad(() => {
         const { model, x } = block();
         const { c1, b1 } = model;
-        const raw = c1.call(x) as Tensor;
-        const y = relu(b1.call(raw) as Tensor);
+        const raw = c1(x) as Tensor;
+        const y = relu(b1(raw) as Tensor);
         for (const t of [x, c1.weight, b1.weight!, b1.bias!, b1.runningMean!, b1.runningVar!]) t.fill_(7);
         const before = raw.clone();
         raw.fill_(7);
@@ -121,9 +121,9 @@ describe('who looks sees the values', () => {
 
   it('where they outlive the scope of what they are computed from', () => {
     const { model, x } = block();
-    const expected = numbers(plainly(() => noGrad(() => model.call(x) as Tensor)));
+    const expected = numbers(plainly(() => noGrad(() => model(x) as Tensor)));
     expectClose(
-      noGrad(() => scope(() => model.call(x) as Tensor)),
+      noGrad(() => scope(() => model(x) as Tensor)),
       expected,
       tolerance,
     );
@@ -133,10 +133,10 @@ describe('who looks sees the values', () => {
     const outcome = () =>
       noGrad(() => {
         const { model, x } = block();
-        const raw = model.c1.call(x.contiguous()) as Tensor;
+        const raw = model.c1(x.contiguous()) as Tensor;
         const [n, c, h, w] = raw.shape;
         const halves = raw.reshape([2 * n, c / 2, h, w]);
-        return numbers(relu(new nn.BatchNorm2d(c / 2).eval().call(halves) as Tensor));
+        return numbers(relu(new nn.BatchNorm2d(c / 2).eval()(halves) as Tensor));
       });
     const [fused, plain] = [outcome(), plainly(outcome)];
     for (const [j, value] of fused.entries()) expect(Math.abs(value - plain[j])).toBeLessThan(tolerance);
@@ -148,8 +148,8 @@ describe('who looks sees the values', () => {
         const { model, x } = block(8);
         let [y, total] = [x, x];
         for (let i = 0; i < 150; i++) {
-          y = model.call(y) as Tensor;
-          total = add(model.c1.call(x) as Tensor, total);
+          y = model(y) as Tensor;
+          total = add(model.c1(x) as Tensor, total);
         }
         return [y, total].map(numbers);
       });
@@ -163,7 +163,7 @@ describe('who looks sees the values', () => {
   it('computed once for all that hold them', () => {
     const { model, x } = block();
     noGrad(() => {
-      const raw = model.c1.call(x) as Tensor;
+      const raw = model.c1(x) as Tensor;
       const [a, b] = [raw, relu(raw)];
       // Asked for first, the convolution itself is there for what is behind it.
       expect(onTensors(() => a)).toEqual(['conv']);
@@ -178,7 +178,7 @@ describe('a trainable layer behind a frozen convolution', () => {
       const { model, x } = block();
       for (const p of model.c1.parameters()) p.requiresGrad = false;
       for (const p of model.b1.parameters()) p.requiresGrad = false;
-      (model.call(x) as Tensor).sum().backward();
+      (model(x) as Tensor).sum().backward();
       return [model.c2.weight, model.b2.weight!, model.b2.bias!].map((p) => numbers(p.grad!));
     };
     const [fused, plain] = [outcome(), plainly(outcome)];

@@ -32,7 +32,7 @@ const chain = (name: string, shape: number[], first: () => nn.Conv2d, second: ()
     const [c1, c2] = [first(), second()];
     return net(
       { c1, b1: bn(c1.outChannels), c2, b2: bn(c2.outChannels) },
-      (m) => (x) => relu(m.b2.call(m.c2.call(relu(m.b1.call(m.c1.call(x)))))),
+      (m) => (x) => relu(m.b2(m.c2(relu(m.b1(m.c1(x)))))),
     )();
   },
 });
@@ -94,8 +94,8 @@ const patterns: Pattern[] = [
       },
       (m) => (x) => {
         const [first, second] = [new nn.ReLU6(), new nn.ReLU6({ inplace: true })];
-        const y = second.call(m.b2.call(m.c2.call(first.call(m.b1.call(m.c1.call(x))))));
-        return add(x, m.b3.call(m.c3.call(y)));
+        const y = second(m.b2(m.c2(first(m.b1(m.c1(x))))));
+        return add(x, m.b3(m.c3(y)));
       },
     ),
   },
@@ -111,8 +111,8 @@ const patterns: Pattern[] = [
         c3: conv(16, 8, 1),
       },
       (m) => (x) => {
-        const y = relu(m.b1.call(m.c1.call(x)));
-        return m.c3.call(relu(add(m.b2.call(m.c2.call(y)), x)));
+        const y = relu(m.b1(m.c1(x)));
+        return m.c3(relu(add(m.b2(m.c2(y)), x)));
       },
     ),
   },
@@ -121,61 +121,58 @@ const patterns: Pattern[] = [
     shape: [2, 8, 8, 8],
     make: net(
       { c1: conv(8, 16, 3), b1: bn(16), c2: conv(8, 16, 1), b2: bn(16), c3: conv(16, 8, 3) },
-      (m) => (x) => m.c3.call(relu(add(m.b1.call(m.c1.call(x)), m.b2.call(m.c2.call(x))))),
+      (m) => (x) => m.c3(relu(add(m.b1(m.c1(x)), m.b2(m.c2(x))))),
     ),
   },
   {
     name: 'pre-activation',
     shape: [2, 12, 9, 9],
     make: net({ b1: bn(12), c1: conv(12, 8, 3), b2: bn(20), c2: conv(20, 8, 1) }, (m) => (x) => {
-      const y = m.c1.call(relu(m.b1.call(x)));
-      return m.c2.call(relu(m.b2.call(cat([x, y], 1))));
+      const y = m.c1(relu(m.b1(x)));
+      return m.c2(relu(m.b2(cat([x, y], 1))));
     }),
   },
   {
     name: 'bn → relu → pool',
     shape: [2, 3, 12, 12],
-    make: net(
-      { c1: conv(3, 16, 3), b1: bn(16) },
-      (m) => (x) => maxPool2d(relu(m.b1.call(m.c1.call(x))), 3, { stride: 2 }),
-    ),
+    make: net({ c1: conv(3, 16, 3), b1: bn(16) }, (m) => (x) => maxPool2d(relu(m.b1(m.c1(x))), 3, { stride: 2 })),
   },
   {
     name: 'bn → conv, without activation',
     shape: [2, 3, 8, 8],
-    make: net({ c1: conv(3, 16, 3), b1: bn(16), c2: conv(16, 8, 3) }, (m) => (x) => m.c2.call(m.b1.call(m.c1.call(x)))),
+    make: net({ c1: conv(3, 16, 3), b1: bn(16), c2: conv(16, 8, 3) }, (m) => (x) => m.c2(m.b1(m.c1(x)))),
   },
   {
     name: 'other activations',
     shape: [2, 3, 8, 8],
     make: net(
       { c1: conv(3, 8, 3), b1: bn(8), c2: conv(8, 8, 3), b2: bn(8) },
-      (m) => (x) => nn.functional.silu(m.b2.call(m.c2.call(nn.functional.gelu(m.b1.call(m.c1.call(x)))))),
+      (m) => (x) => nn.functional.silu(m.b2(m.c2(nn.functional.gelu(m.b1(m.c1(x)))))),
     ),
   },
   {
     name: 'several consumers',
     shape: [2, 3, 8, 8],
     make: net({ c1: conv(3, 8, 3), b1: bn(8), c2: conv(8, 8, 3), c3: conv(8, 8, 1) }, (m) => (x) => {
-      const z = m.b1.call(m.c1.call(x));
+      const z = m.b1(m.c1(x));
       const y = relu(z);
-      return add(add(m.c2.call(y), m.c3.call(y)), add(mul(z, 0.5), m.c3.call(z)));
+      return add(add(m.c2(y), m.c3(y)), add(mul(z, 0.5), m.c3(z)));
     }),
   },
   ...[true, false].map((limited) => ({
     name: `a norm and its own ReLU added${limited ? ', and a ReLU behind' : ''}`,
     shape: [2, 3, 8, 8],
     make: net({ c1: conv(3, 8, 3), b1: bn(8), c2: conv(8, 8, 3), b2: bn(8) }, (m) => (x) => {
-      const z = m.b1.call(m.c1.call(x));
+      const z = m.b1(m.c1(x));
       const y = add(z, relu(z));
-      return m.b2.call(m.c2.call(limited ? relu(y) : y));
+      return m.b2(m.c2(limited ? relu(y) : y));
     }),
   })),
   {
     name: 'a module called twice',
     shape: [2, 8, 8, 8],
     make: net({ c1: conv(8, 8, 3), b1: bn(8) }, (m) => (x) => {
-      const once = (y: Tensor) => relu(m.b1.call(m.c1.call(y)));
+      const once = (y: Tensor) => relu(m.b1(m.c1(y)));
       return once(once(x));
     }),
   },
@@ -183,8 +180,8 @@ const patterns: Pattern[] = [
     name: 'in place',
     shape: [2, 8, 8, 8],
     make: net({ c1: conv(8, 8, 3), b1: bn(8), c2: conv(8, 8, 3), b2: bn(8) }, (m) => (x) => {
-      const y = m.b1.call(m.c1.call(x)).relu_();
-      return m.b2.call(m.c2.call(y)).add_(x).relu_();
+      const y = m.b1(m.c1(x)).relu_();
+      return m.b2(m.c2(y)).add_(x).relu_();
     }),
   },
   {
@@ -192,7 +189,7 @@ const patterns: Pattern[] = [
     shape: [9, 13],
     make: net(
       { l1: new nn.Linear(13, 21), b1: new nn.BatchNorm1d(21), l2: new nn.Linear(21, 7) },
-      (m) => (x) => m.l2.call(relu(m.b1.call(m.l1.call(x)))),
+      (m) => (x) => m.l2(relu(m.b1(m.l1(x)))),
     ),
   },
 ];
@@ -206,8 +203,8 @@ function small(format: MemoryFormat = 'channelsLast') {
   manualSeed(5);
   const [c, b, next] = [conv(3, 8, 3), bn(8), conv(8, 4, 3)];
   const x = toFormat(randn([2, 3, 8, 8]), format);
-  const raw = c.call(x);
-  const z = b.call(raw);
+  const raw = c(x);
+  const z = b(raw);
   return { c, b, next, x, raw, z, y: relu(z) };
 }
 const plainly = <R>(fn: () => R): R => withFusion(false, fn);
@@ -259,7 +256,7 @@ describe('who looks sees the values', () => {
         const grads: Tensor[] = [];
         y.registerHook((g) => void grads.push(g.clone()));
         z.retainGrad();
-        sum(next.call(y)).backward();
+        sum(next(y)).backward();
         return [...grads, z.grad!];
       });
     const [fused, plain] = [seen(true), seen(false)];
@@ -271,7 +268,7 @@ describe('who looks sees the values', () => {
     const asked = (fused: boolean) =>
       withFusion(fused, () => {
         const { z, y, next, b } = small();
-        const [dz, dy] = grad([sum(next.call(y))], [z, y], { createGraph: true });
+        const [dz, dy] = grad([sum(next(y))], [z, y], { createGraph: true });
         const [dw] = grad([sum(mul(dz, dz))], [b.weight!], { allowUnused: true });
         return [dz, dy, ...(dw ? [dw] : [])];
       });
@@ -285,7 +282,7 @@ describe('changed in place', () => {
     withFusion(fused, () => {
       const { c, z, next } = small();
       change(z);
-      sum(square(next.call(z))).backward();
+      sum(square(next(z))).backward();
       return [c.weight, next.weight].map((p) => p.grad!);
     });
 
@@ -293,7 +290,7 @@ describe('changed in place', () => {
     ['recorded', (z) => z.relu_()],
     ['without gradients', (z) => noGrad(() => z.relu_())],
     ['through a detached tensor', (z) => z.detach().relu_()],
-    ['by another norm', (z) => noGrad(() => z.copy_(relu(bn(8).call(z.clone()))))],
+    ['by another norm', (z) => noGrad(() => z.copy_(relu(bn(8)(z.clone()))))],
     ['in a scope inside', (z) => scope(() => void noGrad(() => z.relu_()))],
   ])('%s, the gradient passes what the graph knows of', (_, change) => {
     const [fused, plain] = [gradients(true, change), gradients(false, change)];
@@ -340,13 +337,11 @@ describe('around a step', () => {
   };
 
   it('checkpointed', () =>
-    alike((x, { c, b, next }) =>
-      checkpoint((u: Tensor) => next.call(relu(b.call(c.call(u)))), x.clone().requiresGrad_()),
-    ));
+    alike((x, { c, b, next }) => checkpoint((u: Tensor) => next(relu(b(c(u)))), x.clone().requiresGrad_())));
 
   it('frozen between forward and backward', () =>
     alike((x, { c, b, next }) => {
-      const y = next.call(relu(b.call(c.call(x))));
+      const y = next(relu(b(c(x))));
       freezeBatchNorm(b);
       b.eval();
       return y;
@@ -354,10 +349,9 @@ describe('around a step', () => {
 
   it('with a forward without gradients in between', () =>
     alike((x, { c, b, next }) => {
-      const y = next.call(relu(b.call(c.call(x))));
+      const y = next(relu(b(c(x))));
       noGrad(() =>
-        next
-          .call(relu(b.call(c.call(x))))
+        next(relu(b(c(x))))
           .sum()
           .item(),
       );
@@ -376,7 +370,7 @@ describe('memory', () => {
         .append(new nn.ReLU());
     const x = toFormat(randn(shape), 'channelsLast');
     const activation = 4 * x.size;
-    const peak = (fused: boolean) => withFusion(fused, () => liveBytes(() => void model.call(x)).peak);
+    const peak = (fused: boolean) => withFusion(fused, () => liveBytes(() => void model(x)).peak);
     expect(peak(false)).toBeGreaterThan(3 * depth * activation);
     // And the scratch of a convolution, which does not grow with the batch.
     expect(peak(true)).toBeLessThan((depth + 3) * activation);
@@ -389,7 +383,7 @@ describe('memory', () => {
     c2 = conv(16, 16, 3, { bias: false });
     b2 = bn(16);
     forward(x: Tensor): Tensor {
-      return relu(add(this.b2.call(this.c2.call(relu(this.b1.call(this.c1.call(x))))), x));
+      return relu(add(this.b2(this.c2(relu(this.b1(this.c1(x))))), x));
     }
   }
   const x = toFormat(randn([4, 16, 16, 16]), 'channelsLast');
@@ -399,7 +393,7 @@ describe('memory', () => {
     const added = (depth: number) => {
       const model = new nn.Sequential(...Array.from({ length: depth }, () => new Block()));
       const parameters = [...model.parameters()].reduce((sum, p) => sum + 4 * p.size, 0);
-      const peak = (run: (loss: Tensor) => void) => liveBytes(() => run((model.call(x) as Tensor).sum())).peak;
+      const peak = (run: (loss: Tensor) => void) => liveBytes(() => run((model(x) as Tensor).sum())).peak;
       return (peak((loss) => loss.backward()) - peak(() => {}) - parameters) / activation;
     };
     // Numbers for each channel grow with the depth.
@@ -421,10 +415,10 @@ describe.each([nn.ReLU, nn.ReLU6])('what is not done, with %o', (Activation) => 
     );
     const x = toFormat(randn([2, 16, 8, 8]), 'channelsLast');
     return withFusion(fused, () => {
-      const y = model.call(x);
+      const y = model(x);
       const g = randn(y.shape);
       const laid = toFormat(g, 'channelsLast');
-      return backward ? kernelCalls(() => y.backward(laid)) : kernelCalls(() => model.call(x));
+      return backward ? kernelCalls(() => y.backward(laid)) : kernelCalls(() => model(x));
     });
   };
 
@@ -455,7 +449,7 @@ describe('residual blocks, what is not done', () => {
   const backwardCalls = (prepare: (between: Tensor) => void) => {
     manualSeed(1);
     const [first, second] = [0, 1].map(() => ({ c: conv(16, 16, 3), b: bn(16) }));
-    const block = ({ c, b }: { c: nn.Conv2d; b: nn.BatchNorm2d }, x: Tensor) => relu(add(b.call(c.call(x)), x));
+    const block = ({ c, b }: { c: nn.Conv2d; b: nn.BatchNorm2d }, x: Tensor) => relu(add(b(c(x)), x));
     const x = toFormat(randn([2, 16, 8, 8]), 'channelsLast');
     return withFusion(true, () => {
       const between = block(first, x);

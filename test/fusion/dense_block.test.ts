@@ -28,18 +28,18 @@ const modules = (width: number, growth: number) => ({
   c3: conv(width + 2 * growth, growth, 1),
   b4: bn(width + 3 * growth),
 });
-const made = (norm: Modules[string], c: Modules[string], x: Tensor): Tensor => c.call(relu(norm.call(x)));
+const made = (norm: Modules[string], c: Modules[string], x: Tensor): Tensor => c(relu(norm(x)));
 
 /** Every output joined to what was joined before it. */
 const chained = (m: Modules, x: Tensor): Tensor => {
   for (const i of [1, 2, 3]) x = cat([x, made(m[`b${i}`], m[`c${i}`], x)], 1);
-  return relu(m.b4.call(x));
+  return relu(m.b4(x));
 };
 /** All outputs joined anew for every layer. */
 const listed = (m: Modules, x: Tensor): Tensor => {
   const features = [x];
   for (const i of [1, 2, 3]) features.push(made(m[`b${i}`], m[`c${i}`], cat(features, 1)));
-  return relu(m.b4.call(cat(features, 1)));
+  return relu(m.b4(cat(features, 1)));
 };
 
 const shape = [2, 3, 7, 9];
@@ -47,17 +47,17 @@ const patterns = [16, 5].flatMap((width): Pattern[] => [
   {
     name: `a chain of joins, ${width} channels`,
     shape,
-    make: net(modules(width, 8), (m) => (x) => chained(m, m.c0.call(x))),
+    make: net(modules(width, 8), (m) => (x) => chained(m, m.c0(x))),
   },
   {
     name: `joins of all outputs, ${width} channels`,
     shape,
-    make: net(modules(width, 8), (m) => (x) => listed(m, m.c0.call(x))),
+    make: net(modules(width, 8), (m) => (x) => listed(m, m.c0(x))),
   },
   {
     name: `a chain of joins behind what is no convolution, ${width} channels`,
     shape,
-    make: net(modules(width, 8), (m) => (x) => chained(m, mul(m.c0.call(x), 0.5))),
+    make: net(modules(width, 8), (m) => (x) => chained(m, mul(m.c0(x), 0.5))),
   },
 ]);
 describePatterns(patterns);
@@ -66,20 +66,20 @@ describe('the statistics of joined tensors', () => {
   const calls = (between: (x: Tensor) => Tensor) => {
     manualSeed(0);
     const [first, b1, b2] = [conv(3, 8, 3), bn(8), bn(16)];
-    const x = first.call(toFormat(randn(shape), 'channelsLast'));
+    const x = first(toFormat(randn(shape), 'channelsLast'));
     const y = between(x);
     return kernelCalls(
-      () => numbers(b2.call(cat([y, relu(b1.call(y))], 1))),
+      () => numbers(b2(cat([y, relu(b1(y))], 1))),
       (name) => name === 'batchNormStats',
     ).length;
   };
 
   it('are those of the parts, where these have some', () => {
     manualSeed(0);
-    const model = net(modules(16, 8), (m) => (x) => chained(m, mul(m.c0.call(x), 0.5)))();
+    const model = net(modules(16, 8), (m) => (x) => chained(m, mul(m.c0(x), 0.5)))();
     const x = toFormat(randn(shape), 'channelsLast');
     const stats = kernelCalls(
-      () => model.call(x),
+      () => model(x),
       (name) => name === 'batchNormStats',
     );
     expect(stats.length).toBe(1);
@@ -93,8 +93,8 @@ describe('the statistics of joined tensors', () => {
     const run = (change: (part: Tensor, whole: () => Tensor) => Tensor, fused: boolean) =>
       withFusion(fused, () => {
         manualSeed(0);
-        const part = conv(3, 8, 3).call(toFormat(randn(shape), 'channelsLast'));
-        return numbers(b.call(change(part, () => cat([part, part], 1))));
+        const part = conv(3, 8, 3)(toFormat(randn(shape), 'channelsLast'));
+        return numbers(b(change(part, () => cat([part, part], 1))));
       });
     const changes: [string, (part: Tensor, whole: () => Tensor) => Tensor][] = [
       ['nothing', (_, whole) => whole()],
@@ -138,13 +138,13 @@ describe('gradients that meet at the input of a norm', () => {
       const all = Object.values(m);
       for (const module of all) module.to('float64');
       const input = toFormat(randn(shape, { dtype: 'float64' }), 'channelsLast').requiresGrad_();
-      const x = [m.c0.call(input) as Tensor];
+      const x = [m.c0(input) as Tensor];
       for (const i of [1, 2, 3]) x.push(cat(order(x[i - 1], made(m[`b${i}`], m[`c${i}`], x[i - 1])), 1));
       const seen = see({ m, x, input });
       const gradients = all.flatMap((module) => [...module.parameters()].map((p) => p.grad));
       return [...seen, input.grad, ...gradients].map((t) => (t ? numbers(t) : null));
     });
-  const loss = ({ m, x }: Chain) => sum(square(relu(m.b4.call(x[3]))));
+  const loss = ({ m, x }: Chain) => sum(square(relu(m.b4(x[3]))));
   /** The same values up to the roundings of a few sums in another order, which norms of 126 values magnify. */
   const same = (see: (chain: Chain) => Seen, order?: (x: Tensor, made: Tensor) => Tensor[]) => {
     const [fused, plain] = [true, false].map((on) => run(see, on, order));
@@ -215,7 +215,7 @@ describe('gradients that meet at the input of a norm', () => {
     },
     'a tensor joined with itself': (chain) => {
       const [a] = chain.x;
-      const twice = cat([a, a, chain.m.b1.call(a)], 1);
+      const twice = cat([a, a, chain.m.b1(a)], 1);
       sum(square(twice)).add(loss(chain)).backward();
       return [];
     },
@@ -267,7 +267,7 @@ describe('gradients that meet at the input of a norm', () => {
         const x = mul(randn([rows, c], { dtype: 'float64' }).requiresGrad_(), 2);
         x.retainGrad();
         const cotangent = randn([rows, 2 * c - 10], { dtype: 'float64' });
-        const y = cat([x.narrow(1, 10, c - 10), relu(b.call(x))], 1);
+        const y = cat([x.narrow(1, 10, c - 10), relu(b(x))], 1);
         const wide = cat([x, y.narrow(1, 0, c - 10)], 1);
         sum(mul(wide, cotangent))
           .add(sum(square(y)))

@@ -34,7 +34,7 @@ describePatterns(
     shape: [2, 3, 7, 6],
     make: net(
       { c1: conv(3, 10, 3), b1: bn(10), c2: conv(10, 4, 1), b2: bn(4) },
-      (m) => (x) => act(m.b2.call(m.c2.call(act(m.b1.call(m.c1.call(x)))))),
+      (m) => (x) => act(m.b2(m.c2(act(m.b1(m.c1(x)))))),
     ),
   })),
 );
@@ -63,9 +63,9 @@ describe('passes', () => {
   ])('conv → bn → %o writes the values of the activation only', (act, gradient) => {
     manualSeed(1);
     const [m, x] = [model(act), input()];
-    expect(kernels(() => m.call(x))).toEqual(['conv', 'batchNormFunction', 'conv']);
-    expect(withFusion(false, () => kernels(() => m.call(x)))).toEqual(['conv', 'batchNormForward', 'unary', 'conv']);
-    const y = m.call(x);
+    expect(kernels(() => m(x))).toEqual(['conv', 'batchNormFunction', 'conv']);
+    expect(withFusion(false, () => kernels(() => m(x)))).toEqual(['conv', 'batchNormForward', 'unary', 'conv']);
+    const y = m(x);
     const g = toFormat(randn(y.shape), 'channelsLast');
     expect(kernels(() => y.backward(g))).toEqual([
       ...['convBackwardData', 'convBackwardWeight', gradient],
@@ -76,7 +76,7 @@ describe('passes', () => {
   it('keeps two tensors, where the plain path has three', () => {
     const [m, x] = [new nn.Sequential(conv(3, 64, 3), bn(64), new nn.SiLU()), input()];
     const tensor = 4 * 4 * 64 * 16 * 16;
-    const live = (fused: boolean) => withFusion(fused, () => liveBytes(() => void m.call(x)).peak);
+    const live = (fused: boolean) => withFusion(fused, () => liveBytes(() => void m(x)).peak);
     expect(live(false)).toBeGreaterThan(3 * tensor);
     // And the scratch of the convolution.
     expect(live(true)).toBeLessThan(2.5 * tensor);
@@ -84,7 +84,7 @@ describe('passes', () => {
 
   it('what has joined a ReLU or a residual is written before', () => {
     const [c, b] = [conv(3, 8, 3), bn(8)];
-    const z = b.call(c.call(input()));
+    const z = b(c(input()));
     expect(kernels(() => ops.sigmoid(ops.relu(z)))).toEqual(['batchNormApply', 'unary']);
   });
 });

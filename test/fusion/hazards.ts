@@ -36,7 +36,7 @@ const gradients = ({ first, norm, x }: Chain): (Tensor | null)[] =>
   [...first.parameters(), norm.weight, norm.bias, x].map((t) => t?.grad ?? null);
 const run = (chain: Chain): Tensor => {
   const { first, norm, activation, consumer, x } = chain;
-  return consumer(activation(norm.call(first.call(x) as Tensor) as Tensor));
+  return consumer(activation(norm(first(x) as Tensor) as Tensor));
 };
 
 const hazards: Record<string, (s: Steps) => Seen> = {
@@ -130,7 +130,7 @@ const hazards: Record<string, (s: Steps) => Seen> = {
     return gradients(s);
   },
   'a norm called twice': (s) => {
-    const again = s.activation(s.norm.call(mul(s.raw, -2)) as Tensor);
+    const again = s.activation(s.norm(mul(s.raw, -2)) as Tensor);
     add(loss(s.consumer(s.y)), loss(s.consumer(again))).backward();
     return gradients(s);
   },
@@ -187,8 +187,8 @@ export function describeHazards(name: string, make: () => Chain): void {
       const made = make();
       for (const module of [made.first, made.norm]) module.to('float64');
       const chain = { ...made, x: cast(made.x, 'float64').requiresGrad_() };
-      const raw = chain.first.call(chain.x) as Tensor;
-      const z = chain.norm.call(raw) as Tensor;
+      const raw = chain.first(chain.x) as Tensor;
+      const z = chain.norm(raw) as Tensor;
       try {
         return hazard({ ...chain, raw, z, y: chain.activation(z) }).map((t) => t && numbers(t));
       } catch (error) {

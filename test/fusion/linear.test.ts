@@ -27,7 +27,7 @@ describePatterns([
     shape: [37, 13],
     make: net(
       { c1: fc(13, 21), b1: bn(21), c2: fc(21, 35), b2: bn(35), c3: fc(35, 7) },
-      (m) => (x) => m.c3.call(relu(m.b2.call(m.c2.call(relu(m.b1.call(m.c1.call(x))))))),
+      (m) => (x) => m.c3(relu(m.b2(m.c2(relu(m.b1(m.c1(x))))))),
     ),
   },
   {
@@ -35,29 +35,26 @@ describePatterns([
     shape: [2, 16],
     make: net(
       { c1: fc(16, 32, false), b1: bn(32), c2: fc(32, 1, false) },
-      (m) => (x) => m.c2.call(hardtanh(m.b1.call(m.c1.call(x)), 0, 6)),
+      (m) => (x) => m.c2(hardtanh(m.b1(m.c1(x)), 0, 6)),
     ),
   },
   {
     name: 'residual',
     shape: [70, 48],
-    make: net(
-      { c1: fc(48, 48), b1: bn(48), c2: fc(48, 5) },
-      (m) => (x) => m.c2.call(relu(add(m.b1.call(m.c1.call(x)), x))),
-    ),
+    make: net({ c1: fc(48, 48), b1: bn(48), c2: fc(48, 5) }, (m) => (x) => m.c2(relu(add(m.b1(m.c1(x)), x)))),
   },
   {
     name: 'rows of (N, L, C), normalized over rows',
     shape: [3, 17, 24],
     make: net({ c1: fc(24, 24), b1: bn(24), c2: fc(24, 3) }, (m) => (x) => {
-      const y = reshape(m.c1.call(x), [-1, 24]);
-      return reshape(m.c2.call(relu(m.b1.call(y))), [3, 17, 3]);
+      const y = reshape(m.c1(x), [-1, 24]);
+      return reshape(m.c2(relu(m.b1(y))), [3, 17, 3]);
     }),
   },
   {
     name: '(N, C, L), normalized over its second axis',
     shape: [3, 6, 24],
-    make: net({ c1: fc(24, 8), b1: bn(6), c2: fc(8, 3) }, (m) => (x) => m.c2.call(relu(m.b1.call(m.c1.call(x))))),
+    make: net({ c1: fc(24, 8), b1: bn(6), c2: fc(8, 3) }, (m) => (x) => m.c2(relu(m.b1(m.c1(x))))),
   },
 ]);
 
@@ -83,19 +80,19 @@ describe('passes', () => {
 
   it('Linear → bn → relu is the products alone, forward', () => {
     const [m, x] = [model(), randn([64, 16])];
-    expect(kernels(() => m.call(x))).toEqual(['conv', 'conv', 'conv']);
+    expect(kernels(() => m(x))).toEqual(['conv', 'conv', 'conv']);
     const plain = ['conv', 'batchNormForward', 'unary'];
-    expect(withFusion(false, () => kernels(() => m.call(x)))).toEqual([...plain, ...plain, 'conv']);
+    expect(withFusion(false, () => kernels(() => m(x)))).toEqual([...plain, ...plain, 'conv']);
   });
 
   it('and in evaluation without gradients', () => {
     const [m, x] = [model().eval(), randn([64, 16])];
-    expect(noGrad(() => kernels(() => m.call(x).dataSync()))).toEqual(['conv', 'conv', 'conv']);
+    expect(noGrad(() => kernels(() => m(x).dataSync()))).toEqual(['conv', 'conv', 'conv']);
   });
 
   it('backward, masks and sums ride along', () => {
     const [m, x] = [model(), randn([64, 16])];
-    const y = m.call(x);
+    const y = m(x);
     const each = ['batchNormBackwardApply', 'convBackwardData', 'batchNormApply', 'convBackwardWeight'];
     expect(kernels(() => y.backward(y.detach()))).toEqual([...each.slice(1), ...each, 'convBackwardWeight']);
   });
@@ -103,7 +100,7 @@ describe('passes', () => {
   it('keeps one tensor a layer, where the plain path has three', () => {
     const [m, x] = [new nn.Sequential(fc(8, 64), bn(64), new nn.ReLU(), fc(64, 2)), randn([4096, 8])];
     const tensor = 4 * 4096 * 64;
-    const live = (fused: boolean) => withFusion(fused, () => liveBytes(() => void m.call(x)).peak);
+    const live = (fused: boolean) => withFusion(fused, () => liveBytes(() => void m(x)).peak);
     expect(live(false)).toBeGreaterThan(3 * tensor);
     // And the scratch of a product.
     expect(live(true)).toBeLessThan(2 * tensor);
@@ -143,6 +140,6 @@ describe('which kernels', () => {
   });
 
   it('one row in training is refused', () => {
-    expect(() => bn(4).call(linear(randn([1, 4]), randn([4, 4])))).toThrow('Expected more than 1 value per channel');
+    expect(() => bn(4)(linear(randn([1, 4]), randn([4, 4])))).toThrow('Expected more than 1 value per channel');
   });
 });

@@ -62,8 +62,8 @@ function run(pattern: Pattern, fused: boolean, dtype: Float, format: MemoryForma
     if (mode !== 'train') model.eval();
     const x = toFormat(randn(pattern.shape, { dtype }), format).requiresGrad_();
     if (mode === 'eval without gradients')
-      return { y: noGrad(() => model.call(x) as Tensor), grads: new Map(), buffers: new Map() };
-    const y = model.call(x) as Tensor;
+      return { y: noGrad(() => model(x) as Tensor), grads: new Map(), buffers: new Map() };
+    const y = model(x) as Tensor;
     // Some parameters change after the forward, as when a step is taken between a forward and the look at its result.
     const cotangent = toFormat(randn(y.shape, { dtype }), format);
     sum(mul(y, cotangent)).backward();

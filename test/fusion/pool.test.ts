@@ -28,7 +28,7 @@ describePatterns([
     ([70, 3] as const).map((c) => ({
       name: `conv → bn → relu → pool, ${name}, ${c} channels`,
       shape: [2, 3, 9, 12],
-      make: net({ c1: conv(3, c, 3), b1: bn(c) }, (m) => (x) => pool(relu(m.b1.call(m.c1.call(x))))),
+      make: net({ c1: conv(3, c, 3), b1: bn(c) }, (m) => (x) => pool(relu(m.b1(m.c1(x))))),
     })),
   ),
   {
@@ -36,21 +36,18 @@ describePatterns([
     shape: [2, 64, 8, 8],
     make: net(
       { b1: bn(64), b2: bn(64) },
-      (m) => (x) => add(pools['average, tiles'](relu6(m.b1.call(x))), maxPool2d(m.b2.call(x), 2)),
+      (m) => (x) => add(pools['average, tiles'](relu6(m.b1(x))), maxPool2d(m.b2(x), 2)),
     ),
   },
   {
     name: 'residual → pool',
     shape: [2, 64, 8, 8],
-    make: net(
-      { c1: conv(64, 64, 3), b1: bn(64) },
-      (m) => (x) => adaptiveAvgPool2d(relu(add(m.b1.call(m.c1.call(x)), x)), 1),
-    ),
+    make: net({ c1: conv(64, 64, 3), b1: bn(64) }, (m) => (x) => adaptiveAvgPool2d(relu(add(m.b1(m.c1(x)), x)), 1)),
   },
   {
     name: 'rows of a plane long enough to be normalized while they are read',
     shape: [2, 3, 4, 70],
-    make: net({ c1: conv(3, 5, 3), b1: bn(5) }, (m) => (x) => avgPool2d(relu(m.b1.call(m.c1.call(x))), 2)),
+    make: net({ c1: conv(3, 5, 3), b1: bn(5) }, (m) => (x) => avgPool2d(relu(m.b1(m.c1(x))), 2)),
   },
 ]);
 
@@ -76,7 +73,7 @@ const perChannel = new Set(['copyStrided', 'binary', 'binaryScalar', 'cast', 're
 const forwardKernels = (c: number, pool: nn.Module, format: MemoryFormat, fused: boolean) => {
   manualSeed(1);
   const [m, x] = [model(c, pool), toFormat(randn([2, 3, 8, 8]), format)];
-  return withFusion(fused, () => kernelCalls(() => m.call(x))).filter((name) => !perChannel.has(name));
+  return withFusion(fused, () => kernelCalls(() => m(x))).filter((name) => !perChannel.has(name));
 };
 
 describe('passes', () => {
@@ -100,7 +97,7 @@ describe('passes', () => {
     const m = model(64, new nn.MaxPool2d(2));
     const x = toFormat(randn([4, 3, 32, 32]), 'channelsLast');
     const tensor = 4 * 4 * 64 * 32 * 32;
-    const live = (fused: boolean) => withFusion(fused, () => liveBytes(() => void m.call(x)).peak);
+    const live = (fused: boolean) => withFusion(fused, () => liveBytes(() => void m(x)).peak);
     expect(live(false)).toBeGreaterThan(3 * tensor);
     // With the maxima, their places, and the scratch of the convolution.
     expect(live(true)).toBeLessThan(2 * tensor);
@@ -109,7 +106,7 @@ describe('passes', () => {
   it('another reader has the values written once, for all that come after', () => {
     const [c, b] = [conv(3, 64, 3), bn(64)];
     const x = toFormat(randn([2, 3, 8, 8]), 'channelsLast');
-    const y = relu(b.call(c.call(x)));
+    const y = relu(b(c(x)));
     const pooled = () => kernelCalls(() => maxPool2d(y, 2));
     expect(pooled()).toEqual(['maxPool']);
     expect(kernelCalls(() => y.storage.pointer)).toEqual(['batchNormApply']);

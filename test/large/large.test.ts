@@ -94,12 +94,12 @@ describe('floats', () => {
     inScope(() => {
       const x = full([2, 4, 8192, 8192], 1);
       const bn = new nn.BatchNorm2d(4).eval();
-      expect(last(bn.call(x))).toBeCloseTo(1, 4);
-      expect(last(new nn.MaxPool2d(2).call(x))).toBe(1);
-      expect(last(new nn.AvgPool2d(2).call(x))).toBe(1);
+      expect(last(bn(x))).toBeCloseTo(1, 4);
+      expect(last(new nn.MaxPool2d(2)(x))).toBe(1);
+      expect(last(new nn.AvgPool2d(2)(x))).toBe(1);
       const conv = new nn.Conv2d(4, 1, 3, { padding: 1, bias: false });
       conv.weight.requiresGrad_(false).fill_(1);
-      expect(last(conv.call(x))).toBe(16);
+      expect(last(conv(x))).toBe(16);
     }),
   );
 
@@ -108,7 +108,7 @@ describe('floats', () => {
     inScope(() => {
       const x = full([1, 2, 8192, 8192], 1);
       x.requiresGrad_();
-      const y = new nn.BatchNorm2d(2).call(x);
+      const y = new nn.BatchNorm2d(2)(x);
       y.sum().backward();
       expect(Math.abs(last(x.grad!))).toBeLessThan(1e-3);
     }),
@@ -127,7 +127,7 @@ test('what would be larger is one typed error', () => {
     ['matmul', () => zeros([2 ** 16, 1]).matmul(zeros([1, 2 ** 16]))],
     ['pad', () => wide.pad([2 ** 30, 2 ** 30])],
     ['indexSelect', () => x.indexSelect(0, zeros([2 ** 12], { dtype: 'int64' }))],
-    ['conv', () => new nn.Conv2d(1, 64, 1, { padding: 3000 }).call(zeros([1, 1, 1, 1]))],
+    ['conv', () => new nn.Conv2d(1, 64, 1, { padding: 3000 })(zeros([1, 1, 1, 1]))],
   ];
   for (const [name, call] of calls) {
     expect(call, name).toThrow(/a tensor may have at most 2146435072 elements|out of memory/);

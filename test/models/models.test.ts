@@ -50,9 +50,9 @@ function expectDigest(x: Tensor, expected: Digest, bound: number, what: string, 
 
 const train = (model: Module, x: Tensor): Tensor => {
   manualSeed(1);
-  return model.train().call(x);
+  return model.train()(x);
 };
-const evaluate = (model: Module, x: Tensor): Tensor => noGrad(() => model.eval().call(x));
+const evaluate = (model: Module, x: Tensor): Tensor => noGrad(() => model.eval()(x));
 
 /**
  * Roundings of 1e-16, magnified as those of float32 are: PyTorch's float32 (6e-8) is off by 2e-3 in the worst model, so these would be by

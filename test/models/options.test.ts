@@ -47,14 +47,14 @@ describe('normLayer', () => {
     const modules = [...model.modules()];
     expect(modules.filter((module) => module instanceof GroupNorm).length).toBe(made.length);
     expect(modules.some((module) => module instanceof BatchNorm2d)).toBe(false);
-    expect(model.call(randn([2, 3, 32, 32])).shape[0]).toBe(2);
+    expect(model(randn([2, 3, 32, 32])).shape[0]).toBe(2);
   });
 
   it('takes SyncBatchNorm, which computes what BatchNorm2d computes in one process', () => {
     const x = randn([2, 3, 32, 32]);
     const outputs = [BatchNorm2d, SyncBatchNorm].map((Norm) => {
       manualSeed(0);
-      return values(cifarResnet20({ normLayer: (channels) => new Norm(channels) }).call(x));
+      return values(cifarResnet20({ normLayer: (channels) => new Norm(channels) })(x));
     });
     outputs[1].forEach((v, i) => {
       expect(v).toBeCloseTo(outputs[0][i], 5);
@@ -78,7 +78,7 @@ it('memoryEfficient changes no number of a DenseNet but by roundings', () => {
   const [kept, recomputed] = [false, true].map((memoryEfficient) => {
     manualSeed(0);
     const model = smallDensenet({ memoryEfficient }).to('float64');
-    const y: Tensor = model.call(x);
+    const y: Tensor = model(x);
     y.sum().backward();
     const gradients = [...model.namedParameters()].map(([name, { grad }]) => [`gradient of ${name}`, grad!] as const);
     return new Map<string, Tensor>([['output', y], ...model.namedBuffers(), ...gradients]);
@@ -98,14 +98,14 @@ it('a DenseNet takes norms that overwrite their input', () => {
       this.norm = new InPlaceABN(channels);
     }
     forward(x: Tensor): Tensor {
-      return this.norm.call(x.clone());
+      return this.norm(x.clone());
     }
   }
   const x = randn([2, 3, 32, 32]);
   const [given, copied] = [InPlaceABN, OfCopy].map((Norm) => {
     manualSeed(0);
     const model = smallDensenet({ normLayer: (channels) => new Norm(channels) });
-    const y: Tensor = model.call(x);
+    const y: Tensor = model(x);
     y.sum().backward();
     return [y, ...[...model.parameters()].map(({ grad }) => grad!)].map(values);
   });
@@ -142,7 +142,7 @@ describe('states', () => {
 
   it('go through a safetensors file from one model into another', () => {
     const [from, to] = [cifarResnet20(), cifarResnet20()];
-    from.call(randn([2, 3, 32, 32]));
+    from(randn([2, 3, 32, 32]));
     expect(String(to.loadStateDict(fromFile(asFile(from))))).toBe('<All keys matched successfully>');
     expect(states(to)).toEqual(states(from));
   });

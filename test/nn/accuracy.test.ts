@@ -39,7 +39,7 @@ test.each([
         .detach()
         .requiresGrad_();
       const [plain, recorded] = [false, true].map(
-        (createGraph) => grad([layer.call(x)], [x], { gradOutputs: [g], createGraph })[0],
+        (createGraph) => grad([layer(x)], [x], { gradOutputs: [g], createGraph })[0],
       );
       // Gradients of size 1 to 4, about ten roundings of them; before the mean is taken off, one rounding of x is 5e-4.
       expect(plain.sub(recorded).abs().max().item()).toBeLessThan(5e-6);

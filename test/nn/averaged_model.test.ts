@@ -73,7 +73,7 @@ describe('AveragedModel', () => {
     model.at(0).requiresGrad_(false);
     const average = new AveragedModel(model, { decay: 0.5 });
     const x = randn([4, 3], { dtype: 'float64' });
-    expect(list(average.call(x))).toEqual(list(model.call(x)));
+    expect(list(average(x))).toEqual(list(model(x)));
     expect(average.module.training).toBe(false);
     expect([...average.parameters()].map((p) => p.requiresGrad)).toEqual([false, false, true, true]);
     fill(model, 3);
@@ -161,7 +161,7 @@ describe('AveragedModel', () => {
     const batches = [8, 8, 4].map((n) => randn([n, 3]));
     for (const seed of [1, 2]) {
       fill(model.at(0), seed);
-      for (const x of batches) model.call(x);
+      for (const x of batches) model(x);
       average.updateParameters(model);
     }
     const norm = average.module.at(1) as BatchNormBase;

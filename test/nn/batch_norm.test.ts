@@ -97,7 +97,7 @@ describe('norm_golden.json', () => {
       );
       module.loadStateDict(state);
       const x = make(c.x, c.dtype).contiguous(format).requiresGrad_();
-      const y = module.call(x);
+      const y = module(x);
       expect(y.memoryFormat).toBe(format);
       const tolerance = c.dtype === 'float64' ? 1e-12 : 2e-6;
       const gradientTolerance = c.dtype === 'float64' ? 1e-12 : 5e-6;
@@ -174,7 +174,7 @@ describe('construction', () => {
 
   it('takes no features, a dtype, and any eps and momentum', () => {
     expect(new BatchNorm1d(0).weight!.shape).toEqual([0]);
-    expect(new BatchNorm1d(0).call(zeros([2, 0])).shape).toEqual([2, 0]);
+    expect(new BatchNorm1d(0)(zeros([2, 0])).shape).toEqual([2, 0]);
     const bn = new BatchNorm1d(2, { dtype: 'float64', eps: -1, momentum: 2 });
     expect([bn.weight!.dtype, bn.runningVar!.dtype, bn.numBatchesTracked!.dtype]).toEqual([
       'float64',
@@ -199,13 +199,13 @@ describe('construction', () => {
   it('converts all but the counter', () => {
     const bn = new BatchNorm1d(2).to('float64');
     expect([...bn.stateDict().values()].map((t) => t.dtype)).toEqual([...Array(4).fill('float64'), 'int64']);
-    bn.call(ones([3, 2], { dtype: 'float64' }));
+    bn(ones([3, 2], { dtype: 'float64' }));
   });
 
   it('resets in place', () => {
     const bn = new BatchNorm1d(2);
     const { weight, runningVar } = bn;
-    bn.call(batch());
+    bn(batch());
     noGrad(() => weight!.fill_(5));
     bn.resetRunningStats();
     expect([bn.runningMean, bn.runningVar, bn.numBatchesTracked].map((t) => t!.toArray())).toEqual([[0, 0], [1, 1], 0]);
@@ -230,12 +230,12 @@ describe('accepted inputs', () => {
     [new BatchNorm3d(3), [2, 3, 4, 5], 'expected 5D input (got 4D input)'],
   ];
   it.each(texts)('%s refuses %j', (bn, shape, text) => {
-    expect(() => bn.call(ones(shape))).toThrow(text);
+    expect(() => bn(ones(shape))).toThrow(text);
     // The rank comes before the counter.
     expect(counter(bn)).toBe(0);
   });
   it('an unbatched (C, L) is read as (N, C)', () => {
-    expect(new BatchNorm1d(4).call(ones([2, 4])).shape).toEqual([2, 4]);
+    expect(new BatchNorm1d(4)(ones([2, 4])).shape).toEqual([2, 4]);
   });
 });
 
@@ -331,7 +331,7 @@ describe('decision table', () => {
   it.each(rows)('$name', ({ options, prepare, training, uses, mean, variance, counter: expectedCounter }) => {
     const bn = new BatchNorm1d(2, options).train(training);
     prepare?.(bn);
-    const y = bn.call(batch());
+    const y = bn(batch());
     if (uses === 'batch') expect(list(y)).toEqual(batchY());
     else expectClose(y, list(batch().div(Math.sqrt(1 + 1e-5)))!, 1e-6);
     for (const [actual, expected] of [
@@ -348,7 +348,7 @@ describe('decision table', () => {
     const bn = new BatchNorm1d(2).eval();
     if (name === 'mean') bn.runningMean = null;
     else bn.runningVar = null;
-    expect(() => bn.call(batch())).toThrow(`running_${name} must be defined in evaluation mode`);
+    expect(() => bn(batch())).toThrow(`running_${name} must be defined in evaluation mode`);
   });
 });
 
@@ -360,7 +360,7 @@ describe('momentum', () => {
   ) => {
     const bn = new BatchNorm1d(2, { momentum: momentum as number });
     prepare(bn);
-    for (const x of batches) bn.call(x);
+    for (const x of batches) bn(x);
     return bn;
   };
   const broken = () =>
@@ -409,7 +409,7 @@ describe('momentum', () => {
     expect(() => stepped('0.1' as unknown as number)).toThrow(
       "batch_norm(): argument 'momentum' (position 7) must be float, not str",
     );
-    expect(() => new BatchNorm1d(2, { eps: null as unknown as number }).call(batch())).toThrow(
+    expect(() => new BatchNorm1d(2, { eps: null as unknown as number })(batch())).toThrow(
       "batch_norm(): argument 'eps' (position 8) must be float, not NoneType",
     );
   });
@@ -418,10 +418,10 @@ describe('momentum', () => {
 describe('checks, in order', () => {
   it('the counter moves before them, the statistics do not', () => {
     const bn = new BatchNorm1d(3);
-    expect(() => bn.call(ones([1, 3]))).toThrow(
+    expect(() => bn(ones([1, 3]))).toThrow(
       'Expected more than 1 value per channel when training, got input size torch.Size([1, 3])',
     );
-    expect(() => bn.call(ones([2, 2]))).toThrow('running_mean should contain 2 elements not 3');
+    expect(() => bn(ones([2, 2]))).toThrow('running_mean should contain 2 elements not 3');
     expect([counter(bn), list(bn.runningVar)]).toEqual([2, [1, 1, 1]]);
   });
   it('the first that fails wins', () => {
@@ -441,20 +441,20 @@ describe('checks, in order', () => {
     for (const training of [true, false]) {
       const bn = new BatchNorm1d(2).train(training);
       bn.runningMean!.requiresGrad = true;
-      expect(() => bn.call(batch())).toThrow(
+      expect(() => bn(batch())).toThrow(
         "The function 'native_batch_norm' is not differentiable with respect to argument 'running_mean'. This input cannot have requires_grad True.",
       );
-      expect(noGrad(() => bn.call(batch())).shape).toEqual([3, 2]);
+      expect(noGrad(() => bn(batch())).shape).toEqual([3, 2]);
     }
-    expect(() => new BatchNorm1d(2).call(batch().to('float64'))).toThrow('mixed dtype (CPU)');
-    expect(() => new BatchNorm1d(2).call(batch().to('int64'))).toThrow('"batch_norm" not implemented for \'Long\'');
+    expect(() => new BatchNorm1d(2)(batch().to('float64'))).toThrow('mixed dtype (CPU)');
+    expect(() => new BatchNorm1d(2)(batch().to('int64'))).toThrow('"batch_norm" not implemented for \'Long\'');
   });
   it.each([[[1, 3]], [[1, 3, 1]]])('one value per channel, %j', (shape) => {
     const bn = new BatchNorm1d(3);
-    expect(bn.eval().call(ones(shape)).shape).toEqual(shape);
+    expect(bn.eval()(ones(shape)).shape).toEqual(shape);
     const untracked = new BatchNorm1d(3, { trackRunningStats: false }).eval();
-    expect(() => untracked.call(ones(shape))).toThrow('Expected more than 1 value per channel when training');
-    expect(bn.train().call(ones([1, 3, 2])).shape).toEqual([1, 3, 2]);
+    expect(() => untracked(ones(shape))).toThrow('Expected more than 1 value per channel when training');
+    expect(bn.train()(ones([1, 3, 2])).shape).toEqual([1, 3, 2]);
   });
   it.each([
     [[0, 3], true],
@@ -464,7 +464,7 @@ describe('checks, in order', () => {
   ] as const)('an empty batch %j, training=%s', (shape, training) => {
     const bn = new BatchNorm1d(3).train(training);
     const x = zeros(shape, { requiresGrad: true });
-    const y = bn.call(x);
+    const y = bn(x);
     expect(y.shape).toEqual(shape);
     y.sum().backward();
     expect([x.grad!.shape, list(bn.weight!.grad), list(bn.bias!.grad)]).toEqual([shape, [0, 0, 0], [0, 0, 0]]);
@@ -475,30 +475,30 @@ describe('checks, in order', () => {
 describe('when statistics move', () => {
   it('under noGrad, with frozen parameters, and once per forward', () => {
     const bn = new BatchNorm1d(2).requiresGrad_(false);
-    noGrad(() => bn.call(batch()));
-    bn.call(batch());
+    noGrad(() => bn(batch()));
+    bn(batch());
     expect(counter(bn)).toBe(2);
     expectClose(bn.runningMean!, [0.19 * (7 / 3), 5.7], 1e-6);
   });
   it('a later training step does not change the gradient of an earlier evaluation', () => {
     const bn = new BatchNorm1d(2, { momentum: 1 }).eval();
     const x = batch().requiresGrad_();
-    const y = bn.call(x);
-    bn.train().call(batch());
+    const y = bn(x);
+    bn.train()(batch());
     y.sum().backward();
     expectClose(x.grad!, Array(6).fill(1 / Math.sqrt(1 + 1e-5)), 1e-6);
   });
   it('frozen weight: no gradient, yet a differentiable output', () => {
     const bn = new BatchNorm1d(2);
     bn.weight!.requiresGrad = false;
-    bn.call(batch()).sum().backward();
+    bn(batch()).sum().backward();
     expect([bn.weight!.grad, list(bn.bias!.grad)]).toEqual([null, [3, 3]]);
   });
 });
 
 describe('gradients that are recorded', () => {
   const recorded = (bn: BatchNorm1d, x: Tensor, cotangent: Tensor) =>
-    grad([bn.call(x)], [x, bn.weight!], { gradOutputs: [cotangent], createGraph: true });
+    grad([bn(x)], [x, bn.weight!], { gradOutputs: [cotangent], createGraph: true });
   const cotangent = () => fromTypedArray(Float64Array.from([1, -2, 4, 3, 0.5, -1]), [3, 2]);
 
   it('are 0 on constant channels with eps = 0, as the plain ones are', () => {
@@ -526,7 +526,7 @@ describe('gradients that are recorded', () => {
       const bn = new BatchNorm1d(2).train(training);
       bn.weight!.requiresGrad = false;
       const g = cotangent().to('float32').requiresGrad_();
-      const [dbias] = grad([bn.call(batch())], [bn.bias!], { gradOutputs: [g], createGraph: true });
+      const [dbias] = grad([bn(batch())], [bn.bias!], { gradOutputs: [g], createGraph: true });
       const [back] = grad([dbias], [g], { gradOutputs: [tensor([2, 3])] });
       expect(list(back)).toEqual([2, 3, 2, 3, 2, 3]);
     }
@@ -545,7 +545,7 @@ describe('loading states', () => {
   const head = 'Error(s) in loading state_dict for BatchNorm2d:\n\t';
   const tracked = () => {
     const bn = new BatchNorm2d(3);
-    bn.call(
+    bn(
       arange(2 * 3 * 2 * 2)
         .to('float32')
         .reshape([2, 3, 2, 2]),
@@ -603,7 +603,7 @@ describe('loading states', () => {
     const bn = new BatchNorm1d(2);
     const { runningMean } = bn;
     const alive = bn.stateDict().get('running_mean')!;
-    bn.call(batch());
+    bn(batch());
     expect(alive).toBe(runningMean);
     expect(list(alive)).not.toEqual([0, 0]);
   });

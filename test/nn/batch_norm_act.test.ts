@@ -71,10 +71,10 @@ describe('BatchNormAct2d', () => {
       // They share drop and activation.
       module.train();
       const x = det([4, 3, 5, 2], 3, dtype).contiguous(format).requiresGrad_();
-      const y = module.call(x) as Tensor;
+      const y = module(x) as Tensor;
       expect(y.memoryFormat).toBe(format);
       y.backward(det(y.shape, 4, dtype));
-      const evaluated = module.eval().call(x) as Tensor;
+      const evaluated = module.eval()(x) as Tensor;
       const parameters = [...module.parameters()].map((p) => p.grad!);
       const buffers = [...module.buffers()];
       return [y, evaluated, x.grad!, ...parameters, ...buffers].map((t) => list(t)!.map(Number));
@@ -86,8 +86,8 @@ describe('BatchNormAct2d', () => {
 
   it('has gradients of every order, with the ReLU of its own pass', () => {
     const [layer] = pair('float64', { trackRunningStats: false });
-    gradcheck((x) => layer.call(x), [randn([3, 3, 2, 2], { dtype: 'float64', requiresGrad: true })]);
-    gradgradcheck((x) => layer.call(x), [randn([3, 3, 2, 2], { dtype: 'float64', requiresGrad: true })]);
+    gradcheck((x) => layer(x), [randn([3, 3, 2, 2], { dtype: 'float64', requiresGrad: true })]);
+    gradgradcheck((x) => layer(x), [randn([3, 3, 2, 2], { dtype: 'float64', requiresGrad: true })]);
   });
 
   it('has the state of a batch norm and prints as timm’s', () => {
@@ -101,9 +101,9 @@ describe('BatchNormAct2d', () => {
 
   it('checks as BatchNorm2d', () => {
     const layer = new BatchNormAct2d(3);
-    expect(() => layer.call(zeros([2, 3, 4]))).toThrow('expected 4D input (got 3D input)');
-    expect(() => layer.call(zeros([1, 3, 1, 1]))).toThrow('Expected more than 1 value per channel');
-    expect(layer.call(zeros([0, 3, 1, 1])).shape).toEqual([0, 3, 1, 1]);
+    expect(() => layer(zeros([2, 3, 4]))).toThrow('expected 4D input (got 3D input)');
+    expect(() => layer(zeros([1, 3, 1, 1]))).toThrow('Expected more than 1 value per channel');
+    expect(layer(zeros([0, 3, 1, 1])).shape).toEqual([0, 3, 1, 1]);
   });
 
   it('calls the activation where a hook wants to see it', () => {
@@ -113,11 +113,11 @@ describe('BatchNormAct2d', () => {
       seen.push(given.clone(), output);
     });
     const x = det([4, 3, 5, 2], 3);
-    const y = layer.call(x);
+    const y = layer(x);
     expect([seen.length, seen[1]]).toEqual([2, y]);
-    expectClose(y, list(plain.call(x))!.map(Number), 1e-13);
+    expectClose(y, list(plain(x))!.map(Number), 1e-13);
     remove();
-    layer.call(x);
+    layer(x);
     expect(seen.length).toBe(2);
   });
 });
@@ -129,7 +129,7 @@ describe('what controls batch norms controls BatchNormAct2d', () => {
     const [layer, plain] = pair('float32');
     for (const module of [layer, plain]) freezeBatchNorm(module);
     const before = state(layer);
-    expect(layer.train().call(x()).toArray()).toEqual(plain.eval().call(x()).toArray());
+    expect(layer.train()(x()).toArray()).toEqual(plain.eval()(x()).toArray());
     expect(state(layer)).toEqual(before);
     expect([layer.weight!.requiresGrad, String(layer)]).toEqual([
       false,
@@ -139,12 +139,12 @@ describe('what controls batch norms controls BatchNormAct2d', () => {
 
   it('modes and sets of statistics', () => {
     const [layer] = pair('float32');
-    const byBatch = layer.call(x()).toArray();
+    const byBatch = layer(x()).toArray();
     layer.eval();
-    expect(withStatistics(layer, 'batch', () => layer.call(x())).toArray()).toEqual(byBatch);
+    expect(withStatistics(layer, 'batch', () => layer(x())).toArray()).toEqual(byBatch);
     addStatistics(layer, 'night');
     layer.train();
-    useStatistics(layer, 'night', () => layer.call(x()));
+    useStatistics(layer, 'night', () => layer(x()));
     const counters = [...layer.stateDict()].filter(([name]) => name.startsWith('num_')).map(([, t]) => t.item());
     expect(counters).toEqual([1, 1]);
   });
@@ -153,7 +153,7 @@ describe('what controls batch norms controls BatchNormAct2d', () => {
     const run = (through: (fn: (t: Tensor) => Tensor, t: Tensor) => Tensor) => {
       const [layer] = pair('float32');
       const input = x().requiresGrad_();
-      through((t) => layer.call(t), input)
+      through((t) => layer(t), input)
         .mul(det([4, 3, 5, 2], 6, 'float32'))
         .sum()
         .backward();
@@ -166,7 +166,7 @@ describe('what controls batch norms controls BatchNormAct2d', () => {
     const [layer] = pair('float32');
     const optimizer = new SGD(layer.parameters(), { lr: 0.1 });
     const staged = stageStatistics(layer, optimizer);
-    layer.call(x()).sum().backward();
+    layer(x()).sum().backward();
     expect([layer.numBatchesTracked!.item(), staged.pending]).toEqual([0, 1]);
     optimizer.step();
     expect([layer.numBatchesTracked!.item(), staged.pending]).toEqual([1, 0]);
@@ -185,7 +185,7 @@ describe('what controls batch norms controls BatchNormAct2d', () => {
     const [whole, parts] = [build(), build()];
     const input = randn([6, 1, 4, 4], { dtype: 'float64' });
     const target = randint(0, 4, [6]);
-    crossEntropy(whole.call(input), target).backward();
+    crossEntropy(whole(input), target).backward();
     accumulate(
       parts,
       [0, 1, 2].map((i) => [input.narrow(0, 2 * i, 2), target.narrow(0, 2 * i, 2)]),
@@ -202,7 +202,7 @@ describe('SyncBatchNormAct', () => {
     const net = new Sequential(pair('float32')[0], new BatchNormAct2d(3, { act: new SiLU() }).eval());
     const before = [...net].map((each) => each as BatchNormAct2d);
     const x = det([4, 3, 5, 2], 3, 'float32');
-    const y = net.call(x).toArray();
+    const y = net(x).toArray();
     expect(warningsOf(() => convertSyncBatchNorm(net))).toEqual([]);
     const after = [...net].map((each) => each as SyncBatchNormAct);
     for (const [i, sync] of after.entries()) {
@@ -218,7 +218,7 @@ describe('SyncBatchNormAct', () => {
       ...new Sequential(new BatchNormAct2d(3), new BatchNormAct2d(3)).stateDict().keys(),
     ]);
     // The ReLU apart from the norm's pass.
-    expectClose(net.call(x), (y as number[][][][]).flat(3), 1e-6);
+    expectClose(net(x), (y as number[][][][]).flat(3), 1e-6);
     // Once more, with a group: rebuilt as it is.
     convertSyncBatchNorm(net, mirror);
     expect([net.at(0).constructor, (net.at(0) as SyncBatchNormAct).isLocal]).toEqual([SyncBatchNormAct, false]);

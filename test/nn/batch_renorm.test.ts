@@ -136,7 +136,7 @@ describe('both forms', () => {
       const x = det(shape, step, dtype).contiguous(format);
       const g = det(shape, step + 5, dtype);
       const input = x.clone().requiresGrad_();
-      const y = layer.call(input);
+      const y = layer(input);
       expect(y.memoryFormat).toBe(format);
       for (const p of layer.parameters()) p.grad = null;
       y.backward(g);
@@ -161,7 +161,7 @@ describe('both forms', () => {
     const x = det(shape, 9, dtype);
     const c = x.shape.slice(2).reduce((a, b) => a * b, 1);
     close(
-      layer.eval().call(x.contiguous(format)),
+      layer.eval()(x.contiguous(format)),
       values(x).map((value, i) => {
         const k = Math.floor(i / c) % 3;
         return ((value - running[k].mean) / running[k].std) * values(affine[0])[k] + values(affine[1])[k];
@@ -180,8 +180,7 @@ describe('both forms', () => {
   it.each(makers)('%s: gradients of every order, where r and d are at their limits and so constants', (_, make) => {
     const x = randn([3, 2, 2, 2], { dtype: 'float64', requiresGrad: true });
     // The running statistics stay what they are, far from the batch's.
-    const of = (t: Tensor) =>
-      (make({ dtype: 'float64', rmax: 1.01, dmax: 0.01 }) as BatchRenorm2d).call(t.mul(9).add(4));
+    const of = (t: Tensor) => (make({ dtype: 'float64', rmax: 1.01, dmax: 0.01 }) as BatchRenorm2d)(t.mul(9).add(4));
     gradcheck(of, [x]);
     gradgradcheck(of, [x]);
   });
@@ -192,7 +191,7 @@ describe('both forms', () => {
       const input = det([4, 2, 3, 2], 1, 'float32').requiresGrad_();
       for (let i = 0; i < 2; i++)
         scope(() =>
-          through((t) => layer.call(t) as Tensor, input)
+          through((t) => layer(t) as Tensor, input)
             .mul(det([4, 2, 3, 2], 2, 'float32'))
             .sum()
             .backward(),
@@ -211,7 +210,7 @@ describe('both forms', () => {
     const base = tensor([1, -1, 1, -1]).to('float64').mul(50).add(100).reshape([4, 1, 1, 1]).expand([4, 2, 1, 1]);
     const correction = (batches: number) => {
       layer.numBatchesTracked!.fill_(batches);
-      const [y, normal] = [layer, plain].map((norm) => values(norm.call(base)));
+      const [y, normal] = [layer, plain].map((norm) => values(norm(base)));
       // y = normal·r + d, of which normal is ±1.
       const [up, down] = [y[0], y[2]];
       expect([normal[0] > 0, normal[2] < 0]).toEqual([true, true]);
@@ -229,9 +228,9 @@ describe('both forms', () => {
     expect(() => make({ rmax: Number.NaN })).toThrow('got NaN');
     expect(() => make({ rmax: { from: 1, to: 2, start: 9, end: 9 } })).toThrow('to end after its start, got 9 to 9');
     const layer = make({});
-    expect(() => layer.call(zeros([2, 2, 3]))).toThrow('expected 4D input (got 3D input)');
-    expect(layer.call(zeros([0, 2, 3, 3])).shape).toEqual([0, 2, 3, 3]);
-    expect(() => layer.call(zeros([2, 3, 3, 3]))).toThrow('should contain 3 elements not 2');
+    expect(() => layer(zeros([2, 2, 3]))).toThrow('expected 4D input (got 3D input)');
+    expect(layer(zeros([0, 2, 3, 3])).shape).toEqual([0, 2, 3, 3]);
+    expect(() => layer(zeros([2, 3, 3, 3]))).toThrow('should contain 3 elements not 2');
   });
 });
 
@@ -240,15 +239,15 @@ describe('BatchRenorm2d', () => {
 
   it('is batch norm without its correction', () => {
     const layer = new BatchRenorm2d(3, { rmax: 1, dmax: 0 });
-    expect(layer.call(x()).toArray()).toEqual(new BatchNorm2d(3, { eps: 1e-3 }).call(x()).toArray());
+    expect(layer(x()).toArray()).toEqual(new BatchNorm2d(3, { eps: 1e-3 })(x()).toArray());
   });
 
   it('has a batch norm’s state, by which a BatchNorm2d evaluates alike', () => {
     const layer = new BatchRenorm2d(3, limits);
-    layer.call(x());
+    layer(x());
     const bn = new BatchNorm2d(3, { eps: 1e-3 }).eval();
     expect(String(bn.loadStateDict(layer.stateDict()))).toBe('<All keys matched successfully>');
-    expect(layer.eval().call(x()).toArray()).toEqual(bn.call(x()).toArray());
+    expect(layer.eval()(x()).toArray()).toEqual(bn(x()).toArray());
     expect(String(layer)).toBe('BatchRenorm2d(3, eps=0.001, momentum=0.01, affine=True, track_running_stats=True)');
     expect(layer).toBeInstanceOf(BatchNormBase);
   });
@@ -259,36 +258,36 @@ describe('BatchRenorm2d', () => {
       [0, 2],
       [4, 10],
     ])
-      layer.call(tensor(values).to('float64').reshape([2, 1]));
+      layer(tensor(values).to('float64').reshape([2, 1]));
     expectClose(layer.runningMean!, [(1 + 7) / 2], 1e-12);
     expectClose(layer.runningVar!, [((1 + 3) / 2) ** 2], 1e-12);
   });
 
   it('refuses one value per channel and what has lost its statistics', () => {
     const layer = new BatchRenorm2d(3);
-    expect(() => layer.call(zeros([1, 3, 1, 1]))).toThrow('Expected more than 1 value per channel when training');
+    expect(() => layer(zeros([1, 3, 1, 1]))).toThrow('Expected more than 1 value per channel when training');
     expect(layer.runningMean!.toArray()).toEqual([0, 0, 0]);
     layer.runningMean = null;
-    expect(() => layer.call(x())).toThrow('[BatchRenorm2d] expected running statistics and their counter, got null');
+    expect(() => layer(x())).toThrow('[BatchRenorm2d] expected running statistics and their counter, got null');
   });
 
   it('is controlled as batch norms are', () => {
     const layer = new BatchRenorm2d(3, limits);
-    layer.call(x());
+    layer(x());
     const state = () => [...layer.stateDict().values()].map((t) => t.toArray());
     const before = state();
     // The correction by the running statistics without their movement.
-    const still = withStatistics(layer, 'batch', () => layer.call(x(2))).toArray();
+    const still = withStatistics(layer, 'batch', () => layer(x(2))).toArray();
     expect(state()).toEqual(before);
     layer.trackRunningStats = false;
-    expect(layer.call(x(2)).toArray()).toEqual(still);
+    expect(layer(x(2)).toArray()).toEqual(still);
     layer.trackRunningStats = true;
     addStatistics(layer, 'night');
-    expect(useStatistics(layer, 'night', () => layer.call(x(2))).toArray()).toEqual(still);
+    expect(useStatistics(layer, 'night', () => layer(x(2))).toArray()).toEqual(still);
     expect(state().slice(0, 5)).toEqual(before);
-    expect(layer.call(x(2)).toArray()).toEqual(still);
+    expect(layer(x(2)).toArray()).toEqual(still);
     freezeBatchNorm(layer);
-    expect(layer.call(x()).toArray()).toEqual(layer.eval().call(x()).toArray());
+    expect(layer(x()).toArray()).toEqual(layer.eval()(x()).toArray());
   });
 
   it('moves by its own rule where movements are staged', () => {
@@ -296,19 +295,19 @@ describe('BatchRenorm2d', () => {
     const optimizer = new SGD(staging.parameters(), { lr: 0 });
     stageStatistics(staging, optimizer);
     for (const seed of [1, 2]) {
-      const y = staging.call(x(seed));
+      const y = staging(x(seed));
       y.sum().backward();
       optimizer.step();
-      expect(y.toArray()).toEqual(plain.call(x(seed)).toArray());
+      expect(y.toArray()).toEqual(plain(x(seed)).toArray());
     }
     expect([...staging.buffers()].map((t) => t.toArray())).toEqual([...plain.buffers()].map((t) => t.toArray()));
   });
 
   it('weighs micro-batches as one batch, and is refused where they should be one', () => {
     const layer = new BatchRenorm2d(3, { momentum: 0.19 });
-    withMicroBatches(layer, 2, () => [1, 1].map((seed) => layer.call(x(seed))));
+    withMicroBatches(layer, 2, () => [1, 1].map((seed) => layer(x(seed))));
     const whole = new BatchRenorm2d(3, { momentum: 0.19 });
-    whole.call(x());
+    whole(x());
     expectClose(layer.runningMean!, values(whole.runningMean!), 1e-6);
     expect(() => accumulate(new Sequential(layer), [[x(), zeros([4])]], mseLoss)).toThrow(
       'BatchRenorm2d does not normalize',
@@ -331,7 +330,7 @@ describe('RunningStdBatchRenorm2d', () => {
     ]);
     layer.weight.requiresGrad_(false).fill_(7);
     const x = det([4, 2, 3, 2], 1, 'float32');
-    expect(layer.call(x).toArray()).toEqual(new RunningStdBatchRenorm2d(2).call(x).toArray());
+    expect(layer(x).toArray()).toEqual(new RunningStdBatchRenorm2d(2)(x).toArray());
     expect(String(layer)).toBe('RunningStdBatchRenorm2d()');
   });
 
@@ -342,7 +341,7 @@ describe('RunningStdBatchRenorm2d', () => {
       [3, 2, 2, 2],
     ]) {
       const x = ones(shape).requiresGrad_();
-      const y = layer.call(x.mul(3));
+      const y = layer(x.mul(3));
       y.backward(det(shape, 1, 'float32'));
       expect(values(x.grad!).every(Number.isFinite)).toBe(true);
       // d alone, at its limit.
@@ -367,9 +366,9 @@ describe('functional forms', () => {
     ] as const) {
       const layer = new Layer(3, limits);
       const [mean, spread] = statistics();
-      expect(fn(x, mean, spread, options).toArray()).toEqual(layer.call(x).toArray());
+      expect(fn(x, mean, spread, options).toArray()).toEqual(layer(x).toArray());
       expect(mean.toArray()).toEqual(layer.runningMean!.toArray());
-      expect(fn(x, mean, spread, { ...options, training: false }).toArray()).toEqual(layer.eval().call(x).toArray());
+      expect(fn(x, mean, spread, { ...options, training: false }).toArray()).toEqual(layer.eval()(x).toArray());
       expect(() => fn(x, zeros([4]), spread, options)).toThrow('running_mean should contain 3 elements not 4');
       expect(() => fn(zeros([3]), mean, spread, options)).toThrow('expected at least 2D input (got 1D input)');
       expect(() => fn(x.to('int64'), mean, spread, options)).toThrow('not implemented');

@@ -37,7 +37,7 @@ class Net extends Module {
   sizes = new Float32Array([1, 2]);
   readonly scale = (x: Tensor) => x.mul(2);
   forward(x: Tensor): Tensor {
-    return this.scale(this.norm.call(this.conv.call(x)));
+    return this.scale(this.norm(this.conv(x)));
   }
 }
 const states = (module: Module) => [...module.stateDict()].map(([name, t]) => [name, list(t)]);
@@ -48,8 +48,7 @@ describe('copyModule', () => {
     net.down = null;
     net.norm.eval();
     net.conv.weight.requiresGrad = false;
-    net
-      .call(randn([2, 2, 5, 5]))
+    net(randn([2, 2, 5, 5]))
       .sum()
       .backward();
     const copy = copyModule(net);
@@ -62,7 +61,7 @@ describe('copyModule', () => {
     expect([copy.conv.weight.requiresGrad, copy.norm.weight!.requiresGrad]).toEqual([false, true]);
     expect(copy.norm.weight!.grad).toBeNull();
     const x = randn([2, 2, 5, 5]);
-    expect(list(copy.call(x))).toEqual(list(net.call(x)));
+    expect(list(copy(x))).toEqual(list(net(x)));
     const before = states(net);
     noGrad(() => {
       for (const t of copy.stateDict().values()) t.fill_(7);
@@ -119,7 +118,7 @@ describe('copyModule', () => {
     const copy = copyModule(net);
     expect(String(copy)).toBe(String(net));
     const [frozen, free] = [...copy] as BatchNorm1d[];
-    copy.call(randn([4, 2]));
+    copy(randn([4, 2]));
     expect([frozen, free].map((norm) => norm.numBatchesTracked!.item())).toEqual([0, 1]);
     expect(free.hasStatistics('other')).toBe(true);
     expect(staged.pending).toBe(0);
@@ -130,7 +129,7 @@ describe('copyModule', () => {
     const net = new Sequential(new ReLU());
     net.registerForwardPreHook((_, [x]) => [(x as Tensor).add(1)]);
     net.registerForwardHook((_module, _args, y: Tensor) => y.mul(2));
-    expect(list(copyModule(net).call(ones([1])))).toEqual([4]);
+    expect(list(copyModule(net)(ones([1])))).toEqual([4]);
   });
 
   it('puts others in the place of modules, wherever they stand', () => {

@@ -31,21 +31,21 @@ describe('dropout', () => {
 
   it('does nothing in evaluation, nor with p = 0', () => {
     const x = tensor([1, 2, 3]);
-    expect(new Dropout(0.5).eval().call(x)).toBe(x);
-    expect(new Dropout(0).call(x)).toBe(x);
+    expect(new Dropout(0.5).eval()(x)).toBe(x);
+    expect(new Dropout(0)(x)).toBe(x);
   });
 
   it('passes the gradient of what it kept', () => {
     manualSeed(0);
     const x = ones([64], { requiresGrad: true });
-    const y = new Dropout(0.25).call(x);
+    const y = new Dropout(0.25)(x);
     y.sum().backward();
     expect(x.grad!.toArray()).toEqual(y.toArray());
   });
 
   it('overwrites its input in place', () => {
     const x = ones([4, 8, 2, 2]);
-    expect(new Dropout2d(0.5, { inplace: true }).call(x)).toBe(x);
+    expect(new Dropout2d(0.5, { inplace: true })(x)).toBe(x);
     expect(new Set(x.dataSync() as Float32Array)).toEqual(new Set([0, 2]));
   });
 
@@ -71,7 +71,7 @@ describe('stochastic depth', () => {
 
   it.each(drawn)('draws $mode $shape $dtype p=$p', ({ shape, dtype, p, mode, y, after }) => {
     manualSeed(3);
-    expect([...new StochasticDepth(p, mode).call(ones(shape, { dtype })).dataSync()]).toEqual(y);
+    expect([...new StochasticDepth(p, mode)(ones(shape, { dtype })).dataSync()]).toEqual(y);
     expect(rand([1]).item()).toBe(after);
   });
 
@@ -90,14 +90,14 @@ describe('stochastic depth', () => {
 
   it('does nothing in evaluation, nor with p = 0', () => {
     const x = ones([2, 3]);
-    expect(new StochasticDepth(0.5, 'row').eval().call(x)).toBe(x);
-    expect(new StochasticDepth(0, 'batch').call(x)).toBe(x);
+    expect(new StochasticDepth(0.5, 'row').eval()(x)).toBe(x);
+    expect(new StochasticDepth(0, 'batch')(x)).toBe(x);
   });
 
   it('passes the gradient of the samples it kept', () => {
     manualSeed(0);
     const x = ones([16, 2], { requiresGrad: true });
-    const y = new StochasticDepth(0.25, 'row').call(x);
+    const y = new StochasticDepth(0.25, 'row')(x);
     y.sum().backward();
     expect(x.grad!.toArray()).toEqual(y.toArray());
   });

@@ -53,7 +53,7 @@ describe('an enclosed forward', () => {
             // All in one scope: what a backward leaves adds up.
             for (let i = 0; i < times; i++) {
               model.zeroGrad();
-              (model.call(x) as Tensor).backward(g);
+              (model(x) as Tensor).backward(g);
             }
           }).peak;
         peak(chain(6), 1); // scratch stays
@@ -66,7 +66,7 @@ describe('an enclosed forward', () => {
 
   it('leaves what no backward needs at once', () => {
     const x = input();
-    const peak = (model: Module) => withFusion(false, () => liveBytes(() => noGrad(() => void model.call(x))).peak);
+    const peak = (model: Module) => withFusion(false, () => liveBytes(() => noGrad(() => void model(x))).peak);
     const [few, many] = [chain(3), chain(9)].map((model) => peak(model.eval()));
     // Each block is enclosed in the chain, which holds on to all it makes until it returns.
     expect(many - few).toBeLessThanOrEqual(3 * 6 * activation + 6 * 4096);
@@ -75,7 +75,7 @@ describe('an enclosed forward', () => {
         liveBytes(() =>
           noGrad(() => {
             const model = chain(3).eval();
-            for (let i = 0; i < count; i++) model.call(x);
+            for (let i = 0; i < count; i++) model(x);
           }),
         ),
       ).peak;
@@ -95,7 +95,7 @@ describe('an enclosed forward', () => {
     const run = (model: Module, x: Tensor) =>
       scope(() => {
         manualSeed(3);
-        const y = model.call(x) as Tensor;
+        const y = model(x) as Tensor;
         y.square().sum().backward();
         const found = [y, ...[...model.parameters()].map((p) => p.grad!), x.grad!].map(digest);
         model.zeroGrad();
@@ -165,7 +165,7 @@ describe('what somebody may hold of a forward', () => {
     [
       'its result and its input',
       (hold, x) => {
-        const y: Tensor = chain(3).call(x);
+        const y: Tensor = chain(3)(x);
         backward(y);
         hold(y, x);
       },
@@ -175,7 +175,7 @@ describe('what somebody may hold of a forward', () => {
       (hold, x) => {
         let y = x;
         for (const child of chain(4).children()) {
-          y = child.call(y);
+          y = child(y);
           hold(y);
         }
         backward(y);
@@ -188,7 +188,7 @@ describe('what somebody may hold of a forward', () => {
         const [, second] = [...model.children()];
         second.registerForwardPreHook((_, [given]) => hold(given));
         [...second.children()][0].registerForwardHook((_module, _args, output) => hold(output));
-        backward(model.call(x));
+        backward(model(x));
       },
     ],
     [
@@ -196,7 +196,7 @@ describe('what somebody may hold of a forward', () => {
       (hold, x) => {
         const keeping = new Keeping();
         const conv = new KeepingConv(8, 8, 1);
-        backward(new Sequential(block(), keeping, new Sequential(block(), conv), block()).call(x));
+        backward(new Sequential(block(), keeping, new Sequential(block(), conv), block())(x));
         hold(keeping.kept, conv.kept);
       },
     ],
@@ -211,22 +211,22 @@ describe('what somebody may hold of a forward', () => {
           hold(y);
           return y;
         };
-        backward(model.call(x));
+        backward(model(x));
       },
     ],
     [
-      'what a tool keeps that stands in the place of every call',
+      'what a tool keeps that stands in the place of a class’s forward',
       (hold, x) => {
-        const { call } = ModuleBase.prototype;
-        ModuleBase.prototype.call = function (this: ModuleBase, ...args) {
-          const y = call.apply(this, args);
+        const { forward } = Conv2d.prototype;
+        Conv2d.prototype.forward = function (this: Conv2d, given) {
+          const y = forward.call(this, given);
           hold(y);
           return y;
         };
         try {
-          backward(chain(2).call(x));
+          backward(chain(2)(x));
         } finally {
-          ModuleBase.prototype.call = call;
+          Conv2d.prototype.forward = forward;
         }
       },
     ],
@@ -236,14 +236,14 @@ describe('what somebody may hold of a forward', () => {
         const model = chain(2);
         const tapping = new Tapping();
         registerParametrization([...[...model.children()][0].children()][0], 'weight', tapping);
-        backward(model.call(x));
+        backward(model(x));
         hold(tapping.kept);
       },
     ],
     [
       'its result, with the graph walked twice and recorded',
       (hold, x) => {
-        const y: Tensor = chain(3).call(x);
+        const y: Tensor = chain(3)(x);
         const loss = y.square().sum();
         loss.backward(null, { retainGraph: true });
         const [dx] = grad([loss], [x], { retainGraph: true });
@@ -256,8 +256,8 @@ describe('what somebody may hold of a forward', () => {
     [
       'the graph that hangs on its result, walked by two losses',
       (hold, x) => {
-        const y: Tensor = chain(2).call(x);
-        const [a, b] = [chain(2).call(y) as Tensor, y.mul(2)];
+        const y: Tensor = chain(2)(x);
+        const [a, b] = [chain(2)(y) as Tensor, y.mul(2)];
         a.sum().backward(null, { retainGraph: true });
         b.sum().backward();
         hold(y, a, b, x.grad!);
@@ -267,7 +267,7 @@ describe('what somebody may hold of a forward', () => {
       'results in a checkpoint, and beside it',
       (hold, x) => {
         const [inner, outer] = [chain(2), chain(2)];
-        const y = outer.call(checkpoint((t: Tensor) => inner.call(t) as Tensor, x)) as Tensor;
+        const y = outer(checkpoint((t: Tensor) => inner(t) as Tensor, x)) as Tensor;
         backward(y);
         hold(y, x.grad!);
       },
@@ -276,7 +276,7 @@ describe('what somebody may hold of a forward', () => {
       'its result under other statistics',
       (hold, x) => {
         const model = chain(2);
-        const y = withStatistics(model, 'running', () => model.call(x) as Tensor);
+        const y = withStatistics(model, 'running', () => model(x) as Tensor);
         backward(y);
         hold(y, x.grad!);
       },
@@ -286,8 +286,8 @@ describe('what somebody may hold of a forward', () => {
       (hold, x) => {
         const model = chain(2).eval();
         hold(
-          noGrad(() => model.call(x)),
-          noGrad(() => (model.call(x) as Tensor).reshape([2, -1])),
+          noGrad(() => model(x)),
+          noGrad(() => (model(x) as Tensor).reshape([2, -1])),
         );
       },
     ],
@@ -297,8 +297,8 @@ describe('what somebody may hold of a forward', () => {
 
   it('is nothing where it fails', () => {
     const model = new Sequential(block(), block(4));
-    expect(() => model.call(input())).toThrow();
-    const y: Tensor = block().call(input());
+    expect(() => model(input())).toThrow();
+    const y: Tensor = block()(input());
     backward(y);
     expect(numbers(y)).toHaveLength(y.size);
   });

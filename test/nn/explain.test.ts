@@ -21,9 +21,9 @@ class Net extends nn.Module {
   readonly after = new nn.BatchNorm2d(8);
 
   forward(x: Tensor): Tensor {
-    const y = relu(this.norm.call(this.stem.call(x)));
-    const z = relu(add(this.last.call(this.conv.call(y)), this.stem.call(x)));
-    return this.after.call(this.drop.call(this.pool.call(z)));
+    const y = relu(this.norm(this.stem(x)));
+    const z = relu(add(this.last(this.conv(y)), this.stem(x)));
+    return this.after(this.drop(this.pool(z)));
   }
 }
 

@@ -70,8 +70,8 @@ class Block extends Module {
     if (from !== to) this.downsample = new Sequential(new Conv2d(from, to, 1), new BatchNorm2d(to));
   }
   forward(x: Tensor): Tensor {
-    const y = this.bn2.call(this.conv2.call(this.relu.call(this.bn1.call(this.conv1.call(x)))));
-    return this.relu.call(y.add_((this.downsample?.call(x) as Tensor | undefined) ?? x));
+    const y = this.bn2(this.conv2(this.relu(this.bn1(this.conv1(x)))));
+    return this.relu(y.add_((this.downsample?.(x) as Tensor | undefined) ?? x));
   }
 }
 class ResNet extends Module {
@@ -82,9 +82,9 @@ class ResNet extends Module {
   head = new Linear(6, 5);
   norm = new BatchNorm1d(5);
   forward(x: Tensor): Tensor {
-    let y = this.stem.call(x) as Tensor;
-    for (const block of this.order) y = block.call(y) as Tensor;
-    return this.norm.call(this.head.call(y.mean([2, 3])));
+    let y = this.stem(x) as Tensor;
+    for (const block of this.order) y = block(y) as Tensor;
+    return this.norm(this.head(y.mean([2, 3])));
   }
 }
 
@@ -104,7 +104,7 @@ describe('folds', () => {
     expect([...result.model.modules()].some((each) => each.hasHooks || each.training)).toBe(false);
     // Other data too, and what is reported is what is there.
     for (const data of [x, randn([3, 1, 28, 28])]) {
-      const error = Math.max(...list(result.model.call(data).sub(model.call(data)).abs())!);
+      const error = Math.max(...list(result.model(data).sub(model(data)).abs())!);
       if (data === x) expect(error).toBeCloseTo(result.maxError, 12);
       expect(error).toBeLessThan(bound);
     }
@@ -154,7 +154,7 @@ describe('folds', () => {
     class Two extends Module {
       layers = new Sequential(new Linear(3, 4), new BatchNorm1d(4));
       forward(x: Tensor, factor: number): { y: Tensor; more: Tensor[] } {
-        const y = this.layers.call(x) as Tensor;
+        const y = this.layers(x) as Tensor;
         return { y, more: [y.mul(factor)] };
       }
     }
@@ -223,34 +223,33 @@ describe('refuses, with the reason', () => {
     [
       'an input that is used by the model too',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
-        return bn.call(y).add(y);
+        const y = conv(x);
+        return bn(y).add(y);
       },
       'its input is also used elsewhere',
     ],
     [
       'an input that is used before',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
+        const y = conv(x);
         const other = y.mul(2);
-        return bn.call(y).add(other);
+        return bn(y).add(other);
       },
       'its input is also used elsewhere',
     ],
     [
       'an input that another layer takes',
       ({ conv, bn, other }, x) => {
-        const y = conv.call(x);
-        return bn.call(y).add(other.call(y));
+        const y = conv(x);
+        return bn(y).add(other(y));
       },
       "its input is also used in 'other' (Conv2d)",
     ],
     [
       'an input that is seen through a view',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
-        return bn
-          .call(y)
+        const y = conv(x);
+        return bn(y)
           .sum()
           .add(y.reshape([-1]).sum());
       },
@@ -259,75 +258,71 @@ describe('refuses, with the reason', () => {
     [
       'an input that JavaScript looks at',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
-        return bn.call(y).mul((y.dataSync() as Float32Array)[0]);
+        const y = conv(x);
+        return bn(y).mul((y.dataSync() as Float32Array)[0]);
       },
       'its input is also used elsewhere',
     ],
     [
       'an input that is returned',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
-        return [bn.call(y), { features: y }];
+        const y = conv(x);
+        return [bn(y), { features: y }];
       },
       'its input is also an output of the model',
     ],
     [
       'an input that is returned as a view',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
-        return [bn.call(y), y.reshape([-1])];
+        const y = conv(x);
+        return [bn(y), y.reshape([-1])];
       },
       'its input is also an output of the model',
     ],
     [
       'an input that was changed in place',
-      ({ conv, bn }, x) => bn.call(conv.call(x).relu_()),
+      ({ conv, bn }, x) => bn(conv(x).relu_()),
       "its input is changed in place behind 'conv' (Conv2d)",
     ],
     [
       'an input that is changed in place later',
       ({ conv, bn }, x) => {
-        const y = conv.call(x);
-        return bn.call(y).add(y.relu_());
+        const y = conv(x);
+        return bn(y).add(y.relu_());
       },
       'its input is also used elsewhere',
     ],
     [
       'another op between',
-      ({ conv, bn }, x) => bn.call(conv.call(x).add(1)),
+      ({ conv, bn }, x) => bn(conv(x).add(1)),
       'its input is not the output of a convolution or linear layer',
     ],
     [
       'a view between',
-      ({ conv, bn }, x) => bn.call(conv.call(x).reshape(x.shape)),
+      ({ conv, bn }, x) => bn(conv(x).reshape(x.shape)),
       'its input is not the output of a convolution or linear layer',
     ],
-    [
-      'the model’s own input',
-      ({ bn }, x) => bn.call(x),
-      'its input is not the output of a convolution or linear layer',
-    ],
-    ['a batch norm that is used twice', ({ conv, bn }, x) => bn.call(bn.call(conv.call(x))), 'it is used 2 times'],
-    ['a batch norm that is not used', ({ conv }, x) => conv.call(x), 'it has not run on the example'],
+    ['the model’s own input', ({ bn }, x) => bn(x), 'its input is not the output of a convolution or linear layer'],
+    ['a batch norm that is used twice', ({ conv, bn }, x) => bn(bn(conv(x))), 'it is used 2 times'],
+    ['a batch norm that is not used', ({ conv }, x) => conv(x), 'it has not run on the example'],
     [
       'a convolution that is used twice',
-      ({ conv, bn }, x) => bn.call(conv.call(conv.call(x))),
+      ({ conv, bn }, x) => bn(conv(conv(x))),
       "its input comes from 'conv' (Conv2d), which is used 2 times",
     ],
     [
       'weights that are used elsewhere',
-      ({ conv, bn }, x) => bn.call(conv.call(x)).mul(conv.weight.sum()),
+      ({ conv, bn }, x) => bn(conv(x)).mul(conv.weight.sum()),
       "weight of 'conv' (Conv2d) is also used elsewhere",
     ],
     [
       'statistics that are used elsewhere',
-      ({ conv, bn }, x) => bn.call(conv.call(x)).mul(bn.runningVar!.sum()),
+      ({ conv, bn }, x) => bn(conv(x)).mul(bn.runningVar!.sum()),
       "running_var of 'bn' (BatchNorm2d) is also used elsewhere",
     ],
     [
       'a convolution that is run without its module',
-      ({ conv, bn }, x) => bn.call(conv.call(conv.forward(x))),
+      ({ conv, bn }, x) => bn(conv(conv.forward(x))),
       "weight of 'conv' (Conv2d) is also used elsewhere",
     ],
   ])('%s', (_what, run, expected) => {
@@ -356,8 +351,8 @@ describe('refuses, with the reason', () => {
       a = new BatchNorm2d(4);
       b = new BatchNorm2d(4);
       forward(x: Tensor): Tensor {
-        const y = this.conv.call(x);
-        return this.a.call(y).add(this.b.call(y));
+        const y = this.conv(x);
+        return this.a(y).add(this.b(y));
       }
     }
     expect(fold(trained(new Fork()), image()).refused).toEqual([
@@ -420,7 +415,7 @@ describe('refuses, with the reason', () => {
     class Bound extends Module {
       conv = new Conv2d(3, 3, 1);
       bn = new BatchNorm2d(3);
-      readonly branch = (x: Tensor) => this.bn.call(this.conv.call(x));
+      readonly branch = (x: Tensor) => this.bn(this.conv(x));
       forward(x: Tensor): Tensor {
         return this.branch(x);
       }
@@ -444,7 +439,7 @@ it('throws where there is nothing to go by, and leaves the model as it was', () 
   expect(() => fold(new Sequential(new Conv2d(3, 4, 3), new LazyBatchNorm2d()), image())).toThrow('lazy layer');
   expect(() =>
     fold(
-      pair(({ conv }, x) => void conv.call(x)),
+      pair(({ conv }, x) => void conv(x)),
       image(),
     ),
   ).toThrow('expected a model that returns tensors');

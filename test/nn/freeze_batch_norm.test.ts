@@ -34,19 +34,19 @@ const warnings = recordWarnings();
 describe('freezeBatchNorm', () => {
   it('stops statistics, counter and parameters, also after train()', () => {
     const model = net();
-    model.call(x());
+    model(x());
     expect(freezeBatchNorm(model)).toEqual(['1', '2.1']);
     model.train();
     const before = buffers(model);
     const batch = x();
-    const y = model.call(batch);
+    const y = model(batch);
     expect(buffers(model)).toEqual(before);
     expect(flags(model)).toEqual(['0.weight', '0.bias', '2.0.weight', '2.0.bias']);
     y.sum().backward();
     const conv = model.getSubmodule('0') as Conv2d;
     expect(conv.weight.grad).not.toBeNull();
     // Running statistics: what evaluation computes, to the bit.
-    expect(y.toArray()).toEqual(model.eval().call(batch).toArray());
+    expect(y.toArray()).toEqual(model.eval()(batch).toArray());
     expect(warnings).toEqual([]);
   });
 
@@ -54,13 +54,13 @@ describe('freezeBatchNorm', () => {
     const model = net();
     freezeBatchNorm(model, { affine: false });
     const before = buffers(model);
-    model.call(x()).sum().backward();
+    model(x()).sum().backward();
     expect(buffers(model)).toEqual(before);
     expect(flags(model)).toHaveLength(8);
     expect((model.getSubmodule('1') as BatchNorm2d).weight!.grad).not.toBeNull();
     unfreezeBatchNorm(model);
     freezeBatchNorm(model, { statistics: false });
-    model.call(x());
+    model(x());
     expect(buffers(model)).not.toEqual(before);
     expect(flags(model)).toHaveLength(4);
     // Half-frozen on purpose is still worth a word: the statistics move.
@@ -83,7 +83,7 @@ describe('freezeBatchNorm', () => {
     expect(String(first)).toBe(String(new BatchNorm2d(4)));
     expect(first.control).toBeNull();
     const still = buffers(model);
-    model.call(x());
+    model(x());
     expect(buffers(model)).not.toEqual(still);
   });
 
@@ -96,8 +96,7 @@ describe('freezeBatchNorm', () => {
     expect(String(bare)).not.toContain('frozen');
     // Without running statistics there is only the batch.
     expect(
-      model
-        .call(randn([8, 2]))
+      model(randn([8, 2]))
         .mean()
         .item(),
     ).toBeCloseTo(0, 6);
@@ -105,14 +104,14 @@ describe('freezeBatchNorm', () => {
 
   it.each([false, true])('survives loading, assign=%s', (assign) => {
     const other = net();
-    other.call(x());
+    other(x());
     const model = net();
     freezeBatchNorm(model);
     model.loadStateDict(other.stateDict().copy(), { assign });
     expect([...model.stateDict().keys()]).toEqual([...net().stateDict().keys()]);
     const before = buffers(model);
     expect(before).toEqual(buffers(other));
-    model.train().call(x());
+    model.train()(x());
     expect(buffers(model)).toEqual(before);
     unfreezeBatchNorm(model);
     expect(flags(model)).toHaveLength(8);
@@ -123,7 +122,7 @@ describe('warnings', () => {
   it('tell of frozen parameters over moving statistics, once per layer', () => {
     const model = net();
     model.requiresGrad_(false);
-    for (let i = 0; i < 3; i++) model.call(x());
+    for (let i = 0; i < 3; i++) model(x());
     expect(warnings).toHaveLength(2);
     expect(warnings[0]).toMatch(
       /^BatchNorm2d\(4\) moves its running statistics although its weight and bias are frozen/,
@@ -134,7 +133,7 @@ describe('warnings', () => {
 
   it('tell of movement without gradients, once per layer', () => {
     const model = net();
-    for (let i = 0; i < 3; i++) noGrad(() => model.call(x()));
+    for (let i = 0; i < 3; i++) noGrad(() => model(x()));
     expect(warnings).toHaveLength(2);
     expect(warnings[0]).toMatch(/^BatchNorm2d\(4\) moves its running statistics in a forward without gradients/);
     expect(warnings[0]).toContain('eval()');
@@ -143,23 +142,23 @@ describe('warnings', () => {
 
   it('are silent where nothing moves, or on purpose', async () => {
     const model = net();
-    noGrad(() => model.eval().call(x()));
+    noGrad(() => model.eval()(x()));
     model.train();
-    noGrad(() => withStatistics(model, 'batch', () => model.call(x())));
-    noGrad(() => recalibrating(() => model.call(x())));
-    await recalibrating(async () => noGrad(() => model.call(x())));
+    noGrad(() => withStatistics(model, 'batch', () => model(x())));
+    noGrad(() => recalibrating(() => model(x())));
+    await recalibrating(async () => noGrad(() => model(x())));
     expect(() =>
       recalibrating(() => {
         throw new Error('stop');
       }),
     ).toThrow('stop');
     const untracked = new BatchNorm1d(3, { trackRunningStats: false });
-    noGrad(() => untracked.call(randn([4, 3])));
-    untracked.requiresGrad_(false).call(randn([4, 3]));
-    model.call(x());
+    noGrad(() => untracked(randn([4, 3])));
+    untracked.requiresGrad_(false)(randn([4, 3]));
+    model(x());
     expect(warnings).toEqual([]);
     // The purpose has ended: later movements are told of.
-    noGrad(() => model.call(x()));
+    noGrad(() => model(x()));
     expect(warnings).toHaveLength(2);
   });
 });

@@ -59,7 +59,7 @@ describe('FrozenBatchNorm2d', () => {
     const x = det([2, c, 4, 3], 5, dtype);
     for (const format of ['contiguous', 'channelsLast'] as const)
       for (const norm of [filled(dtype, 1e-3), filled(dtype, 1e-3).eval()]) {
-        const y = norm.call(x.contiguous(format));
+        const y = norm(x.contiguous(format));
         expect(y.memoryFormat).toBe(format);
         // float32: the inputs' rounding, magnified by weight and 1/σ.
         expectClose(y, reference(x, 1e-3), dtype === 'float64' ? 1e-13 : 5e-6);
@@ -70,34 +70,34 @@ describe('FrozenBatchNorm2d', () => {
     const bn = new BatchNorm2d(c).eval();
     bn.loadStateDict(filled('float32').stateDict());
     const x = det([2, c, 4, 3], 5, 'float32');
-    expect(filled('float32').call(x).toArray()).toEqual(bn.call(x).toArray());
+    expect(filled('float32')(x).toArray()).toEqual(bn(x).toArray());
   });
 
   it.each([[[2, c, 3, 2]], [[2, 1, 3, 2]], [[2, c]]])('sends gradients of every order to x only, %j', (shape) => {
     const norm = filled('float64');
-    gradcheck((x) => norm.call(x), [randn(shape, { dtype: 'float64', requiresGrad: true })]);
-    gradgradcheck((x) => norm.call(x), [randn(shape, { dtype: 'float64', requiresGrad: true })]);
+    gradcheck((x) => norm(x), [randn(shape, { dtype: 'float64', requiresGrad: true })]);
+    gradgradcheck((x) => norm(x), [randn(shape, { dtype: 'float64', requiresGrad: true })]);
     norm.weight.requiresGrad = true;
-    expect(norm.call(zeros(shape, { dtype: 'float64' })).requiresGrad).toBe(false);
+    expect(norm(zeros(shape, { dtype: 'float64' })).requiresGrad).toBe(false);
     expect([...norm.parameters()]).toEqual([]);
   });
 
   it('broadcasts as torchvision’s does, without a check of ranks', () => {
     const norm = filled('float64');
-    expect(norm.call(zeros([2, c], { dtype: 'float64' })).shape).toEqual([1, c, 2, c]);
-    expect(norm.call(zeros([2, 1, 4, 5], { dtype: 'float64' })).shape).toEqual([2, c, 4, 5]);
-    expect(norm.call(zeros([0, c, 2, 2], { dtype: 'float64' })).shape).toEqual([0, c, 2, 2]);
-    expect(() => norm.call(zeros([2, 5, 4, 5], { dtype: 'float64' }))).toThrow('The size of tensor a (5) must match');
+    expect(norm(zeros([2, c], { dtype: 'float64' })).shape).toEqual([1, c, 2, c]);
+    expect(norm(zeros([2, 1, 4, 5], { dtype: 'float64' })).shape).toEqual([2, c, 4, 5]);
+    expect(norm(zeros([0, c, 2, 2], { dtype: 'float64' })).shape).toEqual([0, c, 2, 2]);
+    expect(() => norm(zeros([2, 5, 4, 5], { dtype: 'float64' }))).toThrow('The size of tensor a (5) must match');
     const x = det([2, c, 4, 5], 5);
     // One channel of many, by broadcasting, and by the kernel.
-    const one = norm.call(x.narrow(1, 0, 1)).narrow(1, 0, 1);
-    expectClose(one, values(norm.call(x).narrow(1, 0, 1)), 1e-13);
+    const one = norm(x.narrow(1, 0, 1)).narrow(1, 0, 1);
+    expectClose(one, values(norm(x).narrow(1, 0, 1)), 1e-13);
   });
 
   it('gives the wider dtype', () => {
     const dtypes = (['float32', 'float64'] as const).flatMap((own) =>
       (['float32', 'float64', 'int64', 'uint8'] as const).map(
-        (given) => filled(own).call(ones([1, c, 2, 2], { dtype: given })).dtype,
+        (given) => filled(own)(ones([1, c, 2, 2], { dtype: given })).dtype,
       ),
     );
     expect(dtypes).toEqual(['float32', 'float64', 'float32', 'float32', 'float64', 'float64', 'float64', 'float64']);
@@ -117,7 +117,7 @@ describe('FrozenBatchNorm2d', () => {
 
   it('exchanges states with batch norm, whose counter it drops and which keeps its own', () => {
     const bn = new BatchNorm2d(c);
-    bn.call(det([2, c, 4, 3], 5, 'float32'));
+    bn(det([2, c, 4, 3], 5, 'float32'));
     const net = new Sequential(new FrozenBatchNorm2d(c));
     expect(String(net.loadStateDict(new Sequential(bn).stateDict()))).toBe('<All keys matched successfully>');
     bn.loadStateDict(filled('float32').stateDict());
@@ -127,7 +127,7 @@ describe('FrozenBatchNorm2d', () => {
   it('is finite where a variance has become 0', () => {
     const norm = new FrozenBatchNorm2d(1);
     norm.runningVar = zeros([1]);
-    expect(norm.call(ones([1, 1, 1, 1])).item()).toBeCloseTo(1 / Math.sqrt(1e-5), 2);
+    expect(norm(ones([1, 1, 1, 1])).item()).toBeCloseTo(1 / Math.sqrt(1e-5), 2);
   });
 });
 
@@ -139,7 +139,7 @@ class Block extends Module {
   readonly sync = new SyncBatchNorm(c, { affine: false });
   readonly others = new Sequential(new BatchNorm1d(2), new InstanceNorm2d(c));
   forward(x: Tensor): Tensor {
-    return this.sync.call(this.norm.call(this.same.call(this.bn.call(this.conv.call(x)))));
+    return this.sync(this.norm(this.same(this.bn(this.conv(x)))));
   }
 }
 
@@ -147,7 +147,7 @@ describe('toFrozenBatchNorm and fromFrozenBatchNorm', () => {
   const block = () => {
     manualSeed(4);
     const net = new Block();
-    for (let i = 0; i < 3; i++) net.call(randn([4, 1, 3, 3]));
+    for (let i = 0; i < 3; i++) net(randn([4, 1, 3, 3]));
     net.bn.weight!.requiresGrad_(false).copy_(tensor([1, 2, 3]));
     return net;
   };
@@ -155,7 +155,7 @@ describe('toFrozenBatchNorm and fromFrozenBatchNorm', () => {
   it('convert batch norms of images, keep the rest, and evaluate alike', () => {
     const net = block().eval();
     const x = rand([2, 1, 4, 4]);
-    const before = net.call(x).toArray();
+    const before = net(x).toArray();
     const { bn, norm, others } = net;
     expect(toFrozenBatchNorm(net)).toBe(net);
     expect([net.bn.constructor, net.norm.constructor, net.sync.constructor]).toEqual([
@@ -178,7 +178,7 @@ describe('toFrozenBatchNorm and fromFrozenBatchNorm', () => {
       [1, 2, 3],
     ]);
     expect(frozen.runningMean).toBe(bn.runningMean);
-    expect(net.call(x).toArray()).toEqual(before);
+    expect(net(x).toArray()).toEqual(before);
     expect([...net.namedParameters()].map(([name]) => name)).toEqual([
       'conv.weight',
       'conv.bias',
@@ -205,7 +205,7 @@ describe('toFrozenBatchNorm and fromFrozenBatchNorm', () => {
       false,
     ]);
     expect([net.sync.affine, net.same === net.bn, net.norm.act === norm.act]).toEqual([false, true, true]);
-    expect(net.call(x).toArray()).toEqual(before);
+    expect(net(x).toArray()).toEqual(before);
   });
 
   it('give back another object where the root is the layer', () => {

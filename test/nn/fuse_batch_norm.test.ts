@@ -189,9 +189,9 @@ describe('computes what the two compute', () => {
     const fused = fuse(layer, norm);
     expect(fused).toBeInstanceOf(layer.constructor);
     expect(fused.training).toBe(false);
-    const expected = norm.call(layer.call(x) as Tensor) as Tensor;
+    const expected = norm(layer(x) as Tensor) as Tensor;
     // Some hundred roundings of numbers up to about 10.
-    expectClose(fused.call(x) as Tensor, list(expected)!, 1e-13, 1e-13);
+    expectClose(fused(x) as Tensor, list(expected)!, 1e-13, 1e-13);
     expect([...layer.stateDict(), ...norm.stateDict()].map(([key, t]) => [key, list(t)])).toEqual(before);
   });
 
@@ -203,7 +203,7 @@ describe('computes what the two compute', () => {
     const x = randn([2, 3, 5, 5], { dtype });
     const fused = fuseConvBatchNorm(conv, norm);
     expect(fused.weight.memoryFormat).toBe('channelsLast');
-    expectClose(fused.call(x), list(norm.call(conv.call(x)))!, 1e-13, 1e-13);
+    expectClose(fused(x), list(norm(conv(x)))!, 1e-13, 1e-13);
   });
 
   it('rounds once: float32 is the rounding of float64', () => {

@@ -50,7 +50,7 @@ function expectAlike(
   dtype: Float,
   buffers: readonly Tensor[] = [...plain.buffers()],
 ): void {
-  const results = [(t: Tensor) => layer.call(t) as Tensor, parts].map((fn) => {
+  const results = [(t: Tensor) => layer(t) as Tensor, parts].map((fn) => {
     const input = x.clone().requiresGrad_();
     const y = fn(input);
     expect(y.memoryFormat).toBe(x.memoryFormat);
@@ -79,10 +79,10 @@ describe('ChunkedGhostBatchNorm1d', () => {
       const layer = new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: most, dtype });
       const bn = fill(new BatchNorm1d(3, { momentum: 0.01, dtype }));
       fill(layer.bn);
-      expectAlike(layer, bn, (x) => cat(x.split(chunks).map((part) => bn.call(part))), det([n, 3], 3, dtype), dtype);
+      expectAlike(layer, bn, (x) => cat(x.split(chunks).map((part) => bn(part))), det([n, 3], 3, dtype), dtype);
       expect(layer.bn.numBatchesTracked!.item()).toBe(chunks.length);
       const x = det([n, 3], 5, dtype);
-      expect(layer.eval().call(x).toArray()).toEqual(bn.eval().call(x).toArray());
+      expect(layer.eval()(x).toArray()).toEqual(bn.eval()(x).toArray());
     },
   );
 
@@ -90,7 +90,7 @@ describe('ChunkedGhostBatchNorm1d', () => {
     const layer = new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: 2 });
     const bn = new BatchNorm1d(3, { momentum: 0.01 });
     const x = det([5, 3, 4], 3, 'float32');
-    expectAlike(layer, bn, (t) => cat(t.split([2, 2, 1]).map((part) => bn.call(part))), x, 'float32');
+    expectAlike(layer, bn, (t) => cat(t.split([2, 2, 1]).map((part) => bn(part))), x, 'float32');
   });
 
   it('refuses what its chunks cannot do, and takes any rows in evaluation', () => {
@@ -98,11 +98,11 @@ describe('ChunkedGhostBatchNorm1d', () => {
       'expected virtualBatchSize to be a positive integer, got 0',
     );
     const layer = new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: 1 });
-    expect(() => layer.call(zeros([3, 3]))).toThrow('Expected more than 1 value per channel');
-    expect(() => layer.call(zeros([3, 3, 2, 2]))).toThrow('expected 2D or 3D input');
+    expect(() => layer(zeros([3, 3]))).toThrow('Expected more than 1 value per channel');
+    expect(() => layer(zeros([3, 3, 2, 2]))).toThrow('expected 2D or 3D input');
     layer.eval();
-    expect(layer.call(zeros([1, 3])).shape).toEqual([1, 3]);
-    expect(layer.call(zeros([0, 3])).shape).toEqual([0, 3]);
+    expect(layer(zeros([1, 3])).shape).toEqual([1, 3]);
+    expect(layer(zeros([0, 3])).shape).toEqual([0, 3]);
   });
 
   it('has TabNet’s keys, and is controlled through its batch norm', () => {
@@ -112,10 +112,10 @@ describe('ChunkedGhostBatchNorm1d', () => {
     );
     expect(String(layer)).toMatch(/^ChunkedGhostBatchNorm1d\(\n {2}\(bn\): BatchNorm1d\(3, eps=1e-05, momentum=0.01,/);
     const x = det([8, 3], 3, 'float32');
-    const byBatch = layer.call(x).toArray();
-    expect(withStatistics(layer.eval(), 'batch', () => layer.call(x)).toArray()).toEqual(byBatch);
+    const byBatch = layer(x).toArray();
+    expect(withStatistics(layer.eval(), 'batch', () => layer(x)).toArray()).toEqual(byBatch);
     freezeBatchNorm(layer.train());
-    layer.call(x);
+    layer(x);
     expect(layer.bn.numBatchesTracked!.item()).toBe(2);
   });
 });
@@ -126,7 +126,7 @@ describe('InterleavedGhostBatchNorm2d', () => {
   const byParts = (bns: readonly BatchNorm2d[]) => (x: Tensor) => {
     const k = bns.length;
     const of = (t: Tensor, part: number) => t.slice(0, part, undefined, k);
-    const parts = bns.map((bn, part) => bn.call(of(x, part)));
+    const parts = bns.map((bn, part) => bn(of(x, part)));
     return cat(Array.from({ length: x.shape[0] }, (_, i) => parts[i % k].narrow(0, Math.floor(i / k), 1)));
   };
 
@@ -147,7 +147,7 @@ describe('InterleavedGhostBatchNorm2d', () => {
     average.runningMean = together('runningMean').reshape([3, 2]).mean(0);
     average.runningVar = together('runningVar').reshape([3, 2]).mean(0);
     const one = det([1, 2, 3, 2], 5, dtype);
-    expectClose(layer.eval().call(one), values(average.call(one)), tolerance[dtype]);
+    expectClose(layer.eval()(one), values(average(one)), tolerance[dtype]);
     // And in the state, so that the original, which looks at the first C only, evaluates alike.
     for (const part of layer.runningMean!.split(2)) expectClose(part, values(average.runningMean), tolerance[dtype]);
     expectClose(
@@ -166,33 +166,33 @@ describe('InterleavedGhostBatchNorm2d', () => {
       new InterleavedGhostBatchNorm2d(2, { numSplits: 2, dtype: 'float64', trackRunningStats: false }),
     );
     const x = randn([4, 2, 2, 2], { dtype: 'float64', requiresGrad: true });
-    gradcheck((t) => layer.call(t), [x]);
-    gradgradcheck((t) => layer.call(t), [x]);
+    gradcheck((t) => layer(t), [x]);
+    gradgradcheck((t) => layer(t), [x]);
   });
 
   it('is frozen, set and moded as batch norms are', () => {
     const layer = fill(new InterleavedGhostBatchNorm2d(2, { numSplits: 2 }));
     const x = det(shape, 3, 'float32');
     addStatistics(layer, 'night');
-    useStatistics(layer, 'night', () => layer.call(x));
+    useStatistics(layer, 'night', () => layer(x));
     expect([layer.runningMean!.toArray(), layer.numBatchesTracked!.item()]).toEqual([[0, 0, 0, 0], 0]);
     layer.eval();
     // Sets are averaged with the layer's own.
     const [a, b] = useStatistics(layer, 'night', () => layer.runningMean!).split(2);
     expect(a.toArray()).toEqual(b.toArray());
     freezeBatchNorm(layer);
-    const evaluated = layer.call(x).toArray();
-    expect(layer.train().call(x).toArray()).toEqual(evaluated);
+    const evaluated = layer(x).toArray();
+    expect(layer.train()(x).toArray()).toEqual(evaluated);
     expect(layer.numBatchesTracked!.item()).toBe(0);
   });
 
   it('takes no statistics, no bias and no affine part too', () => {
     for (const options of [{ affine: false }, { bias: false }, { trackRunningStats: false, momentum: null }]) {
       const layer = new InterleavedGhostBatchNorm2d(2, { numSplits: 2, ...options });
-      expect(layer.call(det(shape, 3, 'float32')).shape).toEqual(shape);
+      expect(layer(det(shape, 3, 'float32')).shape).toEqual(shape);
     }
     const layer = new InterleavedGhostBatchNorm2d(2, { numSplits: 2, momentum: null });
-    for (const seed of [3, 4]) layer.call(det(shape, seed, 'float32'));
+    for (const seed of [3, 4]) layer(det(shape, seed, 'float32'));
     const means = [3, 4].map((seed) => det(shape, seed).reshape([3, 4, 3, 2]).mean([0, 2, 3]));
     expectClose(layer.runningMean!, values(means[0].add(means[1]).div(2)), 1e-6);
   });
@@ -200,11 +200,11 @@ describe('InterleavedGhostBatchNorm2d', () => {
   it('refuses what it cannot cut', () => {
     expect(() => new InterleavedGhostBatchNorm2d(2, { numSplits: 1.5 })).toThrow('got 1.5');
     const layer = new InterleavedGhostBatchNorm2d(2, { numSplits: 4 });
-    expect(() => layer.call(zeros(shape))).toThrow('expected a batch that numSplits = 4 divides, got [6, 2, 3, 2]');
-    expect(() => layer.call(zeros([4, 2, 1, 1]))).toThrow('Expected more than 1 value per channel');
-    expect(() => layer.call(zeros([4, 2, 1]))).toThrow('expected 4D input (got 3D input)');
-    expect(layer.call(zeros([0, 2, 3, 2])).shape).toEqual([0, 2, 3, 2]);
-    expect(layer.eval().call(zeros(shape)).shape).toEqual(shape);
+    expect(() => layer(zeros(shape))).toThrow('expected a batch that numSplits = 4 divides, got [6, 2, 3, 2]');
+    expect(() => layer(zeros([4, 2, 1, 1]))).toThrow('Expected more than 1 value per channel');
+    expect(() => layer(zeros([4, 2, 1]))).toThrow('expected 4D input (got 3D input)');
+    expect(layer(zeros([0, 2, 3, 2])).shape).toEqual([0, 2, 3, 2]);
+    expect(layer.eval()(zeros(shape)).shape).toEqual(shape);
   });
 });
 
@@ -221,10 +221,10 @@ describe('SplitBatchNorm2d', () => {
         for (const norm of [bn, each[i]]) norm.weight!.copy_(det([2], i));
       });
     const x = det(shape, 3, dtype).contiguous(format);
-    const parts = (t: Tensor) => cat(t.split(2).map((part, i) => bns[i].call(part)));
+    const parts = (t: Tensor) => cat(t.split(2).map((part, i) => bns[i](part)));
     expectAlike(layer, new Sequential(...bns), parts, x, dtype);
     const one = det([5, 2, 3, 2], 5, dtype);
-    expect(layer.eval().call(one).toArray()).toEqual(bns[0].eval().call(one).toArray());
+    expect(layer.eval()(one).toArray()).toEqual(bns[0].eval()(one).toArray());
   });
 
   it('has timm’s keys and form', () => {
@@ -242,21 +242,21 @@ describe('SplitBatchNorm2d', () => {
     const x = det(shape, 3, 'float32');
     const frozen = new SplitBatchNorm2d(2);
     freezeBatchNorm(frozen);
-    expect(frozen.call(x).toArray()).toEqual(frozen.eval().call(x).toArray());
+    expect(frozen(x).toArray()).toEqual(frozen.eval()(x).toArray());
     const untracked = new SplitBatchNorm2d(2, { trackRunningStats: false }).eval();
     const plain = new BatchNorm2d(2, { trackRunningStats: false });
-    expect(untracked.call(x).toArray()).toEqual(plain.call(x).toArray());
+    expect(untracked(x).toArray()).toEqual(plain(x).toArray());
     const tracked = new SplitBatchNorm2d(2);
-    const byParts = tracked.call(x).toArray();
-    expect(withStatistics(tracked.eval(), 'batch', () => tracked.call(x)).toArray()).toEqual(byParts);
+    const byParts = tracked(x).toArray();
+    expect(withStatistics(tracked.eval(), 'batch', () => tracked(x)).toArray()).toEqual(byParts);
   });
 
   it('refuses what it cannot cut', () => {
     expect(() => new SplitBatchNorm2d(2, { numSplits: 1 })).toThrow('Should have at least one aux BN layer');
     const layer = new SplitBatchNorm2d(2);
-    expect(() => layer.call(zeros([3, 2, 2, 2]))).toThrow('batch size must be evenly divisible by num_splits');
-    expect(layer.call(zeros([0, 2, 2, 2])).shape).toEqual([0, 2, 2, 2]);
-    expect(layer.eval().call(zeros([3, 2, 2, 2])).shape).toEqual([3, 2, 2, 2]);
+    expect(() => layer(zeros([3, 2, 2, 2]))).toThrow('batch size must be evenly divisible by num_splits');
+    expect(layer(zeros([0, 2, 2, 2])).shape).toEqual([0, 2, 2, 2]);
+    expect(layer.eval()(zeros([3, 2, 2, 2])).shape).toEqual([3, 2, 2, 2]);
   });
 });
 

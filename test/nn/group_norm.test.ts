@@ -49,8 +49,8 @@ describe('errors', () => {
     'groupNorm: float64 input': () => groupNorm(ones([2, 4], { dtype: 'float64' }), 2, { weight: ones([4]) }),
     'GroupNorm(3, 4)': () => new GroupNorm(3, 4),
     'GroupNorm(2, -4)': () => new GroupNorm(2, -4),
-    'GroupNorm(-2, 4), called': () => new GroupNorm(-2, 4).call(x),
-    'GroupNorm(2, 4), 6 channels': () => new GroupNorm(2, 4).call(ones([2, 6, 3])),
+    'GroupNorm(-2, 4), called': () => new GroupNorm(-2, 4)(x),
+    'GroupNorm(2, 4), 6 channels': () => new GroupNorm(2, 4)(ones([2, 6, 3])),
   });
   it('without groups, where Python divides by zero', () => {
     expect(() => new GroupNorm(0, 4)).toThrow('num_channels (4) must be divisible by num_groups (0)');
@@ -61,7 +61,7 @@ describe('errors', () => {
 describe('GroupNorm', () => {
   it('is the same in training and evaluation', () => {
     const [norm, x] = [new GroupNorm(2, 4), det([2, 4, 3], 1, 'float32')];
-    expect(list(norm.eval().call(x))).toEqual(list(norm.train().call(x)));
+    expect(list(norm.eval()(x))).toEqual(list(norm.train()(x)));
   });
 
   it.each([[[2, 6, 5]], [[2, 6, 3, 2]], [[3, 6]]])('one group is layer norm over (C, …), %j', (shape) => {
@@ -75,9 +75,9 @@ describe('GroupNorm', () => {
 
   it('a single value per group: an error in a batch of one, zeros in a larger one', () => {
     const norm = new GroupNorm(4, 4);
-    expect(() => norm.call(ones([1, 4]))).toThrow('Expected more than 1 value per channel when training');
+    expect(() => norm(ones([1, 4]))).toThrow('Expected more than 1 value per channel when training');
     // pytorch#94288: exactly 0, affine or not.
-    expect(list(norm.call(det([2, 4], 1, 'float32')))).toEqual(Array(8).fill(0));
+    expect(list(norm(det([2, 4], 1, 'float32')))).toEqual(Array(8).fill(0));
   });
 
   it('divides by the biased variance', () => {
@@ -90,7 +90,7 @@ describe('GroupNorm', () => {
   it.each([[[0, 4, 3]], [[2, 4, 0]], [[0, 4]]])('without elements, %j: empty, and zeros as gradients', (shape) => {
     const norm = new GroupNorm(2, 4);
     const x = zeros(shape, { requiresGrad: true });
-    const y = norm.call(x);
+    const y = norm(x);
     expect(y.shape).toEqual(shape);
     y.sum().backward();
     // PyTorch has NaN in weight.grad where the spatial size is 0.
@@ -101,7 +101,7 @@ describe('GroupNorm', () => {
     ]);
   });
   it('without channels: empty', () => {
-    expect(new GroupNorm(2, 0).call(zeros([2, 0, 3])).shape).toEqual([2, 0, 3]);
+    expect(new GroupNorm(2, 0)(zeros([2, 0, 3])).shape).toEqual([2, 0, 3]);
   });
 
   it.each(['contiguous', 'channelsLast'] as const)('is exact far from 0, %s', (format) => {

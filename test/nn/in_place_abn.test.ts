@@ -76,7 +76,7 @@ describe('InPlaceABN', () => {
       const g = det(shape, 2, dtype);
       const [leaf, exact] = [base.clone().requiresGrad_(), base.to('float64').requiresGrad_()];
       const given = leaf.clone();
-      const y = layer.train(training).call(given);
+      const y = layer.train(training)(given);
       expect([y === given, y.memoryFormat]).toEqual([true, format]);
       for (const p of [layer.weight!, layer.bias!, weight, bias]) p.grad = null;
       y.backward(g);
@@ -125,7 +125,7 @@ describe('InPlaceABN', () => {
     const dweight = (value: number) => {
       const layer = new InPlaceABN(1, { dtype: 'float64', eps: 1e-2 });
       noGrad(() => layer.weight!.fill_(value));
-      layer.call(det([4, 1, 2, 2], 1)).backward(det([4, 1, 2, 2], 2));
+      layer(det([4, 1, 2, 2], 1)).backward(det([4, 1, 2, 2], 2));
       return layer.weight!.grad!.item();
     };
     expect(Math.abs(dweight(0))).toBeGreaterThan(0.1);
@@ -139,7 +139,7 @@ describe('InPlaceABN', () => {
       const leaf = det([4, 3, 2, 2], 1).requiresGrad_();
       const exact = det([4, 3, 2, 2], 1).requiresGrad_();
       const g = det([4, 3, 2, 2], 2);
-      layer.call(leaf.clone()).backward(g);
+      layer(leaf.clone()).backward(g);
       const weight = 'affine' in options ? null : zeros([3], { dtype: 'float64' }).add(1 + 1e-5);
       leakyRelu(batchNorm(exact, null, null, { weight, training: true })).backward(g);
       expectClose(leaf.grad!, values(exact.grad!), 1e-11);
@@ -154,7 +154,7 @@ describe('InPlaceABN', () => {
         ...Array.from({ length: depth }, () => new Sequential(new Conv2d(4, 4, 3, { padding: 1 }), norm())),
       );
     const x = zeros(shape);
-    const forward = (net: Sequential) => () => void net.call(x);
+    const forward = (net: Sequential) => () => void net(x);
     const peak = (net: Sequential) => liveBytes(forward(net)).peak;
     const plain = () => peak(chain(() => new Sequential(new BatchNorm2d(4), new LeakyReLU({ inplace: false }))));
     const ordinary = withFusion(false, plain);
@@ -169,7 +169,7 @@ describe('InPlaceABN', () => {
     const activation = 4 * 2 * 4 * 16 * 16;
     const step = (times: number) => () => {
       let y = zeros([2, 4, 16, 16]);
-      for (let i = 0; i < times; i++) y = layer.call(mul(y, 2));
+      for (let i = 0; i < times; i++) y = layer(mul(y, 2));
       y.sum().backward();
     };
     step(1)();
@@ -180,24 +180,24 @@ describe('InPlaceABN', () => {
 
   it('overwrites what it is given: a leaf that wants a gradient, or what others have saved, is an error', () => {
     const layer = new InPlaceABN(3);
-    expect(() => layer.call(zeros([2, 3, 2, 2]).requiresGrad_())).toThrow(
+    expect(() => layer(zeros([2, 3, 2, 2]).requiresGrad_())).toThrow(
       'a leaf Variable that requires grad is being used in an in-place operation.',
     );
     const base = det([2, 3, 2, 2], 1, 'float32').requiresGrad_();
     // The sigmoid keeps its output.
-    const y = layer.call(base.sigmoid());
+    const y = layer(base.sigmoid());
     expect(() => y.sum().backward()).toThrow('has been modified by an inplace operation');
-    const changed = layer.call(base.clone());
+    const changed = layer(base.clone());
     changed.add_(1);
     expect(() => changed.sum().backward()).toThrow('has been modified by an inplace operation');
     const data = det([2, 3, 2, 2], 1, 'float32');
-    const evaluated = noGrad(() => layer.eval().call(data));
+    const evaluated = noGrad(() => layer.eval()(data));
     expect([evaluated === data, evaluated.requiresGrad]).toEqual([true, false]);
   });
 
   it('refuses a second derivative', () => {
     const x = det([2, 3, 2, 2], 1).requiresGrad_();
-    const y = new InPlaceABN(3, { dtype: 'float64' }).call(x.clone());
+    const y = new InPlaceABN(3, { dtype: 'float64' })(x.clone());
     expect(() => grad([y], [x], { gradOutputs: [y.detach()], createGraph: true })).toThrow(
       'trying to differentiate twice a function that keeps no more than its output',
     );
@@ -212,13 +212,13 @@ describe('InPlaceABN', () => {
     expect(() => make('elu', -1)).toThrow('above 0, got -1');
     const layer = new InPlaceABN(3);
     const x = zeros([1, 3, 1, 1]);
-    expect(() => layer.call(x)).toThrow(
+    expect(() => layer(x)).toThrow(
       'inplace_abn is trying to compute batch statistics, but the input tensor only contains a single sample per channel',
     );
-    expect(() => layer.call(zeros([3]))).toThrow('expected at least 2D input (got 1D input)');
-    expect(() => layer.call(zeros([2, 4, 2, 2]))).toThrow('running_mean should contain 4 elements not 3');
+    expect(() => layer(zeros([3]))).toThrow('expected at least 2D input (got 1D input)');
+    expect(() => layer(zeros([2, 4, 2, 2]))).toThrow('running_mean should contain 4 elements not 3');
     expect(() => functional.inPlaceAbn(x, null, null)).toThrow('running_mean must be defined in evaluation mode');
-    expect(layer.call(zeros([0, 3, 2, 2])).shape).toEqual([0, 3, 2, 2]);
+    expect(layer(zeros([0, 3, 2, 2])).shape).toEqual([0, 3, 2, 2]);
   });
 
   it('prints as mapillary’s, has a batch norm’s state, and is controlled as one', () => {
@@ -229,10 +229,10 @@ describe('InPlaceABN', () => {
     const layer = new InPlaceABN(3);
     expect([...layer.stateDict().keys()]).toEqual([...new BatchNorm2d(3).stateDict().keys()]);
     const x = () => det([2, 3, 2, 2], 1, 'float32');
-    const byBatch = layer.call(x()).toArray();
-    expect(withStatistics(layer.eval(), 'batch', () => layer.call(x())).toArray()).toEqual(byBatch);
+    const byBatch = layer(x()).toArray();
+    expect(withStatistics(layer.eval(), 'batch', () => layer(x())).toArray()).toEqual(byBatch);
     freezeBatchNorm(layer);
-    expect(layer.train().call(x()).toArray()).toEqual(layer.eval().call(x()).toArray());
+    expect(layer.train()(x()).toArray()).toEqual(layer.eval()(x()).toArray());
     expect(String(layer)).toContain('frozen=statistics+affine');
     const part = () => [x(), zeros([2, 3, 2, 2])];
     expect(() => accumulate(new Sequential(layer), [part(), part()], mseLoss)).toThrow('InPlaceABN does not normalize');
@@ -243,7 +243,7 @@ describe('InPlaceABN', () => {
       manualSeed(2);
       const block = new Sequential(new Conv2d(3, 3, 2), new InPlaceABN(3));
       const input = det([2, 3, 3, 3], 1, 'float32').requiresGrad_();
-      through((t) => block.call(t), input)
+      through((t) => block(t), input)
         .mul(det([2, 3, 2, 2], 2, 'float32'))
         .sum()
         .backward();
@@ -265,7 +265,7 @@ describe('ABN', () => {
     const layer = new ABN(3, { activation, activationParam: 0.2 });
     const bn = new BatchNorm2d(3);
     const x = det([2, 3, 2, 2], 1, 'float32');
-    expect(layer.call(x).toArray()).toEqual(act(bn.call(x)).toArray());
+    expect(layer(x).toArray()).toEqual(act(bn(x)).toArray());
     expect([...layer.stateDict()].map(([name, t]) => [name, t.toArray()])).toEqual(
       [...bn.stateDict()].map(([name, t]) => [name, t.toArray()]),
     );
@@ -275,6 +275,6 @@ describe('ABN', () => {
     expect(String(new ABN(3, { activation: 'elu', activationParam: 1 }))).toMatch(/, activation=elu\[1.0\]\)$/);
     expect(String(new ABN(3, { activation: 'relu' }))).toMatch(/, activation=relu\)$/);
     expect(() => new ABN(3, { activation: 'tanh' as 'relu' })).toThrow('Unknown activation function tanh');
-    expect(() => new ABN(3).call(zeros([3]))).toThrow('expected at least 2D input (got 1D input)');
+    expect(() => new ABN(3)(zeros([3]))).toThrow('expected at least 2D input (got 1D input)');
   });
 });

@@ -52,7 +52,7 @@ describe('norm_golden.json', () => {
       ),
     );
     const x = make(c.x, 'float64', true);
-    const y = norm.call(x);
+    const y = norm(x);
     expectClose(y, c.y.data, 1e-12);
     y.backward(make(c.dy));
     expectClose(x.grad!, c.dx.data, 1e-12);
@@ -88,14 +88,14 @@ describe('errors', () => {
     'instanceNorm: float64 weight': () => instanceNorm(x, { weight: ones([3], { dtype: 'float64' }) }),
     'instanceNorm: statistics with gradients': () =>
       instanceNorm(x, { runningMean: ones([3], { requiresGrad: true }), runningVar: three }),
-    'InstanceNorm1d: rank 4': () => new InstanceNorm1d(3).call(ones([2, 3, 4, 5])),
-    'InstanceNorm2d: rank 2': () => new InstanceNorm2d(3).call(ones([3, 4])),
-    'InstanceNorm3d: rank 3': () => new InstanceNorm3d(3).call(ones([3, 4, 5])),
-    'InstanceNorm2d: affine, channels': () => new InstanceNorm2d(3, { affine: true }).call(ones([2, 5, 4, 4])),
+    'InstanceNorm1d: rank 4': () => new InstanceNorm1d(3)(ones([2, 3, 4, 5])),
+    'InstanceNorm2d: rank 2': () => new InstanceNorm2d(3)(ones([3, 4])),
+    'InstanceNorm3d: rank 3': () => new InstanceNorm3d(3)(ones([3, 4, 5])),
+    'InstanceNorm2d: affine, channels': () => new InstanceNorm2d(3, { affine: true })(ones([2, 5, 4, 4])),
     'InstanceNorm2d: affine, channels of an unbatched input': () =>
-      new InstanceNorm2d(3, { affine: true }).call(ones([5, 4, 4])),
-    'InstanceNorm2d: one value, unbatched': () => new InstanceNorm2d(3).call(ones([3, 1, 1])),
-    'InstanceNorm2d: one value in evaluation': () => new InstanceNorm2d(3).eval().call(ones([2, 3, 1, 1])),
+      new InstanceNorm2d(3, { affine: true })(ones([5, 4, 4])),
+    'InstanceNorm2d: one value, unbatched': () => new InstanceNorm2d(3)(ones([3, 1, 1])),
+    'InstanceNorm2d: one value in evaluation': () => new InstanceNorm2d(3).eval()(ones([2, 3, 1, 1])),
     'InstanceNorm2d(-1, affine)': () => new InstanceNorm2d(-1, { affine: true }),
   });
   it('other channels than numFeatures (pytorch#109652)', () => {
@@ -103,17 +103,17 @@ describe('errors', () => {
     // Tracking: the warning, and then the error of the statistics.
     const tracking = new InstanceNorm2d(3, { trackRunningStats: true });
     const texts = warningsOf(() =>
-      expect(() => tracking.call(other)).toThrow('running_mean should contain 5 elements not 3'),
+      expect(() => tracking(other)).toThrow('running_mean should contain 5 elements not 3'),
     );
     expect(texts.length).toBe(1);
     const text = (dim: number) =>
       `input's size at dim=${dim} does not match num_features. You can silence this warning by not passing in num_features, which is not used because affine=False`;
     const norm = new InstanceNorm2d(3);
-    expect(warningsOf(() => expect(norm.call(det([1, 5, 4, 4], 1, 'float32')).shape).toEqual([1, 5, 4, 4]))).toEqual([
+    expect(warningsOf(() => expect(norm(det([1, 5, 4, 4], 1, 'float32')).shape).toEqual([1, 5, 4, 4]))).toEqual([
       text(1),
     ]);
-    expect(warningsOf(() => norm.call(ones([5, 4, 4])))).toEqual([text(0)]);
-    expect(warningsOf(() => norm.call(ones([3, 5, 4])))).toEqual([]);
+    expect(warningsOf(() => norm(ones([5, 4, 4])))).toEqual([text(0)]);
+    expect(warningsOf(() => norm(ones([3, 5, 4])))).toEqual([]);
     expect(new InstanceNorm2d(-1).numFeatures).toBe(-1);
   });
 });
@@ -127,7 +127,7 @@ describe('statistics', () => {
 
   it('move towards the averages of the samples’ means and unbiased variances; the counter does not move', () => {
     const norm = new InstanceNorm2d(2, { trackRunningStats: true, momentum: 0.25 });
-    norm.call(x());
+    norm(x());
     const samples = x().reshape([6, 12]);
     const perChannel = (t: Tensor) => t.reshape([3, 2]).mean(0);
     expectClose(norm.runningMean!, list(perChannel(samples.mean(1)).mul(0.25))!, 1e-6);
@@ -137,24 +137,24 @@ describe('statistics', () => {
   it('evaluation with tracking is batch norm’s, bit for bit (pytorch#58843)', () => {
     const norm = new InstanceNorm2d(2, tracking);
     const bn = new BatchNorm2d(2).eval();
-    norm.call(x());
+    norm(x());
     bn.loadStateDict(norm.stateDict());
     norm.eval();
     const input = det([3, 2, 1, 3], 5, 'float32');
-    expect(list(norm.call(input))).toEqual(list(bn.call(input)));
-    expect(list(norm.call(input.reshape([3, 2, 1, 3]).narrow(3, 0, 1)))).not.toContain(Number.NaN);
+    expect(list(norm(input))).toEqual(list(bn(input)));
+    expect(list(norm(input.reshape([3, 2, 1, 3]).narrow(3, 0, 1)))).not.toContain(Number.NaN);
     const before = running(norm);
-    norm.call(input);
+    norm(input);
     expect([running(norm), counter(norm)]).toEqual([before, 0]);
   });
   it('evaluation without tracking is training', () => {
     const norm = new InstanceNorm2d(2);
-    expect(list(norm.eval().call(x()))).toEqual(list(norm.train().call(x())));
+    expect(list(norm.eval()(x()))).toEqual(list(norm.train()(x())));
   });
   it('momentum null keeps them', () => {
     const norm = new InstanceNorm2d(2, { ...tracking, momentum: null });
-    norm.call(x());
-    norm.eval().call(x());
+    norm(x());
+    norm.eval()(x());
     expect(running(norm)).toEqual([
       [0, 0],
       [1, 1],
@@ -163,34 +163,34 @@ describe('statistics', () => {
   it('tracking switched off: they still move, in evaluation too', () => {
     const norm = new InstanceNorm2d(2, tracking);
     norm.trackRunningStats = false;
-    const once = list(norm.call(x()));
+    const once = list(norm(x()));
     const first = running(norm);
-    expect(list(norm.eval().call(x()))).toEqual(once);
+    expect(list(norm.eval()(x()))).toEqual(once);
     expect(running(norm)).not.toEqual(first);
   });
   it('tracking switched on without buffers: training goes on, evaluation does not', () => {
     const norm = new InstanceNorm2d(2);
     norm.trackRunningStats = true;
-    norm.call(x());
-    expect(() => norm.eval().call(x())).toThrow(
+    norm(x());
+    expect(() => norm.eval()(x())).toThrow(
       'Expected running_mean and running_var to be defined when use_input_stats is false',
     );
   });
   it('frozen: they are used in training, and stay', () => {
     const norm = new InstanceNorm2d(2, tracking);
-    norm.call(x());
+    norm(x());
     const before = running(norm);
-    const evaluated = list(norm.eval().call(x()));
+    const evaluated = list(norm.eval()(x()));
     norm.train();
     freezeBatchNorm(norm);
-    expect(list(norm.call(x()))).toEqual(evaluated);
+    expect(list(norm(x()))).toEqual(evaluated);
     expect(running(norm)).toEqual(before);
   });
   it('in a checkpoint they move once', () => {
     const [plain, recomputed] = [new InstanceNorm2d(2, tracking), new InstanceNorm2d(2, tracking)];
     const gradients = [
-      (input: Tensor) => plain.call(input),
-      (input: Tensor) => checkpoint((t: Tensor) => recomputed.call(t), input),
+      (input: Tensor) => plain(input),
+      (input: Tensor) => checkpoint((t: Tensor) => recomputed(t), input),
     ].map((run) => {
       const input = x().requiresGrad_();
       run(input)
@@ -204,7 +204,7 @@ describe('statistics', () => {
   });
   it('no spatial elements: empty, and they stay', () => {
     const norm = new InstanceNorm2d(2, tracking);
-    expect(norm.call(zeros([3, 2, 0, 4])).shape).toEqual([3, 2, 0, 4]);
+    expect(norm(zeros([3, 2, 0, 4])).shape).toEqual([3, 2, 0, 4]);
     expect(list(norm.runningVar)).toEqual([1, 1]);
   });
   it.each([true, false])('an empty batch, affine=%s: empty, zeros as gradients, and they stay', (affine) => {
@@ -212,7 +212,7 @@ describe('statistics', () => {
     for (const trackRunningStats of [true, false]) {
       const norm = new InstanceNorm2d(2, { affine, trackRunningStats });
       const input = zeros([0, 2, 4, 3], { requiresGrad: true });
-      const y = norm.call(input);
+      const y = norm(input);
       y.sum().backward();
       expect([y.shape, input.grad!.shape]).toEqual([input.shape, input.shape]);
       if (affine)
@@ -243,9 +243,9 @@ describe('InstanceNorm', () => {
     const norm = new Layer(3, { trackRunningStats: true });
     const other = new Layer(3, { trackRunningStats: true });
     const x = det(shape, 2, 'float32');
-    const y = norm.call(x);
+    const y = norm(x);
     expect(y.shape).toEqual(shape);
-    expect(list(y)).toEqual(list(other.call(x.reshape([1, ...shape]))));
+    expect(list(y)).toEqual(list(other(x.reshape([1, ...shape]))));
     expect(list(norm.runningVar)).toEqual(list(other.runningVar));
   });
   it('without eps a constant channel gives the bias and no gradient, as in batch norm', () => {

@@ -55,7 +55,7 @@ describe('errors', () => {
     'layerNorm: eps null': () => layerNorm(ones([2, 3]), [3], { eps: odd(null) }),
     'layerNorm: int64': () => layerNorm(ones([2, 3], { dtype: 'int64' }), [3]),
     'layerNorm: float64 weight': () => layerNorm(ones([2, 3]), [3], { weight: ones([3], { dtype: 'float64' }) }),
-    'LayerNorm([]), called': () => new LayerNorm([]).call(ones([2, 3])),
+    'LayerNorm([]), called': () => new LayerNorm([])(ones([2, 3])),
     'LayerNorm(-1)': () => new LayerNorm(-1),
     'rmsNorm: no shape': () => rmsNorm(ones([2, 3]), []),
     'rmsNorm: weight': () => rmsNorm(x, [3], { weight: ones([2]) }),
@@ -86,11 +86,11 @@ describe.each([
 ] as const)('%s', (name, Layer) => {
   it('is the same in training and evaluation', () => {
     const [norm, x] = [new Layer([4, 3]), det([2, 4, 3], 1, 'float32')];
-    expect(list(norm.eval().call(x))).toEqual(list(norm.train().call(x)));
+    expect(list(norm.eval()(x))).toEqual(list(norm.train()(x)));
   });
   it('takes a row alone, and rows of one value', () => {
-    expect(new Layer(3).call(ones([3])).shape).toEqual([3]);
-    const y = list(new Layer(1).call(tensor([[2], [-3]])))!;
+    expect(new Layer(3)(ones([3])).shape).toEqual([3]);
+    const y = list(new Layer(1)(tensor([[2], [-3]])))!;
     expectClose(y, name === 'LayerNorm' ? [0, 0] : [1, -1], 1e-6);
   });
   it.each([
@@ -103,7 +103,7 @@ describe.each([
   ])('without elements, %j over %j: empty, and zeros as gradients', (shape, normalized) => {
     const norm = new Layer(normalized);
     const x = zeros(shape, { requiresGrad: true });
-    const y = norm.call(x);
+    const y = norm(x);
     y.sum().backward();
     expect([y.shape, x.grad!.shape, norm.weight!.grad!.shape]).toEqual([shape, shape, normalized]);
     expect(list(norm.weight!.grad)).toEqual(list(zeros(normalized)));
@@ -114,7 +114,7 @@ describe.each([
       [1, Number.NaN, 3],
       [1, Number.POSITIVE_INFINITY, 3],
     ]);
-    const y = new Layer(3).call(x).toArray() as number[][];
+    const y = new Layer(3)(x).toArray() as number[][];
     expect(y[0].every(Number.isFinite)).toBe(true);
     expect(y[1].every(Number.isNaN)).toBe(true);
     // What is finite over an infinite mean square is 0.
@@ -171,7 +171,7 @@ describe('RMSNorm', () => {
       { dtype },
     );
     expectClose(rmsNorm(x, [3]), golden.rms[dtype], dtype === 'float32' ? 1e-6 : 1e-12);
-    expectClose(new RMSNorm(3, { dtype }).call(x), golden.rms[dtype], dtype === 'float32' ? 1e-6 : 1e-12);
+    expectClose(new RMSNorm(3, { dtype })(x), golden.rms[dtype], dtype === 'float32' ? 1e-6 : 1e-12);
   });
   it('gives the input’s dtype, and warns of another in the weight', () => {
     const x = det([2, 3], 1, 'float32');

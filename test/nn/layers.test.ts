@@ -79,7 +79,7 @@ describe('layers', () => {
       manualSeed(7);
       const layer = layers[name]();
       const x = rule(expected.input, 1).contiguous(format).requiresGrad_();
-      const y = layer.call(x);
+      const y = layer(x);
       expect(y.shape).toEqual(expected.shape);
       expectValues(y, expected.y, 'y');
       y.backward(rule(y.shape, 2));
@@ -92,7 +92,7 @@ describe('layers', () => {
   it('Embedding', () => {
     manualSeed(7);
     const layer = new nn.Embedding(5, 3, { paddingIdx: 1, dtype });
-    const y = layer.call(
+    const y = layer(
       tensor(
         [
           [0, 1],
@@ -104,7 +104,7 @@ describe('layers', () => {
     expectClose(y, decode(golden.embedding.y, 'float64'), 1e-14);
     y.backward(rule(y.shape, 2));
     expectValues(layer.weight.grad!, golden.embedding.dweight, 'dweight');
-    expect(() => layer.call(tensor([5], { dtype: 'int64' }))).toThrow('out of bounds');
+    expect(() => layer(tensor([5], { dtype: 'int64' }))).toThrow('out of bounds');
   });
 
   it.each([
@@ -122,26 +122,22 @@ describe('layers', () => {
     const name = layer.constructor.name;
     const leaf = rule([3, 7], 1).requiresGrad_();
     const x = leaf.mul(1);
-    const y = layer.call(x);
+    const y = layer(x);
     expect(y).toBe(x);
     expectValues(y, golden.forwards[name].y, 'y');
     y.backward(rule([3, 7], 2));
     expectValues(leaf.grad!, golden.forwards[name].dx, 'dx', gradientTolerance(name));
-    expect(() => layer.call(leaf)).toThrow(
-      'a leaf Variable that requires grad is being used in an in-place operation.',
-    );
+    expect(() => layer(leaf)).toThrow('a leaf Variable that requires grad is being used in an in-place operation.');
   });
 
   it('Identity gives back its input', () => {
     const x = ones([2]);
-    expect(new nn.Identity('anything').call(x)).toBe(x);
+    expect(new nn.Identity('anything')(x)).toBe(x);
   });
 
   it('padding by reflection needs enough to reflect', () => {
     const layer = new nn.Conv1d(1, 1, 3, { padding: 3, paddingMode: 'reflect' });
-    expect(() => layer.call(ones([1, 1, 3]))).toThrow(
-      'Padding size should be less than the corresponding input dimension',
-    );
+    expect(() => layer(ones([1, 1, 3]))).toThrow('Padding size should be less than the corresponding input dimension');
     expect(() => nn.functional.padIndexed(ones([1, 1, 3]), [[4, 0]], 'circular')).toThrow(
       'Padding value causes wrapping around more than once.',
     );
@@ -153,15 +149,15 @@ describe('losses', () => {
   const weight = tensor([0.5, 2, 1.5], { dtype });
   const shares = () => rule([4, 3], 5).sigmoid();
   const losses: Record<string, (x: Tensor) => Tensor> = {
-    CrossEntropyLoss: (x) => new nn.CrossEntropyLoss().call(x, classes),
+    CrossEntropyLoss: (x) => new nn.CrossEntropyLoss()(x, classes),
     'CrossEntropyLoss options': (x) =>
-      new nn.CrossEntropyLoss({ weight, ignoreIndex: 1, labelSmoothing: 0.1 }).call(x, classes),
-    'CrossEntropyLoss shares': (x) => new nn.CrossEntropyLoss({ weight, reduction: 'sum' }).call(x, shares()),
-    NLLLoss: (x) => new nn.NLLLoss({ weight, reduction: 'none' }).call(x.logSoftmax(1), classes),
-    MSELoss: (x) => new nn.MSELoss().call(x, shares()),
-    L1Loss: (x) => new nn.L1Loss({ reduction: 'sum' }).call(x, shares()),
-    SmoothL1Loss: (x) => new nn.SmoothL1Loss({ beta: 0.5 }).call(x, shares()),
-    BCEWithLogitsLoss: (x) => new nn.BCEWithLogitsLoss({ weight, posWeight: weight.add(1) }).call(x, shares()),
+      new nn.CrossEntropyLoss({ weight, ignoreIndex: 1, labelSmoothing: 0.1 })(x, classes),
+    'CrossEntropyLoss shares': (x) => new nn.CrossEntropyLoss({ weight, reduction: 'sum' })(x, shares()),
+    NLLLoss: (x) => new nn.NLLLoss({ weight, reduction: 'none' })(x.logSoftmax(1), classes),
+    MSELoss: (x) => new nn.MSELoss()(x, shares()),
+    L1Loss: (x) => new nn.L1Loss({ reduction: 'sum' })(x, shares()),
+    SmoothL1Loss: (x) => new nn.SmoothL1Loss({ beta: 0.5 })(x, shares()),
+    BCEWithLogitsLoss: (x) => new nn.BCEWithLogitsLoss({ weight, posWeight: weight.add(1) })(x, shares()),
   };
   it.each(Object.entries(golden.losses))('%s', (name, expected) => {
     const x = rule([4, 3], 1).requiresGrad_();

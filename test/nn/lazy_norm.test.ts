@@ -59,7 +59,7 @@ describe.each([
     const eager = new Eager(3, { affine: true, trackRunningStats: true });
     for (const layer of [norm, eager]) {
       layer.trackRunningStats = false;
-      layer.call(withChannels(rank));
+      layer(withChannels(rank));
     }
     expect([norm.runningMean, norm.runningVar].map(list)).toEqual([eager.runningMean, eager.runningVar].map(list));
   });
@@ -69,12 +69,12 @@ describe.each([
     const { weight } = norm;
     const eager = new Eager(3, { eps: 1e-3, affine: true, trackRunningStats: true });
     const x = withChannels(rank);
-    expect(list(norm.call(x))).toEqual(list(eager.call(x)));
+    expect(list(norm(x))).toEqual(list(eager(x)));
     expect([norm.constructor, String(norm), norm.numFeatures]).toEqual([Eager, String(eager), 3]);
     // The same object, so that an optimizer that was given it goes on.
     expect([norm.weight, weight!.constructor, weight!.shape]).toEqual([weight, Parameter, [3]]);
     for (const [name, value] of eager.stateDict()) expect(list(norm.stateDict().get(name))).toEqual(list(value));
-    expect(list(norm.call(x))).toEqual(list(eager.call(x)));
+    expect(list(norm(x))).toEqual(list(eager(x)));
     norm.resetParameters();
     expect(list(norm.runningVar)).toEqual([1, 1, 1]);
   });
@@ -82,19 +82,19 @@ describe.each([
   it('evaluates its first input by mean 0 and variance 1', () => {
     const norm = new Lazy({ eps: 0 }).eval();
     const x = withChannels(rank);
-    expect(list(norm.call(x))).toEqual(list(x));
+    expect(list(norm(x))).toEqual(list(x));
   });
 
   it('without tensors there is nothing to find out', () => {
     const norm = new Lazy({ affine: false, trackRunningStats: false });
     // Instance norm warns that 0 is not the number of channels.
-    warningsOf(() => norm.call(withChannels(rank)));
+    warningsOf(() => norm(withChannels(rank)));
     expect([norm.constructor, norm.numFeatures]).toEqual([Eager, 0]);
   });
 
   it('takes a dtype, at once or before its input', () => {
     for (const norm of [new Lazy({ dtype: 'float64' }), new Lazy().to('float64')]) {
-      norm.call(withChannels(rank).to('float64'));
+      norm(withChannels(rank).to('float64'));
       expect([norm.weight!.dtype, norm.runningVar!.dtype, norm.numBatchesTracked!.dtype]).toEqual([
         'float64',
         'float64',
@@ -117,10 +117,10 @@ describe.each([
     norm.loadStateDict(from.stateDict());
     expect([norm.constructor, norm.numFeatures, list(norm.runningMean)]).toEqual([Lazy, 0, [2, 2, 2]]);
     if (norm instanceof InstanceNormBase)
-      expect(() => norm.call(withChannels(rank))).toThrow(
+      expect(() => norm(withChannels(rank))).toThrow(
         "expected input's size at dim=1 to match num_features (0), but got: 3.",
       );
-    else expect(norm.call(withChannels(rank)).shape).toEqual(withChannels(rank).shape);
+    else expect(norm(withChannels(rank)).shape).toEqual(withChannels(rank).shape);
     expect([norm.constructor, norm.numFeatures]).toEqual([Eager, 0]);
   });
 
@@ -133,18 +133,18 @@ describe.each([
 
 describe('errors', () => {
   walkTexts({
-    'LazyBatchNorm1d: rank 1': () => new LazyBatchNorm1d().call(ones([3])),
+    'LazyBatchNorm1d: rank 1': () => new LazyBatchNorm1d()(ones([3])),
     'LazyBatchNorm1d: shape': () => new LazyBatchNorm1d().weight!.shape,
     'LazyBatchNorm1d into BatchNorm1d': () => new BatchNorm1d(3).loadStateDict(new LazyBatchNorm1d().stateDict()),
-    'LazyInstanceNorm2d: unbatched': () => new LazyInstanceNorm2d().call(ones([3, 4, 4])),
+    'LazyInstanceNorm2d: unbatched': () => new LazyInstanceNorm2d()(ones([3, 4, 4])),
   });
   it('an unbatched input that is not affine: the channels are read from axis 1', () => {
     const norm = new LazyInstanceNorm2d({ affine: false });
-    warningsOf(() => expect(() => norm.call(ones([3, 4, 4]))).toThrow('running_mean should contain 3 elements not 4'));
+    warningsOf(() => expect(() => norm(ones([3, 4, 4]))).toThrow('running_mean should contain 3 elements not 4'));
   });
   it('a wrong rank converts all the same', () => {
     const norm = new LazyBatchNorm1d();
-    expect(() => norm.call(ones([2, 3, 4, 5]))).toThrow('expected 2D or 3D input (got 4D input)');
+    expect(() => norm(ones([2, 3, 4, 5]))).toThrow('expected 2D or 3D input (got 4D input)');
     expect([norm.constructor, norm.numFeatures]).toEqual([BatchNorm1d, 3]);
   });
   it('a tensor without a shape is of no use', () => {
@@ -162,8 +162,7 @@ describe('in a network', () => {
   it('learns with an optimizer that was there before its shape', () => {
     const net = new Sequential(new LazyBatchNorm2d());
     const optimizer = new SGD(net.parameters(), { lr: 0.1 });
-    net
-      .call(withChannels(4))
+    net(withChannels(4))
       .mul(det([2, 3, 4, 2], 5, 'float32'))
       .sum()
       .backward();
@@ -173,7 +172,7 @@ describe('in a network', () => {
   it('outlives the scope of its first input', () => {
     const norm = new LazyBatchNorm2d();
     scope(() => {
-      norm.call(withChannels(4));
+      norm(withChannels(4));
     });
     expect([list(norm.weight), list(norm.runningVar)!.length]).toEqual([[1, 1, 1], 3]);
   });

@@ -38,7 +38,7 @@ describe('errors', () => {
     'localResponseNorm: rank 2': () => localResponseNorm(ones([2, 3]), 2),
     'localResponseNorm: size 0': () => localResponseNorm(ones([2, 3, 4]), 0),
     'localResponseNorm: size -1, rank 4': () => localResponseNorm(ones([2, 3, 4, 4]), -1),
-    'CrossMapLRN2d: rank 3': () => new CrossMapLRN2d(3).call(ones([2, 3, 4])),
+    'CrossMapLRN2d: rank 3': () => new CrossMapLRN2d(3)(ones([2, 3, 4])),
   });
   it('a size that is no integer, and integers', () => {
     expect(() => localResponseNorm(ones([2, 3, 4]), 2.5)).toThrow('expected an integer as size, got 2.5');
@@ -84,6 +84,6 @@ describe('CrossMapLRN2d', () => {
     gradcheck((x) => crossMapLRN2d(x, 3, { alpha: 0.5 }), [det([2, 5, 2, 1], 3).requiresGrad_()]);
   });
   it('takes no elements', () => {
-    expect(new CrossMapLRN2d(3).call(zeros([2, 0, 4, 1])).shape).toEqual([2, 0, 4, 1]);
+    expect(new CrossMapLRN2d(3)(zeros([2, 0, 4, 1])).shape).toEqual([2, 0, 4, 1]);
   });
 });

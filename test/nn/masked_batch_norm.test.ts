@@ -146,12 +146,12 @@ describe('MaskedBatchNorm layers', () => {
     const mask = lengths(5, 8);
     const x = randn([5, 3, 8], { dtype });
     const [masked, plain] = [new MaskedBatchNorm1d(3, { dtype }), new BatchNorm1d(3, { dtype })];
-    const y = masked.call(x, mask);
+    const y = masked(x, mask);
     const packed = x
       .permute([0, 2, 1])
       .reshape([40, 3])
       .indexSelect(0, tensor(indices(mask), { dtype: 'int64' }));
-    const expected = plain.call(packed);
+    const expected = plain(packed);
     expectClose(
       y
         .permute([0, 2, 1])
@@ -169,12 +169,10 @@ describe('MaskedBatchNorm layers', () => {
   it('take no mask too, and then are plain', () => {
     const x = randn([1, 2, 3, 3]);
     const norm = new MaskedBatchNorm2d(2);
-    expect(norm.call(x).toArray()).toEqual(batchNorm(x, null, null, { training: true }).toArray());
-    expect(new MaskedBatchNorm1d(2).call(zeros([0, 2])).shape).toEqual([0, 2]);
-    expect(() => norm.call(randn([2, 2, 3]), ones([2, 3], { dtype: 'bool' }))).toThrow(
-      'expected 4D input (got 3D input)',
-    );
-    expect(() => norm.call(x, zeros([1, 3, 3], { dtype: 'bool' }))).toThrow('got 0 unmasked positions');
+    expect(norm(x).toArray()).toEqual(batchNorm(x, null, null, { training: true }).toArray());
+    expect(new MaskedBatchNorm1d(2)(zeros([0, 2])).shape).toEqual([0, 2]);
+    expect(() => norm(randn([2, 2, 3]), ones([2, 3], { dtype: 'bool' }))).toThrow('expected 4D input (got 3D input)');
+    expect(() => norm(x, zeros([1, 3, 3], { dtype: 'bool' }))).toThrow('got 0 unmasked positions');
   });
 
   it('are batch norms to everything that controls these', () => {
@@ -182,16 +180,16 @@ describe('MaskedBatchNorm layers', () => {
     const norm = new MaskedBatchNorm1d(3);
     expect(norm).toBeInstanceOf(NormBase);
     const [x, mask] = [randn([4, 3, 6]), lengths(4, 6)];
-    checkpoint((t) => norm.call(t, mask), x.requiresGrad_())
+    checkpoint((t) => norm(t, mask), x.requiresGrad_())
       .sum()
       .backward();
     expect(norm.numBatchesTracked!.item()).toBe(1);
-    const byBatch = norm.call(x, mask).toArray();
+    const byBatch = norm(x, mask).toArray();
     norm.eval();
-    expect(withStatistics(norm, 'batch', () => norm.call(x, mask)).toArray()).toEqual(byBatch);
-    const byRunning = norm.call(x, mask).toArray();
+    expect(withStatistics(norm, 'batch', () => norm(x, mask)).toArray()).toEqual(byBatch);
+    const byRunning = norm(x, mask).toArray();
     freezeBatchNorm(norm);
-    expect(norm.train().call(x, mask).toArray()).toEqual(byRunning);
+    expect(norm.train()(x, mask).toArray()).toEqual(byRunning);
     expect(norm.numBatchesTracked!.item()).toBe(2);
   });
 
@@ -200,7 +198,7 @@ describe('MaskedBatchNorm layers', () => {
       readonly norm = new MaskedBatchNorm1d(3, { dtype });
       readonly last = new Linear(3, 4, { dtype });
       forward(x: Tensor, mask: Tensor): Tensor {
-        return this.last.call(this.norm.call(x, mask).sum(2));
+        return this.last(this.norm(x, mask).sum(2));
       }
     }
     const nets = [0, 1].map(() => {
@@ -213,7 +211,7 @@ describe('MaskedBatchNorm layers', () => {
       .unsqueeze(1)
       .gt(tensor([[0, 1, 2, 3, 4]]));
     const target = randint(0, 4, [6]);
-    const whole = crossEntropy(nets[0].call(x, mask), target);
+    const whole = crossEntropy(nets[0](x, mask), target);
     whole.backward();
     const sizes = [2, 2, 2];
     const parts = [x, mask, target].map((t) => t.split(sizes));

@@ -28,7 +28,7 @@ class Block extends Module {
     this.registerBuffer('mask', ones([2]), { persistent: false });
   }
   forward(x: Tensor, shift = 0): Tensor {
-    return this.bn.call(this.linear.call(x)).mul(this.scale).add(shift);
+    return this.bn(this.linear(x)).mul(this.scale).add(shift);
   }
 }
 
@@ -36,8 +36,8 @@ class Net extends Module {
   readonly first = new Block();
   readonly rest = new ModuleList([new Block(), new ReLU()]);
   forward(x: Tensor): Tensor {
-    let y = this.first.call(x, 1);
-    for (const module of this.rest) y = module.call(y);
+    let y = this.first(x, 1);
+    for (const module of this.rest) y = module(y);
     return y;
   }
 }
@@ -131,8 +131,7 @@ describe('Module', () => {
 
   it('freezes, and forgets gradients', () => {
     const net = new Net();
-    net
-      .call(ones([3, 2]))
+    net(ones([3, 2]))
       .sum()
       .backward();
     expect([...net.parameters()].every((parameter) => parameter.grad)).toBe(true);
@@ -140,14 +139,13 @@ describe('Module', () => {
     expect([...net.parameters()].some((parameter) => parameter.grad)).toBe(false);
     net.requiresGrad_(false);
     expect([...net.parameters()].some((parameter) => parameter.requiresGrad)).toBe(false);
-    expect(net.call(ones([3, 2])).requiresGrad).toBe(false);
+    expect(net(ones([3, 2])).requiresGrad).toBe(false);
   });
 
   it('converts its dtype in place, gradients too', () => {
     const net = new Net();
     const [parameter] = net.parameters();
-    net
-      .call(ones([3, 2]))
+    net(ones([3, 2]))
       .sum()
       .backward();
     expect(net.to('float64')).toBe(net);
@@ -157,8 +155,7 @@ describe('Module', () => {
       'float64',
       'int64',
     ]);
-    net
-      .call(ones([3, 2], { dtype: 'float64' }))
+    net(ones([3, 2], { dtype: 'float64' }))
       .sum()
       .backward();
     expect(() => net.to('int64')).toThrow(
@@ -178,8 +175,7 @@ describe('Module', () => {
       return output.mul(0);
     });
     expect(
-      block
-        .call(ones([3, 2]))
+      block(ones([3, 2]))
         .sum()
         .item(),
     ).toBe(0);
@@ -189,7 +185,7 @@ describe('Module', () => {
     ]);
     removePre();
     remove();
-    block.call(ones([3, 2]));
+    block(ones([3, 2]));
     expect(log).toHaveLength(2);
   });
 
@@ -209,7 +205,7 @@ describe('Module', () => {
     const close = openScope();
     const net = new Net();
     close();
-    expect(net.call(ones([3, 2])).shape).toEqual([3, 2]);
+    expect(net(ones([3, 2])).shape).toEqual([3, 2]);
   });
 
   it('prints an empty subclass and one with an extra line', () => {
@@ -229,16 +225,16 @@ describe('Module', () => {
 describe('Sequential', () => {
   it('calls its modules in order, and nothing when empty', () => {
     const net = new Sequential(new ReLU(), new Sigmoid());
-    expect(net.call(tensor([-1])).item()).toBe(0.5);
+    expect(net(tensor([-1])).item()).toBe(0.5);
     const x = ones([1]);
-    expect(new Sequential().call(x)).toBe(x);
+    expect(new Sequential()(x)).toBe(x);
   });
 
   it('takes names, and passes several arguments to the first', () => {
     const net = new Sequential({ block: new Block(), act: new ReLU() });
     expect([...net.namedChildren()].map(([name]) => name)).toEqual(['block', 'act']);
     expect((net as unknown as { act: Module }).act).toBe(net.at(1));
-    expect(net.call(zeros([2, 2]), 3).toArray()).toEqual([
+    expect(net(zeros([2, 2]), 3).toArray()).toEqual([
       [3, 3],
       [3, 3],
     ]);
@@ -278,9 +274,7 @@ describe('ModuleList and ModuleDict', () => {
     const dict = new ModuleDict({ a: new Linear(1, 1) });
     expect([...dict.stateDict().keys()]).toEqual(['a.weight', 'a.bias']);
     for (const module of [list, dict])
-      expect(() => module.call()).toThrow(
-        `Module [${module.constructor.name}] is missing the required "forward" function`,
-      );
+      expect(() => module()).toThrow(`Module [${module.constructor.name}] is missing the required "forward" function`);
   });
 
   it('a list prints what it holds now', () => {

@@ -59,7 +59,7 @@ describe('construction', () => {
     for (const affine of [true, false]) {
       const bn = new BatchNorm2d(0, { affine });
       const x = zeros([2, 0, 3, 3], { requiresGrad: true });
-      const y = bn.call(x);
+      const y = bn(x);
       y.sum().backward();
       expect([y.shape, x.grad!.shape, bn.weight?.grad?.shape]).toEqual([x.shape, x.shape, affine ? [0] : undefined]);
     }
@@ -201,10 +201,10 @@ describe('PyTorch’s own inputs', () => {
   it('evaluates twice alike, and affine with ones and zeros like not affine', () => {
     const x = f32([4, 3, 2, 2]);
     const [affine, plain] = [new BatchNorm2d(3), new BatchNorm2d(3, { affine: false })];
-    for (const bn of [affine, plain]) bn.call(f32([4, 3, 2, 2], 5));
-    const first = list(affine.eval().call(x));
-    expect(list(affine.call(x))).toEqual(first);
-    expectClose(plain.eval().call(x), first!, 1e-6);
+    for (const bn of [affine, plain]) bn(f32([4, 3, 2, 2], 5));
+    const first = list(affine.eval()(x));
+    expect(list(affine(x))).toEqual(first);
+    expectClose(plain.eval()(x), first!, 1e-6);
   });
   it('zero batches with momentum and modes of the module tests', () => {
     for (const [bn, shape] of [
@@ -212,7 +212,7 @@ describe('PyTorch’s own inputs', () => {
       [new BatchNorm2d(5, { momentum: null }), [0, 5, 2, 2]],
       [new BatchNorm3d(5, { momentum: 0.7 }), [0, 5, 2, 2, 2]],
     ] as const)
-      expect([bn.call(zeros(shape)).shape, counter(bn), list(bn.runningVar)]).toEqual([shape, 1, [1, 1, 1, 1, 1]]);
+      expect([bn(zeros(shape)).shape, counter(bn), list(bn.runningVar)]).toEqual([shape, 1, [1, 1, 1, 1, 1]]);
   });
 });
 
@@ -221,18 +221,18 @@ describe('one value per channel (pytorch#4534, #1381)', () => {
     const text = (shape: string) =>
       `Expected more than 1 value per channel when training, got input size torch.Size([${shape}])`;
     const [one, two] = [new BatchNorm1d(3), new BatchNorm2d(3)];
-    expect(() => one.call(ones([1, 3]))).toThrow(text('1, 3'));
-    expect(() => two.call(ones([1, 3, 1, 1]))).toThrow(text('1, 3, 1, 1'));
+    expect(() => one(ones([1, 3]))).toThrow(text('1, 3'));
+    expect(() => two(ones([1, 3, 1, 1]))).toThrow(text('1, 3, 1, 1'));
     for (const bn of [one, two])
       expect([counter(bn), list(bn.runningMean), list(bn.runningVar)]).toEqual([1, [0, 0, 0], [1, 1, 1]]);
-    expect(two.call(f32([1, 3, 1, 2])).shape).toEqual([1, 3, 1, 2]);
+    expect(two(f32([1, 3, 1, 2])).shape).toEqual([1, 3, 1, 2]);
   });
 });
 
 describe('statistics', () => {
   it('of four constant batches, by the unbiased variance (pytorch#106366)', () => {
     const bn = new BatchNorm2d(2);
-    bn.call(cat([1, 2, 3, 4].map((value) => full([4, 2, 3, 3], value))));
+    bn(cat([1, 2, 3, 4].map((value) => full([4, 2, 3, 3], value))));
     // 0.9 + 0.1·1.25·144/143; the biased variance would give 1.0250.
     expectClose(bn.runningVar!, Array(2).fill(0.9 + (0.125 * 144) / 143), 1e-6);
     expect(list(bn.runningVar)![0].toFixed(5)).toBe('1.02587');
@@ -240,11 +240,11 @@ describe('statistics', () => {
   it('momentum 1: evaluation differs from training by the factor of the two variances', () => {
     const x = tensor([[1], [2], [4]], { dtype: 'float64' });
     const bn = new BatchNorm1d(1, { momentum: 1, dtype: 'float64' });
-    const y = list(bn.call(x))!;
+    const y = list(bn(x))!;
     expectClose(bn.runningVar!, [7 / 3], 1e-12);
     const factor = Math.sqrt((14 / 9 + 1e-5) / (7 / 3 + 1e-5));
     expectClose(
-      bn.eval().call(x),
+      bn.eval()(x),
       y.map((v) => v * factor),
       1e-12,
     );
@@ -252,7 +252,7 @@ describe('statistics', () => {
   it('of two calls in one graph: both count, and both backwards are right', () => {
     const bn = new BatchNorm1d(3, { dtype: 'float64' });
     const inputs = [1, 2].map((seed) => det([4, 3], seed).requiresGrad_());
-    const outputs = inputs.map((x) => bn.call(x));
+    const outputs = inputs.map((x) => bn(x));
     outputs[0]
       .mul(det([4, 3], 7))
       .sum()
@@ -267,10 +267,10 @@ describe('statistics', () => {
   });
   it('move k times with k micro-batches, and never in evaluation', () => {
     const bn = new BatchNorm1d(3);
-    for (const part of f32([8, 3]).split(2)) bn.call(part);
+    for (const part of f32([8, 3]).split(2)) bn(part);
     expect(counter(bn)).toBe(4);
     const before = [list(bn.runningMean), list(bn.runningVar)];
-    bn.eval().call(f32([8, 3], 5));
+    bn.eval()(f32([8, 3], 5));
     expect([counter(bn), list(bn.runningMean), list(bn.runningVar)]).toEqual([4, ...before]);
   });
 });
@@ -280,7 +280,7 @@ describe('changes between forward and backward', () => {
     const bn = new BatchNorm1d(3, { dtype: 'float64' }).train(isTraining);
     const leaf = det([4, 3], 1).requiresGrad_();
     const x = leaf.mul(1);
-    const y = bn.call(x);
+    const y = bn(x);
     noGrad(() => change(bn, x, y));
     y.mul(det([4, 3], 2))
       .sum()
@@ -312,7 +312,7 @@ describe('extreme numbers', () => {
   });
   it.each([[[4, 1]], [[2, 1, 2]]])('squares beyond float32, %j (pytorch#162489)', (shape) => {
     const bn = new BatchNorm1d(1);
-    const y = bn.call(tensor([1e30, -1e30, 2e30, 1e30]).reshape(shape));
+    const y = bn(tensor([1e30, -1e30, 2e30, 1e30]).reshape(shape));
     // By hand, in units of 1e30: mean 0.75, deviations 0.25, −1.75, 1.25, 0.25, biased variance 1.1875.
     expectClose(
       y,
@@ -390,25 +390,25 @@ describe('NaN and infinity', () => {
   const column = (y: Tensor, i: number) => (y.toArray() as number[][]).map((row) => row[i]);
   it.each([nan, inf, -inf])('%s in training: its channel and statistics for good, the other untouched', (value) => {
     const [bn, sound] = [new BatchNorm1d(2), new BatchNorm1d(2)];
-    const y = bn.call(broken(value));
+    const y = bn(broken(value));
     expect(column(y, 0).every(Number.isNaN)).toBe(true);
-    expect(column(y, 1)).toEqual(column(sound.call(f32([4, 2])), 1));
+    expect(column(y, 1)).toEqual(column(sound(f32([4, 2])), 1));
     const statistics = () => [list(bn.runningMean)![0], list(bn.runningVar)![0]];
     expect(statistics().some(Number.isFinite)).toBe(false);
     expect([list(bn.runningMean)![1], list(bn.runningVar)![1]]).toEqual([
       list(sound.runningMean)![1],
       list(sound.runningVar)![1],
     ]);
-    bn.call(f32([4, 2]));
+    bn(f32([4, 2]));
     expect(statistics().some(Number.isFinite)).toBe(false);
     bn.resetRunningStats();
     expect(statistics()).toEqual([0, 1]);
   });
   it('in evaluation: only those elements', () => {
     const bn = new BatchNorm1d(2).eval();
-    const sound = list(bn.call(f32([4, 2])))!;
+    const sound = list(bn(f32([4, 2])))!;
     for (const value of [nan, inf, -inf]) {
-      const y = list(bn.call(broken(value)))!;
+      const y = list(bn(broken(value)))!;
       expect([y[2], y.filter((_, i) => i !== 2)]).toEqual([value, sound.filter((_, i) => i !== 2)]);
     }
   });
@@ -423,7 +423,7 @@ describe('NaN and infinity', () => {
     ]) {
       bn.runningVar = tensor([variance, 1]);
       bn.runningMean = tensor([mean, 0]);
-      const y = bn.call(f32([4, 2]));
+      const y = bn(f32([4, 2]));
       expect(new Set(column(y, 0))).toEqual(new Set([expected]));
       expect(column(y, 1).every(Number.isFinite)).toBe(true);
     }
@@ -432,7 +432,7 @@ describe('NaN and infinity', () => {
     manualSeed(0);
     const x = rand([4, 3, 56, 56]).contiguous('channelsLast').requiresGrad_();
     const bn = new BatchNorm2d(3);
-    bn.call(x).square().sum().backward();
+    bn(x).square().sum().backward();
     expect([x.grad, bn.weight!.grad].every((g) => list(g)!.every(Number.isFinite))).toBe(true);
   });
 });
@@ -446,7 +446,7 @@ describe('orders of memory (pytorch#62967, #64039)', () => {
     const [turned, plain] = [det(shape, 1).requiresGrad_(), det(shape, 1).requiresGrad_()];
     const results = [turn(turned), turn(plain).contiguous()].map((x) => {
       const bn = new BatchNorm2d(x.shape[1], { dtype: 'float64' });
-      const y = bn.call(x);
+      const y = bn(x);
       y.backward(det(y.shape, 2));
       return [list(y)!, list(bn.runningMean)!, list(bn.runningVar)!, list(bn.weight!.grad)!];
     });
@@ -516,10 +516,10 @@ describe('one training step of every norm layer', () => {
   ] as const)('%s: frozen parameters get no gradient, the input does', (_, norm, shape) => {
     norm.requiresGrad_(false);
     const x = f32(shape).requiresGrad_();
-    norm.call(x).mul(f32(shape, 2)).sum().backward();
+    norm(x).mul(f32(shape, 2)).sum().backward();
     expect([norm.weight!.grad, list(x.grad)!.some((g) => g !== 0)]).toEqual([null, true]);
     norm.requiresGrad_(true);
-    norm.call(f32(shape)).mul(f32(shape, 2)).sum().backward();
+    norm(f32(shape)).mul(f32(shape, 2)).sum().backward();
     expect(list(norm.weight!.grad)!.some((g) => g !== 0)).toBe(true);
   });
 });

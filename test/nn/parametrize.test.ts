@@ -90,13 +90,13 @@ describe('parametrize.golden.json', () => {
     expect([...before.keys()]).toEqual(Object.keys(one.before));
     compare(before, one.before);
     const x = det(one.shape, 1, one.dtype).requiresGrad_();
-    const y = module.call(x).add(module.call(x).mul(2));
+    const y = module(x).add(module(x).mul(2));
     y.backward(det(y.shape, 2, one.dtype));
     close(y, one.y, 'y');
     close(x.grad!, one.dx, 'dx');
     compare(new Map([...module.namedParameters()].map(([name, p]) => [name, p.grad!])), one.grads);
     compare(module.stateDict(), one.after);
-    close(module.eval().call(x), one.evaluated, 'in evaluation');
+    close(module.eval()(x), one.evaluated, 'in evaluation');
     module.weight = det(one.weight.shape, 3, one.dtype);
     compare(module.stateDict(), one.assigned);
     close(module.weight, one.weight, 'weight');
@@ -152,8 +152,7 @@ describe('registerParametrization', () => {
     registerParametrization(layer, 'weight', new Double());
     expect(layer.weight.toArray()).toEqual(values);
     expect(listOf(layer, 'weight').originals).toEqual([weight]);
-    layer
-      .call(ones([1, 2]))
+    layer(ones([1, 2]))
       .sum()
       .backward();
     optimizer.step();
@@ -254,7 +253,7 @@ describe('weightNorm', () => {
     const of = (v: Tensor, g: Tensor) => {
       const layer = weightNorm(new Linear(3, 4, { dtype: 'float64', bias: false }), 'weight', dim);
       const [map] = [...listOf(layer, 'weight')];
-      return map.call(g, v) as Tensor;
+      return map(g, v) as Tensor;
     };
     const inputs = [
       randn([4, 3], { dtype: 'float64' }),
@@ -290,7 +289,7 @@ describe('spectralNorm', () => {
     manualSeed(2);
     const layer = spectralNorm(new Conv2d(2, 3, 2, { dtype: 'float64' })).eval();
     const [map] = [...listOf(layer, 'weight')];
-    const of = (w: Tensor) => map.call(w) as Tensor;
+    const of = (w: Tensor) => map(w) as Tensor;
     gradcheck(of, [randn([3, 2, 2, 2], { dtype: 'float64', requiresGrad: true })]);
     gradgradcheck(of, [randn([3, 2, 2, 2], { dtype: 'float64', requiresGrad: true })]);
   });
@@ -301,7 +300,7 @@ describe('spectralNorm', () => {
       const layer = spectralNorm(new Linear(4, 3, { dtype: 'float64' }));
       const x = randn([2, 4], { dtype: 'float64', requiresGrad: true });
       scope(() =>
-        through((t) => layer.call(t), x)
+        through((t) => layer(t), x)
           .square()
           .sum()
           .backward(),

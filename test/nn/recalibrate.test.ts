@@ -78,7 +78,7 @@ function mixed(dtype: 'float32' | 'float64' = 'float64') {
     new Linear(12, 4, { dtype }),
     new BatchNorm1d(4, { momentum: null, dtype }),
   );
-  for (let i = 0; i < 3; i++) model.call(randn([4, 2, 4, 4], { dtype }));
+  for (let i = 0; i < 3; i++) model(randn([4, 2, 4, 4], { dtype }));
   model.at(5).eval();
   model.at(2).eval();
   return model;
@@ -176,7 +176,7 @@ describe('updateBatchNorm', () => {
     const staged = stageStatistics(model, new SGD([...model.parameters()], { lr: 0.1 }));
     await updateBatchNorm([randn([4, 2])], model);
     expect([staged.pending, model.numBatchesTracked!.item()]).toEqual([0, 1]);
-    model.call(randn([4, 2]));
+    model(randn([4, 2]));
     expect(staged.pending).toBe(1);
     staged.dispose();
     addStatistics(model, 'sketch');
@@ -220,12 +220,12 @@ describe('preciseBatchNorm', () => {
           const part = model.slice(0, until).eval();
           part.at(1).training = true;
           (part.at(1) as BatchNorm2d).trackRunningStats = false;
-          const y = part.call(x) as Tensor;
+          const y = part(x) as Tensor;
           (part.at(1) as BatchNorm2d).trackRunningStats = true;
           return y;
         }),
       );
-    const [conv, linear] = [cat(batches.map((x) => model.at(0).call(x) as Tensor)), dataOf(5)];
+    const [conv, linear] = [cat(batches.map((x) => model.at(0)(x) as Tensor)), dataOf(5)];
     for (const [norm, data] of [
       [first, conv],
       [second, linear],
@@ -255,7 +255,7 @@ describe('preciseBatchNorm', () => {
 
   it('leaves a layer as it was that changes its statistics in eval()', async () => {
     const model = new Sequential(new InterleavedGhostBatchNorm2d(3, { numSplits: 2 }));
-    model.call(randn([4, 3, 2, 2]));
+    model(randn([4, 3, 2, 2]));
     const before = everything(model);
     await expect(preciseBatchNorm(model, failing([randn([4, 3, 2, 2])]))).rejects.toThrow('the disk is gone');
     expect(everything(model)).toEqual(before);
@@ -273,8 +273,8 @@ describe('preciseBatchNorm', () => {
     class Twice extends Module {
       norm = new BatchNorm1d(3, { dtype: 'float64' });
       forward(x: Tensor): Tensor {
-        this.norm.call(x);
-        return this.norm.call(x.mul(2).add(5));
+        this.norm(x);
+        return this.norm(x.mul(2).add(5));
       }
     }
     const model = new Twice();
@@ -293,7 +293,7 @@ describe('preciseBatchNorm', () => {
       frozen = new BatchNorm1d(3);
       without = new BatchNorm1d(3, { trackRunningStats: false });
       forward(x: Tensor): Tensor {
-        return this.without.call(this.frozen.call(this.used.call(x)));
+        return this.without(this.frozen(this.used(x)));
       }
     }
     const model = new Parts();

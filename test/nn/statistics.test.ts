@@ -32,12 +32,12 @@ const numbers = (t: Tensor | null) => Array.from(t!.dataSync() as Float32Array);
 describe('withStatistics', () => {
   it('normalizes as asked in either mode, and moves nothing', () => {
     const model = net();
-    model.call(x());
+    model(x());
     const batch = x();
     const still = state(model);
-    const byRunning = model.eval().call(batch).toArray();
+    const byRunning = model.eval()(batch).toArray();
     model.train();
-    const under = (mode: StatisticsMode) => withStatistics(model, mode, () => model.call(batch)).toArray();
+    const under = (mode: StatisticsMode) => withStatistics(model, mode, () => model(batch)).toArray();
     const byBatch = under('batch');
     expect(byBatch).not.toEqual(byRunning);
     for (const training of [true, false]) {
@@ -49,7 +49,7 @@ describe('withStatistics', () => {
       expect([...model.modules()].every((each) => each.training === training)).toBe(true);
     }
     // What the batch gives is what training gives.
-    expect(model.train().call(batch).toArray()).toEqual(byBatch);
+    expect(model.train()(batch).toArray()).toEqual(byBatch);
     freezeBatchNorm(model);
     expect(under('batch')).toEqual(byBatch);
   });
@@ -57,12 +57,12 @@ describe('withStatistics', () => {
   it("takes weight and bias as constants when 'frozen'", () => {
     const model = net();
     const norm = model.getSubmodule('1') as BatchNorm2d;
-    withStatistics(model, 'frozen', () => model.call(x()))
+    withStatistics(model, 'frozen', () => model(x()))
       .sum()
       .backward();
     expect([norm.weight!.grad, norm.bias!.grad]).toEqual([null, null]);
     expect((model.getSubmodule('0') as Conv2d).weight.grad).not.toBeNull();
-    withStatistics(model, 'running', () => model.call(x()))
+    withStatistics(model, 'running', () => model(x()))
       .sum()
       .backward();
     expect(norm.weight!.grad).not.toBeNull();
@@ -87,7 +87,7 @@ describe('withStatistics', () => {
     const still = state(model);
     const pending = withStatistics(model, 'batch', async () => {
       await null;
-      model.call(x());
+      model(x());
       throw new Error('later');
     });
     expect(controls()[0]).not.toBeNull();
@@ -101,11 +101,11 @@ describe('withStatistics', () => {
 
   it('holds in the second run of a checkpoint too', () => {
     const model = net();
-    model.call(x());
+    model(x());
     const batch = x().requiresGrad_();
     const gradient = (run: (fn: (t: Tensor) => Tensor, t: Tensor) => Tensor) => {
       batch.grad = null;
-      const y = withStatistics(model, 'running', () => run((t) => model.call(t) as Tensor, batch));
+      const y = withStatistics(model, 'running', () => run((t) => model(t) as Tensor, batch));
       y.square().sum().backward();
       return batch.grad!.toArray();
     };
@@ -118,13 +118,13 @@ describe('named statistics', () => {
   it('are used and moved apart, with shared weight and bias', () => {
     const model = net();
     const norm = model.getSubmodule('1') as BatchNorm2d;
-    model.call(x());
+    model(x());
     const own = numbers(norm.runningMean);
     expect(addStatistics(model, 'sketch')).toEqual(['1', '3']);
     useStatistics(model, 'sketch', () => {
       expect(numbers(norm.runningMean)).toEqual(own);
       expect(norm.numBatchesTracked!.item()).toBe(0);
-      for (let i = 0; i < 3; i++) model.call(x().add(5));
+      for (let i = 0; i < 3; i++) model(x().add(5));
       expect(norm.numBatchesTracked!.item()).toBe(3);
       expect(numbers(norm.runningMean)).not.toEqual(own);
       useStatistics(model, null, () => expect(numbers(norm.runningMean)).toEqual(own));
@@ -134,13 +134,13 @@ describe('named statistics', () => {
     expect(norm.numBatchesTracked!.item()).toBe(1);
     useStatistics(model, 'sketch', () => {
       expect(numbers(norm.runningVar)).toEqual([1, 1, 1, 1]);
-      model.call(x());
+      model(x());
     });
     model.eval();
     const batch = x();
-    const plain = model.call(batch).toArray();
-    expect(useStatistics(model, 'sketch', () => model.call(batch)).toArray()).not.toEqual(plain);
-    expect(model.call(batch).toArray()).toEqual(plain);
+    const plain = model(batch).toArray();
+    expect(useStatistics(model, 'sketch', () => model(batch)).toArray()).not.toEqual(plain);
+    expect(model(batch).toArray()).toEqual(plain);
   });
 
   it('are in the state dict only once added, and come back from it', () => {
@@ -149,7 +149,7 @@ describe('named statistics', () => {
     expect(plainKeys.some((key) => key.includes('sketch'))).toBe(false);
     addStatistics(model, 'sketch');
     addStatistics(model, 'cartoon_2');
-    useStatistics(model, 'sketch', () => model.call(x()));
+    useStatistics(model, 'sketch', () => model(x()));
     const saved = model.stateDict();
     expect([...saved.keys()].filter((key) => key.startsWith('1.') && !plainKeys.includes(key))).toEqual([
       '1.running_mean_sketch',
@@ -163,7 +163,7 @@ describe('named statistics', () => {
     fresh.loadStateDict(saved);
     expect(state(fresh)).toEqual(state(model));
     const batch = x();
-    const y = (each: Module) => useStatistics(each, 'sketch', () => each.eval().call(batch)).toArray();
+    const y = (each: Module) => useStatistics(each, 'sketch', () => each.eval()(batch)).toArray();
     expect(y(fresh)).toEqual(y(model));
     // A model with sets does not take a state without them for whole, nor half a set for one.
     expect(() => model.loadStateDict(net().stateDict())).toThrow(
@@ -178,7 +178,7 @@ describe('named statistics', () => {
     const model = net();
     addStatistics(model, 'sketch');
     model.to('float64');
-    useStatistics(model, 'sketch', () => model.call(randn([2, 3, 8, 8], { dtype: 'float64' })));
+    useStatistics(model, 'sketch', () => model(randn([2, 3, 8, 8], { dtype: 'float64' })));
     expect(() => addStatistics(model, 'sketch')).toThrow("[addStatistics] statistics 'sketch' already exist in '1'");
     expect(() => addStatistics(model, 'a.b')).toThrow(/expected a name of letters/);
     expect(() => useStatistics(model, 'photo', () => 1)).toThrow("'1' (BatchNorm2d) has no statistics 'photo'");
@@ -195,9 +195,9 @@ describe('withMicroBatches', () => {
     const norm = new BatchNorm1d(1, { momentum: 0.3, dtype: 'float64' });
     // Four times the same statistics are one batch of these.
     const once = new BatchNorm1d(1, { momentum: 0.3, dtype: 'float64' });
-    once.call(batch());
+    once(batch());
     withMicroBatches(norm, 4, () => {
-      for (let i = 0; i < 4; i++) norm.call(batch());
+      for (let i = 0; i < 4; i++) norm(batch());
     });
     // A few roundings of float64.
     expectClose(norm.runningMean!, numbers(once.runningMean), 1e-14);
@@ -209,8 +209,8 @@ describe('withMicroBatches', () => {
   it('leaves the plain average alone, and refuses impossible counts', () => {
     const norm = new BatchNorm1d(1, { momentum: null });
     withMicroBatches(norm, 2, () => {
-      norm.call(tensor([[1], [3]]));
-      norm.call(tensor([[2], [6]]));
+      norm(tensor([[1], [3]]));
+      norm(tensor([[2], [6]]));
     });
     expect(norm.runningMean!.item()).toBe(3);
     expect(norm.runningVar!.item()).toBe(5);

@@ -50,7 +50,7 @@ describe('three ranks', () => {
       bn.weight!.detach().copy_(make(golden.weight));
       bn.bias!.detach().copy_(make(golden.bias));
       const x = make(golden.x[processGroup.rank], 'float64', true);
-      const y = bn.call(x);
+      const y = bn(x);
       y.backward(make(golden.dy[processGroup.rank]));
       return { bn, x, y };
     });
@@ -76,12 +76,12 @@ describe('three ranks', () => {
     for (const format of ['contiguous', 'channelsLast'] as const) {
       const whole = filled(new BatchNorm2d(3, { ...options, ...more }));
       const x = cat(parts()).contiguous(format).requiresGrad_();
-      const y = whole.call(x);
+      const y = whole(x);
       y.backward(cat(cotangents()));
       const { results, collectives } = runRanks(3, (processGroup) => {
         const bn = filled(new SyncBatchNorm(3, { ...options, ...more, processGroup }));
         const part = parts()[processGroup.rank].contiguous(format).requiresGrad_();
-        const output = bn.call(part);
+        const output = bn(part);
         expect(output.memoryFormat).toBe(format);
         output.backward(cotangents()[processGroup.rank]);
         return { bn, part, output };
@@ -150,7 +150,7 @@ describe('three ranks', () => {
   it('keep counts exact beyond what half precision holds (pytorch#98332)', () => {
     const { results } = runRanks(2, (processGroup) => {
       const bn = new SyncBatchNorm(1, { momentum: null, processGroup });
-      bn.call(det([70_000, 1], processGroup.rank, 'float32'));
+      bn(det([70_000, 1], processGroup.rank, 'float32'));
       return bn;
     });
     const both = cat([0, 1].map((rank) => det([70_000, 1], rank)));
@@ -163,7 +163,7 @@ describe('three ranks', () => {
   it('exchange nothing backward where no input wants a gradient', () => {
     const { results, collectives } = runRanks(2, (processGroup) => {
       const bn = new SyncBatchNorm(2, { processGroup });
-      bn.call(det([3, 2], processGroup.rank, 'float32'))
+      bn(det([3, 2], processGroup.rank, 'float32'))
         .sum()
         .backward();
       return bn.bias!.grad!;
@@ -182,7 +182,7 @@ describe('three ranks', () => {
     runRanks(2, (processGroup) => {
       const bn = new SyncBatchNorm(2, { processGroup });
       try {
-        bn.call(zeros([1 - processGroup.rank, 2]));
+        bn(zeros([1 - processGroup.rank, 2]));
       } catch (error) {
         if ((error as Error).name !== 'ValueError') throw error;
         errors.push((error as Error).message);
@@ -197,7 +197,7 @@ describe('three ranks', () => {
     );
     // One value on a rank is enough where others have more.
     runRanks(2, (processGroup) =>
-      new SyncBatchNorm(2, { processGroup }).call(det([1 + processGroup.rank, 2], 1, 'float32')),
+      new SyncBatchNorm(2, { processGroup })(det([1 + processGroup.rank, 2], 1, 'float32')),
     );
   });
 
@@ -206,7 +206,7 @@ describe('three ranks', () => {
     const { results } = runRanks(2, (processGroup) => {
       const bn = new SyncBatchNorm(2, { processGroup });
       const x = zeros([0, 2, 3], { requiresGrad: true });
-      bn.call(x).sum().backward();
+      bn(x).sum().backward();
       return [x.grad!.shape, list(bn.runningVar), list(bn.weight!.grad)];
     });
     expect(results[0]).toEqual([
@@ -235,9 +235,9 @@ describe('three ranks', () => {
   it('in evaluation each alone', () => {
     const { collectives } = runRanks(2, (processGroup) => {
       const bn = new SyncBatchNorm(2, { processGroup }).eval();
-      expect(list(bn.call(ones([1, 2])))).toEqual(list(new BatchNorm1d(2).eval().call(ones([1, 2]))));
+      expect(list(bn(ones([1, 2])))).toEqual(list(new BatchNorm1d(2).eval()(ones([1, 2]))));
       const untracked = new SyncBatchNorm(2, { processGroup, trackRunningStats: false }).eval();
-      untracked.call(det([3, 2], 1, 'float32'));
+      untracked(det([3, 2], 1, 'float32'));
     });
     expect(collectives).toBe(0);
   });
@@ -249,7 +249,7 @@ describe('SyncBatchNorm', () => {
     for (const training of [true, false]) {
       const [a, b] = [sync, bn].map((layer) => {
         const x = det([4, 3], 1, 'float32').requiresGrad_();
-        const y = layer.train(training).call(x) as Tensor;
+        const y = layer.train(training)(x) as Tensor;
         y.backward(det([4, 3], 2, 'float32'));
         return [list(y), list(x.grad), list(layer.weight!.grad), list(layer.runningVar)];
       });
@@ -258,20 +258,20 @@ describe('SyncBatchNorm', () => {
     expect(sync.numBatchesTracked!.item()).toBe(1);
   });
   walkTexts({
-    'SyncBatchNorm: rank 1': () => new SyncBatchNorm(3).call(ones([3])),
-    'SyncBatchNorm: no channels': () => new SyncBatchNorm(0).call(ones([3, 0])),
-    'SyncBatchNorm: one value': () => new SyncBatchNorm(3).call(ones([1, 3])),
+    'SyncBatchNorm: rank 1': () => new SyncBatchNorm(3)(ones([3])),
+    'SyncBatchNorm: no channels': () => new SyncBatchNorm(0)(ones([3, 0])),
+    'SyncBatchNorm: one value': () => new SyncBatchNorm(3)(ones([1, 3])),
   });
   it('takes any rank from 2, checks sizes, and needs its counter', () => {
     for (const shape of [
       [4, 3],
       [2, 3, 2, 2, 2, 2],
     ])
-      expect(new SyncBatchNorm(3).call(ones(shape)).shape).toEqual(shape);
+      expect(new SyncBatchNorm(3)(ones(shape)).shape).toEqual(shape);
     const bn = new SyncBatchNorm(3, { processGroup: mirror });
-    expect(() => bn.call(ones([2, 4]))).toThrow('running_mean should contain 4 elements not 3');
+    expect(() => bn(ones([2, 4]))).toThrow('running_mean should contain 4 elements not 3');
     bn.numBatchesTracked = null;
-    expect(() => bn.call(ones([2, 3]))).toThrow('num_batches_tracked must not be None');
+    expect(() => bn(ones([2, 3]))).toThrow('num_batches_tracked must not be None');
   });
   it('is a batch norm, but no BatchNorm2d', () => {
     const bn: Module = new SyncBatchNorm(3);
@@ -329,7 +329,7 @@ describe('convertSyncBatchNorm', () => {
     expect(sync.hasStatistics('night')).toBe(true);
     // By its running statistics, without an exchange.
     const x = f32([2, 3, 2, 2]);
-    expect(list(sync.train().call(x))).toEqual(list(new BatchNorm2d(3).eval().call(x)));
+    expect(list(sync.train()(x))).toEqual(list(new BatchNorm2d(3).eval()(x)));
     expect(counter(sync)).toBe(0);
   });
 
@@ -366,12 +366,12 @@ describe('convertSyncBatchNorm', () => {
     class Net extends Module {
       bn = new BatchNorm2d(3);
       forward(x: Tensor): Tensor {
-        return this.bn.call(x);
+        return this.bn(x);
       }
     }
     const net = convertSyncBatchNorm(new Net()) as Net;
     expect(net.bn).toBeInstanceOf(SyncBatchNorm);
-    expect(net.call(ones([2, 3, 2, 2])).shape).toEqual([2, 3, 2, 2]);
+    expect(net(ones([2, 3, 2, 2])).shape).toEqual([2, 3, 2, 2]);
   });
 
   it('warns of a forward that is lost, by its class (pytorch#187298)', () => {
@@ -400,7 +400,7 @@ describe('replaceAllBatchNormModules_', () => {
     // Batch statistics in evaluation, too.
     const x = det([4, 3, 2, 2], 1, 'float32');
     const bn = net.at(0) as BatchNorm2d;
-    expect(list(bn.call(x))).toEqual(list(functional.batchNorm(x, null, null, { ...bn, training: true })));
+    expect(list(bn(x))).toEqual(list(functional.batchNorm(x, null, null, { ...bn, training: true })));
     expect([...bn.stateDict().keys()]).toEqual(['weight', 'bias']);
   });
   it('takes a batch norm as root', () => {

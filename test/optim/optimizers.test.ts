@@ -251,7 +251,7 @@ describe('Optimizer', () => {
   it('makes backward notice parameters changed between forward and backward', () => {
     const layer = new Linear(2, 2);
     const x = ones([1, 2], { requiresGrad: true });
-    const y = layer.call(x).sum();
+    const y = layer(x).sum();
     layer.weight.grad = ones([2, 2]);
     new SGD([layer.weight]).step();
     expect(() => y.backward()).toThrow('modified by an inplace operation');
@@ -299,8 +299,7 @@ describe('Optimizer', () => {
     expect(() => new SGD([a]).step()).toThrow('expected a gradient as its parameter is, float32 of shape [2]');
     const layer = new Linear(2, 2);
     const optimizer = new Adam(layer.parameters());
-    layer
-      .call(ones([1, 2]))
+    layer(ones([1, 2]))
       .sum()
       .backward();
     optimizer.step();

@@ -31,7 +31,7 @@ const bits = (model: Module, optimizer: AnyOptimizer) => [
   ),
 ];
 const counter = (model: Module) => (model.getSubmodule('1') as BatchNormBase).numBatchesTracked!.item();
-const lossOf = (model: Module, x: Tensor) => (model.call(x) as Tensor).square().sum();
+const lossOf = (model: Module, x: Tensor) => (model(x) as Tensor).square().sum();
 const step = (model: Module, optimizer: AnyOptimizer, ...batches: Tensor[]) => {
   optimizer.zeroGrad();
   for (const x of batches) lossOf(model, x).backward();
@@ -61,14 +61,14 @@ describe('good steps', () => {
     const before = bits(model, optimizer);
     const x = randn([6, 3]);
     model.eval();
-    const evaluated = model.call(x).toArray();
+    const evaluated = model(x).toArray();
     model.train();
     // In a scope of its own, as a micro-batch is.
     scope(() => lossOf(model, x).backward());
     expect(staged.pending).toBe(2);
     // State dicts and evaluation see the last step's.
     expect(bits(model, optimizer)).toEqual(before);
-    expect(model.eval().call(x).toArray()).toEqual(evaluated);
+    expect(model.eval()(x).toArray()).toEqual(evaluated);
     expect(staged.pending).toBe(2);
     optimizer.step();
     expect(staged.pending).toBe(0);
@@ -80,13 +80,13 @@ describe('good steps', () => {
     const model = net();
     const optimizer = new SGD(model.parameters(), { lr: 0.01 });
     const staged = stageStatistics(model, optimizer);
-    checkpoint((t) => model.call(t) as Tensor, randn([6, 3]))
+    checkpoint((t) => model(t) as Tensor, randn([6, 3]))
       .sum()
       .backward();
     expect(staged.pending).toBe(2);
     const norm = new BatchNorm1d(3);
     const twice = stageStatistics(norm, new SGD(norm.parameters()));
-    norm.call(norm.call(randn([4, 3])));
+    norm(norm(randn([4, 3])));
     expect(twice.pending).toBe(2);
   });
 

@@ -106,7 +106,7 @@ export function measureAccuracy(one: AccuracyCase): Errors {
     GroupNorm: () => new nn.GroupNorm(groups, c),
     LayerNorm: () => new nn.LayerNorm(shape.slice(1)),
   }[layer]();
-  const y = module.call(input).contiguous() as Tensor;
+  const y = module(input).contiguous() as Tensor;
   return errorsOf(
     truthOf(one, x),
     y.dataSync() as Float32Array,

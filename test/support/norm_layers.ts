@@ -80,7 +80,7 @@ export function walkLayers(Layer: new (...args: never[]) => Module, keeps: boole
             expectClose(actual, expected.data, bound, bound, `${what}, ${dtype}, ${format}`);
           };
           const x = det(one.shape, 1, dtype).contiguous(format).requiresGrad_();
-          const y = layer.call(x) as Tensor;
+          const y = layer(x) as Tensor;
           expect(y.memoryFormat).toBe(keeps ? format : 'contiguous');
           close(y, one.y, tolerance.y, 'y');
           y.backward(det(one.shape, 2, dtype));

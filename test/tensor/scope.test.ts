@@ -60,8 +60,7 @@ test('gradients, parameters and optimizer states live on', () => {
   for (let step = 0; step < 3; step++)
     scope(() => {
       optimizer.zeroGrad();
-      model
-        .call(rand([4, 3]))
+      model(rand([4, 3]))
         .sum()
         .backward();
       optimizer.step();

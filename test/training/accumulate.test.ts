@@ -36,10 +36,10 @@ class Tangled extends Module {
   readonly inner = new Sequential(new Linear(6, 6, { dtype }), new BatchNorm1d(6, { dtype }), new ReLU());
   readonly last = new Linear(6, 4, { dtype });
   forward(x: Tensor): Tensor {
-    const once = this.norm.call(this.first.call(x)).tanh();
-    const twice = this.norm.call(this.first.call(once)).add(once);
-    const held = checkpoint((t) => this.norm.call(this.inner.call(t) as Tensor), twice);
-    return this.last.call(held.add(twice));
+    const once = this.norm(this.first(x)).tanh();
+    const twice = this.norm(this.first(once)).add(once);
+    const held = checkpoint((t) => this.norm(this.inner(t) as Tensor), twice);
+    return this.last(held.add(twice));
   }
 }
 
@@ -103,7 +103,7 @@ function compare({
   const target = randint(0, 4, [n]);
   const [xWhole, xParts] = [x.clone().requiresGrad_(), x.split(sizes).map((part) => part.requiresGrad_())];
   const state = defaultGenerator.getState();
-  const output = whole.call(xWhole) as Tensor;
+  const output = whole(xWhole) as Tensor;
   const expected = loss(output, target);
   expected.backward();
   const stateAfter = defaultGenerator.getState();
@@ -183,7 +183,7 @@ describe("accumulate, statistics: 'exact'", () => {
 
   it('leaves frozen layers and layers in evaluation to their running statistics', () => {
     const warmed = (model: Module) => {
-      model.call(rows(8));
+      model(rows(8));
       freezeBatchNorm(model.getSubmodule('1'), { affine: false });
       (model.getSubmodule('7') as BatchNorm1d).eval();
     };
@@ -275,7 +275,7 @@ describe("accumulate, statistics: 'momentum'", () => {
     (b.getSubmodule('1') as BatchNorm1d).momentum = 1 - Math.sqrt(0.8);
     let total = 0;
     for (const [x, y] of parts) {
-      const part = mean(b.call(x) as Tensor, y).mul(x.shape[0] / 8);
+      const part = mean(b(x) as Tensor, y).mul(x.shape[0] / 8);
       part.backward();
       total += part.item();
     }
@@ -320,14 +320,14 @@ describe('refusals', () => {
       readonly b = new BatchNorm1d(6, { dtype });
       readonly last = new Linear(6, 4, { dtype });
       forward(t: Tensor): Tensor {
-        return this.last.call(t.shape[0] > 3 ? this.a.call(t) : this.b.call(t));
+        return this.last(t.shape[0] > 3 ? this.a(t) : this.b(t));
       }
     }
     const differently = '[accumulate] expected every micro-batch to pass the same batch norms in the same order';
     expect(() => accumulate(new Moody(), [x(4), x(3)], mean)).toThrow(differently);
     class Short extends Moody {
       override forward(t: Tensor): Tensor {
-        return this.last.call(t.shape[0] > 3 ? this.a.call(t) : t);
+        return this.last(t.shape[0] > 3 ? this.a(t) : t);
       }
     }
     for (const sizes of [

@@ -66,7 +66,7 @@ it.each([
   const [losses, norms]: [number[], number[]] = [[], []];
   for (let step = 0; step < 10; step++) {
     optimizer.zeroGrad();
-    const value = loss.call(net.call(x), y);
+    const value = loss(net(x), y);
     value.backward();
     norms.push(clipGradNorm(net.parameters(), 2).item());
     optimizer.step();
@@ -76,7 +76,7 @@ it.each([
   expectClose(losses, expected.losses, tolerance, tolerance, 'losses');
   expectClose(norms, expected.norms, 10 * tolerance, 10 * tolerance, 'norms');
   net.eval();
-  const final = noGrad(() => loss.call(net.call(x), y).item());
+  const final = noGrad(() => loss(net(x), y).item());
   expectClose([final], [expected.evaluation], 10 * tolerance, tolerance, 'evaluation');
   expectClose(last.runningVar!, expected.runningVar, 10 * tolerance, tolerance, 'running variance');
   expect(bn.numBatchesTracked!.item()).toBe(expected.seen);

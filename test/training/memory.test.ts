@@ -30,7 +30,7 @@ function lenetSteps() {
   return (count: number) => {
     for (let i = 0; i < count; i++) {
       optimizer.zeroGrad();
-      crossEntropy(model.call(x), y).backward();
+      crossEntropy(model(x), y).backward();
       optimizer.step();
     }
   };
@@ -195,7 +195,7 @@ describe('other ways of holding on', () => {
       grows(() => {
         const model = lenetBatchNorm();
         const optimizer = new Adam(model.parameters());
-        crossEntropy(model.call(randn([4, 1, 28, 28])), randint(0, 10, [4])).backward();
+        crossEntropy(model(randn([4, 1, 28, 28])), randint(0, 10, [4])).backward();
         optimizer.step();
       }),
     ).toBeLessThan(bound);

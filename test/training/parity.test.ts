@@ -44,7 +44,7 @@ function train(precision: 'float32' | 'float64', steps: number, watch?: Step): n
   for (const [images, labels] of new DataLoader(dataset, { batchSize, shuffle: true })) {
     const x = images.pad([2, 2, 2, 2]).to('float32').div(255).repeat([1, 3, 1, 1]).contiguous('channelsLast');
     optimizer.zeroGrad();
-    const loss = crossEntropy(model.call(x.to(precision)), labels);
+    const loss = crossEntropy(model(x.to(precision)), labels);
     loss.backward();
     watch?.(x, labels, model, loss.item());
     optimizer.step();
@@ -62,7 +62,7 @@ function besideFloat64() {
   const watch: Step = (x, labels, exact, expected) => {
     model.loadStateDict(exact.stateDict());
     model.zeroGrad();
-    const loss = crossEntropy(model.call(x), labels);
+    const loss = crossEntropy(model(x), labels);
     loss.backward();
     let [error, size] = [0, 0];
     const gradients = [...exact.parameters()].map((p) => p.grad!.contiguous().dataSync() as Float64Array);

@@ -36,7 +36,7 @@ function train(precision: Precision, options: { lr: number; momentum?: number },
   const losses: number[] = [];
   for (const [images, labels] of new DataLoader(dataset, { batchSize: 256, shuffle: true })) {
     optimizer.zeroGrad();
-    const loss = crossEntropy(model.call(images.to('float32').div(255).to(precision)), labels);
+    const loss = crossEntropy(model(images.to('float32').div(255).to(precision)), labels);
     loss.backward();
     optimizer.step();
     losses.push(loss.item());
