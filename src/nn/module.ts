@@ -73,6 +73,7 @@ class Callable {
 // A module is called as a function of its forward's arguments.
 export interface Module {
   /** Runs forward with its hooks (PyTorch: calling the module). */
+  // biome-ignore lint/style/useShorthandFunctionType: a type could not be merged with the class
   (...args: Parameters<this['forward']>): ReturnType<this['forward']>;
 }
 

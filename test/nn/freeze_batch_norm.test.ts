@@ -64,7 +64,7 @@ describe('freezeBatchNorm', () => {
     expect(buffers(model)).not.toEqual(before);
     expect(flags(model)).toHaveLength(4);
     // Half-frozen on purpose is still worth a word: the statistics move.
-    expect(warnings).toHaveLength(2);
+    expect(warnings).toHaveLength(1);
   });
 
   it('adds up, and is undone to what was', () => {
@@ -119,23 +119,28 @@ describe('freezeBatchNorm', () => {
 });
 
 describe('warnings', () => {
-  it('tell of frozen parameters over moving statistics, once per layer', () => {
+  it('tell of frozen parameters over moving statistics, once per model, by the path of the layer', () => {
     const model = net();
     model.requiresGrad_(false);
     for (let i = 0; i < 3; i++) model(x());
-    expect(warnings).toHaveLength(2);
-    expect(warnings[0]).toMatch(
-      /^BatchNorm2d\(4\) moves its running statistics although its weight and bias are frozen/,
-    );
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/^'1' moves its running statistics although its weight and bias are frozen/);
     expect(warnings[0]).toContain('freezeBatchNorm(model)');
-    expect(warnings[1]).toContain('BatchNorm2d(5)');
+    const outer = new Sequential({ backbone: net() });
+    outer.requiresGrad_(false)(x());
+    expect(warnings[1]).toMatch(/^'backbone.1' moves/);
+    // A layer that is called by itself has no path.
+    const bn = new BatchNorm1d(3);
+    bn.requiresGrad_(false)(randn([4, 3]));
+    expect(warnings[2]).toMatch(/^BatchNorm1d\(3, .*\) moves/);
+    expect(warnings).toHaveLength(3);
   });
 
-  it('tell of movement without gradients, once per layer', () => {
+  it('tell of movement without gradients, once per model', () => {
     const model = net();
     for (let i = 0; i < 3; i++) noGrad(() => model(x()));
-    expect(warnings).toHaveLength(2);
-    expect(warnings[0]).toMatch(/^BatchNorm2d\(4\) moves its running statistics in a forward without gradients/);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/^'1' moves its running statistics in a forward without gradients/);
     expect(warnings[0]).toContain('eval()');
     expect(warnings[0]).toContain('withStatistics');
   });
@@ -159,6 +164,6 @@ describe('warnings', () => {
     expect(warnings).toEqual([]);
     // The purpose has ended: later movements are told of.
     noGrad(() => model(x()));
-    expect(warnings).toHaveLength(2);
+    expect(warnings).toHaveLength(1);
   });
 });
