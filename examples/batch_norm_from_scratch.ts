@@ -69,7 +69,7 @@ console.log('step  by hand   built in');
 for (let step = 1; step <= 30; step++) {
   const [a, b] = contenders.map(({ model, optimizer }) => {
     optimizer.zeroGrad();
-    const loss = nn.functional.crossEntropy(model.call(images), labels);
+    const loss = nn.functional.crossEntropy(model(images), labels);
     loss.backward();
     optimizer.step();
     return loss.item() as number;

@@ -30,13 +30,13 @@ function gap(norm: () => nn.Module, size: number): [train: number, evaluated: nu
   for (let epoch = 0; epoch < 3; epoch++)
     for (const [x, y] of batches) {
       optimizer.zeroGrad();
-      nn.functional.crossEntropy(model.call(x), y).backward();
+      nn.functional.crossEntropy(model(x), y).backward();
       optimizer.step();
     }
   const average = () =>
     noGrad(() =>
       batches
-        .map(([x, y]) => nn.functional.crossEntropy(model.call(x), y).item() as number)
+        .map(([x, y]) => nn.functional.crossEntropy(model(x), y).item() as number)
         .reduce((a, b) => a + b / batches.length, 0),
     );
   const train = nn.withStatistics(model, 'batch', average);

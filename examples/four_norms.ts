@@ -20,7 +20,7 @@ const slices = ['channel', 'image', 'image and channel', 'image and group'] as c
 
 console.log(`${''.padEnd(16)}${slices.map((slice) => slice.padStart(19)).join('')}`);
 for (const [name, norm] of Object.entries(norms)) {
-  const y = norm.call(x);
+  const y = norm(x);
   const means = {
     channel: y.mean([0, 2, 3]),
     image: y.mean([1, 2, 3]),

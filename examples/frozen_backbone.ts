@@ -8,14 +8,14 @@ import { SGD } from 'evenkeel/optim';
 function pretrained(): nn.Sequential {
   manualSeed(0);
   const a = new nn.Sequential(new nn.Conv2d(1, 4, 3), new nn.BatchNorm2d(4), new nn.ReLU());
-  for (let i = 0; i < 100; i++) a.call(randn([16, 1, 8, 8]));
+  for (let i = 0; i < 100; i++) a(randn([16, 1, 8, 8]));
   return a;
 }
 const probe = randn([8, 1, 8, 8]);
 /** What A says about fixed inputs in evaluation mode. */
 const outputOf = (a: nn.Sequential): Tensor => {
   a.eval();
-  const y = noGrad(() => a.call(probe));
+  const y = noGrad(() => a(probe));
   a.train();
   return y;
 };
@@ -29,7 +29,7 @@ function trainBehind(a: nn.Sequential): number {
   for (let i = 0; i < 50; i++) {
     const [x, y] = [randn([16, 1, 8, 8]).mul(3).add(2), randint(0, 2, [16])]; // the other domain
     optimizer.zeroGrad();
-    nn.functional.crossEntropy(model.call(x), y).backward();
+    nn.functional.crossEntropy(model(x), y).backward();
     optimizer.step();
   }
   return outputOf(a).sub(before).abs().max().item() as number;

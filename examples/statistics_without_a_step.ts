@@ -14,17 +14,17 @@ const show = (what: string) => {
   console.log(`${what.padEnd(46)} running mean ${mean().toFixed(4)}, batches ${bn.numBatchesTracked?.item()}`);
 };
 
-bn.call(x);
+bn(x);
 show('forward, no backward, no step:');
-noGrad(() => bn.call(x));
+noGrad(() => bn(x));
 show('forward under noGrad:');
 bn.requiresGrad_(false);
-bn.call(x);
+bn(x);
 show('forward with all parameters frozen:');
-nn.withStatistics(bn, 'batch', () => bn.call(x));
+nn.withStatistics(bn, 'batch', () => bn(x));
 show("inside withStatistics(bn, 'batch', …):");
 bn.eval();
-bn.call(x);
+bn(x);
 show('forward in evaluation mode:');
 
 const [start, first, second, third, ...rest] = trace;

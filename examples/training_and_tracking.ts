@@ -12,7 +12,7 @@ for (const training of [true, false])
   for (const trackRunningStats of [true, false]) {
     const bn = new nn.BatchNorm2d(1, { trackRunningStats }).train(training);
     const before = bn.runningMean?.item() as number | undefined;
-    const mean = bn.call(x).mean().item() as number;
+    const mean = bn(x).mean().item() as number;
     const after = bn.runningMean?.item() as number | undefined;
     seen[`${training} ${trackRunningStats}`] = [mean, before !== after];
     const statistics = after === undefined ? 'none' : `${before?.toFixed(4)} → ${after.toFixed(4)}`;

@@ -47,7 +47,7 @@ try {
     `import { getEngine, ones, randn, type Tensor } from '${name}';`,
     `import { BatchNorm2d } from '${name}/nn';`,
     `const bn = new BatchNorm2d(3);`,
-    `const y: Tensor = bn.call(randn([4, 3, 5, 5], { requiresGrad: true })).mul(ones([1])).relu();`,
+    `const y: Tensor = bn(randn([4, 3, 5, 5], { requiresGrad: true })).mul(ones([1])).relu();`,
     `y.sum().backward();`,
     `if (bn.weight!.grad === null || !Number.isFinite(bn.runningMean!.sum().item())) throw new Error('batch norm did not train');`,
     `console.log(getEngine());`,

@@ -224,7 +224,7 @@ class Segment {
  * depends on what it should not; and where `fn` itself takes gradients of what it computes.
  * @example
  * const block = new Sequential(new Conv2d(6, 6, 3, { padding: 1 }), new BatchNorm2d(6), new ReLU());
- * checkpoint((t) => block.call(t), x).sum().backward();
+ * checkpoint((t) => block(t), x).sum().backward();
  */
 export function checkpoint<A extends unknown[], R>(fn: (...inputs: A) => R, ...inputs: A): R;
 export function checkpoint<A extends unknown[], R>(

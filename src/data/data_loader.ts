@@ -47,7 +47,7 @@ function toTensor({ data, shape }: ArraySample): Tensor {
  * @example
  * for (const [images, labels] of new DataLoader(dataset, { batchSize: 256, shuffle: true })) {
  *   optimizer.zeroGrad();
- *   crossEntropy(model.call(images), labels).backward();
+ *   crossEntropy(model(images), labels).backward();
  *   optimizer.step();
  * }
  */

@@ -53,7 +53,7 @@ export interface CifarResNetOptions extends ModelOptions {
  * https://arxiv.org/abs/1512.03385). Three stages of `blocks` blocks, 16, 32 and 64 channels wide.
  * @example
  * const model = new CifarResNet(5); // ResNet-32
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class CifarResNet extends Module {
   conv1: Conv2d;

@@ -122,7 +122,7 @@ export interface DenseNetOptions extends ModelOptions {
  * https://arxiv.org/abs/1608.06993; torchvision: `DenseNet`). `layers` are the numbers of layers of the blocks.
  * @example
  * const model = new DenseNet([2, 2, 2, 2], { numClasses: 10 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class DenseNet extends Module {
   features: Sequential;

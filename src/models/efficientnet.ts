@@ -95,7 +95,7 @@ export class EfficientNet extends Module {
  * EfficientNet-B0: 5,288,548 parameters (Tan & Le 2019; torchvision: `efficientnet_b0`).
  * @example
  * const model = efficientnetB0({ numClasses: 10 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const efficientnetB0 = (options: EfficientNetOptions = {}): EfficientNet => new EfficientNet(options);
 

@@ -54,7 +54,7 @@ export interface SqueezeExcitationOptions {
  * Scales every channel by a number that two 1×1 convolutions make of all channels' means: (N, channels, H, W) to the same (Hu et al. 2018,
  * https://arxiv.org/abs/1709.01507; torchvision: `ops.SqueezeExcitation`).
  * @example
- * new SqueezeExcitation(6, 2).call(x); // shape [4, 6, 8, 8]
+ * new SqueezeExcitation(6, 2)(x); // shape [4, 6, 8, 8]
  */
 export class SqueezeExcitation extends Module {
   avgpool: AdaptiveAvgPool2d;

@@ -5,7 +5,7 @@ import { AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, Sequentia
  * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits (N, classes).
  * @example
  * const model = lenetBatchNorm(10);
- * model.call(rand([4, 1, 28, 28])); // shape [4, 10]
+ * model(rand([4, 1, 28, 28])); // shape [4, 10]
  */
 export function lenetBatchNorm(classes = 10): Sequential {
   return new Sequential(

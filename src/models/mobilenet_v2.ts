@@ -85,7 +85,7 @@ export class MobileNetV2 extends Module {
  * MobileNetV2: 3,504,872 parameters (Sandler et al. 2018; torchvision: `mobilenet_v2`).
  * @example
  * const model = mobilenetV2({ numClasses: 10, widthMult: 0.5 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const mobilenetV2 = (options: MobileNetV2Options = {}): MobileNetV2 => new MobileNetV2(options);
 

@@ -140,7 +140,7 @@ export const mobilenetV3Large = (options: MobileNetV3Options = {}): MobileNetV3 
  * MobileNetV3 small: 2,542,856 parameters (Howard et al. 2019; torchvision: `mobilenet_v3_small`).
  * @example
  * const model = mobilenetV3Small({ numClasses: 10 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export const mobilenetV3Small = (options: MobileNetV3Options = {}): MobileNetV3 => new MobileNetV3('small', options);
 

@@ -144,7 +144,7 @@ export interface ResNetOptions extends ModelOptions {
  * @throws ValueError, NotImplementedError where `BasicBlock` meets an option for `Bottleneck`.
  * @example
  * const model = new ResNet(BasicBlock, [1, 1, 1, 1], { numClasses: 10 });
- * model.call(randn([2, 3, 32, 32])); // shape [2, 10]
+ * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class ResNet extends Module {
   conv1: Conv2d;
@@ -222,7 +222,7 @@ function zeroWeight(norm: Module): void {
  * @example
  * manualSeed(0);
  * const model = resnet18({ numClasses: 10 });
- * model.call(randn([2, 3, 64, 64])); // shape [2, 10]
+ * model(randn([2, 3, 64, 64])); // shape [2, 10]
  */
 export const resnet18 = (options: ResNetOptions = {}): ResNet => new ResNet(BasicBlock, [2, 2, 2, 2], options);
 /** ResNet-34: 21,797,672 parameters (He et al. 2016; torchvision: `resnet34`). */

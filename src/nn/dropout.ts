@@ -57,7 +57,7 @@ export class Dropout2d extends DropoutBase {
  * In training, sets whole samples of (N, …), or with mode `batch` all of them, to 0 with probability p and scales the rest by 1/(1 − p), which
  * skips a residual branch at random (Huang et al. 2016; torchvision: `ops.StochasticDepth`).
  * @example
- * new StochasticDepth(0.2, 'row').call(x).add(x);
+ * new StochasticDepth(0.2, 'row')(x).add(x);
  */
 export class StochasticDepth extends Module {
   readonly p: number;

@@ -80,7 +80,7 @@ export class LazyBatchNorm1d extends LazyBatchNorm {
  * @throws IndexError at the first call with an input of less than two dimensions.
  * @example
  * const bn = new LazyBatchNorm2d({ momentum: null });
- * bn.call(x); // now a BatchNorm2d of 6 channels
+ * bn(x); // now a BatchNorm2d of 6 channels
  */
 export class LazyBatchNorm2d extends LazyBatchNorm {
   constructor(options: NormOptions = {}) {

@@ -36,7 +36,7 @@ abstract class ClassLoss extends Loss {
 /**
  * Cross entropy of logits (N, C, …) against classes (N, …) or class probabilities (N, C, …) (PyTorch: `nn.CrossEntropyLoss`).
  * @example
- * const loss = new CrossEntropyLoss().call(logits, labels);
+ * const loss = new CrossEntropyLoss()(logits, labels);
  */
 export class CrossEntropyLoss extends ClassLoss {
   readonly labelSmoothing: number;

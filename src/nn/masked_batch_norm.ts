@@ -38,7 +38,7 @@ abstract class MaskedBatchNormBase extends BatchNormBase {
  * @throws ValueError on other ranks, and in training on fewer than 2 unmasked positions; RuntimeError where the mask does not fit.
  * @example
  * const norm = new MaskedBatchNorm1d(6);
- * const y1 = norm.call(randn([4, 6, 10]), rand([4, 10]).gt(0.5));
+ * const y1 = norm(randn([4, 6, 10]), rand([4, 10]).gt(0.5));
  */
 export class MaskedBatchNorm1d extends MaskedBatchNormBase {
   protected checkInputDim(x: Tensor): void {

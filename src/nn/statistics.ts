@@ -21,7 +21,7 @@ const modes: readonly StatisticsMode[] = ['batch', 'running', 'frozen'];
  * pytorch/examples#804); setting modes layer by layer for that is forgotten or not undone.
  * @throws ValueError on another mode.
  * @example
- * const y1 = withStatistics(model, 'batch', () => model.call(images)); // and nothing has moved
+ * const y1 = withStatistics(model, 'batch', () => model(images)); // and nothing has moved
  */
 export function withStatistics<R>(module: Module, mode: StatisticsMode, fn: () => R): R {
   if (!modes.includes(mode))
@@ -39,7 +39,7 @@ export function withStatistics<R>(module: Module, mode: StatisticsMode, fn: () =
  * @throws ValueError where the name is no identifier, KeyError where it is taken.
  * @example
  * addStatistics(model, 'sketch');
- * const y1 = useStatistics(model, 'sketch', () => model.call(images));
+ * const y1 = useStatistics(model, 'sketch', () => model(images));
  */
 export function addStatistics(module: Module, name: string): string[] {
   if (!/^[A-Za-z]\w*$/.test(name))
@@ -82,7 +82,7 @@ export function useStatistics<R>(module: Module, name: string | null, fn: () => 
  * @throws ValueError unless `count` is a positive integer.
  * @example
  * withMicroBatches(model, 2, () => {
- *   for (const part of images.chunk(2)) model.call(part).sum().backward();
+ *   for (const part of images.chunk(2)) model(part).sum().backward();
  * });
  */
 export function withMicroBatches<R>(module: Module, count: number, fn: () => R): R {

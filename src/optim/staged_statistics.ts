@@ -152,7 +152,7 @@ export class StagedStatistics {
  * @throws RuntimeError where a layer is staged already.
  * @example
  * const staged = stageStatistics(model, optimizer);
- * crossEntropy(model.call(images), labels).backward();
+ * crossEntropy(model(images), labels).backward();
  * optimizer.step(); // moves parameters and statistics, or neither
  * staged.dispose();
  */

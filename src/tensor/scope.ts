@@ -19,7 +19,7 @@ function* storagesIn(value: unknown): Generator<Storage> {
  * (also in arrays and plain objects), gradients, optimizer states and tensors given to `keep()` live on; any other use of a tensor
  * from inside is an error afterwards, never other data.
  * @example
- * const loss = scope(() => { const l = crossEntropy(model.call(images), labels); l.backward(); return l.item(); });
+ * const loss = scope(() => { const l = crossEntropy(model(images), labels); l.backward(); return l.item(); });
  */
 export function scope<R>(fn: () => R): R {
   const close = openScope();

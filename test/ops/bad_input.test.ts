@@ -131,7 +131,7 @@ describe('empty batches', () => {
   ])('%s: an empty result, gradients of zeros', (_, make, input, output) => {
     const layer = make();
     const x = z(input, { requiresGrad: true });
-    const y = layer.call(x);
+    const y = layer(x);
     expect(y.shape).toEqual(output);
     y.sum().backward();
     expect(x.grad!.shape).toEqual(input);
