@@ -13,7 +13,7 @@ const layers = [
   ['tensor'],
   ['kernels', 'files'],
   ['checks'],
-  ['errors', 'warnings', 'restoring'],
+  ['errors', 'warnings', 'restoring', 'class_names'],
 ];
 /** The package's root re-exports from every layer below the programs. */
 const root = 'index';

@@ -1,4 +1,5 @@
 // The small residual networks of the CIFAR experiments. Names are those of the usual PyTorch port (github.com/akamaster/pytorch_resnet_cifar10).
+import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { relu } from '../ops/elementwise.ts';
@@ -99,3 +100,5 @@ export const cifarResnet20 = (options: CifarResNetOptions = {}): CifarResNet => 
 export const cifarResnet56 = (options: CifarResNetOptions = {}): CifarResNet => new CifarResNet(9, options);
 
 declareClosed(CifarBlock, CifarResNet);
+
+keepNames({ CifarBlock, CifarResNet });

@@ -1,5 +1,7 @@
 // DenseNet-121. Structure, names and initial weights are torchvision's.
+
 import { checkpoint } from '../autograd/checkpoint.ts';
+import { keepNames } from '../class_names.ts';
 import { BatchNormBase } from '../nn/batch_norm.ts';
 import {
   AvgPool2d,
@@ -174,3 +176,5 @@ export class DenseNet extends Module {
 export const densenet121 = (options: DenseNetOptions = {}): DenseNet => new DenseNet([6, 12, 24, 16], options);
 
 declareClosed(DenseLayer, DenseBlock, Transition, DenseNet);
+
+keepNames({ DenseLayer, DenseBlock, Transition, DenseNet });

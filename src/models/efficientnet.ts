@@ -1,4 +1,5 @@
 // EfficientNet-B0. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Dropout, init, Linear, Module, Sequential, SiLU, StochasticDepth } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
@@ -100,3 +101,5 @@ export class EfficientNet extends Module {
 export const efficientnetB0 = (options: EfficientNetOptions = {}): EfficientNet => new EfficientNet(options);
 
 declareClosed(MBConv, EfficientNet);
+
+keepNames({ MBConv, EfficientNet });

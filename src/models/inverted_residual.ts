@@ -1,5 +1,6 @@
 // What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the inverted residual block.
 // Not here: the tables of channels, and what one family does differently.
+import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -129,3 +130,5 @@ export class InvertedResidual extends Module {
 }
 
 declareClosed(Conv2dNormActivation, SqueezeExcitation, InvertedResidual);
+
+keepNames({ Conv2dNormActivation, SqueezeExcitation, InvertedResidual });

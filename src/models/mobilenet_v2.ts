@@ -1,4 +1,5 @@
 // MobileNetV2. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
@@ -90,3 +91,5 @@ export class MobileNetV2 extends Module {
 export const mobilenetV2 = (options: MobileNetV2Options = {}): MobileNetV2 => new MobileNetV2(options);
 
 declareClosed(LinearBottleneck, MobileNetV2);
+
+keepNames({ LinearBottleneck, MobileNetV2 });

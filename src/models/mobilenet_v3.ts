@@ -1,4 +1,5 @@
 // MobileNetV3, large and small. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
@@ -145,3 +146,5 @@ export const mobilenetV3Large = (options: MobileNetV3Options = {}): MobileNetV3 
 export const mobilenetV3Small = (options: MobileNetV3Options = {}): MobileNetV3 => new MobileNetV3('small', options);
 
 declareClosed(MobileNetV3);
+
+keepNames({ MobileNetV3 });

@@ -1,5 +1,6 @@
 // Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure, names and initial
 // weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
+import { keepNames } from '../class_names.ts';
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
@@ -236,3 +237,5 @@ export const resnext50_32x4d = (options: Omit<ResNetOptions, 'groups' | 'widthPe
   new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
 
 declareClosed(BasicBlock, Bottleneck, ResNet);
+
+keepNames({ BasicBlock, Bottleneck, ResNet });

@@ -1,4 +1,5 @@
 // VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
+import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
@@ -74,3 +75,5 @@ export const vgg11Bn = (options: BatchNormOptions = {}): VGG => normalized(colum
 export const vgg16Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.d, options);
 
 declareClosed(VGG);
+
+keepNames({ VGG });

@@ -1,4 +1,5 @@
 // Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
@@ -247,3 +248,23 @@ declareClosed(
   Softmax,
   LogSoftmax,
 );
+
+keepNames({
+  ReLU,
+  LeakyReLU,
+  ELU,
+  SELU,
+  SiLU,
+  Mish,
+  Hardtanh,
+  ReLU6,
+  Hardsigmoid,
+  Hardswish,
+  Sigmoid,
+  Tanh,
+  LogSigmoid,
+  GELU,
+  Softplus,
+  Softmax,
+  LogSoftmax,
+});

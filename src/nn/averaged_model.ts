@@ -1,5 +1,7 @@
 // AveragedModel: a model whose weights are an average of another's over training. Its batch norms' statistics come from recalibrate.ts.
+
 import { noGrad } from '../autograd/grad_mode.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
@@ -121,3 +123,5 @@ function pairs(
       );
   return left.map(([, averaged], i) => [averaged, right[i][1]]);
 }
+
+keepNames({ AveragedModel });

@@ -1,8 +1,10 @@
 // Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers with running
 // statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/;
 // what may override a layer's flags, from freezing to staged updates, is in statistics_control.ts.
+
 import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../ops/batch_norm_kernels.ts';
@@ -66,6 +68,10 @@ export abstract class NormBase extends Module {
 
   // State dicts and printed forms keep PyTorch's names of the buffers; these are the same entries under the library's. Inside
   // useStatistics() they are those of the set in use.
+
+  override get isNorm(): boolean {
+    return true;
+  }
 
   /** Running mean per channel (C), null where statistics are not tracked. */
   get runningMean(): Tensor | null {
@@ -269,3 +275,5 @@ export class BatchNorm3d extends BatchNormBase {
 }
 
 declareClosed(BatchNorm1d, BatchNorm2d, BatchNorm3d);
+
+keepNames({ BatchNorm1d, BatchNorm2d, BatchNorm3d });

@@ -1,5 +1,6 @@
 // Batch norm with what follows it, a dropout and an activation, in one layer whose state is a plain batch norm's: trainable, over processes,
 // and frozen. Source: timm's layers/norm_act.py.
+import { keepNames } from '../class_names.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ReLU } from './activation.ts';
@@ -108,3 +109,5 @@ export class FrozenBatchNormAct2d extends FrozenBatchNorm2d {
     return `${this.constructor.name}(${this.extraRepr()}, act=${this.act})`;
   }
 }
+
+keepNames({ BatchNormAct2d, SyncBatchNormAct, FrozenBatchNormAct2d });

@@ -1,6 +1,8 @@
 // Batch renormalization layers, in the two published forms: the paper's, whose state is a batch norm's, and that of the widespread port to
 // PyTorch, which keeps a running deviation. The arithmetic is in ops/batch_renorm.ts.
+
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { type BatchStatistics, countBatch, type RunningStatistics } from '../ops/batch_norm_kernels.ts';
@@ -165,6 +167,10 @@ abstract class RunningStdBatchRenormBase extends Module {
     this.registerBuffer('num_batches_tracked', tensor(0, { dtype: 'int64' }));
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   private buffer(name: string): Tensor {
     return this.ownBuffers().get(name)!.tensor!;
   }
@@ -235,3 +241,12 @@ export class RunningStdBatchRenorm3d extends RunningStdBatchRenormBase {
     requireRank(x, 5);
   }
 }
+
+keepNames({
+  BatchRenorm1d,
+  BatchRenorm2d,
+  BatchRenorm3d,
+  RunningStdBatchRenorm1d,
+  RunningStdBatchRenorm2d,
+  RunningStdBatchRenorm3d,
+});

@@ -1,23 +1,25 @@
 // Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
 // positions or names.
+import { keepNames } from '../class_names.ts';
 import { ArgumentTypeError, IndexError, KeyError } from '../errors.ts';
-import { type Arguments, Module, type Result } from './module.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { Module, type Result } from './module.ts';
 import { declareClosed } from './module_call.ts';
 
 /** Children under 0, 1, 2, …, with what an array of them can do. */
-abstract class IndexedModules extends Module implements Iterable<Module> {
-  readonly [index: number]: Module;
+abstract class IndexedModules<M extends Module> extends Module implements Iterable<M> {
+  readonly [index: number]: M;
 
   /** Number of children. */
   override get length(): number {
     return this.items().length;
   }
 
-  protected items(): Module[] {
-    return [...this.allChildren()].map(([, module]) => module);
+  protected items(): M[] {
+    return this.allChildren().map(([, module]) => module as M);
   }
 
-  [Symbol.iterator](): Iterator<Module> {
+  [Symbol.iterator](): Iterator<M> {
     return this.items()[Symbol.iterator]();
   }
 
@@ -29,32 +31,32 @@ abstract class IndexedModules extends Module implements Iterable<Module> {
   }
 
   /** The child at a position; negative ones count from the end. */
-  at(index: number): Module {
+  at(index: number): M {
     return this.items()[this.position(index)];
   }
 
   /** Puts a module in the place of another. */
-  set(index: number, module: Module): void {
+  set(index: number, module: M): void {
     requireModule(module);
-    const [name] = [...this.allChildren()][this.position(index)];
+    const [name] = this.allChildren()[this.position(index)];
     assign(this, name, module);
   }
 
   /** Adds a module at the end (PyTorch: `append`). */
-  append(module: Module): this {
+  append(module: M): this {
     requireModule(module);
     this.registerModule(String(this.length), module);
     return this;
   }
 
   /** Adds modules at the end (PyTorch: `extend`). */
-  extend(modules: Iterable<Module>): this {
+  extend(modules: Iterable<M>): this {
     for (const module of [...modules]) this.append(module);
     return this;
   }
 
   /** Puts a module before the one at a position; −1 is before the last. */
-  insert(index: number, module: Module): this {
+  insert(index: number, module: M): this {
     requireModule(module);
     const items = this.items();
     if (!Number.isInteger(index) || index < -items.length || index > items.length)
@@ -65,7 +67,7 @@ abstract class IndexedModules extends Module implements Iterable<Module> {
   }
 
   /** Takes a child out, the last by default, and returns it. */
-  pop(index = -1): Module {
+  pop(index = -1): M {
     const items = this.items();
     const [taken] = items.splice(this.position(index), 1);
     this.renumber(items);
@@ -73,7 +75,7 @@ abstract class IndexedModules extends Module implements Iterable<Module> {
   }
 
   private renumber(items: readonly Module[]): void {
-    for (const [name] of [...this.allChildren()]) this.unregisterModule(name);
+    for (const [name] of this.allChildren()) this.unregisterModule(name);
     items.forEach((module, i) => {
       this.registerModule(String(i), module);
     });
@@ -93,12 +95,13 @@ const assign = (parent: Module, name: string, child: Module): void => {
 /**
  * Modules called one after the other, each with what the one before gave (PyTorch: `nn.Sequential`).
  *
- * Takes modules, or an object (or Map) whose keys become their names.
+ * Takes modules, or an object (or Map) whose keys become their names. `A` and `R`: what the first takes and the last gives, one tensor each unless
+ * said otherwise, as in `new Sequential<[Tensor, Tensor], Tensor>(…)`.
  * @example
  * const net = new Sequential(new Flatten(), new Linear(784, 10));
  * const named = new Sequential({ conv: new Conv2d(1, 6, 5), act: new ReLU() });
  */
-export class Sequential extends IndexedModules {
+export class Sequential<A extends readonly unknown[] = [x: Tensor], R = Tensor> extends IndexedModules<Module> {
   constructor(...modules: readonly Module[] | [Readonly<Record<string, Module>> | ReadonlyMap<string, Module>]) {
     super();
     const [first] = modules;
@@ -110,25 +113,25 @@ export class Sequential extends IndexedModules {
     } else for (const module of modules as readonly Module[]) this.append(module);
   }
 
-  forward(...args: Arguments): Result {
+  forward(...args: A): R {
     const [first, ...rest] = this.items();
-    if (!first) return args[0];
-    let value = first(...args);
+    if (!first) return args[0] as R;
+    let value: Result = first(...args);
     for (const module of rest) value = module(value);
     return value;
   }
 
   /** A new Sequential of the same modules from `start` to, not including, `end`. */
   slice(start?: number, end?: number): Sequential {
-    return new Sequential(Object.fromEntries([...this.allChildren()].slice(start, end)));
+    return new Sequential(Object.fromEntries(this.allChildren().slice(start, end)));
   }
 }
 
 /**
  * A list of modules that its owner calls as it likes (PyTorch: `nn.ModuleList`). Iterable; `at`, `append`, `extend`, `insert`, `pop`, `set`.
  */
-export class ModuleList extends IndexedModules {
-  constructor(modules: Iterable<Module> = []) {
+export class ModuleList<M extends Module = Module> extends IndexedModules<M> {
+  constructor(modules: Iterable<M> = []) {
     super();
     this.extend(modules);
   }
@@ -170,7 +173,7 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
   }
 
   get size(): number {
-    return [...this.keys()].length;
+    return this.keys().length;
   }
 
   get(name: string): Module {
@@ -205,14 +208,14 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
   }
 
   clear(): void {
-    for (const name of [...this.keys()]) this.unregisterModule(name);
+    for (const name of this.keys()) this.unregisterModule(name);
   }
 
-  *keys(): Generator<string> {
-    for (const [name] of this.allChildren()) yield name;
+  keys(): string[] {
+    return this.allChildren().map(([name]) => name);
   }
-  *values(): Generator<Module> {
-    for (const [, module] of this.allChildren()) yield module;
+  values(): Module[] {
+    return this.allChildren().map(([, module]) => module);
   }
   [Symbol.iterator](): Iterator<[string, Module]> {
     return this.allChildren()[Symbol.iterator]();
@@ -225,3 +228,5 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
 }
 
 declareClosed(Sequential);
+
+keepNames({ Sequential, ModuleList, ModuleDict });

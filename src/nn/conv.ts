@@ -1,4 +1,5 @@
 // Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import {
   type ConvOptions as ConvArguments,
@@ -215,3 +216,5 @@ export class ConvTranspose2d extends ConvBase {
 }
 
 declareClosed(Conv1d, Conv2d, Conv3d, ConvTranspose2d);
+
+keepNames({ Conv1d, Conv2d, Conv3d, ConvTranspose2d });

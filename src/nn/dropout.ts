@@ -1,4 +1,5 @@
 // Dropout layers. The masks are drawn in ops/dropout.ts.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 import { inPlace } from '../ops/elementwise.ts';
@@ -79,3 +80,5 @@ export class StochasticDepth extends Module {
 }
 
 declareClosed(Dropout, Dropout2d, StochasticDepth);
+
+keepNames({ Dropout, Dropout2d, StochasticDepth });

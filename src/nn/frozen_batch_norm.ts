@@ -1,5 +1,6 @@
 // FrozenBatchNorm2d: batch norm of which nothing is learned and nothing moves, because it has buffers only. Turning a network's batch norms
 // into it and back is in frozen_conversion.ts; freezing a batch norm that stays one, in freeze_batch_norm.ts.
+import { keepNames } from '../class_names.ts';
 import { frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -45,6 +46,10 @@ export class FrozenBatchNorm2d extends Module {
       this.registerBuffer(name, make([numFeatures], { dtype }));
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   /** Mean per channel (C). */
   get runningMean(): Tensor {
     return this.ownBuffers().get('running_mean')!.tensor!;
@@ -72,3 +77,5 @@ export class FrozenBatchNorm2d extends Module {
     return `${this.numFeatures}, eps=${floatText(this.eps)}`;
   }
 }
+
+keepNames({ FrozenBatchNorm2d });

@@ -1,8 +1,10 @@
 // Ghost batch norm (Hoffer et al. 2017): a large batch normalized in small parts. Two published layers bear the name and differ in which
 // samples make a part and in what is tracked: here they are ChunkedGhostBatchNorm1d and InterleavedGhostBatchNorm2d. A third, with parameters
 // of its own for each part, is split_batch_norm.ts.
+
 import { isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { batchNormOfParts } from '../ops/ghost_batch_norm.ts';
@@ -94,6 +96,10 @@ export class ChunkedGhostBatchNorm1d extends Module {
     this.bn.isPlain = false;
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     const [n = 0] = x.shape;
     const sizes = chunkSizes(n, this.virtualBatchSize, sizeOf(x.shape.slice(2)));
@@ -170,3 +176,5 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     return toFormat(reshape(y, x.shape), x.memoryFormat);
   }
 }
+
+keepNames({ ChunkedGhostBatchNorm1d, InterleavedGhostBatchNorm2d });

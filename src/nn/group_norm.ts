@@ -1,4 +1,5 @@
 // The group normalization layer. The arithmetic and the checks of inputs are in ops/group_norm.ts.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { groupNorm } from '../ops/group_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
@@ -54,6 +55,10 @@ export class GroupNorm extends Module {
     if (this.bias) zeros_(this.bias);
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this;
     return groupNorm(x, this.numGroups, { weight, bias, eps });
@@ -64,3 +69,5 @@ export class GroupNorm extends Module {
     return `${this.numGroups}, ${this.numChannels}, eps=${floatText(this.eps)}, affine=${boolText(this.affine)}${bias}`;
   }
 }
+
+keepNames({ GroupNorm });

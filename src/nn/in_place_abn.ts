@@ -1,5 +1,6 @@
 // Activated batch norm (mapillary's inplace_abn): InPlaceABN, which overwrites its input and keeps nothing but its output for the backward,
 // and ABN, the same in the ordinary way.
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { elu, leakyRelu, relu } from '../ops/elementwise.ts';
@@ -88,3 +89,5 @@ export class InPlaceABN extends AbnBase<InvertibleActivation> {
     return inPlaceAbn(x, mean, variance, { ...options, activation, activationParam });
   }
 }
+
+keepNames({ ABN, InPlaceABN });

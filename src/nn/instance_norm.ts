@@ -1,5 +1,6 @@
 // Instance normalization layers: unbatched inputs, the check of their channels, and which statistics are used. Parameters and running
 // statistics are NormBase's (batch_norm.ts), the arithmetic is in ops/.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { instanceNorm } from '../ops/instance_norm.ts';
 import { squeeze, unsqueeze } from '../ops/shape_ops.ts';
@@ -110,3 +111,5 @@ export class InstanceNorm3d extends InstanceNormBase {
     return 3;
   }
 }
+
+keepNames({ InstanceNorm1d, InstanceNorm2d, InstanceNorm3d });

@@ -1,4 +1,5 @@
 // Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in ops/layer_norm.ts.
+import { keepNames } from '../class_names.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { layerNorm, rmsNorm } from '../ops/layer_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
@@ -66,6 +67,10 @@ export class LayerNorm extends Module {
     if (this.bias) zeros_(this.bias);
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this;
     return layerNorm(x, this.normalizedShape, { weight, bias, eps });
@@ -106,6 +111,10 @@ export class RMSNorm extends Module {
     if (this.weight) ones_(this.weight);
   }
 
+  override get isNorm(): boolean {
+    return true;
+  }
+
   forward(x: Tensor): Tensor {
     return rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps });
   }
@@ -114,3 +123,5 @@ export class RMSNorm extends Module {
     return `${sizeText(this.normalizedShape)}, eps=${floatText(this.eps)}, elementwise_affine=${boolText(this.elementwiseAffine)}`;
   }
 }
+
+keepNames({ LayerNorm, RMSNorm });

@@ -1,5 +1,6 @@
 // Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three dimensions. With
 // that input the module becomes the plain layer, class and all. Tensors without a shape are in uninitialized.ts.
+import { keepNames } from '../class_names.ts';
 import { IndexError } from '../errors.ts';
 import { fill } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -118,3 +119,12 @@ export class LazyInstanceNorm3d extends LazyInstanceNorm {
     super(InstanceNorm3d, options);
   }
 }
+
+keepNames({
+  LazyBatchNorm1d,
+  LazyBatchNorm2d,
+  LazyBatchNorm3d,
+  LazyInstanceNorm1d,
+  LazyInstanceNorm2d,
+  LazyInstanceNorm3d,
+});

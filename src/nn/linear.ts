@@ -1,4 +1,5 @@
 // Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { embedding } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
@@ -113,3 +114,5 @@ export class Embedding extends Module {
 }
 
 declareClosed(Identity, Linear, Embedding);
+
+keepNames({ Identity, Linear, Embedding });

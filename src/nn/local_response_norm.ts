@@ -1,4 +1,5 @@
 // Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in ops/.
+import { keepNames } from '../class_names.ts';
 import { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
@@ -17,6 +18,10 @@ abstract class ResponseNorm extends Module {
     this.alpha = alpha;
     this.beta = beta;
     this.k = k;
+  }
+
+  override get isNorm(): boolean {
+    return true;
   }
 
   override extraRepr(): string {
@@ -48,3 +53,5 @@ export class CrossMapLRN2d extends ResponseNorm {
     return super.extraRepr().replace(/k=1\.0$/, 'k=1');
   }
 }
+
+keepNames({ LocalResponseNorm, CrossMapLRN2d });

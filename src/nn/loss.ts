@@ -1,4 +1,5 @@
 // Losses as modules; the functions are in ops/loss.ts. Weights are buffers, so that they are part of the state and change dtype.
+import { keepNames } from '../class_names.ts';
 import {
   type BceOptions,
   bceWithLogits,
@@ -108,3 +109,5 @@ export class BCEWithLogitsLoss extends Loss {
     return bceWithLogits(input, target, { weight, posWeight, reduction });
   }
 }
+
+keepNames({ CrossEntropyLoss, NLLLoss, MSELoss, L1Loss, SmoothL1Loss, BCEWithLogitsLoss });

@@ -1,4 +1,5 @@
 // Batch norm layers that take a mask beside their input. Which statistics they use and move is BatchNormBase's rule.
+import { keepNames } from '../class_names.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { gatherUnmasked, requireTwoRows } from '../ops/masked_batch_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -52,3 +53,5 @@ export class MaskedBatchNorm2d extends MaskedBatchNormBase {
     requireRank(x, 4);
   }
 }
+
+keepNames({ MaskedBatchNorm1d, MaskedBatchNorm2d });

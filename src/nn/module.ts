@@ -418,6 +418,11 @@ export abstract class Module extends Callable {
     return this.hasHooks;
   }
 
+  /** Whether the module normalizes, so that its parameters get no weight decay from `paramGroups`. A norm of one's own says so. */
+  get isNorm(): boolean {
+    return false;
+  }
+
   /**
    * Whether the module by itself computes otherwise in training than in evaluation, as dropout does.
    * @internal

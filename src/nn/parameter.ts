@@ -1,5 +1,6 @@
 // Parameter: a tensor that a module learns.
 
+import { keepNames } from '../class_names.ts';
 import { keepStorage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Tensor as TensorClass } from '../tensor/tensor.ts';
@@ -15,3 +16,5 @@ export class Parameter extends TensorClass {
     this.requiresGrad = requiresGrad;
   }
 }
+
+keepNames({ Parameter });

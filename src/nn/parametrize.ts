@@ -1,6 +1,8 @@
 // Parametrizations (torch.nn.utils.parametrize): a parameter or buffer of a module that is computed from others whenever it is read. The
 // maps themselves, such as weight norm, are in files of their own.
+
 import { noGrad } from '../autograd/grad_mode.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { inFormat } from '../ops/launch.ts';
@@ -207,3 +209,5 @@ export function removeParametrizations<M extends Module>(
   else module.registerBuffer(name, tensor);
   return module;
 }
+
+keepNames({ ParametrizationList });

@@ -1,5 +1,6 @@
 // Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
 
+import { keepNames } from '../class_names.ts';
 import {
   type AvgPoolOptions,
   adaptiveAvgPool1d,
@@ -161,3 +162,14 @@ declareClosed(
   AdaptiveMaxPool1d,
   AdaptiveMaxPool2d,
 );
+
+keepNames({
+  MaxPool1d,
+  MaxPool2d,
+  AvgPool1d,
+  AvgPool2d,
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+});

@@ -1,4 +1,5 @@
 // Layers that change shapes only: Flatten, Unflatten.
+import { keepNames } from '../class_names.ts';
 import { flatten, unflatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
@@ -40,3 +41,5 @@ export class Unflatten extends Module {
 }
 
 declareClosed(Flatten, Unflatten);
+
+keepNames({ Flatten, Unflatten });

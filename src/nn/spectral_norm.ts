@@ -1,7 +1,9 @@
 // Spectral norm: a weight divided by its largest singular value, which power iteration estimates as training goes. How a parameter
 // becomes a computed one is in parametrize.ts.
+
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { div, maximum, mul, overwrite, sqrt, square } from '../ops/elementwise.ts';
 import { clone } from '../ops/launch.ts';
@@ -115,3 +117,5 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank));
   return registerParametrization(module, name, map);
 }
+
+keepNames({ _SpectralNorm });

@@ -1,5 +1,6 @@
 // SplitBatchNorm2d: in training, each part of a batch has a batch norm of its own, parameters and all. With shared parameters it is
 // ghost_batch_norm.ts.
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
 import { cat, split } from '../ops/shape_ops.ts';
@@ -54,3 +55,5 @@ export class SplitBatchNorm2d extends BatchNorm2d {
     return cat([super.normalize(first, mean, variance, options), ...others]);
   }
 }
+
+keepNames({ SplitBatchNorm2d });

@@ -1,5 +1,6 @@
 // SyncBatchNorm: batch norm whose batch is that of all processes. The exchange is in ops/sync_batch_norm.ts; turning a network's batch
 // norms into this layer in norm_conversion.ts.
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
 import type { ProcessGroup } from '../ops/process_group.ts';
@@ -53,3 +54,5 @@ export class SyncBatchNorm extends BatchNormBase {
     return syncBatchNorm(x, runningMean, runningVar, this.processGroup!, options);
   }
 }
+
+keepNames({ SyncBatchNorm });

@@ -1,4 +1,5 @@
 // Weight norm: a weight as direction and length, learned apart. How a parameter becomes a computed one is in parametrize.ts.
+import { keepNames } from '../class_names.ts';
 import { div, mul, sqrt, square } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { normalizeDim } from '../tensor/shape.ts';
@@ -43,3 +44,5 @@ export function weightNorm<M extends Module>(module: M, name = 'weight', dim: nu
   const axis = dim === null || !tensor ? null : normalizeDim(dim, tensor.rank);
   return registerParametrization(module, name, new _WeightNorm(axis));
 }
+
+keepNames({ _WeightNorm });

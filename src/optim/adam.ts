@@ -1,4 +1,5 @@
 // Adam and AdamW. The arithmetic is in kernels/optim/optim.cpp.
+import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -98,3 +99,5 @@ export class AdamW extends Adam {
     for (const group of this.paramGroups) group.decoupledWeightDecay = true;
   }
 }
+
+keepNames({ Adam, AdamW });

@@ -1,4 +1,5 @@
 // OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
+import { keepNames } from '../class_names.ts';
 import { KeyError, ValueError } from '../errors.ts';
 import { floatText } from '../nn/python_text.ts';
 import {
@@ -164,3 +165,5 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
     super.loadStateDict(state);
   }
 }
+
+keepNames({ OneCycleLR });

@@ -1,5 +1,4 @@
 // Parameter groups by what parameters are for: which of a module's learn with weight decay and which without.
-import { NormBase } from '../nn/batch_norm.ts';
 import type { Module } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 
@@ -10,12 +9,9 @@ export interface ParamGroupsOptions {
   noDecay?: readonly ('norm' | 'bias')[];
 }
 
-/** Layers with Norm in the name of their class normalize, the library's and users' own. */
-const isNorm = (module: Module): boolean => module instanceof NormBase || /norm/i.test(module.constructor.name);
-
 /**
  * A module's parameters as groups for an optimizer, of which norms and biases get no weight decay: decaying them saves nothing and shrinks
- * what normalization has set.
+ * what normalization has set. A norm of one's own says that it is one: `override get isNorm() { return true; }`.
  * @returns the decaying group, then the other; empty ones are left out.
  * @example
  * const optimizer = new SGD(paramGroups(net, { weightDecay: 5e-4 }), { lr: 0.1, momentum: 0.9 });
@@ -29,7 +25,7 @@ export function paramGroups(
   for (const each of module.modules())
     for (const [name, parameter] of each.ownParameters()) {
       if (!parameter || decaying.has(parameter) || exempt.has(parameter)) continue;
-      const isExempt = (noDecay.includes('norm') && isNorm(each)) || (noDecay.includes('bias') && name === 'bias');
+      const isExempt = (noDecay.includes('norm') && each.isNorm) || (noDecay.includes('bias') && name === 'bias');
       (isExempt ? exempt : decaying).add(parameter);
     }
   return [

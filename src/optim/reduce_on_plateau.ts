@@ -1,4 +1,5 @@
 // ReduceLROnPlateau: learning rates that fall when a metric has stopped improving (PyTorch: ReduceLROnPlateau).
+import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type AnyOptimizer, type SchedulerState, StateReader } from './lr_scheduler.ts';
@@ -170,3 +171,5 @@ export class ReduceLROnPlateau {
     this.best = best ?? this.worst();
   }
 }
+
+keepNames({ ReduceLROnPlateau });

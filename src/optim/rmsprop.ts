@@ -1,4 +1,5 @@
 // RMSprop. The arithmetic is in kernels/optim/optim.cpp.
+import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -75,3 +76,5 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
       );
   }
 }
+
+keepNames({ RMSprop });

@@ -1,4 +1,5 @@
 // The learning-rate schedules that follow a formula: each a rule over the base in lr_scheduler.ts (PyTorch: torch.optim.lr_scheduler).
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { type AnyOptimizer, LRScheduler, type Rule } from './lr_scheduler.ts';
 
@@ -143,3 +144,5 @@ export class LambdaLR extends LRScheduler {
     super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdaOf(groupIndex)(epoch) }, lastEpoch);
   }
 }
+
+keepNames({ StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR, LinearLR, LambdaLR });

@@ -1,4 +1,5 @@
 // SequentialLR: schedules one after the other, each from its milestone on (PyTorch: SequentialLR).
+import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { type AnyOptimizer, type LRScheduler, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
@@ -92,3 +93,5 @@ export class SequentialLR {
     this.lastLr = lastLr;
   }
 }
+
+keepNames({ SequentialLR });

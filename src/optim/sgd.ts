@@ -1,4 +1,5 @@
 // Stochastic gradient descent with momentum. The arithmetic is in kernels/optim/optim.cpp.
+import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -66,3 +67,5 @@ export class SGD extends Optimizer<SGDOptions> {
       );
   }
 }
+
+keepNames({ SGD });

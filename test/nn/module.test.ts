@@ -237,7 +237,7 @@ describe('Sequential', () => {
   });
 
   it('takes names, and passes several arguments to the first', () => {
-    const net = new Sequential({ block: new Block(), act: new ReLU() });
+    const net = new Sequential<[x: Tensor, shift: number], Tensor>({ block: new Block(), act: new ReLU() });
     expect([...net.namedChildren()].map(([name]) => name)).toEqual(['block', 'act']);
     expect((net as unknown as { act: Module }).act).toBe(net.at(1));
     expect(net(zeros([2, 2]), 3).toArray()).toEqual([
@@ -284,7 +284,7 @@ describe('ModuleList and ModuleDict', () => {
   });
 
   it('a list prints what it holds now', () => {
-    const list = new ModuleList([new ReLU()]);
+    const list = new ModuleList<Module>([new ReLU()]);
     list.insert(0, new Tanh()).append(new ReLU());
     expect(String(list)).toBe('ModuleList(\n  (0): Tanh()\n  (1-2): 2 x ReLU()\n)');
   });

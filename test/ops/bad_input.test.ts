@@ -122,7 +122,7 @@ test('values cross between engines by copy_', () => {
 });
 
 describe('empty batches', () => {
-  test.each<[string, () => { call(x: Tensor): Tensor; parameters(): Iterable<Tensor> }, number[], number[]]>([
+  test.each<[string, () => ((x: Tensor) => Tensor) & { parameters(): Tensor[] }, number[], number[]]>([
     ['conv2d', () => new Conv2d(1, 2, 3), [0, 1, 8, 8], [0, 2, 6, 6]],
     ['linear', () => new Linear(3, 2), [0, 3], [0, 2]],
     ['batch norm', () => new BatchNorm2d(3), [0, 3, 2, 2], [0, 3, 2, 2]],

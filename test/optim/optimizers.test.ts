@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { WasmDevice } from '../../src/kernels/wasm.ts';
-import { BatchNorm1d, Linear, Parameter, Sequential } from '../../src/nn/index.ts';
+import { BatchNorm1d, Linear, Module, Parameter, Sequential } from '../../src/nn/index.ts';
 import {
   Adam,
   AdamW,
@@ -349,6 +349,28 @@ describe('paramGroups', () => {
     expect(decaying.params.map((p) => named.get(p))).toEqual(['0.weight', '2.weight']);
     expect(exempt.params.map((p) => named.get(p))).toEqual(['0.bias', '1.weight', '1.bias']);
     expect([decaying.weightDecay, exempt.weightDecay]).toEqual([0.1, 0]);
+  });
+  it('asks a layer whether it is a norm, whatever its class is called', () => {
+    class n extends Module {
+      scale = new Parameter(ones([4]));
+      override get isNorm(): boolean {
+        return true;
+      }
+      forward(x: Tensor): Tensor {
+        return x.mul(this.scale);
+      }
+    }
+    class Normalizer extends Module {
+      scale = new Parameter(ones([4]));
+      forward(x: Tensor): Tensor {
+        return x.mul(this.scale);
+      }
+    }
+    const groups = paramGroups(new Sequential(new n(), new Normalizer()), { weightDecay: 0.1 });
+    expect(groups.map(({ params, weightDecay }) => [params.length, weightDecay])).toEqual([
+      [1, 0.1],
+      [1, 0],
+    ]);
   });
   it('exempts only what it is told', () => {
     expect(paramGroups(net(), { weightDecay: 0.1, noDecay: ['norm'] })[0].params).toHaveLength(3);
