@@ -4,7 +4,7 @@ import './ops/methods.ts';
 
 export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
 export { type CheckpointOptions, checkpoint, isRecomputing } from './autograd/checkpoint.ts';
-export { Function, FunctionContext } from './autograd/function.ts';
+export { defineFunction, type FunctionDefinition, type OutputGradient } from './autograd/define_function.ts';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck.ts';
 export {

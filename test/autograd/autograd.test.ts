@@ -3,9 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { RuntimeError } from '../../src/errors.ts';
 import {
-  Function as AutogradFunction,
+  defineFunction,
   enableGrad,
-  type FunctionContext,
   grad,
   isGradEnabled,
   noGrad,
@@ -417,27 +416,21 @@ describe('modes', () => {
 });
 
 describe('functions of the user', () => {
-  class Cube extends AutogradFunction {
-    static override forward(ctx: FunctionContext, x: Tensor, scale: number) {
-      ctx.saveForBackward(x);
-      ctx.scale = scale;
-      return x.mul(x).mul(x).mul(scale);
-    }
-    static override backward(ctx: FunctionContext, g: Tensor) {
-      const [x] = ctx.savedTensors;
-      return [
-        g
-          .mul(x)
-          .mul(x)
-          .mul(3 * (ctx.scale as number)),
-        null,
-      ];
-    }
-  }
+  const cube = defineFunction({
+    name: 'Cube',
+    forward: (x: Tensor, scale: number) => ({ output: x.mul(x).mul(x).mul(scale), saved: { x, scale } }),
+    backward: (g, { x, scale }) => [
+      g
+        .mul(x)
+        .mul(x)
+        .mul(3 * scale),
+      null,
+    ],
+  });
 
   test('have their own backward, of any order', () => {
     const x = leaf([2]);
-    const y = Cube.apply(x, 10);
+    const y = cube(x, 10);
     expect([y.item(), y.gradFn!.name]).toEqual([80, 'CubeBackward']);
     const [first] = grad([y], [x], { createGraph: true });
     const [second] = grad([first], [x]);
@@ -446,37 +439,31 @@ describe('functions of the user', () => {
 
   test('free what they saved, and notice changes of it', () => {
     const x = leaf([2]);
-    const y = Cube.apply(x, 1);
+    const y = cube(x, 1);
     y.backward();
     expect(() => y.backward()).toThrow('a second time');
     const c = x.clone();
-    const z = Cube.apply(c, 1);
+    const z = cube(c, 1);
     c.add_(1);
     expect(() => z.backward()).toThrow('modified by an inplace operation');
   });
 
   test('must return a gradient for each argument, of its shape', () => {
-    class Few extends AutogradFunction {
-      static override forward(_ctx: FunctionContext, a: Tensor, b: Tensor) {
-        return a.add(b);
-      }
-      static override backward(_ctx: FunctionContext, g: Tensor) {
-        return [g];
-      }
-    }
-    class Misshapen extends AutogradFunction {
-      static override forward(_ctx: FunctionContext, a: Tensor) {
-        return a.mul(1);
-      }
-      static override backward() {
-        return [zeros([3])];
-      }
-    }
-    expect(() => Few.apply(leaf([1]), leaf([2])).backward()).toThrow(
+    const few = defineFunction({
+      name: 'Few',
+      forward: (a: Tensor, b: Tensor) => ({ output: a.add(b), saved: {} }),
+      backward: (g) => [g],
+    });
+    const misshapen = defineFunction({
+      name: 'Misshapen',
+      forward: (a: Tensor) => ({ output: a.mul(1), saved: {} }),
+      backward: () => [zeros([3])],
+    });
+    expect(() => few(leaf([1]), leaf([2])).backward()).toThrow(
       'function FewBackward returned an incorrect number of gradients (expected 2, got 1)',
     );
     expect(() =>
-      Misshapen.apply(leaf([1, 2]))
+      misshapen(leaf([1, 2]))
         .sum()
         .backward(),
     ).toThrow(
@@ -487,16 +474,13 @@ describe('functions of the user', () => {
   // The values are PyTorch's.
   test('have their gradients converted to the dtype of the input, and summed to its shape', () => {
     const returning = (result: (g: Tensor) => unknown) => {
-      class Given extends AutogradFunction {
-        static override forward(_ctx: FunctionContext, a: Tensor) {
-          return a.mul(2);
-        }
-        static override backward(_ctx: FunctionContext, g: Tensor) {
-          return result(g) as Tensor[];
-        }
-      }
+      const given = defineFunction({
+        name: 'Given',
+        forward: (a: Tensor) => ({ output: a.mul(2), saved: {} }),
+        backward: (g) => result(g) as Tensor[],
+      });
       const x = leaf([1, 2, 3, 4]);
-      Given.apply(x.relu()).sum().backward();
+      given(x.relu()).sum().backward();
       return [x.grad!.dtype, list(x.grad)];
     };
     const ones4 = ['float32', [1, 1, 1, 1]];
@@ -510,39 +494,55 @@ describe('functions of the user', () => {
   });
 
   test('must return tensors from their forward', () => {
-    class Odd extends AutogradFunction {
-      static override forward(_ctx: FunctionContext, a: Tensor) {
-        return [a.mul(1), 3] as unknown as Tensor[];
-      }
-    }
-    expect(() => Odd.apply(leaf([1]))).toThrow('[Odd] expected forward to return a Tensor or an array of them, got [');
+    const odd = (output: unknown, saved: unknown = {}) =>
+      defineFunction({
+        name: 'Odd',
+        forward: (_a: Tensor) => ({ output, saved }) as { output: Tensor; saved: object },
+        backward: (g) => g,
+      })(leaf([1]));
+    for (const output of [3, null, [tensor(1), 3], 'x'])
+      expect(() => odd(output)).toThrow(
+        '[Odd] expected forward to return { output, saved } with a Tensor or an array of them as output, got ',
+      );
+    expect(() => odd(tensor([1]), null)).toThrow('[Odd] expected forward to return an object as saved, got null');
+  });
+
+  test('of several outputs get null where no gradient arrived, and know which gradients are wanted', () => {
+    let seen: unknown[] = [];
+    const both = defineFunction({
+      name: 'both',
+      forward: (a: Tensor, b: Tensor) => ({ output: [a.mul(2), b.mul(3)] as const, saved: {} }),
+      backward: ([da, db], _saved, needs) => {
+        seen = [da && list(da), db, needs];
+        return [da?.mul(2), db?.mul(3)];
+      },
+    });
+    const [a, b] = [leaf([1]), tensor([5])];
+    const [y] = both(a, b);
+    y.backward();
+    expect(seen).toEqual([[1], null, [true, false]]);
+    expect(list(a.grad)).toEqual([2]);
   });
 
   test('may hand the same gradient to all, which is then not shared', () => {
-    class Same extends AutogradFunction {
-      static override forward(_ctx: FunctionContext, a: Tensor, b: Tensor) {
-        return a.add(b);
-      }
-      static override backward(_ctx: FunctionContext, g: Tensor) {
-        return [g, g];
-      }
-    }
+    const same = defineFunction({
+      name: 'Same',
+      forward: (a: Tensor, b: Tensor) => ({ output: a.add(b), saved: {} }),
+      backward: (g) => [g, g],
+    });
     const [a, b] = [leaf([1]), leaf([2])];
-    for (let i = 0; i < 2; i++) Same.apply(a, b).mul(3).backward();
+    for (let i = 0; i < 2; i++) same(a, b).mul(3).backward();
     expect([list(a.grad), list(b.grad)]).toEqual([[6], [6]]);
   });
 
   test('that return their input are part of the graph', () => {
-    class Pass extends AutogradFunction {
-      static override forward(_ctx: FunctionContext, a: Tensor) {
-        return a;
-      }
-      static override backward(_ctx: FunctionContext, g: Tensor) {
-        return [g.mul(7)];
-      }
-    }
+    const pass = defineFunction({
+      name: 'Pass',
+      forward: (a: Tensor) => ({ output: a, saved: {} }),
+      backward: (g) => [g.mul(7)],
+    });
     const x = leaf([1]);
-    Pass.apply(x).backward();
+    pass(x).backward();
     expect(list(x.grad)).toEqual([7]);
   });
 });

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { grad } from '../../src/autograd/backward.ts';
 import { asRecomputation, checkpoint, isRecomputing } from '../../src/autograd/checkpoint.ts';
-// biome-ignore lint/suspicious/noShadowRestrictedNames: PyTorch's name
-import { Function, type FunctionContext } from '../../src/autograd/function.ts';
+import { defineFunction } from '../../src/autograd/define_function.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
@@ -134,24 +133,19 @@ describe('checkpoint', () => {
   });
 
   it('serves functions of the user and hooks', () => {
-    class Cube extends Function {
-      static override forward(ctx: FunctionContext, x: Tensor) {
-        ctx.saveForBackward(x, x.square());
-        return x.mul(x).mul(x);
-      }
-      static override backward(ctx: FunctionContext, g: Tensor) {
-        const [, square] = ctx.savedTensors;
-        // Hands out a saved tensor itself, as its gradient, where g is 1/3.
-        return [g.item() === 1 / 3 ? square : square.mul(g).mul(3)];
-      }
-    }
+    const cube = defineFunction({
+      name: 'cube',
+      forward: (x: Tensor) => ({ output: x.mul(x).mul(x), saved: { x, square: x.square() } }),
+      // Hands out a saved tensor itself, as its gradient, where g is 1/3.
+      backward: (g, { square }) => (g.item() === 1 / 3 ? square : square.mul(g).mul(3)),
+    });
     const x = tensor([2], { dtype: 'float64', requiresGrad: true });
     const inner: number[] = [];
     scope(() => {
       const y = checkpoint((t) => {
         const u = t.mul(1);
         if (!isRecomputing()) u.registerHook((g) => void inner.push(g.item()));
-        return Cube.apply(u);
+        return cube(u);
       }, x);
       y.backward(tensor([1 / 3], { dtype: 'float64' }));
     });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
-import { Function as AutogradFunction, type FunctionContext } from '../../src/autograd/function.ts';
+import { defineFunction } from '../../src/autograd/define_function.ts';
 import * as nn from '../../src/nn/index.ts';
 import { SGD } from '../../src/optim/index.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
@@ -204,17 +204,16 @@ describe('a gradient in a backward', () => {
     [
       'a function of the user’s own',
       (x, hold) => {
-        class Passing extends AutogradFunction {
-          static override forward(_ctx: FunctionContext, x: Tensor) {
-            return x.clone();
-          }
-          static override backward(_ctx: FunctionContext, g: Tensor) {
+        const passing = defineFunction({
+          name: 'passing',
+          forward: (x: Tensor) => ({ output: x.clone(), saved: {} }),
+          backward: (g) => {
             const passed = g.reshape([-1]).reshape(g.shape);
             hold(g, passed);
-            return [passed];
-          }
-        }
-        residual(Passing.apply(residual(x, 2)), 2)
+            return passed;
+          },
+        });
+        residual(passing(residual(x, 2)), 2)
           .sum()
           .backward();
       },
