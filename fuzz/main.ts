@@ -1,6 +1,7 @@
 // The fuzzer. Random layers and calls (layers.ts) are judged against PyTorch or the scalar reference, random graphs of operations
-// (graphs/) with fusion against those without. `npm run fuzz -- --against torch|reference|plain [--seconds N] [--seed N]
-// [--engine native|wasm] [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
+// (graphs/) with fusion against those without, and calls on tensors (tensors/) against PyTorch, or what it once said (golden). `npm run fuzz --
+// --against torch|reference|plain|golden [--of layers|tensors] [--kind TEXT] [--seconds N] [--seed N] [--engine native|wasm]
+// [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
 // sought and printed with what replays it.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceName } from '../src/kernels/device.ts';
@@ -8,6 +9,8 @@ import { getEngine, setEngine } from '../src/kernels/engine.ts';
 import { graphsTarget } from './graphs/target.ts';
 import { layersTarget } from './layers.ts';
 import type { Difference, Target } from './target.ts';
+import { compareWithGoldens } from './tensors/corpus.ts';
+import { tensorsTarget } from './tensors/target.ts';
 import { startTorch } from './torch.ts';
 
 const count = (text: string): number => {
@@ -17,17 +20,21 @@ const count = (text: string): number => {
 };
 const options = new Command('fuzz')
   .addOption(
-    new Option('--against <judge>', 'what decides').choices(['torch', 'reference', 'plain']).makeOptionMandatory(),
+    new Option('--against <judge>', 'what decides')
+      .choices(['torch', 'reference', 'plain', 'golden'])
+      .makeOptionMandatory(),
   )
+  .addOption(new Option('--of <what>', 'what is drawn against torch').choices(['layers', 'tensors']).default('layers'))
   .option('--seconds <n>', 'how long', count, 120)
   .option('--seed <n>', 'seed of all programs; a fresh one if not given', count)
   .addOption(new Option('--engine <name>', 'which engine computes').choices(['native', 'wasm']))
   .option('--replay <seed:index>', 'one program of an earlier run')
-  .option('--kind <text>', 'only layers whose name contains the text', '')
+  .option('--kind <text>', 'only layers, or kinds of calls, whose name contains the text', '')
   .option('--keep-going <n>', 'failures to collect before stopping', count, 1)
   .parse()
   .opts<{
-    against: 'torch' | 'reference' | 'plain';
+    against: 'torch' | 'reference' | 'plain' | 'golden';
+    of: 'layers' | 'tensors';
     seconds: number;
     seed?: number;
     engine?: DeviceName;
@@ -61,7 +68,8 @@ async function fuzz<P>(target: Target<P>): Promise<number> {
     for (const { call, between, aspect, message } of await differencesOf(smallest))
       console.log(`  ${call === null ? '' : `call ${call}, `}${between}: ${aspect}: ${message}`);
     const engine = options.engine ? ` --engine ${options.engine}` : '';
-    console.log(`replay: npm run fuzz -- --against ${options.against}${engine} --replay ${seed}:${index}`);
+    const of = options.of === 'tensors' ? ' --of tensors' : '';
+    console.log(`replay: npm run fuzz -- --against ${options.against}${of}${engine} --replay ${seed}:${index}`);
   }
 
   if (onlyIndex !== undefined) {
@@ -120,12 +128,15 @@ async function run<P>(target: Target<P>): Promise<void> {
   process.exit(failures === 0 ? 0 : 1);
 }
 
+const noTorch = (): never => {
+  console.error('fuzz: python3 has no PyTorch; EVENKEEL_PYTHON can name one that has');
+  process.exit(2);
+};
 if (options.against === 'plain') await run(graphsTarget);
+else if (options.against === 'golden') process.exit(compareWithGoldens(options.kind));
+else if (options.of === 'tensors') await run((await tensorsTarget(options.kind)) ?? noTorch());
 else {
   const torch = options.against === 'torch' ? await startTorch() : null;
-  if (options.against === 'torch' && !torch) {
-    console.error('fuzz: python3 has no PyTorch; EVENKEEL_PYTHON can name one that has');
-    process.exit(2);
-  }
+  if (options.against === 'torch' && !torch) noTorch();
   await run(layersTarget(torch, options.kind));
 }

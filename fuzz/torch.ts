@@ -1,17 +1,23 @@
 // PyTorch in a process of its own (torch_peer.py): a line of programs goes in, a line of reports comes back.
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { python, startLinePeer } from '../scripts/line_peer.ts';
 import type { Outcome, Program, TensorSpec } from './program.ts';
 import { valuesOf } from './values.ts';
 
-const python = process.env.EVENKEEL_PYTHON ?? 'python3';
-
-export interface TorchPeer {
+export interface Peer<P, O> {
   readonly version: string;
   /** null for a program that ended the process: some wrong arguments do. */
-  run(programs: readonly Program[]): Promise<(Outcome[] | null)[]>;
+  run(programs: readonly P[]): Promise<(O | null)[]>;
   close(): void;
+}
+export type TorchPeer = Peer<Program, Outcome[]>;
+
+/** A script that answers each line of programs with a line of reports, and what its lines are made of. */
+export interface Script<P> {
+  readonly path: string;
+  encode(programs: readonly P[]): string;
+  decode(line: string): unknown;
 }
 
 const isSpec = (value: unknown): value is TensorSpec =>
@@ -31,52 +37,47 @@ const decoded = (line: string): unknown =>
     return new Float64Array(new Uint8Array(bytes).buffer);
   });
 
-interface Session {
+interface Session<P, O> {
   version: string;
   /** null: the process ended instead of answering. */
-  ask(programs: readonly Program[]): Promise<Outcome[][] | null>;
+  ask(programs: readonly P[]): Promise<O[] | null>;
   close(): void;
 }
 
-async function open(): Promise<Session> {
-  const script = fileURLToPath(new URL('torch_peer.py', import.meta.url));
-  const child: ChildProcessWithoutNullStreams = spawn(python, [script]);
-  child.stderr.pipe(process.stderr);
-  // What is written to a process that has just ended is lost, and found to be when its answer does not come.
-  child.stdin.on('error', () => {});
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<string | null> => {
-    const { value, done } = await lines.next();
-    return done ? null : value;
-  };
-  const greeting = await answer();
+async function open<P, O>({ path, encode, decode }: Script<P>): Promise<Session<P, O>> {
+  const peer = startLinePeer(python, [fileURLToPath(new URL(path, import.meta.url))]);
+  const greeting = await peer.receive();
   if (greeting === null) throw new Error('PyTorch did not start');
   return {
     version: (JSON.parse(greeting) as { version: string }).version,
     async ask(programs) {
-      child.stdin.write(`${encoded(programs)}\n`);
-      const line = await answer();
-      return line === null ? null : (decoded(line) as Outcome[][]);
+      peer.send(encode(programs));
+      const line = await peer.receive();
+      return line === null ? null : (decode(line) as O[]);
     },
-    close: () => child.kill(),
+    close: () => peer.close(),
   };
 }
 
-/** Starts PyTorch; null where there is none. */
-export async function startTorch(): Promise<TorchPeer | null> {
+/** Starts PyTorch for programs of layers; null where there is none. */
+export const startTorch = (): Promise<TorchPeer | null> =>
+  startPeer({ path: 'torch_peer.py', encode: encoded, decode: decoded });
+
+/** Starts PyTorch with a script; null where there is none. */
+export async function startPeer<P, O>(script: Script<P>): Promise<Peer<P, O> | null> {
   if (spawnSync(python, ['-c', 'import torch, numpy']).status !== 0) return null;
-  let session = await open();
+  let session = await open<P, O>(script);
   return {
     version: session.version,
     async run(programs) {
-      const found: (Outcome[] | null)[] | null = await session.ask(programs);
+      const found: (O | null)[] | null = await session.ask(programs);
       if (found) return found;
-      session = await open();
+      session = await open<P, O>(script);
       if (programs.length === 1) return [null];
-      const one: (Outcome[] | null)[] = [];
+      const one: (O | null)[] = [];
       for (const program of programs) {
         const alone = await session.ask([program]);
-        if (!alone) session = await open();
+        if (!alone) session = await open<P, O>(script);
         one.push(alone ? alone[0] : null);
       }
       return one;

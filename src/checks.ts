@@ -40,6 +40,15 @@ export function requireInteger(
   return value;
 }
 
+/** An array of whole numbers: sizes that may be −1, dimensions, counts. */
+export function requireIntegers(op: string, name: string, values: unknown): asserts values is readonly number[] {
+  if (!Array.isArray(values))
+    throw new ArgumentTypeError(`[${op}] expected an array of integers as ${name}, got ${shown(values)}`);
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isInteger(values[i]))
+      throw new ArgumentTypeError(`[${op}] expected integers as ${name}, got ${shown(values)}`);
+}
+
 /** Any number, NaN and infinities included: a value for elements. */
 export function requireNumber(op: string, name: string, value: unknown): number {
   if (typeof value !== 'number')

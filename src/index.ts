@@ -19,6 +19,7 @@ export {
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export type { DeviceName } from './kernels/device.ts';
 export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize } from './kernels/engine.ts';
+export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
 export {
   abs,
   add,
@@ -43,7 +44,6 @@ export {
   logicalOr,
   logicalXor,
   lt,
-  maskedFill,
   maximum,
   minimum,
   mul,
@@ -64,7 +64,21 @@ export {
   tanh,
   where,
 } from './ops/elementwise.ts';
-export { gather, type IndexSpec, indexAdd, indexSelect, maskedSelect, nonzero, scatterAdd } from './ops/indexing.ts';
+export {
+  gather,
+  type IndexAddOptions,
+  indexAdd,
+  indexCopy,
+  indexFill,
+  indexSelect,
+  maskedFill,
+  maskedScatter,
+  maskedSelect,
+  nonzero,
+  scatter,
+  scatterAdd,
+  takeAlongDim,
+} from './ops/indexing.ts';
 export { matmul } from './ops/matmul.ts';
 export {
   all,
@@ -88,25 +102,21 @@ export {
   variance,
 } from './ops/reduce.ts';
 export {
-  cat,
   chunk,
   expand,
   flatten,
-  flip,
   narrow,
-  pad,
   permute,
-  repeat,
   reshape,
   select,
   slice,
   split,
   squeeze,
-  stack,
   transpose,
   unflatten,
   unsqueeze,
-} from './ops/shape_ops.ts';
+} from './ops/selecting.ts';
+export { cat, flip, pad, repeat, stack } from './ops/shape_ops.ts';
 export {
   arange,
   empty,

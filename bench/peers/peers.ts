@@ -1,10 +1,10 @@
 // Contenders in processes of their own: a line in, a line of JSON out. "prepare lenet_step:256" names the work; "run 150": times (ms) of
 // single runs for 150 ms; "repeat 1000": the same for 1000 runs; "peak": [MiB] of resident memory at most so far. They stay alive between
 // turns and serve one case after the other.
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { type LinePeer, python, startLinePeer } from '../../scripts/line_peer.ts';
 
 export interface Peer {
   /** 'torch', 'tfjs-cpu' … */
@@ -32,7 +32,6 @@ export interface PeerSession {
   end(): void;
 }
 
-const python = process.env.EVENKEEL_PYTHON ?? 'python3';
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Why a peer cannot be measured; absent when it can. */
@@ -70,25 +69,21 @@ const commands: Record<string, (threads: number) => [string, string[]]> = {
 };
 
 interface PeerProcess {
-  readonly child: ChildProcessWithoutNullStreams;
+  readonly lines: LinePeer;
   readonly ask: (line: string) => Promise<unknown>;
 }
 const processes = new Map<string, PeerProcess>();
 
 function startPeer(name: string, threads: number): PeerProcess {
   const [command, args] = commands[name](threads);
-  const child = spawn(command, args, {
-    env: { ...process.env, OMP_NUM_THREADS: String(threads) },
-  }) as ChildProcessWithoutNullStreams;
-  child.stderr.pipe(process.stderr);
-  const answers: AsyncIterator<string> = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const lines = startLinePeer(command, args, { OMP_NUM_THREADS: String(threads) });
   const ask = async (line: string): Promise<unknown> => {
-    child.stdin.write(`${line}\n`);
-    const { value, done } = await answers.next();
-    if (done) throw new Error(`the peer ${name} ended while it was measured`);
-    return JSON.parse(value);
+    lines.send(line);
+    const answer = await lines.receive();
+    if (answer === null) throw new Error(`the peer ${name} ended while it was measured`);
+    return JSON.parse(answer);
   };
-  return { child, ask };
+  return { lines, ask };
 }
 
 /** A peer with its work prepared; null where it is not installed. */
@@ -109,12 +104,12 @@ export async function peerSession({ name, work, threads, apart = '' }: Peer): Pr
     repeat: (count) => ask(`repeat ${count}`),
     peakMemory: async () => (await ask('peak'))[0],
     end() {
-      peer.child.kill();
+      peer.lines.close();
       processes.delete(key);
     },
   };
 }
 
 export function closePeers(): void {
-  for (const { child } of processes.values()) child.kill();
+  for (const { lines } of processes.values()) lines.close();
 }

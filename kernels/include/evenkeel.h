@@ -114,13 +114,21 @@ EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, i
 EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n, int inner);
 
 // ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
-// Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
+// Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
 // out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
 //: x: outer*n*inner*size; index: count*8; out: outer*count*inner*size
 EK_API EK_AWAITED int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
 //: x: outer*count*inner*sizeof(dtype); index: count*8; out: outer*n*inner*sizeof(dtype)
 EK_API EK_AWAITED int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+// out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is written where one is bad.
+//: x: outer*count*inner*size; index: count*8; out: outer*n*inner*size
+EK_API EK_AWAITED int ek_index_put(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
+// positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the index has strides, in
+// elements. wrap: indices from -n on are legal and count from the end.
+//: index: strided(ndim, shape, index_strides, 8); positions: product(ndim, shape)*8; shape, index_strides: 4*ndim; ramp?: 4*ndim
+EK_API EK_AWAITED int ek_index_positions(const void* index, void* positions, int ndim, const int* shape, const int* index_strides,
+                                         const int* ramp, int n, int step, int wrap, int accumulate);
 // out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
 //: x: outer*n*inner*size; index: outer*count*inner*8; out: outer*count*inner*size
 EK_API EK_AWAITED int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);

@@ -1,5 +1,5 @@
-// Reading and accumulating along the middle axis of (outer, n, inner) at positions from an int64 tensor. Reads split their
-// output between threads; sums split their destination, so each element receives its terms in index order.
+// Reading, writing and accumulating along the middle axis of (outer, n, inner) at positions from an int64 tensor. Reads split their
+// output between threads; writes split their destination, so each element receives its terms in index order.
 #include "types.h"
 
 namespace EK_ISA {
@@ -18,6 +18,11 @@ struct index_check {
 template <class T>
 static int index_select(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
   index_check check;
+  // An index is looked at also where nothing is read.
+  if (outer == 0 || inner == 0) {
+    for (int k = 0; k < count; k++) check.valid(index[k], n);
+    return check.status();
+  }
   // Tiles of rows of the output, or of parts of rows where these are long.
   const int parts = ceil_div(inner, tile_elements), rows = inner < tile_elements ? tile_elements / inner : 1;
   parallel_blocks(outer * count * parts, rows, [&](int begin, int end) {
@@ -35,7 +40,7 @@ static int index_select(const T* x, const int64_t* index, T* out, int outer, int
 }
 
 EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
-  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  if (count == 0) return EK_OK;
   EK_DISPATCH_SIZE(size, return index_select(static_cast<const T*>(x), static_cast<const int64_t*>(index),
                                              static_cast<T*>(out), outer, n, count, inner);)
   return EK_OK;
@@ -47,9 +52,10 @@ template <class T> EK_INLINE T add(T a, T b) {
   else return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));  // wraps
 }
 
-// Every tile owns a range of destination rows and walks the whole index: reading it is cheap next to adding rows.
-template <class T>
-static int index_add(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+// Every tile owns a range of destination rows and walks the whole index: reading it is cheap next to moving rows. Nothing is written where an
+// index is bad. put(T& to, T from) is told of each element.
+template <class T, class F>
+static int write_rows(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner, const F& put) {
   index_check check;
   for (int k = 0; k < count; k++)
     if (!check.valid(index[k], n)) return check.status();
@@ -63,17 +69,54 @@ static int index_add(const T* x, const int64_t* index, T* out, int outer, int n,
       if (index[k] < low || index[k] >= high) continue;
       const T* __restrict from = x + (static_cast<int64_t>(o) * count + k) * inner;
       T* __restrict to = out + (static_cast<int64_t>(o) * n + index[k]) * inner;
-      for (int j = 0; j < inner; j++) to[j] = add(to[j], from[j]);
+      for (int j = 0; j < inner; j++) put(to[j], from[j]);
     }
   });
   return EK_OK;
 }
 
 EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
-  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
-  EK_DISPATCH_NUMBER(dtype, return index_add(static_cast<const T*>(x), static_cast<const int64_t*>(index),
-                                             static_cast<T*>(out), outer, n, count, inner);)
+  if (count == 0) return EK_OK;
+  EK_DISPATCH_NUMBER(dtype, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
+                                              outer, n, count, inner, [](T& to, T from) { to = add(to, from); });)
   return EK_OK;
+}
+
+EK_API int ek_index_put(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+  if (count == 0) return EK_OK;
+  EK_DISPATCH_SIZE(size, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
+                                           outer, n, count, inner, [](T& to, T from) { to = from; });)
+  return EK_OK;
+}
+
+EK_API int ek_index_positions(const void* index, void* positions, int ndim, const int* shape, const int* index_strides,
+                              const int* ramp, int n, int step, int wrap, int accumulate) {
+  int total = 1;
+  for (int d = 0; d < ndim; d++) total *= shape[d];
+  if (total == 0) return EK_OK;
+  const int64_t* const from = static_cast<const int64_t*>(index);
+  int64_t* const to = static_cast<int64_t*>(positions);
+  const int last = ndim - 1, length = ndim > 0 ? shape[last] : 1;
+  const int64_t index_step = ndim > 0 ? index_strides[last] : 0, ramp_step = ndim > 0 ? ramp[last] : 0;
+  index_check check;
+  parallel_blocks(total / length, length < tile_elements ? tile_elements / length : 1, [&](int begin, int end) {
+    for (int row = begin; row < end; row++) {
+      int64_t at = 0, base = 0;
+      for (int d = last - 1, rest = row; d >= 0; rest /= shape[d], d--) {
+        at += static_cast<int64_t>(rest % shape[d]) * index_strides[d];
+        base += static_cast<int64_t>(rest % shape[d]) * ramp[d];
+      }
+      int64_t* const line = to + static_cast<int64_t>(row) * length;
+      for (int i = 0; i < length; i++) {
+        int64_t k = from[at + i * index_step];
+        if (wrap && k < 0) k += n;
+        if (!check.valid(k, n)) return;
+        const int64_t position = base + i * ramp_step + k * step;
+        line[i] = accumulate ? line[i] + position : position;
+      }
+    }
+  });
+  return check.status();
 }
 
 template <class T>

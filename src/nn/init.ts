@@ -4,6 +4,7 @@ import { ValueError } from '../errors.ts';
 import { eye, fill } from '../tensor/create.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import * as random from '../tensor/random.ts';
+import { warnIfSelected } from '../tensor/selected.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -90,6 +91,7 @@ export const truncNormal_ = (
 
 /** Fills with one value (PyTorch: `nn.init.constant_`). */
 export function constant_(x: Tensor, value: number): Tensor {
+  warnIfSelected('constant_', x);
   x.storage.beginChange();
   fill(x, value);
   return x;

@@ -27,7 +27,8 @@ import {
   launchForward,
   parameterGradients,
 } from './batch_norm_kernels.ts';
-import { add, eq, hardtanh, maskedFill, mul, relu, rsqrt, sub } from './elementwise.ts';
+import { add, eq, hardtanh, mul, relu, rsqrt, sub } from './elementwise.ts';
+import { maskedFill } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';

@@ -19,7 +19,7 @@ import {
 import { add } from './elementwise.ts';
 import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
-import { expand, pad as padOp, reshape } from './shape_ops.ts';
+import { broadcastTo, pad as padOp, reshape } from './shape_ops.ts';
 import { type Size, sizes } from './window.ts';
 
 export type Padding = Size | 'valid' | 'same';
@@ -93,7 +93,7 @@ const convBackwardWeight = defineOp({
     const [x, dy] = ctx.saved;
     const ddy = () => {
       const bias = gBias ? reshape(gBias, [1, -1, ...dyInfo.shape.slice(2).map(() => 1)]) : null;
-      if (!g) return expand(bias!, dyInfo.shape);
+      if (!g) return broadcastTo(bias!, dyInfo.shape);
       const spread = convOp(x, g, null, conv);
       return bias ? add(spread, bias) : spread;
     };

@@ -436,10 +436,6 @@ export function where(condition: Tensor, a: Operand, b: Operand, dtype?: DType):
   return whereOp(condition, prepare(a), prepare(b));
 }
 
-/** x with `value` wherever the mask holds (PyTorch: `Tensor.masked_fill`). */
-export const maskedFill = (x: Tensor, mask: Tensor, value: number): Tensor =>
-  where(mask, full([], value, { dtype: x.dtype }), x);
-
 // ---- in place -----------------------------------------------------------------------------------------------------
 
 /** Replaces the values of x by those of `compute(x)`, and x's place in the graph with them. */

@@ -1,230 +1,551 @@
-// Ops that pick elements by index tensors: gather, scatter, index select, masks, embedding, and x.index(…), the square brackets.
-import { defineOp } from '../autograd/define_op.ts';
-import { EvenkeelError, IndexError, RuntimeError } from '../errors.ts';
-import { copyDense } from '../tensor/copy.ts';
-import { full, tensor } from '../tensor/create.ts';
-import { dtypes, isFloat } from '../tensor/dtype.ts';
-import { formatShape, normalizeDim, type Shape, sizeOf } from '../tensor/shape.ts';
-import { allocate, type Tensor, toNumber } from '../tensor/tensor.ts';
-import { mul } from './elementwise.ts';
-import { cast, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
+// Ops that pick, write and add elements at index tensors: gather, scatter, index select and its kin, masks, embedding. Every one of them is one of
+// three, or two fast paths, along the middle axis of (outer, n, inner); what kernels get as positions has been checked. The square brackets are in
+// brackets.ts.
+import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
+import { requireInteger, requireNumber, shown } from '../checks.ts';
+import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
+import { fromTypedArray, full, tensor } from '../tensor/create.ts';
+import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
+import {
+  broadcastShapes,
+  broadcastStrides,
+  formatShape,
+  normalizeDim,
+  type Shape,
+  sameShape,
+  stridesOf,
+} from '../tensor/shape.ts';
+import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { mul, ne, where } from './elementwise.ts';
+import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { aroundDim } from './reduce.ts';
-import { flatten, reshape, select, slice, unsqueeze } from './shape_ops.ts';
+import { broadcastTo, flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
 
-/** Indices as int64, with negative ones resolved by the caller's rule; other dtypes are refused. */
-function requireIndices(op: string, index: Tensor): Tensor {
+// ---- indices ------------------------------------------------------------------------------------------------------
+
+/** Indices of one of the given dtypes, as int64 in row-major order; others are refused. */
+function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = ['int32', 'int64']): Tensor {
   requireTensor(op, index);
-  if (isFloat(index.dtype) || index.dtype === 'bool')
-    throw new RuntimeError(`${op}(): Expected dtype int32/int64 for index, got ${index.dtype}`);
+  if (!allowed.includes(index.dtype))
+    throw new RuntimeError(`${op}(): Expected dtype ${allowed.join('/')} for index, got ${index.dtype}`);
   return rowMajor(cast(index, 'int64'));
 }
+const longOnly: readonly DType[] = ['int64'];
 
-/** Runs a kernel that checks indices; when it finds a bad one, the error names it. */
-function checkingIndices(op: string, index: Tensor, n: number, status: () => number): void {
+/** Runs a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
+function checkingIndices(op: string, index: Tensor, dim: number, least: number, n: number, status: () => number): void {
   try {
     index.device.check(op, status());
   } catch (error) {
     if (!(error instanceof EvenkeelError)) throw error;
-    const bad = Array.from(index.dataSync() as ArrayLike<number | bigint>, Number).find((i) => i < 0 || i >= n);
+    const bad = Array.from(index.dataSync() as ArrayLike<number | bigint>, Number).find((i) => !(i >= least && i < n));
     if (bad === undefined) throw error;
-    throw new IndexError(`[${op}] index ${bad} is out of bounds for dimension with size ${n}`);
+    throw new IndexError(`[${op}] index ${bad} is out of bounds for dimension ${dim} with size ${n}`);
   }
 }
 
+/** Where the elements lie that one index tensor of several means. */
+export interface IndexedAxis {
+  /** int64, row-major; broadcast to the leading part of the positions' shape. */
+  readonly index: Tensor;
+  /** Of x: for errors. */
+  readonly dim: number;
+  /** The axis' size, and elements from one of its places to the next. */
+  readonly n: number;
+  readonly step: number;
+}
+
+/**
+ * Positions, int64, of a shape: Σ step·index over the axes, and ramp[d] for each step along dimension d. With `wrap`, negative indices count from
+ * the end. Throws, naming the index, before anything else has happened.
+ */
+export function positionsOf(
+  op: string,
+  axes: readonly IndexedAxis[],
+  shape: Shape,
+  ramp: readonly number[],
+  wrap: boolean,
+): Tensor {
+  const [{ index: first }] = axes;
+  const { device } = first;
+  const positions = allocate(shape, 'int64', 'contiguous', device);
+  const none = ramp.map(() => 0);
+  axes.forEach(({ index, dim, n, step }, i) => {
+    requireSameDevice(op, first, index);
+    const strides = broadcastStrides(index.shape, stridesOf(index.shape), shape);
+    checkingIndices(op, index, dim, wrap ? -n : 0, n, () =>
+      device.kernels.indexPositions(
+        index.pointer,
+        positions.pointer,
+        shape.length,
+        device.ints(shape),
+        device.ints(strides),
+        device.ints(i === 0 ? ramp : none),
+        n,
+        step,
+        wrap ? 1 : 0,
+        i === 0 ? 0 : 1,
+      ),
+    );
+  });
+  return positions;
+}
+
+// ---- the three operations, and the fast paths ---------------------------------------------------------------------
+
 /** Elements of x at `count` places along a dimension: a new tensor of the given shape. */
 function launchPick(
-  op: 'indexSelect' | 'gather',
+  op: string,
+  kernel: 'indexSelect' | 'gather',
   x: Tensor,
   dim: number,
   index: Tensor,
   count: number,
   shape: Shape,
 ): Tensor {
-  requireSameDevice(op, x, index);
   const source = rowMajor(x);
   const out = allocate(shape, x.dtype, 'contiguous', x.device);
   const [outer, n, inner] = aroundDim(x.shape, dim);
-  checkingIndices(op, index, n, () =>
-    x.device.kernels[op](dtypes[x.dtype].size, source.pointer, index.pointer, out.pointer, outer, n, count, inner),
+  checkingIndices(op, index, dim, 0, n, () =>
+    x.device.kernels[kernel](dtypes[x.dtype].size, source.pointer, index.pointer, out.pointer, outer, n, count, inner),
   );
   return out;
 }
 
-/** A copy of x with elements of `source` added at `count` places along a dimension. */
-function launchAdd(
-  op: 'indexAdd' | 'scatterAdd',
+/** x, or with `over` x itself, with elements of `source` added or written at `count` places along a dimension. */
+function launchWrite(
+  op: string,
+  kernel: 'indexAdd' | 'scatterAdd' | 'indexPut',
   x: Tensor,
   dim: number,
   index: Tensor,
   count: number,
   source: Tensor,
+  over: boolean,
 ): Tensor {
-  const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
-  copyDense(op, rowMajor(x), out);
+  const out = targetOf(op, rowMajor(x), over);
   const values = rowMajor(source);
   const [outer, n, inner] = aroundDim(x.shape, dim);
-  checkingIndices(op, index, n, () =>
-    x.device.kernels[op](x.code, values.pointer, index.pointer, out.pointer, outer, n, count, inner),
+  const kind = kernel === 'indexPut' ? dtypes[x.dtype].size : x.code;
+  checkingIndices(op, index, dim, 0, n, () =>
+    x.device.kernels[kernel](kind, values.pointer, index.pointer, out.pointer, outer, n, count, inner),
   );
   return out;
 }
 
-const indexSelectOp = defineOp({
+const zerosFor = ({ shape, dtype }: TensorInfo): Tensor => full(shape, 0, { dtype });
+
+/** Slices of x (dimension `dim`) at an index vector. `op`, here and below: what the user called. */
+export const pickAt = defineOp({
   name: 'indexSelect',
-  forward(ctx, x: Tensor, dim: number, index: Tensor) {
+  forward(ctx, x: Tensor, dim: number, index: Tensor, op: string) {
     const shape = x.shape.map((size, d) => (d === dim ? index.size : size));
-    const out = launchPick('indexSelect', x, dim, index, index.size, shape);
+    const out = launchPick(op, 'indexSelect', x, dim, index, index.size, shape);
     ctx.save(null, index);
     return out;
   },
-  backward: (ctx, [g], x, dim) => [indexAdd(full(x.shape, 0, { dtype: x.dtype }), dim, ctx.saved[1], g), null, null],
-});
+  backward: (ctx, [g], x, dim) => [addAt(zerosFor(x), dim, ctx.saved[1], g, true, 'indexAdd'), null, null],
+}) as (x: Tensor, dim: number, index: Tensor, op: string) => Tensor;
 
-/** The slices of a dimension at the given indices, which may repeat (PyTorch: `torch.index_select`). */
-export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
-  requireTensor('indexSelect', x);
-  if (index.rank > 1)
-    throw new IndexError(`index_select(): Index is supposed to be a vector, but got dim: ${index.rank}`);
-  return indexSelectOp(x, normalizeDim(dim, x.rank), requireIndices('indexSelect', index));
-}
-
-const indexAddOp = defineOp({
+/** x with slices of `source` added at an index vector, in its order; `over`: in x's own memory, which must be row-major. */
+export const addAt = defineOp({
   name: 'indexAdd',
-  forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor) {
-    const out = launchAdd('indexAdd', x, dim, index, index.size, source);
+  forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean, op: string) {
+    const out = launchWrite(op, 'indexAdd', x, dim, index, index.size, source, over);
     ctx.save(index);
     return out;
   },
-  backward: (ctx, [g], _x, dim) => [g, null, null, ctx.needs[3] ? indexSelect(g, dim, ctx.saved[0]) : null],
-});
+  backward: (ctx, [g], _x, dim) => [g, null, null, ctx.needs[3] ? pickAt(g, dim, ctx.saved[0], 'indexSelect') : null],
+}) as (x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean, op: string) => Tensor;
 
-/** x with slices of `source` added at the given indices of a dimension, in order (PyTorch: `torch.index_add`). */
-export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
-  requireSameDevice('indexAdd', x, index, source);
-  const d = normalizeDim(dim, x.rank);
-  const expected = x.shape.map((n, i) => (i === d ? index.size : n));
-  if (source.size !== sizeOf(expected) || source.dtype !== x.dtype)
-    throw new RuntimeError(
-      `[indexAdd] expected source of shape ${formatShape(expected)} and dtype ${x.dtype}, got ${formatShape(source.shape)}, ${source.dtype}`,
-    );
-  return indexAddOp(x, d, requireIndices('indexAdd', index), source);
-}
-
-function checkGather(op: string, shape: Shape, index: Tensor, dim: number): void {
-  if (index.rank !== shape.length)
-    throw new RuntimeError(
-      `Index tensor must have the same number of dimensions as ${op === 'gather' ? 'input' : 'self'} tensor`,
-    );
-  index.shape.forEach((n, d) => {
-    if (d !== dim && n !== shape[d])
-      throw new RuntimeError(
-        `[${op}] expected index of the input's sizes apart from dimension ${dim}, got ${formatShape(index.shape)} for ${formatShape(shape)}`,
-      );
-  });
-}
+/** x with slices of `source` in the place of those at an index vector, the last of equal ones; `over` as above. */
+export const putAt = defineOp({
+  name: 'indexPut',
+  forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean, op: string) {
+    const out = launchWrite(op, 'indexPut', x, dim, index, index.size, source, over);
+    ctx.save(index);
+    return out;
+  },
+  backward(ctx, [g], _x, dim, _index, source) {
+    const [index] = ctx.saved;
+    return [
+      ctx.needs[0] ? putAt(g, dim, index, zerosFor(source), false, 'indexPut') : null,
+      null,
+      null,
+      ctx.needs[3] ? pickAt(g, dim, index, 'indexSelect') : null,
+    ];
+  },
+}) as (x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean, op: string) => Tensor;
 
 const gatherOp = defineOp({
   name: 'gather',
   forward(ctx, x: Tensor, dim: number, index: Tensor) {
-    const out = launchPick('gather', x, dim, index, index.shape[dim] ?? 1, index.shape);
+    const out = launchPick('gather', 'gather', x, dim, index, index.shape[dim], index.shape);
     ctx.save(null, index);
     return out;
   },
-  backward: (ctx, [g], x, dim) => [scatterAdd(full(x.shape, 0, { dtype: x.dtype }), dim, ctx.saved[1], g), null, null],
-});
-
-/** out[i][j][k] = x[i][index[i][j][k]][k] for dim 1, and so on (PyTorch: `torch.gather`). Other dimensions must agree in size. */
-export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
-  requireTensor('gather', x);
-  const d = normalizeDim(dim, x.rank);
-  const indices = requireIndices('gather', index);
-  checkGather('gather', x.shape, indices, d);
-  return gatherOp(x, d, indices);
-}
+  backward: (ctx, [g], x, dim) => [scatterAddOp(zerosFor(x), dim, ctx.saved[1], g, true), null, null],
+}) as (x: Tensor, dim: number, index: Tensor) => Tensor;
 
 const scatterAddOp = defineOp({
   name: 'scatterAdd',
-  forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor) {
-    const out = launchAdd('scatterAdd', x, dim, index, index.shape[dim] ?? 1, source);
+  forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean) {
+    const out = launchWrite('scatterAdd', 'scatterAdd', x, dim, index, index.shape[dim], source, over);
     ctx.save(index);
     return out;
   },
-  backward: (ctx, [g], _x, dim) => [g, null, null, ctx.needs[3] ? gather(g, dim, ctx.saved[0]) : null],
-});
+  backward: (ctx, [g], _x, dim) => [g, null, null, ctx.needs[3] ? gatherOp(g, dim, ctx.saved[0]) : null],
+}) as (x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean) => Tensor;
 
-/** x with `source` added at x[i][index[i][j][k]][k] (dim 1), and so on, in order (PyTorch: `torch.scatter_add`). */
-export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
-  requireSameDevice('scatterAdd', x, index, source);
-  const d = normalizeDim(dim, x.rank);
-  const indices = requireIndices('scatterAdd', index);
-  checkGather('scatterAdd', x.shape, indices, d);
-  if (source.size !== indices.size || source.dtype !== x.dtype)
+// ---- arguments ----------------------------------------------------------------------------------------------------
+
+/** PyTorch sees a 0-d tensor as a vector of one element here. */
+const atLeast1d = (x: Tensor): Tensor => (x.rank === 0 ? reshape(x, [1]) : x);
+
+/** A value to be written, as a tensor: numbers are converted, as PyTorch converts them, and refused where they do not fit the dtype. */
+export function valueTensor(op: string, value: unknown, dtype: DType): Tensor {
+  if (typeof value === 'number' || typeof value === 'boolean') return tensor(value, { dtype });
+  if (typeof value !== 'object' || value === null || !('storage' in value))
+    throw new ArgumentTypeError(`[${op}] expected a tensor or a number as value, got ${shown(value)}`);
+  return value as Tensor;
+}
+
+/** One value in the dtype of what it fills, refused where it does not fit that. */
+export const fittingFill = (value: Tensor, dtype: DType): Tensor =>
+  value.dtype === dtype || isFloat(dtype) ? cast(value, dtype) : reshape(tensor(value.item(), { dtype }), value.shape);
+
+function requireSameDtype(op: string, x: Tensor, source: Tensor): void {
+  if (source.dtype !== x.dtype)
+    throw new RuntimeError(`[${op}] expected a source of x's dtype ${x.dtype}, got ${source.dtype}`);
+}
+
+function requireVector(op: string, index: Tensor): void {
+  if (index.rank > 1) throw new IndexError(`${op}(): Index is supposed to be a vector, but got dim: ${index.rank}`);
+}
+
+/** Sums of truth values are or: they are added as integers. */
+const addable = (x: Tensor): Tensor => (x.dtype === 'bool' ? cast(x, 'int64') : x);
+
+// ---- slices at an index vector ------------------------------------------------------------------------------------
+
+/** The slices of a dimension at the given indices, which may repeat (PyTorch: `torch.index_select`). */
+export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+  requireTensor('indexSelect', x);
+  const indices = requireIndices('indexSelect', index);
+  requireSameDevice('indexSelect', x, indices);
+  requireVector('indexSelect', index);
+  const d = normalizeDim(dim, x.rank, 'indexSelect');
+  if (x.rank === 0 && index.size !== 1)
+    throw new RuntimeError(`index_select(): Index to scalar can have only 1 value, got ${index.size} value(s)`);
+  return x.rank === 0
+    ? reshape(pickAt(reshape(x, [1]), 0, indices, 'indexSelect'), [])
+    : pickAt(x, d, indices, 'indexSelect');
+}
+
+/** Checks that `source` holds one slice of x for every index. */
+function requireSlices(op: string, x: Tensor, dim: number, index: Tensor, source: Tensor): void {
+  requireVector(op, index);
+  requireSameDtype(op, x, source);
+  const expected = x.rank === 0 ? [] : x.shape.map((n, d) => (d === dim ? index.size : n));
+  const fits = x.rank === 0 ? source.rank === 0 && index.size === 1 : sameShape(source.shape, expected);
+  if (!fits)
     throw new RuntimeError(
-      `[scatterAdd] expected source of shape ${formatShape(index.shape)} and dtype ${x.dtype}, got ${formatShape(source.shape)}, ${source.dtype}`,
+      `[${op}] expected a source of shape ${formatShape(expected)} for ${index.size} indices, got ${formatShape(source.shape)}`,
     );
-  return scatterAddOp(x, d, indices, source);
 }
 
-/** The positions where a mask holds, in row-major order; int64 (PyTorch: `torch.nonzero` of a flattened tensor). */
-export function nonzero(mask: Tensor): Tensor {
-  const data = mask.dataSync();
-  const found: number[] = [];
-  for (let i = 0; i < data.length; i++) if (Number(data[i]) !== 0) found.push(i);
-  return tensor(found, { dtype: 'int64' });
+export interface IndexAddOptions {
+  /** Factor of what is added. Default: 1. */
+  alpha?: number;
 }
-
-/** The elements where a mask of x's shape holds, as a vector (PyTorch: `torch.masked_select`). */
-export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
-  if (mask.dtype !== 'bool' || mask.size !== x.size)
-    throw new RuntimeError(
-      `[maskedSelect] expected a bool mask of shape ${formatShape(x.shape)}, got ${mask.dtype} ${formatShape(mask.shape)}`,
-    );
-  return indexSelect(flatten(x), 0, nonzero(mask));
-}
-
-/** One place of `x.index(…)`. */
-export type IndexSpec = number | null | '...' | { start?: number; end?: number; step?: number } | Tensor;
 
 /**
- * The square brackets of PyTorch: a number selects, `{ start, end, step }` slices, `null` inserts a dimension, `'...'` stands for the
- * dimensions in between, an integer tensor picks along its dimension, a bool tensor of x's shape masks.
- * @example
- * x.index('...', { start: 1 }, 0); // x[..., 1:, 0]
+ * x with alpha times slices of `source` added at the given indices of a dimension, in order; indices may repeat (PyTorch: `torch.index_add`).
+ * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError on an index outside.
  */
-export function index(x: Tensor, ...specs: IndexSpec[]): Tensor {
-  requireTensor('index', x);
-  const consumes = specs.filter((spec) => spec !== null && spec !== '...').length;
-  if (specs.filter((spec) => spec === '...').length > 1)
-    throw new IndexError("an index can only have a single ellipsis ('...')");
-  const [only] = specs;
-  if (specs.length === 1 && typeof only === 'object' && only !== null && 'dtype' in only && only.dtype === 'bool')
-    return maskedSelect(x, only);
-  if (consumes > x.rank) throw new IndexError(`too many indices for tensor of dimension ${x.rank}`);
-  let dim = 0;
-  let result = x;
-  for (const spec of specs) {
-    if (spec === null) result = unsqueeze(result, dim++);
-    else if (spec === '...') dim += x.rank - consumes;
-    else if (typeof spec === 'number') result = select(result, dim, spec);
-    else if ('dtype' in spec) {
-      const n = result.shape[dim];
-      const positions = Array.from(spec.dataSync() as ArrayLike<number | bigint>, toNumber).map((i) =>
-        i < 0 ? i + n : i,
-      );
-      const picked = indexSelect(result, dim, tensor(positions, { dtype: 'int64' }));
-      result = reshape(picked, [...result.shape.slice(0, dim), ...spec.shape, ...result.shape.slice(dim + 1)]);
-      dim += spec.rank;
-    } else result = slice(result, dim++, spec.start, spec.end, spec.step);
-  }
-  return result;
+export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
+  requireTensor('indexAdd', x);
+  requireTensor('indexAdd', source);
+  const indices = requireIndices('indexAdd', index);
+  requireSameDevice('indexAdd', x, indices, source);
+  const alpha = requireNumber('indexAdd', 'alpha', options.alpha ?? 1);
+  const d = normalizeDim(dim, x.rank, 'indexAdd');
+  requireSlices('indexAdd', x, d, index, source);
+  const factor = isFloat(x.dtype) ? alpha : tensor(alpha, { dtype: x.dtype }).item();
+  // Integers wrap around, so they are multiplied with all their bits.
+  const scaled = () => (isFloat(x.dtype) ? mul(source, factor) : cast(mul(cast(source, 'int64'), factor), x.dtype));
+  const terms = addable(factor === 1 ? source : scaled());
+  return reshape(cast(addAt(addable(atLeast1d(x)), d, indices, atLeast1d(terms), false, 'indexAdd'), x.dtype), x.shape);
 }
 
-/** Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of `paddingIdx` are 0. */
+/**
+ * x with slices of `source` in the place of those at the given indices of a dimension; of equal indices the last one counts (PyTorch:
+ * `torch.index_copy`).
+ * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError on an index outside.
+ */
+export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+  requireTensor('indexCopy', x);
+  requireTensor('indexCopy', source);
+  const indices = requireIndices('indexCopy', index, longOnly);
+  requireSameDevice('indexCopy', x, indices, source);
+  const d = normalizeDim(dim, x.rank, 'indexCopy');
+  // A vector and a scalar take each other's slices, of one element.
+  const isOne = x.rank < 2 && source.rank < 2 && source.size === 1;
+  const slices = isOne ? reshape(source, x.rank === 0 ? [] : [1]) : source;
+  requireSlices('indexCopy', x, d, index, slices);
+  return reshape(putAt(atLeast1d(x), d, indices, atLeast1d(slices), false, 'indexCopy'), x.shape);
+}
+
+/**
+ * x with one value, a number or a 0-d tensor, at the given indices of a dimension; negative ones count from the end (PyTorch:
+ * `torch.index_fill`).
+ * @throws IndexError on an index outside; RuntimeError on a value that does not fit the dtype.
+ */
+export function indexFill(x: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor {
+  requireTensor('indexFill', x);
+  const indices = requireIndices('indexFill', index, longOnly);
+  const fill = valueTensor('indexFill', value, x.dtype);
+  requireSameDevice('indexFill', x, indices, fill);
+  const d = normalizeDim(dim, x.rank, 'indexFill');
+  requireVector('indexFill', index);
+  if (fill.rank > 0)
+    throw new RuntimeError(
+      `index_fill_ only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
+    );
+  const whole = atLeast1d(x);
+  const axis = { index: atLeast1d(indices), dim: d, n: whole.shape[d], step: 1 };
+  const found = positionsOf('indexFill', [axis], [index.size], [0], true);
+  // A place that is named twice holds the value once, and so has one gradient for it.
+  const positions = fill.requiresGrad ? distinct(found) : found;
+  const shape = whole.shape.map((n, i) => (i === d ? positions.size : n));
+  return reshape(
+    putAt(whole, d, positions, broadcastTo(fittingFill(fill, x.dtype), shape), false, 'indexFill'),
+    x.shape,
+  );
+}
+
+/** Each position once. */
+const distinct = (positions: Tensor): Tensor => {
+  const values = new Set(positions.dataSync() as unknown as BigInt64Array);
+  return fromTypedArray(BigInt64Array.from(values), [values.size]);
+};
+
+// ---- single elements along a dimension ----------------------------------------------------------------------------
+
+/** Whether an index of this shape runs through all of x apart from the dimension itself. */
+const isFull = (x: Tensor, dim: number, index: Tensor): boolean =>
+  index.shape.every((n, d) => d === dim || n === x.shape[d]);
+
+/** Positions in all of x of the elements that an index means, along a dimension. */
+function flatPositions(op: string, x: Tensor, dim: number, index: Tensor): Tensor {
+  const strides = stridesOf(x.shape);
+  const ramp = strides.map((stride, d) => (d === dim ? 0 : stride));
+  const axis = { index, dim, n: x.shape[dim], step: strides[dim] };
+  const positions = positionsOf(op, [axis], index.shape, ramp, false);
+  return viewAs(positions, [positions.size]);
+}
+
+function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, source: Tensor | null): void {
+  const text = (what: string) => `[${op}] Index tensor must have the same number of dimensions as ${what} tensor`;
+  if (index.rank !== x.rank) throw new RuntimeError(text(op === 'gather' ? 'input' : 'self'));
+  if (source && index.rank !== source.rank) throw new RuntimeError(text('src'));
+  const isLarger = (than: Shape, apart: number | null) => index.shape.some((n, d) => d !== apart && n > than[d]);
+  if (isLarger(x.shape, dim) || (source && isLarger(source.shape, null)))
+    throw new RuntimeError(
+      `[${op}] Expected index ${formatShape(index.shape)} to be no larger than self ${formatShape(x.shape)} apart from dimension ${dim}${source ? ` and to be no larger size than src ${formatShape(source.shape)}` : ''}`,
+    );
+}
+
+/**
+ * out[i][j][k] = x[i][index[i][j][k]][k] for dim 1, and so on; the result has the shape of `index`, which may be smaller than x in the other
+ * dimensions (PyTorch: `torch.gather`).
+ * @throws RuntimeError where index has other than x's number of dimensions, or is larger; IndexError on an index outside [0, n).
+ */
+export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+  requireTensor('gather', x);
+  const indices = requireIndices('gather', index);
+  requireSameDevice('gather', x, indices);
+  const d = normalizeDim(dim, x.rank, 'gather');
+  const [whole, places] = [atLeast1d(x), index.size === 0 ? null : atLeast1d(indices)];
+  // Nothing is picked: then PyTorch does not compare shapes.
+  if (!places) return reshape(pickAt(flatten(x), 0, viewAs(indices, [0]), 'gather'), index.shape);
+  checkIndexShape('gather', whole, d, places, null);
+  if (isFull(whole, d, places)) return reshape(gatherOp(whole, d, places), index.shape);
+  const positions = flatPositions('gather', whole, d, places);
+  return reshape(pickAt(flatten(whole), 0, positions, 'gather'), index.shape);
+}
+
+/** What scatter and scatterAdd have in common: x, index and source, of as many elements as the index, or null where there is none. */
+function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: number | Tensor) {
+  requireTensor(op, x);
+  const indices = requireIndices(op, index);
+  const source = valueTensor(op, value, x.dtype);
+  requireSameDevice(op, x, indices, source);
+  const d = normalizeDim(dim, x.rank, op);
+  if (source.dtype !== x.dtype)
+    throw new RuntimeError(`[${op}] Expected self.dtype to be equal to src.dtype, got ${x.dtype} and ${source.dtype}`);
+  if (index.size === 0) return null;
+  const [whole, places] = [atLeast1d(x), atLeast1d(indices)];
+  const from = typeof value === 'number' ? broadcastTo(source, places.shape) : atLeast1d(source);
+  checkIndexShape(op, whole, d, places, from);
+  const used = sameShape(from.shape, places.shape)
+    ? from
+    : selected(from, { ...wholeOf(from.shape), shape: places.shape });
+  return { whole, d, places, used };
+}
+
+/**
+ * x with elements of `source`, or one number, at x[i][index[i][j][k]][k] (dim 1), and so on; of equal indices the last one counts. `index` may be
+ * smaller than x and source (PyTorch: `torch.scatter`).
+ * @throws RuntimeError on shapes or dtypes that do not fit; IndexError on an index outside [0, n).
+ */
+export function scatter(x: Tensor, dim: number, index: Tensor, source: number | Tensor): Tensor {
+  const given = scattered('scatter', x, dim, index, source);
+  if (!given) return clone(x);
+  const { whole, d, places, used } = given;
+  const positions = flatPositions('scatter', whole, d, places);
+  return reshape(putAt(flatten(whole), 0, positions, flatten(used), false, 'scatter'), x.shape);
+}
+
+/**
+ * x with elements of `source` added at x[i][index[i][j][k]][k] (dim 1), and so on, in order; `index` may be smaller than x and source (PyTorch:
+ * `torch.scatter_add`).
+ * @throws RuntimeError on shapes or dtypes that do not fit; IndexError on an index outside [0, n).
+ */
+export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+  requireTensor('scatterAdd', source);
+  const given = scattered('scatterAdd', x, dim, index, source);
+  if (!given) return clone(x);
+  const { whole, d, places, used } = given;
+  const [base, terms] = [addable(whole), addable(used)];
+  const sum = isFull(whole, d, places)
+    ? scatterAddOp(base, d, places, terms, false)
+    : addAt(flatten(base), 0, flatPositions('scatterAdd', whole, d, places), flatten(terms), false, 'scatterAdd');
+  return reshape(cast(sum, x.dtype), x.shape);
+}
+
+/**
+ * As `gather`, but x and `indices` are broadcast apart from `dim`, and negative indices count from the end; without `dim`, of flattened x, and
+ * without negative ones (PyTorch: `torch.take_along_dim`).
+ */
+export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
+  requireTensor('takeAlongDim', x);
+  const places = requireIndices('takeAlongDim', indices, longOnly);
+  requireSameDevice('takeAlongDim', x, places);
+  const flat = dim === undefined;
+  const whole = flat ? flatten(x) : x;
+  const index = flat ? viewAs(places, [places.size]) : places;
+  if (whole.rank !== index.rank)
+    throw new RuntimeError(
+      `torch.take_along_dim(): input and indices should have the same number of dimensions, but got ${whole.rank} dimensions for input, and ${index.rank} dimensions for indices`,
+    );
+  if (whole.rank === 0)
+    throw new IndexError(`[takeAlongDim] Dimension specified as ${dim} but tensor has no dimensions`);
+  const d = normalizeDim(dim ?? 0, whole.rank, 'takeAlongDim');
+  const one = (shape: Shape) => shape.map((n, i) => (i === d ? 1 : n));
+  const common = broadcastShapes(one(whole.shape), one(index.shape));
+  const along = (n: number) => common.map((size, i) => (i === d ? n : size));
+  const n = whole.shape[d];
+  const shape = along(index.shape[d]);
+  const positions = positionsOf(
+    'takeAlongDim',
+    [{ index, dim: d, n, step: 1 }],
+    shape,
+    shape.map(() => 0),
+    !flat,
+  );
+  return gatherOp(broadcastTo(whole, along(n)), d, positions);
+}
+
+// ---- masks --------------------------------------------------------------------------------------------------------
+
+/** The positions where x is not 0, or a mask holds, in row-major order; int64 (PyTorch: `torch.nonzero` of a flattened tensor). */
+export function nonzero(x: Tensor): Tensor {
+  requireTensor('nonzero', x);
+  const mask = (x.dtype === 'bool' ? x : ne(x, 0)).dataSync();
+  let count = 0;
+  for (let i = 0; i < mask.length; i++) count += mask[i] as number;
+  // The low and high halves of 64-bit integers: bigints would cost ten times as much. Without a branch, which random masks mislead; so the last place
+  // is written in vain.
+  const halves = new Int32Array(2 * count + 2);
+  for (let i = 0, at = 0; i < mask.length; i++) {
+    halves[at] = i;
+    at += 2 * (mask[i] as number);
+  }
+  return fromTypedArray(new BigInt64Array(halves.buffer, 0, count), [count]);
+}
+
+function requireMask(op: string, mask: Tensor): void {
+  requireTensor(op, mask);
+  if (mask.dtype !== 'bool') throw new RuntimeError(`[${op}] expected a mask of dtype bool, got ${mask.dtype}`);
+}
+
+/** The elements where a mask holds, as a vector; x and mask are broadcast (PyTorch: `torch.masked_select`). */
+export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
+  requireTensor('maskedSelect', x);
+  requireMask('maskedSelect', mask);
+  requireSameDevice('maskedSelect', x, mask);
+  const shape = broadcastShapes(x.shape, mask.shape);
+  return pickAt(flatten(broadcastTo(x, shape)), 0, nonzero(broadcastTo(mask, shape)), 'maskedSelect');
+}
+
+/**
+ * x with one value, a number or a 0-d tensor, wherever the mask holds; x and mask are broadcast (PyTorch: `torch.masked_fill`).
+ * @throws RuntimeError on a value that does not fit the dtype.
+ */
+export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Tensor {
+  requireTensor('maskedFill', x);
+  requireMask('maskedFill', mask);
+  const fill = valueTensor('maskedFill', value, x.dtype);
+  if (fill.rank > 0)
+    throw new RuntimeError(
+      `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
+    );
+  return where(mask, fittingFill(fill, x.dtype), x);
+}
+
+/**
+ * x with the first elements of `source`, in row-major order, wherever the mask holds; x and mask are broadcast (PyTorch: `torch.masked_scatter`).
+ * @throws RuntimeError where source has another dtype, or fewer elements than the mask holds at.
+ */
+export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
+  requireTensor('maskedScatter', x);
+  requireTensor('maskedScatter', source);
+  requireMask('maskedScatter', mask);
+  requireSameDevice('maskedScatter', x, mask, source);
+  requireSameDtype('maskedScatter', x, source);
+  const shape = broadcastShapes(x.shape, mask.shape);
+  const positions = nonzero(broadcastTo(mask, shape));
+  if (source.size < positions.size)
+    throw new RuntimeError(
+      `[maskedScatter] Number of elements of source < number of ones in mask: ${source.size} < ${positions.size}`,
+    );
+  const values = selected(flatten(source), { start: [0], step: [1], shape: [positions.size] });
+  return reshape(putAt(flatten(broadcastTo(x, shape)), 0, positions, values, false, 'maskedScatter'), shape);
+}
+
+// ---- embedding ----------------------------------------------------------------------------------------------------
+
+/**
+ * Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of the row `paddingIdx` are 0.
+ * @throws ValueError where `paddingIdx` is no row; IndexError on an index outside [0, n).
+ */
 export function embedding(indices: Tensor, weight: Tensor, paddingIdx?: number): Tensor {
-  const flat = requireIndices('embedding', indices);
-  const source =
-    paddingIdx === undefined ? weight : stopRow(weight, paddingIdx < 0 ? paddingIdx + weight.shape[0] : paddingIdx);
-  return reshape(indexSelect(source, 0, reshape(flat, [-1])), [...indices.shape, weight.shape[1]]);
+  requireTensor('embedding', weight);
+  const places = requireIndices('embedding', indices);
+  requireSameDevice('embedding', weight, places);
+  if (weight.rank !== 2) throw new RuntimeError(`[embedding] 'weight' must be 2-D, got ${formatShape(weight.shape)}`);
+  const [n, width] = weight.shape;
+  let source = weight;
+  if (paddingIdx !== undefined) {
+    requireInteger('embedding', 'paddingIdx', paddingIdx);
+    if (paddingIdx < -n || paddingIdx >= n)
+      throw new ValueError(
+        `[embedding] Padding_idx must be within num_embeddings: expected ${-n} to ${n - 1}, got ${paddingIdx}`,
+      );
+    source = stopRow(weight, paddingIdx < 0 ? paddingIdx + n : paddingIdx);
+  }
+  return reshape(pickAt(source, 0, viewAs(places, [places.size]), 'embedding'), [...indices.shape, width]);
 }
 
 /** The identity, whose gradient is 0 in one row. */
@@ -232,16 +553,7 @@ const stopRow = defineOp({
   name: 'stopRow',
   forward: (_ctx, x: Tensor, _row: number) => reshape(x, x.shape),
   backward(_ctx, [g], x, row) {
-    const keep = new Float64Array(x.shape[0]).fill(1);
-    keep[row] = 0;
-    return [
-      mul(
-        g,
-        tensor(
-          [...keep].map((v) => [v]),
-          { dtype: x.dtype },
-        ),
-      ),
-    ];
+    const shape = [1, x.shape[1]];
+    return [replaceSelected(g, { start: [row, 0], step: [1, 1], shape }, full(shape, 0, { dtype: x.dtype }), false)];
   },
 });

@@ -7,7 +7,7 @@ import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { pointerOf, requireFloat, requireSameDevice, rowMajor } from './launch.ts';
 import { sumTo } from './reduce.ts';
 import { withScratch } from './scratch.ts';
-import { expand, reshape, squeeze, unsqueeze } from './shape_ops.ts';
+import { broadcastTo, reshape, squeeze, unsqueeze } from './shape_ops.ts';
 
 /** (rows, columns) of the last two dimensions, exchanged when transposed. */
 function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {
@@ -104,7 +104,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   } else {
     const batch = broadcastShapes(left.shape.slice(0, -2), right.shape.slice(0, -2));
     const full = (t: Tensor, rows: number, columns: number) =>
-      t.rank === 2 ? t : expand(t, [...batch, rows, columns]);
+      t.rank === 2 ? t : broadcastTo(t, [...batch, rows, columns]);
     const [x, y] = [full(left, m, k), full(right, k, n)];
     // The kernel knows one batch dimension.
     const flat = (t: Tensor) => (t.rank > 3 ? reshape(t, [-1, ...t.shape.slice(-2)]) : t);

@@ -1,20 +1,23 @@
 // The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are defined elsewhere.
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { RuntimeError } from '../errors.ts';
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { fill, onesLike } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Generator } from '../tensor/random/index.ts';
 import { normal_, uniform_ } from '../tensor/random.ts';
+import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
 import { Tensor, type TensorHook } from '../tensor/tensor.ts';
+import * as brackets from './brackets.ts';
 import * as elementwise from './elementwise.ts';
 import * as index from './indexing.ts';
 import { cast, clone, toFormat } from './launch.ts';
 import { matmul } from './matmul.ts';
 import * as reduce from './reduce.ts';
+import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
-import { expand } from './shape_ops.ts';
+import { broadcastTo } from './shape_ops.ts';
 
 const { inPlace, overwrite } = elementwise;
 
@@ -28,13 +31,23 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   logicalNot: elementwise.logicalNot, isnan: elementwise.isnan, isfinite: elementwise.isfinite,
   add: elementwise.add, sub: elementwise.sub, mul: elementwise.mul, div: elementwise.div, pow: elementwise.pow, maximum: elementwise.maximum, minimum: elementwise.minimum, remainder: elementwise.remainder,
   eq: elementwise.eq, ne: elementwise.ne, lt: elementwise.lt, le: elementwise.le, gt: elementwise.gt, ge: elementwise.ge,
-  logicalAnd: elementwise.logicalAnd, logicalOr: elementwise.logicalOr, logicalXor: elementwise.logicalXor, maskedFill: elementwise.maskedFill, detach: elementwise.detach,
+  logicalAnd: elementwise.logicalAnd, logicalOr: elementwise.logicalOr, logicalXor: elementwise.logicalXor, detach: elementwise.detach,
   sum: reduce.sum, mean: reduce.mean, prod: reduce.prod, var: reduce.variance, amax: reduce.amax, amin: reduce.amin, argmax: reduce.argmax, argmin: reduce.argmin,
   any: reduce.any, all: reduce.all, cumsum: reduce.cumsum, topk: reduce.topk, sort: reduce.sort, softmax: reduce.softmax, logSoftmax: reduce.logSoftmax,
-  reshape: shape.reshape, flatten: shape.flatten, unflatten: shape.unflatten, squeeze: shape.squeeze, unsqueeze: shape.unsqueeze, permute: shape.permute, transpose: shape.transpose,
-  expand: shape.expand, repeat: shape.repeat, narrow: shape.narrow, slice: shape.slice, select: shape.select, flip: shape.flip, pad: shape.pad, split: shape.split, chunk: shape.chunk,
-  index: index.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, gather: index.gather, scatterAdd: index.scatterAdd, maskedSelect: index.maskedSelect,
+  flatten: selecting.flatten, unflatten: selecting.unflatten, squeeze: selecting.squeeze, unsqueeze: selecting.unsqueeze, transpose: selecting.transpose, t: selecting.t,
+  narrow: selecting.narrow, slice: selecting.slice, select: selecting.select, pad: shape.pad, split: selecting.split, chunk: selecting.chunk,
+  index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
+  gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter,
   matmul, clone,
+};
+
+/** Methods that take sizes or dimensions as one array, or one after the other: `reshape([2, 3])`, `reshape(2, 3)`. */
+const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tensor> = {
+  reshape: selecting.reshape,
+  permute: selecting.permute,
+  expand: selecting.expand,
+  repeat: shape.repeat,
+  flip: shape.flip,
 };
 
 /** Overwrites without recording; only where nothing differentiable is changed. */
@@ -56,10 +69,6 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   },
   min(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
     return dim === undefined ? reduce.min(this) : reduce.min(this, dim, options);
-  },
-  /** Transposed matrix: the last two dimensions exchanged. */
-  t(this: Tensor) {
-    return this.rank < 2 ? this : shape.transpose(this, -2, -1);
   },
   /** Converted to a dtype (PyTorch: `Tensor.to`). */
   to(this: Tensor, dtype: DType) {
@@ -132,17 +141,28 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
       return weight < 0.5 ? elementwise.add(x, way, weight) : elementwise.sub(end, way, 1 - weight);
     });
   },
-  maskedFill_(this: Tensor, mask: Tensor, value: number) {
-    return inPlace('maskedFill_', this, (x) => elementwise.maskedFill(x, mask, value));
+  maskedFill_(this: Tensor, mask: Tensor, value: number | Tensor) {
+    return inPlace('maskedFill_', this, (x) => index.maskedFill(x, mask, value));
+  },
+  /** Writes to a place of this tensor; see `setIndex`. */
+  setIndex(
+    this: Tensor,
+    spec: brackets.IndexSpec | readonly brackets.IndexSpec[],
+    value: number | boolean | Tensor,
+    options?: brackets.SetIndexOptions,
+  ) {
+    return brackets.setIndex(this, spec, value, options);
   },
   /** Overwrites the values by those of `source`, broadcast and converted (PyTorch: `Tensor.copy_`). */
   copy_(this: Tensor, source: Tensor) {
     if (isGradEnabled() && (this.requiresGrad || source.requiresGrad))
-      return inPlace('copy_', this, () => expand(cast(source, this.dtype), this.shape));
-    overwrite(this, toFormat(expand(cast(source, this.dtype), this.shape), this.memoryFormat));
+      return brackets.assign('copy_', this, [], broadcastTo(source, this.shape));
+    overwrite(this, toFormat(broadcastTo(cast(source, this.dtype), this.shape), this.memoryFormat));
     return this;
   },
   fill_(this: Tensor, value: number) {
+    // What a tensor with a history is filled with has none: no gradient goes on from here.
+    if (isGradEnabled() && this.requiresGrad) return brackets.assign('fill_', this, [], value);
     return unrecorded('fill_', this, () => {
       this.storage.beginChange();
       fill(this, value);
@@ -166,6 +186,10 @@ declare module '../tensor/tensor.ts' {
 
 type Unary = () => Tensor;
 type Dims = number | readonly number[];
+interface TakingSizes {
+  (...sizes: number[]): Tensor;
+  (sizes: readonly number[]): Tensor;
+}
 type ValuesAndIndices = reduce.ValuesAndIndices;
 
 /** The operations as methods; each is documented at the function of its name, with the tensor as its first argument. */
@@ -187,9 +211,9 @@ export interface TensorMethods
     Record<'sum' | 'mean' | 'amax' | 'amin' | 'any' | 'all', (dim?: Dims, options?: reduce.ReduceOptions) => Tensor>,
     Record<'argmax' | 'argmin' | 'prod', (dim?: number, options?: reduce.ReduceOptions) => Tensor>,
     Record<'softmax' | 'logSoftmax' | 'cumsum' | 'unsqueeze', (dim: number) => Tensor>,
-    Record<'reshape' | 'permute' | 'expand' | 'repeat', (shape: readonly number[]) => Tensor>,
+    Record<'reshape' | 'permute' | 'expand' | 'repeat' | 'flip', TakingSizes>,
     Record<'clamp' | 'clamp_', (min?: number, max?: number) => Tensor>,
-    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: number) => Tensor>,
+    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: number | Tensor) => Tensor>,
     Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, value?: number) => Tensor>,
     Record<'uniform_' | 'normal_', (a?: number, b?: number, generator?: Generator) => Tensor> {
   max(): Tensor;
@@ -210,16 +234,25 @@ export interface TensorMethods
   narrow(dim: number, start: number, length: number): Tensor;
   slice(dim: number, start?: number, end?: number, step?: number): Tensor;
   select(dim: number, index: number): Tensor;
-  flip(dims: Dims): Tensor;
   pad(padding: readonly number[], value?: number): Tensor;
   split(sizes: Dims, dim?: number): Tensor[];
   chunk(count: number, dim?: number): Tensor[];
-  index(...specs: index.IndexSpec[]): Tensor;
+  index(...specs: brackets.IndexSpec[]): Tensor;
+  setIndex(
+    spec: brackets.IndexSpec | readonly brackets.IndexSpec[],
+    value: number | boolean | Tensor,
+    options?: brackets.SetIndexOptions,
+  ): Tensor;
   indexSelect(dim: number, index: Tensor): Tensor;
-  indexAdd(dim: number, index: Tensor, source: Tensor): Tensor;
+  indexAdd(dim: number, index: Tensor, source: Tensor, options?: index.IndexAddOptions): Tensor;
+  indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
+  indexFill(dim: number, index: Tensor, value: number | Tensor): Tensor;
   gather(dim: number, index: Tensor): Tensor;
+  scatter(dim: number, index: Tensor, source: number | Tensor): Tensor;
   scatterAdd(dim: number, index: Tensor, source: Tensor): Tensor;
+  takeAlongDim(indices: Tensor, dim?: number): Tensor;
   maskedSelect(mask: Tensor): Tensor;
+  maskedScatter(mask: Tensor, source: Tensor): Tensor;
   matmul(other: Tensor): Tensor;
   to(dtype: DType): Tensor;
   contiguous(memoryFormat?: MemoryFormat): Tensor;
@@ -239,8 +272,28 @@ for (const [name, fn] of Object.entries(functions))
     writable: true,
     configurable: true,
   });
-for (const [name, fn] of Object.entries(methods))
-  Object.defineProperty(Tensor.prototype, name, { value: fn, writable: true, configurable: true });
+for (const [name, fn] of Object.entries(takingSizes))
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...sizes: (number | readonly number[])[]) {
+      if (sizes.length === 0) throw new ArgumentTypeError(`[${name}] expected sizes or dimensions, got no argument`);
+      return fn(this, (sizes.length === 1 && typeof sizes[0] !== 'number' ? sizes[0] : sizes) as readonly number[]);
+    },
+    writable: true,
+    configurable: true,
+  });
+for (const [name, fn] of Object.entries(methods)) {
+  const isInPlace = name.endsWith('_') || name === 'setIndex';
+  Object.defineProperty(Tensor.prototype, name, {
+    value: isInPlace
+      ? function (this: Tensor, ...args: never[]) {
+          if (this.storage.selectedBy !== null) warnIfSelected(name, this);
+          return fn.apply(this, args);
+        }
+      : fn,
+    writable: true,
+    configurable: true,
+  });
+}
 
 provideEngineOps({
   add: elementwise.add,

@@ -12,7 +12,7 @@ import { div, eq, exp, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { withScratch } from './scratch.ts';
-import { cat, expand, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
+import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
 export interface ReduceOptions {
   /** Keep the reduced dimensions with size 1. Default: false. */
@@ -74,7 +74,7 @@ const sumOp = defineOp({
   name: 'sum',
   forward: (_ctx, x: Tensor, dims: readonly number[], keepdim: boolean) =>
     launchReduce('sum', Reduction.sum, x, dims, keepdim),
-  backward: (_ctx, [g], x, dims) => [expand(withDims(g, x.shape, dims), x.shape)],
+  backward: (_ctx, [g], x, dims) => [broadcastTo(withDims(g, x.shape, dims), x.shape)],
 });
 
 /** The sum over all, or the given, dimensions (PyTorch: `torch.sum`). Integers and bool give int64. */
@@ -119,7 +119,7 @@ const prodOp = defineOp({
     const single = dims.length === 1 ? x : reshape(x, [-1]);
     const dim = dims.length === 1 ? dims[0] : 0;
     const others = mul(exclusiveProduct(single, dim), flip(exclusiveProduct(flip(single, dim), dim), dim));
-    return [mul(reshape(others, info.shape), expand(withDims(g, info.shape, dims), info.shape))];
+    return [mul(reshape(others, info.shape), broadcastTo(withDims(g, info.shape, dims), info.shape))];
   },
 });
 

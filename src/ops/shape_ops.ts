@@ -1,15 +1,18 @@
-// Ops that move elements without computing: views, permutations, slices, joins, padding, expansion. Only reshape shares memory with its
-// argument; everything else makes a dense copy, since tensors have no arbitrary strides.
+// Ops that move elements without computing: views, permutations, slices, joins, padding, expansion. One rule: reshape and its kin (flatten,
+// unflatten, squeeze, unsqueeze) share memory with their argument, everything else makes a dense copy, always. A copy of all elements in their
+// order is lent: it gets memory of its own when either side is changed in place.
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { requireInteger, requireIntegers, requireNumber, requireShape } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { joinStatistics } from '../fusion/conv_stats.ts';
 import { deferSlice } from '../fusion/deferred_slice.ts';
-import { copyElements } from '../tensor/copy.ts';
-import { fill } from '../tensor/create.ts';
-import { dtypes } from '../tensor/dtype.ts';
+import { copyDense, copyElements } from '../tensor/copy.ts';
+import { fill, full, tensor } from '../tensor/create.ts';
+import { dtypes, isFloat, promote } from '../tensor/dtype.ts';
 import {
   broadcastStrides,
+  distinctDims,
   formatShape,
   normalizeDim,
   physicalOrder,
@@ -18,8 +21,8 @@ import {
   sameShape,
   stridesOf,
 } from '../tensor/shape.ts';
-import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
-import { cast, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
+import { aliasOf, allocate, Tensor, viewAs } from '../tensor/tensor.ts';
+import { cast, inFormat, requireSameDevice, requireTensor, toFormat } from './launch.ts';
 import { sumTo } from './reduce.ts';
 
 const reshapeOp = defineOp({
@@ -28,16 +31,20 @@ const reshapeOp = defineOp({
   backward: (_ctx, [g], x) => [reshape(g, x.shape)],
 });
 
-/** The same elements, in row-major order, under another shape; one size may be −1. Shares memory (PyTorch: `torch.reshape`). */
+/**
+ * The same elements, in row-major order, under another shape; one size may be −1. Shares memory, unless x is channels-last (PyTorch:
+ * `torch.reshape`).
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   requireTensor('reshape', x);
+  requireIntegers('reshape', 'shape', shape);
   return reshapeOp(toFormat(x, 'contiguous'), resolveShape(shape, x.size));
 }
 
 /** Dimensions `start` … `end` as one (PyTorch: `torch.flatten`; defaults: all). */
 export function flatten(x: Tensor, start = 0, end = -1): Tensor {
   requireTensor('flatten', x);
-  const [from, to] = [normalizeDim(start, x.rank), normalizeDim(end, x.rank)];
+  const [from, to] = [normalizeDim(start, x.rank, 'flatten'), normalizeDim(end, x.rank, 'flatten')];
   if (from > to) throw new RuntimeError('flatten() has invalid args: start_dim cannot come after end_dim');
   if (x.rank === 0) return reshape(x, [1]);
   return reshape(x, [
@@ -47,28 +54,46 @@ export function flatten(x: Tensor, start = 0, end = -1): Tensor {
   ]);
 }
 
-/** Dimension `dim` as several of the given sizes (PyTorch: `torch.unflatten`). */
+/** Dimension `dim` as several of the given sizes, one of which may be −1 (PyTorch: `torch.unflatten`). */
 export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
-  const d = normalizeDim(dim, x.rank);
-  return reshape(x, [...x.shape.slice(0, d), ...resolveShape(sizes, x.shape[d]), ...x.shape.slice(d + 1)]);
+  requireTensor('unflatten', x);
+  requireIntegers('unflatten', 'sizes', sizes);
+  if (sizes.length === 0) throw new RuntimeError('unflatten: sizes must be non-empty');
+  if (x.rank === 0) throw new RuntimeError('[unflatten] expected a tensor of at least one dimension, got a 0-d tensor');
+  const d = normalizeDim(dim, x.rank, 'unflatten');
+  let parts: number[];
+  try {
+    parts = resolveShape(sizes, x.shape[d]);
+  } catch {
+    throw new RuntimeError(
+      `unflatten: Provided sizes ${formatShape(sizes)} don't multiply up to the size of dim ${d} (${x.shape[d]}) in the input tensor`,
+    );
+  }
+  return reshape(x, [...x.shape.slice(0, d), ...parts, ...x.shape.slice(d + 1)]);
 }
 
 /** Without the dimensions of size 1, or without those given, where they have size 1 (PyTorch: `torch.squeeze`). */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
-  const dims =
-    dim === undefined
-      ? x.shape.map((_, d) => d)
-      : (typeof dim === 'number' ? [dim] : dim).map((d) => normalizeDim(d, x.rank));
+  requireTensor('squeeze', x);
+  const dims = dim === undefined ? null : distinctDims(dimsOf('squeeze', dim), x.rank, 'squeeze');
   return reshape(
     x,
-    x.shape.filter((n, d) => n !== 1 || !dims.includes(d)),
+    x.shape.filter((n, d) => n !== 1 || (dims && !dims.includes(d))),
   );
 }
 
 /** With a dimension of size 1 at `dim` (PyTorch: `torch.unsqueeze`). */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
-  const d = normalizeDim(dim, x.rank + 1);
+  requireTensor('unsqueeze', x);
+  const d = normalizeDim(dim, x.rank + 1, 'unsqueeze');
   return reshape(x, [...x.shape.slice(0, d), 1, ...x.shape.slice(d)]);
+}
+
+/** One dimension or several, as several. */
+function dimsOf(op: string, dims: number | readonly number[]): readonly number[] {
+  if (typeof dims === 'number') return [dims];
+  requireIntegers(op, 'dims', dims);
+  return dims;
 }
 
 /** A row-major copy with the dimensions in another order; not recorded. */
@@ -101,22 +126,30 @@ const permuteOp = defineOp({
 /** The dimensions in another order, as a dense copy (PyTorch: `torch.permute`). */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   requireTensor('permute', x);
-  const order = dims.map((d) => normalizeDim(d, x.rank));
-  if (order.length !== x.rank)
+  requireIntegers('permute', 'dims', dims);
+  if (dims.length !== x.rank)
     throw new RuntimeError(
       `permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ${x.rank} is not equal to len(dims) = ${dims.length}`,
     );
+  const order = dims.map((d) => normalizeDim(d, x.rank, 'permute'));
   if (new Set(order).size !== order.length) throw new RuntimeError('permute(): duplicate dims are not allowed.');
-  return permuteOp(x, order);
+  return order.every((d, i) => d === i) ? copyOf(x) : permuteOp(x, order);
 }
 
-/** Two dimensions exchanged (PyTorch: `torch.transpose`). */
+/** Two dimensions exchanged, as a dense copy (PyTorch: `torch.transpose`). */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   requireTensor('transpose', x);
-  const [a, b] = [normalizeDim(dim0, x.rank), normalizeDim(dim1, x.rank)];
-  if (x.rank === 0 || a === b) return x;
+  const [a, b] = [normalizeDim(dim0, x.rank, 'transpose'), normalizeDim(dim1, x.rank, 'transpose')];
+  if (a === b) return copyOf(x);
   const dims = x.shape.map((_, d) => (d === a ? b : d === b ? a : d));
   return permuteOp(x, dims);
+}
+
+/** A matrix with its two dimensions exchanged, as a dense copy; tensors of fewer dimensions as they are (PyTorch: `Tensor.t`). */
+export function t(x: Tensor): Tensor {
+  requireTensor('t', x);
+  if (x.rank > 2) throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but self is ${x.rank}D`);
+  return x.rank < 2 ? x : transpose(x, 0, 1);
 }
 
 const expandOp = defineOp({
@@ -139,9 +172,16 @@ const expandOp = defineOp({
   backward: (_ctx, [g], x) => [sumTo(g, x.shape)],
 });
 
-/** Size-1 dimensions repeated to the given sizes, −1 for as it is, new ones in front (PyTorch: `Tensor.expand`; here a copy). */
+/** Size-1 dimensions repeated to the given sizes, −1 for as it is, new ones in front; always a copy (PyTorch: `Tensor.expand`). */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  const expanded = broadcastTo(x, shape);
+  return expanded === x ? copyOf(x) : expanded;
+}
+
+/** `expand` for those who only read: x itself where nothing is repeated. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   requireTensor('expand', x);
+  requireIntegers('expand', 'shape', shape);
   const lead = shape.length - x.rank;
   if (lead < 0)
     throw new RuntimeError(
@@ -149,8 +189,12 @@ export function expand(x: Tensor, shape: Shape): Tensor {
     );
   const target = shape.map((n, d) => (n === -1 && d >= lead ? x.shape[d - lead] : n));
   target.forEach((n, d) => {
+    if (d < lead && n < 0)
+      throw new RuntimeError(
+        `The expanded size of the tensor (${n}) isn't allowed in a leading, non-existing dimension ${d}`,
+      );
     const own = d < lead ? 1 : x.shape[d - lead];
-    if (own !== 1 && own !== n)
+    if (n < 0 || (own !== 1 && own !== n))
       throw new RuntimeError(
         `The expanded size of the tensor (${n}) must match the existing size (${own}) at non-singleton dimension ${d}.  Target sizes: ${formatShape(target)}.  Tensor sizes: ${formatShape(x.shape)}`,
       );
@@ -160,11 +204,19 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** x repeated along each dimension (PyTorch: `Tensor.repeat`). */
 export function repeat(x: Tensor, counts: Shape): Tensor {
+  requireTensor('repeat', x);
+  requireIntegers('repeat', 'counts', counts);
   if (counts.length < x.rank)
     throw new RuntimeError(
       'Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor',
     );
   const shape = [...Array<number>(counts.length - x.rank).fill(1), ...x.shape];
+  const target = shape.map((n, d) => n * counts[d]);
+  if (counts.some((count) => count < 0))
+    throw new RuntimeError(
+      `[repeat] Trying to create tensor with negative dimension: expected counts of at least 0, got ${formatShape(counts)}`,
+    );
+  requireShape('repeat', target);
   const paired = reshape(
     x,
     shape.flatMap((n) => [1, n]),
@@ -174,14 +226,14 @@ export function repeat(x: Tensor, counts: Shape): Tensor {
       paired,
       shape.flatMap((n, d) => [counts[d], n]),
     ),
-    shape.map((n, d) => n * counts[d]),
+    target,
   );
 }
 
 // ---- slices -------------------------------------------------------------------------------------------------------
 
 /** A regular selection: element i of dimension d is taken from start[d] + i·step[d]. */
-interface Selection {
+export interface Selection {
   readonly start: readonly number[];
   readonly step: readonly number[];
   readonly shape: Shape;
@@ -205,15 +257,25 @@ function copySelection(
   else copyElements(op, whole, part, pick(shape), wholeStrides, partStrides, offset, 0);
 }
 
+const isWhole = (x: { readonly shape: Shape }, { start, step, shape }: Selection): boolean =>
+  sameShape(shape, x.shape) && step.every((by) => by === 1) && start.every((at) => at === 0);
+
 const selectOp = defineOp({
   name: 'slice',
   forward(_ctx, x: Tensor, selection: Selection) {
+    if (isWhole(x, selection)) return new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage.lend());
     const out = allocate(selection.shape, x.dtype, x.memoryFormat, x.device);
     copySelection('slice', x, out, selection, false);
     return out;
   },
-  backward: (_ctx, [g], x, selection) => [embed(g, x.shape, selection, 0)],
-});
+  backward: (_ctx, [g], x, selection) => [isWhole(x, selection) ? g : embed(g, x.shape, selection, 0)],
+}) as (x: Tensor, selection: Selection) => Tensor;
+
+/** The elements of a selection, as a copy. */
+export const selected = (x: Tensor, selection: Selection): Tensor => selectOp(x, selection);
+
+/** A copy of everything, which is lent. */
+const copyOf = (x: Tensor): Tensor => selectOp(x, wholeOf(x.shape));
 
 /** A tensor filled with `value`, with `part` at the places of a selection: the adjoint of slicing, and padding. */
 const embed = defineOp({
@@ -227,70 +289,121 @@ const embed = defineOp({
   backward: (_ctx, [g], _part, _shape, selection) => [selectOp(g, selection)],
 }) as (part: Tensor, shape: Shape, selection: Selection, value: number) => Tensor;
 
-const wholeOf = (shape: Shape): { start: number[]; step: number[]; shape: number[] } => ({
+/**
+ * x with `part`, of the selection's shape, at the places of a selection; in place, and then unrecorded as a change, or as a copy. What is replaced
+ * gets no gradient.
+ */
+export const replaceSelected = defineOp({
+  name: 'replace',
+  forward(_ctx, x: Tensor, selection: Selection, part: Tensor, over: boolean) {
+    const out = targetOf('setIndex', x, over);
+    copySelection('setIndex', out, inFormat(part, out.memoryFormat), selection, true);
+    return out;
+  },
+  backward: (ctx, [g], x, selection, part) => [
+    ctx.needs[0] ? replaceSelected(g, selection, full(part.shape, 0, { dtype: x.dtype }), false) : null,
+    null,
+    ctx.needs[2] ? selectOp(g, selection) : null,
+  ],
+}) as (x: Tensor, selection: Selection, part: Tensor, over: boolean) => Tensor;
+
+/** Where a changed x goes: to x's own memory, or to a copy. */
+export function targetOf(op: string, x: Tensor, over: boolean): Tensor {
+  if (over) {
+    x.storage.beginChange();
+    return aliasOf(x);
+  }
+  const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  copyDense(op, x, out);
+  return out;
+}
+
+export const wholeOf = (shape: Shape): { start: number[]; step: number[]; shape: number[] } => ({
   start: shape.map(() => 0),
   step: shape.map(() => 1),
   shape: [...shape],
 });
 
-/** `length` elements of a dimension from `start` on (PyTorch: `torch.narrow`). */
+/** Elements `start` … `start + length − 1` of a dimension, where these are known to be there. */
+function part(x: Tensor, dim: number, start: number, length: number): Tensor {
+  const selection = wholeOf(x.shape);
+  selection.start[dim] = start;
+  selection.shape[dim] = length;
+  return selectOp(x, selection);
+}
+
+/** `length` elements of a dimension from `start` on, as a copy (PyTorch: `torch.narrow`). */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   requireTensor('narrow', x);
-  const d = normalizeDim(dim, x.rank);
-  const from = start < 0 ? start + x.shape[d] : start;
+  requireInteger('narrow', 'start', start);
+  requireInteger('narrow', 'length', length);
+  if (x.rank === 0) throw new RuntimeError('narrow() cannot be applied to a 0-dim tensor.');
+  const d = normalizeDim(dim, x.rank, 'narrow');
+  const n = x.shape[d];
   if (length < 0) throw new RuntimeError('narrow(): length must be non-negative.');
-  if (from < 0 || from + length > x.shape[d])
-    throw new RuntimeError(`start (${from}) + length (${length}) exceeds dimension size (${x.shape[d]}).`);
-  if (length === x.shape[d]) return x;
-  const selection = wholeOf(x.shape);
-  selection.start[d] = from;
-  selection.shape[d] = length;
-  return selectOp(x, selection);
+  if (start < -n || start > n)
+    throw new IndexError(`[narrow] start out of range (expected to be in range of [${-n}, ${n}], but got ${start})`);
+  const from = start < 0 ? start + n : start;
+  if (from + length > n) throw new RuntimeError(`start (${from}) + length (${length}) exceeds dimension size (${n}).`);
+  return part(x, d, from, length);
 }
 
-/** Elements `start`, `start + step`, … before `end` of a dimension; limits are clipped, negative ones count from the end. */
+/** Where a slice of a dimension of size n begins, and how long it is; limits are clipped, negative ones count from the end. */
+export function sliceRange(op: string, n: number, start?: number | null, end?: number | null, step?: number | null) {
+  const by = requireInteger(op, 'step', step ?? 1);
+  if (by <= 0) throw new ValueError(`[${op}] slice step must be positive, got ${by}`);
+  const limit = (name: string, value: number) =>
+    Math.min(n, Math.max(0, requireInteger(op, name, value) < 0 ? value + n : value));
+  const from = limit('start', start ?? 0);
+  const to = limit('end', end ?? n);
+  return { start: from, step: by, length: Math.max(0, Math.ceil((to - from) / by)) };
+}
+
+/**
+ * Elements `start`, `start + step`, … before `end` of a dimension, as a copy; limits are clipped, negative ones count from the end (PyTorch:
+ * `x[start:end:step]`).
+ */
 export function slice(x: Tensor, dim: number, start?: number, end?: number, step = 1): Tensor {
   requireTensor('slice', x);
-  const d = normalizeDim(dim, x.rank);
-  if (!Number.isInteger(step) || step <= 0) throw new ValueError(`[slice] slice step must be positive, got ${step}`);
-  const n = x.shape[d];
-  const limit = (value: number) => Math.min(n, Math.max(0, value < 0 ? value + n : value));
-  const from = limit(start ?? 0);
-  const to = limit(end ?? n);
+  if (x.rank === 0) throw new IndexError('slice() cannot be applied to a 0-dim tensor.');
+  const d = normalizeDim(dim, x.rank, 'slice');
+  const range = sliceRange('slice', x.shape[d], start, end, step);
   const selection = wholeOf(x.shape);
-  selection.start[d] = from;
-  selection.step[d] = step;
-  selection.shape[d] = Math.max(0, Math.ceil((to - from) / step));
+  selection.start[d] = range.start;
+  selection.step[d] = range.step;
+  selection.shape[d] = range.length;
   return selectOp(x, selection);
 }
 
-/** The sub-tensor at one index of a dimension, which disappears (PyTorch: `torch.select`). */
+/** The sub-tensor at one index of a dimension, which disappears; a copy (PyTorch: `torch.select`). */
 export function select(x: Tensor, dim: number, index: number): Tensor {
   requireTensor('select', x);
+  requireInteger('select', 'index', index);
   if (x.rank === 0) throw new IndexError('select() cannot be applied to a 0-dim tensor.');
-  const d = normalizeDim(dim, x.rank);
+  const d = normalizeDim(dim, x.rank, 'select');
   const n = x.shape[d];
-  if (!Number.isInteger(index) || index < -n || index >= n)
+  if (index < -n || index >= n)
     throw new IndexError(
       `select(): index ${index} out of range for tensor of size ${formatShape(x.shape)} at dimension ${d}`,
     );
-  const row = narrow(x, d, index < 0 ? index + n : index, 1);
+  const row = part(x, d, index < 0 ? index + n : index, 1);
   return reshape(
     row,
     x.shape.filter((_, i) => i !== d),
   );
 }
 
-/** The order reversed along dimensions (PyTorch: `torch.flip`). */
+/** The order reversed along dimensions; a copy (PyTorch: `torch.flip`). */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   requireTensor('flip', x);
+  const reversed = distinctDims(dimsOf('flip', dims), x.rank, 'flip');
   const selection = wholeOf(x.shape);
-  for (const dim of typeof dims === 'number' ? [dims] : dims) {
-    const d = normalizeDim(dim, x.rank);
-    selection.start[d] = Math.max(0, x.shape[d] - 1);
-    selection.step[d] = -1;
-  }
-  return x.rank === 0 ? x : selectOp(x, selection);
+  if (x.rank > 0)
+    for (const d of reversed) {
+      selection.start[d] = Math.max(0, x.shape[d] - 1);
+      selection.step[d] = -1;
+    }
+  return selectOp(x, selection);
 }
 
 /**
@@ -299,9 +412,12 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
  */
 export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
   requireTensor('pad', x);
-  if (padding.length % 2 !== 0 || padding.length > 2 * x.rank)
+  requireIntegers('pad', 'padding', padding);
+  requireNumber('pad', 'value', value);
+  if (padding.length % 2 !== 0) throw new RuntimeError('Padding length must be divisible by 2');
+  if (padding.length > 2 * x.rank)
     throw new RuntimeError(
-      `Padding length must be divisible by two and at most twice the number of dimensions of the input, got ${padding.length} for ${x.rank} dimensions`,
+      `Padding length should be less than or equal to two times the input dimension but got padding length ${padding.length} and input of dimension ${x.rank}`,
     );
   const shape = [...x.shape];
   const place = wholeOf(x.shape);
@@ -309,18 +425,20 @@ export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
   for (let i = 0; i * 2 < padding.length; i++) {
     const d = x.rank - 1 - i;
     const [before, after] = [padding[2 * i], padding[2 * i + 1]];
-    shape[d] += before + after;
-    if (shape[d] < 0)
+    const length = x.shape[d] + Math.min(0, before) + Math.min(0, after);
+    if (length < 0)
       throw new RuntimeError(
-        `The input size ${x.shape[d]}, plus negative padding ${before} and ${after}, resulted in a negative output size`,
+        `[pad] expected negative padding of at most the size ${x.shape[d]} of dimension ${d}, got ${before} and ${after}`,
       );
-    const cutFront = Math.min(x.shape[d], Math.max(0, -before));
-    const cutBack = Math.max(0, -after);
-    kept = narrow(kept, d, cutFront, Math.max(0, x.shape[d] - cutFront - cutBack));
+    shape[d] += before + after;
+    if (length !== x.shape[d]) kept = part(kept, d, Math.max(0, -before), length);
     place.start[d] = Math.max(0, before);
-    place.shape[d] = kept.shape[d];
+    place.shape[d] = length;
   }
-  return embed(kept, shape, place, value);
+  requireShape('pad', shape);
+  // A number that does not fit an integer dtype is refused, where it is used.
+  const isUsed = value !== 0 && !isFloat(x.dtype) && !sameShape(shape, kept.shape);
+  return embed(kept, shape, place, isUsed ? tensor(value, { dtype: x.dtype }).item() : value);
 }
 
 // ---- joining and splitting ----------------------------------------------------------------------------------------
@@ -350,7 +468,7 @@ const catOp = defineOp({
         const [start, length] = [at, shape[dim]];
         at += length;
         const isPart = dim === 1 && length < g.shape[1] && !isGradEnabled();
-        return (isPart ? deferSlice(g, start, length) : null) ?? narrow(g, dim, start, length);
+        return (isPart ? deferSlice(g, start, length) : null) ?? part(g, dim, start, length);
       }),
     ];
   },
@@ -366,16 +484,17 @@ function requireTensors(op: string, tensors: readonly Tensor[]): void {
   requireSameDevice(op, ...tensors);
 }
 
-/** Tensors joined along an existing dimension (PyTorch: `torch.cat`). */
+/** Tensors joined along an existing dimension; those of shape [0] do not count (PyTorch: `torch.cat`). */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   requireTensors('cat', tensors);
-  const [first] = tensors;
-  if (tensors.some((t) => t.rank === 0))
-    throw new RuntimeError(
-      `zero-dimensional tensor (at position ${tensors.findIndex((t) => t.rank === 0)}) cannot be concatenated`,
-    );
-  const d = normalizeDim(dim, first.rank);
   tensors.forEach((tensor, i) => {
+    if (tensor.rank === 0) throw new RuntimeError(`zero-dimensional tensor (at position ${i}) cannot be concatenated`);
+  });
+  const isNothing = (t: Tensor) => t.rank === 1 && t.shape[0] === 0;
+  const first = tensors.find((t) => !isNothing(t)) ?? tensors[0];
+  const d = normalizeDim(dim, first.rank, 'cat');
+  tensors.forEach((tensor, i) => {
+    if (isNothing(tensor)) return;
     if (tensor.rank !== first.rank)
       throw new RuntimeError(`Tensors must have same number of dimensions: got ${first.rank} and ${tensor.rank}`);
     tensor.shape.forEach((n, axis) => {
@@ -385,9 +504,10 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
         );
     });
   });
-  const dtype = tensors.reduce((common, t) => resultType({ dtype: common, rank: 1 } as Tensor, t), first.dtype);
+  const dtype = tensors.reduce((common, t) => promote(common, t.dtype), first.dtype);
+  const empty = first.shape.map((n, axis) => (axis === d ? 0 : n));
   return catOp(
-    tensors.map((t) => cast(t, dtype)),
+    tensors.map((t) => cast(isNothing(t) && first.rank > 1 ? reshape(t, empty) : t, dtype)),
     d,
   );
 }
@@ -395,40 +515,55 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 /** Tensors of one shape joined along a new dimension (PyTorch: `torch.stack`). */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   requireTensors('stack', tensors);
+  const [first] = tensors;
+  const d = normalizeDim(dim, first.rank + 1, 'stack');
   tensors.forEach((tensor, i) => {
-    if (!sameShape(tensor.shape, tensors[0].shape))
+    if (!sameShape(tensor.shape, first.shape))
       throw new RuntimeError(
-        `stack expects each tensor to be equal size, but got ${formatShape(tensors[0].shape)} at entry 0 and ${formatShape(tensor.shape)} at entry ${i}`,
+        `stack expects each tensor to be equal size, but got ${formatShape(first.shape)} at entry 0 and ${formatShape(tensor.shape)} at entry ${i}`,
       );
   });
   return cat(
-    tensors.map((tensor) => unsqueeze(tensor, dim)),
-    dim,
+    tensors.map((tensor) => unsqueeze(tensor, d)),
+    d,
   );
 }
 
-/** Pieces of the given size (the last may be smaller), or of the given sizes, along a dimension (PyTorch: `torch.split`). */
+/** Pieces of the given size (the last may be smaller), or of the given sizes, along a dimension; copies (PyTorch: `torch.split`). */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   requireTensor('split', x);
-  const d = normalizeDim(dim, x.rank);
+  if (typeof sizes === 'number') requireInteger('split', 'the size', sizes);
+  else requireIntegers('split', 'sizes', sizes);
+  if (x.rank === 0) throw new RuntimeError('split expects at least a 1-dimensional tensor');
+  const d = normalizeDim(dim, x.rank, 'split');
   const n = x.shape[d];
-  if (typeof sizes === 'number' && (sizes < 0 || (sizes === 0 && n > 0)))
-    throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${sizes}`);
-  const lengths =
-    typeof sizes === 'number'
-      ? Array.from({ length: Math.max(1, Math.ceil(n / sizes) || 0) }, (_, i) => Math.min(sizes, n - i * sizes))
-      : sizes;
-  if (lengths.reduce((a, b) => a + b, 0) !== n)
+  if (typeof sizes === 'number') {
+    if (sizes < 0) throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${sizes}`);
+    if (sizes === 0 && n > 0)
+      throw new RuntimeError(`split_size can only be 0 if dimension size is 0, but got dimension size of ${n}`);
+    const count = Math.max(1, Math.ceil(n / sizes) || 0);
+    return Array.from({ length: count }, (_, i) => part(x, d, i * sizes, Math.min(sizes, n - i * sizes)));
+  }
+  if (sizes.some((length) => length < 0))
     throw new RuntimeError(
-      `split_with_sizes expects split_sizes to sum exactly to ${n} (input tensor's size at dimension ${d}), but got split_sizes=${formatShape(lengths)}`,
+      `split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=${formatShape(sizes)}`,
+    );
+  if (sizes.reduce((a, b) => a + b, 0) !== n)
+    throw new RuntimeError(
+      `split_with_sizes expects split_sizes to sum exactly to ${n} (input tensor's size at dimension ${d}), but got split_sizes=${formatShape(sizes)}`,
     );
   let at = 0;
-  return lengths.map((length) => narrow(x, d, (at += length) - length, length));
+  return sizes.map((length) => part(x, d, (at += length) - length, length));
 }
 
-/** At most `count` pieces of equal size, the last smaller (PyTorch: `torch.chunk`). */
+/** At most `count` pieces of equal size, the last smaller; copies (PyTorch: `torch.chunk`). */
 export function chunk(x: Tensor, count: number, dim = 0): Tensor[] {
-  if (!Number.isInteger(count) || count <= 0)
-    throw new RuntimeError(`chunk expects \`chunks\` to be greater than 0, got: ${count}`);
-  return split(x, Math.max(1, Math.ceil(x.shape[normalizeDim(dim, x.rank)] / count)), dim);
+  requireTensor('chunk', x);
+  requireInteger('chunk', 'count', count);
+  if (x.rank === 0) throw new RuntimeError('chunk expects at least a 1-dimensional tensor');
+  if (count <= 0) throw new RuntimeError(`chunk expects \`chunks\` to be greater than 0, got: ${count}`);
+  const d = normalizeDim(dim, x.rank, 'chunk');
+  // An empty dimension has as many pieces as were asked for.
+  if (x.shape[d] === 0) return Array.from({ length: count }, () => part(x, d, 0, 0));
+  return split(x, Math.ceil(x.shape[d] / count), d);
 }

@@ -86,9 +86,11 @@ function checkRange(values: readonly (number | bigint | boolean)[], dtype: DType
       if (value !== BigInt.asIntN(64, value)) throw new ValueError('Overflow when unpacking long long');
       continue;
     }
-    const whole = Math.trunc(Number(value));
-    const fits = range ? whole > range[0] && whole < range[1] : whole >= -(2 ** 63) && whole < 2 ** 63;
-    if (!fits) throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
+    const exact = Number(value);
+    const fits = range ? exact > range[0] && exact < range[1] : exact >= -(2 ** 63) && exact < 2 ** 63;
+    // Around the circle go integers only: a fraction lies between the dtype's limits.
+    const isOutside = !Number.isInteger(exact) && range && (exact > range[1] - 1 || (dtype === 'uint8' && exact < 0));
+    if (!fits || isOutside) throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
   }
 }
 

@@ -5,6 +5,7 @@ import type { TensorOptions } from './create.ts';
 import { fromTypedArray } from './create.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import * as draw from './random/index.ts';
+import { warnIfSelected } from './selected.ts';
 import { type Shape, sizeOf } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -76,6 +77,7 @@ function fillWith<A extends Float32Array | Float64Array>(
   fillValues(values as A);
   const source = fromTypedArray(values, x.shape);
   const laid = source.memoryFormat === x.memoryFormat ? source : copyStrided(source, x.memoryFormat);
+  warnIfSelected(op, x);
   x.storage.beginChange();
   x.storage.bytes().set(laid.storage.bytes());
   return x;

@@ -1,4 +1,5 @@
 // Arithmetic on shapes: sizes, strides, broadcasting, dimensions, and how the two memory formats order them.
+import { requireInteger, requireIntegers } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 
 export type Shape = readonly number[];
@@ -50,24 +51,32 @@ export function stridesOf(shape: Shape, format: MemoryFormat = 'contiguous'): nu
   return strides;
 }
 
-/** A dimension counted from the front; negative ones count from the back, as in PyTorch. */
-export function normalizeDim(dim: number, rank: number): number {
+/** A dimension counted from the front; negative ones count from the back, as in PyTorch. `op` is what the user called. */
+export function normalizeDim(dim: number, rank: number, op?: string): number {
   const size = Math.max(rank, 1);
-  if (!Number.isInteger(dim) || dim < -size || dim >= size)
-    throw new IndexError(`Dimension out of range (expected to be in range of [${-size}, ${size - 1}], but got ${dim})`);
+  if (!Number.isInteger(dim)) requireInteger(op ?? 'dim', 'dim', dim);
+  if (dim < -size || dim >= size)
+    throw new IndexError(
+      `${op ? `[${op}] ` : ''}Dimension out of range (expected to be in range of [${-size}, ${size - 1}], but got ${dim})`,
+    );
   return dim < 0 ? dim + size : dim;
 }
 
+/** Dimensions counted from the front, each at most once, in the given order. */
+export function distinctDims(dims: readonly number[], rank: number, op?: string): number[] {
+  if (!Array.isArray(dims)) requireIntegers(op ?? 'dim', 'dim', dims);
+  const from = dims.map((d) => normalizeDim(d, rank, op));
+  from.forEach((d, i) => {
+    if (from.indexOf(d) !== i) throw new RuntimeError(`dim ${d} appears multiple times in the list of dims`);
+  });
+  return from;
+}
+
 /** Sorted dimensions to reduce over; none given means all. */
-export function normalizeDims(dim: number | readonly number[] | undefined, rank: number): number[] {
+export function normalizeDims(dim: number | readonly number[] | undefined, rank: number, op?: string): number[] {
   if (dim === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const dims = (typeof dim === 'number' ? [dim] : dim).map((d) => normalizeDim(d, rank));
-  const unique = new Set(dims);
-  if (unique.size !== dims.length)
-    throw new RuntimeError(
-      `dim ${dims.find((d, i) => dims.indexOf(d) !== i)} appears multiple times in the list of dims`,
-    );
-  return rank === 0 ? [] : [...unique].sort((a, b) => a - b);
+  const dims = distinctDims(typeof dim === 'number' ? [dim] : dim, rank, op);
+  return rank === 0 ? [] : dims.sort((a, b) => a - b);
 }
 
 /** The shape that two shapes broadcast to. */
@@ -92,13 +101,28 @@ export function broadcastStrides(shape: Shape, strides: readonly number[], targe
   return target.map((size, i) => (i < lead || (shape[i - lead] === 1 && size !== 1) ? 0 : strides[i - lead]));
 }
 
-/** Resolves one −1 in a requested shape. */
+/**
+ * Resolves one −1 in a requested shape of integers.
+ * @throws RuntimeError in PyTorch's words where the sizes do not multiply up to `size`, or do not say what −1 is.
+ */
 export function resolveShape(shape: Shape, size: number): number[] {
-  const unknown = shape.indexOf(-1);
-  const known = shape.reduce((product, n, i) => (i === unknown ? product : product * n), 1);
   const resolved = [...shape];
-  if (unknown >= 0 && known !== 0) resolved[unknown] = size / known;
-  if (shape.some((n, i) => n < 0 && i !== unknown) || !resolved.every(Number.isInteger) || sizeOf(resolved) !== size)
+  let unknown = -1;
+  let known = 1;
+  for (let i = 0; i < shape.length; i++) {
+    if (shape[i] === -1) {
+      if (unknown >= 0) throw new RuntimeError('only one dimension can be inferred');
+      unknown = i;
+    } else if (shape[i] < 0)
+      throw new RuntimeError(`invalid shape dimension ${shape[i]} at index ${i} of shape ${formatShape(shape)}`);
+    else known *= shape[i];
+  }
+  if (unknown >= 0 && known === 0 && size === 0)
+    throw new RuntimeError(
+      `cannot reshape tensor of 0 elements into shape ${formatShape(shape)} because the unspecified dimension size -1 can be any value and is ambiguous`,
+    );
+  if (unknown >= 0) resolved[unknown] = size / known;
+  if (unknown >= 0 ? !Number.isInteger(resolved[unknown]) : known !== size)
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${size}`);
   return resolved;
 }

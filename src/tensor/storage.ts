@@ -16,6 +16,8 @@ export class Storage {
   scope: Scope | null;
   /** Storages that outlive a scope where this one does: what somebody noted about its values. */
   companions: readonly Storage[] = [];
+  /** The user's operation that selected these values from another tensor; null: none did, or nobody wants to know. See ops/selecting.ts. */
+  selectedBy: string | null = null;
   /** Among how many storages the block is shared; null: it is this one's alone. See `lend`. */
   private sharers: { count: number } | null = null;
 
@@ -251,6 +253,10 @@ class WatchedStorage extends Storage {
   override bytes(): Uint8Array {
     watchers.get(this)!();
     return super.bytes();
+  }
+  override lend(): Storage {
+    watchers.get(this)!();
+    return super.lend();
   }
 }
 

@@ -1,6 +1,7 @@
 // The cases: at least one for every op of the registry. Python forms are read by test/golden/op_golden.py.
 import * as batchNorm from '../../src/ops/batch_norm.ts';
 import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
+import * as br from '../../src/ops/brackets.ts';
 import * as conv from '../../src/ops/conv.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import { batchNormOfParts } from '../../src/ops/ghost_batch_norm.ts';
@@ -133,7 +134,7 @@ const withNumbers: Case[] = [
     ops: ['where'],
     name: 'maskedFill',
     inputs: [m([3, 4]), m([3, 4], { bool: true })],
-    run: (a, b) => el.maskedFill(a, b, 7),
+    run: (a, b) => idx.maskedFill(a, b, 7),
     torch: 'a.masked_fill(b, 7)',
   },
 ];
@@ -177,7 +178,7 @@ const shapeRows: ReduceRow[] = [
   ['slice', (x) => sh.slice(x, 3, 1, 5, 2), 'a[..., 1:5:2]'],
   ['slice', (x) => sh.select(x, 1, -2), 'a[:, -2]'],
   ['slice', (x) => sh.flip(x, [1, 3]), 'a.flip(1, 3)'],
-  ['slice', (x) => idx.index(x, '...', { start: 1 }, null, 0), 'a[..., 1:, None, 0]'],
+  ['slice', (x) => br.index(x, '...', { start: 1 }, null, 0), 'a[..., 1:, None, 0]'],
   ['embed', (x) => sh.pad(x, [1, 2, 0, 1], 3), 'F.pad(a, (1, 2, 0, 1), value=3)'],
   ['embed', (x) => sh.pad(x, [-1, 2]), 'F.pad(a, (-1, 2))'],
   ['cat', (x) => sh.cat([x, el.mul(x, 2)], 1), 't.cat([a, a * 2], 1)'],
@@ -230,6 +231,105 @@ const index: Case[] = [
     run: (a, b) => idx.embedding(a, b, 1),
     torch: 'F.embedding(a, b, 1)',
     noDifferences: 'the row of paddingIdx is used but not learned',
+  },
+  {
+    ops: ['indexSelect'],
+    name: 'gather, smaller index',
+    inputs: [m([3, 4, 2]), m([2, 6, 1], { integer: true, high: 4 })],
+    run: (a, b) => idx.gather(a, 1, b),
+    torch: 'a.gather(1, b)',
+  },
+  {
+    ops: ['indexAdd'],
+    name: 'scatterAdd, smaller index',
+    inputs: [m([3, 4]), m([2, 6], { integer: true, high: 4 }), m([3, 7])],
+    run: (a, b, c) => idx.scatterAdd(a, 1, b, c),
+    // PyTorch's backward fails where the source is larger than the index.
+    torch: 'a.scatter_add(1, b, c[:2, :6])',
+  },
+  {
+    ops: ['indexPut'],
+    name: 'scatter',
+    inputs: [m([3, 4]), m([2, 1], { integer: true, high: 4 }), m([3, 7])],
+    run: (a, b, c) => idx.scatter(a, 1, b, c),
+    torch: 'a.scatter(1, b, c[:2, :1])',
+  },
+  {
+    ops: ['indexPut'],
+    name: 'indexCopy',
+    inputs: [m([3, 5, 2]), m([2], { integer: true, high: 5 }), m([3, 2, 2])],
+    run: (a, b, c) => idx.indexCopy(a, 1, b, c),
+    torch: 'a.index_copy(1, b, c)',
+  },
+  {
+    ops: ['indexPut'],
+    name: 'indexFill',
+    inputs: [m([3, 5, 2]), m([2], { integer: true, high: 5 }), m([])],
+    run: (a, b, c) => idx.indexFill(a, 1, b, c),
+    torch: 'a.index_fill(1, b, c)',
+  },
+  {
+    ops: ['gather'],
+    name: 'takeAlongDim',
+    inputs: [m([3, 4, 2]), m([1, 6, 2], { integer: true, high: 4 })],
+    run: (a, b) => idx.takeAlongDim(a, b, 1),
+    torch: 'a.take_along_dim(b, 1)',
+  },
+  {
+    ops: ['indexSelect'],
+    name: 'maskedSelect',
+    inputs: [m([3, 4, 2]), m([4, 1], { bool: true })],
+    run: (a, b) => idx.maskedSelect(a, b),
+    torch: 'a.masked_select(b)',
+  },
+  {
+    ops: ['indexPut'],
+    name: 'maskedScatter',
+    inputs: [m([3, 4, 2]), m([4, 1], { bool: true }), m([5, 6])],
+    run: (a, b, c) => idx.maskedScatter(a, b, c),
+    torch: 'a.masked_scatter(b, c)',
+  },
+  {
+    ops: ['indexSelect'],
+    name: 'index, tensors side by side',
+    inputs: [m([3, 4, 5, 2]), m([3, 1], { integer: true, high: 4 }), m([2], { integer: true, high: 5 })],
+    run: (a, b, c) => br.index(a, '1:', b, c),
+    torch: 'a[1:, b, c]',
+  },
+  {
+    ops: ['indexSelect'],
+    name: 'index, tensors apart',
+    inputs: [m([3, 4, 5, 2]), m([3, 1], { integer: true, high: 4 }), m([2], { integer: true, high: 2 })],
+    run: (a, b, c) => br.index(a, ':', b, '::2', c),
+    torch: 'a[:, b, ::2, c]',
+  },
+  {
+    ops: ['indexSelect'],
+    name: 'index, mask beside a tensor',
+    inputs: [m([3, 2, 4, 5]), m([3, 2], { bool: true }), m([1], { integer: true, high: 5 })],
+    run: (a, b, c) => br.index(a, b, ':', c),
+    torch: 'a[b, :, c]',
+  },
+  {
+    ops: ['replace'],
+    name: 'setIndex, slices',
+    inputs: [m([3, 4, 2]), m([2, 1])],
+    run: (a, b) => br.setIndex(clone(a), ['1:', '::3'], b),
+    torch: '(lambda x: (x.__setitem__((slice(1, None), slice(None, None, 3)), b), x)[1])(a.clone())',
+  },
+  {
+    ops: ['replace', 'indexPut'],
+    name: 'setIndex, tensors and slices',
+    inputs: [m([3, 4, 5]), m([3], { integer: true, high: 4 }), m([2, 1])],
+    run: (a, b, c) => br.setIndex(clone(a), ['1:', b, 0], br.index(c, ':', [0, 0, 0])),
+    torch: '(lambda x: (x.__setitem__((slice(1, None), b, 0), c[:, [0, 0, 0]]), x)[1])(a.clone())',
+  },
+  {
+    ops: ['indexAdd'],
+    name: 'setIndex, accumulated',
+    inputs: [m([3, 4, 5]), m([6], { integer: true, high: 3 }), m([6, 1, 5])],
+    run: (a, b, c) => br.setIndex(clone(a), b, c, { accumulate: true }),
+    torch: 'a.clone().index_put((b,), c, accumulate=True)',
   },
 ];
 

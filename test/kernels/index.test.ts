@@ -42,6 +42,10 @@ describe.each(engines())('%s', (engine) => {
       arena.run((k) => k.indexAdd(Dtype[dtype], t.address, index.address, added.address, outer, n, count, inner));
       arena.run((k) => k.scatterAdd(Dtype[dtype], t.address, full.address, scattered.address, outer, n, count, inner));
 
+      const put = arena.input(dtype, source);
+      arena.run((k) => k.indexPut(size, t.address, index.address, put.address, outer, n, count, inner));
+
+      const replaced = [...source];
       const want = { selected: [] as number[], gathered: [] as number[], added: [...source], scattered: [...source] };
       for (let o = 0; o < outer; o++) {
         for (let k = 0; k < count; k++) {
@@ -49,6 +53,7 @@ describe.each(engines())('%s', (engine) => {
             const at = (o * count + k) * inner + i;
             want.selected.push(source[(o * n + shared[k]) * inner + i]);
             want.gathered.push(source[(o * n + own[at]) * inner + i]);
+            replaced[(o * n + shared[k]) * inner + i] = terms[at];
             want.added[(o * n + shared[k]) * inner + i] += terms[at];
             want.scattered[(o * n + own[at]) * inner + i] += terms[at];
           }
@@ -56,6 +61,7 @@ describe.each(engines())('%s', (engine) => {
       }
       expect(arena.read(selected)).toEqual(want.selected);
       expect(arena.read(gathered)).toEqual(want.gathered);
+      expect(arena.read(put)).toEqual(replaced);
       expect(arena.read(added)).toEqual(rounded(dtype, want.added));
       expect(arena.read(scattered)).toEqual(rounded(dtype, want.scattered));
     });
@@ -71,9 +77,50 @@ describe.each(engines())('%s', (engine) => {
         arena.status((k) => k.gather(4, x.address, index.address, y.address, 1, 3, 2, 1)),
         arena.status((k) => k.indexAdd(Dtype.float32, x.address, index.address, y.address, 1, 3, 2, 1)),
         arena.status((k) => k.scatterAdd(Dtype.float32, x.address, index.address, y.address, 1, 3, 2, 1)),
+        arena.status((k) => k.indexPut(4, x.address, index.address, y.address, 1, 3, 2, 1)),
+        arena.status((k) =>
+          k.indexPositions(index.address, y.address, 1, arena.ints([2]), arena.ints([1]), arena.ints([0]), 3, 1, 0, 0),
+        ),
       ];
-      expect(status).toEqual(Array(4).fill(Status.badIndex));
+      expect(status).toEqual(Array(6).fill(Status.badIndex));
     }
+  });
+
+  test('positions: of several broadcast index tensors, with a ramp, negative ones from the end', () => {
+    arena.reset();
+    // x is (4, 2, 3): index a (2, 1) along the first dimension, b (3) along the last, the one between them runs.
+    const [a, b] = [arena.input('int64', [3, -4]), arena.input('int64', [0, 2, -1])];
+    const positions = arena.output('int64', 12);
+    const shape = arena.ints([2, 3, 2]);
+    arena.run((k) =>
+      k.indexPositions(
+        a.address,
+        positions.address,
+        3,
+        shape,
+        arena.ints([1, 0, 0]),
+        arena.ints([0, 0, 3]),
+        4,
+        6,
+        1,
+        0,
+      ),
+    );
+    arena.run((k) =>
+      k.indexPositions(
+        b.address,
+        positions.address,
+        3,
+        shape,
+        arena.ints([0, 1, 0]),
+        arena.ints([0, 0, 0]),
+        3,
+        1,
+        1,
+        1,
+      ),
+    );
+    expect(arena.read(positions)).toEqual([18, 21, 20, 23, 20, 23, 0, 3, 2, 5, 2, 5]);
   });
 
   test('repeated indices are added in index order', () => {

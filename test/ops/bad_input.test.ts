@@ -51,7 +51,7 @@ const rows: [name: string, run: () => unknown, error: string, text: string][] = 
   ['labels, number of', () => crossEntropy(z([2, 3]), z([4], long)), 'ValueError', 'Expected input batch_size (2) to match target batch_size (4).'],
   ['labels, rank', () => crossEntropy(z([2, 3]), z([2, 1], long)), 'RuntimeError', 'Expected target size [2], got [2, 1]'],
   ['mse, shapes', () => mseLoss(z([2]), z([3])), 'ValueError', "[mseLoss] expected target of the input's size torch.Size([2]), got torch.Size([3])"],
-  ['index beyond', () => indexSelect(z([3]), 0, tensor([3], long)), 'IndexError', '[indexSelect] index 3 is out of bounds for dimension with size 3'],
+  ['index beyond', () => indexSelect(z([3]), 0, tensor([3], long)), 'IndexError', '[indexSelect] index 3 is out of bounds for dimension 0 with size 3'],
   ['index of floats', () => z([3]).gather(0, z([1])), 'RuntimeError', 'gather(): Expected dtype int32/int64 for index, got float32'],
   ['dimension', () => z([2, 3]).sum(5), 'IndexError', 'Dimension out of range (expected to be in range of [-2, 1], but got 5)'],
   ['select', () => z([3]).select(0, 3), 'IndexError', 'select(): index 3 out of range for tensor of size [3] at dimension 0'],

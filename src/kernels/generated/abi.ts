@@ -188,7 +188,7 @@ export interface Kernels {
   softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
   /**
    * ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
-   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX and leaves the output unspecified.
+   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
    * out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
    */
   indexSelect(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
@@ -196,6 +196,15 @@ export interface Kernels {
    * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
    */
   indexAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is written where one is bad.
+   */
+  indexPut(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the index has strides, in
+   * elements. wrap: indices from -n on are legal and count from the end.
+   */
+  indexPositions(index: Pointer, positions: Pointer, ndim: number, shape: Pointer, indexStrides: Pointer, ramp: Pointer, n: number, step: number, wrap: number, accumulate: number): number;
   /**
    * out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
    */
@@ -391,6 +400,8 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['softmaxBackward', 'ek_softmax_backward'],
   ['indexSelect', 'ek_index_select'],
   ['indexAdd', 'ek_index_add'],
+  ['indexPut', 'ek_index_put'],
+  ['indexPositions', 'ek_index_positions'],
   ['gather', 'ek_gather'],
   ['scatterAdd', 'ek_scatter_add'],
   ['gemmScratch', 'ek_gemm_scratch'],

@@ -98,6 +98,18 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [2, 'index', false, a[6]*8],
     [3, 'out', false, a[4]*a[5]*a[7]*m.sizeof(a[0])],
   ],
+  indexPut: (a) => [
+    [1, 'x', false, a[4]*a[6]*a[7]*a[0]],
+    [2, 'index', false, a[6]*8],
+    [3, 'out', false, a[4]*a[5]*a[7]*a[0]],
+  ],
+  indexPositions: (a, m) => [
+    [0, 'index', false, m.strided(a[2], a[3], a[4], 8)],
+    [1, 'positions', false, m.product(a[2], a[3])*8],
+    [3, 'shape', false, 4*a[2]],
+    [4, 'indexStrides', false, 4*a[2]],
+    [5, 'ramp', true, 4*a[2]],
+  ],
   gather: (a) => [
     [1, 'x', false, a[4]*a[5]*a[7]*a[0]],
     [2, 'index', false, a[4]*a[6]*a[7]*8],

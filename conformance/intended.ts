@@ -1,0 +1,152 @@
+// Where the library differs from PyTorch on purpose, or PyTorch is the one that is off. A difference that no row here explains is a failure.
+import { gather, Tensor } from '../src/index.ts';
+import { type Expected, isTensorData, valuesOf } from './case.ts';
+import { difference } from './judge.ts';
+import type { Seen, Verdict } from './verdict.ts';
+
+export interface Facts {
+  verdict: Verdict;
+  seen: Seen;
+  /** An argument is a float with an integral value. */
+  hasIntegralFloat: boolean;
+  expected: { error?: Expected['error'] } & Pick<Expected, 'outputs'>;
+}
+export interface IntendedRow {
+  id: string;
+  /** For the page: what differs, and why. */
+  reason: string;
+  matches(facts: Facts): boolean;
+}
+
+const isNamed = ({ verdict }: Facts, ...names: string[]) => names.includes(verdict.name);
+const binary = /^(eq|ne|lt|le|gt|ge|maximum|minimum|(max|min)\.binary|logical_(and|or|xor)|rsub|__r\w+__)$/;
+const shapeAndDtype = /^(shape|dtype)/;
+
+/** Numbers that no integer of 64 or, for the narrower types, 32 bits is near: what C makes of them depends on the processor. */
+const isBeyondIntegers = (value: number, dtype: string) => !(Math.abs(value) < (dtype === 'int64' ? 2 ** 63 : 2 ** 31));
+
+export const intended: readonly IntendedRow[] = [
+  {
+    id: 'one kind of number',
+    reason:
+      'JavaScript has one kind of number, and 2.0 is 2. Beside an integer tensor such a number is an integer, where PyTorch gives float32; as a size it is one, where PyTorch raises.',
+    matches: ({ verdict, hasIntegralFloat, expected }) =>
+      hasIntegralFloat &&
+      (verdict.detail.startsWith('dtype: expected float32') ||
+        (verdict.name.startsWith('linspace') && expected.error?.type === 'TypeError')),
+  },
+  {
+    id: 'two plain numbers',
+    reason: 'An operation of two numbers without a tensor is refused: JavaScript has operators for it.',
+    matches: ({ verdict, seen }) =>
+      verdict.outcome === 'raised' &&
+      seen.args.every((value) => !(value instanceof Tensor)) &&
+      /two numbers|tensors or numbers/.test(verdict.detail),
+  },
+  {
+    id: 'where of two numbers',
+    reason:
+      '`where(mask, 0, 2)` of two numbers gives float32, as every tensor that is made of plain numbers does; PyTorch gives int64 for integers.',
+    matches: (facts) =>
+      isNamed(facts, 'where') &&
+      facts.verdict.detail.startsWith('dtype') &&
+      facts.verdict.detail.endsWith('got float32'),
+  },
+  {
+    id: 'a number on either side',
+    reason:
+      'A plain number may stand on either side of an operation of two operands, also where PyTorch wants a tensor there.',
+    matches: ({ verdict, seen, expected }) =>
+      verdict.outcome === 'accepted' &&
+      binary.test(verdict.name) &&
+      seen.args.some((value) => typeof value === 'number') &&
+      /must be Tensor|invalid combination of arguments|descriptor '__|has no attribute|Dimension out of range/.test(
+        expected.error?.text ?? '',
+      ),
+  },
+  {
+    id: 'item of bool',
+    reason: '`item()` always gives a number: 1 or 0 for a bool tensor. `toArray()` gives booleans.',
+    matches: (facts) => isNamed(facts, 'item') && facts.verdict.dtype === 'bool',
+  },
+  {
+    id: 'all and any are bool',
+    reason:
+      '`all` and `any` give bool for every dtype; PyTorch keeps uint8 for uint8, from the time before it had bool.',
+    matches: (facts) => isNamed(facts, 'all', 'any') && facts.verdict.detail === 'dtype: expected uint8, got bool',
+  },
+  {
+    id: 'order of equal values',
+    reason:
+      "Which of several equal values `sort` and `topk` name first: ours keep their order, always; PyTorch promises none without `stable`. Taken from the input, both sides' indices give the same values.",
+    matches(facts) {
+      const { verdict, seen, expected } = facts;
+      const [x, second, third] = seen.args;
+      const [values, indices] = seen.outputs;
+      if (!isNamed(facts, 'sort', 'topk') || verdict.aspect !== 'output 1' || shapeAndDtype.test(verdict.detail))
+        return false;
+      const [wanted] = expected.outputs ?? [];
+      const dim = verdict.name === 'topk' ? third : second;
+      if (!(x instanceof Tensor && values instanceof Tensor && indices instanceof Tensor) || !isTensorData(wanted))
+        return false;
+      const taken = x.rank === 0 ? x : gather(x, typeof dim === 'number' ? dim : -1, indices);
+      return difference(taken, wanted, null, { isElementwise: true, looseness: 1 }) === null;
+    },
+  },
+  {
+    id: 'floats beyond integers',
+    reason:
+      'Infinities, NaN and numbers beyond 2^31 (int64: 2^63) converted to integers: C leaves it open, and what PyTorch gives depends on the processor and the length of the tensor.',
+    matches({ verdict, seen, expected }) {
+      const [x] = seen.args;
+      const [got] = seen.outputs;
+      const [wanted] = expected.outputs ?? [];
+      if (verdict.aspect !== 'output 0' || shapeAndDtype.test(verdict.detail)) return false;
+      if (!(x instanceof Tensor && got instanceof Tensor) || !isTensorData(wanted) || !x.dtype.startsWith('float'))
+        return false;
+      if (!['byte', 'int', 'long', 'to'].includes(verdict.name)) return false;
+      const [inputs, own, torch] = [x.dataSync(), got.dataSync(), valuesOf(wanted)];
+      return own.every(
+        (value: number | bigint, i: number) => value === torch[i] || isBeyondIntegers(Number(inputs[i]), wanted.dtype),
+      );
+    },
+  },
+  {
+    id: 'more than 64 dimensions',
+    reason: 'There is no limit on the number of dimensions; PyTorch stops at 64 in reductions.',
+    matches: ({ verdict, expected }) =>
+      verdict.outcome === 'accepted' && /up to 64 dims/.test(expected.error?.text ?? ''),
+  },
+  {
+    id: 'bernoulli has no history',
+    reason: 'What `bernoulli` draws does not require a gradient, which would be zero; PyTorch records it.',
+    matches: (facts) => isNamed(facts, 'bernoulli') && facts.verdict.detail.startsWith('requiresGrad: expected true'),
+  },
+  {
+    id: 'tails of gelu',
+    reason:
+      'gelu(x) for x below about −8.3: PyTorch computes 1 + erf, which rounds to 0; ours keeps the digits of the tail, about 1e-16.',
+    matches: (facts) =>
+      isNamed(facts, 'GELU', 'nn.functional.gelu') &&
+      facts.verdict.detail.includes(': expected 0, got -') &&
+      Number(/got (-[\d.e-]+) /.exec(facts.verdict.detail)?.[1]) > -1e-15,
+  },
+  {
+    id: 'hardsigmoid in float64',
+    reason:
+      "PyTorch's gradient of hardsigmoid multiplies by a float32 constant 1/6 in float64 too, which is off by 3e-8; ours is not.",
+    matches: ({ verdict }) =>
+      /hardsigmoid/i.test(verdict.name) &&
+      verdict.dtype === 'float64' &&
+      verdict.aspect.includes('gradient') &&
+      isOffBy(verdict.detail, 3e-8),
+  },
+];
+
+/** Whether the element that differs does so by at most this share. */
+function isOffBy(detail: string, share: number): boolean {
+  const [, expected, got] = /: expected (\S+), got (\S+) /.exec(detail) ?? [];
+  return Math.abs(Number(got) / Number(expected) - 1) <= share;
+}
+
+export const intendedRow = (facts: Facts): IntendedRow | null => intended.find((row) => row.matches(facts)) ?? null;

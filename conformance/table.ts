@@ -1,0 +1,472 @@
+// What PyTorch's names are here: functions, layers, optimizers, each with its signature (signature.ts). A name without a row, or whose
+// row names what the library does not export, is not available.
+import * as ek from '../src/index.ts';
+import { Tensor } from '../src/index.ts';
+import * as nn from '../src/nn/index.ts';
+import { camel } from './case.ts';
+
+type Call = (...args: never[]) => unknown;
+export interface FunctionRow {
+  signature: string;
+  /** null: the library has no such function; perhaps a method or an in-place form. */
+  call: Call | null;
+  /** The name of the method; null where there is none. */
+  method: string | null;
+  /** The in-place method, whose signature is the same. */
+  inplace: string | null;
+  /** Of each element alone, so that errors may be judged element by element. */
+  isElementwise: boolean;
+}
+
+const root = ek as unknown as Record<string, Call>;
+const functional = nn.functional as unknown as Record<string, Call>;
+const methods = Tensor.prototype as unknown as Record<string, unknown>;
+
+interface RowOptions {
+  /** The library's name, where it is not PyTorch's in camelCase. */
+  name?: string;
+  /** Where a call takes more than other names. */
+  call?: Call;
+  method?: string | null;
+  isElementwise?: boolean;
+}
+
+function row(torch: string, signature: string, options: RowOptions = {}): [string, FunctionRow] {
+  const isFunctional = torch.startsWith('nn.functional.');
+  const name = options.name ?? camel(torch.replace('nn.functional.', '').split('.')[0]);
+  const method = options.method === undefined ? name : options.method;
+  const has = (candidate: string | null) => candidate !== null && typeof methods[candidate] === 'function';
+  return [
+    torch,
+    {
+      signature,
+      call: options.call ?? (isFunctional ? functional[name] : (root[name] ?? functional[name])) ?? null,
+      method: has(method) ? method : null,
+      inplace: has(`${method}_`) ? `${method}_` : null,
+      isElementwise: options.isElementwise ?? false,
+    },
+  ];
+}
+
+const elementwise = (names: string, signature: string): [string, FunctionRow][] =>
+  names.split(' ').map((name) => row(name, signature, { isElementwise: true }));
+const swapped = (torch: string, name: string, signature = 'x other'): [string, FunctionRow] =>
+  row(torch, signature, {
+    method: null,
+    isElementwise: name !== 'matmul',
+    call: ((x: never, other: never, ...rest: never[]) => root[name](other, x, ...rest)) as Call,
+  });
+const cast = (torch: string, dtype: ek.DType): [string, FunctionRow] =>
+  row(torch, 'x !memoryFormat=contiguous', {
+    method: null,
+    isElementwise: true,
+    call: ((x: Tensor) => x.to(dtype)) as Call,
+  });
+const method = (name: string) =>
+  ((x: Tensor, ...args: never[]) => (x as unknown as Record<string, Call>)[name](...args)) as Call;
+const ofMethod = (torch: string, signature: string, name: string, isElementwise = false): [string, FunctionRow] =>
+  row(torch, signature, {
+    method: name,
+    call: typeof methods[name] === 'function' ? method(name) : undefined,
+    isElementwise,
+  });
+/** What PyTorch's inventory calls on a copy, since it writes over its argument. */
+const ofCopy = (torch: string, signature: string): [string, FunctionRow] => {
+  const name = `${torch.split('.')[0].replace(/_$/, '')}_`;
+  const call = (x: Tensor, ...args: never[]) => (x.clone() as unknown as Record<string, Call>)[name](...args);
+  return row(torch, signature, { name: name.slice(0, -1), isElementwise: true, call: call as Call });
+};
+/** PyTorch writes into a copy; `setIndex` writes in place. */
+const indexPut = ((x: Tensor, ...rest: never[]) => {
+  const copy = x.clone();
+  (copy as unknown as Record<string, Call>).setIndex(...rest);
+  return copy;
+}) as Call;
+
+/** The pairs of a flat list of PyTorch's, which begins at the last dimension. */
+const pairsOf = (flat: readonly number[]): [number, number][] =>
+  Array.from({ length: flat.length / 2 }, (_, i): [number, number] => [flat[2 * i], flat[2 * i + 1]]).reverse();
+const padded = (torch: string, mode: nn.functional.IndexedPadMode): [string, FunctionRow] =>
+  row(torch, 'x pad mode !value', {
+    method: null,
+    call: ((x: Tensor, pad: number[]) => nn.functional.padIndexed(x, pairsOf(pad), mode)) as Call,
+  });
+const noDtype = '!dtype';
+
+/** By OpInfo's name and variant. */
+export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
+  ...elementwise(
+    'abs neg sign square floor ceil sqrt rsqrt reciprocal exp expm1 log log1p sin cos tanh erf sigmoid isnan isfinite logical_not',
+    'x',
+  ),
+  ...elementwise('mul pow maximum minimum remainder eq ne lt le gt ge logical_and logical_or logical_xor', 'x other'),
+  ...elementwise('add sub', 'x other alpha'),
+  // Names that the library does not have yet, so that they count as soon as it has.
+  ...elementwise('acos asin atan sinh cosh tan log2 log10 exp2 trunc frac isinf erfc erfinv lgamma digamma', 'x'),
+  ...elementwise('atan2 fmod floor_divide fmax fmin hypot xlogy', 'x other'),
+  ...['round', 'round.decimals_0', 'round.decimals_3', 'round.decimals_neg_3'].map((torch) =>
+    row(torch, 'x !decimals=0', { isElementwise: true }),
+  ),
+  row('max.binary', 'x other', { name: 'maximum', isElementwise: true }),
+  row('min.binary', 'x other', { name: 'minimum', isElementwise: true }),
+  ...['no_rounding_mode', 'trunc_rounding', 'floor_rounding'].map((variant) =>
+    row(`div.${variant}`, 'x other !roundingMode', { name: 'div', isElementwise: true }),
+  ),
+  row('true_divide', 'x other', { name: 'div', isElementwise: true }),
+  row('clamp', 'x min:number max:number', { isElementwise: true }),
+  row('clamp_min', 'x min:number', { name: 'clamp', isElementwise: true }),
+  row('clamp_max', 'x max:number', {
+    method: null,
+    isElementwise: true,
+    call: ((x: Tensor, max: number) => ek.clamp(x, undefined, max)) as Call,
+  }),
+  row('__radd__', 'x other', { name: 'add', method: null, isElementwise: true }),
+  row('__rmul__', 'x other', { name: 'mul', method: null, isElementwise: true }),
+  swapped('__rdiv__', 'div'),
+  swapped('__rsub__', 'sub'),
+  swapped('rsub', 'sub', 'x other alpha'),
+  swapped('__rpow__', 'pow'),
+  swapped('__rmod__', 'remainder'),
+  swapped('__rmatmul__', 'matmul'),
+  row('where', 'x condition other', {
+    method: null,
+    isElementwise: true,
+    call: ((x: Tensor, condition: Tensor, other: Tensor) => ek.where(condition, x, other)) as Call,
+  }),
+  row('masked_fill', 'x mask value:number', { isElementwise: true }),
+  row('masked_select', 'x mask'),
+  ofMethod('addcmul', 'x a b value', 'addcmul', true),
+  ofMethod('addcdiv', 'x a b value', 'addcdiv', true),
+  ofMethod('lerp', 'x end weight:number', 'lerp', true),
+
+  row('sum', `x dim {keepdim} ${noDtype}`),
+  row('mean', `x dim {keepdim} ${noDtype}`),
+  row('prod', `x dim {keepdim} ${noDtype}`),
+  row('var', 'x dim {correction keepdim}', { name: 'var', call: ek.variance as Call }),
+  row('var.unbiased', 'x unbiased', {
+    method: null,
+    call: ((x: Tensor, unbiased: boolean) => ek.variance(x, undefined, { correction: Number(unbiased) })) as Call,
+  }),
+  row('std', 'x dim {correction keepdim}'),
+  row('amax', 'x dim {keepdim}'),
+  row('amin', 'x dim {keepdim}'),
+  row('argmax', 'x dim {keepdim}'),
+  row('argmin', 'x dim {keepdim}'),
+  row('any', 'x dim {keepdim}'),
+  row('all', 'x dim {keepdim}'),
+  row('max.reduction_no_dim', 'x'),
+  row('min.reduction_no_dim', 'x'),
+  row('max.reduction_with_dim', 'x dim {keepdim}'),
+  row('min.reduction_with_dim', 'x dim {keepdim}'),
+  row('logsumexp', 'x dim {keepdim}'),
+  row('cumsum', `x dim ${noDtype}`),
+  row('cumprod', `x dim ${noDtype}`),
+  row('sort', 'x dim {descending} !stable=*'),
+  row('argsort', 'x dim {descending} !stable=*'),
+  row('topk', 'x k dim {largest !sorted=true}'),
+  row('softmax', `x dim ${noDtype}`),
+  row('softmax.with_dtype', 'x dim !dtype'),
+  row('log_softmax', `x dim ${noDtype}`),
+  row('log_softmax.with_dtype', 'x dim !dtype'),
+
+  row('matmul', 'x other'),
+  row('mm', 'x other'),
+  row('bmm', 'x other'),
+  row('mv', 'x other'),
+  row('dot', 'x other'),
+  row('outer', 'x other'),
+  row('nn.functional.linear', 'x weight bias'),
+
+  row('gather', 'x dim index !sparseGrad=false'),
+  row('scatter', 'x dim index source !reduce'),
+  row('scatter_add', 'x dim index source'),
+  row('index_select', 'x dim index'),
+  row('index_add', 'x dim index source {alpha}'),
+  row('masked_scatter', 'x mask source'),
+  row('index_put', 'x indices values {accumulate}', {
+    method: null,
+    call: 'setIndex' in methods ? indexPut : undefined,
+  }),
+  row('index_copy', 'x dim index source'),
+  row('index_fill', 'x dim index value'),
+  row('nonzero', 'x !asTuple=false', { method: null }),
+  row('take_along_dim', 'x index dim'),
+  row('__getitem__', 'x specs', {
+    method: null,
+    call: ((x: Tensor, specs: ek.IndexSpec[]) => x.index(...specs)) as Call,
+  }),
+  row(
+    'nn.functional.embedding',
+    'weight indices !maxNorm !normType=2 paddingIdx !scaleGradByFreq=false !sparse=false',
+    {
+      method: null,
+      call: ((weight: Tensor, indices: Tensor, paddingIdx?: number) =>
+        nn.functional.embedding(indices, weight, paddingIdx)) as Call,
+    },
+  ),
+  row('nn.functional.one_hot', 'x numClasses'),
+
+  row('reshape', 'x *shape'),
+  row('view', 'x *shape'),
+  row('flatten', 'x start_dim=start end_dim=end'),
+  row('unflatten', 'x dim sizes'),
+  row('squeeze', 'x dim'),
+  row('squeeze.multiple', 'x dim'),
+  row('unsqueeze', 'x dim'),
+  row('permute', 'x *dims'),
+  row('transpose', 'x dim0 dim1'),
+  ofMethod('t', 'x', 't'),
+  ofMethod('T', 'x', 'T'),
+  row('expand', 'x *shape'),
+  row('broadcast_to', 'x shape'),
+  row('repeat', 'x *counts'),
+  row('tile', 'x *counts'),
+  row('narrow', 'x dim start:number length'),
+  row('slice', 'x dim start end step'),
+  row('select', 'x dim index'),
+  row('flip', 'x *dims'),
+  row('roll', 'x shifts dims'),
+  row('tril', 'x diagonal'),
+  row('triu', 'x diagonal'),
+  row('cat', 'tensors dim', { method: null }),
+  row('stack', 'tensors dim', { method: null }),
+  row('split', 'x split_size_or_sections=sizes dim'),
+  row('split.list_args', 'x split_size_or_sections=sizes dim'),
+  row('split_with_sizes', 'x split_sizes=sizes dim', { name: 'split' }),
+  row('chunk', 'x chunks dim'),
+  row('unbind', 'x dim'),
+  row('movedim', 'x source destination'),
+  row('nn.functional.pad.constant', 'x pad !mode=constant value', { method: 'pad' }),
+  row('constant_pad_nd', 'x pad value', { name: 'pad' }),
+  padded('nn.functional.pad.reflect', 'reflect'),
+  padded('nn.functional.pad.replicate', 'replicate'),
+  padded('nn.functional.pad.replicate_negative', 'replicate'),
+  padded('nn.functional.pad.circular', 'circular'),
+
+  ofMethod('clone', 'x !memoryFormat=contiguous', 'clone', true),
+  ofMethod('contiguous', 'x memoryFormat', 'contiguous', true),
+  ofMethod('item', 'x', 'item', true),
+  ofCopy('fill', 'x value:number'),
+  ofCopy('zero_', 'x'),
+  ofMethod('to', 'x dtype:string !nonBlocking=false !copy=false !memoryFormat=contiguous', 'to', true),
+  cast('float', 'float32'),
+  cast('double', 'float64'),
+  cast('int', 'int32'),
+  cast('long', 'int64'),
+  cast('byte', 'uint8'),
+  cast('bool', 'bool'),
+
+  row('arange', 'start end step {dtype requiresGrad !device=cpu}', { method: null }),
+  row('linspace.tensor_overload', 'start:number end:number steps {dtype requiresGrad !device=cpu}', { method: null }),
+  row('linspace', 'start:number end:number steps {dtype requiresGrad !device=cpu}', { method: null }),
+  row('eye', 'rows columns {dtype requiresGrad !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('empty', 'shape {dtype requiresGrad !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('empty_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('full', 'shape fill_value=value {dtype requiresGrad !device=cpu}', { method: null }),
+  row('zeros', 'shape {dtype requiresGrad !device=cpu}', { method: null }),
+  row('ones', 'shape {dtype requiresGrad !device=cpu}', { method: null }),
+  row('full_like', 'x fill_value=value {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', {
+    method: null,
+  }),
+  row('zeros_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('ones_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  row('randn', 'shape {dtype requiresGrad !device=cpu}', { method: null }),
+  row('randn_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', { method: null }),
+  // PyTorch's entry of this name calls randn_like.
+  row('rand_like', 'x {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', {
+    method: null,
+    name: 'randnLike',
+  }),
+  row('randint', 'low high shape {dtype requiresGrad !device=cpu}', {
+    method: null,
+    // PyTorch may leave `low` out, and the rest moves up.
+    call: ((low: number, high: number | number[], shape?: number[], options?: ek.RandomOptions) =>
+      Array.isArray(high) ? ek.randint(0, low, high, options) : ek.randint(low, high, shape!, options)) as Call,
+  }),
+  row('bernoulli', 'x !p', { method: null }),
+  ofCopy('normal.in_place', 'x mean std'),
+  ofCopy('uniform', 'x from to'),
+
+  ...elementwise(
+    'nn.functional.relu nn.functional.selu nn.functional.silu nn.functional.silu.complex nn.functional.mish',
+    'x !inplace=false',
+  ),
+  row('nn.functional.relu6', 'x !inplace=false', { isElementwise: true }),
+  row('nn.functional.hardsigmoid', 'x !inplace=false', { name: 'hardSigmoid', isElementwise: true }),
+  row('nn.functional.hardswish', 'x !inplace=false', { name: 'hardSwish', isElementwise: true }),
+  row('nn.functional.logsigmoid', 'x', { name: 'logSigmoid', isElementwise: true }),
+  row('nn.functional.leaky_relu', 'x negativeSlope !inplace=false', { isElementwise: true }),
+  row('nn.functional.elu', 'x alpha !inplace=false', { isElementwise: true }),
+  row('nn.functional.gelu', 'x {approximate}', { isElementwise: true }),
+  row('nn.functional.softplus', 'x beta threshold', { isElementwise: true }),
+  row('nn.functional.hardtanh', 'x min_val=low max_val=high !inplace=false', { isElementwise: true }),
+  row('nn.functional.softsign', 'x', { isElementwise: true }),
+
+  row('nn.functional.conv1d', 'x weight bias {stride padding dilation groups}'),
+  row('nn.functional.conv2d', 'x weight bias {stride padding dilation groups}'),
+  row('nn.functional.conv3d', 'x weight bias {stride padding dilation groups}'),
+  row('nn.functional.conv_transpose1d', 'x weight bias {stride padding outputPadding groups dilation}'),
+  row('nn.functional.conv_transpose2d', 'x weight bias {stride padding outputPadding groups dilation}'),
+  ...['nn.functional.batch_norm', 'nn.functional.batch_norm.without_cudnn'].map((torch) =>
+    row(torch, 'x runningMean runningVar {weight bias training momentum eps !cudnnEnabled}'),
+  ),
+  row('nn.functional.instance_norm', 'x {runningMean runningVar weight bias useInputStats momentum eps}'),
+  row('nn.functional.group_norm', 'x numGroups {weight bias eps}'),
+  row('nn.functional.layer_norm', 'x normalizedShape {weight bias eps}'),
+  row('nn.functional.rms_norm', 'x normalizedShape {weight eps}'),
+  row('nn.functional.local_response_norm', 'x size {alpha beta k}'),
+  row('nn.functional.avg_pool1d', 'x kernelSize {stride padding ceilMode countIncludePad}'),
+  row('nn.functional.avg_pool2d', 'x kernelSize {stride padding ceilMode countIncludePad divisorOverride}'),
+  row('nn.functional.max_pool1d', 'x kernelSize {stride padding dilation ceilMode !returnIndices=false}'),
+  row('nn.functional.max_pool2d', 'x kernelSize {stride padding dilation ceilMode returnIndices}', {
+    method: null,
+    call: ((
+      x: Tensor,
+      size: number,
+      { returnIndices = false, ...options }: nn.functional.MaxPoolOptions & { returnIndices?: boolean } = {},
+    ) => (returnIndices ? nn.functional.maxPool2dWithIndices : nn.functional.maxPool2d)(x, size, options)) as Call,
+  }),
+  row('nn.functional.adaptive_avg_pool1d', 'x outputSize'),
+  row('nn.functional.adaptive_avg_pool2d', 'x outputSize'),
+  row('nn.functional.adaptive_max_pool1d', 'x outputSize !returnIndices=false'),
+  row('nn.functional.adaptive_max_pool2d', 'x outputSize !returnIndices=false'),
+  row('nn.functional.dropout', 'x p training !inplace=false', { method: null }),
+  row('nn.functional.dropout2d', 'x p training !inplace=false', { method: null }),
+  row('nn.functional.cross_entropy', 'x target {weight !sizeAverage ignoreIndex !reduce reduction labelSmoothing}'),
+  row('nn.functional.nll_loss', 'x target {weight !sizeAverage ignoreIndex !reduce reduction}'),
+  row('nn.functional.mse_loss', 'x target {!sizeAverage !reduce reduction weight}'),
+  row('nn.functional.l1_loss', 'x target {!sizeAverage !reduce reduction}'),
+  row('nn.functional.smooth_l1_loss', 'x target {!sizeAverage !reduce reduction beta}'),
+  row('nn.functional.binary_cross_entropy_with_logits', 'x target {weight !sizeAverage !reduce reduction posWeight}', {
+    name: 'bceWithLogits',
+  }),
+]);
+
+type Constructor = new (...args: never[]) => nn.Module;
+const conv = 'inChannels outChannels kernelSize {stride padding dilation groups bias paddingMode}';
+const transposed = 'inChannels outChannels kernelSize {stride padding outputPadding groups bias dilation paddingMode}';
+const batchNorm = 'numFeatures {eps momentum affine trackRunningStats bias}';
+const lazyNorm = '{eps momentum affine trackRunningStats bias}';
+const inplace = '{inplace}';
+
+/** Constructors by class name; the forward's arguments are positional everywhere. */
+const layerSignatures: Record<string, string> = {
+  Identity: '*ignored',
+  Linear: 'inFeatures outFeatures {bias}',
+  Embedding: 'numEmbeddings embeddingDim {paddingIdx !maxNorm !normType=2 !scaleGradByFreq=false !sparse=false}',
+  Conv1d: conv,
+  Conv2d: conv,
+  Conv3d: conv,
+  ConvTranspose1d: transposed,
+  ConvTranspose2d: transposed,
+  BatchNorm1d: batchNorm,
+  BatchNorm2d: batchNorm,
+  BatchNorm3d: batchNorm,
+  SyncBatchNorm: 'numFeatures {eps momentum affine trackRunningStats processGroup}',
+  InstanceNorm1d: batchNorm,
+  InstanceNorm2d: batchNorm,
+  InstanceNorm3d: batchNorm,
+  LazyBatchNorm1d: lazyNorm,
+  LazyBatchNorm2d: lazyNorm,
+  LazyBatchNorm3d: lazyNorm,
+  LazyInstanceNorm1d: lazyNorm,
+  LazyInstanceNorm2d: lazyNorm,
+  LazyInstanceNorm3d: lazyNorm,
+  GroupNorm: 'numGroups numChannels {eps affine bias}',
+  LayerNorm: 'normalizedShape {eps elementwiseAffine bias}',
+  RMSNorm: 'normalizedShape {eps elementwiseAffine}',
+  LocalResponseNorm: 'size {alpha beta k}',
+  CrossMapLRN2d: 'size {alpha beta k}',
+  Dropout: 'p {inplace}',
+  Dropout2d: 'p {inplace}',
+  ReLU: inplace,
+  ReLU6: inplace,
+  SELU: inplace,
+  SiLU: inplace,
+  Mish: inplace,
+  Hardswish: inplace,
+  Hardsigmoid: inplace,
+  LeakyReLU: '{negativeSlope inplace}',
+  ELU: '{alpha inplace}',
+  Hardtanh: '{minVal maxVal inplace !minValue !maxValue}',
+  GELU: '{approximate}',
+  Softplus: '{beta threshold}',
+  Sigmoid: '*none',
+  LogSigmoid: '*none',
+  Tanh: '*none',
+  Softmax: 'dim',
+  LogSoftmax: 'dim',
+  MaxPool1d: 'kernelSize {stride padding dilation !returnIndices=false ceilMode}',
+  MaxPool2d: 'kernelSize {stride padding dilation !returnIndices=false ceilMode}',
+  AvgPool1d: 'kernelSize {stride padding ceilMode countIncludePad}',
+  AvgPool2d: 'kernelSize {stride padding ceilMode countIncludePad divisorOverride}',
+  AdaptiveAvgPool1d: 'outputSize',
+  AdaptiveAvgPool2d: 'outputSize',
+  AdaptiveMaxPool1d: 'outputSize !returnIndices=false',
+  AdaptiveMaxPool2d: 'outputSize !returnIndices=false',
+  Flatten: 'startDim endDim',
+  Unflatten: 'dim unflattenedSize',
+  L1Loss: '{!sizeAverage !reduce reduction}',
+  MSELoss: '{!sizeAverage !reduce reduction}',
+  SmoothL1Loss: '{!sizeAverage !reduce reduction beta}',
+  NLLLoss: '{weight !sizeAverage ignoreIndex !reduce reduction}',
+  CrossEntropyLoss: '{weight !sizeAverage ignoreIndex !reduce reduction labelSmoothing}',
+  BCEWithLogitsLoss: '{weight !sizeAverage !reduce reduction posWeight}',
+  ModuleDict: 'modules',
+  ModuleList: 'modules',
+  Sequential: '*modules',
+};
+
+export interface LayerRow {
+  signature: string;
+  make: Constructor;
+}
+export function layerRow(name: string): LayerRow | null {
+  const make = (nn as unknown as Record<string, Constructor>)[name];
+  if (!make) return null;
+  const signature = layerSignatures[name];
+  if (!signature) throw new Error(`conformance/table.ts has no row for the layer ${name}`);
+  return { signature, make };
+}
+/** The one place where the run calls a layer. */
+export const callLayer = (layer: nn.Module, ...args: unknown[]): unknown => layer.call(...(args as never[]));
+
+/** Options by PyTorch's names; others are not available. What PyTorch chooses by itself (`foreach`, `fused`) has no counterpart. */
+export const optimizerOptions: Record<string, string> = {
+  SGD: '{lr momentum dampening weightDecay nesterov maximize !foreach=false !fused=false !differentiable=false}',
+  Adam: '{lr betas eps weightDecay amsgrad maximize decoupledWeightDecay !foreach=false !fused=false !capturable=false !differentiable=false}',
+  AdamW:
+    '{lr betas eps weightDecay amsgrad maximize !foreach=false !fused=false !capturable=false !differentiable=false}',
+  RMSprop:
+    '{lr alpha eps weightDecay momentum centered maximize !foreach=false !capturable=false !differentiable=false}',
+};
+export const scheduleSignatures: Record<string, string> = {
+  StepLR: 'stepSize {gamma lastEpoch}',
+  MultiStepLR: 'milestones {gamma lastEpoch}',
+  ExponentialLR: 'gamma {lastEpoch}',
+  CosineAnnealingLR: 'T_max=tMax {etaMin lastEpoch}',
+  LinearLR: '{startFactor endFactor totalIters lastEpoch}',
+  OneCycleLR:
+    'maxLr {totalSteps epochs stepsPerEpoch pctStart annealStrategy cycleMomentum baseMomentum maxMomentum divFactor finalDivFactor threePhase lastEpoch}',
+  ReduceLROnPlateau: '{mode factor patience threshold thresholdMode cooldown minLr eps}',
+};
+export const initSignatures: Record<string, string> = {
+  uniform_: 'x a b',
+  normal_: 'x mean std',
+  trunc_normal_: 'x mean std a b',
+  constant_: 'x val=value',
+  ones_: 'x',
+  zeros_: 'x',
+  eye_: 'x',
+  xavier_uniform_: 'x {gain}',
+  xavier_normal_: 'x {gain}',
+  kaiming_uniform_: 'x {a mode nonlinearity}',
+  kaiming_normal_: 'x {a mode nonlinearity}',
+};
+
+/** Functions that the library seems to have under PyTorch's name, but that have no row: nothing is skipped silently. */
+export const namesWithoutRow = (names: readonly string[]): string[] =>
+  names.filter((torch) => {
+    const name = camel(torch.replace('nn.functional.', '').split('.')[0]);
+    return !functionRows.has(torch) && (name in root || name in functional || name in methods);
+  });
