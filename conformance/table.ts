@@ -429,7 +429,7 @@ export function layerRow(name: string): LayerRow | null {
   return { signature, make };
 }
 /** The one place where the run calls a layer. */
-export const callLayer = (layer: nn.Module, ...args: unknown[]): unknown => layer.call(...(args as never[]));
+export const callLayer = (layer: nn.Module, ...args: unknown[]): unknown => layer(...(args as never[]));
 
 /** Options by PyTorch's names; others are not available. What PyTorch chooses by itself (`foreach`, `fused`) has no counterpart. */
 export const optimizerOptions: Record<string, string> = {
