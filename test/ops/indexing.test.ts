@@ -526,7 +526,7 @@ describe('shapes', () => {
       'repeat, too much',
       () => grid().repeat(2 ** 20, 2 ** 20),
       'RuntimeError',
-      '[repeat] a tensor may have at most 2147483647 elements',
+      '[repeat] a tensor may have at most 2146435072 elements',
     ],
     [
       'repeat, fraction',
