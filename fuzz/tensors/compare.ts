@@ -7,16 +7,20 @@ import { type Outcome, plain, type Seen, type TensorProgram } from './program.ts
  * Largest difference beside the largest value of a tensor: roundings of either side, which functions of a program of two calls magnify by less than a
  * hundred.
  */
-const bounds: Readonly<Record<string, number>> = { float32: 2e-5, float64: 1e-11 };
+const bounds = { float32: 2e-5, float64: 1e-11 };
+
+/** Whether anything in a program was rounded to float32. */
+const isSingle = ({ given }: TensorProgram, { steps }: Outcome): boolean =>
+  given.some(({ dtype }) => dtype === 'float32') || steps.some((made) => made.some(({ dtype }) => dtype === 'float32'));
 
 /** Words for how two tensors differ, or null. */
-function differenceOf(ours: Seen, theirs: Seen): [aspect: string, message: string] | null {
+function differenceOf(ours: Seen, theirs: Seen, floatBound: number): [aspect: string, message: string] | null {
   if (ours.dtype !== theirs.dtype) return ['dtype', `${ours.dtype}, PyTorch ${theirs.dtype}`];
   if (String(ours.shape) !== String(theirs.shape))
     return ['shape', `[${ours.shape.join(', ')}], PyTorch [${theirs.shape.join(', ')}]`];
   const [a, b] = [ours.data.map(plain), theirs.data.map(plain)];
   const scale = Math.max(1, ...b.filter(Number.isFinite).map(Math.abs));
-  const bound = (bounds[ours.dtype] ?? 0) * scale;
+  const bound = ours.dtype.startsWith('float') ? floatBound * scale : 0;
   const at = a.findIndex((v, i) => !(Object.is(v, b[i]) || v === b[i] || Math.abs(v - b[i]) <= bound));
   return at < 0 ? null : ['values', `element ${at}: ${a[at]}, PyTorch ${b[at]}`];
 }
@@ -26,12 +30,13 @@ function* differencesIn(program: TensorProgram, ours: Outcome, theirs: Outcome):
     const op = program.steps[Math.min(call ?? Infinity, program.steps.length - 1)].op;
     return { call, between: 'library and PyTorch', aspect: `${op}: ${aspect}`, message };
   };
+  const bound = bounds[isSingle(program, ours) ? 'float32' : 'float64'];
   for (const [i, made] of ours.steps.entries()) {
     const other = theirs.steps[i];
     if (!other) break;
     if (made.length !== other.length) yield make(i, 'number', `${made.length} tensors, PyTorch ${other.length}`);
     for (const [j, each] of made.entries()) {
-      const found = other[j] && differenceOf(each, other[j]);
+      const found = other[j] && differenceOf(each, other[j], bound);
       if (found) yield make(i, ...found);
     }
   }
@@ -47,7 +52,7 @@ function* differencesIn(program: TensorProgram, ours: Outcome, theirs: Outcome):
       const other = theirs[order][i];
       const zeros = (like: Seen): Seen => ({ ...like, data: like.data.map(() => 0) });
       if (!mine && !other) continue;
-      const found = differenceOf(mine ?? zeros(other!), other ?? zeros(mine!));
+      const found = differenceOf(mine ?? zeros(other!), other ?? zeros(mine!), bound);
       if (found) yield make(null, `${order} ${found[0]}`, `of tensor ${i}: ${found[1]}`);
     }
 }

@@ -155,7 +155,7 @@ CALLS = {
     "clamp": lambda x, low=None, high=None: x.clamp(low, high),
     "where": where,
     "logSoftmax": lambda x, dim: x.log_softmax(dim),
-    "topk": lambda x, k, dim: x.topk(k, dim)[0],  # which of equal ones is open
+    "topk": lambda x, k=1, dim=-1: x.topk(k, dim)[0],  # which of equal ones is open
     "t": lambda x: x.t(),
 }
 for name in ["indexSelect", "indexCopy", "indexFill", "gather", "scatter", "scatterAdd", "maskedSelect", "maskedScatter", "maskedFill",
