@@ -23,14 +23,28 @@ const isTensor = (value: unknown): boolean => isObject(value) && 'storage' in va
 
 /** What an option may be. */
 export const kind = {
-  number: { text: 'a number', fits: (value) => typeof value === 'number', isRefused: false },
+  number: { text: 'a number', fits: (value) => typeof value === 'number', isRefused: true },
+  numberOrNull: {
+    text: 'a number or null',
+    fits: (value) => value === null || typeof value === 'number',
+    isRefused: true,
+  },
+  /** Whether a number is whole is seen where it is used. */
+  integer: { text: 'an integer', fits: (value) => typeof value === 'number', isRefused: true },
+  integerOrNull: {
+    text: 'an integer or null',
+    fits: (value) => value === null || typeof value === 'number',
+    isRefused: true,
+  },
+  /** A number, or what counts as one. */
+  numeric: { text: 'a number', fits: (value) => typeof value === 'number', isRefused: false },
   /** A number, or an array of them. */
   numbers: { text: 'numbers', fits: (value) => typeof value === 'number' || Array.isArray(value), isRefused: false },
-  /** One of a few names. */
-  text: { text: 'a string', fits: (value) => typeof value === 'string', isRefused: false },
-  path: { text: 'a path', fits: (value) => typeof value === 'string', isRefused: true },
-  folderOrFalse: {
-    text: 'a path or false',
+  /** One of a few names, which an error lists. */
+  choice: { text: 'a string', fits: (value) => typeof value === 'string', isRefused: false },
+  string: { text: 'a string', fits: (value) => typeof value === 'string', isRefused: true },
+  stringOrFalse: {
+    text: 'a string or false',
     fits: (value) => typeof value === 'string' || value === false,
     isRefused: true,
   },
@@ -109,7 +123,7 @@ function requireObject(op: string, options: unknown, known: { readonly kinds: ob
 }
 
 /** Refuses a name, with the nearest of those that are known, or all of them. */
-export function refuseName(op: string, name: string, known: readonly string[]): never {
+function refuseName(op: string, name: string, known: readonly string[]): never {
   const near = nearest(name, known);
   const advice =
     near !== null
@@ -127,7 +141,8 @@ const plain = (name: string): string => name.replaceAll('_', '').toLowerCase();
 function nearest(name: string, known: readonly string[]): string | null {
   const given = plain(name);
   let best: string | null = null;
-  let least = Math.floor(given.length / 3) + 1;
+  // Half of a short name in common, two thirds of a long one.
+  let least = Math.min(given.length, Math.max(2, Math.floor(given.length / 3) + 1));
   for (const one of known) {
     const other = plain(one);
     const isPart = Math.min(given.length, other.length) > 2 && (given.startsWith(other) || other.startsWith(given));

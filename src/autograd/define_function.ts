@@ -31,7 +31,7 @@ export interface FunctionDefinition<
 
 type AnyDefinition = FunctionDefinition<never, Tensor, object>;
 const definitionOptions = declareOptions<AnyDefinition>({
-  name: required(kind.text),
+  name: required(kind.string),
   forward: required(kind.function),
   backward: required(kind.function),
 });

@@ -22,7 +22,7 @@ const gradcheckOptions = declareOptions<GradcheckOptions>({
   eps: kind.number,
   atol: kind.number,
   rtol: kind.number,
-  seed: kind.number,
+  seed: kind.integer,
 });
 
 const list = (result: Tensor | readonly Tensor[]): readonly Tensor[] =>

@@ -2,7 +2,6 @@
 // Worker threads are in worker_pool.ts; the loader that users see, which makes tensors of the arrays, is in data_loader.ts.
 
 import { shown } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator, type Generator, randomInt64 } from '../tensor/random/index.ts';
 import { type Collated, defaultCollate } from './collate.ts';
@@ -32,15 +31,15 @@ export type DataLoaderOptions<T> = {
   prefetch?: number;
 };
 const loaderOptions = declareOptions<DataLoaderOptions<unknown>>({
-  batchSize: kind.number,
+  batchSize: kind.integerOrNull,
   shuffle: kind.flag,
   sampler: kind.object,
   batchSampler: kind.object,
-  numWorkers: kind.number,
+  numWorkers: kind.integer,
   collate: kind.function,
   dropLast: kind.flag,
   generator: kind.generator,
-  prefetch: kind.number,
+  prefetch: kind.integer,
 });
 
 /**
@@ -61,7 +60,7 @@ export class ArrayLoader<T, B = Collated<T>> {
   private readonly collate: ((samples: T[]) => unknown) | undefined;
 
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<T> = {}) {
-    requireOptions(this.constructor.name, options as DataLoaderOptions<unknown>, loaderOptions);
+    requireOptions('DataLoader', options as DataLoaderOptions<unknown>, loaderOptions);
     checkOptions(dataset, options);
     this.dataset = dataset;
     this.batchSize = options.batchSampler ? null : options.batchSize === undefined ? 1 : options.batchSize;
@@ -235,5 +234,3 @@ function checkOptions<T>(dataset: Dataset<T> | IterableDataset<T>, options: Data
     );
   }
 }
-
-keepNames({ ArrayLoader });

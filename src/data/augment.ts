@@ -75,7 +75,7 @@ export type RandomCropOptions = {
   generator?: Generator;
 };
 const generatorKinds = { generator: kind.generator };
-const randomCropOptions = declareOptions<RandomCropOptions>({ padding: kind.number, ...generatorKinds });
+const randomCropOptions = declareOptions<RandomCropOptions>({ padding: kind.integer, ...generatorKinds });
 
 /**
  * A random window of `size` (rows and columns, or one number for both), after padding with zeros.

@@ -1,6 +1,5 @@
 // The loader that users see: batches as tensors, one step scope per batch. What is in a batch, and in which order, is decided in
 // array_loader.ts.
-import { keepNames } from '../class_names.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import { openScope, outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -87,5 +86,3 @@ async function* asyncScoped<B>(batches: AsyncIterable<B>): AsyncIterableIterator
     }
   }
 }
-
-keepNames({ DataLoader });

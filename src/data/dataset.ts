@@ -191,9 +191,9 @@ export type WorkerDatasetOptions<A> = {
 };
 const workerDatasetOptions = declareOptions<WorkerDatasetOptions<unknown>>({
   // A string, or a URL.
-  module: required(kind.text),
+  module: required(kind.choice),
   args: kind.own,
-  length: required(kind.number),
+  length: required(kind.integer),
 });
 
 /**

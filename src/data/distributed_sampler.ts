@@ -19,10 +19,10 @@ export type DistributedSamplerOptions = {
   dropLast?: boolean;
 };
 const samplerOptions = declareOptions<DistributedSamplerOptions>({
-  numReplicas: required(kind.number),
-  rank: required(kind.number),
+  numReplicas: required(kind.integer),
+  rank: required(kind.integer),
   shuffle: kind.flag,
-  seed: kind.number,
+  seed: kind.integer,
   dropLast: kind.flag,
 });
 

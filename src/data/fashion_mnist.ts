@@ -32,7 +32,7 @@ export type FashionMnistOptions = {
   /** Where the compact form is kept after the first read; false keeps none. Default `.cache` in the working directory. */
   cacheDir?: string | false;
 };
-const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.path, cacheDir: kind.folderOrFalse });
+const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.string, cacheDir: kind.stringOrFalse });
 
 /**
  * Fashion-MNIST: 60,000 training and 10,000 test images of 28 × 28 pieces of clothing.

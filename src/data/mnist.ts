@@ -15,7 +15,7 @@ export type MnistOptions = {
   /** Folder with the four IDX files, instead of the installed package. */
   folder?: string;
 };
-const mnistOptions = declareOptions<MnistOptions>({ folder: kind.path });
+const mnistOptions = declareOptions<MnistOptions>({ folder: kind.string });
 
 /**
  * MNIST: 60,000 training and 10,000 test images of 28 × 28 handwritten digits, in the original order.

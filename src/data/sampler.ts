@@ -55,7 +55,7 @@ export type RandomSamplerOptions = {
 };
 const randomSamplerOptions = declareOptions<RandomSamplerOptions>({
   replacement: kind.flag,
-  numSamples: kind.number,
+  numSamples: kind.integer,
   generator: kind.generator,
 });
 

@@ -12,7 +12,7 @@ export interface ModelOptions {
   /** Makes every norm of the model. Default: `BatchNorm2d` as the model's paper has it. */
   normLayer?: NormLayer;
 }
-export const modelOptions = declareOptions<ModelOptions>({ numClasses: kind.number, normLayer: kind.function });
+export const modelOptions = declareOptions<ModelOptions>({ numClasses: kind.integer, normLayer: kind.function });
 
 export const batchNorm2d: NormLayer = (channels) => new BatchNorm2d(channels);
 

@@ -29,9 +29,9 @@ export interface Conv2dNormActivationOptions {
   activation?: Activation | null;
 }
 const convNormOptions = declareOptions<Conv2dNormActivationOptions>({
-  kernelSize: kind.number,
-  stride: kind.number,
-  groups: kind.number,
+  kernelSize: kind.integer,
+  stride: kind.integer,
+  groups: kind.integer,
   normLayer: kind.function,
   activation: kind.functionOrNull,
 });

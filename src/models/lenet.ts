@@ -6,7 +6,7 @@ export interface LenetOptions {
   /** Length of the output, one logit per class. Default: 10. */
   numClasses?: number;
 }
-const lenetOptions = declareOptions<LenetOptions>({ numClasses: kind.number });
+const lenetOptions = declareOptions<LenetOptions>({ numClasses: kind.integer });
 
 /**
  * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits (N, numClasses).

@@ -25,11 +25,11 @@ export interface ResidualBlockOptions {
   normLayer?: NormLayer;
 }
 const residualBlockOptions = declareOptions<ResidualBlockOptions>({
-  stride: kind.number,
+  stride: kind.integer,
   downsample: kind.module,
-  groups: kind.number,
-  baseWidth: kind.number,
-  dilation: kind.number,
+  groups: kind.integer,
+  baseWidth: kind.integer,
+  dilation: kind.integer,
   normLayer: kind.function,
 });
 
@@ -152,8 +152,8 @@ export interface ResNetOptions extends ModelOptions {
 const resNetOptions = declareOptions<ResNetOptions>({
   ...modelOptions.kinds,
   zeroInitResidual: kind.flag,
-  groups: kind.number,
-  widthPerGroup: kind.number,
+  groups: kind.integer,
+  widthPerGroup: kind.integer,
   replaceStrideWithDilation: kind.object,
 });
 type ResNextOptions = Omit<ResNetOptions, 'groups' | 'widthPerGroup'>;

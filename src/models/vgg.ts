@@ -21,7 +21,7 @@ export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
   dropout?: number;
 }
 type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
-const vggOptions = declareOptions<VggOptions>({ numClasses: kind.number, dropout: kind.number });
+const vggOptions = declareOptions<VggOptions>({ numClasses: kind.integer, dropout: kind.number });
 const vggConstructorOptions = declareOptions<VggConstructorOptions>({
   ...vggOptions.kinds,
   normLayer: kind.functionOrNull,

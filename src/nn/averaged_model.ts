@@ -30,7 +30,7 @@ export interface AveragedModelOptions {
   useBuffers?: boolean;
 }
 const averagedModelOptions = declareOptions<AveragedModelOptions>({
-  decay: kind.number,
+  decay: kind.numberOrNull,
   avgFn: kind.function,
   useBuffers: kind.flag,
 });

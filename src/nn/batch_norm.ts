@@ -35,12 +35,12 @@ export interface NormOptions extends DTypeOption {
   trackRunningStats?: boolean;
 }
 export const normOptions = declareOptions<NormOptions>({
-  eps: kind.number,
-  momentum: kind.number,
+  eps: kind.numeric,
+  momentum: kind.numeric,
   affine: kind.flag,
   trackRunningStats: kind.flag,
   bias: kind.flag,
-  dtype: kind.text,
+  dtype: kind.choice,
 });
 
 const bufferNames = ['running_mean', 'running_var', 'num_batches_tracked'] as const;

@@ -77,7 +77,7 @@ function limitsAt({ rmax, dmax }: Limits, batches: Tensor): RenormLimits {
 
 export type BatchRenormOptions = Omit<NormOptions, 'trackRunningStats'> & RenormLimitOptions;
 const { trackRunningStats: _, ...normKinds } = normOptions.kinds;
-const limitKinds = { rmax: kind.number, dmax: kind.number };
+const limitKinds = { rmax: kind.numeric, dmax: kind.numeric };
 const batchRenormOptions = declareOptions<BatchRenormOptions>({ ...normKinds, ...limitKinds });
 
 abstract class BatchRenormBase extends BatchNormBase {
@@ -155,7 +155,7 @@ const runningStdOptions = declareOptions<RunningStdBatchRenormOptions>({
   eps: kind.number,
   momentum: kind.number,
   affine: kind.flag,
-  dtype: kind.text,
+  dtype: kind.choice,
   ...limitKinds,
 });
 

@@ -1,6 +1,6 @@
 // Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
 
-import { maxElements, requireInteger } from '../checks.ts';
+import { maxElements, requireInteger, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as ops from '../ops/conv.ts';
@@ -40,8 +40,8 @@ export interface ConvTranspose2dOptions extends DTypeOption {
 const convTranspose2dOptions = declareOptions<ConvTranspose2dOptions>({
   ...ops.convTransposeOptions.kinds,
   bias: kind.flag,
-  paddingMode: kind.text,
-  dtype: kind.text,
+  paddingMode: kind.choice,
+  dtype: kind.choice,
 });
 
 export interface ConvOptions extends DTypeOption {
@@ -61,8 +61,13 @@ export interface ConvOptions extends DTypeOption {
 const convOptions = declareOptions<ConvOptions>({
   ...ops.convOptions.kinds,
   bias: kind.flag,
-  paddingMode: kind.text,
-  dtype: kind.text,
+  paddingMode: kind.choice,
+  dtype: kind.choice,
+});
+
+const anyConvOptions = declareOptions<ConvOptions & { outputPadding?: Size }>({
+  ...convOptions.kinds,
+  outputPadding: kind.numbers,
 });
 
 function refuseSize(layer: string, name: string, expected: string, got: readonly number[]): never {
@@ -112,7 +117,7 @@ export abstract class ConvBase extends Module {
     }
     if (!paddingModes.includes(paddingMode))
       throw new ValueError(
-        `paddingMode must be one of {${paddingModes.map((mode) => `'${mode}'`).join(', ')}}, but got paddingMode='${paddingMode}'`,
+        `paddingMode must be one of {${paddingModes.map((mode) => `'${mode}'`).join(', ')}}, but got paddingMode=${shown(paddingMode)}`,
       );
     this.inChannels = inChannels;
     this.outChannels = outChannels;
@@ -143,7 +148,7 @@ export abstract class ConvBase extends Module {
    * @internal
    */
   protected get knownOptions(): Options<ConvOptions> {
-    return convOptions;
+    return anyConvOptions;
   }
 
   /** Draws the parameters anew, uniform in ±1/√fanIn. */
@@ -176,6 +181,11 @@ abstract class ForwardConv extends ConvBase {
     super(dims, false, inChannels, outChannels, kernelSize, options);
     this.dims = dims;
     this.op = `conv${dims}d`;
+  }
+
+  /** @internal */
+  protected override get knownOptions(): Options<ConvOptions> {
+    return convOptions;
   }
 
   forward(x: Tensor): Tensor {

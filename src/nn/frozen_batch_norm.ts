@@ -18,8 +18,8 @@ export interface FrozenBatchNorm2dOptions extends DTypeOption {
   eps?: number;
 }
 export const frozenBatchNorm2dOptions = declareOptions<FrozenBatchNorm2dOptions>({
-  eps: kind.number,
-  dtype: kind.text,
+  eps: kind.numeric,
+  dtype: kind.choice,
 });
 
 /**

@@ -26,7 +26,7 @@ export interface ChunkedGhostBatchNormOptions extends NormOptions {
   virtualBatchSize?: number;
 }
 const chunkedOptions = declareOptions<ChunkedGhostBatchNormOptions>({
-  virtualBatchSize: kind.number,
+  virtualBatchSize: kind.integer,
   ...normOptions.kinds,
 });
 
@@ -120,7 +120,7 @@ export interface InterleavedGhostBatchNormOptions extends NormOptions {
   numSplits: number;
 }
 const interleavedOptions = declareOptions<InterleavedGhostBatchNormOptions>({
-  numSplits: required(kind.number),
+  numSplits: required(kind.integer),
   ...normOptions.kinds,
 });
 

@@ -23,10 +23,10 @@ export interface GroupNormOptions extends DTypeOption {
   bias?: boolean;
 }
 const groupNormOptions = declareOptions<GroupNormOptions>({
-  eps: kind.number,
+  eps: kind.numeric,
   affine: kind.flag,
   bias: kind.flag,
-  dtype: kind.text,
+  dtype: kind.choice,
 });
 
 /**

@@ -20,7 +20,7 @@ export interface AbnOptions<A extends string> extends NormOptions {
 }
 const abnOptions = declareOptions<AbnOptions<string>>({
   ...normOptions.kinds,
-  activation: kind.text,
+  activation: kind.choice,
   activationParam: kind.number,
 });
 
@@ -70,7 +70,7 @@ export class ABN extends AbnBase<keyof typeof functions> {
   constructor(numFeatures: number, options: AbnOptions<keyof typeof functions> = {}) {
     super(numFeatures, options);
     if (typeof this.activation !== 'string' || !Object.hasOwn(functions, this.activation))
-      throw new RuntimeError(`Unknown activation function ${this.activation}`);
+      throw new RuntimeError(`Unknown activation function ${String(this.activation)}`);
   }
 
   override forward(x: Tensor): Tensor {

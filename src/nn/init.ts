@@ -44,8 +44,8 @@ export interface KaimingOptions extends GeneratorOption {
 }
 const kaimingOptions = declareOptions<KaimingOptions>({
   a: kind.number,
-  mode: kind.text,
-  nonlinearity: kind.text,
+  mode: kind.choice,
+  nonlinearity: kind.choice,
   ...generatorOption.kinds,
 });
 

@@ -21,9 +21,9 @@ export interface RMSNormOptions extends DTypeOption {
   elementwiseAffine?: boolean;
 }
 const rmsNormOptions = declareOptions<RMSNormOptions>({
-  eps: kind.number,
+  eps: kind.numeric,
   elementwiseAffine: kind.flag,
-  dtype: kind.text,
+  dtype: kind.choice,
 });
 export interface LayerNormOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
@@ -34,10 +34,10 @@ export interface LayerNormOptions extends DTypeOption {
   bias?: boolean;
 }
 const layerNormOptions = declareOptions<LayerNormOptions>({
-  eps: kind.number,
+  eps: kind.numeric,
   elementwiseAffine: kind.flag,
   bias: kind.flag,
-  dtype: kind.text,
+  dtype: kind.choice,
 });
 
 function shapeOf(layer: string, normalizedShape: number | Shape): Shape {

@@ -34,7 +34,7 @@ export interface LinearOptions extends DTypeOption {
   /** Default: true. */
   bias?: boolean;
 }
-const linearOptions = declareOptions<LinearOptions>({ bias: kind.flag, dtype: kind.text });
+const linearOptions = declareOptions<LinearOptions>({ bias: kind.flag, dtype: kind.choice });
 
 /**
  * y = x·Wᵀ + b over the last dimension: (…, in) → (…, out) (PyTorch: `nn.Linear`).
@@ -81,7 +81,7 @@ export interface EmbeddingOptions extends DTypeOption {
   /** Row that starts as zeros and is not learned; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;
 }
-const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.number, dtype: kind.text });
+const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull, dtype: kind.choice });
 
 /**
  * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). Starts normal.

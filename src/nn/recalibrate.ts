@@ -106,7 +106,7 @@ export interface PreciseOptions extends RecalibrationOptions {
 }
 const preciseOptions = declareOptions<PreciseOptions>({
   standardError: kind.number,
-  maxBatches: kind.number,
+  maxBatches: kind.integer,
   ...recalibrationOptions.kinds,
 });
 

@@ -31,10 +31,10 @@ export interface SpectralNormOptions {
   dim?: number;
 }
 const spectralNormOptions = declareOptions<SpectralNormOptions>({
-  name: kind.text,
-  nPowerIterations: kind.number,
+  name: kind.string,
+  nPowerIterations: kind.integer,
   eps: kind.number,
-  dim: kind.number,
+  dim: kind.integer,
 });
 
 const unit = (v: Tensor, eps: number): Tensor => div(v, maximum(sqrt(sum(square(v))), eps));

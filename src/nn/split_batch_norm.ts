@@ -16,7 +16,7 @@ export interface SplitBatchNormOptions extends NormOptions {
   /** How many parts a batch is cut into. Default: 2. */
   numSplits?: number;
 }
-const splitOptions = declareOptions<SplitBatchNormOptions>({ numSplits: kind.number, ...normOptions.kinds });
+const splitOptions = declareOptions<SplitBatchNormOptions>({ numSplits: kind.integer, ...normOptions.kinds });
 
 /**
  * Batch norm over (N, C, H, W) that in training cuts the batch into `numSplits` contiguous parts and normalizes the first by itself and each

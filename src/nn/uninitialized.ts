@@ -3,6 +3,7 @@
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
 import type { DTypeOption } from './linear.ts';
@@ -38,7 +39,7 @@ const nothingKnown = {
   },
 };
 
-const dtypeOption = declareOptions<DTypeOption>({ dtype: kind.text });
+const dtypeOption = declareOptions<DTypeOption>({ dtype: kind.choice });
 
 /** A parameter without a shape (PyTorch: `nn.parameter.UninitializedParameter`). */
 export class UninitializedParameter extends Parameter {
@@ -56,7 +57,7 @@ export class UninitializedParameter extends Parameter {
 export class UninitializedBuffer extends Tensor {
   constructor(options: DTypeOption = {}) {
     requireOptions(new.target.name, options, dtypeOption);
-    super([0], options.dtype ?? 'float32');
+    super([0], requireDType('UninitializedBuffer', options.dtype ?? 'float32'));
     Object.defineProperties(this, nothingKnown);
   }
   override toString(): string {

@@ -36,7 +36,7 @@ export interface WeightNormOptions {
   /** The dimension that keeps a length of its own; null: one length for the whole tensor. Default: 0. */
   dim?: number | null;
 }
-const weightNormOptions = declareOptions<WeightNormOptions>({ name: kind.text, dim: kind.number });
+const weightNormOptions = declareOptions<WeightNormOptions>({ name: kind.string, dim: kind.integerOrNull });
 
 /**
  * Makes a parameter w = g·v/‖v‖, with the norm over all dimensions but `dim`, so that length and direction are learned apart (Salimans &

@@ -253,8 +253,8 @@ export const batchNormKinds = {
   weight: kind.tensor,
   bias: kind.tensor,
   training: kind.flag,
-  momentum: kind.number,
-  eps: kind.number,
+  momentum: kind.numeric,
+  eps: kind.numeric,
   numBatchesTracked: kind.tensor,
   onStatistics: kind.function,
 };
@@ -300,13 +300,13 @@ export function normalizeBatch(
   options: BatchNormOptions,
 ): Tensor {
   const { weight = null, bias = null, training = false, momentum = 0.1, relu = false } = options;
-  const eps = Number(options.eps ?? 1e-5);
   requireTensor('batchNorm', x);
   if (momentum !== null) {
     requireNormNumber('batchNorm', 'momentum', momentum);
     requireMomentum('batchNorm', momentum);
   }
   if (options.eps !== undefined) requireNormNumber('batchNorm', 'eps', options.eps);
+  const eps = Number(options.eps ?? 1e-5);
   requireEps('batchNorm', eps);
   if (x.rank === 0) throw new IndexError('Dimension specified as 0 but tensor has no dimensions');
   if (training && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)

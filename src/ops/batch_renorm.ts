@@ -52,7 +52,7 @@ type UpdateOption = {
 };
 export type BatchRenormOptions = Omit<BatchNormOptions, 'relu'> & RenormLimits & UpdateOption;
 /** A number, or a tensor. */
-const limit = required(kind.number);
+const limit = required(kind.numeric);
 const batchRenormOptions = declareOptions<BatchRenormOptions>({
   rmax: limit,
   dmax: limit,

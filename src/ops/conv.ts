@@ -40,7 +40,7 @@ export const convOptions = declareOptions<ConvOptions>({
   stride: kind.numbers,
   padding: kind.numbers,
   dilation: kind.numbers,
-  groups: kind.number,
+  groups: kind.integer,
 });
 
 export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
@@ -52,7 +52,7 @@ export const convTransposeOptions = declareOptions<ConvTransposeOptions>({
   stride: kind.numbers,
   padding: kind.numbers,
   outputPadding: kind.numbers,
-  groups: kind.number,
+  groups: kind.integer,
   dilation: kind.numbers,
 });
 

@@ -347,7 +347,7 @@ export interface GeluOptions {
   /** The tanh form instead of the exact one. Default: `'none'`. */
   approximate?: 'none' | 'tanh';
 }
-export const geluOptions = declareOptions<GeluOptions>({ approximate: kind.text });
+export const geluOptions = declareOptions<GeluOptions>({ approximate: kind.choice });
 /** x·Φ(x), exactly or by tanh (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`). */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   requireOptions('gelu', options, geluOptions);
@@ -773,7 +773,7 @@ export interface WhereOptions {
   /** Of the result of two numbers. Default: float32. */
   dtype?: DType;
 }
-export const whereOptions = declareOptions<WhereOptions>({ dtype: kind.text });
+export const whereOptions = declareOptions<WhereOptions>({ dtype: kind.choice });
 
 /** Values of a where the condition holds, of b elsewhere, broadcast (PyTorch: `torch.where`). */
 export function where(condition: Tensor, a: Operand, b: Operand, options?: WhereOptions): Tensor {

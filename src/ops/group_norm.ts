@@ -17,7 +17,11 @@ export interface GroupNormOptions {
   /** Default: 1e-5. */
   eps?: number;
 }
-const groupNormOptions = declareOptions<GroupNormOptions>({ weight: kind.tensor, bias: kind.tensor, eps: kind.number });
+const groupNormOptions = declareOptions<GroupNormOptions>({
+  weight: kind.tensor,
+  bias: kind.tensor,
+  eps: kind.numeric,
+});
 
 /**
  * Normalization of x (N, C, …) over each group of C / numGroups neighbouring channels of a sample, then times weight plus bias per channel

@@ -127,7 +127,7 @@ export interface InPlaceAbnOptions extends Omit<BatchNormOptions, 'relu'> {
 }
 const inPlaceAbnOptions = declareOptions<InPlaceAbnOptions>({
   ...batchNormKinds,
-  activation: kind.text,
+  activation: kind.choice,
   activationParam: kind.number,
 });
 
@@ -193,7 +193,8 @@ export function inPlaceAbn(
 
 /** @throws ValueError where an activation's output does not tell its input. */
 export function requireInvertible(activation: string, param: number): asserts activation is InvertibleActivation {
-  if (!Object.hasOwn(activations, activation)) throw new ValueError(`Unknown activation function ${activation}`);
+  if (!Object.hasOwn(activations, activation))
+    throw new ValueError(`Unknown activation function ${String(activation)}`);
   if (activation !== 'identity' && !(param > 0))
     throw new ValueError(`[inPlaceAbn] expected a parameter of ${activation} above 0, got ${param}`);
 }

@@ -533,7 +533,7 @@ export interface EmbeddingOptions {
   /** A row whose gradients are 0; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;
 }
-const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.number });
+const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull });
 
 /**
  * Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of the row `paddingIdx` are 0.

@@ -42,8 +42,8 @@ const instanceNormOptions = declareOptions<InstanceNormOptions>({
   weight: kind.tensor,
   bias: kind.tensor,
   useInputStats: kind.flag,
-  momentum: kind.number,
-  eps: kind.number,
+  momentum: kind.numeric,
+  eps: kind.numeric,
 });
 
 /**

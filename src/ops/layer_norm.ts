@@ -18,7 +18,7 @@ export interface RmsNormOptions {
   /** null: the distance from 1 to the next number of x's dtype. Default: null. */
   eps?: number | null;
 }
-const rmsNormOptions = declareOptions<RmsNormOptions>({ weight: kind.tensor, eps: kind.number });
+const rmsNormOptions = declareOptions<RmsNormOptions>({ weight: kind.tensor, eps: kind.numeric });
 export interface LayerNormOptions {
   /** In the normalized shape; null: 1. */
   weight?: Tensor | null;
@@ -27,7 +27,11 @@ export interface LayerNormOptions {
   /** Default: 1e-5. */
   eps?: number;
 }
-const layerNormOptions = declareOptions<LayerNormOptions>({ weight: kind.tensor, bias: kind.tensor, eps: kind.number });
+const layerNormOptions = declareOptions<LayerNormOptions>({
+  weight: kind.tensor,
+  bias: kind.tensor,
+  eps: kind.numeric,
+});
 
 const machineEpsilon: Partial<Record<DType, number>> = { float32: 2 ** -23, float64: Number.EPSILON };
 

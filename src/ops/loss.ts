@@ -69,7 +69,7 @@ export interface LossOptions {
   /** Over all losses. Default: `'mean'`. */
   reduction?: LossReduction;
 }
-export const lossOptions = declareOptions<LossOptions>({ reduction: kind.text });
+export const lossOptions = declareOptions<LossOptions>({ reduction: kind.choice });
 export interface NllLossOptions extends LossOptions {
   /** A weight per class (C). */
   weight?: Tensor | null;
@@ -78,8 +78,8 @@ export interface NllLossOptions extends LossOptions {
 }
 export const nllLossOptions = declareOptions<NllLossOptions>({
   weight: kind.tensor,
-  ignoreIndex: kind.number,
-  reduction: kind.text,
+  ignoreIndex: kind.integer,
+  reduction: kind.choice,
 });
 export interface CrossEntropyOptions extends NllLossOptions {
   /** Share of the target spread evenly over all classes, in [0, 1]. Default: 0. */
@@ -268,7 +268,7 @@ export interface SmoothL1Options extends LossOptions {
   /** How far from the target the loss is quadratic. Default: 1. */
   beta?: number;
 }
-export const smoothL1Options = declareOptions<SmoothL1Options>({ beta: kind.number, reduction: kind.text });
+export const smoothL1Options = declareOptions<SmoothL1Options>({ beta: kind.number, reduction: kind.choice });
 
 /** Quadratic within `beta` of the target, linear beyond (PyTorch: `F.smooth_l1_loss`). */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
@@ -298,7 +298,7 @@ export interface BceOptions extends LossOptions {
 export const bceOptions = declareOptions<BceOptions>({
   weight: kind.tensor,
   posWeight: kind.tensor,
-  reduction: kind.text,
+  reduction: kind.choice,
 });
 
 const bceOp = defineOp({

@@ -33,7 +33,7 @@ export interface PadOptions {
   /** For `'constant'` only. Default: 0. */
   value?: number;
 }
-const padOptions = declareOptions<PadOptions>({ mode: kind.text, value: kind.number });
+const padOptions = declareOptions<PadOptions>({ mode: kind.choice, value: kind.number });
 
 /**
  * x with more positions around it; `padding` lists (before, after) pairs from the last dimension on, of which negative ones cut in mode

@@ -40,7 +40,7 @@ export const avgPoolOptions = declareOptions<AvgPoolOptions>({
   ...poolKinds,
   ceilMode: kind.flag,
   countIncludePad: kind.flag,
-  divisorOverride: kind.number,
+  divisorOverride: kind.integerOrNull,
 });
 
 /** A pooling apart from its tensors. */

@@ -30,7 +30,14 @@ import {
 } from './batch_norm_kernels.ts';
 import { add, div, mul, rsqrt, square, sub } from './elementwise.ts';
 import { cast, clone, inFormat, requireFloat, requireTensor } from './launch.ts';
-import { requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
+import {
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireEps,
+  requireMomentum,
+  requireNormNumber,
+} from './norm_checks.ts';
 import type { ProcessGroup } from './process_group.ts';
 import { sum } from './reduce.ts';
 import { cat, narrow, select, split } from './shape_ops.ts';
@@ -148,7 +155,14 @@ export function syncBatchNorm(
 ): Tensor {
   // `training` may stand among them: the layer hands its own on.
   requireOptions('syncBatchNorm', options, batchNormOptions);
-  const { weight = null, bias = null, eps = 1e-5, relu = false } = options;
+  const { weight = null, bias = null, momentum = 0.1, relu = false } = options;
+  if (momentum !== null) {
+    requireNormNumber('syncBatchNorm', 'momentum', momentum);
+    requireMomentum('syncBatchNorm', momentum);
+  }
+  requireNormNumber('syncBatchNorm', 'eps', options.eps ?? 1e-5);
+  const eps = Number(options.eps ?? 1e-5);
+  requireEps('syncBatchNorm', eps);
   requireTensor('syncBatchNorm', x);
   const c = x.shape[1];
   requireElements('syncBatchNorm', 'runningMean', runningMean, c);

@@ -39,7 +39,7 @@ export interface LastEpochOption {
   /** Index of the last epoch, to go on from; −1 starts anew. Default: −1. */
   lastEpoch?: number;
 }
-export const lastEpochOption = declareOptions<LastEpochOption>({ lastEpoch: kind.number });
+export const lastEpochOption = declareOptions<LastEpochOption>({ lastEpoch: kind.integer });
 
 /** PyTorch's keys that are not the camelCase name in snake_case. */
 const stateKeys: Record<string, string> = { tMax: 'T_max', annealStrategy: '_anneal_func_type' };

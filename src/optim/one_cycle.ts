@@ -1,6 +1,6 @@
 // OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
 
-import { requireInteger, requireNumber, requireRate } from '../checks.ts';
+import { requireInteger, requireNumber, requireRate, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { KeyError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -41,11 +41,11 @@ export interface OneCycleOptions extends LastEpochOption {
   threePhase?: boolean;
 }
 const oneCycleOptions = declareOptions<OneCycleOptions>({
-  totalSteps: kind.number,
-  epochs: kind.number,
-  stepsPerEpoch: kind.number,
+  totalSteps: kind.integer,
+  epochs: kind.integer,
+  stepsPerEpoch: kind.integer,
   pctStart: kind.number,
-  annealStrategy: kind.text,
+  annealStrategy: kind.choice,
   cycleMomentum: kind.flag,
   baseMomentum: kind.numbers,
   maxMomentum: kind.numbers,
@@ -167,7 +167,7 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
     if (!(pctStart >= 0 && pctStart <= 1))
       throw new ValueError(`Expected number between 0 and 1 pctStart, but got ${pctStart}`);
     if (typeof annealStrategy !== 'string' || !Object.hasOwn(anneals, annealStrategy))
-      throw new ValueError(`annealStrategy must be one of 'cos' or 'linear', instead got ${annealStrategy}`);
+      throw new ValueError(`annealStrategy must be one of 'cos' or 'linear', instead got ${shown(annealStrategy)}`);
     if (cycleMomentum && !('momentum' in optimizer.defaults) && !('betas' in optimizer.defaults))
       throw new ValueError('optimizer must support momentum or beta1 with `cycleMomentum` option enabled');
     const maxLrs = perGroup('maxLr', optimizer, maxLr);

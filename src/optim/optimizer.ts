@@ -4,7 +4,7 @@ import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
 import { snakeText } from '../nn/python_text.ts';
 import { cast, inFormat } from '../ops/launch.ts';
-import { declareOptions, kind, type Options, refuseName, requireOptions } from '../options.ts';
+import { declareOptions, kind, type Options, required, requireOptions } from '../options.ts';
 import { fill, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
@@ -53,6 +53,12 @@ export function optionsOf<O extends object>(defaults: O): Options<Partial<O>> {
   return declareOptions<Partial<O>>(Object.fromEntries(kinds) as never);
 }
 
+/** Of a group, apart from what an optimizer calls its own. */
+interface GroupOptions {
+  params: unknown;
+  initialLr?: number;
+}
+
 export interface ZeroGradOptions {
   /** Set the gradients to null, or else to zeros. Default: true. */
   setToNone?: boolean;
@@ -87,10 +93,14 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   /** How often `step` was called; schedules look whether it was. */
   stepCount = 0;
   private readonly checks: readonly Check<O>[];
+  private readonly groupOptions: Options<GroupOptions>;
   private readonly guards = new Set<StepGuard>();
 
   constructor(params: ParamsArgument<O>, options: Partial<O>, defaults: O, checks: readonly Check<O>[]) {
-    requireOptions(this.constructor.name, options, optionsOf(defaults));
+    const known = optionsOf(defaults);
+    requireOptions(this.constructor.name, options, known);
+    const own = { params: required(kind.own), initialLr: kind.number };
+    this.groupOptions = declareOptions<GroupOptions>({ ...own, ...known.kinds });
     this.defaults = { ...defaults, ...given(options) };
     this.checks = checks;
     this.validate(this.defaults);
@@ -116,10 +126,11 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
    * @throws ValueError on impossible options, on tensors that are no leaves, and on parameters given twice.
    */
   addParamGroup(spec: GroupSpec<O>): void {
-    if (typeof spec !== 'object' || spec === null || !('params' in spec))
+    if (typeof spec !== 'object' || spec === null)
       throw new ArgumentTypeError(`a parameter group must be an object { params, … }, but got ${shown(spec)}`);
-    const known = ['params', ...Object.keys(this.defaults), 'initialLr'];
-    for (const name of Object.keys(spec)) if (!known.includes(name)) refuseName(this.constructor.name, name, known);
+    requireOptions(this.constructor.name, spec as GroupOptions, this.groupOptions);
+    if (!(spec.params instanceof Tensor) && typeof spec.params?.[Symbol.iterator] !== 'function')
+      throw new ArgumentTypeError(`[${this.constructor.name}] expected tensors as params, got ${shown(spec.params)}`);
     const params = spec.params instanceof Tensor ? [spec.params] : [...spec.params];
     for (const param of params) {
       if (!(param instanceof Tensor))

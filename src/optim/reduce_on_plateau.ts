@@ -26,12 +26,12 @@ export interface PlateauOptions {
   eps?: number;
 }
 const plateauOptions = declareOptions<PlateauOptions>({
-  mode: kind.text,
+  mode: kind.choice,
   factor: kind.number,
-  patience: kind.number,
+  patience: kind.integer,
   threshold: kind.number,
-  thresholdMode: kind.text,
-  cooldown: kind.number,
+  thresholdMode: kind.choice,
+  cooldown: kind.integer,
   minLr: kind.numbers,
   eps: kind.number,
 });

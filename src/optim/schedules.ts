@@ -132,7 +132,7 @@ export interface LinearLROptions extends LastEpochOption {
 const linearOptions = declareOptions<LinearLROptions>({
   startFactor: kind.number,
   endFactor: kind.number,
-  totalIters: kind.number,
+  totalIters: kind.integer,
   ...lastEpochOption.kinds,
 });
 /** A straight line from `startFactor` to `endFactor` times the rates in `totalIters` steps: a warm-up (PyTorch: `LinearLR`). */

@@ -25,9 +25,9 @@ export interface TensorOptions {
 }
 
 export const tensorOptions = declareOptions<TensorOptions>({
-  dtype: kind.text,
+  dtype: kind.choice,
   requiresGrad: kind.flag,
-  memoryFormat: kind.text,
+  memoryFormat: kind.choice,
 });
 
 /** What every function that makes a tensor checks of its options, of which those that draw have one more. */

@@ -30,7 +30,7 @@ export interface AccumulateOptions {
    */
   reduction?: 'mean' | 'sum';
 }
-const accumulateOptions = declareOptions<AccumulateOptions>({ statistics: kind.text, reduction: kind.text });
+const accumulateOptions = declareOptions<AccumulateOptions>({ statistics: kind.choice, reduction: kind.choice });
 
 /** Inputs of the model, and the target behind them. */
 export type MicroBatch = readonly Tensor[];

@@ -30,7 +30,7 @@ export interface EvaluateOptions {
 const evaluateOptions = declareOptions<EvaluateOptions>({
   loss: kind.function,
   metrics: kind.object,
-  statistics: kind.text,
+  statistics: kind.choice,
   prepare: kind.function,
 });
 

@@ -40,7 +40,7 @@ export type ReportContent = {
 };
 
 const reportContent = declareOptions<ReportContent>({
-  title: required(kind.text),
+  title: required(kind.string),
   epochs: required(kind.object),
   curves: required(kind.object),
   tables: kind.object,

@@ -22,7 +22,7 @@ export type SummaryWriterOptions = {
   /** Events held in memory before they are written out by themselves. Default 10. */
   maxQueue?: number;
 };
-const summaryWriterOptions = declareOptions<SummaryWriterOptions>({ maxQueue: kind.number, now: kind.function });
+const summaryWriterOptions = declareOptions<SummaryWriterOptions>({ maxQueue: kind.integer, now: kind.function });
 
 type Event = { wallTime: number; step: number; fileVersion?: string; tag?: string; value?: number };
 

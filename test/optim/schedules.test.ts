@@ -306,7 +306,7 @@ describe('schedules', () => {
     ],
     [
       () => new OneCycleLR(sgd(), 1, { totalSteps: 5, annealStrategy: 'sin' as 'cos' }),
-      "annealStrategy must be one of 'cos' or 'linear', instead got sin",
+      "annealStrategy must be one of 'cos' or 'linear', instead got 'sin'",
     ],
     [
       () => new OneCycleLR(sgd(), [1, 2], { totalSteps: 5 }),
