@@ -34,14 +34,37 @@ template <> struct limits<uint8_t> { static constexpr uint8_t min = 0, max = UIN
 template <> struct limits<float> { static constexpr float min = -__builtin_inff(), max = __builtin_inff(); };
 template <> struct limits<double> { static constexpr double min = -__builtin_inf(), max = __builtin_inf(); };
 
-// C's conversion, but a float outside an integer's range saturates and NaN gives 0; C leaves both undefined.
+// Conversion as PyTorch has it on x86, on every machine (C leaves a float outside an integer's range undefined): a float outside int32 or int64,
+// or NaN, becomes the most negative number; uint8 is the low byte of the wider integer, as between integers.
 template <class To, class From> EK_INLINE To convert(From x) {
   if constexpr (is_float<From> && !is_float<To>) {
-    // The upper limit plus one is a power of two, so it exists in From, which max itself may not.
-    constexpr From above = static_cast<From>(limits<To>::max / 2 + 1) * 2, below = static_cast<From>(limits<To>::min);
-    return x >= above ? limits<To>::max : x > below ? static_cast<To>(x) : x == x ? limits<To>::min : To(0);
+    if constexpr (sizeof(To) == 1) {
+      // Beyond int32 a float is a multiple of 256, so that the narrower of the two is enough for it.
+      if constexpr (sizeof(From) == 4) return static_cast<To>(convert<int32_t>(x));
+      else return static_cast<To>(convert<int64_t>(x));
+    } else {
+      // The lower limit is a power of two and so exists in From, which the upper one may not.
+      constexpr From below = static_cast<From>(limits<To>::min);
+      return x >= below && x < -below ? static_cast<To>(x) : limits<To>::min;
+    }
   } else {
     return static_cast<To>(x);
+  }
+}
+
+// A number that an operation with tensors of T is given, where only its low bits count: as between integers.
+template <class T> EK_INLINE T convert_scalar(double x) {
+  if constexpr (is_float<T>) return static_cast<T>(x);
+  else return static_cast<T>(convert<int64_t>(x));
+}
+
+// The number of T nearest to a limit, which may be infinite.
+template <class T> EK_INLINE T convert_limit(double x) {
+  if constexpr (is_float<T>) {
+    return static_cast<T>(x);
+  } else {
+    const double above = static_cast<double>(limits<T>::max / 2 + 1) * 2;
+    return x >= above ? limits<T>::max : x > static_cast<double>(limits<T>::min) ? static_cast<T>(x) : limits<T>::min;
   }
 }
 

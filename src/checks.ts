@@ -40,13 +40,16 @@ export function requireInteger(
   return value;
 }
 
-/** An array of whole numbers: sizes that may be −1, dimensions, counts. */
-export function requireIntegers(op: string, name: string, values: unknown): asserts values is readonly number[] {
+/** An array of whole numbers, from `least` on: sizes that may be −1, dimensions, counts, milestones. How many is the caller's business. */
+export function requireIntegers(op: string, name: string, values: unknown, least?: number): readonly number[] {
   if (!Array.isArray(values))
     throw new ArgumentTypeError(`[${op}] expected an array of integers as ${name}, got ${shown(values)}`);
-  for (let i = 0; i < values.length; i++)
+  for (let i = 0; i < values.length; i++) {
     if (!Number.isInteger(values[i]))
       throw new ArgumentTypeError(`[${op}] expected integers as ${name}, got ${shown(values)}`);
+    if (least !== undefined && values[i] < least) requireInteger(op, name, values[i], least);
+  }
+  return values;
 }
 
 /** Any number, NaN and infinities included: a value for elements. */
@@ -54,6 +57,13 @@ export function requireNumber(op: string, name: string, value: unknown): number 
   if (typeof value !== 'number')
     throw new ArgumentTypeError(`[${op}] expected a number as ${name}, got ${shown(value)}`);
   return value;
+}
+
+/** A number that is no NaN and not infinite. */
+export function requireFinite(op: string, name: string, value: unknown): number {
+  requireNumber(op, name, value);
+  if (!Number.isFinite(value)) throw new ValueError(`[${op}] expected a finite number as ${name}, got ${shown(value)}`);
+  return value as number;
 }
 
 /** A finite number of at least 0: a rate, a decay, an epsilon. */
@@ -72,13 +82,31 @@ export function requireProbability(op: string, name: string, value: unknown): nu
   return value as number;
 }
 
+/** The eps and momentum of a norm; null is a momentum of its own kind, and booleans count as 1 and 0, as in PyTorch. */
+export function requireNormNumbers(op: string, eps: unknown, momentum: unknown = null): void {
+  if (typeof eps !== 'boolean') requireFinite(op, 'eps', eps);
+  if (momentum !== null && typeof momentum !== 'boolean') requireFinite(op, 'momentum', momentum);
+}
+
+/** `'a', 'b' or 'c'` */
+function oneOf(choices: readonly string[]): string {
+  const quoted = choices.map((choice) => `'${choice}'`);
+  return quoted.length === 1 ? quoted[0] : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
+}
+
 /** One of a few names. */
 export function requireChoice<T extends string>(op: string, name: string, value: unknown, choices: readonly T[]): T {
-  if (!choices.includes(value as T))
-    throw new ValueError(
-      `[${op}] expected ${choices.map((choice) => `'${choice}'`).join(', ')} as ${name}, got ${shown(value)}`,
-    );
+  if (typeof value !== 'string' || !choices.includes(value as T))
+    throw new ValueError(`[${op}] expected ${oneOf(choices)} as ${name}, got ${shown(value)}`);
   return value as T;
+}
+
+/** An array of finite numbers. */
+export function requireNumbers(op: string, name: string, value: unknown): readonly number[] {
+  if (!Array.isArray(value))
+    throw new ArgumentTypeError(`[${op}] expected an array of numbers as ${name}, got ${shown(value)}`);
+  for (const one of value) requireFinite(op, name, one);
+  return value;
 }
 
 /** Refuses a shape of more elements than kernels can count, or one size of which they cannot: a size of 0 does not excuse the others. */

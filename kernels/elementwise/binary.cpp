@@ -19,7 +19,7 @@ template <class T, class Op>
 static void run_vectors(const void* a, int a_step, const void* b, int b_step, void* out, int vectors, double alpha) {
   constexpr int L = lanes<T>;
   const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
-  const T scale = convert<T>(alpha);
+  const T scale = convert_scalar<T>(alpha);
   for (int i = 0; i < vectors; i++, x += a_step * L, y += b_step * L) {
     if constexpr (Op::is_test) store_mask<T>(static_cast<uint8_t*>(out) + static_cast<ptrdiff_t>(i) * L, Op::template apply<T>(load(x), load(y)));
     else store(static_cast<T*>(out) + static_cast<ptrdiff_t>(i) * L, Op::template apply<T>(load(x), load(y), scale));
@@ -129,7 +129,7 @@ EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reve
   if (dtype == EK_BOOL) {
     scalar[0] = s != 0;
   } else {
-    EK_DISPATCH_NUMBER(dtype, { const T value = convert<T>(s); __builtin_memcpy(scalar, &value, sizeof value); })
+    EK_DISPATCH_NUMBER(dtype, { const T value = convert_scalar<T>(s); __builtin_memcpy(scalar, &value, sizeof value); })
   }
   if (op == EK_BINARY_POW && !reverse) {
     binary_loop fast;

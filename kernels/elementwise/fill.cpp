@@ -14,7 +14,7 @@ EK_API int ek_fill(int dtype, void* out, int n, double value) {
     fill(static_cast<uint8_t*>(out), n, static_cast<uint8_t>(value != 0));
     return EK_OK;
   }
-  EK_DISPATCH_NUMBER(dtype, fill(static_cast<T*>(out), n, convert<T>(value));)
+  EK_DISPATCH_NUMBER(dtype, fill(static_cast<T*>(out), n, convert_scalar<T>(value));)
   return EK_OK;
 }
 
@@ -29,7 +29,7 @@ EK_API int ek_arange(int dtype, void* out, int n, double start, double step) {
       if (exact) {
         for (int i = begin; i < end; i++) to[i] = static_cast<T>(start64 + i * step64);
       } else {
-        for (int i = begin; i < end; i++) to[i] = convert<T>(start + i * step);
+        for (int i = begin; i < end; i++) to[i] = convert_scalar<T>(start + i * step);
       }
     });
   })

@@ -7,7 +7,7 @@ namespace EK_ISA {
 
 template <class T, class Op> static void run(const void* x, void* out, int vectors, double p0, double p1) {
   const T* from = static_cast<const T*>(x);
-  const T p = convert<T>(p0), q = convert<T>(p1);
+  const T p = convert_limit<T>(p0), q = convert_limit<T>(p1);
   for (int i = 0; i < vectors; i++, from += lanes<T>) {
     const auto y = Op::template apply<T>(load(from), p, q);
     if constexpr (Op::is_test) store_mask<T>(static_cast<uint8_t*>(out) + static_cast<ptrdiff_t>(i) * lanes<T>, y);

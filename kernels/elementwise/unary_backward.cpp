@@ -7,7 +7,7 @@ namespace EK_ISA {
 
 template <class T, class Op>
 static void run(const void* x, const void* y, const void* g, void* dx, int vectors, double p0, double p1) {
-  const T p = convert<T>(p0), q = convert<T>(p1);
+  const T p = static_cast<T>(p0), q = static_cast<T>(p1);
   for (ptrdiff_t i = 0; i < static_cast<ptrdiff_t>(vectors) * lanes<T>; i += lanes<T>) {
     vec<T> xs = {}, ys = {};
     if constexpr ((Op::reads & reads_x) != 0) xs = load(static_cast<const T*>(x) + i);

@@ -99,7 +99,8 @@ enum reads { reads_none = 0, reads_x = 1, reads_y = 2 };
 EK_DERIVATIVE(zero, reads_none, return vec<T>{};)  // of the piecewise constant functions
 EK_DERIVATIVE(neg, reads_none, return -g;)
 EK_DERIVATIVE(abs, reads_x, return g * sign_op::apply<T>(x, p, q);)
-EK_DERIVATIVE(square, reads_x, return g * (T(2) * x);)
+// In the order in which nothing overflows before the result does.
+EK_DERIVATIVE(square, reads_x, return T(2) * (g * x);)
 EK_DERIVATIVE(sqrt, reads_y, return g / (T(2) * y);)
 // In the order in which a large y does not overflow with a small g.
 EK_DERIVATIVE(rsqrt, reads_y, return T(-0.5) * g * y * y * y;)
@@ -126,14 +127,14 @@ EK_DERIVATIVE(gelu_tanh, reads_x, const vec<T> square = x * x;
               return g * (s + x * s * (T(1) - s) * (gelu_slope<T> * (T(1) + T(3) * gelu_cubic<T> * square)));)
 EK_DERIVATIVE(silu, reads_x, const vec<T> s = sigmoid<T>(x); return g * (s * (T(1) + x * (T(1) - s)));)
 EK_DERIVATIVE(softplus, reads_x, const vec<T> z = x * p; return z > q ? g : g * sigmoid<T>(z);)
-EK_DERIVATIVE(hardtanh, reads_y, return ((y <= p) | (y >= q)) ? vec<T>{} : g;)
+EK_DERIVATIVE(hardtanh, reads_y, return ((y > p) & (y < q)) ? g : vec<T>{};)
 // 1 on the bounds too.
 EK_DERIVATIVE(clamp, reads_x, return ((x >= p) & (x <= q)) ? g : vec<T>{};)
 EK_DERIVATIVE(hard_sigmoid, reads_x, return ((x > T(-3)) & (x < T(3))) ? g / T(6) : vec<T>{};)
-EK_DERIVATIVE(hard_swish, reads_x, return x <= T(-3) ? vec<T>{} : x < T(3) ? g * (x / T(3) + T(0.5)) : g;)
+EK_DERIVATIVE(hard_swish, reads_x, return x <= T(-3) ? vec<T>{} : x >= T(3) ? g : g * (x / T(3) + T(0.5));)
 // t = tanh(softplus x): t + x·σ(x)·(1 − t²), where 1 − t² = 4·(m + 1)/(m + 2)² and σ(x) = e/(1 + e), m + 1 = (1 + e)².
 EK_DERIVATIVE(mish, reads_x, const mish_parts<T> s = split_mish<T>(x); const vec<T> d = T(1) / (s.m + T(2));
-              return g * (s.m * d + x * (T(4) * s.e * (T(1) + s.e)) * d * d);)
+              return g * (s.m * d + min<T>(x, T(20)) * (T(4) * s.e * (T(1) + s.e)) * d * d);)
 #undef EK_DERIVATIVE
 
 }  // namespace EK_ISA

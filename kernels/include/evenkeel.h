@@ -49,7 +49,8 @@ EK_API int ek_fill(int dtype, void* out, int n, double value);
 // out[i] = start + i·step, computed in double (int64: exactly, in 64 bits).
 //: out: n*sizeof(dtype)
 EK_API int ek_arange(int dtype, void* out, int n, double start, double step);
-// out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, saturating.
+// out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold, NaN too, becomes its
+// most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill and arange are given wrap into integers.
 //: x: n*sizeof(from); out: n*sizeof(to)
 EK_API int ek_cast(int from, int to, const void* x, void* out, int n);
 // Copies elements of `size` bytes between two strided arrays of the same shape; strides in elements, may be 0 (x) or

@@ -19,7 +19,8 @@ static void merge(int columns, moment_columns& a, int i, const moment_columns& b
     const double total = a.count[i + j] + b.count[k + j], weight = total > 0 ? b.count[k + j] / total : 0;
     const double delta = b.mean[k + j] - a.mean[i + j];
     a.mean[i + j] += delta * weight;
-    a.m2[i + j] += b.m2[k + j] + delta * delta * (a.count[i + j] * weight);
+    // In the order in which a square that overflows does not meet an empty set.
+    a.m2[i + j] += b.m2[k + j] + delta * (delta * (a.count[i + j] * weight));
     a.count[i + j] = total;
   }
 }

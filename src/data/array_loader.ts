@@ -1,6 +1,7 @@
 // Batches of a dataset as arrays, in PyTorch's order and with its draws: sampling, fetching and collating in this thread.
 // Worker threads are in worker_pool.ts; the loader that users see, which makes tensors of the arrays, is in data_loader.ts.
 
+import { shown } from '../checks.ts';
 import { defaultGenerator, type Generator, randomInt64 } from '../tensor/random/index.ts';
 import { type Collated, defaultCollate } from './collate.ts';
 import { type Dataset, type IterableDataset, isIterableDataset } from './dataset.ts';
@@ -195,7 +196,7 @@ function checkOptions<T>(dataset: Dataset<T> | IterableDataset<T>, options: Data
     refuse('num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.');
   }
   if (prefetch !== undefined && (!Number.isInteger(prefetch) || prefetch < 1)) {
-    refuse(`expected prefetch of 1 or more, got ${prefetch}`);
+    refuse(`expected prefetch of 1 or more, got ${shown(prefetch)}`);
   }
   if (isIterableDataset(dataset)) {
     if (shuffle) refuse(`with IterableDataset: expected unspecified shuffle option, but got shuffle=${shuffle}`);
@@ -204,7 +205,7 @@ function checkOptions<T>(dataset: Dataset<T> | IterableDataset<T>, options: Data
     if (numWorkers > 0) refuse('expected a WorkerDataset with numWorkers > 0, got an iterable dataset');
     // A map-style dataset gets this check from its batch sampler.
     if (batchSize !== undefined && batchSize !== null && !(Number.isInteger(batchSize) && batchSize > 0)) {
-      refuse(`batch_size should be a positive integer value, but got batch_size=${batchSize}`);
+      refuse(`batch_size should be a positive integer value, but got batch_size=${shown(batchSize)}`);
     }
   }
   if (sampler && shuffle) refuse('sampler option is mutually exclusive with shuffle');

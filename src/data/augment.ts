@@ -1,6 +1,7 @@
 // Changes to single images before they are batched: to floats, normalized, cropped, flipped. Images are channels × rows × columns.
 // Random ones draw what torchvision's transforms draw. Batches and tensors are not handled here.
 
+import { requireInteger, requireNumbers, shown } from '../checks.ts';
 import { defaultGenerator, type Generator, randint, uniform } from '../tensor/random/index.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
 import { type ArraySample, emptyLike, shapeText, type TypedArray } from './sample.ts';
@@ -37,6 +38,8 @@ export function toFloat(): Transform<Uint8Array, Float32Array> {
  * Source: `torchvision.transforms.Normalize`.
  */
 export function normalize(mean: readonly number[], std: readonly number[]): Transform<Float32Array> {
+  requireNumbers('normalize', 'mean', mean);
+  requireNumbers('normalize', 'std', std);
   if (std.some((value) => !(value > 0))) {
     throw new DataArgumentError(`[normalize] expected every std above 0, got ${shapeText(std)}`);
   }
@@ -80,8 +83,11 @@ export function randomCrop<T extends TypedArray>(
   size: number | readonly [rows: number, columns: number],
   options: RandomCropOptions = {},
 ): Transform<T> {
-  const [cropRows, cropColumns] = typeof size === 'number' ? [size, size] : size;
+  const [cropRows, cropColumns] = Array.isArray(size) ? size : [size, size];
   const { padding = 0, generator = defaultGenerator } = options;
+  requireInteger('randomCrop', 'size', cropRows, 1);
+  requireInteger('randomCrop', 'size', cropColumns, 1);
+  requireInteger('randomCrop', 'padding', padding, 0);
   return (image) => {
     const [channels, rows, columns] = sizesOf('randomCrop', image);
     const spareRows = rows + 2 * padding - cropRows;
@@ -120,7 +126,8 @@ function drawBelow(end: number, generator: Generator): number {
 
 /** Mirrors left and right with probability p, default 0.5; draws once per image. Source: `torchvision.transforms.RandomHorizontalFlip`. */
 export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, generator = defaultGenerator): Transform<T> {
-  if (!(p >= 0 && p <= 1)) throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${p}`);
+  if (!(typeof p === 'number' && p >= 0 && p <= 1))
+    throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${shown(p)}`);
   return (image) => {
     const [channels, rows, columns] = sizesOf('randomHorizontalFlip', image);
     const data = image.data.slice() as T;

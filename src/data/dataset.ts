@@ -1,6 +1,7 @@
 // What a dataset is, and datasets made of others: of arrays, of parts, of several in a row, of a module for workers.
 // The order in which samples are read is a sampler's business, batches are the loader's.
 
+import { requireNumbers, shown } from '../checks.ts';
 import { IndexError } from '../errors.ts';
 import { defaultGenerator, type Generator, randperm } from '../tensor/random/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -27,7 +28,7 @@ export function isIterableDataset<T>(dataset: Dataset<T> | IterableDataset<T>): 
 
 function checkIndex(operation: string, index: number, length: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= length) {
-    throw new IndexError(`[${operation}] expected an index from 0 to ${length - 1}, got ${index}`);
+    throw new IndexError(`[${operation}] expected an index from 0 to ${length - 1}, got ${shown(index)}`);
   }
 }
 
@@ -137,6 +138,7 @@ export function randomSplit<T>(
   lengths: readonly number[],
   generator: Generator = defaultGenerator,
 ): Subset<T>[] {
+  requireNumbers('randomSplit', 'lengths', lengths);
   const sum = lengths.reduce((total, length) => total + length, 0);
   const isFractions = sum <= 1 && Math.abs(sum - 1) <= 1e-9;
   const counts = isFractions ? countsOfFractions(dataset.length, lengths) : [...lengths];

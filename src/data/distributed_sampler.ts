@@ -1,6 +1,7 @@
 // Each rank's share of a dataset, the same on every rank, as PyTorch's DistributedSampler cuts it.
 // Which ranks there are is told by the caller; process groups belong to distributed/.
 
+import { requireInteger, shown } from '../checks.ts';
 import { Generator, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError } from './errors.ts';
 import type { Sampler } from './sampler.ts';
@@ -30,11 +31,14 @@ export class DistributedSampler implements Sampler {
   constructor(source: { readonly length: number }, options: DistributedSamplerOptions) {
     const { numReplicas, rank } = options;
     if (!Number.isInteger(numReplicas) || numReplicas < 1) {
-      throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${numReplicas}`);
+      throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${shown(numReplicas)}`);
     }
     if (!Number.isInteger(rank) || rank < 0 || rank >= numReplicas) {
-      throw new DataArgumentError(`Invalid rank ${rank}, rank should be in the interval [0, ${numReplicas - 1}]`);
+      throw new DataArgumentError(
+        `Invalid rank ${shown(rank)}, rank should be in the interval [0, ${numReplicas - 1}]`,
+      );
     }
+    requireInteger('DistributedSampler', 'seed', options.seed ?? 0);
     this.source = source;
     this.numReplicas = numReplicas;
     this.rank = rank;
@@ -51,7 +55,7 @@ export class DistributedSampler implements Sampler {
 
   /** Chooses the order of the next iteration; without it every epoch has the order of epoch 0. */
   setEpoch(epoch: number): void {
-    this.epoch = epoch;
+    this.epoch = requireInteger('DistributedSampler', 'epoch', epoch, 0);
   }
 
   *[Symbol.iterator](): IterableIterator<number> {

@@ -1,6 +1,7 @@
 // In which order samples are read, and how they are cut into batches, with PyTorch's draws.
 // The distributed sampler is in distributed_sampler.ts; reading the samples is the loader's business.
 
+import { requireNumbers, shown } from '../checks.ts';
 import { defaultGenerator, Generator, multinomial, randint, randomInt64, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError } from './errors.ts';
 
@@ -18,7 +19,7 @@ type Sized = { readonly length: number };
 
 function checkPositive(name: string, value: number): void {
   if (!Number.isInteger(value) || value <= 0) {
-    throw new DataArgumentError(`${name} should be a positive integer value, but got ${name}=${value}`);
+    throw new DataArgumentError(`${name} should be a positive integer value, but got ${name}=${shown(value)}`);
   }
 }
 
@@ -121,6 +122,7 @@ export class WeightedRandomSampler implements Sampler {
     options: { replacement?: boolean; generator?: Generator } = {},
   ) {
     checkPositive('num_samples', numSamples);
+    if (!ArrayBuffer.isView(weights)) requireNumbers('WeightedRandomSampler', 'weights', weights);
     this.length = numSamples;
     this.weights = Float64Array.from(weights);
     this.replacement = options.replacement ?? true;

@@ -1,6 +1,7 @@
 // Which device new tensors live on. The native addon where there is one, WebAssembly elsewhere, chosen at the first use;
 // EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
-import { RuntimeError, ValueError } from '../errors.ts';
+import { requireChoice, requireInteger } from '../checks.ts';
+import { RuntimeError } from '../errors.ts';
 import type { Device, DeviceName } from './device.ts';
 import { loadNative } from './native.ts';
 import { WasmDevice } from './wasm.ts';
@@ -32,11 +33,7 @@ function choose(): Device {
   }
 }
 
-function checkName(name: string): DeviceName {
-  if (name !== 'native' && name !== 'wasm')
-    throw new ValueError(`[setEngine] expected 'native' or 'wasm', got '${name}'`);
-  return name;
-}
+const checkName = (name: string): DeviceName => requireChoice('setEngine', 'name', name, ['native', 'wasm']);
 
 /** The device on which new tensors are made. */
 export function currentDevice(): Device {
@@ -77,7 +74,6 @@ export function getNumThreads(): number {
  * The default is `OMP_NUM_THREADS`, else the number of cores.
  */
 export function setNumThreads(count: number): void {
-  if (!Number.isInteger(count) || count < 1)
-    throw new ValueError(`[setNumThreads] expected a positive integer, got ${count}`);
+  requireInteger('setNumThreads', 'count', count, 1, 2 ** 31 - 1);
   currentDevice().setNumThreads(count);
 }

@@ -1,4 +1,6 @@
 // Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that.
+
+import { requireChoice, requireInteger, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
@@ -49,7 +51,7 @@ export class LeakyReLU extends Activation {
   readonly negativeSlope: number;
   constructor({ negativeSlope = 0.01, inplace }: InplaceOption & { negativeSlope?: number } = {}) {
     super({ inplace });
-    this.negativeSlope = negativeSlope;
+    this.negativeSlope = requireNumber('LeakyReLU', 'negativeSlope', negativeSlope);
   }
   protected compute(x: Tensor): Tensor {
     return elementwise.leakyRelu(x, this.negativeSlope);
@@ -64,7 +66,7 @@ export class ELU extends Activation {
   readonly alpha: number;
   constructor({ alpha = 1, inplace }: InplaceOption & { alpha?: number } = {}) {
     super({ inplace });
-    this.alpha = alpha;
+    this.alpha = requireNumber('ELU', 'alpha', alpha);
   }
   protected compute(x: Tensor): Tensor {
     return elementwise.elu(x, this.alpha);
@@ -101,6 +103,8 @@ export class Hardtanh extends Activation {
   readonly maxVal: number;
   constructor({ minVal = -1, maxVal = 1, inplace }: InplaceOption & { minVal?: number; maxVal?: number } = {}) {
     super({ inplace });
+    requireNumber(this.constructor.name, 'minVal', minVal);
+    requireNumber(this.constructor.name, 'maxVal', maxVal);
     if (!(maxVal > minVal))
       throw new ValueError(`max_val (${floatText(maxVal)}) must be greater than min_val (${floatText(minVal)})`);
     this.minVal = minVal;
@@ -172,7 +176,7 @@ export class GELU extends Module {
   readonly approximate: 'none' | 'tanh';
   constructor({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}) {
     super();
-    this.approximate = approximate;
+    this.approximate = requireChoice('GELU', 'approximate', approximate, elementwise.approximations);
   }
   forward(x: Tensor): Tensor {
     return elementwise.gelu(x, { approximate: this.approximate });
@@ -188,8 +192,8 @@ export class Softplus extends Module {
   readonly threshold: number;
   constructor({ beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {}) {
     super();
-    this.beta = beta;
-    this.threshold = threshold;
+    this.beta = requireNumber('Softplus', 'beta', beta);
+    this.threshold = requireNumber('Softplus', 'threshold', threshold);
   }
   forward(x: Tensor): Tensor {
     return elementwise.softplus(x, this.beta, this.threshold);
@@ -204,7 +208,7 @@ export class Softmax extends Module {
   readonly dim: number;
   constructor(dim: number) {
     super();
-    this.dim = dim;
+    this.dim = requireInteger('Softmax', 'dim', dim);
   }
   forward(x: Tensor): Tensor {
     return softmax(x, this.dim);
@@ -219,7 +223,7 @@ export class LogSoftmax extends Module {
   readonly dim: number;
   constructor(dim: number) {
     super();
-    this.dim = dim;
+    this.dim = requireInteger('LogSoftmax', 'dim', dim);
   }
   forward(x: Tensor): Tensor {
     return logSoftmax(x, this.dim);

@@ -1,6 +1,7 @@
 // AveragedModel: a model whose weights are an average of another's over training. Its batch norms' statistics come from recalibrate.ts.
 
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { tensor } from '../tensor/create.ts';
@@ -52,6 +53,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 
   constructor(model: M, { decay = null, avgFn, useBuffers = false }: AveragedModelOptions = {}) {
     super();
+    if (decay !== null) requireNumber('AveragedModel', 'decay', decay);
     if (decay !== null && !(decay >= 0 && decay <= 1))
       throw new ValueError(`Invalid decay value ${decay} provided. Please provide a value in [0,1] range.`);
     if (decay !== null && avgFn) throw new ValueError('[AveragedModel] expected one of decay and avgFn, got both');

@@ -4,11 +4,13 @@
 
 import { isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../ops/batch_norm_kernels.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
 import type { DTypeOption } from './linear.ts';
@@ -53,6 +55,10 @@ export abstract class NormBase extends Module {
   constructor(numFeatures: number, options: NormOptions = {}) {
     super();
     const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true, dtype } = options;
+    const { name } = this.constructor;
+    requireInteger(name, 'numFeatures', numFeatures, -maxElements, maxElements);
+    requireNormNumbers(name, eps, momentum);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;

@@ -2,6 +2,7 @@
 // PyTorch, which keeps a running deviation. The arithmetic is in ops/batch_renorm.ts.
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
+import { maxElements, requireFinite, requireInteger, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
@@ -15,6 +16,7 @@ import {
 import { add, clamp, mul, sub } from '../ops/elementwise.ts';
 import { cast, clone } from '../ops/launch.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
@@ -45,15 +47,17 @@ const defaults: Limits = {
 
 function limitsFrom(layer: string, options: RenormLimitOptions): Limits {
   const { rmax = defaults.rmax, dmax = defaults.dmax } = options;
-  const values = (limit: number | Ramp) => (typeof limit === 'number' ? [limit] : [limit.from, limit.to]);
+  const isRamp = (limit: unknown): limit is Ramp => typeof limit === 'object' && limit !== null && 'from' in limit;
+  const values = (limit: number | Ramp) => (isRamp(limit) ? [limit.from, limit.to] : [limit]);
   for (const [name, limit, least] of [
     ['rmax', rmax, 1],
     ['dmax', dmax, 0],
   ] as const) {
     const given = values(limit);
+    for (const value of given) requireNumber(layer, name, value);
     if (!given.every((value) => value >= least))
       throw new ValueError(`[${layer}] expected ${name} to be at least ${least}, got ${given.join(' to ')}`);
-    if (typeof limit !== 'number' && !(limit.end > limit.start))
+    if (isRamp(limit) && !(limit.end > limit.start))
       throw new ValueError(`[${layer}] expected ${name} to end after its start, got ${limit.start} to ${limit.end}`);
   }
   return { rmax, dmax };
@@ -155,6 +159,11 @@ abstract class RunningStdBatchRenormBase extends Module {
   constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
     super();
     const { eps = 1e-3, momentum = 0.01, affine = true, dtype } = options;
+    const { name } = this.constructor;
+    requireInteger(name, 'numFeatures', numFeatures, 0, maxElements);
+    requireFinite(name, 'eps', eps);
+    requireFinite(name, 'momentum', momentum);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;

@@ -1,9 +1,9 @@
 // Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
 // positions or names.
 import { keepNames } from '../class_names.ts';
-import { ArgumentTypeError, IndexError, KeyError } from '../errors.ts';
+import { ArgumentTypeError, EvenkeelError, IndexError, KeyError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Module, type Result } from './module.ts';
+import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
 
 /** Children under 0, 1, 2, …, with what an array of them can do. */
@@ -87,6 +87,22 @@ function requireModule(value: unknown): asserts value is Module {
     throw new ArgumentTypeError(`${value === null ? 'null' : typeof value} is not a Module subclass`);
 }
 
+/** Where errors came from, as far as they have risen: their own text, and the layer. */
+const origins = new WeakMap<EvenkeelError, { text: string; path: string; layer: Module }>();
+
+/** The error with the place of the layer behind its text. */
+function located(error: unknown, name: string, layer: Module): unknown {
+  if (!(error instanceof EvenkeelError)) return error;
+  const known = origins.get(error);
+  const origin = known ? { ...known, path: `${name}.${known.path}` } : { text: error.message, path: name, layer };
+  origins.set(error, origin);
+  // The stack begins with the former text.
+  const { message: before, stack } = error;
+  error.message = `${origin.text} (in layer '${origin.path}', ${String(origin.layer)})`;
+  error.stack = stack?.replace(before, () => error.message);
+  return error;
+}
+
 /** Children are properties of their parent; see Module. */
 const assign = (parent: Module, name: string, child: Module): void => {
   (parent as unknown as Record<string, Module>)[name] = child;
@@ -114,11 +130,14 @@ export class Sequential<A extends readonly unknown[] = [x: Tensor], R = Tensor> 
   }
 
   forward(...args: A): R {
-    const [first, ...rest] = this.items();
-    if (!first) return args[0] as R;
-    let value: Result = first(...args);
-    for (const module of rest) value = module(value);
-    return value;
+    let given: unknown[] = args as unknown as unknown[];
+    for (const [name, module] of this.allChildren())
+      try {
+        given = [module(...given)];
+      } catch (error) {
+        throw located(error, name, module);
+      }
+    return given[0] as R;
   }
 
   /** A new Sequential of the same modules from `start` to, not including, `end`. */

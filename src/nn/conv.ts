@@ -1,4 +1,6 @@
 // Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
+
+import { maxElements, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import {
@@ -12,6 +14,7 @@ import {
 import { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
 import { type Size, sizes } from '../ops/window.ts';
 import { empty } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
@@ -54,6 +57,10 @@ export interface ConvOptions extends DTypeOption {
   paddingMode?: PaddingMode;
 }
 
+function refuseSize(layer: string, name: string, expected: string, got: readonly number[]): never {
+  throw new ValueError(`[${layer}] expected ${name} to be ${expected}, got [${got.join(', ')}]`);
+}
+
 /** What all convolution layers share: their options, parameters and printed form. */
 export abstract class ConvBase extends Module {
   readonly inChannels: number;
@@ -79,7 +86,12 @@ export abstract class ConvBase extends Module {
     super();
     const { groups = 1, bias = true, padding = 0, paddingMode = 'zeros', dtype } = options;
     const each = (name: string, value: Size) => sizes(this.constructor.name, name, value, dims);
-    if (!Number.isInteger(groups) || groups <= 0) throw new ValueError('groups must be a positive integer');
+    const { name } = this.constructor;
+    requireInteger(name, 'inChannels', inChannels, 0, maxElements);
+    requireInteger(name, 'outChannels', outChannels, 0, maxElements);
+    requireInteger(name, 'groups', groups, Number.MIN_SAFE_INTEGER, maxElements);
+    if (dtype !== undefined) requireDType(name, dtype);
+    if (groups <= 0) throw new ValueError('groups must be a positive integer');
     if (inChannels % groups !== 0) throw new ValueError('in_channels must be divisible by groups');
     if (outChannels % groups !== 0) throw new ValueError('out_channels must be divisible by groups');
     this.stride = each('stride', options.stride ?? 1);
@@ -99,6 +111,14 @@ export abstract class ConvBase extends Module {
     this.padding = typeof padding === 'string' ? padding : each('padding', padding);
     this.dilation = each('dilation', options.dilation ?? 1);
     this.outputPadding = each('outputPadding', options.outputPadding ?? 0);
+    if (this.kernelSize.some((size) => size <= 0)) refuseSize(name, 'kernelSize', 'positive', this.kernelSize);
+    if (this.stride.some((size) => size <= 0)) throw new ValueError('non-positive stride is not supported');
+    if (this.dilation.some((size) => size <= 0)) throw new ValueError('dilation should be greater than zero');
+    for (const [field, list] of [
+      ['padding', this.padding],
+      ['outputPadding', this.outputPadding],
+    ] as const)
+      if (Array.isArray(list) && list.some((size) => size < 0)) refuseSize(name, field, 'at least 0', list);
     this.groups = groups;
     this.paddingMode = paddingMode;
     const shape: Shape = isTransposed

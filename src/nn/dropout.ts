@@ -1,4 +1,6 @@
 // Dropout layers. The masks are drawn in ops/dropout.ts.
+
+import { requireChoice, requireNumber, requireProbability } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
@@ -16,6 +18,7 @@ abstract class DropoutBase extends Module {
 
   constructor(drop: typeof dropout, p: number, { inplace = false }: InplaceOption) {
     super();
+    requireNumber(this.constructor.name, 'p', p);
     if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
     this.drop = drop;
     this.p = p;
@@ -66,8 +69,8 @@ export class StochasticDepth extends Module {
 
   constructor(p: number, mode: StochasticDepthMode) {
     super();
-    this.p = p;
-    this.mode = mode;
+    this.p = requireProbability('StochasticDepth', 'p', p);
+    this.mode = requireChoice('StochasticDepth', 'mode', mode, ['batch', 'row']);
   }
 
   forward(x: Tensor): Tensor {

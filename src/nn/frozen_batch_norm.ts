@@ -1,8 +1,11 @@
 // FrozenBatchNorm2d: batch norm of which nothing is learned and nothing moves, because it has buffers only. Turning a network's batch norms
 // into it and back is in frozen_conversion.ts; freezing a batch norm that stays one, in freeze_batch_norm.ts.
+
+import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
@@ -35,6 +38,10 @@ export class FrozenBatchNorm2d extends Module {
 
   constructor(numFeatures: number, { eps = 1e-5, dtype }: FrozenBatchNorm2dOptions = {}) {
     super();
+    const layer = this.constructor.name;
+    requireInteger(layer, 'numFeatures', numFeatures, 0, maxElements);
+    requireNormNumbers(layer, eps);
+    if (dtype !== undefined) requireDType(layer, dtype);
     this.numFeatures = numFeatures;
     this.eps = eps;
     for (const [name, make] of [

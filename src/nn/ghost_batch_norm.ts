@@ -4,6 +4,7 @@
 
 import { isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { maxElements, requireCountable, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
@@ -12,6 +13,7 @@ import { toFormat } from '../ops/launch.ts';
 import { mean as meanOf } from '../ops/reduce.ts';
 import { cat, repeat, reshape, split } from '../ops/shape_ops.ts';
 import { ones, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNorm1d, BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
@@ -22,11 +24,6 @@ export interface ChunkedGhostBatchNormOptions extends NormOptions {
   /** The most rows that are normalized together. Default: 128. */
   virtualBatchSize?: number;
 }
-
-const requirePositive = (layer: string, name: string, value: number): void => {
-  if (!Number.isInteger(value) || value < 1)
-    throw new ValueError(`[${layer}] expected ${name} to be a positive integer, got ${value}`);
-};
 
 /**
  * The sizes of the parts of n rows, as `chunk(ceil(n / most))` cuts them. A last part of one value per channel, of which there are no
@@ -90,7 +87,11 @@ export class ChunkedGhostBatchNorm1d extends Module {
     { virtualBatchSize = 128, momentum = 0.01, ...options }: ChunkedGhostBatchNormOptions = {},
   ) {
     super();
-    requirePositive('ChunkedGhostBatchNorm1d', 'virtualBatchSize', virtualBatchSize);
+    const { name } = this.constructor;
+    requireInteger(name, 'virtualBatchSize', virtualBatchSize, 1);
+    requireInteger(name, 'numFeatures', numFeatures, 0, maxElements);
+    requireNormNumbers(name, options.eps ?? 1e-5, momentum);
+    if (options.dtype !== undefined) requireDType(name, options.dtype);
     this.virtualBatchSize = virtualBatchSize;
     this.bn = new BatchNorm1d(numFeatures, { ...options, momentum });
     this.bn.isPlain = false;
@@ -131,7 +132,8 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
 
   constructor(numFeatures: number, { numSplits, ...options }: InterleavedGhostBatchNormOptions) {
     super(numFeatures, options);
-    requirePositive('InterleavedGhostBatchNorm2d', 'numSplits', numSplits);
+    requireInteger('InterleavedGhostBatchNorm2d', 'numSplits', numSplits, 1, maxElements);
+    requireCountable([numSplits * numFeatures], 'InterleavedGhostBatchNorm2d');
     this.numSplits = numSplits;
     if (!this.runningMean) return;
     const { dtype } = this.runningMean;

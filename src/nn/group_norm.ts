@@ -1,8 +1,11 @@
 // The group normalization layer. The arithmetic and the checks of inputs are in ops/group_norm.ts.
+
+import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { groupNorm } from '../ops/group_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
 import type { DTypeOption } from './linear.ts';
@@ -38,6 +41,11 @@ export class GroupNorm extends Module {
   constructor(numGroups: number, numChannels: number, options: GroupNormOptions = {}) {
     super();
     const { eps = 1e-5, affine = true, bias = true, dtype } = options;
+    const { name } = this.constructor;
+    requireInteger(name, 'numGroups', numGroups);
+    requireInteger(name, 'numChannels', numChannels, -maxElements, maxElements);
+    requireNormNumbers(name, eps);
+    if (dtype !== undefined) requireDType(name, dtype);
     // The remainder by 0 is no number, which is not 0 either.
     if (numChannels % numGroups !== 0)
       throw new ValueError(`num_channels (${numChannels}) must be divisible by num_groups (${numGroups})`);

@@ -1,5 +1,7 @@
 // Activated batch norm (mapillary's inplace_abn): InPlaceABN, which overwrites its input and keeps nothing but its output for the backward,
 // and ABN, the same in the ordinary way.
+
+import { requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
@@ -25,6 +27,7 @@ abstract class AbnBase<A extends string> extends BatchNormBase {
     { activation = 'leaky_relu' as A, activationParam = 0.01, ...options }: AbnOptions<A>,
   ) {
     super(numFeatures, options);
+    requireNumber(this.constructor.name, 'activationParam', activationParam);
     this.activation = activation;
     this.activationParam = activationParam;
   }
@@ -57,7 +60,7 @@ const functions = {
 export class ABN extends AbnBase<keyof typeof functions> {
   constructor(numFeatures: number, options: AbnOptions<keyof typeof functions> = {}) {
     super(numFeatures, options);
-    if (!Object.hasOwn(functions, this.activation))
+    if (typeof this.activation !== 'string' || !Object.hasOwn(functions, this.activation))
       throw new RuntimeError(`Unknown activation function ${this.activation}`);
   }
 

@@ -1,5 +1,6 @@
 // Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's generator what
 // PyTorch draws, and returns the tensor. Not here: which layer starts with what.
+import { requireFinite, requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { eye, fill } from '../tensor/create.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
@@ -50,8 +51,9 @@ export interface KaimingOptions extends GeneratorOption {
  * @throws ValueError on an unknown nonlinearity or a slope that is no number.
  */
 export function calculateGain(nonlinearity: Nonlinearity, param?: number): number {
-  if (!Object.hasOwn(gains, nonlinearity)) throw new ValueError(`Unsupported nonlinearity ${String(nonlinearity)}`);
-  if (nonlinearity === 'leaky_relu' && param !== undefined && typeof param !== 'number')
+  if (typeof nonlinearity !== 'string' || !Object.hasOwn(gains, nonlinearity))
+    throw new ValueError(`Unsupported nonlinearity ${String(nonlinearity)}`);
+  if (nonlinearity === 'leaky_relu' && param !== undefined && !Number.isFinite(param))
     throw new ValueError(`negative_slope ${String(param)} not a valid number`);
   return gains[nonlinearity](param);
 }
@@ -91,6 +93,7 @@ export const truncNormal_ = (
 
 /** Fills with one value (PyTorch: `nn.init.constant_`). */
 export function constant_(x: Tensor, value: number): Tensor {
+  requireNumber('constant_', 'value', value);
   warnIfSelected('constant_', x);
   x.storage.beginChange();
   fill(x, value);
@@ -121,13 +124,16 @@ function xavierStd(x: Tensor, gain: number): number {
  * @throws ValueError below two dimensions.
  */
 export function xavierUniform_(x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor {
+  requireFinite('xavierUniform_', 'gain', gain);
   const bound = Math.sqrt(3) * xavierStd(x, gain);
   return uniform_(x, -bound, bound, { generator });
 }
 
 /** As `xavierUniform_`, normal with standard deviation gain·√(2 / (fanIn + fanOut)) (PyTorch: `nn.init.xavier_normal_`). */
-export const xavierNormal_ = (x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor =>
-  normal_(x, 0, xavierStd(x, gain), { generator });
+export function xavierNormal_(x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor {
+  requireFinite('xavierNormal_', 'gain', gain);
+  return normal_(x, 0, xavierStd(x, gain), { generator });
+}
 
 function kaimingStd(x: Tensor, { a = 0, mode = 'fan_in', nonlinearity = 'leaky_relu' }: KaimingOptions): number {
   return calculateGain(nonlinearity, a) / Math.sqrt(chosenFan(x.shape, mode));

@@ -1,8 +1,10 @@
 // Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in ops/layer_norm.ts.
+
+import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
-import { ArgumentTypeError } from '../errors.ts';
 import { layerNorm, rmsNorm } from '../ops/layer_norm.ts';
 import { ones, zeros } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
@@ -26,13 +28,10 @@ export interface LayerNormOptions extends DTypeOption {
   bias?: boolean;
 }
 
-function shapeOf(normalizedShape: number | Shape): Shape {
-  if (Array.isArray(normalizedShape)) return [...normalizedShape];
-  if (!Number.isInteger(normalizedShape))
-    throw new ArgumentTypeError(
-      `normalized_shape must be an integer or an array of integers, got ${String(normalizedShape)}`,
-    );
-  return [normalizedShape as number];
+function shapeOf(layer: string, normalizedShape: number | Shape): Shape {
+  const shape = Array.isArray(normalizedShape) ? [...normalizedShape] : [normalizedShape as number];
+  for (const size of shape) requireInteger(layer, 'normalizedShape', size, -maxElements, maxElements);
+  return shape;
 }
 
 /**
@@ -53,7 +52,10 @@ export class LayerNorm extends Module {
   constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
     super();
     const { eps = 1e-5, elementwiseAffine = true, bias = true, dtype } = options;
-    const shape = shapeOf(normalizedShape);
+    const { name } = this.constructor;
+    const shape = shapeOf(name, normalizedShape);
+    if (eps !== null) requireNormNumbers(name, eps);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.normalizedShape = shape;
     this.eps = eps;
     this.elementwiseAffine = elementwiseAffine;
@@ -99,7 +101,10 @@ export class RMSNorm extends Module {
   constructor(normalizedShape: number | Shape, options: RMSNormOptions = {}) {
     super();
     const { eps = null, elementwiseAffine = true, dtype } = options;
-    const shape = shapeOf(normalizedShape);
+    const { name } = this.constructor;
+    const shape = shapeOf(name, normalizedShape);
+    if (eps !== null) requireNormNumbers(name, eps);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.normalizedShape = shape;
     this.eps = eps;
     this.elementwiseAffine = elementwiseAffine;

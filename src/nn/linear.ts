@@ -1,10 +1,12 @@
 // Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
+
+import { maxElements, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { embedding } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
 import { empty } from '../tensor/create.ts';
-import type { DType } from '../tensor/dtype.ts';
+import { type DType, requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normal_, resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
@@ -47,6 +49,9 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, { bias = true, dtype }: LinearOptions = {}) {
     super();
+    requireInteger('Linear', 'inFeatures', inFeatures, 0, maxElements);
+    requireInteger('Linear', 'outFeatures', outFeatures, 0, maxElements);
+    if (dtype !== undefined) requireDType('Linear', dtype);
     this.inFeatures = inFeatures;
     this.outFeatures = outFeatures;
     this.registerParameter('weight', new Parameter(empty([outFeatures, inFeatures], { dtype })));
@@ -85,6 +90,10 @@ export class Embedding extends Module {
 
   constructor(numEmbeddings: number, embeddingDim: number, { paddingIdx = null, dtype }: EmbeddingOptions = {}) {
     super();
+    requireInteger('Embedding', 'numEmbeddings', numEmbeddings, 0, maxElements);
+    requireInteger('Embedding', 'embeddingDim', embeddingDim, 0, maxElements);
+    if (paddingIdx !== null) requireInteger('Embedding', 'paddingIdx', paddingIdx);
+    if (dtype !== undefined) requireDType('Embedding', dtype);
     if (paddingIdx !== null && (paddingIdx >= numEmbeddings || paddingIdx < -numEmbeddings))
       throw new ValueError('Padding_idx must be within num_embeddings');
     this.numEmbeddings = numEmbeddings;

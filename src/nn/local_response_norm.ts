@@ -1,4 +1,6 @@
 // Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in ops/.
+
+import { requireFinite, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -14,6 +16,11 @@ abstract class ResponseNorm extends Module {
 
   constructor(size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}) {
     super();
+    const { name } = this.constructor;
+    requireInteger(name, 'size', size);
+    requireFinite(name, 'alpha', alpha);
+    requireFinite(name, 'beta', beta);
+    requireFinite(name, 'k', k);
     this.size = size;
     this.alpha = alpha;
     this.beta = beta;

@@ -1,4 +1,6 @@
 // Losses as modules; the functions are in ops/loss.ts. Weights are buffers, so that they are part of the state and change dtype.
+
+import { requireInteger, requireProbability, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import {
   type BceOptions,
@@ -11,6 +13,7 @@ import {
   mseLoss,
   type NllLossOptions,
   nllLoss,
+  requireReduction,
   smoothL1Loss,
 } from '../ops/loss.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -20,6 +23,7 @@ abstract class Loss extends Module {
   readonly reduction: LossReduction;
   constructor({ reduction = 'mean' }: LossOptions) {
     super();
+    requireReduction(reduction);
     this.reduction = reduction;
   }
 }
@@ -30,7 +34,7 @@ abstract class ClassLoss extends Loss {
   constructor(options: NllLossOptions) {
     super(options);
     this.registerBuffer('weight', options.weight ?? null);
-    this.ignoreIndex = options.ignoreIndex ?? -100;
+    this.ignoreIndex = requireInteger(this.constructor.name, 'ignoreIndex', options.ignoreIndex ?? -100);
   }
 }
 
@@ -43,7 +47,7 @@ export class CrossEntropyLoss extends ClassLoss {
   readonly labelSmoothing: number;
   constructor(options: CrossEntropyOptions = {}) {
     super(options);
-    this.labelSmoothing = options.labelSmoothing ?? 0;
+    this.labelSmoothing = requireProbability('CrossEntropyLoss', 'labelSmoothing', options.labelSmoothing ?? 0);
   }
   forward(logits: Tensor, target: Tensor): Tensor {
     return crossEntropy(logits, target, this);
@@ -85,7 +89,7 @@ export class SmoothL1Loss extends Loss {
   readonly beta: number;
   constructor(options: LossOptions & { beta?: number } = {}) {
     super(options);
-    this.beta = options.beta ?? 1;
+    this.beta = requireRate('SmoothL1Loss', 'beta', options.beta ?? 1);
   }
   forward(input: Tensor, target: Tensor): Tensor {
     return smoothL1Loss(input, target, this);

@@ -1,6 +1,8 @@
 // Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
 
+import { maxElements, requireInteger, requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
+import { ValueError } from '../errors.ts';
 import {
   type AvgPoolOptions,
   adaptiveAvgPool1d,
@@ -22,6 +24,28 @@ import { boolText, sizeText } from './python_text.ts';
 /** A size, in which null keeps the input's. */
 export type AdaptiveSize = Size | readonly (number | null)[];
 
+function requireSize(layer: Module, name: string, value: unknown, least: number): void {
+  if (!Array.isArray(value) || value.length === 0)
+    requireInteger(layer.constructor.name, name, value, least, maxElements);
+  else requireIntegers(layer.constructor.name, name, value, least);
+}
+
+/** Checks sizes, of which the first named are positive and the others at least 0. How many there are is seen where they meet an input. */
+function requireSizes<N extends string>(
+  layer: Module & Record<N, Size>,
+  positive: readonly N[],
+  others: readonly N[],
+): void {
+  for (const [names, least] of [
+    [positive, 1],
+    [others, 0],
+  ] as const)
+    for (const name of names) {
+      const value: Size = layer[name];
+      requireSize(layer, name, value, least);
+    }
+}
+
 abstract class MaxPool extends Module {
   readonly kernelSize: Size;
   readonly stride: Size;
@@ -37,6 +61,7 @@ abstract class MaxPool extends Module {
     this.stride = options.stride ?? kernelSize;
     this.padding = options.padding ?? 0;
     this.dilation = options.dilation ?? 1;
+    requireSizes(this, ['kernelSize', 'stride', 'dilation'], ['padding']);
     this.ceilMode = options.ceilMode ?? false;
   }
 
@@ -81,6 +106,10 @@ abstract class AvgPool extends Module {
     this.ceilMode = options.ceilMode ?? false;
     this.countIncludePad = options.countIncludePad ?? true;
     this.divisorOverride = options.divisorOverride;
+    requireSizes(this, ['kernelSize', 'stride'], ['padding']);
+    const divisor = options.divisorOverride ?? null;
+    if (divisor !== null) requireInteger(this.constructor.name, 'divisorOverride', divisor, -maxElements, maxElements);
+    if (divisor === 0) throw new ValueError('divisor must be not zero');
   }
 
   forward(x: Tensor): Tensor {
@@ -92,7 +121,7 @@ abstract class AvgPool extends Module {
   }
 }
 
-const tuple = (size: Size): readonly number[] => (typeof size === 'number' ? [size] : size);
+const tuple = (size: Size): readonly number[] => (Array.isArray(size) ? size : [size as number]);
 
 /** Means over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.AvgPool1d`). */
 export class AvgPool1d extends AvgPool {
@@ -115,6 +144,8 @@ abstract class AdaptivePool<S extends AdaptiveSize> extends Module {
   constructor(pool: (x: Tensor, outputSize: S) => Tensor, outputSize: S) {
     super();
     this.pool = pool;
+    // Null keeps a dimension.
+    requireSize(this, 'outputSize', Array.isArray(outputSize) ? outputSize.map((size) => size ?? 0) : outputSize, 0);
     this.outputSize = outputSize;
   }
 

@@ -1,4 +1,6 @@
 // Layers that change shapes only: Flatten, Unflatten.
+
+import { requireInteger, requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { flatten, unflatten } from '../ops/shape_ops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -12,6 +14,8 @@ export class Flatten extends Module {
   readonly endDim: number;
   constructor(startDim = 1, endDim = -1) {
     super();
+    requireInteger('Flatten', 'startDim', startDim);
+    requireInteger('Flatten', 'endDim', endDim);
     this.startDim = startDim;
     this.endDim = endDim;
   }
@@ -29,6 +33,8 @@ export class Unflatten extends Module {
   readonly unflattenedSize: readonly number[];
   constructor(dim: number, unflattenedSize: readonly number[]) {
     super();
+    requireInteger('Unflatten', 'dim', dim);
+    requireIntegers('Unflatten', 'unflattenedSize', unflattenedSize, -1);
     this.dim = dim;
     this.unflattenedSize = [...unflattenedSize];
   }

@@ -3,6 +3,7 @@
 
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireInteger, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { div, maximum, mul, overwrite, sqrt, square } from '../ops/elementwise.ts';
@@ -112,9 +113,11 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   const weight = (module as unknown as Record<string, unknown>)[name];
   if (!(weight instanceof Tensor))
     throw new ValueError(`Module '${module}' has no parameter or buffer with name '${name}'`);
-  if (!Number.isInteger(nPowerIterations) || nPowerIterations < 1)
+  requireInteger('spectralNorm', 'nPowerIterations', nPowerIterations);
+  requireRate('spectralNorm', 'eps', eps);
+  if (nPowerIterations < 1)
     throw new ValueError(`Expected n_power_iterations to be positive, but got n_power_iterations=${nPowerIterations}`);
-  const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank));
+  const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank, 'spectralNorm'));
   return registerParametrization(module, name, map);
 }
 

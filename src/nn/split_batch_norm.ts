@@ -1,5 +1,7 @@
 // SplitBatchNorm2d: in training, each part of a batch has a batch norm of its own, parameters and all. With shared parameters it is
 // ghost_batch_norm.ts.
+
+import { maxElements, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import type { batchNorm } from '../ops/batch_norm.ts';
@@ -28,8 +30,8 @@ export class SplitBatchNorm2d extends BatchNorm2d {
 
   constructor(numFeatures: number, { numSplits = 2, ...options }: SplitBatchNormOptions = {}) {
     super(numFeatures, options);
-    if (!Number.isInteger(numSplits) || numSplits < 2)
-      throw new ValueError('Should have at least one aux BN layer (num_splits at least 2)');
+    requireInteger('SplitBatchNorm2d', 'numSplits', numSplits, Number.MIN_SAFE_INTEGER, maxElements);
+    if (numSplits < 2) throw new ValueError('Should have at least one aux BN layer (num_splits at least 2)');
     this.numSplits = numSplits;
     const aux = Array.from({ length: numSplits - 1 }, () => new BatchNorm2d(numFeatures, options));
     this.registerModule('aux_bn', new ModuleList(aux));

@@ -41,7 +41,7 @@ class _WeightNorm extends Module {
  */
 export function weightNorm<M extends Module>(module: M, name = 'weight', dim: number | null = 0): M {
   const tensor = (module as unknown as Record<string, Tensor | undefined>)[name];
-  const axis = dim === null || !tensor ? null : normalizeDim(dim, tensor.rank);
+  const axis = dim === null || !tensor ? null : normalizeDim(dim, tensor.rank, 'weightNorm');
   return registerParametrization(module, name, new _WeightNorm(axis));
 }
 

@@ -30,7 +30,15 @@ import {
 import { add, eq, hardtanh, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { maskedFill } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
-import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
+import {
+  emptyResult,
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireEps,
+  requireMomentum,
+  requireNumber,
+} from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
 import { reshape } from './shape_ops.ts';
 
@@ -246,7 +254,7 @@ export interface BatchNormOptions {
  * In training: y = (x − mean)/√(biased variance + eps)·weight + bias with the statistics of x, and the running statistics, where given,
  * move towards them in place (the variance unbiased). In evaluation the running statistics are used and stay.
  *
- * @throws ValueError with one value per channel in training; RuntimeError on sizes or dtypes that do not fit.
+ * @throws ValueError with one value per channel, or an eps that is not positive, in training; RuntimeError on sizes or dtypes that do not fit.
  * @example
  * const y = batchNorm(x, runningMean, runningVar, { training: true });
  */
@@ -256,10 +264,28 @@ export function batchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
-  const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5, relu = false } = options;
+  const { training = false, eps = 1e-5 } = options;
+  if (training && typeof eps === 'number' && eps <= 0)
+    throw new ValueError(`batch_norm eps must be positive during training, but got ${Number(eps)}`);
+  return normalizeBatch(x, runningMean, runningVar, options);
+}
+
+/** `batchNorm` for layers that may be without an eps, such as instance norm: a channel of one value then gives the bias. */
+export function normalizeBatch(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: BatchNormOptions,
+): Tensor {
+  const { weight = null, bias = null, training = false, momentum = 0.1, relu = false } = options;
+  const eps = Number(options.eps ?? 1e-5);
   requireTensor('batchNorm', x);
-  if (momentum !== null) requireNumber('batch_norm', 'momentum', 7, momentum);
-  requireNumber('batch_norm', 'eps', 8, eps);
+  if (momentum !== null) {
+    requireNumber('batch_norm', 'momentum', 7, momentum);
+    requireMomentum('batchNorm', momentum);
+  }
+  if (options.eps !== undefined) requireNumber('batch_norm', 'eps', 8, options.eps);
+  requireEps('batchNorm', eps);
   if (x.rank === 0) throw new IndexError('Dimension specified as 0 but tensor has no dimensions');
   if (training && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)
     throw new ValueError(`Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)}`);

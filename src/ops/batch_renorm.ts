@@ -3,10 +3,11 @@
 // nn/batch_renorm.ts's.
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { outsideScopes } from '../tensor/storage.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import { acrossChannels, type BatchNormOptions, batchNorm, statisticAxes } from './batch_norm.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { acrossChannels, type BatchNormOptions, normalizeBatch, statisticAxes } from './batch_norm.ts';
 import { type BatchStatistics, batchNormStats, type RunningStatistics } from './batch_norm_kernels.ts';
 import {
   add,
@@ -26,7 +27,13 @@ import {
   where,
 } from './elementwise.ts';
 import { cast, clone, requireFloat } from './launch.ts';
-import { emptyResult, requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
+import {
+  emptyResult,
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireNormOptions,
+} from './norm_checks.ts';
 import { mean as meanOf } from './reduce.ts';
 import { reshape } from './shape_ops.ts';
 
@@ -119,7 +126,9 @@ export function batchRenormUpdateRunning(
 export function batchRenorm(x: Tensor, runningMean: Tensor, runningVar: Tensor, options: BatchRenormOptions): Tensor {
   const { rmax, dmax, updateStatistics = true, ...plain } = options;
   const { weight = null, bias = null, momentum = 0.1, eps = 1e-5, numBatchesTracked = null, onStatistics } = plain;
-  if (!plain.training || x.size === 0) return batchNorm(x, runningMean, runningVar, plain);
+  requireNormOptions('batchRenorm', plain);
+  requireLimits('batchRenorm', options);
+  if (!plain.training || x.size === 0) return normalizeBatch(x, runningMean, runningVar, plain);
   checkVectors('batchRenorm', x, { running_mean: runningMean, running_var: runningVar, weight, bias });
   const batch = noGrad(() => batchNormStats(x));
   const correction = correctionOf(
@@ -127,7 +136,7 @@ export function batchRenorm(x: Tensor, runningMean: Tensor, runningVar: Tensor, 
     { mean: wide(runningMean), std: sqrt(add(wide(runningVar), eps)) },
     { rmax, dmax },
   );
-  const y = batchNorm(x, null, null, { training: true, eps, ...corrected(correction, x, weight, bias) });
+  const y = normalizeBatch(x, null, null, { training: true, eps, ...corrected(correction, x, weight, bias) });
   if (onStatistics) onStatistics(batch);
   else if (updateStatistics)
     batchRenormUpdateRunning(
@@ -166,6 +175,8 @@ export function runningStdBatchRenorm(
   options: RunningStdBatchRenormOptions,
 ): Tensor {
   const { weight = null, bias = null, training = false, momentum = 0.01, eps = 1e-3, ...limits } = options;
+  requireNormOptions('runningStdBatchRenorm', options);
+  requireLimits('runningStdBatchRenorm', options);
   if (x.size === 0) return emptyResult(x, weight, bias);
   checkVectors('runningStdBatchRenorm', x, { running_mean: runningMean, running_std: runningStd, weight, bias });
   const across = (t: Tensor) => acrossChannels(t, x.shape);
@@ -191,6 +202,18 @@ export function runningStdBatchRenorm(
       assign(runningStd, add(running.std, mul(sub(batch.std, running.std), momentum)));
     });
   return y;
+}
+
+/** Limits that bound nothing are infinite. */
+function requireLimits(op: string, { rmax, dmax }: RenormLimits): void {
+  for (const [name, limit, least] of [
+    ['rmax', rmax, 1],
+    ['dmax', dmax, 0],
+  ] as const) {
+    if (limit instanceof Tensor) continue;
+    requireNumber(op, name, limit);
+    if (!(limit >= least)) throw new ValueError(`[${op}] expected ${name} to be at least ${least}, got ${limit}`);
+  }
 }
 
 function checkVectors(op: string, x: Tensor, vectors: Record<string, Tensor | null>): void {

@@ -2,6 +2,7 @@
 // three kernels; a transposed convolution is the backward by data, run forwards.
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { maxElements, requireInteger, requireShape, shown } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut, withValues } from '../fusion/deferred_norm.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -20,7 +21,7 @@ import { add } from './elementwise.ts';
 import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
 import { broadcastTo, pad as padOp, reshape } from './shape_ops.ts';
-import { type Size, sizes } from './window.ts';
+import { requireSpan, type Size, sizes, torchName } from './window.ts';
 
 export type Padding = Size | 'valid' | 'same';
 
@@ -113,14 +114,15 @@ function checkConv(
   requireFloat(op, x);
   requireTensor(op, weight);
   requireSameDevice(op, x, weight, ...(bias ? [bias] : []));
-  if (!Number.isInteger(groups) || groups <= 0) throw new RuntimeError('non-positive groups is not supported');
+  requireInteger(op, 'groups', groups, Number.MIN_SAFE_INTEGER, maxElements);
+  if (groups <= 0) throw new RuntimeError('non-positive groups is not supported');
   if (weight.rank !== dims + 2)
     throw new RuntimeError(
-      `weight should have ${dims + 2} dimensions for ${op}, but got weight of shape ${formatShape(weight.shape)}`,
+      `weight should have ${dims + 2} dimensions for ${torchName(op)}, but got weight of shape ${formatShape(weight.shape)}`,
     );
   if (x.rank !== dims + 2 && x.rank !== dims + 1)
     throw new RuntimeError(
-      `Expected ${dims + 1}D (unbatched) or ${dims + 2}D (batched) input to ${op}, but got input of size: ${formatShape(x.shape)}`,
+      `Expected ${dims + 1}D (unbatched) or ${dims + 2}D (batched) input to ${torchName(op)}, but got input of size: ${formatShape(x.shape)}`,
     );
   const channels = x.shape[x.rank - dims - 1];
   const expected = isTransposed ? weight.shape[0] : weight.shape[1] * groups;
@@ -147,6 +149,11 @@ function checkConv(
       );
 }
 
+function requirePositive(stride: readonly number[], dilation: readonly number[]): void {
+  if (stride.some((s) => s <= 0)) throw new RuntimeError('non-positive stride is not supported');
+  if (dilation.some((d) => d <= 0)) throw new RuntimeError('dilation should be greater than zero');
+}
+
 /** Runs `fn` on a batch; an unbatched input gets a batch of one. */
 function batched(x: Tensor, dims: number, fn: (x: Tensor) => Tensor): Tensor {
   if (x.rank === dims + 2) return fn(x);
@@ -166,8 +173,7 @@ function convolve(
   checkConv(op, dims, x, weight, bias, groups, false);
   const stride = sizes(op, 'stride', options.stride ?? 1, dims);
   const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
-  if (stride.some((s) => s <= 0)) throw new RuntimeError('non-positive stride is not supported');
-  if (dilation.some((d) => d <= 0)) throw new RuntimeError('dilation should be greater than zero');
+  requirePositive(stride, dilation);
   const kernel = weight.shape.slice(2);
   return batched(x, dims, (input) => {
     let padding: number[];
@@ -188,10 +194,11 @@ function convolve(
     else {
       const given = options.padding ?? 0;
       if (typeof given === 'string')
-        throw new RuntimeError(`[${op}] expected padding to be 'valid', 'same' or integers, got '${given as string}'`);
+        throw new RuntimeError(`[${op}] expected padding to be 'valid', 'same' or integers, got ${shown(given)}`);
       padding = sizes(op, 'padding', given, dims);
     }
     if (padding.some((p) => p < 0)) throw new RuntimeError('negative padding is not supported');
+    requireSpan(op, source.shape, kernel, padding, dilation);
     const conv = { stride, padding, dilation, groups };
     const output = forwardShape(source.shape, weight.shape, conv);
     if (output.slice(2).some((n) => n <= 0)) {
@@ -232,6 +239,8 @@ function convTranspose(
   const padding = sizes(op, 'padding', options.padding ?? 0, dims);
   const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
   const extra = sizes(op, 'outputPadding', options.outputPadding ?? 0, dims);
+  requirePositive(stride, dilation);
+  if (padding.some((p) => p < 0)) throw new RuntimeError('negative padding is not supported');
   extra.forEach((e, i) => {
     if (e < 0 || (e >= stride[i] && e >= dilation[i]))
       throw new RuntimeError(
@@ -247,7 +256,11 @@ function convTranspose(
         `Given input size per channel: (${input.shape.slice(2).join(' x ')}). Calculated output size per channel: (${spatial.join(' x ')}). Output size is too small`,
       );
     const shape = [input.shape[0], weight.shape[1] * groups, ...spatial];
-    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups });
+    requireSpan(op, shape, weight.shape.slice(2), padding, dilation);
+    requireShape(op, shape);
+    // An output padding of a stride or more lets the window take more steps over the output than the input has values.
+    const outputSize = input.shape.slice(2);
+    const y = convBackwardData(input, weight, shape, { stride, padding, dilation, groups, outputSize });
     return bias ? add(y, reshape(bias, [1, -1, ...spatial.map(() => 1)])) : y;
   });
 }
@@ -258,4 +271,4 @@ export const convTranspose2d = (
   weight: Tensor,
   bias: Tensor | null = null,
   options: ConvTransposeOptions = {},
-): Tensor => convTranspose('conv_transpose2d', 2, x, weight, bias, options);
+): Tensor => convTranspose('convTranspose2d', 2, x, weight, bias, options);

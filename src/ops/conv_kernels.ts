@@ -29,6 +29,8 @@ export interface ConvShape {
   readonly padding: readonly number[];
   readonly dilation: readonly number[];
   readonly groups: number;
+  /** The output's size, where it is fewer steps than the window could take: a transposed convolution's input has any size that its output padding says. */
+  readonly outputSize?: readonly number[];
 }
 
 /** Whether channels are neighbours in memory. */
@@ -47,6 +49,7 @@ function geometry(x: Tensor, w: Shape, y: Tensor, conv: ConvShape): number[] {
 }
 
 export function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
+  if (conv.outputSize) return [x[0], w[0], ...conv.outputSize];
   const spatial = w
     .slice(2)
     .map(

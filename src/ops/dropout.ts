@@ -1,12 +1,13 @@
 // Dropout: elements, whole channels or whole samples, set to 0 at random in training and the rest scaled up. Masks are PyTorch's, draw
 // for draw.
+import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { bernoulli, defaultGenerator } from '../tensor/random/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { mul } from './elementwise.ts';
-import { requireFloat } from './launch.ts';
+import { requireFloat, requireTensor } from './launch.ts';
 
 /** x times 0 with probability p, else times `scale`, drawn once for each element of `maskShape`. */
 function applyMask(x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {
@@ -26,6 +27,7 @@ function scaleOfKept(x: Tensor, p: number): number {
 
 function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: Shape): Tensor {
   requireFloat(op, x);
+  requireNumber(op, 'p', p);
   if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
   if (!training || p === 0 || x.size === 0) return x;
   if (p === 1) return mul(x, 0);
@@ -40,6 +42,7 @@ export const dropout = (x: Tensor, p = 0.5, training = true): Tensor => apply('d
  * (PyTorch: `F.dropout2d`).
  */
 export function dropout2d(x: Tensor, p = 0.5, training = true): Tensor {
+  requireTensor('dropout2d', x);
   if (x.rank < 2) throw new RuntimeError('Feature dropout requires at least 2 dimensions in the input');
   return apply(
     'dropout2d',
@@ -63,6 +66,7 @@ export type StochasticDepthMode = 'row' | 'batch';
  */
 export function stochasticDepth(x: Tensor, p: number, mode: StochasticDepthMode, training = true): Tensor {
   requireFloat('stochasticDepth', x);
+  requireNumber('stochasticDepth', 'p', p);
   if (!(p >= 0 && p <= 1)) throw new ValueError(`drop probability has to be between 0 and 1, but got ${p}`);
   if (mode !== 'row' && mode !== 'batch')
     throw new ValueError(`mode has to be either 'batch' or 'row', but got ${mode as string}`);

@@ -1,25 +1,63 @@
 // Elementwise ops of one or two tensors, with broadcasting: arithmetic, comparison, functions, activations. Each gradient has two forms: a
 // kernel, and a composition of ops that is recorded when higher orders are asked for.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
-import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
+import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
+import { requireChoice, requireNumber, shown } from '../checks.ts';
+import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
-import { Binary, Unary } from '../kernels/generated/abi.ts';
+import type { Device } from '../kernels/device.ts';
+import { Binary, Status, Unary } from '../kernels/generated/abi.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { full } from '../tensor/create.ts';
+import { full, requireRepresentable } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
-import { cast, commonLayout, inFormat, requireSameDevice, requireTensor, resultType, toFormat } from './launch.ts';
+import {
+  cast,
+  clone,
+  commonLayout,
+  inFormat,
+  requireSameDevice,
+  requireTensor,
+  resultType,
+  toFormat,
+} from './launch.ts';
 import { sumTo } from './reduce.ts';
 import { launchUnary, launchUnaryBackward } from './unary_kernels.ts';
 
 // ---- one tensor ---------------------------------------------------------------------------------------------------
 
 type Saves = 'x' | 'y' | 'both';
-/** The derivative at x, where y is the function's value, as ops. */
-type Derivative = (x: Tensor, y: Tensor, p0: number, p1: number) => Tensor | number;
+/** The gradient at x of g at y, the function's value, as ops. */
+type Derivative = (g: Tensor, x: Tensor, y: Tensor, p0: number, p1: number) => Tensor;
+/** The same from the derivative alone. */
+const times =
+  (derivative: (x: Tensor, y: Tensor, p0: number, p1: number) => Tensor): Derivative =>
+  (g, x, y, p0, p1) =>
+    mul(g, derivative(x, y, p0, p1));
+
+const zerosAs = ({ shape, dtype, memoryFormat }: TensorInfo): Tensor => full(shape, 0, { dtype, memoryFormat });
+
+/** A gradient whose derivative by x is 0 although x has chosen it: as in PyTorch it requires a gradient, and that one is zeros. */
+const constantIn = defineOp({
+  name: 'constantIn',
+  forward: (_ctx, gradient: Tensor, _x: Tensor) => aliasOf(gradient),
+  backward: (_ctx, [g], _gradient, x) => [g, zerosAs(x)],
+}) as (gradient: Tensor, x: Tensor) => Tensor;
+
+/** x, for an op that is linear in it but whose gradient PyTorch calls a function of it: see `constantIn`. */
+export const constantAbove: (x: Tensor) => Tensor = defineOp({
+  name: 'constantAbove',
+  forward(ctx, x: Tensor) {
+    ctx.save(x);
+    return aliasOf(x);
+  },
+  backward: (ctx, [g]) => [isGradEnabled() ? constantIn(g, ctx.saved[0]) : g],
+});
+
+/** g where the mask holds: chosen, not multiplied, since g may be infinite. */
+const masked = (g: Tensor, mask: Tensor): Tensor => where(mask, g, 0);
 
 /** How a function is merged with what made its operand; null where it is not. See fusion/. */
 interface Joins {
@@ -38,7 +76,7 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
     },
     backward(ctx, [g], _x, p0, p1) {
       const [x, y] = ctx.saved;
-      if (isGradEnabled()) return [mul(g, derivative(x ?? y, y ?? x, p0, p1))];
+      if (isGradEnabled()) return [derivative(g, x ?? y, y ?? x, p0, p1)];
       const joined = joins?.backward(g, y);
       if (joined) return [joined];
       const like = x ?? y;
@@ -52,8 +90,18 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
   });
   return (x: Tensor, p0 = 0, p1 = 0): Tensor => {
     requireTensor(name, x);
+    if (x.dtype === 'bool') refuseBool(name);
     return run(x, p0, p1);
   };
+}
+
+function refuseBool(name: string): never {
+  if (name === 'neg')
+    throw new RuntimeError(
+      'Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `logicalNot()` function instead.',
+    );
+  if (name === 'relu' || name === 'hardtanh') throw new RuntimeError(`Boolean inputs not supported for ${name}`);
+  throw new NotImplementedError(`"${name}" not implemented for 'Bool'`);
 }
 
 /** Unary functions of floats; integers are computed as float32, as in PyTorch. */
@@ -67,27 +115,103 @@ function defineFunction(name: string, op: Unary, saves: Saves, derivative: Deriv
 
 const twoOverRootPi = 2 / Math.sqrt(Math.PI);
 
-export const neg = defineUnary('neg', Unary.neg, 'x', () => -1);
-export const abs = defineUnary('abs', Unary.abs, 'x', (x) => sign(x));
-export const sign = defineUnary('sign', Unary.sign, 'x', () => 0);
-export const square = defineUnary('square', Unary.square, 'x', (x) => mul(x, 2));
-export const floor = defineUnary('floor', Unary.floor, 'x', () => 0);
-export const ceil = defineUnary('ceil', Unary.ceil, 'x', () => 0);
-export const round = defineUnary('round', Unary.round, 'x', () => 0);
-export const sqrt = defineFunction('sqrt', Unary.sqrt, 'y', (_, y) => div(0.5, y));
-export const rsqrt = defineFunction('rsqrt', Unary.rsqrt, 'y', (_, y) => mul(pow(y, 3), -0.5));
-export const reciprocal = defineFunction('reciprocal', Unary.reciprocal, 'y', (_, y) => neg(square(y)));
-export const exp = defineFunction('exp', Unary.exp, 'y', (_, y) => y);
-export const expm1 = defineFunction('expm1', Unary.expm1, 'both', (_, y) => add(y, 1));
-export const log = defineFunction('log', Unary.log, 'x', (x) => reciprocal(x));
-export const log1p = defineFunction('log1p', Unary.log1p, 'x', (x) => reciprocal(add(x, 1)));
-export const sin = defineFunction('sin', Unary.sin, 'x', (x) => cos(x));
-export const cos = defineFunction('cos', Unary.cos, 'x', (x) => neg(sin(x)));
-export const tanh = defineFunction('tanh', Unary.tanh, 'y', (_, y) => sub(1, square(y)));
-export const erf = defineFunction('erf', Unary.erf, 'x', (x) => mul(exp(neg(square(x))), twoOverRootPi));
-export const sigmoid = defineFunction('sigmoid', Unary.sigmoid, 'y', (_, y) => mul(y, sub(1, y)));
-export const logSigmoid = defineFunction('logSigmoid', Unary.logSigmoid, 'both', (x) => sigmoid(neg(x)));
-export const relu = defineUnary('relu', Unary.relu, 'y', (_, y) => cast(gt(y, 0), y.dtype), {
+const zero: Derivative = (_g, x) => zerosAs(x);
+export const neg = defineUnary('neg', Unary.neg, 'x', (g) => neg(g));
+export const abs = defineUnary(
+  'abs',
+  Unary.abs,
+  'x',
+  times((x) => sign(x)),
+);
+const signOp = defineUnary('sign', Unary.sign, 'x', zero);
+export const sign = (x: Tensor): Tensor => (x instanceof Tensor && x.dtype === 'bool' ? clone(x) : signOp(x));
+// In the order in which nothing overflows before the result does.
+const squareOp = defineUnary('square', Unary.square, 'x', (g, x) => mul(mul(g, x), 2));
+export const square = (x: Tensor): Tensor => squareOp(x instanceof Tensor && x.dtype === 'bool' ? cast(x, 'int64') : x);
+export const floor = defineUnary('floor', Unary.floor, 'x', zero);
+export const ceil = defineUnary('ceil', Unary.ceil, 'x', zero);
+export const round = defineUnary('round', Unary.round, 'x', zero);
+export const sqrt = defineFunction(
+  'sqrt',
+  Unary.sqrt,
+  'y',
+  times((_, y) => div(0.5, y)),
+);
+export const rsqrt = defineFunction(
+  'rsqrt',
+  Unary.rsqrt,
+  'y',
+  times((_, y) => mul(pow(y, 3), -0.5)),
+);
+export const reciprocal = defineFunction(
+  'reciprocal',
+  Unary.reciprocal,
+  'y',
+  times((_, y) => neg(square(y))),
+);
+export const exp = defineFunction(
+  'exp',
+  Unary.exp,
+  'y',
+  times((_, y) => y),
+);
+export const expm1 = defineFunction(
+  'expm1',
+  Unary.expm1,
+  'both',
+  times((_, y) => add(y, 1)),
+);
+export const log = defineFunction(
+  'log',
+  Unary.log,
+  'x',
+  times((x) => reciprocal(x)),
+);
+export const log1p = defineFunction(
+  'log1p',
+  Unary.log1p,
+  'x',
+  times((x) => reciprocal(add(x, 1))),
+);
+export const sin = defineFunction(
+  'sin',
+  Unary.sin,
+  'x',
+  times((x) => cos(x)),
+);
+export const cos = defineFunction(
+  'cos',
+  Unary.cos,
+  'x',
+  times((x) => neg(sin(x))),
+);
+export const tanh = defineFunction(
+  'tanh',
+  Unary.tanh,
+  'y',
+  times((_, y) => sub(1, square(y))),
+);
+export const erf = defineFunction(
+  'erf',
+  Unary.erf,
+  'x',
+  times((x) => mul(exp(neg(square(x))), twoOverRootPi)),
+);
+export const sigmoid = defineFunction(
+  'sigmoid',
+  Unary.sigmoid,
+  'y',
+  times((_, y) => mul(y, sub(1, y))),
+);
+// σ(−x), as that of σ(x) and σ(−x) which is no more than ½: so its derivative does not cancel.
+export const logSigmoid = defineFunction(
+  'logSigmoid',
+  Unary.logSigmoid,
+  'both',
+  times((x) => where(lt(x, 0), sub(1, sigmoid(x)), sigmoid(neg(x)))),
+);
+// At NaN as well: only where y ≤ 0 does nothing flow.
+export const relu = defineUnary('relu', Unary.relu, 'y', (g, _, y) => constantIn(where(le(y, 0), 0, g), y), {
   forward: (x) => joinRelu(x, Infinity),
   backward: maskGradient,
 });
@@ -95,66 +219,142 @@ const hardtanhOp = defineUnary(
   'hardtanh',
   Unary.hardtanh,
   'y',
-  (_, y, low, high) => cast(logicalAnd(gt(y, low), lt(y, high)), y.dtype),
+  (g, _, y, low, high) => constantIn(masked(g, logicalAnd(gt(y, low), lt(y, high))), y),
   { forward: (x, low, high) => (low === 0 && high > 0 ? joinRelu(x, high) : null), backward: maskGradient },
 );
-const leakyReluOp = defineUnary('leakyRelu', Unary.leakyRelu, 'x', (x, _, slope) => where(gt(x, 0), 1, slope, x.dtype));
-const eluOp = defineUnary('elu', Unary.elu, 'both', (x, _, alpha) =>
-  where(gt(x, 0), 1, mul(exp(minimum(x, 0)), alpha), x.dtype),
+const leakyReluOp = defineUnary('leakyRelu', Unary.leakyRelu, 'x', (g, x, _, slope) =>
+  constantIn(where(gt(x, 0), g, mul(g, slope)), x),
+);
+/** min(x, 0), through which nothing flows at 0 itself. */
+const negativePart = (x: Tensor) => neg(relu(neg(x)));
+const eluOp = defineUnary(
+  'elu',
+  Unary.elu,
+  'both',
+  times((x, _, alpha) => where(gt(x, 0), 1, mul(exp(negativePart(x)), alpha), x.dtype)),
 );
 const seluScale = 1.0507009873554805;
 const seluAlpha = 1.6732632423543772;
-export const selu = defineFunction('selu', Unary.selu, 'both', (x) =>
-  where(gt(x, 0), seluScale, mul(exp(minimum(x, 0)), seluScale * seluAlpha), x.dtype),
+export const selu = defineFunction(
+  'selu',
+  Unary.selu,
+  'both',
+  times((x) => where(gt(x, 0), seluScale, mul(exp(negativePart(x)), seluScale * seluAlpha), x.dtype)),
 );
-const geluErf = defineFunction('gelu', Unary.gelu, 'x', (x) =>
-  add(mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5), mul(x, mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI)))),
+const geluErf = defineFunction(
+  'gelu',
+  Unary.gelu,
+  'x',
+  times((x) =>
+    add(
+      mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5),
+      mul(x, mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))),
+    ),
+  ),
 );
-const geluTanh = defineFunction('geluTanh', Unary.geluTanh, 'x', (x) => {
-  const root = Math.sqrt(2 / Math.PI);
-  const t = tanh(mul(add(x, mul(pow(x, 3), 0.044715)), root));
-  const inner = mul(add(mul(square(x), 3 * 0.044715), 1), root);
-  return add(mul(add(t, 1), 0.5), mul(mul(mul(x, 0.5), sub(1, square(t))), inner));
-});
-export const silu = defineFunction('silu', Unary.silu, 'x', (x) => {
-  const s = sigmoid(x);
-  return mul(s, add(mul(x, sub(1, s)), 1));
-});
-const softplusOp = defineUnary('softplus', Unary.softplus, 'x', (x, _, beta, threshold) =>
-  where(gt(mul(x, beta), threshold), 1, sigmoid(mul(x, beta)), x.dtype),
+const geluTanh = defineFunction(
+  'geluTanh',
+  Unary.geluTanh,
+  'x',
+  times((x) => {
+    const root = Math.sqrt(2 / Math.PI);
+    const t = tanh(mul(add(x, mul(pow(x, 3), 0.044715)), root));
+    const inner = mul(add(mul(square(x), 3 * 0.044715), 1), root);
+    return add(mul(add(t, 1), 0.5), mul(mul(mul(x, 0.5), sub(1, square(t))), inner));
+  }),
 );
-const clampOp = defineUnary('clamp', Unary.clamp, 'x', (x, _, low, high) =>
-  cast(logicalAnd(ge(x, low), le(x, high)), x.dtype),
+export const silu = defineFunction(
+  'silu',
+  Unary.silu,
+  'x',
+  times((x) => {
+    const s = sigmoid(x);
+    return mul(s, add(mul(x, sub(1, s)), 1));
+  }),
 );
-export const hardSigmoid = defineFunction('hardSigmoid', Unary.hardSigmoid, 'x', (x) =>
-  mul(cast(logicalAnd(gt(x, -3), lt(x, 3)), x.dtype), 1 / 6),
+const softplusOp = defineUnary(
+  'softplus',
+  Unary.softplus,
+  'x',
+  times((x, _, beta, threshold) => where(gt(mul(x, beta), threshold), 1, sigmoid(mul(x, beta)), x.dtype)),
 );
-export const hardSwish = defineFunction('hardSwish', Unary.hardSwish, 'x', (x) =>
-  where(lt(x, -3), 0, where(le(x, 3), add(mul(x, 1 / 3), 0.5), 1, x.dtype), x.dtype),
+// The mask alone depends on x, and in PyTorch too such a gradient does not require one.
+const clampOp = defineUnary('clamp', Unary.clamp, 'x', (g, x, _, low, high) =>
+  masked(g, logicalAnd(ge(x, low), le(x, high))),
 );
-export const mish = defineFunction('mish', Unary.mish, 'x', (x) => {
-  const t = tanh(softplus(x));
-  return add(t, mul(mul(x, sigmoid(x)), sub(1, square(t))));
-});
+export const hardSigmoid = defineFunction('hardSigmoid', Unary.hardSigmoid, 'x', (g, x) =>
+  constantIn(mul(masked(g, logicalAnd(gt(x, -3), lt(x, 3))), 1 / 6), x),
+);
+export const hardSwish = defineFunction(
+  'hardSwish',
+  Unary.hardSwish,
+  'x',
+  times((x) => where(le(x, -3), 0, where(ge(x, 3), 1, add(mul(x, 1 / 3), 0.5), x.dtype), x.dtype)),
+);
+export const mish = defineFunction(
+  'mish',
+  Unary.mish,
+  'x',
+  times((x) => {
+    const t = tanh(softplus(x));
+    return add(t, mul(mul(x, sigmoid(x)), sub(1, square(t))));
+  }),
+);
 
-const floating = (x: Tensor) => (isFloat(x.dtype) ? x : cast(x, 'float32'));
+/** x as floats; integers as float32. */
+function floating(name: string, x: Tensor): Tensor {
+  requireTensor(name, x);
+  return isFloat(x.dtype) ? x : cast(x, 'float32');
+}
 
 /** x where positive, `negativeSlope`·x elsewhere (PyTorch: `F.leaky_relu`; default slope 0.01). */
-export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor => leakyReluOp(floating(x), negativeSlope);
+export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor =>
+  leakyReluOp(floating('leakyRelu', x), requireNumber('leakyRelu', 'negativeSlope', negativeSlope));
 /** x where positive, `alpha`·(eˣ − 1) elsewhere (PyTorch: `F.elu`; default alpha 1). */
-export const elu = (x: Tensor, alpha = 1): Tensor => eluOp(floating(x), alpha);
+export const elu = (x: Tensor, alpha = 1): Tensor => eluOp(floating('elu', x), requireNumber('elu', 'alpha', alpha));
 /** x·Φ(x) (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`); `approximate: 'tanh'` for the tanh form. */
-export const gelu = (x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor =>
-  options.approximate === 'tanh' ? geluTanh(x) : geluErf(x);
+export function gelu(x: Tensor, { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+  return requireChoice('gelu', 'approximate', approximate, approximations) === 'tanh' ? geluTanh(x) : geluErf(x);
+}
+export const approximations = ['none', 'tanh'] as const;
 /** log(1 + e^(beta·x)) / beta, linear where beta·x > threshold (PyTorch: `F.softplus`; defaults 1 and 20). */
-export const softplus = (x: Tensor, beta = 1, threshold = 20): Tensor => softplusOp(floating(x), beta, threshold);
+export function softplus(x: Tensor, beta = 1, threshold = 20): Tensor {
+  requireNumber('softplus', 'beta', beta);
+  requireNumber('softplus', 'threshold', threshold);
+  return softplusOp(floating('softplus', x), beta, threshold);
+}
 /** Values limited to [low, high]; on and beyond the bounds no gradient flows (PyTorch: `F.hardtanh`; defaults −1 and 1). */
-export const hardtanh = (x: Tensor, low = -1, high = 1): Tensor => hardtanhOp(x, low, high);
-/** Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN. */
+export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
+  requireNumber('hardtanh', 'low', low);
+  requireNumber('hardtanh', 'high', high);
+  if (!(low <= high)) throw new ValueError(`[hardtanh] expected low of at most high, got ${low} and ${high}`);
+  return hardtanhOp(withinIntegers(withBound(x, low, high), low, high), low, high);
+}
+/**
+ * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a bound that is NaN makes all NaN.
+ * Integers with a fractional bound give float32.
+ */
 export function clamp(x: Tensor, min?: number, max?: number): Tensor {
+  requireTensor('clamp', x);
   if (min === undefined && max === undefined)
     throw new RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None");
-  return clampOp(x, min ?? -Infinity, max ?? Infinity);
+  if (min !== undefined) requireNumber('clamp', 'min', min);
+  if (max !== undefined) requireNumber('clamp', 'max', max);
+  const bounded = withinIntegers(withBound(x, min, max), min, max);
+  if (Number.isNaN(min) || Number.isNaN(max)) return where(full(x.shape, true), Number.NaN, bounded);
+  return clampOp(bounded, min ?? -Infinity, max ?? Infinity);
+}
+
+/** x in the dtype in which it meets the bounds. */
+function withBound(x: Tensor, ...bounds: (number | undefined)[]): Tensor {
+  if (isFloat(x.dtype)) return x;
+  return bounds.reduce<Tensor>((y, bound) => (bound === undefined ? y : cast(y, withScalar(y, bound))), x);
+}
+
+/** x, an integer tensor of which must be able to hold the bounds. */
+function withinIntegers(x: Tensor, ...bounds: (number | undefined)[]): Tensor {
+  for (const bound of bounds) if (bound !== undefined) requireRepresentable(bound, x.dtype);
+  return x;
 }
 
 function definePredicate(name: string, op: Unary): (x: Tensor) => Tensor {
@@ -184,8 +384,9 @@ function launchBinary(
   const layout = commonLayout([a, b]);
   const out = over ?? allocate(layout.shape, dtype, layout.format, a.device);
   const { device } = a;
-  device.check(
+  checkBroadcast(
     name,
+    device,
     device.kernels.binary(
       op,
       a.code,
@@ -198,6 +399,7 @@ function launchBinary(
       device.ints(layout.strides[1]),
       alpha,
     ),
+    op === Binary.remainder && !isFloat(a.dtype),
   );
   return out;
 }
@@ -212,21 +414,37 @@ function launchScalar(
   dtype: DType,
 ): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  x.device.check(
+  checkBroadcast(
     name,
+    x.device,
     x.device.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
+    op === Binary.remainder,
   );
   return out;
 }
 
+/** Ends a kernel's call, with the two reasons in words for which a user can make it refuse. */
+function checkBroadcast(name: string, device: Device, status: number, mayDivideBy0 = false): void {
+  if (status === Status.badArgument) {
+    device.check(name, Status.ok);
+    throw new RuntimeError(
+      mayDivideBy0
+        ? `[${name}] ZeroDivisionError`
+        : `[${name}] expected operands that are broadcast along at most 16 separate dimensions, got more`,
+    );
+  }
+  device.check(name, status);
+}
+
 function checkOperands(name: string, a: Operand, b: Operand): void {
-  for (const value of [a, b])
-    if (!(value instanceof Tensor) && typeof value !== 'number')
-      throw new ArgumentTypeError(
-        `[${name}] expected tensors or numbers, got ${value === null ? 'null' : typeof value}`,
-      );
+  if (!(a instanceof Tensor) && typeof a !== 'number') refuseOperand(name, a);
+  if (!(b instanceof Tensor) && typeof b !== 'number') refuseOperand(name, b);
   if (typeof a === 'number' && typeof b === 'number')
     throw new ArgumentTypeError(`[${name}] expected at least one tensor, got two numbers`);
+}
+
+function refuseOperand(name: string, value: unknown): never {
+  throw new ArgumentTypeError(`[${name}] expected tensors or numbers, got ${shown(value)}`);
 }
 
 /** The dtype an integer tensor is computed in together with a number: float32 when the number is none of the integers. */
@@ -246,6 +464,8 @@ interface BinaryOptions {
   readonly saves?: 'operands' | 'nothing' | 'result';
   /** Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept alive. */
   readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
+  /** Throws where integers or booleans, computed in a dtype, are not what PyTorch takes. */
+  readonly refuse?: (a: Operand, b: Operand, dtype: DType) => void;
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
   /** How the operation, with alpha 1, is merged with what made its operands; null where it is not. See fusion/. */
@@ -284,9 +504,17 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
     const common =
       typeof a === 'number' ? withScalar(b as Tensor, a) : typeof b === 'number' ? withScalar(a, b) : resultType(a, b);
     const dtype = options.floatOnly && !isFloat(common) ? 'float32' : common;
+    if (alpha !== 1) requireAlpha(name, alpha, dtype);
+    if (!isFloat(dtype)) options.refuse?.(a, b, dtype);
     const prepare = (value: Operand) => (value instanceof Tensor ? cast(value, dtype) : value);
     return run(prepare(a), prepare(b), alpha);
   };
+}
+
+function requireAlpha(name: string, alpha: unknown, dtype: DType): void {
+  requireNumber(name, 'alpha', alpha);
+  if (!isFloat(dtype) && !Number.isInteger(alpha))
+    throw new RuntimeError(`[${name}] For integral input tensors, argument alpha must not be a floating point number.`);
 }
 
 /** a + alpha·b, broadcast (PyTorch: `torch.add`). */
@@ -299,6 +527,17 @@ export const add = defineBinary(
 /** a − alpha·b, broadcast (PyTorch: `torch.sub`). */
 export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [() => g, () => mul(g, -alpha)], {
   saves: 'nothing',
+  refuse(a, b) {
+    const isBool = (operand: Operand) => operand instanceof Tensor && operand.dtype === 'bool';
+    if (isBool(a) && isBool(b))
+      throw new RuntimeError(
+        'Subtraction, the `-` operator, with two bool tensors is not supported. Use the `logicalXor()` function instead.',
+      );
+    if (isBool(a) || isBool(b))
+      throw new RuntimeError(
+        'Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `logicalNot()` function instead.',
+      );
+  },
 });
 /** a·b, broadcast (PyTorch: `torch.mul`). */
 export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
@@ -316,40 +555,67 @@ export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
   'pow',
   Binary.pow,
   (g, a, b, y) => [
-    // b·a^(b−1), and 0 where b is 0 (also at a = 0).
+    // b·a^(b−1), and 0 where b is 0 (also at a = 0). That is chosen last: in a second order, what it replaces may be NaN.
     () =>
       typeof b === 'number'
         ? b === 0
-          ? mul(g, 0)
+          ? zerosAs(g)
           : mul(g, mul(pow(a, b - 1), b))
-        : mul(g, where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1))), g.dtype)),
+        : where(eq(b, 0), 0, mul(g, mul(b, pow(a, sub(b, 1))))),
     // y·ln a, and 0 where a is 0 and b is not negative.
     () => {
       const base = typeof a === 'number' ? full([], a, { dtype: g.dtype }) : a;
       return mul(g, where(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), g.dtype));
     },
   ],
-  { saves: 'result' },
+  {
+    saves: 'result',
+    refuse(_a, b, dtype) {
+      if (dtype === 'bool') throw new NotImplementedError('"pow" not implemented for \'Bool\'');
+      if (typeof b === 'number' && b < 0)
+        throw new RuntimeError('Integers to negative integer powers are not allowed.');
+    },
+  },
 );
-// Where both are equal each gets half, as in PyTorch.
-const share = (g: Tensor, wins: Tensor, ties: Tensor) =>
-  mul(g, add(cast(wins, g.dtype), mul(cast(ties, g.dtype), 0.5)));
+// Where both are equal each gets half, and where either is NaN each gets all, as in PyTorch.
+const share = (g: Tensor, loses: Tensor, ties: Tensor) => where(loses, 0, where(ties, mul(g, 0.5), g));
 const compareWith = (f: (a: Operand, b: Operand) => Tensor, a: Operand, b: Operand) => f(a, b);
 /** The larger of a and b; NaN where either is (PyTorch: `torch.maximum`). */
 export const maximum = defineBinary('maximum', Binary.maximum, (g, a, b) => [
-  () => share(g, compareWith(gt, a, b), eq(a, b)),
   () => share(g, compareWith(lt, a, b), eq(a, b)),
+  () => share(g, compareWith(gt, a, b), eq(a, b)),
 ]);
 /** The smaller of a and b; NaN where either is (PyTorch: `torch.minimum`). */
 export const minimum = defineBinary('minimum', Binary.minimum, (g, a, b) => [
-  () => share(g, compareWith(lt, a, b), eq(a, b)),
   () => share(g, compareWith(gt, a, b), eq(a, b)),
+  () => share(g, compareWith(lt, a, b), eq(a, b)),
 ]);
 /** a − b·floor(a / b): the remainder with the sign of b (PyTorch: `torch.remainder`). */
-export const remainder = defineBinary('remainder', Binary.remainder, (g, a, b) => [
-  () => g,
-  () => neg(mul(g, floor(div(a, b)))),
-]);
+export const remainder = defineBinary(
+  'remainder',
+  Binary.remainder,
+  (g, a, b) => [
+    () => g,
+    () =>
+      [a, b].reduce<Tensor>(
+        (gradient, operand) => (operand instanceof Tensor ? constantIn(gradient, operand) : gradient),
+        neg(mul(g, flooredQuotient(a, b))),
+      ),
+  ],
+  {
+    refuse(_a, _b, dtype) {
+      if (dtype === 'bool') throw new NotImplementedError('"remainder" not implemented for \'Bool\'');
+    },
+  },
+);
+
+/** floor(a / b), unrecorded. Not of the rounded quotient, which may be the next whole number, but of the exact one. */
+const flooredQuotient = (a: Operand, b: Operand): Tensor =>
+  noGrad(() => {
+    const rest = remainder(a, b);
+    // b itself, where that is infinite and of the other sign.
+    return where(eq(abs(rest), Infinity), -1, round(div(sub(a, rest), b)));
+  });
 
 /** The same memory without history (PyTorch: `detach`). In-place changes are seen by both. */
 export const detach: (x: Tensor) => Tensor = aliasOf;
@@ -388,8 +654,9 @@ const whereOp = defineOp({
     const layout = commonLayout([condition, a, b]);
     const out = allocate(layout.shape, a.dtype, layout.format, a.device);
     const { device } = a;
-    device.check(
+    checkBroadcast(
       'where',
+      device,
       device.kernels.where(
         dtypes[a.dtype].size,
         condition.pointer,
@@ -419,6 +686,8 @@ const whereOp = defineOp({
 /** Values of a where the condition holds, of b elsewhere, broadcast (PyTorch: `torch.where`). `dtype` serves two numbers. */
 export function where(condition: Tensor, a: Operand, b: Operand, dtype?: DType): Tensor {
   requireTensor('where', condition);
+  if (!(a instanceof Tensor) && typeof a !== 'number') refuseOperand('where', a);
+  if (!(b instanceof Tensor) && typeof b !== 'number') refuseOperand('where', b);
   if (condition.dtype !== 'bool')
     throw new RuntimeError(
       `where expected condition to be a boolean tensor, but got a tensor with dtype ${dtypes[condition.dtype].torchName}`,

@@ -4,6 +4,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm } from './batch_norm.ts';
 import { add, detach, mul, rsqrt, sub } from './elementwise.ts';
 import { cast, requireTensor, resultType } from './launch.ts';
+import { requireNormOptions } from './norm_checks.ts';
 import { reshape } from './shape_ops.ts';
 
 export interface FrozenBatchNormOptions {
@@ -29,6 +30,7 @@ export function frozenBatchNorm(
   { eps = 1e-5 }: FrozenBatchNormOptions = {},
 ): Tensor {
   requireTensor('frozenBatchNorm', x);
+  requireNormOptions('frozenBatchNorm', { eps });
   const dtype = resultType(x, weight);
   const input = cast(x, dtype);
   const [m, v, w, b] = [mean, variance, weight, bias].map((t) => cast(detach(t), dtype));

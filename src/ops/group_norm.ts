@@ -4,7 +4,7 @@ import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { requireFloat, requireTensor } from './launch.ts';
-import { emptyResult, pythonType, requireAlike, requireNumber } from './norm_checks.ts';
+import { emptyResult, pythonType, requireAlike, requireEps, requireNumber } from './norm_checks.ts';
 import { normalizeRows } from './row_norm.ts';
 
 export interface GroupNormOptions {
@@ -41,6 +41,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOption
       `group_norm(): argument 'num_groups' (position 2) must be int, not ${pythonType(numGroups)}`,
     );
   requireNumber('group_norm', 'eps', 5, eps);
+  requireEps('groupNorm', eps);
   if (numGroups <= 0) throw new RuntimeError(`Expected num groups to be greater than 0, got ${numGroups}`);
   if (c % numGroups !== 0)
     throw new RuntimeError(

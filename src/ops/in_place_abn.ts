@@ -26,7 +26,13 @@ import {
   where,
 } from './elementwise.ts';
 import { cast, requireFloat } from './launch.ts';
-import { emptyResult, requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
+import {
+  emptyResult,
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireNormOptions,
+} from './norm_checks.ts';
 
 /** Activations whose input can be told from their output. */
 export type InvertibleActivation = 'leaky_relu' | 'elu' | 'identity';
@@ -144,6 +150,7 @@ export function inPlaceAbn(
     activationParam = 0.01,
   } = options;
   requireFloat('inPlaceAbn', x);
+  requireNormOptions('inPlaceAbn', options);
   requireInvertible(activation, activationParam);
   if (x.rank < 2) throw new ValueError(`expected at least 2D input (got ${x.rank}D input)`);
   if (training && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)

@@ -3,10 +3,18 @@
 import { RuntimeError, ValueError } from '../errors.ts';
 import { formatSize, normalizeDim, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm } from './batch_norm.ts';
+import { batchNorm, normalizeBatch } from './batch_norm.ts';
 import { batchNormStats, batchNormUpdateRunning } from './batch_norm_kernels.ts';
 import { requireFloat, requireTensor, toFormat } from './launch.ts';
-import { emptyResult, requireAlike, requireConstantStatistics, requireElements, requireNumber } from './norm_checks.ts';
+import {
+  emptyResult,
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireEps,
+  requireMomentum,
+  requireNumber,
+} from './norm_checks.ts';
 import { mean as meanOf } from './reduce.ts';
 import { type NormalizedRows, normalizeRows, type RowView } from './row_norm.ts';
 import { repeat, reshape } from './shape_ops.ts';
@@ -55,6 +63,8 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
     throw new ValueError(`Expected more than 1 spatial element when training, got input size ${formatSize(x.shape)}`);
   requireNumber('instance_norm', 'momentum', 7, momentum);
   requireNumber('instance_norm', 'eps', 8, eps);
+  requireEps('instanceNorm', eps);
+  requireMomentum('instanceNorm', momentum);
   if (!useInputStats && !(runningMean && runningVar))
     throw new RuntimeError('Expected running_mean and running_var to be defined when use_input_stats is false');
   if (!runningMean !== !runningVar)
@@ -102,7 +112,12 @@ function normalizeChannels(
 ): NormalizedRows {
   const channels = reshape(x, [1, n * c, s]);
   const repeated = (t: Tensor | null) => t && repeat(reshape(t, [c]), [n]);
-  const y = batchNorm(channels, null, null, { weight: repeated(weight), bias: repeated(bias), training: true, eps });
+  const y = normalizeBatch(channels, null, null, {
+    weight: repeated(weight),
+    bias: repeated(bias),
+    training: true,
+    eps,
+  });
   const { mean, m2 } = batchNormStats(channels);
   return { y: reshape(y, x.shape), mean: reshape(mean, [n, c]), m2: reshape(m2, [n, c]) };
 }

@@ -1,13 +1,15 @@
 // What all ops share before a kernel is called: one device, one dtype, one memory order.
 import { defineOp } from '../autograd/define_op.ts';
+import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { copyDense, copyStrided } from '../tensor/copy.ts';
-import { type DType, dtypes, isFloat, promote } from '../tensor/dtype.ts';
+import { type DType, dtypes, isFloat, promote, requireDType } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
   broadcastStrides,
   type MemoryFormat,
+  memoryFormats,
   physicalOrder,
   type Shape,
   sameShape,
@@ -16,8 +18,7 @@ import {
 import { allocate, Tensor } from '../tensor/tensor.ts';
 
 export function requireTensor(op: string, value: unknown): asserts value is Tensor {
-  if (!(value instanceof Tensor))
-    throw new ArgumentTypeError(`[${op}] expected a Tensor, got ${value === null ? 'null' : typeof value}`);
+  if (!(value instanceof Tensor)) throw new ArgumentTypeError(`[${op}] expected a Tensor, got ${shown(value)}`);
 }
 
 export function requireFloat(op: string, x: Tensor): void {
@@ -45,6 +46,7 @@ export const pointerOf = (x: Tensor | null | undefined): Pointer => (x ? x.point
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
   requireTensor('contiguous', x);
+  if (x.memoryFormat !== format) requireChoice('contiguous', 'memoryFormat', format, memoryFormats);
   return x.memoryFormat === format || x.rank < 3 ? x : convertFormat(x, format);
 };
 const convertFormat = defineOp({
@@ -56,9 +58,9 @@ const convertFormat = defineOp({
 /** x converted to another dtype; x itself where it already is. Gradients are converted back. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   requireTensor('to', x);
-  if (!(dtype in dtypes))
-    throw new ArgumentTypeError(`[to] expected one of ${Object.keys(dtypes).join(', ')}, got ${String(dtype)}`);
-  return x.dtype === dtype ? x : convert(x, dtype);
+  if (x.dtype === dtype) return x;
+  requireDType('to', dtype);
+  return convert(x, dtype);
 }
 const convert = defineOp({
   name: 'to',

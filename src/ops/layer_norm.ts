@@ -6,7 +6,7 @@ import { formatShape, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { cast, requireFloat, requireSameDevice, requireTensor, toFormat } from './launch.ts';
-import { emptyResult, pythonType, requireAlike, requireNumber } from './norm_checks.ts';
+import { emptyResult, pythonType, requireAlike, requireEps, requireNumber } from './norm_checks.ts';
 import { normalizeRows } from './row_norm.ts';
 import { reshape } from './shape_ops.ts';
 
@@ -91,6 +91,7 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormO
     ['bias', bias],
   ]);
   requireNumber('layer_norm', 'eps', 5, eps);
+  requireEps('layerNorm', eps);
   requireFloat('LayerNormKernelImpl', x);
   requireAlike('layerNorm', x, weight, bias);
   return normalizeTrailing(x, normalizedShape, weight, bias, Number(eps), true);
@@ -107,7 +108,10 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormO
 export function rmsNorm(x: Tensor, normalizedShape: Shape, options: RmsNormOptions = {}): Tensor {
   const { weight = null, eps = null } = options;
   requireShapes('rms_norm', x, normalizedShape, [['weight', weight]]);
-  if (eps !== null) requireNumber('rms_norm', 'eps', 4, eps);
+  if (eps !== null) {
+    requireNumber('rms_norm', 'eps', 4, eps);
+    requireEps('rmsNorm', eps);
+  }
   requireFloat('rms_norm', x);
   if (weight) requireSameDevice('rmsNorm', x, weight);
   if (weight && weight.dtype !== x.dtype)

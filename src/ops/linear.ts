@@ -80,5 +80,8 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
         `mat1 and mat2 must have the same dtype, but got ${dtypes[x.dtype].torchName} and ${dtypes[t.dtype].torchName}`,
       );
   if (x.rank === 2) return linearOp(x, weight, bias);
-  return reshape(linearOp(reshape(x, [-1, features]), weight, bias), [...x.shape.slice(0, -1), out]);
+  return reshape(linearOp(reshape(x, [sizeOf(x.shape.slice(0, -1)), features]), weight, bias), [
+    ...x.shape.slice(0, -1),
+    out,
+  ]);
 }

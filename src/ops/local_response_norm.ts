@@ -1,6 +1,7 @@
 // Local response normalization (Krizhevsky, Sutskever & Hinton 2012): every value divided by a power of the mean square of its
 // neighbours in the channels; and the form that Lua Torch left behind. Both as compositions of other ops.
-import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { maxElements, requireFinite, requireInteger } from '../checks.ts';
+import { RuntimeError, ValueError } from '../errors.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { add, div, mul, pow, square } from './elementwise.ts';
@@ -26,8 +27,14 @@ function channelMeans(x: Tensor, size: number): Tensor {
   return reshape(size % 2 === 0 ? narrow(means, 2, 0, c) : means, x.shape);
 }
 
+function requireOptions(op: string, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions): void {
+  requireFinite(op, 'alpha', alpha);
+  requireFinite(op, 'beta', beta);
+  requireFinite(op, 'k', k);
+}
+
 function requireSize(op: string, size: number, rank: number): void {
-  if (!Number.isInteger(size)) throw new ArgumentTypeError(`[${op}] expected an integer as size, got ${String(size)}`);
+  requireInteger(op, 'size', size, Number.MIN_SAFE_INTEGER, maxElements);
   if (size <= 0)
     throw new RuntimeError(
       `kernel size should be greater than zero, but got ${rank > 3 ? `kT: ${size} kH: 1` : `kH: ${size}`} kW: 1`,
@@ -49,6 +56,7 @@ const divideByPower = (x: Tensor, squares: Tensor, factor: number, k: number, be
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   requireTensor('localResponseNorm', x);
+  requireOptions('localResponseNorm', options);
   if (x.rank < 3)
     throw new ValueError(
       `Expected 3D or higher dimensionality                          input (got ${x.rank} dimensions)`,
@@ -71,6 +79,7 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
 export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   requireTensor('crossMapLRN2d', x);
+  requireOptions('crossMapLRN2d', options);
   if (x.rank !== 4) throw new ValueError(`CrossMapLRN2d: Expected input to be 4D, got ${x.rank}D instead.`);
   requireSize('crossMapLRN2d', size, x.rank);
   requireFloat('CrossMapLRN2d', x);

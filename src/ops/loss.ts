@@ -1,22 +1,47 @@
 // Losses, in the reductions of PyTorch: 'mean' (default), 'sum', 'none'.
+import { defineOp } from '../autograd/define_op.ts';
+import { requireInteger, requireNumber, requireRate } from '../checks.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { full } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
-import { formatShape, formatSize, sameShape } from '../tensor/shape.ts';
+import { broadcastShapes, formatShape, formatSize, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
-import { abs, add, clamp, div, exp, log1p, lt, mul, ne, neg, square, sub, where } from './elementwise.ts';
+import {
+  abs,
+  add,
+  clamp,
+  constantAbove,
+  div,
+  exp,
+  hardtanh,
+  log1p,
+  logSigmoid,
+  lt,
+  mul,
+  ne,
+  neg,
+  sigmoid,
+  square,
+  sub,
+  where,
+} from './elementwise.ts';
 import { gather, indexSelect } from './indexing.ts';
 import { cast, requireFloat, requireTensor } from './launch.ts';
-import { logSoftmax, mean, sum } from './reduce.ts';
+import { logSoftmax, mean, sum, sumTo } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';
 
 export type LossReduction = 'mean' | 'sum' | 'none';
 
+export const reductions: readonly LossReduction[] = ['mean', 'sum', 'none'];
+
+/** @throws ValueError with PyTorch's text. */
+export function requireReduction(reduction: LossReduction): void {
+  if (!reductions.includes(reduction)) throw new ValueError(`${String(reduction)} is not a valid value for reduction`);
+}
+
 function reduced(loss: Tensor, reduction: LossReduction): Tensor {
   if (reduction === 'none') return loss;
-  if (reduction === 'sum') return sum(loss);
-  if (reduction === 'mean') return mean(loss);
-  throw new ValueError(`${String(reduction)} is not a valid value for reduction`);
+  return reduction === 'sum' ? sum(loss) : mean(loss);
 }
 
 function requireAlike(op: string, input: Tensor, target: Tensor): void {
@@ -25,6 +50,16 @@ function requireAlike(op: string, input: Tensor, target: Tensor): void {
   if (!sameShape(input.shape, target.shape))
     throw new ValueError(
       `[${op}] expected target of the input's size ${formatSize(input.shape)}, got ${formatSize(target.shape)}`,
+    );
+}
+
+/** A weight of losses may be broadcast to them, not the other way around. */
+function requireWithin(op: string, weight: Tensor, shape: Shape): void {
+  requireTensor(op, weight);
+  const common = broadcastShapes(weight.shape, shape);
+  if (!sameShape(common, shape))
+    throw new RuntimeError(
+      `output with shape ${formatShape(shape)} doesn't match the broadcast shape ${formatShape(common)}`,
     );
 }
 
@@ -85,8 +120,15 @@ function validTargets(
  */
 export function nllLoss(logProbabilities: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options;
+  requireInteger('nllLoss', 'ignoreIndex', ignoreIndex);
+  requireReduction(reduction);
   requireFloat('nllLoss', logProbabilities);
-  return nll(logProbabilities, validTargets('nllLoss', logProbabilities, target, ignoreIndex), weight, reduction);
+  return nll(
+    constantAbove(logProbabilities),
+    validTargets('nllLoss', logProbabilities, target, ignoreIndex),
+    weight,
+    reduction,
+  );
 }
 
 function checkWeight(weight: Tensor | null, classes: number): void {
@@ -127,6 +169,9 @@ function nll(
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean', labelSmoothing = 0 } = options;
+  requireInteger('crossEntropy', 'ignoreIndex', ignoreIndex);
+  requireNumber('crossEntropy', 'labelSmoothing', labelSmoothing);
+  requireReduction(reduction);
   requireFloat('crossEntropy', logits);
   requireTensor('crossEntropy', target);
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
@@ -140,6 +185,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
       logits.shape.map((_, d) => (d === dim ? classes : 1)),
     );
   if (isFloat(target.dtype) && sameShape(target.shape, logits.shape)) {
+    if (ignoreIndex >= 0) throw new RuntimeError('ignore_index is not supported for floating point target');
     checkWeight(weight, classes);
     const smooth = labelSmoothing > 0 ? add(mul(target, 1 - labelSmoothing), labelSmoothing / classes) : target;
     const terms = mul(logSoftmax(logits, dim), smooth);
@@ -165,15 +211,27 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
 
 /** (input − target)², of equal shapes (PyTorch: `F.mse_loss`). */
 export function mseLoss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
+  requireReduction(reduction);
   requireAlike('mseLoss', input, target);
   return reduced(square(sub(input, target)), reduction);
 }
 
 /** |input − target|, of equal shapes (PyTorch: `F.l1_loss`). */
 export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
+  requireReduction(reduction);
   requireAlike('l1Loss', input, target);
   return reduced(abs(sub(input, target)), reduction);
 }
+
+const smoothL1Op = defineOp({
+  name: 'smoothL1Loss',
+  forward(ctx, difference: Tensor, beta: number) {
+    ctx.save(difference);
+    const distance = abs(difference);
+    return where(lt(distance, beta), mul(square(distance), 0.5 / beta), sub(distance, 0.5 * beta));
+  },
+  backward: (ctx, [g], _difference, beta) => [mul(g, hardtanh(div(ctx.saved[0], beta), -1, 1))],
+}) as (difference: Tensor, beta: number) => Tensor;
 
 /** Quadratic within `beta` of the target, linear beyond (PyTorch: `F.smooth_l1_loss`; default beta 1). */
 export function smoothL1Loss(
@@ -181,12 +239,13 @@ export function smoothL1Loss(
   target: Tensor,
   { reduction = 'mean', beta = 1 }: LossOptions & { beta?: number } = {},
 ): Tensor {
+  requireReduction(reduction);
   requireAlike('smoothL1Loss', input, target);
-  if (beta < 0) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.');
+  requireNumber('smoothL1Loss', 'beta', beta);
+  if (!(beta >= 0)) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.');
+  requireRate('smoothL1Loss', 'beta', beta);
   if (beta === 0) return l1Loss(input, target, { reduction });
-  const distance = abs(sub(input, target));
-  const losses = where(lt(distance, beta), mul(square(distance), 0.5 / beta), sub(distance, 0.5 * beta));
-  return reduced(losses, reduction);
+  return reduced(smoothL1Op(sub(input, target), beta), reduction);
 }
 
 export interface BceOptions extends LossOptions {
@@ -196,16 +255,44 @@ export interface BceOptions extends LossOptions {
   posWeight?: Tensor | null;
 }
 
+const bceOp = defineOp({
+  name: 'bceWithLogits',
+  // (1 − t)·x + w·(log(1 + e^−|x|) + max(−x, 0)) with w = 1 + (p − 1)·t
+  forward(ctx, x: Tensor, target: Tensor, positive: Tensor | null) {
+    ctx.save(x, target, positive);
+    const softened = add(log1p(exp(neg(abs(x)))), clamp(neg(x), 0));
+    return add(mul(sub(1, target), x), positive ? mul(weightOf(target, positive), softened) : softened);
+  },
+  // dx = (1 − t) − w·σ(−x) = w·σ(x) − p·t, whichever has the sigmoid that is no more than ½: there nothing cancels.
+  backward(ctx, [g], _x, _target, positiveInfo) {
+    const [x, target, positive] = ctx.saved as (Tensor | null)[] as [Tensor, Tensor, Tensor | null];
+    const weighted = (s: Tensor) => (positive ? mul(weightOf(target, positive), s) : s);
+    const dx = () =>
+      where(
+        lt(x, 0),
+        sub(weighted(sigmoid(x)), positive ? mul(positive, target) : target),
+        sub(sub(1, target), weighted(sigmoid(neg(x)))),
+      );
+    const dtarget = () => (positive ? neg(add(x, mul(sub(positive, 1), logSigmoid(x)))) : neg(x));
+    return [
+      ctx.needs[0] ? mul(g, dx()) : null,
+      ctx.needs[1] ? mul(g, dtarget()) : null,
+      ctx.needs[2] ? sumTo(neg(mul(g, mul(target, logSigmoid(x)))), positiveInfo!.shape) : null,
+    ];
+  },
+}) as (x: Tensor, target: Tensor, positive: Tensor | null) => Tensor;
+const weightOf = (target: Tensor, positive: Tensor): Tensor => add(mul(sub(positive, 1), target), 1);
+
 /**
  * Binary cross entropy of logits against targets in [0, 1], without overflow:
  * (1 − t)·x + (1 + (p − 1)·t)·(log(1 + e^−|x|) + max(−x, 0)) (PyTorch: `F.binary_cross_entropy_with_logits`).
  */
 export function bceWithLogits(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
   const { weight = null, posWeight = null, reduction = 'mean' } = options;
+  requireReduction(reduction);
   requireAlike('bceWithLogits', input, target);
-  const softened = add(log1p(exp(neg(abs(input)))), clamp(neg(input), 0));
-  const positive = posWeight ? mul(add(mul(sub(posWeight, 1), target), 1), softened) : softened;
-  let losses = add(mul(sub(1, target), input), positive);
+  for (const t of [weight, posWeight]) if (t) requireWithin('bceWithLogits', t, input.shape);
+  let losses = bceOp(input, target, posWeight);
   if (weight) losses = mul(losses, weight);
   return reduced(losses, reduction);
 }

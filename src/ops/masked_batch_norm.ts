@@ -7,6 +7,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchNormOptions, batchNorm } from './batch_norm.ts';
 import { indexAdd, indexSelect, nonzero } from './indexing.ts';
 import { requireSameDevice, requireTensor, toFormat } from './launch.ts';
+import { requireNormOptions } from './norm_checks.ts';
 import { permute, reshape } from './shape_ops.ts';
 
 /** x as rows (positions, C) of its unmasked positions, and the way back from such rows: x's shape, 0 where the mask is false. */
@@ -60,6 +61,7 @@ export function maskedBatchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
+  requireNormOptions('maskedBatchNorm', options);
   const { rows, spread } = gatherUnmasked(x, mask);
   if (options.training) requireTwoRows(rows);
   return spread(batchNorm(rows, runningMean, runningVar, options));

@@ -100,14 +100,17 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   let out: Tensor;
   if (right.rank === 2 && left.rank > 2) {
     // One product with all rows together.
-    out = reshape(product(reshape(left, [-1, k]), right, false, false), [...left.shape.slice(0, -1), n]);
+    out = reshape(product(reshape(left, [sizeOf(left.shape.slice(0, -1)), k]), right, false, false), [
+      ...left.shape.slice(0, -1),
+      n,
+    ]);
   } else {
     const batch = broadcastShapes(left.shape.slice(0, -2), right.shape.slice(0, -2));
     const full = (t: Tensor, rows: number, columns: number) =>
       t.rank === 2 ? t : broadcastTo(t, [...batch, rows, columns]);
     const [x, y] = [full(left, m, k), full(right, k, n)];
     // The kernel knows one batch dimension.
-    const flat = (t: Tensor) => (t.rank > 3 ? reshape(t, [-1, ...t.shape.slice(-2)]) : t);
+    const flat = (t: Tensor) => (t.rank > 3 ? reshape(t, [sizeOf(t.shape.slice(0, -2)), ...t.shape.slice(-2)]) : t);
     out = reshape(product(flat(x), flat(y), false, false), [...batch, m, n]);
   }
   if (b.rank === 1) out = squeeze(out, -1);

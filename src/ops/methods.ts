@@ -1,8 +1,9 @@
 // The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are defined elsewhere.
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { ArgumentTypeError, RuntimeError } from '../errors.ts';
-import { fill, onesLike } from '../tensor/create.ts';
+import { requireNumber } from '../checks.ts';
+import { ArgumentTypeError } from '../errors.ts';
+import { emptyLike, fill, full, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Generator } from '../tensor/random/index.ts';
 import { normal_, uniform_ } from '../tensor/random.ts';
@@ -50,15 +51,15 @@ const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tenso
   flip: shape.flip,
 };
 
-/** Overwrites without recording; only where nothing differentiable is changed. */
-function unrecorded(name: string, x: Tensor, change: () => void): Tensor {
-  if (isGradEnabled() && x.requiresGrad) {
-    if (x.isLeaf) throw new RuntimeError('a leaf Variable that requires grad is being used in an in-place operation.');
-    throw new RuntimeError(
-      `[${name}] would cut this tensor from its history; change a detached clone, or work under noGrad`,
-    );
-  }
-  change();
+/** Overwrites every value by what `write` puts into a tensor; where that is recorded, nothing flows to what was there before. */
+function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tensor {
+  if (isGradEnabled() && x.requiresGrad)
+    return inPlace(name, x, (before) => {
+      const values = emptyLike(x);
+      write(values);
+      return elementwise.where(full(x.shape, true), values, before);
+    });
+  write(x);
   return x;
 }
 
@@ -128,14 +129,17 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   },
   /** x + value·a·b (PyTorch: `Tensor.addcmul_`). */
   addcmul_(this: Tensor, a: Tensor, b: Tensor, value = 1) {
+    requireNumber('addcmul_', 'value', value);
     return inPlace('addcmul_', this, (x) => elementwise.add(x, elementwise.mul(a, b), value));
   },
   /** x + value·a/b (PyTorch: `Tensor.addcdiv_`). */
   addcdiv_(this: Tensor, a: Tensor, b: Tensor, value = 1) {
+    requireNumber('addcdiv_', 'value', value);
     return inPlace('addcdiv_', this, (x) => elementwise.add(x, elementwise.div(a, b), value));
   },
   /** x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). */
   lerp_(this: Tensor, end: Tensor, weight: number) {
+    requireNumber('lerp_', 'weight', weight);
     return inPlace('lerp_', this, (x) => {
       const way = elementwise.sub(end, x);
       return weight < 0.5 ? elementwise.add(x, way, weight) : elementwise.sub(end, way, 1 - weight);
@@ -161,21 +165,21 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
     return this;
   },
   fill_(this: Tensor, value: number) {
-    // What a tensor with a history is filled with has none: no gradient goes on from here.
-    if (isGradEnabled() && this.requiresGrad) return brackets.assign('fill_', this, [], value);
-    return unrecorded('fill_', this, () => {
-      this.storage.beginChange();
-      fill(this, value);
+    requireNumber('fill_', 'value', value);
+    return overwritten('fill_', this, (to) => {
+      requireRepresentable(value, to.dtype);
+      to.storage.beginChange();
+      fill(to, value);
     });
   },
   zero_(this: Tensor) {
     return this.fill_(0);
   },
   uniform_(this: Tensor, from = 0, to = 1, generator?: Generator) {
-    return unrecorded('uniform_', this, () => uniform_(this, from, to, generator));
+    return overwritten('uniform_', this, (x) => uniform_(x, from, to, generator));
   },
   normal_(this: Tensor, mean = 0, std = 1, generator?: Generator) {
-    return unrecorded('normal_', this, () => normal_(this, mean, std, generator));
+    return overwritten('normal_', this, (x) => normal_(x, mean, std, generator));
   },
 };
 

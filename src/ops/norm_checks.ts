@@ -1,7 +1,8 @@
 // The checks that normalizations share, with PyTorch's texts, and what they give for a tensor without elements. Which checks an op
 // makes, and in what order, is in its own file.
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import { requireFinite, requireRate, shown } from '../checks.ts';
+import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { add, mul } from './elementwise.ts';
 import { clone, requireSameDevice, requireTensor } from './launch.ts';
@@ -21,6 +22,24 @@ export function requireNumber(op: string, name: string, position: number, value:
     throw new ArgumentTypeError(
       `${op}(): argument '${name}' (position ${position}) must be float, not ${pythonType(value)}`,
     );
+}
+
+/** @throws ValueError where an eps under a root would make the root NaN or meaningless. */
+export function requireEps(op: string, eps: unknown): void {
+  if (!(Number(eps) >= 0 && Number(eps) < Number.POSITIVE_INFINITY))
+    throw new ValueError(`[${op}] expected eps to be a finite number of at least 0, got ${shown(eps)}`);
+}
+
+/** @throws ValueError where running statistics would be lost. */
+export function requireMomentum(op: string, momentum: unknown): void {
+  if (!Number.isFinite(Number(momentum)))
+    throw new ValueError(`[${op}] expected momentum to be finite, got ${shown(momentum)}`);
+}
+
+/** The two for functions that PyTorch has not. */
+export function requireNormOptions(op: string, { eps, momentum }: { eps?: unknown; momentum?: unknown }): void {
+  if (eps !== undefined) requireRate(op, 'eps', eps);
+  if (momentum !== undefined && momentum !== null) requireFinite(op, 'momentum', momentum);
 }
 
 /** The number of elements decides, not the shape. `copies`: how often the text counts each, for ops that repeat the vector. */

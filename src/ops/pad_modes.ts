@@ -1,8 +1,10 @@
 // Padding with the tensor's own values: reflected, replicated or wrapped around. Zeros and constants are shape_ops.ts's `pad`.
+import { maxElements, requireChoice, requireCountable, requireInteger } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { tensor } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { indexSelect } from './indexing.ts';
+import { requireTensor } from './launch.ts';
 
 export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';
 
@@ -18,6 +20,12 @@ const sources: Record<IndexedPadMode, (position: number, n: number) => number> =
  * @throws RuntimeError where reflecting or wrapping would need more values than there are.
  */
 export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number])[], mode: IndexedPadMode): Tensor {
+  requireTensor('padIndexed', x);
+  requireChoice('padIndexed', 'mode', mode, ['reflect', 'replicate', 'circular']);
+  for (const [before, after] of pairs) {
+    requireInteger('padIndexed', 'padding', before, 0, maxElements);
+    requireInteger('padIndexed', 'padding', after, 0, maxElements);
+  }
   const first = x.rank - pairs.length;
   return pairs.reduce((padded, [before, after], i) => {
     if (before === 0 && after === 0) return padded;
@@ -29,6 +37,10 @@ export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number]
         `Padding size should be less than the corresponding input dimension, but got: padding (${before}, ${after}) at dimension ${dim} of input ${JSON.stringify(x.shape)}`,
       );
     if (mode === 'circular' && most > n) throw new RuntimeError('Padding value causes wrapping around more than once.');
+    requireCountable(
+      padded.shape.map((size, d) => (d === dim ? n + before + after : size)),
+      'padIndexed',
+    );
     const positions = Array.from({ length: n + before + after }, (_, p) => sources[mode](p - before, n));
     return indexSelect(padded, dim, tensor(positions, { dtype: 'int64' }));
   }, x);

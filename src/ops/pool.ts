@@ -1,5 +1,6 @@
 // Pooling in one and two dimensions: maximum, average, and their adaptive forms, in both memory formats.
 import { defineOp } from '../autograd/define_op.ts';
+import { maxElements, requireInteger, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut } from '../fusion/deferred_norm.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
@@ -8,7 +9,7 @@ import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
 import { withInput } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
-import { push3, type Size, sizes, windowSteps } from './window.ts';
+import { push3, requireSpan, type Size, sizes, torchName, windowSteps } from './window.ts';
 
 export interface PoolOptions {
   /** Default: the kernel's size. */
@@ -155,10 +156,12 @@ const avgPoolBackward = defineOp({
 function batched<R>(op: string, x: Tensor, dims: number, fn: (x: Tensor) => R, unbatch: (result: R) => R): R {
   requireFloat(op, x);
   if (x.rank !== dims + 1 && x.rank !== dims + 2)
-    throw new RuntimeError(`${op}(): Expected ${dims + 1}D or ${dims + 2}D input, but got ${formatShape(x.shape)}`);
+    throw new RuntimeError(
+      `${torchName(op)}(): Expected ${dims + 1}D or ${dims + 2}D input, but got ${formatShape(x.shape)}`,
+    );
   if (x.shape.slice(x.rank - dims - 1).some((n) => n === 0))
     throw new RuntimeError(
-      `${op}(): Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: ${formatShape(x.shape)}`,
+      `${torchName(op)}(): Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: ${formatShape(x.shape)}`,
     );
   return x.rank === dims + 2 ? fn(x) : unbatch(fn(reshape(x, [1, ...x.shape])));
 }
@@ -177,10 +180,19 @@ function poolShape(
   const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
   if ([...kernel, ...stride].some((n) => n <= 0))
     throw new RuntimeError(
-      `${op}(): kernel size and stride should be greater than zero, but got kernel ${formatShape(kernel)}, stride ${formatShape(stride)}`,
+      `${torchName(op)}(): kernel size and stride should be greater than zero, but got kernel ${formatShape(kernel)}, stride ${formatShape(stride)}`,
     );
+  if (dilation.some((d) => d <= 0))
+    throw new RuntimeError(`dilation should be greater than zero, but got dilation ${formatShape(dilation)}`);
+  const divisor = options.divisorOverride ?? null;
+  if (divisor !== null) {
+    requireInteger(op, 'divisorOverride', divisor, -maxElements, maxElements);
+    if (divisor === 0) throw new RuntimeError('divisor must be not zero');
+  }
+  requireSpan(op, x.shape, kernel, padding, dilation);
   padding.forEach((p, i) => {
-    if (p < 0 || p * 2 > kernel[i])
+    if (p < 0) throw new RuntimeError(`pad must be non-negative, but got pad: ${p}`);
+    if (p * 2 > dilation[i] * (kernel[i] - 1) + 1)
       throw new RuntimeError(
         `pad should be at most half of effective kernel size, but got pad=${p}, kernel_size=${kernel[i]} and dilation=${dilation[i]}`,
       );
@@ -205,15 +217,18 @@ function poolShape(
     dilation,
     isAdaptive: false,
     countIncludePad: options.countIncludePad ?? true,
-    divisor: options.divisorOverride ?? 0,
+    divisor: divisor ?? 0,
   };
 }
 
 function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: Size | readonly (number | null)[]): PoolShape {
-  const wanted = typeof outputSize === 'number' ? outputSize : outputSize.map((n, i) => n ?? x.shape[i + 2]);
+  const wanted = Array.isArray(outputSize) ? outputSize.map((n, i) => n ?? x.shape[i + 2]) : (outputSize as number);
+  if (Array.isArray(wanted) && wanted.length !== dims)
+    throw new RuntimeError(`${torchName(op)}: output_size must be ${dims}`);
   const output = sizes(op, 'outputSize', wanted, dims);
   if (output.some((n) => n < 0))
-    throw new RuntimeError(`${op}(): elements of output_size must be greater than or equal to 0`);
+    throw new RuntimeError(`${torchName(op)}(): elements of output_size must be greater than or equal to 0`);
+  requireShape(op, [...x.shape.slice(0, 2), ...output]);
   const ones = output.map(() => 1);
   return {
     output,
@@ -246,35 +261,38 @@ function maxPool(op: string, dims: number, x: Tensor, shape: (x: Tensor) => Pool
   );
 }
 
+const maxPool2dOf = (op: string, x: Tensor, kernelSize: Size, options: MaxPoolOptions): PoolWithIndices =>
+  maxPool(op, 2, x, (input) => poolShape(op, input, 2, kernelSize, options));
+
 /** Maxima over windows with their positions (PyTorch: `F.max_pool2d(…, return_indices=True)`). */
 export const maxPool2dWithIndices = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices =>
-  maxPool('max_pool2d', 2, x, (input) => poolShape('max_pool2d', input, 2, kernelSize, options));
+  maxPool2dOf('maxPool2dWithIndices', x, kernelSize, options);
 /** Maxima over windows of (N, C, L) (PyTorch: `F.max_pool1d`). */
 export const maxPool1d = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor =>
-  maxPool('max_pool1d', 1, x, (input) => poolShape('max_pool1d', input, 1, kernelSize, options)).values;
+  maxPool('maxPool1d', 1, x, (input) => poolShape('maxPool1d', input, 1, kernelSize, options)).values;
 /** Maxima over windows of (N, C, H, W) (PyTorch: `F.max_pool2d`). */
 export const maxPool2d = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor =>
-  maxPool2dWithIndices(x, kernelSize, options).values;
+  maxPool2dOf('maxPool2d', x, kernelSize, options).values;
 
 const avgPool = (op: string, dims: number, x: Tensor, shape: (x: Tensor) => PoolShape): Tensor =>
   batched(op, x, dims, (input) => avgPoolOp(input, shape(input)), dropBatch);
 
 /** Means over windows of (N, C, L) (PyTorch: `F.avg_pool1d`). */
 export const avgPool1d = (x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor =>
-  avgPool('avg_pool1d', 1, x, (input) => poolShape('avg_pool1d', input, 1, kernelSize, options));
+  avgPool('avgPool1d', 1, x, (input) => poolShape('avgPool1d', input, 1, kernelSize, options));
 /** Means over windows of (N, C, H, W) (PyTorch: `F.avg_pool2d`). */
 export const avgPool2d = (x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor =>
-  avgPool('avg_pool2d', 2, x, (input) => poolShape('avg_pool2d', input, 2, kernelSize, options));
+  avgPool('avgPool2d', 2, x, (input) => poolShape('avgPool2d', input, 2, kernelSize, options));
 
 /** Means over windows chosen so that the output has the given size (PyTorch: `F.adaptive_avg_pool1d`). */
 export const adaptiveAvgPool1d = (x: Tensor, outputSize: Size): Tensor =>
-  avgPool('adaptive_avg_pool1d', 1, x, (input) => adaptiveShape('adaptive_avg_pool1d', input, 1, outputSize));
+  avgPool('adaptiveAvgPool1d', 1, x, (input) => adaptiveShape('adaptiveAvgPool1d', input, 1, outputSize));
 /** Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `F.adaptive_avg_pool2d`). */
 export const adaptiveAvgPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
-  avgPool('adaptive_avg_pool2d', 2, x, (input) => adaptiveShape('adaptive_avg_pool2d', input, 2, outputSize));
+  avgPool('adaptiveAvgPool2d', 2, x, (input) => adaptiveShape('adaptiveAvgPool2d', input, 2, outputSize));
 /** Maxima over windows chosen so that the output has the given size (PyTorch: `F.adaptive_max_pool1d`). */
 export const adaptiveMaxPool1d = (x: Tensor, outputSize: Size): Tensor =>
-  maxPool('adaptive_max_pool1d', 1, x, (input) => adaptiveShape('adaptive_max_pool1d', input, 1, outputSize)).values;
+  maxPool('adaptiveMaxPool1d', 1, x, (input) => adaptiveShape('adaptiveMaxPool1d', input, 1, outputSize)).values;
 /** Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `F.adaptive_max_pool2d`). */
 export const adaptiveMaxPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
-  maxPool('adaptive_max_pool2d', 2, x, (input) => adaptiveShape('adaptive_max_pool2d', input, 2, outputSize)).values;
+  maxPool('adaptiveMaxPool2d', 2, x, (input) => adaptiveShape('adaptiveMaxPool2d', input, 2, outputSize)).values;

@@ -2,13 +2,14 @@
 // dimensions becomes one kernel call per run of neighbouring dimensions in memory order.
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { requireInteger, requireNumber } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 import { Binary, Reduction } from '../kernels/generated/abi.ts';
 import { full } from '../tensor/create.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
-import { div, eq, exp, mul, sub } from './elementwise.ts';
+import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { withScratch } from './scratch.ts';
@@ -77,10 +78,14 @@ const sumOp = defineOp({
   backward: (_ctx, [g], x, dims) => [broadcastTo(withDims(g, x.shape, dims), x.shape)],
 });
 
+/** The dimensions to reduce over: none given, or an empty list of them, means all. */
+const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
+  normalizeDims(Array.isArray(dim) && dim.length === 0 ? undefined : dim, rank, op);
+
 /** The sum over all, or the given, dimensions (PyTorch: `torch.sum`). Integers and bool give int64. */
 export function sum(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
   requireTensor('sum', x);
-  return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank), keepdim);
+  return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
 }
 
 /** The gradient of a broadcast: g summed back to `shape`. */
@@ -98,14 +103,16 @@ export function mean(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor
     throw new RuntimeError(
       `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${dtypes[x.dtype].torchName}`,
     );
-  const count = normalizeDims(dim, x.rank).reduce((n, d) => n * x.shape[d], 1);
-  return div(sum(x, dim, options), count);
+  const dims = reducedDims('mean', dim, x.rank);
+  const count = dims.reduce((n, d) => n * x.shape[d], 1);
+  return div(sumOp(x, dims, options.keepdim ?? false), count);
 }
 
 /** The product over one, or all, dimensions (PyTorch: `torch.prod`). */
 export function prod(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor {
   requireTensor('prod', x);
-  return prodOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank), keepdim);
+  if (dim !== undefined) requireInteger('prod', 'dim', dim);
+  return prodOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank, 'prod'), keepdim);
 }
 const prodOp = defineOp({
   name: 'prod',
@@ -116,6 +123,7 @@ const prodOp = defineOp({
   backward(ctx, [g], info, dims) {
     // The product of all others, from products before and after, so that zeros are no special case.
     const [x] = ctx.saved;
+    if (x.size === 0) return [full(info.shape, 0, { dtype: info.dtype })];
     const single = dims.length === 1 ? x : reshape(x, [-1]);
     const dim = dims.length === 1 ? dims[0] : 0;
     const others = mul(exclusiveProduct(single, dim), flip(exclusiveProduct(flip(single, dim), dim), dim));
@@ -190,7 +198,8 @@ const varianceOp = defineOp({
 /** The variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `torch.var`). */
 export function variance(x: Tensor, dim?: Dims, { keepdim = false, correction = 1 }: VarianceOptions = {}): Tensor {
   requireFloat('var', x);
-  return varianceOp(x, normalizeDims(dim, x.rank), keepdim, correction);
+  requireNumber('var', 'correction', correction);
+  return varianceOp(x, reducedDims('var', dim, x.rank), keepdim, correction);
 }
 
 function defineExtremum(name: string, op: Reduction) {
@@ -201,10 +210,11 @@ function defineExtremum(name: string, op: Reduction) {
       ctx.save(x, y);
       return y;
     },
-    // Shared equally between all that reach the extremum, as in PyTorch.
+    // Shared equally between all that reach the extremum, as in PyTorch; by all NaN where that is one.
     backward(ctx, [g], info, dims) {
       const [x, y] = ctx.saved;
-      const hits = cast(eq(x, withDims(y, info.shape, dims)), x.dtype);
+      const top = withDims(y, info.shape, dims);
+      const hits = cast(logicalOr(eq(x, top), logicalAnd(isnan(x), isnan(top))), x.dtype);
       return [mul(hits, div(withDims(g, info.shape, dims), sum(hits, dims, { keepdim: true })))];
     },
   });
@@ -222,13 +232,15 @@ function requireValues(name: string, x: Tensor, dims: readonly number[]): void {
 
 /** The largest values over dimensions; equal ones share the gradient (PyTorch: `torch.amax`). */
 export function amax(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
-  const dims = normalizeDims(dim, x.rank);
+  requireTensor('amax', x);
+  const dims = reducedDims('amax', dim, x.rank);
   requireValues('amax', x, dims);
   return amaxOp(x, dims, keepdim);
 }
 /** The smallest values over dimensions; equal ones share the gradient (PyTorch: `torch.amin`). */
 export function amin(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
-  const dims = normalizeDims(dim, x.rank);
+  requireTensor('amin', x);
+  const dims = reducedDims('amin', dim, x.rank);
   requireValues('amin', x, dims);
   return aminOp(x, dims, keepdim);
 }
@@ -278,7 +290,8 @@ export interface ValuesAndIndices {
 }
 
 function extremum(name: 'max' | 'min', x: Tensor, dim: number, keepdim: boolean): ValuesAndIndices {
-  const d = normalizeDim(dim, x.rank);
+  requireTensor(name, x);
+  const d = normalizeDim(dim, x.rank, name);
   requireValues(name, x, x.rank ? [d] : []);
   const [values, indices] = extremumAlong(x, name === 'max' ? Reduction.max : Reduction.min, d, keepdim);
   return { values, indices };
@@ -299,8 +312,9 @@ export function min(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions 
 
 function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keepdim: boolean): Tensor {
   requireTensor(name, x);
+  if (x.dtype === 'bool') throw new RuntimeError(`${name}(): does not support bool input`);
   const flat = dim === undefined ? viewAs(rowMajor(x), [x.size]) : x;
-  const d = dim === undefined ? 0 : normalizeDim(dim, x.rank);
+  const d = dim === undefined ? 0 : normalizeDim(dim, x.rank, name);
   requireValues(name, flat, flat.rank ? [d] : []);
   const { indices } = launchArg(
     name,
@@ -321,10 +335,10 @@ export const argmin = (x: Tensor, dim?: number, { keepdim = false }: ReduceOptio
 const toBool = (x: Tensor): Tensor => cast(x, 'bool');
 /** Whether any value is not zero, over all or the given dimensions; bool (PyTorch: `torch.any`). */
 export const any = (x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor =>
-  launchReduce('any', Reduction.any, toBool(x), normalizeDims(dim, x.rank), keepdim);
+  launchReduce('any', Reduction.any, toBool(x), normalizeDims(dim, x.rank, 'any'), keepdim);
 /** Whether all values are not zero, over all or the given dimensions; bool (PyTorch: `torch.all`). */
 export const all = (x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor =>
-  launchReduce('all', Reduction.all, toBool(x), normalizeDims(dim, x.rank), keepdim);
+  launchReduce('all', Reduction.all, toBool(x), normalizeDims(dim, x.rank, 'all'), keepdim);
 
 const cumsumOp = defineOp({
   name: 'cumsum',
@@ -344,7 +358,7 @@ const cumsumOp = defineOp({
 /** Running sums along a dimension (PyTorch: `torch.cumsum`). Integers give int64. */
 export function cumsum(x: Tensor, dim: number): Tensor {
   requireTensor('cumsum', x);
-  return cumsumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDim(dim, x.rank), false);
+  return cumsumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDim(dim, x.rank, 'cumsum'), false);
 }
 
 const topkOp = defineOp({
@@ -383,16 +397,27 @@ const topkOp = defineOp({
 /** The k largest (or smallest) values along a dimension, sorted, with their indices (PyTorch: `torch.topk`). */
 export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): ValuesAndIndices {
   requireTensor('topk', x);
-  const d = normalizeDim(dim, x.rank);
-  if (!Number.isInteger(k) || k < 0 || k > (x.shape[d] ?? 1)) throw new RuntimeError('selected index k out of range');
+  const d = normalizeDim(dim, x.rank, 'topk');
+  requireInteger('topk', 'k', k);
+  if (x.dtype === 'bool') throw new RuntimeError('topk does not support bool dtypes on CPU');
+  return sorted(x, k, d, largest);
+}
+
+function sorted(x: Tensor, k: number, d: number, largest: boolean): ValuesAndIndices {
+  if (k < 0 || k > (x.shape[d] ?? 1)) throw new RuntimeError('selected index k out of range');
   const isLast = d === Math.max(0, x.rank - 1);
   const [values, indices] = topkOp(isLast ? x : transpose(x, d, -1), k, largest);
   return isLast ? { values, indices } : { values: transpose(values, d, -1), indices: transpose(indices, d, -1) };
 }
 
 /** Values sorted along a dimension, ascending by default, with their indices; equal ones keep their order (PyTorch: `torch.sort`). */
-export const sort = (x: Tensor, dim = -1, { descending = false }: { descending?: boolean } = {}): ValuesAndIndices =>
-  topk(x, x.rank === 0 ? 1 : x.shape[normalizeDim(dim, x.rank)], dim, { largest: descending });
+export function sort(x: Tensor, dim = -1, { descending = false }: { descending?: boolean } = {}): ValuesAndIndices {
+  requireTensor('sort', x);
+  const d = normalizeDim(dim, x.rank, 'sort');
+  // The order of booleans is that of 0 and 1.
+  const { values, indices } = sorted(x.dtype === 'bool' ? cast(x, 'uint8') : x, x.shape[d] ?? 1, d, descending);
+  return { values: cast(values, x.dtype), indices };
+}
 
 const softmaxOp = defineOp({
   name: 'softmax',
@@ -436,10 +461,10 @@ const softmaxOp = defineOp({
 /** eˣ / Σ eˣ along a dimension (PyTorch: `F.softmax`). */
 export function softmax(x: Tensor, dim: number): Tensor {
   requireFloat('softmax', x);
-  return softmaxOp(x, normalizeDim(dim, x.rank), false);
+  return softmaxOp(x, normalizeDim(dim, x.rank, 'softmax'), false);
 }
 /** x − log Σ eˣ along a dimension (PyTorch: `F.log_softmax`). */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
   requireFloat('logSoftmax', x);
-  return softmaxOp(x, normalizeDim(dim, x.rank), true);
+  return softmaxOp(x, normalizeDim(dim, x.rank, 'logSoftmax'), true);
 }

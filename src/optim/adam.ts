@@ -1,10 +1,13 @@
 // Adam and AdamW. The arithmetic is in kernels/optim/optim.cpp.
+
+import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
   type CommonOptions,
   commonChecks,
+  isRate,
   Optimizer,
   type OptimizerStateDict,
   type ParamGroup,
@@ -32,12 +35,13 @@ const defaults: AdamOptions = {
   decoupledWeightDecay: false,
 };
 
-const isFraction = (value: number) => value >= 0 && value < 1;
+const isFraction = (value: unknown) => typeof value === 'number' && value >= 0 && value < 1;
 const checks: readonly Check<AdamOptions>[] = [
   commonChecks[0],
-  [({ eps }) => eps >= 0, ({ eps }) => `Invalid epsilon value: ${eps}`],
-  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${betas[0]}`],
-  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${betas[1]}`],
+  [({ eps }) => isRate(eps), ({ eps }) => `Invalid epsilon value: ${shown(eps)}`],
+  [({ betas }) => Array.isArray(betas) && betas.length === 2, ({ betas }) => `Invalid betas: ${shown(betas)}`],
+  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${shown(betas[0])}`],
+  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${shown(betas[1])}`],
   commonChecks[1],
 ];
 

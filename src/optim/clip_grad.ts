@@ -1,5 +1,6 @@
 // Clipping of gradients, by their norm over all parameters or element by element, in place (PyTorch: torch.nn.utils.clip_grad).
-import { RuntimeError } from '../errors.ts';
+import { requireNumber } from '../checks.ts';
+import { RuntimeError, ValueError } from '../errors.ts';
 import { floatText } from '../nn/python_text.ts';
 import { tensor } from '../tensor/create.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -24,6 +25,12 @@ function scale(groups: readonly Row[][], factor: number, limit: number): void {
   }
 }
 
+/** A limit may be infinite; a negative one would turn gradients around, in which PyTorch sees no error. */
+function requireLimit(op: string, name: string, value: number): void {
+  requireNumber(op, name, value);
+  if (!(value >= 0)) throw new ValueError(`[${op}] expected ${name} of at least 0, got ${value}`);
+}
+
 export interface ClipGradNormOptions {
   /** p of the norm; Infinity: the largest absolute value. Default: 2. */
   normType?: number;
@@ -34,7 +41,7 @@ export interface ClipGradNormOptions {
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), with the norm over all of them together, which is returned, as it was before
  * (PyTorch: `nn.utils.clip_grad_norm_`).
- * @throws RuntimeError with `errorIfNonfinite`, where the norm is NaN or infinite; nothing is scaled then.
+ * @throws ValueError on a negative norm; RuntimeError with `errorIfNonfinite`, where the norm is NaN or infinite; nothing is scaled then.
  * @example
  * const norm = clipGradNorm(net.parameters(), 1);
  */
@@ -43,6 +50,9 @@ export function clipGradNorm(
   maxNorm: number,
   { normType = 2, errorIfNonfinite = false }: ClipGradNormOptions = {},
 ): Tensor {
+  requireLimit('clipGradNorm', 'maxNorm', maxNorm);
+  requireNumber('clipGradNorm', 'normType', normType);
+  if (Number.isNaN(normType)) throw new ValueError('[clipGradNorm] expected a number as normType, got NaN');
   const groups = partition(gradientRows(parameters));
   if (groups.length === 0) return tensor(0);
   let total = 0;
@@ -69,5 +79,6 @@ export function clipGradNorm(
 
 /** Limits every element of every gradient to [−clipValue, clipValue], in place (PyTorch: `nn.utils.clip_grad_value_`). */
 export function clipGradValue(parameters: Iterable<Tensor>, clipValue: number): void {
+  requireLimit('clipGradValue', 'clipValue', clipValue);
   scale(partition(gradientRows(parameters)), 1, clipValue);
 }

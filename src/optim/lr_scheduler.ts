@@ -50,6 +50,7 @@ export abstract class LRScheduler<P extends object = object> {
 
   /** @param lastEpoch index of the last epoch, to go on from; −1 starts anew. */
   constructor(optimizer: AnyOptimizer, parameters: P, rule: Rule<P>, lastEpoch = -1) {
+    requireInteger(this.constructor.name, 'lastEpoch', lastEpoch, -1);
     this.optimizer = optimizer;
     this.parameters = parameters;
     this.rule = rule;

@@ -1,4 +1,6 @@
 // OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
+
+import { requireInteger, requireNumber, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { KeyError, ValueError } from '../errors.ts';
 import { floatText } from '../nn/python_text.ts';
@@ -109,6 +111,7 @@ const rule: Rule<OneCycleParameters> = {
 
 function perGroup(name: string, optimizer: AnyOptimizer, value: PerGroup): number[] {
   const groups = optimizer.paramGroups.length;
+  for (const one of Array.isArray(value) ? value : [value]) requireRate('OneCycleLR', name, one);
   if (typeof value === 'number') return Array<number>(groups).fill(value);
   if (value.length !== groups)
     throw new ValueError(
@@ -119,8 +122,8 @@ function perGroup(name: string, optimizer: AnyOptimizer, value: PerGroup): numbe
 
 function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number {
   const positive = (name: string, value: number) => {
-    if (!Number.isInteger(value) || value <= 0)
-      throw new ValueError(`Expected positive integer ${name}, but got ${value}`);
+    requireInteger('OneCycleLR', name, value);
+    if (value <= 0) throw new ValueError(`Expected positive integer ${name}, but got ${value}`);
     return value;
   };
   if (totalSteps !== undefined) return positive('total_steps', totalSteps);
@@ -140,9 +143,14 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
     const { pctStart = 0.3, annealStrategy = 'cos', cycleMomentum = true, threePhase = false } = options;
     const { divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;
     const totalSteps = totalStepsOf(options);
+    requireNumber('OneCycleLR', 'pctStart', pctStart);
+    for (const [name, factor] of Object.entries({ divFactor, finalDivFactor })) {
+      requireRate('OneCycleLR', name, factor);
+      if (factor === 0) throw new ValueError(`[OneCycleLR] expected ${name} above 0, got 0`);
+    }
     if (!(pctStart >= 0 && pctStart <= 1))
       throw new ValueError(`Expected float between 0 and 1 pct_start, but got ${floatText(pctStart)}`);
-    if (!Object.hasOwn(anneals, annealStrategy))
+    if (typeof annealStrategy !== 'string' || !Object.hasOwn(anneals, annealStrategy))
       throw new ValueError(`anneal_strategy must be one of 'cos' or 'linear', instead got ${annealStrategy}`);
     if (cycleMomentum && !('momentum' in optimizer.defaults) && !('betas' in optimizer.defaults))
       throw new ValueError('optimizer must support momentum or beta1 with `cycle_momentum` option enabled');

@@ -1,4 +1,5 @@
 // Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each beside this.
+
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
@@ -41,9 +42,12 @@ const given = <T extends object>(options: T): Partial<T> =>
 /** A condition on one option and PyTorch's words where it fails. */
 export type Check<O> = readonly [isValid: (options: O) => boolean, message: (options: O) => string];
 
+/** A number that is finite and at least 0: Infinity and NaN would be in every parameter after one step. */
+export const isRate = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < Infinity;
+
 export const commonChecks: readonly Check<CommonOptions>[] = [
-  [({ lr }) => lr >= 0, ({ lr }) => `Invalid learning rate: ${lr}`],
-  [({ weightDecay }) => weightDecay >= 0, ({ weightDecay }) => `Invalid weight_decay value: ${weightDecay}`],
+  [({ lr }) => isRate(lr), ({ lr }) => `Invalid learning rate: ${shown(lr)}`],
+  [({ weightDecay }) => isRate(weightDecay), ({ weightDecay }) => `Invalid weight_decay value: ${shown(weightDecay)}`],
 ];
 
 /** What has a say in each step, and learns whether it was taken; see staged_statistics.ts. */

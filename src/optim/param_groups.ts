@@ -1,4 +1,5 @@
 // Parameter groups by what parameters are for: which of a module's learn with weight decay and which without.
+import { requireRate } from '../checks.ts';
 import type { Module } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 
@@ -20,6 +21,7 @@ export function paramGroups(
   module: Module,
   { weightDecay, noDecay = ['norm', 'bias'] }: ParamGroupsOptions,
 ): { params: Parameter[]; weightDecay: number }[] {
+  requireRate('paramGroups', 'weightDecay', weightDecay);
   const decaying = new Set<Parameter>();
   const exempt = new Set<Parameter>();
   for (const each of module.modules())

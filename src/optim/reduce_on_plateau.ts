@@ -1,4 +1,6 @@
 // ReduceLROnPlateau: learning rates that fall when a metric has stopped improving (PyTorch: ReduceLROnPlateau).
+
+import { requireFinite, requireInteger, requireNumber, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -53,6 +55,13 @@ export class ReduceLROnPlateau {
   constructor(optimizer: AnyOptimizer, options: PlateauOptions = {}) {
     const { mode = 'min', factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = 'rel' } = options;
     const { cooldown = 0, minLr = 0, eps = 1e-8 } = options;
+    const name = 'ReduceLROnPlateau';
+    requireRate(name, 'factor', factor);
+    requireInteger(name, 'patience', patience, 0);
+    requireInteger(name, 'cooldown', cooldown, 0);
+    requireFinite(name, 'threshold', threshold);
+    requireRate(name, 'eps', eps);
+    for (const least of Array.isArray(minLr) ? minLr : [minLr]) requireRate(name, 'minLr', least);
     if (!(factor < 1)) throw new ValueError('Factor should be < 1.0.');
     if (mode !== 'min' && mode !== 'max') throw new ValueError(`mode ${String(mode)} is unknown!`);
     if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
@@ -89,7 +98,7 @@ export class ReduceLROnPlateau {
 
   /** Takes the metric of an epoch. */
   step(metric: number | Tensor): void {
-    const value = metric instanceof Tensor ? metric.item() : metric;
+    const value = metric instanceof Tensor ? metric.item() : requireNumber('ReduceLROnPlateau', 'metric', metric);
     this.lastEpoch++;
     if (this.isBetter(value)) {
       this.best = value;

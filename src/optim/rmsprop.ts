@@ -1,10 +1,13 @@
 // RMSprop. The arithmetic is in kernels/optim/optim.cpp.
+
+import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
   type CommonOptions,
   commonChecks,
+  isRate,
   Optimizer,
   type ParamGroup,
   type ParamsArgument,
@@ -32,10 +35,10 @@ const defaults: RMSpropOptions = {
 
 const checks: readonly Check<RMSpropOptions>[] = [
   commonChecks[0],
-  [({ eps }) => eps >= 0, ({ eps }) => `Invalid epsilon value: ${eps}`],
-  [({ momentum }) => momentum >= 0, ({ momentum }) => `Invalid momentum value: ${momentum}`],
+  [({ eps }) => isRate(eps), ({ eps }) => `Invalid epsilon value: ${shown(eps)}`],
+  [({ momentum }) => isRate(momentum), ({ momentum }) => `Invalid momentum value: ${shown(momentum)}`],
   commonChecks[1],
-  [({ alpha }) => alpha >= 0, ({ alpha }) => `Invalid alpha value: ${alpha}`],
+  [({ alpha }) => isRate(alpha), ({ alpha }) => `Invalid alpha value: ${shown(alpha)}`],
 ];
 
 /**

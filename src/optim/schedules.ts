@@ -1,4 +1,6 @@
 // The learning-rate schedules that follow a formula: each a rule over the base in lr_scheduler.ts (PyTorch: torch.optim.lr_scheduler).
+
+import { requireFinite, requireInteger, requireIntegers, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { type AnyOptimizer, LRScheduler, type Rule } from './lr_scheduler.ts';
@@ -23,9 +25,15 @@ const stepRule: Rule<StepParameters> = {
 /** Multiplies the rates by `gamma` every `stepSize` steps (PyTorch: `StepLR`). */
 export class StepLR extends LRScheduler<StepParameters> {
   constructor(optimizer: AnyOptimizer, stepSize: number, { gamma = 0.1, lastEpoch }: GammaOption = {}) {
+    requireInteger('StepLR', 'stepSize', stepSize, 1);
+    requireFinite('StepLR', 'gamma', gamma);
     super(optimizer, { stepSize, gamma }, stepRule, lastEpoch);
   }
 }
+
+/** What can be iterated as an array, anything else as it is. */
+const asArray = (value: Iterable<number>): unknown =>
+  typeof value === 'object' && value !== null && Symbol.iterator in value ? [...value] : value;
 
 interface MultiStepParameters {
   /** How often each epoch was named. */
@@ -42,8 +50,10 @@ const multiStepRule: Rule<MultiStepParameters> = {
 /** Multiplies the rates by `gamma` at each milestone (PyTorch: `MultiStepLR`). */
 export class MultiStepLR extends LRScheduler<MultiStepParameters> {
   constructor(optimizer: AnyOptimizer, milestones: Iterable<number>, { gamma = 0.1, lastEpoch }: GammaOption = {}) {
+    requireFinite('MultiStepLR', 'gamma', gamma);
     const counts: Record<number, number> = {};
-    for (const at of milestones) counts[at] = (counts[at] ?? 0) + 1;
+    for (const at of requireIntegers('MultiStepLR', 'milestones', asArray(milestones), 0))
+      counts[at] = (counts[at] ?? 0) + 1;
     super(optimizer, { milestones: counts, gamma }, multiStepRule, lastEpoch);
   }
 }
@@ -55,6 +65,7 @@ const exponentialRule: Rule<{ gamma: number }> = {
 /** Multiplies the rates by `gamma` at every step (PyTorch: `ExponentialLR`). */
 export class ExponentialLR extends LRScheduler<{ gamma: number }> {
   constructor(optimizer: AnyOptimizer, gamma: number, { lastEpoch }: LastEpochOption = {}) {
+    requireFinite('ExponentialLR', 'gamma', gamma);
     super(optimizer, { gamma }, exponentialRule, lastEpoch);
   }
 }
@@ -84,6 +95,8 @@ export class CosineAnnealingLR extends LRScheduler<CosineParameters> {
     tMax: number,
     { etaMin = 0, lastEpoch }: LastEpochOption & { etaMin?: number } = {},
   ) {
+    requireInteger('CosineAnnealingLR', 'tMax', tMax, 1);
+    requireFinite('CosineAnnealingLR', 'etaMin', etaMin);
     super(optimizer, { tMax, etaMin }, cosineRule, lastEpoch);
   }
 }
@@ -117,6 +130,9 @@ export class LinearLR extends LRScheduler<LinearParameters> {
     optimizer: AnyOptimizer,
     { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch }: LinearLROptions = {},
   ) {
+    requireNumber('LinearLR', 'startFactor', startFactor);
+    requireNumber('LinearLR', 'endFactor', endFactor);
+    requireInteger('LinearLR', 'totalIters', totalIters, 0);
     if (!(startFactor > 0 && startFactor <= 1))
       throw new ValueError('Starting multiplicative factor expected to be greater than 0 and less or equal to 1.');
     if (!(endFactor >= 0 && endFactor <= 1))

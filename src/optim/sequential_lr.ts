@@ -1,4 +1,6 @@
 // SequentialLR: schedules one after the other, each from its milestone on (PyTorch: SequentialLR).
+
+import { requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { type AnyOptimizer, type LRScheduler, type SchedulerState, StateReader } from './lr_scheduler.ts';
@@ -30,6 +32,7 @@ export class SequentialLR {
           `SequentialLR expects all schedulers to belong to the same optimizer, but got scheduler ${scheduler.constructor.name} at index ${i} of another ${scheduler.optimizer.constructor.name}.`,
         );
     });
+    requireIntegers('SequentialLR', 'milestones', milestones, 0);
     if (milestones.length !== schedulers.length - 1)
       throw new ValueError(
         `Sequential Schedulers expects number of schedulers provided to be one more than the number of milestone points, but got number of schedulers ${schedulers.length} and the number of milestones to be equal to ${milestones.length}`,

@@ -1,10 +1,13 @@
 // Stochastic gradient descent with momentum. The arithmetic is in kernels/optim/optim.cpp.
+
+import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
   type CommonOptions,
   commonChecks,
+  isRate,
   Optimizer,
   type ParamGroup,
   type ParamsArgument,
@@ -21,7 +24,8 @@ const defaults: SGDOptions = { lr: 1e-3, momentum: 0, dampening: 0, weightDecay:
 
 const checks: readonly Check<SGDOptions>[] = [
   commonChecks[0],
-  [({ momentum }) => momentum >= 0, ({ momentum }) => `Invalid momentum value: ${momentum}`],
+  [({ momentum }) => isRate(momentum), ({ momentum }) => `Invalid momentum value: ${shown(momentum)}`],
+  [({ dampening }) => Number.isFinite(dampening), ({ dampening }) => `Invalid dampening value: ${shown(dampening)}`],
   commonChecks[1],
   [
     ({ nesterov, momentum, dampening }) => !nesterov || (momentum > 0 && dampening === 0),

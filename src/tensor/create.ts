@@ -1,9 +1,17 @@
 // Making tensors from values: nested arrays, typed arrays, constants and ranges. Random ones are in random.ts.
-import { requireShape } from '../checks.ts';
+import {
+  requireChoice,
+  requireCountable,
+  requireFinite,
+  requireInteger,
+  requireNumber,
+  requireShape,
+  shown,
+} from '../checks.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { copyStrided } from './copy.ts';
-import { type DType, dtypeOf, dtypes, type TypedArray } from './dtype.ts';
-import { formatShape, type MemoryFormat, type Shape, sizeOf } from './shape.ts';
+import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
+import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
 import { allocate, type NestedArray, Tensor } from './tensor.ts';
 
 export interface TensorOptions {
@@ -13,6 +21,12 @@ export interface TensorOptions {
   requiresGrad?: boolean;
   /** Default: `'contiguous'`. */
   memoryFormat?: MemoryFormat;
+}
+
+/** What every function that makes a tensor checks of its options. */
+export function checkOptions(op: string, { dtype, memoryFormat }: TensorOptions): void {
+  if (dtype !== undefined) requireDType(op, dtype);
+  if (memoryFormat !== undefined) requireChoice(op, 'memoryFormat', memoryFormat, memoryFormats);
 }
 
 function finish(tensor: Tensor, options: TensorOptions): Tensor {
@@ -38,11 +52,9 @@ export function tensor(
   data: NestedArray | bigint | readonly bigint[] | TypedArray | Tensor,
   options: TensorOptions = {},
 ): Tensor {
-  if (options.dtype !== undefined && !(options.dtype in dtypes))
-    throw new ArgumentTypeError(
-      `[tensor] expected one of ${Object.keys(dtypes).join(', ')} as dtype, got ${String(options.dtype)}`,
-    );
-  if (data instanceof Tensor) return finish(write(data.shape, options.dtype ?? data.dtype, data.dataSync()), options);
+  checkOptions('tensor', options);
+  if (data instanceof Tensor)
+    return fromTypedArray(data.dataSync(), data.shape, { ...options, dtype: options.dtype ?? data.dtype });
   if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
   const shape: number[] = [];
   for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
@@ -59,9 +71,7 @@ export function tensor(
         `[tensor] expected nested arrays of equal depth, got a value at depth ${dim} of ${shape.length}`,
       );
     if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean')
-      throw new ArgumentTypeError(
-        `[tensor] expected numbers, booleans or bigints, got ${value === null ? 'null' : typeof value}`,
-      );
+      throw new ArgumentTypeError(`[tensor] expected numbers, booleans or bigints, got ${shown(value)}`);
     flat.push(value);
   };
   visit(data, 0);
@@ -72,30 +82,35 @@ export function tensor(
   return finish(write(shape, dtype, flat), options);
 }
 
-/** Values an integer dtype can hold; uint8 takes negative ones around the circle, as PyTorch does. */
-const ranges: Partial<Record<DType, readonly [above: number, below: number]>> = {
-  uint8: [-256, 256],
-  int32: [-(2 ** 31) - 1, 2 ** 31],
-};
-
 function checkRange(values: readonly (number | bigint | boolean)[], dtype: DType): void {
-  const range = ranges[dtype];
-  if (!range && dtype !== 'int64') return;
+  if (isFloat(dtype) || dtype === 'bool') return;
   for (const value of values) {
     if (dtype === 'int64' && typeof value === 'bigint') {
       if (value !== BigInt.asIntN(64, value)) throw new ValueError('Overflow when unpacking long long');
-      continue;
-    }
-    const exact = Number(value);
-    const fits = range ? exact > range[0] && exact < range[1] : exact >= -(2 ** 63) && exact < 2 ** 63;
-    // Around the circle go integers only: a fraction lies between the dtype's limits.
-    const isOutside = !Number.isInteger(exact) && range && (exact > range[1] - 1 || (dtype === 'uint8' && exact < 0));
-    if (!fits || isOutside) throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
+    } else requireRepresentable(Number(value), dtype);
   }
 }
 
-/** Writes values, converted one by one, into a new row-major tensor. */
-function write(shape: Shape, dtype: DType, values: ArrayLike<number | bigint | boolean>): Tensor {
+/** The largest and smallest values of the integer dtypes, of which uint8 takes negative ones around the circle, as PyTorch does. */
+const limits: Partial<Record<DType, readonly [least: number, most: number]>> = {
+  uint8: [-255, 255],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  // The largest number below 2^63.
+  int64: [-(2 ** 63), 2 ** 63 - 1024],
+};
+
+/**
+ * Refuses a number that a dtype cannot hold as an element; a fraction is cut off, and what is too large for a float is infinite.
+ * @throws RuntimeError with PyTorch's text.
+ */
+export function requireRepresentable(value: number, dtype: DType): void {
+  const range = limits[dtype];
+  if (range && !(value >= range[0] && value <= range[1] && (Number.isInteger(value) || dtype !== 'uint8' || value > 0)))
+    throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
+}
+
+/** Writes values, of which all are in the dtype's range, into a new row-major tensor. */
+function write(shape: Shape, dtype: DType, values: readonly (number | bigint | boolean)[]): Tensor {
   const { array } = dtypes[dtype];
   const typed = new array(values.length);
   if (dtype === 'int64') for (let i = 0; i < values.length; i++) typed[i] = toBigInt(values[i]);
@@ -119,34 +134,59 @@ function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
  */
 export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
   requireShape('fromTypedArray', shape);
+  checkOptions('fromTypedArray', options);
   if (sizeOf(shape) !== data.length)
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${data.length}`);
   const own = dtypeOf(data);
   const dtype = options.dtype ?? own;
   const direct = dtype === own;
-  return finish(direct ? copyIn(data, shape, dtype) : write(shape, dtype, data), options);
+  const copied = copyIn(data, shape, own);
+  return finish(direct ? copied : converted(copied, dtype), options);
+}
+
+/** x in another dtype, by the rules of the kernels, for what has no history. */
+function converted(x: Tensor, dtype: DType): Tensor {
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
+  out.device.check('to', out.device.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  return out;
 }
 
 /** A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
-  requireShape('full', shape);
+  return filled('full', shape, value, options);
+}
+
+/** `full`, for all that are made by it. */
+function filled(op: string, shape: Shape, value: number | boolean, options: TensorOptions): Tensor {
+  requireShape(op, shape);
+  checkOptions(op, options);
+  if (typeof value !== 'boolean') requireNumber(op, 'value', value);
   const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
   fill(out, Number(value));
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
 
-/** Overwrites every element; the caller sees to versions and gradients. */
+/**
+ * Overwrites every element; the caller sees to versions and gradients.
+ * @throws RuntimeError where the dtype cannot hold the value.
+ */
 export function fill(out: Tensor, value: number): void {
+  requireRepresentable(value, out.dtype);
   out.device.check('fill', out.device.kernels.fill(out.code, out.pointer, out.size, value));
 }
 
-export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => full(shape, 0, options);
-export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => full(shape, 1, options);
+export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => filled('zeros', shape, 0, options);
+export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => filled('ones', shape, 1, options);
 
 /** A tensor whose values are arbitrary until written (PyTorch: `torch.empty`). */
 export function empty(shape: Shape, options: TensorOptions = {}): Tensor {
-  requireShape('empty', shape);
+  return unfilled('empty', shape, options);
+}
+
+function unfilled(op: string, shape: Shape, options: TensorOptions): Tensor {
+  requireShape(op, shape);
+  checkOptions(op, options);
   const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
@@ -157,11 +197,14 @@ const like = (x: Tensor, options: TensorOptions): TensorOptions => ({
   memoryFormat: x.memoryFormat,
   ...options,
 });
-export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor => full(x.shape, 0, like(x, options));
-export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor => full(x.shape, 1, like(x, options));
+export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
+  filled('zerosLike', x.shape, 0, like(x, options));
+export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
+  filled('onesLike', x.shape, 1, like(x, options));
 export const fullLike = (x: Tensor, value: number, options: TensorOptions = {}): Tensor =>
-  full(x.shape, value, like(x, options));
-export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor => empty(x.shape, like(x, options));
+  filled('fullLike', x.shape, value, like(x, options));
+export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
+  unfilled('emptyLike', x.shape, like(x, options));
 
 /**
  * `start, start + step, …` up to, not including, `end` (PyTorch: `torch.arange`). `arange(n)` counts from 0.
@@ -169,10 +212,14 @@ export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor => emp
  */
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end];
+  requireFinite('arange', 'start', from);
+  requireFinite('arange', 'end', to);
+  requireFinite('arange', 'step', step);
+  checkOptions('arange', options);
   if (step === 0) throw new RuntimeError('step must be nonzero');
-  if (![from, to, step].every(Number.isFinite)) throw new RuntimeError(`unsupported range: ${from} -> ${to}`);
   const count = Math.ceil((to - from) / step);
   if (count < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
+  requireCountable([count], 'arange');
   const dtype = options.dtype ?? ([from, to, step].every(Number.isInteger) ? 'int64' : 'float32');
   const out = allocate([count], dtype);
   out.device.check('arange', out.device.kernels.arange(out.code, out.pointer, count, from, step));
@@ -182,7 +229,12 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
 
 /** `steps` evenly spaced values from `start` to `end`, both included (PyTorch: `torch.linspace`). */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
-  if (!Number.isInteger(steps) || steps < 0) throw new RuntimeError('number of steps must be non-negative');
+  requireNumber('linspace', 'start', start);
+  requireNumber('linspace', 'end', end);
+  requireInteger('linspace', 'steps', steps);
+  checkOptions('linspace', options);
+  if (steps < 0) throw new RuntimeError('number of steps must be non-negative');
+  requireCountable([steps], 'linspace');
   const step = steps > 1 ? (end - start) / (steps - 1) : 0;
   // From the nearer end, so that both ends are exact and the middle is symmetric.
   const values = Array.from({ length: steps }, (_, i) =>
@@ -193,7 +245,10 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 
 /** The identity matrix, or a rectangular one with ones on its diagonal (PyTorch: `torch.eye`). */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
+  requireInteger('eye', 'rows', rows, 0);
+  requireInteger('eye', 'columns', columns, 0);
   requireShape('eye', [rows, columns]);
+  checkOptions('eye', options);
   const values = new Float64Array(rows * columns);
   for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
   return fromTypedArray(values, [rows, columns], { dtype: 'float32', ...options });

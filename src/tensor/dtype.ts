@@ -1,4 +1,6 @@
 // The element types: names, sizes, typed arrays, promotion.
+import { shown } from '../checks.ts';
+import { ArgumentTypeError } from '../errors.ts';
 import { Dtype as Code } from '../kernels/generated/abi.ts';
 
 /** The element type of a tensor. */
@@ -37,6 +39,15 @@ export const dtypes: Record<DType, DTypeInfo> = {
   float32: { code: Code.float32, size: 4, array: Float32Array, torchName: 'Float', rank: 4, isFloat: true },
   float64: { code: Code.float64, size: 8, array: Float64Array, torchName: 'Double', rank: 5, isFloat: true },
 };
+
+/** @throws ArgumentTypeError where a value is the name of no element type. */
+export function requireDType(op: string, value: unknown): DType {
+  if (typeof value !== 'string' || !Object.hasOwn(dtypes, value))
+    throw new ArgumentTypeError(
+      `[${op}] expected one of ${Object.keys(dtypes).join(', ')} as dtype, got ${shown(value)}`,
+    );
+  return value as DType;
+}
 
 export const isFloat = (dtype: DType): boolean => dtypes[dtype].isFloat;
 

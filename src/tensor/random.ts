@@ -1,8 +1,9 @@
 // Random tensors: what PyTorch's CPU generator draws, number for number, as tensors and as in-place fills.
+import { requireFinite, requireInteger, requireNumber, requireRate, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { copyStrided } from './copy.ts';
 import type { TensorOptions } from './create.ts';
-import { fromTypedArray } from './create.ts';
+import { checkOptions, fromTypedArray } from './create.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import * as draw from './random/index.ts';
 import { warnIfSelected } from './selected.ts';
@@ -26,8 +27,14 @@ const make = (values: TypedArray, shape: Shape, { requiresGrad, memoryFormat, dt
 
 /** Uniform numbers in [0, 1) (PyTorch: `torch.rand`). */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+  return uniformTensor('rand', shape, options);
+}
+
+function uniformTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
+  requireShape(op, shape);
+  checkOptions(op, options);
   return make(
-    draw.uniform(floats('rand', sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
+    draw.uniform(floats(op, sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
     shape,
     options,
   );
@@ -35,8 +42,14 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 
 /** Normal numbers of mean 0 and variance 1 (PyTorch: `torch.randn`). */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
+  return normalTensor('randn', shape, options);
+}
+
+function normalTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
+  requireShape(op, shape);
+  checkOptions(op, options);
   return make(
-    draw.normal(floats('randn', sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
+    draw.normal(floats(op, sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
     shape,
     options,
   );
@@ -44,21 +57,28 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 
 /** Integers in [low, high) (PyTorch: `torch.randint`). Default dtype: int64. */
 export function randint(low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor {
+  requireInteger('randint', 'low', low);
+  requireInteger('randint', 'high', high);
+  requireShape('randint', shape);
+  checkOptions('randint', options);
   const { array } = dtypes[options.dtype ?? 'int64'];
   return make(draw.randint(new array(sizeOf(shape)), low, high, options.generator), shape, options);
 }
 
 /** The integers 0 … n − 1 in random order; int64 (PyTorch: `torch.randperm`). */
 export function randperm(n: number, options: RandomOptions = {}): Tensor {
+  requireInteger('randperm', 'n', n);
+  requireShape('randperm', [n]);
+  checkOptions('randperm', options);
   return fromTypedArray(draw.randperm(n, options.generator), [n], { dtype: 'int64', ...options });
 }
 
 /** As `rand`, in the shape and dtype of another tensor. */
 export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
-  rand(x.shape, { dtype: x.dtype, ...options });
+  uniformTensor('randLike', x.shape, { dtype: x.dtype, ...options });
 /** As `randn`, in the shape and dtype of another tensor. */
 export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
-  randn(x.shape, { dtype: x.dtype, ...options });
+  normalTensor('randnLike', x.shape, { dtype: x.dtype, ...options });
 
 /** 1 with the probability given by each element of `p`, else 0 (PyTorch: `torch.bernoulli`). */
 export function bernoulli(p: Tensor, options: { generator?: Generator } = {}): Tensor {
@@ -84,11 +104,22 @@ function fillWith<A extends Float32Array | Float64Array>(
 }
 
 /** Fills x with uniform numbers in [from, to) (PyTorch: `Tensor.uniform_`). */
-export const uniform_ = (x: Tensor, from = 0, to = 1, generator?: Generator): Tensor =>
-  fillWith('uniform_', x, (out) => draw.uniform(out, from, to, generator));
+export function uniform_(x: Tensor, from = 0, to = 1, generator?: Generator): Tensor {
+  requireFinite('uniform_', 'from', from);
+  requireFinite('uniform_', 'to', to);
+  return fillWith('uniform_', x, (out) => draw.uniform(out, from, to, generator));
+}
 /** Fills x with normal numbers (PyTorch: `Tensor.normal_`). */
-export const normal_ = (x: Tensor, mean = 0, std = 1, generator?: Generator): Tensor =>
-  fillWith('normal_', x, (out) => draw.normal(out, mean, std, generator));
+export function normal_(x: Tensor, mean = 0, std = 1, generator?: Generator): Tensor {
+  requireFinite('normal_', 'mean', mean);
+  requireRate('normal_', 'std', std);
+  return fillWith('normal_', x, (out) => draw.normal(out, mean, std, generator));
+}
 /** Fills x with normal numbers limited to [a, b] (PyTorch: `nn.init.trunc_normal_`). */
-export const truncNormal_ = (x: Tensor, mean = 0, std = 1, a = -2, b = 2, generator?: Generator): Tensor =>
-  fillWith('truncNormal_', x, (out) => draw.truncNormal(out, mean, std, a, b, generator));
+export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, generator?: Generator): Tensor {
+  requireFinite('truncNormal_', 'mean', mean);
+  requireRate('truncNormal_', 'std', std);
+  requireNumber('truncNormal_', 'a', a);
+  requireNumber('truncNormal_', 'b', b);
+  return fillWith('truncNormal_', x, (out) => draw.truncNormal(out, mean, std, a, b, generator));
+}

@@ -5,6 +5,7 @@ import { IndexError, RuntimeError } from '../errors.ts';
 export type Shape = readonly number[];
 /** `contiguous`: (N, C, spatial…) row-major; `channelsLast`: (N, spatial…, C). Every tensor is dense in one of them. */
 export type MemoryFormat = 'contiguous' | 'channelsLast';
+export const memoryFormats: readonly MemoryFormat[] = ['contiguous', 'channelsLast'];
 
 export function sizeOf(shape: Shape): number {
   let size = 1;

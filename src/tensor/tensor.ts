@@ -204,6 +204,19 @@ export class Tensor {
     return build(0);
   }
 
+  /**
+   * What `JSON.stringify` makes of a tensor: its dtype and shape, and the values in row-major order. What JSON has no number for is a string:
+   * 'NaN', 'Infinity', '-Infinity', '-0', and int64 values beyond 2^53.
+   */
+  toJSON(): { dtype: DType; shape: Shape; data: (number | string)[] } {
+    const data = Array.from(this.dataSync() as ArrayLike<number | bigint>, (value) => {
+      if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+      if (Object.is(value, -0)) return '-0';
+      return Number.isFinite(value) ? value : String(value);
+    });
+    return { dtype: this.dtype, shape: this.shape, data };
+  }
+
   /** The values as PyTorch prints them. */
   toString(): string {
     return formatTensor(this);

@@ -1,8 +1,9 @@
 // fit: the training loop, with everything around it that a loop written by hand tends to leave out: step scopes, averages, checks of
 // the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
+
 import { existsSync } from 'node:fs';
 import { noGrad } from '../autograd/grad_mode.ts';
-import { shown } from '../checks.ts';
+import { requireChoice, requireInteger, requireNumber, shown } from '../checks.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
@@ -416,16 +417,26 @@ class Training implements Run {
   }
 }
 
-function check(options: FitOptions): void {
+/** An optimizer of another model would train nothing. One that holds a part of this one's parameters, or others beside them, is meant so. */
+function requireOptimizerOf(model: Module, optimizer: AnyOptimizer): void {
+  const own = new Set<Tensor>(model.parameters());
+  const held = optimizer.paramGroups.flatMap(({ params }) => params);
+  if (own.size > 0 && !held.some((parameter) => own.has(parameter)))
+    throw new ValueError(
+      `[fit] expected an optimizer of the model's parameters, got one of ${held.length} others: was the model copied, converted or made anew after its optimizer?`,
+    );
+}
+
+function check(model: Module, options: FitOptions): void {
   const { epochs, accumulate = 1, checkpointEvery, checkpoint, resume } = options;
-  const positive = (name: string, value: number | undefined) => {
-    if (value !== undefined && (!Number.isInteger(value) || value < 1))
-      throw new ValueError(`[fit] expected ${name} to be a positive integer, got ${value}`);
-  };
-  positive('accumulate', accumulate);
-  positive('checkpointEvery', checkpointEvery);
-  if (!Number.isInteger(epochs) || epochs < 0)
-    throw new ValueError(`[fit] expected epochs to be an integer of at least 0, got ${epochs}`);
+  requireInteger('fit', 'accumulate', accumulate, 1);
+  if (checkpointEvery !== undefined) requireInteger('fit', 'checkpointEvery', checkpointEvery, 1);
+  requireInteger('fit', 'epochs', epochs, 0);
+  if (options.schedule !== undefined) requireChoice('fit', 'schedule', options.schedule, ['epoch', 'step']);
+  const maxNorm = options.clipGradNorm;
+  if (maxNorm !== undefined && !(requireNumber('fit', 'clipGradNorm', maxNorm) >= 0))
+    throw new ValueError(`[fit] expected clipGradNorm of at least 0, got ${maxNorm}`);
+  requireOptimizerOf(model, options.optimizer);
   const { scheduler, schedule, monitor = 'loss', metrics = {} } = options;
   if (monitor !== 'loss' && !Object.hasOwn(metrics, monitor))
     throw new ValueError(
@@ -454,7 +465,7 @@ function check(options: FitOptions): void {
  * await fit(model, { loader, loss: crossEntropy, optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 10, metrics: { accuracy } });
  */
 export async function fit(model: Module, options: FitOptions): Promise<FitResult> {
-  check(options);
+  check(model, options);
   const training = new Training(model, options);
   training.resume();
   if (options.skipNonFinite) training.staged = stageStatistics(model, options.optimizer);

@@ -699,7 +699,7 @@ const losses: Case[] = [
     torch: 'F.cross_entropy(a, b, label_smoothing=0.2)',
   },
   {
-    ops: ['gather'],
+    ops: ['gather', 'constantAbove', 'constantIn'],
     name: 'nllLoss',
     inputs: [m([4, 3]), labels([4], 3), m([3], { ...positive, constant: true })],
     run: (a, b, weight) => loss.nllLoss(a, b, { weight, reduction: 'sum' }),
@@ -720,18 +720,25 @@ const losses: Case[] = [
     torch: "F.l1_loss(a, b, reduction='sum')",
   },
   {
-    ops: ['where'],
+    ops: ['smoothL1Loss'],
     name: 'smoothL1Loss',
     inputs: [m([3, 4]), m([3, 4])],
     run: (a, b) => loss.smoothL1Loss(a, b, { beta: 0.7 }),
     torch: 'F.smooth_l1_loss(a, b, beta=0.7)',
   },
   {
-    ops: ['clamp'],
+    ops: ['bceWithLogits'],
     name: 'bceWithLogits',
     inputs: [m([3, 4]), m([3, 4], unit), m([4], { ...positive, constant: true })],
     run: (a, b, posWeight) => loss.bceWithLogits(a, b, { posWeight }),
     torch: 'F.binary_cross_entropy_with_logits(a, b, pos_weight=c)',
+  },
+  {
+    // PyTorch has no gradients of the weights.
+    ops: ['bceWithLogits'],
+    name: 'bceWithLogits, weights that learn',
+    inputs: [m([3, 4]), m([3, 4], unit), m([4], positive), m([3, 1], positive)],
+    run: (a, b, posWeight, weight) => loss.bceWithLogits(a, b, { posWeight, weight }),
   },
 ];
 

@@ -217,10 +217,14 @@ test.skipIf(!isPossible)('what a user can ask for and no kernel can do is an err
   native();
   const alternating = (first: number) => ones(Array.from({ length: 18 }, (_, i) => (i % 2 === first ? 1 : 2)));
   const [a, b] = [alternating(0), alternating(1)];
-  expect(() => a.add(b)).toThrow('[add] the kernel refused its arguments (status 2)');
-  expect(() => where(a.gt(0), b, 1)).toThrow('[where] the kernel refused its arguments (status 2)');
+  expect(() => a.add(b)).toThrow(
+    '[add] expected operands that are broadcast along at most 16 separate dimensions, got more',
+  );
+  expect(() => where(a.gt(0), b, 1)).toThrow(
+    '[where] expected operands that are broadcast along at most 16 separate dimensions, got more',
+  );
   expect(() => gather(a.reshape([512]), 0, tensor([512], { dtype: 'int64' }))).toThrow('index 512 is out of bounds');
-  expect(() => tensor([1], { dtype: 'int32' }).remainder(0)).toThrow('[remainder]');
+  expect(() => tensor([1], { dtype: 'int32' }).remainder(0)).toThrow('[remainder] ZeroDivisionError');
 });
 
 test.skipIf(!isPossible)(

@@ -1,4 +1,5 @@
 // BatchNorm layers against PyTorch's (golden/norm_golden.json) and against the rules of their statistics, checks and states, row by row.
+
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
@@ -12,6 +13,7 @@ import {
   type NormOptions,
   StateDict,
 } from '../../src/nn/index.ts';
+import { normalizeBatch } from '../../src/ops/batch_norm.ts';
 import { arange, fromTypedArray, ones, tensor, zeros } from '../../src/tensor/create.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, readGolden } from '../support/golden.ts';
@@ -405,13 +407,22 @@ describe('momentum', () => {
     expectClose(stepped(2).runningVar!, [-1 + 14 / 3, -1 + 1400], 1e-6);
     expectClose(stepped(-1).runningMean!, [-7 / 3, -30], 1e-6);
   });
-  it('that is no number is an error at the call', () => {
-    expect(() => stepped('0.1' as unknown as number)).toThrow(
-      "batch_norm(): argument 'momentum' (position 7) must be float, not str",
+  it('that is no number is an error where the layer is made, or at the call', () => {
+    const string = '0.1' as unknown as number;
+    expect(() => new BatchNorm1d(2, { momentum: string })).toThrow(
+      "[BatchNorm1d] expected a number as momentum, got '0.1'",
     );
-    expect(() => new BatchNorm1d(2, { eps: null as unknown as number })(batch())).toThrow(
-      "batch_norm(): argument 'eps' (position 8) must be float, not NoneType",
+    expect(() => new BatchNorm1d(2, { eps: Number.NaN })).toThrow(
+      '[BatchNorm1d] expected a finite number as eps, got NaN',
     );
+    const bn = new BatchNorm1d(2);
+    bn.momentum = string;
+    expect(() => bn(batch())).toThrow("batch_norm(): argument 'momentum' (position 7) must be float, not str");
+    bn.momentum = Number.NaN;
+    expect(() => bn(batch())).toThrow('[batchNorm] expected momentum to be finite, got NaN');
+    bn.momentum = 0.1;
+    bn.eps = null as unknown as number;
+    expect(() => bn(batch())).toThrow("batch_norm(): argument 'eps' (position 8) must be float, not NoneType");
   });
 });
 
@@ -502,10 +513,11 @@ describe('gradients that are recorded', () => {
   const cotangent = () => fromTypedArray(Float64Array.from([1, -2, 4, 3, 0.5, -1]), [3, 2]);
 
   it('are 0 on constant channels with eps = 0, as the plain ones are', () => {
-    const bn = new BatchNorm1d(2, { eps: 0, dtype: 'float64' });
+    const weight = ones([2], { dtype: 'float64', requiresGrad: true });
     // A third of the sum of three of these is not one of them.
     const x = fromTypedArray(Float64Array.from([0.1, 1e6 + 0.3, 0.1, 1e6 + 0.3, 0.1, 1e6 + 0.3]), [3, 2]);
-    const [dx, dweight] = recorded(bn, x.requiresGrad_(), cotangent());
+    const y = normalizeBatch(x.requiresGrad_(), null, null, { training: true, eps: 0, weight });
+    const [dx, dweight] = grad([y], [x, weight], { gradOutputs: [cotangent()], createGraph: true });
     expect([list(dx), list(dweight)]).toEqual([Array(6).fill(0), [0, 0]]);
   });
   it('are as exact far from 0', () => {

@@ -95,7 +95,7 @@ describe('ChunkedGhostBatchNorm1d', () => {
 
   it('refuses what its chunks cannot do, and takes any rows in evaluation', () => {
     expect(() => new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: 0 })).toThrow(
-      'expected virtualBatchSize to be a positive integer, got 0',
+      '[ChunkedGhostBatchNorm1d] expected virtualBatchSize of at least 1, got 0',
     );
     const layer = new ChunkedGhostBatchNorm1d(3, { virtualBatchSize: 1 });
     expect(() => layer(zeros([3, 3]))).toThrow('Expected more than 1 value per channel');

@@ -70,7 +70,7 @@ describe('errors', () => {
       "rms_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, but found element of type float at pos 1",
     );
     for (const Layer of [LayerNorm, RMSNorm])
-      expect(() => new Layer(3.5)).toThrow('normalized_shape must be an integer or an array of integers, got 3.5');
+      expect(() => new Layer(3.5)).toThrow(`[${Layer.name}] expected an integer as normalizedShape, got 3.5`);
   });
   it('RMSNorm: an input of another shape', () => {
     // PyTorch 2.13 leaves out the comma.

@@ -64,11 +64,11 @@ describe('tensor', () => {
     expect(() => tensor([[1, 2], [3]])).toThrow(new ValueError('expected sequence of length 2 at dim 1 (got 1)'));
     const refused = (value: unknown, text: string) =>
       expect(() => tensor(value as number)).toThrow(new ArgumentTypeError(text));
-    refused(['a'], '[tensor] expected numbers, booleans or bigints, got string');
+    refused(['a'], "[tensor] expected numbers, booleans or bigints, got 'a'");
     refused(undefined, '[tensor] expected numbers, booleans or bigints, got undefined');
     refused(null, '[tensor] expected numbers, booleans or bigints, got null');
     expect(() => tensor([1], { dtype: 'half' as DType })).toThrow(
-      '[tensor] expected one of bool, uint8, int32, int64, float32, float64 as dtype, got half',
+      "[tensor] expected one of bool, uint8, int32, int64, float32, float64 as dtype, got 'half'",
     );
   });
 });
@@ -85,9 +85,9 @@ test('constants', () => {
     expect([like.shape, like.dtype, like.memoryFormat]).toEqual([[1, 2, 3, 3], 'float64', 'channelsLast']);
   expect(() => zeros([-1])).toThrow(new RuntimeError('Trying to create tensor with negative dimension -1: [-1]'));
   expect(() => zeros([1.5])).toThrow(ArgumentTypeError);
-  expect(() => zeros(3 as unknown as number[])).toThrow('[full] expected a shape as an array of integers, got 3');
+  expect(() => zeros(3 as unknown as number[])).toThrow('[zeros] expected a shape as an array of integers, got 3');
   expect(() => zeros([1e6, 1e6])).toThrow(
-    'a tensor may have at most 2146435072 elements (2^31 - 2^20), got shape [1000000, 1000000]',
+    '[zeros] a tensor may have at most 2146435072 elements (2^31 - 2^20), got shape [1000000, 1000000]',
   );
   expect(() => zeros([0, 2 ** 31])).toThrow('a tensor may have at most 2146435072 elements');
   // What an engine cannot hold; newer versions of Node.js hold more in one buffer.

@@ -470,8 +470,8 @@ test('impossible options are refused', async () => {
   const { model, options } = begin();
   const refused = (extra: Partial<FitOptions>, text: string) =>
     expect(fit(model, { ...options, ...extra })).rejects.toThrow(new ValueError(text));
-  await refused({ accumulate: 0 }, '[fit] expected accumulate to be a positive integer, got 0');
-  await refused({ epochs: -1 }, '[fit] expected epochs to be an integer of at least 0, got -1');
+  await refused({ accumulate: 0 }, '[fit] expected accumulate of at least 1, got 0');
+  await refused({ epochs: -1 }, '[fit] expected epochs of at least 0, got -1');
   await refused({ resume: true }, '[fit] resume and checkpointEvery need the option checkpoint, a file');
   await refused({ loader: [] }, '[fit] the loader gave no batches');
 });

@@ -123,7 +123,8 @@ export interface Kernels {
    */
   arange(dtype: number, out: Pointer, n: number, start: number, step: number): number;
   /**
-   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, saturating.
+   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold, NaN too, becomes its
+   * most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill and arange are given wrap into integers.
    */
   cast(from: number, to: number, x: Pointer, out: Pointer, n: number): number;
   /**

@@ -2,6 +2,7 @@
 // Distributions (uniform, normal, …) are in sampling.ts and permutation.ts; nothing here knows about them except for
 // the one cached normal that PyTorch keeps in the generator.
 
+import { shown } from '../../checks.ts';
 import { ValueError } from '../../errors.ts';
 
 const STATE_SIZE = 624;
@@ -153,8 +154,8 @@ export class Generator {
 }
 
 function normalizeSeed(seed: number | bigint): bigint {
-  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
-    throw new GeneratorError(`[manualSeed] expected an integer seed (a bigint beyond 2^53), got ${seed}`);
+  if (typeof seed !== 'bigint' && !Number.isSafeInteger(seed)) {
+    throw new GeneratorError(`[manualSeed] expected an integer seed (a bigint beyond 2^53), got ${shown(seed)}`);
   }
   const value = BigInt(seed);
   if (value < -(1n << 63n) || value >= 1n << 64n) {

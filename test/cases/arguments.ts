@@ -1,0 +1,625 @@
+// Every number, size, axis, rate, name and dtype that a public function, method or constructor takes, each with a call in which it alone varies.
+// test/ops/arguments.test.ts hands over what is none. Functions that take nothing of the kind are listed at the end.
+import * as dataRoom from '../../src/data/index.ts';
+import * as rootRoom from '../../src/index.ts';
+import * as nnRoom from '../../src/nn/index.ts';
+import * as optimRoom from '../../src/optim/index.ts';
+
+// Objects, whose members may be asked for by name.
+const [ek, nn, optim, data] = [{ ...rootRoom }, { ...nnRoom }, { ...optimRoom }, { ...dataRoom }];
+
+/**
+ * integer: a count or an index; size: an integer or several; axis: an integer within the rank; axes: one or several; shape: an array of
+ * integers; number: any, for elements; finite: no NaN or infinity; rate: finite and at least 0; probability: 0 to 1; name: one of a few;
+ * numbers: an array of numbers.
+ */
+export type Kind =
+  | 'integer'
+  | 'size'
+  | 'axis'
+  | 'axes'
+  | 'shape'
+  | 'number'
+  | 'finite'
+  | 'rate'
+  | 'probability'
+  | 'name'
+  | 'dtype';
+export interface Argument {
+  /** As errors name it: the function, or the class. */
+  readonly of: string;
+  readonly name: string;
+  readonly kind: Kind;
+  /** Values of the sweep that mean something here. */
+  readonly allowed: readonly unknown[];
+  call(value: never): unknown;
+}
+
+const all: Argument[] = [];
+/** Arguments of one function. */
+function takes(of: string, entries: Record<string, [Kind, (value: never) => unknown, ...allowed: unknown[]]>): void {
+  for (const [name, [kind, call, ...allowed]] of Object.entries(entries)) all.push({ of, name, kind, call, allowed });
+}
+
+const long = { dtype: 'int64' } as const;
+const x = () => ek.ones([2, 3]);
+const labels = () => ek.zeros([2], long);
+const ints = () => ek.ones([2, 3], { dtype: 'int32' });
+const image = () => ek.ones([1, 2, 6, 6]);
+const line = () => ek.ones([1, 2, 6]);
+const f = { ...nn.functional };
+
+// ---- creation -----------------------------------------------------------------------------------------------------
+for (const name of ['zeros', 'ones', 'empty', 'rand', 'randn'] as const)
+  takes(name, {
+    shape: ['shape', (v) => ek[name](v)],
+    dtype: ['dtype', (v) => ek[name]([2], { dtype: v })],
+    memoryFormat: ['name', (v) => ek[name]([2], { memoryFormat: v })],
+  });
+for (const name of ['zerosLike', 'onesLike', 'emptyLike', 'randLike', 'randnLike'] as const)
+  takes(name, { dtype: ['dtype', (v) => ek[name](x(), { dtype: v })] });
+takes('full', {
+  shape: ['shape', (v) => ek.full(v, 1)],
+  value: ['number', (v) => ek.full([2], v), true],
+  dtype: ['dtype', (v) => ek.full([2], 1, { dtype: v })],
+});
+takes('fullLike', { value: ['number', (v) => ek.fullLike(x(), v), true] });
+takes('tensor', { dtype: ['dtype', (v) => ek.tensor([1], { dtype: v })] });
+takes('fromTypedArray', {
+  shape: ['shape', (v) => ek.fromTypedArray(Float32Array.of(1), v), []],
+  dtype: ['dtype', (v) => ek.fromTypedArray(Float32Array.of(1), [1], { dtype: v })],
+});
+takes('arange', {
+  start: ['finite', (v) => ek.arange(v, 3), -1, 1.5],
+  end: ['finite', (v) => ek.arange(0, v), 1.5],
+  step: ['finite', (v) => ek.arange(0, 3, v), 1.5],
+  dtype: ['dtype', (v) => ek.arange(0, 3, 1, { dtype: v })],
+});
+takes('linspace', {
+  start: ['number', (v) => ek.linspace(v, 1, 3)],
+  end: ['number', (v) => ek.linspace(0, v, 3)],
+  steps: ['integer', (v) => ek.linspace(0, 1, v)],
+  dtype: ['dtype', (v) => ek.linspace(0, 1, 2, { dtype: v })],
+});
+takes('eye', {
+  rows: ['integer', (v) => ek.eye(v, 2)],
+  columns: ['integer', (v) => ek.eye(2, v)],
+  dtype: ['dtype', (v) => ek.eye(2, 2, { dtype: v })],
+});
+takes('randint', {
+  low: ['integer', (v) => ek.randint(v, 3, [2]), -1],
+  high: ['integer', (v) => ek.randint(0, v, [2]), 2 ** 31, 2 ** 32 + 1],
+  shape: ['shape', (v) => ek.randint(0, 3, v)],
+  dtype: ['dtype', (v) => ek.randint(0, 3, [2], { dtype: v })],
+});
+takes('randperm', { n: ['integer', (v) => ek.randperm(v)] });
+takes('manualSeed', { seed: ['integer', (v) => ek.manualSeed(v), -1, 2 ** 31, 2 ** 32 + 1] });
+takes('manualSeed', { 'seed of a Generator': ['integer', (v) => new ek.Generator(v), -1, 2 ** 31, 2 ** 32 + 1] });
+takes('uniform_', {
+  from: ['finite', (v) => ek.uniform_(x(), v, 2 ** 33), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+  to: ['finite', (v) => ek.uniform_(x(), -2, v), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+});
+takes('normal_', {
+  mean: ['finite', (v) => ek.normal_(x(), v), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+  std: ['rate', (v) => ek.normal_(x(), 0, v), 1.5, 2 ** 31, 2 ** 32 + 1],
+});
+takes('truncNormal_', {
+  mean: ['finite', (v) => ek.truncNormal_(x(), v, 1, v, 2 ** 33), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+  std: ['rate', (v) => ek.truncNormal_(x(), 0, v), 1.5, 2 ** 31, 2 ** 32 + 1],
+});
+takes('setNumThreads', { count: ['integer', (v) => ek.setNumThreads(v)] });
+takes('setEngine', { name: ['name', (v) => ek.setEngine(v)] });
+
+// ---- elements -----------------------------------------------------------------------------------------------------
+const tensorOr = [
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'pow',
+  'maximum',
+  'minimum',
+  'remainder',
+  'eq',
+  'ne',
+  'lt',
+  'le',
+  'gt',
+  'ge',
+] as const;
+for (const name of [...tensorOr, 'logicalAnd', 'logicalOr', 'logicalXor'] as const)
+  takes(name, { other: ['number', (v) => ek[name](x(), v)] });
+for (const name of ['add', 'sub'] as const)
+  takes(name, {
+    alpha: ['number', (v) => ek[name](x(), 1, v)],
+    'alpha of integers': ['integer', (v) => ek[name](ints(), 1, v), -1, 2 ** 31, 2 ** 32 + 1],
+  });
+takes('clamp', { min: ['number', (v) => ek.clamp(x(), v)], max: ['number', (v) => ek.clamp(x(), 0, v)] });
+takes('where', {
+  a: ['number', (v) => ek.where(ek.gt(x(), 0), v, x())],
+  b: ['number', (v) => ek.where(ek.gt(x(), 0), x(), v)],
+});
+takes('maskedFill', { value: ['number', (v) => ek.maskedFill(x(), ek.gt(x(), 0), v)] });
+takes('fill_', { value: ['number', (v) => x().fill_(v)] });
+takes('addcmul_', { value: ['number', (v) => x().addcmul_(x(), x(), v)] });
+takes('addcdiv_', { value: ['number', (v) => x().addcdiv_(x(), x(), v)] });
+takes('lerp_', { weight: ['number', (v) => x().lerp_(x(), v)] });
+takes('to', { dtype: ['dtype', (v) => x().to(v)] });
+takes('contiguous', { memoryFormat: ['name', (v) => image().contiguous(v)] });
+
+// ---- reductions ---------------------------------------------------------------------------------------------------
+for (const name of ['sum', 'mean', 'amax', 'amin', 'any', 'all', 'variance'] as const)
+  takes(name === 'variance' ? 'var' : name, { dim: ['axes', (v) => ek[name](x(), v)] });
+takes('var', { correction: ['number', (v) => ek.variance(x(), 0, { correction: v })] });
+for (const name of ['prod', 'max', 'min', 'argmax', 'argmin', 'cumsum', 'softmax', 'logSoftmax'] as const)
+  takes(name, { dim: ['axis', (v) => (ek[name] as (x: rootRoom.Tensor, dim: number) => unknown)(x(), v)] });
+takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
+takes('sort', { dim: ['axis', (v) => ek.sort(x(), v)] });
+
+// ---- functional ---------------------------------------------------------------------------------------------------
+takes('leakyRelu', { negativeSlope: ['number', (v) => f.leakyRelu(x(), v)] });
+takes('elu', { alpha: ['number', (v) => f.elu(x(), v)] });
+takes('gelu', { approximate: ['name', (v) => f.gelu(x(), { approximate: v })] });
+takes('softplus', { beta: ['number', (v) => f.softplus(x(), v)], threshold: ['number', (v) => f.softplus(x(), 1, v)] });
+takes('hardtanh', {
+  low: ['number', (v) => f.hardtanh(x(), v, 2 ** 33)],
+  high: ['number', (v) => f.hardtanh(x(), -2, v)],
+});
+for (const name of ['dropout', 'dropout2d'] as const) takes(name, { p: ['probability', (v) => f[name](image(), v)] });
+takes('stochasticDepth', {
+  p: ['probability', (v) => f.stochasticDepth(image(), v, 'row')],
+  mode: ['name', (v) => f.stochasticDepth(image(), 0.5, v)],
+});
+const convs = {
+  conv1d: [line, [1, 2, 2]],
+  conv2d: [image, [1, 2, 2, 2]],
+  conv3d: [() => ek.ones([1, 2, 3, 3, 3]), [1, 2, 2, 2, 2]],
+  convTranspose2d: [image, [2, 1, 2, 2]],
+} as const;
+for (const [name, [input, weight]] of Object.entries(convs)) {
+  const run = (options: object) =>
+    (f[name as keyof typeof convs] as typeof f.conv2d)(input(), ek.ones(weight), null, options);
+  takes(name, {
+    stride: ['size', (v) => run({ stride: v })],
+    padding: ['size', (v) => run({ padding: v }), 2 ** 31],
+    dilation: ['size', (v) => run({ dilation: v })],
+    groups: ['integer', (v) => run({ groups: v })],
+  });
+}
+takes('convTranspose2d', {
+  outputPadding: ['size', (v) => f.convTranspose2d(image(), ek.ones([2, 1, 2, 2]), null, { outputPadding: v })],
+});
+for (const name of ['maxPool1d', 'maxPool2d', 'maxPool2dWithIndices', 'avgPool1d', 'avgPool2d'] as const) {
+  const input = name.includes('1d') ? line : image;
+  const run = (kernel: never, options: object = {}) => (f[name] as typeof f.maxPool2d)(input(), kernel, options);
+  takes(name, {
+    kernelSize: ['size', (v) => run(v)],
+    stride: ['size', (v) => run(2 as never, { stride: v }), null, 2 ** 31],
+    padding: ['size', (v) => run(2 as never, { padding: v })],
+  });
+  if (name.startsWith('max')) takes(name, { dilation: ['size', (v) => run(2 as never, { dilation: v })] });
+}
+takes('avgPool2d', { divisorOverride: ['integer', (v) => f.avgPool2d(image(), 2, { divisorOverride: v }), -1, null] });
+for (const name of ['adaptiveAvgPool1d', 'adaptiveAvgPool2d', 'adaptiveMaxPool1d', 'adaptiveMaxPool2d'] as const)
+  takes(name, { outputSize: ['size', (v) => f[name](name.includes('1d') ? line() : image(), v), [null]] });
+takes('padIndexed', {
+  mode: ['name', (v) => f.padIndexed(image(), [[1, 1]], v)],
+  pairs: ['size', (v) => f.padIndexed(image(), [[1, v]], 'reflect')],
+});
+const norms: Record<string, (options: object) => unknown> = {
+  batchNorm: (options) => f.batchNorm(image(), null, null, { training: true, ...options }),
+  instanceNorm: (options) => f.instanceNorm(image(), options),
+  layerNorm: (options) => f.layerNorm(image(), [6], options),
+  rmsNorm: (options) => f.rmsNorm(image(), [6], options),
+  groupNorm: (options) => f.groupNorm(image(), 2, options),
+  frozenBatchNorm: (options) =>
+    f.frozenBatchNorm(image(), ek.zeros([2]), ek.ones([2]), ek.ones([2]), ek.zeros([2]), options),
+  inPlaceAbn: (options) => f.inPlaceAbn(image(), null, null, { training: true, ...options }),
+  maskedBatchNorm: (options) =>
+    f.maskedBatchNorm(image(), ek.ones([1, 6, 6], { dtype: 'bool' }), null, null, { training: true, ...options }),
+  batchRenorm: (options) =>
+    f.batchRenorm(image(), ek.zeros([2]), ek.ones([2]), { training: true, rmax: 1, dmax: 0, ...options }),
+  runningStdBatchRenorm: (options) =>
+    f.runningStdBatchRenorm(image(), ek.zeros([2]), ek.ones([2]), { training: true, rmax: 1, dmax: 0, ...options }),
+};
+for (const [name, run] of Object.entries(norms))
+  takes(name, { eps: ['rate', (v) => run({ eps: v }), true, null, 1.5, 2 ** 31, 2 ** 32 + 1] });
+for (const name of [
+  'batchNorm',
+  'instanceNorm',
+  'maskedBatchNorm',
+  'inPlaceAbn',
+  'batchRenorm',
+  'runningStdBatchRenorm',
+] as const)
+  takes(name, { momentum: ['finite', (v) => norms[name]({ momentum: v }), true, null, -1, 1.5, 2 ** 31, 2 ** 32 + 1] });
+takes('layerNorm', { normalizedShape: ['shape', (v) => f.layerNorm(x(), v)] });
+takes('rmsNorm', { normalizedShape: ['shape', (v) => f.rmsNorm(x(), v)] });
+takes('groupNorm', { numGroups: ['integer', (v) => f.groupNorm(image(), v)] });
+for (const name of ['localResponseNorm', 'crossMapLRN2d'] as const)
+  takes(name, {
+    size: ['integer', (v) => f[name](image(), v), 2 ** 31, 2 ** 32 + 1],
+    alpha: ['finite', (v) => f[name](image(), 2, { alpha: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+    beta: ['finite', (v) => f[name](image(), 2, { beta: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+    k: ['finite', (v) => f[name](image(), 2, { k: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+  });
+for (const name of ['mseLoss', 'l1Loss', 'smoothL1Loss', 'bceWithLogits'] as const)
+  takes(name, { reduction: ['name', (v) => f[name](x(), x(), { reduction: v })] });
+takes('smoothL1Loss', { beta: ['rate', (v) => f.smoothL1Loss(x(), x(), { beta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
+for (const name of ['crossEntropy', 'nllLoss'] as const)
+  takes(name, {
+    reduction: ['name', (v) => f[name](x(), labels(), { reduction: v })],
+    ignoreIndex: ['integer', (v) => f[name](x(), labels(), { ignoreIndex: v }), -1, 2 ** 31, 2 ** 32 + 1],
+  });
+takes('crossEntropy', { labelSmoothing: ['probability', (v) => f.crossEntropy(x(), labels(), { labelSmoothing: v })] });
+
+// ---- initial values -----------------------------------------------------------------------------------------------
+const init = { ...nn.init };
+takes('constant_', { value: ['number', (v) => init.constant_(x(), v)] });
+takes('calculateGain', {
+  nonlinearity: ['name', (v) => init.calculateGain(v)],
+  param: ['finite', (v) => init.calculateGain('leaky_relu', v), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+});
+for (const name of ['xavierUniform_', 'xavierNormal_'] as const)
+  takes(name, { gain: ['finite', (v) => init[name](x(), { gain: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1] });
+for (const name of ['kaimingUniform_', 'kaimingNormal_'] as const)
+  takes(name, {
+    a: ['finite', (v) => init[name](x(), { a: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+    mode: ['name', (v) => init[name](x(), { mode: v })],
+    nonlinearity: ['name', (v) => init[name](x(), { nonlinearity: v })],
+  });
+
+// ---- layers -------------------------------------------------------------------------------------------------------
+takes('Linear', {
+  inFeatures: ['integer', (v) => new nn.Linear(v, 2)],
+  outFeatures: ['integer', (v) => new nn.Linear(2, v)],
+  dtype: ['dtype', (v) => new nn.Linear(2, 2, { dtype: v })],
+});
+takes('Embedding', {
+  numEmbeddings: ['integer', (v) => new nn.Embedding(v, 2)],
+  embeddingDim: ['integer', (v) => new nn.Embedding(2, v)],
+  paddingIdx: ['integer', (v) => new nn.Embedding(2, 2, { paddingIdx: v }), -1, null],
+});
+for (const name of ['Conv1d', 'Conv2d', 'Conv3d', 'ConvTranspose2d'] as const) {
+  const make = (options: object) => new nn[name](2, 2, 2, options);
+  takes(name, {
+    inChannels: ['integer', (v) => new nn[name](v, 2, 2)],
+    outChannels: ['integer', (v) => new nn[name](2, v, 2)],
+    kernelSize: ['size', (v) => new nn[name](2, 2, v)],
+    stride: ['size', (v) => make({ stride: v }), 2 ** 31],
+    padding: ['size', (v) => make({ padding: v }), 2 ** 31],
+    dilation: ['size', (v) => make({ dilation: v }), 2 ** 31],
+    groups: ['integer', (v) => make({ groups: v })],
+    paddingMode: ['name', (v) => make({ paddingMode: v })],
+    dtype: ['dtype', (v) => make({ dtype: v })],
+  });
+}
+takes('ConvTranspose2d', {
+  outputPadding: ['size', (v) => new nn.ConvTranspose2d(2, 2, 2, { outputPadding: v }), 2 ** 31],
+});
+for (const name of ['MaxPool1d', 'MaxPool2d', 'AvgPool1d', 'AvgPool2d'] as const) {
+  takes(name, {
+    kernelSize: ['size', (v) => new nn[name](v), 2 ** 31],
+    stride: ['size', (v) => new nn[name](2, { stride: v }), null, 2 ** 31],
+    padding: ['size', (v) => new nn[name](2, { padding: v }), 2 ** 31],
+  });
+}
+for (const name of ['MaxPool1d', 'MaxPool2d'] as const)
+  takes(name, { dilation: ['size', (v) => new nn[name](2, { dilation: v }), 2 ** 31] });
+takes('AvgPool2d', {
+  divisorOverride: ['integer', (v) => new nn.AvgPool2d(2, { divisorOverride: v }), -1, null, 2 ** 31],
+});
+for (const name of ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveMaxPool1d', 'AdaptiveMaxPool2d'] as const)
+  takes(name, { outputSize: ['size', (v) => new nn[name](v), [null]] });
+takes('LeakyReLU', { negativeSlope: ['number', (v) => new nn.LeakyReLU({ negativeSlope: v })] });
+takes('ELU', { alpha: ['number', (v) => new nn.ELU({ alpha: v })] });
+takes('GELU', { approximate: ['name', (v) => new nn.GELU({ approximate: v })] });
+takes('Softplus', {
+  beta: ['number', (v) => new nn.Softplus({ beta: v })],
+  threshold: ['number', (v) => new nn.Softplus({ threshold: v })],
+});
+takes('Hardtanh', {
+  minVal: ['number', (v) => new nn.Hardtanh({ minVal: v, maxVal: 2 ** 33 }), NaN],
+  maxVal: ['number', (v) => new nn.Hardtanh({ minVal: -2, maxVal: v }), NaN],
+});
+takes('Softmax', { dim: ['integer', (v) => new nn.Softmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
+takes('LogSoftmax', { dim: ['integer', (v) => new nn.LogSoftmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
+for (const name of ['Dropout', 'Dropout2d'] as const) takes(name, { p: ['probability', (v) => new nn[name](v)] });
+takes('StochasticDepth', {
+  p: ['probability', (v) => new nn.StochasticDepth(v, 'row')],
+  mode: ['name', (v) => new nn.StochasticDepth(0.5, v)],
+});
+takes('Flatten', {
+  startDim: ['integer', (v) => new nn.Flatten(v), -1, 2 ** 31, 2 ** 32 + 1],
+  endDim: ['integer', (v) => new nn.Flatten(1, v), -1, 2 ** 31, 2 ** 32 + 1],
+});
+takes('Unflatten', {
+  dim: ['integer', (v) => new nn.Unflatten(v, [2]), -1, 2 ** 31, 2 ** 32 + 1],
+  unflattenedSize: ['shape', (v) => new nn.Unflatten(1, v), -1, 2 ** 31],
+});
+const manyNorms = [
+  'BatchNorm1d',
+  'BatchNorm2d',
+  'BatchNorm3d',
+  'BatchNormAct2d',
+  'SyncBatchNorm',
+  'SyncBatchNormAct',
+  'InstanceNorm1d',
+  'InstanceNorm2d',
+  'InstanceNorm3d',
+  'MaskedBatchNorm1d',
+  'MaskedBatchNorm2d',
+  'ABN',
+  'InPlaceABN',
+  'SplitBatchNorm2d',
+  'ChunkedGhostBatchNorm1d',
+  'BatchRenorm1d',
+  'BatchRenorm2d',
+  'BatchRenorm3d',
+  'RunningStdBatchRenorm1d',
+  'RunningStdBatchRenorm2d',
+  'RunningStdBatchRenorm3d',
+] as const;
+const anyFinite = [-1, 1.5, 2 ** 31, 2 ** 32 + 1];
+// Booleans are 1 and 0, as in PyTorch.
+const finiteOrTruth = [true, ...anyFinite];
+const limits = { rmax: 1, dmax: 0 };
+for (const name of manyNorms) {
+  const Layer = nn[name] as unknown as new (n: number, options: object) => nnRoom.Module;
+  takes(name, {
+    // PyTorch's instance norms without parameters take any number.
+    numFeatures: ['integer', (v) => new Layer(v, limits), ...(name.startsWith('Instance') ? [-1] : [])],
+    eps: ['finite', (v) => new Layer(2, { ...limits, eps: v }), ...finiteOrTruth],
+    momentum: ['finite', (v) => new Layer(2, { ...limits, momentum: v }), null, ...finiteOrTruth],
+    dtype: ['dtype', (v) => new Layer(2, { ...limits, dtype: v })],
+  });
+}
+for (const name of ['FrozenBatchNorm2d', 'FrozenBatchNormAct2d'] as const)
+  takes(name, {
+    numFeatures: ['integer', (v) => new nn[name](v)],
+    eps: ['finite', (v) => new nn[name](2, { eps: v }), ...finiteOrTruth],
+  });
+takes('ChunkedGhostBatchNorm1d', {
+  virtualBatchSize: [
+    'integer',
+    (v) => new nn.ChunkedGhostBatchNorm1d(2, { virtualBatchSize: v }),
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+});
+takes('InterleavedGhostBatchNorm2d', {
+  numFeatures: ['integer', (v) => new nn.InterleavedGhostBatchNorm2d(v, { numSplits: 2 })],
+  numSplits: ['integer', (v) => new nn.InterleavedGhostBatchNorm2d(2, { numSplits: v })],
+});
+takes('SplitBatchNorm2d', { numSplits: ['integer', (v) => new nn.SplitBatchNorm2d(2, { numSplits: v })] });
+for (const name of ['ABN', 'InPlaceABN'] as const)
+  takes(name, { activation: ['name', (v) => new nn[name](2, { activation: v })] });
+for (const name of [
+  'LazyBatchNorm1d',
+  'LazyBatchNorm2d',
+  'LazyBatchNorm3d',
+  'LazyInstanceNorm1d',
+  'LazyInstanceNorm2d',
+  'LazyInstanceNorm3d',
+] as const)
+  takes(name, {
+    eps: ['finite', (v) => new nn[name]({ eps: v }), ...finiteOrTruth],
+    momentum: ['finite', (v) => new nn[name]({ momentum: v }), null, ...finiteOrTruth],
+  });
+takes('GroupNorm', {
+  numGroups: ['integer', (v) => new nn.GroupNorm(v, 2), -1],
+  numChannels: ['integer', (v) => new nn.GroupNorm(1, v)],
+  eps: ['finite', (v) => new nn.GroupNorm(1, 2, { eps: v }), ...finiteOrTruth],
+});
+takes('LayerNorm', {
+  normalizedShape: ['size', (v) => new nn.LayerNorm(v), []],
+  eps: ['finite', (v) => new nn.LayerNorm(2, { eps: v }), ...finiteOrTruth],
+});
+takes('RMSNorm', {
+  normalizedShape: ['size', (v) => new nn.RMSNorm(v), []],
+  eps: ['finite', (v) => new nn.RMSNorm(2, { eps: v }), null, ...finiteOrTruth],
+});
+for (const name of ['LocalResponseNorm', 'CrossMapLRN2d'] as const)
+  takes(name, {
+    size: ['integer', (v) => new nn[name](v), -1, 2 ** 31, 2 ** 32 + 1],
+    alpha: ['finite', (v) => new nn[name](2, { alpha: v }), ...anyFinite],
+    beta: ['finite', (v) => new nn[name](2, { beta: v }), ...anyFinite],
+    k: ['finite', (v) => new nn[name](2, { k: v }), ...anyFinite],
+  });
+for (const name of ['CrossEntropyLoss', 'NLLLoss', 'MSELoss', 'L1Loss', 'SmoothL1Loss', 'BCEWithLogitsLoss'] as const)
+  takes(name, { reduction: ['name', (v) => new nn[name]({ reduction: v })] });
+for (const name of ['CrossEntropyLoss', 'NLLLoss'] as const)
+  takes(name, { ignoreIndex: ['integer', (v) => new nn[name]({ ignoreIndex: v }), -1, 2 ** 31, 2 ** 32 + 1] });
+takes('CrossEntropyLoss', { labelSmoothing: ['probability', (v) => new nn.CrossEntropyLoss({ labelSmoothing: v })] });
+takes('SmoothL1Loss', { beta: ['rate', (v) => new nn.SmoothL1Loss({ beta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
+takes('AveragedModel', {
+  decay: ['probability', (v) => new nn.AveragedModel(new nn.Linear(2, 2), { decay: v }), null],
+});
+takes('spectralNorm', {
+  nPowerIterations: [
+    'integer',
+    (v) => nn.spectralNorm(new nn.Linear(2, 2), { nPowerIterations: v }),
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+  eps: ['rate', (v) => nn.spectralNorm(new nn.Linear(2, 2), { eps: v }), 1.5, 2 ** 31, 2 ** 32 + 1],
+  dim: ['axis', (v) => nn.spectralNorm(new nn.Linear(2, 2), { dim: v }), null],
+});
+takes('weightNorm', { dim: ['axis', (v) => nn.weightNorm(new nn.Linear(2, 2), 'weight', v), null] });
+
+// ---- optimizers and schedules -------------------------------------------------------------------------------------
+const parameters = () => [new nn.Parameter(ek.ones([2]))];
+const sgd = () => new optim.SGD(parameters(), { lr: 0.1, momentum: 0.9 });
+const large = [1.5, 2 ** 31, 2 ** 32 + 1];
+for (const name of ['SGD', 'Adam', 'AdamW', 'RMSprop'] as const) {
+  const make = (options: object) => new optim[name](parameters(), options);
+  takes(name, {
+    lr: ['rate', (v) => make({ lr: v }), ...large],
+    weightDecay: ['rate', (v) => make({ weightDecay: v }), ...large],
+  });
+  if (name !== 'SGD') takes(name, { eps: ['rate', (v) => make({ eps: v }), ...large] });
+}
+takes('SGD', {
+  momentum: ['rate', (v) => new optim.SGD(parameters(), { momentum: v }), ...large],
+  dampening: ['finite', (v) => new optim.SGD(parameters(), { dampening: v }), -1, ...large],
+});
+takes('RMSprop', {
+  momentum: ['rate', (v) => new optim.RMSprop(parameters(), { momentum: v }), ...large],
+  alpha: ['rate', (v) => new optim.RMSprop(parameters(), { alpha: v }), ...large],
+});
+for (const name of ['Adam', 'AdamW'] as const)
+  takes(name, {
+    betas: ['shape', (v) => new optim[name](parameters(), { betas: v })],
+    'betas[0]': ['probability', (v) => new optim[name](parameters(), { betas: [v, 0.9] })],
+  });
+takes('clipGradNorm', {
+  maxNorm: ['rate', (v) => optim.clipGradNorm(parameters(), v), Infinity, ...large],
+  normType: ['number', (v) => optim.clipGradNorm(parameters(), 1, { normType: v })],
+});
+takes('clipGradValue', { clipValue: ['rate', (v) => optim.clipGradValue(parameters(), v), Infinity, ...large] });
+takes('paramGroups', {
+  weightDecay: ['rate', (v) => optim.paramGroups(new nn.Linear(2, 2), { weightDecay: v }), ...large],
+});
+takes('StepLR', {
+  stepSize: ['integer', (v) => new optim.StepLR(sgd(), v), 2 ** 31, 2 ** 32 + 1],
+  gamma: ['finite', (v) => new optim.StepLR(sgd(), 2, { gamma: v }), ...anyFinite],
+  lastEpoch: ['integer', (v) => new optim.StepLR(sgd(), 2, { lastEpoch: v }), -1],
+});
+takes('MultiStepLR', {
+  milestones: ['shape', (v) => new optim.MultiStepLR(sgd(), v), [], 2 ** 31],
+  gamma: ['finite', (v) => new optim.MultiStepLR(sgd(), [2], { gamma: v }), ...anyFinite],
+});
+takes('ExponentialLR', { gamma: ['finite', (v) => new optim.ExponentialLR(sgd(), v), ...anyFinite] });
+takes('CosineAnnealingLR', {
+  tMax: ['integer', (v) => new optim.CosineAnnealingLR(sgd(), v), 2 ** 31, 2 ** 32 + 1],
+  etaMin: ['finite', (v) => new optim.CosineAnnealingLR(sgd(), 2, { etaMin: v }), ...anyFinite],
+});
+takes('LinearLR', {
+  startFactor: ['probability', (v) => new optim.LinearLR(sgd(), { startFactor: v })],
+  endFactor: ['probability', (v) => new optim.LinearLR(sgd(), { endFactor: v })],
+  totalIters: ['integer', (v) => new optim.LinearLR(sgd(), { totalIters: v }), 2 ** 31, 2 ** 32 + 1],
+});
+takes('OneCycleLR', {
+  maxLr: ['rate', (v) => new optim.OneCycleLR(sgd(), v, { totalSteps: 5 }), ...large],
+  totalSteps: ['integer', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: v }), 2 ** 31, 2 ** 32 + 1],
+  epochs: ['integer', (v) => new optim.OneCycleLR(sgd(), 1, { epochs: v, stepsPerEpoch: 2 }), 2 ** 31, 2 ** 32 + 1],
+  stepsPerEpoch: [
+    'integer',
+    (v) => new optim.OneCycleLR(sgd(), 1, { epochs: 2, stepsPerEpoch: v }),
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+  pctStart: ['probability', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: 5, pctStart: v })],
+  divFactor: ['rate', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: 5, divFactor: v }), ...large],
+  finalDivFactor: ['rate', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: 5, finalDivFactor: v }), ...large],
+  baseMomentum: ['rate', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: 5, baseMomentum: v }), ...large],
+  maxMomentum: ['rate', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: 5, maxMomentum: v }), ...large],
+  annealStrategy: ['name', (v) => new optim.OneCycleLR(sgd(), 1, { totalSteps: 5, annealStrategy: v })],
+});
+takes('ReduceLROnPlateau', {
+  mode: ['name', (v) => new optim.ReduceLROnPlateau(sgd(), { mode: v })],
+  factor: ['rate', (v) => new optim.ReduceLROnPlateau(sgd(), { factor: v })],
+  patience: ['integer', (v) => new optim.ReduceLROnPlateau(sgd(), { patience: v }), 2 ** 31, 2 ** 32 + 1],
+  threshold: ['finite', (v) => new optim.ReduceLROnPlateau(sgd(), { threshold: v }), ...anyFinite],
+  thresholdMode: ['name', (v) => new optim.ReduceLROnPlateau(sgd(), { thresholdMode: v })],
+  cooldown: ['integer', (v) => new optim.ReduceLROnPlateau(sgd(), { cooldown: v }), 2 ** 31, 2 ** 32 + 1],
+  minLr: ['rate', (v) => new optim.ReduceLROnPlateau(sgd(), { minLr: v }), ...large],
+  eps: ['rate', (v) => new optim.ReduceLROnPlateau(sgd(), { eps: v }), ...large],
+  metric: ['number', (v) => new optim.ReduceLROnPlateau(sgd()).step(v)],
+});
+takes('SequentialLR', {
+  milestones: [
+    'shape',
+    (v) => {
+      const one = sgd();
+      return new optim.SequentialLR(one, [new optim.StepLR(one, 2), new optim.StepLR(one, 2)], v);
+    },
+    2 ** 31,
+  ],
+});
+
+// ---- data ---------------------------------------------------------------------------------------------------------
+const set = () => new data.TensorDataset(x());
+takes('RandomSampler', {
+  numSamples: ['integer', (v) => new data.RandomSampler(set(), { numSamples: v }), 2 ** 31, 2 ** 32 + 1],
+});
+takes('WeightedRandomSampler', {
+  numSamples: ['integer', (v) => new data.WeightedRandomSampler([1, 1], v), 2 ** 31, 2 ** 32 + 1],
+  weights: ['shape', (v) => new data.WeightedRandomSampler(v, 1), 1.5, -1, 2 ** 31],
+});
+takes('BatchSampler', {
+  batchSize: [
+    'integer',
+    (v) => new data.BatchSampler(new data.SequentialSampler(set()), v, false),
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+});
+takes('DistributedSampler', {
+  numReplicas: [
+    'integer',
+    (v) => new data.DistributedSampler(set(), { numReplicas: v, rank: 0 }),
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+  rank: ['integer', (v) => new data.DistributedSampler(set(), { numReplicas: 2, rank: v })],
+  seed: [
+    'integer',
+    (v) => new data.DistributedSampler(set(), { numReplicas: 2, rank: 0, seed: v }),
+    -1,
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+  epoch: [
+    'integer',
+    (v) => new data.DistributedSampler(set(), { numReplicas: 2, rank: 0 }).setEpoch(v),
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+});
+for (const name of ['DataLoader', 'ArrayLoader'] as const) {
+  const make = (options: object) => new (data[name] as typeof data.DataLoader)(set(), options);
+  takes(name === 'ArrayLoader' ? 'DataLoader' : name, {
+    batchSize: ['integer', (v) => make({ batchSize: v }), null, 2 ** 31, 2 ** 32 + 1],
+    numWorkers: ['integer', (v) => make({ numWorkers: v }), 2 ** 31, 2 ** 32 + 1],
+    prefetch: ['integer', (v) => make({ prefetch: v }), 2 ** 31, 2 ** 32 + 1],
+  });
+}
+takes('randomSplit', { lengths: ['shape', (v) => data.randomSplit(set(), v)] });
+takes('TensorDataset.get', { index: ['integer', (v) => set().get(v)] });
+takes('Subset.get', { index: ['integer', (v) => new data.Subset(set(), [0]).get(v)] });
+takes('ConcatDataset.get', { index: ['integer', (v) => new data.ConcatDataset([set()]).get(v)] });
+takes('normalize', {
+  mean: ['shape', (v) => data.normalize(v, [1]), -1, 1.5, 2 ** 31],
+  std: ['shape', (v) => data.normalize([0], v), 1.5, 2 ** 31],
+});
+takes('randomCrop', {
+  size: ['size', (v) => data.randomCrop(v), 2 ** 31],
+  padding: ['integer', (v) => data.randomCrop(2, { padding: v }), 2 ** 31, 2 ** 32 + 1],
+});
+takes('randomHorizontalFlip', { p: ['probability', (v) => data.randomHorizontalFlip(v)] });
+
+export const swept: readonly Argument[] = all;
+
+/** The rooms that users import from, whose functions and classes are all here or in the list below. */
+export const rooms = { root: ek, nn, functional: f, init, optim, data } as const;
+
+/** What takes no such argument; and functions of shapes and indices, which have tests of their own. */
+export const without: ReadonlySet<string> = new Set(
+  `
+    ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError Function
+    FunctionContext FusionReport Generator Hardsigmoid Hardswish Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult
+    LogSigmoid Mish MissingDataPackageError Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList
+    ReLU ReLU6 RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict
+    Subset SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
+    asyncScope backward bernoulli calculateFanInAndFanOut cat ceil checkpoint chunk compose convertSyncBatchNorm copyModule cos defaultCollate
+    embedding enableGrad erf exp expand expm1 eye_ flatten flip floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm
+    fuseLinearBatchNorm gather gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardSigmoid hardSwish indexAdd indexSelect
+    isArraySample isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log
+    log1p logSigmoid logicalNot mapArrays mapDataset maskedSelect matmul mish narrow neg noGrad nonzero ones_ pad parseIdx permute
+    preciseBatchNorm reciprocal registerParametrization relu removeParametrizations repeat replaceAllBatchNormModules_ resetLinearLike reshape
+    round rowOf rsqrt scatterAdd scope select selu setFusion setWarningHandler sigmoid sign silu sin slice split sqrt square squeeze stack
+    stackSamples stageStatistics syncBatchNorm synchronize tanh toFloat toFrozenBatchNorm transpose unflatten unfreezeBatchNorm unsqueeze
+    updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
+  `.split(/\s+/),
+);

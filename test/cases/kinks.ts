@@ -1,0 +1,256 @@
+// Every function of elements, reduction and loss at the places where formulas break: kinks, both zeros, infinities, NaN, the largest and the
+// smallest numbers. test/golden/kink_golden.py has PyTorch's values and gradients of first and second order there; test/ops/kinks.test.ts
+// compares, and fails where a public function is missing here.
+import * as f from '../../src/ops/elementwise.ts';
+import * as indexing from '../../src/ops/indexing.ts';
+import * as loss from '../../src/ops/loss.ts';
+import * as reduce from '../../src/ops/reduce.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+
+export interface KinkInput {
+  readonly shape: readonly number[];
+  readonly data: readonly number[];
+  /** Default: the dtype of the run, differentiated. */
+  readonly kind?: 'int64' | 'bool';
+  readonly constant?: boolean;
+}
+export interface KinkCase {
+  /** The functions that this case covers, by their names in ops/. */
+  readonly covers: readonly string[];
+  /** In Python, over t (torch), F and the inputs a, b, c …. */
+  readonly torch: string;
+  readonly inputs: (dtype: 'float32' | 'float64') => readonly KinkInput[];
+  run(...inputs: Tensor[]): Tensor;
+}
+
+const both = (values: readonly number[]) => values.flatMap((v) => [v, -v]);
+const extremes = {
+  float32: both([1.4e-45, 1e-38, 1e-30, 1e-10, 1e10, 1e19, 1e30, 1e38, 3.4028234663852886e38, 88, 89, 104]),
+  float64: both([5e-324, 1e-308, 1e-200, 1e-17, 1e17, 1e160, 1e300, 1.7976931348623157e308, 709, 710, 745, 746]),
+};
+const special = [0, -0, Infinity, -Infinity, NaN];
+const common = both([0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 6, 9, 20, 21, 40]);
+const points = (dtype: 'float32' | 'float64') => [...special, ...common, ...extremes[dtype]];
+const vector = (data: readonly number[]): KinkInput => ({ shape: [data.length], data });
+
+/** One operand, at all points. */
+const unary = (name: string, torch: string, run: (x: Tensor) => Tensor): KinkCase => ({
+  covers: [name],
+  torch,
+  inputs: (dtype) => [vector(points(dtype))],
+  run,
+});
+
+const few = {
+  float32: [...special, 1e-38, 1e38, -1e38, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 2.5],
+  float64: [...special, 1e-308, 1e308, -1e308, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 2.5],
+};
+/** Two operands, in all pairs of fewer points. */
+function pairs(dtype: 'float32' | 'float64'): KinkInput[] {
+  const values = few[dtype];
+  return [vector(values.flatMap((a) => values.map(() => a))), vector(values.flatMap(() => values))];
+}
+const binary = (name: string, torch: string, run: (a: Tensor, b: Tensor) => Tensor): KinkCase => ({
+  covers: [name],
+  torch,
+  inputs: pairs,
+  run,
+});
+
+/** Rows of four, for what goes along rows. */
+const rows = {
+  common: [
+    [0, 0, 0, 0],
+    [-0, -0, 0, -0],
+    [1, 2, 2, -1],
+    [3, 3, 3, 3],
+    [0, 2, 3, 4],
+    [0, 0, 3, 4],
+    [Infinity, 1, 2, 3],
+    [-Infinity, 1, 2, 3],
+    [Infinity, Infinity, 1, 0],
+    [Infinity, -Infinity, 1, 0],
+    [-Infinity, -Infinity, -Infinity, -Infinity],
+    [NaN, 1, 2, 3],
+    [1, NaN, Infinity, NaN],
+    [100, -100, 0, 100],
+  ],
+  float32: [
+    [1e38, 1e38, 3e38, 3e38],
+    [-3e38, 3e38, 0, 0],
+    [1e-38, 1e-38, 1e-45, 0],
+    [1e20, 1e20, 1e20, 1e-30],
+  ],
+  float64: [
+    [1e308, 1e308, 1.7e308, 1.7e308],
+    [-1.7e308, 1.7e308, 0, 0],
+    [1e-308, 1e-308, 5e-324, 0],
+    [1e160, 1e160, 1e160, 1e-200],
+  ],
+};
+const matrix = (dtype: 'float32' | 'float64'): KinkInput => {
+  const all = [...rows.common, ...rows[dtype]];
+  return { shape: [all.length, 4], data: all.flat() };
+};
+const alongRows = (name: string, torch: string, run: (x: Tensor) => Tensor): KinkCase => ({
+  covers: [name],
+  torch,
+  inputs: (dtype) => [matrix(dtype)],
+  run,
+});
+
+/** Logits and targets of a loss of elements. */
+const targets = [0, 0.25, 1];
+function logits(dtype: 'float32' | 'float64', ...weights: readonly number[]): KinkInput[] {
+  const xs = points(dtype);
+  const count = xs.length * targets.length;
+  return [
+    vector(xs.flatMap((x) => targets.map(() => x))),
+    vector(xs.flatMap(() => targets)),
+    ...weights.map((w) => ({ ...vector(Array.from({ length: count }, (_, i) => w + (i % 2))), constant: true })),
+  ];
+}
+/** Class targets for the rows, one of which is ignored. */
+const classes = (dtype: 'float32' | 'float64'): KinkInput => {
+  const count = matrix(dtype).shape[0];
+  return { shape: [count], kind: 'int64', data: Array.from({ length: count }, (_, i) => (i === 3 ? -100 : i % 4)) };
+};
+const none = { reduction: 'none' } as const;
+const along = (name: string, torch: string, run: (x: Tensor, ...others: Tensor[]) => Tensor): KinkCase => ({
+  covers: [name],
+  torch,
+  inputs: (dtype) => [matrix(dtype), classes(dtype), { ...vector([1, 0, 2, 0.5]), constant: true }],
+  run,
+});
+
+// biome-ignore format: one line a row reads better
+export const kinks: readonly KinkCase[] = [
+  unary('neg', 'a.neg()', f.neg),
+  unary('abs', 'a.abs()', f.abs),
+  unary('sign', 'a.sign()', f.sign),
+  unary('square', 'a.square()', f.square),
+  unary('floor', 'a.floor()', f.floor),
+  unary('ceil', 'a.ceil()', f.ceil),
+  unary('round', 'a.round()', f.round),
+  unary('sqrt', 'a.sqrt()', f.sqrt),
+  unary('rsqrt', 'a.rsqrt()', f.rsqrt),
+  unary('reciprocal', 'a.reciprocal()', f.reciprocal),
+  unary('exp', 'a.exp()', f.exp),
+  unary('expm1', 'a.expm1()', f.expm1),
+  unary('log', 'a.log()', f.log),
+  unary('log1p', 'a.log1p()', f.log1p),
+  unary('sin', 'a.sin()', f.sin),
+  unary('cos', 'a.cos()', f.cos),
+  unary('tanh', 'a.tanh()', f.tanh),
+  unary('erf', 'a.erf()', f.erf),
+  unary('sigmoid', 'a.sigmoid()', f.sigmoid),
+  unary('logSigmoid', 'F.logsigmoid(a)', f.logSigmoid),
+  unary('relu', 'F.relu(a)', f.relu),
+  unary('leakyRelu', 'F.leaky_relu(a)', (x) => f.leakyRelu(x)),
+  unary('leakyRelu', 'F.leaky_relu(a, 0.0)', (x) => f.leakyRelu(x, 0)),
+  unary('leakyRelu', 'F.leaky_relu(a, -0.5)', (x) => f.leakyRelu(x, -0.5)),
+  unary('elu', 'F.elu(a)', (x) => f.elu(x)),
+  unary('elu', 'F.elu(a, 1.5)', (x) => f.elu(x, 1.5)),
+  unary('selu', 'F.selu(a)', f.selu),
+  unary('gelu', 'F.gelu(a)', (x) => f.gelu(x)),
+  unary('gelu', "F.gelu(a, approximate='tanh')", (x) => f.gelu(x, { approximate: 'tanh' })),
+  unary('silu', 'F.silu(a)', f.silu),
+  unary('softplus', 'F.softplus(a)', (x) => f.softplus(x)),
+  unary('softplus', 'F.softplus(a, 2.0, 3.0)', (x) => f.softplus(x, 2, 3)),
+  unary('hardtanh', 'F.hardtanh(a)', (x) => f.hardtanh(x)),
+  unary('hardtanh', 'F.relu6(a)', (x) => f.hardtanh(x, 0, 6)),
+  unary('clamp', 'a.clamp(-1, 2)', (x) => f.clamp(x, -1, 2)),
+  unary('clamp', 'a.clamp(min=0)', (x) => f.clamp(x, 0)),
+  unary('clamp', 'a.clamp(2, -1)', (x) => f.clamp(x, 2, -1)),
+  unary('hardSigmoid', 'F.hardsigmoid(a)', f.hardSigmoid),
+  unary('hardSwish', 'F.hardswish(a)', f.hardSwish),
+  unary('mish', 'F.mish(a)', f.mish),
+  unary('logicalNot', 'a.logical_not()', f.logicalNot),
+  unary('isnan', 'a.isnan()', f.isnan),
+  unary('isfinite', 'a.isfinite()', f.isfinite),
+  unary('pow', 'a.pow(0)', (x) => f.pow(x, 0)),
+  unary('pow', 'a.pow(1)', (x) => f.pow(x, 1)),
+  unary('pow', 'a.pow(2)', (x) => f.pow(x, 2)),
+  unary('pow', 'a.pow(3)', (x) => f.pow(x, 3)),
+  unary('pow', 'a.pow(-1)', (x) => f.pow(x, -1)),
+  unary('pow', 'a.pow(-2)', (x) => f.pow(x, -2)),
+  unary('pow', 'a.pow(0.5)', (x) => f.pow(x, 0.5)),
+  unary('pow', 'a.pow(-0.5)', (x) => f.pow(x, -0.5)),
+  unary('pow', 'a.pow(2.5)', (x) => f.pow(x, 2.5)),
+  unary('pow', 't.pow(2, a)', (x) => f.pow(2, x)),
+  unary('pow', 't.pow(0, a)', (x) => f.pow(0, x)),
+  unary('pow', 't.pow(-2.0, a)', (x) => f.pow(-2, x)),
+  unary('div', '1 / a', (x) => f.div(1, x)),
+  unary('div', 'a / 0', (x) => f.div(x, 0)),
+  unary('div', 'a / 3', (x) => f.div(x, 3)),
+  unary('mul', 'a * 0', (x) => f.mul(x, 0)),
+  unary('remainder', 'a.remainder(3)', (x) => f.remainder(x, 3)),
+  unary('remainder', 'a.remainder(-2.5)', (x) => f.remainder(x, -2.5)),
+  unary('remainder', 'a.remainder(0)', (x) => f.remainder(x, 0)),
+  unary('remainder', 'a.remainder(float("inf"))', (x) => f.remainder(x, Infinity)),
+  unary('remainder', 't.remainder(3, a)', (x) => f.remainder(3, x)),
+  binary('add', 'a + b', f.add),
+  binary('add', 't.add(a, b, alpha=0.5)', (a, b) => f.add(a, b, 0.5)),
+  binary('sub', 'a - b', f.sub),
+  binary('mul', 'a * b', f.mul),
+  binary('div', 'a / b', f.div),
+  binary('pow', 'a ** b', f.pow),
+  binary('maximum', 't.maximum(a, b)', f.maximum),
+  binary('minimum', 't.minimum(a, b)', f.minimum),
+  binary('remainder', 't.remainder(a, b)', f.remainder),
+  binary('eq', 'a == b', f.eq),
+  binary('ne', 'a != b', f.ne),
+  binary('lt', 'a < b', f.lt),
+  binary('le', 'a <= b', f.le),
+  binary('gt', 'a > b', f.gt),
+  binary('ge', 'a >= b', f.ge),
+  binary('logicalAnd', 't.logical_and(a, b)', f.logicalAnd),
+  binary('logicalOr', 't.logical_or(a, b)', f.logicalOr),
+  binary('logicalXor', 't.logical_xor(a, b)', f.logicalXor),
+  binary('where', 't.where(a > b, a, b)', (a, b) => f.where(f.gt(a, b), a, b)),
+  binary('maskedFill', 'a.masked_fill(a > b, 7)', (a, b) => indexing.maskedFill(a, f.gt(a, b), 7)),
+  alongRows('sum', 'a.sum(1)', (x) => reduce.sum(x, 1)),
+  alongRows('mean', 'a.mean(1)', (x) => reduce.mean(x, 1)),
+  alongRows('prod', 'a.prod(1)', (x) => reduce.prod(x, 1)),
+  alongRows('variance', 'a.var(1)', (x) => reduce.variance(x, 1)),
+  alongRows('variance', 'a.var(1, correction=0)', (x) => reduce.variance(x, 1, { correction: 0 })),
+  alongRows('variance', 'a[:, :1].var(1)', (x) => reduce.variance(x.narrow(1, 0, 1), 1)),
+  alongRows('amax', 'a.amax(1)', (x) => reduce.amax(x, 1)),
+  alongRows('amin', 'a.amin(1)', (x) => reduce.amin(x, 1)),
+  alongRows('amax', 'a.amax((0, 1))', (x) => reduce.amax(x)),
+  alongRows('max', 'a.max(1).values', (x) => reduce.max(x, 1).values),
+  alongRows('min', 'a.min(1).values', (x) => reduce.min(x, 1).values),
+  alongRows('max', 'a.max()', (x) => reduce.max(x)),
+  alongRows('min', 'a[:6].min()', (x) => reduce.min(x.narrow(0, 0, 6))),
+  alongRows('argmax', 'a.argmax(1)', (x) => reduce.argmax(x, 1)),
+  alongRows('argmin', 'a.argmin(1)', (x) => reduce.argmin(x, 1)),
+  alongRows('any', 'a.any(1)', (x) => reduce.any(x, 1)),
+  alongRows('all', 'a.all(1)', (x) => reduce.all(x, 1)),
+  alongRows('cumsum', 'a.cumsum(1)', (x) => reduce.cumsum(x, 1)),
+  alongRows('cumsum', 'a.cumsum(0)', (x) => reduce.cumsum(x, 0)),
+  alongRows('topk', 'a.topk(2).values', (x) => reduce.topk(x, 2).values),
+  alongRows('sort', 'a.sort(stable=True).values', (x) => reduce.sort(x).values),
+  alongRows('softmax', 'a.softmax(1)', (x) => reduce.softmax(x, 1)),
+  alongRows('softmax', 'a.softmax(0)', (x) => reduce.softmax(x, 0)),
+  alongRows('logSoftmax', 'a.log_softmax(1)', (x) => reduce.logSoftmax(x, 1)),
+  alongRows('logSoftmax', 'a.t().contiguous().log_softmax(0)', (x) => reduce.logSoftmax(x.t(), 0)),
+  binary('mseLoss', "F.mse_loss(a, b, reduction='none')", (a, b) => loss.mseLoss(a, b, none)),
+  binary('mseLoss', 'F.mse_loss(a, b)', (a, b) => loss.mseLoss(a, b)),
+  binary('l1Loss', "F.l1_loss(a, b, reduction='none')", (a, b) => loss.l1Loss(a, b, none)),
+  binary('smoothL1Loss', "F.smooth_l1_loss(a, b, reduction='none')", (a, b) => loss.smoothL1Loss(a, b, none)),
+  binary('smoothL1Loss', "F.smooth_l1_loss(a, b, reduction='none', beta=0.5)", (a, b) => loss.smoothL1Loss(a, b, { ...none, beta: 0.5 })),
+  binary('smoothL1Loss', "F.smooth_l1_loss(a, b, reduction='none', beta=0.0)", (a, b) => loss.smoothL1Loss(a, b, { ...none, beta: 0 })),
+  { covers: ['bceWithLogits'], torch: "F.binary_cross_entropy_with_logits(a, b, reduction='none')", inputs: (dtype) => logits(dtype), run: (a, b) => loss.bceWithLogits(a, b, none) },
+  { covers: ['bceWithLogits'], torch: "F.binary_cross_entropy_with_logits(a, b, weight=c, pos_weight=d, reduction='none')", inputs: (dtype) => logits(dtype, 0.5, 2), run: (a, b, weight, posWeight) => loss.bceWithLogits(a, b, { ...none, weight, posWeight }) },
+  { covers: ['bceWithLogits'], torch: 'F.binary_cross_entropy_with_logits(a[:30], b[:30])', inputs: (dtype) => logits(dtype).map(({ data }) => vector([0, -0, 0.5, ...data.slice(15, 42)])), run: (a, b) => loss.bceWithLogits(a, b) },
+  along('crossEntropy', "F.cross_entropy(a, b, reduction='none')", (a, b) => loss.crossEntropy(a, b, none)),
+  along('crossEntropy', "F.cross_entropy(a, b, weight=c, reduction='none')", (a, b, weight) => loss.crossEntropy(a, b, { ...none, weight })),
+  along('crossEntropy', "F.cross_entropy(a, b, label_smoothing=0.25, reduction='none')", (a, b) => loss.crossEntropy(a, b, { ...none, labelSmoothing: 0.25 })),
+  along('nllLoss', "F.nll_loss(a, b, reduction='none')", (a, b) => loss.nllLoss(a, b, none)),
+  along('nllLoss', "F.nll_loss(a, b, weight=c)", (a, b, weight) => loss.nllLoss(a, b, { weight })),
+];
+
+/** The same input under another name, for both languages: JSON has no NaN, infinities or −0. */
+export const encode = (v: number): number | string =>
+  Number.isFinite(v) && !Object.is(v, -0) ? v : Object.is(v, -0) ? '-0' : String(v);
+export const decode = (v: number | string): number => (typeof v === 'number' ? v : Number(v));
