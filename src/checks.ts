@@ -59,6 +59,11 @@ export function requireNumber(op: string, name: string, value: unknown): number 
   return value;
 }
 
+/** A value for an element: any number, and truth values as 1 and 0. */
+export function requireElement(op: string, name: string, value: unknown): number {
+  return typeof value === 'boolean' ? Number(value) : requireNumber(op, name, value);
+}
+
 /** A number that is no NaN and not infinite. */
 export function requireFinite(op: string, name: string, value: unknown): number {
   requireNumber(op, name, value);

@@ -130,6 +130,7 @@ export {
   onesLike,
   type TensorOptions,
   tensor,
+  tensorFromJSON,
   zeros,
   zerosLike,
 } from './tensor/create.ts';

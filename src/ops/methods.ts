@@ -1,7 +1,7 @@
 // The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are defined elsewhere.
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { requireNumber } from '../checks.ts';
+import { requireElement, requireNumber } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { emptyLike, fill, full, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -91,10 +91,10 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   retainGrad(this: Tensor) {
     retainGrad(this);
   },
-  add_(this: Tensor, other: Operand, alpha = 1) {
+  add_(this: Tensor, other: Operand, alpha: number | boolean = 1) {
     return inPlace('add_', this, (x) => elementwise.add(x, other, alpha));
   },
-  sub_(this: Tensor, other: Operand, alpha = 1) {
+  sub_(this: Tensor, other: Operand, alpha: number | boolean = 1) {
     return inPlace('sub_', this, (x) => elementwise.sub(x, other, alpha));
   },
   mul_(this: Tensor, other: Operand) {
@@ -145,7 +145,7 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
       return weight < 0.5 ? elementwise.add(x, way, weight) : elementwise.sub(end, way, 1 - weight);
     });
   },
-  maskedFill_(this: Tensor, mask: Tensor, value: number | Tensor) {
+  maskedFill_(this: Tensor, mask: Tensor, value: Operand) {
     return inPlace('maskedFill_', this, (x) => index.maskedFill(x, mask, value));
   },
   /** Writes to a place of this tensor; see `setIndex`. */
@@ -164,12 +164,12 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
     overwrite(this, toFormat(broadcastTo(cast(source, this.dtype), this.shape), this.memoryFormat));
     return this;
   },
-  fill_(this: Tensor, value: number) {
-    requireNumber('fill_', 'value', value);
+  fill_(this: Tensor, value: number | boolean) {
+    const element = requireElement('fill_', 'value', value);
     return overwritten('fill_', this, (to) => {
-      requireRepresentable(value, to.dtype);
+      requireRepresentable(element, to.dtype);
       to.storage.beginChange();
-      fill(to, value);
+      fill(to, element);
     });
   },
   zero_(this: Tensor) {
@@ -211,13 +211,13 @@ export interface TensorMethods
       | 'logicalAnd' | 'logicalOr' | 'logicalXor' | 'mul_' | 'div_' | 'pow_',
       (other: Operand) => Tensor
     >,
-    Record<'add' | 'sub' | 'add_' | 'sub_', (other: Operand, alpha?: number) => Tensor>,
+    Record<'add' | 'sub' | 'add_' | 'sub_', (other: Operand, alpha?: number | boolean) => Tensor>,
     Record<'sum' | 'mean' | 'amax' | 'amin' | 'any' | 'all', (dim?: Dims, options?: reduce.ReduceOptions) => Tensor>,
     Record<'argmax' | 'argmin' | 'prod', (dim?: number, options?: reduce.ReduceOptions) => Tensor>,
     Record<'softmax' | 'logSoftmax' | 'cumsum' | 'unsqueeze', (dim: number) => Tensor>,
     Record<'reshape' | 'permute' | 'expand' | 'repeat' | 'flip', TakingSizes>,
     Record<'clamp' | 'clamp_', (min?: number, max?: number) => Tensor>,
-    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: number | Tensor) => Tensor>,
+    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: Operand) => Tensor>,
     Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, value?: number) => Tensor>,
     Record<'uniform_' | 'normal_', (a?: number, b?: number, generator?: Generator) => Tensor> {
   max(): Tensor;
@@ -238,7 +238,7 @@ export interface TensorMethods
   narrow(dim: number, start: number, length: number): Tensor;
   slice(dim: number, start?: number, end?: number, step?: number): Tensor;
   select(dim: number, index: number): Tensor;
-  pad(padding: readonly number[], value?: number): Tensor;
+  pad(padding: readonly number[], value?: number | boolean): Tensor;
   split(sizes: Dims, dim?: number): Tensor[];
   chunk(count: number, dim?: number): Tensor[];
   index(...specs: brackets.IndexSpec[]): Tensor;
@@ -250,9 +250,9 @@ export interface TensorMethods
   indexSelect(dim: number, index: Tensor): Tensor;
   indexAdd(dim: number, index: Tensor, source: Tensor, options?: index.IndexAddOptions): Tensor;
   indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
-  indexFill(dim: number, index: Tensor, value: number | Tensor): Tensor;
+  indexFill(dim: number, index: Tensor, value: Operand): Tensor;
   gather(dim: number, index: Tensor): Tensor;
-  scatter(dim: number, index: Tensor, source: number | Tensor): Tensor;
+  scatter(dim: number, index: Tensor, source: Operand): Tensor;
   scatterAdd(dim: number, index: Tensor, source: Tensor): Tensor;
   takeAlongDim(indices: Tensor, dim?: number): Tensor;
   maskedSelect(mask: Tensor): Tensor;
@@ -262,7 +262,7 @@ export interface TensorMethods
   contiguous(memoryFormat?: MemoryFormat): Tensor;
   lerp_(end: Tensor, weight: number): Tensor;
   copy_(source: Tensor): Tensor;
-  fill_(value: number): Tensor;
+  fill_(value: number | boolean): Tensor;
   backward(gradient?: Tensor | null, options?: BackwardOptions): void;
   registerHook(hook: TensorHook): () => void;
   retainGrad(): void;

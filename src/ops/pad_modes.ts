@@ -8,23 +8,32 @@ import { requireTensor } from './launch.ts';
 
 export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';
 
-/** Where a padded position reads; positions before 0 and from n on are padding. */
-const sources: Record<IndexedPadMode, (position: number, n: number) => number> = {
-  reflect: (i, n) => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i),
-  replicate: (i, n) => Math.min(Math.max(i, 0), n - 1),
-  circular: (i, n) => (i + n) % n,
+type Source = (position: number) => number;
+
+/** Where a position of the result reads, for `before` and `after` more positions than n, or fewer. */
+const sources: Record<IndexedPadMode, (before: number, after: number, n: number) => Source> = {
+  reflect: (before, _after, n) => (p) => {
+    const i = p - before;
+    return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
+  },
+  replicate: (before, _after, n) => (p) => Math.min(Math.max(p - before, 0), n - 1),
+  // What is left after cutting goes around.
+  circular: (before, after, n) => {
+    const kept = n + Math.min(0, before) + Math.min(0, after);
+    return (p) => Math.max(0, -before) + ((((p - Math.max(0, before)) % kept) + kept) % kept);
+  },
 };
 
 /**
- * x with [before, after] more positions in each of its last dimensions, in their order (PyTorch: `F.pad` with a mode).
- * @throws RuntimeError where reflecting or wrapping would need more values than there are.
+ * x with [before, after] more positions in each of its last dimensions, in their order; negative ones cut (PyTorch: `F.pad` with a mode).
+ * @throws RuntimeError where reflecting or wrapping would need more values than there are, or nothing would be left.
  */
 export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number])[], mode: IndexedPadMode): Tensor {
   requireTensor('padIndexed', x);
   requireChoice('padIndexed', 'mode', mode, ['reflect', 'replicate', 'circular']);
   for (const [before, after] of pairs) {
-    requireInteger('padIndexed', 'padding', before, 0, maxElements);
-    requireInteger('padIndexed', 'padding', after, 0, maxElements);
+    requireInteger('padIndexed', 'padding', before, -maxElements, maxElements);
+    requireInteger('padIndexed', 'padding', after, -maxElements, maxElements);
   }
   const first = x.rank - pairs.length;
   return pairs.reduce((padded, [before, after], i) => {
@@ -37,11 +46,18 @@ export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number]
         `Padding size should be less than the corresponding input dimension, but got: padding (${before}, ${after}) at dimension ${dim} of input ${JSON.stringify(x.shape)}`,
       );
     if (mode === 'circular' && most > n) throw new RuntimeError('Padding value causes wrapping around more than once.');
+    const kept = n + Math.min(0, before) + Math.min(0, after);
+    const length = n + before + after;
+    if (length < 1 || (mode === 'circular' && kept < 1))
+      throw new RuntimeError(
+        `[padIndexed] expected at least one position left in dimension ${dim} of size ${n}, got padding (${before}, ${after})`,
+      );
     requireCountable(
-      padded.shape.map((size, d) => (d === dim ? n + before + after : size)),
+      padded.shape.map((size, d) => (d === dim ? length : size)),
       'padIndexed',
     );
-    const positions = Array.from({ length: n + before + after }, (_, p) => sources[mode](p - before, n));
+    const source = sources[mode](before, after, n);
+    const positions = Array.from({ length }, (_, p) => source(p));
     return indexSelect(padded, dim, tensor(positions, { dtype: 'int64' }));
   }, x);
 }
