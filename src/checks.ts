@@ -43,11 +43,28 @@ export function requireInteger(
   return value;
 }
 
+/** An array of whole numbers, from `least` on: sizes that may be −1, dimensions, counts, milestones. How many is the caller's business. */
+export function requireIntegers(op: string, name: string, values: unknown, least?: number): readonly number[] {
+  if (!Array.isArray(values))
+    throw new ArgumentTypeError(`[${op}] expected an array of integers as ${name}, got ${shown(values)}`);
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isInteger(values[i]))
+      throw new ArgumentTypeError(`[${op}] expected integers as ${name}, got ${shown(values)}`);
+    if (least !== undefined && values[i] < least) requireInteger(op, name, values[i], least);
+  }
+  return values;
+}
+
 /** Any number, NaN and infinities included: a value for elements. */
 export function requireNumber(op: string, name: string, value: unknown): number {
   if (typeof value !== 'number')
     throw new ArgumentTypeError(`[${op}] expected a number as ${name}, got ${shown(value)}`);
   return value;
+}
+
+/** A value for an element: any number, and truth values as 1 and 0. */
+export function requireElement(op: string, name: string, value: unknown): number {
+  return typeof value === 'boolean' ? Number(value) : requireNumber(op, name, value);
 }
 
 /** A number that is no NaN and not infinite. */
@@ -90,18 +107,6 @@ export function requireChoice<T extends string>(op: string, name: string, value:
   if (typeof value !== 'string' || !choices.includes(value as T))
     throw new ValueError(`[${op}] expected ${oneOf(choices)} as ${name}, got ${shown(value)}`);
   return value as T;
-}
-
-/** An array of whole numbers: sizes that may be −1, dimensions, milestones; how many is the caller's business. */
-export function requireIntegers(op: string, name: string, values: unknown, least?: number): readonly number[] {
-  if (!Array.isArray(values))
-    throw new ArgumentTypeError(`[${op}] expected an array of integers as ${name}, got ${shown(values)}`);
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isInteger(values[i]))
-      throw new ArgumentTypeError(`[${op}] expected integers as ${name}, got ${shown(values)}`);
-    if (least !== undefined && values[i] < least) requireInteger(op, name, values[i], least);
-  }
-  return values;
 }
 
 /** An array of finite numbers. */

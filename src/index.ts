@@ -159,6 +159,7 @@ export {
   onesLike,
   type TensorOptions,
   tensor,
+  tensorFromJSON,
   zeros,
   zerosLike,
 } from './tensor/create.ts';

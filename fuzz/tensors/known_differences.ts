@@ -1,6 +1,6 @@
 // Where the library differs from PyTorch on purpose in what the tensor fuzzer draws: one row each, with its reason.
 import type { Difference } from '../target.ts';
-import type { Outcome, Special, TensorProgram } from './program.ts';
+import { type Arg, type Outcome, plain, type TensorProgram } from './program.ts';
 
 interface Case {
   readonly program: TensorProgram;
@@ -18,21 +18,18 @@ interface KnownDifference {
 const isRefused = ({ difference }: Case): boolean => difference.aspect.endsWith(': refused');
 const ourError = ({ ours }: Case, text: string | RegExp): boolean =>
   typeof text === 'string' ? (ours.error?.includes(text) ?? false) : text.test(ours.error ?? '');
-const opAt = ({ program, difference }: Case): string => program.steps[difference.call ?? program.steps.length - 1]?.op;
+/** Functions that are not continuous. */
+const jumps = new Set(
+  'floor ceil round sign remainder div pow to eq ne lt le gt ge logicalAnd logicalOr logicalXor logicalNot argmax argmin any all'.split(
+    ' ',
+  ),
+);
 
 export const knownDifferences: readonly KnownDifference[] = [
   {
     id: 'index outside of an empty tensor',
     what: 'PyTorch does not look at indices where nothing is read; a wrong index is an error here all the same.',
     when: (one) => isRefused(one) && ourError(one, /index -?\d+ is out of bounds/),
-  },
-  {
-    id: 'float indices of no elements',
-    what: 'PyTorch takes an index of no elements of any dtype in gather and scatter; here the dtype is always checked.',
-    when: (one) =>
-      isRefused(one) &&
-      ourError(one, 'Expected dtype') &&
-      ['gather', 'scatter', 'scatterAdd', 'takeAlongDim'].includes(opAt(one)),
   },
   {
     id: 'tensors and booleans as plain numbers',
@@ -101,22 +98,17 @@ export const knownDifferences: readonly KnownDifference[] = [
     when: (one) => isRefused(one) && ourError(one, 'value cannot be converted to type'),
   },
   {
-    id: 'floats that no integer is near',
-    what: 'What NaN, infinities and negative numbers become in an unsigned type is left open by C++, and so by PyTorch; here conversion saturates, and NaN is 0.',
-    when: ({ program, ours, difference }) => {
-      const seen = ours.steps[difference.call ?? 0]?.[0];
-      const isOpen = (v: number | Special) => typeof v !== 'number' || (v < 0 && seen?.dtype === 'uint8');
-      return (
-        difference.aspect.endsWith(': values') &&
-        /^u?int/.test(seen?.dtype ?? '') &&
-        program.given.some(({ dtype, data }) => dtype.startsWith('float') && data.some(isOpen))
-      );
-    },
-  },
-  {
     id: 'saved results',
     what: 'The peer copies what PyTorch saved for its backward, so it does not see that a change in place has spoilt it; the library does.',
     when: (one) => isRefused(one) && ourError(one, 'has been modified by an inplace operation'),
+  },
+  {
+    id: 'accumulation in several calls',
+    what: 'The peer composes an accumulating assignment of several calls of PyTorch, of which one may save what another changes.',
+    when: ({ program, theirs, difference }) =>
+      difference.aspect === 'setIndexAccumulate: accepted' &&
+      /modified by an inplace operation/.test(theirs.error ?? '') &&
+      program.steps.some(({ op }) => op === 'setIndexAccumulate'),
   },
   {
     id: 'exponents that are truth values',
@@ -138,6 +130,52 @@ export const knownDifferences: readonly KnownDifference[] = [
     what: 'PyTorch gives int64 for two integers; here numbers are float32, as in tensor(…), unless dtype says otherwise.',
     when: ({ difference }) =>
       difference.aspect === 'where: dtype' && difference.message.startsWith('float32, PyTorch int64'),
+  },
+  {
+    id: 'prod at infinities and NaN',
+    what: "PyTorch's gradient of prod is the product divided by each element, which is NaN at an infinite one; here it is the product of the others. Where two elements are 0 PyTorch's second derivative is 0; here it is the product of the others again.",
+    when: ({ program, ours, difference }) => {
+      const at = program.steps.findIndex(({ op }) => op === 'prod');
+      if (at < 0 || !/: (gradients|second) values/.test(difference.aspect)) return false;
+      const values = [...program.given, ...ours.steps.flat()][program.steps[at].on].data.map(plain);
+      const zeros = values.filter((v) => v === 0).length;
+      return values.some((v) => !Number.isFinite(v)) || (zeros > 1 && difference.aspect.includes('second'));
+    },
+  },
+  {
+    id: 'no repetition',
+    what: "PyTorch's gradient of repeating 0 times is zeros that depend on nothing; here they are an empty sum, through which a second derivative may become NaN.",
+    when: ({ program, difference }) =>
+      difference.aspect.endsWith('second values') &&
+      program.steps.some(({ op, args: [counts] }) => op === 'repeat' && (counts as readonly Arg[]).includes(0)),
+  },
+  {
+    id: 'the square root of minus infinity',
+    what: 'PyTorch takes the square root for an exponent of 0.5, and its reciprocal for -0.5: NaN at minus infinity. Here that is a power as any other, infinity and 0, as it is in PyTorch where the exponent is a tensor.',
+    when: ({ program, difference }) =>
+      difference.aspect.endsWith('values') &&
+      program.steps.some(({ op, args: [exponent] }) => op === 'pow' && Math.abs(exponent as number) === 0.5),
+  },
+  {
+    id: 'exponents of uint8',
+    what: "PyTorch's backward of pow subtracts 1 from an exponent 0 of uint8, which gives 255; here exponents are floats as soon as the base is one.",
+    when: ({ program, difference }) =>
+      difference.aspect.endsWith('second values') &&
+      program.steps.some(({ op }) => op === 'pow') &&
+      program.given.some(({ dtype, data }) => dtype === 'uint8' && data.includes(0)),
+  },
+  {
+    id: 'jumps after roundings',
+    what: 'What jumps (floor, remainder, a comparison, an integer, a quotient at 0) may fall on the other side where a value was rounded differently before, or is a zero of the other sign: relu(-0) is -0 in PyTorch, 0 here.',
+    when: ({ program, ours, theirs, difference: { call, aspect } }) =>
+      aspect.endsWith('values') &&
+      program.steps.some(
+        ({ op }, i) =>
+          i > 0 &&
+          i <= (call ?? i) &&
+          jumps.has(op) &&
+          JSON.stringify(ours.steps[i - 1]) !== JSON.stringify(theirs.steps[i - 1]),
+      ),
   },
   {
     id: 'assignment of nothing',

@@ -128,10 +128,6 @@ def reduction(name):
                     return f(x).reshape([1] * x.dim())
                 return f(x, dim=dims, keepdim=True)
             return f(x)
-        if name == "prod" and isinstance(dim, list):
-            for d in sorted({d % max(x.dim(), 1) for d in dim}, reverse=True):
-                x = f(x, dim=d, keepdim=keepdim)
-            return x
         return f(x, dim=dim, keepdim=keepdim)
     return run
 

@@ -130,10 +130,10 @@ export class Sequential<A extends readonly unknown[] = [x: Tensor], R = Tensor> 
   }
 
   forward(...args: A): R {
-    let given: readonly unknown[] = args;
+    let given: unknown[] = args as unknown as unknown[];
     for (const [name, module] of this.allChildren())
       try {
-        given = [(module as Module & ((...args: readonly unknown[]) => unknown))(...given)];
+        given = [module(...given)];
       } catch (error) {
         throw located(error, name, module);
       }

@@ -7,6 +7,7 @@ import { outsideScopes, type Storage } from '../tensor/storage.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import type { NormBase } from './batch_norm.ts';
 import { Module } from './module.ts';
+import { noteCopy } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { ask, StatisticsControl } from './statistics_control.ts';
 import { isUninitialized } from './uninitialized.ts';
@@ -36,6 +37,7 @@ class Copier {
       return made;
     }
     const to = new Shell();
+    noteCopy(to);
     this.done.set(from, to);
     const registered = Module.copyRegistered(from, to, (value) => this.value(value));
     to.addHooksOf(from);

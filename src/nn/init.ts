@@ -1,6 +1,6 @@
 // Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's generator what
 // PyTorch draws, and returns the tensor. Not here: which layer starts with what.
-import { requireFinite, requireNumber } from '../checks.ts';
+import { requireElement, requireFinite } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { eye, fill } from '../tensor/create.ts';
@@ -90,11 +90,11 @@ export const truncNormal_ = (x: Tensor, mean = 0, std = 1, a = -2, b = 2, option
   random.truncNormal_(x, mean, std, a, b, options);
 
 /** Fills with one value (PyTorch: `nn.init.constant_`). */
-export function constant_(x: Tensor, value: number): Tensor {
-  requireNumber('constant_', 'value', value);
+export function constant_(x: Tensor, value: number | boolean): Tensor {
+  const element = requireElement('constant_', 'value', value);
   warnIfSelected('constant_', x);
   x.storage.beginChange();
-  fill(x, value);
+  fill(x, element);
   return x;
 }
 export const ones_ = (x: Tensor): Tensor => constant_(x, 1);

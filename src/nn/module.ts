@@ -400,13 +400,16 @@ export abstract class Module extends Callable {
 
   // ---- state --------------------------------------------------------------------------------------------------------
 
-  /** All parameters and persistent buffers by dotted name, in PyTorch's order and keys. The tensors are the module's own, not copies. */
+  /**
+   * All parameters and persistent buffers by dotted name, in PyTorch's order and keys. The tensors are the module's own, not copies. JSON carries
+   * them: `loadStateDict(JSON.parse(JSON.stringify(model.stateDict())))`.
+   */
   stateDict(): StateDict {
     return stateDict(this);
   }
 
   /**
-   * Copies a state dict into the module (PyTorch: `load_state_dict`).
+   * Copies a state dict, or one that went through JSON, into the module (PyTorch: `load_state_dict`).
    * @throws RuntimeError listing every missing, unexpected or misshapen entry; with `strict: false` only misshapen ones.
    */
   loadStateDict(state: StateSource, options: LoadOptions = {}): LoadResult {

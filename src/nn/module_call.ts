@@ -1,6 +1,7 @@
 // What calling a module does around its forward: which modules are running, what their steps keep, which forwards let nobody have what they
 // compute, and which modules are called without being part of the tree. The module itself is module.ts.
 import { enclosed, isEnclosed, unclose } from '../autograd/saved_memory.ts';
+import { RuntimeError } from '../errors.ts';
 import { noteOwner } from '../tensor/storage.ts';
 import { warn } from '../warnings.ts';
 import type { Arguments, Module, Result } from './module.ts';
@@ -24,9 +25,24 @@ export function invoke(module: Module, args: Arguments): Result {
     return verdict === 'closed' && isClosedItself(module)
       ? enclosed(() => module.forward(...args))
       : module.runForward(args);
+  } catch (error) {
+    throw copies.has(module) ? withoutPrivate(module, error) : error;
   } finally {
     running.pop();
   }
+}
+
+/** Modules that were copied, not constructed. */
+const copies = new WeakSet<Module>();
+export const noteCopy = (module: Module): void => void copies.add(module);
+
+/** What a copy's forward throws where its class has `#private` members, in words. */
+function withoutPrivate(module: Module, error: unknown): unknown {
+  if (!(error instanceof TypeError) || !/private/.test(error.message)) return error;
+  return new RuntimeError(
+    `[copyModule] ${module.constructor.name} has #private members, which nobody can give to a copy, and so not to an averaged, folded or explained model, either; declare them private, as TypeScript has it (${error.message})`,
+    { cause: error },
+  );
 }
 
 /** The first call since the module was made, or its mode set: what later ones take for granted is found out. */

@@ -6,8 +6,9 @@ import { ArgumentTypeError, EvenkeelError, RuntimeError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { cast, inFormat } from '../ops/launch.ts';
 import { declareOptions, kind } from '../options.ts';
+import { isTensorJSON, readTensorJSON } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
-import { keep, Tensor, viewAs } from '../tensor/tensor.ts';
+import { keep, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';
 import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { isUninitialized, materialize } from './uninitialized.ts';
@@ -15,7 +16,10 @@ import { isUninitialized, materialize } from './uninitialized.ts';
 /** Versions by module path, as PyTorch's `state_dict._metadata`. */
 export type StateMetadata = Map<string, { version: number }>;
 
-/** Tensors by dotted name, in PyTorch's order. `metadata`, where present, says which version of each module wrote them. */
+/**
+ * Tensors by dotted name, in PyTorch's order. `metadata`, where present, says which version of each module wrote them. JSON carries it all but the
+ * metadata, and `loadStateDict` takes what `JSON.parse` gives; `structuredClone` and `postMessage` cannot carry tensors, but `toJSON()`.
+ */
 export class StateDict extends Map<string, Tensor> {
   metadata: StateMetadata | null = null;
 
@@ -24,6 +28,11 @@ export class StateDict extends Map<string, Tensor> {
     const copied = new StateDict(this);
     copied.metadata = this.metadata;
     return copied;
+  }
+
+  /** An object by name of tensors in JSON (`Tensor.toJSON`): a Map would become `{}`. */
+  toJSON(): Record<string, TensorJSON> {
+    return Object.fromEntries([...this].map(([key, tensor]) => [key, tensor.toJSON()]));
   }
 }
 
@@ -121,8 +130,11 @@ function planEntry(
   }
 }
 
-/** A state dict, or tensors by dotted name without metadata. */
-export type StateSource = StateDict | ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+/** A state dict, or tensors by dotted name without metadata, each of them perhaps as it is in JSON. */
+export type StateSource =
+  | StateDict
+  | ReadonlyMap<string, Tensor | TensorJSON>
+  | Readonly<Record<string, Tensor | TensorJSON>>;
 
 /**
  * Copies what fits, and then names all that does not, as PyTorch does.
@@ -132,7 +144,7 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
   const { strict = true, assign = false } = options;
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new ArgumentTypeError(`Expected stateDict to be an object or a Map of tensors, got ${shown(given)}`);
-  const entries = given instanceof Map ? given : new Map(Object.entries(given));
+  const entries: ReadonlyMap<string, Tensor> = given instanceof Map ? given : new Map(Object.entries(given));
   // A shallow copy: upgrades may add and remove keys, and the caller's object must not change.
   const state = new StateDict(entries);
   state.metadata = given instanceof StateDict ? given.metadata : null;
@@ -141,6 +153,17 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
   const errors: string[] = [];
   const plan: (() => void)[] = [];
   const known = new Set<string>();
+  const unreadable = new Set<string>();
+  for (const [key, value] of entries) {
+    if (value instanceof Tensor || !isTensorJSON(value)) continue;
+    try {
+      state.set(key, readTensorJSON('loadStateDict', value));
+    } catch (error) {
+      if (!(error instanceof EvenkeelError)) throw error;
+      unreadable.add(key);
+      errors.push(`While reading the parameter named "${key}": ${error.message}`);
+    }
+  }
   const former = setGradEnabled(false);
   try {
     for (const [path, each] of paths(module, '')) {
@@ -153,6 +176,7 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
           missing.push(key);
           continue;
         }
+        if (unreadable.has(key)) continue;
         const planned = planEntry(each, key, name, tensor, state.get(key), assign);
         if (typeof planned === 'string') errors.push(planned);
         else plan.push(planned);
@@ -162,7 +186,8 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
     const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
     if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in stateDict: ${list(unexpected)}. `);
     if (strict && missing.length > 0) errors.unshift(`Missing key(s) in stateDict: ${list(missing)}. `);
-    if (!isWhole || errors.length === 0) for (const load of plan) load();
+    // What cannot be read is no state at all.
+    if (errors.length === 0 || (!isWhole && unreadable.size === 0)) for (const load of plan) load();
     if (errors.length > 0)
       throw new RuntimeError(`Error(s) in loading stateDict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`);
   } finally {

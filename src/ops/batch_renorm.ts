@@ -20,7 +20,6 @@ import {
   minimum,
   mul,
   neg,
-  type Operand,
   overwrite,
   sqrt,
   square,
@@ -41,9 +40,9 @@ import { reshape } from './shape_ops.ts';
 /** The limits of the correction, numbers or tensors without dimensions. */
 export interface RenormLimits {
   /** 1/rmax ≤ r ≤ rmax. */
-  rmax: Operand;
+  rmax: Tensor | number;
   /** −dmax ≤ d ≤ dmax. */
-  dmax: Operand;
+  dmax: Tensor | number;
 }
 
 type UpdateOption = {

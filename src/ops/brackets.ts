@@ -10,7 +10,16 @@ import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../
 import { aliasOf, type NestedArray, Tensor, viewAs } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { add } from './elementwise.ts';
-import { addAt, fittingFill, type IndexedAxis, nonzero, pickAt, positionsOf, putAt, valueTensor } from './indexing.ts';
+import {
+  addAt,
+  fittingFill,
+  type IndexedAxis,
+  nonzeroPositions,
+  pickAt,
+  positionsOf,
+  putAt,
+  valueTensor,
+} from './indexing.ts';
 import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { broadcastTo, replaceSelected, reshape, type Selection, selected, sliceRange, wholeOf } from './shape_ops.ts';
 
@@ -167,7 +176,7 @@ function keepMask(op: string, x: Tensor, dim: number, mask: Tensor, keep: (n: nu
         `[${op}] The shape of the mask ${formatShape(mask.shape)} at index ${i} does not match the shape of the indexed tensor ${formatShape(x.shape)} at index ${dim + i}`,
       );
   });
-  keep(sizeOf(mask.shape), nonzero(mask));
+  keep(sizeOf(mask.shape), nonzeroPositions(mask));
 }
 
 /** Where the elements of index tensors lie in a block of a shape: along the middle axis of (outer, n, inner). */

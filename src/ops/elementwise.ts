@@ -2,7 +2,7 @@
 // kernel, and a composition of ops that is recorded when higher orders are asked for.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
-import { requireChoice, requireNumber, shown } from '../checks.ts';
+import { requireChoice, requireElement, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
@@ -10,10 +10,11 @@ import type { Device } from '../kernels/device.ts';
 import { Binary, Status, Unary } from '../kernels/generated/abi.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { full, requireRepresentable } from '../tensor/create.ts';
-import { type DType, dtypes, isFloat, requireDType } from '../tensor/dtype.ts';
+import { asElement, full } from '../tensor/create.ts';
+import { type DType, dtypes, isFloat, kindOf, requireDType } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
+import { warn } from '../warnings.ts';
 import {
   cast,
   clone,
@@ -392,7 +393,11 @@ export function hardtanhWith(x: Tensor, minVal: number, maxVal: number): Tensor 
   requireNumber('hardtanh', 'maxVal', maxVal);
   if (!(minVal <= maxVal))
     throw new ValueError(`[hardtanh] expected minVal of at most maxVal, got ${minVal} and ${maxVal}`);
-  return hardtanhOp(withinIntegers(withBound(x, minVal, maxVal), minVal, maxVal), minVal, maxVal);
+  requireTensor('hardtanh', x);
+  if (x.dtype === 'uint8' && (minVal <= -1 || maxVal <= -1))
+    throw new RuntimeError('cannot do hardtanh on an unsigned type with negative limits');
+  const bound = (value: number) => (isFloat(x.dtype) ? value : asElement(Math.trunc(value), x.dtype));
+  return hardtanhOp(x, bound(minVal), bound(maxVal));
 }
 
 /**
@@ -405,22 +410,17 @@ export function clamp(x: Tensor, min?: number, max?: number): Tensor {
     throw new RuntimeError("[clamp] At least one of 'min' or 'max' must not be undefined");
   if (min !== undefined) requireNumber('clamp', 'min', min);
   if (max !== undefined) requireNumber('clamp', 'max', max);
-  const bounded = withinIntegers(withBound(x, min, max), min, max);
-  if (Number.isNaN(min) || Number.isNaN(max))
-    return where(full(x.shape, true), full([], Number.NaN, { dtype: bounded.dtype }), bounded);
-  return clampOp(bounded, min ?? -Infinity, max ?? Infinity);
+  const bounded = withBound(x, min, max);
+  if (Number.isNaN(min) || Number.isNaN(max)) return where(full(x.shape, true), Number.NaN, bounded);
+  const bound = (value: number | undefined, none: number) =>
+    value === undefined ? none : asElement(value, bounded.dtype);
+  return clampOp(bounded, bound(min, -Infinity), bound(max, Infinity));
 }
 
 /** x in the dtype in which it meets the bounds. */
 function withBound(x: Tensor, ...bounds: (number | undefined)[]): Tensor {
   if (isFloat(x.dtype)) return x;
   return bounds.reduce<Tensor>((y, bound) => (bound === undefined ? y : cast(y, withScalar(y, bound))), x);
-}
-
-/** x, an integer tensor of which must be able to hold the bounds. */
-function withinIntegers(x: Tensor, ...bounds: (number | undefined)[]): Tensor {
-  for (const bound of bounds) if (bound !== undefined) requireRepresentable(bound, x.dtype);
-  return x;
 }
 
 function definePredicate(name: string, op: Unary): (x: Tensor) => Tensor {
@@ -435,7 +435,9 @@ export const isfinite = definePredicate('isfinite', Unary.isFinite);
 
 // ---- two tensors --------------------------------------------------------------------------------------------------
 
-export type Operand = Tensor | number;
+export type Operand = Tensor | number | boolean;
+/** As operations compute with it: truth values are 0-d tensors. */
+type Prepared = Tensor | number;
 
 function launchBinary(
   name: string,
@@ -502,15 +504,18 @@ function checkBroadcast(name: string, device: Device, status: number, mayDivideB
   device.check(name, status);
 }
 
-function checkOperands(name: string, a: Operand, b: Operand): void {
-  if (!(a instanceof Tensor) && typeof a !== 'number') refuseOperand(name, a);
-  if (!(b instanceof Tensor) && typeof b !== 'number') refuseOperand(name, b);
-  if (typeof a === 'number' && typeof b === 'number')
-    throw new ArgumentTypeError(`[${name}] expected at least one tensor, got two numbers`);
+function prepared(name: string, value: Operand): Prepared {
+  if (value instanceof Tensor || typeof value === 'number') return value;
+  if (typeof value === 'boolean') return full([], value);
+  throw new ArgumentTypeError(`[${name}] expected tensors or numbers, got ${shown(value)}`);
 }
 
-function refuseOperand(name: string, value: unknown): never {
-  throw new ArgumentTypeError(`[${name}] expected tensors or numbers, got ${shown(value)}`);
+/** Refuses an operation of two plain values. */
+function requireATensor(name: string, a: Operand, b: Operand): void {
+  if (a instanceof Tensor || b instanceof Tensor) return;
+  prepared(name, a);
+  prepared(name, b);
+  throw new ArgumentTypeError(`[${name}] expected at least one tensor, got two numbers`);
 }
 
 /** The dtype an integer tensor is computed in together with a number: float32 when the number is none of the integers. */
@@ -519,8 +524,8 @@ const withScalar = (x: Tensor, scalar: number): DType =>
 
 type BinaryDerivatives = (
   g: Tensor,
-  a: Operand,
-  b: Operand,
+  a: Prepared,
+  b: Prepared,
   y: Tensor,
   alpha: number,
 ) => readonly [() => Tensor, () => Tensor];
@@ -531,7 +536,7 @@ interface BinaryOptions {
   /** Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept alive. */
   readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
   /** Throws where integers or booleans, computed in a dtype, are not what PyTorch takes. */
-  readonly refuse?: (a: Operand, b: Operand, dtype: DType) => void;
+  readonly refuse?: (a: Prepared, b: Prepared, dtype: DType) => void;
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
   /** How the operation, with alpha 1, is merged with what made its operands; null where it is not. See fusion/. */
@@ -543,12 +548,12 @@ function defineScaled(name: string, op: Binary, derivatives: BinaryDerivatives, 
   const { saves = 'operands', reads = () => [true, true] } = options;
   const run = defineOp({
     name,
-    forward(ctx, a: Operand, b: Operand, alpha: number) {
+    forward(ctx, a: Prepared, b: Prepared, alpha: number) {
       let y: Tensor;
       if (typeof b === 'number') y = launchScalar(name, op, a as Tensor, b, false, alpha, (a as Tensor).dtype);
       else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
       else y = (alpha === 1 ? options.join?.(a, b) : null) ?? launchBinary(name, op, a, b, alpha, a.dtype);
-      const tensor = (value: Operand) => (value instanceof Tensor ? value : null);
+      const tensor = (value: Prepared) => (value instanceof Tensor ? value : null);
       if (saves === 'operands') {
         const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
         ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
@@ -566,15 +571,17 @@ function defineScaled(name: string, op: Binary, derivatives: BinaryDerivatives, 
       ];
     },
   });
-  return (a: Operand, b: Operand, alpha: number): Tensor => {
-    checkOperands(name, a, b);
+  return (left: Operand, right: Operand, factor: number | boolean): Tensor => {
+    requireATensor(name, left, right);
+    const a = prepared(name, left);
+    const b = prepared(name, right);
     const common =
       typeof a === 'number' ? withScalar(b as Tensor, a) : typeof b === 'number' ? withScalar(a, b) : resultType(a, b);
     const dtype = options.floatOnly && !isFloat(common) ? 'float32' : common;
-    if (alpha !== 1) requireAlpha(name, alpha, dtype);
+    const alpha = factor === 1 ? 1 : requireAlpha(name, factor, dtype);
     if (!isFloat(dtype)) options.refuse?.(a, b, dtype);
-    const prepare = (value: Operand) => (value instanceof Tensor ? cast(value, dtype) : value);
-    return run(prepare(a), prepare(b), alpha);
+    const inDtype = (value: Prepared) => (value instanceof Tensor ? cast(value, dtype) : value);
+    return run(inDtype(a), inDtype(b), alpha);
   };
 }
 
@@ -584,15 +591,19 @@ function defineBinary(...definition: Parameters<typeof defineScaled>): (a: Opera
 }
 
 export interface AlphaOption {
-  /** Factor of the second operand. Default: 1. */
-  alpha?: number;
+  /** Factor of the second operand; a truth value where the result is of them. Default: 1. */
+  alpha?: number | boolean;
 }
-export const alphaOption = declareOptions<AlphaOption>({ alpha: kind.number });
+export const alphaOption = declareOptions<AlphaOption>({ alpha: kind.numeric });
 
-function requireAlpha(name: string, alpha: unknown, dtype: DType): void {
-  requireNumber(name, 'alpha', alpha);
-  if (!isFloat(dtype) && !Number.isInteger(alpha))
+/** The factor of the second operand. */
+function requireAlpha(name: string, alpha: unknown, dtype: DType): number {
+  if (typeof alpha === 'boolean' && dtype !== 'bool')
+    throw new RuntimeError(`[${name}] Boolean alpha only supported for Boolean results.`);
+  const factor = requireElement(name, 'alpha', alpha);
+  if (!isFloat(dtype) && !Number.isInteger(factor))
     throw new RuntimeError(`[${name}] For integral input tensors, argument alpha must not be a floating point number.`);
+  return factor;
 }
 
 export const addScaled = defineScaled(
@@ -609,7 +620,7 @@ export function add(a: Operand, b: Operand, options?: AlphaOption): Tensor {
 export const subScaled = defineScaled('sub', Binary.sub, (g, _a, _b, _y, alpha) => [() => g, () => mul(g, -alpha)], {
   saves: 'nothing',
   refuse(a, b) {
-    const isBool = (operand: Operand) => operand instanceof Tensor && operand.dtype === 'bool';
+    const isBool = (operand: Prepared) => operand instanceof Tensor && operand.dtype === 'bool';
     if (isBool(a) && isBool(b))
       throw new RuntimeError(
         'Subtraction, the `-` operator, with two bool tensors is not supported. Use the `logicalXor()` function instead.',
@@ -696,19 +707,22 @@ export const remainder = defineBinary(
 );
 
 /** floor(a / b), unrecorded. Not of the rounded quotient, which may be the next whole number, but of the exact one. */
-const flooredQuotient = (a: Operand, b: Operand): Tensor =>
+const flooredQuotient = (a: Prepared, b: Prepared): Tensor =>
   noGrad(() => {
     const rest = remainder(a, b);
     // b itself, where that is infinite and of the other sign.
-    return where(eq(abs(rest), Infinity), -1, round(div(sub(a, rest), b)));
+    const quotient = where(eq(abs(rest), Infinity), -1, round(div(sub(a, rest), b)));
+    return typeof b === 'number' ? quotient : where(eq(b, 0), div(a, b), quotient);
   });
 
 /** The same memory without history (PyTorch: `detach`). In-place changes are seen by both. */
 export const detach: (x: Tensor) => Tensor = aliasOf;
 
 function defineComparison(name: string, op: Binary) {
-  return (a: Operand, b: Operand): Tensor => {
-    checkOperands(name, a, b);
+  return (left: Operand, right: Operand): Tensor => {
+    requireATensor(name, left, right);
+    const a = prepared(name, left);
+    const b = prepared(name, right);
     if (typeof b === 'number') {
       const x = cast(detach(a as Tensor), withScalar(a as Tensor, b));
       return launchScalar(name, op, x, b, false, 1, 'bool');
@@ -785,11 +799,15 @@ export function where(condition: Tensor, a: Operand, b: Operand, options?: Where
 }
 
 /** `where` for the library itself: `dtype` is that of two numbers. */
-export function whereWith(condition: Tensor, a: Operand, b: Operand, dtype?: DType): Tensor {
+export function whereWith(condition: Tensor, left: Operand, right: Operand, dtype?: DType): Tensor {
   requireTensor('where', condition);
-  if (!(a instanceof Tensor) && typeof a !== 'number') refuseOperand('where', a);
-  if (!(b instanceof Tensor) && typeof b !== 'number') refuseOperand('where', b);
-  if (condition.dtype !== 'bool')
+  const a = prepared('where', left);
+  const b = prepared('where', right);
+  if (condition.dtype === 'uint8')
+    warn(
+      'where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. Use a boolean condition instead.',
+    );
+  else if (condition.dtype !== 'bool')
     throw new RuntimeError(
       `where expected condition to be a boolean tensor, but got a tensor with dtype ${condition.dtype}`,
     );
@@ -801,9 +819,9 @@ export function whereWith(condition: Tensor, a: Operand, b: Operand, dtype?: DTy
         : b instanceof Tensor
           ? withScalar(b, a)
           : (dtype ?? 'float32');
-  const prepare = (value: Operand) =>
+  const inDtype = (value: Prepared) =>
     value instanceof Tensor ? cast(value, common) : full([], value, { dtype: common });
-  return whereOp(condition, prepare(a), prepare(b));
+  return whereOp(cast(condition, 'bool'), inDtype(a), inDtype(b));
 }
 
 // ---- in place -----------------------------------------------------------------------------------------------------
@@ -822,8 +840,8 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
     throw new RuntimeError(
       `output with shape ${formatShape(x.shape)} doesn't match the broadcast shape ${formatShape(result.shape)}`,
     );
-  if (isFloat(result.dtype) && !isFloat(x.dtype))
-    throw new NotImplementedError(`result type ${result.dtype} can't be cast to the desired output type ${x.dtype}`);
+  if (kindOf(result.dtype) > kindOf(x.dtype))
+    throw new RuntimeError(`result type ${result.dtype} can't be cast to the desired output type ${x.dtype}`);
   const converted = toFormat(cast(result, x.dtype), x.memoryFormat);
   if (before.isSaved) moveAway(before);
   overwrite(x, converted);

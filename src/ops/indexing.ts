@@ -2,7 +2,7 @@
 // three, or two fast paths, along the middle axis of (outer, n, inner); what kernels get as positions has been checked. The square brackets are in
 // brackets.ts.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
-import { requireInteger, requireNumber, shown } from '../checks.ts';
+import { requireElement, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArray, full, tensor } from '../tensor/create.ts';
@@ -17,7 +17,7 @@ import {
   stridesOf,
 } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
-import { mul, ne, where } from './elementwise.ts';
+import { mul, ne, type Operand, where } from './elementwise.ts';
 import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { aroundDim } from './reduce.ts';
 import { broadcastTo, flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
@@ -32,6 +32,11 @@ function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = [
   return rowMajor(cast(index, 'int64'));
 }
 const longOnly: readonly DType[] = ['int64'];
+/** The same for what looks at no dtype where there is nothing to pick, as in PyTorch. */
+function requireIndicesIfAny(op: string, index: Tensor, allowed?: readonly DType[]): Tensor {
+  requireTensor(op, index);
+  return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index, allowed);
+}
 
 /** Runs a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
 function checkingIndices(op: string, index: Tensor, dim: number, least: number, n: number, status: () => number): void {
@@ -257,7 +262,7 @@ function requireSlices(op: string, x: Tensor, dim: number, index: Tensor, source
 
 export interface IndexAddOptions {
   /** Factor of what is added. Default: 1. */
-  alpha?: number;
+  alpha?: number | boolean;
 }
 const indexAddOptions = declareOptions<IndexAddOptions>({ alpha: kind.number });
 
@@ -271,7 +276,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
   requireTensor('indexAdd', source);
   const indices = requireIndices('indexAdd', index);
   requireSameDevice('indexAdd', x, indices, source);
-  const alpha = requireNumber('indexAdd', 'alpha', options.alpha ?? 1);
+  const alpha = requireElement('indexAdd', 'alpha', options.alpha ?? 1);
   const d = normalizeDim(dim, x.rank, 'indexAdd');
   requireSlices('indexAdd', x, d, index, source);
   const factor = isFloat(x.dtype) ? alpha : tensor(alpha, { dtype: x.dtype }).item();
@@ -304,7 +309,7 @@ export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor)
  * `torch.index_fill`).
  * @throws IndexError on an index outside; RuntimeError on a value that does not fit the dtype.
  */
-export function indexFill(x: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor {
+export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand): Tensor {
   requireTensor('indexFill', x);
   const indices = requireIndices('indexFill', index, longOnly);
   const fill = valueTensor('indexFill', value, x.dtype);
@@ -366,7 +371,7 @@ function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, sour
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   requireTensor('gather', x);
-  const indices = requireIndices('gather', index);
+  const indices = requireIndicesIfAny('gather', index);
   requireSameDevice('gather', x, indices);
   const d = normalizeDim(dim, x.rank, 'gather');
   const [whole, places] = [atLeast1d(x), index.size === 0 ? null : atLeast1d(indices)];
@@ -379,9 +384,9 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /** What scatter and scatterAdd have in common: x, index and source, of as many elements as the index, or null where there is none. */
-function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: number | Tensor) {
+function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Operand) {
   requireTensor(op, x);
-  const indices = requireIndices(op, index);
+  const indices = requireIndicesIfAny(op, index);
   const source = valueTensor(op, value, x.dtype);
   requireSameDevice(op, x, indices, source);
   const d = normalizeDim(dim, x.rank, op);
@@ -389,7 +394,7 @@ function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: num
     throw new RuntimeError(`[${op}] Expected input and source of equal dtypes, got ${x.dtype} and ${source.dtype}`);
   if (index.size === 0) return null;
   const [whole, places] = [atLeast1d(x), atLeast1d(indices)];
-  const from = typeof value === 'number' ? broadcastTo(source, places.shape) : atLeast1d(source);
+  const from = typeof value === 'object' ? atLeast1d(source) : broadcastTo(source, places.shape);
   checkIndexShape(op, whole, d, places, from);
   const used = sameShape(from.shape, places.shape)
     ? from
@@ -402,7 +407,7 @@ function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: num
  * smaller than x and source (PyTorch: `torch.scatter`).
  * @throws RuntimeError on shapes or dtypes that do not fit; IndexError on an index outside [0, n).
  */
-export function scatter(x: Tensor, dim: number, index: Tensor, source: number | Tensor): Tensor {
+export function scatter(x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
   const given = scattered('scatter', x, dim, index, source);
   if (!given) return clone(x);
   const { whole, d, places, used } = given;
@@ -433,7 +438,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
  */
 export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
   requireTensor('takeAlongDim', x);
-  const places = requireIndices('takeAlongDim', indices, longOnly);
+  const places = requireIndicesIfAny('takeAlongDim', indices, longOnly);
   requireSameDevice('takeAlongDim', x, places);
   const flat = dim === undefined;
   const whole = flat ? flatten(x) : x;
@@ -462,20 +467,48 @@ export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
 
 // ---- masks --------------------------------------------------------------------------------------------------------
 
-/** The positions where x is not 0, or a mask holds, in row-major order; int64 (PyTorch: `torch.nonzero` of a flattened tensor). */
-export function nonzero(x: Tensor): Tensor {
-  requireTensor('nonzero', x);
+/** Positions in flattened x where it is not 0, or a mask holds. */
+function placesOf(x: Tensor): Int32Array {
   const mask = (x.dtype === 'bool' ? x : ne(x, 0)).dataSync();
   let count = 0;
   for (let i = 0; i < mask.length; i++) count += mask[i] as number;
-  // The low and high halves of 64-bit integers: bigints would cost ten times as much. Without a branch, which random masks mislead; so the last place
-  // is written in vain.
-  const halves = new Int32Array(2 * count + 2);
+  // Without a branch, which random masks mislead; so the last place is written in vain.
+  const places = new Int32Array(count + 1);
   for (let i = 0, at = 0; i < mask.length; i++) {
-    halves[at] = i;
-    at += 2 * (mask[i] as number);
+    places[at] = i;
+    at += mask[i] as number;
   }
-  return fromTypedArray(new BigInt64Array(halves.buffer, 0, count), [count]);
+  return places.subarray(0, count);
+}
+
+/** An int64 tensor of integers that are not negative, by their low and high halves: bigints would cost ten times as much. */
+function longTensor(values: Int32Array, shape: Shape): Tensor {
+  const halves = new Int32Array(2 * values.length);
+  for (let i = 0; i < values.length; i++) halves[2 * i] = values[i];
+  return fromTypedArray(new BigInt64Array(halves.buffer), shape);
+}
+
+/** The positions in flattened x where it is not 0, or a mask holds, in order; int64. */
+export function nonzeroPositions(x: Tensor): Tensor {
+  const places = placesOf(x);
+  return longTensor(places, [places.length]);
+}
+
+/**
+ * The indices of all elements that are not 0: one row for each, in row-major order; int64 of shape [count, rank] (PyTorch: `torch.nonzero`).
+ * @example
+ * nonzero(tensor([[0, 5], [7, 0]])); // [[0, 1], [1, 0]]
+ */
+export function nonzero(x: Tensor): Tensor {
+  requireTensor('nonzero', x);
+  const places = placesOf(x);
+  const rows = new Int32Array(places.length * x.rank);
+  for (let i = 0; i < places.length; i++)
+    for (let d = x.rank - 1, rest = places[i]; d >= 0; d--) {
+      rows[i * x.rank + d] = rest % x.shape[d];
+      rest = Math.floor(rest / x.shape[d]);
+    }
+  return longTensor(rows, [places.length, x.rank]);
 }
 
 function requireMask(op: string, mask: Tensor): void {
@@ -489,14 +522,14 @@ export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
   requireMask('maskedSelect', mask);
   requireSameDevice('maskedSelect', x, mask);
   const shape = broadcastShapes(x.shape, mask.shape);
-  return pickAt(flatten(broadcastTo(x, shape)), 0, nonzero(broadcastTo(mask, shape)), 'maskedSelect');
+  return pickAt(flatten(broadcastTo(x, shape)), 0, nonzeroPositions(broadcastTo(mask, shape)), 'maskedSelect');
 }
 
 /**
  * x with one value, a number or a 0-d tensor, wherever the mask holds; x and mask are broadcast (PyTorch: `torch.masked_fill`).
  * @throws RuntimeError on a value that does not fit the dtype.
  */
-export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Tensor {
+export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   requireTensor('maskedFill', x);
   requireMask('maskedFill', mask);
   const fill = valueTensor('maskedFill', value, x.dtype);
@@ -518,7 +551,7 @@ export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
   requireSameDevice('maskedScatter', x, mask, source);
   requireSameDtype('maskedScatter', x, source);
   const shape = broadcastShapes(x.shape, mask.shape);
-  const positions = nonzero(broadcastTo(mask, shape));
+  const positions = nonzeroPositions(broadcastTo(mask, shape));
   if (source.size < positions.size)
     throw new RuntimeError(
       `[maskedScatter] Number of elements of source < number of ones in mask: ${source.size} < ${positions.size}`,

@@ -4,7 +4,7 @@ import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { copyDense, copyStrided } from '../tensor/copy.ts';
-import { type DType, isFloat, promote, requireDType } from '../tensor/dtype.ts';
+import { type DType, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
   broadcastStrides,
@@ -86,9 +86,8 @@ export const clone: (x: Tensor) => Tensor = defineOp({
 /** The dtype two operands are computed in: PyTorch's promotion, in which 0-d tensors yield to others of their kind. */
 export function resultType(a: Tensor, b: Tensor): DType {
   if (a.dtype === b.dtype) return a.dtype;
-  const kind = (t: Tensor) => (isFloat(t.dtype) ? 2 : t.dtype === 'bool' ? 0 : 1);
-  if (a.rank > 0 && b.rank === 0 && kind(a) >= kind(b)) return a.dtype;
-  if (b.rank > 0 && a.rank === 0 && kind(b) >= kind(a)) return b.dtype;
+  if (a.rank > 0 && b.rank === 0 && kindOf(a.dtype) >= kindOf(b.dtype)) return a.dtype;
+  if (b.rank > 0 && a.rank === 0 && kindOf(b.dtype) >= kindOf(a.dtype)) return b.dtype;
   return promote(a.dtype, b.dtype);
 }
 

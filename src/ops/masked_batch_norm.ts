@@ -6,7 +6,7 @@ import { zeros } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchNormOptions, batchNormOptions, batchNormWith } from './batch_norm.ts';
-import { indexAdd, indexSelect, nonzero } from './indexing.ts';
+import { indexAdd, indexSelect, nonzeroPositions } from './indexing.ts';
 import { requireSameDevice, requireTensor, toFormat } from './launch.ts';
 import { requireNormOptions } from './norm_checks.ts';
 import { permute, reshape } from './shape_ops.ts';
@@ -22,7 +22,7 @@ export function gatherUnmasked(x: Tensor, mask: Tensor): { rows: Tensor; spread:
       `[maskedBatchNorm] expected x of shape (N, C, …) and a bool mask of shape (N, …), got ${formatShape(x.shape)} and a mask of ${mask.dtype} ${formatShape(mask.shape)}`,
     );
   requireSameDevice('maskedBatchNorm', x, mask);
-  const index = nonzero(mask);
+  const index = nonzeroPositions(mask);
   const total = sizeOf(positions);
   // Channels last, and back.
   const forth = [0, ...space.map((_, d) => d + 2), 1];

@@ -1,10 +1,10 @@
 // The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are defined elsewhere.
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { requireNumber } from '../checks.ts';
+import { requireElement, requireNumber } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
+import { emptyLike, fill, full, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
@@ -54,17 +54,18 @@ const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tenso
 
 /** Overwrites every value by what `write` puts into a tensor; where that is recorded, nothing flows to what was there before. */
 function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tensor {
-  if (isGradEnabled() && x.requiresGrad) {
-    const values = emptyLike(x);
-    write(values);
-    return brackets.assign(name, x, [], values);
-  }
+  if (isGradEnabled() && x.requiresGrad)
+    return inPlace(name, x, (before) => {
+      const values = emptyLike(x);
+      write(values);
+      return elementwise.where(full(x.shape, true), values, before);
+    });
   write(x);
   return x;
 }
 
 /** See `alphaOption` in elementwise.ts. */
-function alphaOptionOf(op: string, options: elementwise.AlphaOption | undefined): number {
+function alphaOptionOf(op: string, options: elementwise.AlphaOption | undefined): number | boolean {
   requireOptions(op, options, elementwise.alphaOption);
   return options?.alpha ?? 1;
 }
@@ -163,7 +164,7 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
       return weight < 0.5 ? elementwise.addScaled(x, way, weight) : elementwise.subScaled(end, way, 1 - weight);
     });
   },
-  maskedFill_(this: Tensor, mask: Tensor, value: number | Tensor) {
+  maskedFill_(this: Tensor, mask: Tensor, value: Operand) {
     return inPlace('maskedFill_', this, (x) => index.maskedFill(x, mask, value));
   },
   /** Writes to a place of this tensor; see `setIndex`. */
@@ -182,12 +183,12 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
     overwrite(this, toFormat(broadcastTo(cast(source, this.dtype), this.shape), this.memoryFormat));
     return this;
   },
-  fill_(this: Tensor, value: number) {
-    requireNumber('fill_', 'value', value);
+  fill_(this: Tensor, value: number | boolean) {
+    const element = requireElement('fill_', 'value', value);
     return overwritten('fill_', this, (to) => {
-      requireRepresentable(value, to.dtype);
+      requireRepresentable(element, to.dtype);
       to.storage.beginChange();
-      fill(to, value);
+      fill(to, element);
     });
   },
   zero_(this: Tensor) {
@@ -235,7 +236,7 @@ export interface TensorMethods
     Record<'softmax' | 'logSoftmax' | 'cumsum' | 'unsqueeze', (dim: number) => Tensor>,
     Record<'reshape' | 'permute' | 'expand' | 'repeat' | 'flip', TakingSizes>,
     Record<'clamp' | 'clamp_', (min?: number, max?: number) => Tensor>,
-    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: number | Tensor) => Tensor>,
+    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: Operand) => Tensor>,
     Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, options?: ValueOption) => Tensor>,
     Record<'uniform_' | 'normal_', (a?: number, b?: number, options?: GeneratorOption) => Tensor> {
   max(): Tensor;
@@ -269,9 +270,9 @@ export interface TensorMethods
   indexSelect(dim: number, index: Tensor): Tensor;
   indexAdd(dim: number, index: Tensor, source: Tensor, options?: index.IndexAddOptions): Tensor;
   indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
-  indexFill(dim: number, index: Tensor, value: number | Tensor): Tensor;
+  indexFill(dim: number, index: Tensor, value: Operand): Tensor;
   gather(dim: number, index: Tensor): Tensor;
-  scatter(dim: number, index: Tensor, source: number | Tensor): Tensor;
+  scatter(dim: number, index: Tensor, source: Operand): Tensor;
   scatterAdd(dim: number, index: Tensor, source: Tensor): Tensor;
   takeAlongDim(indices: Tensor, dim?: number): Tensor;
   maskedSelect(mask: Tensor): Tensor;
@@ -281,7 +282,7 @@ export interface TensorMethods
   contiguous(memoryFormat?: MemoryFormat): Tensor;
   lerp_(end: Tensor, weight: number): Tensor;
   copy_(source: Tensor): Tensor;
-  fill_(value: number): Tensor;
+  fill_(value: number | boolean): Tensor;
   backward(gradient?: Tensor | null, options?: BackwardOptions): void;
   registerHook(hook: TensorHook): () => void;
   retainGrad(): void;

@@ -1,12 +1,5 @@
 // Padding: with a constant, or with the tensor's own values: reflected, replicated or wrapped around.
-import {
-  maxElements,
-  requireChoice,
-  requireCountable,
-  requireInteger,
-  requireIntegers,
-  requireNumber,
-} from '../checks.ts';
+import { maxElements, requireChoice, requireCountable, requireInteger, requireIntegers } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { tensor } from '../tensor/create.ts';
@@ -20,25 +13,35 @@ export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';
 export type PadMode = 'constant' | IndexedPadMode;
 const padModes: readonly PadMode[] = ['constant', 'reflect', 'replicate', 'circular'];
 
-/** Where a padded position reads; positions before 0 and from n on are padding. */
-const sources: Record<IndexedPadMode, (position: number, n: number) => number> = {
-  reflect: (i, n) => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i),
-  replicate: (i, n) => Math.min(Math.max(i, 0), n - 1),
-  circular: (i, n) => (i + n) % n,
+type Source = (position: number) => number;
+
+/** Where a position of the result reads, for `before` and `after` more positions than n, or fewer. */
+const sources: Record<IndexedPadMode, (before: number, after: number, n: number) => Source> = {
+  reflect: (before, _after, n) => (p) => {
+    const i = p - before;
+    return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
+  },
+  replicate: (before, _after, n) => (p) => Math.min(Math.max(p - before, 0), n - 1),
+  // What is left after cutting goes around.
+  circular: (before, after, n) => {
+    const kept = n + Math.min(0, before) + Math.min(0, after);
+    return (p) => Math.max(0, -before) + ((((p - Math.max(0, before)) % kept) + kept) % kept);
+  },
 };
 
 export interface PadOptions {
   /** What the new positions hold: `value`, or x's own values mirrored at its ends, the outermost one again, or those of the other end. Default: `'constant'`. */
   mode?: PadMode;
   /** For `'constant'` only. Default: 0. */
-  value?: number;
+  value?: number | boolean;
 }
-const padOptions = declareOptions<PadOptions>({ mode: kind.choice, value: kind.number });
+const padOptions = declareOptions<PadOptions>({ mode: kind.choice, value: kind.numeric });
 
 /**
- * x with more positions around it; `padding` lists (before, after) pairs from the last dimension on, of which negative ones cut in mode
- * `'constant'` (PyTorch: `F.pad`).
- * @throws RuntimeError on more pairs than dimensions, and where reflecting or wrapping would need more values than there are.
+ * x with more positions around it; `padding` lists (before, after) pairs from the last dimension on, of which negative ones cut (PyTorch:
+ * `F.pad`).
+ * @throws RuntimeError on more pairs than dimensions, where reflecting or wrapping would need more values than there are, or a mode other
+ * than `'constant'` would leave nothing.
  * @example
  * const y1 = pad(x, [1, 1]); // a column of zeros left and right
  * const y2 = pad(x, [2, 2, 0, 1], { mode: 'replicate' });
@@ -48,7 +51,7 @@ export function pad(x: Tensor, padding: readonly number[], options: PadOptions =
   requireTensor('pad', x);
   const { mode = 'constant', value } = options;
   requireChoice('pad', 'mode', mode, padModes);
-  if (mode === 'constant') return padConstant(x, padding, requireNumber('pad', 'value', value ?? 0));
+  if (mode === 'constant') return padConstant(x, padding, value ?? 0);
   if (value !== undefined && value !== 0) throw new ValueError(`Padding mode "${mode}" doesn't take in value argument`);
   requireIntegers('pad', 'padding', padding);
   if (padding.length % 2 !== 0) throw new RuntimeError('Padding length must be divisible by 2');
@@ -63,8 +66,8 @@ export function pad(x: Tensor, padding: readonly number[], options: PadOptions =
 /** x with [before, after] more of its own values in each of its last dimensions, in their order. */
 export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number])[], mode: IndexedPadMode): Tensor {
   for (const [before, after] of pairs) {
-    requireInteger('pad', 'padding', before, 0, maxElements);
-    requireInteger('pad', 'padding', after, 0, maxElements);
+    requireInteger('pad', 'padding', before, -maxElements, maxElements);
+    requireInteger('pad', 'padding', after, -maxElements, maxElements);
   }
   const first = x.rank - pairs.length;
   return pairs.reduce((padded, [before, after], i) => {
@@ -77,8 +80,18 @@ export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number]
         `Padding size should be less than the corresponding input dimension, but got: padding (${before}, ${after}) at dimension ${dim} of input ${formatShape(x.shape)}`,
       );
     if (mode === 'circular' && most > n) throw new RuntimeError('Padding value causes wrapping around more than once.');
-    requireCountable([(padded.size / n) * (n + before + after)], 'pad');
-    const positions = Array.from({ length: n + before + after }, (_, p) => sources[mode](p - before, n));
+    const kept = n + Math.min(0, before) + Math.min(0, after);
+    const length = n + before + after;
+    if (length < 1 || (mode === 'circular' && kept < 1))
+      throw new RuntimeError(
+        `[pad] expected at least one position left in dimension ${dim} of size ${n}, got padding (${before}, ${after})`,
+      );
+    requireCountable(
+      padded.shape.map((size, d) => (d === dim ? length : size)),
+      'pad',
+    );
+    const source = sources[mode](before, after, n);
+    const positions = Array.from({ length }, (_, p) => source(p));
     return indexSelect(padded, dim, tensor(positions, { dtype: 'int64' }));
   }, x);
 }

@@ -12,7 +12,7 @@ import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, size
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
-import { cast, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
+import { cast, clone, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { withScratch } from './scratch.ts';
 import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
@@ -174,7 +174,7 @@ const varianceOp = defineOp({
     const count = dims.reduce((n, d) => n * x.shape[d], 1);
     const at = runs?.findIndex((run) => run.reduced) ?? -1;
     const inner = at < 0 ? 1 : runs!.slice(at + 1).reduce((n, run) => n * run.size, 1);
-    const outer = count === 0 ? sizeOf(kept.map((d) => x.shape[d])) : x.size / count / inner;
+    const outer = inner === 0 ? 0 : sizeOf(kept.map((d) => x.shape[d])) / inner;
     const moments = allocate([2, outer * inner], 'float64', 'contiguous', x.device);
     const out = allocate([outer * inner], 'float64', 'contiguous', x.device);
     const { device } = x;
@@ -218,16 +218,18 @@ export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): 
 function defineExtremum(name: string, op: Reduction) {
   return defineOp({
     name,
-    forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean) {
+    forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean, _sharesNaN: boolean) {
       const y = launchReduce(name, op, x, dims, keepdim);
       ctx.save(x, y);
       return y;
     },
-    // Shared equally between all that reach the extremum, as in PyTorch; by all NaN where that is one.
-    backward(ctx, [g], info, dims) {
+    // Shared equally between all that reach the extremum, as in PyTorch. Where that is NaN, no value equals it, and the share is 0/0; `sharesNaN`
+    // gives it to all NaN.
+    backward(ctx, [g], info, dims, _keepdim, sharesNaN) {
       const [x, y] = ctx.saved;
       const top = withDims(y, info.shape, dims);
-      const hits = cast(logicalOr(eq(x, top), logicalAnd(isnan(x), isnan(top))), x.dtype);
+      const equal = eq(x, top);
+      const hits = cast(sharesNaN ? logicalOr(equal, logicalAnd(isnan(x), isnan(top))) : equal, x.dtype);
       return [mul(hits, div(withDims(g, info.shape, dims), sum(hits, dims, { keepdim: true })))];
     },
   });
@@ -249,7 +251,7 @@ export function amax(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   const keepdim = keepdimOf('amax', options);
   const dims = reducedDims('amax', dim, x.rank);
   requireValues('amax', x, dims);
-  return amaxOp(x, dims, keepdim);
+  return amaxOp(x, dims, keepdim, false);
 }
 /** The smallest values over dimensions; equal ones share the gradient (PyTorch: `torch.amin`). */
 export function amin(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
@@ -257,7 +259,7 @@ export function amin(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   const keepdim = keepdimOf('amin', options);
   const dims = reducedDims('amin', dim, x.rank);
   requireValues('amin', x, dims);
-  return aminOp(x, dims, keepdim);
+  return aminOp(x, dims, keepdim, false);
 }
 
 /** (outer, n, inner) around one dimension of a row-major tensor. */
@@ -312,19 +314,25 @@ function extremum(name: 'max' | 'min', x: Tensor, dim: number, keepdim: boolean)
   return { values, indices };
 }
 
+function extremumOfAll(name: 'max' | 'min', x: Tensor): Tensor {
+  const dims = reducedDims(name, undefined, x.rank);
+  requireValues(name, x, dims);
+  return (name === 'max' ? amaxOp : aminOp)(x, dims, false, true);
+}
+
 /** The maximum of all values, or with `dim` the maxima along it with their indices (PyTorch: `torch.max`). */
 export function max(x: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
   const keepdim = keepdimOf('max', options);
-  return dim === undefined ? amax(x) : extremum('max', x, dim, keepdim);
+  return dim === undefined ? extremumOfAll('max', x) : extremum('max', x, dim, keepdim);
 }
 /** The minimum of all values, or with `dim` the minima along it with their indices (PyTorch: `torch.min`). */
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
   const keepdim = keepdimOf('min', options);
-  return dim === undefined ? amin(x) : extremum('min', x, dim, keepdim);
+  return dim === undefined ? extremumOfAll('min', x) : extremum('min', x, dim, keepdim);
 }
 
 function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keepdim: boolean): Tensor {
@@ -349,13 +357,19 @@ export const argmax = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor
 export const argmin = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
   arg('argmin', x, dim, keepdimOf('argmin', options));
 
-const toBool = (x: Tensor): Tensor => cast(x, 'bool');
-/** Whether any value is not zero, over all or the given dimensions; bool (PyTorch: `torch.any`). */
-export const any = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  launchReduce('any', Reduction.any, toBool(x), normalizeDims(dim, x.rank, 'any'), keepdimOf('any', options));
-/** Whether all values are not zero, over all or the given dimensions; bool (PyTorch: `torch.all`). */
-export const all = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  launchReduce('all', Reduction.all, toBool(x), normalizeDims(dim, x.rank, 'all'), keepdimOf('all', options));
+/** Of uint8 the answers are uint8 as well, as in PyTorch. */
+function defineTest(name: 'any' | 'all', op: Reduction) {
+  return (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+    requireTensor(name, x);
+    const keepdim = keepdimOf(name, options);
+    const found = launchReduce(name, op, cast(x, 'bool'), normalizeDims(dim, x.rank, name), keepdim);
+    return x.dtype === 'uint8' ? cast(found, 'uint8') : found;
+  };
+}
+/** Whether any value is not zero, over all or the given dimensions; bool, for uint8 uint8 (PyTorch: `torch.any`). */
+export const any: (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor = defineTest('any', Reduction.any);
+/** Whether all values are not zero, over all or the given dimensions; bool, for uint8 uint8 (PyTorch: `torch.all`). */
+export const all: (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor = defineTest('all', Reduction.all);
 
 const cumsumOp = defineOp({
   name: 'cumsum',
@@ -429,6 +443,8 @@ export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}):
 
 function sorted(x: Tensor, k: number, d: number, largest: boolean): ValuesAndIndices {
   if (k < 0 || k > (x.shape[d] ?? 1)) throw new RuntimeError('selected index k out of range');
+  // A number is its own order.
+  if (x.rank === 0) return { values: clone(x), indices: full([], 0, { dtype: 'int64' }) };
   const isLast = d === Math.max(0, x.rank - 1);
   const [values, indices] = topkOp(isLast ? x : transpose(x, d, -1), k, largest);
   return isLast ? { values, indices } : { values: transpose(values, d, -1), indices: transpose(indices, d, -1) };

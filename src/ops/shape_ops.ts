@@ -1,9 +1,9 @@
 // Ops that move elements without computing: views, permutations, slices, joins, padding, expansion. One rule: reshape and its kin (flatten,
 // unflatten, squeeze, unsqueeze) share memory with their argument, everything else makes a dense copy, always. A copy of all elements in their
 // order is lent: it gets memory of its own when either side is changed in place.
-import { defineOp } from '../autograd/define_op.ts';
+import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { requireInteger, requireIntegers, requireNumber, requireShape } from '../checks.ts';
+import { requireElement, requireInteger, requireIntegers, requireShape } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { joinStatistics } from '../fusion/conv_stats.ts';
 import { deferSlice } from '../fusion/deferred_slice.ts';
@@ -300,11 +300,12 @@ export const replaceSelected = defineOp({
     copySelection('setIndex', out, inFormat(part, out.memoryFormat), selection, true);
     return out;
   },
-  backward: (ctx, [g], x, selection, part) => [
-    ctx.needs[0] ? replaceSelected(g, selection, full(part.shape, 0, { dtype: x.dtype }), false) : null,
-    null,
-    ctx.needs[2] ? selectOp(g, selection) : null,
-  ],
+  backward(ctx, [g], x, selection, part) {
+    const zeros = ({ shape, memoryFormat }: TensorInfo) => full(shape, 0, { dtype: x.dtype, memoryFormat });
+    // Where all is replaced, nothing depends on g.
+    const gone = () => (isWhole(x, selection) ? zeros(x) : replaceSelected(g, selection, zeros(part), false));
+    return [ctx.needs[0] ? gone() : null, null, ctx.needs[2] ? selectOp(g, selection) : null];
+  },
 }) as (x: Tensor, selection: Selection, part: Tensor, over: boolean) => Tensor;
 
 /** Where a changed x goes: to x's own memory, or to a copy. */
@@ -407,10 +408,10 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
 }
 
 /** x with `value` around it; see `pad` in pad_modes.ts. */
-export function padConstant(x: Tensor, padding: readonly number[], value: number): Tensor {
+export function padConstant(x: Tensor, padding: readonly number[], value: number | boolean): Tensor {
   requireTensor('pad', x);
   requireIntegers('pad', 'padding', padding);
-  requireNumber('pad', 'value', value);
+  const element = requireElement('pad', 'value', value);
   if (padding.length % 2 !== 0) throw new RuntimeError('Padding length must be divisible by 2');
   if (padding.length > 2 * x.rank)
     throw new RuntimeError(
@@ -434,8 +435,8 @@ export function padConstant(x: Tensor, padding: readonly number[], value: number
   }
   requireShape('pad', shape);
   // A number that does not fit an integer dtype is refused, where it is used.
-  const isUsed = value !== 0 && !isFloat(x.dtype) && !sameShape(shape, kept.shape);
-  return embed(kept, shape, place, isUsed ? tensor(value, { dtype: x.dtype }).item() : value);
+  const isUsed = element !== 0 && !isFloat(x.dtype) && !sameShape(shape, kept.shape);
+  return embed(kept, shape, place, isUsed ? tensor(element, { dtype: x.dtype }).item() : element);
 }
 
 // ---- joining and splitting ----------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ import { ArgumentTypeError, ValueError } from '../errors.ts';
 import { snakeText } from '../nn/python_text.ts';
 import { cast, inFormat } from '../ops/launch.ts';
 import { declareOptions, kind, type Options, required, requireOptions } from '../options.ts';
-import { fill, tensor } from '../tensor/create.ts';
+import { fill, isTensorJSON, readTensorJSON, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
-import { allocate, keep, Tensor } from '../tensor/tensor.ts';
+import { allocate, keep, Tensor, type TensorJSON } from '../tensor/tensor.ts';
 import { requireAlike } from './parameter_table.ts';
 import { toCamel } from './state_names.ts';
 
@@ -28,7 +28,7 @@ export type ParameterState = Record<string, Tensor | number>;
 
 /** PyTorch's layout: states and groups refer to parameters by their position over all groups. */
 export interface OptimizerStateDict {
-  state: Record<number, Record<string, Tensor | number | null>>;
+  state: Record<number, Record<string, Tensor | TensorJSON | number | null>>;
   param_groups: ({ params: number[] } & Record<string, unknown>)[];
 }
 
@@ -227,7 +227,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
 
   // ---- saving and loading -------------------------------------------------------------------------------------------
 
-  /** States and options in PyTorch's layout and names. The tensors are the optimizer's own, not copies. */
+  /**
+   * States and options in PyTorch's layout and names. The tensors are the optimizer's own, not copies. JSON carries it, and `loadStateDict` takes what
+   * `JSON.parse` gives; `structuredClone` and `postMessage` cannot carry tensors.
+   */
   stateDict(): OptimizerStateDict {
     const position = new Map<Tensor, number>();
     for (const { params } of this.paramGroups) for (const param of params) position.set(param, position.size);
@@ -247,7 +250,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   /**
-   * Takes over a state in that layout, PyTorch's too: options as they are there, states copied and converted to the parameters' dtypes
+   * Takes over a state in that layout, PyTorch's too, or one that went through JSON: options as they are there, states copied and converted to the parameters' dtypes
    * and memory orders (PyTorch: `load_state_dict`). All of it is loaded, or nothing.
    * @throws ValueError where groups, their sizes, an option or the shape of a state do not match.
    */
@@ -291,9 +294,11 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     if (!isPlain(saved))
       throw new ArgumentTypeError(`[loadStateDict] expected an object as state ${position}, got ${shown(saved)}`);
     const own: ParameterState = {};
-    for (const [name, value] of Object.entries(saved)) {
-      if (value === null || value === undefined) continue;
+    for (const [name, each] of Object.entries(saved)) {
+      if (each === null || each === undefined) continue;
       const where = `state '${name}' of parameter ${position}`;
+      const value =
+        each instanceof Tensor || !isTensorJSON(each) ? each : readTensorJSON(`loadStateDict, ${where}`, each);
       if (name === 'step')
         own.step = requireInteger('loadStateDict', where, value instanceof Tensor ? value.item() : value, 0);
       else if (!(value instanceof Tensor)) own[name] = requireNumber('loadStateDict', where, value);

@@ -2,18 +2,19 @@
 import {
   requireChoice,
   requireCountable,
+  requireElement,
   requireFinite,
   requireInteger,
   requireNumber,
   requireShape,
   shown,
 } from '../checks.ts';
-import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
-import { allocate, type NestedArray, Tensor } from './tensor.ts';
+import { allocate, type NestedArray, Tensor, type TensorJSON } from './tensor.ts';
 
 export interface TensorOptions {
   /** Element type. Default: float32 (typed arrays: their own). */
@@ -122,6 +123,13 @@ export function requireRepresentable(value: number, dtype: DType): void {
     throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
 }
 
+/** What a number becomes as an element: of integers a fraction is cut off, and uint8 counts around the circle. */
+export function asElement(value: number, dtype: DType): number {
+  requireRepresentable(value, dtype);
+  if (isFloat(dtype) || dtype === 'bool') return value;
+  return dtype === 'uint8' ? Math.trunc(value) & 255 : Math.trunc(value);
+}
+
 /** Writes values, of which all are in the dtype's range, into a new row-major tensor. */
 function write(shape: Shape, dtype: DType, values: readonly (number | bigint | boolean)[]): Tensor {
   const { array } = dtypes[dtype];
@@ -157,6 +165,54 @@ export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOp
   return finish(direct ? copied : converted(copied, dtype), options);
 }
 
+const jsonWords: readonly unknown[] = ['NaN', 'Infinity', '-Infinity', '-0'];
+
+/** An element in JSON as a value of a dtype; null where it is none. */
+function elementFromJSON(value: unknown, dtype: DType): number | bigint | null {
+  if (typeof value === 'string') {
+    if (isFloat(dtype)) return jsonWords.includes(value) ? Number(value) : null;
+    if (dtype !== 'int64' || !/^-?\d{1,19}$/.test(value)) return null;
+    const integer = BigInt(value);
+    return integer === BigInt.asIntN(64, integer) ? integer : null;
+  }
+  if (typeof value !== 'number') return null;
+  if (isFloat(dtype)) return Number.isFinite(value) ? value : null;
+  const [least, most] = dtype === 'bool' ? [0, 1] : dtype === 'uint8' ? [0, 255] : limits[dtype]!;
+  return Number.isSafeInteger(value) && value >= least && value <= most ? value : null;
+}
+
+/** Whether a value is, or was meant to be, a tensor in JSON. */
+export const isTensorJSON = (value: unknown): value is TensorJSON =>
+  typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value && 'data' in value;
+
+/**
+ * The tensor that `JSON.stringify` wrote and `JSON.parse` read, bit for bit: see `Tensor.toJSON`.
+ * @throws ArgumentTypeError or RuntimeError unless dtype, shape, the number of values and each of them fit.
+ * @example
+ * tensorFromJSON(JSON.parse(JSON.stringify(x))); // as x
+ */
+export const tensorFromJSON = (value: unknown): Tensor => readTensorJSON('tensorFromJSON', value);
+
+/** `tensorFromJSON` for every loading function; `op`: which, and of what. */
+export function readTensorJSON(op: string, value: unknown): Tensor {
+  if (!isTensorJSON(value))
+    throw new ArgumentTypeError(`[${op}] expected { dtype, shape, data } as a tensor in JSON, got ${shown(value)}`);
+  const { dtype, shape, data } = value;
+  requireDType(op, dtype);
+  requireShape(op, shape);
+  if (!Array.isArray(data) || data.length !== sizeOf(shape))
+    throw new RuntimeError(
+      `[${op}] expected ${sizeOf(shape)} values as data of shape ${formatShape(shape)}, got ${shown(data)}`,
+    );
+  const values = data.map((each) => {
+    const element = elementFromJSON(each, dtype);
+    if (element === null)
+      throw new ArgumentTypeError(`[${op}] expected values of ${dtype} as data, got ${shown(each)}`);
+    return element;
+  });
+  return write(shape, dtype, values);
+}
+
 /** x in another dtype, by the rules of the kernels, for what has no history. */
 function converted(x: Tensor, dtype: DType): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
@@ -173,9 +229,9 @@ export function full(shape: Shape, value: number | boolean, options: TensorOptio
 function filled(op: string, shape: Shape, value: number | boolean, options: TensorOptions): Tensor {
   requireShape(op, shape);
   requireTensorOptions(op, options);
-  if (typeof value !== 'boolean') requireNumber(op, 'value', value);
+  const element = requireElement(op, 'value', value);
   const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
-  fill(out, Number(value));
+  fill(out, element);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
@@ -213,14 +269,19 @@ export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
   filled('zerosLike', x.shape, 0, like('zerosLike', x, options));
 export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
   filled('onesLike', x.shape, 1, like('onesLike', x, options));
-export const fullLike = (x: Tensor, value: number, options: TensorOptions = {}): Tensor =>
+export const fullLike = (x: Tensor, value: number | boolean, options: TensorOptions = {}): Tensor =>
   filled('fullLike', x.shape, value, like('fullLike', x, options));
 export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
   unfilled('emptyLike', x.shape, like('emptyLike', x, options));
 
+function refuseBool(op: string, dtype: DType): void {
+  if (dtype === 'bool') throw new NotImplementedError(`"${op}" not implemented for 'Bool'`);
+}
+
 /**
  * `start, start + step, …` up to, not including, `end` (PyTorch: `torch.arange`). `arange(n)` counts from 0.
- * Default dtype: int64 when all arguments are integers, as in PyTorch, else float32.
+ * Default dtype: int64 when all arguments are integers, as in PyTorch, else float32. For integers start and step are cut to integers.
+ * @throws RuntimeError on a step of 0, or away from `end`.
  */
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end];
@@ -228,18 +289,23 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
   requireFinite('arange', 'end', to);
   requireFinite('arange', 'step', step);
   requireTensorOptions('arange', options);
-  if (step === 0) throw new RuntimeError('step must be nonzero');
-  const count = Math.ceil((to - from) / step);
-  if (count < 0) throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
-  requireCountable([count], 'arange');
   const dtype = options.dtype ?? ([from, to, step].every(Number.isInteger) ? 'int64' : 'float32');
+  refuseBool('arange', dtype);
+  const whole = (value: number) => (isFloat(dtype) ? value : Math.trunc(value));
+  // As in PyTorch: int64 counts the steps between integers, the others those between the numbers as they are.
+  const [first, last, by] = dtype === 'int64' ? [from, to, step].map(whole) : [from, to, step];
+  if (by === 0) throw new RuntimeError('step must be nonzero');
+  if (by > 0 ? last < first : last > first)
+    throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
+  const count = Math.ceil((last - first) / by);
+  requireCountable([count], 'arange');
   const out = allocate([count], dtype);
-  out.device.check('arange', out.device.kernels.arange(out.code, out.pointer, count, from, step));
+  out.device.check('arange', out.device.kernels.arange(out.code, out.pointer, count, whole(from), whole(step)));
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
 
-/** `steps` evenly spaced values from `start` to `end`, both included (PyTorch: `torch.linspace`). */
+/** `steps` evenly spaced values from `start` to `end`, both included; for integers both are cut to integers (PyTorch: `torch.linspace`). */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
   requireNumber('linspace', 'start', start);
   requireNumber('linspace', 'end', end);
@@ -247,12 +313,15 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   requireTensorOptions('linspace', options);
   if (steps < 0) throw new RuntimeError('number of steps must be non-negative');
   requireCountable([steps], 'linspace');
-  const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+  const dtype = options.dtype ?? 'float32';
+  refuseBool('linspace', dtype);
+  const [first, last] = [asElement(start, dtype), asElement(end, dtype)];
+  const step = steps > 1 ? (last - first) / (steps - 1) : 0;
   // From the nearer end, so that both ends are exact and the middle is symmetric.
   const values = Array.from({ length: steps }, (_, i) =>
-    i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step,
+    i < Math.floor(steps / 2) || i === 0 ? first + i * step : last - (steps - 1 - i) * step,
   );
-  return tensor(values, { ...options, dtype: options.dtype ?? 'float32' });
+  return tensor(values, { ...options, dtype });
 }
 
 /** The identity matrix, or a rectangular one with ones on its diagonal (PyTorch: `torch.eye`). */

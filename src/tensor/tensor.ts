@@ -27,6 +27,13 @@ export interface HookEntry {
 
 export type NestedArray = number | boolean | NestedArray[];
 
+/** A tensor in JSON; see `Tensor.toJSON`. */
+export interface TensorJSON {
+  dtype: DType;
+  shape: Shape;
+  data: (number | string)[];
+}
+
 export class Tensor {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -206,9 +213,10 @@ export class Tensor {
 
   /**
    * What `JSON.stringify` makes of a tensor: its dtype and shape, and the values in row-major order. What JSON has no number for is a string:
-   * 'NaN', 'Infinity', '-Infinity', '-0', and int64 values beyond 2^53.
+   * 'NaN', 'Infinity', '-Infinity', '-0', and int64 values beyond 2^53. `tensorFromJSON` reads it, bit for bit. `structuredClone` and
+   * `postMessage` cannot carry a tensor (DataCloneError), but they carry this.
    */
-  toJSON(): { dtype: DType; shape: Shape; data: (number | string)[] } {
+  toJSON(): TensorJSON {
     const data = Array.from(this.dataSync() as ArrayLike<number | bigint>, (value) => {
       if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
       if (Object.is(value, -0)) return '-0';

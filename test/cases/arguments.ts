@@ -10,7 +10,7 @@ const [ek, nn, optim, data] = [{ ...rootRoom }, { ...nnRoom }, { ...optimRoom },
 
 /**
  * integer: a count or an index; size: an integer or several; axis: an integer within the rank; axes: one or several; shape: an array of
- * integers; number: any, for elements; finite: no NaN or infinity; rate: finite and at least 0; probability: 0 to 1; name: one of a few;
+ * integers; number: any; element: a number or a truth value; finite: no NaN or infinity; rate: finite and at least 0; probability: 0 to 1; name: one of a few;
  * numbers: an array of numbers.
  */
 export type Kind =
@@ -20,6 +20,7 @@ export type Kind =
   | 'axes'
   | 'shape'
   | 'number'
+  | 'element'
   | 'finite'
   | 'rate'
   | 'probability'
@@ -41,6 +42,7 @@ function takes(of: string, entries: Record<string, [Kind, (value: never) => unkn
   for (const [name, [kind, call, ...allowed]] of Object.entries(entries)) all.push({ of, name, kind, call, allowed });
 }
 
+const beyond = [2 ** 31, 2 ** 32 + 1];
 const long = { dtype: 'int64' } as const;
 const x = () => ek.ones([2, 3]);
 const labels = () => ek.zeros([2], long);
@@ -60,14 +62,19 @@ for (const name of ['zerosLike', 'onesLike', 'emptyLike', 'randLike', 'randnLike
   takes(name, { dtype: ['dtype', (v) => ek[name](x(), { dtype: v })] });
 takes('full', {
   shape: ['shape', (v) => ek.full(v, 1)],
-  value: ['number', (v) => ek.full([2], v), true],
+  value: ['element', (v) => ek.full([2], v)],
   dtype: ['dtype', (v) => ek.full([2], 1, { dtype: v })],
 });
-takes('fullLike', { value: ['number', (v) => ek.fullLike(x(), v), true] });
+takes('fullLike', { value: ['element', (v) => ek.fullLike(x(), v)] });
 takes('tensor', { dtype: ['dtype', (v) => ek.tensor([1], { dtype: v })] });
 takes('fromTypedArray', {
   shape: ['shape', (v) => ek.fromTypedArray(Float32Array.of(1), v), []],
   dtype: ['dtype', (v) => ek.fromTypedArray(Float32Array.of(1), [1], { dtype: v })],
+});
+takes('tensorFromJSON', {
+  dtype: ['dtype', (v) => ek.tensorFromJSON({ dtype: v, shape: [1], data: [1] })],
+  shape: ['shape', (v) => ek.tensorFromJSON({ dtype: 'float32', shape: v, data: [1] }), []],
+  'data[0]': ['finite', (v) => ek.tensorFromJSON({ dtype: 'float64', shape: [1], data: [v] }), -1, 1.5, ...beyond],
 });
 takes('arange', {
   start: ['finite', (v) => ek.arange(v, 3), -1, 1.5],
@@ -128,7 +135,7 @@ const tensorOr = [
   'ge',
 ] as const;
 for (const name of [...tensorOr, 'logicalAnd', 'logicalOr', 'logicalXor'] as const)
-  takes(name, { other: ['number', (v) => ek[name](x(), v)] });
+  takes(name, { other: ['element', (v) => ek[name](x(), v)] });
 for (const name of ['add', 'sub'] as const)
   takes(name, {
     alpha: ['number', (v) => ek[name](x(), 1, { alpha: v })],
@@ -136,19 +143,11 @@ for (const name of ['add', 'sub'] as const)
   });
 takes('clamp', { min: ['number', (v) => ek.clamp(x(), v)], max: ['number', (v) => ek.clamp(x(), 0, v)] });
 takes('where', {
-  a: ['number', (v) => ek.where(ek.gt(x(), 0), v, x())],
-  b: ['number', (v) => ek.where(ek.gt(x(), 0), x(), v)],
+  a: ['element', (v) => ek.where(ek.gt(x(), 0), v, x())],
+  b: ['element', (v) => ek.where(ek.gt(x(), 0), x(), v)],
 });
-takes('maskedFill', { value: ['number', (v) => ek.maskedFill(x(), ek.gt(x(), 0), v), true] });
-takes('setIndex', { value: ['number', (v) => ek.setIndex(x(), 0, v), true] });
-for (const name of ['indexFill', 'scatter'] as const)
-  takes(name, {
-    dim: ['axis', (v) => ek[name](x(), v, labels(), 1)],
-    value: ['number', (v) => ek[name](x(), 0, name === 'scatter' ? ek.zeros([1, 1], long) : labels(), v), true],
-  });
-takes('indexCopy', { dim: ['axis', (v) => ek.indexCopy(x(), v, labels(), x())] });
-takes('takeAlongDim', { dim: ['axis', (v) => ek.takeAlongDim(x(), ek.zeros([2, 3], long), v)] });
-takes('fill_', { value: ['number', (v) => x().fill_(v)] });
+takes('maskedFill', { value: ['element', (v) => ek.maskedFill(x(), ek.gt(x(), 0), v)] });
+takes('fill_', { value: ['element', (v) => x().fill_(v)] });
 takes('addcmul_', { value: ['number', (v) => x().addcmul_(x(), x(), { value: v })] });
 takes('addcdiv_', { value: ['number', (v) => x().addcdiv_(x(), x(), { value: v })] });
 takes('lerp_', { weight: ['number', (v) => x().lerp_(x(), v)] });
@@ -163,6 +162,71 @@ for (const name of ['prod', 'max', 'min', 'argmax', 'argmin', 'cumsum', 'softmax
   takes(name, { dim: ['axis', (v) => (ek[name] as (x: rootRoom.Tensor, dim: number) => unknown)(x(), v)] });
 takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
 takes('sort', { dim: ['axis', (v) => ek.sort(x(), v)] });
+
+// ---- shapes and indices -------------------------------------------------------------------------------------------
+const rows = () => ek.tensor([0, 1], long);
+const places = () => ek.zeros([2, 3], long);
+for (const name of ['reshape', 'expand', 'repeat'] as const)
+  takes(name, { sizes: ['shape', (v) => ek[name](x(), v), ...(name === 'repeat' ? [] : [-1])] });
+for (const name of ['permute', 'flip'] as const) takes(name, { dims: ['shape', (v) => ek[name](x(), v), -1] });
+for (const name of ['squeeze', 'unsqueeze'] as const)
+  takes(name, { dim: [name === 'squeeze' ? 'axes' : 'axis', (v) => ek[name](x(), v)] });
+takes('transpose', { dim0: ['axis', (v) => ek.transpose(x(), v, 0)], dim1: ['axis', (v) => ek.transpose(x(), 0, v)] });
+takes('flatten', { startDim: ['axis', (v) => ek.flatten(x(), v)], endDim: ['axis', (v) => ek.flatten(x(), 0, v)] });
+takes('unflatten', {
+  dim: ['axis', (v) => ek.unflatten(x(), v, [3])],
+  sizes: ['shape', (v) => ek.unflatten(x(), 1, v), -1],
+});
+takes('narrow', {
+  dim: ['axis', (v) => ek.narrow(x(), v, 0, 1)],
+  start: ['integer', (v) => ek.narrow(x(), 1, v, 1), -1],
+  length: ['integer', (v) => ek.narrow(x(), 1, 0, v)],
+});
+takes('select', {
+  dim: ['axis', (v) => ek.select(x(), v, 0)],
+  index: ['integer', (v) => ek.select(x(), 1, v), -1],
+});
+takes('slice', {
+  dim: ['axis', (v) => ek.slice(x(), v, 0, 1)],
+  start: ['integer', (v) => ek.slice(x(), 1, v), -1, 2 ** 31, 2 ** 32 + 1],
+  end: ['integer', (v) => ek.slice(x(), 1, 0, v), -1, 2 ** 31, 2 ** 32 + 1],
+  step: ['integer', (v) => ek.slice(x(), 1, 0, 3, v), 2 ** 31, 2 ** 32 + 1],
+});
+takes('split', {
+  sizes: ['size', (v) => ek.split(x(), v, 1), 2 ** 31],
+  dim: ['axis', (v) => ek.split(x(), 1, v)],
+});
+takes('chunk', {
+  count: ['integer', (v) => ek.chunk(x(), v, 1), 2 ** 31, 2 ** 32 + 1],
+  dim: ['axis', (v) => ek.chunk(x(), 1, v)],
+});
+takes('pad', {
+  padding: ['shape', (v) => ek.pad(x(), v), []],
+  value: ['element', (v) => ek.pad(x(), [1, 1], { value: v })],
+});
+for (const name of ['cat', 'stack'] as const) takes(name, { dim: ['axis', (v) => ek[name]([x(), x()], v)] });
+takes('index', {
+  number: ['integer', (v) => x().index(v), -1, true, [], {}],
+  step: ['integer', (v) => x().index({ step: v }), 2 ** 31, 2 ** 32 + 1],
+  'a list': ['integer', (v) => x().index([v]), -1, true, []],
+});
+takes('setIndex', {
+  place: ['integer', (v) => x().setIndex(v, 0), -1, true, [], {}],
+  value: ['element', (v) => x().setIndex(0, v)],
+});
+for (const name of ['gather', 'scatterAdd', 'scatter', 'indexAdd', 'indexCopy', 'indexSelect', 'indexFill'] as const) {
+  const index = () => (name.startsWith('index') ? rows() : places());
+  const call = ek[name] as (x: rootRoom.Tensor, dim: number, index: rootRoom.Tensor, source?: unknown) => unknown;
+  const source = () => (name === 'indexFill' ? 1 : ['gather', 'indexSelect'].includes(name) ? undefined : x());
+  takes(name, {
+    dim: ['axis', (v) => call(ek.ones([2, 3]), v, index(), source()), ...(index().rank === 1 ? [1] : [])],
+  });
+}
+takes('takeAlongDim', { dim: ['axis', (v) => ek.takeAlongDim(x(), places(), v)] });
+takes('scatter', { value: ['element', (v) => ek.scatter(x(), 0, places(), v)] });
+takes('indexFill', { value: ['element', (v) => ek.indexFill(x(), 0, rows(), v)] });
+takes('indexAdd', { alpha: ['element', (v) => ek.indexAdd(x(), 0, rows(), x(), { alpha: v })] });
+takes('embedding', { paddingIdx: ['integer', (v) => f.embedding(rows(), x(), { paddingIdx: v }), -1] });
 
 // ---- functional ---------------------------------------------------------------------------------------------------
 takes('leakyRelu', { negativeSlope: ['number', (v) => f.leakyRelu(x(), { negativeSlope: v })] });
@@ -215,7 +279,7 @@ for (const name of ['adaptiveAvgPool1d', 'adaptiveAvgPool2d', 'adaptiveMaxPool1d
   takes(name, { outputSize: ['size', (v) => f[name](name.includes('1d') ? line() : image(), v), [null]] });
 takes('pad', {
   mode: ['name', (v) => f.pad(image(), [1, 1], { mode: v })],
-  'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' })],
+  'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' }), -1],
 });
 const norms: Record<string, (options: object) => unknown> = {
   batchNorm: (options) => f.batchNorm(image(), null, null, { training: true, ...options }),
@@ -266,7 +330,7 @@ takes('crossEntropy', { labelSmoothing: ['probability', (v) => f.crossEntropy(x(
 
 // ---- initial values -----------------------------------------------------------------------------------------------
 const init = { ...nn.init };
-takes('constant_', { value: ['number', (v) => init.constant_(x(), v)] });
+takes('constant_', { value: ['element', (v) => init.constant_(x(), v)] });
 takes('calculateGain', {
   nonlinearity: ['name', (v) => init.calculateGain(v)],
   param: ['finite', (v) => init.calculateGain('leakyRelu', v), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
@@ -615,7 +679,7 @@ export const swept: readonly Argument[] = all;
 /** The rooms that users import from, whose functions and classes are all here or in the list below. */
 export const rooms = { root: ek, nn, functional: f, init, optim, data } as const;
 
-/** What takes no such argument; and functions of shapes and indices, which have tests of their own. */
+/** What takes no such argument. */
 export const without: ReadonlySet<string> = new Set(
   `
     ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
@@ -623,14 +687,13 @@ export const without: ReadonlySet<string> = new Set(
     LogSigmoid Mish MissingDataPackageError Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList
     ReLU ReLU6 RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict
     Subset SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
-    asyncScope backward bernoulli calculateFanInAndFanOut cat ceil checkpoint chunk clone compose convertSyncBatchNorm copyModule cos defaultCollate defineFunction detach
-    embedding enableGrad erf exp expand expm1 eye_ flatten flip floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm
-    fuseLinearBatchNorm gather gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardsigmoid hardswish index indexAdd indexSelect
-    isArraySample isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log
-    log1p logicalNot logsigmoid mapArrays mapDataset maskedScatter maskedSelect matmul mish narrow neg noGrad nonzero ones_ pad parseIdx permute
-    preciseBatchNorm reciprocal registerParametrization relu removeParametrizations repeat replaceAllBatchNormModules_ resetLinearLike reshape
-    round rowOf rsqrt scatterAdd scope select selu setFusion setWarningHandler sigmoid sign silu sin slice split sqrt square squeeze stack
-    stackSamples stageStatistics syncBatchNorm synchronize t tanh toFloat toFrozenBatchNorm transpose unflatten unfreezeBatchNorm unsqueeze
-    updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
+    asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint compose convertSyncBatchNorm copyModule cos defaultCollate
+    defineFunction detach clone t enableGrad erf exp expm1 eye_ floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm
+    fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardsigmoid hardswish isArraySample isFusionEnabled
+    isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log log1p logicalNot logsigmoid
+    mapArrays mapDataset maskedScatter maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal
+    registerParametrization relu removeParametrizations replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion
+    setWarningHandler sigmoid sign silu sin sqrt square stackSamples stageStatistics syncBatchNorm synchronize tanh tensorFromJSON toFloat
+    toFrozenBatchNorm unfreezeBatchNorm updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 );

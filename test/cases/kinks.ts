@@ -2,7 +2,7 @@
 // smallest numbers. test/golden/kink_golden.py has PyTorch's values and gradients of first and second order there; test/ops/kinks.test.ts
 // compares, and fails where a public function is missing here.
 import * as f from '../../src/ops/elementwise.ts';
-import { maskedFill } from '../../src/ops/indexing.ts';
+import * as indexing from '../../src/ops/indexing.ts';
 import * as loss from '../../src/ops/loss.ts';
 import * as reduce from '../../src/ops/reduce.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -208,7 +208,7 @@ export const kinks: readonly KinkCase[] = [
   binary('logicalOr', 't.logical_or(a, b)', f.logicalOr),
   binary('logicalXor', 't.logical_xor(a, b)', f.logicalXor),
   binary('where', 't.where(a > b, a, b)', (a, b) => f.where(f.gt(a, b), a, b)),
-  binary('maskedFill', 'a.masked_fill(a > b, 7)', (a, b) => maskedFill(a, f.gt(a, b), 7)),
+  binary('maskedFill', 'a.masked_fill(a > b, 7)', (a, b) => indexing.maskedFill(a, f.gt(a, b), 7)),
   alongRows('sum', 'a.sum(1)', (x) => reduce.sum(x, 1)),
   alongRows('mean', 'a.mean(1)', (x) => reduce.mean(x, 1)),
   alongRows('prod', 'a.prod(1)', (x) => reduce.prod(x, 1)),

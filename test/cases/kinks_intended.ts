@@ -72,12 +72,6 @@ export const intended: readonly Intended[] = [
       (torch === 'a / b' && name === 'dg' && Math.abs(actual - expected) <= 4e-16 / Math.abs(at[1])),
   },
   {
-    reason:
-      'where an extremum is NaN, the NaNs share its gradient, as in PyTorch where no dimension is given; with one, all is NaN there',
-    covers: ({ torch, at, name }) =>
-      /am(ax|in)\(/.test(torch) && name !== 'y' && (torch.includes('((') || at.some(Number.isNaN)),
-  },
-  {
     reason: 'of equal values the first ones; PyTorch says of topk that it takes any',
     covers: ({ torch, at }) => torch.startsWith('a.topk') && new Set(at.map((v) => v + 0)).size < 4,
   },

@@ -309,6 +309,20 @@ describe('printing and copies', () => {
   });
 });
 
+test('a copy of a class with private members says why it cannot run', () => {
+  class Counting extends Module {
+    #calls = 0;
+    forward(x: Tensor) {
+      this.#calls++;
+      return x.mul(this.#calls);
+    }
+  }
+  const copy = copyModule(new Sequential(new Counting()));
+  expect(() => copy(ones([1]))).toThrow(
+    /^\[copyModule\] Counting has #private members, which nobody can give to a copy, .* declare them private, as TypeScript has it/,
+  );
+});
+
 describe('modules that are no part of the tree', () => {
   const x = ones([2, 2]);
 
@@ -414,4 +428,13 @@ test('a conv net trains through calls alone', () => {
   const value = loss(model(ones([2, 1, 4, 4])), tensor([0, 1], { dtype: 'int64' }));
   value.backward();
   expect(model.parameters().every((p) => p.grad !== null)).toBe(true);
+});
+
+test('a checkpoint takes a module as its function', () => {
+  const block = new Sequential(new Linear(2, 2), new ReLU());
+  const x = ones([1, 2], { requiresGrad: true });
+  evenkeel.checkpoint(block, x).sum().backward();
+  const [checked, plain] = [x.grad!.toArray(), ones([1, 2], { requiresGrad: true })];
+  block(plain).sum().backward();
+  expect(checked).toEqual(plain.grad!.toArray());
 });

@@ -31,6 +31,7 @@ const bad: Record<Kind, readonly unknown[]> = {
     [true],
   ],
   number: strangers,
+  element: strangers.filter((one) => one !== true),
   finite: [NaN, Infinity, -Infinity, ...strangers],
   rate: [NaN, Infinity, -1, ...strangers],
   probability: [NaN, Infinity, -1, 1.5, ...strangers],

@@ -87,7 +87,7 @@ test('constants', () => {
   expect(() => zeros([1.5])).toThrow(ArgumentTypeError);
   expect(() => zeros(3 as unknown as number[])).toThrow('[zeros] expected a shape as an array of integers, got 3');
   expect(() => zeros([1e6, 1e6])).toThrow(
-    'a tensor may have at most 2146435072 elements (2^31 - 2^20), got shape [1000000, 1000000]',
+    '[zeros] a tensor may have at most 2146435072 elements (2^31 - 2^20), got shape [1000000, 1000000]',
   );
   expect(() => zeros([0, 2 ** 31])).toThrow('a tensor may have at most 2146435072 elements');
   // What an engine cannot hold; newer versions of Node.js hold more in one buffer.
