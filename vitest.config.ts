@@ -1,14 +1,15 @@
 // Tests run once per engine where the engine matters. Kernel tests go through both engines by themselves; tests of files, random
 // numbers and data touch none. `vitest run --mode checked` runs them in the checked build: every address that a kernel is given is
-// looked up. `--mode large` runs those of the largest tensors alone.
+// looked up. `--mode large` runs those of the largest tensors alone, with EVENKEEL_ADDON=build/checked/evenkeel.node in that build.
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig(({ mode }) => {
-  const isChecked = mode === 'checked';
-  const addon = isChecked ? 'build/checked/evenkeel.node' : 'build/native/evenkeel.node';
+  const checked = 'build/checked/evenkeel.node';
+  const isChecked = mode === 'checked' || process.env.EVENKEEL_ADDON === checked;
+  const addon = isChecked ? checked : 'build/native/evenkeel.node';
   const hasAddon = existsSync(addon) || (!isChecked && process.env.EVENKEEL_ADDON !== undefined);
   if (!hasAddon) console.log(`evenkeel: there is no ${addon}, so tests run on the WebAssembly engine only`);
 

@@ -47,6 +47,8 @@ export function batchNorm(
   canMove: boolean,
 ): Plan {
   const { shape } = x;
+  if (training && eps <= 0) refuse('ValueError', `batch_norm eps must be positive during training, but got ${eps}`);
+  if (eps < 0) refuse('ValueError');
   if (shape.length === 0 || (shape.length === 1 && shape[0] > 0)) refuse(shape[0] === 1 ? null : 'IndexError');
   if (training && shape[0] * product(shape.slice(2)) === 1)
     refuse('ValueError', `Expected more than 1 value per channel when training, got input size ${torchSize(shape)}`);
@@ -122,6 +124,7 @@ export function instanceNorm(
   if (shape.length < 2) refuse(null);
   if (usesInput && product(shape.slice(2)) === 1)
     refuse('ValueError', `Expected more than 1 spatial element when training, got input size ${torchSize(shape)}`);
+  if (eps < 0) refuse('ValueError');
   const { running_mean: mean, running_var: variance, weight, bias } = held;
   if (!usesInput && !(mean && variance))
     refuse('RuntimeError', 'Expected running_mean and running_var to be defined when use_input_stats is false');

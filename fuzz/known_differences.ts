@@ -32,7 +32,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   {
     id: 'eps not positive',
     section: '§8, §12',
-    what: 'PyTorch 2.13 refuses eps ≤ 0 in training and eps < 0 in evaluation of batch norm; earlier it computed, and so do we.',
+    what: 'Batch norm refuses eps ≤ 0 in training and eps < 0 in evaluation, as PyTorch 2.13; words, and what had moved before, differ.',
     aspects: ['error', ...results],
     when: (one) => refusal(one).startsWith('batch_norm eps must be'),
   },

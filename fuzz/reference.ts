@@ -81,6 +81,7 @@ function initial(program: Program): Expectation['state'] {
   if (kind === 'LocalResponseNorm') return {};
   const isInstance = kind.startsWith('InstanceNorm');
   if (kind === 'FrozenBatchNorm2d') {
+    if ((positional[0] as number) < 0) refuse('ValueError');
     const of = (value: number) => constant(requireSizes([positional[0] as number]), dtypeOf(program), value);
     return { weight: of(1), bias: of(0), running_mean: of(0), running_var: of(1), num_batches_tracked: null };
   }
@@ -137,6 +138,8 @@ function plan(program: Program, pre: State, x: Values, isRecorded: boolean, stat
   const rank = x.shape.length;
   const machine = x.dtype === 'float32' ? 2 ** -23 : 2 ** -52;
   const numbers = options as Record<string, number | undefined>;
+  // Refused by all norms, whatever else is wrong: where statistics are kept, by the rules below.
+  if (eps < 0 && /group_norm|layer_norm|rms_norm|GroupNorm|LayerNorm|RMSNorm/.test(kind)) refuse(null);
   switch (kind) {
     case 'F.batch_norm':
       return batchNorm(x, held, training, momentum!, eps, canMove);
@@ -156,6 +159,7 @@ function plan(program: Program, pre: State, x: Values, isRecorded: boolean, stat
       return localResponseNorm(x, positional[0] as number, numbers);
   }
   if (kind === 'FrozenBatchNorm2d') {
+    if (eps < 0) refuse('ValueError');
     // Without a check of its own it takes what broadcasts with (1, C, 1, 1); of that only the usual input is judged.
     const c = pre.numFeatures!;
     const fits = rank < 3 || x.shape[rank - 3] === c || x.shape[rank - 3] === 1 || c === 1;

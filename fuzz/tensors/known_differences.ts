@@ -44,11 +44,6 @@ export const knownDifferences: readonly KnownDifference[] = [
     when: (one) => isRefused(one) && ourError(one, '[repeat] Trying to create tensor with negative dimension'),
   },
   {
-    id: 'two ellipses',
-    what: 'PyTorch 2.13 takes several ellipses, of which NumPy refuses the second: what they stand for is not clear.',
-    when: (one) => isRefused(one) && ourError(one, 'single ellipsis'),
-  },
-  {
     id: 'views of what was changed',
     what: 'In-place changes of a tensor with views are refused in the graph of the views, which PyTorch rewrites.',
     when: (one) => isRefused(one) && ourError(one, 'a tensor that shares memory with this one'),

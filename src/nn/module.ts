@@ -417,6 +417,11 @@ export abstract class Module extends Callable {
     return loadStateDict(this, state, options);
   }
 
+  /** What `JSON.stringify` makes of a module, which as a function would be left out: its state. `loadStateDict` takes it back. */
+  toJSON(): ReturnType<StateDict['toJSON']> {
+    return this.stateDict().toJSON();
+  }
+
   /** Called for each module before its entries are loaded; may change `state`, which is a copy. See state_dict.ts. */
   upgradeState(_state: StateDict, _prefix: string, _version: number | undefined, _errors: string[]): void {}
 

@@ -804,9 +804,7 @@ export function whereWith(condition: Tensor, left: Operand, right: Operand, dtyp
   const a = prepared('where', left);
   const b = prepared('where', right);
   if (condition.dtype === 'uint8')
-    warn(
-      'where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. Use a boolean condition instead.',
-    );
+    warn('where received a uint8 condition tensor. This behavior is deprecated. Use a boolean condition instead.');
   else if (condition.dtype !== 'bool')
     throw new RuntimeError(
       `where expected condition to be a boolean tensor, but got a tensor with dtype ${condition.dtype}`,

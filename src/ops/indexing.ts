@@ -33,9 +33,9 @@ function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = [
 }
 const longOnly: readonly DType[] = ['int64'];
 /** The same for what looks at no dtype where there is nothing to pick, as in PyTorch. */
-function requireIndicesIfAny(op: string, index: Tensor, allowed?: readonly DType[]): Tensor {
+function requireIndicesIfAny(op: string, index: Tensor): Tensor {
   requireTensor(op, index);
-  return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index, allowed);
+  return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index);
 }
 
 /** Runs a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
@@ -264,7 +264,7 @@ export interface IndexAddOptions {
   /** Factor of what is added. Default: 1. */
   alpha?: number | boolean;
 }
-const indexAddOptions = declareOptions<IndexAddOptions>({ alpha: kind.number });
+const indexAddOptions = declareOptions<IndexAddOptions>({ alpha: kind.numeric });
 
 /**
  * x with alpha times slices of `source` added at the given indices of a dimension, in order; indices may repeat (PyTorch: `torch.index_add`).
@@ -438,9 +438,11 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
  */
 export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
   requireTensor('takeAlongDim', x);
-  const places = requireIndicesIfAny('takeAlongDim', indices, longOnly);
-  requireSameDevice('takeAlongDim', x, places);
   const flat = dim === undefined;
+  const places = flat
+    ? requireIndicesIfAny('takeAlongDim', indices)
+    : requireIndices('takeAlongDim', indices, longOnly);
+  requireSameDevice('takeAlongDim', x, places);
   const whole = flat ? flatten(x) : x;
   const index = flat ? viewAs(places, [places.size]) : places;
   if (whole.rank !== index.rank)

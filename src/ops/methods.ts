@@ -4,7 +4,7 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { emptyLike, fill, full, onesLike, requireRepresentable } from '../tensor/create.ts';
+import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
@@ -54,12 +54,11 @@ const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tenso
 
 /** Overwrites every value by what `write` puts into a tensor; where that is recorded, nothing flows to what was there before. */
 function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tensor {
-  if (isGradEnabled() && x.requiresGrad)
-    return inPlace(name, x, (before) => {
-      const values = emptyLike(x);
-      write(values);
-      return elementwise.where(full(x.shape, true), values, before);
-    });
+  if (isGradEnabled() && x.requiresGrad) {
+    const values = emptyLike(x);
+    write(values);
+    return brackets.assign(name, x, [], values);
+  }
   write(x);
   return x;
 }

@@ -683,17 +683,17 @@ export const rooms = { root: ek, nn, functional: f, init, optim, data } as const
 export const without: ReadonlySet<string> = new Set(
   `
     ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
-    FusionReport Generator Hardsigmoid Hardswish Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult
-    LogSigmoid Mish MissingDataPackageError Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList
-    ReLU ReLU6 RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict
-    Subset SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
-    asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint compose convertSyncBatchNorm copyModule cos defaultCollate
-    defineFunction detach clone t enableGrad erf exp expm1 eye_ floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm
-    fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardsigmoid hardswish isArraySample isFusionEnabled
-    isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log log1p logicalNot logsigmoid
-    mapArrays mapDataset maskedScatter maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal
-    registerParametrization relu removeParametrizations replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion
-    setWarningHandler sigmoid sign silu sin sqrt square stackSamples stageStatistics syncBatchNorm synchronize tanh tensorFromJSON toFloat
-    toFrozenBatchNorm unfreezeBatchNorm updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
+    FusionReport Generator Hardsigmoid Hardswish Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult LogSigmoid Mish
+    MissingDataPackageError Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList ReLU ReLU6
+    RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict Subset
+    SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
+    asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint clone compose convertSyncBatchNorm copyModule cos defaultCollate
+    defineFunction detach enableGrad erf exp expm1 eye_ floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm
+    gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardsigmoid hardswish isArraySample isFusionEnabled isGradEnabled
+    isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log log1p logicalNot logsigmoid mapArrays
+    mapDataset maskedScatter maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal registerParametrization
+    relu removeParametrizations replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion setWarningHandler sigmoid
+    sign silu sin sqrt square stackSamples stageStatistics syncBatchNorm synchronize t tanh toFloat toFrozenBatchNorm unfreezeBatchNorm
+    updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 );

@@ -284,6 +284,13 @@ describe('printing and copies', () => {
     expect(inspect({ net })).toContain('Sequential(');
   });
 
+  test('JSON has the state', () => {
+    const [from, to] = [new Scale(2), new Scale(2)];
+    const text = JSON.stringify({ model: from });
+    to.loadStateDict((JSON.parse(text) as { model: Record<string, Tensor> }).model);
+    expect(to(ones([1, 2])).toArray()).toEqual(from(ones([1, 2])).toArray());
+  });
+
   test('nested modules are copied, not shared', () => {
     class Outer extends Module {
       inner = new Scale(3);

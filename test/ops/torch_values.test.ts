@@ -157,9 +157,11 @@ describe('gradients', () => {
     expect(grad([variance(x, 0).sum()], [x])[0].shape).toEqual([0, 5]);
   });
   test('nothing reaches what was overwritten, whatever was there', () => {
-    const x = tensor([0]).requiresGrad_(true);
-    const y = x.div(0).copy_(tensor([3]));
-    const [g] = grad([y.mul(y)], [x], { createGraph: true });
-    expect(g.requiresGrad).toBe(false);
+    for (const write of [(y: Tensor) => y.copy_(tensor([3])), (y: Tensor) => y.fill_(3), (y: Tensor) => y.uniform_()]) {
+      const x = tensor([0]).requiresGrad_(true);
+      const y = write(x.div(0));
+      const [g] = grad([y.mul(y)], [x], { createGraph: true });
+      expect(g.requiresGrad).toBe(false);
+    }
   });
 });

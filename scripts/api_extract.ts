@@ -1,0 +1,117 @@
+// The public surface of the package, word for word: docs/api.md, made from the declarations that users get (`npm run build:dist` first), so that a
+// change of it is seen in review. `--check` compares instead; `--undocumented` lists public declarations without a sentence of their own.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { name, exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+  name: string;
+  exports: Record<string, { types: string }>;
+};
+const entries = Object.entries(exports).map(([path, { types }]) => ({
+  specifier: name + path.slice(1),
+  file: root + types.slice(2),
+}));
+const program = ts.createProgram(
+  entries.map(({ file }) => file),
+  {
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    types: [],
+  },
+);
+const checker = program.getTypeChecker();
+const printer = ts.createPrinter({ removeComments: true, newLine: ts.NewLineKind.LineFeed });
+
+/** What an exported name stands for, behind re-exports. */
+const resolved = (symbol: ts.Symbol): ts.Symbol =>
+  symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+
+const isPrivate = (node: ts.Node): boolean =>
+  ts.canHaveModifiers(node) &&
+  (ts.getModifiers(node)?.some(({ kind }) => kind === ts.SyntaxKind.PrivateKeyword) ?? false);
+
+/** A declaration without what nobody outside can use. */
+function publicPart(node: ts.Declaration): ts.Node {
+  if (!ts.isClassDeclaration(node)) return ts.isVariableDeclaration(node) ? node.parent.parent : node;
+  const members = node.members.filter(
+    (member) => !isPrivate(member) && !(member.name && ts.isPrivateIdentifier(member.name)),
+  );
+  return ts.factory.updateClassDeclaration(
+    node,
+    node.modifiers,
+    node.name,
+    node.typeParameters,
+    node.heritageClauses,
+    members,
+  );
+}
+
+const undocumented: string[] = [];
+const isDocumented = (node: ts.Node): boolean => ts.getJSDocCommentsAndTags(node).length > 0;
+
+/** Notes public declarations, and members of them, that say nothing about themselves. */
+function noteDocumentation(label: string, symbol: ts.Symbol): void {
+  const declarations = symbol.declarations ?? [];
+  const carrier = (node: ts.Declaration) => (ts.isVariableDeclaration(node) ? node.parent.parent : node);
+  if (!declarations.some((node) => isDocumented(carrier(node)))) undocumented.push(label);
+  for (const node of declarations) {
+    if (!ts.isClassDeclaration(node) && !ts.isInterfaceDeclaration(node)) continue;
+    for (const member of node.members) {
+      if (isPrivate(member) || !member.name || ts.isPrivateIdentifier(member.name)) continue;
+      // What overrides says it where it is declared first.
+      const own = checker.getSymbolAtLocation(member.name);
+      const text = own && ts.displayPartsToString(own.getDocumentationComment(checker));
+      if (!text && !isDocumented(member)) undocumented.push(`${label}.${member.name.getText()}`);
+    }
+  }
+}
+
+const seen = new Map<ts.Symbol, string>();
+const lines = [
+  `# The public surface of ${name}`,
+  '',
+  'Made by `npm run api` from the declarations of the package, and compared in CI: a change here is a change for users.',
+  '',
+];
+for (const { specifier, file } of entries) {
+  const source = program.getSourceFile(file);
+  const symbol = source && checker.getSymbolAtLocation(source);
+  if (!symbol) throw new Error(`${relative(root, file)} is missing: run "npm run build:dist" first`);
+  lines.push(`## ${specifier}`, '', '```typescript');
+  const found = checker.getExportsOfModule(symbol).sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const exported of found) {
+    const target = resolved(exported);
+    const before = seen.get(target);
+    if (before) {
+      lines.push(`export { ${exported.name} } from '${before}';`);
+      continue;
+    }
+    seen.set(target, specifier);
+    for (const node of target.declarations ?? []) {
+      const text = printer.printNode(ts.EmitHint.Unspecified, publicPart(node), node.getSourceFile());
+      lines.push(text.replace(/^export declare |^declare /, 'export '));
+    }
+    noteDocumentation(`${specifier}: ${exported.name}`, target);
+  }
+  lines.push('```', '');
+}
+
+const page = `${root}docs/api.md`;
+const text = lines.join('\n');
+if (process.argv.includes('--check')) {
+  if (readFileSync(page, 'utf8') !== text) {
+    console.error('docs/api.md is not what the declarations say: run "npm run api" and look at the difference');
+    process.exit(1);
+  }
+  console.log(`api: ${seen.size} exports, as in docs/api.md`);
+} else if (process.argv.includes('--undocumented')) {
+  for (const label of undocumented) console.log(label);
+} else {
+  writeFileSync(page, text);
+  console.log(`api: ${seen.size} exports, ${undocumented.length} declarations without documentation`);
+}
