@@ -42,7 +42,7 @@ const sentences: readonly [RegExp, (...parts: string[]) => string][] = [
 const camel = (name: string): string =>
   name.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
-/** A text of PyTorch's in the library's words. Keys of states, in double quotes, stay. */
+/** A text of PyTorch's in the library's words. Keys of states stay. */
 export function inOurWords(text: string): string {
   for (const [pattern, say] of sentences) if (pattern.test(text)) return text.replace(pattern, say);
   const named = names
@@ -51,9 +51,9 @@ export function inOurWords(text: string): string {
       /"(\w+)" not implemented for '(\w+)'/g,
       (_, op: string, name: string) => `"${camel(op)}" not implemented for '${dtypes[name] ?? name}'`,
     );
-  // Outside of double quotes.
+  // Outside of double quotes, and of the other place where keys stand.
   return named
-    .split('"')
+    .split(/("[^"]*"|size mismatch for [\w.]+:)/)
     .map((part, i) => (i % 2 === 1 ? part : camel(part).replace(/(?<![\d.])(\d+)\.0(?![\d.])/g, '$1')))
-    .join('"');
+    .join('');
 }
