@@ -62,6 +62,7 @@ export {
 export { maskedBatchNorm } from '../ops/masked_batch_norm.ts';
 export { type PadMode, type PadOptions, pad } from '../ops/pad_modes.ts';
 export {
+  type AvgPool1dOptions,
   type AvgPoolOptions,
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,

@@ -116,7 +116,6 @@ export {
   AdaptiveMaxPool2d,
   type AdaptiveSize,
   AvgPool1d,
-  type AvgPool1dOptions,
   AvgPool2d,
   MaxPool1d,
   MaxPool2d,

@@ -4,11 +4,13 @@ import { maxElements, requireInteger, requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import {
+  type AvgPool1dOptions,
   type AvgPoolOptions,
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   adaptiveMaxPool1d,
   adaptiveMaxPool2d,
+  avgPool1dOptions,
   avgPoolOptions,
   avgPoolOver,
   type MaxPoolOptions,
@@ -16,7 +18,7 @@ import {
   maxPoolOver,
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
-import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
+import { type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
@@ -91,15 +93,6 @@ export class MaxPool2d extends MaxPool {
     super(2, kernelSize, options);
   }
 }
-
-/** PyTorch's function of one dimension has a `divisorOverride`, its layer has not. */
-export type AvgPool1dOptions = Omit<AvgPoolOptions, 'divisorOverride'>;
-const avgPool1dOptions = declareOptions<AvgPool1dOptions>({
-  stride: kind.numbers,
-  padding: kind.numbers,
-  ceilMode: kind.flag,
-  countIncludePad: kind.flag,
-});
 
 abstract class AvgPool extends Module {
   readonly kernelSize: Size;

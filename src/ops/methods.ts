@@ -6,7 +6,7 @@ import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
-import { type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
+import { bernoulli, type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
 import { Tensor, type TensorHook } from '../tensor/tensor.ts';
@@ -40,7 +40,7 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   narrow: selecting.narrow, slice: selecting.slice, select: selecting.select, pad, split: selecting.split, chunk: selecting.chunk,
   index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
   gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter, nonzero: index.nonzero,
-  matmul, clone,
+  matmul, clone, bernoulli,
 };
 
 /** Methods that take sizes or dimensions as one array, or one after the other: `reshape([2, 3])`, `reshape(2, 3)`. */
@@ -250,6 +250,7 @@ export interface TensorMethods
   gelu(options?: elementwise.GeluOptions): Tensor;
   softplus(options?: elementwise.SoftplusOptions): Tensor;
   hardtanh(options?: elementwise.HardtanhOptions): Tensor;
+  bernoulli(options?: GeneratorOption): Tensor;
   flatten(startDim?: number, endDim?: number): Tensor;
   unflatten(dim: number, sizes: readonly number[]): Tensor;
   squeeze(dim?: Dims): Tensor;

@@ -24,9 +24,11 @@ export interface MaxPoolOptions extends PoolOptions {
   /** Default: 1. */
   dilation?: Size;
 }
-export interface AvgPoolOptions extends PoolOptions {
+export interface AvgPool1dOptions extends PoolOptions {
   /** Whether padding zeros count in the divisor. Default: true. */
   countIncludePad?: boolean;
+}
+export interface AvgPoolOptions extends AvgPool1dOptions {
   /** Divides by this instead of the window's size. */
   divisorOverride?: number;
 }
@@ -36,10 +38,10 @@ export const maxPoolOptions = declareOptions<MaxPoolOptions>({
   dilation: kind.numbers,
   ceilMode: kind.flag,
 });
+const avgPoolKinds = { ...poolKinds, ceilMode: kind.flag, countIncludePad: kind.flag };
+export const avgPool1dOptions = declareOptions<AvgPool1dOptions>(avgPoolKinds);
 export const avgPoolOptions = declareOptions<AvgPoolOptions>({
-  ...poolKinds,
-  ceilMode: kind.flag,
-  countIncludePad: kind.flag,
+  ...avgPoolKinds,
   divisorOverride: kind.integerOrNull,
 });
 
@@ -304,8 +306,8 @@ export const avgPoolOver = (op: string, dims: number, x: Tensor, kernelSize: Siz
   avgPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
 
 /** Means over windows of (N, C, L) (PyTorch: `F.avg_pool1d`). */
-export function avgPool1d(x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
-  requireOptions('avgPool1d', options, avgPoolOptions);
+export function avgPool1d(x: Tensor, kernelSize: Size, options: AvgPool1dOptions = {}): Tensor {
+  requireOptions('avgPool1d', options, avgPool1dOptions);
   return avgPoolOver('avgPool1d', 1, x, kernelSize, options);
 }
 /** Means over windows of (N, C, H, W) (PyTorch: `F.avg_pool2d`). */
