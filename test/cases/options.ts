@@ -96,6 +96,7 @@ takes('Tensor.uniform_ Tensor.normal_', (name) => (o) => (x() as Given)[method(n
 one('Tensor.topk', (o) => x().topk(1, 0, o));
 one('Tensor.pad', (o) => x().pad([1, 1], o));
 one('Tensor.setIndex', (o) => x().setIndex(0, 1, o));
+one('Tensor.bernoulli', (o) => x().bernoulli(o));
 one('Tensor.indexAdd', (o) => x().indexAdd(0, indices(), x(), o));
 one('Tensor.backward', (o) => leaf().backward(null, o));
 
