@@ -26,7 +26,7 @@ const makers = {
   mobilenet_v2: (numClasses: number) => mobilenetV2({ numClasses }),
   vgg11_bn: (numClasses: number) => vgg11Bn({ numClasses }),
   densenet121: (numClasses: number) => densenet121({ numClasses }),
-  lenet: lenetBatchNorm,
+  lenet: (numClasses: number) => lenetBatchNorm({ numClasses }),
   mlp,
 } satisfies Record<string, (classes: number) => Module>;
 

@@ -144,7 +144,11 @@ export function runInit(given: InitCase, say: (text: string) => void): void {
   const fill = (nn.init as unknown as Record<string, (...args: unknown[]) => Tensor>)[camel(given.name)];
   if (!fill) throw new Found('not available', 'call', given.name);
   const x = full(given.shape, 7, { dtype: given.dtype });
-  const values = bound(initSignatures[given.name], [x], namedValues(given.kwargs));
+  // Modes and the names of nonlinearities are written as the library's own names.
+  const kwargs = [...namedValues(given.kwargs)].map(
+    ([name, value]) => [name, typeof value === 'string' ? camel(value) : value] as [string, unknown],
+  );
+  const values = bound(initSignatures[given.name], [x], new Map(kwargs));
   say(callText(`init.${camel(given.name)}`, values));
   manualSeed(given.seed);
   const result = attempted(given.expected, 'call', () => fill(...values));

@@ -83,13 +83,10 @@ const indexPut = ((x: Tensor, ...rest: never[]) => {
   return copy;
 }) as Call;
 
-/** The pairs of a flat list of PyTorch's, which begins at the last dimension. */
-const pairsOf = (flat: readonly number[]): [number, number][] =>
-  Array.from({ length: flat.length / 2 }, (_, i): [number, number] => [flat[2 * i], flat[2 * i + 1]]).reverse();
-const padded = (torch: string, mode: nn.functional.IndexedPadMode): [string, FunctionRow] =>
+const padded = (torch: string, mode: nn.functional.PadMode): [string, FunctionRow] =>
   row(torch, 'x pad mode !value', {
     method: null,
-    call: ((x: Tensor, pad: number[]) => nn.functional.padIndexed(x, pairsOf(pad), mode)) as Call,
+    call: ((x: Tensor, pad: number[]) => nn.functional.pad(x, pad, { mode })) as Call,
   });
 const noDtype = '!dtype';
 
@@ -100,7 +97,7 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     'x',
   ),
   ...elementwise('mul pow maximum minimum remainder eq ne lt le gt ge logical_and logical_or logical_xor', 'x other'),
-  ...elementwise('add sub', 'x other alpha'),
+  ...elementwise('add sub', 'x other {alpha}'),
   // Names that the library does not have yet, so that they count as soon as it has.
   ...elementwise('acos asin atan sinh cosh tan log2 log10 exp2 trunc frac isinf erfc erfinv lgamma digamma', 'x'),
   ...elementwise('atan2 fmod floor_divide fmax fmin hypot xlogy', 'x other'),
@@ -124,7 +121,7 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('__rmul__', 'x other', { name: 'mul', method: null, isElementwise: true }),
   swapped('__rdiv__', 'div'),
   swapped('__rsub__', 'sub'),
-  swapped('rsub', 'sub', 'x other alpha'),
+  swapped('rsub', 'sub', 'x other {alpha}'),
   swapped('__rpow__', 'pow'),
   swapped('__rmod__', 'remainder'),
   swapped('__rmatmul__', 'matmul'),
@@ -135,17 +132,17 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   }),
   row('masked_fill', 'x mask value:number', { isElementwise: true }),
   row('masked_select', 'x mask'),
-  ofMethod('addcmul', 'x a b value', 'addcmul', true),
-  ofMethod('addcdiv', 'x a b value', 'addcdiv', true),
+  ofMethod('addcmul', 'x a b {value}', 'addcmul', true),
+  ofMethod('addcdiv', 'x a b {value}', 'addcdiv', true),
   ofMethod('lerp', 'x end weight:number', 'lerp', true),
 
   row('sum', `x dim {keepdim} ${noDtype}`),
   row('mean', `x dim {keepdim} ${noDtype}`),
   row('prod', `x dim {keepdim} ${noDtype}`),
-  row('var', 'x dim {correction keepdim}', { name: 'var', call: ek.variance as Call }),
+  row('var', 'x dim {correction keepdim}'),
   row('var.unbiased', 'x unbiased', {
     method: null,
-    call: ((x: Tensor, unbiased: boolean) => ek.variance(x, undefined, { correction: Number(unbiased) })) as Call,
+    call: ((x: Tensor, unbiased: boolean) => ek.var(x, undefined, { correction: Number(unbiased) })) as Call,
   }),
   row('std', 'x dim {correction keepdim}'),
   row('amax', 'x dim {keepdim}'),
@@ -201,14 +198,14 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     {
       method: null,
       call: ((weight: Tensor, indices: Tensor, paddingIdx?: number) =>
-        nn.functional.embedding(indices, weight, paddingIdx)) as Call,
+        nn.functional.embedding(indices, weight, { paddingIdx })) as Call,
     },
   ),
   row('nn.functional.one_hot', 'x numClasses'),
 
   row('reshape', 'x *shape'),
   row('view', 'x *shape'),
-  row('flatten', 'x start_dim=start end_dim=end'),
+  row('flatten', 'x startDim endDim'),
   row('unflatten', 'x dim sizes'),
   row('squeeze', 'x dim'),
   row('squeeze.multiple', 'x dim'),
@@ -236,8 +233,8 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('chunk', 'x chunks dim'),
   row('unbind', 'x dim'),
   row('movedim', 'x source destination'),
-  row('nn.functional.pad.constant', 'x pad !mode=constant value', { method: 'pad' }),
-  row('constant_pad_nd', 'x pad value', { name: 'pad' }),
+  row('nn.functional.pad.constant', 'x pad {!mode=constant value}', { method: 'pad' }),
+  row('constant_pad_nd', 'x pad {value}', { name: 'pad' }),
   padded('nn.functional.pad.reflect', 'reflect'),
   padded('nn.functional.pad.replicate', 'replicate'),
   padded('nn.functional.pad.replicate_negative', 'replicate'),
@@ -292,14 +289,14 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     'x !inplace=false',
   ),
   row('nn.functional.relu6', 'x !inplace=false', { isElementwise: true }),
-  row('nn.functional.hardsigmoid', 'x !inplace=false', { name: 'hardSigmoid', isElementwise: true }),
-  row('nn.functional.hardswish', 'x !inplace=false', { name: 'hardSwish', isElementwise: true }),
-  row('nn.functional.logsigmoid', 'x', { name: 'logSigmoid', isElementwise: true }),
-  row('nn.functional.leaky_relu', 'x negativeSlope !inplace=false', { isElementwise: true }),
-  row('nn.functional.elu', 'x alpha !inplace=false', { isElementwise: true }),
+  row('nn.functional.hardsigmoid', 'x !inplace=false', { isElementwise: true }),
+  row('nn.functional.hardswish', 'x !inplace=false', { isElementwise: true }),
+  row('nn.functional.logsigmoid', 'x', { isElementwise: true }),
+  row('nn.functional.leaky_relu', 'x {negativeSlope !inplace=false}', { isElementwise: true }),
+  row('nn.functional.elu', 'x {alpha !inplace=false}', { isElementwise: true }),
   row('nn.functional.gelu', 'x {approximate}', { isElementwise: true }),
-  row('nn.functional.softplus', 'x beta threshold', { isElementwise: true }),
-  row('nn.functional.hardtanh', 'x min_val=low max_val=high !inplace=false', { isElementwise: true }),
+  row('nn.functional.softplus', 'x {beta threshold}', { isElementwise: true }),
+  row('nn.functional.hardtanh', 'x {minVal maxVal !inplace=false}', { isElementwise: true }),
   row('nn.functional.softsign', 'x', { isElementwise: true }),
 
   row('nn.functional.conv1d', 'x weight bias {stride padding dilation groups}'),
@@ -330,16 +327,14 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('nn.functional.adaptive_avg_pool2d', 'x outputSize'),
   row('nn.functional.adaptive_max_pool1d', 'x outputSize !returnIndices=false'),
   row('nn.functional.adaptive_max_pool2d', 'x outputSize !returnIndices=false'),
-  row('nn.functional.dropout', 'x p training !inplace=false', { method: null }),
-  row('nn.functional.dropout2d', 'x p training !inplace=false', { method: null }),
+  row('nn.functional.dropout', 'x p {training !inplace=false}', { method: null }),
+  row('nn.functional.dropout2d', 'x p {training !inplace=false}', { method: null }),
   row('nn.functional.cross_entropy', 'x target {weight !sizeAverage ignoreIndex !reduce reduction labelSmoothing}'),
   row('nn.functional.nll_loss', 'x target {weight !sizeAverage ignoreIndex !reduce reduction}'),
   row('nn.functional.mse_loss', 'x target {!sizeAverage !reduce reduction weight}'),
   row('nn.functional.l1_loss', 'x target {!sizeAverage !reduce reduction}'),
   row('nn.functional.smooth_l1_loss', 'x target {!sizeAverage !reduce reduction beta}'),
-  row('nn.functional.binary_cross_entropy_with_logits', 'x target {weight !sizeAverage !reduce reduction posWeight}', {
-    name: 'bceWithLogits',
-  }),
+  row('nn.functional.binary_cross_entropy_with_logits', 'x target {weight !sizeAverage !reduce reduction posWeight}'),
 ]);
 
 type Constructor = new (...args: never[]) => nn.Module;

@@ -2,6 +2,7 @@
 // reference.ts).
 import type { MemoryFormat } from '../src/tensor/shape.ts';
 import { type Estimate, exactly } from './bars.ts';
+import { inOurWords } from './our_words.ts';
 import type { Slot, StateName, Values } from './program.ts';
 
 export interface Expected {
@@ -32,8 +33,9 @@ export class Refusal extends Error {
     this.text = text;
   }
 }
+/** @param text in PyTorch's words. */
 export const refuse = (type: string | null, text: string | null = null): never => {
-  throw new Refusal(type, text);
+  throw new Refusal(type, text === null ? null : inOurWords(text));
 };
 /** The reference says nothing about this call. */
 export class Unknown extends Error {}

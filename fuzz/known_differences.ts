@@ -34,14 +34,14 @@ export const knownDifferences: readonly KnownDifference[] = [
     section: '§8, §12',
     what: 'Batch norm refuses eps ≤ 0 in training and eps < 0 in evaluation, as PyTorch 2.13; words, and what had moved before, differ.',
     aspects: ['error', ...results],
-    when: (one) => refusal(one).startsWith('batch_norm eps must be'),
+    when: (one) => refusal(one).startsWith('batchNorm eps must be'),
   },
   {
     id: 'one running statistic',
     section: '§6, §7',
     what: 'PyTorch 2.13 refuses one running statistic without the other; earlier it moved the one there is, and so do we.',
     aspects: ['error', ...results],
-    when: (one) => refusal(one) === 'running_mean and running_var must either both be None or neither be None',
+    when: (one) => refusal(one) === 'runningMean and runningVar must either both be null or neither be null',
   },
   {
     id: 'bias printed',
@@ -144,7 +144,7 @@ export const knownDifferences: readonly KnownDifference[] = [
     when: (one) =>
       /rms_?norm/i.test(kindOf(one)) && /with shape \[\*|^Input tensor must have at least/.test(refusal(one)),
     instead: ({ ours }) =>
-      ours.error?.text.startsWith('Given normalized_shape=') ? null : (ours.error?.text ?? 'no error'),
+      ours.error?.text.startsWith('Given normalizedShape=') ? null : (ours.error?.text ?? 'no error'),
   },
   {
     id: 'dtype of the weight of RMS norm',
@@ -177,10 +177,10 @@ export const knownDifferences: readonly KnownDifference[] = [
   {
     id: 'two mistakes',
     section: '§13, §16, §18',
-    what: 'Where a dtype does not fit, or one running statistic is absent, and something else is wrong too, each may name the other mistake.',
+    what: 'Where a dtype or eps does not fit, or one running statistic is absent, and something else is wrong too, each may name the other mistake.',
     aspects: ['error', 'warnings'],
     when: (one) => {
-      const words = /not implemented for|mixed dtype|must either both be None|^Mismatch dtype/;
+      const words = /not implemented for|mixed dtype|must either both be null|^Mismatch dtype|eps must be/;
       const isSaid = words.test(one.ours.error?.text ?? '') || words.test(refusal(one));
       return isSaid && one.ours.error !== null && one.torch.error !== null;
     },
@@ -223,6 +223,15 @@ export const knownDifferences: readonly KnownDifference[] = [
     what: 'PyTorch has words of its own for running statistics of a negative size; ours are the same for all tensors.',
     aspects: ['error'],
     when: (one) => one.ours.error !== null && refusal(one) === 'zeros: Dimension size must be non-negative.',
+  },
+  {
+    id: 'name of instance norm',
+    section: '§16',
+    what: 'Where it refuses a dtype, the instance norm of PyTorch calls itself batch norm.',
+    aspects: ['error'],
+    when: (one) =>
+      one.ours.error?.text.replace('instanceNorm', 'batchNorm') === refusal(one) &&
+      refusal(one).startsWith('"batchNorm" not implemented'),
   },
   {
     id: 'own warnings',

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { python, startLinePeer } from '../scripts/line_peer.ts';
+import { inOurWords } from './our_words.ts';
 import type { Outcome, Program, TensorSpec } from './program.ts';
 import { valuesOf } from './values.ts';
 
@@ -37,6 +38,16 @@ const decoded = (line: string): unknown =>
     return new Float64Array(new Uint8Array(bytes).buffer);
   });
 
+/** Outcomes whose errors and warnings are in the library's words. */
+const inWords = (programs: Outcome[][]): Outcome[][] =>
+  programs.map((outcomes) =>
+    outcomes.map((outcome) => ({
+      ...outcome,
+      error: outcome.error && { ...outcome.error, text: inOurWords(outcome.error.text) },
+      warnings: outcome.warnings.map(inOurWords),
+    })),
+  );
+
 interface Session<P, O> {
   version: string;
   /** null: the process ended instead of answering. */
@@ -61,7 +72,7 @@ async function open<P, O>({ path, encode, decode }: Script<P>): Promise<Session<
 
 /** Starts PyTorch for programs of layers; null where there is none. */
 export const startTorch = (): Promise<TorchPeer | null> =>
-  startPeer({ path: 'torch_peer.py', encode: encoded, decode: decoded });
+  startPeer({ path: 'torch_peer.py', encode: encoded, decode: (line) => inWords(decoded(line) as Outcome[][]) });
 
 /** Starts PyTorch with a script; null where there is none. */
 export async function startPeer<P, O>(script: Script<P>): Promise<Peer<P, O> | null> {

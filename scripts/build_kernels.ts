@@ -115,10 +115,6 @@ const smaller: [RegExp, string[]][] = [
 const smallerNative: [RegExp, string[]][] = [
   [/kernels\/(batch_norm|row_norm)\/|avg_pool|conv_backward_weight|grad_norm|optim\/optim|softmax/, ['-O2']],
 ];
-/** With sanitizers: what computes with integers as elements, which wrap where they overflow, as PyTorch's do. */
-const wrapping: [RegExp, string[]][] = [
-  [/kernels\/(elementwise|reduce|index)\//, ['-fno-sanitize=signed-integer-overflow']],
-];
 /** What a table says of a source; later flags win over `common`'s. */
 const flagsOf = (table: readonly [RegExp, string[]][], source: string): string[] =>
   table.flatMap(([files, options]) => (files.test(source.replaceAll('\\', '/')) ? options : []));
@@ -198,7 +194,6 @@ async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }
           `-DEK_ISA=${name}`,
           ...flags,
           ...flagsOf(smallerNative, source),
-          ...(extra.length > 0 ? flagsOf(wrapping, source) : []),
         ]),
       ),
     ),

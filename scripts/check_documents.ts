@@ -78,7 +78,9 @@ async function checkExamples(): Promise<number> {
     const module = (await import(join(root, target.default))) as Record<string, unknown>;
     const fresh = Object.keys(module).filter((name) => !names.has(name));
     for (const name of fresh) names.set(name, path);
-    imports.push(`import { ${fresh.join(', ')} } from 'evenkeel${path.slice(1)}';`);
+    // A word of the language can be exported, but not used as a name.
+    const usable = fresh.filter((name) => name !== 'var');
+    imports.push(`import { ${usable.join(', ')} } from 'evenkeel${path.slice(1)}';`);
     for (const space of ['functional', 'init']) {
       const more = Object.keys((module[space] as object | undefined) ?? {}).filter((name) => !names.has(name));
       for (const name of more) names.set(name, path);

@@ -12,6 +12,7 @@ const layers = [
   ['autograd'],
   ['tensor'],
   ['kernels', 'files'],
+  ['options'],
   ['checks'],
   ['errors', 'warnings', 'restoring', 'class_names'],
 ];

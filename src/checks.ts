@@ -13,9 +13,12 @@ export function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return Object.is(value, -0) ? '-0' : String(value);
   if (Array.isArray(value))
     return value.length > 8 ? `an array of ${value.length}` : `[${value.map(shown).join(', ')}]`;
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
-  if (typeof value === 'object') return `a ${value.constructor?.name || 'plain object'}`;
-  return `a ${typeof value}`;
+  const name = (value as object).constructor?.name;
+  // Modules are functions of classes of their own.
+  if (typeof value === 'function' && name === 'Function') return `the function ${value.name || '(anonymous)'}`;
+  if (typeof value === 'symbol' || !name || name === 'Object')
+    return typeof value === 'symbol' ? 'a symbol' : 'an object';
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /**

@@ -2,7 +2,7 @@
 // data in evenkeel/data, training in evenkeel/train.
 import './ops/methods.ts';
 
-export { type BackwardOptions, backward, grad } from './autograd/backward.ts';
+export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward.ts';
 export { type CheckpointOptions, checkpoint, isRecomputing } from './autograd/checkpoint.ts';
 export { defineFunction, type FunctionDefinition, type OutputGradient } from './autograd/define_function.ts';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
@@ -21,47 +21,67 @@ export type { DeviceName } from './kernels/device.ts';
 export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize } from './kernels/engine.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
 export {
+  type AlphaOption,
   abs,
   add,
   ceil,
   clamp,
   cos,
+  detach,
   div,
+  type EluOptions,
+  elu,
   eq,
   erf,
   exp,
   expm1,
   floor,
+  type GeluOptions,
   ge,
+  gelu,
   gt,
+  type HardtanhOptions,
+  hardsigmoid,
+  hardswish,
+  hardtanh,
   isfinite,
   isnan,
+  type LeakyReluOptions,
   le,
+  leakyRelu,
   log,
   log1p,
   logicalAnd,
   logicalNot,
   logicalOr,
   logicalXor,
+  logsigmoid,
   lt,
   maximum,
   minimum,
+  mish,
   mul,
   ne,
   neg,
   type Operand,
   pow,
   reciprocal,
+  relu,
   remainder,
   round,
   rsqrt,
+  type SoftplusOptions,
+  selu,
   sigmoid,
   sign,
+  silu,
   sin,
+  softplus,
   sqrt,
   square,
   sub,
   tanh,
+  type WhereOptions,
   where,
 } from './ops/elementwise.ts';
 export {
@@ -79,7 +99,10 @@ export {
   scatterAdd,
   takeAlongDim,
 } from './ops/indexing.ts';
+export { clone } from './ops/launch.ts';
 export { matmul } from './ops/matmul.ts';
+export type { ValueOption } from './ops/methods.ts';
+export { type PadMode, type PadOptions, pad } from './ops/pad_modes.ts';
 export {
   all,
   amax,
@@ -94,17 +117,22 @@ export {
   min,
   prod,
   type ReduceOptions,
+  type SortOptions,
   softmax,
   sort,
   sum,
+  type TopkOptions,
   topk,
   type ValuesAndIndices,
-  variance,
+  type VarianceOptions,
+  // A reserved word as PyTorch's name: `import * as ek`, then `ek.var(x)`; or `import { var as variance }`.
+  variance as var,
 } from './ops/reduce.ts';
 export {
   chunk,
   expand,
   flatten,
+  index,
   narrow,
   permute,
   reshape,
@@ -112,11 +140,12 @@ export {
   slice,
   split,
   squeeze,
+  t,
   transpose,
   unflatten,
   unsqueeze,
 } from './ops/selecting.ts';
-export { cat, flip, pad, repeat, stack } from './ops/shape_ops.ts';
+export { cat, flip, repeat, stack } from './ops/shape_ops.ts';
 export {
   arange,
   empty,
@@ -138,6 +167,7 @@ export type { DType, TypedArray } from './tensor/dtype.ts';
 export { defaultGenerator, Generator, manualSeed } from './tensor/random/index.ts';
 export {
   bernoulli,
+  type GeneratorOption,
   normal_,
   type RandomOptions,
   rand,

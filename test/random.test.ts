@@ -204,7 +204,7 @@ describe('arguments', () => {
     [() => exponential(out, 0), 'lambda > 0.0'],
     [() => truncNormal(out, 0, 1, 2, 2), 'a < b'],
     [() => multinomial(Float64Array.of(1, 1), 3), 'without replacement'],
-    [() => multinomial(Float64Array.of(1, 1), 0), 'n_sample <= 0'],
+    [() => multinomial(Float64Array.of(1, 1), 0), 'numSamples <= 0'],
     [() => multinomial(Float64Array.of(1, -1), 1), '`inf`, `nan` or element < 0'],
     [() => multinomial(Float64Array.of(0, 0), 1, true), 'sum of probabilities <= 0'],
   ])('%s', (call, text) => {

@@ -3,9 +3,10 @@
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import type { Device } from '../kernels/device.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { zeros } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
-import { formatShape, formatSize, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
+import { formatShape, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import { keepStorage } from '../tensor/storage.ts';
 import { type HookEntry, Tensor, type TensorHook } from '../tensor/tensor.ts';
 import { setGradEnabled } from './grad_mode.ts';
@@ -33,6 +34,19 @@ export interface BackwardOptions {
   /** Record the computation of the gradients too, for higher orders. Default: false. */
   createGraph?: boolean;
 }
+const backwardOptions = declareOptions<BackwardOptions>({ retainGraph: kind.flag, createGraph: kind.flag });
+
+export interface GradOptions extends BackwardOptions {
+  /** One gradient for each output; may be missing for one-element outputs, where it is 1. */
+  gradOutputs?: readonly Gradient[];
+  /** Give null for an input that was not used, instead of an error. Default: false. */
+  allowUnused?: boolean;
+}
+const gradOptions = declareOptions<GradOptions>({
+  gradOutputs: kind.object,
+  ...backwardOptions.kinds,
+  allowUnused: kind.flag,
+});
 
 /** Where captured gradients are wanted: at an output of a node or at a leaf. */
 type Capture = Map<Node | Tensor, Map<number, number>>;
@@ -75,7 +89,7 @@ function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
       throw new RuntimeError(`hook '${name}' has changed the type of value (was ${grad.dtype} got ${replaced.dtype})`);
     if (!sameShape(replaced.shape, grad.shape))
       throw new RuntimeError(
-        `hook '${name}' has changed the size of value (was ${formatSize(grad.shape)} got ${formatSize(replaced.shape)})`,
+        `hook '${name}' has changed the size of value (was ${formatShape(grad.shape)} got ${formatShape(replaced.shape)})`,
       );
     requireEngine('hook', replaced, grad.device);
     grad = replaced;
@@ -322,7 +336,7 @@ function checkRoots(roots: readonly Tensor[], grads: readonly Gradient[]): Tenso
     if (!(root instanceof Tensor))
       throw new ArgumentTypeError(`[backward] expected tensors to differentiate, got ${shown(root)}`);
     if (!root.requiresGrad)
-      throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a grad_fn`);
+      throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a gradFn`);
     const given: unknown = grads[i];
     if (given === null || given === undefined) {
       if (root.size !== 1) throw new RuntimeError('grad can be implicitly created only for scalar outputs');
@@ -332,7 +346,7 @@ function checkRoots(roots: readonly Tensor[], grads: readonly Gradient[]): Tenso
       throw new ArgumentTypeError(`gradients can be either Tensors or null, but got ${shown(given)}`);
     if (!sameShape(given.shape, root.shape))
       throw new RuntimeError(
-        `Mismatch in shape: grad_output[${i}] has a shape of ${formatSize(given.shape)} and output[${i}] has a shape of ${formatSize(root.shape)}.`,
+        `Mismatch in shape: gradOutputs[${i}] has a shape of ${formatShape(given.shape)} and output[${i}] has a shape of ${formatShape(root.shape)}.`,
       );
     requireEngine('backward', given, root.device);
     return ops.cast(given, root.dtype);
@@ -377,6 +391,7 @@ export function backward(
   grads: readonly Gradient[] = [],
   options: BackwardOptions = {},
 ): void {
+  requireOptions('backward', options, backwardOptions);
   walk(roots, grads, options, null);
 }
 
@@ -387,11 +402,8 @@ export function backward(
  * const x = tensor([1, 2, 3], { requiresGrad: true });
  * const [dx] = grad([x.mul(x).sum()], [x]); // 2x
  */
-export function grad(
-  outputs: readonly Tensor[],
-  inputs: readonly Tensor[],
-  options: BackwardOptions & { gradOutputs?: readonly Gradient[]; allowUnused?: boolean } = {},
-): Tensor[] {
+export function grad(outputs: readonly Tensor[], inputs: readonly Tensor[], options: GradOptions = {}): Tensor[] {
+  requireOptions('grad', options, gradOptions);
   const capture: Capture = new Map();
   const slotOf: number[] = [];
   inputs.forEach((input, slot) => {
@@ -409,7 +421,7 @@ export function grad(
     const found = captured[slotOf[slot]];
     if (!found && !options.allowUnused)
       throw new RuntimeError(
-        'One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.',
+        'One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.',
       );
     return found as Tensor;
   });
@@ -436,6 +448,6 @@ export function registerHook(tensor: Tensor, hook: TensorHook): () => void {
 
 /** Makes a non-leaf tensor keep its gradient (PyTorch: `Tensor.retain_grad`). */
 export function retainGrad(tensor: Tensor): void {
-  if (!tensor.requiresGrad) throw new RuntimeError("can't retain_grad on Tensor that has requires_grad=False");
+  if (!tensor.requiresGrad) throw new RuntimeError("can't retainGrad on Tensor that has requiresGrad: false");
   if (tensor.gradFn instanceof Node) tensor.gradFn.retained.set(tensor.outputIndex, tensor);
 }

@@ -1,6 +1,7 @@
 // Activation checkpointing: a part of the model that keeps only its inputs, and is computed again when the backward wants what it saved.
 // Also the two questions others ask about that: isRecomputing, and replayed, which makes the second run decide as the first did.
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
@@ -15,6 +16,7 @@ export interface CheckpointOptions {
   /** Draw the same random numbers in the second run, so that dropout drops the same. Default: true. */
   preserveRngState?: boolean;
 }
+const checkpointOptions = declareOptions<CheckpointOptions>({ preserveRngState: kind.flag });
 
 // ---- what runs now ------------------------------------------------------------------------------------------------
 
@@ -234,6 +236,7 @@ export function checkpoint<A extends unknown[], R>(
 ): R;
 export function checkpoint(first: CheckpointOptions | Checkpointed, ...rest: unknown[]): unknown {
   const isFunction = typeof first === 'function';
+  if (!isFunction) requireOptions('checkpoint', first, checkpointOptions);
   const { preserveRngState = true } = (isFunction ? null : first) ?? {};
   const [fn, ...inputs] = (isFunction ? [first, ...rest] : rest) as [Checkpointed, ...unknown[]];
   if (typeof fn !== 'function') throw new ArgumentTypeError(`[checkpoint] expected a function, got ${typeof fn}`);

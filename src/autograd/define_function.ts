@@ -1,6 +1,7 @@
 // Differentiable functions of the user's own (PyTorch: autograd.Function).
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { conformed } from './backward.ts';
 import { attach } from './define_op.ts';
@@ -27,6 +28,13 @@ export interface FunctionDefinition<
    */
   backward(grad: OutputGradient<R>, saved: S, needs: readonly boolean[]): Gradient | readonly Gradient[];
 }
+
+type AnyDefinition = FunctionDefinition<never, Tensor, object>;
+const definitionOptions = declareOptions<AnyDefinition>({
+  name: required(kind.string),
+  forward: required(kind.function),
+  backward: required(kind.function),
+});
 
 /** Splits what a forward saves: tensors are watched for changes in place, and go with the backward. */
 class Saved<S extends object> {
@@ -68,6 +76,7 @@ class Saved<S extends object> {
 export function defineFunction<A extends readonly unknown[], R extends Tensor | readonly Tensor[], S extends object>(
   definition: FunctionDefinition<A, R, S>,
 ): (...args: A) => R {
+  requireOptions('defineFunction', definition as unknown as AnyDefinition, definitionOptions);
   const { name } = definition;
   return (...args) => {
     const needs = args.map((arg) => arg instanceof Tensor && arg.requiresGrad);

@@ -1,6 +1,7 @@
 // gradcheck: backward formulas against central differences, in float64, with a random cotangent. A sum of outputs would be a blind
 // cotangent: for batch norm its gradient is 0, whatever the formula says.
 import { RuntimeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import { Generator, normal } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
@@ -17,6 +18,12 @@ export interface GradcheckOptions {
   /** Seeds the cotangents. Default: 0. */
   seed?: number;
 }
+const gradcheckOptions = declareOptions<GradcheckOptions>({
+  eps: kind.number,
+  atol: kind.number,
+  rtol: kind.number,
+  seed: kind.integer,
+});
 
 const list = (result: Tensor | readonly Tensor[]): readonly Tensor[] =>
   Array.isArray(result) ? result : [result as Tensor];
@@ -44,11 +51,12 @@ export function gradcheck(
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): true {
+  requireOptions('gradcheck', options, gradcheckOptions);
   const { eps = 1e-6, atol = 1e-5, rtol = 1e-3, seed = 0 } = options;
   const checked = inputs.filter((input) => input.requiresGrad);
   if (checked.length === 0)
     throw new RuntimeError(
-      'gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.',
+      'gradcheck expects at least one input tensor to require gradient, but none of them have requiresGrad: true.',
     );
   for (const input of checked)
     if (input.dtype !== 'float64')
@@ -96,6 +104,7 @@ export function gradgradcheck(
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): true {
+  requireOptions('gradgradcheck', options, gradcheckOptions);
   const generator = new Generator((options.seed ?? 0) + 1);
   const shapes = list(noGrad(() => fn(...inputs)));
   const seeds = shapes.map((output) =>

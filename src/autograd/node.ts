@@ -2,7 +2,6 @@
 // backward and checks that nobody changed it. Walking the graph is in backward.ts.
 import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
-import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { aliasOf, type GradNode, type HookEntry, type Tensor } from '../tensor/tensor.ts';
@@ -97,14 +96,14 @@ export class SavedTensors {
   unpack(): readonly (Tensor | null)[] {
     if (this.isFreed)
       throw new RuntimeError(
-        'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.',
+        'Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or grad(). Specify retainGraph: true if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.',
       );
     if (this.held) return this.held.unpack();
     this.tensors.forEach((tensor, i) => {
       if (!tensor || tensor.version === this.versions[i]) return;
       const source = tensor.gradFn ? `, which is output ${tensor.outputIndex} of ${tensor.gradFn.name},` : '';
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${dtypes[tensor.dtype].torchName}Tensor ${formatShape(tensor.shape)}]${source} is at version ${tensor.version}; expected version ${this.versions[i]} instead. Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [${tensor.dtype} ${formatShape(tensor.shape)}]${source} is at version ${tensor.version}; expected version ${this.versions[i]} instead. Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!`,
       );
     });
     return this.tensors;

@@ -246,7 +246,7 @@ export async function trainLenet(
   );
   const set = read(options.data);
   manualSeed(options.seed);
-  const model = lenetBatchNorm(set.classes.length);
+  const model = lenetBatchNorm({ numClasses: set.classes.length });
   const bookkeeper = new Bookkeeper(options, loaderOf(set.test, set, 1000, false) as DataLoader<unknown>);
   const describe = ({ epoch }: EpochResult) => {
     const m = bookkeeper.metrics[epoch - 1];

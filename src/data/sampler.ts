@@ -2,6 +2,8 @@
 // The distributed sampler is in distributed_sampler.ts; reading the samples is the loader's business.
 
 import { requireNumbers, shown } from '../checks.ts';
+import { ArgumentTypeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator, Generator, multinomial, randint, randomInt64, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError } from './errors.ts';
 
@@ -17,9 +19,11 @@ export interface BatchedSampler extends Iterable<number[]> {
 
 type Sized = { readonly length: number };
 
-function checkPositive(name: string, value: number): void {
+function checkPositive(sampler: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value <= 0) {
-    throw new DataArgumentError(`${name} should be a positive integer value, but got ${name}=${shown(value)}`);
+    throw new DataArgumentError(
+      `[${sampler}] ${name} should be a positive integer value, but got ${name}=${shown(value)}`,
+    );
   }
 }
 
@@ -49,6 +53,11 @@ export type RandomSamplerOptions = {
   /** Where to draw from. Default: a fresh generator each epoch, seeded by one draw from the default generator. */
   generator?: Generator;
 };
+const randomSamplerOptions = declareOptions<RandomSamplerOptions>({
+  replacement: kind.flag,
+  numSamples: kind.integer,
+  generator: kind.generator,
+});
 
 /** A random order, new in each epoch. Source: `torch.utils.data.RandomSampler`. */
 export class RandomSampler implements Sampler {
@@ -58,11 +67,12 @@ export class RandomSampler implements Sampler {
   private readonly generator: Generator | undefined;
 
   constructor(source: Sized, options: RandomSamplerOptions = {}) {
+    requireOptions('RandomSampler', options, randomSamplerOptions);
     this.source = source;
     this.replacement = options.replacement ?? false;
     this.numSamples = options.numSamples;
     this.generator = options.generator;
-    checkPositive('num_samples', this.length);
+    checkPositive('RandomSampler', 'numSamples', this.length);
   }
 
   get length(): number {
@@ -86,14 +96,22 @@ export class RandomSampler implements Sampler {
   }
 }
 
+/** Options of `SubsetRandomSampler`. */
+export type SubsetRandomSamplerOptions = {
+  /** What draws. Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+};
+const subsetOptions = declareOptions<SubsetRandomSamplerOptions>({ generator: kind.generator });
+
 /** The given indices in random order. Source: `torch.utils.data.SubsetRandomSampler`. */
 export class SubsetRandomSampler implements Sampler {
   private readonly indices: ArrayLike<number>;
   private readonly generator: Generator;
 
-  constructor(indices: ArrayLike<number>, generator: Generator = defaultGenerator) {
+  constructor(indices: ArrayLike<number>, options: SubsetRandomSamplerOptions = {}) {
+    requireOptions('SubsetRandomSampler', options, subsetOptions);
     this.indices = indices;
-    this.generator = generator;
+    this.generator = options.generator ?? defaultGenerator;
   }
 
   get length(): number {
@@ -104,6 +122,18 @@ export class SubsetRandomSampler implements Sampler {
     for (const position of randperm(this.indices.length, this.generator)) yield this.indices[position]!;
   }
 }
+
+/** Options of `WeightedRandomSampler`. */
+export type WeightedRandomSamplerOptions = {
+  /** Whether an index may be drawn again. Default true. */
+  replacement?: boolean;
+  /** What draws. Default: the one that `manualSeed` seeds. */
+  generator?: Generator;
+};
+const weightedOptions = declareOptions<WeightedRandomSamplerOptions>({
+  replacement: kind.flag,
+  generator: kind.generator,
+});
 
 /**
  * `numSamples` indices drawn in proportion to weights, with replacement by default.
@@ -116,12 +146,9 @@ export class WeightedRandomSampler implements Sampler {
   private readonly replacement: boolean;
   private readonly generator: Generator;
 
-  constructor(
-    weights: ArrayLike<number>,
-    numSamples: number,
-    options: { replacement?: boolean; generator?: Generator } = {},
-  ) {
-    checkPositive('num_samples', numSamples);
+  constructor(weights: ArrayLike<number>, numSamples: number, options: WeightedRandomSamplerOptions = {}) {
+    requireOptions('WeightedRandomSampler', options, weightedOptions);
+    checkPositive('WeightedRandomSampler', 'numSamples', numSamples);
     if (!ArrayBuffer.isView(weights)) requireNumbers('WeightedRandomSampler', 'weights', weights);
     this.length = numSamples;
     this.weights = Float64Array.from(weights);
@@ -145,7 +172,9 @@ export class BatchSampler implements BatchedSampler {
   private readonly sampler: Iterable<number> & { readonly length?: number };
 
   constructor(sampler: Iterable<number> & { readonly length?: number }, batchSize: number, dropLast: boolean) {
-    checkPositive('batch_size', batchSize);
+    if (typeof dropLast !== 'boolean')
+      throw new ArgumentTypeError(`[BatchSampler] expected true or false as dropLast, got ${shown(dropLast)}`);
+    checkPositive('BatchSampler', 'batchSize', batchSize);
     this.sampler = sampler;
     this.batchSize = batchSize;
     this.dropLast = dropLast;

@@ -4,6 +4,7 @@
 import nodeFs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { EvenkeelError } from '../errors.ts';
+import { declareOptions, kind } from '../options.ts';
 
 /** The calls that writing needs; tests inject failures through it. */
 export type WriteFs = Pick<
@@ -18,6 +19,7 @@ export type AtomicWriteOptions = {
   /** File system calls to use instead of Node's. */
   fs?: WriteFs;
 };
+export const atomicWriteOptions = declareOptions<AtomicWriteOptions>({ keepPrevious: kind.flag, fs: kind.object });
 
 /** A file could not be written; what stood at `path` before still does. `code` is the system's, such as `ENOSPC`. */
 export class AtomicWriteError extends EvenkeelError {

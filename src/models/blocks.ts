@@ -1,5 +1,6 @@
 // What several architectures are built of: the choice of a norm, and how weights begin. Not here: anything of one family.
 import { BatchNorm2d, Conv2d, init, Linear, type Module } from '../nn/index.ts';
+import { declareOptions, kind } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** Makes the norm behind a convolution of so many output channels, such as `(channels) => new GroupNorm(32, channels)`. */
@@ -11,6 +12,7 @@ export interface ModelOptions {
   /** Makes every norm of the model. Default: `BatchNorm2d` as the model's paper has it. */
   normLayer?: NormLayer;
 }
+export const modelOptions = declareOptions<ModelOptions>({ numClasses: kind.integer, normLayer: kind.function });
 
 export const batchNorm2d: NormLayer = (channels) => new BatchNorm2d(channels);
 
@@ -33,4 +35,4 @@ export function drawWeights(
 
 /** Normal, of the variance that keeps that of gradients through a ReLU (He et al. 2015). */
 export const kaimingFanOut = (weight: Tensor): Tensor =>
-  init.kaimingNormal_(weight, { mode: 'fan_out', nonlinearity: 'relu' });
+  init.kaimingNormal_(weight, { mode: 'fanOut', nonlinearity: 'relu' });

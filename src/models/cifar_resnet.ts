@@ -3,9 +3,11 @@ import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { relu } from '../ops/elementwise.ts';
-import { flatten, pad, slice } from '../ops/shape_ops.ts';
+import { pad } from '../ops/pad_modes.ts';
+import { flatten, slice } from '../ops/shape_ops.ts';
+import { requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm2d, type ModelOptions, type NormLayer } from './blocks.ts';
+import { batchNorm2d, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
 const conv3x3 = (inChannels: number, channels: number, stride = 1) =>
   new Conv2d(inChannels, channels, 3, { stride, padding: 1, bias: false });
@@ -67,6 +69,7 @@ export class CifarResNet extends Module {
 
   constructor(blocks: number, options: CifarResNetOptions = {}) {
     super();
+    requireOptions('CifarResNet', options, modelOptions);
     const { numClasses = 10, normLayer = batchNorm2d } = options;
     const stage = (inChannels: number, channels: number, stride: number) =>
       new Sequential(
@@ -95,9 +98,15 @@ export class CifarResNet extends Module {
 }
 
 /** ResNet-20 for CIFAR: 269,722 parameters (He et al. 2016, section 4.2). */
-export const cifarResnet20 = (options: CifarResNetOptions = {}): CifarResNet => new CifarResNet(3, options);
+export function cifarResnet20(options: CifarResNetOptions = {}): CifarResNet {
+  requireOptions('cifarResnet20', options, modelOptions);
+  return new CifarResNet(3, options);
+}
 /** ResNet-56 for CIFAR: 853,018 parameters (He et al. 2016, section 4.2). */
-export const cifarResnet56 = (options: CifarResNetOptions = {}): CifarResNet => new CifarResNet(9, options);
+export function cifarResnet56(options: CifarResNetOptions = {}): CifarResNet {
+  requireOptions('cifarResnet56', options, modelOptions);
+  return new CifarResNet(9, options);
+}
 
 declareClosed(CifarBlock, CifarResNet);
 

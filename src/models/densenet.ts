@@ -16,12 +16,13 @@ import {
   type StateDict,
 } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
-import { dropout } from '../ops/dropout.ts';
+import { dropoutWith } from '../ops/dropout.ts';
 import { relu } from '../ops/elementwise.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { cat, flatten } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm2d, drawWeights, type ModelOptions, type NormLayer } from './blocks.ts';
+import { batchNorm2d, drawWeights, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
 /** Channels that every layer adds, and how many times as many its bottleneck has. */
 const growth = 32;
@@ -69,7 +70,7 @@ class DenseLayer extends Module {
       ? checkpoint((...inputs: Tensor[]) => this.squeeze(...inputs), ...features)
       : this.squeeze(...features);
     const made: Tensor = this.conv2(this.relu2(this.norm2(squeezed)));
-    return dropout(made, this.dropRate, this.training);
+    return dropoutWith(made, this.dropRate, this.training);
   }
 }
 
@@ -118,6 +119,11 @@ export interface DenseNetOptions extends ModelOptions {
   /** Compute the wide inputs of all layers again in backward instead of keeping them (Pleiss et al. 2017). Default: false. */
   memoryEfficient?: boolean;
 }
+const denseNetOptions = declareOptions<DenseNetOptions>({
+  ...modelOptions.kinds,
+  dropRate: kind.number,
+  memoryEfficient: kind.flag,
+});
 
 /**
  * Blocks in which every layer sees all before it: (N, 3, H, W) to logits (N, numClasses) (Huang et al. 2017,
@@ -132,6 +138,7 @@ export class DenseNet extends Module {
 
   constructor(layers: readonly number[], options: DenseNetOptions = {}) {
     super();
+    requireOptions('DenseNet', options, denseNetOptions);
     const { numClasses = 1000, dropRate = 0, memoryEfficient = false, normLayer = batchNorm2d } = options;
     let channels = 2 * growth;
     this.features = new Sequential({
@@ -173,7 +180,10 @@ export class DenseNet extends Module {
 }
 
 /** DenseNet-121: 7,978,856 parameters (Huang et al. 2017; torchvision: `densenet121`). */
-export const densenet121 = (options: DenseNetOptions = {}): DenseNet => new DenseNet([6, 12, 24, 16], options);
+export function densenet121(options: DenseNetOptions = {}): DenseNet {
+  requireOptions('densenet121', options, denseNetOptions);
+  return new DenseNet([6, 12, 24, 16], options);
+}
 
 declareClosed(DenseLayer, DenseBlock, Transition, DenseNet);
 

@@ -3,8 +3,9 @@ import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Dropout, init, Linear, Module, Sequential, SiLU, StochasticDepth } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
+import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 import { Conv2dNormActivation, InvertedResidual, SqueezeExcitation } from './inverted_residual.ts';
 
 /** Table 1 of the paper, without first and last row: how many times wider inside, kernel size, stride of the first, output channels, blocks. */
@@ -51,6 +52,11 @@ export interface EfficientNetOptions extends ModelOptions {
   /** Of a sample to skip a block's branch, at the end of the network; it rises from 0 block by block. Default: 0.2. */
   stochasticDepthProb?: number;
 }
+const efficientNetOptions = declareOptions<EfficientNetOptions>({
+  ...modelOptions.kinds,
+  dropout: kind.number,
+  stochasticDepthProb: kind.number,
+});
 
 /**
  * Inverted residual blocks with squeeze and excitation, SiLU and stochastic depth: (N, 3, H, W) to logits (N, numClasses) (Tan & Le 2019,
@@ -63,6 +69,7 @@ export class EfficientNet extends Module {
 
   constructor(options: EfficientNetOptions = {}) {
     super();
+    requireOptions('EfficientNet', options, efficientNetOptions);
     const { numClasses = 1000, dropout = 0.2, stochasticDepthProb = 0.2, normLayer = batchNorm2d } = options;
     let inChannels = 32;
     this.features = new Sequential(new Conv2dNormActivation(3, inChannels, { stride: 2, normLayer, activation: SiLU }));
@@ -98,7 +105,10 @@ export class EfficientNet extends Module {
  * const model = efficientnetB0({ numClasses: 10 });
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
-export const efficientnetB0 = (options: EfficientNetOptions = {}): EfficientNet => new EfficientNet(options);
+export function efficientnetB0(options: EfficientNetOptions = {}): EfficientNet {
+  requireOptions('efficientnetB0', options, efficientNetOptions);
+  return new EfficientNet(options);
+}
 
 declareClosed(MBConv, EfficientNet);
 

@@ -10,7 +10,7 @@ export {
   SqueezeExcitation,
   type SqueezeExcitationOptions,
 } from './inverted_residual.ts';
-export { lenetBatchNorm } from './lenet.ts';
+export { type LenetOptions, lenetBatchNorm } from './lenet.ts';
 export { MobileNetV2, type MobileNetV2Options, mobilenetV2 } from './mobilenet_v2.ts';
 export { MobileNetV3, type MobileNetV3Options, mobilenetV3Large, mobilenetV3Small } from './mobilenet_v3.ts';
 export {

@@ -3,6 +3,7 @@
 import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, type NormLayer } from './blocks.ts';
 
@@ -27,6 +28,13 @@ export interface Conv2dNormActivationOptions {
   /** Default: `ReLU`; null: none. */
   activation?: Activation | null;
 }
+const convNormOptions = declareOptions<Conv2dNormActivationOptions>({
+  kernelSize: kind.integer,
+  stride: kind.integer,
+  groups: kind.integer,
+  normLayer: kind.function,
+  activation: kind.functionOrNull,
+});
 
 /**
  * A convolution without bias, a norm and an activation under the names 0, 1, 2, padded so that only the stride makes the image smaller
@@ -34,6 +42,7 @@ export interface Conv2dNormActivationOptions {
  */
 export class Conv2dNormActivation extends Sequential {
   constructor(inChannels: number, outChannels: number, options: Conv2dNormActivationOptions = {}) {
+    requireOptions('Conv2dNormActivation', options, convNormOptions);
     const { kernelSize = 3, stride = 1, groups = 1, normLayer = batchNorm2d, activation = ReLU } = options;
     const padding = Math.floor((kernelSize - 1) / 2);
     super(
@@ -50,6 +59,10 @@ export interface SqueezeExcitationOptions {
   /** What the scale is taken through. Default: `Sigmoid`. */
   scaleActivation?: Activation;
 }
+const squeezeOptions = declareOptions<SqueezeExcitationOptions>({
+  activation: kind.function,
+  scaleActivation: kind.function,
+});
 
 /**
  * Scales every channel by a number that two 1×1 convolutions make of all channels' means: (N, channels, H, W) to the same (Hu et al. 2018,
@@ -66,6 +79,7 @@ export class SqueezeExcitation extends Module {
 
   constructor(channels: number, squeezeChannels: number, options: SqueezeExcitationOptions = {}) {
     super();
+    requireOptions('SqueezeExcitation', options, squeezeOptions);
     const { activation = ReLU, scaleActivation = Sigmoid } = options;
     this.avgpool = new AdaptiveAvgPool2d(1);
     this.fc1 = new Conv2d(channels, squeezeChannels, 1);

@@ -1,13 +1,21 @@
 // LeNet with batch normalization.
 import { AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, Sequential, Sigmoid } from '../nn/index.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+
+export interface LenetOptions {
+  /** Length of the output, one logit per class. Default: 10. */
+  numClasses?: number;
+}
+const lenetOptions = declareOptions<LenetOptions>({ numClasses: kind.integer });
 
 /**
- * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits (N, classes).
+ * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits (N, numClasses).
  * @example
- * const model = lenetBatchNorm(10);
+ * const model = lenetBatchNorm({ numClasses: 10 });
  * model(rand([4, 1, 28, 28])); // shape [4, 10]
  */
-export function lenetBatchNorm(classes = 10): Sequential {
+export function lenetBatchNorm(options: LenetOptions = {}): Sequential {
+  requireOptions('lenetBatchNorm', options, lenetOptions);
   return new Sequential(
     new Conv2d(1, 6, 5, { padding: 2 }),
     new BatchNorm2d(6),
@@ -24,6 +32,6 @@ export function lenetBatchNorm(classes = 10): Sequential {
     new Linear(120, 84),
     new BatchNorm1d(84),
     new Sigmoid(),
-    new Linear(84, classes),
+    new Linear(84, options.numClasses ?? 10),
   );
 }

@@ -4,8 +4,9 @@ import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/
 import { declareClosed } from '../nn/module_call.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { flatten } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
+import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 import { Conv2dNormActivation, makeDivisible } from './inverted_residual.ts';
 
 /** Table 2 of the paper, without first and last row: how many times wider inside, output channels, blocks, stride of the first. */
@@ -49,6 +50,11 @@ export interface MobileNetV2Options extends ModelOptions {
   /** Probability of an element to be dropped before the last layer. Default: 0.2. */
   dropout?: number;
 }
+const mobileNetV2Options = declareOptions<MobileNetV2Options>({
+  ...modelOptions.kinds,
+  widthMult: kind.number,
+  dropout: kind.number,
+});
 
 /**
  * Inverted residual blocks with ReLU6: (N, 3, H, W) to logits (N, numClasses) (Sandler et al. 2018, https://arxiv.org/abs/1801.04381; torchvision:
@@ -60,6 +66,7 @@ export class MobileNetV2 extends Module {
 
   constructor(options: MobileNetV2Options = {}) {
     super();
+    requireOptions('MobileNetV2', options, mobileNetV2Options);
     const { numClasses = 1000, widthMult = 1, dropout = 0.2, normLayer = batchNorm2d } = options;
     const shared = { normLayer, activation: ReLU6 };
     let inChannels = makeDivisible(32 * widthMult);
@@ -88,7 +95,10 @@ export class MobileNetV2 extends Module {
  * const model = mobilenetV2({ numClasses: 10, widthMult: 0.5 });
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
-export const mobilenetV2 = (options: MobileNetV2Options = {}): MobileNetV2 => new MobileNetV2(options);
+export function mobilenetV2(options: MobileNetV2Options = {}): MobileNetV2 {
+  requireOptions('mobilenetV2', options, mobileNetV2Options);
+  return new MobileNetV2(options);
+}
 
 declareClosed(LinearBottleneck, MobileNetV2);
 

@@ -1,4 +1,5 @@
 // MobileNetV3, large and small. Structure, names and initial weights are torchvision's.
+import { requireChoice } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import {
   AdaptiveAvgPool2d,
@@ -14,8 +15,9 @@ import {
 } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
+import { drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 import { Conv2dNormActivation, InvertedResidual, makeDivisible, SqueezeExcitation } from './inverted_residual.ts';
 
 /** A block: kernel size, channels inside and out, whether it squeezes, its activation, its stride. */
@@ -82,6 +84,11 @@ export interface MobileNetV3Options extends ModelOptions {
   /** Probability of an element to be dropped before the last layer. Default: 0.2. */
   dropout?: number;
 }
+const mobileNetV3Options = declareOptions<MobileNetV3Options>({
+  ...modelOptions.kinds,
+  widthMult: kind.number,
+  dropout: kind.number,
+});
 
 /**
  * Inverted residual blocks with squeeze and excitation: (N, 3, H, W) to logits (N, numClasses) (Howard et al. 2019,
@@ -94,6 +101,8 @@ export class MobileNetV3 extends Module {
 
   constructor(size: 'large' | 'small', options: MobileNetV3Options = {}) {
     super();
+    requireChoice('MobileNetV3', 'size', size, ['large', 'small']);
+    requireOptions('MobileNetV3', options, mobileNetV3Options);
     const { numClasses = 1000, widthMult = 1, dropout = 0.2, normLayer = batchNorm } = options;
     const { blocks, hidden } = size === 'large' ? large : small;
     const adjusted = (channels: number) => makeDivisible(channels * widthMult);
@@ -136,14 +145,20 @@ export class MobileNetV3 extends Module {
 }
 
 /** MobileNetV3 large: 5,483,032 parameters (Howard et al. 2019; torchvision: `mobilenet_v3_large`). */
-export const mobilenetV3Large = (options: MobileNetV3Options = {}): MobileNetV3 => new MobileNetV3('large', options);
+export function mobilenetV3Large(options: MobileNetV3Options = {}): MobileNetV3 {
+  requireOptions('mobilenetV3Large', options, mobileNetV3Options);
+  return new MobileNetV3('large', options);
+}
 /**
  * MobileNetV3 small: 2,542,856 parameters (Howard et al. 2019; torchvision: `mobilenet_v3_small`).
  * @example
  * const model = mobilenetV3Small({ numClasses: 10 });
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
-export const mobilenetV3Small = (options: MobileNetV3Options = {}): MobileNetV3 => new MobileNetV3('small', options);
+export function mobilenetV3Small(options: MobileNetV3Options = {}): MobileNetV3 {
+  requireOptions('mobilenetV3Small', options, mobileNetV3Options);
+  return new MobileNetV3('small', options);
+}
 
 declareClosed(MobileNetV3);
 

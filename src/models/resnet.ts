@@ -1,12 +1,14 @@
 // Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure, names and initial
 // weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
+import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
+import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
 export interface ResidualBlockOptions {
   /** Of the block's 3×3 convolution that makes the image smaller. Default: 1. */
@@ -22,6 +24,14 @@ export interface ResidualBlockOptions {
   /** Default: `BatchNorm2d`. */
   normLayer?: NormLayer;
 }
+const residualBlockOptions = declareOptions<ResidualBlockOptions>({
+  stride: kind.integer,
+  downsample: kind.module,
+  groups: kind.integer,
+  baseWidth: kind.integer,
+  dilation: kind.integer,
+  normLayer: kind.function,
+});
 
 const conv3x3 = (inChannels: number, channels: number, stride = 1, groups = 1, dilation = 1) =>
   new Conv2d(inChannels, channels, 3, { stride, padding: dilation, groups, dilation, bias: false });
@@ -43,6 +53,7 @@ export class BasicBlock extends Module {
 
   constructor(inChannels: number, channels: number, options: ResidualBlockOptions = {}) {
     super();
+    requireOptions(this.constructor.name, options, residualBlockOptions);
     const {
       stride = 1,
       downsample = null,
@@ -51,7 +62,7 @@ export class BasicBlock extends Module {
       dilation = 1,
       normLayer = batchNorm2d,
     } = options;
-    if (groups !== 1 || baseWidth !== 64) throw new ValueError('BasicBlock only supports groups=1 and base_width=64');
+    if (groups !== 1 || baseWidth !== 64) throw new ValueError('BasicBlock only supports groups=1 and baseWidth=64');
     if (dilation > 1) throw new NotImplementedError('Dilation > 1 not supported in BasicBlock');
     this.conv1 = conv3x3(inChannels, channels, stride);
     this.bn1 = normLayer(channels);
@@ -91,6 +102,7 @@ export class Bottleneck extends Module {
 
   constructor(inChannels: number, channels: number, options: ResidualBlockOptions = {}) {
     super();
+    requireOptions(this.constructor.name, options, residualBlockOptions);
     const {
       stride = 1,
       downsample = null,
@@ -137,6 +149,16 @@ export interface ResNetOptions extends ModelOptions {
   /** For the second, third and fourth stage, whether it dilates where it would halve the image; `Bottleneck` only. Default: none does. */
   replaceStrideWithDilation?: readonly [boolean, boolean, boolean];
 }
+const resNetOptions = declareOptions<ResNetOptions>({
+  ...modelOptions.kinds,
+  zeroInitResidual: kind.flag,
+  groups: kind.integer,
+  widthPerGroup: kind.integer,
+  replaceStrideWithDilation: kind.object,
+});
+type ResNextOptions = Omit<ResNetOptions, 'groups' | 'widthPerGroup'>;
+const { groups: _, widthPerGroup: __, ...resNextKinds } = resNetOptions.kinds;
+const resNextOptions = declareOptions<ResNextOptions>(resNextKinds);
 
 /**
  * A residual network: (N, 3, H, W) to logits (N, numClasses) (He et al. 2016, https://arxiv.org/abs/1512.03385; torchvision: `ResNet`).
@@ -161,11 +183,12 @@ export class ResNet extends Module {
 
   constructor(block: Block, layers: readonly [number, number, number, number], options: ResNetOptions = {}) {
     super();
+    requireOptions('ResNet', options, resNetOptions);
     const { numClasses = 1000, zeroInitResidual = false, groups = 1, widthPerGroup = 64 } = options;
     const { replaceStrideWithDilation = [false, false, false], normLayer = batchNorm2d } = options;
-    if (replaceStrideWithDilation.length !== 3)
+    if (!Array.isArray(replaceStrideWithDilation) || replaceStrideWithDilation.length !== 3)
       throw new ValueError(
-        `replace_stride_with_dilation should be None or a 3-element tuple, got [${replaceStrideWithDilation}]`,
+        `replaceStrideWithDilation should be an array of 3 booleans, got ${shown(replaceStrideWithDilation)}`,
       );
     let inChannels = 64;
     let dilation = 1;
@@ -225,16 +248,30 @@ function zeroWeight(norm: Module): void {
  * const model = resnet18({ numClasses: 10 });
  * model(randn([2, 3, 64, 64])); // shape [2, 10]
  */
-export const resnet18 = (options: ResNetOptions = {}): ResNet => new ResNet(BasicBlock, [2, 2, 2, 2], options);
+export function resnet18(options: ResNetOptions = {}): ResNet {
+  requireOptions('resnet18', options, resNetOptions);
+  return new ResNet(BasicBlock, [2, 2, 2, 2], options);
+}
 /** ResNet-34: 21,797,672 parameters (He et al. 2016; torchvision: `resnet34`). */
-export const resnet34 = (options: ResNetOptions = {}): ResNet => new ResNet(BasicBlock, [3, 4, 6, 3], options);
+export function resnet34(options: ResNetOptions = {}): ResNet {
+  requireOptions('resnet34', options, resNetOptions);
+  return new ResNet(BasicBlock, [3, 4, 6, 3], options);
+}
 /** ResNet-50: 25,557,032 parameters (He et al. 2016; torchvision: `resnet50`). */
-export const resnet50 = (options: ResNetOptions = {}): ResNet => new ResNet(Bottleneck, [3, 4, 6, 3], options);
+export function resnet50(options: ResNetOptions = {}): ResNet {
+  requireOptions('resnet50', options, resNetOptions);
+  return new ResNet(Bottleneck, [3, 4, 6, 3], options);
+}
 /** ResNet-101: 44,549,160 parameters (He et al. 2016; torchvision: `resnet101`). */
-export const resnet101 = (options: ResNetOptions = {}): ResNet => new ResNet(Bottleneck, [3, 4, 23, 3], options);
+export function resnet101(options: ResNetOptions = {}): ResNet {
+  requireOptions('resnet101', options, resNetOptions);
+  return new ResNet(Bottleneck, [3, 4, 23, 3], options);
+}
 /** ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431; torchvision: `resnext50_32x4d`). */
-export const resnext50_32x4d = (options: Omit<ResNetOptions, 'groups' | 'widthPerGroup'> = {}): ResNet =>
-  new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
+export function resnext50_32x4d(options: ResNextOptions = {}): ResNet {
+  requireOptions('resnext50_32x4d', options, resNextOptions);
+  return new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
+}
 
 declareClosed(BasicBlock, Bottleneck, ResNet);
 

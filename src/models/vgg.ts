@@ -3,6 +3,7 @@ import { keepNames } from '../class_names.ts';
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
 
@@ -19,6 +20,12 @@ export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
   /** Probability of an element to be dropped, behind both hidden linear layers. Default: 0.5. */
   dropout?: number;
 }
+type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
+const vggOptions = declareOptions<VggOptions>({ numClasses: kind.integer, dropout: kind.number });
+const vggConstructorOptions = declareOptions<VggConstructorOptions>({
+  ...vggOptions.kinds,
+  normLayer: kind.functionOrNull,
+});
 
 /**
  * A chain of 3×3 convolutions and three linear layers: (N, 3, H, W) to logits (N, numClasses) (Simonyan & Zisserman 2015,
@@ -29,8 +36,9 @@ export class VGG extends Module {
   avgpool: AdaptiveAvgPool2d;
   classifier: Sequential;
 
-  constructor(layers: VggLayers, options: VggOptions & { normLayer?: NormLayer | null } = {}) {
+  constructor(layers: VggLayers, options: VggConstructorOptions = {}) {
     super();
+    requireOptions('VGG', options, vggConstructorOptions);
     const { numClasses = 1000, dropout = 0.5, normLayer = null } = options;
     this.features = new Sequential();
     let inChannels = 3;
@@ -62,17 +70,28 @@ export class VGG extends Module {
 }
 
 type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
-const normalized = (layers: VggLayers, { normLayer = batchNorm2d, ...options }: BatchNormOptions): VGG =>
-  new VGG(layers, { ...options, normLayer });
+const batchNormOptions = declareOptions<BatchNormOptions>({ ...vggOptions.kinds, normLayer: kind.function });
 
 /** VGG-11: 132,863,336 parameters (Simonyan & Zisserman 2015, column A; torchvision: `vgg11`). */
-export const vgg11 = (options: VggOptions = {}): VGG => new VGG(columns.a, options);
+export function vgg11(options: VggOptions = {}): VGG {
+  requireOptions('vgg11', options, vggOptions);
+  return new VGG(columns.a, options);
+}
 /** VGG-16: 138,357,544 parameters (Simonyan & Zisserman 2015, column D; torchvision: `vgg16`). */
-export const vgg16 = (options: VggOptions = {}): VGG => new VGG(columns.d, options);
+export function vgg16(options: VggOptions = {}): VGG {
+  requireOptions('vgg16', options, vggOptions);
+  return new VGG(columns.d, options);
+}
 /** VGG-11 with a norm behind every convolution: 132,868,840 parameters (torchvision: `vgg11_bn`). */
-export const vgg11Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.a, options);
+export function vgg11Bn(options: BatchNormOptions = {}): VGG {
+  requireOptions('vgg11Bn', options, batchNormOptions);
+  return new VGG(columns.a, { ...options, normLayer: options.normLayer ?? batchNorm2d });
+}
 /** VGG-16 with a norm behind every convolution: 138,365,992 parameters (torchvision: `vgg16_bn`). */
-export const vgg16Bn = (options: BatchNormOptions = {}): VGG => normalized(columns.d, options);
+export function vgg16Bn(options: BatchNormOptions = {}): VGG {
+  requireOptions('vgg16Bn', options, batchNormOptions);
+  return new VGG(columns.d, { ...options, normLayer: options.normLayer ?? batchNorm2d });
+}
 
 declareClosed(VGG);
 

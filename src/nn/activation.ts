@@ -5,6 +5,7 @@ import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
@@ -14,15 +15,24 @@ export interface InplaceOption {
   /** Overwrite the input instead of making a new tensor. Default: false. */
   inplace?: boolean;
 }
+export const inplaceOption = declareOptions<InplaceOption>({ inplace: kind.flag });
 
-/** A function of each element, perhaps in place. Subclasses say which. */
+/** A function of each element, perhaps in place. Subclasses say which, and which options they take besides. */
 abstract class Activation extends Module {
   readonly inplace: boolean;
-  constructor({ inplace = false }: InplaceOption = {}) {
+  constructor(options: InplaceOption = {}) {
     super();
-    this.inplace = inplace;
+    requireOptions(this.constructor.name, options, this.knownOptions);
+    this.inplace = options.inplace ?? false;
   }
 
+  /**
+   * What may stand in the options.
+   * @internal
+   */
+  protected get knownOptions(): Options<InplaceOption> {
+    return inplaceOption;
+  }
   protected abstract compute(x: Tensor): Tensor;
   /** What is printed before `inplace`. */
   protected parameterText(): string {
@@ -46,30 +56,48 @@ export class ReLU extends Activation {
   }
 }
 
+const leakyReluOptions = declareOptions<elementwise.LeakyReluOptions & InplaceOption>({
+  ...elementwise.leakyReluOptions.kinds,
+  ...inplaceOption.kinds,
+});
+
 /** x where positive, `negativeSlope`·x elsewhere; default 0.01 (PyTorch: `nn.LeakyReLU`). */
 export class LeakyReLU extends Activation {
   readonly negativeSlope: number;
-  constructor({ negativeSlope = 0.01, inplace }: InplaceOption & { negativeSlope?: number } = {}) {
-    super({ inplace });
-    this.negativeSlope = requireNumber('LeakyReLU', 'negativeSlope', negativeSlope);
+  constructor(options: elementwise.LeakyReluOptions & InplaceOption = {}) {
+    super(options);
+    this.negativeSlope = requireNumber('LeakyReLU', 'negativeSlope', options.negativeSlope ?? 0.01);
+  }
+  /** @internal */
+  protected override get knownOptions(): typeof leakyReluOptions {
+    return leakyReluOptions;
   }
   protected compute(x: Tensor): Tensor {
-    return elementwise.leakyRelu(x, this.negativeSlope);
+    return elementwise.leakyReluWith(x, this.negativeSlope);
   }
   protected override parameterText(): string {
     return `negative_slope=${floatText(this.negativeSlope)}`;
   }
 }
 
+const eluOptions = declareOptions<elementwise.EluOptions & InplaceOption>({
+  ...elementwise.eluOptions.kinds,
+  ...inplaceOption.kinds,
+});
+
 /** x where positive, `alpha`·(eˣ − 1) elsewhere; default 1 (Clevert et al. 2016; PyTorch: `nn.ELU`). */
 export class ELU extends Activation {
   readonly alpha: number;
-  constructor({ alpha = 1, inplace }: InplaceOption & { alpha?: number } = {}) {
-    super({ inplace });
-    this.alpha = requireNumber('ELU', 'alpha', alpha);
+  constructor(options: elementwise.EluOptions & InplaceOption = {}) {
+    super(options);
+    this.alpha = requireNumber('ELU', 'alpha', options.alpha ?? 1);
+  }
+  /** @internal */
+  protected override get knownOptions(): typeof eluOptions {
+    return eluOptions;
   }
   protected compute(x: Tensor): Tensor {
-    return elementwise.elu(x, this.alpha);
+    return elementwise.eluWith(x, this.alpha);
   }
   protected override parameterText(): string {
     return `alpha=${floatText(this.alpha)}`;
@@ -97,21 +125,31 @@ export class Mish extends Activation {
   }
 }
 
+const hardtanhOptions = declareOptions<elementwise.HardtanhOptions & InplaceOption>({
+  ...elementwise.hardtanhOptions.kinds,
+  ...inplaceOption.kinds,
+});
+
 /** x limited to [`minVal`, `maxVal`]; default [−1, 1] (PyTorch: `nn.Hardtanh`). */
 export class Hardtanh extends Activation {
   readonly minVal: number;
   readonly maxVal: number;
-  constructor({ minVal = -1, maxVal = 1, inplace }: InplaceOption & { minVal?: number; maxVal?: number } = {}) {
-    super({ inplace });
+  constructor(options: elementwise.HardtanhOptions & InplaceOption = {}) {
+    super(options);
+    const { minVal = -1, maxVal = 1 } = options;
     requireNumber(this.constructor.name, 'minVal', minVal);
     requireNumber(this.constructor.name, 'maxVal', maxVal);
     if (!(maxVal > minVal))
-      throw new ValueError(`max_val (${floatText(maxVal)}) must be greater than min_val (${floatText(minVal)})`);
+      throw new ValueError(`[${this.constructor.name}] maxVal (${maxVal}) must be greater than minVal (${minVal})`);
     this.minVal = minVal;
     this.maxVal = maxVal;
   }
+  /** @internal */
+  protected override get knownOptions(): typeof hardtanhOptions {
+    return hardtanhOptions;
+  }
   protected compute(x: Tensor): Tensor {
-    return elementwise.hardtanh(x, this.minVal, this.maxVal);
+    return elementwise.hardtanhWith(x, this.minVal, this.maxVal);
   }
   protected override parameterText(): string {
     return `min_val=${floatText(this.minVal)}, max_val=${floatText(this.maxVal)}`;
@@ -120,8 +158,9 @@ export class Hardtanh extends Activation {
 
 /** min(max(x, 0), 6) (PyTorch: `nn.ReLU6`). */
 export class ReLU6 extends Hardtanh {
-  constructor({ inplace }: InplaceOption = {}) {
-    super({ minVal: 0, maxVal: 6, inplace });
+  constructor(options: InplaceOption = {}) {
+    requireOptions(new.target.name, options, inplaceOption);
+    super({ minVal: 0, maxVal: 6, ...options });
   }
   protected override parameterText(): string {
     return '';
@@ -131,7 +170,7 @@ export class ReLU6 extends Hardtanh {
 /** min(max(x/6 + 1/2, 0), 1) (PyTorch: `nn.Hardsigmoid`). */
 export class Hardsigmoid extends Activation {
   protected compute(x: Tensor): Tensor {
-    return elementwise.hardSigmoid(x);
+    return elementwise.hardsigmoid(x);
   }
   override extraRepr(): string {
     return '';
@@ -141,7 +180,7 @@ export class Hardsigmoid extends Activation {
 /** x·hardsigmoid(x) (Howard et al. 2019; PyTorch: `nn.Hardswish`). */
 export class Hardswish extends Activation {
   protected compute(x: Tensor): Tensor {
-    return elementwise.hardSwish(x);
+    return elementwise.hardswish(x);
   }
   override extraRepr(): string {
     return '';
@@ -167,19 +206,20 @@ export class Tanh extends Module {
 /** log(1/(1 + e⁻ˣ)) (PyTorch: `nn.LogSigmoid`). */
 export class LogSigmoid extends Module {
   forward(x: Tensor): Tensor {
-    return elementwise.logSigmoid(x);
+    return elementwise.logsigmoid(x);
   }
 }
 
 /** x·Φ(x), exactly or by `approximate: 'tanh'` (Hendrycks & Gimpel 2016; PyTorch: `nn.GELU`). */
 export class GELU extends Module {
   readonly approximate: 'none' | 'tanh';
-  constructor({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}) {
+  constructor(options: elementwise.GeluOptions = {}) {
     super();
-    this.approximate = requireChoice('GELU', 'approximate', approximate, elementwise.approximations);
+    requireOptions('GELU', options, elementwise.geluOptions);
+    this.approximate = requireChoice('GELU', 'approximate', options.approximate ?? 'none', elementwise.approximations);
   }
   forward(x: Tensor): Tensor {
-    return elementwise.gelu(x, { approximate: this.approximate });
+    return elementwise.geluWith(x, this.approximate);
   }
   override extraRepr(): string {
     return `approximate='${this.approximate}'`;
@@ -190,13 +230,14 @@ export class GELU extends Module {
 export class Softplus extends Module {
   readonly beta: number;
   readonly threshold: number;
-  constructor({ beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {}) {
+  constructor(options: elementwise.SoftplusOptions = {}) {
     super();
-    this.beta = requireNumber('Softplus', 'beta', beta);
-    this.threshold = requireNumber('Softplus', 'threshold', threshold);
+    requireOptions('Softplus', options, elementwise.softplusOptions);
+    this.beta = requireNumber('Softplus', 'beta', options.beta ?? 1);
+    this.threshold = requireNumber('Softplus', 'threshold', options.threshold ?? 20);
   }
   forward(x: Tensor): Tensor {
-    return elementwise.softplus(x, this.beta, this.threshold);
+    return elementwise.softplusWith(x, this.beta, this.threshold);
   }
   override extraRepr(): string {
     return `beta=${floatText(this.beta)}, threshold=${floatText(this.threshold)}`;

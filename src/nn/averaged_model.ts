@@ -4,6 +4,7 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { scope } from '../tensor/scope.ts';
@@ -28,6 +29,11 @@ export interface AveragedModelOptions {
   /** Whether buffers are averaged too instead of copied at every update; integer ones, such as counters, are copied. Default: false. */
   useBuffers?: boolean;
 }
+const averagedModelOptions = declareOptions<AveragedModelOptions>({
+  decay: kind.numberOrNull,
+  avgFn: kind.function,
+  useBuffers: kind.flag,
+});
 
 /**
  * A copy of a model whose parameters are the average of those it is updated with: exponentially weighted (EMA, with `decay`) or equally (SWA,
@@ -51,8 +57,10 @@ export class AveragedModel<M extends Module = Module> extends Module {
   readonly useBuffers: boolean;
   private readonly avgFn: AveragedModelOptions['avgFn'];
 
-  constructor(model: M, { decay = null, avgFn, useBuffers = false }: AveragedModelOptions = {}) {
+  constructor(model: M, options: AveragedModelOptions = {}) {
     super();
+    requireOptions('AveragedModel', options, averagedModelOptions);
+    const { decay = null, avgFn, useBuffers = false } = options;
     if (decay !== null) requireNumber('AveragedModel', 'decay', decay);
     if (decay !== null && !(decay >= 0 && decay <= 1))
       throw new ValueError(`Invalid decay value ${decay} provided. Please provide a value in [0,1] range.`);

@@ -7,8 +7,9 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { batchNorm } from '../ops/batch_norm.ts';
+import { batchNormWith } from '../ops/batch_norm.ts';
 import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../ops/batch_norm_kernels.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -33,6 +34,14 @@ export interface NormOptions extends DTypeOption {
   /** Whether there are running statistics. Default: true. */
   trackRunningStats?: boolean;
 }
+export const normOptions = declareOptions<NormOptions>({
+  eps: kind.numeric,
+  momentum: kind.numeric,
+  affine: kind.flag,
+  trackRunningStats: kind.flag,
+  bias: kind.flag,
+  dtype: kind.choice,
+});
 
 const bufferNames = ['running_mean', 'running_var', 'num_batches_tracked'] as const;
 type BufferName = (typeof bufferNames)[number];
@@ -54,6 +63,7 @@ export abstract class NormBase extends Module {
 
   constructor(numFeatures: number, options: NormOptions = {}) {
     super();
+    requireOptions(this.constructor.name, options, this.knownOptions);
     const { eps = 1e-5, momentum = 0.1, affine = true, bias = true, trackRunningStats = true, dtype } = options;
     const { name } = this.constructor;
     requireInteger(name, 'numFeatures', numFeatures, -maxElements, maxElements);
@@ -70,6 +80,14 @@ export abstract class NormBase extends Module {
     this.registerBuffer('running_mean', trackRunningStats ? zeros(size, { dtype }) : null);
     this.registerBuffer('running_var', trackRunningStats ? ones(size, { dtype }) : null);
     this.registerBuffer('num_batches_tracked', trackRunningStats ? tensor(0, { dtype: 'int64' }) : null);
+  }
+
+  /**
+   * What may stand in the options.
+   * @internal
+   */
+  protected get knownOptions(): Options<NormOptions> {
+    return normOptions;
   }
 
   // State dicts and printed forms keep PyTorch's names of the buffers; these are the same entries under the library's. Inside
@@ -148,9 +166,9 @@ export abstract class NormBase extends Module {
   resetRunningStats(): void {
     if (!this.trackRunningStats) return;
     // A layer built without statistics has none to reset, even if it was told to track them later.
-    zeros_(present(this.runningMean, 'zero_'));
-    ones_(present(this.runningVar, 'fill_'));
-    zeros_(present(this.numBatchesTracked, 'zero_'));
+    zeros_(present(this.runningMean));
+    ones_(present(this.runningVar));
+    zeros_(present(this.numBatchesTracked));
   }
 
   /** Resets the running statistics, the weight to 1 and the bias to 0, in place. */
@@ -187,8 +205,11 @@ export abstract class NormBase extends Module {
   }
 }
 
-function present(buffer: Tensor | null, method: string): Tensor {
-  if (!buffer) throw new RuntimeError(`'NoneType' object has no attribute '${method}'`);
+function present(buffer: Tensor | null): Tensor {
+  if (!buffer)
+    throw new RuntimeError(
+      '[resetRunningStats] the layer was made without running statistics: there are none to reset',
+    );
   return buffer;
 }
 
@@ -238,8 +259,8 @@ export abstract class BatchNormBase extends NormBase {
   }
 
   /** The op that computes it; `SyncBatchNorm` has another. */
-  protected normalize(...args: Parameters<typeof batchNorm>): Tensor {
-    return batchNorm(...args);
+  protected normalize(...args: Parameters<typeof batchNormWith>): Tensor {
+    return batchNormWith(...args);
   }
 }
 

@@ -1,15 +1,16 @@
 // Batch norm with what follows it, a dropout and an activation, in one layer whose state is a plain batch norm's: trainable, over processes,
 // and frozen. Source: timm's layers/norm_act.py.
 import { keepNames } from '../class_names.ts';
-import type { batchNorm } from '../ops/batch_norm.ts';
+import type { batchNormWith } from '../ops/batch_norm.ts';
+import { declareOptions, kind } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ReLU } from './activation.ts';
-import { BatchNorm2d, type NormOptions } from './batch_norm.ts';
+import { BatchNorm2d, type NormOptions, normOptions } from './batch_norm.ts';
 import { Sequential } from './containers.ts';
-import { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
+import { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions, frozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
 import { Identity } from './linear.ts';
 import type { Module } from './module.ts';
-import { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
+import { SyncBatchNorm, type SyncBatchNormOptions, syncBatchNormOptions } from './sync_batch_norm.ts';
 
 export interface ActOptions {
   /** What comes last; null: nothing. Default: `new ReLU({ inplace: true })`. */
@@ -17,6 +18,16 @@ export interface ActOptions {
   /** What comes between batch norm and activation; null: nothing. Default: null. */
   drop?: Module | null;
 }
+const actKinds = { act: kind.module, drop: kind.module };
+const batchNormActOptions = declareOptions<NormOptions & ActOptions>({ ...normOptions.kinds, ...actKinds });
+const syncActOptions = declareOptions<SyncBatchNormOptions & ActOptions>({
+  ...syncBatchNormOptions.kinds,
+  ...actKinds,
+});
+const frozenActOptions = declareOptions<FrozenBatchNorm2dOptions & ActOptions>({
+  ...frozenBatchNorm2dOptions.kinds,
+  ...actKinds,
+});
 
 /** A layer with a `drop` and an `act` behind its norm. */
 export type NormAct = Module & { drop: Module; act: Module };
@@ -51,9 +62,14 @@ export class BatchNormAct2d extends BatchNorm2d {
   /** Whether the present forward's ReLU has been computed with the norm. */
   private isActivated = false;
 
-  constructor(numFeatures: number, { act, drop, ...options }: NormOptions & ActOptions = {}) {
+  constructor(numFeatures: number, options: NormOptions & ActOptions = {}) {
     super(numFeatures, options);
-    registerActivation(this, { act, drop });
+    registerActivation(this, options);
+  }
+
+  /** @internal */
+  protected override get knownOptions(): typeof batchNormActOptions {
+    return batchNormActOptions;
   }
 
   override forward(x: Tensor): Tensor {
@@ -66,7 +82,7 @@ export class BatchNormAct2d extends BatchNorm2d {
     return restOf(this);
   }
 
-  protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNormWith>): Tensor {
     this.isActivated = isRelu(this);
     return super.normalize(x, mean, variance, { ...options, relu: this.isActivated });
   }
@@ -77,9 +93,14 @@ export class SyncBatchNormAct extends SyncBatchNorm {
   declare drop: Module;
   declare act: Module;
 
-  constructor(numFeatures: number, { act, drop, ...options }: SyncBatchNormOptions & ActOptions = {}) {
+  constructor(numFeatures: number, options: SyncBatchNormOptions & ActOptions = {}) {
     super(numFeatures, options);
-    registerActivation(this, { act, drop });
+    registerActivation(this, options);
+  }
+
+  /** @internal */
+  protected override get knownOptions(): typeof syncActOptions {
+    return syncActOptions;
   }
 
   override forward(x: Tensor): Tensor {
@@ -96,9 +117,14 @@ export class FrozenBatchNormAct2d extends FrozenBatchNorm2d {
   declare drop: Module;
   declare act: Module;
 
-  constructor(numFeatures: number, { act, drop, ...options }: FrozenBatchNorm2dOptions & ActOptions = {}) {
+  constructor(numFeatures: number, options: FrozenBatchNorm2dOptions & ActOptions = {}) {
     super(numFeatures, options);
-    registerActivation(this, { act, drop });
+    registerActivation(this, options);
+  }
+
+  /** @internal */
+  protected override get knownOptions(): typeof frozenActOptions {
+    return frozenActOptions;
   }
 
   override forward(x: Tensor): Tensor {

@@ -5,7 +5,7 @@ import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { maxElements, requireFinite, requireInteger, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import type { batchNorm } from '../ops/batch_norm.ts';
+import type { batchNormWith } from '../ops/batch_norm.ts';
 import { type BatchStatistics, countBatch, type RunningStatistics } from '../ops/batch_norm_kernels.ts';
 import {
   batchRenorm,
@@ -15,11 +15,12 @@ import {
 } from '../ops/batch_renorm.ts';
 import { add, clamp, mul, sub } from '../ops/elementwise.ts';
 import { cast, clone } from '../ops/launch.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
+import { BatchNormBase, type NormOptions, normOptions, requireRank } from './batch_norm.ts';
 import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
@@ -75,12 +76,16 @@ function limitsAt({ rmax, dmax }: Limits, batches: Tensor): RenormLimits {
 }
 
 export type BatchRenormOptions = Omit<NormOptions, 'trackRunningStats'> & RenormLimitOptions;
+const { trackRunningStats: _, ...normKinds } = normOptions.kinds;
+const limitKinds = { rmax: kind.numeric, dmax: kind.numeric };
+const batchRenormOptions = declareOptions<BatchRenormOptions>({ ...normKinds, ...limitKinds });
 
 abstract class BatchRenormBase extends BatchNormBase {
   override isPlain = false;
   private readonly limits: Limits;
 
   constructor(numFeatures: number, options: BatchRenormOptions = {}) {
+    requireOptions(new.target.name, options, batchRenormOptions);
     const { eps = 1e-3, momentum = 0.01, affine, bias, dtype } = options;
     super(numFeatures, { eps, momentum, affine, bias, dtype });
     this.limits = limitsFrom(this.constructor.name, options);
@@ -90,7 +95,7 @@ abstract class BatchRenormBase extends BatchNormBase {
     batchRenormUpdateRunning(batch, running, momentum, this.eps);
   }
 
-  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     if (!options.training) return super.normalize(x, mean, variance, options);
     // The correction is by the running statistics even where these are not to move, and none are given.
     const { runningMean, runningVar, numBatchesTracked } = this;
@@ -146,6 +151,13 @@ export interface RunningStdBatchRenormOptions extends DTypeOption, RenormLimitOp
   /** Whether weight and bias, which the state has in any case, are used. Default: true. */
   affine?: boolean;
 }
+const runningStdOptions = declareOptions<RunningStdBatchRenormOptions>({
+  eps: kind.number,
+  momentum: kind.number,
+  affine: kind.flag,
+  dtype: kind.choice,
+  ...limitKinds,
+});
 
 abstract class RunningStdBatchRenormBase extends Module {
   readonly numFeatures: number;
@@ -158,8 +170,9 @@ abstract class RunningStdBatchRenormBase extends Module {
 
   constructor(numFeatures: number, options: RunningStdBatchRenormOptions = {}) {
     super();
-    const { eps = 1e-3, momentum = 0.01, affine = true, dtype } = options;
     const { name } = this.constructor;
+    requireOptions(name, options, runningStdOptions);
+    const { eps = 1e-3, momentum = 0.01, affine = true, dtype } = options;
     requireInteger(name, 'numFeatures', numFeatures, 0, maxElements);
     requireFinite(name, 'eps', eps);
     requireFinite(name, 'momentum', momentum);

@@ -1,18 +1,12 @@
 // Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
 
-import { maxElements, requireInteger } from '../checks.ts';
+import { maxElements, requireInteger, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import {
-  type ConvOptions as ConvArguments,
-  conv1d,
-  conv2d,
-  conv3d,
-  convTranspose2d,
-  type Padding,
-} from '../ops/conv.ts';
+import * as ops from '../ops/conv.ts';
 import { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
 import { type Size, sizes } from '../ops/window.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -40,13 +34,21 @@ export interface ConvTranspose2dOptions extends DTypeOption {
   bias?: boolean;
   /** Default: 1. */
   dilation?: Size;
+  /** Default: `'zeros'`; there is no other. */
+  paddingMode?: 'zeros';
 }
+const convTranspose2dOptions = declareOptions<ConvTranspose2dOptions>({
+  ...ops.convTransposeOptions.kinds,
+  bias: kind.flag,
+  paddingMode: kind.choice,
+  dtype: kind.choice,
+});
 
 export interface ConvOptions extends DTypeOption {
   /** Default: 1. */
   stride?: Size;
   /** Values added around the input, or 'valid' (none) or 'same' (output size = input size; stride 1 only). Default: 0. */
-  padding?: Padding;
+  padding?: ops.Padding;
   /** Default: 1. */
   dilation?: Size;
   /** Default: 1. */
@@ -56,6 +58,17 @@ export interface ConvOptions extends DTypeOption {
   /** What the padding is filled with. Default: `'zeros'`. */
   paddingMode?: PaddingMode;
 }
+const convOptions = declareOptions<ConvOptions>({
+  ...ops.convOptions.kinds,
+  bias: kind.flag,
+  paddingMode: kind.choice,
+  dtype: kind.choice,
+});
+
+const anyConvOptions = declareOptions<ConvOptions & { outputPadding?: Size }>({
+  ...convOptions.kinds,
+  outputPadding: kind.numbers,
+});
 
 function refuseSize(layer: string, name: string, expected: string, got: readonly number[]): never {
   throw new ValueError(`[${layer}] expected ${name} to be ${expected}, got [${got.join(', ')}]`);
@@ -84,6 +97,7 @@ export abstract class ConvBase extends Module {
     options: ConvOptions & { outputPadding?: Size },
   ) {
     super();
+    requireOptions(this.constructor.name, options, this.knownOptions);
     const { groups = 1, bias = true, padding = 0, paddingMode = 'zeros', dtype } = options;
     const each = (name: string, value: Size) => sizes(this.constructor.name, name, value, dims);
     const { name } = this.constructor;
@@ -92,8 +106,8 @@ export abstract class ConvBase extends Module {
     requireInteger(name, 'groups', groups, Number.MIN_SAFE_INTEGER, maxElements);
     if (dtype !== undefined) requireDType(name, dtype);
     if (groups <= 0) throw new ValueError('groups must be a positive integer');
-    if (inChannels % groups !== 0) throw new ValueError('in_channels must be divisible by groups');
-    if (outChannels % groups !== 0) throw new ValueError('out_channels must be divisible by groups');
+    if (inChannels % groups !== 0) throw new ValueError('inChannels must be divisible by groups');
+    if (outChannels % groups !== 0) throw new ValueError('outChannels must be divisible by groups');
     this.stride = each('stride', options.stride ?? 1);
     if (typeof padding === 'string') {
       if (padding !== 'same' && padding !== 'valid')
@@ -103,7 +117,7 @@ export abstract class ConvBase extends Module {
     }
     if (!paddingModes.includes(paddingMode))
       throw new ValueError(
-        `padding_mode must be one of {${paddingModes.map((mode) => `'${mode}'`).join(', ')}}, but got padding_mode='${paddingMode}'`,
+        `paddingMode must be one of {${paddingModes.map((mode) => `'${mode}'`).join(', ')}}, but got paddingMode=${shown(paddingMode)}`,
       );
     this.inChannels = inChannels;
     this.outChannels = outChannels;
@@ -129,6 +143,14 @@ export abstract class ConvBase extends Module {
     this.resetParameters();
   }
 
+  /**
+   * What may stand in the options.
+   * @internal
+   */
+  protected get knownOptions(): Options<ConvOptions> {
+    return anyConvOptions;
+  }
+
   /** Draws the parameters anew, uniform in ±1/√fanIn. */
   resetParameters(): void {
     resetLinearLike(this.weight, this.bias);
@@ -150,30 +172,28 @@ export abstract class ConvBase extends Module {
   }
 }
 
-type Convolution = (x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvArguments) => Tensor;
-
 /** A forward convolution layer of any number of dimensions. */
 abstract class ForwardConv extends ConvBase {
-  private readonly convolution: Convolution;
+  private readonly dims: number;
+  private readonly op: string;
 
-  constructor(
-    convolution: Convolution,
-    dims: number,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    options: ConvOptions,
-  ) {
+  constructor(dims: number, inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions) {
     super(dims, false, inChannels, outChannels, kernelSize, options);
-    this.convolution = convolution;
+    this.dims = dims;
+    this.op = `conv${dims}d`;
+  }
+
+  /** @internal */
+  protected override get knownOptions(): Options<ConvOptions> {
+    return convOptions;
   }
 
   forward(x: Tensor): Tensor {
-    const { stride, padding, dilation, groups, paddingMode } = this;
+    const { op, dims, stride, padding, dilation, groups, paddingMode } = this;
     if (paddingMode === 'zeros')
-      return this.convolution(x, this.weight, this.bias, { stride, padding, dilation, groups });
+      return ops.convolve(op, dims, x, this.weight, this.bias, { stride, padding, dilation, groups });
     const padded = padIndexed(x, this.paddingPairs(), paddingMode);
-    return this.convolution(padded, this.weight, this.bias, { stride, dilation, groups });
+    return ops.convolve(op, dims, padded, this.weight, this.bias, { stride, dilation, groups });
   }
 
   /** [before, after] of every spatial dimension. */
@@ -192,7 +212,7 @@ abstract class ForwardConv extends ConvBase {
  */
 export class Conv1d extends ForwardConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}) {
-    super(conv1d, 1, inChannels, outChannels, kernelSize, options);
+    super(1, inChannels, outChannels, kernelSize, options);
   }
 }
 
@@ -206,14 +226,14 @@ export class Conv1d extends ForwardConv {
  */
 export class Conv2d extends ForwardConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}) {
-    super(conv2d, 2, inChannels, outChannels, kernelSize, options);
+    super(2, inChannels, outChannels, kernelSize, options);
   }
 }
 
 /** Convolution over (N, C, D, H, W) or (C, D, H, W) (PyTorch: `nn.Conv3d`). See `Conv2d`. */
 export class Conv3d extends ForwardConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvOptions = {}) {
-    super(conv3d, 3, inChannels, outChannels, kernelSize, options);
+    super(3, inChannels, outChannels, kernelSize, options);
   }
 }
 
@@ -223,15 +243,26 @@ export class Conv3d extends ForwardConv {
  */
 export class ConvTranspose2d extends ConvBase {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTranspose2dOptions = {}) {
-    if ('paddingMode' in options && options.paddingMode !== 'zeros')
+    if ((options?.paddingMode ?? 'zeros') !== 'zeros')
       throw new ValueError('Only "zeros" padding mode is supported for ConvTranspose2d');
     super(2, true, inChannels, outChannels, kernelSize, options);
+  }
+
+  /** @internal */
+  protected override get knownOptions(): Options<ConvOptions> {
+    return convTranspose2dOptions;
   }
 
   forward(x: Tensor): Tensor {
     const { stride, dilation, groups, outputPadding } = this;
     const padding = this.padding as readonly number[];
-    return convTranspose2d(x, this.weight, this.bias, { stride, padding, outputPadding, dilation, groups });
+    return ops.convTranspose('convTranspose2d', 2, x, this.weight, this.bias, {
+      stride,
+      padding,
+      outputPadding,
+      dilation,
+      groups,
+    });
   }
 }
 

@@ -104,7 +104,7 @@ class Copier {
     const shared = this.storages.get(from.storage);
     const values = shared ? new Tensor(shape, dtype, memoryFormat, shared) : keep(clone(from));
     this.storages.set(from.storage, values.storage);
-    const to = from instanceof Parameter ? new Parameter(values, from.requiresGrad) : values;
+    const to = from instanceof Parameter ? new Parameter(values, { requiresGrad: from.requiresGrad }) : values;
     if (!(from instanceof Parameter)) to.requiresGrad = from.isLeaf && from.requiresGrad;
     this.done.set(from, to);
     return to as unknown as T;

@@ -3,10 +3,11 @@
 import { requireChoice, requireNumber, requireProbability } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
+import { dropout2dWith, dropoutWith, type StochasticDepthMode, stochasticDepthWith } from '../ops/dropout.ts';
 import { inPlace } from '../ops/elementwise.ts';
+import { requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { InplaceOption } from './activation.ts';
+import { type InplaceOption, inplaceOption } from './activation.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
 import { boolText, floatText } from './python_text.ts';
@@ -14,15 +15,16 @@ import { boolText, floatText } from './python_text.ts';
 abstract class DropoutBase extends Module {
   readonly p: number;
   readonly inplace: boolean;
-  private readonly drop: typeof dropout;
+  private readonly drop: typeof dropoutWith;
 
-  constructor(drop: typeof dropout, p: number, { inplace = false }: InplaceOption) {
+  constructor(drop: typeof dropoutWith, p: number, options: InplaceOption) {
     super();
+    requireOptions(this.constructor.name, options, inplaceOption);
     requireNumber(this.constructor.name, 'p', p);
     if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
     this.drop = drop;
     this.p = p;
-    this.inplace = inplace;
+    this.inplace = options.inplace ?? false;
   }
 
   forward(x: Tensor): Tensor {
@@ -46,14 +48,14 @@ abstract class DropoutBase extends Module {
  */
 export class Dropout extends DropoutBase {
   constructor(p = 0.5, options: InplaceOption = {}) {
-    super(dropout, p, options);
+    super(dropoutWith, p, options);
   }
 }
 
 /** As `Dropout`, for whole channels of (N, C, H, W) (Tompson et al. 2015; PyTorch: `nn.Dropout2d`). */
 export class Dropout2d extends DropoutBase {
   constructor(p = 0.5, options: InplaceOption = {}) {
-    super(dropout2d, p, options);
+    super(dropout2dWith, p, options);
   }
 }
 
@@ -74,7 +76,7 @@ export class StochasticDepth extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return stochasticDepth(x, this.p, this.mode, this.training);
+    return stochasticDepthWith(x, this.p, this.mode, this.training);
   }
 
   override extraRepr(): string {

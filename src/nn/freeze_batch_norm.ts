@@ -1,4 +1,5 @@
 // Freezing of normalization layers that stays: what they are asked is in statistics_control.ts, which decides each forward.
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { NormBase } from './batch_norm.ts';
 import type { Module } from './module.ts';
 import { ask, asked } from './statistics_control.ts';
@@ -9,6 +10,7 @@ export interface FreezeOptions {
   /** Running statistics: the layer normalizes by them in training mode too, and neither they nor the counter move. Default: true. */
   statistics?: boolean;
 }
+const freezeOptions = declareOptions<FreezeOptions>({ affine: kind.flag, statistics: kind.flag });
 
 /** Batch norms, and instance norms with running statistics, by name. */
 function* normsOf(module: Module): Generator<[string, NormBase]> {
@@ -26,7 +28,9 @@ function* normsOf(module: Module): Generator<[string, NormBase]> {
  * freezeBatchNorm(model); // then fine-tune the rest: model.train(); …
  * freezeBatchNorm(model, { affine: false }); // statistics only; weight and bias go on learning
  */
-export function freezeBatchNorm(module: Module, { affine = true, statistics = true }: FreezeOptions = {}): string[] {
+export function freezeBatchNorm(module: Module, options: FreezeOptions = {}): string[] {
+  requireOptions('freezeBatchNorm', options, freezeOptions);
+  const { affine = true, statistics = true } = options;
   const names: string[] = [];
   for (const [name, norm] of normsOf(module)) {
     const before = asked(norm, 'frozen');

@@ -4,6 +4,7 @@
 import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -16,6 +17,10 @@ export interface FrozenBatchNorm2dOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
 }
+export const frozenBatchNorm2dOptions = declareOptions<FrozenBatchNorm2dOptions>({
+  eps: kind.numeric,
+  dtype: kind.choice,
+});
 
 /**
  * Batch norm over (N, C, H, W) by four buffers, `weight`, `bias`, `running_mean` and `running_var`, alike in training and evaluation; a
@@ -36,9 +41,11 @@ export class FrozenBatchNorm2d extends Module {
   declare weight: Tensor;
   declare bias: Tensor;
 
-  constructor(numFeatures: number, { eps = 1e-5, dtype }: FrozenBatchNorm2dOptions = {}) {
+  constructor(numFeatures: number, options: FrozenBatchNorm2dOptions = {}) {
     super();
     const layer = this.constructor.name;
+    requireOptions(layer, options, this.knownOptions);
+    const { eps = 1e-5, dtype } = options;
     requireInteger(layer, 'numFeatures', numFeatures, 0, maxElements);
     requireNormNumbers(layer, eps);
     if (dtype !== undefined) requireDType(layer, dtype);
@@ -51,6 +58,14 @@ export class FrozenBatchNorm2d extends Module {
       ['running_var', ones],
     ] as const)
       this.registerBuffer(name, make([numFeatures], { dtype }));
+  }
+
+  /**
+   * What may stand in the options.
+   * @internal
+   */
+  protected get knownOptions(): Options<FrozenBatchNorm2dOptions> {
+    return frozenBatchNorm2dOptions;
   }
 
   override get isNorm(): boolean {

@@ -15,17 +15,22 @@ export {
   convTranspose2d,
   type Padding,
 } from '../ops/conv.ts';
-export { dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
+export { type DropoutOptions, dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 export {
+  type EluOptions,
   elu,
+  type GeluOptions,
   gelu,
-  hardSigmoid,
-  hardSwish,
+  type HardtanhOptions,
+  hardsigmoid,
+  hardswish,
   hardtanh,
+  type LeakyReluOptions,
   leakyRelu,
-  logSigmoid,
+  logsigmoid,
   mish,
   relu,
+  type SoftplusOptions,
   selu,
   sigmoid,
   silu,
@@ -35,14 +40,14 @@ export {
 export { type FrozenBatchNormOptions, frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
 export { type GroupNormOptions, groupNorm } from '../ops/group_norm.ts';
 export { type InPlaceAbnOptions, type InvertibleActivation, inPlaceAbn } from '../ops/in_place_abn.ts';
-export { embedding } from '../ops/indexing.ts';
+export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { type InstanceNormOptions, instanceNorm } from '../ops/instance_norm.ts';
 export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '../ops/layer_norm.ts';
 export { linear } from '../ops/linear.ts';
 export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 export {
   type BceOptions,
-  bceWithLogits,
+  binaryCrossEntropyWithLogits,
   type CrossEntropyOptions,
   crossEntropy,
   type LossOptions,
@@ -51,11 +56,13 @@ export {
   mseLoss,
   type NllLossOptions,
   nllLoss,
+  type SmoothL1Options,
   smoothL1Loss,
 } from '../ops/loss.ts';
 export { maskedBatchNorm } from '../ops/masked_batch_norm.ts';
-export { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
+export { type PadMode, type PadOptions, pad } from '../ops/pad_modes.ts';
 export {
+  type AvgPool1dOptions,
   type AvgPoolOptions,
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -71,6 +78,5 @@ export {
   type PoolWithIndices,
 } from '../ops/pool.ts';
 export { logSoftmax, softmax } from '../ops/reduce.ts';
-export { pad } from '../ops/shape_ops.ts';
 export { syncBatchNorm } from '../ops/sync_batch_norm.ts';
 export type { Size } from '../ops/window.ts';

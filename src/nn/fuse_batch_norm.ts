@@ -34,17 +34,18 @@ function absorb(
   const shifted = mul(centred, scale);
   const fusedBias = norm.bias ? add(shifted, wide(norm.bias)) : shifted;
   const fusedWeight = reshape(mul(reshape(wide(weight), view), across(scale)), weight.shape);
-  layer.weight = new Parameter(inFormat(cast(fusedWeight, weight.dtype), weight.memoryFormat), weight.requiresGrad);
-  layer.bias = new Parameter(
-    cast(expand(fusedBias, [channels]), bias?.dtype ?? weight.dtype),
-    bias?.requiresGrad ?? false,
-  );
+  layer.weight = new Parameter(inFormat(cast(fusedWeight, weight.dtype), weight.memoryFormat), {
+    requiresGrad: weight.requiresGrad,
+  });
+  layer.bias = new Parameter(cast(expand(fusedBias, [channels]), bias?.dtype ?? weight.dtype), {
+    requiresGrad: bias?.requiresGrad ?? false,
+  });
 }
 
 function check(layer: ConvBase | Linear, norm: BatchNormBase): void {
   if (layer.training || norm.training) throw new RuntimeError('Fusion only for eval!');
   if (!norm.runningMean || !norm.runningVar)
-    throw new RuntimeError('bn.running_mean and bn.running_var must not be None');
+    throw new RuntimeError('bn.runningMean and bn.runningVar must not be null');
 }
 
 /** Runs `change` on a copy of a layer. */
@@ -100,7 +101,7 @@ export function fuseLinearBatchNorm<M extends Linear>(linear: M, bn: BatchNormBa
   const { outFeatures } = linear;
   if (bn.numFeatures !== outFeatures && bn.numFeatures !== 1)
     throw new ValueError(
-      `To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got linear.out_features=${outFeatures} and bn.num_features=${bn.numFeatures}`,
+      `To fuse, linear.outFeatures == bn.numFeatures or bn.numFeatures == 1, got linear.outFeatures=${outFeatures} and bn.numFeatures=${bn.numFeatures}`,
     );
   return changed(linear, (copy) => absorb(copy, bn, outFeatures, linear.weight.shape, (s) => reshape(s, [-1, 1])));
 }

@@ -7,16 +7,17 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { maxElements, requireCountable, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import { batchNorm } from '../ops/batch_norm.ts';
+import { batchNormWith } from '../ops/batch_norm.ts';
 import { batchNormOfParts } from '../ops/ghost_batch_norm.ts';
 import { toFormat } from '../ops/launch.ts';
 import { mean as meanOf } from '../ops/reduce.ts';
 import { cat, repeat, reshape, split } from '../ops/shape_ops.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNorm1d, BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
+import { BatchNorm1d, BatchNormBase, type NormOptions, normOptions, requireRank } from './batch_norm.ts';
 import { Module } from './module.ts';
 import { asking, moveStatistics, type NormalizerSource, warnOfMovement } from './statistics_control.ts';
 
@@ -24,6 +25,10 @@ export interface ChunkedGhostBatchNormOptions extends NormOptions {
   /** The most rows that are normalized together. Default: 128. */
   virtualBatchSize?: number;
 }
+const chunkedOptions = declareOptions<ChunkedGhostBatchNormOptions>({
+  virtualBatchSize: kind.integer,
+  ...normOptions.kinds,
+});
 
 /**
  * The sizes of the parts of n rows, as `chunk(ceil(n / most))` cuts them. A last part of one value per channel, of which there are no
@@ -82,18 +87,17 @@ export class ChunkedGhostBatchNorm1d extends Module {
   readonly virtualBatchSize: number;
   declare bn: BatchNorm1d;
 
-  constructor(
-    numFeatures: number,
-    { virtualBatchSize = 128, momentum = 0.01, ...options }: ChunkedGhostBatchNormOptions = {},
-  ) {
+  constructor(numFeatures: number, options: ChunkedGhostBatchNormOptions = {}) {
     super();
     const { name } = this.constructor;
+    requireOptions(name, options, chunkedOptions);
+    const { virtualBatchSize = 128, momentum = 0.01, ...others } = options;
     requireInteger(name, 'virtualBatchSize', virtualBatchSize, 1);
     requireInteger(name, 'numFeatures', numFeatures, 0, maxElements);
     requireNormNumbers(name, options.eps ?? 1e-5, momentum);
     if (options.dtype !== undefined) requireDType(name, options.dtype);
     this.virtualBatchSize = virtualBatchSize;
-    this.bn = new BatchNorm1d(numFeatures, { ...options, momentum });
+    this.bn = new BatchNorm1d(numFeatures, { ...others, momentum });
     this.bn.isPlain = false;
   }
 
@@ -115,6 +119,10 @@ export interface InterleavedGhostBatchNormOptions extends NormOptions {
   /** How many parts a batch is cut into. */
   numSplits: number;
 }
+const interleavedOptions = declareOptions<InterleavedGhostBatchNormOptions>({
+  numSplits: required(kind.integer),
+  ...normOptions.kinds,
+});
 
 /**
  * Batch norm over (N, C, H, W) of which every `numSplits`-th sample is normalized together: sample i belongs to part i mod numSplits (Page's
@@ -130,8 +138,10 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
   readonly numSplits: number;
   override isPlain = false;
 
-  constructor(numFeatures: number, { numSplits, ...options }: InterleavedGhostBatchNormOptions) {
+  constructor(numFeatures: number, options: InterleavedGhostBatchNormOptions) {
+    requireOptions(new.target.name, options, interleavedOptions);
     super(numFeatures, options);
+    const { numSplits } = options;
     requireInteger('InterleavedGhostBatchNorm2d', 'numSplits', numSplits, 1, maxElements);
     requireCountable([numSplits * numFeatures], 'InterleavedGhostBatchNorm2d');
     this.numSplits = numSplits;
@@ -139,6 +149,11 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     const { dtype } = this.runningMean;
     this.runningMean = zeros([numSplits * numFeatures], { dtype });
     this.runningVar = ones([numSplits * numFeatures], { dtype });
+  }
+
+  /** @internal */
+  protected override get knownOptions(): typeof interleavedOptions {
+    return interleavedOptions;
   }
 
   protected checkInputDim(x: Tensor): void {
@@ -159,10 +174,10 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     return meanOf(reshape(statistics, [this.numSplits, -1]), 0);
   }
 
-  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     const { numSplits } = this;
     const average = (t: Tensor | null) => t && this.average(t);
-    if (!options.training) return batchNorm(x, average(mean), average(variance), options);
+    if (!options.training) return batchNormWith(x, average(mean), average(variance), options);
     const [n, c, h, w] = x.shape;
     if (n % numSplits !== 0)
       throw new ValueError(
@@ -170,7 +185,7 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
       );
     const each = (t: Tensor | null | undefined) => (t ? repeat(t, [numSplits]) : null);
     const { weight, bias } = options;
-    const y = batchNorm(reshape(x, [n / numSplits, numSplits * c, h, w]), mean, variance, {
+    const y = batchNormWith(reshape(x, [n / numSplits, numSplits * c, h, w]), mean, variance, {
       ...options,
       weight: each(weight),
       bias: each(bias),

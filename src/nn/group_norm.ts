@@ -3,7 +3,8 @@
 import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import { groupNorm } from '../ops/group_norm.ts';
+import { groupNormWith } from '../ops/group_norm.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -21,6 +22,12 @@ export interface GroupNormOptions extends DTypeOption {
   /** Whether an affine layer has the bias, not only the weight. Default: true. */
   bias?: boolean;
 }
+const groupNormOptions = declareOptions<GroupNormOptions>({
+  eps: kind.numeric,
+  affine: kind.flag,
+  bias: kind.flag,
+  dtype: kind.choice,
+});
 
 /**
  * Group norm over (N, C, …): the channels of every sample in `numGroups` groups, each to mean 0 and variance 1, then times weight plus
@@ -40,15 +47,16 @@ export class GroupNorm extends Module {
 
   constructor(numGroups: number, numChannels: number, options: GroupNormOptions = {}) {
     super();
-    const { eps = 1e-5, affine = true, bias = true, dtype } = options;
     const { name } = this.constructor;
+    requireOptions(name, options, groupNormOptions);
+    const { eps = 1e-5, affine = true, bias = true, dtype } = options;
     requireInteger(name, 'numGroups', numGroups);
     requireInteger(name, 'numChannels', numChannels, -maxElements, maxElements);
     requireNormNumbers(name, eps);
     if (dtype !== undefined) requireDType(name, dtype);
     // The remainder by 0 is no number, which is not 0 either.
     if (numChannels % numGroups !== 0)
-      throw new ValueError(`num_channels (${numChannels}) must be divisible by num_groups (${numGroups})`);
+      throw new ValueError(`numChannels (${numChannels}) must be divisible by numGroups (${numGroups})`);
     this.numGroups = numGroups;
     this.numChannels = numChannels;
     this.eps = eps;
@@ -69,7 +77,7 @@ export class GroupNorm extends Module {
 
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this;
-    return groupNorm(x, this.numGroups, { weight, bias, eps });
+    return groupNormWith(x, this.numGroups, { weight, bias, eps });
   }
 
   override extraRepr(): string {

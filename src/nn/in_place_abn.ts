@@ -4,32 +4,41 @@
 import { requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import type { batchNorm } from '../ops/batch_norm.ts';
-import { elu, leakyRelu, relu } from '../ops/elementwise.ts';
+import type { batchNormWith } from '../ops/batch_norm.ts';
+import { eluWith, leakyReluWith, relu } from '../ops/elementwise.ts';
 import { type InvertibleActivation, inPlaceAbn, requireInvertible } from '../ops/in_place_abn.ts';
+import { declareOptions, kind } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNormBase, type NormOptions } from './batch_norm.ts';
-import { floatText } from './python_text.ts';
+import { BatchNormBase, type NormOptions, normOptions } from './batch_norm.ts';
+import { floatText, snakeText } from './python_text.ts';
 
 export interface AbnOptions<A extends string> extends NormOptions {
-  /** Default: `'leaky_relu'`. */
+  /** Default: `'leakyRelu'`. */
   activation?: A;
-  /** The slope of leaky_relu or the alpha of elu. Default: 0.01. */
+  /** The slope of leakyRelu or the alpha of elu. Default: 0.01. */
   activationParam?: number;
 }
+const abnOptions = declareOptions<AbnOptions<string>>({
+  ...normOptions.kinds,
+  activation: kind.choice,
+  activationParam: kind.number,
+});
 
 abstract class AbnBase<A extends string> extends BatchNormBase {
-  readonly activation: A | 'leaky_relu';
+  readonly activation: A | 'leakyRelu';
   readonly activationParam: number;
 
-  constructor(
-    numFeatures: number,
-    { activation = 'leaky_relu' as A, activationParam = 0.01, ...options }: AbnOptions<A>,
-  ) {
+  constructor(numFeatures: number, options: AbnOptions<A>) {
     super(numFeatures, options);
+    const { activation = 'leakyRelu', activationParam = 0.01 } = options;
     requireNumber(this.constructor.name, 'activationParam', activationParam);
     this.activation = activation;
     this.activationParam = activationParam;
+  }
+
+  /** @internal */
+  protected override get knownOptions(): typeof abnOptions {
+    return abnOptions;
   }
 
   protected checkInputDim(x: Tensor): void {
@@ -39,19 +48,19 @@ abstract class AbnBase<A extends string> extends BatchNormBase {
   override extraRepr(): string {
     const isBare = this.activation === 'relu' || this.activation === 'identity';
     const param = isBare ? '' : `[${floatText(this.activationParam)}]`;
-    return super.extraRepr().replace(/track_running_stats=\w+/, `activation=${this.activation}${param}`);
+    return super.extraRepr().replace(/track_running_stats=\w+/, `activation=${snakeText(this.activation)}${param}`);
   }
 }
 
 const functions = {
   relu: (x: Tensor) => relu(x),
-  leaky_relu: leakyRelu,
-  elu,
+  leakyRelu: leakyReluWith,
+  elu: eluWith,
   identity: (x: Tensor) => x,
 };
 
 /**
- * Batch norm over (N, C, …), then an activation: relu, leaky_relu (default), elu or identity (mapillary: `ABN`). Parameters, buffers and
+ * Batch norm over (N, C, …), then an activation: relu, leakyRelu (default), elu or identity (mapillary: `ABN`). Parameters, buffers and
  * states are a batch norm's.
  * @throws RuntimeError on another activation; ValueError below two dimensions, and in training on a single value per channel.
  * @example
@@ -61,7 +70,7 @@ export class ABN extends AbnBase<keyof typeof functions> {
   constructor(numFeatures: number, options: AbnOptions<keyof typeof functions> = {}) {
     super(numFeatures, options);
     if (typeof this.activation !== 'string' || !Object.hasOwn(functions, this.activation))
-      throw new RuntimeError(`Unknown activation function ${this.activation}`);
+      throw new RuntimeError(`Unknown activation function ${String(this.activation)}`);
   }
 
   override forward(x: Tensor): Tensor {
@@ -70,7 +79,7 @@ export class ABN extends AbnBase<keyof typeof functions> {
 }
 
 /**
- * Batch norm over (N, C, …) and an activation, leaky_relu (default), elu or identity, that overwrite their input and keep nothing but
+ * Batch norm over (N, C, …) and an activation, leakyRelu (default), elu or identity, that overwrite their input and keep nothing but
  * the output for the backward (Rota Bulò et al. 2018; mapillary: `InPlaceABN`): of a convolution, batch norm and activation one tensor
  * stays instead of two or three. See `functional.inPlaceAbn`. Parameters, buffers and states are `ABN`'s, but the scale is |weight| + eps, so
  * results differ a little, or, with a negative weight, very much.
@@ -87,7 +96,7 @@ export class InPlaceABN extends AbnBase<InvertibleActivation> {
     requireInvertible(this.activation, this.activationParam);
   }
 
-  protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNormWith>): Tensor {
     const { activation, activationParam } = this;
     return inPlaceAbn(x, mean, variance, { ...options, activation, activationParam });
   }

@@ -94,13 +94,18 @@ export {
 export { CrossMapLRN2d, LocalResponseNorm } from './local_response_norm.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
 export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
-export { type ForwardHook, type ForwardPreHook, Module } from './module.ts';
-export { convertSyncBatchNorm, replaceAllBatchNormModules_ } from './norm_conversion.ts';
-export { Parameter } from './parameter.ts';
+export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
+export {
+  type ConvertSyncBatchNormOptions,
+  convertSyncBatchNorm,
+  replaceAllBatchNormModules_,
+} from './norm_conversion.ts';
+export { Parameter, type ParameterOptions } from './parameter.ts';
 export {
   isParametrized,
   type Parametrization,
   ParametrizationList,
+  type RemoveParametrizationsOptions,
   registerParametrization,
   removeParametrizations,
 } from './parametrize.ts';
@@ -131,4 +136,4 @@ export { addStatistics, useStatistics, withMicroBatches, withStatistics } from '
 export type { StatisticsMode } from './statistics_control.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
-export { weightNorm } from './weight_norm.ts';
+export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

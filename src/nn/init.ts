@@ -2,59 +2,63 @@
 // PyTorch draws, and returns the tensor. Not here: which layer starts with what.
 import { requireElement, requireFinite } from '../checks.ts';
 import { ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { eye, fill } from '../tensor/create.ts';
-import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import * as random from '../tensor/random.ts';
+import { type GeneratorOption, generatorOption } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Which fan keeps its variance: of the activations (`fan_in`, forward) or of the gradients (`fan_out`, backward). */
-export type FanMode = 'fan_in' | 'fan_out';
+/** Which fan keeps its variance: of the activations (`fanIn`, forward) or of the gradients (`fanOut`, backward). */
+export type FanMode = 'fanIn' | 'fanOut';
 
 const gains = {
   linear: () => 1,
   conv1d: () => 1,
   conv2d: () => 1,
   conv3d: () => 1,
-  conv_transpose1d: () => 1,
-  conv_transpose2d: () => 1,
-  conv_transpose3d: () => 1,
+  convTranspose1d: () => 1,
+  convTranspose2d: () => 1,
+  convTranspose3d: () => 1,
   sigmoid: () => 1,
   tanh: () => 5 / 3,
   relu: () => Math.sqrt(2),
-  leaky_relu: (slope = 0.01) => Math.sqrt(2 / (1 + slope ** 2)),
+  leakyRelu: (slope = 0.01) => Math.sqrt(2 / (1 + slope ** 2)),
   selu: () => 3 / 4,
 };
 export type Nonlinearity = keyof typeof gains;
 
-export interface GeneratorOption {
-  /** Default: the one that `manualSeed` seeds. */
-  generator?: Generator;
-}
 export interface XavierOptions extends GeneratorOption {
   /** Default: 1. */
   gain?: number;
 }
+const xavierOptions = declareOptions<XavierOptions>({ gain: kind.number, ...generatorOption.kinds });
 export interface KaimingOptions extends GeneratorOption {
   /** Negative slope of the leaky ReLU behind the layer; used with that nonlinearity only. Default: 0. */
   a?: number;
-  /** Default: `'fan_in'`. */
+  /** Default: `'fanIn'`. */
   mode?: FanMode;
-  /** Default: `'leaky_relu'`. */
+  /** Default: `'leakyRelu'`. */
   nonlinearity?: Nonlinearity;
 }
+const kaimingOptions = declareOptions<KaimingOptions>({
+  a: kind.number,
+  mode: kind.choice,
+  nonlinearity: kind.choice,
+  ...generatorOption.kinds,
+});
 
 /**
  * The factor by which a nonlinearity shrinks a signal's standard deviation, to be made up for (PyTorch: `nn.init.calculate_gain`).
- * @param param the negative slope, for `'leaky_relu'` only; default 0.01.
+ * @param param the negative slope, for `'leakyRelu'` only; default 0.01.
  * @throws ValueError on an unknown nonlinearity or a slope that is no number.
  */
 export function calculateGain(nonlinearity: Nonlinearity, param?: number): number {
   if (typeof nonlinearity !== 'string' || !Object.hasOwn(gains, nonlinearity))
     throw new ValueError(`Unsupported nonlinearity ${String(nonlinearity)}`);
-  if (nonlinearity === 'leaky_relu' && param !== undefined && !Number.isFinite(param))
-    throw new ValueError(`negative_slope ${String(param)} not a valid number`);
+  if (nonlinearity === 'leakyRelu' && param !== undefined && !Number.isFinite(param))
+    throw new ValueError(`negativeSlope ${String(param)} not a valid number`);
   return gains[nonlinearity](param);
 }
 
@@ -67,29 +71,23 @@ export function calculateFanInAndFanOut(shape: Shape): { fanIn: number; fanOut: 
 }
 
 function chosenFan(shape: Shape, mode: FanMode): number {
-  if (mode !== 'fan_in' && mode !== 'fan_out')
-    throw new ValueError(`Mode ${String(mode)} not supported, please use one of ['fan_in', 'fan_out']`);
+  if (mode !== 'fanIn' && mode !== 'fanOut')
+    throw new ValueError(`Mode ${String(mode)} not supported, please use one of ['fanIn', 'fanOut']`);
   const { fanIn, fanOut } = calculateFanInAndFanOut(shape);
-  return mode === 'fan_in' ? fanIn : fanOut;
+  return mode === 'fanIn' ? fanIn : fanOut;
 }
 
 /** Fills with uniform numbers from [a, b), default [0, 1) (PyTorch: `nn.init.uniform_`). */
-export const uniform_ = (x: Tensor, a = 0, b = 1, { generator = defaultGenerator }: GeneratorOption = {}): Tensor =>
-  random.uniform_(x, a, b, generator);
+export const uniform_ = (x: Tensor, a = 0, b = 1, options: GeneratorOption = {}): Tensor =>
+  random.uniform_(x, a, b, options);
 
 /** Fills with normal numbers of the given mean and standard deviation, default 0 and 1 (PyTorch: `nn.init.normal_`). */
-export const normal_ = (x: Tensor, mean = 0, std = 1, { generator = defaultGenerator }: GeneratorOption = {}): Tensor =>
-  random.normal_(x, mean, std, generator);
+export const normal_ = (x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor =>
+  random.normal_(x, mean, std, options);
 
 /** Fills with normal numbers, drawn again while outside [a, b]; defaults 0, 1, −2, 2 (PyTorch: `nn.init.trunc_normal_`). */
-export const truncNormal_ = (
-  x: Tensor,
-  mean = 0,
-  std = 1,
-  a = -2,
-  b = 2,
-  { generator = defaultGenerator }: GeneratorOption = {},
-): Tensor => random.truncNormal_(x, mean, std, a, b, generator);
+export const truncNormal_ = (x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: GeneratorOption = {}): Tensor =>
+  random.truncNormal_(x, mean, std, a, b, options);
 
 /** Fills with one value (PyTorch: `nn.init.constant_`). */
 export function constant_(x: Tensor, value: number | boolean): Tensor {
@@ -123,19 +121,23 @@ function xavierStd(x: Tensor, gain: number): number {
  * Fills with uniform numbers from ±gain·√(6 / (fanIn + fanOut)) (Glorot & Bengio 2010; PyTorch: `nn.init.xavier_uniform_`).
  * @throws ValueError below two dimensions.
  */
-export function xavierUniform_(x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor {
+export function xavierUniform_(x: Tensor, options: XavierOptions = {}): Tensor {
+  requireOptions('xavierUniform_', options, xavierOptions);
+  const { gain = 1, generator } = options;
   requireFinite('xavierUniform_', 'gain', gain);
   const bound = Math.sqrt(3) * xavierStd(x, gain);
   return uniform_(x, -bound, bound, { generator });
 }
 
 /** As `xavierUniform_`, normal with standard deviation gain·√(2 / (fanIn + fanOut)) (PyTorch: `nn.init.xavier_normal_`). */
-export function xavierNormal_(x: Tensor, { gain = 1, generator }: XavierOptions = {}): Tensor {
+export function xavierNormal_(x: Tensor, options: XavierOptions = {}): Tensor {
+  requireOptions('xavierNormal_', options, xavierOptions);
+  const { gain = 1, generator } = options;
   requireFinite('xavierNormal_', 'gain', gain);
   return normal_(x, 0, xavierStd(x, gain), { generator });
 }
 
-function kaimingStd(x: Tensor, { a = 0, mode = 'fan_in', nonlinearity = 'leaky_relu' }: KaimingOptions): number {
+function kaimingStd(x: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
   return calculateGain(nonlinearity, a) / Math.sqrt(chosenFan(x.shape, mode));
 }
 
@@ -146,15 +148,17 @@ function kaimingStd(x: Tensor, { a = 0, mode = 'fan_in', nonlinearity = 'leaky_r
  * kaimingUniform_(conv.weight, { nonlinearity: 'relu' });
  */
 export function kaimingUniform_(x: Tensor, options: KaimingOptions = {}): Tensor {
+  requireOptions('kaimingUniform_', options, kaimingOptions);
   if (x.shape.includes(0)) return x;
   const bound = Math.sqrt(3) * kaimingStd(x, options);
-  return uniform_(x, -bound, bound, options);
+  return uniform_(x, -bound, bound, { generator: options.generator });
 }
 
 /** As `kaimingUniform_`, normal with standard deviation gain/√fan (PyTorch: `nn.init.kaiming_normal_`). */
 export function kaimingNormal_(x: Tensor, options: KaimingOptions = {}): Tensor {
+  requireOptions('kaimingNormal_', options, kaimingOptions);
   if (x.shape.includes(0)) return x;
-  return normal_(x, 0, kaimingStd(x, options), options);
+  return normal_(x, 0, kaimingStd(x, options), { generator: options.generator });
 }
 
 /** How linear and convolution layers begin: weights from ±1/√fanIn, biases likewise (PyTorch: their `reset_parameters`). */

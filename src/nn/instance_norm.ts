@@ -2,11 +2,12 @@
 // statistics are NormBase's (batch_norm.ts), the arithmetic is in ops/.
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import { instanceNorm } from '../ops/instance_norm.ts';
+import { instanceNormWith } from '../ops/instance_norm.ts';
 import { squeeze, unsqueeze } from '../ops/shape_ops.ts';
+import { requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
-import { NormBase, type NormOptions } from './batch_norm.ts';
+import { NormBase, type NormOptions, normOptions } from './batch_norm.ts';
 import type { StateDict } from './state_dict.ts';
 
 export interface InstanceNormOptions extends Omit<NormOptions, 'affine' | 'trackRunningStats'> {
@@ -18,10 +19,9 @@ export interface InstanceNormOptions extends Omit<NormOptions, 'affine' | 'track
 
 /** Instance norm of any number of dimensions (PyTorch: `_InstanceNorm`). It is no batch norm: tools that look for those pass it by. */
 export abstract class InstanceNormBase extends NormBase {
-  constructor(
-    numFeatures: number,
-    { affine = false, trackRunningStats = false, ...options }: InstanceNormOptions = {},
-  ) {
+  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
+    requireOptions(new.target.name, options, normOptions);
+    const { affine = false, trackRunningStats = false } = options;
     super(numFeatures, { ...options, affine, trackRunningStats });
   }
 
@@ -41,10 +41,10 @@ export abstract class InstanceNormBase extends NormBase {
     if (x.shape[dim] !== this.numFeatures) {
       if (this.affine)
         throw new ValueError(
-          `expected input's size at dim=${dim} to match num_features (${this.numFeatures}), but got: ${x.shape[dim]}.`,
+          `expected input's size at dim=${dim} to match numFeatures (${this.numFeatures}), but got: ${x.shape[dim]}.`,
         );
       warn(
-        `input's size at dim=${dim} does not match num_features. You can silence this warning by not passing in num_features, which is not used because affine=False`,
+        `input's size at dim=${dim} does not match numFeatures, which is not used because affine is false. You can silence this warning by giving the layer the input's size`,
       );
     }
     if (!isBatched) return squeeze(this.normalize(unsqueeze(x, 0)), 0);
@@ -57,7 +57,7 @@ export abstract class InstanceNormBase extends NormBase {
     const useInputStats = training || !trackRunningStats;
     // Where the flag is another than the layer's own, statistics are not to move; its own keeps nothing still (PyTorch).
     const isStill = useInputStats && trackRunningStats !== this.trackRunningStats;
-    return instanceNorm(x, {
+    return instanceNormWith(x, {
       runningMean: isStill ? null : runningMean,
       runningVar: isStill ? null : runningVar,
       weight,
@@ -75,7 +75,7 @@ export abstract class InstanceNormBase extends NormBase {
       if (keys.length > 0) {
         const kind = this.constructor.name;
         errors.push(
-          `Unexpected running stats buffer(s) ${keys.map((key) => `"${key}"`).join(' and ')} for ${kind} with track_running_stats=False. If state_dict is a checkpoint saved before 0.4.0, this may be expected because ${kind} does not track running stats by default since 0.4.0. Please remove these keys from state_dict. If the running stats are actually needed, instead set track_running_stats=True in ${kind} to enable them. See the documentation of ${kind} for details.`,
+          `Unexpected running stats buffer(s) ${keys.map((key) => `"${key}"`).join(' and ')} for ${kind} with trackRunningStats: false. If stateDict is a checkpoint saved before 0.4.0, this may be expected because ${kind} does not track running stats by default since 0.4.0. Please remove these keys from stateDict. If the running stats are actually needed, instead set trackRunningStats: true in ${kind} to enable them. See the documentation of ${kind} for details.`,
         );
         for (const key of keys) state.delete(key);
       }

@@ -2,7 +2,8 @@
 
 import { maxElements, requireInteger, requireNormNumbers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
-import { layerNorm, rmsNorm } from '../ops/layer_norm.ts';
+import { layerNormWith, rmsNormWith } from '../ops/layer_norm.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -19,6 +20,11 @@ export interface RMSNormOptions extends DTypeOption {
   /** Whether there is a weight for every value. Default: true. */
   elementwiseAffine?: boolean;
 }
+const rmsNormOptions = declareOptions<RMSNormOptions>({
+  eps: kind.numeric,
+  elementwiseAffine: kind.flag,
+  dtype: kind.choice,
+});
 export interface LayerNormOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
@@ -27,6 +33,12 @@ export interface LayerNormOptions extends DTypeOption {
   /** Whether an affine layer has the bias, not only the weight. Default: true. */
   bias?: boolean;
 }
+const layerNormOptions = declareOptions<LayerNormOptions>({
+  eps: kind.numeric,
+  elementwiseAffine: kind.flag,
+  bias: kind.flag,
+  dtype: kind.choice,
+});
 
 function shapeOf(layer: string, normalizedShape: number | Shape): Shape {
   const shape = Array.isArray(normalizedShape) ? [...normalizedShape] : [normalizedShape as number];
@@ -51,8 +63,9 @@ export class LayerNorm extends Module {
 
   constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
     super();
-    const { eps = 1e-5, elementwiseAffine = true, bias = true, dtype } = options;
     const { name } = this.constructor;
+    requireOptions(name, options, layerNormOptions);
+    const { eps = 1e-5, elementwiseAffine = true, bias = true, dtype } = options;
     const shape = shapeOf(name, normalizedShape);
     if (eps !== null) requireNormNumbers(name, eps);
     if (dtype !== undefined) requireDType(name, dtype);
@@ -75,7 +88,7 @@ export class LayerNorm extends Module {
 
   forward(x: Tensor): Tensor {
     const { weight, bias, eps } = this;
-    return layerNorm(x, this.normalizedShape, { weight, bias, eps });
+    return layerNormWith(x, this.normalizedShape, { weight, bias, eps });
   }
 
   override extraRepr(): string {
@@ -100,8 +113,9 @@ export class RMSNorm extends Module {
 
   constructor(normalizedShape: number | Shape, options: RMSNormOptions = {}) {
     super();
-    const { eps = null, elementwiseAffine = true, dtype } = options;
     const { name } = this.constructor;
+    requireOptions(name, options, rmsNormOptions);
+    const { eps = null, elementwiseAffine = true, dtype } = options;
     const shape = shapeOf(name, normalizedShape);
     if (eps !== null) requireNormNumbers(name, eps);
     if (dtype !== undefined) requireDType(name, dtype);
@@ -121,7 +135,7 @@ export class RMSNorm extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps });
+    return rmsNormWith(x, this.normalizedShape, { weight: this.weight, eps: this.eps });
   }
 
   override extraRepr(): string {

@@ -2,9 +2,18 @@
 // that input the module becomes the plain layer, class and all. Tensors without a shape are in uninitialized.ts.
 import { keepNames } from '../class_names.ts';
 import { IndexError } from '../errors.ts';
+import { requireOptions } from '../options.ts';
 import { fill } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, type NormBase, type NormOptions } from './batch_norm.ts';
+import {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  BatchNormBase,
+  type NormBase,
+  type NormOptions,
+  normOptions,
+} from './batch_norm.ts';
 import { InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormBase } from './instance_norm.ts';
 import { isUninitialized, materialize, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 
@@ -13,13 +22,14 @@ const hasUninitialized = (module: NormBase): boolean =>
 
 /** Takes the shapes from a layer's tensors until its first input, and then makes it one of `eager`. */
 function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, { dtype }: NormOptions): void {
-  if (module.weight) module.weight = new UninitializedParameter(dtype);
-  if (module.bias) module.bias = new UninitializedParameter(dtype);
-  if (module.runningMean) module.runningMean = new UninitializedBuffer(dtype);
-  if (module.runningVar) module.runningVar = new UninitializedBuffer(dtype);
+  if (module.weight) module.weight = new UninitializedParameter({ dtype });
+  if (module.bias) module.bias = new UninitializedParameter({ dtype });
+  if (module.runningMean) module.runningMean = new UninitializedBuffer({ dtype });
+  if (module.runningVar) module.runningVar = new UninitializedBuffer({ dtype });
   const stopWaiting = module.registerForwardPreHook((_, [x]: Tensor[]) => {
     if (hasUninitialized(module)) {
-      if (x.rank < 2) throw new IndexError('tuple index out of range');
+      if (x.rank < 2)
+        throw new IndexError(`[${module.constructor.name}] expected an input of at least 2 dimensions, got ${x.rank}`);
       module.numFeatures = x.shape[1];
       for (const [tensor, value] of [
         [module.weight, 1],
@@ -52,6 +62,7 @@ abstract class LazyBatchNorm extends BatchNormBase {
 
 abstract class LazyInstanceNorm extends InstanceNormBase {
   constructor(eager: { readonly prototype: InstanceNormBase }, options: NormOptions) {
+    requireOptions(new.target.name, options, normOptions);
     const { affine = true, trackRunningStats = true } = options;
     super(0, { ...options, affine, trackRunningStats });
     awaitInput(this, eager, options);

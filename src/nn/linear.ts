@@ -3,8 +3,9 @@
 import { maxElements, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import { embedding } from '../ops/indexing.ts';
+import { embeddingWith } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
 import { type DType, requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -33,6 +34,7 @@ export interface LinearOptions extends DTypeOption {
   /** Default: true. */
   bias?: boolean;
 }
+const linearOptions = declareOptions<LinearOptions>({ bias: kind.flag, dtype: kind.choice });
 
 /**
  * y = x·Wᵀ + b over the last dimension: (…, in) → (…, out) (PyTorch: `nn.Linear`).
@@ -47,8 +49,10 @@ export class Linear extends Module {
   declare weight: Parameter;
   declare bias: Parameter | null;
 
-  constructor(inFeatures: number, outFeatures: number, { bias = true, dtype }: LinearOptions = {}) {
+  constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
+    requireOptions(this.constructor.name, options, linearOptions);
+    const { bias = true, dtype } = options;
     requireInteger('Linear', 'inFeatures', inFeatures, 0, maxElements);
     requireInteger('Linear', 'outFeatures', outFeatures, 0, maxElements);
     if (dtype !== undefined) requireDType('Linear', dtype);
@@ -77,6 +81,7 @@ export interface EmbeddingOptions extends DTypeOption {
   /** Row that starts as zeros and is not learned; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;
 }
+const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull, dtype: kind.choice });
 
 /**
  * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). Starts normal.
@@ -88,14 +93,16 @@ export class Embedding extends Module {
   readonly paddingIdx: number | null;
   declare weight: Parameter;
 
-  constructor(numEmbeddings: number, embeddingDim: number, { paddingIdx = null, dtype }: EmbeddingOptions = {}) {
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
+    requireOptions(this.constructor.name, options, embeddingOptions);
+    const { paddingIdx = null, dtype } = options;
     requireInteger('Embedding', 'numEmbeddings', numEmbeddings, 0, maxElements);
     requireInteger('Embedding', 'embeddingDim', embeddingDim, 0, maxElements);
     if (paddingIdx !== null) requireInteger('Embedding', 'paddingIdx', paddingIdx);
     if (dtype !== undefined) requireDType('Embedding', dtype);
     if (paddingIdx !== null && (paddingIdx >= numEmbeddings || paddingIdx < -numEmbeddings))
-      throw new ValueError('Padding_idx must be within num_embeddings');
+      throw new ValueError('[Embedding] paddingIdx must be within numEmbeddings');
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
     this.paddingIdx = paddingIdx !== null && paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
@@ -113,7 +120,7 @@ export class Embedding extends Module {
   }
 
   forward(indices: Tensor): Tensor {
-    return embedding(indices, this.weight, this.paddingIdx ?? undefined);
+    return embeddingWith(indices, this.weight, this.paddingIdx);
   }
 
   override extraRepr(): string {

@@ -2,7 +2,13 @@
 
 import { requireFinite, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
-import { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
+import {
+  crossMapLRN2dWith,
+  type LocalResponseNormOptions,
+  localResponseNormOptions,
+  localResponseNormWith,
+} from '../ops/local_response_norm.ts';
+import { requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { floatText } from './python_text.ts';
@@ -14,9 +20,11 @@ abstract class ResponseNorm extends Module {
   readonly beta: number;
   readonly k: number;
 
-  constructor(size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}) {
+  constructor(size: number, options: LocalResponseNormOptions = {}) {
     super();
     const { name } = this.constructor;
+    requireOptions(name, options, localResponseNormOptions);
+    const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
     requireInteger(name, 'size', size);
     requireFinite(name, 'alpha', alpha);
     requireFinite(name, 'beta', beta);
@@ -45,14 +53,14 @@ abstract class ResponseNorm extends Module {
  */
 export class LocalResponseNorm extends ResponseNorm {
   forward(x: Tensor): Tensor {
-    return localResponseNorm(x, this.size, this);
+    return localResponseNormWith(x, this.size, this);
   }
 }
 
 /** The legacy form over (N, C, H, W), in which channel 0 counts for all (PyTorch: `nn.CrossMapLRN2d`). See `functional.crossMapLRN2d`. */
 export class CrossMapLRN2d extends ResponseNorm {
   forward(x: Tensor): Tensor {
-    return crossMapLRN2d(x, this.size, this);
+    return crossMapLRN2dWith(x, this.size, this);
   }
 
   override extraRepr(): string {

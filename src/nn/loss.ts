@@ -4,26 +4,36 @@ import { requireInteger, requireProbability, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import {
   type BceOptions,
-  bceWithLogits,
+  bceOptions,
+  bceWith,
   type CrossEntropyOptions,
-  crossEntropy,
+  crossEntropyOptions,
+  crossEntropyWith,
   type LossOptions,
   type LossReduction,
-  l1Loss,
-  mseLoss,
+  l1LossWith,
+  lossOptions,
+  mseLossWith,
   type NllLossOptions,
-  nllLoss,
+  nllLossOptions,
+  nllLossWith,
   requireReduction,
-  smoothL1Loss,
+  type SmoothL1Options,
+  smoothL1LossWith,
+  smoothL1Options,
 } from '../ops/loss.ts';
+import { type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 
 abstract class Loss extends Module {
   readonly reduction: LossReduction;
-  constructor({ reduction = 'mean' }: LossOptions) {
+  constructor(options: LossOptions, known: Options<LossOptions>) {
     super();
-    requireReduction(reduction);
+    const { name } = this.constructor;
+    requireOptions(name, options, known);
+    const { reduction = 'mean' } = options;
+    requireReduction(name, reduction);
     this.reduction = reduction;
   }
 }
@@ -31,8 +41,8 @@ abstract class Loss extends Module {
 abstract class ClassLoss extends Loss {
   readonly ignoreIndex: number;
   declare weight: Tensor | null;
-  constructor(options: NllLossOptions) {
-    super(options);
+  constructor(options: NllLossOptions, known: Options<NllLossOptions>) {
+    super(options, known);
     this.registerBuffer('weight', options.weight ?? null);
     this.ignoreIndex = requireInteger(this.constructor.name, 'ignoreIndex', options.ignoreIndex ?? -100);
   }
@@ -46,53 +56,53 @@ abstract class ClassLoss extends Loss {
 export class CrossEntropyLoss extends ClassLoss {
   readonly labelSmoothing: number;
   constructor(options: CrossEntropyOptions = {}) {
-    super(options);
+    super(options, crossEntropyOptions);
     this.labelSmoothing = requireProbability('CrossEntropyLoss', 'labelSmoothing', options.labelSmoothing ?? 0);
   }
   forward(logits: Tensor, target: Tensor): Tensor {
-    return crossEntropy(logits, target, this);
+    return crossEntropyWith(logits, target, this);
   }
 }
 
 /** Negative log-likelihood of classes (N, …) under log-probabilities (N, C, …) (PyTorch: `nn.NLLLoss`). */
 export class NLLLoss extends ClassLoss {
   constructor(options: NllLossOptions = {}) {
-    super(options);
+    super(options, nllLossOptions);
   }
   forward(logProbabilities: Tensor, target: Tensor): Tensor {
-    return nllLoss(logProbabilities, target, this);
+    return nllLossWith(logProbabilities, target, this);
   }
 }
 
 /** Mean squared error (PyTorch: `nn.MSELoss`). */
 export class MSELoss extends Loss {
   constructor(options: LossOptions = {}) {
-    super(options);
+    super(options, lossOptions);
   }
   forward(input: Tensor, target: Tensor): Tensor {
-    return mseLoss(input, target, this);
+    return mseLossWith(input, target, this);
   }
 }
 
 /** Mean absolute error (PyTorch: `nn.L1Loss`). */
 export class L1Loss extends Loss {
   constructor(options: LossOptions = {}) {
-    super(options);
+    super(options, lossOptions);
   }
   forward(input: Tensor, target: Tensor): Tensor {
-    return l1Loss(input, target, this);
+    return l1LossWith(input, target, this);
   }
 }
 
 /** Quadratic within `beta` (default 1) of the target, linear beyond (Girshick 2015; PyTorch: `nn.SmoothL1Loss`). */
 export class SmoothL1Loss extends Loss {
   readonly beta: number;
-  constructor(options: LossOptions & { beta?: number } = {}) {
-    super(options);
+  constructor(options: SmoothL1Options = {}) {
+    super(options, smoothL1Options);
     this.beta = requireRate('SmoothL1Loss', 'beta', options.beta ?? 1);
   }
   forward(input: Tensor, target: Tensor): Tensor {
-    return smoothL1Loss(input, target, this);
+    return smoothL1LossWith(input, target, this);
   }
 }
 
@@ -100,7 +110,7 @@ export class SmoothL1Loss extends Loss {
 export class BCEWithLogitsLoss extends Loss {
   declare weight: Tensor | null;
   constructor(options: BceOptions = {}) {
-    super(options);
+    super(options, bceOptions);
     this.registerBuffer('weight', options.weight ?? null);
     this.registerBuffer('pos_weight', options.posWeight ?? null);
   }
@@ -110,7 +120,7 @@ export class BCEWithLogitsLoss extends Loss {
   }
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, posWeight, reduction } = this;
-    return bceWithLogits(input, target, { weight, posWeight, reduction });
+    return bceWith(input, target, { weight, posWeight, reduction });
   }
 }
 

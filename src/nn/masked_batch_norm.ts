@@ -1,6 +1,6 @@
 // Batch norm layers that take a mask beside their input. Which statistics they use and move is BatchNormBase's rule.
 import { keepNames } from '../class_names.ts';
-import type { batchNorm } from '../ops/batch_norm.ts';
+import type { batchNormWith } from '../ops/batch_norm.ts';
 import { gatherUnmasked, requireTwoRows } from '../ops/masked_batch_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
@@ -26,7 +26,7 @@ abstract class MaskedBatchNormBase extends BatchNormBase {
     }
   }
 
-  protected override normalize(...args: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...args: Parameters<typeof batchNormWith>): Tensor {
     const [x, , , options] = args;
     if (x === this.rows && options?.training) requireTwoRows(x);
     return super.normalize(...args);

@@ -2,6 +2,7 @@
 // As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines forward.
 import { ArgumentTypeError, KeyError, RuntimeError } from '../errors.ts';
 import { cast } from '../ops/launch.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import { tensorsIn } from '../tensor/scope.ts';
 import type { Storage } from '../tensor/storage.ts';
@@ -11,6 +12,7 @@ import { Parameter } from './parameter.ts';
 import {
   type LoadOptions,
   type LoadResult,
+  loadOptions,
   loadStateDict,
   type StateDict,
   type StateSource,
@@ -29,6 +31,12 @@ export type Result = any;
 export type ForwardPreHook = (module: Module, args: Arguments) => Arguments | void;
 /** Called after forward; what it returns, unless undefined, replaces the output. */
 export type ForwardHook = (module: Module, args: Arguments, output: Result) => Result;
+
+export interface RegisterBufferOptions {
+  /** Whether the buffer is part of the state dict. Default: true. */
+  persistent?: boolean;
+}
+const registerBufferOptions = declareOptions<RegisterBufferOptions>({ persistent: kind.flag });
 
 /** One registration of a hook. */
 interface Entry<H> {
@@ -223,7 +231,9 @@ export abstract class Module extends Callable {
   }
 
   /** Adds a tensor that is state but not learned; a persistent one (default) is part of the state dict. */
-  registerBuffer(name: string, tensor: Tensor | null, { persistent = true }: { persistent?: boolean } = {}): void {
+  registerBuffer(name: string, tensor: Tensor | null, options: RegisterBufferOptions = {}): void {
+    requireOptions('registerBuffer', options, registerBufferOptions);
+    const { persistent = true } = options;
     this.#checkName(name, 'buffer');
     if (tensor) keep(tensor);
     this.#registry.buffers.set(name, { tensor, isPersistent: persistent });
@@ -403,6 +413,7 @@ export abstract class Module extends Callable {
    * @throws RuntimeError listing every missing, unexpected or misshapen entry; with `strict: false` only misshapen ones.
    */
   loadStateDict(state: StateSource, options: LoadOptions = {}): LoadResult {
+    requireOptions('loadStateDict', options, loadOptions);
     return loadStateDict(this, state, options);
   }
 

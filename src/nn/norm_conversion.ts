@@ -1,5 +1,7 @@
 // Walks through a tree of modules that change its batch norms: into SyncBatchNorm, or into layers without running statistics.
+
 import type { ProcessGroup } from '../ops/process_group.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { BatchNormBase } from './batch_norm.ts';
@@ -37,6 +39,12 @@ function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): Syn
   return sync;
 }
 
+export interface ConvertSyncBatchNormOptions {
+  /** The processes that share their statistics; null: none. Default: null. */
+  processGroup?: ProcessGroup | null;
+}
+const convertOptions = declareOptions<ConvertSyncBatchNormOptions>({ processGroup: kind.processGroup });
+
 /**
  * Replaces every batch norm below `module` by a `SyncBatchNorm` with the same parameters, statistics, counter, mode and freezing, in place, and
  * returns `module`, or its replacement where it is a batch norm itself (PyTorch: `SyncBatchNorm.convert_sync_batchnorm`).
@@ -48,7 +56,9 @@ function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): Syn
  * @example
  * const net2 = convertSyncBatchNorm(new Sequential(new Conv2d(1, 6, 5), new BatchNorm2d(6)));
  */
-export function convertSyncBatchNorm(module: Module, processGroup: ProcessGroup | null = null): Module {
+export function convertSyncBatchNorm(module: Module, options: ConvertSyncBatchNormOptions = {}): Module {
+  requireOptions('convertSyncBatchNorm', options, convertOptions);
+  const { processGroup = null } = options;
   /** What became of each module; what came out is done, too. */
   const results = new Map<Module, Module>();
   const convert = (before: Module): Module => {

@@ -6,7 +6,8 @@ import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { inFormat } from '../ops/launch.ts';
-import { formatSize, sameShape } from '../tensor/shape.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { formatShape, sameShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ModuleDict, ModuleList } from './containers.ts';
 import type { Module } from './module.ts';
@@ -23,7 +24,7 @@ export interface Parametrization extends Module {
 function store(name: string, target: Tensor, value: Tensor): void {
   if (target.dtype !== value.dtype || !sameShape(target.shape, value.shape))
     throw new ValueError(
-      `[parametrize] expected ${name} of dtype ${target.dtype} and size ${formatSize(target.shape)}, got ${value.dtype}, ${formatSize(value.shape)}`,
+      `[parametrize] expected ${name} of dtype ${target.dtype} and size ${formatShape(target.shape)}, got ${value.dtype}, ${formatShape(value.shape)}`,
     );
   if (target.storage !== value.storage) overwrite(target, inFormat(value, target.memoryFormat));
 }
@@ -32,7 +33,7 @@ function requireSame(name: string, before: Tensor, after: unknown): void {
   if (!(after instanceof Tensor)) throw new ValueError(`A parametrization must return a tensor. Got ${typeof after}.`);
   if (after.dtype !== before.dtype || !sameShape(after.shape, before.shape))
     throw new ValueError(
-      `Registering a parametrization may not change the dtype or shape of the tensor: module.${name} is ${before.dtype}, ${formatSize(before.shape)}, parametrized ${after.dtype}, ${formatSize(after.shape)}`,
+      `Registering a parametrization may not change the dtype or shape of the tensor: module.${name} is ${before.dtype}, ${formatShape(before.shape)}, parametrized ${after.dtype}, ${formatShape(after.shape)}`,
     );
 }
 
@@ -59,7 +60,8 @@ export class ParametrizationList extends ModuleList {
     } else {
       this.names = stored.map((_, i) => `original${i}`);
       for (const [i, part] of stored.entries())
-        if (isParameter) this.registerParameter(this.names[i], new Parameter(part, tensor.requiresGrad));
+        if (isParameter)
+          this.registerParameter(this.names[i], new Parameter(part, { requiresGrad: tensor.requiresGrad }));
         else this.registerBuffer(this.names[i], part);
     }
   }
@@ -86,13 +88,13 @@ export class ParametrizationList extends ModuleList {
       let stored: Tensor | readonly Tensor[] = value;
       for (const map of this.maps.reverse()) {
         if (!map.rightInverse)
-          throw new RuntimeError(`parametrization ${map.constructor.name} does not implement right_inverse.`);
+          throw new RuntimeError(`parametrization ${map.constructor.name} does not implement rightInverse.`);
         stored = map.rightInverse(stored as Tensor);
       }
       const parts = stored instanceof Tensor ? [stored] : stored;
       if (parts.length !== this.names.length)
         throw new ValueError(
-          `'right_inverse' must return a sequence of tensors of length ${this.names.length}. Got a sequence of length ${parts.length}.`,
+          `'rightInverse' must return a sequence of tensors of length ${this.names.length}. Got a sequence of length ${parts.length}.`,
         );
       for (const [i, part] of parts.entries()) store(this.names[i], this.originals[i], part);
     });
@@ -172,6 +174,12 @@ export function registerParametrization<M extends Module>(
   return module;
 }
 
+export interface RemoveParametrizationsOptions {
+  /** Whether the tensor keeps the value that it has, or takes that of its `original`. Default: true. */
+  leaveParametrized?: boolean;
+}
+const removeOptions = declareOptions<RemoveParametrizationsOptions>({ leaveParametrized: kind.flag });
+
 /**
  * Ends the parametrization of a tensor: it is a parameter or buffer again, of the value it has, or with `leaveParametrized: false` of that of
  * its `original` (PyTorch: `parametrize.remove_parametrizations`). Where there is one original, the tensor is that same object; otherwise
@@ -181,8 +189,10 @@ export function registerParametrization<M extends Module>(
 export function removeParametrizations<M extends Module>(
   module: M,
   name: string,
-  { leaveParametrized = true }: { leaveParametrized?: boolean } = {},
+  options: RemoveParametrizationsOptions = {},
 ): M {
+  requireOptions('removeParametrizations', options, removeOptions);
+  const { leaveParametrized = true } = options;
   const lists = listsOf(module);
   if (!lists?.has(name)) throw new ValueError(`Module ${module} does not have a parametrization on ${name}`);
   const list = lists.get(name) as ParametrizationList;
@@ -191,12 +201,12 @@ export function removeParametrizations<M extends Module>(
   if (originals.length > 1) {
     if (!leaveParametrized)
       throw new ValueError(
-        'Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence of tensors.',
+        'Cannot leave unparametrized (`leaveParametrized: false`) a tensor that is parametrized in terms of a sequence of tensors.',
       );
     const isParameter = originals.some((original) => original instanceof Parameter);
     const needsGradient = originals.some((original) => original.requiresGrad);
     const value = noGrad(() => list.compute());
-    tensor = isParameter ? new Parameter(value, needsGradient) : value;
+    tensor = isParameter ? new Parameter(value, { requiresGrad: needsGradient }) : value;
   } else if (leaveParametrized) noGrad(() => store(name, tensor, list.compute()));
   lists.pop(name);
   const prototype = Object.getPrototypeOf(module);

@@ -4,18 +4,21 @@ import { maxElements, requireInteger, requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import {
+  type AvgPool1dOptions,
   type AvgPoolOptions,
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   adaptiveMaxPool1d,
   adaptiveMaxPool2d,
-  avgPool1d,
-  avgPool2d,
+  avgPool1dOptions,
+  avgPoolOptions,
+  avgPoolOver,
   type MaxPoolOptions,
-  maxPool1d,
-  maxPool2d,
+  maxPoolOptions,
+  maxPoolOver,
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
+import { type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
@@ -52,11 +55,14 @@ abstract class MaxPool extends Module {
   readonly padding: Size;
   readonly dilation: Size;
   readonly ceilMode: boolean;
-  private readonly pool: typeof maxPool2d;
+  private readonly dims: number;
+  private readonly op: string;
 
-  constructor(pool: typeof maxPool2d, kernelSize: Size, options: MaxPoolOptions) {
+  constructor(dims: number, kernelSize: Size, options: MaxPoolOptions) {
     super();
-    this.pool = pool;
+    requireOptions(this.constructor.name, options, maxPoolOptions);
+    this.dims = dims;
+    this.op = `maxPool${dims}d`;
     this.kernelSize = kernelSize;
     this.stride = options.stride ?? kernelSize;
     this.padding = options.padding ?? 0;
@@ -66,7 +72,7 @@ abstract class MaxPool extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.pool(x, this.kernelSize, this);
+    return maxPoolOver(this.op, this.dims, x, this.kernelSize, this).values;
   }
 
   override extraRepr(): string {
@@ -78,13 +84,13 @@ abstract class MaxPool extends Module {
 /** Maxima over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.MaxPool1d`). */
 export class MaxPool1d extends MaxPool {
   constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
-    super(maxPool1d, kernelSize, options);
+    super(1, kernelSize, options);
   }
 }
 /** Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.MaxPool2d`). */
 export class MaxPool2d extends MaxPool {
   constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
-    super(maxPool2d, kernelSize, options);
+    super(2, kernelSize, options);
   }
 }
 
@@ -95,11 +101,14 @@ abstract class AvgPool extends Module {
   readonly ceilMode: boolean;
   readonly countIncludePad: boolean;
   readonly divisorOverride: number | undefined;
-  private readonly pool: typeof avgPool2d;
+  private readonly dims: number;
+  private readonly op: string;
 
-  constructor(pool: typeof avgPool2d, kernelSize: Size, options: AvgPoolOptions) {
+  constructor(dims: number, kernelSize: Size, options: AvgPoolOptions, known: Options<AvgPool1dOptions>) {
     super();
-    this.pool = pool;
+    requireOptions(this.constructor.name, options, known);
+    this.dims = dims;
+    this.op = `avgPool${dims}d`;
     this.kernelSize = kernelSize;
     this.stride = options.stride ?? kernelSize;
     this.padding = options.padding ?? 0;
@@ -113,7 +122,7 @@ abstract class AvgPool extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.pool(x, this.kernelSize, this);
+    return avgPoolOver(this.op, this.dims, x, this.kernelSize, this);
   }
 
   override extraRepr(): string {
@@ -125,15 +134,16 @@ const tuple = (size: Size): readonly number[] => (Array.isArray(size) ? size : [
 
 /** Means over windows of (N, C, L) or (C, L); the stride is the kernel's size by default (PyTorch: `nn.AvgPool1d`). */
 export class AvgPool1d extends AvgPool {
-  constructor(kernelSize: Size, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}) {
-    const { stride = kernelSize, padding = 0, ceilMode, countIncludePad } = options;
-    super(avgPool1d, tuple(kernelSize), { stride: tuple(stride), padding: tuple(padding), ceilMode, countIncludePad });
+  constructor(kernelSize: Size, options: AvgPool1dOptions = {}) {
+    requireOptions(new.target.name, options, avgPool1dOptions);
+    const { stride = kernelSize, padding = 0 } = options;
+    super(1, tuple(kernelSize), { ...options, stride: tuple(stride), padding: tuple(padding) }, avgPool1dOptions);
   }
 }
 /** Means over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.AvgPool2d`). */
 export class AvgPool2d extends AvgPool {
   constructor(kernelSize: Size, options: AvgPoolOptions = {}) {
-    super(avgPool2d, kernelSize, options);
+    super(2, kernelSize, options, avgPoolOptions);
   }
 }
 

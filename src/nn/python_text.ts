@@ -27,3 +27,6 @@ export function sizeText(value: number | null | readonly (number | null)[]): str
   const items = value.map((item) => (item === null ? 'None' : String(item)));
   return items.length === 1 ? `(${items[0]},)` : `(${items.join(', ')})`;
 }
+
+/** A name as PyTorch writes it: `leakyRelu` is `leaky_relu`. */
+export const snakeText = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

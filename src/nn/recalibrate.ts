@@ -6,6 +6,7 @@ import { batchNormCombine } from '../ops/batch_norm_given.ts';
 import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
 import { add, div, overwrite } from '../ops/elementwise.ts';
 import { cast, clone } from '../ops/launch.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { keep, type Tensor } from '../tensor/tensor.ts';
@@ -23,6 +24,7 @@ export interface RecalibrationOptions {
   /** Applied to each input before the model, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
 }
+const recalibrationOptions = declareOptions<RecalibrationOptions>({ prepare: kind.function });
 
 /** Why a batch norm's running statistics are not to be touched; null where they are. */
 function obstacle(norm: BatchNormBase): string | null {
@@ -67,6 +69,7 @@ export async function updateBatchNorm(
   model: Module,
   options: RecalibrationOptions = {},
 ): Promise<void> {
+  requireOptions('updateBatchNorm', options, recalibrationOptions);
   const norms = batchNorms(model).flatMap(([, norm]) => (obstacle(norm) ? [] : [norm]));
   if (norms.length === 0) return;
   const before = norms.map(({ momentum, runningMean, runningVar, numBatchesTracked }) => {
@@ -101,6 +104,11 @@ export interface PreciseOptions extends RecalibrationOptions {
   /** How many batches to use at most. Default: all. */
   maxBatches?: number;
 }
+const preciseOptions = declareOptions<PreciseOptions>({
+  standardError: kind.number,
+  maxBatches: kind.integer,
+  ...recalibrationOptions.kinds,
+});
 
 /** Below so many batches, their scatter says too little about the error: with b batches it is known to about 1/√(2(b − 1)). */
 const fewestBatches = 10;
@@ -217,6 +225,7 @@ export async function preciseBatchNorm(
   loader: InputBatches,
   options: PreciseOptions = {},
 ): Promise<RecalibrationReport> {
+  requireOptions('preciseBatchNorm', options, preciseOptions);
   const { standardError, maxBatches } = check(options);
   const named = batchNorms(model).map(([name, norm]) => ({ name, norm, reason: obstacle(norm) }));
   const movable = named.filter(({ reason }) => reason === null);

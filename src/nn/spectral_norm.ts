@@ -11,6 +11,7 @@ import { clone } from '../ops/launch.ts';
 import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';
 import { flatten, permute, transpose } from '../ops/shape_ops.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { randn } from '../tensor/random.ts';
 import { normalizeDim } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
@@ -29,6 +30,12 @@ export interface SpectralNormOptions {
   /** The dimension of outputs: the rows of the matrix that the tensor is taken for. Default: 0, and 1 for a transposed convolution. */
   dim?: number;
 }
+const spectralNormOptions = declareOptions<SpectralNormOptions>({
+  name: kind.string,
+  nPowerIterations: kind.integer,
+  eps: kind.number,
+  dim: kind.integer,
+});
 
 const unit = (v: Tensor, eps: number): Tensor => div(v, maximum(sqrt(sum(square(v))), eps));
 
@@ -104,6 +111,7 @@ class _SpectralNorm extends Module {
  * const layer = spectralNorm(new Linear(20, 40), { nPowerIterations: 2 });
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
+  requireOptions('spectralNorm', options, spectralNormOptions);
   const {
     name = 'weight',
     nPowerIterations = 1,
@@ -116,7 +124,7 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   requireInteger('spectralNorm', 'nPowerIterations', nPowerIterations);
   requireRate('spectralNorm', 'eps', eps);
   if (nPowerIterations < 1)
-    throw new ValueError(`Expected n_power_iterations to be positive, but got n_power_iterations=${nPowerIterations}`);
+    throw new ValueError(`Expected nPowerIterations to be positive, but got nPowerIterations=${nPowerIterations}`);
   const map = new _SpectralNorm(weight, nPowerIterations, eps, normalizeDim(dim, weight.rank, 'spectralNorm'));
   return registerParametrization(module, name, map);
 }

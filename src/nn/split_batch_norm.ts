@@ -4,17 +4,19 @@
 import { maxElements, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import type { batchNorm } from '../ops/batch_norm.ts';
+import type { batchNormWith } from '../ops/batch_norm.ts';
 import { cat, split } from '../ops/shape_ops.ts';
+import { declareOptions, kind } from '../options.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNorm2d, type NormOptions } from './batch_norm.ts';
+import { BatchNorm2d, type NormOptions, normOptions } from './batch_norm.ts';
 import { ModuleList } from './containers.ts';
 
 export interface SplitBatchNormOptions extends NormOptions {
   /** How many parts a batch is cut into. Default: 2. */
   numSplits?: number;
 }
+const splitOptions = declareOptions<SplitBatchNormOptions>({ numSplits: kind.integer, ...normOptions.kinds });
 
 /**
  * Batch norm over (N, C, H, W) that in training cuts the batch into `numSplits` contiguous parts and normalizes the first by itself and each
@@ -28,13 +30,19 @@ export class SplitBatchNorm2d extends BatchNorm2d {
   readonly numSplits: number;
   override isPlain = false;
 
-  constructor(numFeatures: number, { numSplits = 2, ...options }: SplitBatchNormOptions = {}) {
+  constructor(numFeatures: number, options: SplitBatchNormOptions = {}) {
     super(numFeatures, options);
+    const { numSplits = 2, ...others } = options;
     requireInteger('SplitBatchNorm2d', 'numSplits', numSplits, Number.MIN_SAFE_INTEGER, maxElements);
-    if (numSplits < 2) throw new ValueError('Should have at least one aux BN layer (num_splits at least 2)');
+    if (numSplits < 2) throw new ValueError('Should have at least one aux BN layer (numSplits at least 2)');
     this.numSplits = numSplits;
-    const aux = Array.from({ length: numSplits - 1 }, () => new BatchNorm2d(numFeatures, options));
+    const aux = Array.from({ length: numSplits - 1 }, () => new BatchNorm2d(numFeatures, others));
     this.registerModule('aux_bn', new ModuleList(aux));
+  }
+
+  /** @internal */
+  protected override get knownOptions(): typeof splitOptions {
+    return splitOptions;
   }
 
   /** The batch norms of all parts but the first. */
@@ -42,14 +50,14 @@ export class SplitBatchNorm2d extends BatchNorm2d {
     return this.getSubmodule('aux_bn') as ModuleList;
   }
 
-  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNorm>): Tensor {
+  protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     // Without running statistics, evaluation too is by the batch, and all of it.
     const isEvaluation = !options.training || (!this.training && !this.runningMean && !this.runningVar);
     if (isEvaluation) return super.normalize(x, mean, variance, options);
     const size = x.shape[0] / this.numSplits;
     if (!Number.isInteger(size))
       throw new ValueError(
-        `batch size must be evenly divisible by num_splits: ${this.numSplits}, got ${formatShape(x.shape)}`,
+        `batch size must be evenly divisible by numSplits: ${this.numSplits}, got ${formatShape(x.shape)}`,
       );
     if (size === 0) return super.normalize(x, mean, variance, options);
     const [first, ...rest] = split(x, size);

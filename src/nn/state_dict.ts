@@ -5,8 +5,9 @@ import { shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, RuntimeError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { cast, inFormat } from '../ops/launch.ts';
+import { declareOptions, kind } from '../options.ts';
 import { isTensorJSON, readTensorJSON } from '../tensor/create.ts';
-import { formatSize, sameShape, sizeOf } from '../tensor/shape.ts';
+import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { keep, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';
 import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
@@ -41,6 +42,7 @@ export interface LoadOptions {
   /** Put the given tensors into the module instead of copying their values. Default: false. */
   assign?: boolean;
 }
+export const loadOptions = declareOptions<LoadOptions>({ strict: kind.flag, assign: kind.flag });
 
 export class LoadResult {
   readonly missingKeys: readonly string[];
@@ -91,15 +93,7 @@ function planEntry(
 ): (() => void) | string {
   const quoted = `"${key}"`;
   if (!(given instanceof Tensor)) {
-    const kind =
-      given === null
-        ? 'NoneType'
-        : typeof given === 'number'
-          ? Number.isInteger(given)
-            ? 'int'
-            : 'float'
-          : typeof given;
-    return `While copying the parameter named ${quoted}, expected torch.Tensor or Tensor-like object from checkpoint but received <class '${kind}'>`;
+    return `While copying the parameter named ${quoted}, expected a Tensor from checkpoint but received ${shown(given)}`;
   }
   const isAwaitingShape = isUninitialized(target);
   if (isAwaitingShape && isUninitialized(given)) return () => {};
@@ -109,11 +103,12 @@ function planEntry(
       ? viewAs(given.size === 1 ? given : given.narrow(0, 0, 1), [])
       : given;
   if (!isAwaitingShape && !sameShape(source.shape, target.shape))
-    return `size mismatch for ${key}: copying a param with shape ${formatSize(source.shape)} from checkpoint, the shape in current model is ${formatSize(target.shape)}.`;
+    return `size mismatch for ${key}: copying a param with shape ${formatShape(source.shape)} from checkpoint, the shape in current model is ${formatShape(target.shape)}.`;
   try {
     source.storage.requireLive();
     if (assign) {
-      const value = target instanceof Parameter ? new Parameter(source, target.requiresGrad) : keep(source);
+      const value =
+        target instanceof Parameter ? new Parameter(source, { requiresGrad: target.requiresGrad }) : keep(source);
       return () => {
         if (isAwaitingShape) materialize(target, given.shape);
         (module as unknown as Record<string, Tensor>)[name] = value;
@@ -131,7 +126,7 @@ function planEntry(
     };
   } catch (error) {
     if (!(error instanceof EvenkeelError)) throw error;
-    return `While copying the parameter named ${quoted}, whose dimensions in the model are ${formatSize(isAwaitingShape ? source.shape : target.shape)} and whose dimensions in the checkpoint are ${formatSize(source.shape)}, an exception occurred : ('${error.message}',).`;
+    return `While copying the parameter named ${quoted}, whose dimensions in the model are ${formatShape(isAwaitingShape ? source.shape : target.shape)} and whose dimensions in the checkpoint are ${formatShape(source.shape)}, an exception occurred: ${error.message}`;
   }
 }
 
@@ -148,7 +143,7 @@ export type StateSource =
 export function loadStateDict(module: Module, given: StateSource, options: LoadOptions, isWhole = false): LoadResult {
   const { strict = true, assign = false } = options;
   if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new ArgumentTypeError(`Expected state_dict to be an object or a Map of tensors, got ${shown(given)}`);
+    throw new ArgumentTypeError(`Expected stateDict to be an object or a Map of tensors, got ${shown(given)}`);
   const entries: ReadonlyMap<string, Tensor> = given instanceof Map ? given : new Map(Object.entries(given));
   // A shallow copy: upgrades may add and remove keys, and the caller's object must not change.
   const state = new StateDict(entries);
@@ -189,14 +184,12 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
     }
     for (const key of state.keys()) if (!known.has(key)) unexpected.push(key);
     const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
-    if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${list(unexpected)}. `);
-    if (strict && missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${list(missing)}. `);
+    if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in stateDict: ${list(unexpected)}. `);
+    if (strict && missing.length > 0) errors.unshift(`Missing key(s) in stateDict: ${list(missing)}. `);
     // What cannot be read is no state at all.
     if (errors.length === 0 || (!isWhole && unreadable.size === 0)) for (const load of plan) load();
     if (errors.length > 0)
-      throw new RuntimeError(
-        `Error(s) in loading state_dict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`,
-      );
+      throw new RuntimeError(`Error(s) in loading stateDict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`);
   } finally {
     setGradEnabled(former);
   }

@@ -2,16 +2,21 @@
 // norms into this layer in norm_conversion.ts.
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
+import { type BatchNormOptions, batchNormWith } from '../ops/batch_norm.ts';
 import type { ProcessGroup } from '../ops/process_group.ts';
 import { syncBatchNorm } from '../ops/sync_batch_norm.ts';
+import { declareOptions, kind, type Options } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { BatchNormBase, type NormOptions } from './batch_norm.ts';
+import { BatchNormBase, type NormOptions, normOptions } from './batch_norm.ts';
 
 export interface SyncBatchNormOptions extends NormOptions {
   /** The processes that share their statistics; null: none, plain batch norm. Default: null. */
   processGroup?: ProcessGroup | null;
 }
+export const syncBatchNormOptions = declareOptions<SyncBatchNormOptions>({
+  ...normOptions.kinds,
+  processGroup: kind.processGroup,
+});
 
 /**
  * Batch norm over (N, C, …) by the statistics of all processes' batches, in training; in evaluation, alone, or without a process group
@@ -27,9 +32,14 @@ export interface SyncBatchNormOptions extends NormOptions {
 export class SyncBatchNorm extends BatchNormBase {
   processGroup: ProcessGroup | null;
 
-  constructor(numFeatures: number, { processGroup = null, ...options }: SyncBatchNormOptions = {}) {
+  constructor(numFeatures: number, options: SyncBatchNormOptions = {}) {
     super(numFeatures, options);
-    this.processGroup = processGroup;
+    this.processGroup = options.processGroup ?? null;
+  }
+
+  /** @internal */
+  protected override get knownOptions(): Options<SyncBatchNormOptions> {
+    return syncBatchNormOptions;
   }
 
   protected checkInputDim(x: Tensor): void {
@@ -48,9 +58,9 @@ export class SyncBatchNorm extends BatchNormBase {
     options: BatchNormOptions,
   ): Tensor {
     if (this.training && this.trackRunningStats && !this.numBatchesTracked)
-      throw new RuntimeError('num_batches_tracked must not be None');
+      throw new RuntimeError('numBatchesTracked must not be null');
     // In evaluation the batch's statistics, where they are used, stay this process's own: others may not be evaluating.
-    if (!options.training || !this.training || this.isLocal) return batchNorm(x, runningMean, runningVar, options);
+    if (!options.training || !this.training || this.isLocal) return batchNormWith(x, runningMean, runningVar, options);
     return syncBatchNorm(x, runningMean, runningVar, this.processGroup!, options);
   }
 }

@@ -1,10 +1,12 @@
 // Parameters and buffers whose shape is not known yet: a lazy layer has them until its first input, or a state that is loaded, says it.
 // They keep their identity when they get their memory, so that optimizers and aliases stay right.
 import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
-import type { DType } from '../tensor/dtype.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
+import type { DTypeOption } from './linear.ts';
 import { Parameter } from './parameter.ts';
 
 function refuse(tensor: Tensor): never {
@@ -19,7 +21,7 @@ const nothingKnown = {
     configurable: true,
     get(): never {
       throw new RuntimeError(
-        "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing their attributes.",
+        "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `loadStateDict` when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing their attributes.",
       );
     },
   },
@@ -37,10 +39,13 @@ const nothingKnown = {
   },
 };
 
+const dtypeOption = declareOptions<DTypeOption>({ dtype: kind.choice });
+
 /** A parameter without a shape (PyTorch: `nn.parameter.UninitializedParameter`). */
 export class UninitializedParameter extends Parameter {
-  constructor(dtype?: DType) {
-    super(empty([0], { dtype }));
+  constructor(options: DTypeOption = {}) {
+    requireOptions(new.target.name, options, dtypeOption);
+    super(empty([0], options));
     Object.defineProperties(this, nothingKnown);
   }
   override toString(): string {
@@ -50,8 +55,9 @@ export class UninitializedParameter extends Parameter {
 
 /** A buffer without a shape (PyTorch: `nn.parameter.UninitializedBuffer`). */
 export class UninitializedBuffer extends Tensor {
-  constructor(dtype: DType = 'float32') {
-    super([0], dtype);
+  constructor(options: DTypeOption = {}) {
+    requireOptions(new.target.name, options, dtypeOption);
+    super([0], requireDType('UninitializedBuffer', options.dtype ?? 'float32'));
     Object.defineProperties(this, nothingKnown);
   }
   override toString(): string {

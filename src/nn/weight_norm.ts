@@ -2,6 +2,7 @@
 import { keepNames } from '../class_names.ts';
 import { div, mul, sqrt, square } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { normalizeDim } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
@@ -29,9 +30,17 @@ class _WeightNorm extends Module {
   }
 }
 
+export interface WeightNormOptions {
+  /** The parameter. Default: `'weight'`. */
+  name?: string;
+  /** The dimension that keeps a length of its own; null: one length for the whole tensor. Default: 0. */
+  dim?: number | null;
+}
+const weightNormOptions = declareOptions<WeightNormOptions>({ name: kind.string, dim: kind.integerOrNull });
+
 /**
  * Makes a parameter w = g·v/‖v‖, with the norm over all dimensions but `dim`, so that length and direction are learned apart (Salimans &
- * Kingma 2016; PyTorch: `parametrizations.weight_norm`). `dim` null: one length for the whole tensor. Returns the module.
+ * Kingma 2016; PyTorch: `parametrizations.weight_norm`). Returns the module.
  *
  * g is `parametrizations.NAME.original0`, v `original1`; both are new parameters, so build the optimizer afterwards. A v of zeros has no
  * direction and gives NaN, as in PyTorch.
@@ -39,7 +48,9 @@ class _WeightNorm extends Module {
  * @example
  * const layer = weightNorm(new Linear(20, 40));
  */
-export function weightNorm<M extends Module>(module: M, name = 'weight', dim: number | null = 0): M {
+export function weightNorm<M extends Module>(module: M, options: WeightNormOptions = {}): M {
+  requireOptions('weightNorm', options, weightNormOptions);
+  const { name = 'weight', dim = 0 } = options;
   const tensor = (module as unknown as Record<string, Tensor | undefined>)[name];
   const axis = dim === null || !tensor ? null : normalizeDim(dim, tensor.rank, 'weightNorm');
   return registerParametrization(module, name, new _WeightNorm(axis));

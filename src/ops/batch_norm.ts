@@ -11,7 +11,8 @@ import { leaveStatistics, statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
-import { formatSize, type Shape, sizeOf } from '../tensor/shape.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Affine,
@@ -27,7 +28,7 @@ import {
   launchForward,
   parameterGradients,
 } from './batch_norm_kernels.ts';
-import { add, eq, hardtanh, mul, relu, rsqrt, sub } from './elementwise.ts';
+import { add, eq, hardtanhWith, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { maskedFill } from './indexing.ts';
 import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
 import {
@@ -37,7 +38,7 @@ import {
   requireElements,
   requireEps,
   requireMomentum,
-  requireNumber,
+  requireNormNumber,
 } from './norm_checks.ts';
 import { mean as meanOf, sum } from './reduce.ts';
 import { reshape } from './shape_ops.ts';
@@ -114,7 +115,7 @@ function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
   const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
   if (!top) return scaled;
   const y = bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled;
-  return top === Infinity ? relu(y) : hardtanh(y, 0, top);
+  return top === Infinity ? relu(y) : hardtanhWith(y, 0, top);
 }
 
 /**
@@ -247,6 +248,17 @@ export interface BatchNormOptions {
   /** Takes the batch's statistics in training, in the place of the running ones, which then stay as they are. */
   onStatistics?: (batch: BatchStatistics) => void;
 }
+/** Those that functions beside `batchNorm` take too. */
+export const batchNormKinds = {
+  weight: kind.tensor,
+  bias: kind.tensor,
+  training: kind.flag,
+  momentum: kind.numeric,
+  eps: kind.numeric,
+  numBatchesTracked: kind.tensor,
+  onStatistics: kind.function,
+};
+export const batchNormOptions = declareOptions<BatchNormOptions>({ ...batchNormKinds, relu: kind.flag });
 
 /**
  * Batch normalization of x (N, C, …) over all axes but 1 (PyTorch: `F.batch_norm`).
@@ -264,13 +276,23 @@ export function batchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
+  requireOptions('batchNorm', options, batchNormOptions);
+  return batchNormWith(x, runningMean, runningVar, options);
+}
+/** For layers. */
+export function batchNormWith(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: BatchNormOptions,
+): Tensor {
   const { training = false, eps = 1e-5 } = options;
   if (training && typeof eps === 'number' && eps <= 0)
-    throw new ValueError(`batch_norm eps must be positive during training, but got ${Number(eps)}`);
+    throw new ValueError(`batchNorm eps must be positive during training, but got ${Number(eps)}`);
   return normalizeBatch(x, runningMean, runningVar, options);
 }
 
-/** `batchNorm` for layers that may be without an eps, such as instance norm: a channel of one value then gives the bias. */
+/** `batchNormWith` for layers that may be without an eps, such as instance norm: a channel of one value then gives the bias. */
 export function normalizeBatch(
   x: Tensor,
   runningMean: Tensor | null,
@@ -278,28 +300,30 @@ export function normalizeBatch(
   options: BatchNormOptions,
 ): Tensor {
   const { weight = null, bias = null, training = false, momentum = 0.1, relu = false } = options;
-  const eps = Number(options.eps ?? 1e-5);
   requireTensor('batchNorm', x);
   if (momentum !== null) {
-    requireNumber('batch_norm', 'momentum', 7, momentum);
+    requireNormNumber('batchNorm', 'momentum', momentum);
     requireMomentum('batchNorm', momentum);
   }
-  if (options.eps !== undefined) requireNumber('batch_norm', 'eps', 8, options.eps);
+  if (options.eps !== undefined) requireNormNumber('batchNorm', 'eps', options.eps);
+  const eps = Number(options.eps ?? 1e-5);
   requireEps('batchNorm', eps);
   if (x.rank === 0) throw new IndexError('Dimension specified as 0 but tensor has no dimensions');
   if (training && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)
-    throw new ValueError(`Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)}`);
+    throw new ValueError(
+      `Expected more than 1 value per channel when training, got input size ${formatShape(x.shape)}`,
+    );
   if (x.rank === 1 && x.size > 0)
     throw new IndexError('Dimension out of range (expected to be in range of [-1, 0], but got 1)');
   if (x.size === 0) return emptyResult(x, weight, bias);
   const c = x.shape[1];
-  requireElements('batchNorm', 'running_mean', runningMean, c);
-  if (!runningMean && !training) throw new RuntimeError('running_mean must be defined in evaluation mode');
-  requireElements('batchNorm', 'running_var', runningVar, c);
-  if (!runningVar && !training) throw new RuntimeError('running_var must be defined in evaluation mode');
+  requireElements('batchNorm', 'runningMean', runningMean, c);
+  if (!runningMean && !training) throw new RuntimeError('runningMean must be defined in evaluation mode');
+  requireElements('batchNorm', 'runningVar', runningVar, c);
+  if (!runningVar && !training) throw new RuntimeError('runningVar must be defined in evaluation mode');
   requireElements('batchNorm', 'weight', weight, c);
   requireElements('batchNorm', 'bias', bias, c);
-  requireFloat('batch_norm', x);
+  requireFloat('batchNorm', x);
   requireAlike('batchNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
   const top = relu ? Infinity : 0;

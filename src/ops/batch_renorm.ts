@@ -5,9 +5,10 @@ import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { acrossChannels, type BatchNormOptions, normalizeBatch, statisticAxes } from './batch_norm.ts';
+import { acrossChannels, type BatchNormOptions, batchNormKinds, normalizeBatch, statisticAxes } from './batch_norm.ts';
 import { type BatchStatistics, batchNormStats, type RunningStatistics } from './batch_norm_kernels.ts';
 import {
   add,
@@ -49,6 +50,14 @@ type UpdateOption = {
   updateStatistics?: boolean;
 };
 export type BatchRenormOptions = Omit<BatchNormOptions, 'relu'> & RenormLimits & UpdateOption;
+/** A number, or a tensor. */
+const limit = required(kind.numeric);
+const batchRenormOptions = declareOptions<BatchRenormOptions>({
+  rmax: limit,
+  dmax: limit,
+  ...batchNormKinds,
+  updateStatistics: kind.flag,
+});
 
 /** Mean and deviation per channel (C), float64. */
 interface Moments {
@@ -123,12 +132,13 @@ export function batchRenormUpdateRunning(
  * const y1 = batchRenorm(x, runningMean, runningVar, { training: true, rmax: 3, dmax: 5 });
  */
 export function batchRenorm(x: Tensor, runningMean: Tensor, runningVar: Tensor, options: BatchRenormOptions): Tensor {
+  requireOptions('batchRenorm', options, batchRenormOptions);
   const { rmax, dmax, updateStatistics = true, ...plain } = options;
   const { weight = null, bias = null, momentum = 0.1, eps = 1e-5, numBatchesTracked = null, onStatistics } = plain;
   requireNormOptions('batchRenorm', plain);
   requireLimits('batchRenorm', options);
   if (!plain.training || x.size === 0) return normalizeBatch(x, runningMean, runningVar, plain);
-  checkVectors('batchRenorm', x, { running_mean: runningMean, running_var: runningVar, weight, bias });
+  checkVectors('batchRenorm', x, { runningMean, runningVar, weight, bias });
   const batch = noGrad(() => batchNormStats(x));
   const correction = correctionOf(
     { mean: batch.mean, std: stdOf(batch, eps) },
@@ -159,6 +169,16 @@ export interface RunningStdBatchRenormOptions extends RenormLimits, UpdateOption
   /** Added to the deviation. Default: 1e-3. */
   eps?: number;
 }
+const runningStdBatchRenormOptions = declareOptions<RunningStdBatchRenormOptions>({
+  rmax: limit,
+  dmax: limit,
+  weight: kind.tensor,
+  bias: kind.tensor,
+  training: kind.flag,
+  momentum: kind.number,
+  eps: kind.number,
+  updateStatistics: kind.flag,
+});
 
 /**
  * Batch renormalization as the widespread port to PyTorch has it (ludvb/batchrenorm), eps outside the root: as `batchRenorm`, but σ_B =
@@ -173,11 +193,12 @@ export function runningStdBatchRenorm(
   runningStd: Tensor,
   options: RunningStdBatchRenormOptions,
 ): Tensor {
+  requireOptions('runningStdBatchRenorm', options, runningStdBatchRenormOptions);
   const { weight = null, bias = null, training = false, momentum = 0.01, eps = 1e-3, ...limits } = options;
   requireNormOptions('runningStdBatchRenorm', options);
   requireLimits('runningStdBatchRenorm', options);
   if (x.size === 0) return emptyResult(x, weight, bias);
-  checkVectors('runningStdBatchRenorm', x, { running_mean: runningMean, running_std: runningStd, weight, bias });
+  checkVectors('runningStdBatchRenorm', x, { runningMean, runningStd, weight, bias });
   const across = (t: Tensor) => acrossChannels(t, x.shape);
   if (!training) {
     const normal = div(sub(x, across(runningMean)), across(runningStd));

@@ -3,8 +3,9 @@
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArray, tensor } from '../tensor/create.ts';
-import { dtypes, isFloat } from '../tensor/dtype.ts';
+import { isFloat } from '../tensor/dtype.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type NestedArray, Tensor, viewAs } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
@@ -164,8 +165,7 @@ function cut(op: string, x: Tensor, selection: ReturnType<typeof wholeOf>, dim: 
 
 /** The dimensions that a mask covers, as one, at the positions where it holds. */
 function keepMask(op: string, x: Tensor, dim: number, mask: Tensor, keep: (n: number, index: Tensor) => void): void {
-  if (mask.dtype === 'uint8')
-    warn('indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.');
+  if (mask.dtype === 'uint8') warn('indexing with dtype uint8 is now deprecated, please use a dtype bool instead.');
   if (mask.rank === 0) {
     keep(1, truth(mask.item() !== 0));
     return;
@@ -281,6 +281,7 @@ export interface SetIndexOptions {
   /** Add to what is there, for repeated indices once for each, instead of replacing it. Default: false. */
   accumulate?: boolean;
 }
+const setIndexOptions = declareOptions<SetIndexOptions>({ accumulate: kind.flag });
 
 /**
  * Writes a number or a tensor, broadcast, to a place of x, in place: PyTorch's `x[spec] = value`. `spec` is one entry (see `IndexSpec`) or an array
@@ -297,9 +298,10 @@ export function setIndex(
   x: Tensor,
   spec: IndexSpec | readonly IndexSpec[],
   value: number | boolean | Tensor,
-  { accumulate = false }: SetIndexOptions = {},
+  options: SetIndexOptions = {},
 ): Tensor {
-  return assign('setIndex', x, Array.isArray(spec) ? spec : [spec], value, accumulate);
+  requireOptions('setIndex', options, setIndexOptions);
+  return assign('setIndex', x, Array.isArray(spec) ? spec : [spec], value, options.accumulate);
 }
 
 /** `setIndex` for every operation that changes x in place at once: `op` is what the user called. */
@@ -320,7 +322,7 @@ export function assign(
   const isFill = given.size === 1 && place.isMasked && !accumulate; // PyTorch fills where one mask holds, and converts
   if ((found || accumulate) && given.dtype !== x.dtype && !isFill)
     throw new RuntimeError(
-      `[${op}] Index put requires the source and destination dtypes match, got ${dtypes[x.dtype].torchName} for the destination and ${dtypes[given.dtype].torchName} for the source.`,
+      `[${op}] Index put requires the source and destination dtypes match, got ${x.dtype} for the destination and ${given.dtype} for the source.`,
     );
   const values = spread(op, isFill ? fittingFill(given, x.dtype) : given, found?.shape ?? place.shape);
   // What is read must not be what is written.

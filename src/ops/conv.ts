@@ -5,7 +5,7 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger, requireShape, shown } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut, withValues } from '../fusion/deferred_norm.ts';
-import { dtypes } from '../tensor/dtype.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
@@ -20,8 +20,8 @@ import {
 import { add } from './elementwise.ts';
 import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
-import { broadcastTo, pad as padOp, reshape } from './shape_ops.ts';
-import { requireSpan, type Size, sizes, torchName } from './window.ts';
+import { broadcastTo, padConstant, reshape } from './shape_ops.ts';
+import { requireSpan, type Size, sizes } from './window.ts';
 
 export type Padding = Size | 'valid' | 'same';
 
@@ -36,11 +36,25 @@ export interface ConvOptions {
   groups?: number;
 }
 
+export const convOptions = declareOptions<ConvOptions>({
+  stride: kind.numbers,
+  padding: kind.numbers,
+  dilation: kind.numbers,
+  groups: kind.integer,
+});
+
 export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
   padding?: Size;
   /** Added to one side of the output's size. Default: 0. */
   outputPadding?: Size;
 }
+export const convTransposeOptions = declareOptions<ConvTransposeOptions>({
+  stride: kind.numbers,
+  padding: kind.numbers,
+  outputPadding: kind.numbers,
+  groups: kind.integer,
+  dilation: kind.numbers,
+});
 
 const convOp = defineOp({
   name: 'convolution',
@@ -118,11 +132,11 @@ function checkConv(
   if (groups <= 0) throw new RuntimeError('non-positive groups is not supported');
   if (weight.rank !== dims + 2)
     throw new RuntimeError(
-      `weight should have ${dims + 2} dimensions for ${torchName(op)}, but got weight of shape ${formatShape(weight.shape)}`,
+      `weight should have ${dims + 2} dimensions for ${op}, but got weight of shape ${formatShape(weight.shape)}`,
     );
   if (x.rank !== dims + 2 && x.rank !== dims + 1)
     throw new RuntimeError(
-      `Expected ${dims + 1}D (unbatched) or ${dims + 2}D (batched) input to ${torchName(op)}, but got input of size: ${formatShape(x.shape)}`,
+      `Expected ${dims + 1}D (unbatched) or ${dims + 2}D (batched) input to ${op}, but got input of size: ${formatShape(x.shape)}`,
     );
   const channels = x.shape[x.rank - dims - 1];
   const expected = isTransposed ? weight.shape[0] : weight.shape[1] * groups;
@@ -144,9 +158,7 @@ function checkConv(
     ['bias', bias],
   ] as const)
     if (t && t.dtype !== x.dtype)
-      throw new RuntimeError(
-        `Input type (${dtypes[x.dtype].torchName.toLowerCase()}) and ${name} type (${dtypes[t.dtype].torchName.toLowerCase()}) should be the same`,
-      );
+      throw new RuntimeError(`Input type (${x.dtype}) and ${name} type (${t.dtype}) should be the same`);
 }
 
 function requirePositive(stride: readonly number[], dilation: readonly number[]): void {
@@ -161,7 +173,8 @@ function batched(x: Tensor, dims: number, fn: (x: Tensor) => Tensor): Tensor {
   return reshape(y, y.shape.slice(1));
 }
 
-function convolve(
+/** A convolution of so many spatial dimensions, named `op`; layers, whose options are checked, call this. */
+export function convolve(
   op: string,
   dims: number,
   x: Tensor,
@@ -186,9 +199,10 @@ function convolve(
       // An odd total needs one more zero behind.
       const extra = total.flatMap((t) => [0, t % 2]).reverse();
       if (extra.includes(1))
-        source = padOp(
+        source = padConstant(
           input,
           extra.flatMap((_, i) => (i % 2 === 0 ? [0, extra[i]] : [])),
+          0,
         );
     } else if (options.padding === 'valid') padding = kernel.map(() => 0);
     else {
@@ -216,16 +230,23 @@ function convolve(
  * Convolution over (N, C, L); weight (O, C/groups, K), bias (O) (PyTorch: `F.conv1d`). Unbatched (C, L) is accepted.
  * @throws RuntimeError on wrong ranks, channels, dtypes, or a kernel larger than the padded input.
  */
-export const conv1d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve('conv1d', 1, x, weight, bias, options);
+export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  requireOptions('conv1d', options, convOptions);
+  return convolve('conv1d', 1, x, weight, bias, options);
+}
 /** Convolution over (N, C, H, W); weight (O, C/groups, KH, KW) (PyTorch: `F.conv2d`). See `conv1d`. */
-export const conv2d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve('conv2d', 2, x, weight, bias, options);
+export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  requireOptions('conv2d', options, convOptions);
+  return convolve('conv2d', 2, x, weight, bias, options);
+}
 /** Convolution over (N, C, D, H, W); weight (O, C/groups, KD, KH, KW) (PyTorch: `F.conv3d`). See `conv1d`. */
-export const conv3d = (x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
-  convolve('conv3d', 3, x, weight, bias, options);
+export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  requireOptions('conv3d', options, convOptions);
+  return convolve('conv3d', 3, x, weight, bias, options);
+}
 
-function convTranspose(
+/** As `convolve`, for transposed convolutions. */
+export function convTranspose(
   op: string,
   dims: number,
   x: Tensor,
@@ -244,7 +265,7 @@ function convTranspose(
   extra.forEach((e, i) => {
     if (e < 0 || (e >= stride[i] && e >= dilation[i]))
       throw new RuntimeError(
-        `output padding must be smaller than either stride or dilation, but got output_padding: ${e}, stride: ${stride[i]}, dilation: ${dilation[i]}`,
+        `output padding must be smaller than either stride or dilation, but got outputPadding: ${e}, stride: ${stride[i]}, dilation: ${dilation[i]}`,
       );
   });
   return batched(x, dims, (input) => {
@@ -266,9 +287,12 @@ function convTranspose(
 }
 
 /** Transposed convolution over (N, C, H, W); weight (C, O/groups, KH, KW) (PyTorch: `F.conv_transpose2d`). */
-export const convTranspose2d = (
+export function convTranspose2d(
   x: Tensor,
   weight: Tensor,
   bias: Tensor | null = null,
   options: ConvTransposeOptions = {},
-): Tensor => convTranspose('convTranspose2d', 2, x, weight, bias, options);
+): Tensor {
+  requireOptions('convTranspose2d', options, convTransposeOptions);
+  return convTranspose('convTranspose2d', 2, x, weight, bias, options);
+}

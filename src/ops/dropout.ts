@@ -2,6 +2,7 @@
 // for draw.
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { bernoulli, defaultGenerator } from '../tensor/random/index.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -34,14 +35,30 @@ function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: S
   return applyMask(x, p, scaleOfKept(x, p), maskShape);
 }
 
-/** Each element is 0 with probability p, else scaled by 1/(1 − p); x itself outside of training (PyTorch: `F.dropout`). */
-export const dropout = (x: Tensor, p = 0.5, training = true): Tensor => apply('dropout', x, p, training, x.shape);
+export interface DropoutOptions {
+  /** Outside of training nothing is dropped. Default: true. */
+  training?: boolean;
+}
+const dropoutOptions = declareOptions<DropoutOptions>({ training: kind.flag });
+
+/** Each element is 0 with probability p, default 0.5, else scaled by 1/(1 − p); x itself outside of training (PyTorch: `F.dropout`). */
+export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+  requireOptions('dropout', options, dropoutOptions);
+  return dropoutWith(x, p, options.training ?? true);
+}
+/** For layers, whose mode it is. */
+export const dropoutWith = (x: Tensor, p: number, training: boolean): Tensor =>
+  apply('dropout', x, p, training, x.shape);
 
 /**
  * As `dropout`, for whole channels of (N, C, H, W); any number of dimensions after the channels, so that (N, C, L) is dropped by channel too
  * (PyTorch: `F.dropout2d`).
  */
-export function dropout2d(x: Tensor, p = 0.5, training = true): Tensor {
+export function dropout2d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+  requireOptions('dropout2d', options, dropoutOptions);
+  return dropout2dWith(x, p, options.training ?? true);
+}
+export function dropout2dWith(x: Tensor, p: number, training: boolean): Tensor {
   requireTensor('dropout2d', x);
   if (x.rank < 2) throw new RuntimeError('Feature dropout requires at least 2 dimensions in the input');
   return apply(
@@ -64,7 +81,11 @@ export type StochasticDepthMode = 'row' | 'batch';
  * @example
  * stochasticDepth(x, 0.2, 'row').add(x);
  */
-export function stochasticDepth(x: Tensor, p: number, mode: StochasticDepthMode, training = true): Tensor {
+export function stochasticDepth(x: Tensor, p: number, mode: StochasticDepthMode, options: DropoutOptions = {}): Tensor {
+  requireOptions('stochasticDepth', options, dropoutOptions);
+  return stochasticDepthWith(x, p, mode, options.training ?? true);
+}
+export function stochasticDepthWith(x: Tensor, p: number, mode: StochasticDepthMode, training: boolean): Tensor {
   requireFloat('stochasticDepth', x);
   requireNumber('stochasticDepth', 'p', p);
   if (!(p >= 0 && p <= 1)) throw new ValueError(`drop probability has to be between 0 and 1, but got ${p}`);

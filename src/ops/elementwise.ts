@@ -8,9 +8,10 @@ import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
 import type { Device } from '../kernels/device.ts';
 import { Binary, Status, Unary } from '../kernels/generated/abi.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense } from '../tensor/copy.ts';
 import { asElement, full } from '../tensor/create.ts';
-import { type DType, dtypes, isFloat, kindOf } from '../tensor/dtype.ts';
+import { type DType, dtypes, isFloat, kindOf, requireDType } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
@@ -66,7 +67,8 @@ interface Joins {
   backward(g: Tensor, y: Tensor): Tensor | null;
 }
 
-function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivative, joins?: Joins) {
+/** A function of each element and of two numbers. */
+function defineParametric(name: string, op: Unary, saves: Saves, derivative: Derivative, joins?: Joins) {
   const run = defineOp({
     name,
     forward(ctx, x: Tensor, p0: number, p1: number) {
@@ -89,11 +91,17 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
       return [launchUnaryBackward(name, op, x ?? y, y ?? x, dy, dx, p0, p1)];
     },
   });
-  return (x: Tensor, p0 = 0, p1 = 0): Tensor => {
+  return (x: Tensor, p0: number, p1: number): Tensor => {
     requireTensor(name, x);
     if (x.dtype === 'bool') refuseBool(name);
     return run(x, p0, p1);
   };
+}
+
+/** A function of each element alone: `tensors.map(relu)` hands over more. */
+function defineUnary(...definition: Parameters<typeof defineParametric>): (x: Tensor) => Tensor {
+  const run = defineParametric(...definition);
+  return (x) => run(x, 0, 0);
 }
 
 function refuseBool(name: string): never {
@@ -102,7 +110,7 @@ function refuseBool(name: string): never {
       'Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `logicalNot()` function instead.',
     );
   if (name === 'relu' || name === 'hardtanh') throw new RuntimeError(`Boolean inputs not supported for ${name}`);
-  throw new NotImplementedError(`"${name}" not implemented for 'Bool'`);
+  throw new NotImplementedError(`"${name}" not implemented for 'bool'`);
 }
 
 /** Unary functions of floats; integers are computed as float32, as in PyTorch. */
@@ -205,8 +213,8 @@ export const sigmoid = defineFunction(
   times((_, y) => mul(y, sub(1, y))),
 );
 // σ(−x), as that of σ(x) and σ(−x) which is no more than ½: so its derivative does not cancel.
-export const logSigmoid = defineFunction(
-  'logSigmoid',
+export const logsigmoid = defineFunction(
+  'logsigmoid',
   Unary.logSigmoid,
   'both',
   times((x) => where(lt(x, 0), sub(1, sigmoid(x)), sigmoid(neg(x)))),
@@ -216,23 +224,23 @@ export const relu = defineUnary('relu', Unary.relu, 'y', (g, _, y) => constantIn
   forward: (x) => joinRelu(x, Infinity),
   backward: maskGradient,
 });
-const hardtanhOp = defineUnary(
+const hardtanhOp = defineParametric(
   'hardtanh',
   Unary.hardtanh,
   'y',
   (g, _, y, low, high) => constantIn(masked(g, logicalAnd(gt(y, low), lt(y, high))), y),
   { forward: (x, low, high) => (low === 0 && high > 0 ? joinRelu(x, high) : null), backward: maskGradient },
 );
-const leakyReluOp = defineUnary('leakyRelu', Unary.leakyRelu, 'x', (g, x, _, slope) =>
+const leakyReluOp = defineParametric('leakyRelu', Unary.leakyRelu, 'x', (g, x, _, slope) =>
   constantIn(where(gt(x, 0), g, mul(g, slope)), x),
 );
 /** min(x, 0), through which nothing flows at 0 itself. */
 const negativePart = (x: Tensor) => neg(relu(neg(x)));
-const eluOp = defineUnary(
+const eluOp = defineParametric(
   'elu',
   Unary.elu,
   'both',
-  times((x, _, alpha) => where(gt(x, 0), 1, mul(exp(negativePart(x)), alpha), x.dtype)),
+  times((x, _, alpha) => whereWith(gt(x, 0), 1, mul(exp(negativePart(x)), alpha), x.dtype)),
 );
 const seluScale = 1.0507009873554805;
 const seluAlpha = 1.6732632423543772;
@@ -240,7 +248,7 @@ export const selu = defineFunction(
   'selu',
   Unary.selu,
   'both',
-  times((x) => where(gt(x, 0), seluScale, mul(exp(negativePart(x)), seluScale * seluAlpha), x.dtype)),
+  times((x) => whereWith(gt(x, 0), seluScale, mul(exp(negativePart(x)), seluScale * seluAlpha), x.dtype)),
 );
 const geluErf = defineFunction(
   'gelu',
@@ -273,24 +281,24 @@ export const silu = defineFunction(
     return mul(s, add(mul(x, sub(1, s)), 1));
   }),
 );
-const softplusOp = defineUnary(
+const softplusOp = defineParametric(
   'softplus',
   Unary.softplus,
   'x',
-  times((x, _, beta, threshold) => where(gt(mul(x, beta), threshold), 1, sigmoid(mul(x, beta)), x.dtype)),
+  times((x, _, beta, threshold) => whereWith(gt(mul(x, beta), threshold), 1, sigmoid(mul(x, beta)), x.dtype)),
 );
 // The mask alone depends on x, and in PyTorch too such a gradient does not require one.
-const clampOp = defineUnary('clamp', Unary.clamp, 'x', (g, x, _, low, high) =>
+const clampOp = defineParametric('clamp', Unary.clamp, 'x', (g, x, _, low, high) =>
   masked(g, logicalAnd(ge(x, low), le(x, high))),
 );
-export const hardSigmoid = defineFunction('hardSigmoid', Unary.hardSigmoid, 'x', (g, x) =>
+export const hardsigmoid = defineFunction('hardsigmoid', Unary.hardSigmoid, 'x', (g, x) =>
   constantIn(mul(masked(g, logicalAnd(gt(x, -3), lt(x, 3))), 1 / 6), x),
 );
-export const hardSwish = defineFunction(
-  'hardSwish',
+export const hardswish = defineFunction(
+  'hardswish',
   Unary.hardSwish,
   'x',
-  times((x) => where(le(x, -3), 0, where(ge(x, 3), 1, add(mul(x, 1 / 3), 0.5), x.dtype), x.dtype)),
+  times((x) => whereWith(le(x, -3), 0, whereWith(ge(x, 3), 1, add(mul(x, 1 / 3), 0.5), x.dtype), x.dtype)),
 );
 export const mish = defineFunction(
   'mish',
@@ -308,33 +316,90 @@ function floating(name: string, x: Tensor): Tensor {
   return isFloat(x.dtype) ? x : cast(x, 'float32');
 }
 
-/** x where positive, `negativeSlope`·x elsewhere (PyTorch: `F.leaky_relu`; default slope 0.01). */
-export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor =>
-  leakyReluOp(floating('leakyRelu', x), requireNumber('leakyRelu', 'negativeSlope', negativeSlope));
-/** x where positive, `alpha`·(eˣ − 1) elsewhere (PyTorch: `F.elu`; default alpha 1). */
-export const elu = (x: Tensor, alpha = 1): Tensor => eluOp(floating('elu', x), requireNumber('elu', 'alpha', alpha));
-/** x·Φ(x) (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`); `approximate: 'tanh'` for the tanh form. */
-export function gelu(x: Tensor, { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}): Tensor {
-  return requireChoice('gelu', 'approximate', approximate, approximations) === 'tanh' ? geluTanh(x) : geluErf(x);
+// The options of these are those of their layers. What a layer calls with numbers it has checked has no options: `…With`.
+
+export interface LeakyReluOptions {
+  /** Default: 0.01. */
+  negativeSlope?: number;
 }
+export const leakyReluOptions = declareOptions<LeakyReluOptions>({ negativeSlope: kind.number });
+/** x where positive, `negativeSlope`·x elsewhere (PyTorch: `F.leaky_relu`). */
+export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
+  requireOptions('leakyRelu', options, leakyReluOptions);
+  return leakyReluWith(x, options.negativeSlope ?? 0.01);
+}
+export const leakyReluWith = (x: Tensor, negativeSlope: number): Tensor =>
+  leakyReluOp(floating('leakyRelu', x), requireNumber('leakyRelu', 'negativeSlope', negativeSlope), 0);
+
+export interface EluOptions {
+  /** Default: 1. */
+  alpha?: number;
+}
+export const eluOptions = declareOptions<EluOptions>({ alpha: kind.number });
+/** x where positive, `alpha`·(eˣ − 1) elsewhere (PyTorch: `F.elu`). */
+export function elu(x: Tensor, options: EluOptions = {}): Tensor {
+  requireOptions('elu', options, eluOptions);
+  return eluWith(x, options.alpha ?? 1);
+}
+export const eluWith = (x: Tensor, alpha: number): Tensor =>
+  eluOp(floating('elu', x), requireNumber('elu', 'alpha', alpha), 0);
+
+export interface GeluOptions {
+  /** The tanh form instead of the exact one. Default: `'none'`. */
+  approximate?: 'none' | 'tanh';
+}
+export const geluOptions = declareOptions<GeluOptions>({ approximate: kind.choice });
+/** x·Φ(x), exactly or by tanh (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`). */
+export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+  requireOptions('gelu', options, geluOptions);
+  return geluWith(x, options.approximate ?? 'none');
+}
+export const geluWith = (x: Tensor, approximate: 'none' | 'tanh'): Tensor =>
+  requireChoice('gelu', 'approximate', approximate, approximations) === 'tanh' ? geluTanh(x) : geluErf(x);
 export const approximations = ['none', 'tanh'] as const;
-/** log(1 + e^(beta·x)) / beta, linear where beta·x > threshold (PyTorch: `F.softplus`; defaults 1 and 20). */
-export function softplus(x: Tensor, beta = 1, threshold = 20): Tensor {
+
+export interface SoftplusOptions {
+  /** Default: 1. */
+  beta?: number;
+  /** Linear where beta·x lies above. Default: 20. */
+  threshold?: number;
+}
+export const softplusOptions = declareOptions<SoftplusOptions>({ beta: kind.number, threshold: kind.number });
+/** log(1 + e^(beta·x)) / beta, linear where beta·x > threshold (PyTorch: `F.softplus`). */
+export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
+  requireOptions('softplus', options, softplusOptions);
+  return softplusWith(x, options.beta ?? 1, options.threshold ?? 20);
+}
+export function softplusWith(x: Tensor, beta: number, threshold: number): Tensor {
   requireNumber('softplus', 'beta', beta);
   requireNumber('softplus', 'threshold', threshold);
   return softplusOp(floating('softplus', x), beta, threshold);
 }
-/** Values limited to [low, high]; on and beyond the bounds no gradient flows (PyTorch: `F.hardtanh`; defaults −1 and 1). */
-export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
-  requireNumber('hardtanh', 'low', low);
-  requireNumber('hardtanh', 'high', high);
-  if (!(low <= high)) throw new ValueError(`[hardtanh] expected low of at most high, got ${low} and ${high}`);
+
+export interface HardtanhOptions {
+  /** Default: −1. */
+  minVal?: number;
+  /** Default: 1. */
+  maxVal?: number;
+}
+export const hardtanhOptions = declareOptions<HardtanhOptions>({ minVal: kind.number, maxVal: kind.number });
+/** Values limited to [minVal, maxVal]; on and beyond the bounds no gradient flows (PyTorch: `F.hardtanh`). */
+export function hardtanh(x: Tensor, options: HardtanhOptions = {}): Tensor {
+  requireOptions('hardtanh', options, hardtanhOptions);
+  return hardtanhWith(x, options.minVal ?? -1, options.maxVal ?? 1);
+}
+export function hardtanhWith(x: Tensor, minVal: number, maxVal: number): Tensor {
+  requireNumber('hardtanh', 'minVal', minVal);
+  requireNumber('hardtanh', 'maxVal', maxVal);
+  if (!(minVal <= maxVal))
+    throw new ValueError(`[hardtanh] expected minVal of at most maxVal, got ${minVal} and ${maxVal}`);
   requireTensor('hardtanh', x);
-  if (x.dtype === 'uint8' && (low <= -1 || high <= -1))
+  if (x.dtype === 'uint8' && (minVal <= -1 || maxVal <= -1))
     throw new RuntimeError('cannot do hardtanh on an unsigned type with negative limits');
   const bound = (value: number) => (isFloat(x.dtype) ? value : asElement(Math.trunc(value), x.dtype));
-  return hardtanhOp(x, bound(low), bound(high));
+  return hardtanhOp(x, bound(minVal), bound(maxVal));
 }
+
 /**
  * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a bound that is NaN makes all NaN.
  * Integers with a fractional bound give float32.
@@ -342,7 +407,7 @@ export function hardtanh(x: Tensor, low = -1, high = 1): Tensor {
 export function clamp(x: Tensor, min?: number, max?: number): Tensor {
   requireTensor('clamp', x);
   if (min === undefined && max === undefined)
-    throw new RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None");
+    throw new RuntimeError("[clamp] At least one of 'min' or 'max' must not be undefined");
   if (min !== undefined) requireNumber('clamp', 'min', min);
   if (max !== undefined) requireNumber('clamp', 'max', max);
   const bounded = withBound(x, min, max);
@@ -478,7 +543,8 @@ interface BinaryOptions {
   readonly join?: (a: Tensor, b: Tensor) => Tensor | null;
 }
 
-function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
+/** A function of two operands, and of the number alpha where it has one. */
+function defineScaled(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
   const { saves = 'operands', reads = () => [true, true] } = options;
   const run = defineOp({
     name,
@@ -505,7 +571,7 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
       ];
     },
   });
-  return (left: Operand, right: Operand, factor: number | boolean = 1): Tensor => {
+  return (left: Operand, right: Operand, factor: number | boolean): Tensor => {
     requireATensor(name, left, right);
     const a = prepared(name, left);
     const b = prepared(name, right);
@@ -519,6 +585,17 @@ function defineBinary(name: string, op: Binary, derivatives: BinaryDerivatives, 
   };
 }
 
+function defineBinary(...definition: Parameters<typeof defineScaled>): (a: Operand, b: Operand) => Tensor {
+  const run = defineScaled(...definition);
+  return (a, b) => run(a, b, 1);
+}
+
+export interface AlphaOption {
+  /** Factor of the second operand; a truth value where the result is of them. Default: 1. */
+  alpha?: number | boolean;
+}
+export const alphaOption = declareOptions<AlphaOption>({ alpha: kind.numeric });
+
 /** The factor of the second operand. */
 function requireAlpha(name: string, alpha: unknown, dtype: DType): number {
   if (typeof alpha === 'boolean' && dtype !== 'bool')
@@ -529,15 +606,18 @@ function requireAlpha(name: string, alpha: unknown, dtype: DType): number {
   return factor;
 }
 
-/** a + alpha·b, broadcast (PyTorch: `torch.add`). */
-export const add = defineBinary(
+export const addScaled = defineScaled(
   'add',
   Binary.add,
   (g, _a, _b, _y, alpha) => [() => g, () => (alpha === 1 ? g : mul(g, alpha))],
   { saves: 'nothing', join: joinAdd },
 );
-/** a − alpha·b, broadcast (PyTorch: `torch.sub`). */
-export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [() => g, () => mul(g, -alpha)], {
+/** a + alpha·b, broadcast (PyTorch: `torch.add`). */
+export function add(a: Operand, b: Operand, options?: AlphaOption): Tensor {
+  if (options !== undefined) requireOptions('add', options, alphaOption);
+  return addScaled(a, b, options?.alpha ?? 1);
+}
+export const subScaled = defineScaled('sub', Binary.sub, (g, _a, _b, _y, alpha) => [() => g, () => mul(g, -alpha)], {
   saves: 'nothing',
   refuse(a, b) {
     const isBool = (operand: Prepared) => operand instanceof Tensor && operand.dtype === 'bool';
@@ -551,6 +631,11 @@ export const sub = defineBinary('sub', Binary.sub, (g, _a, _b, _y, alpha) => [()
       );
   },
 });
+/** a − alpha·b, broadcast (PyTorch: `torch.sub`). */
+export function sub(a: Operand, b: Operand, options?: AlphaOption): Tensor {
+  if (options !== undefined) requireOptions('sub', options, alphaOption);
+  return subScaled(a, b, options?.alpha ?? 1);
+}
 /** a·b, broadcast (PyTorch: `torch.mul`). */
 export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
   reads: (needsA, needsB) => [needsB, needsA],
@@ -563,7 +648,7 @@ export const div = defineBinary(
   { floatOnly: true, reads: (_, needsB) => [needsB, true] },
 );
 /** a to the power b, broadcast (PyTorch: `torch.pow`). */
-export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
+export const pow = defineBinary(
   'pow',
   Binary.pow,
   (g, a, b, y) => [
@@ -577,13 +662,13 @@ export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
     // y·ln a, and 0 where a is 0 and b is not negative.
     () => {
       const base = typeof a === 'number' ? full([], a, { dtype: g.dtype }) : a;
-      return mul(g, where(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), g.dtype));
+      return mul(g, whereWith(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), g.dtype));
     },
   ],
   {
     saves: 'result',
     refuse(_a, b, dtype) {
-      if (dtype === 'bool') throw new NotImplementedError('"pow" not implemented for \'Bool\'');
+      if (dtype === 'bool') throw new NotImplementedError('"pow" not implemented for \'bool\'');
       if (typeof b === 'number' && b < 0)
         throw new RuntimeError('Integers to negative integer powers are not allowed.');
     },
@@ -616,7 +701,7 @@ export const remainder = defineBinary(
   ],
   {
     refuse(_a, _b, dtype) {
-      if (dtype === 'bool') throw new NotImplementedError('"remainder" not implemented for \'Bool\'');
+      if (dtype === 'bool') throw new NotImplementedError('"remainder" not implemented for \'bool\'');
     },
   },
 );
@@ -698,8 +783,23 @@ const whereOp = defineOp({
   },
 });
 
-/** Values of a where the condition holds, of b elsewhere, broadcast (PyTorch: `torch.where`). `dtype` serves two numbers. */
-export function where(condition: Tensor, left: Operand, right: Operand, dtype?: DType): Tensor {
+export interface WhereOptions {
+  /** Of the result of two numbers. Default: float32. */
+  dtype?: DType;
+}
+export const whereOptions = declareOptions<WhereOptions>({ dtype: kind.choice });
+
+/** Values of a where the condition holds, of b elsewhere, broadcast (PyTorch: `torch.where`). */
+export function where(condition: Tensor, a: Operand, b: Operand, options?: WhereOptions): Tensor {
+  if (options !== undefined) {
+    requireOptions('where', options, whereOptions);
+    if (options.dtype !== undefined) requireDType('where', options.dtype);
+  }
+  return whereWith(condition, a, b, options?.dtype);
+}
+
+/** `where` for the library itself: `dtype` is that of two numbers. */
+export function whereWith(condition: Tensor, left: Operand, right: Operand, dtype?: DType): Tensor {
   requireTensor('where', condition);
   const a = prepared('where', left);
   const b = prepared('where', right);
@@ -707,7 +807,7 @@ export function where(condition: Tensor, left: Operand, right: Operand, dtype?: 
     warn('where received a uint8 condition tensor. This behavior is deprecated. Use a boolean condition instead.');
   else if (condition.dtype !== 'bool')
     throw new RuntimeError(
-      `where expected condition to be a boolean tensor, but got a tensor with dtype ${dtypes[condition.dtype].torchName}`,
+      `where expected condition to be a boolean tensor, but got a tensor with dtype ${condition.dtype}`,
     );
   const common =
     a instanceof Tensor && b instanceof Tensor
@@ -739,9 +839,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
       `output with shape ${formatShape(x.shape)} doesn't match the broadcast shape ${formatShape(result.shape)}`,
     );
   if (kindOf(result.dtype) > kindOf(x.dtype))
-    throw new RuntimeError(
-      `result type ${dtypes[result.dtype].torchName} can't be cast to the desired output type ${dtypes[x.dtype].torchName}`,
-    );
+    throw new RuntimeError(`result type ${result.dtype} can't be cast to the desired output type ${x.dtype}`);
   const converted = toFormat(cast(result, x.dtype), x.memoryFormat);
   if (before.isSaved) moveAway(before);
   overwrite(x, converted);

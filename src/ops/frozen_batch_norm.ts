@@ -1,7 +1,8 @@
 // Batch norm by constants: statistics, weight and bias are given and none of them is learned. Where the input fits the channels it is the
 // evaluation of batch_norm.ts; elsewhere what torchvision's broadcasting makes of it.
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm } from './batch_norm.ts';
+import { batchNormWith } from './batch_norm.ts';
 import { add, detach, mul, rsqrt, sub } from './elementwise.ts';
 import { cast, requireTensor, resultType } from './launch.ts';
 import { requireNormOptions } from './norm_checks.ts';
@@ -11,6 +12,7 @@ export interface FrozenBatchNormOptions {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
 }
+const frozenBatchNormOptions = declareOptions<FrozenBatchNormOptions>({ eps: kind.number });
 
 /**
  * y = (x − mean)/√(variance + eps)·weight + bias per channel of x (N, C, H, W), by constants (C): a gradient flows to x only (torchvision:
@@ -27,14 +29,16 @@ export function frozenBatchNorm(
   variance: Tensor,
   weight: Tensor,
   bias: Tensor,
-  { eps = 1e-5 }: FrozenBatchNormOptions = {},
+  options: FrozenBatchNormOptions = {},
 ): Tensor {
+  requireOptions('frozenBatchNorm', options, frozenBatchNormOptions);
+  const { eps = 1e-5 } = options;
   requireTensor('frozenBatchNorm', x);
   requireNormOptions('frozenBatchNorm', { eps });
   const dtype = resultType(x, weight);
   const input = cast(x, dtype);
   const [m, v, w, b] = [mean, variance, weight, bias].map((t) => cast(detach(t), dtype));
-  if (x.rank === 4 && x.shape[1] === w.size) return batchNorm(input, m, v, { weight: w, bias: b, eps });
+  if (x.rank === 4 && x.shape[1] === w.size) return batchNormWith(input, m, v, { weight: w, bias: b, eps });
   const across = (t: Tensor) => reshape(t, [1, -1, 1, 1]);
   const scale = mul(w, rsqrt(add(v, eps)));
   return add(mul(input, across(scale)), across(sub(b, mul(m, scale))));

@@ -1,10 +1,12 @@
 // Group normalization (Wu & He 2018): every sample's channels in groups, each brought to mean 0 and variance 1. The checks and the view
 // of a group as a row; the arithmetic is in row_norm.ts.
-import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { requireInteger } from '../checks.ts';
+import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { requireFloat, requireTensor } from './launch.ts';
-import { emptyResult, pythonType, requireAlike, requireEps, requireNumber } from './norm_checks.ts';
+import { emptyResult, requireAlike, requireEps, requireNormNumber } from './norm_checks.ts';
 import { normalizeRows } from './row_norm.ts';
 
 export interface GroupNormOptions {
@@ -15,6 +17,11 @@ export interface GroupNormOptions {
   /** Default: 1e-5. */
   eps?: number;
 }
+const groupNormOptions = declareOptions<GroupNormOptions>({
+  weight: kind.tensor,
+  bias: kind.tensor,
+  eps: kind.numeric,
+});
 
 /**
  * Normalization of x (N, C, …) over each group of C / numGroups neighbouring channels of a sample, then times weight plus bias per channel
@@ -25,6 +32,11 @@ export interface GroupNormOptions {
  * const y = groupNorm(randn([4, 6, 8, 8]), 3);
  */
 export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOptions = {}): Tensor {
+  requireOptions('groupNorm', options, groupNormOptions);
+  return groupNormWith(x, numGroups, options);
+}
+/** For the layer. */
+export function groupNormWith(x: Tensor, numGroups: number, options: GroupNormOptions): Tensor {
   const { weight = null, bias = null, eps = 1e-5 } = options;
   requireTensor('groupNorm', x);
   if (x.rank < 2) throw new RuntimeError(`Expected at least 2 dimensions for input tensor but received ${x.rank}`);
@@ -36,20 +48,17 @@ export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOption
     throw new ValueError(
       `Expected more than 1 value per channel when training, got input size ${formatShape([perGroup, numGroups, ...spatial])}`,
     );
-  if (!Number.isInteger(numGroups))
-    throw new ArgumentTypeError(
-      `group_norm(): argument 'num_groups' (position 2) must be int, not ${pythonType(numGroups)}`,
-    );
-  requireNumber('group_norm', 'eps', 5, eps);
+  requireInteger('groupNorm', 'numGroups', numGroups);
+  requireNormNumber('groupNorm', 'eps', eps);
   requireEps('groupNorm', eps);
   if (numGroups <= 0) throw new RuntimeError(`Expected num groups to be greater than 0, got ${numGroups}`);
   if (c % numGroups !== 0)
     throw new RuntimeError(
-      `Expected number of channels in input to be divisible by num_groups, but got input of shape ${formatShape(x.shape)} and num_groups=${numGroups}`,
+      `Expected number of channels in input to be divisible by numGroups, but got input of shape ${formatShape(x.shape)} and numGroups=${numGroups}`,
     );
   requireVector('weight', weight, weight, x);
   requireVector('bias', bias, weight, x);
-  requireFloat('GroupNormKernelImpl', x);
+  requireFloat('groupNorm', x);
   requireAlike('groupNorm', x, weight, bias);
   if (x.size === 0) return emptyResult(x, weight, bias);
   return normalizeRows(x, { n, g: numGroups, k: c / numGroups, s }, weight, bias, Number(eps), true).y;

@@ -3,19 +3,20 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { full, zeros } from '../tensor/create.ts';
 import { scope } from '../tensor/scope.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type Tensor } from '../tensor/tensor.ts';
-import { type BatchNormOptions, launchBackward, settleStatistics } from './batch_norm.ts';
+import { type BatchNormOptions, batchNormKinds, launchBackward, settleStatistics } from './batch_norm.ts';
 import { batchNormInvstd, batchNormStats, launchApply } from './batch_norm_kernels.ts';
 import {
   abs,
   add,
   div,
-  elu,
+  eluWith,
   ge,
-  leakyRelu,
+  leakyReluWith,
   log1p,
   mul,
   neg,
@@ -24,6 +25,7 @@ import {
   rsqrt,
   square,
   where,
+  whereWith,
 } from './elementwise.ts';
 import { cast, requireFloat } from './launch.ts';
 import {
@@ -35,7 +37,7 @@ import {
 } from './norm_checks.ts';
 
 /** Activations whose input can be told from their output. */
-export type InvertibleActivation = 'leaky_relu' | 'elu' | 'identity';
+export type InvertibleActivation = 'leakyRelu' | 'elu' | 'identity';
 
 interface Invertible {
   apply(z: Tensor, param: number): Tensor;
@@ -46,13 +48,13 @@ interface Invertible {
 }
 
 const activations: Record<InvertibleActivation, Invertible> = {
-  leaky_relu: {
-    apply: leakyRelu,
+  leakyRelu: {
+    apply: leakyReluWith,
     invert: (y, slope) => where(ge(y, 0), y, div(y, slope)),
-    backward: (g, y, slope) => mul(g, where(ge(y, 0), 1, slope, y.dtype)),
+    backward: (g, y, slope) => mul(g, whereWith(ge(y, 0), 1, slope, y.dtype)),
   },
   elu: {
-    apply: elu,
+    apply: eluWith,
     invert: (y, alpha) => where(ge(y, 0), y, log1p(div(y, alpha))),
     backward: (g, y, alpha) => mul(g, where(ge(y, 0), 1, add(y, alpha))),
   },
@@ -118,11 +120,16 @@ const inPlaceAbnOp = defineOp({
 });
 
 export interface InPlaceAbnOptions extends Omit<BatchNormOptions, 'relu'> {
-  /** Default: `'leaky_relu'`. */
+  /** Default: `'leakyRelu'`. */
   activation?: InvertibleActivation;
-  /** The slope of leaky_relu or the alpha of elu, above 0. Default: 0.01. */
+  /** The slope of leakyRelu or the alpha of elu, above 0. Default: 0.01. */
   activationParam?: number;
 }
+const inPlaceAbnOptions = declareOptions<InPlaceAbnOptions>({
+  ...batchNormKinds,
+  activation: kind.choice,
+  activationParam: kind.number,
+});
 
 /**
  * x overwritten by act(x̂·(|weight| + eps) + bias), with x̂ as in `batchNorm`, and returned; the backward computes what it needs from it
@@ -141,12 +148,13 @@ export function inPlaceAbn(
   runningVar: Tensor | null,
   options: InPlaceAbnOptions = {},
 ): Tensor {
+  requireOptions('inPlaceAbn', options, inPlaceAbnOptions);
   const {
     weight = null,
     bias = null,
     training = false,
     eps = 1e-5,
-    activation = 'leaky_relu',
+    activation = 'leakyRelu',
     activationParam = 0.01,
   } = options;
   requireFloat('inPlaceAbn', x);
@@ -155,11 +163,11 @@ export function inPlaceAbn(
   if (x.rank < 2) throw new ValueError(`expected at least 2D input (got ${x.rank}D input)`);
   if (training && x.shape[0] * sizeOf(x.shape.slice(2)) === 1)
     throw new ValueError(
-      'inplace_abn is trying to compute batch statistics, but the input tensor only contains a single sample per channel',
+      'inPlaceAbn is trying to compute batch statistics, but the input tensor only contains a single sample per channel',
     );
   if (x.size === 0) return emptyResult(x, weight, bias);
-  for (const [name, t] of Object.entries({ running_mean: runningMean, running_var: runningVar, weight, bias })) {
-    if (!t && !training && name.startsWith('running_'))
+  for (const [name, t] of Object.entries({ runningMean, runningVar, weight, bias })) {
+    if (!t && !training && name.startsWith('running'))
       throw new RuntimeError(`${name} must be defined in evaluation mode`);
     requireElements('inPlaceAbn', name, t, x.shape[1]);
   }
@@ -185,7 +193,8 @@ export function inPlaceAbn(
 
 /** @throws ValueError where an activation's output does not tell its input. */
 export function requireInvertible(activation: string, param: number): asserts activation is InvertibleActivation {
-  if (!Object.hasOwn(activations, activation)) throw new ValueError(`Unknown activation function ${activation}`);
+  if (!Object.hasOwn(activations, activation))
+    throw new ValueError(`Unknown activation function ${String(activation)}`);
   if (activation !== 'identity' && !(param > 0))
     throw new ValueError(`[inPlaceAbn] expected a parameter of ${activation} above 0, got ${param}`);
 }

@@ -4,6 +4,7 @@
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { requireElement, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { asElement, fromTypedArray, full, requireRepresentable, tensor } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import {
@@ -245,7 +246,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   requireVector('indexSelect', index);
   const d = normalizeDim(dim, x.rank, 'indexSelect');
   if (x.rank === 0 && index.size !== 1)
-    throw new RuntimeError(`index_select(): Index to scalar can have only 1 value, got ${index.size} value(s)`);
+    throw new RuntimeError(`indexSelect(): Index to scalar can have only 1 value, got ${index.size} value(s)`);
   return x.rank === 0
     ? reshape(pickAt(reshape(x, [1]), 0, indices, 'indexSelect'), [])
     : pickAt(x, d, indices, 'indexSelect');
@@ -267,12 +268,14 @@ export interface IndexAddOptions {
   /** Factor of what is added. Default: 1. */
   alpha?: number | boolean;
 }
+const indexAddOptions = declareOptions<IndexAddOptions>({ alpha: kind.numeric });
 
 /**
  * x with alpha times slices of `source` added at the given indices of a dimension, in order; indices may repeat (PyTorch: `torch.index_add`).
  * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError on an index outside.
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
+  requireOptions('indexAdd', options, indexAddOptions);
   requireTensor('indexAdd', x);
   requireTensor('indexAdd', source);
   const indices = requireIndices('indexAdd', index);
@@ -319,7 +322,7 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand)
   requireVector('indexFill', index);
   if (fill.rank > 0)
     throw new RuntimeError(
-      `index_fill_ only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
+      `indexFill only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
     );
   const whole = atLeast1d(x);
   const axis = { index: atLeast1d(indices), dim: d, n: whole.shape[d], step: 1 };
@@ -356,12 +359,12 @@ function flatPositions(op: string, x: Tensor, dim: number, index: Tensor): Tenso
 
 function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, source: Tensor | null): void {
   const text = (what: string) => `[${op}] Index tensor must have the same number of dimensions as ${what} tensor`;
-  if (index.rank !== x.rank) throw new RuntimeError(text(op === 'gather' ? 'input' : 'self'));
-  if (source && index.rank !== source.rank) throw new RuntimeError(text('src'));
+  if (index.rank !== x.rank) throw new RuntimeError(text('input'));
+  if (source && index.rank !== source.rank) throw new RuntimeError(text('source'));
   const isLarger = (than: Shape, apart: number | null) => index.shape.some((n, d) => d !== apart && n > than[d]);
   if (isLarger(x.shape, dim) || (source && isLarger(source.shape, null)))
     throw new RuntimeError(
-      `[${op}] Expected index ${formatShape(index.shape)} to be no larger than self ${formatShape(x.shape)} apart from dimension ${dim}${source ? ` and to be no larger size than src ${formatShape(source.shape)}` : ''}`,
+      `[${op}] Expected index ${formatShape(index.shape)} to be no larger than input ${formatShape(x.shape)} apart from dimension ${dim}${source ? ` and to be no larger size than source ${formatShape(source.shape)}` : ''}`,
     );
 }
 
@@ -392,7 +395,7 @@ function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Ope
   requireSameDevice(op, x, indices, source);
   const d = normalizeDim(dim, x.rank, op);
   if (source.dtype !== x.dtype)
-    throw new RuntimeError(`[${op}] Expected self.dtype to be equal to src.dtype, got ${x.dtype} and ${source.dtype}`);
+    throw new RuntimeError(`[${op}] Expected input and source of equal dtypes, got ${x.dtype} and ${source.dtype}`);
   if (index.size === 0) return null;
   const [whole, places] = [atLeast1d(x), atLeast1d(indices)];
   const from = typeof value === 'object' ? atLeast1d(source) : broadcastTo(source, places.shape);
@@ -448,7 +451,7 @@ export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
   const index = flat ? viewAs(places, [places.size]) : places;
   if (whole.rank !== index.rank)
     throw new RuntimeError(
-      `torch.take_along_dim(): input and indices should have the same number of dimensions, but got ${whole.rank} dimensions for input, and ${index.rank} dimensions for indices`,
+      `takeAlongDim(): input and indices should have the same number of dimensions, but got ${whole.rank} dimensions for input, and ${index.rank} dimensions for indices`,
     );
   if (whole.rank === 0)
     throw new IndexError(`[takeAlongDim] Dimension specified as ${dim} but tensor has no dimensions`);
@@ -538,7 +541,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   const fill = valueTensor('maskedFill', value, x.dtype);
   if (fill.rank > 0)
     throw new RuntimeError(
-      `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
+      `maskedFill only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
     );
   return where(mask, fittingFill(fill, x.dtype), x);
 }
@@ -565,22 +568,33 @@ export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
 
 // ---- embedding ----------------------------------------------------------------------------------------------------
 
+export interface EmbeddingOptions {
+  /** A row whose gradients are 0; negative ones count from the end. Default: null, none. */
+  paddingIdx?: number | null;
+}
+const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull });
+
 /**
  * Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of the row `paddingIdx` are 0.
  * @throws ValueError where `paddingIdx` is no row; IndexError on an index outside [0, n).
  */
-export function embedding(indices: Tensor, weight: Tensor, paddingIdx?: number): Tensor {
+export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+  requireOptions('embedding', options, embeddingOptions);
+  return embeddingWith(indices, weight, options.paddingIdx ?? null);
+}
+/** For the layer. */
+export function embeddingWith(indices: Tensor, weight: Tensor, paddingIdx: number | null): Tensor {
   requireTensor('embedding', weight);
   const places = requireIndices('embedding', indices);
   requireSameDevice('embedding', weight, places);
   if (weight.rank !== 2) throw new RuntimeError(`[embedding] 'weight' must be 2-D, got ${formatShape(weight.shape)}`);
   const [n, width] = weight.shape;
   let source = weight;
-  if (paddingIdx !== undefined) {
+  if (paddingIdx !== null) {
     requireInteger('embedding', 'paddingIdx', paddingIdx);
     if (paddingIdx < -n || paddingIdx >= n)
       throw new ValueError(
-        `[embedding] Padding_idx must be within num_embeddings: expected ${-n} to ${n - 1}, got ${paddingIdx}`,
+        `[embedding] paddingIdx must be within numEmbeddings: expected ${-n} to ${n - 1}, got ${paddingIdx}`,
       );
     source = stopRow(weight, paddingIdx < 0 ? paddingIdx + n : paddingIdx);
   }

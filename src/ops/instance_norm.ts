@@ -1,9 +1,10 @@
 // Instance normalization (Ulyanov, Vedaldi & Lempitsky 2016): every channel of every sample brought to mean 0 and variance 1, or all
 // samples by running statistics. The checks, the view as rows, and how the running statistics move; the arithmetic is in row_norm.ts.
 import { RuntimeError, ValueError } from '../errors.ts';
-import { formatSize, normalizeDim, sizeOf } from '../tensor/shape.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { formatShape, normalizeDim, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { batchNorm, normalizeBatch } from './batch_norm.ts';
+import { batchNormWith, normalizeBatch } from './batch_norm.ts';
 import { batchNormStats, batchNormUpdateRunning } from './batch_norm_kernels.ts';
 import { requireFloat, requireTensor, toFormat } from './launch.ts';
 import {
@@ -13,7 +14,7 @@ import {
   requireElements,
   requireEps,
   requireMomentum,
-  requireNumber,
+  requireNormNumber,
 } from './norm_checks.ts';
 import { mean as meanOf } from './reduce.ts';
 import { type NormalizedRows, normalizeRows, type RowView } from './row_norm.ts';
@@ -35,6 +36,15 @@ export interface InstanceNormOptions {
   /** Default: 1e-5. */
   eps?: number;
 }
+const instanceNormOptions = declareOptions<InstanceNormOptions>({
+  runningMean: kind.tensor,
+  runningVar: kind.tensor,
+  weight: kind.tensor,
+  bias: kind.tensor,
+  useInputStats: kind.flag,
+  momentum: kind.numeric,
+  eps: kind.numeric,
+});
 
 /**
  * Normalization of x (N, C, …) over the axes after the channels, for each sample and channel alone, then times weight plus bias
@@ -48,6 +58,11 @@ export interface InstanceNormOptions {
  * const y = instanceNorm(randn([4, 6, 8, 8]), { eps: 1e-3 });
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+  requireOptions('instanceNorm', options, instanceNormOptions);
+  return instanceNormWith(x, options);
+}
+/** For layers. */
+export function instanceNormWith(x: Tensor, options: InstanceNormOptions): Tensor {
   const {
     runningMean = null,
     runningVar = null,
@@ -60,28 +75,28 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
   requireTensor('instanceNorm', x);
   const s = sizeOf(x.shape.slice(2));
   if (useInputStats && s === 1)
-    throw new ValueError(`Expected more than 1 spatial element when training, got input size ${formatSize(x.shape)}`);
-  requireNumber('instance_norm', 'momentum', 7, momentum);
-  requireNumber('instance_norm', 'eps', 8, eps);
+    throw new ValueError(`Expected more than 1 spatial element when training, got input size ${formatShape(x.shape)}`);
+  requireNormNumber('instanceNorm', 'momentum', momentum);
+  requireNormNumber('instanceNorm', 'eps', eps);
   requireEps('instanceNorm', eps);
   requireMomentum('instanceNorm', momentum);
   if (!useInputStats && !(runningMean && runningVar))
-    throw new RuntimeError('Expected running_mean and running_var to be defined when use_input_stats is false');
+    throw new RuntimeError('Expected runningMean and runningVar to be defined when useInputStats is false');
   if (!runningMean !== !runningVar)
-    throw new ValueError('running_mean and running_var must either both be None or neither be None');
+    throw new ValueError('runningMean and runningVar must either both be null or neither be null');
   const c = x.shape[normalizeDim(1, x.rank)];
   const [n] = x.shape;
   if (x.size === 0) return emptyResult(x, weight, bias);
   // PyTorch sees the samples' channels as the channels of one sample, so its texts count all of them.
-  requireElements('instanceNorm', 'running_mean', runningMean, c, n);
-  requireElements('instanceNorm', 'running_var', runningVar, c, n);
+  requireElements('instanceNorm', 'runningMean', runningMean, c, n);
+  requireElements('instanceNorm', 'runningVar', runningVar, c, n);
   requireElements('instanceNorm', 'weight', weight, c, n);
   requireElements('instanceNorm', 'bias', bias, c, n);
-  requireFloat('batch_norm', x);
+  requireFloat('instanceNorm', x);
   requireAlike('instanceNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
   const input = toFormat(x, 'contiguous');
-  if (!useInputStats) return batchNorm(input, runningMean, runningVar, { weight, bias, eps });
+  if (!useInputStats) return batchNormWith(input, runningMean, runningVar, { weight, bias, eps });
   const { y, mean, m2 } = (Number(eps) === 0 ? normalizeChannels : normalizeRows)(
     input,
     { n, g: c, k: 1, s },

@@ -4,7 +4,7 @@ import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { copyDense, copyStrided } from '../tensor/copy.ts';
-import { type DType, dtypes, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
+import { type DType, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
   broadcastStrides,
@@ -23,7 +23,7 @@ export function requireTensor(op: string, value: unknown): asserts value is Tens
 
 export function requireFloat(op: string, x: Tensor): void {
   requireTensor(op, x);
-  if (!isFloat(x.dtype)) throw new NotImplementedError(`"${op}" not implemented for '${dtypes[x.dtype].torchName}'`);
+  if (!isFloat(x.dtype)) throw new NotImplementedError(`"${op}" not implemented for '${x.dtype}'`);
 }
 
 export function requireSameDevice(op: string, ...tensors: Tensor[]): void {

@@ -1,12 +1,14 @@
 // Layer normalization (Ba, Kiros & Hinton 2016) and root-mean-square normalization (Zhang & Sennrich 2019): over the trailing dimensions,
 // each value with a weight of its own. The checks and the view as rows; the arithmetic is in row_norm.ts.
-import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import { requireIntegers } from '../checks.ts';
+import { RuntimeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { cast, requireFloat, requireSameDevice, requireTensor, toFormat } from './launch.ts';
-import { emptyResult, pythonType, requireAlike, requireEps, requireNumber } from './norm_checks.ts';
+import { emptyResult, requireAlike, requireEps, requireNormNumber } from './norm_checks.ts';
 import { normalizeRows } from './row_norm.ts';
 import { reshape } from './shape_ops.ts';
 
@@ -16,6 +18,7 @@ export interface RmsNormOptions {
   /** null: the distance from 1 to the next number of x's dtype. Default: null. */
   eps?: number | null;
 }
+const rmsNormOptions = declareOptions<RmsNormOptions>({ weight: kind.tensor, eps: kind.numeric });
 export interface LayerNormOptions {
   /** In the normalized shape; null: 1. */
   weight?: Tensor | null;
@@ -24,6 +27,11 @@ export interface LayerNormOptions {
   /** Default: 1e-5. */
   eps?: number;
 }
+const layerNormOptions = declareOptions<LayerNormOptions>({
+  weight: kind.tensor,
+  bias: kind.tensor,
+  eps: kind.numeric,
+});
 
 const machineEpsilon: Partial<Record<DType, number>> = { float32: 2 ** -23, float64: Number.EPSILON };
 
@@ -34,29 +42,23 @@ function requireShapes(
   parameters: readonly (readonly [name: string, value: Tensor | null])[],
 ): void {
   requireTensor(op, x);
-  const argument = `${op}(): argument 'normalized_shape' (position 2) must be tuple of ints`;
-  if (!Array.isArray(normalizedShape)) throw new ArgumentTypeError(`${argument}, not ${pythonType(normalizedShape)}`);
-  const odd = normalizedShape.findIndex((size) => !Number.isInteger(size));
-  if (odd >= 0)
-    throw new ArgumentTypeError(
-      `${argument}, but found element of type ${pythonType(normalizedShape[odd])} at pos ${odd}`,
-    );
+  requireIntegers(op, 'normalizedShape', normalizedShape);
   if (normalizedShape.length === 0)
     throw new RuntimeError(
-      'Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape = []',
+      'Expected normalizedShape to be at least 1-dimensional, i.e., containing at least one element, but got normalizedShape = []',
     );
   for (const [name, value] of parameters) {
     if (!value) continue;
     requireTensor(op, value);
     if (!sameShape(value.shape, normalizedShape))
       throw new RuntimeError(
-        `Expected ${name} to be of same shape as normalized_shape, but got ${name} of shape ${formatShape(value.shape)} and normalized_shape = ${formatShape(normalizedShape)}`,
+        `Expected ${name} to be of same shape as normalizedShape, but got ${name} of shape ${formatShape(value.shape)} and normalizedShape = ${formatShape(normalizedShape)}`,
       );
   }
   const lead = x.rank - normalizedShape.length;
   if (lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape))
     throw new RuntimeError(
-      `Given normalized_shape=${formatShape(normalizedShape)}, expected input with shape [*, ${normalizedShape.join(', ')}], but got input of size${formatShape(x.shape)}`,
+      `Given normalizedShape=${formatShape(normalizedShape)}, expected input with shape [*, ${normalizedShape.join(', ')}], but got input of size${formatShape(x.shape)}`,
     );
 }
 
@@ -85,14 +87,19 @@ function normalizeTrailing(
  * const y = layerNorm(randn([2, 5, 16]), [16]);
  */
 export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormOptions = {}): Tensor {
+  requireOptions('layerNorm', options, layerNormOptions);
+  return layerNormWith(x, normalizedShape, options);
+}
+/** For the layer. */
+export function layerNormWith(x: Tensor, normalizedShape: Shape, options: LayerNormOptions): Tensor {
   const { weight = null, bias = null, eps = 1e-5 } = options;
-  requireShapes('layer_norm', x, normalizedShape, [
+  requireShapes('layerNorm', x, normalizedShape, [
     ['weight', weight],
     ['bias', bias],
   ]);
-  requireNumber('layer_norm', 'eps', 5, eps);
+  requireNormNumber('layerNorm', 'eps', eps);
   requireEps('layerNorm', eps);
-  requireFloat('LayerNormKernelImpl', x);
+  requireFloat('layerNorm', x);
   requireAlike('layerNorm', x, weight, bias);
   return normalizeTrailing(x, normalizedShape, weight, bias, Number(eps), true);
 }
@@ -106,13 +113,18 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormO
  * const y = rmsNorm(randn([2, 5, 16]), [16], { eps: 1e-6 });
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape, options: RmsNormOptions = {}): Tensor {
+  requireOptions('rmsNorm', options, rmsNormOptions);
+  return rmsNormWith(x, normalizedShape, options);
+}
+/** For the layer. */
+export function rmsNormWith(x: Tensor, normalizedShape: Shape, options: RmsNormOptions): Tensor {
   const { weight = null, eps = null } = options;
-  requireShapes('rms_norm', x, normalizedShape, [['weight', weight]]);
+  requireShapes('rmsNorm', x, normalizedShape, [['weight', weight]]);
   if (eps !== null) {
-    requireNumber('rms_norm', 'eps', 4, eps);
+    requireNormNumber('rmsNorm', 'eps', eps);
     requireEps('rmsNorm', eps);
   }
-  requireFloat('rms_norm', x);
+  requireFloat('rmsNorm', x);
   if (weight) requireSameDevice('rmsNorm', x, weight);
   if (weight && weight.dtype !== x.dtype)
     warn(`Mismatch dtype between input and weight: input dtype = ${x.dtype}, weight dtype = ${weight.dtype}`);

@@ -5,7 +5,6 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut, withValues } from '../fusion/deferred_norm.ts';
-import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type ConvShape, convForward, inputGradient, launchBackwardWeight } from './conv_kernels.ts';
@@ -76,9 +75,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     throw new RuntimeError(`[linear] expected bias of shape [${out}], got ${formatShape(bias.shape)}`);
   for (const t of [weight, bias])
     if (t && t.dtype !== x.dtype)
-      throw new RuntimeError(
-        `mat1 and mat2 must have the same dtype, but got ${dtypes[x.dtype].torchName} and ${dtypes[t.dtype].torchName}`,
-      );
+      throw new RuntimeError(`mat1 and mat2 must have the same dtype, but got ${x.dtype} and ${t.dtype}`);
   if (x.rank === 2) return linearOp(x, weight, bias);
   return reshape(linearOp(reshape(x, [sizeOf(x.shape.slice(0, -1)), features]), weight, bias), [
     ...x.shape.slice(0, -1),

@@ -2,9 +2,10 @@
 // neighbours in the channels; and the form that Lua Torch left behind. Both as compositions of other ops.
 import { maxElements, requireFinite, requireInteger } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { add, div, mul, pow, square } from './elementwise.ts';
+import { addScaled, div, mul, pow, square } from './elementwise.ts';
 import { requireFloat, requireTensor, toFormat } from './launch.ts';
 import { avgPool2d } from './pool.ts';
 import { narrow, reshape } from './shape_ops.ts';
@@ -17,6 +18,11 @@ export interface LocalResponseNormOptions {
   /** Default: 1. */
   k?: number;
 }
+export const localResponseNormOptions = declareOptions<LocalResponseNormOptions>({
+  alpha: kind.number,
+  beta: kind.number,
+  k: kind.number,
+});
 
 /** Means over `size` neighbouring channels of a contiguous tensor, zeros beyond the first and last; even windows reach one further down. */
 function channelMeans(x: Tensor, size: number): Tensor {
@@ -27,7 +33,7 @@ function channelMeans(x: Tensor, size: number): Tensor {
   return reshape(size % 2 === 0 ? narrow(means, 2, 0, c) : means, x.shape);
 }
 
-function requireOptions(op: string, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions): void {
+function requireNumbers(op: string, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions): void {
   requireFinite(op, 'alpha', alpha);
   requireFinite(op, 'beta', beta);
   requireFinite(op, 'k', k);
@@ -43,7 +49,7 @@ function requireSize(op: string, size: number, rank: number): void {
 
 /** x/(k + factor·squares)^beta, in x's memory format. */
 const divideByPower = (x: Tensor, squares: Tensor, factor: number, k: number, beta: number): Tensor =>
-  div(x, pow(add(k, toFormat(squares, x.memoryFormat), factor), beta));
+  div(x, pow(addScaled(k, toFormat(squares, x.memoryFormat), factor), beta));
 
 /**
  * y_c = x_c/(k + alpha/size·Σ x_j²)^beta over the channels j from c − ⌊size/2⌋ to c + ⌊(size − 1)/2⌋ of x (N, C, …)
@@ -54,16 +60,21 @@ const divideByPower = (x: Tensor, squares: Tensor, factor: number, k: number, be
  * const y = localResponseNorm(randn([4, 6, 8, 8]), 5, { k: 2 });
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+  requireOptions('localResponseNorm', options, localResponseNormOptions);
+  return localResponseNormWith(x, size, options);
+}
+/** For the layer, whose options are its own properties. */
+export function localResponseNormWith(x: Tensor, size: number, options: LocalResponseNormOptions): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   requireTensor('localResponseNorm', x);
-  requireOptions('localResponseNorm', options);
+  requireNumbers('localResponseNorm', options);
   if (x.rank < 3)
     throw new ValueError(
       `Expected 3D or higher dimensionality                          input (got ${x.rank} dimensions)`,
     );
   if (x.size === 0) return x;
   requireSize('localResponseNorm', size, x.rank);
-  requireFloat('local_response_norm', x);
+  requireFloat('localResponseNorm', x);
   return divideByPower(x, channelMeans(square(toFormat(x, 'contiguous')), size), alpha, k, beta);
 }
 
@@ -77,12 +88,17 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
  * const y = crossMapLRN2d(randn([4, 6, 8, 8]), 5);
  */
 export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+  requireOptions('crossMapLRN2d', options, localResponseNormOptions);
+  return crossMapLRN2dWith(x, size, options);
+}
+/** For the layer, whose options are its own properties. */
+export function crossMapLRN2dWith(x: Tensor, size: number, options: LocalResponseNormOptions): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   requireTensor('crossMapLRN2d', x);
-  requireOptions('crossMapLRN2d', options);
+  requireNumbers('crossMapLRN2d', options);
   if (x.rank !== 4) throw new ValueError(`CrossMapLRN2d: Expected input to be 4D, got ${x.rank}D instead.`);
   requireSize('crossMapLRN2d', size, x.rank);
-  requireFloat('CrossMapLRN2d', x);
+  requireFloat('crossMapLRN2d', x);
   if (x.size === 0) return x;
   const c = x.shape[1];
   const reach = Math.floor((size + 1) / 2);
@@ -91,6 +107,6 @@ export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNor
   // Channel 0, for those whose window it is not in.
   const isBeyond = Float64Array.from({ length: c }, (_, i) => (i < reach ? 0 : 1));
   const kept = mul(narrow(squares, 1, 0, 1), fromTypedArray(isBeyond, [1, c, 1, 1], { dtype: x.dtype }));
-  const sums = add(kept, channelMeans(squares, window), window);
+  const sums = addScaled(kept, channelMeans(squares, window), window);
   return divideByPower(x, sums, alpha / size, k, beta);
 }

@@ -1,10 +1,11 @@
 // Losses, in the reductions of PyTorch: 'mean' (default), 'sum', 'none'.
 import { defineOp } from '../autograd/define_op.ts';
-import { requireInteger, requireNumber, requireRate } from '../checks.ts';
+import { requireInteger, requireNumber, requireRate, shown } from '../checks.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { full } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
-import { broadcastShapes, formatShape, formatSize, type Shape, sameShape } from '../tensor/shape.ts';
+import { broadcastShapes, formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
 import {
   abs,
@@ -15,7 +16,7 @@ import {
   exp,
   hardtanh,
   log1p,
-  logSigmoid,
+  logsigmoid,
   lt,
   mul,
   ne,
@@ -35,8 +36,9 @@ export type LossReduction = 'mean' | 'sum' | 'none';
 export const reductions: readonly LossReduction[] = ['mean', 'sum', 'none'];
 
 /** @throws ValueError with PyTorch's text. */
-export function requireReduction(reduction: LossReduction): void {
-  if (!reductions.includes(reduction)) throw new ValueError(`${String(reduction)} is not a valid value for reduction`);
+export function requireReduction(op: string, reduction: LossReduction): void {
+  if (!reductions.includes(reduction))
+    throw new ValueError(`[${op}] ${shown(reduction)} is not a valid value for reduction`);
 }
 
 function reduced(loss: Tensor, reduction: LossReduction): Tensor {
@@ -49,7 +51,7 @@ function requireAlike(op: string, input: Tensor, target: Tensor): void {
   requireTensor(op, target);
   if (!sameShape(input.shape, target.shape))
     throw new ValueError(
-      `[${op}] expected target of the input's size ${formatSize(input.shape)}, got ${formatSize(target.shape)}`,
+      `[${op}] expected target of the input's size ${formatShape(input.shape)}, got ${formatShape(target.shape)}`,
     );
 }
 
@@ -64,18 +66,29 @@ function requireWithin(op: string, weight: Tensor, shape: Shape): void {
 }
 
 export interface LossOptions {
+  /** Over all losses. Default: `'mean'`. */
   reduction?: LossReduction;
 }
+export const lossOptions = declareOptions<LossOptions>({ reduction: kind.choice });
 export interface NllLossOptions extends LossOptions {
   /** A weight per class (C). */
   weight?: Tensor | null;
   /** Targets of this value count for nothing. Default: −100. */
   ignoreIndex?: number;
 }
+export const nllLossOptions = declareOptions<NllLossOptions>({
+  weight: kind.tensor,
+  ignoreIndex: kind.integer,
+  reduction: kind.choice,
+});
 export interface CrossEntropyOptions extends NllLossOptions {
   /** Share of the target spread evenly over all classes, in [0, 1]. Default: 0. */
   labelSmoothing?: number;
 }
+export const crossEntropyOptions = declareOptions<CrossEntropyOptions>({
+  ...nllLossOptions.kinds,
+  labelSmoothing: kind.number,
+});
 
 /** Positions with a class to learn, and targets that are safe to index with. */
 function validTargets(
@@ -94,7 +107,7 @@ function validTargets(
   if (!sameShape(target.shape, expected)) {
     if (target.rank === 1 && input.rank === 2)
       throw new ValueError(
-        `Expected input batch_size (${input.shape[0]}) to match target batch_size (${target.shape[0]}).`,
+        `Expected input batch size (${input.shape[0]}) to match target batch size (${target.shape[0]}).`,
       );
     throw new RuntimeError(`Expected target size ${formatShape(expected)}, got ${formatShape(target.shape)}`);
   }
@@ -119,9 +132,14 @@ function validTargets(
  * @throws IndexError where a target is no class; RuntimeError or ValueError on shapes that do not fit.
  */
 export function nllLoss(logProbabilities: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
+  requireOptions('nllLoss', options, nllLossOptions);
+  return nllLossWith(logProbabilities, target, options);
+}
+/** For the layer, whose options are its own properties. */
+export function nllLossWith(logProbabilities: Tensor, target: Tensor, options: NllLossOptions): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options;
   requireInteger('nllLoss', 'ignoreIndex', ignoreIndex);
-  requireReduction(reduction);
+  requireReduction('nllLoss', reduction);
   requireFloat('nllLoss', logProbabilities);
   return nll(
     constantAbove(logProbabilities),
@@ -165,17 +183,21 @@ function nll(
  * (PyTorch: `F.cross_entropy`).
  * @throws IndexError where a target is no class; RuntimeError or ValueError on shapes that do not fit.
  * @example
- * const loss = crossEntropy(model.forward(images), labels);
+ * const loss = crossEntropy(model(images), labels);
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  requireOptions('crossEntropy', options, crossEntropyOptions);
+  return crossEntropyWith(logits, target, options);
+}
+export function crossEntropyWith(logits: Tensor, target: Tensor, options: CrossEntropyOptions): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean', labelSmoothing = 0 } = options;
   requireInteger('crossEntropy', 'ignoreIndex', ignoreIndex);
   requireNumber('crossEntropy', 'labelSmoothing', labelSmoothing);
-  requireReduction(reduction);
+  requireReduction('crossEntropy', reduction);
   requireFloat('crossEntropy', logits);
   requireTensor('crossEntropy', target);
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
-    throw new RuntimeError(`label_smoothing must be between 0.0 and 1.0. Got: ${labelSmoothing}`);
+    throw new RuntimeError(`[crossEntropy] labelSmoothing must be between 0.0 and 1.0. Got: ${labelSmoothing}`);
   if (logits.rank === 0) throw new RuntimeError('[crossEntropy] expected logits of at least one dimension, got 0');
   const dim = logits.rank === 1 ? 0 : 1;
   const classes = logits.shape[dim];
@@ -185,7 +207,8 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
       logits.shape.map((_, d) => (d === dim ? classes : 1)),
     );
   if (isFloat(target.dtype) && sameShape(target.shape, logits.shape)) {
-    if (ignoreIndex >= 0) throw new RuntimeError('ignore_index is not supported for floating point target');
+    if (ignoreIndex >= 0)
+      throw new RuntimeError('[crossEntropy] ignoreIndex is not supported for floating point target');
     checkWeight(weight, classes);
     const smooth = labelSmoothing > 0 ? add(mul(target, 1 - labelSmoothing), labelSmoothing / classes) : target;
     const terms = mul(logSoftmax(logits, dim), smooth);
@@ -210,15 +233,23 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
 }
 
 /** (input − target)², of equal shapes (PyTorch: `F.mse_loss`). */
-export function mseLoss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
-  requireReduction(reduction);
+export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  requireOptions('mseLoss', options, lossOptions);
+  return mseLossWith(input, target, options);
+}
+export function mseLossWith(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions): Tensor {
+  requireReduction('mseLoss', reduction);
   requireAlike('mseLoss', input, target);
   return reduced(square(sub(input, target)), reduction);
 }
 
 /** |input − target|, of equal shapes (PyTorch: `F.l1_loss`). */
-export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
-  requireReduction(reduction);
+export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  requireOptions('l1Loss', options, lossOptions);
+  return l1LossWith(input, target, options);
+}
+export function l1LossWith(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions): Tensor {
+  requireReduction('l1Loss', reduction);
   requireAlike('l1Loss', input, target);
   return reduced(abs(sub(input, target)), reduction);
 }
@@ -230,21 +261,31 @@ const smoothL1Op = defineOp({
     const distance = abs(difference);
     return where(lt(distance, beta), mul(square(distance), 0.5 / beta), sub(distance, 0.5 * beta));
   },
-  backward: (ctx, [g], _difference, beta) => [mul(g, hardtanh(div(ctx.saved[0], beta), -1, 1))],
+  backward: (ctx, [g], _difference, beta) => [mul(g, hardtanh(div(ctx.saved[0], beta)))],
 }) as (difference: Tensor, beta: number) => Tensor;
 
-/** Quadratic within `beta` of the target, linear beyond (PyTorch: `F.smooth_l1_loss`; default beta 1). */
-export function smoothL1Loss(
+export interface SmoothL1Options extends LossOptions {
+  /** How far from the target the loss is quadratic. Default: 1. */
+  beta?: number;
+}
+export const smoothL1Options = declareOptions<SmoothL1Options>({ beta: kind.number, reduction: kind.choice });
+
+/** Quadratic within `beta` of the target, linear beyond (PyTorch: `F.smooth_l1_loss`). */
+export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+  requireOptions('smoothL1Loss', options, smoothL1Options);
+  return smoothL1LossWith(input, target, options);
+}
+export function smoothL1LossWith(
   input: Tensor,
   target: Tensor,
-  { reduction = 'mean', beta = 1 }: LossOptions & { beta?: number } = {},
+  { reduction = 'mean', beta = 1 }: SmoothL1Options,
 ): Tensor {
-  requireReduction(reduction);
+  requireReduction('smoothL1Loss', reduction);
   requireAlike('smoothL1Loss', input, target);
   requireNumber('smoothL1Loss', 'beta', beta);
-  if (!(beta >= 0)) throw new RuntimeError('smooth_l1_loss does not support negative values for beta.');
+  if (!(beta >= 0)) throw new RuntimeError('smoothL1Loss does not support negative values for beta.');
   requireRate('smoothL1Loss', 'beta', beta);
-  if (beta === 0) return l1Loss(input, target, { reduction });
+  if (beta === 0) return l1LossWith(input, target, { reduction });
   return reduced(smoothL1Op(sub(input, target), beta), reduction);
 }
 
@@ -254,9 +295,14 @@ export interface BceOptions extends LossOptions {
   /** Weight of positive targets, broadcast against the input. */
   posWeight?: Tensor | null;
 }
+export const bceOptions = declareOptions<BceOptions>({
+  weight: kind.tensor,
+  posWeight: kind.tensor,
+  reduction: kind.choice,
+});
 
 const bceOp = defineOp({
-  name: 'bceWithLogits',
+  name: 'binaryCrossEntropyWithLogits',
   // (1 − t)·x + w·(log(1 + e^−|x|) + max(−x, 0)) with w = 1 + (p − 1)·t
   forward(ctx, x: Tensor, target: Tensor, positive: Tensor | null) {
     ctx.save(x, target, positive);
@@ -273,11 +319,11 @@ const bceOp = defineOp({
         sub(weighted(sigmoid(x)), positive ? mul(positive, target) : target),
         sub(sub(1, target), weighted(sigmoid(neg(x)))),
       );
-    const dtarget = () => (positive ? neg(add(x, mul(sub(positive, 1), logSigmoid(x)))) : neg(x));
+    const dtarget = () => (positive ? neg(add(x, mul(sub(positive, 1), logsigmoid(x)))) : neg(x));
     return [
       ctx.needs[0] ? mul(g, dx()) : null,
       ctx.needs[1] ? mul(g, dtarget()) : null,
-      ctx.needs[2] ? sumTo(neg(mul(g, mul(target, logSigmoid(x)))), positiveInfo!.shape) : null,
+      ctx.needs[2] ? sumTo(neg(mul(g, mul(target, logsigmoid(x)))), positiveInfo!.shape) : null,
     ];
   },
 }) as (x: Tensor, target: Tensor, positive: Tensor | null) => Tensor;
@@ -287,11 +333,16 @@ const weightOf = (target: Tensor, positive: Tensor): Tensor => add(mul(sub(posit
  * Binary cross entropy of logits against targets in [0, 1], without overflow:
  * (1 − t)·x + (1 + (p − 1)·t)·(log(1 + e^−|x|) + max(−x, 0)) (PyTorch: `F.binary_cross_entropy_with_logits`).
  */
-export function bceWithLogits(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
+export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, options: BceOptions = {}): Tensor {
+  requireOptions('binaryCrossEntropyWithLogits', options, bceOptions);
+  return bceWith(input, target, options);
+}
+export function bceWith(input: Tensor, target: Tensor, options: BceOptions): Tensor {
   const { weight = null, posWeight = null, reduction = 'mean' } = options;
-  requireReduction(reduction);
-  requireAlike('bceWithLogits', input, target);
-  for (const t of [weight, posWeight]) if (t) requireWithin('bceWithLogits', t, input.shape);
+  const op = 'binaryCrossEntropyWithLogits';
+  requireReduction(op, reduction);
+  requireAlike(op, input, target);
+  for (const t of [weight, posWeight]) if (t) requireWithin(op, t, input.shape);
   let losses = bceOp(input, target, posWeight);
   if (weight) losses = mul(losses, weight);
   return reduced(losses, reduction);

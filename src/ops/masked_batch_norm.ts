@@ -1,10 +1,11 @@
 // Batch norm over the positions that a mask leaves: they are gathered as rows, normalized as any batch is (batch_norm.ts), and spread out
 // again. So padding is never read: not for statistics, not for gradients, not even if it is NaN.
 import { RuntimeError, ValueError } from '../errors.ts';
+import { requireOptions } from '../options.ts';
 import { zeros } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type BatchNormOptions, batchNorm } from './batch_norm.ts';
+import { type BatchNormOptions, batchNormOptions, batchNormWith } from './batch_norm.ts';
 import { indexAdd, indexSelect, nonzeroPositions } from './indexing.ts';
 import { requireSameDevice, requireTensor, toFormat } from './launch.ts';
 import { requireNormOptions } from './norm_checks.ts';
@@ -61,8 +62,9 @@ export function maskedBatchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
+  requireOptions('maskedBatchNorm', options, batchNormOptions);
   requireNormOptions('maskedBatchNorm', options);
   const { rows, spread } = gatherUnmasked(x, mask);
   if (options.training) requireTwoRows(rows);
-  return spread(batchNorm(rows, runningMean, runningVar, options));
+  return spread(batchNormWith(rows, runningMean, runningVar, options));
 }

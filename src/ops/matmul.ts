@@ -1,7 +1,6 @@
 // Matrix products: one op over the gemm kernel, with either operand transposed, so that gradients of every order are products again.
 import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
-import { dtypes } from '../tensor/dtype.ts';
 import { broadcastShapes, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { pointerOf, requireFloat, requireSameDevice, rowMajor } from './launch.ts';
@@ -79,9 +78,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   requireFloat('matmul', b);
   requireSameDevice('matmul', a, b);
   if (a.dtype !== b.dtype)
-    throw new RuntimeError(
-      `expected m1 and m2 to have the same dtype, but got: ${dtypes[a.dtype].torchName.toLowerCase()} != ${dtypes[b.dtype].torchName.toLowerCase()}`,
-    );
+    throw new RuntimeError(`expected m1 and m2 to have the same dtype, but got: ${a.dtype} != ${b.dtype}`);
   if (a.rank === 0 || b.rank === 0)
     throw new RuntimeError(`both arguments to matmul need to be at least 1D, but they are ${a.rank}D and ${b.rank}D`);
   const left = a.rank === 1 ? unsqueeze(a, 0) : a;

@@ -3,10 +3,10 @@ import { type BackwardOptions, backward, provideEngineOps, registerHook, retainG
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
-import type { Generator } from '../tensor/random/index.ts';
-import { normal_, uniform_ } from '../tensor/random.ts';
+import { bernoulli, type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
 import { Tensor, type TensorHook } from '../tensor/tensor.ts';
@@ -15,6 +15,7 @@ import * as elementwise from './elementwise.ts';
 import * as index from './indexing.ts';
 import { cast, clone, toFormat } from './launch.ts';
 import { matmul } from './matmul.ts';
+import { type PadOptions, pad } from './pad_modes.ts';
 import * as reduce from './reduce.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
@@ -26,9 +27,9 @@ const { inPlace, overwrite } = elementwise;
 const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   neg: elementwise.neg, abs: elementwise.abs, sign: elementwise.sign, square: elementwise.square, floor: elementwise.floor, ceil: elementwise.ceil, round: elementwise.round,
   sqrt: elementwise.sqrt, rsqrt: elementwise.rsqrt, reciprocal: elementwise.reciprocal, exp: elementwise.exp, expm1: elementwise.expm1, log: elementwise.log, log1p: elementwise.log1p,
-  sin: elementwise.sin, cos: elementwise.cos, tanh: elementwise.tanh, erf: elementwise.erf, sigmoid: elementwise.sigmoid, logSigmoid: elementwise.logSigmoid,
+  sin: elementwise.sin, cos: elementwise.cos, tanh: elementwise.tanh, erf: elementwise.erf, sigmoid: elementwise.sigmoid, logsigmoid: elementwise.logsigmoid,
   relu: elementwise.relu, leakyRelu: elementwise.leakyRelu, elu: elementwise.elu, selu: elementwise.selu, gelu: elementwise.gelu, silu: elementwise.silu, softplus: elementwise.softplus,
-  hardSigmoid: elementwise.hardSigmoid, hardSwish: elementwise.hardSwish, mish: elementwise.mish, clamp: elementwise.clamp,
+  hardsigmoid: elementwise.hardsigmoid, hardswish: elementwise.hardswish, hardtanh: elementwise.hardtanh, mish: elementwise.mish, clamp: elementwise.clamp,
   logicalNot: elementwise.logicalNot, isnan: elementwise.isnan, isfinite: elementwise.isfinite,
   add: elementwise.add, sub: elementwise.sub, mul: elementwise.mul, div: elementwise.div, pow: elementwise.pow, maximum: elementwise.maximum, minimum: elementwise.minimum, remainder: elementwise.remainder,
   eq: elementwise.eq, ne: elementwise.ne, lt: elementwise.lt, le: elementwise.le, gt: elementwise.gt, ge: elementwise.ge,
@@ -36,10 +37,10 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   sum: reduce.sum, mean: reduce.mean, prod: reduce.prod, var: reduce.variance, amax: reduce.amax, amin: reduce.amin, argmax: reduce.argmax, argmin: reduce.argmin,
   any: reduce.any, all: reduce.all, cumsum: reduce.cumsum, topk: reduce.topk, sort: reduce.sort, softmax: reduce.softmax, logSoftmax: reduce.logSoftmax,
   flatten: selecting.flatten, unflatten: selecting.unflatten, squeeze: selecting.squeeze, unsqueeze: selecting.unsqueeze, transpose: selecting.transpose, t: selecting.t,
-  narrow: selecting.narrow, slice: selecting.slice, select: selecting.select, pad: shape.pad, split: selecting.split, chunk: selecting.chunk,
+  narrow: selecting.narrow, slice: selecting.slice, select: selecting.select, pad, split: selecting.split, chunk: selecting.chunk,
   index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
-  gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter,
-  matmul, clone,
+  gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter, nonzero: index.nonzero,
+  matmul, clone, bernoulli,
 };
 
 /** Methods that take sizes or dimensions as one array, or one after the other: `reshape([2, 3])`, `reshape(2, 3)`. */
@@ -60,6 +61,22 @@ function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tens
   }
   write(x);
   return x;
+}
+
+/** See `alphaOption` in elementwise.ts. */
+function alphaOptionOf(op: string, options: elementwise.AlphaOption | undefined): number | boolean {
+  requireOptions(op, options, elementwise.alphaOption);
+  return options?.alpha ?? 1;
+}
+
+export interface ValueOption {
+  /** Factor of what is added. Default: 1. */
+  value?: number;
+}
+const valueOption = declareOptions<ValueOption>({ value: kind.number });
+function valueOptionOf(op: string, options: ValueOption | undefined): number {
+  requireOptions(op, options, valueOption);
+  return requireNumber(op, 'value', options?.value ?? 1);
 }
 
 type Operand = elementwise.Operand;
@@ -90,11 +107,13 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   retainGrad(this: Tensor) {
     retainGrad(this);
   },
-  add_(this: Tensor, other: Operand, alpha: number | boolean = 1) {
-    return inPlace('add_', this, (x) => elementwise.add(x, other, alpha));
+  add_(this: Tensor, other: Operand, options?: elementwise.AlphaOption) {
+    const alpha = alphaOptionOf('add_', options);
+    return inPlace('add_', this, (x) => elementwise.addScaled(x, other, alpha));
   },
-  sub_(this: Tensor, other: Operand, alpha: number | boolean = 1) {
-    return inPlace('sub_', this, (x) => elementwise.sub(x, other, alpha));
+  sub_(this: Tensor, other: Operand, options?: elementwise.AlphaOption) {
+    const alpha = alphaOptionOf('sub_', options);
+    return inPlace('sub_', this, (x) => elementwise.subScaled(x, other, alpha));
   },
   mul_(this: Tensor, other: Operand) {
     return inPlace('mul_', this, (x) => elementwise.mul(x, other));
@@ -127,21 +146,21 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
     return inPlace('clamp_', this, (x) => elementwise.clamp(x, min, max));
   },
   /** x + value·a·b (PyTorch: `Tensor.addcmul_`). */
-  addcmul_(this: Tensor, a: Tensor, b: Tensor, value = 1) {
-    requireNumber('addcmul_', 'value', value);
-    return inPlace('addcmul_', this, (x) => elementwise.add(x, elementwise.mul(a, b), value));
+  addcmul_(this: Tensor, a: Tensor, b: Tensor, options?: ValueOption) {
+    const value = valueOptionOf('addcmul_', options);
+    return inPlace('addcmul_', this, (x) => elementwise.addScaled(x, elementwise.mul(a, b), value));
   },
   /** x + value·a/b (PyTorch: `Tensor.addcdiv_`). */
-  addcdiv_(this: Tensor, a: Tensor, b: Tensor, value = 1) {
-    requireNumber('addcdiv_', 'value', value);
-    return inPlace('addcdiv_', this, (x) => elementwise.add(x, elementwise.div(a, b), value));
+  addcdiv_(this: Tensor, a: Tensor, b: Tensor, options?: ValueOption) {
+    const value = valueOptionOf('addcdiv_', options);
+    return inPlace('addcdiv_', this, (x) => elementwise.addScaled(x, elementwise.div(a, b), value));
   },
   /** x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). */
   lerp_(this: Tensor, end: Tensor, weight: number) {
     requireNumber('lerp_', 'weight', weight);
     return inPlace('lerp_', this, (x) => {
       const way = elementwise.sub(end, x);
-      return weight < 0.5 ? elementwise.add(x, way, weight) : elementwise.sub(end, way, 1 - weight);
+      return weight < 0.5 ? elementwise.addScaled(x, way, weight) : elementwise.subScaled(end, way, 1 - weight);
     });
   },
   maskedFill_(this: Tensor, mask: Tensor, value: Operand) {
@@ -174,11 +193,11 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   zero_(this: Tensor) {
     return this.fill_(0);
   },
-  uniform_(this: Tensor, from = 0, to = 1, generator?: Generator) {
-    return overwritten('uniform_', this, (x) => uniform_(x, from, to, generator));
+  uniform_(this: Tensor, from = 0, to = 1, options?: GeneratorOption) {
+    return overwritten('uniform_', this, (x) => uniform_(x, from, to, options));
   },
-  normal_(this: Tensor, mean = 0, std = 1, generator?: Generator) {
-    return overwritten('normal_', this, (x) => normal_(x, mean, std, generator));
+  normal_(this: Tensor, mean = 0, std = 1, options?: GeneratorOption) {
+    return overwritten('normal_', this, (x) => normal_(x, mean, std, options));
   },
 };
 
@@ -200,8 +219,8 @@ type ValuesAndIndices = reduce.ValuesAndIndices;
 export interface TensorMethods
   extends Record<
     | 'neg' | 'abs' | 'sign' | 'square' | 'floor' | 'ceil' | 'round' | 'sqrt' | 'rsqrt' | 'reciprocal' | 'exp' | 'expm1' | 'log' | 'log1p'
-    | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'logSigmoid' | 'relu' | 'selu' | 'silu' | 'hardSigmoid' | 'hardSwish' | 'mish'
-    | 'logicalNot' | 'isnan' | 'isfinite' | 'detach' | 'clone' | 't'
+    | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'logsigmoid' | 'relu' | 'selu' | 'silu' | 'hardsigmoid' | 'hardswish' | 'mish'
+    | 'logicalNot' | 'isnan' | 'isfinite' | 'nonzero' | 'detach' | 'clone' | 't'
     | 'neg_' | 'exp_' | 'sqrt_' | 'relu_' | 'sigmoid_' | 'tanh_' | 'zero_',
     Unary
   >,
@@ -210,34 +229,36 @@ export interface TensorMethods
       | 'logicalAnd' | 'logicalOr' | 'logicalXor' | 'mul_' | 'div_' | 'pow_',
       (other: Operand) => Tensor
     >,
-    Record<'add' | 'sub' | 'add_' | 'sub_', (other: Operand, alpha?: number | boolean) => Tensor>,
+    Record<'add' | 'sub' | 'add_' | 'sub_', (other: Operand, options?: elementwise.AlphaOption) => Tensor>,
     Record<'sum' | 'mean' | 'amax' | 'amin' | 'any' | 'all', (dim?: Dims, options?: reduce.ReduceOptions) => Tensor>,
     Record<'argmax' | 'argmin' | 'prod', (dim?: number, options?: reduce.ReduceOptions) => Tensor>,
     Record<'softmax' | 'logSoftmax' | 'cumsum' | 'unsqueeze', (dim: number) => Tensor>,
     Record<'reshape' | 'permute' | 'expand' | 'repeat' | 'flip', TakingSizes>,
     Record<'clamp' | 'clamp_', (min?: number, max?: number) => Tensor>,
     Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: Operand) => Tensor>,
-    Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, value?: number) => Tensor>,
-    Record<'uniform_' | 'normal_', (a?: number, b?: number, generator?: Generator) => Tensor> {
+    Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, options?: ValueOption) => Tensor>,
+    Record<'uniform_' | 'normal_', (a?: number, b?: number, options?: GeneratorOption) => Tensor> {
   max(): Tensor;
   max(dim: number, options?: reduce.ReduceOptions): ValuesAndIndices;
   min(): Tensor;
   min(dim: number, options?: reduce.ReduceOptions): ValuesAndIndices;
   var(dim?: Dims, options?: reduce.VarianceOptions): Tensor;
-  topk(k: number, dim?: number, options?: { largest?: boolean }): ValuesAndIndices;
-  sort(dim?: number, options?: { descending?: boolean }): ValuesAndIndices;
-  leakyRelu(negativeSlope?: number): Tensor;
-  elu(alpha?: number): Tensor;
-  gelu(options?: { approximate?: 'none' | 'tanh' }): Tensor;
-  softplus(beta?: number, threshold?: number): Tensor;
-  flatten(start?: number, end?: number): Tensor;
+  topk(k: number, dim?: number, options?: reduce.TopkOptions): ValuesAndIndices;
+  sort(dim?: number, options?: reduce.SortOptions): ValuesAndIndices;
+  leakyRelu(options?: elementwise.LeakyReluOptions): Tensor;
+  elu(options?: elementwise.EluOptions): Tensor;
+  gelu(options?: elementwise.GeluOptions): Tensor;
+  softplus(options?: elementwise.SoftplusOptions): Tensor;
+  hardtanh(options?: elementwise.HardtanhOptions): Tensor;
+  bernoulli(options?: GeneratorOption): Tensor;
+  flatten(startDim?: number, endDim?: number): Tensor;
   unflatten(dim: number, sizes: readonly number[]): Tensor;
   squeeze(dim?: Dims): Tensor;
   transpose(dim0: number, dim1: number): Tensor;
   narrow(dim: number, start: number, length: number): Tensor;
   slice(dim: number, start?: number, end?: number, step?: number): Tensor;
   select(dim: number, index: number): Tensor;
-  pad(padding: readonly number[], value?: number | boolean): Tensor;
+  pad(padding: readonly number[], options?: PadOptions): Tensor;
   split(sizes: Dims, dim?: number): Tensor[];
   chunk(count: number, dim?: number): Tensor[];
   index(...specs: brackets.IndexSpec[]): Tensor;

@@ -1,27 +1,16 @@
 // The checks that normalizations share, with PyTorch's texts, and what they give for a tensor without elements. Which checks an op
 // makes, and in what order, is in its own file.
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { requireFinite, requireRate, shown } from '../checks.ts';
-import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { requireFinite, requireNumber, requireRate, shown } from '../checks.ts';
+import { RuntimeError, ValueError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { add, mul } from './elementwise.ts';
 import { clone, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
 
-/** What Python would call the type of a value. */
-export function pythonType(value: unknown): string {
-  if (value === null || value === undefined) return 'NoneType';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
-  if (typeof value === 'string') return 'str';
-  return Array.isArray(value) ? 'list' : typeof value;
-}
-
-/** A number; booleans count as 1 and 0, as in Python. */
-export function requireNumber(op: string, name: string, position: number, value: unknown): void {
-  if (typeof value !== 'number' && typeof value !== 'boolean')
-    throw new ArgumentTypeError(
-      `${op}(): argument '${name}' (position ${position}) must be float, not ${pythonType(value)}`,
-    );
+/** A number; booleans count as 1 and 0, as in PyTorch. */
+export function requireNormNumber(op: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean') requireNumber(op, name, value);
 }
 
 /** @throws ValueError where an eps under a root would make the root NaN or meaningless. */
@@ -67,12 +56,12 @@ export function requireAlike(op: string, x: Tensor, ...others: (Tensor | null)[]
 /** No gradient flows to running statistics, so none may be asked for where gradients are recorded. */
 export function requireConstantStatistics(runningMean: Tensor | null, runningVar: Tensor | null): void {
   for (const [name, t] of [
-    ['running_mean', runningMean],
-    ['running_var', runningVar],
+    ['runningMean', runningMean],
+    ['runningVar', runningVar],
   ] as const)
     if (isGradEnabled() && t?.requiresGrad)
       throw new RuntimeError(
-        `The function 'native_batch_norm' is not differentiable with respect to argument '${name}'. This input cannot have requires_grad True.`,
+        `The function 'batchNorm' is not differentiable with respect to argument '${name}'. This input cannot have requiresGrad true.`,
       );
 }
 

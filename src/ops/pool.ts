@@ -3,13 +3,14 @@ import { defineOp } from '../autograd/define_op.ts';
 import { maxElements, requireInteger, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
 import { carryOut } from '../fusion/deferred_norm.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { gather } from './indexing.ts';
 import { inFormat, requireFloat, toFormat } from './launch.ts';
 import { withInput } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
-import { push3, requireSpan, type Size, sizes, torchName, windowSteps } from './window.ts';
+import { push3, requireSpan, type Size, sizes, windowSteps } from './window.ts';
 
 export interface PoolOptions {
   /** Default: the kernel's size. */
@@ -23,12 +24,26 @@ export interface MaxPoolOptions extends PoolOptions {
   /** Default: 1. */
   dilation?: Size;
 }
-export interface AvgPoolOptions extends PoolOptions {
+export interface AvgPool1dOptions extends PoolOptions {
   /** Whether padding zeros count in the divisor. Default: true. */
   countIncludePad?: boolean;
+}
+export interface AvgPoolOptions extends AvgPool1dOptions {
   /** Divides by this instead of the window's size. */
   divisorOverride?: number;
 }
+const poolKinds = { stride: kind.numbers, padding: kind.numbers };
+export const maxPoolOptions = declareOptions<MaxPoolOptions>({
+  ...poolKinds,
+  dilation: kind.numbers,
+  ceilMode: kind.flag,
+});
+const avgPoolKinds = { ...poolKinds, ceilMode: kind.flag, countIncludePad: kind.flag };
+export const avgPool1dOptions = declareOptions<AvgPool1dOptions>(avgPoolKinds);
+export const avgPoolOptions = declareOptions<AvgPoolOptions>({
+  ...avgPoolKinds,
+  divisorOverride: kind.integerOrNull,
+});
 
 /** A pooling apart from its tensors. */
 interface PoolShape {
@@ -156,12 +171,10 @@ const avgPoolBackward = defineOp({
 function batched<R>(op: string, x: Tensor, dims: number, fn: (x: Tensor) => R, unbatch: (result: R) => R): R {
   requireFloat(op, x);
   if (x.rank !== dims + 1 && x.rank !== dims + 2)
-    throw new RuntimeError(
-      `${torchName(op)}(): Expected ${dims + 1}D or ${dims + 2}D input, but got ${formatShape(x.shape)}`,
-    );
+    throw new RuntimeError(`${op}(): Expected ${dims + 1}D or ${dims + 2}D input, but got ${formatShape(x.shape)}`);
   if (x.shape.slice(x.rank - dims - 1).some((n) => n === 0))
     throw new RuntimeError(
-      `${torchName(op)}(): Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: ${formatShape(x.shape)}`,
+      `${op}(): Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: ${formatShape(x.shape)}`,
     );
   return x.rank === dims + 2 ? fn(x) : unbatch(fn(reshape(x, [1, ...x.shape])));
 }
@@ -180,7 +193,7 @@ function poolShape(
   const dilation = sizes(op, 'dilation', options.dilation ?? 1, dims);
   if ([...kernel, ...stride].some((n) => n <= 0))
     throw new RuntimeError(
-      `${torchName(op)}(): kernel size and stride should be greater than zero, but got kernel ${formatShape(kernel)}, stride ${formatShape(stride)}`,
+      `${op}(): kernel size and stride should be greater than zero, but got kernel ${formatShape(kernel)}, stride ${formatShape(stride)}`,
     );
   if (dilation.some((d) => d <= 0))
     throw new RuntimeError(`dilation should be greater than zero, but got dilation ${formatShape(dilation)}`);
@@ -194,7 +207,7 @@ function poolShape(
     if (p < 0) throw new RuntimeError(`pad must be non-negative, but got pad: ${p}`);
     if (p * 2 > dilation[i] * (kernel[i] - 1) + 1)
       throw new RuntimeError(
-        `pad should be at most half of effective kernel size, but got pad=${p}, kernel_size=${kernel[i]} and dilation=${dilation[i]}`,
+        `pad should be at most half of effective kernel size, but got pad=${p}, kernelSize=${kernel[i]} and dilation=${dilation[i]}`,
       );
   });
   const round = options.ceilMode ? Math.ceil : Math.floor;
@@ -223,11 +236,10 @@ function poolShape(
 
 function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: Size | readonly (number | null)[]): PoolShape {
   const wanted = Array.isArray(outputSize) ? outputSize.map((n, i) => n ?? x.shape[i + 2]) : (outputSize as number);
-  if (Array.isArray(wanted) && wanted.length !== dims)
-    throw new RuntimeError(`${torchName(op)}: output_size must be ${dims}`);
+  if (Array.isArray(wanted) && wanted.length !== dims) throw new RuntimeError(`${op}: outputSize must be ${dims}`);
   const output = sizes(op, 'outputSize', wanted, dims);
   if (output.some((n) => n < 0))
-    throw new RuntimeError(`${torchName(op)}(): elements of output_size must be greater than or equal to 0`);
+    throw new RuntimeError(`${op}(): elements of outputSize must be greater than or equal to 0`);
   requireShape(op, [...x.shape.slice(0, 2), ...output]);
   const ones = output.map(() => 1);
   return {
@@ -261,28 +273,48 @@ function maxPool(op: string, dims: number, x: Tensor, shape: (x: Tensor) => Pool
   );
 }
 
-const maxPool2dOf = (op: string, x: Tensor, kernelSize: Size, options: MaxPoolOptions): PoolWithIndices =>
-  maxPool(op, 2, x, (input) => poolShape(op, input, 2, kernelSize, options));
+/** Maxima over windows of so many dimensions, for a function named `op`; layers, whose options are checked, call this. */
+export const maxPoolOver = (
+  op: string,
+  dims: number,
+  x: Tensor,
+  kernelSize: Size,
+  options: MaxPoolOptions,
+): PoolWithIndices => maxPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
 
-/** Maxima over windows with their positions (PyTorch: `F.max_pool2d(…, return_indices=True)`). */
-export const maxPool2dWithIndices = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices =>
-  maxPool2dOf('maxPool2dWithIndices', x, kernelSize, options);
+/** Maxima over windows with their positions (PyTorch: `F.max_pool2d_with_indices`). */
+export function maxPool2dWithIndices(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices {
+  requireOptions('maxPool2dWithIndices', options, maxPoolOptions);
+  return maxPoolOver('maxPool2dWithIndices', 2, x, kernelSize, options);
+}
 /** Maxima over windows of (N, C, L) (PyTorch: `F.max_pool1d`). */
-export const maxPool1d = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor =>
-  maxPool('maxPool1d', 1, x, (input) => poolShape('maxPool1d', input, 1, kernelSize, options)).values;
+export function maxPool1d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
+  requireOptions('maxPool1d', options, maxPoolOptions);
+  return maxPoolOver('maxPool1d', 1, x, kernelSize, options).values;
+}
 /** Maxima over windows of (N, C, H, W) (PyTorch: `F.max_pool2d`). */
-export const maxPool2d = (x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor =>
-  maxPool2dOf('maxPool2d', x, kernelSize, options).values;
+export function maxPool2d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
+  requireOptions('maxPool2d', options, maxPoolOptions);
+  return maxPoolOver('maxPool2d', 2, x, kernelSize, options).values;
+}
 
 const avgPool = (op: string, dims: number, x: Tensor, shape: (x: Tensor) => PoolShape): Tensor =>
   batched(op, x, dims, (input) => avgPoolOp(input, shape(input)), dropBatch);
 
+/** Means over windows; see `maxPoolOver`. */
+export const avgPoolOver = (op: string, dims: number, x: Tensor, kernelSize: Size, options: AvgPoolOptions): Tensor =>
+  avgPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
+
 /** Means over windows of (N, C, L) (PyTorch: `F.avg_pool1d`). */
-export const avgPool1d = (x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor =>
-  avgPool('avgPool1d', 1, x, (input) => poolShape('avgPool1d', input, 1, kernelSize, options));
+export function avgPool1d(x: Tensor, kernelSize: Size, options: AvgPool1dOptions = {}): Tensor {
+  requireOptions('avgPool1d', options, avgPool1dOptions);
+  return avgPoolOver('avgPool1d', 1, x, kernelSize, options);
+}
 /** Means over windows of (N, C, H, W) (PyTorch: `F.avg_pool2d`). */
-export const avgPool2d = (x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor =>
-  avgPool('avgPool2d', 2, x, (input) => poolShape('avgPool2d', input, 2, kernelSize, options));
+export function avgPool2d(x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
+  requireOptions('avgPool2d', options, avgPoolOptions);
+  return avgPoolOver('avgPool2d', 2, x, kernelSize, options);
+}
 
 /** Means over windows chosen so that the output has the given size (PyTorch: `F.adaptive_avg_pool1d`). */
 export const adaptiveAvgPool1d = (x: Tensor, outputSize: Size): Tensor =>

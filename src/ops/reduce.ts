@@ -5,8 +5,9 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 import { Binary, Reduction } from '../kernels/generated/abi.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { full } from '../tensor/create.ts';
-import { dtypes, isFloat } from '../tensor/dtype.ts';
+import { isFloat } from '../tensor/dtype.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
@@ -18,6 +19,12 @@ import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from 
 export interface ReduceOptions {
   /** Keep the reduced dimensions with size 1. Default: false. */
   keepdim?: boolean;
+}
+export const reduceOptions = declareOptions<ReduceOptions>({ keepdim: kind.flag });
+function keepdimOf(op: string, options: ReduceOptions | undefined): boolean {
+  if (options === undefined) return false;
+  requireOptions(op, options, reduceOptions);
+  return options.keepdim ?? false;
 }
 type Dims = number | readonly number[] | undefined;
 
@@ -83,8 +90,9 @@ const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
   normalizeDims(Array.isArray(dim) && dim.length === 0 ? undefined : dim, rank, op);
 
 /** The sum over all, or the given, dimensions (PyTorch: `torch.sum`). Integers and bool give int64. */
-export function sum(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+export function sum(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   requireTensor('sum', x);
+  const keepdim = keepdimOf('sum', options);
   return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
 }
 
@@ -97,20 +105,22 @@ export function sumTo(g: Tensor, shape: Shape): Tensor {
 }
 
 /** The mean over all, or the given, dimensions (PyTorch: `torch.mean`); of floats only. */
-export function mean(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   requireTensor('mean', x);
+  const keepdim = keepdimOf('mean', options);
   if (!isFloat(x.dtype))
     throw new RuntimeError(
-      `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${dtypes[x.dtype].torchName}`,
+      `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${x.dtype}`,
     );
   const dims = reducedDims('mean', dim, x.rank);
   const count = dims.reduce((n, d) => n * x.shape[d], 1);
-  return div(sumOp(x, dims, options.keepdim ?? false), count);
+  return div(sumOp(x, dims, keepdim), count);
 }
 
 /** The product over one, or all, dimensions (PyTorch: `torch.prod`). */
-export function prod(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor {
+export function prod(x: Tensor, dim?: number, options?: ReduceOptions): Tensor {
   requireTensor('prod', x);
+  const keepdim = keepdimOf('prod', options);
   if (dim !== undefined) requireInteger('prod', 'dim', dim);
   return prodOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank, 'prod'), keepdim);
 }
@@ -146,9 +156,10 @@ export interface VarianceOptions extends ReduceOptions {
   /** Subtracted from the number of values: 1 (default) gives the unbiased variance, 0 the biased one. */
   correction?: number;
 }
+export const varianceOptions = declareOptions<VarianceOptions>({ correction: kind.number, keepdim: kind.flag });
 
 const varianceOp = defineOp({
-  name: 'variance',
+  name: 'var',
   forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean, correction: number) {
     ctx.save(x);
     const reduced = new Set(dims);
@@ -195,9 +206,11 @@ const varianceOp = defineOp({
   },
 });
 
-/** The variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `torch.var`). */
-export function variance(x: Tensor, dim?: Dims, { keepdim = false, correction = 1 }: VarianceOptions = {}): Tensor {
+/** The variance over all, or the given, dimensions, unbiased unless `correction: 0`; exported as `var` (PyTorch: `torch.var`). */
+export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
   requireFloat('var', x);
+  requireOptions('var', options, varianceOptions);
+  const { keepdim = false, correction = 1 } = options;
   requireNumber('var', 'correction', correction);
   return varianceOp(x, reducedDims('var', dim, x.rank), keepdim, correction);
 }
@@ -233,15 +246,17 @@ function requireValues(name: string, x: Tensor, dims: readonly number[]): void {
 }
 
 /** The largest values over dimensions; equal ones share the gradient (PyTorch: `torch.amax`). */
-export function amax(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+export function amax(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   requireTensor('amax', x);
+  const keepdim = keepdimOf('amax', options);
   const dims = reducedDims('amax', dim, x.rank);
   requireValues('amax', x, dims);
   return amaxOp(x, dims, keepdim, false);
 }
 /** The smallest values over dimensions; equal ones share the gradient (PyTorch: `torch.amin`). */
-export function amin(x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor {
+export function amin(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   requireTensor('amin', x);
+  const keepdim = keepdimOf('amin', options);
   const dims = reducedDims('amin', dim, x.rank);
   requireValues('amin', x, dims);
   return aminOp(x, dims, keepdim, false);
@@ -308,13 +323,15 @@ function extremumOfAll(name: 'max' | 'min', x: Tensor): Tensor {
 /** The maximum of all values, or with `dim` the maxima along it with their indices (PyTorch: `torch.max`). */
 export function max(x: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
-export function max(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor | ValuesAndIndices {
+export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
+  const keepdim = keepdimOf('max', options);
   return dim === undefined ? extremumOfAll('max', x) : extremum('max', x, dim, keepdim);
 }
 /** The minimum of all values, or with `dim` the minima along it with their indices (PyTorch: `torch.min`). */
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
-export function min(x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor | ValuesAndIndices {
+export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
+  const keepdim = keepdimOf('min', options);
   return dim === undefined ? extremumOfAll('min', x) : extremum('min', x, dim, keepdim);
 }
 
@@ -334,16 +351,17 @@ function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keep
   return dim === undefined ? viewAs(indices, keepdim ? x.shape.map(() => 1) : []) : indices;
 }
 /** The index of the largest value, in the flattened tensor or along `dim`; int64 (PyTorch: `torch.argmax`). */
-export const argmax = (x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor =>
-  arg('argmax', x, dim, keepdim);
+export const argmax = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
+  arg('argmax', x, dim, keepdimOf('argmax', options));
 /** The index of the smallest value, in the flattened tensor or along `dim`; int64 (PyTorch: `torch.argmin`). */
-export const argmin = (x: Tensor, dim?: number, { keepdim = false }: ReduceOptions = {}): Tensor =>
-  arg('argmin', x, dim, keepdim);
+export const argmin = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
+  arg('argmin', x, dim, keepdimOf('argmin', options));
 
 /** Of uint8 the answers are uint8 as well, as in PyTorch. */
 function defineTest(name: 'any' | 'all', op: Reduction) {
-  return (x: Tensor, dim?: Dims, { keepdim = false }: ReduceOptions = {}): Tensor => {
+  return (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
     requireTensor(name, x);
+    const keepdim = keepdimOf(name, options);
     const found = launchReduce(name, op, cast(x, 'bool'), normalizeDims(dim, x.rank, name), keepdim);
     return x.dtype === 'uint8' ? cast(found, 'uint8') : found;
   };
@@ -407,13 +425,20 @@ const topkOp = defineOp({
   ],
 });
 
+export interface TopkOptions {
+  /** The largest values, or else the smallest. Default: true. */
+  largest?: boolean;
+}
+const topkOptions = declareOptions<TopkOptions>({ largest: kind.flag });
+
 /** The k largest (or smallest) values along a dimension, sorted, with their indices (PyTorch: `torch.topk`). */
-export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): ValuesAndIndices {
+export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesAndIndices {
   requireTensor('topk', x);
+  requireOptions('topk', options, topkOptions);
   const d = normalizeDim(dim, x.rank, 'topk');
   requireInteger('topk', 'k', k);
   if (x.dtype === 'bool') throw new RuntimeError('topk does not support bool dtypes on CPU');
-  return sorted(x, k, d, largest);
+  return sorted(x, k, d, options.largest ?? true);
 }
 
 function sorted(x: Tensor, k: number, d: number, largest: boolean): ValuesAndIndices {
@@ -425,9 +450,17 @@ function sorted(x: Tensor, k: number, d: number, largest: boolean): ValuesAndInd
   return isLast ? { values, indices } : { values: transpose(values, d, -1), indices: transpose(indices, d, -1) };
 }
 
+export interface SortOptions {
+  /** From the largest on. Default: false. */
+  descending?: boolean;
+}
+const sortOptions = declareOptions<SortOptions>({ descending: kind.flag });
+
 /** Values sorted along a dimension, ascending by default, with their indices; equal ones keep their order (PyTorch: `torch.sort`). */
-export function sort(x: Tensor, dim = -1, { descending = false }: { descending?: boolean } = {}): ValuesAndIndices {
+export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesAndIndices {
   requireTensor('sort', x);
+  requireOptions('sort', options, sortOptions);
+  const { descending = false } = options;
   const d = normalizeDim(dim, x.rank, 'sort');
   // The order of booleans is that of 0 and 1.
   const { values, indices } = sorted(x.dtype === 'bool' ? cast(x, 'uint8') : x, x.shape[d] ?? 1, d, descending);

@@ -19,7 +19,7 @@ function marking<A extends readonly unknown[], R extends Tensor | Tensor[]>(
 
 /** The same elements, in row-major order, under another shape; see `Tensor.reshape`. Shares memory (PyTorch: `torch.reshape`). */
 export const reshape: typeof shape.reshape = marking('reshape', shape.reshape);
-/** Dimensions `start` … `end` as one. Shares memory (PyTorch: `torch.flatten`; defaults: all). */
+/** Dimensions `startDim` … `endDim` as one. Shares memory (PyTorch: `torch.flatten`; defaults: all). */
 export const flatten: typeof shape.flatten = marking('flatten', shape.flatten);
 /** Dimension `dim` as several of the given sizes. Shares memory (PyTorch: `torch.unflatten`). */
 export const unflatten: typeof shape.unflatten = marking('unflatten', shape.unflatten);

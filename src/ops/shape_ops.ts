@@ -9,7 +9,7 @@ import { joinStatistics } from '../fusion/conv_stats.ts';
 import { deferSlice } from '../fusion/deferred_slice.ts';
 import { copyDense, copyElements } from '../tensor/copy.ts';
 import { asElement, fill, full } from '../tensor/create.ts';
-import { dtypes, promote } from '../tensor/dtype.ts';
+import { promote } from '../tensor/dtype.ts';
 import {
   broadcastStrides,
   distinctDims,
@@ -41,11 +41,11 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return reshapeOp(toFormat(x, 'contiguous'), resolveShape(shape, x.size));
 }
 
-/** Dimensions `start` … `end` as one (PyTorch: `torch.flatten`; defaults: all). */
-export function flatten(x: Tensor, start = 0, end = -1): Tensor {
+/** Dimensions `startDim` … `endDim` as one (PyTorch: `torch.flatten`; defaults: all). */
+export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
   requireTensor('flatten', x);
-  const [from, to] = [normalizeDim(start, x.rank, 'flatten'), normalizeDim(end, x.rank, 'flatten')];
-  if (from > to) throw new RuntimeError('flatten() has invalid args: start_dim cannot come after end_dim');
+  const [from, to] = [normalizeDim(startDim, x.rank, 'flatten'), normalizeDim(endDim, x.rank, 'flatten')];
+  if (from > to) throw new RuntimeError('flatten() has invalid args: startDim cannot come after endDim');
   if (x.rank === 0) return reshape(x, [1]);
   return reshape(x, [
     ...x.shape.slice(0, from),
@@ -129,7 +129,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   requireIntegers('permute', 'dims', dims);
   if (dims.length !== x.rank)
     throw new RuntimeError(
-      `permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = ${x.rank} is not equal to len(dims) = ${dims.length}`,
+      `permute(): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.rank = ${x.rank} is not equal to dims.length = ${dims.length}`,
     );
   const order = dims.map((d) => normalizeDim(d, x.rank, 'permute'));
   if (new Set(order).size !== order.length) throw new RuntimeError('permute(): duplicate dims are not allowed.');
@@ -148,7 +148,7 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
 /** A matrix with its two dimensions exchanged, as a dense copy; tensors of fewer dimensions as they are (PyTorch: `Tensor.t`). */
 export function t(x: Tensor): Tensor {
   requireTensor('t', x);
-  if (x.rank > 2) throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but self is ${x.rank}D`);
+  if (x.rank > 2) throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but got one of ${x.rank}`);
   return x.rank < 2 ? x : transpose(x, 0, 1);
 }
 
@@ -185,7 +185,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   const lead = shape.length - x.rank;
   if (lead < 0)
     throw new RuntimeError(
-      `expand(torch.${dtypes[x.dtype].torchName}Tensor{${formatShape(x.shape)}}, size=${formatShape(shape)}): the number of sizes provided (${shape.length}) must be greater or equal to the number of dimensions in the tensor (${x.rank})`,
+      `expand(${x.dtype}${formatShape(x.shape)}, size=${formatShape(shape)}): the number of sizes provided (${shape.length}) must be greater or equal to the number of dimensions in the tensor (${x.rank})`,
     );
   const target = shape.map((n, d) => (n === -1 && d >= lead ? x.shape[d - lead] : n));
   target.forEach((n, d) => {
@@ -407,11 +407,8 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   return selectOp(x, selection);
 }
 
-/**
- * x with `value` around it; `padding` lists (before, after) pairs from the last dimension on, negative ones cut (PyTorch: `F.pad`, mode
- * constant).
- */
-export function pad(x: Tensor, padding: readonly number[], value: number | boolean = 0): Tensor {
+/** x with `value` around it; see `pad` in pad_modes.ts. */
+export function padConstant(x: Tensor, padding: readonly number[], value: number | boolean): Tensor {
   requireTensor('pad', x);
   requireIntegers('pad', 'padding', padding);
   const element = requireElement('pad', 'value', value);
@@ -480,7 +477,7 @@ function requireTensors(op: string, tensors: readonly Tensor[]): void {
   for (const tensor of tensors) requireTensor(op, tensor);
   if (tensors.length === 0)
     throw new RuntimeError(
-      op === 'cat' ? 'torch.cat(): expected a non-empty list of Tensors' : `${op} expects a non-empty TensorList`,
+      op === 'cat' ? 'cat(): expected a non-empty list of Tensors' : `${op} expects a non-empty TensorList`,
     );
   requireSameDevice(op, ...tensors);
 }
@@ -539,19 +536,17 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
   const d = normalizeDim(dim, x.rank, 'split');
   const n = x.shape[d];
   if (typeof sizes === 'number') {
-    if (sizes < 0) throw new RuntimeError(`split expects split_size be non-negative, but got split_size=${sizes}`);
+    if (sizes < 0) throw new RuntimeError(`split expects sizes be non-negative, but got sizes=${sizes}`);
     if (sizes === 0 && n > 0)
-      throw new RuntimeError(`split_size can only be 0 if dimension size is 0, but got dimension size of ${n}`);
+      throw new RuntimeError(`split: sizes can only be 0 if dimension size is 0, but got dimension size of ${n}`);
     const count = Math.max(1, Math.ceil(n / sizes) || 0);
     return Array.from({ length: count }, (_, i) => part(x, d, i * sizes, Math.min(sizes, n - i * sizes)));
   }
   if (sizes.some((length) => length < 0))
-    throw new RuntimeError(
-      `split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=${formatShape(sizes)}`,
-    );
+    throw new RuntimeError(`split expects sizes have only non-negative entries, but got sizes=${formatShape(sizes)}`);
   if (sizes.reduce((a, b) => a + b, 0) !== n)
     throw new RuntimeError(
-      `split_with_sizes expects split_sizes to sum exactly to ${n} (input tensor's size at dimension ${d}), but got split_sizes=${formatShape(sizes)}`,
+      `split expects sizes to sum exactly to ${n} (input tensor's size at dimension ${d}), but got sizes=${formatShape(sizes)}`,
     );
   let at = 0;
   return sizes.map((length) => part(x, d, (at += length) - length, length));

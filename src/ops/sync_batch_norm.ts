@@ -6,12 +6,14 @@ import { ValueError } from '../errors.ts';
 import { statisticsLeft } from '../fusion/conv_stats.ts';
 import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
+import { requireOptions } from '../options.ts';
 import { fill } from '../tensor/create.ts';
-import { formatSize, type Shape } from '../tensor/shape.ts';
+import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
   acrossChannels,
   type BatchNormOptions,
+  batchNormOptions,
   recordedGradients,
   settleStatistics,
   statisticAxes,
@@ -28,7 +30,14 @@ import {
 } from './batch_norm_kernels.ts';
 import { add, div, mul, rsqrt, square, sub } from './elementwise.ts';
 import { cast, clone, inFormat, requireFloat, requireTensor } from './launch.ts';
-import { requireAlike, requireConstantStatistics, requireElements } from './norm_checks.ts';
+import {
+  requireAlike,
+  requireConstantStatistics,
+  requireElements,
+  requireEps,
+  requireMomentum,
+  requireNormNumber,
+} from './norm_checks.ts';
 import type { ProcessGroup } from './process_group.ts';
 import { sum } from './reduce.ts';
 import { cat, narrow, select, split } from './shape_ops.ts';
@@ -98,7 +107,7 @@ const syncOp = defineOp({
     // All ranks know it, so all of them throw.
     if (count === 1)
       throw new ValueError(
-        `Expected more than 1 value per channel when training, got input size ${formatSize(x.shape)} and no other value in ${group.worldSize} processes`,
+        `Expected more than 1 value per channel when training, got input size ${formatShape(x.shape)} and no other value in ${group.worldSize} processes`,
       );
     // Without any value there is nothing to divide by, and gradients of zeros must not become NaN.
     const invstd = batchNormInvstd({ count: Math.max(count, 1), mean, m2 }, eps);
@@ -144,14 +153,23 @@ export function syncBatchNorm(
   group: ProcessGroup,
   options: Omit<BatchNormOptions, 'training'> = {},
 ): Tensor {
-  const { weight = null, bias = null, eps = 1e-5, relu = false } = options;
+  // `training` may stand among them: the layer hands its own on.
+  requireOptions('syncBatchNorm', options, batchNormOptions);
+  const { weight = null, bias = null, momentum = 0.1, relu = false } = options;
+  if (momentum !== null) {
+    requireNormNumber('syncBatchNorm', 'momentum', momentum);
+    requireMomentum('syncBatchNorm', momentum);
+  }
+  requireNormNumber('syncBatchNorm', 'eps', options.eps ?? 1e-5);
+  const eps = Number(options.eps ?? 1e-5);
+  requireEps('syncBatchNorm', eps);
   requireTensor('syncBatchNorm', x);
   const c = x.shape[1];
-  requireElements('syncBatchNorm', 'running_mean', runningMean, c);
-  requireElements('syncBatchNorm', 'running_var', runningVar, c);
+  requireElements('syncBatchNorm', 'runningMean', runningMean, c);
+  requireElements('syncBatchNorm', 'runningVar', runningVar, c);
   requireElements('syncBatchNorm', 'weight', weight, c);
   requireElements('syncBatchNorm', 'bias', bias, c);
-  requireFloat('batch_norm', x);
+  requireFloat('syncBatchNorm', x);
   requireAlike('syncBatchNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
   const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu ? Infinity : 0, group);

@@ -17,9 +17,6 @@ export function sizes(op: string, name: string, value: Size, dims: number): numb
   return value.length === dims ? [...value] : Array<number>(dims).fill(value[0]);
 }
 
-/** The name of a function as PyTorch's texts have it. */
-export const torchName = (op: string): string => op.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
 /** Refuses windows and paddings whose positions over the last dimensions of a shape cannot be counted in 32 bits. */
 export function requireSpan(
   op: string,

@@ -2,6 +2,7 @@
 
 import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
+import { declareOptions, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
   type Check,
@@ -10,6 +11,7 @@ import {
   isRate,
   Optimizer,
   type OptimizerStateDict,
+  optionsOf,
   type ParamGroup,
   type ParamsArgument,
 } from './optimizer.ts';
@@ -89,11 +91,16 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 }
 
+type AdamWOptions = Partial<Omit<AdamOptions, 'decoupledWeightDecay'>>;
+const { decoupledWeightDecay: _, ...adamWKinds } = optionsOf(defaults).kinds;
+const adamWOptions = declareOptions<AdamWOptions>(adamWKinds);
+
 /**
  * Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch: `optim.AdamW`). Defaults as `Adam`, but weightDecay 1e-2.
  */
 export class AdamW extends Adam {
-  constructor(params: ParamsArgument<AdamOptions>, options: Partial<Omit<AdamOptions, 'decoupledWeightDecay'>> = {}) {
+  constructor(params: ParamsArgument<AdamOptions>, options: AdamWOptions = {}) {
+    requireOptions(new.target.name, options, adamWOptions);
     super(params, { ...options, weightDecay: options.weightDecay ?? 1e-2, decoupledWeightDecay: true });
   }
 

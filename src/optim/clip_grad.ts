@@ -1,7 +1,7 @@
 // Clipping of gradients, by their norm over all parameters or element by element, in place (PyTorch: torch.nn.utils.clip_grad).
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { floatText } from '../nn/python_text.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { tensor } from '../tensor/create.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { overTable, partition, type Row } from './parameter_table.ts';
@@ -37,6 +37,7 @@ export interface ClipGradNormOptions {
   /** Refuse a norm that is NaN or infinite. Default: false. */
   errorIfNonfinite?: boolean;
 }
+const clipGradNormOptions = declareOptions<ClipGradNormOptions>({ normType: kind.number, errorIfNonfinite: kind.flag });
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), with the norm over all of them together, which is returned, as it was before
@@ -45,11 +46,9 @@ export interface ClipGradNormOptions {
  * @example
  * const norm = clipGradNorm(net.parameters(), 1);
  */
-export function clipGradNorm(
-  parameters: Iterable<Tensor>,
-  maxNorm: number,
-  { normType = 2, errorIfNonfinite = false }: ClipGradNormOptions = {},
-): Tensor {
+export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, options: ClipGradNormOptions = {}): Tensor {
+  requireOptions('clipGradNorm', options, clipGradNormOptions);
+  const { normType = 2, errorIfNonfinite = false } = options;
   requireLimit('clipGradNorm', 'maxNorm', maxNorm);
   requireNumber('clipGradNorm', 'normType', normType);
   if (Number.isNaN(normType)) throw new ValueError('[clipGradNorm] expected a number as normType, got NaN');
@@ -69,7 +68,7 @@ export function clipGradNorm(
   const value = norm.item();
   if (errorIfNonfinite && !Number.isFinite(value))
     throw new RuntimeError(
-      `The total norm of order ${floatText(normType)} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
+      `The total norm of order ${normType} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`errorIfNonfinite: false\``,
     );
   const factor = maxNorm / (value + 1e-6);
   // NaN scales too, as in PyTorch: a broken norm must show.

@@ -3,7 +3,7 @@ import '../ops/methods.ts';
 
 export { Adam, type AdamOptions, AdamW } from './adam.ts';
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip_grad.ts';
-export { LRScheduler, type Moment, type Rule, type SchedulerState } from './lr_scheduler.ts';
+export { type LastEpochOption, LRScheduler, type Moment, type Rule, type SchedulerState } from './lr_scheduler.ts';
 export { OneCycleLR, type OneCycleOptions } from './one_cycle.ts';
 export {
   type Check,
@@ -15,16 +15,17 @@ export {
   type ParamGroup,
   type ParamsArgument,
   type StepGuard,
+  type ZeroGradOptions,
 } from './optimizer.ts';
 export { type ParamGroupsOptions, paramGroups } from './param_groups.ts';
 export { type PlateauOptions, ReduceLROnPlateau } from './reduce_on_plateau.ts';
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts';
 export {
   CosineAnnealingLR,
+  type CosineAnnealingOptions,
   ExponentialLR,
   type GammaOption,
   LambdaLR,
-  type LastEpochOption,
   LinearLR,
   type LinearLROptions,
   type LRLambda,

@@ -2,8 +2,10 @@
 // which looks at a metric instead of counting, and SequentialLR stand in schedules too.
 import { requireInteger, shown } from '../checks.ts';
 import { KeyError, ValueError } from '../errors.ts';
+import { snakeText } from '../nn/python_text.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { warn } from '../warnings.ts';
 import type { CommonOptions, Optimizer, ParamGroup } from './optimizer.ts';
-import { toSnake } from './state_names.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a schedule serves optimizers of all options
 export type AnyOptimizer = Optimizer<any>;
@@ -33,9 +35,15 @@ export interface Rule<P> {
 
 export type SchedulerState = Record<string, unknown>;
 
+export interface LastEpochOption {
+  /** Index of the last epoch, to go on from; −1 starts anew. Default: −1. */
+  lastEpoch?: number;
+}
+export const lastEpochOption = declareOptions<LastEpochOption>({ lastEpoch: kind.integer });
+
 /** PyTorch's keys that are not the camelCase name in snake_case. */
 const stateKeys: Record<string, string> = { tMax: 'T_max', annealStrategy: '_anneal_func_type' };
-const keyOf = (name: string) => stateKeys[name] ?? toSnake(name);
+const keyOf = (name: string) => stateKeys[name] ?? snakeText(name);
 
 /** Base of the schedules that count their steps (PyTorch: `lr_scheduler.LRScheduler`). Call `step()` after the optimizer's. */
 export abstract class LRScheduler<P extends object = object> {
@@ -48,8 +56,9 @@ export abstract class LRScheduler<P extends object = object> {
   private isInitial = false;
   private lastLr: number[] = [];
 
-  /** @param lastEpoch index of the last epoch, to go on from; −1 starts anew. */
-  constructor(optimizer: AnyOptimizer, parameters: P, rule: Rule<P>, lastEpoch = -1) {
+  constructor(optimizer: AnyOptimizer, parameters: P, rule: Rule<P>, options: LastEpochOption = {}) {
+    requireOptions(this.constructor.name, options, lastEpochOption);
+    const { lastEpoch = -1 } = options;
     requireInteger(this.constructor.name, 'lastEpoch', lastEpoch, -1);
     this.optimizer = optimizer;
     this.parameters = parameters;
@@ -59,7 +68,7 @@ export abstract class LRScheduler<P extends object = object> {
       if (lastEpoch === -1) group.initialLr ??= group.lr;
       else if (group.initialLr === undefined)
         throw new KeyError(
-          `param 'initial_lr' is not specified in param_groups[${i}] when resuming scheduler with last_epoch >= 0`,
+          `param 'initialLr' is not specified in paramGroups[${i}] when resuming scheduler with lastEpoch >= 0`,
         );
     });
     this.baseLrs = optimizer.paramGroups.map((group) => group.initialLr as number);
@@ -80,8 +89,8 @@ export abstract class LRScheduler<P extends object = object> {
   /** Sets the learning rates of the next epoch, or batch: of what the schedule counts. */
   step(): void {
     if (this.stepCount === 1 && this.optimizer.stepCount === 0)
-      console.warn(
-        'Detected call of `lr_scheduler.step()` before `optimizer.step()`. You should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`. Failure to do this will skip the first value of the learning rate schedule.',
+      warn(
+        'Detected call of `scheduler.step()` before `optimizer.step()`. You should call them in the opposite order: `optimizer.step()` before `scheduler.step()`. Failure to do this will skip the first value of the learning rate schedule.',
       );
     this.stepCount++;
     this.lastEpoch++;

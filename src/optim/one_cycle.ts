@@ -1,19 +1,20 @@
 // OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
 
-import { requireInteger, requireNumber, requireRate } from '../checks.ts';
+import { requireInteger, requireNumber, requireRate, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { KeyError, ValueError } from '../errors.ts';
-import { floatText } from '../nn/python_text.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import {
   type AnyOptimizer,
   type Group,
+  type LastEpochOption,
   LRScheduler,
+  lastEpochOption,
   type Moment,
   type Rule,
   type SchedulerState,
   StateReader,
 } from './lr_scheduler.ts';
-import type { LastEpochOption } from './schedules.ts';
 
 type PerGroup = number | readonly number[];
 
@@ -39,6 +40,20 @@ export interface OneCycleOptions extends LastEpochOption {
   /** Down to the first rate as fast as up, then to the last. Default: false. */
   threePhase?: boolean;
 }
+const oneCycleOptions = declareOptions<OneCycleOptions>({
+  totalSteps: kind.integer,
+  epochs: kind.integer,
+  stepsPerEpoch: kind.integer,
+  pctStart: kind.number,
+  annealStrategy: kind.choice,
+  cycleMomentum: kind.flag,
+  baseMomentum: kind.numbers,
+  maxMomentum: kind.numbers,
+  divFactor: kind.number,
+  finalDivFactor: kind.number,
+  threePhase: kind.flag,
+  ...lastEpochOption.kinds,
+});
 
 type LrName = 'initialLr' | 'maxLr' | 'minLr';
 type MomentumName = 'maxMomentum' | 'baseMomentum';
@@ -115,7 +130,7 @@ function perGroup(name: string, optimizer: AnyOptimizer, value: PerGroup): numbe
   if (typeof value === 'number') return Array<number>(groups).fill(value);
   if (value.length !== groups)
     throw new ValueError(
-      `${name} must have the same length as optimizer.param_groups. ${name} has ${value.length} values, param_groups has ${groups}.`,
+      `${name} must have the same length as optimizer.paramGroups. ${name} has ${value.length} values, paramGroups has ${groups}.`,
     );
   return [...value];
 }
@@ -126,10 +141,10 @@ function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): n
     if (value <= 0) throw new ValueError(`Expected positive integer ${name}, but got ${value}`);
     return value;
   };
-  if (totalSteps !== undefined) return positive('total_steps', totalSteps);
+  if (totalSteps !== undefined) return positive('totalSteps', totalSteps);
   if (epochs === undefined || stepsPerEpoch === undefined)
-    throw new ValueError('You must define either total_steps OR (epochs AND steps_per_epoch)');
-  return positive('epochs', epochs) * positive('steps_per_epoch', stepsPerEpoch);
+    throw new ValueError('You must define either totalSteps OR (epochs AND stepsPerEpoch)');
+  return positive('epochs', epochs) * positive('stepsPerEpoch', stepsPerEpoch);
 }
 
 /**
@@ -140,6 +155,7 @@ function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): n
  */
 export class OneCycleLR extends LRScheduler<OneCycleParameters> {
   constructor(optimizer: AnyOptimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
+    requireOptions(new.target.name, options, oneCycleOptions);
     const { pctStart = 0.3, annealStrategy = 'cos', cycleMomentum = true, threePhase = false } = options;
     const { divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;
     const totalSteps = totalStepsOf(options);
@@ -149,14 +165,14 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
       if (factor === 0) throw new ValueError(`[OneCycleLR] expected ${name} above 0, got 0`);
     }
     if (!(pctStart >= 0 && pctStart <= 1))
-      throw new ValueError(`Expected float between 0 and 1 pct_start, but got ${floatText(pctStart)}`);
+      throw new ValueError(`Expected number between 0 and 1 pctStart, but got ${pctStart}`);
     if (typeof annealStrategy !== 'string' || !Object.hasOwn(anneals, annealStrategy))
-      throw new ValueError(`anneal_strategy must be one of 'cos' or 'linear', instead got ${annealStrategy}`);
+      throw new ValueError(`annealStrategy must be one of 'cos' or 'linear', instead got ${shown(annealStrategy)}`);
     if (cycleMomentum && !('momentum' in optimizer.defaults) && !('betas' in optimizer.defaults))
-      throw new ValueError('optimizer must support momentum or beta1 with `cycle_momentum` option enabled');
-    const maxLrs = perGroup('max_lr', optimizer, maxLr);
-    const maxMomentums = perGroup('max_momentum', optimizer, options.maxMomentum ?? 0.95);
-    const baseMomentums = perGroup('base_momentum', optimizer, options.baseMomentum ?? 0.85);
+      throw new ValueError('optimizer must support momentum or beta1 with `cycleMomentum` option enabled');
+    const maxLrs = perGroup('maxLr', optimizer, maxLr);
+    const maxMomentums = perGroup('maxMomentum', optimizer, options.maxMomentum ?? 0.95);
+    const baseMomentums = perGroup('baseMomentum', optimizer, options.baseMomentum ?? 0.85);
     if (lastEpoch === -1)
       (optimizer.paramGroups as Group[]).forEach((group, i) => {
         const initialLr = maxLrs[i] / divFactor;
@@ -165,7 +181,7 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
         setMomentum(group, maxMomentums[i]);
         Object.assign(group, { maxMomentum: maxMomentums[i], baseMomentum: baseMomentums[i] });
       });
-    super(optimizer, { totalSteps, pctStart, threePhase, annealStrategy, cycleMomentum }, rule, lastEpoch);
+    super(optimizer, { totalSteps, pctStart, threePhase, annealStrategy, cycleMomentum }, rule, { lastEpoch });
   }
 
   override loadStateDict(state: SchedulerState): void {

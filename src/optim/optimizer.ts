@@ -1,19 +1,24 @@
 // Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each beside this.
-
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
+import { snakeText } from '../nn/python_text.ts';
 import { cast, inFormat } from '../ops/launch.ts';
+import { declareOptions, kind, type Options, required, requireOptions } from '../options.ts';
 import { fill, isTensorJSON, readTensorJSON, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { allocate, keep, Tensor, type TensorJSON } from '../tensor/tensor.ts';
 import { requireAlike } from './parameter_table.ts';
-import { toCamel, toSnake } from './state_names.ts';
+import { toCamel } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
-export type GroupSpec<O> = Partial<O> & { params: Iterable<Tensor> | Tensor };
+export type GroupSpec<O> = Partial<O> & {
+  params: Iterable<Tensor> | Tensor;
+  /** The rate at the beginning, for schedules that go on from a last epoch. */
+  initialLr?: number;
+};
 /** A group as the optimizer holds it. Options may be changed between steps; schedules do. */
 export type ParamGroup<O> = O & { params: Tensor[]; initialLr?: number };
 export type ParamsArgument<O> = Iterable<Tensor> | Iterable<GroupSpec<O>>;
@@ -39,6 +44,27 @@ export interface CommonOptions {
 const given = <T extends object>(options: T): Partial<T> =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 
+/** What may stand in the options of an optimizer with these defaults. */
+export function optionsOf<O extends object>(defaults: O): Options<Partial<O>> {
+  const kinds = Object.entries(defaults).map(([name, value]) => [
+    name,
+    typeof value === 'boolean' ? kind.flag : typeof value === 'number' ? kind.number : kind.own,
+  ]);
+  return declareOptions<Partial<O>>(Object.fromEntries(kinds) as never);
+}
+
+/** Of a group, apart from what an optimizer calls its own. */
+interface GroupOptions {
+  params: unknown;
+  initialLr?: number;
+}
+
+export interface ZeroGradOptions {
+  /** Set the gradients to null, or else to zeros. Default: true. */
+  setToNone?: boolean;
+}
+const zeroGradOptions = declareOptions<ZeroGradOptions>({ setToNone: kind.flag });
+
 /** A condition on one option and PyTorch's words where it fails. */
 export type Check<O> = readonly [isValid: (options: O) => boolean, message: (options: O) => string];
 
@@ -47,7 +73,7 @@ export const isRate = (value: unknown): boolean => typeof value === 'number' && 
 
 export const commonChecks: readonly Check<CommonOptions>[] = [
   [({ lr }) => isRate(lr), ({ lr }) => `Invalid learning rate: ${shown(lr)}`],
-  [({ weightDecay }) => isRate(weightDecay), ({ weightDecay }) => `Invalid weight_decay value: ${shown(weightDecay)}`],
+  [({ weightDecay }) => isRate(weightDecay), ({ weightDecay }) => `Invalid weightDecay value: ${shown(weightDecay)}`],
 ];
 
 /** What has a say in each step, and learns whether it was taken; see staged_statistics.ts. */
@@ -67,15 +93,20 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   /** How often `step` was called; schedules look whether it was. */
   stepCount = 0;
   private readonly checks: readonly Check<O>[];
+  private readonly groupOptions: Options<GroupOptions>;
   private readonly guards = new Set<StepGuard>();
 
   constructor(params: ParamsArgument<O>, options: Partial<O>, defaults: O, checks: readonly Check<O>[]) {
+    const known = optionsOf(defaults);
+    requireOptions(this.constructor.name, options, known);
+    const own = { params: required(kind.own), initialLr: kind.number };
+    this.groupOptions = declareOptions<GroupOptions>({ ...own, ...known.kinds });
     this.defaults = { ...defaults, ...given(options) };
     this.checks = checks;
     this.validate(this.defaults);
     if (params instanceof Tensor || typeof (params as Iterable<unknown>)?.[Symbol.iterator] !== 'function')
       throw new ArgumentTypeError(
-        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${params instanceof Tensor ? 'a Tensor' : typeof params}`,
+        `params argument given to the optimizer should be an iterable of Tensors or of groups { params, … }, but got ${shown(params)}`,
       );
     const list = [...(params as Iterable<Tensor | GroupSpec<O>>)];
     if (list.length === 0) throw new ValueError('optimizer got an empty parameter list');
@@ -95,8 +126,11 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
    * @throws ValueError on impossible options, on tensors that are no leaves, and on parameters given twice.
    */
   addParamGroup(spec: GroupSpec<O>): void {
-    if (typeof spec !== 'object' || spec === null || !('params' in spec))
-      throw new ArgumentTypeError(`param_group must be a dict, but got ${spec === null ? 'null' : typeof spec}`);
+    if (typeof spec !== 'object' || spec === null)
+      throw new ArgumentTypeError(`a parameter group must be an object { params, … }, but got ${shown(spec)}`);
+    requireOptions(this.constructor.name, spec as GroupOptions, this.groupOptions);
+    if (!(spec.params instanceof Tensor) && typeof spec.params?.[Symbol.iterator] !== 'function')
+      throw new ArgumentTypeError(`[${this.constructor.name}] expected tensors as params, got ${shown(spec.params)}`);
     const params = spec.params instanceof Tensor ? [spec.params] : [...spec.params];
     for (const param of params) {
       if (!(param instanceof Tensor))
@@ -109,8 +143,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     }
     if (new Set(params).size !== params.length)
       throw new ValueError('optimizer contains a parameter group with duplicate parameters');
-    const known = new Set(this.paramGroups.flatMap((group) => group.params));
-    if (params.some((param) => known.has(param)))
+    const held = new Set(this.paramGroups.flatMap((group) => group.params));
+    if (params.some((param) => held.has(param)))
       throw new ValueError('some parameters appear in more than one parameter group');
     const group = { ...this.defaults, ...given(spec), params } as ParamGroup<O>;
     this.validate(group);
@@ -118,7 +152,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   /** Forgets the gradients of all parameters: sets them to null, or to 0 with `setToNone: false`. */
-  zeroGrad({ setToNone = true }: { setToNone?: boolean } = {}): void {
+  zeroGrad(options?: ZeroGradOptions): void {
+    requireOptions('zeroGrad', options, zeroGradOptions);
+    const setToNone = options?.setToNone ?? true;
     for (const { params } of this.paramGroups)
       for (const param of params) {
         const gradient = param.peekGrad();
@@ -207,7 +243,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
       );
     }
     const groups = this.paramGroups.map(({ params, ...options }) => ({
-      ...Object.fromEntries(Object.entries(options).map(([name, value]) => [toSnake(name), value])),
+      ...Object.fromEntries(Object.entries(options).map(([name, value]) => [snakeText(name), value])),
       params: params.map((param) => position.get(param)!),
     }));
     return { state, param_groups: groups };

@@ -2,6 +2,7 @@
 import { requireRate } from '../checks.ts';
 import type { Module } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 
 export interface ParamGroupsOptions {
   /** For the parameters that decay. */
@@ -9,6 +10,10 @@ export interface ParamGroupsOptions {
   /** What does not decay: all parameters of normalization layers, biases of any layer. Default: both. */
   noDecay?: readonly ('norm' | 'bias')[];
 }
+const paramGroupsOptions = declareOptions<ParamGroupsOptions>({
+  weightDecay: required(kind.number),
+  noDecay: kind.object,
+});
 
 /**
  * A module's parameters as groups for an optimizer, of which norms and biases get no weight decay: decaying them saves nothing and shrinks
@@ -19,8 +24,10 @@ export interface ParamGroupsOptions {
  */
 export function paramGroups(
   module: Module,
-  { weightDecay, noDecay = ['norm', 'bias'] }: ParamGroupsOptions,
+  options: ParamGroupsOptions,
 ): { params: Parameter[]; weightDecay: number }[] {
+  requireOptions('paramGroups', options, paramGroupsOptions);
+  const { weightDecay, noDecay = ['norm', 'bias'] } = options;
   requireRate('paramGroups', 'weightDecay', weightDecay);
   const decaying = new Set<Parameter>();
   const exempt = new Set<Parameter>();

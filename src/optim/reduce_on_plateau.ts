@@ -3,6 +3,7 @@
 import { requireFinite, requireInteger, requireNumber, requireRate } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type AnyOptimizer, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
@@ -24,6 +25,16 @@ export interface PlateauOptions {
   /** Smaller reductions are left out. Default: 1e-8. */
   eps?: number;
 }
+const plateauOptions = declareOptions<PlateauOptions>({
+  mode: kind.choice,
+  factor: kind.number,
+  patience: kind.integer,
+  threshold: kind.number,
+  thresholdMode: kind.choice,
+  cooldown: kind.integer,
+  minLr: kind.numbers,
+  eps: kind.number,
+});
 
 const modes = ['min', 'max'] as const;
 const thresholdModes = ['rel', 'abs'] as const;
@@ -53,6 +64,7 @@ export class ReduceLROnPlateau {
   private lastLr: number[];
 
   constructor(optimizer: AnyOptimizer, options: PlateauOptions = {}) {
+    requireOptions('ReduceLROnPlateau', options, plateauOptions);
     const { mode = 'min', factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = 'rel' } = options;
     const { cooldown = 0, minLr = 0, eps = 1e-8 } = options;
     const name = 'ReduceLROnPlateau';
@@ -68,7 +80,7 @@ export class ReduceLROnPlateau {
       throw new ValueError(`threshold mode ${String(thresholdMode)} is unknown!`);
     const groups = optimizer.paramGroups.length;
     if (typeof minLr !== 'number' && minLr.length !== groups)
-      throw new ValueError(`expected ${groups} min_lrs, got ${minLr.length}`);
+      throw new ValueError(`expected ${groups} values of minLr, got ${minLr.length}`);
     this.optimizer = optimizer;
     this.factor = factor;
     this.defaultMinLr = typeof minLr === 'number' ? minLr : null;
@@ -121,7 +133,7 @@ export class ReduceLROnPlateau {
     if (paramGroups.length !== this.minLrs.length) {
       if (this.defaultMinLr === null)
         throw new RuntimeError(
-          `The number of param groups in the \`optimizer\` (${paramGroups.length}) differs from when \`ReduceLROnPlateau\` was initialized (${this.minLrs.length}), usually due to a new param group being added to the optimizer. Please modify the \`min_lrs\` field to match the length of the \`optimizer\` param groups.`,
+          `The number of param groups in the \`optimizer\` (${paramGroups.length}) differs from when \`ReduceLROnPlateau\` was initialized (${this.minLrs.length}), usually due to a new param group being added to the optimizer. Please add all groups before the schedule is made, or give one \`minLr\` for all.`,
         );
       this.minLrs = Array<number>(paramGroups.length).fill(this.defaultMinLr);
     }

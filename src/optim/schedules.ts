@@ -3,16 +3,14 @@
 import { requireFinite, requireInteger, requireIntegers, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
-import { type AnyOptimizer, LRScheduler, type Rule } from './lr_scheduler.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { type AnyOptimizer, type LastEpochOption, LRScheduler, lastEpochOption, type Rule } from './lr_scheduler.ts';
 
-export interface LastEpochOption {
-  /** Index of the last epoch, to go on from; −1 starts anew. Default: −1. */
-  lastEpoch?: number;
-}
 export interface GammaOption extends LastEpochOption {
   /** Factor of each decay. Default: 0.1. */
   gamma?: number;
 }
+const gammaOptions = declareOptions<GammaOption>({ gamma: kind.number, ...lastEpochOption.kinds });
 
 interface StepParameters {
   stepSize: number;
@@ -24,10 +22,12 @@ const stepRule: Rule<StepParameters> = {
 };
 /** Multiplies the rates by `gamma` every `stepSize` steps (PyTorch: `StepLR`). */
 export class StepLR extends LRScheduler<StepParameters> {
-  constructor(optimizer: AnyOptimizer, stepSize: number, { gamma = 0.1, lastEpoch }: GammaOption = {}) {
+  constructor(optimizer: AnyOptimizer, stepSize: number, options: GammaOption = {}) {
+    requireOptions(new.target.name, options, gammaOptions);
+    const { gamma = 0.1, lastEpoch } = options;
     requireInteger('StepLR', 'stepSize', stepSize, 1);
     requireFinite('StepLR', 'gamma', gamma);
-    super(optimizer, { stepSize, gamma }, stepRule, lastEpoch);
+    super(optimizer, { stepSize, gamma }, stepRule, { lastEpoch });
   }
 }
 
@@ -49,12 +49,14 @@ const multiStepRule: Rule<MultiStepParameters> = {
 };
 /** Multiplies the rates by `gamma` at each milestone (PyTorch: `MultiStepLR`). */
 export class MultiStepLR extends LRScheduler<MultiStepParameters> {
-  constructor(optimizer: AnyOptimizer, milestones: Iterable<number>, { gamma = 0.1, lastEpoch }: GammaOption = {}) {
+  constructor(optimizer: AnyOptimizer, milestones: Iterable<number>, options: GammaOption = {}) {
+    requireOptions(new.target.name, options, gammaOptions);
+    const { gamma = 0.1, lastEpoch } = options;
     requireFinite('MultiStepLR', 'gamma', gamma);
     const counts: Record<number, number> = {};
     for (const at of requireIntegers('MultiStepLR', 'milestones', asArray(milestones), 0))
       counts[at] = (counts[at] ?? 0) + 1;
-    super(optimizer, { milestones: counts, gamma }, multiStepRule, lastEpoch);
+    super(optimizer, { milestones: counts, gamma }, multiStepRule, { lastEpoch });
   }
 }
 
@@ -64,9 +66,9 @@ const exponentialRule: Rule<{ gamma: number }> = {
 };
 /** Multiplies the rates by `gamma` at every step (PyTorch: `ExponentialLR`). */
 export class ExponentialLR extends LRScheduler<{ gamma: number }> {
-  constructor(optimizer: AnyOptimizer, gamma: number, { lastEpoch }: LastEpochOption = {}) {
+  constructor(optimizer: AnyOptimizer, gamma: number, options: LastEpochOption = {}) {
     requireFinite('ExponentialLR', 'gamma', gamma);
-    super(optimizer, { gamma }, exponentialRule, lastEpoch);
+    super(optimizer, { gamma }, exponentialRule, options);
   }
 }
 
@@ -88,16 +90,19 @@ const cosineRule: Rule<CosineParameters> = {
   },
   closed: cosine,
 };
+export interface CosineAnnealingOptions extends LastEpochOption {
+  /** The least rate. Default: 0. */
+  etaMin?: number;
+}
+const cosineOptions = declareOptions<CosineAnnealingOptions>({ etaMin: kind.number, ...lastEpochOption.kinds });
 /** Half a cosine from the beginning rates down to `etaMin` in `tMax` steps (Loshchilov & Hutter 2017; PyTorch: `CosineAnnealingLR`). */
 export class CosineAnnealingLR extends LRScheduler<CosineParameters> {
-  constructor(
-    optimizer: AnyOptimizer,
-    tMax: number,
-    { etaMin = 0, lastEpoch }: LastEpochOption & { etaMin?: number } = {},
-  ) {
+  constructor(optimizer: AnyOptimizer, tMax: number, options: CosineAnnealingOptions = {}) {
+    requireOptions(new.target.name, options, cosineOptions);
+    const { etaMin = 0, lastEpoch } = options;
     requireInteger('CosineAnnealingLR', 'tMax', tMax, 1);
     requireFinite('CosineAnnealingLR', 'etaMin', etaMin);
-    super(optimizer, { tMax, etaMin }, cosineRule, lastEpoch);
+    super(optimizer, { tMax, etaMin }, cosineRule, { lastEpoch });
   }
 }
 
@@ -124,12 +129,17 @@ export interface LinearLROptions extends LastEpochOption {
   /** Default: 5. */
   totalIters?: number;
 }
+const linearOptions = declareOptions<LinearLROptions>({
+  startFactor: kind.number,
+  endFactor: kind.number,
+  totalIters: kind.integer,
+  ...lastEpochOption.kinds,
+});
 /** A straight line from `startFactor` to `endFactor` times the rates in `totalIters` steps: a warm-up (PyTorch: `LinearLR`). */
 export class LinearLR extends LRScheduler<LinearParameters> {
-  constructor(
-    optimizer: AnyOptimizer,
-    { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch }: LinearLROptions = {},
-  ) {
+  constructor(optimizer: AnyOptimizer, options: LinearLROptions = {}) {
+    requireOptions(new.target.name, options, linearOptions);
+    const { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch } = options;
     requireNumber('LinearLR', 'startFactor', startFactor);
     requireNumber('LinearLR', 'endFactor', endFactor);
     requireInteger('LinearLR', 'totalIters', totalIters, 0);
@@ -137,17 +147,17 @@ export class LinearLR extends LRScheduler<LinearParameters> {
       throw new ValueError('Starting multiplicative factor expected to be greater than 0 and less or equal to 1.');
     if (!(endFactor >= 0 && endFactor <= 1))
       throw new ValueError('Ending multiplicative factor expected to be between 0 and 1.');
-    super(optimizer, { startFactor, endFactor, totalIters }, linearRule, lastEpoch);
+    super(optimizer, { startFactor, endFactor, totalIters }, linearRule, { lastEpoch });
   }
 }
 
 export type LRLambda = (epoch: number) => number;
 /** The beginning rates times a function of the epoch, one for all groups or one for each (PyTorch: `LambdaLR`). */
 export class LambdaLR extends LRScheduler {
-  constructor(optimizer: AnyOptimizer, lrLambda: LRLambda | readonly LRLambda[], { lastEpoch }: LastEpochOption = {}) {
+  constructor(optimizer: AnyOptimizer, lrLambda: LRLambda | readonly LRLambda[], options: LastEpochOption = {}) {
     const groups = optimizer.paramGroups.length;
     const lambdas = typeof lrLambda === 'function' ? Array<LRLambda>(groups).fill(lrLambda) : [...lrLambda];
-    if (lambdas.length !== groups) throw new ValueError(`Expected ${groups} lr_lambdas, but got ${lambdas.length}`);
+    if (lambdas.length !== groups) throw new ValueError(`Expected ${groups} lrLambdas, but got ${lambdas.length}`);
     const lambdaOf = (groupIndex: number): LRLambda => {
       // One function serves groups added later, too.
       const found = typeof lrLambda === 'function' ? lrLambda : lambdas[groupIndex];
@@ -157,7 +167,7 @@ export class LambdaLR extends LRScheduler {
         );
       return found;
     };
-    super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdaOf(groupIndex)(epoch) }, lastEpoch);
+    super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdaOf(groupIndex)(epoch) }, options);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   shown,
 } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
@@ -24,8 +25,20 @@ export interface TensorOptions {
   memoryFormat?: MemoryFormat;
 }
 
-/** What every function that makes a tensor checks of its options. */
-export function checkOptions(op: string, { dtype, memoryFormat }: TensorOptions): void {
+export const tensorOptions = declareOptions<TensorOptions>({
+  dtype: kind.choice,
+  requiresGrad: kind.flag,
+  memoryFormat: kind.choice,
+});
+
+/** What every function that makes a tensor checks of its options, of which those that draw have one more. */
+export function requireTensorOptions(
+  op: string,
+  options: TensorOptions,
+  known: Options<TensorOptions> = tensorOptions,
+): void {
+  requireOptions(op, options, known);
+  const { dtype, memoryFormat } = options;
   if (dtype !== undefined) requireDType(op, dtype);
   if (memoryFormat !== undefined) requireChoice(op, 'memoryFormat', memoryFormat, memoryFormats);
 }
@@ -53,7 +66,7 @@ export function tensor(
   data: NestedArray | bigint | readonly bigint[] | TypedArray | Tensor,
   options: TensorOptions = {},
 ): Tensor {
-  checkOptions('tensor', options);
+  requireTensorOptions('tensor', options);
   if (data instanceof Tensor)
     return fromTypedArray(data.dataSync(), data.shape, { ...options, dtype: options.dtype ?? data.dtype });
   if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
@@ -145,7 +158,7 @@ function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
  */
 export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
   requireShape('fromTypedArray', shape);
-  checkOptions('fromTypedArray', options);
+  requireTensorOptions('fromTypedArray', options);
   if (sizeOf(shape) !== data.length)
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${data.length}`);
   const own = dtypeOf(data);
@@ -218,7 +231,7 @@ export function full(shape: Shape, value: number | boolean, options: TensorOptio
 /** `full`, for all that are made by it. */
 function filled(op: string, shape: Shape, value: number | boolean, options: TensorOptions): Tensor {
   requireShape(op, shape);
-  checkOptions(op, options);
+  requireTensorOptions(op, options);
   const element = requireElement(op, 'value', value);
   const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
   fill(out, element);
@@ -245,25 +258,24 @@ export function empty(shape: Shape, options: TensorOptions = {}): Tensor {
 
 function unfilled(op: string, shape: Shape, options: TensorOptions): Tensor {
   requireShape(op, shape);
-  checkOptions(op, options);
+  requireTensorOptions(op, options);
   const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
 
-const like = (x: Tensor, options: TensorOptions): TensorOptions => ({
-  dtype: x.dtype,
-  memoryFormat: x.memoryFormat,
-  ...options,
-});
+function like(op: string, x: Tensor, options: TensorOptions): TensorOptions {
+  requireOptions(op, options, tensorOptions);
+  return { ...options, dtype: options.dtype ?? x.dtype, memoryFormat: options.memoryFormat ?? x.memoryFormat };
+}
 export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
-  filled('zerosLike', x.shape, 0, like(x, options));
+  filled('zerosLike', x.shape, 0, like('zerosLike', x, options));
 export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
-  filled('onesLike', x.shape, 1, like(x, options));
+  filled('onesLike', x.shape, 1, like('onesLike', x, options));
 export const fullLike = (x: Tensor, value: number | boolean, options: TensorOptions = {}): Tensor =>
-  filled('fullLike', x.shape, value, like(x, options));
+  filled('fullLike', x.shape, value, like('fullLike', x, options));
 export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
-  unfilled('emptyLike', x.shape, like(x, options));
+  unfilled('emptyLike', x.shape, like('emptyLike', x, options));
 
 function refuseBool(op: string, dtype: DType): void {
   if (dtype === 'bool') throw new NotImplementedError(`"${op}" not implemented for 'Bool'`);
@@ -279,7 +291,7 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
   requireFinite('arange', 'start', from);
   requireFinite('arange', 'end', to);
   requireFinite('arange', 'step', step);
-  checkOptions('arange', options);
+  requireTensorOptions('arange', options);
   const dtype = options.dtype ?? ([from, to, step].every(Number.isInteger) ? 'int64' : 'float32');
   refuseBool('arange', dtype);
   const whole = (value: number) => (isFloat(dtype) ? value : Math.trunc(value));
@@ -301,7 +313,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   requireNumber('linspace', 'start', start);
   requireNumber('linspace', 'end', end);
   requireInteger('linspace', 'steps', steps);
-  checkOptions('linspace', options);
+  requireTensorOptions('linspace', options);
   if (steps < 0) throw new RuntimeError('number of steps must be non-negative');
   requireCountable([steps], 'linspace');
   const dtype = options.dtype ?? 'float32';
@@ -320,8 +332,8 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
   requireInteger('eye', 'rows', rows, 0);
   requireInteger('eye', 'columns', columns, 0);
   requireShape('eye', [rows, columns]);
-  checkOptions('eye', options);
+  requireTensorOptions('eye', options);
   const values = new Float64Array(rows * columns);
   for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
-  return fromTypedArray(values, [rows, columns], { dtype: 'float32', ...options });
+  return fromTypedArray(values, [rows, columns], { ...options, dtype: options.dtype ?? 'float32' });
 }

@@ -17,27 +17,24 @@ interface DTypeInfo {
   readonly code: Code;
   readonly size: number;
   readonly array: TypedArrayConstructor;
-  /** Name in PyTorch's messages: torch.FloatTensor. */
-  readonly torchName: string;
   /** Order of promotion: bool < integers < floats. */
   readonly rank: number;
   readonly isFloat: boolean;
 }
 
 export const dtypes: Record<DType, DTypeInfo> = {
-  bool: { code: Code.bool, size: 1, array: Uint8Array, torchName: 'Bool', rank: 0, isFloat: false },
-  uint8: { code: Code.uint8, size: 1, array: Uint8Array, torchName: 'Byte', rank: 1, isFloat: false },
-  int32: { code: Code.int32, size: 4, array: Int32Array, torchName: 'Int', rank: 2, isFloat: false },
+  bool: { code: Code.bool, size: 1, array: Uint8Array, rank: 0, isFloat: false },
+  uint8: { code: Code.uint8, size: 1, array: Uint8Array, rank: 1, isFloat: false },
+  int32: { code: Code.int32, size: 4, array: Int32Array, rank: 2, isFloat: false },
   int64: {
     code: Code.int64,
     size: 8,
     array: BigInt64Array as unknown as TypedArrayConstructor,
-    torchName: 'Long',
     rank: 3,
     isFloat: false,
   },
-  float32: { code: Code.float32, size: 4, array: Float32Array, torchName: 'Float', rank: 4, isFloat: true },
-  float64: { code: Code.float64, size: 8, array: Float64Array, torchName: 'Double', rank: 5, isFloat: true },
+  float32: { code: Code.float32, size: 4, array: Float32Array, rank: 4, isFloat: true },
+  float64: { code: Code.float64, size: 8, array: Float64Array, rank: 5, isFloat: true },
 };
 
 /** @throws ArgumentTypeError where a value is the name of no element type. */

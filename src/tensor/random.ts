@@ -1,24 +1,25 @@
 // Random tensors: what PyTorch's CPU generator draws, number for number, as tensors and as in-place fills.
 import { requireFinite, requireInteger, requireNumber, requireRate, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
-import type { TensorOptions } from './create.ts';
-import { checkOptions, fromTypedArray } from './create.ts';
+import { fromTypedArray, requireTensorOptions, type TensorOptions, tensorOptions } from './create.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import * as draw from './random/index.ts';
 import { warnIfSelected } from './selected.ts';
 import { type Shape, sizeOf } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
-type Generator = draw.Generator;
-
-export interface RandomOptions extends TensorOptions {
-  /** Default: the one that `manualSeed` seeds. */
-  generator?: Generator;
+export interface GeneratorOption {
+  /** What draws. Default: the one that `manualSeed` seeds. */
+  generator?: draw.Generator;
 }
+export const generatorOption = declareOptions<GeneratorOption>({ generator: kind.generator });
+export interface RandomOptions extends TensorOptions, GeneratorOption {}
+const randomOptions = declareOptions<RandomOptions>({ ...tensorOptions.kinds, ...generatorOption.kinds });
 
 function floats(op: string, size: number, dtype: DType): Float32Array | Float64Array {
-  if (!isFloat(dtype)) throw new RuntimeError(`"${op}" not implemented for '${dtypes[dtype].torchName}'`);
+  if (!isFloat(dtype)) throw new RuntimeError(`"${op}" not implemented for '${dtype}'`);
   return dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
 }
 
@@ -32,7 +33,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 
 function uniformTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
   requireShape(op, shape);
-  checkOptions(op, options);
+  requireTensorOptions(op, options, randomOptions);
   return make(
     draw.uniform(floats(op, sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
     shape,
@@ -47,7 +48,7 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 
 function normalTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
   requireShape(op, shape);
-  checkOptions(op, options);
+  requireTensorOptions(op, options, randomOptions);
   return make(
     draw.normal(floats(op, sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
     shape,
@@ -60,7 +61,7 @@ export function randint(low: number, high: number, shape: Shape, options: Random
   requireInteger('randint', 'low', low);
   requireInteger('randint', 'high', high);
   requireShape('randint', shape);
-  checkOptions('randint', options);
+  requireTensorOptions('randint', options, randomOptions);
   const { array } = dtypes[options.dtype ?? 'int64'];
   return make(draw.randint(new array(sizeOf(shape)), low, high, options.generator), shape, options);
 }
@@ -69,19 +70,24 @@ export function randint(low: number, high: number, shape: Shape, options: Random
 export function randperm(n: number, options: RandomOptions = {}): Tensor {
   requireInteger('randperm', 'n', n);
   requireShape('randperm', [n]);
-  checkOptions('randperm', options);
-  return fromTypedArray(draw.randperm(n, options.generator), [n], { dtype: 'int64', ...options });
+  requireTensorOptions('randperm', options, randomOptions);
+  return make(draw.randperm(n, options.generator), [n], { ...options, dtype: options.dtype ?? 'int64' });
 }
 
 /** As `rand`, in the shape and dtype of another tensor. */
-export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
-  uniformTensor('randLike', x.shape, { dtype: x.dtype, ...options });
+export function randLike(x: Tensor, options: RandomOptions = {}): Tensor {
+  requireOptions('randLike', options, randomOptions);
+  return uniformTensor('randLike', x.shape, { ...options, dtype: options.dtype ?? x.dtype });
+}
 /** As `randn`, in the shape and dtype of another tensor. */
-export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
-  normalTensor('randnLike', x.shape, { dtype: x.dtype, ...options });
+export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
+  requireOptions('randnLike', options, randomOptions);
+  return normalTensor('randnLike', x.shape, { ...options, dtype: options.dtype ?? x.dtype });
+}
 
 /** 1 with the probability given by each element of `p`, else 0 (PyTorch: `torch.bernoulli`). */
-export function bernoulli(p: Tensor, options: { generator?: Generator } = {}): Tensor {
+export function bernoulli(p: Tensor, options: GeneratorOption = {}): Tensor {
+  requireOptions('bernoulli', options, generatorOption);
   const probabilities = p.dataSync() as Float32Array;
   const out = floats('bernoulli', p.size, p.dtype);
   return make(draw.bernoulli(out, probabilities, options.generator), p.shape, {});
@@ -104,22 +110,25 @@ function fillWith<A extends Float32Array | Float64Array>(
 }
 
 /** Fills x with uniform numbers in [from, to) (PyTorch: `Tensor.uniform_`). */
-export function uniform_(x: Tensor, from = 0, to = 1, generator?: Generator): Tensor {
+export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption = {}): Tensor {
+  requireOptions('uniform_', options, generatorOption);
   requireFinite('uniform_', 'from', from);
   requireFinite('uniform_', 'to', to);
-  return fillWith('uniform_', x, (out) => draw.uniform(out, from, to, generator));
+  return fillWith('uniform_', x, (out) => draw.uniform(out, from, to, options.generator));
 }
 /** Fills x with normal numbers (PyTorch: `Tensor.normal_`). */
-export function normal_(x: Tensor, mean = 0, std = 1, generator?: Generator): Tensor {
+export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
+  requireOptions('normal_', options, generatorOption);
   requireFinite('normal_', 'mean', mean);
   requireRate('normal_', 'std', std);
-  return fillWith('normal_', x, (out) => draw.normal(out, mean, std, generator));
+  return fillWith('normal_', x, (out) => draw.normal(out, mean, std, options.generator));
 }
 /** Fills x with normal numbers limited to [a, b] (PyTorch: `nn.init.trunc_normal_`). */
-export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, generator?: Generator): Tensor {
+export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: GeneratorOption = {}): Tensor {
+  requireOptions('truncNormal_', options, generatorOption);
   requireFinite('truncNormal_', 'mean', mean);
   requireRate('truncNormal_', 'std', std);
   requireNumber('truncNormal_', 'a', a);
   requireNumber('truncNormal_', 'b', b);
-  return fillWith('truncNormal_', x, (out) => draw.truncNormal(out, mean, std, a, b, generator));
+  return fillWith('truncNormal_', x, (out) => draw.truncNormal(out, mean, std, a, b, options.generator));
 }

@@ -19,10 +19,8 @@ export const sameShape = (a: Shape, b: Shape): boolean => {
   return true;
 };
 
-/** `[2, 3]`, as C++ PyTorch prints it. */
+/** `[2, 3]`. */
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
-/** `torch.Size([2, 3])`, as Python PyTorch prints it. */
-export const formatSize = (shape: Shape): string => `torch.Size([${shape.join(', ')}])`;
 
 /** The order in which a format stores the dimensions, outermost first. */
 export function physicalOrder(rank: number, format: MemoryFormat): number[] {

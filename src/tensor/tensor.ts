@@ -139,7 +139,7 @@ export class Tensor {
     if (this.gradFn !== null) {
       if (value) return;
       throw new RuntimeError(
-        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+        "you can only change requiresGrad of leaf tensors. If you want to use a computed tensor in a subgraph that doesn't require differentiation use x.detach().",
       );
     }
     if (value && !isFloat(this.dtype))

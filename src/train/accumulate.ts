@@ -11,6 +11,7 @@ import { asking, type LayerStatistics, moveStatistics, type NormalizerSource } f
 import { batchNormCombine, batchNormGiven, statisticsBackward } from '../ops/batch_norm_given.ts';
 import { type BatchStatistics, batchNormStats } from '../ops/batch_norm_kernels.ts';
 import { add, mul } from '../ops/elementwise.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
 import { outsideScopes } from '../tensor/storage.ts';
@@ -29,6 +30,7 @@ export interface AccumulateOptions {
    */
   reduction?: 'mean' | 'sum';
 }
+const accumulateOptions = declareOptions<AccumulateOptions>({ statistics: kind.choice, reduction: kind.choice });
 
 /** Inputs of the model, and the target behind them. */
 export type MicroBatch = readonly Tensor[];
@@ -235,6 +237,7 @@ export function accumulate(
   loss: LossFunction,
   options: AccumulateOptions = {},
 ): Tensor {
+  requireOptions('accumulate', options, accumulateOptions);
   const { statistics, reduction } = check(microBatches, options);
   const sizes = microBatches.map((microBatch) => microBatch[microBatch.length - 1].shape[0] ?? 1);
   const samples = sizes.reduce((a, b) => a + b);

@@ -4,6 +4,7 @@ import type { Module } from '../nn/module.ts';
 import { loadStateDict, StateDict } from '../nn/state_dict.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
 import type { GuardedOptimizer } from '../optim/staged_statistics.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { fromTypedArray } from '../tensor/create.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -26,6 +27,12 @@ export interface CheckpointParts {
   /** Default: the default generator. */
   readonly generator?: Generator;
 }
+const checkpointParts = declareOptions<CheckpointParts>({
+  model: required(kind.module),
+  optimizer: kind.object,
+  scheduler: kind.object,
+  generator: kind.generator,
+});
 
 /** Tensors to array leaves, maps to objects; everything else as it is. */
 function toTree(value: unknown): Tree {
@@ -64,6 +71,7 @@ const bytesOf = (bytes: Uint8Array): Tree => ({ dtype: 'uint8', shape: [bytes.le
  * @throws AtomicWriteError where the file cannot be written; the old one is then untouched.
  */
 export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree = null): void {
+  requireOptions('saveCheckpoint', parts, checkpointParts);
   const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
   const state = model.stateDict();
   saveTree(path, {
@@ -87,6 +95,7 @@ export function loadCheckpoint(
   parts: CheckpointParts,
   acceptExtra: (extra: Tree, path: string) => void = () => {},
 ): { extra: Tree; path: string; problem?: CheckpointError } {
+  requireOptions('loadCheckpoint', parts, checkpointParts);
   const found = lastGood(path);
   const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
   const tree = found.tree as Record<string, Tree>;

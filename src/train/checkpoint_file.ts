@@ -4,8 +4,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { EvenkeelError } from '../errors.ts';
-import { type AtomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
+import { type AtomicWriteOptions, atomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../interop/safetensors.ts';
+import { requireOptions } from '../options.ts';
 import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoint_tree.ts';
 
 /** A checkpoint that cannot be read: missing, damaged, of another version, or no checkpoint at all. */
@@ -35,6 +36,7 @@ const NO_CHECKSUM = '0'.repeat(CHECKSUM_DIGITS);
  * refuses; in both cases the old file is untouched.
  */
 export function saveTree(path: string, tree: Tree, options: AtomicWriteOptions = {}): void {
+  requireOptions('saveTree', options, atomicWriteOptions);
   const { skeleton, entries } = splitTree(tree);
   const metadata = {
     sha256: NO_CHECKSUM,

@@ -1,9 +1,11 @@
 // Evaluation of a model on a loader, by its running statistics or by those of each batch, and what each batch norm saw meanwhile.
 import { noGrad } from '../autograd/grad_mode.ts';
+import { requireChoice } from '../checks.ts';
 import { withModes } from '../nn/modes.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
 import { type BatchStatistics, batchNormStats } from '../ops/batch_norm_kernels.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Averages, type Metric } from './metrics.ts';
@@ -13,7 +15,9 @@ export type LossFunction = (output: Tensor, target: Tensor) => Tensor;
 export type Batches = Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>;
 
 export interface EvaluateOptions {
+  /** Its mean stands in the result as `loss`. Default: none. */
   loss?: LossFunction;
+  /** Each in the result under its name. Default: none. */
   metrics?: Readonly<Record<string, Metric>>;
   /**
    * What batch norm normalizes by: `'running'` statistics, as in deployment (default), or those of each `'batch'`, without moving the
@@ -23,6 +27,12 @@ export interface EvaluateOptions {
   /** Applied to each input before the model, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
 }
+const evaluateOptions = declareOptions<EvaluateOptions>({
+  loss: kind.function,
+  metrics: kind.object,
+  statistics: kind.choice,
+  prepare: kind.function,
+});
 
 /**
  * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored, also after an error.
@@ -32,7 +42,9 @@ export async function evaluate(
   loader: Batches,
   options: EvaluateOptions = {},
 ): Promise<Record<string, number>> {
+  requireOptions('evaluate', options, evaluateOptions);
   const { loss, metrics = {}, statistics = 'running', prepare } = options;
+  requireChoice('evaluate', 'statistics', statistics, ['running', 'batch']);
   const averages = new Averages();
   const norms = statistics === 'batch' ? batchNorms(model).map(([, norm]) => norm) : [];
   const tracking = norms.map((norm) => norm.trackRunningStats);

@@ -10,6 +10,7 @@ import { batchNorms } from '../nn/statistics.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
 import { ReduceLROnPlateau } from '../optim/reduce_on_plateau.ts';
 import { type StagedStatistics, stageStatistics } from '../optim/staged_statistics.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { defaultGenerator, Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -106,6 +107,26 @@ export interface FitOptions {
   /** A generator besides the default one and the loader's own; the states of all are in checkpoints. */
   generator?: Generator;
 }
+const fitOptions = declareOptions<FitOptions>({
+  loader: required(kind.object),
+  loss: required(kind.function),
+  optimizer: required(kind.object),
+  epochs: required(kind.integer),
+  scheduler: kind.object,
+  schedule: kind.choice,
+  monitor: kind.string,
+  metrics: kind.object,
+  accumulate: kind.integer,
+  clipGradNorm: kind.number,
+  skipNonFinite: kind.flag,
+  prepare: kind.function,
+  callbacks: kind.object,
+  checkpoint: kind.string,
+  checkpointEvery: kind.integer,
+  resume: kind.flag,
+  handleInterrupt: kind.flag,
+  generator: kind.generator,
+});
 
 export interface FitResult {
   readonly history: readonly EpochResult[];
@@ -428,6 +449,7 @@ function requireOptimizerOf(model: Module, optimizer: AnyOptimizer): void {
 }
 
 function check(model: Module, options: FitOptions): void {
+  requireOptions('fit', options, fitOptions);
   const { epochs, accumulate = 1, checkpointEvery, checkpoint, resume } = options;
   requireInteger('fit', 'accumulate', accumulate, 1);
   if (checkpointEvery !== undefined) requireInteger('fit', 'checkpointEvery', checkpointEvery, 1);

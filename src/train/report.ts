@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { ValueError } from '../errors.ts';
+import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { REPORT_SCRIPT, REPORT_STYLE } from './report_page.ts';
 
 /** One line of a chart; null, NaN and infinities leave a gap. */
@@ -38,6 +39,13 @@ export type ReportContent = {
   tables?: readonly ReportTable[];
 };
 
+const reportContent = declareOptions<ReportContent>({
+  title: required(kind.string),
+  epochs: required(kind.object),
+  curves: required(kind.object),
+  tables: kind.object,
+});
+
 /** Content that cannot be drawn: series of unequal length, x values that do not ascend, ragged tables. */
 export class ReportError extends ValueError {
   override name = 'ReportError';
@@ -50,6 +58,7 @@ export class ReportError extends ValueError {
  * values do not agree.
  */
 export function renderReport(content: ReportContent): string {
+  requireOptions('renderReport', content, reportContent);
   const { title, epochs, curves, tables = [] } = content;
   const charts = curves.map(checkCurve);
   const uplot = readUplot();

@@ -6,7 +6,9 @@ import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { PbfWriter } from 'pbf';
+import { requireInteger } from '../checks.ts';
 import { EvenkeelError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 
 /** A value that cannot be logged, or a writer that is closed. */
 export class SummaryWriterError extends EvenkeelError {
@@ -20,6 +22,7 @@ export type SummaryWriterOptions = {
   /** Events held in memory before they are written out by themselves. Default 10. */
   maxQueue?: number;
 };
+const summaryWriterOptions = declareOptions<SummaryWriterOptions>({ maxQueue: kind.integer, now: kind.function });
 
 type Event = { wallTime: number; step: number; fileVersion?: string; tag?: string; value?: number };
 
@@ -94,8 +97,9 @@ export class SummaryWriter {
   private file: number | undefined;
 
   constructor(dir: string, options: SummaryWriterOptions = {}) {
+    requireOptions('SummaryWriter', options, summaryWriterOptions);
     this.now = options.now ?? (() => Date.now() / 1000);
-    this.maxQueue = options.maxQueue ?? 10;
+    this.maxQueue = requireInteger('SummaryWriter', 'maxQueue', options.maxQueue ?? 10, 1);
     mkdirSync(dir, { recursive: true });
     const wallTime = this.now();
     const name = `events.out.tfevents.${Math.floor(wallTime)}.${hostname()}.${process.pid}.${filesOpened++}`;

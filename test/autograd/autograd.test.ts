@@ -102,7 +102,7 @@ describe('backward', () => {
       new RuntimeError('grad can be implicitly created only for scalar outputs'),
     );
     expect(thrown(() => x.mul(2).backward(tensor([1]))).message).toBe(
-      'Mismatch in shape: grad_output[0] has a shape of torch.Size([1]) and output[0] has a shape of torch.Size([2]).',
+      'Mismatch in shape: gradOutputs[0] has a shape of [1] and output[0] has a shape of [2].',
     );
     x.mul(2).backward(tensor([1, 10]));
     expect(list(x.grad)).toEqual([2, 20]);
@@ -110,7 +110,7 @@ describe('backward', () => {
 
   test('of what needs none', () => {
     expect(() => tensor(1).backward()).toThrow(
-      new RuntimeError('element 0 of tensors does not require grad and does not have a grad_fn'),
+      new RuntimeError('element 0 of tensors does not require grad and does not have a gradFn'),
     );
   });
 
@@ -141,7 +141,7 @@ describe('grad', () => {
   test('of what was not used is an error, or null with allowUnused', () => {
     const [x, y] = [leaf([3]), leaf([4])];
     expect(() => grad([x.mul(2)], [x, y])).toThrow(
-      'One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.',
+      'One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.',
     );
     const [dx, dy] = grad([x.mul(2)], [x, y], { allowUnused: true });
     expect([list(dx), dy ?? null]).toEqual([[2], null]);
@@ -238,7 +238,7 @@ describe('hooks', () => {
     };
     for (const onLeaf of [false, true]) {
       expect(returning(() => zeros([3]), onLeaf)).toThrow(
-        "hook 'change' has changed the size of value (was torch.Size([2]) got torch.Size([3]))",
+        "hook 'change' has changed the size of value (was [2] got [3])",
       );
       expect(returning((g) => g.to('float64'), onLeaf)).toThrow(
         "hook 'change' has changed the type of value (was float32 got float64)",
@@ -293,7 +293,7 @@ describe('hooks', () => {
       [2, 2],
       [6, 6],
     ]);
-    expect(() => tensor([1]).retainGrad()).toThrow("can't retain_grad on Tensor that has requires_grad=False");
+    expect(() => tensor([1]).retainGrad()).toThrow("can't retainGrad on Tensor that has requiresGrad: false");
   });
 });
 
@@ -334,13 +334,13 @@ describe('changes in place', () => {
     const z = y.sum();
     y.mul_(2);
     expect(thrown(() => z.backward()).message).toMatch(
-      /^one of the variables needed for gradient computation has been modified by an inplace operation: \[torch\.FloatTensor \[3\]\], which is output 0 of \w+Backward, is at version 1; expected version 0 instead\./,
+      /^one of the variables needed for gradient computation has been modified by an inplace operation: \[float32 \[3\]\], which is output 0 of \w+Backward, is at version 1; expected version 0 instead\./,
     );
     const w = leaf([1, 2]);
     const p = w.mul(w);
     noGrad(() => w.add_(1));
     expect(thrown(() => p.sum().backward()).message).toContain(
-      '[torch.FloatTensor [2]] is at version 1; expected version 0 instead',
+      '[float32 [2]] is at version 1; expected version 0 instead',
     );
   });
 
@@ -364,7 +364,7 @@ describe('changes in place', () => {
     expect(() => zeros([2]).add_(zeros([3, 2]))).toThrow(
       "output with shape [2] doesn't match the broadcast shape [3, 2]",
     );
-    expect(() => zeros([2], { dtype: 'int64' }).add_(0.5)).toThrow("can't be cast to the desired output type Long");
+    expect(() => zeros([2], { dtype: 'int64' }).add_(0.5)).toThrow("can't be cast to the desired output type int64");
   });
 });
 
@@ -410,7 +410,7 @@ describe('modes', () => {
     const y = leaf([1]).mul(2);
     expect(() => {
       y.requiresGrad = false;
-    }).toThrow('you can only change requires_grad flags of leaf variables.');
+    }).toThrow('you can only change requiresGrad of leaf tensors.');
     expect(leaf([1]).gt(0).requiresGrad).toBe(false);
   });
 });

@@ -75,7 +75,7 @@ describe('backward', () => {
 
   test('refuses one of another shape, kind or engine', () => {
     expect(() => through(ones([1]))).toThrow(
-      'Mismatch in shape: grad_output[0] has a shape of torch.Size([1]) and output[0] has a shape of torch.Size([4]).',
+      'Mismatch in shape: gradOutputs[0] has a shape of [1] and output[0] has a shape of [4].',
     );
     for (const value of [3, 0, [1, 1, 1, 1], 'x', Float32Array.of(1, 1, 1, 1)])
       expect(() => through(value)).toThrow(/gradients can be either Tensors or null, but got /);

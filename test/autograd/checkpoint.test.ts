@@ -200,7 +200,7 @@ describe('checkpoint', () => {
     expect(() => checkpoint((t) => grad([t.exp().sum()], [t])[0], input)).toThrow(
       '[checkpoint] gradients were asked for inside the checkpointed function',
     );
-    expect(() => checkpoint(null as never, input)).toThrow('[checkpoint] expected a function, got object');
+    expect(() => checkpoint(null as never, input)).toThrow('[checkpoint] expected options as an object, got null');
     // And nothing of that stays behind.
     expect(isRecomputing()).toBe(false);
     expect(step(checkpointed, true)).toEqual(step(plainly, true));

@@ -138,8 +138,8 @@ for (const name of [...tensorOr, 'logicalAnd', 'logicalOr', 'logicalXor'] as con
   takes(name, { other: ['element', (v) => ek[name](x(), v)] });
 for (const name of ['add', 'sub'] as const)
   takes(name, {
-    alpha: ['number', (v) => ek[name](x(), 1, v)],
-    'alpha of integers': ['integer', (v) => ek[name](ints(), 1, v), -1, 2 ** 31, 2 ** 32 + 1],
+    alpha: ['number', (v) => ek[name](x(), 1, { alpha: v })],
+    'alpha of integers': ['integer', (v) => ek[name](ints(), 1, { alpha: v }), -1, 2 ** 31, 2 ** 32 + 1],
   });
 takes('clamp', { min: ['number', (v) => ek.clamp(x(), v)], max: ['number', (v) => ek.clamp(x(), 0, v)] });
 takes('where', {
@@ -148,16 +148,16 @@ takes('where', {
 });
 takes('maskedFill', { value: ['element', (v) => ek.maskedFill(x(), ek.gt(x(), 0), v)] });
 takes('fill_', { value: ['element', (v) => x().fill_(v)] });
-takes('addcmul_', { value: ['number', (v) => x().addcmul_(x(), x(), v)] });
-takes('addcdiv_', { value: ['number', (v) => x().addcdiv_(x(), x(), v)] });
+takes('addcmul_', { value: ['number', (v) => x().addcmul_(x(), x(), { value: v })] });
+takes('addcdiv_', { value: ['number', (v) => x().addcdiv_(x(), x(), { value: v })] });
 takes('lerp_', { weight: ['number', (v) => x().lerp_(x(), v)] });
 takes('to', { dtype: ['dtype', (v) => x().to(v)] });
 takes('contiguous', { memoryFormat: ['name', (v) => image().contiguous(v)] });
 
 // ---- reductions ---------------------------------------------------------------------------------------------------
-for (const name of ['sum', 'mean', 'amax', 'amin', 'any', 'all', 'variance'] as const)
-  takes(name === 'variance' ? 'var' : name, { dim: ['axes', (v) => ek[name](x(), v)] });
-takes('var', { correction: ['number', (v) => ek.variance(x(), 0, { correction: v })] });
+for (const name of ['sum', 'mean', 'amax', 'amin', 'any', 'all', 'var'] as const)
+  takes(name, { dim: ['axes', (v) => ek[name](x(), v)] });
+takes('var', { correction: ['number', (v) => ek.var(x(), 0, { correction: v })] });
 for (const name of ['prod', 'max', 'min', 'argmax', 'argmin', 'cumsum', 'softmax', 'logSoftmax'] as const)
   takes(name, { dim: ['axis', (v) => (ek[name] as (x: rootRoom.Tensor, dim: number) => unknown)(x(), v)] });
 takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
@@ -172,7 +172,7 @@ for (const name of ['permute', 'flip'] as const) takes(name, { dims: ['shape', (
 for (const name of ['squeeze', 'unsqueeze'] as const)
   takes(name, { dim: [name === 'squeeze' ? 'axes' : 'axis', (v) => ek[name](x(), v)] });
 takes('transpose', { dim0: ['axis', (v) => ek.transpose(x(), v, 0)], dim1: ['axis', (v) => ek.transpose(x(), 0, v)] });
-takes('flatten', { start: ['axis', (v) => ek.flatten(x(), v)], end: ['axis', (v) => ek.flatten(x(), 0, v)] });
+takes('flatten', { startDim: ['axis', (v) => ek.flatten(x(), v)], endDim: ['axis', (v) => ek.flatten(x(), 0, v)] });
 takes('unflatten', {
   dim: ['axis', (v) => ek.unflatten(x(), v, [3])],
   sizes: ['shape', (v) => ek.unflatten(x(), 1, v), -1],
@@ -202,7 +202,7 @@ takes('chunk', {
 });
 takes('pad', {
   padding: ['shape', (v) => ek.pad(x(), v), []],
-  value: ['element', (v) => ek.pad(x(), [1, 1], v)],
+  value: ['element', (v) => ek.pad(x(), [1, 1], { value: v })],
 });
 for (const name of ['cat', 'stack'] as const) takes(name, { dim: ['axis', (v) => ek[name]([x(), x()], v)] });
 takes('index', {
@@ -226,16 +226,19 @@ takes('takeAlongDim', { dim: ['axis', (v) => ek.takeAlongDim(x(), places(), v)] 
 takes('scatter', { value: ['element', (v) => ek.scatter(x(), 0, places(), v)] });
 takes('indexFill', { value: ['element', (v) => ek.indexFill(x(), 0, rows(), v)] });
 takes('indexAdd', { alpha: ['element', (v) => ek.indexAdd(x(), 0, rows(), x(), { alpha: v })] });
-takes('embedding', { paddingIdx: ['integer', (v) => f.embedding(rows(), x(), v), -1] });
+takes('embedding', { paddingIdx: ['integer', (v) => f.embedding(rows(), x(), { paddingIdx: v }), -1] });
 
 // ---- functional ---------------------------------------------------------------------------------------------------
-takes('leakyRelu', { negativeSlope: ['number', (v) => f.leakyRelu(x(), v)] });
-takes('elu', { alpha: ['number', (v) => f.elu(x(), v)] });
+takes('leakyRelu', { negativeSlope: ['number', (v) => f.leakyRelu(x(), { negativeSlope: v })] });
+takes('elu', { alpha: ['number', (v) => f.elu(x(), { alpha: v })] });
 takes('gelu', { approximate: ['name', (v) => f.gelu(x(), { approximate: v })] });
-takes('softplus', { beta: ['number', (v) => f.softplus(x(), v)], threshold: ['number', (v) => f.softplus(x(), 1, v)] });
+takes('softplus', {
+  beta: ['number', (v) => f.softplus(x(), { beta: v })],
+  threshold: ['number', (v) => f.softplus(x(), { threshold: v })],
+});
 takes('hardtanh', {
-  low: ['number', (v) => f.hardtanh(x(), v, 2 ** 33)],
-  high: ['number', (v) => f.hardtanh(x(), -2, v)],
+  minVal: ['number', (v) => f.hardtanh(x(), { minVal: v, maxVal: 2 ** 33 })],
+  maxVal: ['number', (v) => f.hardtanh(x(), { minVal: -2, maxVal: v })],
 });
 for (const name of ['dropout', 'dropout2d'] as const) takes(name, { p: ['probability', (v) => f[name](image(), v)] });
 takes('stochasticDepth', {
@@ -274,9 +277,9 @@ for (const name of ['maxPool1d', 'maxPool2d', 'maxPool2dWithIndices', 'avgPool1d
 takes('avgPool2d', { divisorOverride: ['integer', (v) => f.avgPool2d(image(), 2, { divisorOverride: v }), -1, null] });
 for (const name of ['adaptiveAvgPool1d', 'adaptiveAvgPool2d', 'adaptiveMaxPool1d', 'adaptiveMaxPool2d'] as const)
   takes(name, { outputSize: ['size', (v) => f[name](name.includes('1d') ? line() : image(), v), [null]] });
-takes('padIndexed', {
-  mode: ['name', (v) => f.padIndexed(image(), [[1, 1]], v)],
-  pairs: ['size', (v) => f.padIndexed(image(), [[1, v]], 'reflect'), -1],
+takes('pad', {
+  mode: ['name', (v) => f.pad(image(), [1, 1], { mode: v })],
+  'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' }), -1],
 });
 const norms: Record<string, (options: object) => unknown> = {
   batchNorm: (options) => f.batchNorm(image(), null, null, { training: true, ...options }),
@@ -315,7 +318,7 @@ for (const name of ['localResponseNorm', 'crossMapLRN2d'] as const)
     beta: ['finite', (v) => f[name](image(), 2, { beta: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
     k: ['finite', (v) => f[name](image(), 2, { k: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
   });
-for (const name of ['mseLoss', 'l1Loss', 'smoothL1Loss', 'bceWithLogits'] as const)
+for (const name of ['mseLoss', 'l1Loss', 'smoothL1Loss', 'binaryCrossEntropyWithLogits'] as const)
   takes(name, { reduction: ['name', (v) => f[name](x(), x(), { reduction: v })] });
 takes('smoothL1Loss', { beta: ['rate', (v) => f.smoothL1Loss(x(), x(), { beta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
 for (const name of ['crossEntropy', 'nllLoss'] as const)
@@ -330,7 +333,7 @@ const init = { ...nn.init };
 takes('constant_', { value: ['element', (v) => init.constant_(x(), v)] });
 takes('calculateGain', {
   nonlinearity: ['name', (v) => init.calculateGain(v)],
-  param: ['finite', (v) => init.calculateGain('leaky_relu', v), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
+  param: ['finite', (v) => init.calculateGain('leakyRelu', v), -1, 1.5, 2 ** 31, 2 ** 32 + 1],
 });
 for (const name of ['xavierUniform_', 'xavierNormal_'] as const)
   takes(name, { gain: ['finite', (v) => init[name](x(), { gain: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1] });
@@ -517,7 +520,7 @@ takes('spectralNorm', {
   eps: ['rate', (v) => nn.spectralNorm(new nn.Linear(2, 2), { eps: v }), 1.5, 2 ** 31, 2 ** 32 + 1],
   dim: ['axis', (v) => nn.spectralNorm(new nn.Linear(2, 2), { dim: v }), null],
 });
-takes('weightNorm', { dim: ['axis', (v) => nn.weightNorm(new nn.Linear(2, 2), 'weight', v), null] });
+takes('weightNorm', { dim: ['axis', (v) => nn.weightNorm(new nn.Linear(2, 2), { dim: v }), null] });
 
 // ---- optimizers and schedules -------------------------------------------------------------------------------------
 const parameters = () => [new nn.Parameter(ek.ones([2]))];
@@ -684,13 +687,13 @@ export const without: ReadonlySet<string> = new Set(
     MissingDataPackageError Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList ReLU ReLU6
     RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict Subset
     SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
-    asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint compose convertSyncBatchNorm copyModule cos defaultCollate
-    defineFunction enableGrad erf exp expm1 eye_ floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows
-    getEngine getNumThreads grad gradcheck gradgradcheck hardSigmoid hardSwish isArraySample isFusionEnabled isGradEnabled isIterableDataset
-    isParametrized isRecomputing isUninitialized isfinite isnan keep linear log log1p logSigmoid logicalNot mapArrays mapDataset maskedScatter
-    maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal registerParametrization relu removeParametrizations
-    replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion setWarningHandler sigmoid sign silu sin sqrt square
-    stackSamples stageStatistics syncBatchNorm synchronize tanh toFloat toFrozenBatchNorm unfreezeBatchNorm updateBatchNorm useStatistics warn
-    withFusion withMicroBatches withStatistics zeros_
+    asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint clone compose convertSyncBatchNorm copyModule cos defaultCollate
+    defineFunction detach enableGrad erf exp expm1 eye_ floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm
+    gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardsigmoid hardswish isArraySample isFusionEnabled isGradEnabled
+    isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log log1p logicalNot logsigmoid mapArrays
+    mapDataset maskedScatter maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal registerParametrization
+    relu removeParametrizations replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion setWarningHandler sigmoid
+    sign silu sin sqrt square stackSamples stageStatistics syncBatchNorm synchronize t tanh toFloat toFrozenBatchNorm unfreezeBatchNorm
+    updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 );

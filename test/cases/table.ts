@@ -15,6 +15,7 @@ import { linear } from '../../src/ops/linear.ts';
 import { crossMapLRN2d, localResponseNorm } from '../../src/ops/local_response_norm.ts';
 import * as loss from '../../src/ops/loss.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { pad } from '../../src/ops/pad_modes.ts';
 import * as pool from '../../src/ops/pool.ts';
 import * as red from '../../src/ops/reduce.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
@@ -53,25 +54,25 @@ const unaryRows: UnaryRow[] = [
   ['tanh', el.tanh, 'a.tanh()'],
   ['erf', el.erf, 'a.erf()'],
   ['sigmoid', el.sigmoid, 'a.sigmoid()'],
-  ['logSigmoid', el.logSigmoid, 'F.logsigmoid(a)'],
+  ['logsigmoid', el.logsigmoid, 'F.logsigmoid(a)'],
   ['relu', el.relu, 'a.relu()'],
-  ['leakyRelu', (x) => el.leakyRelu(x, 0.2), 'F.leaky_relu(a, 0.2)'],
-  ['elu', (x) => el.elu(x, 1.3), 'F.elu(a, 1.3)'],
+  ['leakyRelu', (x) => el.leakyRelu(x, { negativeSlope: 0.2 }), 'F.leaky_relu(a, 0.2)'],
+  ['elu', (x) => el.elu(x, { alpha: 1.3 }), 'F.elu(a, 1.3)'],
   ['selu', el.selu, 'F.selu(a)'],
   ['gelu', el.gelu, 'F.gelu(a)'],
   ['geluTanh', (x) => el.gelu(x, { approximate: 'tanh' }), "F.gelu(a, approximate='tanh')"],
   ['silu', el.silu, 'F.silu(a)'],
-  ['softplus', (x) => el.softplus(x, 2, 1), 'F.softplus(a, 2, 1)', { low: -2, high: 0.4 }],
+  ['softplus', (x) => el.softplus(x, { beta: 2, threshold: 1 }), 'F.softplus(a, 2, 1)', { low: -2, high: 0.4 }],
   ['clamp', (x) => el.clamp(x, -0.5, 1), 'a.clamp(-0.5, 1)'],
-  ['hardtanh', (x) => el.hardtanh(x, -0.5, 1), 'F.hardtanh(a, -0.5, 1)'],
+  ['hardtanh', (x) => el.hardtanh(x, { minVal: -0.5, maxVal: 1 }), 'F.hardtanh(a, -0.5, 1)'],
   [
-    'hardSigmoid',
-    el.hardSigmoid,
+    'hardsigmoid',
+    el.hardsigmoid,
     'F.hardsigmoid(a)',
     { low: -4, high: 4 },
     [2e-8, "PyTorch's 1/6 is a float32 constant"],
   ],
-  ['hardSwish', el.hardSwish, 'F.hardswish(a)', { low: -4, high: 4 }],
+  ['hardswish', el.hardswish, 'F.hardswish(a)', { low: -4, high: 4 }],
   ['mish', el.mish, 'F.mish(a)'],
 ];
 const unary: Case[] = unaryRows.map(([op, run, torch, range, tolerance]) => ({
@@ -85,7 +86,7 @@ const unary: Case[] = unaryRows.map(([op, run, torch, range, tolerance]) => ({
 
 type BinaryRow = [op: string, run: (a: Tensor, b: Tensor) => Tensor, torch: string, range?: Partial<Input>];
 const binaryRows: BinaryRow[] = [
-  ['add', (a, b) => el.add(a, b, 0.5), 't.add(a, b, alpha=0.5)'],
+  ['add', (a, b) => el.add(a, b, { alpha: 0.5 }), 't.add(a, b, alpha=0.5)'],
   ['sub', (a, b) => el.sub(a, b), 'a - b'],
   ['mul', (a, b) => el.mul(a, b), 'a * b'],
   ['div', (a, b) => el.div(a, b), 'a / b', positive],
@@ -148,9 +149,9 @@ const reduceRows: ReduceRow[] = [
   ['sum', (x) => red.mean(x, [-1, 0]), 'a.mean((-1, 0))'],
   ['prod', (x) => red.prod(x, 1), 'a.prod(1)'],
   ['prod', (x) => red.prod(sh.reshape(x, [-1]).narrow(0, 0, 6)), 'a.reshape(-1)[:6].prod()'],
-  ['variance', (x) => red.variance(x), 'a.var()'],
-  ['variance', (x) => red.variance(x, [0, 2, 3], { correction: 0 }), 'a.var((0, 2, 3), correction=0)'],
-  ['variance', (x) => red.variance(x, 1, { keepdim: true }), 'a.var(1, keepdim=True)'],
+  ['var', (x) => red.variance(x), 'a.var()'],
+  ['var', (x) => red.variance(x, [0, 2, 3], { correction: 0 }), 'a.var((0, 2, 3), correction=0)'],
+  ['var', (x) => red.variance(x, 1, { keepdim: true }), 'a.var(1, keepdim=True)'],
   ['amax', (x) => red.amax(x, [1, 3]), 'a.amax((1, 3))'],
   ['amin', (x) => red.amin(x), 'a.min()'],
   ['extremum', (x) => red.max(x, 2).values, 'a.max(2).values'],
@@ -179,8 +180,8 @@ const shapeRows: ReduceRow[] = [
   ['slice', (x) => sh.select(x, 1, -2), 'a[:, -2]'],
   ['slice', (x) => sh.flip(x, [1, 3]), 'a.flip(1, 3)'],
   ['slice', (x) => br.index(x, '...', { start: 1 }, null, 0), 'a[..., 1:, None, 0]'],
-  ['embed', (x) => sh.pad(x, [1, 2, 0, 1], 3), 'F.pad(a, (1, 2, 0, 1), value=3)'],
-  ['embed', (x) => sh.pad(x, [-1, 2]), 'F.pad(a, (-1, 2))'],
+  ['embed', (x) => pad(x, [1, 2, 0, 1], { value: 3 }), 'F.pad(a, (1, 2, 0, 1), value=3)'],
+  ['embed', (x) => pad(x, [-1, 2]), 'F.pad(a, (-1, 2))'],
   ['cat', (x) => sh.cat([x, el.mul(x, 2)], 1), 't.cat([a, a * 2], 1)'],
   ['cat', (x) => sh.stack([x, el.neg(x)], -1), 't.stack([a, -a], -1)'],
   ['slice', (x) => sh.split(x, 2, 1)[1], 'a.split(2, 1)[1]'],
@@ -228,7 +229,7 @@ const index: Case[] = [
     ops: ['indexSelect', 'stopRow'],
     name: 'embedding',
     inputs: [m([2, 3], { integer: true, high: 5 }), m([5, 4])],
-    run: (a, b) => idx.embedding(a, b, 1),
+    run: (a, b) => idx.embedding(a, b, { paddingIdx: 1 }),
     torch: 'F.embedding(a, b, 1)',
     noDifferences: 'the row of paddingIdx is used but not learned',
   },
@@ -727,18 +728,18 @@ const losses: Case[] = [
     torch: 'F.smooth_l1_loss(a, b, beta=0.7)',
   },
   {
-    ops: ['bceWithLogits'],
-    name: 'bceWithLogits',
+    ops: ['binaryCrossEntropyWithLogits'],
+    name: 'binaryCrossEntropyWithLogits',
     inputs: [m([3, 4]), m([3, 4], unit), m([4], { ...positive, constant: true })],
-    run: (a, b, posWeight) => loss.bceWithLogits(a, b, { posWeight }),
+    run: (a, b, posWeight) => loss.binaryCrossEntropyWithLogits(a, b, { posWeight }),
     torch: 'F.binary_cross_entropy_with_logits(a, b, pos_weight=c)',
   },
   {
     // PyTorch has no gradients of the weights.
-    ops: ['bceWithLogits'],
-    name: 'bceWithLogits, weights that learn',
+    ops: ['binaryCrossEntropyWithLogits'],
+    name: 'binaryCrossEntropyWithLogits, weights that learn',
     inputs: [m([3, 4]), m([3, 4], unit), m([4], positive), m([3, 1], positive)],
-    run: (a, b, posWeight, weight) => loss.bceWithLogits(a, b, { posWeight, weight }),
+    run: (a, b, posWeight, weight) => loss.binaryCrossEntropyWithLogits(a, b, { posWeight, weight }),
   },
 ];
 

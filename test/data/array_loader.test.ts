@@ -108,7 +108,7 @@ describe('orders of PyTorch', () => {
     const numSamples = wanted.arguments.numSamples ?? undefined;
     const sampler = {
       random: () => new RandomSampler(count(n), { replacement, numSamples, generator }),
-      subset: () => new SubsetRandomSampler(indices, generator),
+      subset: () => new SubsetRandomSampler(indices, { generator }),
       weighted: () => new WeightedRandomSampler(weights, numSamples!, { replacement, generator }),
       batch: () => new BatchSampler(new SequentialSampler(count(n)), batchSize, dropLast),
     }[wanted.kind]();
@@ -119,7 +119,9 @@ describe('orders of PyTorch', () => {
 
   it.each(golden.splits)('randomSplit of $n into $lengths, own generator $own', ({ n, lengths, own, parts }) => {
     manualSeed(42);
-    const split = own ? randomSplit(count(n), lengths, new Generator(17)) : randomSplit(count(n), lengths);
+    const split = own
+      ? randomSplit(count(n), lengths, { generator: new Generator(17) })
+      : randomSplit(count(n), lengths);
     expect(split.map((part) => Array.from(part.indices))).toEqual(parts);
     expect(split.map((part) => Array.from({ length: part.length }, (_, i) => part.get(i)))).toEqual(parts);
   });
@@ -252,11 +254,11 @@ describe('DataLoader', () => {
   it.each<[() => unknown, string]>([
     [
       () => new ArrayLoader(count(3), { batchSize: 0 }),
-      'batch_size should be a positive integer value, but got batch_size=0',
+      'batchSize should be a positive integer value, but got batchSize=0',
     ],
     [() => new ArrayLoader(count(3), { batchSize: 1.5 }), 'positive integer'],
     [() => new ArrayLoader(stream, { batchSize: 0 }), 'positive integer'],
-    [() => new ArrayLoader(count(3), { numWorkers: -1 }), 'num_workers option should be non-negative'],
+    [() => new ArrayLoader(count(3), { numWorkers: -1 }), 'numWorkers option should be non-negative'],
     [() => new ArrayLoader(count(3), { prefetch: 0 }), 'prefetch of 1 or more'],
     [
       () => new ArrayLoader(count(3), { sampler: [1], shuffle: true }),
@@ -264,25 +266,22 @@ describe('DataLoader', () => {
     ],
     [
       () => new ArrayLoader(count(3), { batchSampler: [[1]], batchSize: 2 }),
-      'batch_sampler option is mutually exclusive',
+      'batchSampler option is mutually exclusive',
     ],
     [
       () => new ArrayLoader(count(3), { batchSampler: [[1]], dropLast: true }),
-      'batch_sampler option is mutually exclusive',
+      'batchSampler option is mutually exclusive',
     ],
-    [
-      () => new ArrayLoader(count(3), { batchSize: null, dropLast: true }),
-      'batch_size=None option disables auto-batching',
-    ],
+    [() => new ArrayLoader(count(3), { batchSize: null, dropLast: true }), 'batchSize: null disables auto-batching'],
     [
       () => new ArrayLoader(count(0), { shuffle: true }),
-      'num_samples should be a positive integer value, but got num_samples=0',
+      'numSamples should be a positive integer value, but got numSamples=0',
     ],
     [() => new ArrayLoader(stream, { shuffle: true }), 'expected unspecified shuffle option, but got shuffle=true'],
     [() => new ArrayLoader(stream, { sampler: [1] }), 'unspecified sampler option'],
-    [() => new ArrayLoader(stream, { batchSampler: [[1]] }), 'unspecified batch_sampler option'],
+    [() => new ArrayLoader(stream, { batchSampler: [[1]] }), 'unspecified batchSampler option'],
     [() => new ArrayLoader(stream, { numWorkers: 1 }), 'expected a WorkerDataset'],
-    [() => new WeightedRandomSampler([1], 0), 'num_samples=0'],
+    [() => new WeightedRandomSampler([1], 0), 'numSamples=0'],
     [
       () => new DistributedSampler(count(3), { numReplicas: 3, rank: 3 }),
       'Invalid rank 3, rank should be in the interval [0, 2]',

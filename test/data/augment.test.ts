@@ -88,7 +88,7 @@ describe('randomCrop', () => {
 
 describe('randomHorizontalFlip', () => {
   it('mirrors rows where the draw is below p', () => {
-    const flip = randomHorizontalFlip<Uint8Array>(0.3, new Generator(5));
+    const flip = randomHorizontalFlip<Uint8Array>(0.3, { generator: new Generator(5) });
     const draws = uniform(new Float32Array(50), 0, 1, new Generator(5));
     const x = { data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), shape: [2, 2, 2] };
     const mirrored = Uint8Array.of(2, 1, 4, 3, 6, 5, 8, 7);

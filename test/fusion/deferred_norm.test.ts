@@ -301,7 +301,7 @@ describe('changed in place', () => {
 describe('limits of a ReLU that joins', () => {
   it('may not be 0, which means that there is none', () => {
     const { z } = small();
-    expect(numbers(nn.functional.hardtanh(z, 0, 0)).every((v) => v === 0)).toBe(true);
+    expect(numbers(nn.functional.hardtanh(z, { minVal: 0, maxVal: 0 })).every((v) => v === 0)).toBe(true);
   });
 
   it('let the gradient of an infinite value through, recorded or not', () => {

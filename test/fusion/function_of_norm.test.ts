@@ -13,9 +13,9 @@ import { kernelCalls } from './kernel_calls.ts';
 import { bn, conv, describePatterns, net } from './patterns.ts';
 
 const activations: Record<string, (x: Tensor) => Tensor> = {
-  LeakyReLU: (x) => ops.leakyRelu(x, 0.1),
+  LeakyReLU: (x) => ops.leakyRelu(x, { negativeSlope: 0.1 }),
   SiLU: ops.silu,
-  Hardswish: ops.hardSwish,
+  Hardswish: ops.hardswish,
   GELU: ops.gelu,
   'GELU by tanh': (x) => ops.gelu(x, { approximate: 'tanh' }),
   ELU: ops.elu,
@@ -24,7 +24,7 @@ const activations: Record<string, (x: Tensor) => Tensor> = {
   Tanh: ops.tanh,
   Mish: ops.mish,
   Softplus: ops.softplus,
-  Hardtanh: (x) => ops.hardtanh(x, -0.5, 0.75),
+  Hardtanh: (x) => ops.hardtanh(x, { minVal: -0.5, maxVal: 0.75 }),
   x·Sigmoid: (x) => ops.mul(x, ops.sigmoid(x)),
 };
 

@@ -35,7 +35,7 @@ describePatterns([
     shape: [2, 16],
     make: net(
       { c1: fc(16, 32, false), b1: bn(32), c2: fc(32, 1, false) },
-      (m) => (x) => m.c2(hardtanh(m.b1(m.c1(x)), 0, 6)),
+      (m) => (x) => m.c2(hardtanh(m.b1(m.c1(x)), { minVal: 0, maxVal: 6 })),
     ),
   },
   {

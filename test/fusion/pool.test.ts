@@ -14,7 +14,7 @@ import { type Chain, describeHazards } from './hazards.ts';
 import { kernelCalls } from './kernel_calls.ts';
 import { bn, conv, describePatterns, net } from './patterns.ts';
 
-const relu6 = (x: Tensor): Tensor => hardtanh(x, 0, 6);
+const relu6 = (x: Tensor): Tensor => hardtanh(x, { minVal: 0, maxVal: 6 });
 const pools: Record<string, (y: Tensor) => Tensor> = {
   'maximum, overlapping': (y) => maxPool2d(y, 3, { stride: 2, padding: 1 }),
   'maximum, adaptive': (y) => adaptiveMaxPool2d(y, [3, 2]),

@@ -114,13 +114,13 @@ it('a DenseNet takes norms that overwrite their input', () => {
 
 describe('options that do not fit', () => {
   it.each([
-    ['groups', { groups: 2 }, 'BasicBlock only supports groups=1 and base_width=64'],
-    ['width', { widthPerGroup: 128 }, 'BasicBlock only supports groups=1 and base_width=64'],
+    ['groups', { groups: 2 }, 'BasicBlock only supports groups=1 and baseWidth=64'],
+    ['width', { widthPerGroup: 128 }, 'BasicBlock only supports groups=1 and baseWidth=64'],
     ['dilation', { replaceStrideWithDilation: [false, true, false] }, 'Dilation > 1 not supported in BasicBlock'],
     [
       'stages',
       { replaceStrideWithDilation: [true] },
-      'replace_stride_with_dilation should be None or a 3-element tuple, got [true]',
+      'replaceStrideWithDilation should be an array of 3 booleans, got [true]',
     ],
   ])('%s', (_, options, message) => {
     expect(() => new ResNet(BasicBlock, [1, 1, 2, 1], options as never)).toThrow(message);

@@ -220,7 +220,7 @@ describe('SyncBatchNormAct', () => {
     // The ReLU apart from the norm's pass.
     expectClose(net(x), (y as number[][][][]).flat(3), 1e-6);
     // Once more, with a group: rebuilt as it is.
-    convertSyncBatchNorm(net, mirror);
+    convertSyncBatchNorm(net, { processGroup: mirror });
     expect([net.at(0).constructor, (net.at(0) as SyncBatchNormAct).isLocal]).toEqual([SyncBatchNormAct, false]);
     expect(String(toFrozenBatchNorm(net).getSubmodule('0'))).toBe(
       'FrozenBatchNormAct2d(3, eps=1e-05, act=ReLU(inplace=True))',

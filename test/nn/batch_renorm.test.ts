@@ -369,7 +369,7 @@ describe('functional forms', () => {
       expect(fn(x, mean, spread, options).toArray()).toEqual(layer(x).toArray());
       expect(mean.toArray()).toEqual(layer.runningMean!.toArray());
       expect(fn(x, mean, spread, { ...options, training: false }).toArray()).toEqual(layer.eval()(x).toArray());
-      expect(() => fn(x, zeros([4]), spread, options)).toThrow('running_mean should contain 3 elements not 4');
+      expect(() => fn(x, zeros([4]), spread, options)).toThrow('runningMean should contain 3 elements not 4');
       expect(() => fn(zeros([3]), mean, spread, options)).toThrow('expected at least 2D input (got 1D input)');
       expect(() => fn(x.to('int64'), mean, spread, options)).toThrow('not implemented');
       expect(() => fn(x, mean, spread.requiresGrad_(), options)).toThrow(

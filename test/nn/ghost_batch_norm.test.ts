@@ -254,7 +254,7 @@ describe('SplitBatchNorm2d', () => {
   it('refuses what it cannot cut', () => {
     expect(() => new SplitBatchNorm2d(2, { numSplits: 1 })).toThrow('Should have at least one aux BN layer');
     const layer = new SplitBatchNorm2d(2);
-    expect(() => layer(zeros([3, 2, 2, 2]))).toThrow('batch size must be evenly divisible by num_splits');
+    expect(() => layer(zeros([3, 2, 2, 2]))).toThrow('batch size must be evenly divisible by numSplits');
     expect(layer(zeros([0, 2, 2, 2])).shape).toEqual([0, 2, 2, 2]);
     expect(layer.eval()(zeros([3, 2, 2, 2])).shape).toEqual([3, 2, 2, 2]);
   });

@@ -31,13 +31,17 @@ type Float = 'float32' | 'float64';
 const values = (t: Tensor) => list(t)!.map(Number);
 const { batchNorm, elu } = functional;
 const activations = [
-  ['leaky_relu', 0.01],
-  ['leaky_relu', 0.3],
+  ['leakyRelu', 0.01],
+  ['leakyRelu', 0.3],
   ['elu', 1],
   ['elu', 0.2],
   ['identity', 0.01],
 ] as const;
-const plain = { leaky_relu: leakyRelu, elu, identity: (x: Tensor) => x };
+const plain = {
+  leakyRelu: (x: Tensor, negativeSlope: number) => leakyRelu(x, { negativeSlope }),
+  elu: (x: Tensor, alpha: number) => elu(x, { alpha }),
+  identity: (x: Tensor) => x,
+};
 const eps = 1e-3;
 
 /** γ of both signs and sizes. */
@@ -208,16 +212,16 @@ describe('InPlaceABN', () => {
       new InPlaceABN(3, { activation: activation as 'elu', activationParam });
     expect(() => make('relu')).toThrow('Unknown activation function relu');
     expect(() => make('toString')).toThrow('Unknown activation function toString');
-    expect(() => make('leaky_relu', 0)).toThrow('expected a parameter of leaky_relu above 0, got 0');
+    expect(() => make('leakyRelu', 0)).toThrow('expected a parameter of leakyRelu above 0, got 0');
     expect(() => make('elu', -1)).toThrow('above 0, got -1');
     const layer = new InPlaceABN(3);
     const x = zeros([1, 3, 1, 1]);
     expect(() => layer(x)).toThrow(
-      'inplace_abn is trying to compute batch statistics, but the input tensor only contains a single sample per channel',
+      'inPlaceAbn is trying to compute batch statistics, but the input tensor only contains a single sample per channel',
     );
     expect(() => layer(zeros([3]))).toThrow('expected at least 2D input (got 1D input)');
-    expect(() => layer(zeros([2, 4, 2, 2]))).toThrow('running_mean should contain 4 elements not 3');
-    expect(() => functional.inPlaceAbn(x, null, null)).toThrow('running_mean must be defined in evaluation mode');
+    expect(() => layer(zeros([2, 4, 2, 2]))).toThrow('runningMean should contain 4 elements not 3');
+    expect(() => functional.inPlaceAbn(x, null, null)).toThrow('runningMean must be defined in evaluation mode');
     expect(layer(zeros([0, 3, 2, 2])).shape).toEqual([0, 3, 2, 2]);
   });
 
@@ -258,8 +262,8 @@ describe('InPlaceABN', () => {
 describe('ABN', () => {
   it.each([
     ['relu', functional.relu],
-    ['leaky_relu', (x: Tensor) => leakyRelu(x, 0.2)],
-    ['elu', (x: Tensor) => elu(x, 0.2)],
+    ['leakyRelu', (x: Tensor) => leakyRelu(x, { negativeSlope: 0.2 })],
+    ['elu', (x: Tensor) => elu(x, { alpha: 0.2 })],
     ['identity', (x: Tensor) => x],
   ] as const)('is batch norm, then %s', (activation, act) => {
     const layer = new ABN(3, { activation, activationParam: 0.2 });

@@ -138,7 +138,7 @@ describe('layers', () => {
   it('padding by reflection needs enough to reflect', () => {
     const layer = new nn.Conv1d(1, 1, 3, { padding: 3, paddingMode: 'reflect' });
     expect(() => layer(ones([1, 1, 3]))).toThrow('Padding size should be less than the corresponding input dimension');
-    expect(() => nn.functional.padIndexed(ones([1, 1, 3]), [[4, 0]], 'circular')).toThrow(
+    expect(() => nn.functional.pad(ones([1, 1, 3]), [4, 0], { mode: 'circular' })).toThrow(
       'Padding value causes wrapping around more than once.',
     );
   });

@@ -1,5 +1,6 @@
 // Lazy norms and tensors without a shape, row by row of what PyTorch does with them.
 import { describe, expect, it } from 'vitest';
+import { IndexError } from '../../src/errors.ts';
 import {
   BatchNorm1d,
   BatchNorm2d,
@@ -118,7 +119,7 @@ describe.each([
     expect([norm.constructor, norm.numFeatures, list(norm.runningMean)]).toEqual([Lazy, 0, [2, 2, 2]]);
     if (norm instanceof InstanceNormBase)
       expect(() => norm(withChannels(rank))).toThrow(
-        "expected input's size at dim=1 to match num_features (0), but got: 3.",
+        "expected input's size at dim=1 to match numFeatures (0), but got: 3.",
       );
     else expect(norm(withChannels(rank)).shape).toEqual(withChannels(rank).shape);
     expect([norm.constructor, norm.numFeatures]).toEqual([Eager, 0]);
@@ -133,14 +134,18 @@ describe.each([
 
 describe('errors', () => {
   walkTexts({
-    'LazyBatchNorm1d: rank 1': () => new LazyBatchNorm1d()(ones([3])),
     'LazyBatchNorm1d: shape': () => new LazyBatchNorm1d().weight!.shape,
     'LazyBatchNorm1d into BatchNorm1d': () => new BatchNorm1d(3).loadStateDict(new LazyBatchNorm1d().stateDict()),
     'LazyInstanceNorm2d: unbatched': () => new LazyInstanceNorm2d()(ones([3, 4, 4])),
   });
+  it('an input without channels', () => {
+    expect(() => new LazyBatchNorm1d()(ones([3]))).toThrow(
+      new IndexError('[LazyBatchNorm1d] expected an input of at least 2 dimensions, got 1'),
+    );
+  });
   it('an unbatched input that is not affine: the channels are read from axis 1', () => {
     const norm = new LazyInstanceNorm2d({ affine: false });
-    warningsOf(() => expect(() => norm(ones([3, 4, 4]))).toThrow('running_mean should contain 3 elements not 4'));
+    warningsOf(() => expect(() => norm(ones([3, 4, 4]))).toThrow('runningMean should contain 3 elements not 4'));
   });
   it('a wrong rank converts all the same', () => {
     const norm = new LazyBatchNorm1d();

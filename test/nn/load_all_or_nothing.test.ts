@@ -20,9 +20,9 @@ test('a state that does not fit changes nothing', () => {
   });
   const spoil: [string, (state: Map<string, unknown>) => void, RegExp][] = [
     ['a size', (state) => state.set('1.running_var', full([3], 7)), /size mismatch for 1.running_var/],
-    ['a missing key', (state) => state.delete('1.bias'), /Missing key\(s\) in state_dict: "1.bias"/],
-    ['a key too many', (state) => state.set('2.weight', full([1], 7)), /Unexpected key\(s\) in state_dict: "2.weight"/],
-    ['no tensor', (state) => state.set('1.bias', [7, 7]), /expected torch.Tensor or Tensor-like object/],
+    ['a missing key', (state) => state.delete('1.bias'), /Missing key\(s\) in stateDict: "1.bias"/],
+    ['a key too many', (state) => state.set('2.weight', full([1], 7)), /Unexpected key\(s\) in stateDict: "2.weight"/],
+    ['no tensor', (state) => state.set('1.bias', [7, 7]), /expected a Tensor from checkpoint/],
     ['memory that is gone', (state) => state.set('1.bias', gone), /scope that has ended/],
   ];
   for (const assign of [false, true])
@@ -33,9 +33,7 @@ test('a state that does not fit changes nothing', () => {
       expect(values(model), name).toEqual(before);
     }
   for (const state of [null, undefined, 3, 'x', []])
-    expect(() => model.loadStateDict(state as never)).toThrow(
-      'Expected state_dict to be an object or a Map of tensors',
-    );
+    expect(() => model.loadStateDict(state as never)).toThrow('Expected stateDict to be an object or a Map of tensors');
   model.loadStateDict(sevens());
   expect(values(model).every(([, data]) => (data as number[]).every((value) => value === 7))).toBe(true);
 });

@@ -102,7 +102,7 @@ describe('loading', () => {
     });
     it('with a version they are merely unexpected', () => {
       expect(() => plain().loadStateDict(withVersion(running(), 1))).toThrow(
-        'Unexpected key(s) in state_dict: "running_mean", "running_var". ',
+        'Unexpected key(s) in stateDict: "running_mean", "running_var". ',
       );
       expect(plain().loadStateDict(withVersion(running(), 1), { strict: false }).unexpectedKeys).toEqual([
         'running_mean',
@@ -120,7 +120,7 @@ describe('loading', () => {
   it('the counter: inserted for version 1, missing in version 2, kept where it is given', () => {
     expect(String(tracking().loadStateDict(withVersion(running(), 1)))).toBe('<All keys matched successfully>');
     expect(() => tracking().loadStateDict(withVersion(running(), 2))).toThrow(
-      'Missing key(s) in state_dict: "num_batches_tracked". ',
+      'Missing key(s) in stateDict: "num_batches_tracked". ',
     );
     const norm = tracking();
     norm.loadStateDict(entries({ ...running(), num_batches_tracked: tensor(5, { dtype: 'int64' }) }));
@@ -160,7 +160,7 @@ describe('loading', () => {
 
   it('a parameter of another shape', () => {
     expect(() => new nn.LayerNorm([2, 3], { bias: false }).loadStateDict({ weight: ones([3, 2]) })).toThrow(
-      'Error(s) in loading state_dict for LayerNorm:\n\tsize mismatch for weight: copying a param with shape torch.Size([3, 2]) from checkpoint, the shape in current model is torch.Size([2, 3]).',
+      'Error(s) in loading stateDict for LayerNorm:\n\tsize mismatch for weight: copying a param with shape [3, 2] from checkpoint, the shape in current model is [2, 3].',
     );
   });
 

@@ -62,7 +62,7 @@ function built({ kind, module: name, kwargs, dtype }: Case): Parametrized {
   manualSeed(11);
   const module = modules[name](dtype) as unknown as Parametrized;
   const { dim, n_power_iterations: nPowerIterations, eps } = kwargs;
-  if (kind === 'weight') return weightNorm(module, 'weight', dim === undefined ? 0 : dim);
+  if (kind === 'weight') return weightNorm(module, { dim });
   return spectralNorm(module, { dim: dim ?? undefined, nPowerIterations, eps });
 }
 
@@ -203,10 +203,10 @@ describe('registerParametrization', () => {
     expect(layer.stateDict().get('parametrizations.bias.original')!.toArray()).toEqual([1.5]);
     expect(() => {
       layer.weight = layer.weight as Parameter;
-    }).toThrow('parametrization Shift does not implement right_inverse.');
+    }).toThrow('parametrization Shift does not implement rightInverse.');
     expect(() => {
       (layer as { bias: Tensor | null }).bias = tensor([3, 4], { dtype: 'float64' });
-    }).toThrow('expected original of dtype float64 and size torch.Size([1])');
+    }).toThrow('expected original of dtype float64 and size [1]');
   });
 
   it('refuses what is no tensor, maps that change shape or dtype, and what is not parametrized, and changes nothing', () => {
@@ -243,7 +243,7 @@ describe('registerParametrization', () => {
     expect(String(to.loadStateDict(from.stateDict()))).toBe('<All keys matched successfully>');
     expect(to.weight.toArray()).toEqual(from.weight.toArray());
     expect(() => to.loadStateDict(new Linear(3, 2).stateDict())).toThrow(
-      'Missing key(s) in state_dict: "parametrizations',
+      'Missing key(s) in stateDict: "parametrizations',
     );
   });
 });
@@ -251,7 +251,7 @@ describe('registerParametrization', () => {
 describe('weightNorm', () => {
   it.each([0, 1, null])('has the gradients of its definition, dim %s', (dim) => {
     const of = (v: Tensor, g: Tensor) => {
-      const layer = weightNorm(new Linear(3, 4, { dtype: 'float64', bias: false }), 'weight', dim);
+      const layer = weightNorm(new Linear(3, 4, { dtype: 'float64', bias: false }), { dim });
       const [map] = [...listOf(layer, 'weight')];
       return map(g, v) as Tensor;
     };
@@ -265,8 +265,8 @@ describe('weightNorm', () => {
   });
 
   it('refuses other dimensions and names', () => {
-    expect(() => weightNorm(new Linear(3, 2), 'weight', 2)).toThrow('Dimension out of range');
-    expect(() => weightNorm(new Linear(3, 2), 'w')).toThrow("with name 'w'");
+    expect(() => weightNorm(new Linear(3, 2), { dim: 2 })).toThrow('Dimension out of range');
+    expect(() => weightNorm(new Linear(3, 2), { name: 'w' })).toThrow("with name 'w'");
   });
 });
 
@@ -314,7 +314,7 @@ describe('spectralNorm', () => {
 
   it('refuses no steps, other dimensions and names', () => {
     expect(() => spectralNorm(new Linear(3, 2), { nPowerIterations: 0 })).toThrow(
-      'Expected n_power_iterations to be positive',
+      'Expected nPowerIterations to be positive',
     );
     expect(() => spectralNorm(new Linear(3, 2), { dim: 2 })).toThrow('Dimension out of range');
     expect(() => spectralNorm(new Linear(3, 2), { name: 'w' })).toThrow("has no parameter or buffer with name 'w'");

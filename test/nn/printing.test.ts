@@ -1,6 +1,8 @@
 // Printed forms and constructors' errors against PyTorch's (golden/nn_golden.py).
+
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { inOurWords } from '../../fuzz/our_words.ts';
 import * as nn from '../../src/nn/index.ts';
 import { boolText, floatText, sizeText } from '../../src/nn/python_text.ts';
 import { readGolden } from '../support/golden.ts';
@@ -132,13 +134,13 @@ describe('constructors refuse with PyTorch’s words', () => {
     'negative features': () => new nn.BatchNorm2d(-1),
   };
   it.each(Object.entries(calls))('%s', (name, call) => {
-    expect(call).toThrow(golden.errors[name].replace(/^\w+: /, ''));
+    expect(call).toThrow(inOurWords(golden.errors[name].replace(/^\w+: /, '')));
   });
 
   it('names an unknown padding and padding mode', () => {
     expect(() => new nn.Conv2d(1, 1, 3, { padding: 'full' as 'same' })).toThrow("Invalid padding string 'full'");
     expect(() => new nn.Conv2d(1, 1, 3, { paddingMode: 'mirror' as 'zeros' })).toThrow(
-      "padding_mode must be one of {'zeros', 'reflect', 'replicate', 'circular'}, but got padding_mode='mirror'",
+      "paddingMode must be one of {'zeros', 'reflect', 'replicate', 'circular'}, but got paddingMode='mirror'",
     );
   });
 });

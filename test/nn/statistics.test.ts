@@ -167,11 +167,11 @@ describe('named statistics', () => {
     expect(y(fresh)).toEqual(y(model));
     // A model with sets does not take a state without them for whole, nor half a set for one.
     expect(() => model.loadStateDict(net().stateDict())).toThrow(
-      /Missing key\(s\) in state_dict: "1.running_mean_sketch"/,
+      /Missing key\(s\) in stateDict: "1.running_mean_sketch"/,
     );
     const half = net().stateDict();
     half.set('1.running_mean_sketch', tensor([0, 0, 0, 0]));
-    expect(() => net().loadStateDict(half)).toThrow(/Unexpected key\(s\) in state_dict: "1.running_mean_sketch"/);
+    expect(() => net().loadStateDict(half)).toThrow(/Unexpected key\(s\) in stateDict: "1.running_mean_sketch"/);
   });
 
   it('follow the model to another dtype, and refuse what cannot be', () => {

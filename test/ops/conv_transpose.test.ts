@@ -130,6 +130,6 @@ test('an output padding as large as both is refused', () => {
   expect(() =>
     convTranspose2d(ones([1, 1, 2, 2]), ones([1, 1, 2, 2]), null, { stride: 2, dilation: 2, outputPadding: 2 }),
   ).toThrow(
-    'output padding must be smaller than either stride or dilation, but got output_padding: 2, stride: 2, dilation: 2',
+    'output padding must be smaller than either stride or dilation, but got outputPadding: 2, stride: 2, dilation: 2',
   );
 });

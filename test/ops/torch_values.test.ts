@@ -15,7 +15,7 @@ import {
   sub,
   type Tensor,
   tensor,
-  variance,
+  var as variance,
   where,
   zeros,
 } from '../../src/index.ts';
@@ -27,7 +27,7 @@ const ints = (...values: number[]) => tensor(values, { dtype: 'int32' });
 const longs = (...values: number[]) => tensor(values, { dtype: 'int64' });
 const row = () => arange(0, 4, 1, { dtype: 'float32' }).reshape([1, 4]);
 const padded = (before: number, after: number, mode: 'reflect' | 'replicate' | 'circular') =>
-  functional.padIndexed(row(), [[before, after]], mode);
+  functional.pad(row(), [before, after], { mode });
 
 // biome-ignore format: one line a row reads better
 const values: [name: string, run: () => Tensor, dtype: string, values: unknown][] = [
@@ -39,8 +39,8 @@ const values: [name: string, run: () => Tensor, dtype: string, values: unknown][
   ['bool / true', () => mask().div(true), 'float32', [1, 0]],
   ['uint8 · true', () => bytes(3, 0).mul(true), 'uint8', [3, 0]],
   ['true ** uint8', () => tensor(true).pow(bytes(0, 2)), 'uint8', [1, 1]],
-  ['alpha true', () => mask().add(tensor([false, true]), true), 'bool', [true, true]],
-  ['alpha false', () => mask().add(tensor([false, true]), false), 'bool', [true, false]],
+  ['alpha true', () => mask().add(tensor([false, true]), { alpha: true }), 'bool', [true, true]],
+  ['alpha false', () => mask().add(tensor([false, true]), { alpha: false }), 'bool', [true, false]],
   ['where, two truth values', () => where(mask(), true, false), 'bool', [true, false]],
   ['where, a truth value and a number', () => where(mask(), true, 2), 'int64', [1, 2]],
   ['where, a truth value and a fraction', () => where(mask(), 1.5, true), 'float32', [1.5, 1]],
@@ -48,7 +48,7 @@ const values: [name: string, run: () => Tensor, dtype: string, values: unknown][
   ['fill_ true', () => zeros([2]).fill_(true), 'float32', [1, 1]],
   ['full true', () => full([2], true), 'bool', [true, true]],
   ['fullLike true', () => fullLike(bytes(5, 6), true), 'uint8', [1, 1]],
-  ['pad with true', () => mask().pad([1, 1], true), 'bool', [true, true, false, true]],
+  ['pad with true', () => mask().pad([1, 1], { value: true }), 'bool', [true, true, false, true]],
   ['indexAdd, alpha true', () => mask().indexAdd(0, longs(1), tensor([true]), { alpha: true }), 'bool', [true, true]],
   ['mul_ true', () => mask().mul_(true), 'bool', [true, false]],
   // Numbers beside uint8 go around the circle.
@@ -58,7 +58,7 @@ const values: [name: string, run: () => Tensor, dtype: string, values: unknown][
   ['maskedFill -1 of uint8', () => bytes(5, 6).maskedFill(mask(), -1), 'uint8', [255, 6]],
   // Integers wrap around.
   ['int32 + 1', () => ints(2 ** 31 - 1).add(1), 'int32', [-(2 ** 31)]],
-  ['int32 + 3·int32', () => ints(1).add(ints(2 ** 30), 3), 'int32', [-(2 ** 30) + 1]],
+  ['int32 + 3·int32', () => ints(1).add(ints(2 ** 30), { alpha: 3 }), 'int32', [-(2 ** 30) + 1]],
   ['int32 − 1', () => ints(-(2 ** 31)).sub(ints(1)), 'int32', [2 ** 31 - 1]],
   ['int32 · int32', () => ints(65536, 65535).mul(ints(65536, 65535)), 'int32', [0, -131071]],
   ['square of int32', () => ints(65536, -46341).square(), 'int32', [0, -2147479015]],
@@ -66,8 +66,8 @@ const values: [name: string, run: () => Tensor, dtype: string, values: unknown][
   ['abs of the least', () => ints(-(2 ** 31), -7).abs(), 'int32', [-(2 ** 31), 7]],
   ['prod', () => longs(2 ** 40, 2 ** 24).prod(), 'int64', 0],
   // clamp promotes integers with a fraction, hardtanh cuts it off.
-  ['hardtanh of integers', () => functional.hardtanh(longs(1, 5, -3), -1.5, 2.7), 'int64', [1, 2, -1]],
-  ['hardtanh of uint8', () => functional.hardtanh(bytes(1, 5, 3), -0.5, 2.7), 'uint8', [1, 2, 2]],
+  ['hardtanh of integers', () => functional.hardtanh(longs(1, 5, -3), { minVal: -1.5, maxVal: 2.7 }), 'int64', [1, 2, -1]],
+  ['hardtanh of uint8', () => functional.hardtanh(bytes(1, 5, 3), { minVal: -0.5, maxVal: 2.7 }), 'uint8', [1, 2, 2]],
   // Ranges of integers are of integers, before or after they are counted.
   ['arange int64', () => arange(-0.9, 2.1, 2, { dtype: 'int64' }), 'int64', [0]],
   ['arange int32', () => arange(-0.9, 2.1, 2, { dtype: 'int32' }), 'int32', [0, 2]],
@@ -115,11 +115,11 @@ test('nonzero has a column for each dimension', () => {
 
 // biome-ignore format: one line a row reads better
 const refused: [name: string, run: () => unknown, text: string][] = [
-  ['bool · 0 in place', () => mask().mul_(0), "result type Long can't be cast to the desired output type Bool"],
-  ['bool + uint8 in place', () => mask().add_(bytes(1, 1)), "result type Byte can't be cast to the desired output type Bool"],
-  ['bool / bool in place', () => mask().div_(mask()), "result type Float can't be cast to the desired output type Bool"],
-  ['int64 · 0.5 in place', () => longs(1).mul_(0.5), "result type Float can't be cast to the desired output type Long"],
-  ['alpha true of numbers', () => tensor([1]).add(1, true), 'Boolean alpha only supported for Boolean results.'],
+  ['bool · 0 in place', () => mask().mul_(0), "result type int64 can't be cast to the desired output type bool"],
+  ['bool + uint8 in place', () => mask().add_(bytes(1, 1)), "result type uint8 can't be cast to the desired output type bool"],
+  ['bool / bool in place', () => mask().div_(mask()), "result type float32 can't be cast to the desired output type bool"],
+  ['int64 · 0.5 in place', () => longs(1).mul_(0.5), "result type float32 can't be cast to the desired output type int64"],
+  ['alpha true of numbers', () => tensor([1]).add(1, { alpha: true }), 'Boolean alpha only supported for Boolean results.'],
   ['uint8 − true', () => bytes(1).sub(true), 'Subtraction, the `-` operator, with a bool tensor is not supported'],
   ['two truth values', () => sub(true as Operand, false as Operand), '[sub] expected at least one tensor'],
   ['maskedFill of uint8 with -1 as a float', () => bytes(1, 2).maskedFill(mask(), tensor(-1)), 'value cannot be converted to type uint8 without overflow'],

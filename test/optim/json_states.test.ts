@@ -112,7 +112,7 @@ test('assign takes tensors that were read, and a lazy schedule of keys stays str
   expect([...again.stateDict().values()].map(bits)).toEqual([...model.stateDict().values()].map(bits));
   expect(again.stateDict().get('0.weight')).not.toBe(kept);
   const { '0.bias': _, ...rest } = throughJSON(model.stateDict()) as unknown as Record<string, Tensor>;
-  expect(() => again.loadStateDict(rest)).toThrow('Missing key(s) in state_dict: "0.bias"');
+  expect(() => again.loadStateDict(rest)).toThrow('Missing key(s) in stateDict: "0.bias"');
 });
 
 test('running statistics that an instance norm does not track are refused in JSON, too', () => {

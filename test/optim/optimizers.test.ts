@@ -175,7 +175,7 @@ describe('Optimizer', () => {
   it.each([
     [() => new SGD(initial('float32'), { lr: -1 }), 'Invalid learning rate: -1'],
     [() => new SGD(initial('float32'), { momentum: -0.5 }), 'Invalid momentum value: -0.5'],
-    [() => new SGD(initial('float32'), { weightDecay: -1 }), 'Invalid weight_decay value: -1'],
+    [() => new SGD(initial('float32'), { weightDecay: -1 }), 'Invalid weightDecay value: -1'],
     [() => new SGD(initial('float32'), { nesterov: true }), 'Nesterov momentum requires a momentum and zero dampening'],
     [() => new Adam(initial('float32'), { eps: -1 }), 'Invalid epsilon value: -1'],
     [() => new Adam(initial('float32'), { betas: [1, 0.9] }), 'Invalid beta parameter at index 0: 1'],
@@ -185,9 +185,9 @@ describe('Optimizer', () => {
     [() => new SGD([]), 'optimizer got an empty parameter list'],
     [
       () => new SGD(ones([2]) as never),
-      'params argument given to the optimizer should be an iterable of Tensors or dicts',
+      'params argument given to the optimizer should be an iterable of Tensors or of groups { params, … }',
     ],
-    [() => new SGD([3] as never), 'param_group must be a dict, but got number'],
+    [() => new SGD([3] as never), 'a parameter group must be an object { params, … }, but got 3'],
     [() => new SGD([{ params: [3] }] as never), 'optimizer can only optimize Tensors, but one of the params is number'],
     [() => new SGD([ones([2], { requiresGrad: true }).mul(2)]), "can't optimize a non-leaf Tensor"],
   ])('refuses %# with PyTorch’s words', (make, message) => {
@@ -401,7 +401,7 @@ describe('clipping', () => {
     const [a] = initial('float32');
     a.grad = values([3, 4], 1, Number.NaN, 'float32');
     expect(() => clipGradNorm([a], 1, { errorIfNonfinite: true })).toThrow(
-      'The total norm of order 2.0 for gradients from `parameters` is non-finite',
+      'The total norm of order 2 for gradients from `parameters` is non-finite',
     );
     expect(clipGradNorm([a], 1).item()).toBeNaN();
     expect(clipGradNorm([], 1).item()).toBe(0);

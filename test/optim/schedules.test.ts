@@ -1,5 +1,5 @@
 // Learning-rate schedules against PyTorch's (golden/optim_golden.py): rates, momenta, saved states, errors.
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { EvenkeelError } from '../../src/errors.ts';
 import { Parameter } from '../../src/nn/index.ts';
 import {
@@ -19,6 +19,7 @@ import {
 import type { AnyOptimizer, SchedulerState } from '../../src/optim/lr_scheduler.ts';
 import { tensor, zeros } from '../../src/tensor/create.ts';
 import { readGolden } from '../support/golden.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const golden = readGolden<{
   schedules: Record<string, { rates: number[][]; momenta: number[][]; keys: string[] }>;
@@ -264,7 +265,7 @@ describe('schedules', () => {
 
   it('go on from lastEpoch where the optimizer knows its beginning', () => {
     expect(() => new StepLR(sgd(), 2, { lastEpoch: 3 })).toThrow(
-      "param 'initial_lr' is not specified in param_groups[0]",
+      "param 'initialLr' is not specified in paramGroups[0]",
     );
     const optimizer = sgd();
     new ExponentialLR(optimizer, 0.5);
@@ -273,13 +274,13 @@ describe('schedules', () => {
   });
 
   it('warn when they are stepped before the optimizer', () => {
-    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
-    const schedule = new StepLR(sgd(), 2);
-    schedule.step();
-    schedule.step();
-    expect(warn).toHaveBeenCalledTimes(1);
-    expect(warn.mock.calls[0][0]).toContain('Detected call of `lr_scheduler.step()` before `optimizer.step()`');
-    warn.mockRestore();
+    const texts = warningsOf(() => {
+      const schedule = new StepLR(sgd(), 2);
+      schedule.step();
+      schedule.step();
+    });
+    expect(texts.length).toBe(1);
+    expect(texts[0]).toContain('Detected call of `scheduler.step()` before `optimizer.step()`');
   });
 
   it('take metrics as tensors', () => {
@@ -296,24 +297,24 @@ describe('schedules', () => {
       'Starting multiplicative factor expected to be greater than 0 and less or equal to 1.',
     ],
     [() => new LinearLR(sgd(), { endFactor: 2 }), 'Ending multiplicative factor expected to be between 0 and 1.'],
-    [() => new LambdaLR(sgd(), []), 'Expected 1 lr_lambdas, but got 0'],
-    [() => new OneCycleLR(sgd(), 1), 'You must define either total_steps OR (epochs AND steps_per_epoch)'],
-    [() => new OneCycleLR(sgd(), 1, { totalSteps: 0 }), 'Expected positive integer total_steps, but got 0'],
+    [() => new LambdaLR(sgd(), []), 'Expected 1 lrLambdas, but got 0'],
+    [() => new OneCycleLR(sgd(), 1), 'You must define either totalSteps OR (epochs AND stepsPerEpoch)'],
+    [() => new OneCycleLR(sgd(), 1, { totalSteps: 0 }), 'Expected positive integer totalSteps, but got 0'],
     [
       () => new OneCycleLR(sgd(), 1, { totalSteps: 5, pctStart: 2 }),
-      'Expected float between 0 and 1 pct_start, but got 2.0',
+      'Expected number between 0 and 1 pctStart, but got 2',
     ],
     [
       () => new OneCycleLR(sgd(), 1, { totalSteps: 5, annealStrategy: 'sin' as 'cos' }),
-      "anneal_strategy must be one of 'cos' or 'linear', instead got sin",
+      "annealStrategy must be one of 'cos' or 'linear', instead got 'sin'",
     ],
     [
       () => new OneCycleLR(sgd(), [1, 2], { totalSteps: 5 }),
-      'max_lr must have the same length as optimizer.param_groups.',
+      'maxLr must have the same length as optimizer.paramGroups.',
     ],
     [() => new ReduceLROnPlateau(sgd(), { factor: 1 }), 'Factor should be < 1.0.'],
     [() => new ReduceLROnPlateau(sgd(), { mode: 'low' as 'min' }), 'mode low is unknown!'],
-    [() => new ReduceLROnPlateau(sgd(), { minLr: [1, 2] }), 'expected 1 min_lrs, got 2'],
+    [() => new ReduceLROnPlateau(sgd(), { minLr: [1, 2] }), 'expected 1 values of minLr, got 2'],
     [() => new SequentialLR(sgd(), [], []), 'SequentialLR expects at least one scheduler, but got no scheduler.'],
   ])('refuse %# with PyTorch’s words', (make, message) => {
     expect(make).toThrow(message);

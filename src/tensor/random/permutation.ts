@@ -62,10 +62,10 @@ export function multinomial(
 ): Int32Array {
   const n = weights.length;
   if (!Number.isInteger(numSamples) || numSamples <= 0) {
-    throw new RandomArgumentError(`cannot sample n_sample <= 0 samples (got ${numSamples})`);
+    throw new RandomArgumentError(`cannot sample numSamples <= 0 samples (got ${numSamples})`);
   }
   if (!replacement && numSamples > n) {
-    throw new RandomArgumentError('cannot sample n_sample > prob_dist.size(-1) samples without replacement');
+    throw new RandomArgumentError('cannot sample numSamples > weights.length samples without replacement');
   }
   if (n > MAX_CATEGORIES) throw new RandomArgumentError('number of categories cannot exceed 2^24');
   checkWeights(weights);

@@ -188,7 +188,7 @@ export function bernoulli<T extends FloatArray | Uint8Array | Int32Array>(
   if (p.length !== n) {
     throw new RandomArgumentError(`[bernoulli] expected one probability per element (${n}), got ${p.length}`);
   }
-  for (let i = 0; i < n; i++) checkProbability(p[i]!, `Expected p_in >= 0 && p_in <= 1 to be true, but got ${p[i]}`);
+  for (let i = 0; i < n; i++) checkProbability(p[i]!, `Expected p >= 0 && p <= 1 to be true, but got ${p[i]}`);
   if (p instanceof Float32Array) {
     for (let i = 0; i < n; i++) out[i] = (gen.random32() & 0xffffff) * UINT24_SCALE < p[i]! ? 1 : 0;
   } else {

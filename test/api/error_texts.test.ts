@@ -1,0 +1,88 @@
+// What the library says is in its own names: no snake_case, no None, no True of another language. Every string of src is looked at, since any
+// may become part of a text; what has to be spelt as PyTorch or a file spells it is listed with its reason.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { expect, test } from 'vitest';
+
+const source = fileURLToPath(new URL('../../src', import.meta.url));
+
+/** Words that a user of this library cannot write. */
+const foreign =
+  /[a-z]_[a-z]|__|\b(True|False|None|NoneType|dict|dicts|tuple|tuples|str|self|kwargs?|numpy|Python)\b|\btorch\.|<class|must be (int|float)\b|\b(list|lists) of ints\b/;
+
+/** Strings that are no text, or are another's text on purpose: a file, or a name in it, with the reason. */
+const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly because: string }[] = [
+  {
+    in: /^(nn|optim)\//,
+    text: /^(running_(mean|var|std)|num_batches_tracked|pos_weight|aux_bn|n_averaged)$/,
+    because: 'A key of a state dict, which PyTorch reads and writes too.',
+  },
+  {
+    in: /^optim\//,
+    text: /^(exp_avg|exp_avg_sq|max_exp_avg_sq|square_avg|momentum_buffer|grad_avg|base_lrs|last_epoch|_step_count|_last_lr|_anneal_func_type|default_min_lr|min_lrs|threshold_mode|cooldown_counter|num_bad_epochs)$/,
+    because: "A key of an optimizer's or a schedule's state, which PyTorch reads and writes too.",
+  },
+  {
+    in: /^optim\/optimizer/,
+    text: /\{ state, param_groups \}|loaded state dict/,
+    because: 'It names the keys of such a state; a state dict is what PyTorch calls one in prose too.',
+  },
+  { in: /^nn\/state_dict/, text: /_IncompatibleKeys|unexpected_keys=/, because: "PyTorch's printed form." },
+  {
+    in: /^nn\/activation/,
+    text: /^(, )?(negative_slope|min_val|max_val)=$/,
+    because: "PyTorch's printed forms of modules.",
+  },
+  { in: /^nn\/python_text/, text: /^(None|True|False)$/, because: "PyTorch's printed forms of modules." },
+  {
+    in: /^tensor\/format_tensor/,
+    text: /^(True|False)$|dtype=torch\.|grad_fn=<|requires_grad=True/,
+    because: "PyTorch's printed form of a tensor.",
+  },
+  { in: /^interop\/safetensors/, text: /__metadata__|data_offsets/, because: "Names in safetensors' header." },
+  { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
+  { in: /^data\//, text: /^\.\/\w+(\.ts)?$/, because: 'The name of a file.' },
+];
+
+/** Every string of a file that is not part of a printed form of a module, an import or a type. */
+function stringsOf(path: string): { text: string; line: number }[] {
+  const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true);
+  const found: { text: string; line: number }[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isLiteralTypeNode(node)) return;
+    if (ts.isModuleDeclaration(node) && ts.isStringLiteral(node.name)) return;
+    if (ts.isMethodDeclaration(node) && node.name.getText() === 'extraRepr') return;
+    const isTemplate = ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node);
+    if (ts.isStringLiteralLike(node) || isTemplate)
+      found.push({ text: node.text, line: file.getLineAndCharacterOfPosition(node.getStart()).line + 1 });
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.includes('generated'))
+  .map((name) => name.split(sep).join('/'));
+const strings = files.flatMap((name) =>
+  stringsOf(join(source, name))
+    .filter(({ text }) => foreign.test(text))
+    .map(({ text, line }) => ({ name, text, line })),
+);
+
+test('no text of the library is in the words of another language', () => {
+  const isAllowed = (one: (typeof strings)[number]) =>
+    allowed.some(({ in: room, text }) => room.test(one.name) && text.test(one.text));
+  expect(strings.filter((one) => !isAllowed(one)).map(({ name, line, text }) => `${name}:${line}: ${text}`)).toEqual(
+    [],
+  );
+});
+
+test('nothing is allowed that is not there', () => {
+  const unused = allowed.filter(
+    ({ in: room, text }) => !strings.some((one) => room.test(one.name) && text.test(one.text)),
+  );
+  expect(unused.map(({ text }) => String(text))).toEqual([]);
+});

@@ -1,0 +1,304 @@
+// A call of everything public that takes options, with options that a test chooses: test/api/options.test.ts hands over wrong ones. Which
+// functions, constructors and methods these are is read from the types, so a new one that is not here makes the test fail.
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as data from '../../src/data/index.ts';
+import * as dataOfNode from '../../src/data/node.ts';
+import * as ek from '../../src/index.ts';
+import * as models from '../../src/models/index.ts';
+import * as nn from '../../src/nn/index.ts';
+import * as optim from '../../src/optim/index.ts';
+import * as train from '../../src/train/index.ts';
+import { mirror } from '../support/fake_group.ts';
+
+/** Any options: what a test hands over is wrong on purpose. */
+// biome-ignore lint/suspicious/noExplicitAny: see above
+type Given = any;
+export interface OptionsCall {
+  call(options: Given): unknown;
+  /** Options without a default, with values that do. */
+  readonly needed: () => Readonly<Record<string, unknown>>;
+  /** As errors name it, where that is not the function. */
+  readonly named?: string;
+}
+
+const calls = new Map<string, OptionsCall>();
+const none = () => ({});
+function takes(names: string, of: (name: string) => (options: Given) => unknown, needed = none, named?: string): void {
+  for (const name of names.trim().split(/\s+/)) calls.set(name, { call: of(name), needed, named });
+}
+function one(name: string, call: (options: Given) => unknown, needed?: () => Record<string, unknown>, named?: string) {
+  takes(name, () => call, needed, named);
+}
+
+const rooms: Record<string, Given> = { ...nn.init, ...optim, ...data, ...models, ...nn.functional, ...ek, ...nn };
+const make = (name: string) => rooms[name];
+const x = () => ek.ones([2, 3]);
+const line = () => ek.ones([1, 2, 6]);
+const image = () => ek.ones([1, 2, 6, 6]);
+const vector = () => ek.ones([2]);
+const indices = () => ek.zeros([2], { dtype: 'int64' });
+const leaf = () => ek.ones([1], { requiresGrad: true });
+const net = () => new nn.Linear(2, 2);
+const adam = () => new optim.SGD([leaf()]);
+const dataset = () => new data.TensorDataset(x());
+const folder = join(tmpdir(), 'evenkeel-options-are-refused-before-anything-is-written');
+
+// ---- tensors --------------------------------------------------------------------------------------------------------
+takes('zeros ones empty rand randn', (name) => (o) => make(name)([2], o));
+takes('zerosLike onesLike emptyLike randLike randnLike', (name) => (o) => make(name)(x(), o));
+one('full', (o) => ek.full([2], 1, o));
+one('fullLike', (o) => ek.fullLike(x(), 1, o));
+one('tensor', (o) => ek.tensor([1], o));
+one('fromTypedArray', (o) => ek.fromTypedArray(Float32Array.of(1), [1], o));
+one('arange', (o) => ek.arange(0, 3, 1, o));
+one('linspace', (o) => ek.linspace(0, 1, 2, o));
+one('eye', (o) => ek.eye(2, 2, o));
+one('randint', (o) => ek.randint(0, 3, [2], o));
+one('randperm', (o) => ek.randperm(3, o));
+one('bernoulli', (o) => ek.bernoulli(x(), o));
+takes('uniform_ normal_', (name) => (o) => make(name)(x(), 0, 1, o));
+one('truncNormal_', (o) => ek.truncNormal_(x(), 0, 1, -2, 2, o));
+takes('add sub', (name) => (o) => make(name)(x(), x(), o));
+takes('elu gelu hardtanh leakyRelu softplus', (name) => (o) => make(name)(x(), o));
+one('where', (o) => ek.where(ek.gt(x(), 0), 1, 2, o));
+takes('all amax amin any argmax argmin max mean min prod sort sum var', (name) => (o) => make(name)(x(), 0, o));
+one('topk', (o) => ek.topk(x(), 1, 0, o));
+one('pad', (o) => ek.pad(x(), [1, 1], o));
+one('setIndex', (o) => ek.setIndex(x(), 0, 1, o));
+one('indexAdd', (o) => ek.indexAdd(x(), 0, indices(), x(), o));
+one('backward', (o) => ek.backward([leaf()], [], o));
+one('grad', (o) => ek.grad([leaf().mul(2)], [leaf()], o));
+one('checkpoint', (o) => ek.checkpoint(o, (t: ek.Tensor) => t, leaf()));
+one(
+  'defineFunction',
+  (o) => ek.defineFunction(o),
+  () => ({
+    name: 'same',
+    forward: (t: ek.Tensor) => ({ output: t, saved: {} }),
+    backward: (g: ek.Tensor) => g,
+  }),
+);
+takes('gradcheck gradgradcheck', (name) => (o) => make(name)((t: ek.Tensor) => t, [leaf().to('float64')], o));
+
+const method = (name: string) => name.replace('Tensor.', '');
+takes(
+  'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod',
+  (name) => (o) => (x() as Given)[method(name)](0, o),
+);
+takes(
+  'Tensor.leakyRelu Tensor.elu Tensor.gelu Tensor.softplus Tensor.hardtanh',
+  (name) => (o) => (x() as Given)[method(name)](o),
+);
+takes('Tensor.add Tensor.sub Tensor.add_ Tensor.sub_', (name) => (o) => (x() as Given)[method(name)](x(), o));
+takes('Tensor.addcmul_ Tensor.addcdiv_', (name) => (o) => (x() as Given)[method(name)](x(), x(), o));
+takes('Tensor.uniform_ Tensor.normal_', (name) => (o) => (x() as Given)[method(name)](0, 1, o));
+one('Tensor.topk', (o) => x().topk(1, 0, o));
+one('Tensor.pad', (o) => x().pad([1, 1], o));
+one('Tensor.setIndex', (o) => x().setIndex(0, 1, o));
+one('Tensor.bernoulli', (o) => x().bernoulli(o));
+one('Tensor.indexAdd', (o) => x().indexAdd(0, indices(), x(), o));
+one('Tensor.backward', (o) => leaf().backward(null, o));
+
+// ---- functions of layers --------------------------------------------------------------------------------------------
+takes('batchNorm inPlaceAbn', (name) => (o) => make(name)(image(), vector(), vector(), o));
+takes(
+  'batchRenorm runningStdBatchRenorm',
+  (name) => (o) => make(name)(image(), vector(), vector(), o),
+  () => ({ rmax: 1, dmax: 0 }),
+);
+one('maskedBatchNorm', (o) => nn.functional.maskedBatchNorm(x(), ek.gt(vector(), 0), null, null, o));
+one('syncBatchNorm', (o) => nn.functional.syncBatchNorm(image(), vector(), vector(), mirror, o));
+one('frozenBatchNorm', (o) => nn.functional.frozenBatchNorm(image(), vector(), vector(), vector(), vector(), o));
+one('groupNorm', (o) => nn.functional.groupNorm(image(), 1, o));
+one('instanceNorm', (o) => nn.functional.instanceNorm(image(), o));
+takes('layerNorm rmsNorm', (name) => (o) => make(name)(x(), [3], o));
+takes('localResponseNorm crossMapLRN2d', (name) => (o) => make(name)(image(), 2, o));
+one('conv1d', (o) => nn.functional.conv1d(line(), ek.ones([2, 2, 1]), null, o));
+one('conv2d', (o) => nn.functional.conv2d(image(), ek.ones([2, 2, 1, 1]), null, o));
+one('conv3d', (o) => nn.functional.conv3d(ek.ones([1, 2, 3, 3, 3]), ek.ones([2, 2, 1, 1, 1]), null, o));
+one('convTranspose2d', (o) => nn.functional.convTranspose2d(image(), ek.ones([2, 2, 1, 1]), null, o));
+takes('avgPool1d maxPool1d', (name) => (o) => make(name)(line(), 2, o));
+takes('avgPool2d maxPool2d maxPool2dWithIndices', (name) => (o) => make(name)(image(), 2, o));
+takes('dropout dropout2d', (name) => (o) => make(name)(image(), 0.5, o));
+one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
+one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
+takes('binaryCrossEntropyWithLogits l1Loss mseLoss smoothL1Loss', (name) => (o) => make(name)(x(), x(), o));
+takes('crossEntropy nllLoss', (name) => (o) => make(name)(x(), indices(), o));
+takes('kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (o) => make(name)(x(), o));
+
+// ---- layers ---------------------------------------------------------------------------------------------------------
+takes(
+  'ELU GELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish ReLU ReLU6 SELU SiLU Softplus BCEWithLogitsLoss CrossEntropyLoss L1Loss MSELoss NLLLoss SmoothL1Loss LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d UninitializedBuffer UninitializedParameter',
+  (name) => (o) => new (make(name))(o),
+);
+takes(
+  'BatchNorm1d BatchNorm2d BatchNorm3d BatchNormAct2d FrozenBatchNormAct2d SyncBatchNormAct BatchRenorm1d BatchRenorm2d BatchRenorm3d RunningStdBatchRenorm1d RunningStdBatchRenorm2d RunningStdBatchRenorm3d FrozenBatchNorm2d ChunkedGhostBatchNorm1d ABN InPlaceABN InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm RMSNorm CrossMapLRN2d LocalResponseNorm MaskedBatchNorm1d MaskedBatchNorm2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d SplitBatchNorm2d SyncBatchNorm',
+  (name) => (o) => new (make(name))(2, o),
+);
+takes(
+  'InterleavedGhostBatchNorm2d',
+  (name) => (o) => new (make(name))(2, o),
+  () => ({ numSplits: 2 }),
+);
+takes('Dropout Dropout2d', (name) => (o) => new (make(name))(0.5, o));
+takes('GroupNorm Embedding Linear', (name) => (o) => new (make(name))(2, 2, o));
+takes('Conv1d Conv2d Conv3d ConvTranspose2d', (name) => (o) => new (make(name))(2, 2, 1, o));
+// Bases, by a class that derives from them.
+class Norm extends nn.NormBase {
+  protected checkInputDim(): void {}
+  forward(t: ek.Tensor): ek.Tensor {
+    return t;
+  }
+}
+class Batch extends nn.BatchNormBase {
+  protected checkInputDim(): void {}
+}
+class Instance extends nn.InstanceNormBase {
+  protected readonly spatialRank = 1;
+}
+class Convolution extends nn.ConvBase {
+  constructor(options: Given) {
+    super(1, false, 2, 2, 1, options);
+  }
+  forward(t: ek.Tensor): ek.Tensor {
+    return t;
+  }
+}
+one('NormBase', (o) => new Norm(2, o), none, 'Norm');
+one('BatchNormBase', (o) => new Batch(2, o), none, 'Batch');
+one('InstanceNormBase', (o) => new Instance(2, o), none, 'Instance');
+one('ConvBase', (o) => new Convolution(o), none, 'Convolution');
+
+one('AveragedModel', (o) => new nn.AveragedModel(net(), o));
+one('AveragedModel.updateBatchNorm', (o) => new nn.AveragedModel(net()).updateBatchNorm([], o));
+one('AveragedModel.preciseBatchNorm', (o) => new nn.AveragedModel(net()).preciseBatchNorm([], o));
+one('freezeBatchNorm', (o) => nn.freezeBatchNorm(net(), o));
+one('Module.registerBuffer', (o) => net().registerBuffer('buffer', null, o));
+one('Module.loadStateDict', (o) => net().loadStateDict(net().stateDict(), o));
+one('convertSyncBatchNorm', (o) => nn.convertSyncBatchNorm(net(), o));
+one('Parameter', (o) => new nn.Parameter(x(), o));
+one('removeParametrizations', (o) => nn.removeParametrizations(nn.weightNorm(net()), 'weight', o));
+one('preciseBatchNorm', (o) => nn.preciseBatchNorm(net(), [], o));
+one('updateBatchNorm', (o) => nn.updateBatchNorm([], net(), o));
+takes('spectralNorm weightNorm', (name) => (o) => make(name)(net(), o));
+
+// ---- optimizers, data, training -------------------------------------------------------------------------------------
+takes('Adam AdamW RMSprop SGD', (name) => (o) => new (make(name))([leaf()], o));
+class Plain extends optim.Optimizer {
+  constructor(options: Given) {
+    super([leaf()], options, { lr: 1, weightDecay: 0, maximize: false }, []);
+  }
+  protected update(): void {}
+}
+one('Optimizer', (o) => new Plain(o), none, 'Plain');
+one(
+  'Optimizer.addParamGroup',
+  (o) => adam().addParamGroup(o),
+  () => ({ params: [leaf()] }),
+  'SGD',
+);
+one('Optimizer.zeroGrad', (o) => adam().zeroGrad(o));
+one('clipGradNorm', (o) => optim.clipGradNorm([leaf()], 1, o));
+one(
+  'paramGroups',
+  (o) => optim.paramGroups(net(), o),
+  () => ({ weightDecay: 1 }),
+);
+class Constant extends optim.LRScheduler {
+  constructor(options: Given) {
+    super(adam(), {}, { next: ({ lr }) => lr }, options);
+  }
+}
+one('LRScheduler', (o) => new Constant(o), none, 'Constant');
+takes('LinearLR ReduceLROnPlateau', (name) => (o) => new (make(name))(adam(), o));
+takes('CosineAnnealingLR StepLR', (name) => (o) => new (make(name))(adam(), 2, o));
+takes('ExponentialLR', (name) => (o) => new (make(name))(adam(), 0.5, o));
+one(
+  'OneCycleLR',
+  (o) => new optim.OneCycleLR(adam(), 0.5, o),
+  () => ({ totalSteps: 3, cycleMomentum: false }),
+);
+one('MultiStepLR', (o) => new optim.MultiStepLR(adam(), [2], o));
+one('LambdaLR', (o) => new optim.LambdaLR(adam(), () => 1, o));
+
+takes('RandomSampler DataLoader', (name) => (o) => new (make(name))(dataset(), o));
+one('ArrayLoader', (o) => new data.ArrayLoader(dataset(), o), none, 'DataLoader');
+one('randomCrop', (o) => data.randomCrop(2, o));
+one('randomHorizontalFlip', (o) => data.randomHorizontalFlip(0.5, o));
+one('randomSplit', (o) => data.randomSplit(dataset(), [1, 1], o));
+one(
+  'WorkerDataset',
+  (o) => new data.WorkerDataset(o),
+  () => ({ module: 'a.js', length: 1 }),
+);
+one(
+  'DistributedSampler',
+  (o) => new data.DistributedSampler(dataset(), o),
+  () => ({ numReplicas: 1, rank: 0 }),
+);
+one('SubsetRandomSampler', (o) => new data.SubsetRandomSampler([0], o));
+one('WeightedRandomSampler', (o) => new data.WeightedRandomSampler([1], 1, o));
+takes('loadFashionMnist loadMnist', (name) => (o) => (dataOfNode as Given)[name](o));
+
+one('accumulate', (o) =>
+  train.accumulate(net(), [[ek.ones([1, 2]), ek.zeros([1], { dtype: 'int64' })]], nn.functional.crossEntropy, o),
+);
+one(
+  'saveCheckpoint',
+  (o) => train.saveCheckpoint(folder, o),
+  () => ({ model: net() }),
+);
+one(
+  'loadCheckpoint',
+  (o) => train.loadCheckpoint(folder, o),
+  () => ({ model: net() }),
+);
+one('saveTree', (o) => train.saveTree(folder, null, o));
+one('evaluate', (o) => train.evaluate(net(), [], o));
+one(
+  'fit',
+  (o) => train.fit(trained, o),
+  () => ({
+    loader: [[ek.ones([1, 2]), ek.zeros([1], { dtype: 'int64' })]],
+    loss: nn.functional.crossEntropy,
+    optimizer: new optim.SGD(trained.parameters()),
+    epochs: 0,
+  }),
+);
+one(
+  'renderReport',
+  (o) => train.renderReport(o),
+  () => ({ title: '', epochs: [], curves: [] }),
+);
+one('SummaryWriter', (o) => new train.SummaryWriter(folder, o));
+const trained = net();
+
+// ---- models ---------------------------------------------------------------------------------------------------------
+takes('EfficientNet MobileNetV2', (name) => (o) => new (make(name))(o));
+takes(
+  'cifarResnet20 cifarResnet56 densenet121 efficientnetB0 lenetBatchNorm mobilenetV2 mobilenetV3Large mobilenetV3Small resnet18 resnet34 resnet50 resnet101 resnext50_32x4d vgg11 vgg11Bn vgg16 vgg16Bn',
+  (name) => (o) => make(name)(o),
+);
+one('CifarResNet', (o) => new models.CifarResNet(1, o));
+one('DenseNet', (o) => new models.DenseNet([1], o));
+one('MobileNetV3', (o) => new models.MobileNetV3('small', o));
+one('ResNet', (o) => new models.ResNet(models.BasicBlock, [1, 1, 1, 1], o));
+one('VGG', (o) => new models.VGG([512], o));
+takes('BasicBlock Bottleneck Conv2dNormActivation SqueezeExcitation', (name) => (o) => new (make(name))(2, 2, o));
+
+export const optionsCalls: ReadonlyMap<string, OptionsCall> = calls;
+
+/** What the types of these tell of an object of names is no options, and why. */
+export const noOptions: Readonly<Record<string, string>> = {
+  'AdamW.loadStateDict': 'a state, judged entry by entry',
+  'Optimizer.loadStateDict': 'a state, judged entry by entry',
+  StagedStatistics: 'an optimizer, or what acts as one',
+  stageStatistics: 'an optimizer, or what acts as one',
+  gatherRows: 'an array with its shape',
+  rowOf: 'an array with its shape',
+  splitArrays: 'the sizes of an image set',
+  SequentialSampler: 'whatever has a length',
+  'Averages.load': 'what state() gave',
+  'Progress.onEpochEnd': 'what fit tells its callbacks',
+};
