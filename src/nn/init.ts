@@ -1,6 +1,7 @@
 // Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's generator what
 // PyTorch draws, and returns the tensor. Not here: which layer starts with what.
 import { ValueError } from '../errors.ts';
+import { copyDense } from '../tensor/copy.ts';
 import { eye, fill } from '../tensor/create.ts';
 import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import * as random from '../tensor/random.ts';
@@ -105,9 +106,9 @@ export const zeros_ = (x: Tensor): Tensor => constant_(x, 0);
  */
 export function eye_(x: Tensor): Tensor {
   if (x.rank !== 2) throw new ValueError('Only tensors with 2 dimensions are supported');
-  const identity = eye(x.shape[0], x.shape[1], { dtype: x.dtype });
+  const identity = eye(x.shape[0], x.shape[1], { dtype: x.dtype, device: x.device });
   x.storage.beginChange();
-  x.storage.bytes().set(identity.storage.bytes());
+  copyDense('eye_', identity, x);
   return x;
 }
 

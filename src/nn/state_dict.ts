@@ -6,7 +6,7 @@ import { ArgumentTypeError, EvenkeelError, RuntimeError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { cast, inFormat } from '../ops/launch.ts';
 import { formatSize, sameShape, sizeOf } from '../tensor/shape.ts';
-import { keep, Tensor, viewAs } from '../tensor/tensor.ts';
+import { keep, requireReadable, Tensor, viewAs } from '../tensor/tensor.ts';
 import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { isUninitialized, materialize } from './uninitialized.ts';
@@ -110,6 +110,7 @@ function planEntry(
         (module as unknown as Record<string, Tensor>)[name] = value;
       };
     }
+    if (target.device !== 'meta') requireReadable('loadStateDict', source);
     const convert = () => inFormat(cast(source.detach(), target.dtype), target.memoryFormat);
     if (isAwaitingShape)
       return () => {

@@ -7,7 +7,7 @@ import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
 import { Binary, Unary } from '../kernels/generated/abi.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { full } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
@@ -46,7 +46,7 @@ function defineUnary(name: string, op: Unary, saves: Saves, derivative: Derivati
       // A kernel reads only the one it needs; another stands in.
       const ofNorm = x && gradientOfFunction({ name, op, p0, p1 }, x, y ?? dy, dy);
       if (ofNorm) return [ofNorm];
-      const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.device);
+      const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.backend);
       return [launchUnaryBackward(name, op, x ?? y, y ?? x, dy, dx, p0, p1)];
     },
   });
@@ -182,20 +182,20 @@ function launchBinary(
 ): Tensor {
   requireSameDevice(name, a, b);
   const layout = commonLayout([a, b]);
-  const out = over ?? allocate(layout.shape, dtype, layout.format, a.device);
-  const { device } = a;
-  device.check(
+  const out = over ?? allocate(layout.shape, dtype, layout.format, a.backend);
+  const { backend } = a;
+  backend.check(
     name,
-    device.kernels.binary(
+    backend.kernels.binary(
       op,
       a.code,
       a.pointer,
       b.pointer,
       out.pointer,
       layout.dims.length,
-      device.ints(layout.dims),
-      device.ints(layout.strides[0]),
-      device.ints(layout.strides[1]),
+      backend.ints(layout.dims),
+      backend.ints(layout.strides[0]),
+      backend.ints(layout.strides[1]),
       alpha,
     ),
   );
@@ -211,10 +211,10 @@ function launchScalar(
   alpha: number,
   dtype: DType,
 ): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  x.device.check(
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
+  x.backend.check(
     name,
-    x.device.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
+    x.backend.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
   );
   return out;
 }
@@ -325,7 +325,7 @@ export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
         : mul(g, where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1))), g.dtype)),
     // y·ln a, and 0 where a is 0 and b is not negative.
     () => {
-      const base = typeof a === 'number' ? full([], a, { dtype: g.dtype }) : a;
+      const base = typeof a === 'number' ? fullOn(g.backend, [], a, g.dtype) : a;
       return mul(g, where(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), g.dtype));
     },
   ],
@@ -386,21 +386,21 @@ const whereOp = defineOp({
   forward(ctx, condition: Tensor, a: Tensor, b: Tensor) {
     requireSameDevice('where', condition, a, b);
     const layout = commonLayout([condition, a, b]);
-    const out = allocate(layout.shape, a.dtype, layout.format, a.device);
-    const { device } = a;
-    device.check(
+    const out = allocate(layout.shape, a.dtype, layout.format, a.backend);
+    const { backend } = a;
+    backend.check(
       'where',
-      device.kernels.where(
+      backend.kernels.where(
         dtypes[a.dtype].size,
         condition.pointer,
         a.pointer,
         b.pointer,
         out.pointer,
         layout.dims.length,
-        device.ints(layout.dims),
-        device.ints(layout.strides[0]),
-        device.ints(layout.strides[1]),
-        device.ints(layout.strides[2]),
+        backend.ints(layout.dims),
+        backend.ints(layout.strides[0]),
+        backend.ints(layout.strides[1]),
+        backend.ints(layout.strides[2]),
       ),
     );
     ctx.save(condition);
@@ -432,7 +432,7 @@ export function where(condition: Tensor, a: Operand, b: Operand, dtype?: DType):
           ? withScalar(b, a)
           : (dtype ?? 'float32');
   const prepare = (value: Operand) =>
-    value instanceof Tensor ? cast(value, common) : full([], value, { dtype: common });
+    value instanceof Tensor ? cast(value, common) : fullOn(condition.backend, [], value, common);
   return whereOp(condition, prepare(a), prepare(b));
 }
 
@@ -470,7 +470,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
 /** Gives a tensor memory of its own with the same values: a backward needs these when others share the memory and overwrite it. */
 function moveAway(saved: Tensor): void {
   const { version } = saved;
-  const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.device);
+  const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.backend);
   copyDense('copy', saved, copy);
   saved.storage = copy.storage;
   saved.storage.version = version;

@@ -1,7 +1,7 @@
 // Local response normalization (Krizhevsky, Sutskever & Hinton 2012): every value divided by a power of the mean square of its
 // neighbours in the channels; and the form that Lua Torch left behind. Both as compositions of other ops.
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
-import { fromTypedArray } from '../tensor/create.ts';
+import { fromTypedArrayOn } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { add, div, mul, pow, square } from './elementwise.ts';
 import { requireFloat, requireTensor, toFormat } from './launch.ts';
@@ -81,7 +81,7 @@ export function crossMapLRN2d(x: Tensor, size: number, options: LocalResponseNor
   const squares = square(toFormat(x, 'contiguous'));
   // Channel 0, for those whose window it is not in.
   const isBeyond = Float64Array.from({ length: c }, (_, i) => (i < reach ? 0 : 1));
-  const kept = mul(narrow(squares, 1, 0, 1), fromTypedArray(isBeyond, [1, c, 1, 1], { dtype: x.dtype }));
+  const kept = mul(narrow(squares, 1, 0, 1), fromTypedArrayOn(x.backend, isBeyond, [1, c, 1, 1], x.dtype));
   const sums = add(kept, channelMeans(squares, window), window);
   return divideByPower(x, sums, alpha / size, k, beta);
 }

@@ -1,7 +1,7 @@
 // Batch norm over the positions that a mask leaves: they are gathered as rows, normalized as any batch is (batch_norm.ts), and spread out
 // again. So padding is never read: not for statistics, not for gradients, not even if it is NaN.
 import { RuntimeError, ValueError } from '../errors.ts';
-import { zeros } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchNormOptions, batchNorm } from './batch_norm.ts';
@@ -20,7 +20,7 @@ export function gatherUnmasked(x: Tensor, mask: Tensor): { rows: Tensor; spread:
       `[maskedBatchNorm] expected x of shape (N, C, …) and a bool mask of shape (N, …), got ${formatShape(x.shape)} and a mask of ${mask.dtype} ${formatShape(mask.shape)}`,
     );
   requireSameDevice('maskedBatchNorm', x, mask);
-  const index = nonzero(mask);
+  const index = nonzero(mask, 'maskedBatchNorm');
   const total = sizeOf(positions);
   // Channels last, and back.
   const forth = [0, ...space.map((_, d) => d + 2), 1];
@@ -28,7 +28,7 @@ export function gatherUnmasked(x: Tensor, mask: Tensor): { rows: Tensor; spread:
   return {
     rows: indexSelect(reshape(permute(x, forth), [total, c]), 0, index),
     spread(rows) {
-      const all = indexAdd(zeros([total, c], { dtype: rows.dtype }), 0, index, rows);
+      const all = indexAdd(fullOn(rows.backend, [total, c], 0, rows.dtype), 0, index, rows);
       return toFormat(permute(reshape(all, [...positions, c]), back), x.memoryFormat);
     },
   };

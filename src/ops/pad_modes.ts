@@ -1,6 +1,6 @@
 // Padding with the tensor's own values: reflected, replicated or wrapped around. Zeros and constants are shape_ops.ts's `pad`.
 import { RuntimeError } from '../errors.ts';
-import { tensor } from '../tensor/create.ts';
+import { tensorOn } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { indexSelect } from './indexing.ts';
 
@@ -30,6 +30,6 @@ export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number]
       );
     if (mode === 'circular' && most > n) throw new RuntimeError('Padding value causes wrapping around more than once.');
     const positions = Array.from({ length: n + before + after }, (_, p) => sources[mode](p - before, n));
-    return indexSelect(padded, dim, tensor(positions, { dtype: 'int64' }));
+    return indexSelect(padded, dim, tensorOn(x.backend, positions, 'int64'));
   }, x);
 }

@@ -1,7 +1,7 @@
 // Everything random that the rest of the library may use.
 
 export { DEFAULT_SEED, defaultGenerator, Generator, GeneratorError, manualSeed } from './generator.ts';
-export { multinomial, randperm } from './permutation.ts';
+export { multinomial, randperm, requireCount } from './permutation.ts';
 export {
   bernoulli,
   exponential,

@@ -9,15 +9,19 @@ import { exponential, type FloatArray, RandomArgumentError } from './sampling.ts
 const WIDE_DRAWS_FROM = Math.floor(0xffffffff / 20);
 const MAX_CATEGORIES = 2 ** 24;
 
+/** The number of what is to be permuted. */
+export function requireCount(n: number): void {
+  if (!Number.isInteger(n) || n < 0 || n > 0x7fffffff)
+    throw new RandomArgumentError(`[randperm] expected a count from 0 to 2147483647, got ${n}`);
+}
+
 /**
  * A random permutation of 0 … n-1 (n up to 2^31 - 1).
  *
  * Throws RandomArgumentError if n is not such a count. Source: `torch.randperm`.
  */
 export function randperm(n: number, gen: Generator = defaultGenerator): Int32Array {
-  if (!Number.isInteger(n) || n < 0 || n > 0x7fffffff) {
-    throw new RandomArgumentError(`[randperm] expected a count from 0 to 2147483647, got ${n}`);
-  }
+  requireCount(n);
   const order = new Int32Array(n);
   if (n >= WIDE_DRAWS_FROM) return permuteWithWideDraws(order, gen);
   for (let i = 0; i < n; i++) order[i] = i;
