@@ -3,12 +3,12 @@
 import { readFileSync } from 'node:fs';
 import '../src/index.ts';
 import { setFusion } from '../src/fusion/switch.ts';
-import type { DeviceName } from '../src/kernels/device.ts';
+import type { EngineName } from '../src/kernels/backend.ts';
 import { setEngine, setNumThreads, synchronize } from '../src/kernels/engine.ts';
 import { trainingStep, unscopedStep, workOf } from './networks.ts';
 
 export interface MemoryJob {
-  readonly engine: DeviceName;
+  readonly engine: EngineName;
   readonly threads: number;
   /** A workload's text. */
   readonly work: string;

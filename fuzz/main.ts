@@ -4,7 +4,7 @@
 // [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
 // sought and printed with what replays it.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { DeviceName } from '../src/kernels/device.ts';
+import type { EngineName } from '../src/kernels/backend.ts';
 import { getEngine, setEngine } from '../src/kernels/engine.ts';
 import { graphsTarget } from './graphs/target.ts';
 import { layersTarget } from './layers.ts';
@@ -37,7 +37,7 @@ const options = new Command('fuzz')
     of: 'layers' | 'tensors';
     seconds: number;
     seed?: number;
-    engine?: DeviceName;
+    engine?: EngineName;
     replay?: string;
     kind: string;
     keepGoing: number;

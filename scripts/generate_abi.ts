@@ -124,10 +124,10 @@ function typescript(): string {
     lines.push(`} as const;`, `export type ${typeName} = (typeof ${typeName})[keyof typeof ${typeName}];`, '');
   }
   lines.push(
-    '/** An address in the memory of a device; 0 is null. */',
+    '/** An address in the memory of a backend; 0 is null. */',
     'export type Pointer = number;',
     '',
-    '/** The kernels of one device. Every function returns a status, or a size in bytes where its name ends in Scratch. */',
+    '/** The kernels of one backend. Every function returns a status, or a size in bytes where its name ends in Scratch. */',
     'export interface Kernels {',
   );
   for (const { name, parameters, comment } of declarations) {

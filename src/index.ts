@@ -17,8 +17,8 @@ export {
   ValueError,
 } from './errors.ts';
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
-export type { DeviceName } from './kernels/device.ts';
-export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize } from './kernels/engine.ts';
+export type { Device, EngineName } from './kernels/backend.ts';
+export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize, withDevice } from './kernels/engine.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
 export {
   type AlphaOption,
@@ -99,7 +99,7 @@ export {
   scatterAdd,
   takeAlongDim,
 } from './ops/indexing.ts';
-export { clone } from './ops/launch.ts';
+export { clone, type Placement } from './ops/launch.ts';
 export { matmul } from './ops/matmul.ts';
 export type { ValueOption } from './ops/methods.ts';
 export { type PadMode, type PadOptions, pad } from './ops/pad_modes.ts';

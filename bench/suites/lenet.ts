@@ -1,6 +1,6 @@
 // LeNet with batch norm, batch 256: the training step and inference, as a user writes them.
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import type { DeviceName } from '../../src/kernels/device.ts';
+import type { EngineName } from '../../src/kernels/backend.ts';
 import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import { lenetBatchNorm } from '../../src/models/lenet.ts';
 import { add } from '../../src/ops/elementwise.ts';
@@ -14,14 +14,14 @@ import type { Case } from './index.ts';
 const batch = 256;
 const opsPerRun = 1000;
 
-function setUp(engine: DeviceName, threads: number) {
+function setUp(engine: EngineName, threads: number) {
   setEngine(engine);
   if (engine === 'native') setNumThreads(threads);
   manualSeed(0);
   return { model: lenetBatchNorm(), x: randn([batch, 1, 28, 28]), y: randint(0, 10, [batch]) };
 }
 
-function step(engine: DeviceName, threads: number, scoped: boolean): () => unknown {
+function step(engine: EngineName, threads: number, scoped: boolean): () => unknown {
   const { model, x, y } = setUp(engine, threads);
   const optimizer = new SGD(model.parameters(), { lr: 1 });
   const body = () => {
@@ -37,7 +37,7 @@ function step(engine: DeviceName, threads: number, scoped: boolean): () => unkno
   };
 }
 
-function inference(engine: DeviceName, threads: number): () => unknown {
+function inference(engine: EngineName, threads: number): () => unknown {
   const { model, x } = setUp(engine, threads);
   model.eval();
   return () => {
@@ -47,7 +47,7 @@ function inference(engine: DeviceName, threads: number): () => unknown {
 }
 
 /** What an op costs apart from its arithmetic: a chain of additions of one element, recorded for gradients. */
-function dispatch(engine: DeviceName): () => unknown {
+function dispatch(engine: EngineName): () => unknown {
   setEngine(engine);
   const x = randn([1], { requiresGrad: true });
   return () => {

@@ -2,9 +2,9 @@
 // paths meet, pass the hooks, and end in `.grad` or in the list that grad() returns.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
-import type { Device } from '../kernels/device.ts';
+import type { Backend } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { zeros } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import { keepStorage } from '../tensor/storage.ts';
@@ -91,7 +91,7 @@ function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
       throw new RuntimeError(
         `hook '${name}' has changed the size of value (was ${formatShape(grad.shape)} got ${formatShape(replaced.shape)})`,
       );
-    requireEngine('hook', replaced, grad.device);
+    requireBackend('hook', replaced, grad.backend);
     grad = replaced;
   }
   return grad;
@@ -101,13 +101,13 @@ function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
  * What a user's function gave as the gradient of an input, made that input's: converted to its dtype, and summed where it was broadcast.
  * @throws RuntimeError where it cannot be.
  */
-export function conformed(name: string, index: number, gradient: unknown, input: OutputInfo, device: Device): Gradient {
+export function conformed(name: string, index: number, gradient: unknown, input: OutputInfo): Gradient {
   if (gradient === null || gradient === undefined) return null;
   if (!(gradient instanceof Tensor))
     throw new ArgumentTypeError(
       `function ${name} expected a Tensor or null as gradient ${index}, got ${shown(gradient)}`,
     );
-  requireEngine(name, gradient, device);
+  requireBackend(name, gradient, input.backend);
   const cast = ops.cast(gradient, input.dtype);
   if (sameShape(cast.shape, input.shape)) return cast;
   const lead = cast.rank - input.shape.length;
@@ -118,10 +118,12 @@ export function conformed(name: string, index: number, gradient: unknown, input:
   return ops.sumTo(cast, input.shape);
 }
 
-function requireEngine(op: string, gradient: Tensor, device: Device): void {
-  if (gradient.device !== device)
+function requireBackend(op: string, gradient: Tensor, backend: Backend): void {
+  if (gradient.device !== backend.device)
+    throw new RuntimeError(`[${op}] invalid gradient - expected device ${backend.device} but got ${gradient.device}`);
+  if (gradient.backend !== backend)
     throw new RuntimeError(
-      `[${op}] expected a gradient on the engine ${device.name}, got one on ${gradient.device.name}`,
+      `[${op}] expected a gradient on the engine ${backend.name}, got one on ${gradient.backend.name}`,
     );
 }
 
@@ -245,7 +247,7 @@ class Walk {
       const grad = grads[i];
       if (!grad) {
         // Single-output backwards always get a gradient; others see null where nothing arrived.
-        grads[i] = node.outputs.length === 1 ? zeros(info.shape, { dtype: info.dtype }) : null;
+        grads[i] = node.outputs.length === 1 ? fullOn(info.backend, info.shape, 0, info.dtype) : null;
         this.holds.hold(grads[i]);
         return;
       }
@@ -348,7 +350,7 @@ function checkRoots(roots: readonly Tensor[], grads: readonly Gradient[]): Tenso
       throw new RuntimeError(
         `Mismatch in shape: gradOutputs[${i}] has a shape of ${formatShape(given.shape)} and output[${i}] has a shape of ${formatShape(root.shape)}.`,
       );
-    requireEngine('backward', given, root.device);
+    requireBackend('backward', given, root.backend);
     return ops.cast(given, root.dtype);
   });
 }

@@ -103,8 +103,8 @@ export function defineFunction<A extends readonly unknown[], R extends Tensor | 
     // What must be known of them only: the arguments themselves would be kept alive.
     const inputs = args.map((arg) => {
       if (!(arg instanceof Tensor)) return null;
-      const { shape, dtype, memoryFormat, device } = arg;
-      return { shape, dtype, memoryFormat, device };
+      const { shape, dtype, memoryFormat, backend } = arg;
+      return { shape, dtype, memoryFormat, backend };
     });
     const saved = new Saved(given.saved);
     const step = `${name}Backward`;
@@ -118,7 +118,7 @@ export function defineFunction<A extends readonly unknown[], R extends Tensor | 
         throw new RuntimeError(
           `function ${step} returned an incorrect number of gradients (expected ${inputs.length}, got ${gradients.length})`,
         );
-      return inputs.flatMap((input, i) => (input ? [conformed(step, i, gradients[i], input, input.device)] : []));
+      return inputs.flatMap((input, i) => (input ? [conformed(step, i, gradients[i], input)] : []));
     });
     return (result instanceof Tensor ? own[0] : own) as R;
   };

@@ -1,6 +1,7 @@
 // defineOp: the one way an operation enters the library. It joins a forward with the backward written right below it, records the
 // call in the graph when gradients are wanted, and keeps the two from seeing each other's state except through the context.
 import { RuntimeError } from '../errors.ts';
+import type { Backend } from '../kernels/backend.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import type { MemoryFormat, Shape } from '../tensor/shape.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';
@@ -46,6 +47,7 @@ export interface TensorInfo {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly memoryFormat: MemoryFormat;
+  readonly backend: Backend;
 }
 type InfoOf<T> = T extends Tensor ? TensorInfo : T extends readonly Tensor[] ? readonly TensorInfo[] : T;
 type InfosOf<A extends readonly unknown[]> = { [K in keyof A]: InfoOf<A[K]> };
@@ -76,7 +78,7 @@ const unrecorded = () => new Context(noNeeds);
 const isTensorArray = (arg: unknown): arg is readonly Tensor[] => Array.isArray(arg) && arg[0] instanceof Tensor;
 const wants = (arg: unknown): boolean =>
   arg instanceof Tensor ? arg.requiresGrad : isTensorArray(arg) && arg.some((item) => item.requiresGrad);
-const info = ({ shape, dtype, memoryFormat }: Tensor): TensorInfo => ({ shape, dtype, memoryFormat });
+const info = ({ shape, dtype, memoryFormat, backend }: Tensor): TensorInfo => ({ shape, dtype, memoryFormat, backend });
 const infoOf = (arg: unknown): unknown =>
   arg instanceof Tensor ? info(arg) : isTensorArray(arg) ? arg.map(info) : arg;
 

@@ -2,7 +2,7 @@
 import '../ops/methods.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { EvenkeelError } from '../errors.ts';
-import type { DeviceName } from '../kernels/device.ts';
+import type { EngineName } from '../kernels/backend.ts';
 import { setEngine, setNumThreads } from '../kernels/engine.ts';
 import { type TrainOptions, trainLenet } from './train_lenet.ts';
 
@@ -42,7 +42,7 @@ const program = new Command('evenkeel')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 interface EngineOptions {
-  engine?: DeviceName;
+  engine?: EngineName;
   threads?: number;
 }
 

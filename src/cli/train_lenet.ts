@@ -7,7 +7,7 @@ import { TensorDataset } from '../data/dataset.ts';
 import { type ImageSet, type ImageSplit, loadFashionMnist, loadMnist, splitArrays } from '../data/node.ts';
 import { ValueError } from '../errors.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic_file.ts';
-import { currentDevice, getEngine } from '../kernels/engine.ts';
+import { currentBackend, getEngine } from '../kernels/engine.ts';
 import { lenetBatchNorm } from '../models/lenet.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
@@ -240,9 +240,9 @@ export async function trainLenet(
   const checkpoint = join(options.out, 'checkpoint');
   if (options.resume && !existsSync(checkpoint) && !existsSync(`${checkpoint}.previous`))
     console.log(`${checkpoint} does not exist yet: nothing to resume, starting anew`);
-  const device = currentDevice();
+  const backend = currentBackend();
   console.log(
-    `engine: ${getEngine()} (${device.instructionSet}), ${device.getNumThreads()} thread${device.getNumThreads() === 1 ? '' : 's'}`,
+    `engine: ${getEngine()} (${backend.instructionSet}), ${backend.getNumThreads()} thread${backend.getNumThreads() === 1 ? '' : 's'}`,
   );
   const set = read(options.data);
   manualSeed(options.seed);

@@ -38,10 +38,10 @@ export function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
     if (!batch) return;
     batches.push(batch);
   }
-  const { device } = x;
+  const { backend } = x;
   const copies: number[] = [];
   const joined = (key: 'mean' | 'm2') => {
-    const vector = allocate([x.shape[1]], 'float64', 'contiguous', device);
+    const vector = allocate([x.shape[1]], 'float64', 'contiguous', backend);
     let to = vector.pointer;
     for (const { [key]: own } of batches) {
       copies.push(own.pointer, to, own.storage.byteLength);
@@ -50,6 +50,6 @@ export function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
     return vector;
   };
   const batch = { count: batches[0].count, mean: joined('mean'), m2: joined('m2') };
-  device.check('cat', device.kernels.copyBlocks(device.doubles(Float64Array.from(copies)), copies.length / 3));
+  backend.check('cat', backend.kernels.copyBlocks(backend.doubles(Float64Array.from(copies)), copies.length / 3));
   leaveStatistics(x, batch);
 }

@@ -28,7 +28,7 @@ import { isFusionEnabled } from './switch.ts';
 
 /** A tensor like x whose values are computed by a recipe when they are asked for. */
 const deferred = (x: Tensor, recipe: Recipe): Tensor =>
-  new Tensor(x.shape, x.dtype, x.memoryFormat, new DeferredStorage(x.storage.byteLength, x.device, recipe));
+  new Tensor(x.shape, x.dtype, x.memoryFormat, new DeferredStorage(x.storage.byteLength, x.backend, recipe));
 
 const lent = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage.lend());
 
@@ -47,7 +47,7 @@ function storagesOf(...tensors: (Tensor | null)[]): Storage[] {
 }
 
 const isLike = (a: Tensor, b: Tensor): boolean =>
-  a.dtype === b.dtype && a.memoryFormat === b.memoryFormat && a.device === b.device && sameShape(a.shape, b.shape);
+  a.dtype === b.dtype && a.memoryFormat === b.memoryFormat && a.backend === b.backend && sameShape(a.shape, b.shape);
 
 /** What a norm's backward knows of it, too: x until that has begun. */
 interface Origin {
@@ -128,13 +128,13 @@ export function deferConv(
   const norm = pendingNorm(x);
   if (!norm || pendingConv(norm.x)) carryOut(x);
   const given = [lent(x), onLoan(weight), bias && onLoan(bias)] as const;
-  const { dtype, memoryFormat, device } = x;
+  const { dtype, memoryFormat, backend } = x;
   const recipe = new PendingConv(storagesOf(...given), shape, dtype, memoryFormat, (...to) => launch(...given, ...to));
   return new Tensor(
     shape,
     dtype,
     memoryFormat,
-    new DeferredStorage(sizeOf(shape) * dtypes[dtype].size, device, recipe),
+    new DeferredStorage(sizeOf(shape) * dtypes[dtype].size, backend, recipe),
   );
 }
 

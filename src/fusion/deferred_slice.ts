@@ -44,7 +44,7 @@ export function deferSlice(g: Tensor, start: number, length: number): Tensor | n
   const shape = g.shape.map((n, d) => (d === 1 ? length : n));
   const whole = new Tensor(g.shape, g.dtype, g.memoryFormat, g.storage.lend());
   const bytes = sizeOf(shape) * dtypes[g.dtype].size;
-  const storage = new DeferredStorage(bytes, g.device, new PendingSlice(whole, start, shape));
+  const storage = new DeferredStorage(bytes, g.backend, new PendingSlice(whole, start, shape));
   return new Tensor(shape, g.dtype, g.memoryFormat, storage);
 }
 

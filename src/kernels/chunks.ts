@@ -1,4 +1,4 @@
-// Memory of the native device that will be given back explicitly: pieces of large ArrayBuffers, the pages of which are there once they have
+// Memory of the native backend that will be given back explicitly: pieces of large ArrayBuffers, the pages of which are there once they have
 // been touched. Pieces of any size follow each other in the same place, where a pool of whole buffers keeps some of every size that a
 // step has at any time: on ResNet-50 720 MiB for 709 that are live at the peak, instead of 1,000.
 import { FreeList } from './free_list.ts';

@@ -1,26 +1,32 @@
-// Which device new tensors live on. The native addon where there is one, WebAssembly elsewhere, chosen at the first use;
-// EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
-import { requireChoice, requireInteger } from '../checks.ts';
-import { RuntimeError } from '../errors.ts';
-import type { Device, DeviceName } from './device.ts';
+// Where new tensors live. A device is what users name: 'cpu' or 'meta'. A backend carries it out: the cpu has two, its engines, the native addon
+// where there is one and WebAssembly elsewhere, chosen at the first use; EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
+import { requireChoice, requireInteger, shown } from '../checks.ts';
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import { restoring } from '../restoring.ts';
+import type { Backend, Device, EngineName } from './backend.ts';
+import { MetaBackend } from './meta.ts';
 import { loadNative } from './native.ts';
-import { WasmDevice } from './wasm.ts';
+import { WasmBackend } from './wasm.ts';
 
-const devices: Partial<Record<DeviceName, Device>> = {};
-let current: Device | null = null;
+const engines: Partial<Record<EngineName, Backend>> = {};
+/** The engine of the cpu, once it is chosen. */
+let cpu: Backend | null = null;
+let meta: MetaBackend | null = null;
+/** Where new tensors go. */
+let current: Backend | null = null;
 let nativeReason = '';
 
-function open(name: DeviceName): Device {
-  const known = devices[name];
+function open(name: EngineName): Backend {
+  const known = engines[name];
   if (known) return known;
-  if (name === 'wasm') return (devices.wasm = new WasmDevice());
-  const { device, reason } = loadNative();
+  if (name === 'wasm') return (engines.wasm = new WasmBackend());
+  const { backend, reason } = loadNative();
   nativeReason = reason;
-  if (!device) throw new RuntimeError(`[setEngine] the native engine is not available: ${reason}`);
-  return (devices.native = device);
+  if (!backend) throw new RuntimeError(`[setEngine] the native engine is not available: ${reason}`);
+  return (engines.native = backend);
 }
 
-function choose(): Device {
+function choose(): Backend {
   const wanted = globalThis.process?.env?.EVENKEEL_ENGINE;
   if (wanted) return open(checkName(wanted));
   try {
@@ -33,21 +39,56 @@ function choose(): Device {
   }
 }
 
-const checkName = (name: string): DeviceName => requireChoice('setEngine', 'name', name, ['native', 'wasm']);
+const checkName = (name: string): EngineName => requireChoice('setEngine', 'name', name, ['native', 'wasm']);
 
-/** The device on which new tensors are made. */
-export function currentDevice(): Device {
-  return (current ??= choose());
+const cpuBackend = (): Backend => (cpu ??= choose());
+
+/** The backend on which new tensors are made. */
+export function currentBackend(): Backend {
+  return (current ??= cpuBackend());
 }
 
-/** Makes new tensors live on the given engine, `'native'` or `'wasm'`. Tensors of two engines cannot meet in one operation. */
-export function setEngine(name: DeviceName): void {
-  current = open(checkName(name));
+/** The backend of a device that an option names, or, without one, that on which new tensors are made. */
+export const backendOf = (device: Device | undefined): Backend =>
+  device === undefined ? currentBackend() : namedBackend('device', device);
+
+function namedBackend(op: string, device: Device): Backend {
+  if (device === 'cpu') return cpuBackend();
+  if (device === 'meta') return (meta ??= new MetaBackend());
+  throw new ArgumentTypeError(`[${op}] expected 'cpu' or 'meta' as device, got ${shown(device)}`);
 }
 
-/** The name of the engine on which new tensors are made. */
-export function getEngine(): DeviceName {
-  return currentDevice().name;
+export const deviceNames: readonly Device[] = ['cpu', 'meta'];
+
+/** Whether a value is the name of a device. */
+export const isDevice = (value: unknown): value is Device => deviceNames.includes(value as Device);
+
+/**
+ * Makes new tensors live on a device while `fn` runs, unless they are asked for on another (PyTorch: `with torch.device(…)`). Where a tensor is
+ * made from others, or for an operation on them, it lives where they do. Waits for an async `fn`; what runs meanwhile makes its tensors there too.
+ * @throws ArgumentTypeError on a device that does not exist.
+ * @example
+ * const model = withDevice('meta', () => new Linear(40_000, 40_000)); // takes no memory
+ */
+export function withDevice<R>(device: Device, fn: () => R): R {
+  const backend = namedBackend('withDevice', device);
+  const former = current;
+  current = backend;
+  return restoring(() => {
+    current = former;
+  }, fn);
+}
+
+/** Makes new tensors of the cpu live on the given engine, `'native'` or `'wasm'`. Tensors of two engines cannot meet in one operation. */
+export function setEngine(name: EngineName): void {
+  const former = cpu;
+  cpu = open(checkName(name));
+  if (current === former) current = cpu;
+}
+
+/** The name of the engine on which new tensors of the cpu are made. */
+export function getEngine(): EngineName {
+  return cpuBackend().name as EngineName;
 }
 
 /**
@@ -61,12 +102,17 @@ export function getEngine(): DeviceName {
  * console.log(performance.now() - start, 'ms');
  */
 export function synchronize(): void {
-  currentDevice().synchronize();
+  cpuBackend().synchronize();
+}
+
+/** Drops memory that has not been reused lately; called at the end of outermost scopes. */
+export function trimMemory(): void {
+  cpu?.trim();
 }
 
 /** The number of threads that kernels use; 1 on the WebAssembly engine (PyTorch: `torch.get_num_threads`). */
 export function getNumThreads(): number {
-  return currentDevice().getNumThreads();
+  return cpuBackend().getNumThreads();
 }
 
 /**
@@ -75,5 +121,5 @@ export function getNumThreads(): number {
  */
 export function setNumThreads(count: number): void {
   requireInteger('setNumThreads', 'count', count, 1, 2 ** 31 - 1);
-  currentDevice().setNumThreads(count);
+  cpuBackend().setNumThreads(count);
 }

@@ -1,9 +1,9 @@
-// The native device: kernels from the Node-API addon, memory in ArrayBuffers, which V8 reclaims even inside a synchronous
+// The native backend: kernels from the Node-API addon, memory in ArrayBuffers, which V8 reclaims even inside a synchronous
 // loop. Large blocks that will be given back, a scope's, are pieces of chunks (chunks.ts); others that happen to be are kept by size for the
 // next step, since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
+import { Backend, type Block } from './backend.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
-import { type Block, Device } from './device.ts';
 import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
 
 interface Addon extends Record<string, unknown>, WeakReferences {
@@ -29,7 +29,7 @@ const smallestPiece = 64 * 1024;
 class NativeBlock implements Block {
   readonly address: Pointer;
   readonly byteLength: number;
-  readonly device: NativeDevice;
+  readonly backend: NativeBackend;
   /** What the block is a piece of; null: its buffer is its own. */
   readonly chunk: Chunk | null;
   private readonly view: Uint8Array;
@@ -37,13 +37,13 @@ class NativeBlock implements Block {
   usedAt: number;
   /** Whether it is held for kernels still to run. */
   isHeld = false;
-  /** When the block was last given back, in trims; see `NativeDevice.trim`. */
+  /** When the block was last given back, in trims; see `NativeBackend.trim`. */
   freedAt = 0;
   /** Ends the watch over a piece that was left to the collector. */
   unwatch: (() => void) | null = null;
 
   constructor(
-    device: NativeDevice,
+    backend: NativeBackend,
     byteLength: number,
     buffer: ArrayBuffer,
     start: Pointer,
@@ -53,24 +53,24 @@ class NativeBlock implements Block {
   ) {
     this.address = address;
     this.byteLength = byteLength;
-    this.device = device;
+    this.backend = backend;
     this.chunk = chunk;
     this.usedAt = usedAt;
     this.view = new Uint8Array(buffer, address - start, byteLength);
   }
 
   pin(): Pointer {
-    this.device.holdBlock(this);
+    this.backend.holdBlock(this);
     return this.address;
   }
 
   bytes(): Uint8Array {
-    this.device.finish(this.usedAt);
+    this.backend.finish(this.usedAt);
     return this.view;
   }
 }
 
-export class NativeDevice extends Device {
+export class NativeBackend extends Backend {
   readonly name = 'native';
   readonly kernels: Kernels;
   readonly instructionSet: string;
@@ -232,12 +232,12 @@ export class NativeDevice extends Device {
   }
 }
 
-/** The native device, or null with the reason where the addon cannot be loaded. */
-export function loadNative(): { device: NativeDevice | null; reason: string } {
+/** The native backend, or null with the reason where the addon cannot be loaded. */
+export function loadNative(): { backend: NativeBackend | null; reason: string } {
   // Not a static import: bundles for browsers must not contain node:module.
   const node = globalThis.process?.getBuiltinModule?.('node:module');
   const fs = globalThis.process?.getBuiltinModule?.('node:fs');
-  if (!node || !fs) return { device: null, reason: 'not running in Node.js' };
+  if (!node || !fs) return { backend: null, reason: 'not running in Node.js' };
   const here = new URL(import.meta.url);
   const require = node.createRequire(here);
   // From src/kernels/ or dist/kernels/: the addon built in a checkout, then the one that a package carries. An explicit path
@@ -251,10 +251,10 @@ export function loadNative(): { device: NativeDevice | null; reason: string } {
     if (!fs.existsSync(url)) continue;
     const path = decodeURIComponent(url.pathname);
     try {
-      return { device: new NativeDevice(require(path) as Addon), reason: '' };
+      return { backend: new NativeBackend(require(path) as Addon), reason: '' };
     } catch (error) {
-      return { device: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
+      return { backend: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
     }
   }
-  return { device: null, reason: 'no native addon was built (it takes a C++ compiler)' };
+  return { backend: null, reason: 'no native addon was built (it takes a C++ compiler)' };
 }

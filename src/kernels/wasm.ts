@@ -1,10 +1,10 @@
-// The WebAssembly device: the same kernels in one linear memory, single-threaded. JavaScript's garbage collector cannot see
+// The WebAssembly backend: the same kernels in one linear memory, single-threaded. JavaScript's garbage collector cannot see
 // into that memory, and inside a synchronous loop it reports nothing at all. So blocks that nobody gave back are moved out,
 // oldest first, to ordinary ArrayBuffers when memory reaches its budget, and back in when a kernel wants them: what is dead
 // is then reclaimed by the collector as usual, what is alive is never lost. Steps inside a scope move nothing.
 import { inflateSync } from 'fflate';
 import { RuntimeError } from '../errors.ts';
-import { type Block, Device } from './device.ts';
+import { Backend, type Block } from './backend.ts';
 import { FreeList } from './free_list.ts';
 import { type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
 import { wasmBase64 } from './generated/evenkeel.wasm.ts';
@@ -19,22 +19,22 @@ class WasmBlock implements Block {
   address: Pointer;
   home: Uint8Array | null = null;
   isPinned = false;
-  private readonly device: WasmDevice;
+  private readonly backend: WasmBackend;
 
-  constructor(device: WasmDevice, byteLength: number, address: Pointer) {
-    this.device = device;
+  constructor(backend: WasmBackend, byteLength: number, address: Pointer) {
+    this.backend = backend;
     this.byteLength = byteLength;
     this.address = address;
   }
 
   pin(): Pointer {
-    if (this.address === 0) this.device.moveIn(this);
-    this.device.holdBlock(this);
+    if (this.address === 0) this.backend.moveIn(this);
+    this.backend.holdBlock(this);
     return this.address;
   }
 
   bytes(): Uint8Array {
-    return this.home ?? new Uint8Array(this.device.buffer(), this.address, this.byteLength);
+    return this.home ?? new Uint8Array(this.backend.buffer(), this.address, this.byteLength);
   }
 }
 
@@ -43,7 +43,7 @@ interface WasmExports extends Record<string, unknown> {
   __heap_base: WebAssembly.Global;
 }
 
-export class WasmDevice extends Device {
+export class WasmBackend extends Backend {
   readonly name = 'wasm';
   readonly instructionSet = 'wasm simd128';
   readonly kernels: Kernels;

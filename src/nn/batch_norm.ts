@@ -10,7 +10,7 @@ import { RuntimeError, ValueError } from '../errors.ts';
 import { batchNormWith } from '../ops/batch_norm.ts';
 import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../ops/batch_norm_kernels.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
-import { ones, tensor, zeros } from '../tensor/create.ts';
+import { ones, tensor, zeros, zerosLike } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
@@ -139,7 +139,7 @@ export abstract class NormBase extends Module {
   registerStatistics(set: string): void {
     const own = this as unknown as Record<BufferName, Tensor>;
     for (const name of bufferNames) {
-      const start = name === 'num_batches_tracked' ? tensor(0, { dtype: 'int64' }) : own[name].clone();
+      const start = name === 'num_batches_tracked' ? zerosLike(own[name]) : own[name].clone();
       this.registerBuffer(bufferOf(name, set), start);
     }
   }
@@ -194,7 +194,7 @@ export abstract class NormBase extends Module {
   override upgradeState(state: StateDict, prefix: string, version: number | undefined, _errors: string[]): void {
     const key = `${prefix}num_batches_tracked`;
     if ((version === undefined || version < 2) && this.trackRunningStats && !state.has(key))
-      state.set(key, this.numBatchesTracked ?? tensor(0, { dtype: 'int64' }));
+      state.set(key, this.numBatchesTracked ?? tensor(0, { dtype: 'int64', device: 'cpu' }));
     if (!this.trackRunningStats) return;
     const start = `${prefix}${bufferOf('running_mean', '')}`;
     for (const name of state.keys()) {

@@ -3,6 +3,7 @@
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import { clone } from '../ops/launch.ts';
+import { emptyLike } from '../tensor/create.ts';
 import { outsideScopes, type Storage } from '../tensor/storage.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import type { NormBase } from './batch_norm.ts';
@@ -21,10 +22,18 @@ class Copier {
   /** What was copied already, and into what. */
   private readonly done = new Map<object, unknown>();
   private readonly storages = new Map<Storage, Storage>();
+  private readonly op: string;
   private readonly replacements: ReadonlyMap<Module, Module>;
+  private readonly isShell: boolean;
 
-  constructor(replacements: ReadonlyMap<Module, Module>) {
+  /**
+   * @param op what the user called.
+   * @param isShell whether tensors are copied to the meta device, and hooks not at all.
+   */
+  constructor(op: string, replacements: ReadonlyMap<Module, Module>, isShell = false) {
+    this.op = op;
     this.replacements = replacements;
+    this.isShell = isShell;
   }
 
   module(from: Module): Module {
@@ -40,7 +49,7 @@ class Copier {
     noteCopy(to);
     this.done.set(from, to);
     const registered = Module.copyRegistered(from, to, (value) => this.value(value));
-    to.addHooksOf(from);
+    if (!this.isShell) to.addHooksOf(from);
     this.properties(from, to, registered);
     return Object.setPrototypeOf(to, Object.getPrototypeOf(from) as object) as Module;
   }
@@ -98,11 +107,12 @@ class Copier {
     if (known) return known;
     if (isUninitialized(from))
       throw new RuntimeError(
-        '[copyModule] a lazy layer without shapes cannot be copied: call the model once, or load a state, before',
+        `[${this.op}] a lazy layer without shapes cannot be copied: call the model once, or load a state, before`,
       );
     const { shape, dtype, memoryFormat } = from;
     const shared = this.storages.get(from.storage);
-    const values = shared ? new Tensor(shape, dtype, memoryFormat, shared) : keep(clone(from));
+    const copied = () => (this.isShell ? emptyLike(from, { device: 'meta' }) : clone(from));
+    const values = shared ? new Tensor(shape, dtype, memoryFormat, shared) : keep(copied());
     this.storages.set(from.storage, values.storage);
     const to = from instanceof Parameter ? new Parameter(values, { requiresGrad: from.requiresGrad }) : values;
     if (!(from instanceof Parameter)) to.requiresGrad = from.isLeaf && from.requiresGrad;
@@ -126,5 +136,10 @@ class Copier {
  * const backup = copyModule(model);
  */
 export function copyModule<M extends Module>(module: M, replacements: ReadonlyMap<Module, Module> = new Map()): M {
-  return outsideScopes(() => noGrad(() => new Copier(replacements).module(module))) as M;
+  return outsideScopes(() => noGrad(() => new Copier('copyModule', replacements).module(module))) as M;
+}
+
+/** The same on the meta device, without values, gradients and hooks: what can be run to see shapes. `op`: what the user called. */
+export function shellOf<M extends Module>(op: string, module: M): M {
+  return outsideScopes(() => noGrad(() => new Copier(op, new Map(), true).module(module))) as M;
 }

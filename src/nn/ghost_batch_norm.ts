@@ -53,7 +53,7 @@ function isOneCall(bn: BatchNorm1d, x: Tensor, sizes: readonly number[]): boolea
     // Where the variance too is 0, instance norm differs.
     eps > 0 &&
     [weight, bias, runningMean, runningVar].every(
-      (t) => !t || (t.size === x.shape[1] && t.dtype === x.dtype && t.device === x.device),
+      (t) => !t || (t.size === x.shape[1] && t.dtype === x.dtype && t.backend === x.backend),
     )
   );
 }

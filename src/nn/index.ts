@@ -134,6 +134,13 @@ export { SplitBatchNorm2d, type SplitBatchNormOptions } from './split_batch_norm
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
 export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
 export type { StatisticsMode } from './statistics_control.ts';
+export {
+  type LayerSummary,
+  ModelSummary,
+  type SummaryInput,
+  type SummaryOptions,
+  summary,
+} from './summary.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

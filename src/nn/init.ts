@@ -3,6 +3,7 @@
 import { requireElement, requireFinite } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { copyDense } from '../tensor/copy.ts';
 import { eye, fill } from '../tensor/create.ts';
 import * as random from '../tensor/random.ts';
 import { type GeneratorOption, generatorOption } from '../tensor/random.ts';
@@ -106,9 +107,9 @@ export const zeros_ = (x: Tensor): Tensor => constant_(x, 0);
  */
 export function eye_(x: Tensor): Tensor {
   if (x.rank !== 2) throw new ValueError('Only tensors with 2 dimensions are supported');
-  const identity = eye(x.shape[0], x.shape[1], { dtype: x.dtype });
+  const identity = eye(x.shape[0], x.shape[1], { dtype: x.dtype, device: x.device });
   x.storage.beginChange();
-  x.storage.bytes().set(identity.storage.bytes());
+  copyDense('eye_', identity, x);
   return x;
 }
 

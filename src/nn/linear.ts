@@ -1,8 +1,10 @@
 // Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
 
+import { noGrad } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
+import { setIndex } from '../ops/brackets.ts';
 import { embeddingWith } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -114,9 +116,7 @@ export class Embedding extends Module {
   resetParameters(): void {
     const { weight, paddingIdx } = this;
     normal_(weight);
-    if (paddingIdx === null) return;
-    const rowBytes = weight.storage.byteLength / this.numEmbeddings;
-    weight.storage.bytes().fill(0, paddingIdx * rowBytes, (paddingIdx + 1) * rowBytes);
+    if (paddingIdx !== null) noGrad(() => setIndex(weight, paddingIdx, 0));
   }
 
   forward(indices: Tensor): Tensor {

@@ -1,12 +1,13 @@
 // Module: the tree of parameters, buffers and children, with modes, hooks and printing. State dicts are in state_dict.ts.
 // As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines forward.
-import { ArgumentTypeError, KeyError, RuntimeError } from '../errors.ts';
-import { cast } from '../ops/launch.ts';
+import { ArgumentTypeError, KeyError, NotImplementedError, RuntimeError } from '../errors.ts';
+import type { Backend, Device } from '../kernels/backend.ts';
+import { backendFor, converted, type Placement, placed } from '../ops/launch.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import { tensorsIn } from '../tensor/scope.ts';
 import type { Storage } from '../tensor/storage.ts';
-import { keep, Tensor } from '../tensor/tensor.ts';
+import { allocate, keep, Tensor } from '../tensor/tensor.ts';
 import { forgetVerdict, invoke } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import {
@@ -386,16 +387,47 @@ export abstract class Module extends Callable {
     return this;
   }
 
-  /** Converts all floating-point parameters and buffers to a dtype; integer buffers stay. Parameters remain the same objects. */
-  to(dtype: DType): this {
-    if (!isFloat(dtype))
+  /**
+   * Moves all parameters and buffers to a device, converts those of floating point to a dtype, or both (PyTorch: `Module.to`); integer buffers
+   * keep their dtype. Parameters remain the same objects.
+   * @throws NotImplementedError from the meta device to another, having changed nothing: there are no values to move; see `toEmpty`.
+   * @example
+   * const double = new Linear(6, 2).to('float64');
+   * double.to({ device: 'meta', dtype: 'float32' });
+   */
+  to(target: Device | DType | Placement): this {
+    const { device, dtype } = placed(target);
+    if (dtype !== undefined && !isFloat(dtype))
       throw new ArgumentTypeError(`nn.Module.to only accepts floating point dtypes, but got desired dtype=${dtype}`);
-    for (const module of this.modules()) {
-      for (const parameter of module.ownParameters().values()) if (parameter) convert(parameter, dtype);
-      for (const { tensor } of module.ownBuffers().values())
-        if (tensor && isFloat(tensor.dtype)) convert(tensor, dtype);
+    const tensors = this.#tensors();
+    if (device !== undefined && device !== 'meta' && tensors.some((tensor) => tensor.device === 'meta'))
+      throw new NotImplementedError(
+        `Cannot copy out of meta tensor; no data! Please use module.toEmpty('${device}') instead of module.to('${device}') when moving a module from the meta device to another.`,
+      );
+    for (const tensor of tensors)
+      convert(tensor, (isFloat(tensor.dtype) && dtype) || tensor.dtype, backendFor(device, tensor.storage.backend));
+    return this;
+  }
+
+  /**
+   * Gives all parameters and buffers memory on a device whose values are arbitrary until written, by `loadStateDict` or by the layers'
+   * `resetParameters()` (PyTorch: `Module.to_empty`). Gradients are dropped. Parameters remain the same objects.
+   * @example
+   * const loaded = withDevice('meta', () => lenetBatchNorm()); // no time for initial values
+   * loaded.toEmpty('cpu').loadStateDict(model.stateDict());
+   */
+  toEmpty(device: Device): this {
+    for (const tensor of this.#tensors()) {
+      const backend = backendFor(device, tensor.storage.backend);
+      if (isUninitialized(tensor)) convert(tensor, tensor.dtype, backend);
+      else adopt(tensor, keep(allocate(tensor.shape, tensor.dtype, tensor.memoryFormat, backend)), null);
     }
     return this;
+  }
+
+  /** All parameters and buffers, each once. */
+  #tensors(): Tensor[] {
+    return [...new Set<Tensor>([...this.parameters(), ...this.buffers()])];
   }
 
   // ---- state --------------------------------------------------------------------------------------------------------
@@ -529,18 +561,18 @@ function once<T>(entries: Iterable<readonly [string, T | null]>, seen: Set<T>): 
 
 const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
 
-/** Changes the dtype of a tensor that others refer to. */
-function convert(tensor: Tensor, dtype: DType): void {
-  if (tensor.dtype === dtype) return;
+/** Changes the dtype and the place of a tensor that others refer to. */
+function convert(tensor: Tensor, dtype: DType, backend: Backend): void {
+  if (tensor.dtype === dtype && tensor.storage.backend === backend) return;
   if (isUninitialized(tensor)) {
-    Object.assign(tensor, { dtype });
+    Object.assign(tensor, { dtype, storage: keep(allocate([0], dtype, 'contiguous', backend)).storage });
     return;
   }
-  const converted = keep(cast(tensor.detach(), dtype));
-  Object.assign(tensor, {
-    storage: converted.storage,
-    dtype,
-    history: converted.history,
-    grad: tensor.grad ? keep(cast(tensor.grad, dtype)) : null,
-  });
+  const grad = tensor.grad && keep(converted(tensor.grad, dtype, backend));
+  adopt(tensor, keep(converted(tensor.detach(), dtype, backend)), grad);
+}
+
+/** Gives a tensor that others refer to the memory of another of its shape. */
+function adopt(tensor: Tensor, { storage, dtype, history }: Tensor, grad: Tensor | null): void {
+  Object.assign(tensor, { storage, dtype, history, grad });
 }

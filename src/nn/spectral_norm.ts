@@ -55,8 +55,8 @@ class _SpectralNorm extends Module {
     if (weight.rank < 2) return;
     noGrad(() => {
       const matrix = this.matrixOf(weight);
-      const { dtype } = weight;
-      const [u, v] = matrix.shape.map((size) => randn([size], { dtype }));
+      const { dtype, device } = weight;
+      const [u, v] = matrix.shape.map((size) => randn([size], { dtype, device }));
       this.registerBuffer('_u', unit(u, eps));
       this.registerBuffer('_v', unit(v, eps));
       this.iterate(matrix, 15);

@@ -8,7 +8,7 @@ import { cast, inFormat } from '../ops/launch.ts';
 import { declareOptions, kind } from '../options.ts';
 import { isTensorJSON, readTensorJSON } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
-import { keep, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';
+import { keep, requireReadable, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';
 import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { isUninitialized, materialize } from './uninitialized.ts';
@@ -114,6 +114,7 @@ function planEntry(
         (module as unknown as Record<string, Tensor>)[name] = value;
       };
     }
+    if (target.device !== 'meta') requireReadable('loadStateDict', source);
     const convert = () => inFormat(cast(source.detach(), target.dtype), target.memoryFormat);
     if (isAwaitingShape)
       return () => {

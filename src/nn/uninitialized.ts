@@ -25,7 +25,7 @@ const nothingKnown = {
       );
     },
   },
-  device: {
+  backend: {
     configurable: true,
     get(this: Tensor): never {
       return refuse(this);
@@ -70,7 +70,7 @@ export const isUninitialized = (tensor: Tensor | null): boolean =>
 
 /** Gives it a shape, and memory whose values are arbitrary until written; from then on it is a plain parameter or tensor. */
 export function materialize(tensor: Tensor, shape: Shape): void {
-  const { storage } = keep(allocate(shape, tensor.dtype));
+  const { storage } = keep(allocate(shape, tensor.dtype, 'contiguous', tensor.storage.backend));
   for (const name of Object.keys(nothingKnown)) Reflect.deleteProperty(tensor, name);
   Object.setPrototypeOf(tensor, (tensor instanceof Parameter ? Parameter : Tensor).prototype);
   Object.assign(tensor, { shape, storage, history: storage.history });

@@ -3,28 +3,29 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
-import { fromTypedArray } from '../tensor/create.ts';
+import { fromTypedArrayOn } from '../tensor/create.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { acrossChannels, launchBackward, statisticAxes } from './batch_norm.ts';
 import { type BatchStatistics, batchNormInvstd, launchApply } from './batch_norm_kernels.ts';
 import { add, div, mul, rsqrt, sub } from './elementwise.ts';
-import { cast, requireFloat } from './launch.ts';
+import { cast, present, requireFloat, requireSameDevice } from './launch.ts';
 import { sum } from './reduce.ts';
 import { stack } from './shape_ops.ts';
 
 /** The statistics of several batches together (Chan et al. 1983); in float64, merged in the order given. */
 export function batchNormCombine(parts: readonly BatchStatistics[]): BatchStatistics {
   const [{ mean: first }] = parts;
-  const { device, size: c } = first;
-  const counts = fromTypedArray(
+  const { backend, size: c } = first;
+  const counts = fromTypedArrayOn(
+    backend,
     Float64Array.from(parts, ({ count }) => count),
     [parts.length],
   );
   const [means, m2s] = [stack(parts.map(({ mean }) => mean)), stack(parts.map(({ m2 }) => m2))];
-  const [count, mean, m2] = [1, c, c].map((n) => allocate([n], 'float64', 'contiguous', device));
-  device.check(
+  const [count, mean, m2] = [1, c, c].map((n) => allocate([n], 'float64', 'contiguous', backend));
+  backend.check(
     'batchNormCombine',
-    device.kernels.batchNormCombine(
+    backend.kernels.batchNormCombine(
       parts.length,
       c,
       counts.pointer,
@@ -123,6 +124,7 @@ export function batchNormGiven(
       throw new RuntimeError(
         `[batchNormGiven] expected ${name} of ${c} elements and dtype ${dtype}, got ${t.size}, ${t.dtype}`,
       );
+  requireSameDevice('batchNormGiven', x, mean, m2, ...present(weight, bias));
   return givenOp(x, mean, m2, count, weight, bias, eps);
 }
 

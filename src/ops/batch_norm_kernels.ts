@@ -5,22 +5,22 @@ import { Binary, type Pointer, type Unary } from '../kernels/generated/abi.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { pointerOf } from './launch.ts';
+import { pointerOf, requireSameDevice } from './launch.ts';
 import { withScratch } from './scratch.ts';
 
 /** (n, c, s) of a tensor with channels on axis 1. */
 const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
-const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.device);
+const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.backend);
 /** What the kernels of a normalization take, in their order. */
 type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
 const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
 
 /** Calls a kernel that needs scratch for x. */
 function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
-  const { device } = x;
+  const { backend } = x;
   const [n, c, s] = channelView(x.shape);
-  withScratch(device, device.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
-    device.check(op, kernel(scratch())),
+  withScratch(backend, backend.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
+    backend.check(op, kernel(scratch())),
   );
 }
 
@@ -38,7 +38,7 @@ export function batchNormStats(x: Tensor): BatchStatistics {
   const [n, c, s] = channelView(x.shape);
   const [mean, m2] = [perChannel(c, x), perChannel(c, x)];
   launch('batchNorm', x, (scratch) =>
-    x.device.kernels.batchNormStats(...tensorArgs(x), mean.pointer, m2.pointer, scratch),
+    x.backend.kernels.batchNormStats(...tensorArgs(x), mean.pointer, m2.pointer, scratch),
   );
   return { count: n * s, mean, m2 };
 }
@@ -46,21 +46,21 @@ export function batchNormStats(x: Tensor): BatchStatistics {
 /** 1/√(m2/count + eps), or 0 where both are 0. */
 export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Tensor {
   const invstd = perChannel(m2.size, m2);
-  m2.device.check('batchNorm', m2.device.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
+  m2.backend.check('batchNorm', m2.backend.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
   return invstd;
 }
 
 /** Raises a layer's counter of batches by 1, in place. */
 export function countBatch(tracked: Tensor): void {
-  const { device, code, dtype, storage } = tracked;
-  const { kernels } = device;
+  const { backend, code, dtype, storage } = tracked;
+  const { kernels } = backend;
   storage.beginChange();
   // A counter that somebody has put there may be of another dtype.
   const status =
     dtype === 'int64'
       ? kernels.batchNormCount(tracked.pointer)
       : kernels.binaryScalar(Binary.add, code, tracked.pointer, 1, 0, tracked.pointer, 1, 1);
-  device.check('batchNorm', status);
+  backend.check('batchNorm', status);
 }
 
 export interface RunningStatistics {
@@ -76,12 +76,15 @@ export function batchNormUpdateRunning(
   running: RunningStatistics,
   momentum: number | null,
 ): void {
-  const { device } = batch.mean;
+  const { backend } = batch.mean;
   const like = running.mean ?? running.variance;
   if (!like) return;
-  device.check(
+  const { mean, variance, tracked } = running;
+  for (const t of [mean, variance, tracked])
+    if (t && t.backend !== backend) requireSameDevice('batchNorm', batch.mean, t);
+  backend.check(
     'batchNorm',
-    device.kernels.batchNormUpdateRunning(
+    backend.kernels.batchNormUpdateRunning(
       like.code,
       like.size,
       batch.count,
@@ -122,10 +125,10 @@ export function launchApply(
   invstd: Tensor | null,
   affine: Affine,
   residual: Tensor | null = null,
-  y: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.device),
+  y: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.backend),
 ): Tensor {
   launch('batchNorm', x, (scratch) =>
-    x.device.kernels.batchNormApply(
+    x.backend.kernels.batchNormApply(
       ...tensorArgs(x),
       ...givenArgs(mean, invstd, affine),
       pointerOf(residual),
@@ -154,9 +157,9 @@ export function launchFunction(
   y: Tensor | null = null,
   dy: Tensor | null = null,
 ): Tensor {
-  const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  const out = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
   launch(name, x, (scratch) =>
-    x.device.kernels.batchNormFunction(
+    x.backend.kernels.batchNormFunction(
       op,
       ...tensorArgs(x),
       pointerOf(mean),
@@ -178,9 +181,9 @@ export function launchFunction(
 export function launchForward(x: Tensor, eps: number, affine: Affine) {
   const c = x.shape[1];
   const [mean, m2, invstd] = [perChannel(c, x), perChannel(c, x), perChannel(c, x)];
-  const y = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  const y = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
   launch('batchNorm', x, (scratch) =>
-    x.device.kernels.batchNormForward(
+    x.backend.kernels.batchNormForward(
       ...tensorArgs(x),
       eps,
       ...affineArgs(affine),
@@ -196,11 +199,11 @@ export function launchForward(x: Tensor, eps: number, affine: Affine) {
 
 /** Mean and 1/std of running statistics, as copies in float64. */
 export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] {
-  const { device, size: c, code } = runningMean;
+  const { backend, size: c, code } = runningMean;
   const [mean, invstd] = [perChannel(c, runningMean), perChannel(c, runningMean)];
-  device.check(
+  backend.check(
     'batchNorm',
-    device.kernels.batchNormFromRunning(
+    backend.kernels.batchNormFromRunning(
       code,
       c,
       runningMean.pointer,
@@ -223,11 +226,11 @@ export function normCoefficients(
   sums: BackwardSums | null = null,
 ): Tensor {
   const c = x.shape[1];
-  const { device } = x;
-  const out = allocate([7, c], x.dtype, 'contiguous', device);
-  device.check(
+  const { backend } = x;
+  const out = allocate([7, c], x.dtype, 'contiguous', backend);
+  backend.check(
     'batchNorm',
-    device.kernels.batchNormCoefficients(
+    backend.kernels.batchNormCoefficients(
       out.code,
       c,
       count,
@@ -272,7 +275,7 @@ export function launchBackwardReduce(
 ): BackwardSums {
   const sums = perChannelSums(x);
   launch('batchNormBackward', x, (scratch) =>
-    x.device.kernels.batchNormBackwardReduce(
+    x.backend.kernels.batchNormBackwardReduce(
       ...backwardArgs(x, dy),
       ...givenArgs(mean, invstd, affine),
       sums.dy.pointer,
@@ -295,15 +298,15 @@ export function launchBackwardApply(
   invstd: Tensor,
   count: number,
   sums: BackwardSums | null,
-  dx: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.device),
+  dx: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.backend),
   plus: { readonly whole: Tensor; readonly start: number } | null = null,
 ): Tensor {
   if (plus) {
-    const { device, dtype, shape } = x;
+    const { backend, dtype, shape } = x;
     const coefficients = normCoefficients(x, mean, invstd, affine, count, sums);
-    device.check(
+    backend.check(
       'batchNormBackward',
-      device.kernels.batchNormBackwardJoined(
+      backend.kernels.batchNormBackwardJoined(
         x.code,
         x.pointer,
         dy.pointer,
@@ -319,7 +322,7 @@ export function launchBackwardApply(
     return dx;
   }
   launch('batchNormBackward', x, (scratch) =>
-    x.device.kernels.batchNormBackwardApply(
+    x.backend.kernels.batchNormBackwardApply(
       ...backwardArgs(x, dy),
       count,
       ...givenArgs(mean, invstd, affine),
@@ -341,9 +344,9 @@ export function launchBackwardOfBatch(
   invstd: Tensor,
 ): [Tensor, BackwardSums] {
   const sums = perChannelSums(x);
-  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
   launch('batchNormBackward', x, (scratch) =>
-    x.device.kernels.batchNormBackward(
+    x.backend.kernels.batchNormBackward(
       ...backwardArgs(x, dy),
       ...givenArgs(mean, invstd, affine),
       sums.dy.pointer,
@@ -363,12 +366,12 @@ export function parameterGradients(
   needs: readonly boolean[],
 ): (Tensor | null)[] {
   if (!sums || !(needs[1] || needs[2])) return [null, null];
-  const { device, size } = invstd;
-  const gradients = [1, 2].map((i) => (needs[i] ? allocate([size], dtype, 'contiguous', device) : null));
+  const { backend, size } = invstd;
+  const gradients = [1, 2].map((i) => (needs[i] ? allocate([size], dtype, 'contiguous', backend) : null));
   const [dweight, dbias] = gradients;
-  device.check(
+  backend.check(
     'batchNormBackward',
-    device.kernels.batchNormParameterGradients(
+    backend.kernels.batchNormParameterGradients(
       dtypes[dtype].code,
       size,
       invstd.pointer,

@@ -3,11 +3,12 @@
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError } from '../errors.ts';
+import type { Backend } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fromTypedArray, tensor } from '../tensor/create.ts';
+import { fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
-import { aliasOf, type NestedArray, Tensor, viewAs } from '../tensor/tensor.ts';
+import { aliasOf, type NestedArray, requireKnownShape, Tensor, viewAs } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import { add } from './elementwise.ts';
 import {
@@ -58,7 +59,7 @@ const sliceKeys = ['start', 'end', 'step'];
 type Entry = number | boolean | null | '...' | SliceSpec | Tensor;
 
 /** An entry without its shorthands; refuses what is none. */
-function entryOf(op: string, spec: unknown): Entry {
+function entryOf(op: string, spec: unknown, backend: Backend): Entry {
   if (spec === null || typeof spec === 'boolean') return spec;
   if (typeof spec === 'number') return requireInteger(op, 'an index', spec);
   if (typeof spec === 'string') {
@@ -71,7 +72,7 @@ function entryOf(op: string, spec: unknown): Entry {
     const [start, end, step] = found.slice(1).map((text) => (text === undefined ? null : Number(text)));
     return { start, end, step };
   }
-  if (Array.isArray(spec)) return listed(op, spec);
+  if (Array.isArray(spec)) return listed(op, spec, backend);
   if (spec instanceof Tensor) {
     if (!isFloat(spec.dtype)) return spec;
     throw new IndexError(`[${op}] tensors used as indices must be long, int, byte or bool tensors, got ${spec.dtype}`);
@@ -83,14 +84,14 @@ function entryOf(op: string, spec: unknown): Entry {
   );
 }
 
-/** A list as an index tensor, or as a mask. */
-function listed(op: string, list: readonly unknown[]): Tensor {
+/** A list as an index tensor, or as a mask, of what lives on a backend. */
+function listed(op: string, list: readonly unknown[], backend: Backend): Tensor {
   const values = list.flat(Number.POSITIVE_INFINITY);
   const isTruth = values.length > 0 && values.every((value) => typeof value === 'boolean');
   const wrong = isTruth ? undefined : values.find((value) => !Number.isInteger(value));
   if (wrong !== undefined)
     throw new IndexError(`[${op}] expected integers or booleans in a list of indices, got ${shown(wrong)}`);
-  return tensor(list as NestedArray, { dtype: isTruth ? 'bool' : 'int64' });
+  return tensorOn(backend, list as NestedArray, isTruth ? 'bool' : 'int64');
 }
 
 const isMask = (entry: Tensor): boolean => entry.dtype === 'bool' || entry.dtype === 'uint8';
@@ -103,8 +104,11 @@ const consumed = (entry: Entry): number =>
       ? entry.rank
       : 1;
 
-function placeOf(op: string, x: Tensor, specs: readonly unknown[]): Place {
-  const entries = specs.map((spec) => entryOf(op, spec));
+/** @param holdsEverywhere whether masks without values, on the meta device, are taken to hold everywhere: where nothing depends on how often. */
+function placeOf(op: string, x: Tensor, specs: readonly unknown[], holdsEverywhere = false): Place {
+  const entries = specs.map((spec) => entryOf(op, spec, x.backend));
+  // Before the values of a mask are read.
+  for (const entry of entries) if (entry instanceof Tensor) requireSameDevice(op, x, entry);
   const total = entries.reduce<number>((n, entry) => n + consumed(entry), 0);
   const ellipses = entries.filter((entry) => entry === '...').length;
   if (ellipses > 1) throw new IndexError(`[${op}] an index can only have a single ellipsis ('...')`);
@@ -125,13 +129,12 @@ function placeOf(op: string, x: Tensor, specs: readonly unknown[]): Place {
   for (const entry of entries) {
     if (entry === null) keep(1);
     else if (entry === '...') for (let i = total; i < x.rank; i++) keep(x.shape[dim++]);
-    else if (typeof entry === 'boolean') keep(1, truth(entry));
+    else if (typeof entry === 'boolean') keep(1, truth(entry, x.backend));
     else if (entry instanceof Tensor) {
-      requireSameDevice(op, x, entry);
       if (isMask(entry)) {
-        keepMask(op, x, dim, entry, keep);
+        keepMask(op, x, dim, entry, keep, holdsEverywhere);
         dim += entry.rank;
-      } else if (entry.rank === 0) cut(op, x, selection, dim++, entry.item());
+      } else if (entry.rank === 0) cut(op, x, selection, dim++, entry.device === 'meta' ? 0 : entry.item());
       else {
         keep(x.shape[dim], rowMajor(cast(entry, 'int64')));
         dim++;
@@ -152,7 +155,7 @@ function placeOf(op: string, x: Tensor, specs: readonly unknown[]): Place {
 }
 
 /** A truth value between the brackets: the one element of a new dimension, or none. */
-const truth = (holds: boolean): Tensor => fromTypedArray(new BigInt64Array(holds ? 1 : 0), [holds ? 1 : 0]);
+const truth = (holds: boolean, backend: Backend): Tensor => fullOn(backend, [holds ? 1 : 0], 0, 'int64');
 
 /** One index of a dimension. */
 function cut(op: string, x: Tensor, selection: ReturnType<typeof wholeOf>, dim: number, index: number): void {
@@ -164,10 +167,19 @@ function cut(op: string, x: Tensor, selection: ReturnType<typeof wholeOf>, dim: 
 }
 
 /** The dimensions that a mask covers, as one, at the positions where it holds. */
-function keepMask(op: string, x: Tensor, dim: number, mask: Tensor, keep: (n: number, index: Tensor) => void): void {
+function keepMask(
+  op: string,
+  x: Tensor,
+  dim: number,
+  mask: Tensor,
+  keep: (n: number, index: Tensor) => void,
+  holdsEverywhere: boolean,
+): void {
+  const isAssumed = holdsEverywhere && mask.device === 'meta';
   if (mask.dtype === 'uint8') warn('indexing with dtype uint8 is now deprecated, please use a dtype bool instead.');
   if (mask.rank === 0) {
-    keep(1, truth(mask.item() !== 0));
+    if (!isAssumed) requireKnownShape(op, mask);
+    keep(1, truth(isAssumed || mask.item() !== 0, mask.backend));
     return;
   }
   mask.shape.forEach((n, i) => {
@@ -176,7 +188,8 @@ function keepMask(op: string, x: Tensor, dim: number, mask: Tensor, keep: (n: nu
         `[${op}] The shape of the mask ${formatShape(mask.shape)} at index ${i} does not match the shape of the indexed tensor ${formatShape(x.shape)} at index ${dim + i}`,
       );
   });
-  keep(sizeOf(mask.shape), nonzeroPositions(mask));
+  const size = sizeOf(mask.shape);
+  keep(size, isAssumed ? fullOn(mask.backend, [size], 0, 'int64') : nonzeroPositions(mask, op));
 }
 
 /** Where the elements of index tensors lie in a block of a shape: along the middle axis of (outer, n, inner). */
@@ -315,9 +328,9 @@ export function assign(
   requireTensor(op, x);
   if (isGradEnabled() && x.requiresGrad && x.isLeaf)
     throw new RuntimeError('a leaf Variable that requires grad is being used in an in-place operation.');
-  const given = valueTensor(op, value, x.dtype);
+  const given = valueTensor(op, value, x);
   requireSameDevice(op, x, given);
-  const place = placeOf(op, x, entries);
+  const place = placeOf(op, x, entries, given.size === 1);
   const found = positionsIn(op, place);
   const isFill = given.size === 1 && place.isMasked && !accumulate; // PyTorch fills where one mask holds, and converts
   if ((found || accumulate) && given.dtype !== x.dtype && !isFill)

@@ -83,7 +83,7 @@ const sumChannels = (g: Tensor): Tensor => sum(g, [0, ...g.shape.slice(2).map((_
 const convBackwardData = defineOp({
   name: 'convolutionBackwardData',
   forward(ctx, dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) {
-    const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.device);
+    const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.backend);
     launchBackwardData(dy, weight, dx, conv);
     ctx.save(dy, weight);
     return dx;

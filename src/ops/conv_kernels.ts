@@ -15,13 +15,14 @@ import {
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { Format, type Kernels, type Pointer } from '../kernels/generated/abi.ts';
-import type { Shape } from '../tensor/shape.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
 import { inFormat, pointerOf, rowMajor } from './launch.ts';
 import { type NormArgs, numbersOf, withInput } from './norm_input.ts';
 import { withScratch } from './scratch.ts';
 import { push3, windowSteps } from './window.ts';
+import { noteMultiplyAdds } from './work.ts';
 
 /** What a convolution is, apart from its tensors; per spatial dimension. */
 export interface ConvShape {
@@ -79,19 +80,19 @@ function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
 function launch(
   op: string,
   which: 0 | 1 | 2,
-  { device, code }: Tensor,
+  { backend, code }: Tensor,
   shape: readonly number[],
   kernel: (kernels: Kernels, given: [dtype: number, geometry: Pointer], scratch: () => Pointer) => number,
 ): void {
-  const { kernels } = device;
-  withScratch(device, kernels.convScratch(which, code, device.ints(shape)), (scratch) =>
-    device.check(op, kernel(kernels, [code, device.ints(shape)], scratch)),
+  const { kernels } = backend;
+  withScratch(backend, kernels.convScratch(which, code, backend.ints(shape)), (scratch) =>
+    backend.check(op, kernel(kernels, [code, backend.ints(shape)], scratch)),
   );
 }
 
 function statisticsFor(out: Tensor): BatchStatistics | null {
   if (!isFusionEnabled()) return null;
-  const vector = () => allocate([out.shape[1]], 'float64', 'contiguous', out.device);
+  const vector = () => allocate([out.shape[1]], 'float64', 'contiguous', out.backend);
   return { count: out.size / out.shape[1], mean: vector(), m2: vector() };
 }
 
@@ -127,6 +128,9 @@ function launchForward(
   });
 }
 
+/** Every element of a convolution's output, or of the gradient of one, meets the weights of its channel. */
+const multiplyAdds = (output: Shape, weight: Tensor): number => (sizeOf(output) * weight.size) / (weight.shape[0] || 1);
+
 /** A convolution's output: deferred where it is not recorded; else with its statistics, since in training a batch norm is likely to follow. */
 export function convForward(
   x: Tensor,
@@ -136,11 +140,12 @@ export function convForward(
   isRecorded: boolean,
 ): Tensor {
   const shape = forwardShape(x.shape, weight.shape, conv);
+  noteMultiplyAdds(multiplyAdds(shape, weight));
   if (!isRecorded && isFusionEnabled())
     return deferConv(shape, x, weight, bias, (input, w, b, out, norm) =>
       launchForward(input, w, b, conv, out, null, norm, weight),
     );
-  const out = allocate(shape, x.dtype, x.memoryFormat, x.device);
+  const out = allocate(shape, x.dtype, x.memoryFormat, x.backend);
   const left = isRecorded && out.size > 0 ? statisticsFor(out) : null;
   launchForward(x, weight, bias, conv, out, left, null, weight);
   if (left) leaveStatistics(out, left);
@@ -165,6 +170,7 @@ export function launchBackwardData(
   conv: ConvShape,
   beside: Beside | null = null,
 ) {
+  noteMultiplyAdds(multiplyAdds(dy.shape, weight));
   const w = rowMajor(weight);
   const shape = geometry(dx, w.shape, dy, conv);
   const gradient = gradientOf(dy);
@@ -195,7 +201,7 @@ export function launchBackwardData(
  * a norm, the work of that norm's backward which needs this gradient alone, unless somebody else wants to see the gradient as it is.
  */
 export function inputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
-  const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.device);
+  const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.backend);
   const plus = isFusionEnabled() ? takeArrived(to, dx) : null;
   // In the other format the raw input lies across the lanes.
   const isServed = isFusionEnabled() && hasChannelsLast(x) && hasChannelsLast(dy) && !isGradientObserved(to);
@@ -235,8 +241,8 @@ export function launchBackwardWeight(
   conv: ConvShape,
   withBias: boolean,
 ): readonly Tensor[] {
-  const dw = allocate(shape, x.dtype, 'contiguous', x.device);
-  const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.device) : null;
+  const dw = allocate(shape, x.dtype, 'contiguous', x.backend);
+  const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.backend) : null;
   if (dy.shape[1] < fewChannels) carryOut(dy);
   const grad = inFormat(dy, x.memoryFormat);
   withInput(x, null, (input) => {

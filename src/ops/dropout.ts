@@ -13,10 +13,12 @@ import { requireFloat, requireTensor } from './launch.ts';
 /** x times 0 with probability p, else times `scale`, drawn once for each element of `maskShape`. */
 function applyMask(x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {
   // Drawn in the order of x's memory, as PyTorch does.
-  const mask = allocate(maskShape, x.dtype, x.memoryFormat, x.device);
-  const noise = bernoulli(new dtypes[x.dtype].array(mask.size) as Float32Array, 1 - p, defaultGenerator);
-  for (let i = 0; i < noise.length; i++) noise[i] *= scale;
-  mask.storage.bytes().set(new Uint8Array(noise.buffer));
+  const mask = allocate(maskShape, x.dtype, x.memoryFormat, x.backend);
+  if (x.device !== 'meta') {
+    const noise = bernoulli(new dtypes[x.dtype].array(mask.size) as Float32Array, 1 - p, defaultGenerator);
+    for (let i = 0; i < noise.length; i++) noise[i] *= scale;
+    mask.storage.write(new Uint8Array(noise.buffer));
+  }
   return mul(x, mask);
 }
 

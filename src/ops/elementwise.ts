@@ -6,11 +6,12 @@ import { requireChoice, requireElement, requireNumber, shown } from '../checks.t
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
-import type { Device } from '../kernels/device.ts';
+import type { Backend } from '../kernels/backend.ts';
+import { currentBackend } from '../kernels/engine.ts';
 import { Binary, Status, Unary } from '../kernels/generated/abi.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { asElement, full } from '../tensor/create.ts';
+import { asElement, fullOn } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat, kindOf, requireDType } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
@@ -39,7 +40,8 @@ const times =
   (g, x, y, p0, p1) =>
     mul(g, derivative(x, y, p0, p1));
 
-const zerosAs = ({ shape, dtype, memoryFormat }: TensorInfo): Tensor => full(shape, 0, { dtype, memoryFormat });
+const zerosAs = ({ backend, shape, dtype, memoryFormat }: TensorInfo): Tensor =>
+  fullOn(backend, shape, 0, dtype, memoryFormat);
 
 /** A gradient whose derivative by x is 0 although x has chosen it: as in PyTorch it requires a gradient, and that one is zeros. */
 const constantIn = defineOp({
@@ -87,7 +89,7 @@ function defineParametric(name: string, op: Unary, saves: Saves, derivative: Der
       // A kernel reads only the one it needs; another stands in.
       const ofNorm = x && gradientOfFunction({ name, op, p0, p1 }, x, y ?? dy, dy);
       if (ofNorm) return [ofNorm];
-      const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.device);
+      const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.backend);
       return [launchUnaryBackward(name, op, x ?? y, y ?? x, dy, dx, p0, p1)];
     },
   });
@@ -411,7 +413,7 @@ export function clamp(x: Tensor, min?: number, max?: number): Tensor {
   if (min !== undefined) requireNumber('clamp', 'min', min);
   if (max !== undefined) requireNumber('clamp', 'max', max);
   const bounded = withBound(x, min, max);
-  if (Number.isNaN(min) || Number.isNaN(max)) return where(full(x.shape, true), Number.NaN, bounded);
+  if (Number.isNaN(min) || Number.isNaN(max)) return where(fullOn(x.backend, x.shape, 1, 'bool'), Number.NaN, bounded);
   const bound = (value: number | undefined, none: number) =>
     value === undefined ? none : asElement(value, bounded.dtype);
   return clampOp(bounded, bound(min, -Infinity), bound(max, Infinity));
@@ -450,21 +452,21 @@ function launchBinary(
 ): Tensor {
   requireSameDevice(name, a, b);
   const layout = commonLayout([a, b]);
-  const out = over ?? allocate(layout.shape, dtype, layout.format, a.device);
-  const { device } = a;
+  const out = over ?? allocate(layout.shape, dtype, layout.format, a.backend);
+  const { backend } = a;
   checkBroadcast(
     name,
-    device,
-    device.kernels.binary(
+    backend,
+    backend.kernels.binary(
       op,
       a.code,
       a.pointer,
       b.pointer,
       out.pointer,
       layout.dims.length,
-      device.ints(layout.dims),
-      device.ints(layout.strides[0]),
-      device.ints(layout.strides[1]),
+      backend.ints(layout.dims),
+      backend.ints(layout.strides[0]),
+      backend.ints(layout.strides[1]),
       alpha,
     ),
     op === Binary.remainder && !isFloat(a.dtype),
@@ -481,40 +483,42 @@ function launchScalar(
   alpha: number,
   dtype: DType,
 ): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
   checkBroadcast(
     name,
-    x.device,
-    x.device.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
+    x.backend,
+    x.backend.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
     op === Binary.remainder,
   );
   return out;
 }
 
 /** Ends a kernel's call, with the two reasons in words for which a user can make it refuse. */
-function checkBroadcast(name: string, device: Device, status: number, mayDivideBy0 = false): void {
+function checkBroadcast(name: string, backend: Backend, status: number, mayDivideBy0 = false): void {
   if (status === Status.badArgument) {
-    device.check(name, Status.ok);
+    backend.check(name, Status.ok);
     throw new RuntimeError(
       mayDivideBy0
         ? `[${name}] ZeroDivisionError`
         : `[${name}] expected operands that are broadcast along at most 16 separate dimensions, got more`,
     );
   }
-  device.check(name, status);
+  backend.check(name, status);
 }
 
-function prepared(name: string, value: Operand): Prepared {
+/** An operand as kernels take it, beside the other one. */
+function prepared(name: string, value: Operand, other: Operand): Prepared {
   if (value instanceof Tensor || typeof value === 'number') return value;
-  if (typeof value === 'boolean') return full([], value);
+  if (typeof value === 'boolean')
+    return fullOn(other instanceof Tensor ? other.backend : currentBackend(), [], Number(value), 'bool');
   throw new ArgumentTypeError(`[${name}] expected tensors or numbers, got ${shown(value)}`);
 }
 
 /** Refuses an operation of two plain values. */
 function requireATensor(name: string, a: Operand, b: Operand): void {
   if (a instanceof Tensor || b instanceof Tensor) return;
-  prepared(name, a);
-  prepared(name, b);
+  prepared(name, a, b);
+  prepared(name, b, a);
   throw new ArgumentTypeError(`[${name}] expected at least one tensor, got two numbers`);
 }
 
@@ -573,8 +577,8 @@ function defineScaled(name: string, op: Binary, derivatives: BinaryDerivatives, 
   });
   return (left: Operand, right: Operand, factor: number | boolean): Tensor => {
     requireATensor(name, left, right);
-    const a = prepared(name, left);
-    const b = prepared(name, right);
+    const a = prepared(name, left, right);
+    const b = prepared(name, right, left);
     const common =
       typeof a === 'number' ? withScalar(b as Tensor, a) : typeof b === 'number' ? withScalar(a, b) : resultType(a, b);
     const dtype = options.floatOnly && !isFloat(common) ? 'float32' : common;
@@ -661,7 +665,7 @@ export const pow = defineBinary(
         : where(eq(b, 0), 0, mul(g, mul(b, pow(a, sub(b, 1))))),
     // y·ln a, and 0 where a is 0 and b is not negative.
     () => {
-      const base = typeof a === 'number' ? full([], a, { dtype: g.dtype }) : a;
+      const base = typeof a === 'number' ? fullOn(g.backend, [], a, g.dtype) : a;
       return mul(g, whereWith(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), g.dtype));
     },
   ],
@@ -721,8 +725,8 @@ export const detach: (x: Tensor) => Tensor = aliasOf;
 function defineComparison(name: string, op: Binary) {
   return (left: Operand, right: Operand): Tensor => {
     requireATensor(name, left, right);
-    const a = prepared(name, left);
-    const b = prepared(name, right);
+    const a = prepared(name, left, right);
+    const b = prepared(name, right, left);
     if (typeof b === 'number') {
       const x = cast(detach(a as Tensor), withScalar(a as Tensor, b));
       return launchScalar(name, op, x, b, false, 1, 'bool');
@@ -752,22 +756,22 @@ const whereOp = defineOp({
   forward(ctx, condition: Tensor, a: Tensor, b: Tensor) {
     requireSameDevice('where', condition, a, b);
     const layout = commonLayout([condition, a, b]);
-    const out = allocate(layout.shape, a.dtype, layout.format, a.device);
-    const { device } = a;
+    const out = allocate(layout.shape, a.dtype, layout.format, a.backend);
+    const { backend } = a;
     checkBroadcast(
       'where',
-      device,
-      device.kernels.where(
+      backend,
+      backend.kernels.where(
         dtypes[a.dtype].size,
         condition.pointer,
         a.pointer,
         b.pointer,
         out.pointer,
         layout.dims.length,
-        device.ints(layout.dims),
-        device.ints(layout.strides[0]),
-        device.ints(layout.strides[1]),
-        device.ints(layout.strides[2]),
+        backend.ints(layout.dims),
+        backend.ints(layout.strides[0]),
+        backend.ints(layout.strides[1]),
+        backend.ints(layout.strides[2]),
       ),
     );
     ctx.save(condition);
@@ -801,8 +805,8 @@ export function where(condition: Tensor, a: Operand, b: Operand, options?: Where
 /** `where` for the library itself: `dtype` is that of two numbers. */
 export function whereWith(condition: Tensor, left: Operand, right: Operand, dtype?: DType): Tensor {
   requireTensor('where', condition);
-  const a = prepared('where', left);
-  const b = prepared('where', right);
+  const a = prepared('where', left, condition);
+  const b = prepared('where', right, condition);
   if (condition.dtype === 'uint8')
     warn('where received a uint8 condition tensor. This behavior is deprecated. Use a boolean condition instead.');
   else if (condition.dtype !== 'bool')
@@ -818,7 +822,7 @@ export function whereWith(condition: Tensor, left: Operand, right: Operand, dtyp
           ? withScalar(b, a)
           : (dtype ?? 'float32');
   const inDtype = (value: Prepared) =>
-    value instanceof Tensor ? cast(value, common) : full([], value, { dtype: common });
+    value instanceof Tensor ? cast(value, common) : fullOn(condition.backend, [], value, common);
   return whereOp(cast(condition, 'bool'), inDtype(a), inDtype(b));
 }
 
@@ -854,7 +858,7 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
 /** Gives a tensor memory of its own with the same values: a backward needs these when others share the memory and overwrite it. */
 function moveAway(saved: Tensor): void {
   const { version } = saved;
-  const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.device);
+  const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.backend);
   copyDense('copy', saved, copy);
   saved.storage = copy.storage;
   saved.storage.version = version;

@@ -3,7 +3,7 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { Tensor, viewAs } from '../tensor/tensor.ts';
 import type { BatchStatistics } from './batch_norm_kernels.ts';
-import { toFormat } from './launch.ts';
+import { present, requireSameDevice, toFormat } from './launch.ts';
 import { normalizeRows } from './row_norm.ts';
 import { narrow, reshape } from './shape_ops.ts';
 
@@ -29,7 +29,7 @@ export interface NormalizedParts {
   readonly batches: Iterable<BatchStatistics>;
 }
 
-/** y = (x − mean)/√(variance + eps)·weight + bias for every `rows` rows of x (N, C), which are a divisor of N. Nothing is checked. */
+/** y = (x − mean)/√(variance + eps)·weight + bias for every `rows` rows of x (N, C), which are a divisor of N. Shapes are not checked. */
 export function batchNormOfParts(
   x: Tensor,
   rows: number,
@@ -37,6 +37,7 @@ export function batchNormOfParts(
   bias: Tensor | null,
   eps: number,
 ): NormalizedParts {
+  requireSameDevice('batchNorm', x, ...present(weight, bias));
   const [n, c] = [x.shape[0] / rows, x.shape[1]];
   const { y, mean, m2 } = normalizeRows(partsOp(x, rows), { n, g: c, k: 1, s: rows }, weight, bias, eps, true);
   function* batches(): Generator<BatchStatistics> {

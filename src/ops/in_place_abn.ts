@@ -4,7 +4,7 @@ import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { full, zeros } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import { scope } from '../tensor/scope.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type Tensor } from '../tensor/tensor.ts';
@@ -101,9 +101,9 @@ const inPlaceAbnOp = defineOp({
     const act = activations[activation];
     // What is as large as y goes at once, not with the step.
     const [dx, dweight, dbias] = scope(() => {
-      const one = full([invstd.size], 1, { dtype: 'float64' });
+      const one = fullOn(invstd.backend, [invstd.size], 1, 'float64');
       const scale = weight ? cast(scaleOf(weight, eps)!, 'float64') : one;
-      const center = bias ? cast(bias, 'float64') : zeros([invstd.size], { dtype: 'float64' });
+      const center = bias ? cast(bias, 'float64') : fullOn(invstd.backend, [invstd.size], 0, 'float64');
       const factor = cast(mul(square(scale), invstd), y.dtype);
       return launchBackward(
         act.invert(y, param),

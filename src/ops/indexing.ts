@@ -4,8 +4,9 @@
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { requireElement, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
+import type { Backend } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { asElement, fromTypedArray, full, requireRepresentable, tensor } from '../tensor/create.ts';
+import { asElement, fromTypedArrayOn, fullOn, requireRepresentable, tensorOn } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
@@ -16,7 +17,7 @@ import {
   sameShape,
   stridesOf,
 } from '../tensor/shape.ts';
-import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { allocate, requireKnownShape, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { mul, ne, type Operand, where } from './elementwise.ts';
 import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { aroundDim } from './reduce.ts';
@@ -41,7 +42,7 @@ function requireIndicesIfAny(op: string, index: Tensor): Tensor {
 /** Runs a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
 function checkingIndices(op: string, index: Tensor, dim: number, least: number, n: number, status: () => number): void {
   try {
-    index.device.check(op, status());
+    index.backend.check(op, status());
   } catch (error) {
     if (!(error instanceof EvenkeelError)) throw error;
     const bad = Array.from(index.dataSync() as ArrayLike<number | bigint>, Number).find((i) => !(i >= least && i < n));
@@ -73,20 +74,20 @@ export function positionsOf(
   wrap: boolean,
 ): Tensor {
   const [{ index: first }] = axes;
-  const { device } = first;
-  const positions = allocate(shape, 'int64', 'contiguous', device);
+  const { backend } = first;
+  const positions = allocate(shape, 'int64', 'contiguous', backend);
   const none = ramp.map(() => 0);
   axes.forEach(({ index, dim, n, step }, i) => {
     requireSameDevice(op, first, index);
     const strides = broadcastStrides(index.shape, stridesOf(index.shape), shape);
     checkingIndices(op, index, dim, wrap ? -n : 0, n, () =>
-      device.kernels.indexPositions(
+      backend.kernels.indexPositions(
         index.pointer,
         positions.pointer,
         shape.length,
-        device.ints(shape),
-        device.ints(strides),
-        device.ints(i === 0 ? ramp : none),
+        backend.ints(shape),
+        backend.ints(strides),
+        backend.ints(i === 0 ? ramp : none),
         n,
         step,
         wrap ? 1 : 0,
@@ -110,10 +111,10 @@ function launchPick(
   shape: Shape,
 ): Tensor {
   const source = rowMajor(x);
-  const out = allocate(shape, x.dtype, 'contiguous', x.device);
+  const out = allocate(shape, x.dtype, 'contiguous', x.backend);
   const [outer, n, inner] = aroundDim(x.shape, dim);
   checkingIndices(op, index, dim, 0, n, () =>
-    x.device.kernels[kernel](dtypes[x.dtype].size, source.pointer, index.pointer, out.pointer, outer, n, count, inner),
+    x.backend.kernels[kernel](dtypes[x.dtype].size, source.pointer, index.pointer, out.pointer, outer, n, count, inner),
   );
   return out;
 }
@@ -134,12 +135,12 @@ function launchWrite(
   const [outer, n, inner] = aroundDim(x.shape, dim);
   const kind = kernel === 'indexPut' ? dtypes[x.dtype].size : x.code;
   checkingIndices(op, index, dim, 0, n, () =>
-    x.device.kernels[kernel](kind, values.pointer, index.pointer, out.pointer, outer, n, count, inner),
+    x.backend.kernels[kernel](kind, values.pointer, index.pointer, out.pointer, outer, n, count, inner),
   );
   return out;
 }
 
-const zerosFor = ({ shape, dtype }: TensorInfo): Tensor => full(shape, 0, { dtype });
+const zerosFor = ({ backend, shape, dtype }: TensorInfo): Tensor => fullOn(backend, shape, 0, dtype);
 
 /** Slices of x (dimension `dim`) at an index vector. `op`, here and below: what the user called. */
 export const pickAt = defineOp({
@@ -208,9 +209,9 @@ const scatterAddOp = defineOp({
 /** PyTorch sees a 0-d tensor as a vector of one element here. */
 const atLeast1d = (x: Tensor): Tensor => (x.rank === 0 ? reshape(x, [1]) : x);
 
-/** A value to be written, as a tensor: numbers are converted, as PyTorch converts them, and refused where they do not fit the dtype. */
-export function valueTensor(op: string, value: unknown, dtype: DType): Tensor {
-  if (typeof value === 'number' || typeof value === 'boolean') return tensor(value, { dtype });
+/** A value to be written to x, as a tensor: numbers are converted, as PyTorch converts them, and refused where they do not fit the dtype. */
+export function valueTensor(op: string, value: unknown, x: Tensor): Tensor {
+  if (typeof value === 'number' || typeof value === 'boolean') return tensorOn(x.backend, value, x.dtype);
   if (typeof value !== 'object' || value === null || !('storage' in value))
     throw new ArgumentTypeError(`[${op}] expected a tensor or a number as value, got ${shown(value)}`);
   return value as Tensor;
@@ -218,10 +219,10 @@ export function valueTensor(op: string, value: unknown, dtype: DType): Tensor {
 
 /** One value in the dtype of what it fills, refused where it does not fit that. */
 export function fittingFill(value: Tensor, dtype: DType): Tensor {
-  if (value.dtype === dtype || isFloat(dtype)) return cast(value, dtype);
+  if (value.dtype === dtype || isFloat(dtype) || value.device === 'meta') return cast(value, dtype);
   const element = value.item();
   requireRepresentable(element, dtype, isFloat(value.dtype));
-  return reshape(tensor(element, { dtype }), value.shape);
+  return reshape(tensorOn(value.backend, element, dtype), value.shape);
 }
 
 function requireSameDtype(op: string, x: Tensor, source: Tensor): void {
@@ -316,7 +317,7 @@ export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor)
 export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand): Tensor {
   requireTensor('indexFill', x);
   const indices = requireIndices('indexFill', index, longOnly);
-  const fill = valueTensor('indexFill', value, x.dtype);
+  const fill = valueTensor('indexFill', value, x);
   requireSameDevice('indexFill', x, indices, fill);
   const d = normalizeDim(dim, x.rank, 'indexFill');
   requireVector('indexFill', index);
@@ -328,7 +329,7 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand)
   const axis = { index: atLeast1d(indices), dim: d, n: whole.shape[d], step: 1 };
   const found = positionsOf('indexFill', [axis], [index.size], [0], true);
   // A place that is named twice holds the value once, and so has one gradient for it.
-  const positions = fill.requiresGrad ? distinct(found) : found;
+  const positions = fill.requiresGrad && x.device !== 'meta' ? distinct(found) : found;
   const shape = whole.shape.map((n, i) => (i === d ? positions.size : n));
   return reshape(
     putAt(whole, d, positions, broadcastTo(fittingFill(fill, x.dtype), shape), false, 'indexFill'),
@@ -339,7 +340,7 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand)
 /** Each position once. */
 const distinct = (positions: Tensor): Tensor => {
   const values = new Set(positions.dataSync() as unknown as BigInt64Array);
-  return fromTypedArray(BigInt64Array.from(values), [values.size]);
+  return fromTypedArrayOn(positions.backend, BigInt64Array.from(values), [values.size]);
 };
 
 // ---- single elements along a dimension ----------------------------------------------------------------------------
@@ -391,7 +392,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Operand) {
   requireTensor(op, x);
   const indices = requireIndicesIfAny(op, index);
-  const source = valueTensor(op, value, x.dtype);
+  const source = valueTensor(op, value, x);
   requireSameDevice(op, x, indices, source);
   const d = normalizeDim(dim, x.rank, op);
   if (source.dtype !== x.dtype)
@@ -473,8 +474,9 @@ export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
 
 // ---- masks --------------------------------------------------------------------------------------------------------
 
-/** Positions in flattened x where it is not 0, or a mask holds. */
-function placesOf(x: Tensor): Int32Array {
+/** Positions in flattened x where it is not 0, or a mask holds. `op`: what the user called. */
+function placesOf(x: Tensor, op: string): Int32Array {
+  requireKnownShape(op, x);
   const mask = (x.dtype === 'bool' ? x : ne(x, 0)).dataSync();
   let count = 0;
   for (let i = 0; i < mask.length; i++) count += mask[i] as number;
@@ -488,16 +490,16 @@ function placesOf(x: Tensor): Int32Array {
 }
 
 /** An int64 tensor of integers that are not negative, by their low and high halves: bigints would cost ten times as much. */
-function longTensor(values: Int32Array, shape: Shape): Tensor {
+function longTensor(backend: Backend, values: Int32Array, shape: Shape): Tensor {
   const halves = new Int32Array(2 * values.length);
   for (let i = 0; i < values.length; i++) halves[2 * i] = values[i];
-  return fromTypedArray(new BigInt64Array(halves.buffer), shape);
+  return fromTypedArrayOn(backend, new BigInt64Array(halves.buffer), shape);
 }
 
-/** The positions in flattened x where it is not 0, or a mask holds, in order; int64. */
-export function nonzeroPositions(x: Tensor): Tensor {
-  const places = placesOf(x);
-  return longTensor(places, [places.length]);
+/** The positions in flattened x where it is not 0, or a mask holds, in order; int64. `op`: what the user called. */
+export function nonzeroPositions(x: Tensor, op: string): Tensor {
+  const places = placesOf(x, op);
+  return longTensor(x.backend, places, [places.length]);
 }
 
 /**
@@ -507,14 +509,14 @@ export function nonzeroPositions(x: Tensor): Tensor {
  */
 export function nonzero(x: Tensor): Tensor {
   requireTensor('nonzero', x);
-  const places = placesOf(x);
+  const places = placesOf(x, 'nonzero');
   const rows = new Int32Array(places.length * x.rank);
   for (let i = 0; i < places.length; i++)
     for (let d = x.rank - 1, rest = places[i]; d >= 0; d--) {
       rows[i * x.rank + d] = rest % x.shape[d];
       rest = Math.floor(rest / x.shape[d]);
     }
-  return longTensor(rows, [places.length, x.rank]);
+  return longTensor(x.backend, rows, [places.length, x.rank]);
 }
 
 function requireMask(op: string, mask: Tensor): void {
@@ -528,7 +530,12 @@ export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
   requireMask('maskedSelect', mask);
   requireSameDevice('maskedSelect', x, mask);
   const shape = broadcastShapes(x.shape, mask.shape);
-  return pickAt(flatten(broadcastTo(x, shape)), 0, nonzeroPositions(broadcastTo(mask, shape)), 'maskedSelect');
+  return pickAt(
+    flatten(broadcastTo(x, shape)),
+    0,
+    nonzeroPositions(broadcastTo(mask, shape), 'maskedSelect'),
+    'maskedSelect',
+  );
 }
 
 /**
@@ -538,7 +545,7 @@ export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
 export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   requireTensor('maskedFill', x);
   requireMask('maskedFill', mask);
-  const fill = valueTensor('maskedFill', value, x.dtype);
+  const fill = valueTensor('maskedFill', value, x);
   if (fill.rank > 0)
     throw new RuntimeError(
       `maskedFill only supports a 0-dimensional value tensor, but got tensor with ${fill.rank} dimension(s).`,
@@ -557,7 +564,10 @@ export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
   requireSameDevice('maskedScatter', x, mask, source);
   requireSameDtype('maskedScatter', x, source);
   const shape = broadcastShapes(x.shape, mask.shape);
-  const positions = nonzeroPositions(broadcastTo(mask, shape));
+  const places = broadcastTo(mask, shape);
+  // The result's shape does not say how many elements it takes from the source.
+  const positions =
+    x.device === 'meta' ? fullOn(x.backend, [0], 0, 'int64') : nonzeroPositions(places, 'maskedScatter');
   if (source.size < positions.size)
     throw new RuntimeError(
       `[maskedScatter] Number of elements of source < number of ones in mask: ${source.size} < ${positions.size}`,
@@ -607,6 +617,6 @@ const stopRow = defineOp({
   forward: (_ctx, x: Tensor, _row: number) => reshape(x, x.shape),
   backward(_ctx, [g], x, row) {
     const shape = [1, x.shape[1]];
-    return [replaceSelected(g, { start: [row, 0], step: [1, 1], shape }, full(shape, 0, { dtype: x.dtype }), false)];
+    return [replaceSelected(g, { start: [row, 0], step: [1, 1], shape }, fullOn(x.backend, shape, 0, x.dtype), false)];
   },
 });

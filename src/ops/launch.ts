@@ -2,9 +2,12 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
+import type { Backend, Device } from '../kernels/backend.ts';
+import { backendOf, deviceNames, isDevice } from '../kernels/engine.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense, copyStrided } from '../tensor/copy.ts';
-import { type DType, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
+import { type DType, dtypes, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
   broadcastStrides,
@@ -29,11 +32,16 @@ export function requireFloat(op: string, x: Tensor): void {
 export function requireSameDevice(op: string, ...tensors: Tensor[]): void {
   const [first, ...rest] = tensors;
   for (const tensor of rest)
-    if (tensor.device !== first.device)
+    if (tensor.backend !== first.backend)
       throw new RuntimeError(
-        `[${op}] expected all tensors on one engine, got ${first.device.name} and ${tensor.device.name}`,
+        tensor.device === first.device
+          ? `[${op}] expected all tensors on one engine, got ${first.backend.name} and ${tensor.backend.name}`
+          : `[${op}] Expected all tensors to be on the same device, but found at least two devices, ${first.device} and ${tensor.device}!`,
       );
 }
+
+/** The tensors that there are. */
+export const present = (...tensors: (Tensor | null)[]): Tensor[] => tensors.filter((tensor) => tensor !== null);
 
 /** x in a format: itself where it already is. Not recorded; see `toFormat` for the differentiable form. */
 export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
@@ -60,23 +68,72 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   requireTensor('to', x);
   if (x.dtype === dtype) return x;
   requireDType('to', dtype);
-  return convert(x, dtype);
+  return convert(x, dtype, x.backend);
 }
 const convert = defineOp({
   name: 'to',
-  forward(_ctx, x: Tensor, dtype: DType) {
-    const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-    x.device.check('to', x.device.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  forward(_ctx, x: Tensor, dtype: DType, backend: Backend) {
+    const converted = x.dtype === dtype ? x : convertHere(x, dtype);
+    if (x.backend === backend) return converted;
+    const out = allocate(x.shape, dtype, x.memoryFormat, backend);
+    copyDense('to', converted, out);
     return out;
   },
-  backward: (_ctx, [g], x) => [cast(g, x.dtype)],
+  backward: (_ctx, [g], x) => [converted(g, x.dtype, x.backend)],
 });
+
+function convertHere(x: Tensor, dtype: DType): Tensor {
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
+  x.backend.check('to', x.backend.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  return out;
+}
+
+/** x of a dtype on a backend; x itself where it already is. */
+export const converted = (x: Tensor, dtype: DType, backend: Backend): Tensor =>
+  x.dtype === dtype && x.backend === backend ? x : convert(x, dtype, backend);
+
+/** Where tensors are wanted, and as what: either may be left out. */
+export interface Placement {
+  readonly device?: Device;
+  readonly dtype?: DType;
+}
+const placement = declareOptions<Placement>({ device: kind.choice, dtype: kind.choice });
+
+/** What `to` was given: a device, a dtype, or both. */
+export function placed(target: Device | DType | Placement): Placement {
+  if (isDevice(target)) return { device: target };
+  if (typeof target === 'object' && target !== null) {
+    requireOptions('to', target, placement);
+    if (target.dtype !== undefined) requireDType('to', target.dtype);
+    return target;
+  }
+  if (typeof target === 'string' && Object.hasOwn(dtypes, target)) return { dtype: target };
+  throw new ArgumentTypeError(
+    `[to] expected one of ${[...Object.keys(dtypes), ...deviceNames].join(', ')}, got ${shown(target)}`,
+  );
+}
+
+/** The backend of a device, for what lives on `own`, which it may be. */
+export const backendFor = (device: Device | undefined, own: Backend): Backend =>
+  device === undefined || device === own.device ? own : backendOf(device);
+
+/**
+ * x of another dtype, on another device, or both; x itself where it already is (PyTorch: `Tensor.to`). Gradients go back the same way.
+ * @throws NotImplementedError from the meta device, whose tensors have no values, to another.
+ * @example
+ * x.to('float64').to('meta'); // as x.to({ device: 'meta', dtype: 'float64' })
+ */
+export function to(x: Tensor, target: Device | DType | Placement): Tensor {
+  requireTensor('to', x);
+  const { device, dtype = x.dtype } = placed(target);
+  return converted(x, dtype, backendFor(device, x.backend));
+}
 
 /** A copy of x (PyTorch: `clone`). */
 export const clone: (x: Tensor) => Tensor = defineOp({
   name: 'clone',
   forward(_ctx, x: Tensor) {
-    const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+    const out = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
     copyDense('clone', x, out);
     return out;
   },

@@ -3,7 +3,7 @@
 import { maxElements, requireFinite, requireInteger } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fromTypedArray } from '../tensor/create.ts';
+import { fromTypedArrayOn } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { addScaled, div, mul, pow, square } from './elementwise.ts';
 import { requireFloat, requireTensor, toFormat } from './launch.ts';
@@ -106,7 +106,7 @@ export function crossMapLRN2dWith(x: Tensor, size: number, options: LocalRespons
   const squares = square(toFormat(x, 'contiguous'));
   // Channel 0, for those whose window it is not in.
   const isBeyond = Float64Array.from({ length: c }, (_, i) => (i < reach ? 0 : 1));
-  const kept = mul(narrow(squares, 1, 0, 1), fromTypedArray(isBeyond, [1, c, 1, 1], { dtype: x.dtype }));
+  const kept = mul(narrow(squares, 1, 0, 1), fromTypedArrayOn(x.backend, isBeyond, [1, c, 1, 1], x.dtype));
   const sums = addScaled(kept, channelMeans(squares, window), window);
   return divideByPower(x, sums, alpha / size, k, beta);
 }

@@ -3,7 +3,7 @@ import { defineOp } from '../autograd/define_op.ts';
 import { requireInteger, requireNumber, requireRate, shown } from '../checks.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { full } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
@@ -27,7 +27,7 @@ import {
   where,
 } from './elementwise.ts';
 import { gather, indexSelect } from './indexing.ts';
-import { cast, requireFloat, requireTensor } from './launch.ts';
+import { cast, requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { logSoftmax, mean, sum, sumTo } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';
 
@@ -113,6 +113,8 @@ function validTargets(
   }
   const indices = cast(target, 'int64');
   const classes = input.shape[classDim];
+  requireSameDevice(op, input, target);
+  if (target.device === 'meta') return { target: indices, valid: null };
   // Most batches ignore nothing; they are found by the kernels' own check of indices.
   const data = indices.dataSync();
   let ignored = false;
@@ -223,7 +225,7 @@ export function crossEntropyWith(logits: Tensor, target: Tensor, options: CrossE
   let spread = neg(sum(weight ? mul(logP, acrossClasses(weight)) : logP, dim));
   if (targets.valid) spread = where(targets.valid, spread, 0);
   if (reduction === 'mean') {
-    const ones = full(targets.target.shape, 1, { dtype: logits.dtype });
+    const ones = fullOn(logits.backend, targets.target.shape, 1, logits.dtype);
     const counted = weight
       ? reshape(indexSelect(weight, 0, reshape(targets.target, [-1])), targets.target.shape)
       : ones;

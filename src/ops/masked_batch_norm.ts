@@ -2,7 +2,7 @@
 // again. So padding is never read: not for statistics, not for gradients, not even if it is NaN.
 import { RuntimeError, ValueError } from '../errors.ts';
 import { requireOptions } from '../options.ts';
-import { zeros } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchNormOptions, batchNormOptions, batchNormWith } from './batch_norm.ts';
@@ -22,7 +22,7 @@ export function gatherUnmasked(x: Tensor, mask: Tensor): { rows: Tensor; spread:
       `[maskedBatchNorm] expected x of shape (N, C, …) and a bool mask of shape (N, …), got ${formatShape(x.shape)} and a mask of ${mask.dtype} ${formatShape(mask.shape)}`,
     );
   requireSameDevice('maskedBatchNorm', x, mask);
-  const index = nonzeroPositions(mask);
+  const index = nonzeroPositions(mask, 'maskedBatchNorm');
   const total = sizeOf(positions);
   // Channels last, and back.
   const forth = [0, ...space.map((_, d) => d + 2), 1];
@@ -30,7 +30,7 @@ export function gatherUnmasked(x: Tensor, mask: Tensor): { rows: Tensor; spread:
   return {
     rows: indexSelect(reshape(permute(x, forth), [total, c]), 0, index),
     spread(rows) {
-      const all = indexAdd(zeros([total, c], { dtype: rows.dtype }), 0, index, rows);
+      const all = indexAdd(fullOn(rows.backend, [total, c], 0, rows.dtype), 0, index, rows);
       return toFormat(permute(reshape(all, [...positions, c]), back), x.memoryFormat);
     },
   };

@@ -7,6 +7,7 @@ import { pointerOf, requireFloat, requireSameDevice, rowMajor } from './launch.t
 import { sumTo } from './reduce.ts';
 import { withScratch } from './scratch.ts';
 import { broadcastTo, reshape, squeeze, unsqueeze } from './shape_ops.ts';
+import { noteMultiplyAdds } from './work.ts';
 
 /** (rows, columns) of the last two dimensions, exchanged when transposed. */
 function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {
@@ -18,18 +19,19 @@ export function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias:
   const [rows, k] = matrixShape(a.shape, ta);
   const [, n] = matrixShape(b.shape, tb);
   const batch = a.rank > 2 ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
-  const out = allocate([...batch, rows, n], a.dtype, 'contiguous', a.device);
+  const out = allocate([...batch, rows, n], a.dtype, 'contiguous', a.backend);
   // Matrices that lie one below the other, times the same matrix, are one taller matrix.
   const isTall = a.rank > 2 && b.rank === 2 && !ta;
   const [count, m] = isTall ? [1, sizeOf(batch) * rows] : [sizeOf(batch), rows];
   const [left, right] = [rowMajor(a), rowMajor(b)];
-  const { device } = a;
+  noteMultiplyAdds(count * m * n * k);
+  const { backend } = a;
   // A matrix without batch dimensions is shared by the whole batch.
   const step = (t: Tensor, size: number) => (t.rank > 2 ? size : 0);
-  withScratch(device, device.kernels.gemmScratch(a.code, count, m, n, k), (scratch) =>
-    device.check(
+  withScratch(backend, backend.kernels.gemmScratch(a.code, count, m, n, k), (scratch) =>
+    backend.check(
       'matmul',
-      device.kernels.gemm(
+      backend.kernels.gemm(
         a.code,
         ta ? 1 : 0,
         tb ? 1 : 0,

@@ -3,6 +3,7 @@ import { type BackwardOptions, backward, provideEngineOps, registerHook, retainG
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
+import type { Device } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -13,7 +14,7 @@ import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
 import * as elementwise from './elementwise.ts';
 import * as index from './indexing.ts';
-import { cast, clone, toFormat } from './launch.ts';
+import { cast, clone, converted, type Placement, requireTensor, to, toFormat } from './launch.ts';
 import { matmul } from './matmul.ts';
 import { type PadOptions, pad } from './pad_modes.ts';
 import * as reduce from './reduce.ts';
@@ -87,9 +88,8 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   min(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
     return dim === undefined ? reduce.min(this) : reduce.min(this, dim, options);
   },
-  /** Converted to a dtype (PyTorch: `Tensor.to`). */
-  to(this: Tensor, dtype: DType) {
-    return cast(this, dtype);
+  to(this: Tensor, target: Device | DType | Placement) {
+    return to(this, target);
   },
   /** Dense in the given memory format, row-major by default (PyTorch: `Tensor.contiguous`). */
   contiguous(this: Tensor, memoryFormat: MemoryFormat = 'contiguous') {
@@ -176,7 +176,9 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
     return brackets.setIndex(this, spec, value, options);
   },
   /** Overwrites the values by those of `source`, broadcast and converted (PyTorch: `Tensor.copy_`). */
-  copy_(this: Tensor, source: Tensor) {
+  copy_(this: Tensor, given: Tensor) {
+    requireTensor('copy_', given);
+    const source = given.device === this.device ? given : converted(given, given.dtype, this.backend);
     if (isGradEnabled() && (this.requiresGrad || source.requiresGrad))
       return brackets.assign('copy_', this, [], broadcastTo(source, this.shape));
     overwrite(this, toFormat(broadcastTo(cast(source, this.dtype), this.shape), this.memoryFormat));
@@ -278,7 +280,7 @@ export interface TensorMethods
   maskedSelect(mask: Tensor): Tensor;
   maskedScatter(mask: Tensor, source: Tensor): Tensor;
   matmul(other: Tensor): Tensor;
-  to(dtype: DType): Tensor;
+  to(target: Device | DType | Placement): Tensor;
   contiguous(memoryFormat?: MemoryFormat): Tensor;
   lerp_(end: Tensor, weight: number): Tensor;
   copy_(source: Tensor): Tensor;

@@ -2,7 +2,7 @@
 import { maxElements, requireChoice, requireCountable, requireInteger, requireIntegers } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { tensor } from '../tensor/create.ts';
+import { tensorOn } from '../tensor/create.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { indexSelect } from './indexing.ts';
@@ -92,6 +92,6 @@ export function padIndexed(x: Tensor, pairs: readonly (readonly [number, number]
     );
     const source = sources[mode](before, after, n);
     const positions = Array.from({ length }, (_, p) => source(p));
-    return indexSelect(padded, dim, tensor(positions, { dtype: 'int64' }));
+    return indexSelect(padded, dim, tensorOn(x.backend, positions, 'int64'));
   }, x);
 }

@@ -72,15 +72,15 @@ const outputShape = (x: Shape, pool: PoolShape): number[] => [x[0], x[1], ...poo
 const maxPoolOp = defineOp({
   name: 'maxPool',
   forward(ctx, x: Tensor, pool: PoolShape): readonly Tensor[] {
-    const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.device);
-    const indices = allocate(y.shape, 'int64', x.memoryFormat, x.device);
-    const { device } = x;
+    const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.backend);
+    const indices = allocate(y.shape, 'int64', x.memoryFormat, x.backend);
+    const { backend } = x;
     withInput(x, null, (input) =>
-      device.check(
+      backend.check(
         'maxPool',
-        device.kernels.maxPool(
+        backend.kernels.maxPool(
           x.code,
-          device.ints(geometry(x.shape, pool, x.formatCode)),
+          backend.ints(geometry(x.shape, pool, x.formatCode)),
           ...input(),
           y.pointer,
           indices.pointer,
@@ -96,14 +96,14 @@ const maxPoolOp = defineOp({
 const maxPoolBackward = defineOp({
   name: 'maxPoolBackward',
   forward(ctx, dy: Tensor, indices: Tensor, shape: Shape, pool: PoolShape) {
-    const dx = allocate(shape, dy.dtype, indices.memoryFormat, dy.device);
+    const dx = allocate(shape, dy.dtype, indices.memoryFormat, dy.backend);
     const g = inFormat(dy, indices.memoryFormat);
-    const { device } = dy;
-    device.check(
+    const { backend } = dy;
+    backend.check(
       'maxPoolBackward',
-      device.kernels.maxPoolBackward(
+      backend.kernels.maxPoolBackward(
         dy.code,
-        device.ints(geometry(shape, pool, indices.formatCode)),
+        backend.ints(geometry(shape, pool, indices.formatCode)),
         g.pointer,
         indices.pointer,
         dx.pointer,
@@ -126,15 +126,15 @@ const fewNeighbours = 64;
 const avgPoolOp = defineOp({
   name: 'avgPool',
   forward(_ctx, x: Tensor, pool: PoolShape) {
-    const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.device);
+    const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.backend);
     if (x.shape.at(x.memoryFormat === 'channelsLast' ? 1 : -1)! < fewNeighbours) carryOut(x);
-    const { device } = x;
+    const { backend } = x;
     withInput(x, null, (input) =>
-      device.check(
+      backend.check(
         'avgPool',
-        device.kernels.avgPool(
+        backend.kernels.avgPool(
           x.code,
-          device.ints(geometry(x.shape, pool, x.formatCode)),
+          backend.ints(geometry(x.shape, pool, x.formatCode)),
           pool.countIncludePad ? 1 : 0,
           pool.divisor,
           ...input(),
@@ -150,13 +150,13 @@ const avgPoolOp = defineOp({
 const avgPoolBackward = defineOp({
   name: 'avgPoolBackward',
   forward(_ctx, dy: Tensor, shape: Shape, pool: PoolShape) {
-    const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.device);
-    const { device } = dy;
-    device.check(
+    const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.backend);
+    const { backend } = dy;
+    backend.check(
       'avgPoolBackward',
-      device.kernels.avgPoolBackward(
+      backend.kernels.avgPoolBackward(
         dy.code,
-        device.ints(geometry(shape, pool, dy.formatCode)),
+        backend.ints(geometry(shape, pool, dy.formatCode)),
         pool.countIncludePad ? 1 : 0,
         pool.divisor,
         dy.pointer,

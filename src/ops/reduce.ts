@@ -6,7 +6,7 @@ import { requireInteger, requireNumber } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 import { Binary, Reduction } from '../kernels/generated/abi.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { full } from '../tensor/create.ts';
+import { fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
@@ -66,8 +66,11 @@ function launchReduce(name: string, op: Reduction, x: Tensor, dims: readonly num
     if (!runs[i].reduced) continue;
     const outer = runs.slice(0, i).reduce((n, run) => n * run.size, 1);
     const inner = runs.slice(i + 1).reduce((n, run) => n * run.size, 1);
-    const out = allocate([outer * inner], x.dtype, 'contiguous', x.device);
-    x.device.check(name, x.device.kernels.reduce(op, x.code, current.pointer, out.pointer, outer, runs[i].size, inner));
+    const out = allocate([outer * inner], x.dtype, 'contiguous', x.backend);
+    x.backend.check(
+      name,
+      x.backend.kernels.reduce(op, x.code, current.pointer, out.pointer, outer, runs[i].size, inner),
+    );
     runs.splice(i, 1);
     current = out;
   }
@@ -133,7 +136,7 @@ const prodOp = defineOp({
   backward(ctx, [g], info, dims) {
     // The product of all others, from products before and after, so that zeros are no special case.
     const [x] = ctx.saved;
-    if (x.size === 0) return [full(info.shape, 0, { dtype: info.dtype })];
+    if (x.size === 0) return [fullOn(info.backend, info.shape, 0, info.dtype)];
     const single = dims.length === 1 ? x : reshape(x, [-1]);
     const dim = dims.length === 1 ? dims[0] : 0;
     const others = mul(exclusiveProduct(single, dim), flip(exclusiveProduct(flip(single, dim), dim), dim));
@@ -144,7 +147,7 @@ const prodOp = defineOp({
 /** out[i] = x[0]·…·x[i−1] along a dimension. */
 function exclusiveProduct(x: Tensor, dim: number): Tensor {
   const parts: Tensor[] = [];
-  let running = full([...x.shape.slice(0, dim), 1, ...x.shape.slice(dim + 1)], 1, { dtype: x.dtype });
+  let running = fullOn(x.backend, [...x.shape.slice(0, dim), 1, ...x.shape.slice(dim + 1)], 1, x.dtype);
   for (let i = 0; i < x.shape[dim]; i++) {
     parts.push(running);
     running = mul(running, narrow(x, dim, i, 1));
@@ -175,16 +178,16 @@ const varianceOp = defineOp({
     const at = runs?.findIndex((run) => run.reduced) ?? -1;
     const inner = at < 0 ? 1 : runs!.slice(at + 1).reduce((n, run) => n * run.size, 1);
     const outer = inner === 0 ? 0 : sizeOf(kept.map((d) => x.shape[d])) / inner;
-    const moments = allocate([2, outer * inner], 'float64', 'contiguous', x.device);
-    const out = allocate([outer * inner], 'float64', 'contiguous', x.device);
-    const { device } = x;
-    device.check(
+    const moments = allocate([2, outer * inner], 'float64', 'contiguous', x.backend);
+    const out = allocate([outer * inner], 'float64', 'contiguous', x.backend);
+    const { backend } = x;
+    backend.check(
       'var',
-      device.kernels.reduceMoments(x.code, together.pointer, moments.pointer, out.pointer, outer, count, inner),
+      backend.kernels.reduceMoments(x.code, together.pointer, moments.pointer, out.pointer, outer, count, inner),
     );
-    device.check(
+    backend.check(
       'var',
-      device.kernels.binaryScalar(
+      backend.kernels.binaryScalar(
         Binary.div,
         out.code,
         out.pointer,
@@ -277,11 +280,11 @@ function launchArg(
   const source = rowMajor(x);
   const [outer, n, inner] = aroundDim(x.shape, dim);
   const shape = reducedShape(x.shape, [dim], keepdim);
-  const values = allocate(shape, x.dtype, 'contiguous', x.device);
-  const indices = allocate(shape, 'int64', 'contiguous', x.device);
-  x.device.check(
+  const values = allocate(shape, x.dtype, 'contiguous', x.backend);
+  const indices = allocate(shape, 'int64', 'contiguous', x.backend);
+  x.backend.check(
     name,
-    x.device.kernels.argReduce(op, x.code, source.pointer, values.pointer, indices.pointer, outer, n, inner),
+    x.backend.kernels.argReduce(op, x.code, source.pointer, values.pointer, indices.pointer, outer, n, inner),
   );
   return { values, indices };
 }
@@ -295,7 +298,7 @@ const extremumAlong = defineOp({
   },
   backward(ctx, [g], info, _op, dim) {
     const kept = reducedShape(info.shape, [dim], true);
-    const zero = full(info.shape, 0, { dtype: info.dtype });
+    const zero = fullOn(info.backend, info.shape, 0, info.dtype);
     return [scatterAdd(zero, dim, reshape(ctx.saved[0], kept), reshape(g, kept))];
   },
 });
@@ -375,11 +378,11 @@ const cumsumOp = defineOp({
   name: 'cumsum',
   forward(_ctx, x: Tensor, dim: number, reverse: boolean) {
     const source = rowMajor(x);
-    const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
+    const out = allocate(x.shape, x.dtype, 'contiguous', x.backend);
     const [outer, n, inner] = aroundDim(x.shape, dim);
-    x.device.check(
+    x.backend.check(
       'cumsum',
-      x.device.kernels.cumsum(x.code, source.pointer, out.pointer, outer, n, inner, reverse ? 1 : 0),
+      x.backend.kernels.cumsum(x.code, source.pointer, out.pointer, outer, n, inner, reverse ? 1 : 0),
     );
     return out;
   },
@@ -398,13 +401,13 @@ const topkOp = defineOp({
     const source = rowMajor(x);
     const n = x.shape.at(-1) ?? 1;
     const shape = [...x.shape.slice(0, -1), k];
-    const values = allocate(shape, x.dtype, 'contiguous', x.device);
-    const indices = allocate(shape, 'int64', 'contiguous', x.device);
-    const { device } = x;
-    withScratch(device, device.kernels.topkScratch(n), (scratch) =>
-      device.check(
+    const values = allocate(shape, x.dtype, 'contiguous', x.backend);
+    const indices = allocate(shape, 'int64', 'contiguous', x.backend);
+    const { backend } = x;
+    withScratch(backend, backend.kernels.topkScratch(n), (scratch) =>
+      backend.check(
         'topk',
-        device.kernels.topk(
+        backend.kernels.topk(
           x.code,
           source.pointer,
           values.pointer,
@@ -421,7 +424,7 @@ const topkOp = defineOp({
     return [values, indices];
   },
   backward: (ctx, [g], info) => [
-    scatterAdd(full(info.shape, 0, { dtype: info.dtype }), info.shape.length - 1, ctx.saved[0], g),
+    scatterAdd(fullOn(info.backend, info.shape, 0, info.dtype), info.shape.length - 1, ctx.saved[0], g),
   ],
 });
 
@@ -444,7 +447,7 @@ export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}):
 function sorted(x: Tensor, k: number, d: number, largest: boolean): ValuesAndIndices {
   if (k < 0 || k > (x.shape[d] ?? 1)) throw new RuntimeError('selected index k out of range');
   // A number is its own order.
-  if (x.rank === 0) return { values: clone(x), indices: full([], 0, { dtype: 'int64' }) };
+  if (x.rank === 0) return { values: clone(x), indices: fullOn(x.backend, [], 0, 'int64') };
   const isLast = d === Math.max(0, x.rank - 1);
   const [values, indices] = topkOp(isLast ? x : transpose(x, d, -1), k, largest);
   return isLast ? { values, indices } : { values: transpose(values, d, -1), indices: transpose(indices, d, -1) };
@@ -471,11 +474,11 @@ const softmaxOp = defineOp({
   name: 'softmax',
   forward(ctx, x: Tensor, dim: number, isLog: boolean) {
     const source = rowMajor(x);
-    const out = allocate(x.shape, x.dtype, 'contiguous', x.device);
+    const out = allocate(x.shape, x.dtype, 'contiguous', x.backend);
     const [outer, n, inner] = aroundDim(x.shape, dim);
-    x.device.check(
+    x.backend.check(
       'softmax',
-      x.device.kernels.softmax(isLog ? 1 : 0, x.code, source.pointer, out.pointer, outer, n, inner),
+      x.backend.kernels.softmax(isLog ? 1 : 0, x.code, source.pointer, out.pointer, outer, n, inner),
     );
     ctx.save(out);
     return out;
@@ -487,11 +490,11 @@ const softmaxOp = defineOp({
       const keep = { keepdim: true };
       return [isLog ? sub(g, mul(exp(y), sum(g, dim, keep))) : mul(y, sub(g, sum(mul(g, y), dim, keep)))];
     }
-    const dx = allocate(info.shape, info.dtype, 'contiguous', y.device);
+    const dx = allocate(info.shape, info.dtype, 'contiguous', y.backend);
     const [outer, n, inner] = aroundDim(info.shape, dim);
-    y.device.check(
+    y.backend.check(
       'softmaxBackward',
-      y.device.kernels.softmaxBackward(
+      y.backend.kernels.softmaxBackward(
         isLog ? 1 : 0,
         y.code,
         y.pointer,

@@ -53,14 +53,14 @@ const rowNormOp = defineOp({
     eps: number,
     centred: boolean,
   ): readonly [Tensor, Tensor, Tensor] {
-    const { device } = x;
-    const perRow = () => allocate([n, g], 'float64', 'contiguous', device);
+    const { backend } = x;
+    const perRow = () => allocate([n, g], 'float64', 'contiguous', backend);
     const [mean, m2, invstd] = [perRow(), perRow(), perRow()];
-    const y = allocate(x.shape, x.dtype, x.memoryFormat, device);
-    withScratch(device, device.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
-      device.check(
+    const y = allocate(x.shape, x.dtype, x.memoryFormat, backend);
+    withScratch(backend, backend.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
+      backend.check(
         'rowNorm',
-        device.kernels.rowNormForward(
+        backend.kernels.rowNormForward(
           x.code,
           x.pointer,
           n,
@@ -107,15 +107,15 @@ const rowNormOp = defineOp({
         needsBias ? reshape(rows(), biasInfo!.shape) : null,
       ];
     }
-    const { device } = x;
+    const { backend } = x;
     const gradient = inFormat(dy, x.memoryFormat);
-    const dx = needsX ? allocate(x.shape, x.dtype, x.memoryFormat, device) : null;
+    const dx = needsX ? allocate(x.shape, x.dtype, x.memoryFormat, backend) : null;
     const isAffine = needsWeight || needsBias;
-    const sums = isAffine ? [0, 1].map(() => allocate([g * k], 'float64', 'contiguous', device)) : [null, null];
-    withScratch(device, device.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
-      device.check(
+    const sums = isAffine ? [0, 1].map(() => allocate([g * k], 'float64', 'contiguous', backend)) : [null, null];
+    withScratch(backend, backend.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
+      backend.check(
         'rowNormBackward',
-        device.kernels.rowNormBackward(
+        backend.kernels.rowNormBackward(
           x.code,
           x.pointer,
           gradient.pointer,

@@ -8,7 +8,7 @@ import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../erro
 import { joinStatistics } from '../fusion/conv_stats.ts';
 import { deferSlice } from '../fusion/deferred_slice.ts';
 import { copyDense, copyElements } from '../tensor/copy.ts';
-import { asElement, fill, full } from '../tensor/create.ts';
+import { asElement, fill, fullOn } from '../tensor/create.ts';
 import { promote } from '../tensor/dtype.ts';
 import {
   broadcastStrides,
@@ -100,7 +100,7 @@ function dimsOf(op: string, dims: number | readonly number[]): readonly number[]
 export function permuteCopy(x: Tensor, dims: readonly number[]): Tensor {
   const strides = x.strides;
   const shape = dims.map((d) => x.shape[d]);
-  const out = allocate(shape, x.dtype, 'contiguous', x.device);
+  const out = allocate(shape, x.dtype, 'contiguous', x.backend);
   copyElements(
     'permute',
     x,
@@ -156,7 +156,7 @@ const expandOp = defineOp({
   name: 'expand',
   forward(_ctx, x: Tensor, shape: Shape) {
     const format = x.rank === shape.length ? x.memoryFormat : 'contiguous';
-    const out = allocate(shape, x.dtype, format, x.device);
+    const out = allocate(shape, x.dtype, format, x.backend);
     const order = physicalOrder(shape.length, out.memoryFormat);
     const pick = (values: readonly number[]) => order.map((d) => values[d]);
     copyElements(
@@ -264,7 +264,7 @@ const selectOp = defineOp({
   name: 'slice',
   forward(_ctx, x: Tensor, selection: Selection) {
     if (isWhole(x, selection)) return new Tensor(x.shape, x.dtype, x.memoryFormat, x.storage.lend());
-    const out = allocate(selection.shape, x.dtype, x.memoryFormat, x.device);
+    const out = allocate(selection.shape, x.dtype, x.memoryFormat, x.backend);
     copySelection('slice', x, out, selection, false);
     return out;
   },
@@ -281,7 +281,7 @@ const copyOf = (x: Tensor): Tensor => selectOp(x, wholeOf(x.shape));
 const embed = defineOp({
   name: 'embed',
   forward(_ctx, part: Tensor, shape: Shape, selection: Selection, value: number) {
-    const out = allocate(shape, part.dtype, part.memoryFormat, part.device);
+    const out = allocate(shape, part.dtype, part.memoryFormat, part.backend);
     fill(out, value);
     copySelection('embed', out, part, selection, true);
     return out;
@@ -301,7 +301,7 @@ export const replaceSelected = defineOp({
     return out;
   },
   backward(ctx, [g], x, selection, part) {
-    const zeros = ({ shape, memoryFormat }: TensorInfo) => full(shape, 0, { dtype: x.dtype, memoryFormat });
+    const zeros = ({ shape, memoryFormat }: TensorInfo) => fullOn(x.backend, shape, 0, x.dtype, memoryFormat);
     // Where all is replaced, nothing depends on g.
     const gone = () => (isWhole(x, selection) ? zeros(x) : replaceSelected(g, selection, zeros(part), false));
     return [ctx.needs[0] ? gone() : null, null, ctx.needs[2] ? selectOp(g, selection) : null];
@@ -314,7 +314,7 @@ export function targetOf(op: string, x: Tensor, over: boolean): Tensor {
     x.storage.beginChange();
     return aliasOf(x);
   }
-  const out = allocate(x.shape, x.dtype, x.memoryFormat, x.device);
+  const out = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
   copyDense(op, x, out);
   return out;
 }
@@ -447,7 +447,7 @@ const catOp = defineOp({
     const [first] = tensors;
     const shape = [...first.shape];
     shape[dim] = tensors.reduce((n, t) => n + t.shape[dim], 0);
-    const out = allocate(shape, first.dtype, first.memoryFormat, first.device);
+    const out = allocate(shape, first.dtype, first.memoryFormat, first.backend);
     let at = 0;
     for (const tensor of tensors) {
       const place = wholeOf(tensor.shape);

@@ -44,7 +44,7 @@ import { cat, narrow, select, split } from './shape_ops.ts';
 
 /** A float64 constant on x's engine. */
 function constant(x: Tensor, shape: Shape, value: number): Tensor {
-  const out = allocate(shape, 'float64', 'contiguous', x.device);
+  const out = allocate(shape, 'float64', 'contiguous', x.backend);
   fill(out, value);
   return out;
 }
@@ -59,7 +59,11 @@ function gatherStatistics(x: Tensor, group: ProcessGroup): BatchStatistics {
       ? (statisticsLeft(x) ?? batchNormStats(x))
       : { count: 0, mean: zeroPerChannel(x), m2: zeroPerChannel(x) };
   const all = group.allGather(cat([constant(x, [1], local.count), local.mean, local.m2]));
-  const counts = narrow(all, 1, 0, 1).dataSync() as Float64Array;
+  // On the meta device nobody knows the others' counts: they are taken to be this rank's.
+  const counts =
+    x.device === 'meta'
+      ? Array<number>(group.worldSize).fill(local.count)
+      : (narrow(all, 1, 0, 1).dataSync() as Float64Array);
   return batchNormCombine(
     Array.from(counts, (count, rank) => {
       const [, mean, m2] = split(select(all, 0, rank), [1, c, c]);
@@ -67,6 +71,10 @@ function gatherStatistics(x: Tensor, group: ProcessGroup): BatchStatistics {
     }),
   );
 }
+
+/** What `size`, made from all ranks' x, holds. */
+const countIn = (size: Tensor, x: Tensor, group: ProcessGroup): number =>
+  size.device === 'meta' ? (group.worldSize * x.size) / x.shape[1] : size.item();
 
 /** Both sums of all ranks, in one exchange. */
 function reduceSums({ dy, dyXmu }: BackwardSums, group: ProcessGroup): BackwardSums {
@@ -119,7 +127,7 @@ const syncOp = defineOp({
   },
   backward(ctx, [g], _x, _weight, _bias, eps, relu, group) {
     const [x, weight, bias, mean, invstd, size] = ctx.saved;
-    const count = size.item();
+    const count = countIn(size, x, group);
     const given: Affine = { weight, bias, relu };
     if (isGradEnabled())
       return recordedGradients(x, given, ctx.needs, g, (input) => normalOf(input, mean, eps, count, group));
@@ -173,7 +181,7 @@ export function syncBatchNorm(
   requireAlike('syncBatchNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
   const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu ? Infinity : 0, group);
-  const batch: BatchStatistics = { count: size.item(), mean, m2 };
+  const batch: BatchStatistics = { count: countIn(size, x, group), mean, m2 };
   // Where nobody had a value there is nothing to move towards.
   if (batch.count === 0) return y;
   settleStatistics(batch, runningMean, runningVar, options);

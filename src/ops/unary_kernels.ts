@@ -11,8 +11,8 @@ export function launchUnary(
   p1: number,
   dtype: DType = x.dtype,
 ): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  x.device.check(name, x.device.kernels.unary(op, x.code, x.pointer, out.pointer, x.size, p0, p1));
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
+  x.backend.check(name, x.backend.kernels.unary(op, x.code, x.pointer, out.pointer, x.size, p0, p1));
   return out;
 }
 
@@ -27,10 +27,10 @@ export function launchUnaryBackward(
   p0 = 0,
   p1 = 0,
 ): Tensor {
-  const { device } = dx;
-  device.check(
+  const { backend } = dx;
+  backend.check(
     `${name}Backward`,
-    device.kernels.unaryBackward(op, dx.code, x.pointer, y.pointer, g.pointer, dx.pointer, dx.size, p0, p1),
+    backend.kernels.unaryBackward(op, dx.code, x.pointer, y.pointer, g.pointer, dx.pointer, dx.size, p0, p1),
   );
   return dx;
 }

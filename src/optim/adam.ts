@@ -72,8 +72,8 @@ export class Adam extends Optimizer<AdamOptions> {
       states: names.map((name) => this.buffer(parameter, name)),
     }));
     for (const rows of partition(all, ({ step }) => step))
-      overTable(this.constructor.name, rows, (device, dtype, table, count) =>
-        device.kernels.optimAdam(
+      overTable(this.constructor.name, rows, (backend, dtype, table, count) =>
+        backend.kernels.optimAdam(
           dtype,
           table,
           count,

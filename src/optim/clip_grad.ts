@@ -2,8 +2,8 @@
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { tensor } from '../tensor/create.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { fullOn, tensor } from '../tensor/create.ts';
+import { allocate, requireReadable, type Tensor } from '../tensor/tensor.ts';
 import { overTable, partition, type Row } from './parameter_table.ts';
 
 /** The gradients that there are, each once, as rows that are changed in their own order of memory. */
@@ -19,8 +19,8 @@ function gradientRows(parameters: Iterable<Tensor>): Row[] {
 function scale(groups: readonly Row[][], factor: number, limit: number): void {
   for (const rows of groups) {
     for (const { gradient } of rows) gradient.storage.beginChange();
-    overTable('clipGrad', rows, (device, dtype, table, count) =>
-      device.kernels.optimGradScale(dtype, table, count, factor, limit),
+    overTable('clipGrad', rows, (backend, dtype, table, count) =>
+      backend.kernels.optimGradScale(dtype, table, count, factor, limit),
     );
   }
 }
@@ -54,17 +54,21 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
   if (Number.isNaN(normType)) throw new ValueError('[clipGradNorm] expected a number as normType, got NaN');
   const groups = partition(gradientRows(parameters));
   if (groups.length === 0) return tensor(0);
+  const { backend, dtype, device } = groups[0][0].parameter;
+  if (device === 'meta') {
+    if (errorIfNonfinite) requireReadable('clipGradNorm', groups[0][0].parameter);
+    return fullOn(backend, [], 0, dtype);
+  }
   let total = 0;
   for (const rows of groups) {
-    const part = allocate([1], 'float64', 'contiguous', rows[0].parameter.device);
-    overTable('clipGradNorm', rows, (device, dtype, table, count) =>
-      device.kernels.optimGradNorm(dtype, table, count, normType, part.pointer),
+    const part = allocate([1], 'float64', 'contiguous', rows[0].parameter.backend);
+    overTable('clipGradNorm', rows, (backend, dtype, table, count) =>
+      backend.kernels.optimGradNorm(dtype, table, count, normType, part.pointer),
     );
     const value = part.item();
     total = normType === Infinity ? (value > total || Number.isNaN(value) ? value : total) : total + value;
   }
-  const { dtype } = groups[0][0].parameter;
-  const norm = tensor(normType === Infinity || normType === 0 ? total : total ** (1 / normType), { dtype });
+  const norm = fullOn(backend, [], normType === Infinity || normType === 0 ? total : total ** (1 / normType), dtype);
   const value = norm.item();
   if (errorIfNonfinite && !Number.isFinite(value))
     throw new RuntimeError(

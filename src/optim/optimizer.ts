@@ -3,7 +3,7 @@ import { enableGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
 import { snakeText } from '../nn/python_text.ts';
-import { cast, inFormat } from '../ops/launch.ts';
+import { inFormat, to } from '../ops/launch.ts';
 import { declareOptions, kind, type Options, required, requireOptions } from '../options.ts';
 import { fill, isTensorJSON, readTensorJSON, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
@@ -211,7 +211,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
       if (known.memoryFormat === param.memoryFormat) return known;
       return (state[name] = outsideScopes(() => inFormat(known, param.memoryFormat)));
     }
-    const made = outsideScopes(() => allocate(param.shape, param.dtype, param.memoryFormat, param.device));
+    const made = outsideScopes(() => allocate(param.shape, param.dtype, param.memoryFormat, param.backend));
     fill(made, 0);
     state[name] = made;
     return made;
@@ -239,7 +239,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
       const index = position.get(param);
       if (index === undefined) continue;
       state[index] = Object.fromEntries(
-        Object.entries(own).map(([name, value]) => [name, name === 'step' ? tensor(value as number) : value]),
+        Object.entries(own).map(([name, value]) => [
+          name,
+          name === 'step' ? tensor(value as number, { device: 'cpu' }) : value,
+        ]),
       );
     }
     const groups = this.paramGroups.map(({ params, ...options }) => ({
@@ -337,7 +340,7 @@ function requireKind(name: string, value: unknown, own: unknown): void {
 function adopted(value: Tensor, param: Tensor): Tensor {
   return outsideScopes(() => {
     const detached = value.detach();
-    const converted = inFormat(cast(detached, param.dtype), param.memoryFormat);
+    const converted = inFormat(to(detached, { dtype: param.dtype, device: param.device }), param.memoryFormat);
     return converted.storage === value.storage ? converted.clone() : converted;
   });
 }

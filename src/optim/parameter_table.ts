@@ -1,7 +1,7 @@
 // The address tables that optimizer kernels read: one row of six doubles per parameter, so that a whole group is one kernel call.
 // Not here: update rules, which are the kernels'.
 import { RuntimeError } from '../errors.ts';
-import type { Device } from '../kernels/device.ts';
+import type { Backend } from '../kernels/backend.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { inFormat } from '../ops/launch.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -21,7 +21,7 @@ export interface Row {
 export function requireAlike(what: string, parameter: Tensor, tensor: Tensor): void {
   if (
     tensor.dtype !== parameter.dtype ||
-    tensor.device !== parameter.device ||
+    tensor.backend !== parameter.backend ||
     !sameShape(tensor.shape, parameter.shape)
   )
     throw new RuntimeError(
@@ -29,8 +29,8 @@ export function requireAlike(what: string, parameter: Tensor, tensor: Tensor): v
     );
 }
 
-const described = ({ shape, dtype, device }: Tensor): string =>
-  `${dtype} of shape ${formatShape(shape)} on the engine ${device.name}`;
+const described = ({ shape, dtype, backend, device }: Tensor): string =>
+  `${dtype} of shape ${formatShape(shape)} on ${device === 'meta' ? 'the meta device' : `the engine ${backend.name}`}`;
 
 /** A parameter's gradient in the parameter's own memory order. */
 export function gradientOf(parameter: Tensor): Tensor {
@@ -40,15 +40,15 @@ export function gradientOf(parameter: Tensor): Tensor {
   return inFormat(grad, parameter.memoryFormat);
 }
 
-/** One call of a kernel over rows of one device and dtype. The kernel gets the dtype's code, the table's address and its length. */
+/** One call of a kernel over rows of one backend and dtype. The kernel gets the dtype's code, the table's address and its length. */
 export function overTable(
   op: string,
   rows: readonly Row[],
-  run: (device: Device, dtype: number, table: Pointer, count: number) => number,
+  run: (backend: Backend, dtype: number, table: Pointer, count: number) => number,
 ): void {
   if (rows.length === 0) return;
   const [{ parameter: first }] = rows;
-  const { device } = first;
+  const { backend } = first;
   const addresses = new Float64Array(rows.length * columns);
   rows.forEach(({ parameter, gradient, states }, i) => {
     const at = i * columns;
@@ -59,15 +59,15 @@ export function overTable(
     });
     addresses[at + 5] = parameter.size;
   });
-  device.check(op, run(device, dtypes[first.dtype].code, device.doubles(addresses), rows.length));
+  backend.check(op, run(backend, dtypes[first.dtype].code, backend.doubles(addresses), rows.length));
 }
 
-/** Rows by device and dtype, which one kernel call cannot mix; `splitBy` separates them further. */
+/** Rows by backend and dtype, which one kernel call cannot mix; `splitBy` separates them further. */
 export function partition<R extends Row>(rows: readonly R[], splitBy: (row: R) => number = () => 0): R[][] {
-  const byDevice = new Map<Device, Map<string, R[]>>();
+  const byDevice = new Map<Backend, Map<string, R[]>>();
   for (const row of rows) {
-    const { device, dtype } = row.parameter;
-    const parts = entry(byDevice, device, () => new Map<string, R[]>());
+    const { backend, dtype } = row.parameter;
+    const parts = entry(byDevice, backend, () => new Map<string, R[]>());
     entry(parts, `${dtype} ${splitBy(row)}`, () => []).push(row);
   }
   return [...byDevice.values()].flatMap((parts) => [...parts.values()]);

@@ -63,8 +63,8 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
       return { parameter, gradient: gradientOf(parameter), states };
     });
     for (const rows of partition(all))
-      overTable('RMSprop', rows, (device, dtype, table, count) =>
-        device.kernels.optimRmsprop(
+      overTable('RMSprop', rows, (backend, dtype, table, count) =>
+        backend.kernels.optimRmsprop(
           dtype,
           table,
           count,

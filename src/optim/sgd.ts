@@ -55,8 +55,8 @@ export class SGD extends Optimizer<SGDOptions> {
       return { parameter, gradient: gradientOf(parameter), states, isFirst };
     });
     for (const rows of partition(all, ({ isFirst }) => Number(isFirst)))
-      overTable('SGD', rows, (device, dtype, table, count) =>
-        device.kernels.optimSgd(
+      overTable('SGD', rows, (backend, dtype, table, count) =>
+        backend.kernels.optimSgd(
           dtype,
           table,
           count,

@@ -26,13 +26,14 @@ export interface DroppedStep {
   readonly updates: number;
 }
 
-/** Whether all values of all tensors are finite: one kernel call and one number read for each dtype among them. */
+/** Whether all values of all tensors are finite: one kernel call and one number read for each dtype among them. What has no values is. */
 function areFinite(tensors: readonly Tensor[]): boolean {
   const rows = tensors.map((tensor): Row => ({ parameter: tensor, gradient: tensor, states: [] }));
   return partition(rows).every((part) => {
-    const largest = allocate([1], 'float64', 'contiguous', part[0].parameter.device);
-    overTable('stageStatistics', part, (device, dtype, table, count) =>
-      device.kernels.optimGradNorm(dtype, table, count, Number.POSITIVE_INFINITY, largest.pointer),
+    if (part[0].parameter.device === 'meta') return true;
+    const largest = allocate([1], 'float64', 'contiguous', part[0].parameter.backend);
+    overTable('stageStatistics', part, (backend, dtype, table, count) =>
+      backend.kernels.optimGradNorm(dtype, table, count, Number.POSITIVE_INFINITY, largest.pointer),
     );
     return Number.isFinite(largest.item());
   });

@@ -2,7 +2,7 @@
 import type { Pointer } from '../kernels/generated/abi.ts';
 import { dtypes } from './dtype.ts';
 import { type MemoryFormat, physicalOrder, type Shape, stridesOf } from './shape.ts';
-import { allocate, type Tensor } from './tensor.ts';
+import { allocate, requireReadable, type Tensor } from './tensor.ts';
 
 /** Copies x, element by logical index, from and to arbitrary strides with offsets (in elements). */
 export function copyElements(
@@ -15,32 +15,35 @@ export function copyElements(
   xOffset = 0,
   outOffset = 0,
 ): void {
-  const { device } = out;
+  const { backend } = out;
   const { size } = dtypes[x.dtype];
   const at = (pointer: Pointer, offset: number) => pointer + offset * size;
-  device.check(
+  backend.check(
     op,
-    device.kernels.copyStrided(
+    backend.kernels.copyStrided(
       size,
       at(x.pointer, xOffset),
       at(out.pointer, outOffset),
       shape.length,
-      device.ints(shape),
-      device.ints(xStrides),
-      device.ints(outStrides),
+      backend.ints(shape),
+      backend.ints(xStrides),
+      backend.ints(outStrides),
     ),
   );
 }
 
-/** Copies all elements between two tensors of one size, dtype and memory order, which may live on different engines. */
+/** Copies all elements between two tensors of one size, dtype and memory order, which may live on different backends. */
 export function copyDense(op: string, from: Tensor, to: Tensor): void {
-  if (from.device === to.device) copyElements(op, from, to, [from.size], [1], [1]);
-  else to.storage.bytes().set(from.storage.bytes());
+  if (from.backend === to.backend) copyElements(op, from, to, [from.size], [1], [1]);
+  else if (to.device !== 'meta') {
+    requireReadable(op, from);
+    to.storage.write(from.storage.bytes());
+  }
 }
 
 /** A dense copy of x in the given format. */
 export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
-  const out = allocate(x.shape, x.dtype, format, x.device);
+  const out = allocate(x.shape, x.dtype, format, x.backend);
   const order = physicalOrder(x.rank, out.memoryFormat);
   const pick = (values: readonly number[]) => order.map((d) => values[d]);
   copyElements('contiguous', x, out, pick(x.shape), pick(x.strides), pick(stridesOf(x.shape, out.memoryFormat)));

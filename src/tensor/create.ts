@@ -10,11 +10,13 @@ import {
   shown,
 } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
+import type { Backend, Device } from '../kernels/backend.ts';
+import { backendOf } from '../kernels/engine.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
-import { allocate, type NestedArray, Tensor, type TensorJSON } from './tensor.ts';
+import { allocate, type NestedArray, requireReadable, Tensor, type TensorJSON } from './tensor.ts';
 
 export interface TensorOptions {
   /** Element type. Default: float32 (typed arrays: their own). */
@@ -23,12 +25,15 @@ export interface TensorOptions {
   requiresGrad?: boolean;
   /** Default: `'contiguous'`. */
   memoryFormat?: MemoryFormat;
+  /** Where the tensor lives. Default: `'cpu'`, or what `withDevice` says; of the functions named …Like, where the given tensor does. */
+  device?: Device;
 }
 
 export const tensorOptions = declareOptions<TensorOptions>({
   dtype: kind.choice,
   requiresGrad: kind.flag,
   memoryFormat: kind.choice,
+  device: kind.choice,
 });
 
 /** What every function that makes a tensor checks of its options, of which those that draw have one more. */
@@ -43,7 +48,21 @@ export function requireTensorOptions(
   if (memoryFormat !== undefined) requireChoice(op, 'memoryFormat', memoryFormat, memoryFormats);
 }
 
-function finish(tensor: Tensor, options: TensorOptions): Tensor {
+/** What a tensor is made as. */
+interface Making {
+  readonly backend: Backend;
+  readonly dtype?: DType;
+  readonly requiresGrad?: boolean;
+  readonly memoryFormat?: MemoryFormat;
+}
+const making = ({ dtype, requiresGrad, memoryFormat, device }: TensorOptions): Making => ({
+  backend: backendOf(device),
+  dtype,
+  requiresGrad,
+  memoryFormat,
+});
+
+function finish(tensor: Tensor, options: Making): Tensor {
   const wanted = options.memoryFormat ?? 'contiguous';
   const result = wanted === tensor.memoryFormat || tensor.rank < 3 ? tensor : copyStrided(tensor, wanted);
   if (options.requiresGrad) result.requiresGrad = true;
@@ -67,9 +86,24 @@ export function tensor(
   options: TensorOptions = {},
 ): Tensor {
   requireTensorOptions('tensor', options);
-  if (data instanceof Tensor)
-    return fromTypedArray(data.dataSync(), data.shape, { ...options, dtype: options.dtype ?? data.dtype });
-  if (isTypedArray(data)) return fromTypedArray(data, [data.length], options);
+  return data instanceof Tensor ? copyOf(data, options) : tensorAs(data, making(options));
+}
+
+function copyOf(x: Tensor, options: TensorOptions): Tensor {
+  const isMeta = x.device === 'meta' && options.device === undefined;
+  const wanted = making({ ...options, dtype: options.dtype ?? x.dtype, device: isMeta ? 'meta' : options.device });
+  if (wanted.backend.device === 'meta')
+    return finish(allocate(x.shape, wanted.dtype!, 'contiguous', wanted.backend), wanted);
+  requireReadable('tensor', x);
+  return fromTypedArrayAs(x.dataSync(), x.shape, wanted);
+}
+
+/** As `tensor`, on the backend of an operation's operands. */
+export const tensorOn = (backend: Backend, data: NestedArray, dtype?: DType): Tensor =>
+  tensorAs(data, { backend, dtype });
+
+function tensorAs(data: NestedArray | bigint | readonly bigint[] | TypedArray, options: Making): Tensor {
+  if (isTypedArray(data)) return fromTypedArrayAs(data, [data.length], options);
   const shape: number[] = [];
   for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
   const flat: (number | bigint | boolean)[] = [];
@@ -93,7 +127,7 @@ export function tensor(
   const inferred: DType = kinds.has('number') || kinds.size === 0 ? 'float32' : kinds.has('bigint') ? 'int64' : 'bool';
   const dtype = options.dtype ?? inferred;
   checkRange(flat, dtype);
-  return finish(write(shape, dtype, flat), options);
+  return finish(write(shape, dtype, flat, options.backend), options);
 }
 
 function checkRange(values: readonly (number | bigint | boolean)[], dtype: DType): void {
@@ -134,21 +168,21 @@ export function asElement(value: number, dtype: DType): number {
 }
 
 /** Writes values, of which all are in the dtype's range, into a new row-major tensor. */
-function write(shape: Shape, dtype: DType, values: readonly (number | bigint | boolean)[]): Tensor {
+function write(shape: Shape, dtype: DType, values: readonly (number | bigint | boolean)[], backend: Backend): Tensor {
   const { array } = dtypes[dtype];
   const typed = new array(values.length);
   if (dtype === 'int64') for (let i = 0; i < values.length; i++) typed[i] = toBigInt(values[i]);
   else if (dtype === 'bool') for (let i = 0; i < values.length; i++) typed[i] = Number(Number(values[i]) !== 0);
   else for (let i = 0; i < values.length; i++) typed[i] = Number(values[i]);
-  return copyIn(typed, shape, dtype);
+  return copyIn(typed, shape, dtype, backend);
 }
 
 const toBigInt = (value: number | bigint | boolean) =>
   typeof value === 'bigint' ? value : BigInt(Math.trunc(Number(value)));
 
-function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
-  const out = allocate(shape, dtype);
-  out.storage.bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+function copyIn(values: TypedArray, shape: Shape, dtype: DType, backend: Backend): Tensor {
+  const out = allocate(shape, dtype, 'contiguous', backend);
+  out.storage.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return out;
 }
 
@@ -159,13 +193,20 @@ function copyIn(values: TypedArray, shape: Shape, dtype: DType): Tensor {
 export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
   requireShape('fromTypedArray', shape);
   requireTensorOptions('fromTypedArray', options);
+  return fromTypedArrayAs(data, shape, making(options));
+}
+
+/** As `fromTypedArray`, on the backend of an operation's operands. */
+export const fromTypedArrayOn = (backend: Backend, data: TypedArray, shape: Shape, dtype?: DType): Tensor =>
+  fromTypedArrayAs(data, shape, { backend, dtype });
+
+function fromTypedArrayAs(data: TypedArray, shape: Shape, options: Making): Tensor {
   if (sizeOf(shape) !== data.length)
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${data.length}`);
   const own = dtypeOf(data);
   const dtype = options.dtype ?? own;
-  const direct = dtype === own;
-  const copied = copyIn(data, shape, own);
-  return finish(direct ? copied : converted(copied, dtype), options);
+  const copied = copyIn(data, shape, own, options.backend);
+  return finish(dtype === own ? copied : converted(copied, dtype), options);
 }
 
 const jsonWords: readonly unknown[] = ['NaN', 'Infinity', '-Infinity', '-0'];
@@ -213,13 +254,13 @@ export function readTensorJSON(op: string, value: unknown): Tensor {
       throw new ArgumentTypeError(`[${op}] expected values of ${dtype} as data, got ${shown(each)}`);
     return element;
   });
-  return write(shape, dtype, values);
+  return write(shape, dtype, values, backendOf('cpu'));
 }
 
 /** x in another dtype, by the rules of the kernels, for what has no history. */
 function converted(x: Tensor, dtype: DType): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.device);
-  out.device.check('to', out.device.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
+  out.backend.check('to', out.backend.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
   return out;
 }
 
@@ -228,16 +269,38 @@ export function full(shape: Shape, value: number | boolean, options: TensorOptio
   return filled('full', shape, value, options);
 }
 
-/** `full`, for all that are made by it. */
-function filled(op: string, shape: Shape, value: number | boolean, options: TensorOptions): Tensor {
+/** As `full`, on the backend of an operation's operands. */
+export function fullOn(
+  backend: Backend,
+  shape: Shape,
+  value: number,
+  dtype: DType,
+  memoryFormat?: MemoryFormat,
+): Tensor {
+  const out = allocate(shape, dtype, memoryFormat, backend);
+  fill(out, value);
+  return out;
+}
+
+/** `full`, for all that are made by it, which live beside `beside` unless the options say where. */
+function filled(
+  op: string,
+  shape: Shape,
+  value: number | boolean,
+  options: TensorOptions,
+  beside: Tensor | null = null,
+): Tensor {
   requireShape(op, shape);
   requireTensorOptions(op, options);
   const element = requireElement(op, 'value', value);
-  const out = allocate(shape, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options.memoryFormat);
-  fill(out, element);
+  const dtype = options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32');
+  const out = fullOn(backendBeside(beside, options), shape, element, dtype, options.memoryFormat);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
+
+const backendBeside = (beside: Tensor | null, { device }: TensorOptions): Backend =>
+  beside && device === undefined ? beside.backend : backendOf(device);
 
 /**
  * Overwrites every element; the caller sees to versions and gradients.
@@ -245,7 +308,7 @@ function filled(op: string, shape: Shape, value: number | boolean, options: Tens
  */
 export function fill(out: Tensor, value: number): void {
   requireRepresentable(value, out.dtype);
-  out.device.check('fill', out.device.kernels.fill(out.code, out.pointer, out.size, value));
+  out.backend.check('fill', out.backend.kernels.fill(out.code, out.pointer, out.size, value));
 }
 
 export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => filled('zeros', shape, 0, options);
@@ -256,10 +319,11 @@ export function empty(shape: Shape, options: TensorOptions = {}): Tensor {
   return unfilled('empty', shape, options);
 }
 
-function unfilled(op: string, shape: Shape, options: TensorOptions): Tensor {
+function unfilled(op: string, shape: Shape, options: TensorOptions, beside: Tensor | null = null): Tensor {
   requireShape(op, shape);
   requireTensorOptions(op, options);
-  const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat);
+  const backend = backendBeside(beside, options);
+  const out = allocate(shape, options.dtype ?? 'float32', options.memoryFormat, backend);
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
@@ -269,13 +333,13 @@ function like(op: string, x: Tensor, options: TensorOptions): TensorOptions {
   return { ...options, dtype: options.dtype ?? x.dtype, memoryFormat: options.memoryFormat ?? x.memoryFormat };
 }
 export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
-  filled('zerosLike', x.shape, 0, like('zerosLike', x, options));
+  filled('zerosLike', x.shape, 0, like('zerosLike', x, options), x);
 export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
-  filled('onesLike', x.shape, 1, like('onesLike', x, options));
+  filled('onesLike', x.shape, 1, like('onesLike', x, options), x);
 export const fullLike = (x: Tensor, value: number | boolean, options: TensorOptions = {}): Tensor =>
-  filled('fullLike', x.shape, value, like('fullLike', x, options));
+  filled('fullLike', x.shape, value, like('fullLike', x, options), x);
 export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
-  unfilled('emptyLike', x.shape, like('emptyLike', x, options));
+  unfilled('emptyLike', x.shape, like('emptyLike', x, options), x);
 
 function refuseBool(op: string, dtype: DType): void {
   if (dtype === 'bool') throw new NotImplementedError(`"${op}" not implemented for 'Bool'`);
@@ -302,8 +366,8 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
     throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
   const count = Math.ceil((last - first) / by);
   requireCountable([count], 'arange');
-  const out = allocate([count], dtype);
-  out.device.check('arange', out.device.kernels.arange(out.code, out.pointer, count, whole(from), whole(step)));
+  const out = allocate([count], dtype, 'contiguous', backendOf(options.device));
+  out.backend.check('arange', out.backend.kernels.arange(out.code, out.pointer, count, whole(from), whole(step)));
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }
@@ -318,6 +382,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   requireCountable([steps], 'linspace');
   const dtype = options.dtype ?? 'float32';
   refuseBool('linspace', dtype);
+  if (backendOf(options.device).device === 'meta') return empty([steps], { ...options, dtype });
   const [first, last] = [asElement(start, dtype), asElement(end, dtype)];
   const step = steps > 1 ? (last - first) / (steps - 1) : 0;
   // From the nearer end, so that both ends are exact and the middle is symmetric.
@@ -333,7 +398,9 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
   requireInteger('eye', 'columns', columns, 0);
   requireShape('eye', [rows, columns]);
   requireTensorOptions('eye', options);
+  const settings = { ...options, dtype: options.dtype ?? 'float32' } as const;
+  if (backendOf(options.device).device === 'meta') return empty([rows, columns], settings);
   const values = new Float64Array(rows * columns);
   for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
-  return fromTypedArray(values, [rows, columns], { ...options, dtype: options.dtype ?? 'float32' });
+  return fromTypedArray(values, [rows, columns], settings);
 }

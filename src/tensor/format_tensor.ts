@@ -52,8 +52,8 @@ function integerFormatter(shown: readonly Value[], isBool: boolean): Formatter {
   return { width: Math.max(1, ...shown.map((v) => format(v).length)), format };
 }
 
-/** The tensor in PyTorch's printed form. */
-export function formatTensor(tensor: Tensor): string {
+/** The values in brackets. */
+function formatValues(tensor: Tensor): string {
   const { shape, dtype, size } = tensor;
   const data = tensor.dataSync();
   const summarize = size > threshold;
@@ -88,14 +88,22 @@ export function formatTensor(tensor: Tensor): string {
     );
     return `[${lines.join(newline(1))}]`;
   };
-  const body = prefix + (size === 0 ? '[]' : build(0, 0));
+  return size === 0 ? '[]' : build(0, 0);
+}
 
-  const isDefault = dtype === 'float32' || (size > 0 && (dtype === 'int64' || dtype === 'bool'));
+/** The tensor in PyTorch's printed form; `...` stands for the values that a tensor on the meta device does not have. */
+export function formatTensor(tensor: Tensor): string {
+  const { shape, dtype, size } = tensor;
+  const isMeta = tensor.device === 'meta';
+  const isDefault = dtype === 'float32' || (!isMeta && size > 0 && (dtype === 'int64' || dtype === 'bool'));
+  const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
   const notes = [
-    size === 0 && shape.length !== 1 ? `size=(${shape.join(', ')})` : '',
+    isMeta ? "device='meta'" : '',
+    isMeta || (size === 0 && shape.length !== 1) ? `size=(${sizes})` : '',
     isDefault ? '' : `dtype=torch.${dtype}`,
     tensor.gradFn ? `grad_fn=<${tensor.gradFn.name}>` : tensor.requiresGrad ? 'requires_grad=True' : '',
   ].filter(Boolean);
+  const body = prefix + (isMeta ? '...' : formatValues(tensor));
   let result = body;
   let column = body.length - body.lastIndexOf('\n') + 1;
   for (const note of notes) {

@@ -1,10 +1,18 @@
 // Random tensors: what PyTorch's CPU generator draws, number for number, as tensors and as in-place fills.
 import { requireFinite, requireInteger, requireNumber, requireRate, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
+import { backendOf } from '../kernels/engine.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
-import { fromTypedArray, requireTensorOptions, type TensorOptions, tensorOptions } from './create.ts';
-import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
+import {
+  empty,
+  fromTypedArray,
+  fromTypedArrayOn,
+  requireTensorOptions,
+  type TensorOptions,
+  tensorOptions,
+} from './create.ts';
+import { type DType, dtypeOf, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import * as draw from './random/index.ts';
 import { warnIfSelected } from './selected.ts';
 import { type Shape, sizeOf } from './shape.ts';
@@ -23,10 +31,20 @@ function floats(op: string, size: number, dtype: DType): Float32Array | Float64A
   return dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
 }
 
-const make = (values: TypedArray, shape: Shape, { requiresGrad, memoryFormat, dtype }: RandomOptions): Tensor =>
-  fromTypedArray(values, shape, { requiresGrad, memoryFormat, dtype });
+/** How many numbers are drawn for a tensor of a shape: none where it has no values. */
+const drawn = (shape: Shape, options: RandomOptions): number =>
+  backendOf(options.device).device === 'meta' ? 0 : sizeOf(shape);
 
-/** Uniform numbers in [0, 1) (PyTorch: `torch.rand`). */
+const make = (
+  values: TypedArray,
+  shape: Shape,
+  { requiresGrad, memoryFormat, dtype, device }: RandomOptions,
+): Tensor =>
+  backendOf(device).device === 'meta'
+    ? empty(shape, { requiresGrad, memoryFormat, dtype: dtype ?? dtypeOf(values), device })
+    : fromTypedArray(values, shape, { requiresGrad, memoryFormat, dtype, device });
+
+/** Uniform numbers in [0, 1) (PyTorch: `torch.rand`). On the meta device, here and below, nothing is drawn and no generator moves. */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
   return uniformTensor('rand', shape, options);
 }
@@ -34,11 +52,8 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 function uniformTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
   requireShape(op, shape);
   requireTensorOptions(op, options, randomOptions);
-  return make(
-    draw.uniform(floats(op, sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
-    shape,
-    options,
-  );
+  const values = floats(op, drawn(shape, options), options.dtype ?? 'float32');
+  return make(draw.uniform(values, 0, 1, options.generator), shape, options);
 }
 
 /** Normal numbers of mean 0 and variance 1 (PyTorch: `torch.randn`). */
@@ -49,11 +64,8 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 function normalTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
   requireShape(op, shape);
   requireTensorOptions(op, options, randomOptions);
-  return make(
-    draw.normal(floats(op, sizeOf(shape), options.dtype ?? 'float32'), 0, 1, options.generator),
-    shape,
-    options,
-  );
+  const values = floats(op, drawn(shape, options), options.dtype ?? 'float32');
+  return make(draw.normal(values, 0, 1, options.generator), shape, options);
 }
 
 /** Integers in [low, high) (PyTorch: `torch.randint`). Default dtype: int64. */
@@ -63,7 +75,7 @@ export function randint(low: number, high: number, shape: Shape, options: Random
   requireShape('randint', shape);
   requireTensorOptions('randint', options, randomOptions);
   const { array } = dtypes[options.dtype ?? 'int64'];
-  return make(draw.randint(new array(sizeOf(shape)), low, high, options.generator), shape, options);
+  return make(draw.randint(new array(drawn(shape, options)), low, high, options.generator), shape, options);
 }
 
 /** The integers 0 … n − 1 in random order; int64 (PyTorch: `torch.randperm`). */
@@ -71,26 +83,30 @@ export function randperm(n: number, options: RandomOptions = {}): Tensor {
   requireInteger('randperm', 'n', n);
   requireShape('randperm', [n]);
   requireTensorOptions('randperm', options, randomOptions);
-  return make(draw.randperm(n, options.generator), [n], { ...options, dtype: options.dtype ?? 'int64' });
+  const settings = { ...options, dtype: options.dtype ?? 'int64' } as const;
+  return make(draw.randperm(drawn([n], options), options.generator), [n], settings);
+}
+
+function like(op: string, x: Tensor, options: RandomOptions): RandomOptions {
+  requireOptions(op, options, randomOptions);
+  return { ...options, dtype: options.dtype ?? x.dtype, device: options.device ?? x.device };
 }
 
 /** As `rand`, in the shape and dtype of another tensor. */
-export function randLike(x: Tensor, options: RandomOptions = {}): Tensor {
-  requireOptions('randLike', options, randomOptions);
-  return uniformTensor('randLike', x.shape, { ...options, dtype: options.dtype ?? x.dtype });
-}
+export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
+  uniformTensor('randLike', x.shape, like('randLike', x, options));
 /** As `randn`, in the shape and dtype of another tensor. */
-export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
-  requireOptions('randnLike', options, randomOptions);
-  return normalTensor('randnLike', x.shape, { ...options, dtype: options.dtype ?? x.dtype });
-}
+export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
+  normalTensor('randnLike', x.shape, like('randnLike', x, options));
 
 /** 1 with the probability given by each element of `p`, else 0 (PyTorch: `torch.bernoulli`). */
 export function bernoulli(p: Tensor, options: GeneratorOption = {}): Tensor {
   requireOptions('bernoulli', options, generatorOption);
+  const isMeta = p.device === 'meta';
+  const out = floats('bernoulli', isMeta ? 0 : p.size, p.dtype);
+  if (isMeta) return empty(p.shape, { dtype: p.dtype, device: 'meta' });
   const probabilities = p.dataSync() as Float32Array;
-  const out = floats('bernoulli', p.size, p.dtype);
-  return make(draw.bernoulli(out, probabilities, options.generator), p.shape, {});
+  return make(draw.bernoulli(out, probabilities, options.generator), p.shape, { device: 'cpu' });
 }
 
 /** Overwrites x by what `fillValues` puts into an array of x's size, in row-major order. */
@@ -99,13 +115,18 @@ function fillWith<A extends Float32Array | Float64Array>(
   x: Tensor,
   fillValues: (out: A) => unknown,
 ): Tensor {
-  const values = floats(op, x.size, x.dtype);
+  const isMeta = x.device === 'meta';
+  const values = floats(op, isMeta ? 0 : x.size, x.dtype);
   fillValues(values as A);
-  const source = fromTypedArray(values, x.shape);
-  const laid = source.memoryFormat === x.memoryFormat ? source : copyStrided(source, x.memoryFormat);
   warnIfSelected(op, x);
+  if (isMeta) {
+    x.storage.beginChange();
+    return x;
+  }
+  const source = fromTypedArrayOn(x.backend, values, x.shape);
+  const laid = source.memoryFormat === x.memoryFormat ? source : copyStrided(source, x.memoryFormat);
   x.storage.beginChange();
-  x.storage.bytes().set(laid.storage.bytes());
+  x.storage.write(laid.storage.bytes());
   return x;
 }
 

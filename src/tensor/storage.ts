@@ -1,12 +1,12 @@
 // Storage: the memory behind tensors (views share it), its version for autograd's checks, and scopes, which give the memory of
 // a step back at its end. Not here: what a tensor means.
 import { RuntimeError } from '../errors.ts';
-import type { Block, Device } from '../kernels/device.ts';
-import { currentDevice } from '../kernels/engine.ts';
+import type { Backend, Block } from '../kernels/backend.ts';
+import { currentBackend, trimMemory } from '../kernels/engine.ts';
 import type { Pointer } from '../kernels/generated/abi.ts';
 
 export class Storage {
-  readonly device: Device;
+  readonly backend: Backend;
   readonly byteLength: number;
   /** Raised by every in-place change; autograd compares it with the version that it saved. */
   version = 0;
@@ -22,8 +22,8 @@ export class Storage {
   private sharers: { count: number } | null = null;
 
   /** @param block memory that it takes over; null: none as yet. Default: new memory. */
-  constructor(byteLength: number, device: Device = currentDevice(), block?: Block | null) {
-    this.device = device;
+  constructor(byteLength: number, backend: Backend = currentBackend(), block?: Block | null) {
+    this.backend = backend;
     this.byteLength = byteLength;
     this.scope = currentScope;
     currentScope?.storages.push(this);
@@ -32,19 +32,19 @@ export class Storage {
   }
 
   protected allocate(): Block {
-    return this.device.allocate(this.byteLength, this.scope?.isOwned);
+    return this.backend.allocate(this.byteLength, this.scope?.isOwned);
   }
 
   /** To be called when the storage has left its scope, or has taken memory that others made: it may be lost without a release. */
   leaveUnlessOwned(): void {
-    if (this.block && !this.scope?.isOwned) this.device.leave(this.block);
+    if (this.block && !this.scope?.isOwned) this.backend.leave(this.block);
   }
 
   /** Called before every change in place. */
   beginChange(): void {
     if (this.isOnLoan) {
       const copy = this.allocate();
-      copy.bytes().set(this.live().bytes());
+      this.backend.copy(this.live(), copy);
       this.sharers!.count--;
       this.sharers = null;
       this.block = copy;
@@ -57,14 +57,14 @@ export class Storage {
    * first.
    */
   lend(): Storage {
-    const loan = new Storage(this.byteLength, this.device, null);
+    const loan = new Storage(this.byteLength, this.backend, null);
     loan.shareWith(this);
     return loan;
   }
 
   /** A new storage of this one's memory, which is gone from here. */
   handOver(): Storage {
-    const heir = new Storage(this.byteLength, this.device, this.live());
+    const heir = new Storage(this.byteLength, this.backend, this.live());
     heir.sharers = this.sharers;
     this.sharers = null;
     this.block = null;
@@ -85,6 +85,11 @@ export class Storage {
     return (this.sharers?.count ?? 0) > 1;
   }
 
+  /** What holds the values: one and the same for all storages that share it; null where there is nothing yet, or any more. */
+  get memory(): object | null {
+    return this.block;
+  }
+
   /** The address for the kernel call under way. */
   get pointer(): Pointer {
     return this.live().pin();
@@ -95,13 +100,18 @@ export class Storage {
     return bytes.subarray(0, this.byteLength);
   }
 
+  /** Overwrites the memory, or the beginning of it, by bytes of JavaScript's; the caller sees to `beginChange`. */
+  write(bytes: Uint8Array): void {
+    this.backend.write(this.live(), bytes);
+  }
+
   get isReleased(): boolean {
     return this.block === null;
   }
 
   release(): void {
     if (!this.block) return;
-    if (!this.sharers || --this.sharers.count === 0) this.device.free(this.block);
+    if (!this.sharers || --this.sharers.count === 0) this.backend.free(this.block);
     this.sharers = null;
     this.block = null;
   }
@@ -140,8 +150,8 @@ export class DeferredStorage extends Storage {
   private former: { readonly recipe: Recipe; readonly version: number } | null = null;
 
   /** @param from how the values are computed, or another storage of as many bytes that waits for the same. */
-  constructor(byteLength: number, device: Device, from: Recipe | DeferredStorage) {
-    super(byteLength, device, null);
+  constructor(byteLength: number, backend: Backend, from: Recipe | DeferredStorage) {
+    super(byteLength, backend, null);
     this.waitFor(from instanceof DeferredStorage ? from.pending : { recipe: from, holders: new Set() });
   }
 
@@ -182,7 +192,7 @@ export class DeferredStorage extends Storage {
     this.pending = null;
     try {
       // Often in the midst of another kernel's arguments.
-      this.device.nested(() => pending.recipe.fill(this));
+      this.backend.nested(() => pending.recipe.fill(this));
     } catch (error) {
       super.release();
       this.pending = pending;
@@ -209,7 +219,7 @@ export class DeferredStorage extends Storage {
   }
   /** What is still to be computed is computed once, for all loans. */
   override lend(): Storage {
-    return this.pending ? new DeferredStorage(this.byteLength, this.device, this) : super.lend();
+    return this.pending ? new DeferredStorage(this.byteLength, this.backend, this) : super.lend();
   }
   override handOver(): Storage {
     this.settle();
@@ -312,7 +322,7 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
     for (const storage of opened.storages) if (storage.scope === opened) storage.release();
     if (currentScope === opened) {
       currentScope = opened.parent;
-      if (!currentScope) currentDevice().trim();
+      if (!currentScope) trimMemory();
     } else unlink(opened);
   };
 }

@@ -1,9 +1,9 @@
 // The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by ops/methods.ts;
 // here are only identity, creation from memory, and the ways back to JavaScript.
 import { maxElements, requireCountable, shown } from '../checks.ts';
-import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
-import type { Device } from '../kernels/device.ts';
-import { currentDevice } from '../kernels/engine.ts';
+import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
+import type { Backend, Device } from '../kernels/backend.ts';
+import { currentBackend } from '../kernels/engine.ts';
 import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
@@ -88,7 +88,11 @@ export class Tensor {
       );
     if (value.device !== this.device)
       throw new RuntimeError(
-        `[grad] attempting to assign a gradient on the engine ${value.device.name} to a tensor on ${this.device.name}`,
+        `attempting to assign a gradient with device type '${value.device}' to a tensor with device type '${this.device}'. Please ensure that the gradient and the tensor are on the same device`,
+      );
+    if (value.backend !== this.backend)
+      throw new RuntimeError(
+        `[grad] attempting to assign a gradient on the engine ${value.backend.name} to a tensor on ${this.backend.name}`,
       );
   }
 
@@ -117,8 +121,17 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
+  /** Where the tensor lives: `'cpu'`, or `'meta'`, where it has no values and no memory. */
   get device(): Device {
-    return this.storage.device;
+    return this.storage.backend.device;
+  }
+
+  /**
+   * What carries out operations on this tensor.
+   * @internal
+   */
+  get backend(): Backend {
+    return this.storage.backend;
   }
 
   /** How often the storage was changed in place (PyTorch: `_version`). */
@@ -177,11 +190,16 @@ export class Tensor {
 
   /** A copy of the values in row-major order; works on every device. int64 arrives as BigInt64Array, bool as 0 and 1. */
   async data(): Promise<TypedArray> {
+    requireReadable('data', this);
     return this.dataSync();
   }
 
-  /** As `data()`, at once; on devices whose memory is the CPU's. */
+  /**
+   * As `data()`, at once; on devices whose memory is the CPU's.
+   * @throws NotImplementedError on the meta device, whose tensors have no values.
+   */
   dataSync(): TypedArray {
+    requireReadable('dataSync', this);
     this.requireSound();
     const { array } = dtypes[this.dtype];
     const rowMajor = this.memoryFormat === 'contiguous' ? this : copyStrided(this, 'contiguous');
@@ -194,11 +212,13 @@ export class Tensor {
   /** The only value of a one-element tensor. int64 values beyond 2^53 are an error: read `dataSync()` instead. */
   item(): number {
     if (this.size !== 1) throw new RuntimeError(`a Tensor with ${this.size} elements cannot be converted to Scalar`);
+    requireReadable('item', this);
     return toNumber(this.dataSync()[0]);
   }
 
   /** The values as nested arrays of numbers (bool: booleans); a plain value for rank 0. */
   toArray(): NestedArray {
+    requireReadable('toArray', this);
     const flat = this.dataSync();
     let next = 0;
     const build = (dim: number): NestedArray => {
@@ -241,6 +261,22 @@ export class Tensor {
   }
 }
 
+/** Refuses tensors without values where an operation reads them. */
+export function requireReadable(op: string, x: Tensor): void {
+  if (x.device === 'meta')
+    throw new NotImplementedError(
+      `[${op}] a tensor on the meta device has no values: Cannot copy out of meta tensor; no data!`,
+    );
+}
+
+/** The same where the values decide the shape of the result. */
+export function requireKnownShape(op: string, x: Tensor): void {
+  if (x.device === 'meta')
+    throw new NotImplementedError(
+      `[${op}] the shape of the result depends on the values of a tensor on the meta device, which has none`,
+    );
+}
+
 export function toNumber(value: number | bigint): number {
   if (typeof value === 'number') return value;
   const number = Number(value);
@@ -261,10 +297,10 @@ export function allocate(
   shape: Shape,
   dtype: DType,
   format: MemoryFormat = 'contiguous',
-  device: Device = currentDevice(),
+  backend: Backend = currentBackend(),
 ): Tensor {
   const memoryFormat = shape.length < 3 ? 'contiguous' : format;
-  return new Tensor(shape, dtype, memoryFormat, new Storage(countOf(shape) * dtypes[dtype].size, device));
+  return new Tensor(shape, dtype, memoryFormat, new Storage(countOf(shape) * dtypes[dtype].size, backend));
 }
 
 /** Another tensor on the same memory, without history. */

@@ -42,7 +42,7 @@ const onlyRoot = {
   'It says what happens to a tensor, and gives it back.': 'keep',
   'They concern graphs, memory, engines, randomness or warnings.': `
     asyncScope checkpoint defineFunction enableGrad getEngine getNumThreads grad gradcheck gradgradcheck isFusionEnabled isGradEnabled
-    isRecomputing manualSeed noGrad scope setEngine setFusion setNumThreads setWarningHandler synchronize warn withFusion`,
+    isRecomputing manualSeed noGrad scope setEngine setFusion setNumThreads setWarningHandler synchronize warn withDevice withFusion`,
 };
 const listed = (lists: Record<string, string>) => Object.values(lists).flatMap(words).sort();
 

@@ -116,6 +116,13 @@ takes('truncNormal_', {
 });
 takes('setNumThreads', { count: ['integer', (v) => ek.setNumThreads(v)] });
 takes('setEngine', { name: ['name', (v) => ek.setEngine(v)] });
+takes('withDevice', { device: ['name', (v) => ek.withDevice(v, () => 1)] });
+takes('summary', {
+  input: ['shape', (v) => nn.summary(new nn.ReLU(), v), 2 ** 31, 2 ** 32 + 1],
+  dtype: ['dtype', (v) => nn.summary(new nn.ReLU(), [2], { dtype: v })],
+  memoryFormat: ['name', (v) => nn.summary(new nn.ReLU(), [2], { memoryFormat: v })],
+});
+takes('zeros', { device: ['name', (v) => ek.zeros([1], { device: v })] });
 
 // ---- elements -----------------------------------------------------------------------------------------------------
 const tensorOr = [
@@ -151,7 +158,7 @@ takes('fill_', { value: ['element', (v) => x().fill_(v)] });
 takes('addcmul_', { value: ['number', (v) => x().addcmul_(x(), x(), { value: v })] });
 takes('addcdiv_', { value: ['number', (v) => x().addcdiv_(x(), x(), { value: v })] });
 takes('lerp_', { weight: ['number', (v) => x().lerp_(x(), v)] });
-takes('to', { dtype: ['dtype', (v) => x().to(v)] });
+takes('to', { 'dtype or placement': ['dtype', (v) => x().to(v), {}] });
 takes('contiguous', { memoryFormat: ['name', (v) => image().contiguous(v)] });
 
 // ---- reductions ---------------------------------------------------------------------------------------------------
@@ -684,7 +691,7 @@ export const without: ReadonlySet<string> = new Set(
   `
     ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
     FusionReport Generator Hardsigmoid Hardswish Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult LogSigmoid Mish
-    MissingDataPackageError Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList ReLU ReLU6
+    MissingDataPackageError ModelSummary Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList ReLU ReLU6
     RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict Subset
     SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
     asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint clone compose convertSyncBatchNorm copyModule cos defaultCollate

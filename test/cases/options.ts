@@ -179,6 +179,7 @@ one('Module.loadStateDict', (o) => net().loadStateDict(net().stateDict(), o));
 one('convertSyncBatchNorm', (o) => nn.convertSyncBatchNorm(net(), o));
 one('Parameter', (o) => new nn.Parameter(x(), o));
 one('removeParametrizations', (o) => nn.removeParametrizations(nn.weightNorm(net()), 'weight', o));
+one('summary', (o) => nn.summary(net(), [1, 2], o));
 one('preciseBatchNorm', (o) => nn.preciseBatchNorm(net(), [], o));
 one('updateBatchNorm', (o) => nn.updateBatchNorm([], net(), o));
 takes('spectralNorm weightNorm', (name) => (o) => make(name)(net(), o));
@@ -293,6 +294,7 @@ export const optionsCalls: ReadonlyMap<string, OptionsCall> = calls;
 export const noOptions: Readonly<Record<string, string>> = {
   'AdamW.loadStateDict': 'a state, judged entry by entry',
   'Optimizer.loadStateDict': 'a state, judged entry by entry',
+  ModelSummary: 'what summary has counted',
   StagedStatistics: 'an optimizer, or what acts as one',
   stageStatistics: 'an optimizer, or what acts as one',
   gatherRows: 'an array with its shape',

@@ -1,37 +1,37 @@
 // The checks of the checked build find what they are for: calls as a faulty operation would make them.
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Device } from '../../src/kernels/device.ts';
+import type { Backend } from '../../src/kernels/backend.ts';
 import { Dtype, Unary } from '../../src/kernels/generated/abi.ts';
 import { loadNative } from '../../src/kernels/native.ts';
-import { WasmDevice } from '../../src/kernels/wasm.ts';
-import { checkDevice } from './check_device.ts';
+import { WasmBackend } from '../../src/kernels/wasm.ts';
+import { checkBackend } from './check_backend.ts';
 
-const { device: native } = loadNative();
-const devices: [string, Device][] = [
-  ['wasm', new WasmDevice()],
-  ...(native ? [['native', native] as [string, Device]] : []),
+const { backend: native } = loadNative();
+const devices: [string, Backend][] = [
+  ['wasm', new WasmBackend()],
+  ...(native ? [['native', native] as [string, Backend]] : []),
 ];
 
-describe.each(devices)('%s', (_, device) => {
-  checkDevice(device);
-  const bytes = (count: number) => device.allocate(count);
+describe.each(devices)('%s', (_, backend) => {
+  checkBackend(backend);
+  const bytes = (count: number) => backend.allocate(count);
   // What a call has pinned stays pinned where it threw.
   const calling = (call: () => number) => () => {
     try {
-      device.check('test', call());
+      backend.check('test', call());
     } catch (error) {
-      device.check('test', 0);
+      backend.check('test', 0);
       throw error;
     }
   };
-  afterAll(() => device.check('test', 0));
+  afterAll(() => backend.check('test', 0));
 
   test('right calls pass', () => {
     const [x, out] = [bytes(40), bytes(40)];
     expect(
       calling(() => {
-        const status = device.kernels.fill(Dtype.float32, x.pin(), 10, 3);
-        return status || device.kernels.unary(Unary.neg, Dtype.float32, x.pin(), out.pin(), 10, 0, 0);
+        const status = backend.kernels.fill(Dtype.float32, x.pin(), 10, 3);
+        return status || backend.kernels.unary(Unary.neg, Dtype.float32, x.pin(), out.pin(), 10, 0, 0);
       }),
     ).not.toThrow();
     expect(Array.from(new Float32Array(out.bytes().slice(0, 40).buffer))).toEqual(Array(10).fill(-3));
@@ -44,7 +44,7 @@ describe.each(devices)('%s', (_, device) => {
   test('a block that is too short', () => {
     const [x, out] = [bytes(40), bytes(36)];
     const negate = (dtype: number, n: number) =>
-      calling(() => device.kernels.unary(Unary.neg, dtype, x.pin(), out.pin(), n, 0, 0));
+      calling(() => backend.kernels.unary(Unary.neg, dtype, x.pin(), out.pin(), n, 0, 0));
     expect(negate(Dtype.float32, 10)).toThrow('unary, out: needs the bytes 0 to 40 of a block of 36');
     expect(negate(Dtype.float64, 5)).toThrow('unary, out: needs the bytes 0 to 40 of a block of 36');
     expect(negate(Dtype.float32, 11)).toThrow('unary, x: needs the bytes 0 to 44 of a block of 40');
@@ -54,13 +54,13 @@ describe.each(devices)('%s', (_, device) => {
   test('an address that is no block’s, or whose block was not pinned or has been given back', () => {
     const [x, out] = [bytes(40), bytes(40)];
     const into = (address: () => number) =>
-      calling(() => device.kernels.unary(Unary.neg, Dtype.float32, x.pin(), address(), 10, 0, 0));
+      calling(() => backend.kernels.unary(Unary.neg, Dtype.float32, x.pin(), address(), 10, 0, 0));
     expect(into(() => 0)).toThrow('unary, out: the address 0 belongs to no block of this call');
     const address = out.pin();
-    device.check('test', 0);
+    backend.check('test', 0);
     expect(into(() => address)).toThrow(`unary, out: the address ${address} belongs to no block of this call`);
-    device.free(out);
-    expect(into(() => (device as unknown as { hold(block: unknown): void }).hold(out) ?? address)).toThrow(
+    backend.free(out);
+    expect(into(() => (backend as unknown as { hold(block: unknown): void }).hold(out) ?? address)).toThrow(
       /has been given back|belongs to no block/,
     );
   });
@@ -69,14 +69,14 @@ describe.each(devices)('%s', (_, device) => {
     const [x, out] = [bytes(24), bytes(24)];
     const copy = (strides: number[], offset = 0) =>
       calling(() =>
-        device.kernels.copyStrided(
+        backend.kernels.copyStrided(
           4,
           x.pin() + offset,
           out.pin(),
           2,
-          device.ints([2, 3]),
-          device.ints(strides),
-          device.ints([3, 1]),
+          backend.ints([2, 3]),
+          backend.ints(strides),
+          backend.ints([3, 1]),
         ),
       );
     expect(copy([3, 1])).not.toThrow();
@@ -91,14 +91,14 @@ describe.each(devices)('%s', (_, device) => {
     const step = () =>
       calling(() => {
         const rows = Float64Array.of(p.pin(), g.pin(), state.pin(), 0, 0, 100);
-        return device.kernels.optimSgd(Dtype.float32, device.doubles(rows), 1, 0.1, 0.9, 0, 0, 0, 0, 0);
+        return backend.kernels.optimSgd(Dtype.float32, backend.doubles(rows), 1, 0.1, 0.9, 0, 0, 0, 0, 0);
       });
     expect(step()).toThrow('optimSgd, row 0, column 2: needs the bytes 0 to 400 of a block of 4');
   });
 
   test('a kernel that writes behind its block', () => {
     const x = bytes(40);
-    const own = device.kernels as unknown as Record<string, (...a: number[]) => number>;
+    const own = backend.kernels as unknown as Record<string, (...a: number[]) => number>;
     expect(
       calling(() => {
         x.bytes()[41] = 0;

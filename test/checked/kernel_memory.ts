@@ -1,6 +1,6 @@
-// What the checked build knows of memory: every block that a device has handed out, with the bytes that were asked for, and what lies behind
+// What the checked build knows of memory: every block that a backend has handed out, with the bytes that were asked for, and what lies behind
 // each address of a kernel's arguments. The sizes that kernels need are in generated/extents.ts, made from the C header.
-import type { Block, Device } from '../../src/kernels/device.ts';
+import type { Backend, Block } from '../../src/kernels/backend.ts';
 import { Binary, Dtype, type Kernels, type Pointer, Unary } from '../../src/kernels/generated/abi.ts';
 
 /** Bytes behind an address that a kernel reads or writes: so many, or from the first offset to the second. */
@@ -17,7 +17,7 @@ const elementBytes: Record<number, number> = {
   [Dtype.bool]: 1,
 };
 
-/** Fields of a device that only the checks look at. */
+/** Fields of a backend that only the checks look at. */
 interface Inside {
   readonly pinned: Block[];
   readonly pinnedFrom: number;
@@ -27,7 +27,7 @@ interface Inside {
 
 export class KernelMemory {
   readonly kernels: Kernels;
-  private readonly device: Device;
+  private readonly backend: Backend;
   /** The bytes that each block was asked for; blocks are rounded up. */
   private readonly asked = new WeakMap<Block, number>();
   private readonly freed = new WeakSet<Block>();
@@ -36,13 +36,13 @@ export class KernelMemory {
   /** Tensors' addresses that tables hold: looked up like arguments. */
   private tables: { address: Pointer; bytes: number; what: string }[] = [];
 
-  constructor(device: Device, kernels: Kernels) {
-    this.device = device;
+  constructor(backend: Backend, kernels: Kernels) {
+    this.backend = backend;
     this.kernels = kernels;
   }
 
   private get inside(): Inside {
-    return this.device as unknown as Inside;
+    return this.backend as unknown as Inside;
   }
 
   noteAllocated(block: Block, bytes: number): void {

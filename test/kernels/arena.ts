@@ -1,8 +1,8 @@
 // Calls kernels directly: places arguments in one block of device memory, each between guard bytes, and checks after every call
 // that nothing outside the outputs was written. No tensors here.
 import { expect } from 'vitest';
-import type { Device } from '../../src/kernels/device.ts';
-import { currentDevice, setEngine } from '../../src/kernels/engine.ts';
+import type { Backend } from '../../src/kernels/backend.ts';
+import { currentBackend, setEngine } from '../../src/kernels/engine.ts';
 import type { Dtype, Kernels, Pointer } from '../../src/kernels/generated/abi.ts';
 
 export type DtypeName = keyof typeof Dtype;
@@ -49,7 +49,7 @@ export interface Place {
 }
 
 export class Arena {
-  readonly device: Device;
+  readonly backend: Backend;
   readonly kernels: Kernels;
   private readonly block;
   private next = 0;
@@ -58,9 +58,9 @@ export class Arena {
 
   constructor(engine: 'native' | 'wasm', byteLength = 1 << 25) {
     setEngine(engine);
-    this.device = currentDevice();
-    this.kernels = this.device.kernels;
-    this.block = this.device.allocate(byteLength);
+    this.backend = currentBackend();
+    this.kernels = this.backend.kernels;
+    this.block = this.backend.allocate(byteLength);
     this.reset();
   }
 
@@ -99,7 +99,7 @@ export class Arena {
   call(run: (kernels: Kernels) => number): number {
     this.base = this.block.pin();
     const status = run(this.kernels);
-    this.device.check('test', 0);
+    this.backend.check('test', 0);
     const bytes = this.block.bytes();
     for (const { offset, length, dtype } of this.places) {
       const end = offset + length * sizeOf(dtype);
@@ -113,12 +113,12 @@ export class Arena {
 
   /** The status, also of a kernel that otherwise runs later: with one thread all run at once. */
   status(run: (kernels: Kernels) => number): number {
-    const threads = this.device.getNumThreads();
-    this.device.setNumThreads(1);
+    const threads = this.backend.getNumThreads();
+    this.backend.setNumThreads(1);
     try {
       return this.call(run);
     } finally {
-      this.device.setNumThreads(threads);
+      this.backend.setNumThreads(threads);
     }
   }
 
@@ -156,24 +156,24 @@ export function engines(): ('native' | 'wasm')[] {
 
 /** Runs `body` with 1, 2 and 3 threads and expects the same bytes in what it returns; where an engine has only one thread, once. */
 export function sameForAnyThreads<R extends Place | Record<string, Place>>(arena: Arena, body: () => R): R {
-  const { device } = arena;
-  if (device.name === 'wasm') return body();
+  const { backend } = arena;
+  if (backend.name === 'wasm') return body();
   const bytes = (result: R) =>
     Object.entries('address' in result ? { output: result as Place } : result).map(
       ([name, place]) => [name, arena.bytes(place as Place)] as const,
     );
-  const before = device.getNumThreads();
-  device.setNumThreads(1);
+  const before = backend.getNumThreads();
+  backend.setNumThreads(1);
   const first = bytes(body());
   let last: R | null = null;
   for (const threads of [2, 3]) {
-    device.setNumThreads(threads);
+    backend.setNumThreads(threads);
     last = body();
     bytes(last).forEach(([name, now], i) => {
       expect(Buffer.compare(now, first[i][1]), `${name} with ${threads} threads`).toBe(0);
     });
   }
-  device.setNumThreads(before);
+  backend.setNumThreads(before);
   return last as R;
 }
 

@@ -118,7 +118,7 @@ for (const engine of engines()) {
     });
   };
 
-  describe(`batch norm, ${engine} (${arena.device.instructionSet})`, () => {
+  describe(`batch norm, ${engine} (${arena.backend.instructionSet})`, () => {
     test('without statistics the mean is 0 and 1/std is 1', () => {
       const [n, c, s, limit] = [3, 19, 35, 0.5];
       const source = new Source(5);

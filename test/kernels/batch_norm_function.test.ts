@@ -18,7 +18,7 @@ const shapes = [
 
 for (const engine of engines()) {
   const arena = new Arena(engine);
-  describe(`functions of a norm, ${engine} (${arena.device.instructionSet})`, () => {
+  describe(`functions of a norm, ${engine} (${arena.backend.instructionSet})`, () => {
     test.each(shapes)('(%i, %i, %i)', (n, c, s) => {
       const source = new Source(n + c + s);
       for (const format of [Format.contiguous, Format.channelsLast])

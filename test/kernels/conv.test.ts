@@ -224,7 +224,7 @@ const shapes: Record<string, Shape> = {
 
 for (const engine of engines()) {
   const arena = new Arena(engine);
-  describe(`convolution, ${engine} (${arena.device.instructionSet})`, () => {
+  describe(`convolution, ${engine} (${arena.backend.instructionSet})`, () => {
     for (const [name, shape] of Object.entries(shapes))
       test(name, () => {
         let seed = 1;

@@ -43,7 +43,7 @@ for (const engine of engines()) {
     expect(largestError(arena.read(actual.c), gemmReference(g, a, b, bias, c))).toBeLessThanOrEqual(tolerance);
   };
 
-  describe(`matrix product, ${engine} (${arena.device.instructionSet})`, () => {
+  describe(`matrix product, ${engine} (${arena.backend.instructionSet})`, () => {
     test('random sizes', () => {
       const source = new Source(11);
       const pick = (low: number, high: number) => source.integer(low, high);

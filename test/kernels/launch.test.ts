@@ -4,35 +4,35 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { RuntimeError } from '../../src/errors.ts';
 import { gather, ones, tensor, where } from '../../src/index.ts';
-import { currentDevice, setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import { currentBackend, setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import { Dtype, Reduction, Unary } from '../../src/kernels/generated/abi.ts';
 import { loadNative } from '../../src/kernels/native.ts';
 import { Storage } from '../../src/tensor/storage.ts';
 
-const isPossible = loadNative().device !== null;
+const isPossible = loadNative().backend !== null;
 const index = new URL('../../src/index.ts', import.meta.url).href;
 
 function native(threads = 2) {
   setEngine('native');
   setNumThreads(threads);
-  return currentDevice();
+  return currentBackend();
 }
 
 const floats = ({ buffer, byteOffset, byteLength }: Uint8Array) => new Float32Array(buffer, byteOffset, byteLength / 4);
 
 /** Keeps the threads busy for some milliseconds, longer than JavaScript needs for the next calls. */
 function occupy(size = 2 ** 22, times = 4): Storage {
-  const device = currentDevice();
+  const backend = currentBackend();
   const storage = new Storage(4 * size);
   floats(storage.bytes()).fill(0.5);
   for (let i = 0; i < times; i++)
-    device.check('erf', device.kernels.unary(Unary.erf, Dtype.float32, storage.pointer, storage.pointer, size, 0, 0));
+    backend.check('erf', backend.kernels.unary(Unary.erf, Dtype.float32, storage.pointer, storage.pointer, size, 0, 0));
   return storage;
 }
 
 const copy = (from: Storage, to: Storage) => {
-  const { kernels } = currentDevice();
-  currentDevice().check(
+  const { kernels } = currentBackend();
+  currentBackend().check(
     'copy',
     kernels.unary(Unary.abs, Dtype.float32, from.pointer, to.pointer, from.byteLength / 4, 0, 0),
   );
@@ -51,14 +51,14 @@ test.skipIf(!isPossible)('who writes waits for those who still read, and who rea
 });
 
 test.skipIf(!isPossible)('what nothing waits for is read at once', () => {
-  const device = native();
+  const backend = native();
   const known = new Storage(4000);
   floats(known.bytes()).fill(3);
   let calls = 0;
   const busy = occupy(2 ** 24, 8);
   // Were all of them waited for here, the queue would be empty.
   expect(floats(known.bytes())[999]).toBe(3);
-  const launched = (device as unknown as { addon: { launched(): number; finish(n: number): void } }).addon;
+  const launched = (backend as unknown as { addon: { launched(): number; finish(n: number): void } }).addon;
   const { finish } = launched;
   launched.finish = (n) => {
     calls++;
@@ -75,24 +75,24 @@ test.skipIf(!isPossible)('what nothing waits for is read at once', () => {
 });
 
 test.skipIf(!isPossible)('a kernel that is refused after its call says so to the next who waits, once', () => {
-  const device = native();
+  const backend = native();
   const storage = new Storage(64);
-  const { kernels } = device;
+  const { kernels } = backend;
   const wrong = () =>
-    device.check('max', kernels.reduce(Reduction.max, Dtype.float32, storage.pointer, storage.pointer, 1, 0, 1));
+    backend.check('max', kernels.reduce(Reduction.max, Dtype.float32, storage.pointer, storage.pointer, 1, 0, 1));
   wrong();
   expect(() => storage.bytes()).toThrow(RuntimeError);
   wrong();
-  expect(() => device.synchronize()).toThrow('[ek_reduce] the kernel refused its arguments (status 2)');
+  expect(() => backend.synchronize()).toThrow('[ek_reduce] the kernel refused its arguments (status 2)');
   storage.bytes();
-  device.synchronize();
+  backend.synchronize();
   setNumThreads(1);
   expect(wrong).toThrow('[max] the kernel refused its arguments (status 2)');
   setNumThreads(2);
 });
 
 test.skipIf(!isPossible)('tables of addresses stay until they have been read, whatever their size', () => {
-  const device = native();
+  const backend = native();
   // Of 24 bytes each; there is room for 256 KiB at first.
   for (const rows of [8_000, 20_000, 3]) {
     const from = new Storage(4 * rows);
@@ -102,7 +102,7 @@ test.skipIf(!isPossible)('tables of addresses stay until they have been read, wh
     for (const to of outputs) {
       const table = new Float64Array(3 * rows);
       for (let i = 0; i < rows; i++) table.set([from.pointer + 4 * i, to.pointer + 4 * i, 4], 3 * i);
-      device.check('copy', device.kernels.copyBlocks(device.doubles(table), rows));
+      backend.check('copy', backend.kernels.copyBlocks(backend.doubles(table), rows));
     }
     for (const to of outputs) expect(floats(to.bytes()).subarray(0, rows)).toEqual(values.subarray(0, rows));
   }

@@ -119,7 +119,7 @@ function volume(values: readonly number[], fill: number): Volume {
 
 for (const engine of engines()) {
   const arena = new Arena(engine);
-  describe(`pooling, ${engine} (${arena.device.instructionSet})`, () => {
+  describe(`pooling, ${engine} (${arena.backend.instructionSet})`, () => {
     test('random geometries, both formats, with ties, NaN and −∞', () => {
       const source = new Source(3);
       const pick = (low: number, high: number) => source.integer(low, high);

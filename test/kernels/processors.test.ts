@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { loadNative } from '../../src/kernels/native.ts';
 
 const taskset = ['/usr/bin/taskset', '/bin/taskset'].find(existsSync);
-const isPossible = loadNative().device !== null && taskset !== undefined && availableParallelism() > 1;
+const isPossible = loadNative().backend !== null && taskset !== undefined && availableParallelism() > 1;
 const index = new URL('../../src/index.ts', import.meta.url).href;
 const program = `
 const { ones, setEngine, setNumThreads } = await import(${JSON.stringify(index)});

@@ -106,7 +106,7 @@ for (const engine of engines()) {
     });
   };
 
-  describe(`row norm, ${engine} (${arena.device.instructionSet})`, () => {
+  describe(`row norm, ${engine} (${arena.backend.instructionSet})`, () => {
     test('random geometries of lines, planes and images', () => {
       const source = new Source(31);
       const pick = (low: number, high: number) => source.integer(low, high);

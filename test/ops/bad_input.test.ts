@@ -14,6 +14,7 @@ import {
   stack,
   type Tensor,
   tensor,
+  withDevice,
   zeros,
 } from '../../src/index.ts';
 import { AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d } from '../../src/nn/index.ts';
@@ -66,7 +67,7 @@ const rows: [name: string, run: () => unknown, error: string, text: string][] = 
   ['matmul, dtypes', () => z([2, 3]).matmul(z([3, 2], double)), 'RuntimeError', 'expected m1 and m2 to have the same dtype, but got: float32 != float64'],
   ['softmax, integers', () => z([2], long).softmax(0), 'NotImplementedError', '"softmax" not implemented for \'int64\''],
   ['mean, integers', () => z([2], long).mean(), 'RuntimeError', 'Input dtype must be either a floating point or complex dtype. Got: int64'],
-  ['to, unknown', () => z([2]).to('float16' as never), 'TypeError', '[to] expected one of bool, uint8, int32, int64, float32, float64 as dtype, got \'float16\''],
+  ['to, unknown', () => z([2]).to('float16' as never), 'TypeError', '[to] expected one of bool, uint8, int32, int64, float32, float64, cpu, meta, got \'float16\''],
   // What is no tensor, and impossible settings.
   ['add of a string', () => z([2]).add('1' as unknown as Operand), 'TypeError', '[add] expected tensors or numbers, got \'1\''],
   ['add of nothing', () => z([2]).add(undefined as unknown as Operand), 'TypeError', '[add] expected tensors or numbers, got undefined'],
@@ -77,7 +78,16 @@ const rows: [name: string, run: () => unknown, error: string, text: string][] = 
   ['engine', () => setEngine('gpu' as never), 'ValueError', "[setEngine] expected 'native' or 'wasm' as name, got 'gpu'"],
 ];
 
-test.each(rows)('%s', (_, run, name, text) => {
+/** What depends on values, which tensors on the meta device do not have. */
+const aboutValues = new Set(['label too large', 'label below zero', 'index beyond']);
+
+const modes = rows.flatMap(([name, run, error, text]) => {
+  const onMeta = () => withDevice('meta', run);
+  const here: [string, () => unknown, string, string] = [name, run, error, text];
+  return aboutValues.has(name) ? [here] : [here, [`${name}, on the meta device`, onMeta, error, text] as const];
+});
+
+test.each(modes)('%s', (_, run, name, text) => {
   let error: unknown;
   try {
     run();
@@ -87,6 +97,10 @@ test.each(rows)('%s', (_, run, name, text) => {
   expect(error).toBeInstanceOf(EvenkeelError);
   expect((error as Error).name).toBe(name);
   expect((error as Error).message).toContain(text);
+});
+
+test.each(rows.filter(([name]) => aboutValues.has(name)))('%s: not looked for on the meta device', (_, run) => {
+  expect((withDevice('meta', run) as Tensor).device).toBe('meta');
 });
 
 test('tensors of two engines do not meet', () => {
@@ -115,7 +129,7 @@ test('values cross between engines by copy_', () => {
     setEngine('wasm');
     const there = full([2, 3, 4, 5], 7).mul(full([3, 1, 1], 2));
     expect(here.copy_(there).sum().item()).toBe(14 * 120);
-    expect(here.device.name).toBe(engine);
+    expect(here.backend.name).toBe(engine);
   } finally {
     setEngine(engine);
   }

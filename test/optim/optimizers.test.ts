@@ -1,7 +1,7 @@
 // Optimizers against PyTorch's (golden/optim_golden.py): trajectories with every option, saved states both ways, groups, clipping, errors.
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import { WasmDevice } from '../../src/kernels/wasm.ts';
+import { WasmBackend } from '../../src/kernels/wasm.ts';
 import { BatchNorm1d, Linear, Module, Parameter, Sequential } from '../../src/nn/index.ts';
 import {
   Adam,
@@ -318,10 +318,10 @@ describe('Optimizer', () => {
 
 describe('on a WebAssembly device whose memory is nearly full', () => {
   it('one call sees all of its tensors in place, though some had been moved out', () => {
-    const device = new WasmDevice(2 * 1024 ** 2);
+    const backend = new WasmBackend(2 * 1024 ** 2);
     const size = 32 * 1024; // 128 KiB each: six parameters, gradients and buffers exceed the budget
     const filled = (value: number) => {
-      const t = allocate([size], 'float32', 'contiguous', device);
+      const t = allocate([size], 'float32', 'contiguous', backend);
       fill(t, value);
       return t;
     };

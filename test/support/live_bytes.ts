@@ -1,26 +1,26 @@
 // Counting the bytes of live device blocks, for tests of memory that are to be exact on every engine.
-import type { Block, Device } from '../../src/kernels/device.ts';
-import { currentDevice } from '../../src/kernels/engine.ts';
+import type { Backend, Block } from '../../src/kernels/backend.ts';
+import { currentBackend } from '../../src/kernels/engine.ts';
 import { asyncScope, scope } from '../../src/tensor/scope.ts';
 
 /** Counts from now on; the function that is returned ends it. */
 function count(): () => { peak: number; left: number } {
-  const device = currentDevice();
-  const { allocate, free } = device;
+  const backend = currentBackend();
+  const { allocate, free } = backend;
   let live = 0;
   let peak = 0;
-  device.allocate = function (this: Device, ...args: Parameters<Device['allocate']>) {
+  backend.allocate = function (this: Backend, ...args: Parameters<Backend['allocate']>) {
     const made = allocate.apply(this, args);
     live += made.byteLength;
     peak = Math.max(peak, live);
     return made;
   };
-  device.free = function (this: Device, given: Block) {
+  backend.free = function (this: Backend, given: Block) {
     live -= given.byteLength;
     free.call(this, given);
   };
   return () => {
-    Object.assign(device, { allocate, free });
+    Object.assign(backend, { allocate, free });
     return { peak, left: live };
   };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
 import { asyncScope, keep, rand, scope, type Tensor, tensor, zeros } from '../../src/index.ts';
-import { currentDevice } from '../../src/kernels/engine.ts';
+import { currentBackend } from '../../src/kernels/engine.ts';
 import { Linear } from '../../src/nn/index.ts';
 import { SGD } from '../../src/optim/index.ts';
 
@@ -166,7 +166,7 @@ describe('loops over a loader', () => {
 test('steps inside a scope reuse the same memory', () => {
   const step = () => scope(() => void rand([64, 64]).mul(2).sum());
   for (let i = 0; i < 5; i++) step();
-  const { pooled } = currentDevice().memory();
+  const { pooled } = currentBackend().memory();
   for (let i = 0; i < 50; i++) step();
-  expect(currentDevice().memory().pooled).toBe(pooled);
+  expect(currentBackend().memory().pooled).toBe(pooled);
 });

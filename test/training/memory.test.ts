@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import '../../src/index.ts';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
-import { currentDevice } from '../../src/kernels/engine.ts';
-import { WasmDevice } from '../../src/kernels/wasm.ts';
+import { currentBackend } from '../../src/kernels/engine.ts';
+import { WasmBackend } from '../../src/kernels/wasm.ts';
 import { lenetBatchNorm } from '../../src/models/lenet.ts';
 import { crossEntropy } from '../../src/ops/loss.ts';
 import { Adam, SGD } from '../../src/optim/index.ts';
@@ -38,7 +38,7 @@ function lenetSteps() {
 
 /** What a process holds that grows if anything leaks, after garbage collection. */
 function held(): { heap: number; buffers: number } {
-  currentDevice().synchronize();
+  currentBackend().synchronize();
   // The second round waits for the buffers that the first one has set free.
   collect();
   collect();
@@ -48,8 +48,8 @@ function held(): { heap: number; buffers: number } {
 
 /** Bytes of the WebAssembly memory in use or ever used; 0 on the native engine. */
 const linearMemory = (): number => {
-  const device = currentDevice();
-  return device instanceof WasmDevice ? device.buffer().byteLength : 0;
+  const backend = currentBackend();
+  return backend instanceof WasmBackend ? backend.buffer().byteLength : 0;
 };
 
 test('resident memory is bounded while a loop runs that never pauses', () => {
@@ -80,7 +80,7 @@ test('nothing at all stays behind, step after step', () => {
   const after = held();
   // 200 steps record about 10,000 nodes and tensors: 1 MiB would be 100 bytes for each.
   expect((after.heap - before.heap) / MiB).toBeLessThan(1);
-  if (currentDevice() instanceof WasmDevice) {
+  if (currentBackend() instanceof WasmBackend) {
     // Blocks that died in linear memory are only noticed when it is full; then they make room, and it does not grow.
     expect(linearMemory()).toBe(linear);
     expect((after.buffers - before.buffers) / MiB).toBeLessThan(16);
@@ -92,7 +92,7 @@ test('nothing at all stays behind, step after step', () => {
 
 /** Steps until WebAssembly's memory is full and has been cleared out several times. */
 function getSteps(): number {
-  return currentDevice() instanceof WasmDevice ? 150 : 30;
+  return currentBackend() instanceof WasmBackend ? 150 : 30;
 }
 
 describe('other ways of holding on', () => {
@@ -204,48 +204,48 @@ describe('other ways of holding on', () => {
 
 describe('the WebAssembly memory', () => {
   const size = 64 * 1024;
-  const fill = (device: WasmDevice, blocks: number, bytes = size) => {
-    for (let i = 0; i < blocks; i++) device.allocate(bytes);
+  const fill = (backend: WasmBackend, blocks: number, bytes = size) => {
+    for (let i = 0; i < blocks; i++) backend.allocate(bytes);
   };
 
   test('moves what was used longest ago out, and keeps its bytes', () => {
-    const device = new WasmDevice(4 * MiB);
-    const kept = device.allocate(size);
+    const backend = new WasmBackend(4 * MiB);
+    const kept = backend.allocate(size);
     kept.bytes().fill(7);
-    fill(device, 1000);
-    expect(device.buffer().byteLength).toBeLessThan(24 * MiB);
+    fill(backend, 1000);
+    expect(backend.buffer().byteLength).toBeLessThan(24 * MiB);
     expect(kept.bytes().every((v) => v === 7)).toBe(true);
     const address = kept.pin();
-    expect(new Uint8Array(device.buffer(), address, size).every((v) => v === 7)).toBe(true);
+    expect(new Uint8Array(backend.buffer(), address, size).every((v) => v === 7)).toBe(true);
   });
 
   test('makes room for small blocks too, however many have died', () => {
-    const device = new WasmDevice(4 * MiB);
-    fill(device, 500_000, 64); // 32 MB of losses and the like
-    expect(device.memory().allocated).toBeLessThanOrEqual(4 * MiB);
+    const backend = new WasmBackend(4 * MiB);
+    fill(backend, 500_000, 64); // 32 MB of losses and the like
+    expect(backend.memory().allocated).toBeLessThanOrEqual(4 * MiB);
   });
 
   test('does not grow for a tensor that is used now and then', () => {
-    const device = new WasmDevice(4 * MiB);
-    const seldom = device.allocate(MiB);
+    const backend = new WasmBackend(4 * MiB);
+    const seldom = backend.allocate(MiB);
     let grown = 0;
     for (let i = 0; i < 100; i++) {
-      fill(device, 200);
+      fill(backend, 200);
       seldom.pin();
-      device.check('test', 0);
-      if (i === 20) grown = device.buffer().byteLength;
+      backend.check('test', 0);
+      if (i === 20) grown = backend.buffer().byteLength;
     }
-    expect(device.buffer().byteLength).toBe(grown);
+    expect(backend.buffer().byteLength).toBe(grown);
   });
 
   test('grows to hold what is used all the time', () => {
-    const device = new WasmDevice(4 * MiB);
-    const blocks = Array.from({ length: 160 }, () => device.allocate(size)); // 10 MiB
+    const backend = new WasmBackend(4 * MiB);
+    const blocks = Array.from({ length: 160 }, () => backend.allocate(size)); // 10 MiB
     for (let round = 0; round < 20; round++)
       for (const block of blocks) {
-        device.allocate(size);
+        backend.allocate(size);
         block.pin();
-        device.check('test', 0);
+        backend.check('test', 0);
       }
     // All of them stay in place for a whole round.
     const addresses = blocks.map((block) => block.address);

@@ -104,10 +104,10 @@ export const Reduction = {
 } as const;
 export type Reduction = (typeof Reduction)[keyof typeof Reduction];
 
-/** An address in the memory of a device; 0 is null. */
+/** An address in the memory of a backend; 0 is null. */
 export type Pointer = number;
 
-/** The kernels of one device. Every function returns a status, or a size in bytes where its name ends in Scratch. */
+/** The kernels of one backend. Every function returns a status, or a size in bytes where its name ends in Scratch. */
 export interface Kernels {
   /**
    * ---- machine ----------------------------------------------------------------------------------------------------

@@ -1,24 +1,30 @@
-// A device: a kernel table and the memory its pointers point into. Tensors are one layer up; here are only bytes.
-// Addresses are numbers on every device; 0 is null.
+// A backend: a kernel table and the memory its pointers point into. Tensors are one layer up; here are only bytes.
+// Addresses are numbers on every backend; 0 is null.
 import { RuntimeError } from '../errors.ts';
 import { type Kernels, type Pointer, Status } from './generated/abi.ts';
 
-export type DeviceName = 'native' | 'wasm';
+/** Where a tensor lives: `'cpu'`, or `'meta'`, where it has a shape, a dtype and a memory format, but no values and no memory. */
+export type Device = 'cpu' | 'meta';
+
+/** What carries out operations on the cpu. */
+export type EngineName = 'native' | 'wasm';
 
 /** Bytes, enough for thousands of kernels: only where they begin anew must kernels that have not yet run be waited for. */
 const parameterBytes = 256 * 1024;
 
-/** A piece of device memory, aligned to 64 bytes. */
+/** A piece of memory, aligned to 64 bytes. */
 export interface Block {
   readonly byteLength: number;
-  /** The address, valid and pinned until the kernel call that uses it has returned (see `Device.check`). */
+  /** The address, valid and pinned until the kernel call that uses it has returned (see `Backend.check`). */
   pin(): Pointer;
-  /** The bytes for JavaScript, valid until the next allocation on the device. */
+  /** The bytes for JavaScript, valid until the next allocation on the backend. */
   bytes(): Uint8Array;
 }
 
-export abstract class Device {
-  abstract readonly name: DeviceName;
+export abstract class Backend {
+  abstract readonly name: EngineName | 'meta';
+  /** The device that users know it as. */
+  readonly device: Device = 'cpu';
   abstract readonly kernels: Kernels;
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
@@ -28,6 +34,14 @@ export abstract class Device {
   protected abstract allocateFixed(byteLength: number): Block;
   /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
   abstract free(block: Block): void;
+  /** Writes bytes of JavaScript's at the beginning of a block. */
+  write(block: Block, bytes: Uint8Array): void {
+    block.bytes().set(bytes);
+  }
+  /** Copies a block to another of the same size. */
+  copy(from: Block, to: Block): void {
+    to.bytes().set(from.bytes());
+  }
   /** Says of a block that was to be given back that it may be lost to the garbage collector after all. */
   leave(_block: Block): void {}
   abstract getNumThreads(): number;

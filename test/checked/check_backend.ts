@@ -1,6 +1,6 @@
-// The checked build: a device in which every address that a kernel is given is looked up, new memory holds no numbers, and the bytes
+// The checked build: a backend in which every address that a kernel is given is looked up, new memory holds no numbers, and the bytes
 // behind each block stay as they were. Kernels are waited for one by one. See kernels/include/evenkeel.h for the sizes.
-import type { Block, Device } from '../../src/kernels/device.ts';
+import type { Backend, Block } from '../../src/kernels/backend.ts';
 import type { Kernels, Pointer } from '../../src/kernels/generated/abi.ts';
 import { extents } from './generated/extents.ts';
 import { KernelMemory } from './kernel_memory.ts';
@@ -9,7 +9,7 @@ import { KernelMemory } from './kernel_memory.ts';
 const unwritten = 0xff;
 const zone = 0xa5;
 
-/** What is replaced in a device. */
+/** What is replaced in a backend. */
 interface Replaceable {
   kernels: Kernels;
   allocate(byteLength: number, isGivenBack?: boolean): Block;
@@ -19,15 +19,15 @@ interface Replaceable {
   doubles(values: Float64Array): Pointer;
 }
 
-/** Checks every kernel call of a device from now on. */
-export function checkDevice(device: Device): void {
-  const own = device as unknown as Replaceable;
+/** Checks every kernel call of a backend from now on. */
+export function checkBackend(backend: Backend): void {
+  const own = backend as unknown as Replaceable;
   const { kernels } = own;
-  const memory = new KernelMemory(device, kernels);
+  const memory = new KernelMemory(backend, kernels);
   const { allocate, free, scratch, ints, doubles } = own;
 
   own.allocate = (byteLength, isGivenBack) => {
-    const block = allocate.call(device, byteLength, isGivenBack);
+    const block = allocate.call(backend, byteLength, isGivenBack);
     memory.noteAllocated(block, byteLength);
     block.bytes().fill(unwritten, 0, byteLength);
     block.bytes().fill(zone, byteLength);
@@ -35,21 +35,21 @@ export function checkDevice(device: Device): void {
   };
   own.free = (block) => {
     memory.noteFreed(block);
-    free.call(device, block);
+    free.call(backend, block);
   };
   own.scratch = (byteLength) => {
-    const address = scratch.call(device, byteLength);
+    const address = scratch.call(backend, byteLength);
     const block = memory.pinned().find((each) => each.address === address)!.block;
     memory.noteAllocated(block, byteLength);
     return address;
   };
   own.ints = (values) => {
-    const address = ints.call(device, values);
+    const address = ints.call(backend, values);
     memory.noteParameters(address, values.length * 4);
     return address;
   };
   own.doubles = (values) => {
-    const address = doubles.call(device, values);
+    const address = doubles.call(backend, values);
     memory.noteParameters(address, values.byteLength);
     return address;
   };
@@ -63,7 +63,7 @@ export function checkDevice(device: Device): void {
       memory.check(name, a, sizes(a, memory));
       const blocks = memory.pinned();
       const status = kernel(...a);
-      device.synchronize();
+      backend.synchronize();
       for (const { block } of blocks) {
         const bytes = block.bytes();
         for (let i = memory.bytesOf(block); i < bytes.length && i < memory.bytesOf(block) + 64; i++)
@@ -76,5 +76,5 @@ export function checkDevice(device: Device): void {
 
   // What is shared by all calls as scratch is asked for in another size each time.
   const isScratch = (block: Block): boolean =>
-    (device as unknown as { scratchBlock: Block | null }).scratchBlock === block;
+    (backend as unknown as { scratchBlock: Block | null }).scratchBlock === block;
 }
