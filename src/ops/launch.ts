@@ -94,7 +94,9 @@ export const converted = (x: Tensor, dtype: DType, backend: Backend): Tensor =>
 
 /** Where tensors are wanted, and as what: either may be left out. */
 export interface Placement {
+  /** The device. Default: as it is. */
   readonly device?: Device;
+  /** The dtype. Default: as it is. */
   readonly dtype?: DType;
 }
 const placement = declareOptions<Placement>({ device: kind.choice, dtype: kind.choice });
