@@ -55,8 +55,9 @@ const undocumented = new Set<string>();
 const isOurs = (node: ts.Node): boolean => node.getSourceFile().fileName.startsWith(`${root}dist/`);
 const hasText = (symbol: ts.Symbol): boolean =>
   symbol.getDocumentationComment(checker).length > 0 ||
-  // A class merged with an interface, a namespace that is re-exported.
-  (symbol.declarations ?? []).some((node) => ts.getJSDocCommentsAndTags(node).length > 0);
+  (symbol.declarations ?? []).some(
+    (node) => ts.getJSDocCommentsAndTags(ts.isNamespaceExport(node) ? node.parent : node).length > 0,
+  );
 
 /** Notes public declarations, and members of them, inherited ones too, that say nothing about themselves. */
 function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol): void {
@@ -71,10 +72,13 @@ function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol
   const statics = target.flags & ts.SymbolFlags.Class ? checker.getTypeOfSymbol(target).getProperties() : [];
   for (const member of [...instance.getProperties(), ...statics]) {
     const [declaration] = member.declarations ?? [];
-    if (!declaration || !isOurs(declaration) || isPrivate(declaration) || member.name.startsWith('__#')) continue;
-    const owner = (declaration.parent as Partial<ts.ClassDeclaration>).name?.getText() ?? target.name;
+    if (!declaration || !isOurs(declaration) || isPrivate(declaration)) continue;
+    if ('name' in declaration && ts.isPrivateIdentifier(declaration.name as ts.Node)) continue;
     if (member.flags & ts.SymbolFlags.Prototype || hasText(member)) continue;
-    undocumented.add(`${label.split(':')[0]}: ${owner}.${member.name}`);
+    const [owner, name] = [declaration.parent, declaration].map((node) =>
+      ts.getNameOfDeclaration(node as ts.Declaration)?.getText(),
+    );
+    undocumented.add(`${label.split(':')[0]}: ${owner ?? target.name}.${name}`);
   }
 }
 

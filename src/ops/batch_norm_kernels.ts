@@ -24,10 +24,11 @@ function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): vo
   );
 }
 
-/** Statistics of a batch, per channel, in float64; they stay in device memory. */
+/** The statistics of a batch for each channel, float64 and of shape (C). */
 export interface BatchStatistics {
   /** Elements per channel. */
   readonly count: number;
+  /** The mean. */
   readonly mean: Tensor;
   /** Σ(x − mean)² */
   readonly m2: Tensor;
