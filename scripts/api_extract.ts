@@ -59,6 +59,13 @@ const hasText = (symbol: ts.Symbol): boolean =>
     (node) => ts.getJSDocCommentsAndTags(ts.isNamespaceExport(node) ? node.parent : node).length > 0,
   );
 
+/** Whether a member is one of the language's own, such as the name of an error. */
+const isOfLanguage = (type: ts.Type, name: string): boolean =>
+  (checker.getBaseTypes(type as ts.InterfaceType) ?? []).some((base) => {
+    const [declaration] = checker.getPropertyOfType(base, name)?.declarations ?? [];
+    return declaration !== undefined && (!isOurs(declaration) || isOfLanguage(base, name));
+  });
+
 /** Notes public declarations, and members of them, inherited ones too, that say nothing about themselves. */
 function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol): void {
   if (!hasText(target) && !hasText(exported)) undocumented.add(label);
@@ -74,7 +81,7 @@ function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol
     const [declaration] = member.declarations ?? [];
     if (!declaration || !isOurs(declaration) || isPrivate(declaration)) continue;
     if ('name' in declaration && ts.isPrivateIdentifier(declaration.name as ts.Node)) continue;
-    if (member.flags & ts.SymbolFlags.Prototype || hasText(member)) continue;
+    if (member.flags & ts.SymbolFlags.Prototype || hasText(member) || isOfLanguage(instance, member.name)) continue;
     const [owner, name] = [declaration.parent, declaration].map((node) =>
       ts.getNameOfDeclaration(node as ts.Declaration)?.getText(),
     );

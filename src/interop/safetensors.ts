@@ -21,7 +21,9 @@ export type DecodedEntry = SafetensorsEntry & { storedDtype: SafetensorsDtype | 
 /** Bytes that are no valid safetensors file, or entries that cannot become one. */
 export class SafetensorsError extends EvenkeelError {
   override name = 'SafetensorsError';
+  /** The file, or what else the bytes are of. */
   readonly source: string;
+  /** What is wrong with it. */
   readonly reason: string;
 
   constructor(operation: string, source: string, reason: string) {

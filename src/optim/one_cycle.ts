@@ -18,14 +18,17 @@ import {
 
 type PerGroup = number | readonly number[];
 
+/** Options of `OneCycleLR`. The number of steps must be given, one way or the other. */
 export interface OneCycleOptions extends LastEpochOption {
   /** Steps of the whole cycle; else `epochs` times `stepsPerEpoch`. */
   totalSteps?: number;
+  /** Epochs of the whole cycle; with `stepsPerEpoch`. */
   epochs?: number;
+  /** Steps of an epoch; with `epochs`. */
   stepsPerEpoch?: number;
   /** Share of the steps on the way up. Default: 0.3. */
   pctStart?: number;
-  /** Default: `'cos'`. */
+  /** The form of the way between two rates: half a cosine or a line. Default: `'cos'`. */
   annealStrategy?: 'cos' | 'linear';
   /** Whether momentum (or the first of betas) moves too. Default: true. */
   cycleMomentum?: boolean;

@@ -12,7 +12,9 @@ import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoin
 /** A checkpoint that cannot be read: missing, damaged, of another version, or no checkpoint at all. */
 export class CheckpointError extends EvenkeelError {
   override name = 'CheckpointError';
+  /** The file. */
   readonly path: string;
+  /** What is wrong with it. */
   readonly reason: string;
 
   constructor(operation: string, path: string, reason: string, options?: ErrorOptions) {
