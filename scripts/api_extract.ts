@@ -74,7 +74,7 @@ function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol
       const own = resolved(each);
       if (!seen.has(own)) noteDocumentation(`${label}.${each.name}`, each, own);
     }
-  if (!(target.flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Interface))) return;
+  if (!(target.flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias))) return;
   const instance = checker.getDeclaredTypeOfSymbol(target);
   const statics = target.flags & ts.SymbolFlags.Class ? checker.getTypeOfSymbol(target).getProperties() : [];
   for (const member of [...instance.getProperties(), ...statics]) {

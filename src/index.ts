@@ -1,5 +1,10 @@
-// The package's root: tensors, operations, autograd, randomness, engines. Layers are in evenkeel/nn, optimizers in evenkeel/optim,
-// data in evenkeel/data, training in evenkeel/train.
+/**
+ * The root of the package: tensors, operations, autograd, random numbers, engines.
+ *
+ * Layers are in `evenkeel/nn`, optimizers in `evenkeel/optim`, data in `evenkeel/data`, models in `evenkeel/models`, training in `evenkeel/train`,
+ * files of other libraries in `evenkeel/interop`.
+ * @module evenkeel
+ */
 import './ops/methods.ts';
 
 export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward.ts';
@@ -7,6 +12,7 @@ export { type CheckpointOptions, checkpoint, isRecomputing } from './autograd/ch
 export { defineFunction, type FunctionDefinition, type OutputGradient } from './autograd/define_function.ts';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck.ts';
+export type { Gradient } from './autograd/node.ts';
 export {
   ArgumentTypeError,
   EvenkeelError,

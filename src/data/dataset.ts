@@ -38,7 +38,10 @@ function checkIndex(operation: string, index: number, length: number): void {
   }
 }
 
-type RowsOf<A extends readonly unknown[]> = { -readonly [K in keyof A]: A[K] extends ArraySample ? A[K] : ArraySample };
+/** A sample of a `TensorDataset`: one row of each field. */
+export type RowsOf<A extends readonly unknown[]> = {
+  -readonly [K in keyof A]: A[K] extends ArraySample ? A[K] : ArraySample;
+};
 
 /**
  * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i.

@@ -33,7 +33,7 @@ function checkPositive(sampler: string, name: string, value: number): void {
 export class SequentialSampler implements Sampler {
   private readonly source: Sized;
 
-  constructor(source: Sized) {
+  constructor(source: { readonly length: number }) {
     this.source = source;
   }
 
@@ -70,7 +70,7 @@ export class RandomSampler implements Sampler {
   private readonly numSamples: number | undefined;
   private readonly generator: Generator | undefined;
 
-  constructor(source: Sized, options: RandomSamplerOptions = {}) {
+  constructor(source: { readonly length: number }, options: RandomSamplerOptions = {}) {
     requireOptions('RandomSampler', options, randomSamplerOptions);
     this.source = source;
     this.replacement = options.replacement ?? false;

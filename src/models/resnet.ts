@@ -154,8 +154,6 @@ export class Bottleneck extends Module {
   }
 }
 
-type Block = typeof BasicBlock | typeof Bottleneck;
-
 /** Options of the residual networks. */
 export interface ResNetOptions extends ModelOptions {
   /** Begin the last norm of every residual branch with weight 0, so that each block begins as the identity (Goyal et al. 2017). Default: false. */
@@ -174,7 +172,8 @@ const resNetOptions = declareOptions<ResNetOptions>({
   widthPerGroup: kind.integer,
   replaceStrideWithDilation: kind.object,
 });
-type ResNextOptions = Omit<ResNetOptions, 'groups' | 'widthPerGroup'>;
+/** Options of `resnext50_32x4d`. */
+export type ResNextOptions = Omit<ResNetOptions, 'groups' | 'widthPerGroup'>;
 const { groups: _, widthPerGroup: __, ...resNextKinds } = resNetOptions.kinds;
 const resNextOptions = declareOptions<ResNextOptions>(resNextKinds);
 
@@ -209,7 +208,11 @@ export class ResNet extends Module {
   /** The last layer. */
   fc: Linear;
 
-  constructor(block: Block, layers: readonly [number, number, number, number], options: ResNetOptions = {}) {
+  constructor(
+    block: typeof BasicBlock | typeof Bottleneck,
+    layers: readonly [number, number, number, number],
+    options: ResNetOptions = {},
+  ) {
     super();
     requireOptions('ResNet', options, resNetOptions);
     const { numClasses = 1000, zeroInitResidual = false, groups = 1, widthPerGroup = 64 } = options;

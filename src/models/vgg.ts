@@ -21,7 +21,8 @@ export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
   /** Probability of an element to be dropped, behind both hidden linear layers. Default: 0.5. */
   dropout?: number;
 }
-type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
+/** Options of `VGG`. `normLayer` null: no norms, the default. */
+export type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
 const vggOptions = declareOptions<VggOptions>({ numClasses: kind.integer, dropout: kind.number });
 const vggConstructorOptions = declareOptions<VggConstructorOptions>({
   ...vggOptions.kinds,
@@ -73,7 +74,8 @@ export class VGG extends Module {
   }
 }
 
-type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
+/** Options of the VGG networks with norms. */
+export type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
 const batchNormOptions = declareOptions<BatchNormOptions>({ ...vggOptions.kinds, normLayer: kind.function });
 
 /** VGG-11: 132,863,336 parameters (Simonyan & Zisserman 2015, column A; torchvision: `vgg11`). */

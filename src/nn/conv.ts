@@ -4,7 +4,7 @@ import { maxElements, requireInteger, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as ops from '../ops/conv.ts';
-import { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
+import { padIndexed } from '../ops/pad_modes.ts';
 import { type Size, sizes } from '../ops/window.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
@@ -19,7 +19,7 @@ import { Parameter } from './parameter.ts';
 import { sizeText } from './python_text.ts';
 
 /** What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end. */
-export type PaddingMode = 'zeros' | IndexedPadMode;
+export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
 
 /** Options of `ConvTranspose2d`. */

@@ -1,4 +1,7 @@
-// evenkeel/nn: modules, parameters, layers, losses, initial values, and the functional forms under `functional`.
+/**
+ * Modules, parameters, layers, losses, initial values, and the functional forms under `functional`.
+ * @module evenkeel/nn
+ */
 
 import '../ops/methods.ts';
 

@@ -14,7 +14,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 /** Which fan keeps its variance: of the activations (`fanIn`, forward) or of the gradients (`fanOut`, backward). */
 export type FanMode = 'fanIn' | 'fanOut';
 
-const gains = {
+const gains: Record<Nonlinearity, (param?: number) => number> = {
   linear: () => 1,
   conv1d: () => 1,
   conv2d: () => 1,
@@ -29,7 +29,19 @@ const gains = {
   selu: () => 3 / 4,
 };
 /** What follows a layer, and so decides how its weights begin. */
-export type Nonlinearity = keyof typeof gains;
+export type Nonlinearity =
+  | 'linear'
+  | 'conv1d'
+  | 'conv2d'
+  | 'conv3d'
+  | 'convTranspose1d'
+  | 'convTranspose2d'
+  | 'convTranspose3d'
+  | 'sigmoid'
+  | 'tanh'
+  | 'relu'
+  | 'leakyRelu'
+  | 'selu';
 
 /** Options of `xavierUniform_` and `xavierNormal_`. */
 export interface XavierOptions extends GeneratorOption {

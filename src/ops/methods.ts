@@ -1,5 +1,4 @@
 // The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are defined elsewhere.
-import type * as autograd from '../autograd/backward.ts';
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
@@ -263,8 +262,7 @@ export interface TensorMethods
     Methods<typeof matrices, 'matmul'>,
     Methods<typeof padding, 'pad'>,
     Methods<typeof launch, 'clone'>,
-    Methods<typeof random, 'bernoulli' | 'uniform_' | 'normal_'>,
-    Methods<typeof autograd, 'registerHook' | 'retainGrad'> {
+    Methods<typeof random, 'bernoulli' | 'uniform_' | 'normal_'> {
   /** See the function `var`: the variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `Tensor.var`). */
   var(dim?: number | readonly number[], options?: reduce.VarianceOptions): Tensor;
   /**
@@ -286,6 +284,20 @@ export interface TensorMethods
    * crossEntropy(model(images), labels).backward();
    */
   backward(gradient?: Tensor | null, options?: BackwardOptions): void;
+  /**
+   * Calls `hook` with the gradient of this tensor whenever one is computed; what it returns, unless undefined, replaces the gradient (PyTorch:
+   * `Tensor.register_hook`). Returns a function that removes the hook.
+   * @throws RuntimeError on a tensor that requires no gradient.
+   * @example
+   * const w = ones([3], { requiresGrad: true });
+   * const remove = w.registerHook((g) => g.clamp(-1, 1));
+   */
+  registerHook(hook: TensorHook): () => void;
+  /**
+   * Makes a tensor that is no leaf keep its `.grad` (PyTorch: `Tensor.retain_grad`).
+   * @throws RuntimeError on a tensor that requires no gradient.
+   */
+  retainGrad(): void;
   /**
    * Adds alpha·other, broadcast, in place (PyTorch: `Tensor.add_`). Returns the tensor.
    * @throws RuntimeError on a leaf that requires gradients (as all changes in place), or where the result has another shape, or does not fit the dtype.

@@ -11,7 +11,7 @@ import { padConstant } from './shape_ops.ts';
 
 export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';
 /** What `pad` fills with: one value, x mirrored at its ends, the outermost values again, or x from its other end. */
-export type PadMode = 'constant' | IndexedPadMode;
+export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
 const padModes: readonly PadMode[] = ['constant', 'reflect', 'replicate', 'circular'];
 
 type Source = (position: number) => number;

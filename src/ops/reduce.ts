@@ -101,7 +101,7 @@ const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
  * sum(x); // one value
  * sum(x, [0, 2, 3]); // one value for each channel of (N, C, H, W)
  */
-export function sum(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function sum(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('sum', x);
   const keepdim = keepdimOf('sum', options);
   return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
@@ -121,7 +121,7 @@ export function sumTo(g: Tensor, shape: Shape): Tensor {
  * @example
  * mean(x, 1, { keepdim: true }); // shape [4, 1, 8, 8]
  */
-export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function mean(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('mean', x);
   const keepdim = keepdimOf('mean', options);
   if (!isFloat(x.dtype))
@@ -227,7 +227,7 @@ const varianceOp = defineOp({
  * The variance over all, or the given, dimensions, unbiased unless `correction: 0`; exported as `var` (PyTorch: `torch.var`).
  * @throws NotImplementedError on integers and bool.
  */
-export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+export function variance(x: Tensor, dim?: number | readonly number[], options: VarianceOptions = {}): Tensor {
   requireFloat('var', x);
   requireOptions('var', options, varianceOptions);
   const { keepdim = false, correction = 1 } = options;
@@ -266,7 +266,7 @@ function requireValues(name: string, x: Tensor, dims: readonly number[]): void {
 }
 
 /** The largest values over dimensions; equal ones share the gradient (PyTorch: `torch.amax`). */
-export function amax(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function amax(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('amax', x);
   const keepdim = keepdimOf('amax', options);
   const dims = reducedDims('amax', dim, x.rank);
@@ -274,7 +274,7 @@ export function amax(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   return amaxOp(x, dims, keepdim, false);
 }
 /** The smallest values over dimensions; equal ones share the gradient (PyTorch: `torch.amin`). */
-export function amin(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function amin(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('amin', x);
   const keepdim = keepdimOf('amin', options);
   const dims = reducedDims('amin', dim, x.rank);
@@ -395,7 +395,7 @@ export const argmin = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor
 
 /** Of uint8 the answers are uint8 as well, as in PyTorch. */
 function defineTest(name: 'any' | 'all', op: Reduction) {
-  return (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+  return (x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor => {
     requireTensor(name, x);
     const keepdim = keepdimOf(name, options);
     const found = launchReduce(name, op, cast(x, 'bool'), normalizeDims(dim, x.rank, name), keepdim);
@@ -403,9 +403,15 @@ function defineTest(name: 'any' | 'all', op: Reduction) {
   };
 }
 /** Whether any value is not zero, over all or the given dimensions; bool, for uint8 uint8 (PyTorch: `torch.any`). */
-export const any: (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor = defineTest('any', Reduction.any);
+export const any: (x: Tensor, dim?: number | readonly number[], options?: ReduceOptions) => Tensor = defineTest(
+  'any',
+  Reduction.any,
+);
 /** Whether all values are not zero, over all or the given dimensions; bool, for uint8 uint8 (PyTorch: `torch.all`). */
-export const all: (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor = defineTest('all', Reduction.all);
+export const all: (x: Tensor, dim?: number | readonly number[], options?: ReduceOptions) => Tensor = defineTest(
+  'all',
+  Reduction.all,
+);
 
 const cumsumOp = defineOp({
   name: 'cumsum',

@@ -93,7 +93,8 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 }
 
-type AdamWOptions = Partial<Omit<AdamOptions, 'decoupledWeightDecay'>>;
+/** Options of `AdamW`. */
+export type AdamWOptions = Partial<Omit<AdamOptions, 'decoupledWeightDecay'>>;
 const { decoupledWeightDecay: _, ...adamWKinds } = optionsOf(defaults).kinds;
 const adamWOptions = declareOptions<AdamWOptions>(adamWKinds);
 

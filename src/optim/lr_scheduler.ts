@@ -26,7 +26,7 @@ export interface Moment {
   /** Whether this is the first step of this object, which may go on from a last epoch. */
   readonly isFirstStep: boolean;
   /** The group. */
-  readonly group: Group;
+  readonly group: ParamGroup<CommonOptions> & Record<string, unknown>;
   /** Which of the optimizer's groups it is, from 0. */
   readonly groupIndex: number;
 }

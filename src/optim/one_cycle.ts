@@ -33,9 +33,9 @@ export interface OneCycleOptions extends LastEpochOption {
   /** Whether momentum (or the first of betas) moves too. Default: true. */
   cycleMomentum?: boolean;
   /** Momentum at the top. Default: 0.85. */
-  baseMomentum?: PerGroup;
+  baseMomentum?: number | readonly number[];
   /** Momentum at both ends. Default: 0.95. */
-  maxMomentum?: PerGroup;
+  maxMomentum?: number | readonly number[];
   /** The first rate is maxLr / divFactor. Default: 25. */
   divFactor?: number;
   /** The last rate is the first / finalDivFactor. Default: 1e4. */
@@ -157,7 +157,7 @@ function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): n
  * const schedule = new OneCycleLR(optimizer, 0.1, { epochs: 10, stepsPerEpoch: loader.length });
  */
 export class OneCycleLR extends LRScheduler<OneCycleParameters> {
-  constructor(optimizer: AnyOptimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
+  constructor(optimizer: AnyOptimizer, maxLr: number | readonly number[], options: OneCycleOptions = {}) {
     requireOptions(new.target.name, options, oneCycleOptions);
     const { pctStart = 0.3, annealStrategy = 'cos', cycleMomentum = true, threePhase = false } = options;
     const { divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;

@@ -15,12 +15,18 @@ import { toCamel } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
 export type GroupSpec<O> = Partial<O> & {
+  /** The parameters of the group. */
   params: Iterable<Tensor> | Tensor;
   /** The rate at the beginning, for schedules that go on from a last epoch. */
   initialLr?: number;
 };
 /** A group as the optimizer holds it. Options may be changed between steps; schedules do. */
-export type ParamGroup<O> = O & { params: Tensor[]; initialLr?: number };
+export type ParamGroup<O> = O & {
+  /** The parameters of the group. */
+  params: Tensor[];
+  /** The rate at the beginning, which schedules remember here. */
+  initialLr?: number;
+};
 /** What an optimizer optimizes: parameters, or groups of them with options of their own. */
 export type ParamsArgument<O> = Iterable<Tensor> | Iterable<GroupSpec<O>>;
 

@@ -88,7 +88,16 @@ export function loadTree(path: string): Tree {
 }
 
 /** What `lastGood` found. `problem` is why the file at the path itself could not be used. */
-export type LastGood = { tree: Tree; path: string; usedPrevious: boolean; problem: CheckpointError | undefined };
+export type LastGood = {
+  /** What was read. */
+  tree: Tree;
+  /** The file that it was read from. */
+  path: string;
+  /** Whether that is `<path>.previous`. */
+  usedPrevious: boolean;
+  /** What is wrong with the file itself, where it was not used. */
+  problem: CheckpointError | undefined;
+};
 
 /**
  * Reads `path`, or if that is missing or damaged `<path>.previous`, and says which one it was.
