@@ -53,7 +53,13 @@ function publicPart(node: ts.Declaration): ts.Node {
 
 const undocumented = new Set<string>();
 const isOurs = (node: ts.Node): boolean => node.getSourceFile().fileName.startsWith(`${root}dist/`);
-const hasText = (symbol: ts.Symbol): boolean =>
+/** Whether a name says something, and, where it may be called in several ways, each of these does. */
+const hasText = (symbol: ts.Symbol): boolean => {
+  const signatures = checker.getTypeOfSymbol(symbol).getCallSignatures();
+  const isSaid = (signature: ts.Signature) => signature.getDocumentationComment(checker).length > 0;
+  return signatures.length > 1 ? signatures.every(isSaid) : hasWords(symbol);
+};
+const hasWords = (symbol: ts.Symbol): boolean =>
   symbol.getDocumentationComment(checker).length > 0 ||
   (symbol.declarations ?? []).some(
     (node) => ts.getJSDocCommentsAndTags(ts.isNamespaceExport(node) ? node.parent : node).length > 0,
@@ -67,8 +73,8 @@ const isOfLanguage = (type: ts.Type, name: string): boolean =>
   });
 
 /** Notes public declarations, and members of them, inherited ones too, that say nothing about themselves. */
-function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol): void {
-  if (!hasText(target) && !hasText(exported)) undocumented.add(label);
+function noteDocumentation(label: string, symbol: ts.Symbol, target: ts.Symbol): void {
+  if (!hasText(target) && !hasText(symbol)) undocumented.add(label);
   if (target.flags & ts.SymbolFlags.ValueModule)
     for (const each of checker.getExportsOfModule(target)) {
       const own = resolved(each);
@@ -89,6 +95,36 @@ function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol
   }
 }
 
+const exported = (file: string): ts.Symbol[] => {
+  const source = program.getSourceFile(file);
+  const symbol = source && checker.getSymbolAtLocation(source);
+  if (!symbol) throw new Error(`${relative(root, file)} is missing: run "npm run build:dist" first`);
+  return checker.getExportsOfModule(symbol).sort((a, b) => (a.name < b.name ? -1 : 1));
+};
+const surface = new Set(entries.flatMap(({ file }) => exported(file).map(resolved)));
+
+/** What a class has from bases that are not exported, such as the methods of Tensor: no declaration of the surface shows it. */
+function inherited(target: ts.Symbol): string[] {
+  if (!(target.flags & ts.SymbolFlags.Class)) return [];
+  const found = checker
+    .getDeclaredTypeOfSymbol(target)
+    .getProperties()
+    .flatMap((member) => {
+      const [declaration] = member.declarations ?? [];
+      if (!declaration || !isOurs(declaration) || isPrivate(declaration)) return [];
+      if ('name' in declaration && ts.isPrivateIdentifier(declaration.name as ts.Node)) return [];
+      const owner = checker.getSymbolAtLocation(
+        ts.getNameOfDeclaration(declaration.parent as ts.Declaration) ?? declaration.parent,
+      );
+      if (owner === target || (owner && surface.has(owner))) return [];
+      const type = checker.getTypeOfSymbol(member);
+      return [
+        `    ${checker.symbolToString(member)}: ${checker.typeToString(type, undefined, ts.TypeFormatFlags.NoTruncation)};`,
+      ];
+    });
+  return found.length > 0 ? [`interface ${target.name} { // from bases that are not exported`, ...found, '}'] : [];
+}
+
 const seen = new Map<ts.Symbol, string>();
 const lines = [
   `# The public surface of ${name}`,
@@ -97,16 +133,12 @@ const lines = [
   '',
 ];
 for (const { specifier, file } of entries) {
-  const source = program.getSourceFile(file);
-  const symbol = source && checker.getSymbolAtLocation(source);
-  if (!symbol) throw new Error(`${relative(root, file)} is missing: run "npm run build:dist" first`);
   lines.push(`## ${specifier}`, '', '```typescript');
-  const found = checker.getExportsOfModule(symbol).sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const exported of found) {
-    const target = resolved(exported);
+  for (const symbol of exported(file)) {
+    const target = resolved(symbol);
     const before = seen.get(target);
     if (before) {
-      lines.push(`export { ${exported.name} } from '${before}';`);
+      lines.push(`export { ${symbol.name} } from '${before}';`);
       continue;
     }
     seen.set(target, specifier);
@@ -114,7 +146,8 @@ for (const { specifier, file } of entries) {
       const text = printer.printNode(ts.EmitHint.Unspecified, publicPart(node), node.getSourceFile());
       lines.push(text.replace(/^export declare |^declare /, 'export '));
     }
-    noteDocumentation(`${specifier}: ${exported.name}`, exported, target);
+    lines.push(...inherited(target));
+    noteDocumentation(`${specifier}: ${symbol.name}`, symbol, target);
   }
   lines.push('```', '');
 }

@@ -2,7 +2,16 @@
 // front, in build/api. A warning, such as a broken link or a type that no entry point exports, fails.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Application, Converter, ReflectionKind } from 'typedoc';
+import {
+  Application,
+  Converter,
+  type DeclarationReflection,
+  ParameterReflection,
+  type ProjectReflection,
+  ReflectionFlag,
+  ReflectionKind,
+  SignatureReflection,
+} from 'typedoc';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
@@ -23,17 +32,54 @@ const app = await Application.bootstrap({
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true },
   treatWarningsAsErrors: true,
   // Shorthands within one signature or another, which say nothing by themselves.
-  intentionallyNotExported: ['TakingSizes', 'Extremum', 'UpdateOption', 'Indices', 'Arguments', 'Result', 'Totals'],
+  intentionallyNotExported: [
+    'TakingSizes',
+    'AnyConvOptions',
+    'UpdateOption',
+    'Indices',
+    'Arguments',
+    'Result',
+    'Totals',
+  ],
 });
 
-// A method of Tensor has its words from the function of its name; TypeDoc takes them for constants, not for function declarations.
+/** Makes a method of Tensor, which TypeDoc takes for a property, of the function of its name: without the first parameter, which is the tensor. */
+function toMethod(
+  project: ProjectReflection,
+  property: DeclarationReflection,
+  of: readonly SignatureReflection[],
+): void {
+  property.kind = ReflectionKind.Method;
+  property.type = undefined;
+  property.comment = undefined;
+  const signatures = of.signatures ?? (of.type?.type === 'reflection' ? of.type.declaration.signatures : undefined);
+  property.signatures = signatures?.map((signature) => {
+    const own = new SignatureReflection(property.name, ReflectionKind.CallSignature, property);
+    own.type = signature.type;
+    own.comment = (signature.comment ?? of.comment)?.clone();
+    own.parameters = signature.parameters?.slice(1).map((parameter) => {
+      const copy = new ParameterReflection(parameter.name, ReflectionKind.Parameter, own);
+      copy.type = parameter.type;
+      copy.defaultValue = parameter.defaultValue;
+      copy.comment = parameter.comment?.clone();
+      if (parameter.flags.isOptional) copy.setFlag(ReflectionFlag.Optional);
+      if (parameter.flags.isRest) copy.setFlag(ReflectionFlag.Rest);
+      project.registerReflection(copy, undefined, undefined);
+      return copy;
+    });
+    project.registerReflection(own, undefined, undefined);
+    return own;
+  });
+}
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+  const functions = new Map<string, DeclarationReflection>();
+  for (const each of project.getReflectionsByKind(ReflectionKind.Function | ReflectionKind.Variable))
+    if (each.isDeclaration() && each.parent?.name === 'evenkeel') functions.set(each.name, each);
   for (const property of project.getReflectionsByKind(ReflectionKind.Property)) {
-    const id = property.hasComment() ? undefined : project.getSymbolIdFromReflection(property);
-    const words = (id ? project.getReflectionsFromSymbolId(id) : [])
-      .flatMap((same) => (same.isDeclaration() ? (same.signatures ?? []) : []))
-      .find((signature) => signature.hasComment());
-    property.comment ??= words?.comment?.clone();
+    const isTensor = property.parent?.getChildByName('requiresGrad_') !== undefined;
+    const of = isTensor ? functions.get(property.name) : undefined;
+    // Those that take sizes in two ways have a type of their own.
+    if (of && property.isDeclaration() && property.type?.type === 'reflection') toMethod(project, property, of);
   }
 });
 

@@ -230,6 +230,7 @@ class Segment {
  * checkpoint((t) => block(t), x).sum().backward();
  */
 export function checkpoint<A extends unknown[], R>(fn: (...inputs: A) => R, ...inputs: A): R;
+/** The same, with options before the function. */
 export function checkpoint<A extends unknown[], R>(
   options: CheckpointOptions,
   fn: (...inputs: A) => R,

@@ -21,8 +21,11 @@ export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
   /** Probability of an element to be dropped, behind both hidden linear layers. Default: 0.5. */
   dropout?: number;
 }
-/** Options of `VGG`. `normLayer` null: no norms, the default. */
-export type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
+/** Options of `VGG`. */
+export type VggConstructorOptions = VggOptions & {
+  /** Makes every norm; null: there are none. Default: null. */
+  normLayer?: NormLayer | null;
+};
 const vggOptions = declareOptions<VggOptions>({ numClasses: kind.integer, dropout: kind.number });
 const vggConstructorOptions = declareOptions<VggConstructorOptions>({
   ...vggOptions.kinds,
@@ -31,7 +34,7 @@ const vggConstructorOptions = declareOptions<VggConstructorOptions>({
 
 /**
  * A chain of 3×3 convolutions and three linear layers: (N, 3, H, W) to logits (N, numClasses) (Simonyan & Zisserman 2015,
- * https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; `normLayer` null leaves the norms out (default).
+ * https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; without `normLayer` there are no norms.
  */
 export class VGG extends Module {
   /** The convolutions. */

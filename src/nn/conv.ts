@@ -50,7 +50,9 @@ const convOptions = declareOptions<ConvOptions>({
   dtype: kind.choice,
 });
 
-const anyConvOptions = declareOptions<ConvOptions & { outputPadding?: Size }>({
+/** The options of all convolutions. */
+type AnyConvOptions = ConvOptions & Pick<ops.ConvTransposeOptions, 'outputPadding'>;
+const anyConvOptions = declareOptions<AnyConvOptions>({
   ...convOptions.kinds,
   outputPadding: kind.numbers,
 });
@@ -90,7 +92,7 @@ export abstract class ConvBase extends Module {
     inChannels: number,
     outChannels: number,
     kernelSize: Size,
-    options: ConvOptions & { outputPadding?: Size },
+    options: AnyConvOptions,
   ) {
     super();
     requireOptions(this.constructor.name, options, this.knownOptions);

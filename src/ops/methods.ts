@@ -222,14 +222,7 @@ type Methods<F, K extends keyof F> = {
 type MethodsAs<F, K extends keyof F, T> = { [N in K]: T };
 
 /** Sizes or dimensions, as one array or one after the other. */
-interface TakingSizes {
-  (...sizes: number[]): Tensor;
-  (sizes: readonly number[]): Tensor;
-}
-interface Extremum {
-  (): Tensor;
-  (dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
-}
+type TakingSizes = (...sizes: number[] | [sizes: readonly number[]]) => Tensor;
 
 /** The operations as methods: the functions of the same names, and those that there are as methods only. */
 // biome-ignore format: the names read better in rows
@@ -246,7 +239,6 @@ export interface TensorMethods
       typeof reduce,
       | 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'argmax' | 'argmin' | 'any' | 'all' | 'cumsum' | 'topk' | 'sort' | 'softmax' | 'logSoftmax'
     >,
-    MethodsAs<typeof reduce, 'max' | 'min', Extremum>,
     Methods<
       typeof selecting,
       | 'flatten' | 'unflatten' | 'squeeze' | 'unsqueeze' | 'transpose' | 't' | 'narrow' | 'slice' | 'select' | 'split' | 'chunk' | 'index'
@@ -263,6 +255,14 @@ export interface TensorMethods
     Methods<typeof padding, 'pad'>,
     Methods<typeof launch, 'clone'>,
     Methods<typeof random, 'bernoulli' | 'uniform_' | 'normal_'> {
+  /** The maximum of all values (PyTorch: `Tensor.max`). NaN counts as the largest. */
+  max(): Tensor;
+  /** The maxima along a dimension, with their indices (PyTorch: `Tensor.max`). NaN counts as the largest. */
+  max(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
+  /** The minimum of all values (PyTorch: `Tensor.min`). NaN counts as the smallest. */
+  min(): Tensor;
+  /** The minima along a dimension, with their indices (PyTorch: `Tensor.min`). NaN counts as the smallest. */
+  min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
   /** See the function `var`: the variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `Tensor.var`). */
   var(dim?: number | readonly number[], options?: reduce.VarianceOptions): Tensor;
   /**

@@ -343,20 +343,30 @@ function extremumOfAll(name: 'max' | 'min', x: Tensor): Tensor {
 }
 
 /**
- * The maximum of all values, or with `dim` the maxima along it with their indices (PyTorch: `torch.max`). NaN counts as the largest.
- * @throws IndexError on a dimension that x does not have, or that has size 0; RuntimeError on a tensor without elements.
+ * The maximum of all values (PyTorch: `torch.max`). NaN counts as the largest.
+ * @throws RuntimeError on a tensor without elements.
  */
 export function max(x: Tensor): Tensor;
+/**
+ * The maxima along a dimension, with their indices; of equal ones the first (PyTorch: `torch.max`). NaN counts as the largest.
+ * @throws IndexError on a dimension that x does not have, or that has size 0.
+ * @example
+ * const { values, indices } = max(logits, 1); // both of shape [8]
+ */
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
   const keepdim = keepdimOf('max', options);
   return dim === undefined ? extremumOfAll('max', x) : extremum('max', x, dim, keepdim);
 }
 /**
- * The minimum of all values, or with `dim` the minima along it with their indices (PyTorch: `torch.min`). NaN counts as the smallest.
- * @throws IndexError on a dimension that x does not have, or that has size 0; RuntimeError on a tensor without elements.
+ * The minimum of all values (PyTorch: `torch.min`). NaN counts as the smallest.
+ * @throws RuntimeError on a tensor without elements.
  */
 export function min(x: Tensor): Tensor;
+/**
+ * The minima along a dimension, with their indices; of equal ones the first (PyTorch: `torch.min`). NaN counts as the smallest.
+ * @throws IndexError on a dimension that x does not have, or that has size 0.
+ */
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
   const keepdim = keepdimOf('min', options);

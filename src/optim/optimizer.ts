@@ -179,10 +179,11 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   /**
-   * Moves all parameters along their gradients. A closure, which computes the loss anew and calls backward, is run first and its result
-   * returned. Where a guard, such as `stageStatistics`, does not permit the step, parameters and states stay as they are.
+   * Moves all parameters along their gradients (PyTorch: `Optimizer.step`). Where a guard, such as `stageStatistics`, does not permit the step, parameters
+   * and states stay as they are.
    */
   step(): void;
+  /** The same, after a closure, which computes the loss anew and calls backward; returns what that returns. */
   step<R>(closure: () => R): R;
   step<R>(closure?: () => R): R | undefined {
     const result = closure && enableGrad(closure);
