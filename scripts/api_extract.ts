@@ -122,7 +122,9 @@ function inherited(target: ts.Symbol): string[] {
         `    ${checker.symbolToString(member)}: ${checker.typeToString(type, undefined, ts.TypeFormatFlags.NoTruncation)};`,
       ];
     });
-  return found.length > 0 ? [`interface ${target.name} { // from bases that are not exported`, ...found, '}'] : [];
+  return found.length > 0
+    ? [`interface ${target.name} { // from bases that are not exported`, ...found.sort(), '}']
+    : [];
 }
 
 const seen = new Map<ts.Symbol, string>();

@@ -44,11 +44,7 @@ const app = await Application.bootstrap({
 });
 
 /** Makes a method of Tensor, which TypeDoc takes for a property, of the function of its name: without the first parameter, which is the tensor. */
-function toMethod(
-  project: ProjectReflection,
-  property: DeclarationReflection,
-  of: readonly SignatureReflection[],
-): void {
+function toMethod(project: ProjectReflection, property: DeclarationReflection, of: DeclarationReflection): void {
   property.kind = ReflectionKind.Method;
   property.type = undefined;
   property.comment = undefined;

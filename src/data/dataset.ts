@@ -44,10 +44,12 @@ export type RowsOf<A extends readonly unknown[]> = {
 };
 
 /**
- * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i.
- *
- * Tensors are copied to arrays once, row-major. Throws SampleMismatchError if the lengths differ. Source:
- * `torch.utils.data.TensorDataset`.
+ * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i (PyTorch: `torch.utils.data.TensorDataset`). Tensors are copied to arrays once,
+ * row-major.
+ * @throws SampleMismatchError where the lengths differ.
+ * @example
+ * const pairs = new TensorDataset(images, labels);
+ * const batches = new DataLoader(pairs, { batchSize: 4, shuffle: true });
  */
 export class TensorDataset<A extends readonly (ArraySample | Tensor)[]> implements Dataset<RowsOf<A>> {
   /** The fields, each an array of all samples. */

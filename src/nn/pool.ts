@@ -92,7 +92,12 @@ export class MaxPool1d extends MaxPool {
     super(1, kernelSize, options);
   }
 }
-/** Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.MaxPool2d`). */
+/**
+ * Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.MaxPool2d`).
+ * @throws ValueError on sizes that are not positive; RuntimeError at the call on a padding of more than half of the kernel.
+ * @example
+ * const smaller = new MaxPool2d(2)(x); // shape [4, 6, 4, 4]
+ */
 export class MaxPool2d extends MaxPool {
   constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
     super(2, kernelSize, options);
@@ -186,7 +191,11 @@ export class AdaptiveAvgPool1d extends AdaptivePool<Size> {
     super(adaptiveAvgPool1d, outputSize);
   }
 }
-/** Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `nn.AdaptiveAvgPool2d`). */
+/**
+ * Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `nn.AdaptiveAvgPool2d`).
+ * @example
+ * const means = new AdaptiveAvgPool2d(1)(x); // shape [4, 6, 1, 1]
+ */
 export class AdaptiveAvgPool2d extends AdaptivePool<AdaptiveSize> {
   constructor(outputSize: AdaptiveSize) {
     super(adaptiveAvgPool2d, outputSize);

@@ -238,7 +238,12 @@ export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, op
   requireOptions('conv1d', options, convOptions);
   return convolve('conv1d', 1, x, weight, bias, options);
 }
-/** Convolution over (N, C, H, W); weight (O, C/groups, KH, KW) (PyTorch: `F.conv2d`). See `conv1d`. */
+/**
+ * Convolution over (N, C, H, W); weight (O, C/groups, KH, KW), bias (O) (PyTorch: `F.conv2d`). Unbatched (C, H, W) is accepted.
+ * @throws RuntimeError on wrong ranks, channels, dtypes, or a kernel larger than the padded input.
+ * @example
+ * conv2d(images, conv.weight, conv.bias, { padding: 2 }); // shape [8, 6, 28, 28]
+ */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
   requireOptions('conv2d', options, convOptions);
   return convolve('conv2d', 2, x, weight, bias, options);

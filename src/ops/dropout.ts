@@ -44,7 +44,10 @@ export interface DropoutOptions {
 }
 const dropoutOptions = declareOptions<DropoutOptions>({ training: kind.flag });
 
-/** Each element is 0 with probability p, default 0.5, else scaled by 1/(1 − p); x itself outside of training (PyTorch: `F.dropout`). */
+/**
+ * Each element is 0 with probability p, default 0.5, else scaled by 1/(1 − p); x itself outside of training (PyTorch: `F.dropout`).
+ * @throws ValueError unless 0 ≤ p ≤ 1.
+ */
 export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
   requireOptions('dropout', options, dropoutOptions);
   return dropoutWith(x, p, options.training ?? true);

@@ -344,7 +344,7 @@ function extremumOfAll(name: 'max' | 'min', x: Tensor): Tensor {
 
 /**
  * The maximum of all values (PyTorch: `torch.max`). NaN counts as the largest.
- * @throws RuntimeError on a tensor without elements.
+ * @throws IndexError on a tensor without elements.
  */
 export function max(x: Tensor): Tensor;
 /**
@@ -360,7 +360,7 @@ export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | 
 }
 /**
  * The minimum of all values (PyTorch: `torch.min`). NaN counts as the smallest.
- * @throws RuntimeError on a tensor without elements.
+ * @throws IndexError on a tensor without elements.
  */
 export function min(x: Tensor): Tensor;
 /**

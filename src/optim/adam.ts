@@ -100,6 +100,9 @@ const adamWOptions = declareOptions<AdamWOptions>(adamWKinds);
 
 /**
  * Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch: `optim.AdamW`). Defaults as `Adam`, but weightDecay 1e-2.
+ * @throws ValueError on options outside their domain.
+ * @example
+ * const optimizer = new AdamW(net.parameters(), { lr: 3e-4, weightDecay: 0.05 });
  */
 export class AdamW extends Adam {
   constructor(params: ParamsArgument<AdamOptions>, options: AdamWOptions = {}) {

@@ -21,7 +21,14 @@ const stepRule: Rule<StepParameters> = {
   next: ({ lr, epoch }, { stepSize, gamma }) => (epoch === 0 || epoch % stepSize !== 0 ? lr : lr * gamma),
   closed: (base, epoch, { stepSize, gamma }) => base * gamma ** Math.floor(epoch / stepSize),
 };
-/** Multiplies the rates by `gamma` every `stepSize` steps (PyTorch: `StepLR`). */
+/**
+ * Multiplies the rates by `gamma` (default 0.1) every `stepSize` steps (PyTorch: `StepLR`).
+ * @throws ValueError on a step size below 1.
+ * @example
+ * const schedule = new StepLR(optimizer, 30);
+ * optimizer.step();
+ * schedule.step(); // once per epoch
+ */
 export class StepLR extends LRScheduler<StepParameters> {
   constructor(optimizer: AnyOptimizer, stepSize: number, options: GammaOption = {}) {
     requireOptions(new.target.name, options, gammaOptions);
@@ -97,7 +104,11 @@ export interface CosineAnnealingOptions extends LastEpochOption {
   etaMin?: number;
 }
 const cosineOptions = declareOptions<CosineAnnealingOptions>({ etaMin: kind.number, ...lastEpochOption.kinds });
-/** Half a cosine from the beginning rates down to `etaMin` in `tMax` steps (Loshchilov & Hutter 2017; PyTorch: `CosineAnnealingLR`). */
+/**
+ * Half a cosine from the beginning rates down to `etaMin` in `tMax` steps (Loshchilov & Hutter 2017; PyTorch: `CosineAnnealingLR`).
+ * @example
+ * const schedule = new CosineAnnealingLR(optimizer, 90);
+ */
 export class CosineAnnealingLR extends LRScheduler<CosineParameters> {
   constructor(optimizer: AnyOptimizer, tMax: number, options: CosineAnnealingOptions = {}) {
     requireOptions(new.target.name, options, cosineOptions);

@@ -17,9 +17,9 @@ export type Batches = Iterable<readonly Tensor[]> | AsyncIterable<readonly Tenso
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions {
-  /** Its mean stands in the result as `loss`. Default: none. */
+  /** The loss whose mean stands in the result as `loss`. Default: none. */
   loss?: LossFunction;
-  /** Each in the result under its name. Default: none. */
+  /** Figures whose means stand in the result under their names. Default: none. */
   metrics?: Readonly<Record<string, Metric>>;
   /**
    * What batch norm normalizes by: `'running'` statistics, as in deployment (default), or those of each `'batch'`, without moving the
@@ -37,7 +37,9 @@ const evaluateOptions = declareOptions<EvaluateOptions>({
 });
 
 /**
- * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored, also after an error.
+ * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored, also after an error. Returns them by name.
+ * @example
+ * const { loss, accuracy: share } = await evaluate(model, loader, { loss: crossEntropy, metrics: { accuracy } });
  */
 export async function evaluate(
   model: Module,
