@@ -41,6 +41,19 @@ function optionsOf(checker: ts.TypeChecker, type: ts.Type): OptionsTaker['option
   return properties.map(({ name, flags }) => ({ name, isRequired: !(flags & ts.SymbolFlags.Optional) }));
 }
 
+/** The parameters of a signature by name; those of a rest whose type lists them, as methods of Tensor have, are as good as written out. */
+function parametersOf(checker: ts.TypeChecker, signature: ts.Signature): { name: string; type: ts.Type }[] {
+  return signature.getParameters().flatMap((parameter) => {
+    const type = checker.getTypeOfSymbol(parameter);
+    if (!checker.isTupleType(type)) return [{ name: parameter.name, type }];
+    const { labeledElementDeclarations = [] } = (type as ts.TupleTypeReference).target;
+    return checker.getTypeArguments(type as ts.TupleTypeReference).map((each, i) => ({
+      name: labeledElementDeclarations[i]?.name.getText() ?? parameter.name,
+      type: each,
+    }));
+  });
+}
+
 /** Every public function, constructor and method that takes options, by name. */
 export function optionTakers(): Map<string, OptionsTaker> {
   const files = rooms.map((room) => join(source, `${room}.ts`));
@@ -57,8 +70,8 @@ export function optionTakers(): Map<string, OptionsTaker> {
   const found = new Map<string, OptionsTaker>();
   const look = (name: string, signatures: readonly ts.Signature[]) => {
     for (const signature of signatures)
-      for (const parameter of signature.getParameters()) {
-        const options = optionsOf(checker, checker.getTypeOfSymbol(parameter));
+      for (const parameter of parametersOf(checker, signature)) {
+        const options = optionsOf(checker, parameter.type);
         if (options) found.set(name, { name, parameter: parameter.name, options });
       }
   };
@@ -74,6 +87,7 @@ export function optionTakers(): Map<string, OptionsTaker> {
       for (const method of checker.getDeclaredTypeOfSymbol(symbol).getProperties()) {
         const [declaration] = method.declarations ?? [];
         // An inherited method is its base's.
+        const isInternal = method.getJsDocTags().some((tag) => tag.name === 'internal');
         const isPublic =
           !declaration ||
           !(
@@ -82,6 +96,7 @@ export function optionTakers(): Map<string, OptionsTaker> {
           );
         if (
           isPublic &&
+          !isInternal &&
           !method.name.startsWith('__#') &&
           (declaration?.parent === symbol.valueDeclaration || name === 'Tensor')
         )
