@@ -1,10 +1,10 @@
 // The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by ops/methods.ts;
 // here are only identity, creation from memory, and the ways back to JavaScript.
 import { maxElements, requireCountable, shown } from '../checks.ts';
+import type { Backend, Device } from '../device/backend.ts';
+import { currentBackend } from '../device/engine.ts';
+import { Format, type Pointer } from '../device/generated/abi.ts';
 import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
-import type { Backend, Device } from '../kernels/backend.ts';
-import { currentBackend } from '../kernels/engine.ts';
-import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import { formatTensor } from './format_tensor.ts';
@@ -166,10 +166,13 @@ export class Tensor {
     return this;
   }
 
-  // What kernels need, under short names because every op uses them.
-  get pointer(): Pointer {
+  // What launches need of an operand (device/operand.ts).
+  materialize(): void {
+    this.storage.materialize();
+  }
+  pin(): Pointer {
     this.requireSound();
-    return this.storage.pointer;
+    return this.storage.pin();
   }
   /** Whoever changed shape or dtype, which JavaScript cannot prevent, must not make anything leave the memory. */
   private requireSound(): void {
@@ -180,6 +183,9 @@ export class Tensor {
   }
   get code(): number {
     return dtypes[this.dtype].code;
+  }
+  get itemSize(): number {
+    return dtypes[this.dtype].size;
   }
   get formatCode(): number {
     return this.memoryFormat === 'channelsLast' ? Format.channelsLast : Format.contiguous;
