@@ -47,7 +47,6 @@ export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
   x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
 export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');
 
-/** The address of a tensor that may be absent: 0 is null. */
 
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
