@@ -51,23 +51,41 @@ function publicPart(node: ts.Declaration): ts.Node {
   );
 }
 
-const undocumented: string[] = [];
-const isDocumented = (node: ts.Node): boolean => ts.getJSDocCommentsAndTags(node).length > 0;
+const undocumented = new Set<string>();
+const isOurs = (node: ts.Node): boolean => node.getSourceFile().fileName.startsWith(`${root}dist/`);
+const hasText = (symbol: ts.Symbol): boolean =>
+  symbol.getDocumentationComment(checker).length > 0 ||
+  (symbol.declarations ?? []).some(
+    (node) => ts.getJSDocCommentsAndTags(ts.isNamespaceExport(node) ? node.parent : node).length > 0,
+  );
 
-/** Notes public declarations, and members of them, that say nothing about themselves. */
-function noteDocumentation(label: string, symbol: ts.Symbol): void {
-  const declarations = symbol.declarations ?? [];
-  const carrier = (node: ts.Declaration) => (ts.isVariableDeclaration(node) ? node.parent.parent : node);
-  if (!declarations.some((node) => isDocumented(carrier(node)))) undocumented.push(label);
-  for (const node of declarations) {
-    if (!ts.isClassDeclaration(node) && !ts.isInterfaceDeclaration(node)) continue;
-    for (const member of node.members) {
-      if (isPrivate(member) || !member.name || ts.isPrivateIdentifier(member.name)) continue;
-      // What overrides says it where it is declared first.
-      const own = checker.getSymbolAtLocation(member.name);
-      const text = own && ts.displayPartsToString(own.getDocumentationComment(checker));
-      if (!text && !isDocumented(member)) undocumented.push(`${label}.${member.name.getText()}`);
+/** Whether a member is one of the language's own, such as the name of an error. */
+const isOfLanguage = (type: ts.Type, name: string): boolean =>
+  (checker.getBaseTypes(type as ts.InterfaceType) ?? []).some((base) => {
+    const [declaration] = checker.getPropertyOfType(base, name)?.declarations ?? [];
+    return declaration !== undefined && (!isOurs(declaration) || isOfLanguage(base, name));
+  });
+
+/** Notes public declarations, and members of them, inherited ones too, that say nothing about themselves. */
+function noteDocumentation(label: string, exported: ts.Symbol, target: ts.Symbol): void {
+  if (!hasText(target) && !hasText(exported)) undocumented.add(label);
+  if (target.flags & ts.SymbolFlags.ValueModule)
+    for (const each of checker.getExportsOfModule(target)) {
+      const own = resolved(each);
+      if (!seen.has(own)) noteDocumentation(`${label}.${each.name}`, each, own);
     }
+  if (!(target.flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias))) return;
+  const instance = checker.getDeclaredTypeOfSymbol(target);
+  const statics = target.flags & ts.SymbolFlags.Class ? checker.getTypeOfSymbol(target).getProperties() : [];
+  for (const member of [...instance.getProperties(), ...statics]) {
+    const [declaration] = member.declarations ?? [];
+    if (!declaration || !isOurs(declaration) || isPrivate(declaration)) continue;
+    if ('name' in declaration && ts.isPrivateIdentifier(declaration.name as ts.Node)) continue;
+    if (member.flags & ts.SymbolFlags.Prototype || hasText(member) || isOfLanguage(instance, member.name)) continue;
+    const [owner, name] = [declaration.parent, declaration].map((node) =>
+      ts.getNameOfDeclaration(node as ts.Declaration)?.getText(),
+    );
+    undocumented.add(`${label.split(':')[0]}: ${owner ?? target.name}.${name}`);
   }
 }
 
@@ -96,7 +114,7 @@ for (const { specifier, file } of entries) {
       const text = printer.printNode(ts.EmitHint.Unspecified, publicPart(node), node.getSourceFile());
       lines.push(text.replace(/^export declare |^declare /, 'export '));
     }
-    noteDocumentation(`${specifier}: ${exported.name}`, target);
+    noteDocumentation(`${specifier}: ${exported.name}`, exported, target);
   }
   lines.push('```', '');
 }
@@ -108,10 +126,14 @@ if (process.argv.includes('--check')) {
     console.error('docs/api.md is not what the declarations say: run "npm run api" and look at the difference');
     process.exit(1);
   }
+  if (undocumented.size > 0) {
+    console.error(`api: declarations without a sentence:\n${[...undocumented].join('\n')}`);
+    process.exit(1);
+  }
   console.log(`api: ${seen.size} exports, as in docs/api.md`);
 } else if (process.argv.includes('--undocumented')) {
   for (const label of undocumented) console.log(label);
 } else {
   writeFileSync(page, text);
-  console.log(`api: ${seen.size} exports, ${undocumented.length} declarations without documentation`);
+  console.log(`api: ${seen.size} exports, ${undocumented.size} declarations without documentation`);
 }

@@ -6,6 +6,7 @@ const isInstance = Function.prototype[Symbol.hasInstance];
 
 /** Base of every error that evenkeel throws on purpose. Those that are a TypeError or a RangeError too count by `instanceof`. */
 export class EvenkeelError extends Error {
+  /** Makes `instanceof EvenkeelError` hold for the errors that are a TypeError or a RangeError too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (isInstance.call(this, value)) return true;
     return this === EvenkeelError && [ValueError, IndexError, ArgumentTypeError].some((kind) => value instanceof kind);

@@ -1,5 +1,10 @@
-// The package's root: tensors, operations, autograd, randomness, engines. Layers are in evenkeel/nn, optimizers in evenkeel/optim,
-// data in evenkeel/data, training in evenkeel/train.
+/**
+ * The root of the package: tensors, operations, autograd, random numbers, engines.
+ *
+ * Layers are in `evenkeel/nn`, optimizers in `evenkeel/optim`, data in `evenkeel/data`, models in `evenkeel/models`, training in `evenkeel/train`,
+ * files of other libraries in `evenkeel/interop`.
+ * @module evenkeel
+ */
 import './ops/methods.ts';
 
 export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward.ts';
@@ -7,6 +12,7 @@ export { type CheckpointOptions, checkpoint, isRecomputing } from './autograd/ch
 export { defineFunction, type FunctionDefinition, type OutputGradient } from './autograd/define_function.ts';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck.ts';
+export type { Gradient } from './autograd/node.ts';
 export type { Device, EngineName } from './device/backend.ts';
 export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize, withDevice } from './device/engine.ts';
 export {
@@ -181,5 +187,5 @@ export {
 } from './tensor/random.ts';
 export { asyncScope, scope } from './tensor/scope.ts';
 export type { MemoryFormat, Shape } from './tensor/shape.ts';
-export { keep, Tensor, type TensorHook } from './tensor/tensor.ts';
+export { type GradNode, keep, type NestedArray, Tensor, type TensorHook, type TensorJSON } from './tensor/tensor.ts';
 export { setWarningHandler, type WarningCategory, type WarningHandler, warn } from './warnings.ts';

@@ -28,6 +28,7 @@ export const provideEngineOps = (provided: EngineOps): void => {
   ops = provided;
 };
 
+/** Options of `backward`. */
 export interface BackwardOptions {
   /** Keep what was saved, so that the graph can be walked again. Default: the value of `createGraph`. */
   retainGraph?: boolean;
@@ -36,6 +37,7 @@ export interface BackwardOptions {
 }
 const backwardOptions = declareOptions<BackwardOptions>({ retainGraph: kind.flag, createGraph: kind.flag });
 
+/** Options of `grad`. */
 export interface GradOptions extends BackwardOptions {
   /** One gradient for each output; may be missing for one-element outputs, where it is 1. */
   gradOutputs?: readonly Gradient[];
@@ -385,8 +387,14 @@ function walk(
 }
 
 /**
- * Accumulates the gradients of `roots` into the `.grad` of every leaf that requires one (PyTorch: `torch.autograd.backward`).
- * @param grads one per root; may be missing for one-element roots, where it is 1.
+ * Accumulates the gradients of `roots` into the `.grad` of every leaf that requires one (PyTorch: `torch.autograd.backward`). The graph is gone
+ * afterwards, unless `retainGraph`.
+ * @param grads one for each root; may be missing for roots of one element, where it is 1.
+ * @throws RuntimeError where a root requires no gradient, or has more elements and no gradient was given, or its graph is gone.
+ * @example
+ * const w = ones([3], { requiresGrad: true });
+ * backward([w.mul(2).sum()]);
+ * console.log(w.grad!.toArray()); // [2, 2, 2]
  */
 export function backward(
   roots: readonly Tensor[],

@@ -12,6 +12,7 @@ import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { type HeldTensors, SavedTensors, setHolder } from './node.ts';
 import { SavedMemory } from './saved_memory.ts';
 
+/** Options of `checkpoint`. */
 export interface CheckpointOptions {
   /** Draw the same random numbers in the second run, so that dropout drops the same. Default: true. */
   preserveRngState?: boolean;

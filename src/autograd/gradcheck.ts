@@ -9,13 +9,15 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { grad } from './backward.ts';
 import { enableGrad, noGrad } from './grad_mode.ts';
 
+/** Options of `gradcheck` and `gradgradcheck`. */
 export interface GradcheckOptions {
   /** Step of the central difference. Default: 1e-6. */
   eps?: number;
-  /** |analytic − numeric| must be at most atol + rtol·|numeric|. Defaults: 1e-5 and 1e-3, as in PyTorch. */
+  /** |analytic − numeric| must be at most atol + rtol·|numeric|. Default: 1e-5, as in PyTorch. */
   atol?: number;
+  /** See `atol`. Default: 1e-3, as in PyTorch. */
   rtol?: number;
-  /** Seeds the cotangents. Default: 0. */
+  /** Seeds the random gradients of the outputs. Default: 0. */
   seed?: number;
 }
 const gradcheckOptions = declareOptions<GradcheckOptions>({

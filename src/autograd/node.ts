@@ -8,6 +8,7 @@ import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { aliasOf, type GradNode, type HookEntry, type Tensor } from '../tensor/tensor.ts';
 
+/** A gradient, or nothing where none flows. */
 export type Gradient = Tensor | null | undefined;
 
 /** Where a gradient goes: an output of another node, or a leaf that accumulates it. */

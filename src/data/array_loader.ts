@@ -50,11 +50,17 @@ const loaderOptions = declareOptions<DataLoaderOptions<unknown>>({
  * that exclude each other. Source: `torch.utils.data.DataLoader`.
  */
 export class ArrayLoader<T, B = Collated<T>> {
+  /** What the samples are read from. */
   readonly dataset: Dataset<T> | IterableDataset<T>;
+  /** Samples per batch; null: single samples. */
   readonly batchSize: number | null;
+  /** Whether a last batch of fewer samples is left out. */
   readonly dropLast: boolean;
+  /** Worker threads that read ahead; 0: none. */
   readonly numWorkers: number;
+  /** Batches that each worker has in hand. */
   readonly prefetch: number;
+  /** Where shuffling draws from; undefined: the default generator. */
   readonly generator: Generator | undefined;
   private readonly indices: Iterable<number | number[]> & { readonly length?: number };
   private readonly collate: ((samples: T[]) => unknown) | undefined;
@@ -112,7 +118,10 @@ export class ArrayLoader<T, B = Collated<T>> {
     return this.numWorkers > 0 ? this.batchesFromWorkers(this.dataset, baseSeed) : this.batchesLater(this.dataset);
   }
 
-  /** What a collated batch (or, with batchSize null, a sample) becomes before it is handed out: here, itself. */
+  /**
+   * What a collated batch (or, with batchSize null, a sample) becomes before it is handed out: here, itself.
+   * @internal
+   */
   protected convert(batch: unknown): B {
     return batch as B;
   }

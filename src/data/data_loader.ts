@@ -52,14 +52,20 @@ function toTensor({ data, shape }: ArraySample): Tensor {
  * }
  */
 export class DataLoader<T> extends ArrayLoader<T, TensorBatch<Collated<T>>> {
+  /**
+   * Starts an epoch in this thread.
+   * @throws DataArgumentError where batches can only arrive asynchronously.
+   */
   override [Symbol.iterator](): IterableIterator<TensorBatch<Collated<T>>> {
     return scoped(super[Symbol.iterator]());
   }
 
+  /** Starts an epoch whose batches are awaited. */
   override [Symbol.asyncIterator](): AsyncIterableIterator<TensorBatch<Collated<T>>> {
     return asyncScoped(super[Symbol.asyncIterator]());
   }
 
+  /** @internal */
   protected override convert(batch: unknown): TensorBatch<Collated<T>> {
     return outsideScopes(() => mapArrays(batch, toTensor)) as TensorBatch<Collated<T>>;
   }

@@ -11,14 +11,19 @@ import { type ArraySample, rowOf, shapeText, toArraySample } from './sample.ts';
 
 /** A fixed number of samples, read by index. `get` may answer at once or with a promise (then loop with `for await`). */
 export interface Dataset<T> {
+  /** The number of samples. */
   readonly length: number;
+  /** The sample of an index, from 0. */
   get(index: number): T | Promise<T>;
 }
 
 /** Samples that only come one after another, at once or asynchronously; `length`, where known, counts them. */
 export interface IterableDataset<T> {
+  /** The number of samples, where it is known. */
   readonly length?: number;
+  /** The samples, at once. */
   [Symbol.iterator]?(): Iterator<T>;
+  /** The samples, as they arrive. */
   [Symbol.asyncIterator]?(): AsyncIterator<T>;
 }
 
@@ -33,7 +38,10 @@ function checkIndex(operation: string, index: number, length: number): void {
   }
 }
 
-type RowsOf<A extends readonly unknown[]> = { -readonly [K in keyof A]: A[K] extends ArraySample ? A[K] : ArraySample };
+/** A sample of a `TensorDataset`: one row of each field. */
+export type RowsOf<A extends readonly unknown[]> = {
+  -readonly [K in keyof A]: A[K] extends ArraySample ? A[K] : ArraySample;
+};
 
 /**
  * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i.
@@ -42,7 +50,9 @@ type RowsOf<A extends readonly unknown[]> = { -readonly [K in keyof A]: A[K] ext
  * `torch.utils.data.TensorDataset`.
  */
 export class TensorDataset<A extends readonly (ArraySample | Tensor)[]> implements Dataset<RowsOf<A>> {
+  /** The fields, each an array of all samples. */
   readonly arrays: readonly ArraySample[];
+  /** The number of samples. */
   readonly length: number;
 
   constructor(...tensors: A) {
@@ -59,6 +69,10 @@ export class TensorDataset<A extends readonly (ArraySample | Tensor)[]> implemen
     this.length = first.shape[0]!;
   }
 
+  /**
+   * The rows of an index, one of each field.
+   * @throws IndexError on an index outside.
+   */
   get(index: number): RowsOf<A> {
     checkIndex('TensorDataset.get', index, this.length);
     return this.arrays.map((array) => rowOf(array, index)) as RowsOf<A>;
@@ -67,6 +81,7 @@ export class TensorDataset<A extends readonly (ArraySample | Tensor)[]> implemen
 
 /** Several datasets one after the other. Source: `torch.utils.data.ConcatDataset`. */
 export class ConcatDataset<T> implements Dataset<T> {
+  /** The datasets in their order. */
   readonly datasets: readonly Dataset<T>[];
   /** For each dataset the number of samples up to and including it. */
   readonly cumulativeSizes: readonly number[];
@@ -83,10 +98,15 @@ export class ConcatDataset<T> implements Dataset<T> {
     this.cumulativeSizes = this.datasets.map((dataset) => (total += dataset.length));
   }
 
+  /** The number of samples of all. */
   get length(): number {
     return this.cumulativeSizes.at(-1)!;
   }
 
+  /**
+   * The sample of an index, counted over all datasets.
+   * @throws IndexError on an index outside.
+   */
   get(index: number): T | Promise<T> {
     checkIndex('ConcatDataset.get', index, this.length);
     const part = this.cumulativeSizes.findIndex((end) => index < end);
@@ -97,7 +117,9 @@ export class ConcatDataset<T> implements Dataset<T> {
 
 /** The samples `indices` of a dataset. Source: `torch.utils.data.Subset`. */
 export class Subset<T> implements Dataset<T> {
+  /** What the samples are taken from. */
   readonly dataset: Dataset<T>;
+  /** The samples' indices there. */
   readonly indices: ArrayLike<number>;
 
   constructor(dataset: Dataset<T>, indices: ArrayLike<number>) {
@@ -105,10 +127,15 @@ export class Subset<T> implements Dataset<T> {
     this.indices = indices;
   }
 
+  /** The number of samples. */
   get length(): number {
     return this.indices.length;
   }
 
+  /**
+   * The sample of an index, counted within this part.
+   * @throws IndexError on an index outside.
+   */
   get(index: number): T | Promise<T> {
     checkIndex('Subset.get', index, this.length);
     return this.dataset.get(this.indices[index]!);
@@ -202,8 +229,11 @@ const workerDatasetOptions = declareOptions<WorkerDatasetOptions<unknown>>({
  * Used with `numWorkers > 0`. In this thread `get` imports the module on first use and answers with a promise.
  */
 export class WorkerDataset<T, A = unknown> implements Dataset<T> {
+  /** The address of the module. */
   readonly module: string;
+  /** What the factory is given. */
   readonly args: A | undefined;
+  /** The number of samples. */
   readonly length: number;
   private local: Promise<Dataset<T>> | undefined;
 
@@ -219,6 +249,7 @@ export class WorkerDataset<T, A = unknown> implements Dataset<T> {
     this.length = options.length;
   }
 
+  /** The sample of an index, from a dataset that is built in this thread at the first call. */
   async get(index: number): Promise<T> {
     checkIndex('WorkerDataset.get', index, this.length);
     this.local ??= openWorkerDataset<T>(this.module, this.args, this.length);

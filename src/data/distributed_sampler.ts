@@ -9,7 +9,9 @@ import type { Sampler } from './sampler.ts';
 
 /** Options of `DistributedSampler`. */
 export type DistributedSamplerOptions = {
+  /** How many processes share the samples. */
   numReplicas: number;
+  /** Which of them this one is, from 0. */
   rank: number;
   /** Shuffle anew in each epoch set by `setEpoch`. Default true. */
   shuffle?: boolean;
@@ -28,7 +30,9 @@ const samplerOptions = declareOptions<DistributedSamplerOptions>({
 
 /** Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`. */
 export class DistributedSampler implements Sampler {
+  /** How many processes share the samples. */
   readonly numReplicas: number;
+  /** Which of them this one is, from 0. */
   readonly rank: number;
   private readonly source: { readonly length: number };
   private readonly shuffle: boolean;
@@ -67,6 +71,7 @@ export class DistributedSampler implements Sampler {
     this.epoch = requireInteger('DistributedSampler', 'epoch', epoch, 0);
   }
 
+  /** The indices of an epoch for this process. */
   *[Symbol.iterator](): IterableIterator<number> {
     const n = this.source.length;
     const order = this.shuffle ? randperm(n, new Generator(this.seed + this.epoch)) : undefined;

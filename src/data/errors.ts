@@ -5,6 +5,7 @@ import { EvenkeelError, RuntimeError, ValueError } from '../errors.ts';
 /** A data file that is truncated, corrupt or not what it should be. */
 export class DataFormatError extends EvenkeelError {
   override name = 'DataFormatError';
+  /** The file, or what else the bytes are of. */
   readonly source: string;
 
   constructor(operation: string, source: string, reason: string) {
@@ -16,6 +17,7 @@ export class DataFormatError extends EvenkeelError {
 /** A package that carries a data set is not installed. */
 export class MissingDataPackageError extends EvenkeelError {
   override name = 'MissingDataPackageError';
+  /** The package to install. */
   readonly packageName: string;
 
   constructor(operation: string, packageName: string) {
@@ -40,7 +42,9 @@ export class DataArgumentError extends ValueError {
 /** Fetching or collating a batch failed in a worker; `batch` counts from 0, `indices` are the batch's samples. */
 export class DataWorkerError extends RuntimeError {
   override name = 'DataWorkerError';
+  /** The batch that failed, from 0. */
   readonly batch: number;
+  /** The indices of its samples. */
   readonly indices: readonly number[];
 
   constructor(message: string, batch: number, indices: readonly number[], options?: ErrorOptions) {

@@ -8,18 +8,38 @@ import { MissingDataPackageError } from './errors.ts';
 import type { ArraySample } from './sample.ts';
 
 /** `count` images of rows × columns bytes one after the other, 0 black … 255 white, with one label byte each. */
-export type ImageSplit = { images: Uint8Array; labels: Uint8Array; count: number };
+export type ImageSplit = {
+  /** The images, row by row. */
+  images: Uint8Array;
+  /** The label of each image. */
+  labels: Uint8Array;
+  /** How many images there are. */
+  count: number;
+};
 
 /** A row that a package held but that is no image. */
-export type DroppedRow = { label: number; row: number; reason: string };
+export type DroppedRow = {
+  /** The label under which it was found. */
+  label: number;
+  /** Its position there, from 0. */
+  row: number;
+  /** What is wrong with it. */
+  reason: string;
+};
 
 /** A data set of grey images in two splits; `classes[label]` is a label's name. */
 export type ImageSet = {
+  /** What is trained on. */
   train: ImageSplit;
+  /** What is tested on. */
   test: ImageSplit;
+  /** The height of an image in pixels. */
   rows: number;
+  /** The width of an image in pixels. */
   columns: number;
+  /** The names of the labels. */
   classes: string[];
+  /** Rows that were left out. */
   dropped: DroppedRow[];
 };
 

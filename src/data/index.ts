@@ -1,4 +1,7 @@
-// The data layer's public names that run anywhere. The image sets, which read files, are in node.ts.
+/**
+ * Datasets, samplers, loaders, augmentation: what runs anywhere. Image sets, which read files, are in `evenkeel/data/node`.
+ * @module evenkeel/data
+ */
 
 export { ArrayLoader, type DataLoaderOptions } from './array_loader.ts';
 export {
@@ -20,6 +23,7 @@ export {
   isIterableDataset,
   mapDataset,
   type RandomSplitOptions,
+  type RowsOf,
   randomSplit,
   Subset,
   TensorDataset,

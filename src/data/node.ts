@@ -1,4 +1,7 @@
-// The data layer's public names that read files and so need Node.
+/**
+ * Image sets, which are read from files, and so need Node.
+ * @module evenkeel/data/node
+ */
 
 export { type FashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts';
 export { type DroppedRow, type ImageSet, type ImageSplit, splitArrays } from './image_set.ts';

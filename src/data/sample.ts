@@ -18,7 +18,12 @@ export type TypedArray =
   | BigInt64Array;
 
 /** A dense row-major array: `data.length` is the product of `shape`. */
-export type ArraySample<T extends TypedArray = TypedArray> = { data: T; shape: number[] };
+export type ArraySample<T extends TypedArray = TypedArray> = {
+  /** The elements in row-major order. */
+  data: T;
+  /** The size of each dimension. */
+  shape: number[];
+};
 
 /** Whether a value is a typed array. */
 export function isTypedArray(value: unknown): value is TypedArray {

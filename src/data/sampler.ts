@@ -9,11 +9,13 @@ import { DataArgumentError } from './errors.ts';
 
 /** Indices in the order of one epoch; each iteration is a new epoch. */
 export interface Sampler extends Iterable<number> {
+  /** Indices per epoch. */
   readonly length: number;
 }
 
 /** Lists of indices, one per batch. */
 export interface BatchedSampler extends Iterable<number[]> {
+  /** Batches per epoch, where it is known. */
   readonly length?: number;
 }
 
@@ -31,14 +33,16 @@ function checkPositive(sampler: string, name: string, value: number): void {
 export class SequentialSampler implements Sampler {
   private readonly source: Sized;
 
-  constructor(source: Sized) {
+  constructor(source: { readonly length: number }) {
     this.source = source;
   }
 
+  /** Indices per epoch. */
   get length(): number {
     return this.source.length;
   }
 
+  /** The indices of an epoch. */
   *[Symbol.iterator](): Indices<number> {
     for (let i = 0; i < this.source.length; i++) yield i;
   }
@@ -66,7 +70,7 @@ export class RandomSampler implements Sampler {
   private readonly numSamples: number | undefined;
   private readonly generator: Generator | undefined;
 
-  constructor(source: Sized, options: RandomSamplerOptions = {}) {
+  constructor(source: { readonly length: number }, options: RandomSamplerOptions = {}) {
     requireOptions('RandomSampler', options, randomSamplerOptions);
     this.source = source;
     this.replacement = options.replacement ?? false;
@@ -75,10 +79,12 @@ export class RandomSampler implements Sampler {
     checkPositive('RandomSampler', 'numSamples', this.length);
   }
 
+  /** Indices per epoch. */
   get length(): number {
     return this.numSamples ?? this.source.length;
   }
 
+  /** The indices of an epoch, in an order of its own. */
   *[Symbol.iterator](): Indices<number> {
     const n = this.source.length;
     const count = this.length;
@@ -114,10 +120,12 @@ export class SubsetRandomSampler implements Sampler {
     this.generator = options.generator ?? defaultGenerator;
   }
 
+  /** Indices per epoch. */
   get length(): number {
     return this.indices.length;
   }
 
+  /** The indices of an epoch, in an order of its own. */
   *[Symbol.iterator](): Indices<number> {
     for (const position of randperm(this.indices.length, this.generator)) yield this.indices[position]!;
   }
@@ -141,6 +149,7 @@ const weightedOptions = declareOptions<WeightedRandomSamplerOptions>({
  * Source: `torch.utils.data.WeightedRandomSampler`.
  */
 export class WeightedRandomSampler implements Sampler {
+  /** Indices per epoch. */
   readonly length: number;
   private readonly weights: Float64Array;
   private readonly replacement: boolean;
@@ -156,6 +165,7 @@ export class WeightedRandomSampler implements Sampler {
     this.generator = options.generator ?? defaultGenerator;
   }
 
+  /** The indices of an epoch, drawn anew. */
   *[Symbol.iterator](): Indices<number> {
     yield* multinomial(this.weights, this.length, this.replacement, this.generator);
   }
@@ -167,7 +177,9 @@ export class WeightedRandomSampler implements Sampler {
  * Source: `torch.utils.data.BatchSampler`.
  */
 export class BatchSampler implements BatchedSampler {
+  /** Indices per batch; the last one may have fewer. */
   readonly batchSize: number;
+  /** Whether a last batch of fewer is left out. */
   readonly dropLast: boolean;
   private readonly sampler: Iterable<number> & { readonly length?: number };
 
@@ -180,6 +192,10 @@ export class BatchSampler implements BatchedSampler {
     this.dropLast = dropLast;
   }
 
+  /**
+   * Batches per epoch.
+   * @throws DataArgumentError where the sampler cannot tell.
+   */
   get length(): number {
     if (this.sampler.length === undefined) {
       throw new DataArgumentError('[BatchSampler.length] expected a sampler with a length, but it has none');
@@ -188,6 +204,7 @@ export class BatchSampler implements BatchedSampler {
     return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
   }
 
+  /** The batches of an epoch. */
   *[Symbol.iterator](): Indices<number[]> {
     // A full batch goes out before the sampler is asked for more: samplers draw lazily, so the order of draws depends on it.
     let batch: number[] = [];

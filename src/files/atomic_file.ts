@@ -16,7 +16,10 @@ export type WriteFs = Pick<
 export type AtomicWriteOptions = {
   /** Keep what the path held before as `<path>.previous`. Default false. */
   keepPrevious?: boolean;
-  /** File system calls to use instead of Node's. */
+  /**
+   * File system calls to use instead of Node's.
+   * @internal
+   */
   fs?: WriteFs;
 };
 export const atomicWriteOptions = declareOptions<AtomicWriteOptions>({ keepPrevious: kind.flag, fs: kind.object });

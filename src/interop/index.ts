@@ -1,4 +1,7 @@
-// Files of other libraries.
+/**
+ * Files of other libraries.
+ * @module evenkeel/interop
+ */
 export {
   type DecodedEntry,
   decodeSafetensors,

@@ -9,19 +9,28 @@ export type SafetensorsDtype = 'F32' | 'F64' | 'I32' | 'I64' | 'U8' | 'BOOL';
 
 /** A named array; BOOL is bytes 0 and 1. */
 export type SafetensorsEntry = {
+  /** The name in the file. */
   name: string;
+  /** The element type. */
   dtype: SafetensorsDtype;
+  /** The size of each dimension. */
   shape: number[];
+  /** The elements in row-major order. */
   data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 };
 
 /** A decoded array. F16 and BF16 come as float32: `dtype` is then F32, `storedDtype` what the file holds. */
-export type DecodedEntry = SafetensorsEntry & { storedDtype: SafetensorsDtype | 'F16' | 'BF16' };
+export type DecodedEntry = SafetensorsEntry & {
+  /** The element type in the file. */
+  storedDtype: SafetensorsDtype | 'F16' | 'BF16';
+};
 
 /** Bytes that are no valid safetensors file, or entries that cannot become one. */
 export class SafetensorsError extends EvenkeelError {
   override name = 'SafetensorsError';
+  /** The file, or what else the bytes are of. */
   readonly source: string;
+  /** What is wrong with it. */
   readonly reason: string;
 
   constructor(operation: string, source: string, reason: string) {

@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 /** Makes the norm behind a convolution of so many output channels, such as `(channels) => new GroupNorm(32, channels)`. */
 export type NormLayer = (channels: number) => Module;
 
+/** What all models of images take. */
 export interface ModelOptions {
   /** Length of the output, one logit per class. Default: 1000. */
   numClasses?: number;

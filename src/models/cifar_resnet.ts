@@ -46,8 +46,9 @@ class CifarBlock extends Module {
   }
 }
 
+/** Options of the residual networks for CIFAR. */
 export interface CifarResNetOptions extends ModelOptions {
-  /** Default: 10. */
+  /** Length of the output, one logit per class. Default: 10. */
   numClasses?: number;
 }
 
@@ -59,12 +60,19 @@ export interface CifarResNetOptions extends ModelOptions {
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class CifarResNet extends Module {
+  /** The first convolution. */
   conv1: Conv2d;
+  /** The norm behind it. */
   bn1: Module;
+  /** The first stage: 16 channels. */
   layer1: Sequential;
+  /** The second stage: 32 channels, half the size. */
   layer2: Sequential;
+  /** The third stage: 64 channels, a quarter of the size. */
   layer3: Sequential;
+  /** The mean over the image. */
   avgpool: AdaptiveAvgPool2d;
+  /** The classifier. */
   linear: Linear;
 
   constructor(blocks: number, options: CifarResNetOptions = {}) {

@@ -113,6 +113,7 @@ class Transition extends Sequential {
   }
 }
 
+/** Options of the DenseNets. */
 export interface DenseNetOptions extends ModelOptions {
   /** Probability of an element of what a layer makes to be dropped. Default: 0. */
   dropRate?: number;
@@ -133,7 +134,9 @@ const denseNetOptions = declareOptions<DenseNetOptions>({
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class DenseNet extends Module {
+  /** All but the classifier. */
   features: Sequential;
+  /** The last layer. */
   classifier: Linear;
 
   constructor(layers: readonly number[], options: DenseNetOptions = {}) {

@@ -46,10 +46,11 @@ class MBConv extends InvertedResidual {
   }
 }
 
+/** Options of the EfficientNets. */
 export interface EfficientNetOptions extends ModelOptions {
   /** Probability of an element to be dropped before the last layer. Default: 0.2. */
   dropout?: number;
-  /** Of a sample to skip a block's branch, at the end of the network; it rises from 0 block by block. Default: 0.2. */
+  /** Probability of a sample to skip a block's branch, at the end of the network; it rises from 0 block by block. Default: 0.2. */
   stochasticDepthProb?: number;
 }
 const efficientNetOptions = declareOptions<EfficientNetOptions>({
@@ -63,8 +64,11 @@ const efficientNetOptions = declareOptions<EfficientNetOptions>({
  * https://arxiv.org/abs/1905.11946; torchvision: `EfficientNet`).
  */
 export class EfficientNet extends Module {
+  /** All before the mean over the image. */
   features: Sequential;
+  /** The mean over the image. */
   avgpool: AdaptiveAvgPool2d;
+  /** Dropout and the last layer. */
   classifier: Sequential;
 
   constructor(options: EfficientNetOptions = {}) {

@@ -1,4 +1,7 @@
-// Architectures.
+/**
+ * Architectures, with the names and the states of torchvision.
+ * @module evenkeel/models
+ */
 export type { ModelOptions, NormLayer } from './blocks.ts';
 export { CifarResNet, type CifarResNetOptions, cifarResnet20, cifarResnet56 } from './cifar_resnet.ts';
 export { DenseNet, type DenseNetOptions, densenet121 } from './densenet.ts';
@@ -19,10 +22,21 @@ export {
   type ResidualBlockOptions,
   ResNet,
   type ResNetOptions,
+  type ResNextOptions,
   resnet18,
   resnet34,
   resnet50,
   resnet101,
   resnext50_32x4d,
 } from './resnet.ts';
-export { VGG, type VggLayers, type VggOptions, vgg11, vgg11Bn, vgg16, vgg16Bn } from './vgg.ts';
+export {
+  type BatchNormOptions as VggBatchNormOptions,
+  VGG,
+  type VggConstructorOptions,
+  type VggLayers,
+  type VggOptions,
+  vgg11,
+  vgg11Bn,
+  vgg16,
+  vgg16Bn,
+} from './vgg.ts';

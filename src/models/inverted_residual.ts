@@ -16,16 +16,17 @@ export function makeDivisible(channels: number): number {
   return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }
 
+/** Options of `Conv2dNormActivation`. */
 export interface Conv2dNormActivationOptions {
-  /** Default: 3. */
+  /** The size of the window. Default: 3. */
   kernelSize?: number;
-  /** Default: 1. */
+  /** The distance of neighbouring windows. Default: 1. */
   stride?: number;
-  /** Default: 1. */
+  /** Into how many groups the channels are divided. Default: 1. */
   groups?: number;
-  /** Default: `BatchNorm2d`. */
+  /** Makes the norm. Default: `BatchNorm2d`. */
   normLayer?: NormLayer;
-  /** Default: `ReLU`; null: none. */
+  /** What follows the norm; null: nothing. Default: `ReLU`. */
   activation?: Activation | null;
 }
 const convNormOptions = declareOptions<Conv2dNormActivationOptions>({
@@ -53,6 +54,7 @@ export class Conv2dNormActivation extends Sequential {
   }
 }
 
+/** Options of `SqueezeExcitation`. */
 export interface SqueezeExcitationOptions {
   /** Between the two convolutions. Default: `ReLU`. */
   activation?: Activation;
@@ -71,10 +73,15 @@ const squeezeOptions = declareOptions<SqueezeExcitationOptions>({
  * new SqueezeExcitation(6, 2)(x); // shape [4, 6, 8, 8]
  */
 export class SqueezeExcitation extends Module {
+  /** The mean of each channel. */
   avgpool: AdaptiveAvgPool2d;
+  /** The convolution to fewer channels. */
   fc1: Conv2d;
+  /** The convolution back. */
   fc2: Conv2d;
+  /** What stands between the two. */
   activation: Module;
+  /** What the scale is taken through. */
   scaleActivation: Module;
 
   constructor(channels: number, squeezeChannels: number, options: SqueezeExcitationOptions = {}) {
@@ -95,11 +102,13 @@ export class SqueezeExcitation extends Module {
 }
 
 export interface InvertedResidualOptions {
-  /** Of the depthwise convolution. */
+  /** The size of the depthwise convolution's window. */
   kernelSize: number;
-  /** Of the depthwise convolution: 1 or 2. */
+  /** The stride of the depthwise convolution: 1 or 2. */
   stride: number;
+  /** Makes the norms. */
   normLayer: NormLayer;
+  /** What follows the norms. */
   activation: Activation;
   /** Makes what stands behind the depthwise convolution; null: nothing. */
   squeeze: (() => Module) | null;

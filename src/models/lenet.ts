@@ -2,6 +2,7 @@
 import { AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, Sequential, Sigmoid } from '../nn/index.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 
+/** Options of `lenetBatchNorm`. */
 export interface LenetOptions {
   /** Length of the output, one logit per class. Default: 10. */
   numClasses?: number;

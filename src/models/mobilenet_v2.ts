@@ -44,6 +44,7 @@ class LinearBottleneck extends Module {
   }
 }
 
+/** Options of MobileNetV2. */
 export interface MobileNetV2Options extends ModelOptions {
   /** Factor of all numbers of channels, rounded to multiples of 8; the last, 1280, grows only. Default: 1. */
   widthMult?: number;
@@ -61,7 +62,9 @@ const mobileNetV2Options = declareOptions<MobileNetV2Options>({
  * `MobileNetV2`).
  */
 export class MobileNetV2 extends Module {
+  /** All before the mean over the image. */
   features: Sequential;
+  /** Dropout and the last layer. */
   classifier: Sequential;
 
   constructor(options: MobileNetV2Options = {}) {

@@ -76,8 +76,9 @@ const small: Table = {
 
 const batchNorm: NormLayer = (channels) => new BatchNorm2d(channels, { eps: 0.001, momentum: 0.01 });
 
+/** Options of MobileNetV3. */
 export interface MobileNetV3Options extends ModelOptions {
-  /** Default: `BatchNorm2d` with eps 0.001 and momentum 0.01. */
+  /** Makes every norm of the model. Default: `BatchNorm2d` with eps 0.001 and momentum 0.01. */
   normLayer?: NormLayer;
   /** Factor of all numbers of channels, rounded to multiples of 8. Default: 1. */
   widthMult?: number;
@@ -95,8 +96,11 @@ const mobileNetV3Options = declareOptions<MobileNetV3Options>({
  * https://arxiv.org/abs/1905.02244; torchvision: `MobileNetV3`).
  */
 export class MobileNetV3 extends Module {
+  /** All before the mean over the image. */
   features: Sequential;
+  /** The mean over the image. */
   avgpool: AdaptiveAvgPool2d;
+  /** The hidden linear layer, dropout and the last layer. */
   classifier: Sequential;
 
   constructor(size: 'large' | 'small', options: MobileNetV3Options = {}) {

@@ -10,18 +10,19 @@ import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
+/** Options of `BasicBlock` and `Bottleneck`. */
 export interface ResidualBlockOptions {
-  /** Of the block's 3×3 convolution that makes the image smaller. Default: 1. */
+  /** The stride of the block's 3×3 convolution that makes the image smaller. Default: 1. */
   stride?: number;
   /** What brings the input to the output's shape, where the two differ. Default: null, the input itself. */
   downsample?: Module | null;
-  /** Of the 3×3 convolution. Default: 1. */
+  /** The groups of the 3×3 convolution. Default: 1. */
   groups?: number;
   /** Inner width is channels·baseWidth/64·groups. Default: 64. */
   baseWidth?: number;
-  /** Of the 3×3 convolution. Default: 1. */
+  /** The dilation of the 3×3 convolution. Default: 1. */
   dilation?: number;
-  /** Default: `BatchNorm2d`. */
+  /** Makes the norms. Default: `BatchNorm2d`. */
   normLayer?: NormLayer;
 }
 const residualBlockOptions = declareOptions<ResidualBlockOptions>({
@@ -43,12 +44,19 @@ const conv1x1 = (inChannels: number, channels: number, stride = 1) =>
  * @throws ValueError unless `groups` is 1 and `baseWidth` 64; NotImplementedError on a dilation.
  */
 export class BasicBlock extends Module {
+  /** The block's output has this times `channels` channels. */
   static readonly expansion = 1;
+  /** The first convolution, 3×3, with the stride. */
   conv1: Conv2d;
+  /** The norm behind `conv1`. */
   bn1: Module;
+  /** The activation of both places. */
   relu: ReLU;
+  /** The second convolution, 3×3. */
   conv2: Conv2d;
+  /** The norm behind `conv2`. */
   bn2: Module;
+  /** What brings the input to the output's shape; null: nothing. */
   downsample: Module | null;
 
   constructor(inChannels: number, channels: number, options: ResidualBlockOptions = {}) {
@@ -90,14 +98,23 @@ export class BasicBlock extends Module {
  * 3×3 convolution ("ResNet v1.5"), where the paper has it in the first.
  */
 export class Bottleneck extends Module {
+  /** The block's output has this times `channels` channels. */
   static readonly expansion = 4;
+  /** The first convolution, 1×1. */
   conv1: Conv2d;
+  /** The norm behind `conv1`. */
   bn1: Module;
+  /** The second convolution, 3×3, with the stride. */
   conv2: Conv2d;
+  /** The norm behind `conv2`. */
   bn2: Module;
+  /** The third convolution, 1×1. */
   conv3: Conv2d;
+  /** The norm behind `conv3`. */
   bn3: Module;
+  /** The activation of all places. */
   relu: ReLU;
+  /** What brings the input to the output's shape; null: nothing. */
   downsample: Module | null;
 
   constructor(inChannels: number, channels: number, options: ResidualBlockOptions = {}) {
@@ -137,8 +154,7 @@ export class Bottleneck extends Module {
   }
 }
 
-type Block = typeof BasicBlock | typeof Bottleneck;
-
+/** Options of the residual networks. */
 export interface ResNetOptions extends ModelOptions {
   /** Begin the last norm of every residual branch with weight 0, so that each block begins as the identity (Goyal et al. 2017). Default: false. */
   zeroInitResidual?: boolean;
@@ -156,7 +172,8 @@ const resNetOptions = declareOptions<ResNetOptions>({
   widthPerGroup: kind.integer,
   replaceStrideWithDilation: kind.object,
 });
-type ResNextOptions = Omit<ResNetOptions, 'groups' | 'widthPerGroup'>;
+/** Options of `resnext50_32x4d`. */
+export type ResNextOptions = Omit<ResNetOptions, 'groups' | 'widthPerGroup'>;
 const { groups: _, widthPerGroup: __, ...resNextKinds } = resNetOptions.kinds;
 const resNextOptions = declareOptions<ResNextOptions>(resNextKinds);
 
@@ -170,18 +187,32 @@ const resNextOptions = declareOptions<ResNextOptions>(resNextKinds);
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
 export class ResNet extends Module {
+  /** The first convolution, 7×7 with stride 2. */
   conv1: Conv2d;
+  /** The norm behind it. */
   bn1: Module;
+  /** The activation behind it. */
   relu: ReLU;
+  /** The pooling behind it, of stride 2. */
   maxpool: MaxPool2d;
+  /** The first stage, at a quarter of the image's size. */
   layer1: Sequential;
+  /** The second stage, at an eighth. */
   layer2: Sequential;
+  /** The third stage, at a sixteenth. */
   layer3: Sequential;
+  /** The fourth stage, at a thirty-second. */
   layer4: Sequential;
+  /** The mean over the image. */
   avgpool: AdaptiveAvgPool2d;
+  /** The last layer. */
   fc: Linear;
 
-  constructor(block: Block, layers: readonly [number, number, number, number], options: ResNetOptions = {}) {
+  constructor(
+    block: typeof BasicBlock | typeof Bottleneck,
+    layers: readonly [number, number, number, number],
+    options: ResNetOptions = {},
+  ) {
     super();
     requireOptions('ResNet', options, resNetOptions);
     const { numClasses = 1000, zeroInitResidual = false, groups = 1, widthPerGroup = 64 } = options;

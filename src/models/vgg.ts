@@ -16,11 +16,13 @@ const columns = {
   d: [64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'M', 512, 512, 512, 'M', 512, 512, 512, 'M'],
 } as const satisfies Record<string, VggLayers>;
 
+/** Options of the VGG networks. */
 export interface VggOptions extends Omit<ModelOptions, 'normLayer'> {
   /** Probability of an element to be dropped, behind both hidden linear layers. Default: 0.5. */
   dropout?: number;
 }
-type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
+/** Options of `VGG`. `normLayer` null: no norms, the default. */
+export type VggConstructorOptions = VggOptions & { normLayer?: NormLayer | null };
 const vggOptions = declareOptions<VggOptions>({ numClasses: kind.integer, dropout: kind.number });
 const vggConstructorOptions = declareOptions<VggConstructorOptions>({
   ...vggOptions.kinds,
@@ -32,8 +34,11 @@ const vggConstructorOptions = declareOptions<VggConstructorOptions>({
  * https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; `normLayer` null leaves the norms out (default).
  */
 export class VGG extends Module {
+  /** The convolutions. */
   features: Sequential;
+  /** The mean over windows that make the image 7×7. */
   avgpool: AdaptiveAvgPool2d;
+  /** The three linear layers. */
   classifier: Sequential;
 
   constructor(layers: VggLayers, options: VggConstructorOptions = {}) {
@@ -69,7 +74,8 @@ export class VGG extends Module {
   }
 }
 
-type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
+/** Options of the VGG networks with norms. */
+export type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
 const batchNormOptions = declareOptions<BatchNormOptions>({ ...vggOptions.kinds, normLayer: kind.function });
 
 /** VGG-11: 132,863,336 parameters (Simonyan & Zisserman 2015, column A; torchvision: `vgg11`). */

@@ -11,6 +11,7 @@ import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
 import { floatText } from './python_text.ts';
 
+/** The option of layers that can overwrite their input. */
 export interface InplaceOption {
   /** Overwrite the input instead of making a new tensor. Default: false. */
   inplace?: boolean;
@@ -19,6 +20,7 @@ export const inplaceOption = declareOptions<InplaceOption>({ inplace: kind.flag 
 
 /** A function of each element, perhaps in place. Subclasses say which, and which options they take besides. */
 abstract class Activation extends Module {
+  /** Whether the input is overwritten. */
   readonly inplace: boolean;
   constructor(options: InplaceOption = {}) {
     super();
@@ -33,8 +35,12 @@ abstract class Activation extends Module {
   protected get knownOptions(): Options<InplaceOption> {
     return inplaceOption;
   }
+  /** @internal */
   protected abstract compute(x: Tensor): Tensor;
-  /** What is printed before `inplace`. */
+  /**
+   * What is printed before `inplace`.
+   * @internal
+   */
   protected parameterText(): string {
     return '';
   }
@@ -49,8 +55,13 @@ abstract class Activation extends Module {
   }
 }
 
-/** max(x, 0) (PyTorch: `nn.ReLU`). */
+/**
+ * max(x, 0), element by element, of any shape (PyTorch: `nn.ReLU`).
+ * @example
+ * const act = new ReLU({ inplace: true });
+ */
 export class ReLU extends Activation {
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.relu(x);
   }
@@ -63,6 +74,7 @@ const leakyReluOptions = declareOptions<elementwise.LeakyReluOptions & InplaceOp
 
 /** x where positive, `negativeSlope`·x elsewhere; default 0.01 (PyTorch: `nn.LeakyReLU`). */
 export class LeakyReLU extends Activation {
+  /** The slope where x is negative. */
   readonly negativeSlope: number;
   constructor(options: elementwise.LeakyReluOptions & InplaceOption = {}) {
     super(options);
@@ -72,9 +84,11 @@ export class LeakyReLU extends Activation {
   protected override get knownOptions(): typeof leakyReluOptions {
     return leakyReluOptions;
   }
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.leakyReluWith(x, this.negativeSlope);
   }
+  /** @internal */
   protected override parameterText(): string {
     return `negative_slope=${floatText(this.negativeSlope)}`;
   }
@@ -87,6 +101,7 @@ const eluOptions = declareOptions<elementwise.EluOptions & InplaceOption>({
 
 /** x where positive, `alpha`·(eˣ − 1) elsewhere; default 1 (Clevert et al. 2016; PyTorch: `nn.ELU`). */
 export class ELU extends Activation {
+  /** The result goes to −alpha for very negative x. */
   readonly alpha: number;
   constructor(options: elementwise.EluOptions & InplaceOption = {}) {
     super(options);
@@ -96,9 +111,11 @@ export class ELU extends Activation {
   protected override get knownOptions(): typeof eluOptions {
     return eluOptions;
   }
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.eluWith(x, this.alpha);
   }
+  /** @internal */
   protected override parameterText(): string {
     return `alpha=${floatText(this.alpha)}`;
   }
@@ -106,6 +123,7 @@ export class ELU extends Activation {
 
 /** Scaled ELU, which keeps mean 0 and variance 1 (Klambauer et al. 2017; PyTorch: `nn.SELU`). */
 export class SELU extends Activation {
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.selu(x);
   }
@@ -113,6 +131,7 @@ export class SELU extends Activation {
 
 /** x·σ(x) (PyTorch: `nn.SiLU`). */
 export class SiLU extends Activation {
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.silu(x);
   }
@@ -120,6 +139,7 @@ export class SiLU extends Activation {
 
 /** x·tanh(softplus(x)) (Misra 2020; PyTorch: `nn.Mish`). */
 export class Mish extends Activation {
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.mish(x);
   }
@@ -132,7 +152,9 @@ const hardtanhOptions = declareOptions<elementwise.HardtanhOptions & InplaceOpti
 
 /** x limited to [`minVal`, `maxVal`]; default [−1, 1] (PyTorch: `nn.Hardtanh`). */
 export class Hardtanh extends Activation {
+  /** The lower limit. */
   readonly minVal: number;
+  /** The upper limit. */
   readonly maxVal: number;
   constructor(options: elementwise.HardtanhOptions & InplaceOption = {}) {
     super(options);
@@ -148,9 +170,11 @@ export class Hardtanh extends Activation {
   protected override get knownOptions(): typeof hardtanhOptions {
     return hardtanhOptions;
   }
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.hardtanhWith(x, this.minVal, this.maxVal);
   }
+  /** @internal */
   protected override parameterText(): string {
     return `min_val=${floatText(this.minVal)}, max_val=${floatText(this.maxVal)}`;
   }
@@ -162,6 +186,7 @@ export class ReLU6 extends Hardtanh {
     requireOptions(new.target.name, options, inplaceOption);
     super({ minVal: 0, maxVal: 6, ...options });
   }
+  /** @internal */
   protected override parameterText(): string {
     return '';
   }
@@ -169,6 +194,7 @@ export class ReLU6 extends Hardtanh {
 
 /** min(max(x/6 + 1/2, 0), 1) (PyTorch: `nn.Hardsigmoid`). */
 export class Hardsigmoid extends Activation {
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.hardsigmoid(x);
   }
@@ -179,6 +205,7 @@ export class Hardsigmoid extends Activation {
 
 /** x·hardsigmoid(x) (Howard et al. 2019; PyTorch: `nn.Hardswish`). */
 export class Hardswish extends Activation {
+  /** @internal */
   protected compute(x: Tensor): Tensor {
     return elementwise.hardswish(x);
   }
@@ -196,7 +223,7 @@ export class Sigmoid extends Module {
   }
 }
 
-/** (PyTorch: `nn.Tanh`). */
+/** The hyperbolic tangent of each element, of any shape (PyTorch: `nn.Tanh`). */
 export class Tanh extends Module {
   forward(x: Tensor): Tensor {
     return elementwise.tanh(x);
@@ -212,6 +239,7 @@ export class LogSigmoid extends Module {
 
 /** x·Φ(x), exactly or by `approximate: 'tanh'` (Hendrycks & Gimpel 2016; PyTorch: `nn.GELU`). */
 export class GELU extends Module {
+  /** `'none'`: exact; `'tanh'`: by tanh. */
   readonly approximate: 'none' | 'tanh';
   constructor(options: elementwise.GeluOptions = {}) {
     super();
@@ -228,7 +256,9 @@ export class GELU extends Module {
 
 /** log(1 + e^(beta·x))/beta, and x where beta·x > threshold; defaults 1 and 20 (PyTorch: `nn.Softplus`). */
 export class Softplus extends Module {
+  /** How sharp the bend at 0 is. */
   readonly beta: number;
+  /** Where beta·x lies above this, the result is x. */
   readonly threshold: number;
   constructor(options: elementwise.SoftplusOptions = {}) {
     super();
@@ -244,8 +274,9 @@ export class Softplus extends Module {
   }
 }
 
-/** Positive values that sum to 1 along a dimension (PyTorch: `nn.Softmax`). */
+/** Positive values that sum to 1 along a dimension; the shape stays (PyTorch: `nn.Softmax`). */
 export class Softmax extends Module {
+  /** The dimension along which the values sum to 1. */
   readonly dim: number;
   constructor(dim: number) {
     super();
@@ -261,6 +292,7 @@ export class Softmax extends Module {
 
 /** The logarithm of `Softmax` (PyTorch: `nn.LogSoftmax`). */
 export class LogSoftmax extends Module {
+  /** The dimension along which the exponentials sum to 1. */
   readonly dim: number;
   constructor(dim: number) {
     super();

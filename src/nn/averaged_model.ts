@@ -21,6 +21,7 @@ import {
 } from './recalibrate.ts';
 import type { RecalibrationReport } from './recalibration_report.ts';
 
+/** Options of `AveragedModel`. */
 export interface AveragedModelOptions {
   /** An exponential moving average: average ← decay·average + (1 − decay)·model. Default: null, the equal average of all updates (SWA). */
   decay?: number | null;
@@ -52,8 +53,11 @@ const averagedModelOptions = declareOptions<AveragedModelOptions>({
  * await average.preciseBatchNorm(loader);
  */
 export class AveragedModel<M extends Module = Module> extends Module {
+  /** The average, as a model. */
   module: M;
+  /** The share of the average that stays at an update; null: the equal average. */
   readonly decay: number | null;
+  /** Whether buffers are averaged too. */
   readonly useBuffers: boolean;
   private readonly avgFn: AveragedModelOptions['avgFn'];
 

@@ -22,6 +22,7 @@ import { boolText, floatText } from './python_text.ts';
 import type { StateDict } from './state_dict.ts';
 import { decide, type LayerStatistics, type StatisticsControl, warnOfMovement } from './statistics_control.ts';
 
+/** Options of batch norms, and of layers made of one. */
 export interface NormOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
@@ -50,15 +51,24 @@ const bufferOf = (name: BufferName, set: string): string => `${name}_${set}`;
 
 /** Parameters, running statistics and their state of a layer that normalizes channels (PyTorch: `_NormBase`). */
 export abstract class NormBase extends Module {
+  /** Channels of the input: C. */
   numFeatures: number;
+  /** Added to the variance. */
   eps: number;
+  /** Weight of a new batch in the running statistics; null: their plain average over all batches. */
   momentum: number | null;
+  /** Whether the layer was made with a weight. */
   readonly affine: boolean;
-  /** May be changed later: then batches no longer move the running statistics, which evaluation still uses. */
+  /** Whether batches move the running statistics. May be changed later: then batches no longer move them, and evaluation still uses them. */
   trackRunningStats: boolean;
+  /** The factor of each channel (C), null where the layer is not affine. */
   declare weight: Parameter | null;
+  /** What is added to each channel (C), null where there is none. */
   declare bias: Parameter | null;
-  /** What is asked of the layer besides its flags; null: nothing. Set by freezeBatchNorm, withStatistics and the like. */
+  /**
+   * What is asked of the layer besides its flags; null: nothing. Set by freezeBatchNorm, withStatistics and the like.
+   * @internal
+   */
   control: StatisticsControl | null = null;
 
   constructor(numFeatures: number, options: NormOptions = {}) {
@@ -135,7 +145,10 @@ export abstract class NormBase extends Module {
     return this.ownBuffers().has(bufferOf('running_mean', set));
   }
 
-  /** Adds a set of running statistics: the layer's own as they are now, with a counter of 0. See `addStatistics`. */
+  /**
+   * Adds a set of running statistics: the layer's own as they are now, with a counter of 0. See `addStatistics`.
+   * @internal
+   */
   registerStatistics(set: string): void {
     const own = this as unknown as Record<BufferName, Tensor>;
     for (const name of bufferNames) {
@@ -144,16 +157,23 @@ export abstract class NormBase extends Module {
     }
   }
 
+  /** @internal */
   override get isObserved(): boolean {
     return super.isObserved || this.control !== null;
   }
 
-  /** What this forward goes by: the layer itself, unless more is asked of it than its flags say. */
+  /**
+   * What this forward goes by: the layer itself, unless more is asked of it than its flags say.
+   * @internal
+   */
   protected get statistics(): LayerStatistics {
     return this.control === null && !isInCheckpoint() && !isRecomputing() ? this : decide(this);
   }
 
-  /** Moves running statistics, the layer's own or those of a set, towards a batch's, in place; the counter has moved. */
+  /**
+   * Moves running statistics, the layer's own or those of a set, towards a batch's, in place; the counter has moved.
+   * @internal
+   */
   moveRunning(...args: Parameters<typeof batchNormUpdateRunning>): void {
     batchNormUpdateRunning(...args);
   }
@@ -178,7 +198,10 @@ export abstract class NormBase extends Module {
     if (this.bias) zeros_(this.bias);
   }
 
-  /** @throws ValueError where the input's number of dimensions is not the layer's. */
+  /**
+   * Checks the input's number of dimensions.
+   * @throws ValueError where it is not the layer's.
+   */
   protected abstract checkInputDim(x: Tensor): void;
 
   override extraRepr(): string {
@@ -225,7 +248,10 @@ export abstract class BatchNormBase extends NormBase {
     return this.forwardChecked(x);
   }
 
-  /** Forward after the check of dimensions: the one place where it is decided which statistics are used, and whether and where they move. */
+  /**
+   * Forward after the check of dimensions: the one place where it is decided which statistics are used, and whether and where they move.
+   * @internal
+   */
   protected forwardChecked(x: Tensor): Tensor {
     const now = this.statistics;
     if (now.normalizer) return now.normalizer(x);
@@ -253,12 +279,18 @@ export abstract class BatchNormBase extends NormBase {
     });
   }
 
-  /** Whether the batch's statistics are those of this process alone. */
+  /**
+   * Whether the batch's statistics are those of this process alone.
+   * @internal
+   */
   get isLocal(): boolean {
     return true;
   }
 
-  /** The op that computes it; `SyncBatchNorm` has another. */
+  /**
+   * The op that computes it; `SyncBatchNorm` has another.
+   * @internal
+   */
   protected normalize(...args: Parameters<typeof batchNormWith>): Tensor {
     return batchNormWith(...args);
   }

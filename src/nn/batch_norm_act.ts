@@ -12,6 +12,7 @@ import { Identity } from './linear.ts';
 import type { Module } from './module.ts';
 import { SyncBatchNorm, type SyncBatchNormOptions, syncBatchNormOptions } from './sync_batch_norm.ts';
 
+/** What follows the norm in `BatchNormAct2d` and its kin. */
 export interface ActOptions {
   /** What comes last; null: nothing. Default: `new ReLU({ inplace: true })`. */
   act?: Module | null;
@@ -57,7 +58,9 @@ const isRelu = ({ drop, act }: NormAct): boolean =>
  * const norm = new BatchNormAct2d(6, { act: new SiLU() });
  */
 export class BatchNormAct2d extends BatchNorm2d {
+  /** What comes between batch norm and activation; an `Identity` where there is nothing. */
   declare drop: Module;
+  /** What comes last; an `Identity` where there is nothing. */
   declare act: Module;
   /** Whether the present forward's ReLU has been computed with the norm. */
   private isActivated = false;
@@ -82,6 +85,7 @@ export class BatchNormAct2d extends BatchNorm2d {
     return restOf(this);
   }
 
+  /** @internal */
   protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNormWith>): Tensor {
     this.isActivated = isRelu(this);
     return super.normalize(x, mean, variance, { ...options, relu: this.isActivated });
@@ -90,7 +94,9 @@ export class BatchNormAct2d extends BatchNorm2d {
 
 /** What `convertSyncBatchNorm` makes of a `BatchNormAct2d` (timm: `SyncBatchNormAct`). */
 export class SyncBatchNormAct extends SyncBatchNorm {
+  /** What comes between batch norm and activation; an `Identity` where there is nothing. */
   declare drop: Module;
+  /** What comes last; an `Identity` where there is nothing. */
   declare act: Module;
 
   constructor(numFeatures: number, options: SyncBatchNormOptions & ActOptions = {}) {
@@ -114,7 +120,9 @@ export class SyncBatchNormAct extends SyncBatchNorm {
 
 /** What `toFrozenBatchNorm` makes of a `BatchNormAct2d` (timm: `FrozenBatchNormAct2d`). */
 export class FrozenBatchNormAct2d extends FrozenBatchNorm2d {
+  /** What comes between batch norm and activation; an `Identity` where there is nothing. */
   declare drop: Module;
+  /** What comes last; an `Identity` where there is nothing. */
   declare act: Module;
 
   constructor(numFeatures: number, options: FrozenBatchNorm2dOptions & ActOptions = {}) {

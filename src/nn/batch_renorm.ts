@@ -27,12 +27,17 @@ import { Parameter } from './parameter.ts';
 
 /** A limit that grows evenly with the number of batches seen: `from` up to batch `start`, `to` from batch `end` on. */
 export interface Ramp {
+  /** The limit at first. */
   readonly from: number;
+  /** The limit at last. */
   readonly to: number;
+  /** The batch up to which the limit is `from`. */
   readonly start: number;
+  /** The batch from which on the limit is `to`. */
   readonly end: number;
 }
 
+/** How far batch renormalization corrects. */
 export interface RenormLimitOptions {
   /** The largest r, whose inverse is the smallest. Default, the paper's: 1 for 5000 batches, then growing to 3 at 40,000. */
   rmax?: number | Ramp;
@@ -75,6 +80,7 @@ function limitsAt({ rmax, dmax }: Limits, batches: Tensor): RenormLimits {
   return { rmax: at(rmax), dmax: at(dmax) };
 }
 
+/** Options of `BatchRenorm1d`, `BatchRenorm2d` and `BatchRenorm3d`. */
 export type BatchRenormOptions = Omit<NormOptions, 'trackRunningStats'> & RenormLimitOptions;
 const { trackRunningStats: _, ...normKinds } = normOptions.kinds;
 const limitKinds = { rmax: kind.numeric, dmax: kind.numeric };
@@ -91,10 +97,12 @@ abstract class BatchRenormBase extends BatchNormBase {
     this.limits = limitsFrom(this.constructor.name, options);
   }
 
+  /** @internal */
   override moveRunning(batch: BatchStatistics, running: RunningStatistics, momentum: number | null): void {
     batchRenormUpdateRunning(batch, running, momentum, this.eps);
   }
 
+  /** @internal */
   protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     if (!options.training) return super.normalize(x, mean, variance, options);
     // The correction is by the running statistics even where these are not to move, and none are given.
@@ -143,10 +151,11 @@ export class BatchRenorm3d extends BatchRenormBase {
   }
 }
 
+/** Options of `RunningStdBatchRenorm1d`, `RunningStdBatchRenorm2d` and `RunningStdBatchRenorm3d`. */
 export interface RunningStdBatchRenormOptions extends DTypeOption, RenormLimitOptions {
   /** Added to the deviation. Default: 1e-3. */
   eps?: number;
-  /** Default: 0.01. */
+  /** Weight of a new batch in the running statistics. Default: 0.01. */
   momentum?: number;
   /** Whether weight and bias, which the state has in any case, are used. Default: true. */
   affine?: boolean;
@@ -160,11 +169,17 @@ const runningStdOptions = declareOptions<RunningStdBatchRenormOptions>({
 });
 
 abstract class RunningStdBatchRenormBase extends Module {
+  /** Channels of the input: C. */
   readonly numFeatures: number;
+  /** Added to the deviation. */
   readonly eps: number;
+  /** Weight of a new batch in the running statistics. */
   readonly momentum: number;
+  /** Whether weight and bias are used. */
   readonly affine: boolean;
+  /** The factor of each channel (C). */
   declare weight: Parameter;
+  /** What is added to each channel (C). */
   declare bias: Parameter;
   private readonly limits: Limits;
 
@@ -209,6 +224,10 @@ abstract class RunningStdBatchRenormBase extends Module {
     return this.buffer('num_batches_tracked');
   }
 
+  /**
+   * Checks the input's number of dimensions.
+   * @throws ValueError where it is not the layer's.
+   */
   protected abstract checkInputDim(x: Tensor): void;
 
   forward(x: Tensor): Tensor {

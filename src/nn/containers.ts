@@ -15,14 +15,23 @@ abstract class IndexedModules<M extends Module> extends Module implements Iterab
     return this.items().length;
   }
 
+  /**
+   * The children in their order.
+   * @internal
+   */
   protected items(): M[] {
     return this.allChildren().map(([, module]) => module as M);
   }
 
+  /** The children in their order. */
   [Symbol.iterator](): Iterator<M> {
     return this.items()[Symbol.iterator]();
   }
 
+  /**
+   * A position counted from the front.
+   * @internal
+   */
   protected position(index: number): number {
     const { length } = this;
     if (!Number.isInteger(index) || index < -length || index >= length)
@@ -30,7 +39,10 @@ abstract class IndexedModules<M extends Module> extends Module implements Iterab
     return index < 0 ? index + length : index;
   }
 
-  /** The child at a position; negative ones count from the end. */
+  /**
+   * The child at a position; negative ones count from the end.
+   * @throws IndexError where there is none.
+   */
   at(index: number): M {
     return this.items()[this.position(index)];
   }
@@ -66,7 +78,10 @@ abstract class IndexedModules<M extends Module> extends Module implements Iterab
     return this;
   }
 
-  /** Takes a child out, the last by default, and returns it. */
+  /**
+   * Takes a child out, the last by default, and returns it.
+   * @throws IndexError where there is none at that position.
+   */
   pop(index = -1): M {
     const items = this.items();
     const [taken] = items.splice(this.position(index), 1);
@@ -191,16 +206,22 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
     throw new ArgumentTypeError('Module [ModuleDict] is missing the required "forward" function');
   }
 
+  /** The number of modules. */
   get size(): number {
     return this.keys().length;
   }
 
+  /**
+   * The module of a name.
+   * @throws KeyError where there is none.
+   */
   get(name: string): Module {
     const found = this.find(name);
     if (!found) throw new KeyError(name);
     return found;
   }
 
+  /** Whether there is a module of that name. */
   has(name: string): boolean {
     return this.find(name) !== undefined;
   }
@@ -219,23 +240,30 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
     return this;
   }
 
-  /** Takes a module out and returns it. */
+  /**
+   * Takes a module out and returns it.
+   * @throws KeyError where there is none of that name.
+   */
   pop(name: string): Module {
     const found = this.get(name);
     this.unregisterModule(name);
     return found;
   }
 
+  /** Takes all modules out. */
   clear(): void {
     for (const name of this.keys()) this.unregisterModule(name);
   }
 
+  /** All names in their order. */
   keys(): string[] {
     return this.allChildren().map(([name]) => name);
   }
+  /** All modules in their order. */
   values(): Module[] {
     return this.allChildren().map(([, module]) => module);
   }
+  /** Names and modules in their order. */
   [Symbol.iterator](): Iterator<[string, Module]> {
     return this.allChildren()[Symbol.iterator]();
   }

@@ -4,7 +4,7 @@ import { maxElements, requireInteger, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as ops from '../ops/conv.ts';
-import { type IndexedPadMode, padIndexed } from '../ops/pad_modes.ts';
+import { padIndexed } from '../ops/pad_modes.ts';
 import { type Size, sizes } from '../ops/window.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
@@ -18,23 +18,15 @@ import { declareClosed } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { sizeText } from './python_text.ts';
 
-export type PaddingMode = 'zeros' | IndexedPadMode;
+/** What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end. */
+export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
 
-export interface ConvTranspose2dOptions extends DTypeOption {
-  /** Default: 1. */
-  stride?: Size;
-  /** Default: 0. */
-  padding?: Size;
-  /** Added to one side of the output's size. Default: 0. */
-  outputPadding?: Size;
-  /** Default: 1. */
-  groups?: number;
-  /** Default: true. */
+/** Options of `ConvTranspose2d`. */
+export interface ConvTranspose2dOptions extends ops.ConvTransposeOptions, DTypeOption {
+  /** Whether there is a bias, one value for each output channel. Default: true. */
   bias?: boolean;
-  /** Default: 1. */
-  dilation?: Size;
-  /** Default: `'zeros'`; there is no other. */
+  /** There is no other. Default: `'zeros'`. */
   paddingMode?: 'zeros';
 }
 const convTranspose2dOptions = declareOptions<ConvTranspose2dOptions>({
@@ -44,16 +36,9 @@ const convTranspose2dOptions = declareOptions<ConvTranspose2dOptions>({
   dtype: kind.choice,
 });
 
-export interface ConvOptions extends DTypeOption {
-  /** Default: 1. */
-  stride?: Size;
-  /** Values added around the input, or 'valid' (none) or 'same' (output size = input size; stride 1 only). Default: 0. */
-  padding?: ops.Padding;
-  /** Default: 1. */
-  dilation?: Size;
-  /** Default: 1. */
-  groups?: number;
-  /** Default: true. */
+/** Options of `Conv1d`, `Conv2d` and `Conv3d`. */
+export interface ConvOptions extends ops.ConvOptions, DTypeOption {
+  /** Whether there is a bias, one value for each output channel. Default: true. */
   bias?: boolean;
   /** What the padding is filled with. Default: `'zeros'`. */
   paddingMode?: PaddingMode;
@@ -76,16 +61,27 @@ function refuseSize(layer: string, name: string, expected: string, got: readonly
 
 /** What all convolution layers share: their options, parameters and printed form. */
 export abstract class ConvBase extends Module {
+  /** Channels of the input. */
   readonly inChannels: number;
+  /** Channels of the output. */
   readonly outChannels: number;
+  /** The size of the window, one value for each spatial dimension. */
   readonly kernelSize: readonly number[];
+  /** The distance of neighbouring windows, one value for each spatial dimension. */
   readonly stride: readonly number[];
+  /** What is added around the input, one value for each spatial dimension, or the name that was given. */
   readonly padding: readonly number[] | 'same' | 'valid';
+  /** The distance of neighbouring values of a window, one value for each spatial dimension. */
   readonly dilation: readonly number[];
+  /** What is added to one side of the output, one value for each spatial dimension; of transposed convolutions. */
   readonly outputPadding: readonly number[];
+  /** Into how many groups the channels are divided, which do not see each other. */
   readonly groups: number;
+  /** What the padding is filled with. */
   readonly paddingMode: PaddingMode;
+  /** The weights: (out, in/groups, kernel…), of a transposed convolution (in, out/groups, kernel…). */
   declare weight: Parameter;
+  /** The bias (out), null where there is none. */
   declare bias: Parameter | null;
 
   constructor(

@@ -13,7 +13,9 @@ import { declareClosed } from './module_call.ts';
 import { boolText, floatText } from './python_text.ts';
 
 abstract class DropoutBase extends Module {
+  /** The probability with which a value is dropped. */
   readonly p: number;
+  /** Whether the input is overwritten. */
   readonly inplace: boolean;
   private readonly drop: typeof dropoutWith;
 
@@ -32,6 +34,7 @@ abstract class DropoutBase extends Module {
     return inPlace(this.constructor.name, x, (before) => this.drop(before, this.p, true));
   }
 
+  /** @internal */
   override get dependsOnMode(): boolean {
     return true;
   }
@@ -42,9 +45,11 @@ abstract class DropoutBase extends Module {
 }
 
 /**
- * In training, sets each element to 0 with probability p (default 0.5) and scales the rest by 1/(1 − p) (Srivastava et al. 2014;
+ * In training, sets each element to 0 with probability p (default 0.5) and scales the rest by 1/(1 − p); in evaluation nothing changes (Srivastava et al. 2014;
  * PyTorch: `nn.Dropout`).
  * @throws ValueError unless 0 ≤ p ≤ 1.
+ * @example
+ * const y1 = new Dropout(0.1)(x);
  */
 export class Dropout extends DropoutBase {
   constructor(p = 0.5, options: InplaceOption = {}) {
@@ -66,7 +71,9 @@ export class Dropout2d extends DropoutBase {
  * new StochasticDepth(0.2, 'row')(x).add(x);
  */
 export class StochasticDepth extends Module {
+  /** The probability with which a sample is dropped. */
   readonly p: number;
+  /** What is dropped together: each sample for itself (`'row'`), or the whole batch (`'batch'`). */
   readonly mode: StochasticDepthMode;
 
   constructor(p: number, mode: StochasticDepthMode) {

@@ -17,8 +17,9 @@ import { ModuleCalls } from './module_calls.ts';
 
 /** What became of one layer: of a convolution, a linear layer, or one in which batch norm is computed. */
 export interface LayerFusion {
+  /** The layer's name, as in `namedModules`. */
   readonly name: string;
-  /** Of its class. */
+  /** The name of its class. */
   readonly type: string;
   /** What was merged in the forward, or why nothing was. */
   readonly forward: readonly string[];
@@ -35,6 +36,7 @@ export class FusionReport {
     this.layers = layers;
   }
 
+  /** A paragraph for each layer. */
   toString(): string {
     return this.layers
       .flatMap(({ name, type, forward, backward }) => [

@@ -4,6 +4,7 @@ import { NormBase } from './batch_norm.ts';
 import type { Module } from './module.ts';
 import { ask, asked } from './statistics_control.ts';
 
+/** Options of `freezeBatchNorm`. */
 export interface FreezeOptions {
   /** Weight and bias: they require no gradient any more. Default: true. */
   affine?: boolean;

@@ -13,6 +13,7 @@ import { Module } from './module.ts';
 import { floatText } from './python_text.ts';
 import type { StateDict } from './state_dict.ts';
 
+/** Options of `FrozenBatchNorm2d`. */
 export interface FrozenBatchNorm2dOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
@@ -34,11 +35,15 @@ export const frozenBatchNorm2dOptions = declareOptions<FrozenBatchNorm2dOptions>
  * norm.loadStateDict(new BatchNorm2d(6).stateDict());
  */
 export class FrozenBatchNorm2d extends Module {
+  /** Channels of the input: C. */
   readonly numFeatures: number;
+  /** Added to the variance. */
   readonly eps: number;
   /** Whether `fromFrozenBatchNorm` makes a layer with weight and bias of it; false for one made of a layer that had none. */
   affine = true;
+  /** The factor of each channel (C), a buffer. */
   declare weight: Tensor;
+  /** What is added to each channel (C), a buffer. */
   declare bias: Tensor;
 
   constructor(numFeatures: number, options: FrozenBatchNorm2dOptions = {}) {

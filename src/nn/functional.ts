@@ -1,8 +1,10 @@
 // The functional forms of the layers (PyTorch: torch.nn.functional), gathered from ops/. Nothing is defined here.
 export { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
+export type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
 export {
   type BatchRenormOptions,
   batchRenorm,
+  type RenormLimits,
   type RunningStdBatchRenormOptions,
   runningStdBatchRenorm,
 } from '../ops/batch_renorm.ts';

@@ -21,6 +21,7 @@ import { BatchNorm1d, BatchNormBase, type NormOptions, normOptions, requireRank 
 import { Module } from './module.ts';
 import { asking, moveStatistics, type NormalizerSource, warnOfMovement } from './statistics_control.ts';
 
+/** Options of `ChunkedGhostBatchNorm1d`. */
 export interface ChunkedGhostBatchNormOptions extends NormOptions {
   /** The most rows that are normalized together. Default: 128. */
   virtualBatchSize?: number;
@@ -84,7 +85,9 @@ const byChunks =
  * const norm = new ChunkedGhostBatchNorm1d(6, { virtualBatchSize: 16 });
  */
 export class ChunkedGhostBatchNorm1d extends Module {
+  /** The most rows that are normalized together. */
   readonly virtualBatchSize: number;
+  /** The batch norm of all chunks. */
   declare bn: BatchNorm1d;
 
   constructor(numFeatures: number, options: ChunkedGhostBatchNormOptions = {}) {
@@ -115,8 +118,9 @@ export class ChunkedGhostBatchNorm1d extends Module {
   }
 }
 
+/** Options of `InterleavedGhostBatchNorm2d`. */
 export interface InterleavedGhostBatchNormOptions extends NormOptions {
-  /** How many parts a batch is cut into. */
+  /** How many parts a batch is cut into. It has no default. */
   numSplits: number;
 }
 const interleavedOptions = declareOptions<InterleavedGhostBatchNormOptions>({
@@ -135,6 +139,7 @@ const interleavedOptions = declareOptions<InterleavedGhostBatchNormOptions>({
  * const norm = new InterleavedGhostBatchNorm2d(6, { numSplits: 2 });
  */
 export class InterleavedGhostBatchNorm2d extends BatchNormBase {
+  /** How many parts a batch is cut into. */
   readonly numSplits: number;
   override isPlain = false;
 
@@ -174,6 +179,7 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     return meanOf(reshape(statistics, [this.numSplits, -1]), 0);
   }
 
+  /** @internal */
   protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     const { numSplits } = this;
     const average = (t: Tensor | null) => t && this.average(t);

@@ -14,6 +14,7 @@ import { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { boolText, floatText } from './python_text.ts';
 
+/** Options of `GroupNorm`. */
 export interface GroupNormOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
@@ -38,11 +39,17 @@ const groupNormOptions = declareOptions<GroupNormOptions>({
  * const norm = new GroupNorm(3, 6);
  */
 export class GroupNorm extends Module {
+  /** Into how many groups the channels are divided. */
   readonly numGroups: number;
+  /** Channels of the input: C. */
   readonly numChannels: number;
+  /** Added to the variance. */
   readonly eps: number;
+  /** Whether the layer was made with a weight. */
   readonly affine: boolean;
+  /** The factor of each channel (C), null where the layer is not affine. */
   declare weight: Parameter | null;
+  /** What is added to each channel (C), null where there is none. */
   declare bias: Parameter | null;
 
   constructor(numGroups: number, numChannels: number, options: GroupNormOptions = {}) {

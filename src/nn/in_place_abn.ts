@@ -12,8 +12,9 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNormBase, type NormOptions, normOptions } from './batch_norm.ts';
 import { floatText, snakeText } from './python_text.ts';
 
+/** Options of `ABN` and `InPlaceABN`. */
 export interface AbnOptions<A extends string> extends NormOptions {
-  /** Default: `'leakyRelu'`. */
+  /** What follows the norm. Default: `'leakyRelu'`. */
   activation?: A;
   /** The slope of leakyRelu or the alpha of elu. Default: 0.01. */
   activationParam?: number;
@@ -25,7 +26,9 @@ const abnOptions = declareOptions<AbnOptions<string>>({
 });
 
 abstract class AbnBase<A extends string> extends BatchNormBase {
+  /** What follows the norm. */
   readonly activation: A | 'leakyRelu';
+  /** The slope of leakyRelu or the alpha of elu. */
   readonly activationParam: number;
 
   constructor(numFeatures: number, options: AbnOptions<A>) {
@@ -96,6 +99,7 @@ export class InPlaceABN extends AbnBase<InvertibleActivation> {
     requireInvertible(this.activation, this.activationParam);
   }
 
+  /** @internal */
   protected override normalize(...[x, mean, variance, options]: Parameters<typeof batchNormWith>): Tensor {
     const { activation, activationParam } = this;
     return inPlaceAbn(x, mean, variance, { ...options, activation, activationParam });

@@ -1,4 +1,7 @@
-// evenkeel/nn: modules, parameters, layers, losses, initial values, and the functional forms under `functional`.
+/**
+ * Modules, parameters, layers, losses, initial values, and the functional forms under `functional`.
+ * @module evenkeel/nn
+ */
 
 import '../ops/methods.ts';
 
@@ -56,6 +59,7 @@ export { type Folded, fold } from './fold.ts';
 export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
 export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
 export { fromFrozenBatchNorm, toFrozenBatchNorm } from './frozen_conversion.ts';
+/** The functional forms of the layers, and what stands behind them (PyTorch: `torch.nn.functional`). */
 export * as functional from './functional.ts';
 export { fuseConvBatchNorm, fuseLinearBatchNorm } from './fuse_batch_norm.ts';
 export {
@@ -66,6 +70,7 @@ export {
 } from './ghost_batch_norm.ts';
 export { GroupNorm, type GroupNormOptions } from './group_norm.ts';
 export { ABN, type AbnOptions, InPlaceABN } from './in_place_abn.ts';
+/** Initial values: functions that fill a tensor in place (PyTorch: `torch.nn.init`). */
 export * as init from './init.ts';
 export {
   InstanceNorm1d,

@@ -14,7 +14,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 /** Which fan keeps its variance: of the activations (`fanIn`, forward) or of the gradients (`fanOut`, backward). */
 export type FanMode = 'fanIn' | 'fanOut';
 
-const gains = {
+const gains: Record<Nonlinearity, (param?: number) => number> = {
   linear: () => 1,
   conv1d: () => 1,
   conv2d: () => 1,
@@ -28,19 +28,34 @@ const gains = {
   leakyRelu: (slope = 0.01) => Math.sqrt(2 / (1 + slope ** 2)),
   selu: () => 3 / 4,
 };
-export type Nonlinearity = keyof typeof gains;
+/** What follows a layer, and so decides how its weights begin. */
+export type Nonlinearity =
+  | 'linear'
+  | 'conv1d'
+  | 'conv2d'
+  | 'conv3d'
+  | 'convTranspose1d'
+  | 'convTranspose2d'
+  | 'convTranspose3d'
+  | 'sigmoid'
+  | 'tanh'
+  | 'relu'
+  | 'leakyRelu'
+  | 'selu';
 
+/** Options of `xavierUniform_` and `xavierNormal_`. */
 export interface XavierOptions extends GeneratorOption {
-  /** Default: 1. */
+  /** A factor of all values; see `calculateGain`. Default: 1. */
   gain?: number;
 }
 const xavierOptions = declareOptions<XavierOptions>({ gain: kind.number, ...generatorOption.kinds });
+/** Options of `kaimingUniform_` and `kaimingNormal_`. */
 export interface KaimingOptions extends GeneratorOption {
   /** Negative slope of the leaky ReLU behind the layer; used with that nonlinearity only. Default: 0. */
   a?: number;
-  /** Default: `'fanIn'`. */
+  /** Which variance is kept: of the activations forward (`'fanIn'`), or of the gradients backward (`'fanOut'`). Default: `'fanIn'`. */
   mode?: FanMode;
-  /** Default: `'leakyRelu'`. */
+  /** What follows the layer. Default: `'leakyRelu'`. */
   nonlinearity?: Nonlinearity;
 }
 const kaimingOptions = declareOptions<KaimingOptions>({
@@ -98,7 +113,9 @@ export function constant_(x: Tensor, value: number | boolean): Tensor {
   fill(x, element);
   return x;
 }
+/** Fills with ones, in place (PyTorch: `nn.init.ones_`). Returns x. */
 export const ones_ = (x: Tensor): Tensor => constant_(x, 1);
+/** Fills with zeros, in place (PyTorch: `nn.init.zeros_`). Returns x. */
 export const zeros_ = (x: Tensor): Tensor => constant_(x, 0);
 
 /**

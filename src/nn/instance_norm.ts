@@ -10,6 +10,7 @@ import { warn } from '../warnings.ts';
 import { NormBase, type NormOptions, normOptions } from './batch_norm.ts';
 import type { StateDict } from './state_dict.ts';
 
+/** Options of instance norms. */
 export interface InstanceNormOptions extends Omit<NormOptions, 'affine' | 'trackRunningStats'> {
   /** Whether there are a weight and a bias per channel. Default: false. */
   affine?: boolean;
@@ -25,7 +26,10 @@ export abstract class InstanceNormBase extends NormBase {
     super(numFeatures, { ...options, affine, trackRunningStats });
   }
 
-  /** Dimensions after the channels. */
+  /**
+   * Dimensions after the channels.
+   * @internal
+   */
   protected abstract readonly spatialRank: number;
 
   protected checkInputDim(x: Tensor): void {
@@ -86,6 +90,7 @@ export abstract class InstanceNormBase extends NormBase {
 
 /** Instance norm over (N, C, L) or (C, L) (PyTorch: `nn.InstanceNorm1d`). See `InstanceNorm2d`. */
 export class InstanceNorm1d extends InstanceNormBase {
+  /** @internal */
   protected get spatialRank(): number {
     return 1;
   }
@@ -100,6 +105,7 @@ export class InstanceNorm1d extends InstanceNormBase {
  * const norm = new InstanceNorm2d(6, { affine: true });
  */
 export class InstanceNorm2d extends InstanceNormBase {
+  /** @internal */
   protected get spatialRank(): number {
     return 2;
   }
@@ -107,6 +113,7 @@ export class InstanceNorm2d extends InstanceNormBase {
 
 /** Instance norm over (N, C, D, H, W) or (C, D, H, W) (PyTorch: `nn.InstanceNorm3d`). See `InstanceNorm2d`. */
 export class InstanceNorm3d extends InstanceNormBase {
+  /** @internal */
   protected get spatialRank(): number {
     return 3;
   }

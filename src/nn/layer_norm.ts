@@ -14,6 +14,7 @@ import { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { boolText, floatText, sizeText } from './python_text.ts';
 
+/** Options of `RMSNorm`. */
 export interface RMSNormOptions extends DTypeOption {
   /** Added to the mean square; null: the distance from 1 to the next number of the input's dtype. Default: null. */
   eps?: number | null;
@@ -25,6 +26,7 @@ const rmsNormOptions = declareOptions<RMSNormOptions>({
   elementwiseAffine: kind.flag,
   dtype: kind.choice,
 });
+/** Options of `LayerNorm`. */
 export interface LayerNormOptions extends DTypeOption {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
@@ -55,10 +57,15 @@ function shapeOf(layer: string, normalizedShape: number | Shape): Shape {
  * const norm = new LayerNorm([6, 8, 8], { bias: false });
  */
 export class LayerNorm extends Module {
+  /** The sizes of the last dimensions, over which is normalized. */
   readonly normalizedShape: Shape;
+  /** Added to the variance. */
   readonly eps: number;
+  /** Whether the layer was made with a weight. */
   readonly elementwiseAffine: boolean;
+  /** The factor of each element, in the normalized shape; null where the layer is not affine. */
   declare weight: Parameter | null;
+  /** What is added to each element, in the normalized shape; null where there is none. */
   declare bias: Parameter | null;
 
   constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
@@ -106,9 +113,13 @@ export class LayerNorm extends Module {
  * const norm = new RMSNorm(64, { eps: 1e-6 });
  */
 export class RMSNorm extends Module {
+  /** The sizes of the last dimensions, over which is normalized. */
   readonly normalizedShape: Shape;
+  /** Added to the mean square; null: the distance from 1 to the next number of the input's dtype. */
   readonly eps: number | null;
+  /** Whether the layer was made with a weight. */
   readonly elementwiseAffine: boolean;
+  /** The factor of each element, in the normalized shape; null where the layer is not affine. */
   declare weight: Parameter | null;
 
   constructor(normalizedShape: number | Shape, options: RMSNormOptions = {}) {

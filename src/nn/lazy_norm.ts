@@ -67,6 +67,7 @@ abstract class LazyInstanceNorm extends InstanceNormBase {
     super(0, { ...options, affine, trackRunningStats });
     awaitInput(this, eager, options);
   }
+  /** @internal */
   protected get spatialRank(): number {
     return 0;
   }

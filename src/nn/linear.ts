@@ -17,8 +17,9 @@ import { declareClosed } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import { boolText } from './python_text.ts';
 
+/** The dtype of a layer that is made. */
 export interface DTypeOption {
-  /** Of the parameters. Default: float32. */
+  /** The dtype of parameters and buffers. Default: float32. */
   dtype?: DType;
 }
 
@@ -32,8 +33,9 @@ export class Identity extends Module {
   }
 }
 
+/** Options of `Linear`. */
 export interface LinearOptions extends DTypeOption {
-  /** Default: true. */
+  /** Whether there is a bias, one value for each output. Default: true. */
   bias?: boolean;
 }
 const linearOptions = declareOptions<LinearOptions>({ bias: kind.flag, dtype: kind.choice });
@@ -46,9 +48,13 @@ const linearOptions = declareOptions<LinearOptions>({ bias: kind.flag, dtype: ki
  * const layer = new Linear(400, 120, { bias: false });
  */
 export class Linear extends Module {
+  /** The size of the last dimension of the input. */
   readonly inFeatures: number;
+  /** The size of the last dimension of the output. */
   readonly outFeatures: number;
+  /** The weights (out, in). */
   declare weight: Parameter;
+  /** The bias (out), null where there is none. */
   declare bias: Parameter | null;
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
@@ -65,7 +71,7 @@ export class Linear extends Module {
     this.resetParameters();
   }
 
-  /** Draws the parameters anew. */
+  /** Draws the parameters anew, uniform in ±1/√in. */
   resetParameters(): void {
     resetLinearLike(this.weight, this.bias);
   }
@@ -79,6 +85,7 @@ export class Linear extends Module {
   }
 }
 
+/** Options of `Embedding`. */
 export interface EmbeddingOptions extends DTypeOption {
   /** Row that starts as zeros and is not learned; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;
@@ -86,13 +93,19 @@ export interface EmbeddingOptions extends DTypeOption {
 const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull, dtype: kind.choice });
 
 /**
- * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). Starts normal.
+ * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). The vectors start normal, with mean 0 and variance 1.
  * @throws ValueError where paddingIdx is no row; IndexError at the call where an index is none.
+ * @example
+ * const vectors = new Embedding(1000, 16)(tensor([3, 7], { dtype: 'int64' })); // shape [2, 16]
  */
 export class Embedding extends Module {
+  /** How many vectors there are. */
   readonly numEmbeddings: number;
+  /** The length of a vector. */
   readonly embeddingDim: number;
+  /** The row that is not learned; null: there is none. */
   readonly paddingIdx: number | null;
+  /** The vectors (numEmbeddings, embeddingDim). */
   declare weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {

@@ -15,9 +15,13 @@ import { floatText } from './python_text.ts';
 
 /** Options and printed form of both layers. */
 abstract class ResponseNorm extends Module {
+  /** How many neighbouring channels count together. */
   readonly size: number;
+  /** The factor of the mean square. */
   readonly alpha: number;
+  /** The power. */
   readonly beta: number;
+  /** What is added to the mean square. */
   readonly k: number;
 
   constructor(size: number, options: LocalResponseNormOptions = {}) {

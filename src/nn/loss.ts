@@ -27,6 +27,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 
 abstract class Loss extends Module {
+  /** What becomes of the losses: their mean, their sum, or a tensor of all. */
   readonly reduction: LossReduction;
   constructor(options: LossOptions, known: Options<LossOptions>) {
     super();
@@ -39,7 +40,9 @@ abstract class Loss extends Module {
 }
 
 abstract class ClassLoss extends Loss {
+  /** Targets of this value count for nothing. */
   readonly ignoreIndex: number;
+  /** A weight for each class (C); null: all weigh the same. */
   declare weight: Tensor | null;
   constructor(options: NllLossOptions, known: Options<NllLossOptions>) {
     super(options, known);
@@ -54,6 +57,7 @@ abstract class ClassLoss extends Loss {
  * const loss = new CrossEntropyLoss()(logits, labels);
  */
 export class CrossEntropyLoss extends ClassLoss {
+  /** The share of the target that is spread evenly over all classes. */
   readonly labelSmoothing: number;
   constructor(options: CrossEntropyOptions = {}) {
     super(options, crossEntropyOptions);
@@ -74,7 +78,11 @@ export class NLLLoss extends ClassLoss {
   }
 }
 
-/** Mean squared error (PyTorch: `nn.MSELoss`). */
+/**
+ * Mean squared error of an input and a target of the same shape (PyTorch: `nn.MSELoss`).
+ * @example
+ * const error = new MSELoss()(x, y);
+ */
 export class MSELoss extends Loss {
   constructor(options: LossOptions = {}) {
     super(options, lossOptions);
@@ -84,7 +92,7 @@ export class MSELoss extends Loss {
   }
 }
 
-/** Mean absolute error (PyTorch: `nn.L1Loss`). */
+/** Mean absolute error of an input and a target of the same shape (PyTorch: `nn.L1Loss`). */
 export class L1Loss extends Loss {
   constructor(options: LossOptions = {}) {
     super(options, lossOptions);
@@ -96,6 +104,7 @@ export class L1Loss extends Loss {
 
 /** Quadratic within `beta` (default 1) of the target, linear beyond (Girshick 2015; PyTorch: `nn.SmoothL1Loss`). */
 export class SmoothL1Loss extends Loss {
+  /** How far from the target the loss is quadratic. */
   readonly beta: number;
   constructor(options: SmoothL1Options = {}) {
     super(options, smoothL1Options);
@@ -108,6 +117,7 @@ export class SmoothL1Loss extends Loss {
 
 /** Binary cross entropy of logits against targets in [0, 1] (PyTorch: `nn.BCEWithLogitsLoss`). */
 export class BCEWithLogitsLoss extends Loss {
+  /** Weights that are broadcast against the losses; null: all weigh the same. */
   declare weight: Tensor | null;
   constructor(options: BceOptions = {}) {
     super(options, bceOptions);

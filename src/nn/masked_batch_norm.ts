@@ -26,6 +26,7 @@ abstract class MaskedBatchNormBase extends BatchNormBase {
     }
   }
 
+  /** @internal */
   protected override normalize(...args: Parameters<typeof batchNormWith>): Tensor {
     const [x, , , options] = args;
     if (x === this.rows && options?.training) requireTwoRows(x);

@@ -22,10 +22,11 @@ import {
 } from './state_dict.ts';
 import { isUninitialized } from './uninitialized.ts';
 
-// What a forward takes and gives is each module's own business; a container checks nothing at compile time.
-// biome-ignore lint/suspicious/noExplicitAny: see above
+/** The arguments of a forward, which are each module's own business. */
+// biome-ignore lint/suspicious/noExplicitAny: a container checks nothing at compile time
 export type Arguments = any[];
-// biome-ignore lint/suspicious/noExplicitAny: see above
+/** What a forward gives, which is each module's own business. */
+// biome-ignore lint/suspicious/noExplicitAny: see Arguments
 export type Result = any;
 
 /** Called before forward with its arguments; what it returns replaces them. */
@@ -34,6 +35,7 @@ export type ForwardPreHook = (module: Module, args: Arguments) => Arguments | vo
 /** Called after forward; what it returns, unless undefined, replaces the output. */
 export type ForwardHook = (module: Module, args: Arguments, output: Result) => Result;
 
+/** Options of `Module.registerBuffer`. */
 export interface RegisterBufferOptions {
   /** Whether the buffer is part of the state dict. Default: true. */
   persistent?: boolean;
@@ -103,15 +105,20 @@ export interface Module {
 export abstract class Module extends Callable {
   /** Whether the module is in training mode; `train()` and `eval()` set it for the whole tree. */
   training = true;
-  /** Version of the module's state, stored in the metadata of state dicts. */
+  /** The version of the module's state, which is stored in the metadata of state dicts; see `upgradeState`. Default: 1. */
   get stateVersion(): number {
     return 1;
   }
   // What functions have and modules do not, so that it does not compile.
+  /** A module has no `call` of functions: `model(x)` calls it. */
   declare readonly call: never;
+  /** A module has no `bind` of functions. */
   declare readonly bind: never;
+  /** A module is no class, and has no `prototype`. */
   declare readonly prototype: never;
+  /** A module has no `arguments` of functions. */
   declare readonly arguments: never;
+  /** A module has no `caller` of functions. */
   declare readonly caller: never;
   readonly #registry = new Registry();
   readonly #preHooks: Entry<ForwardPreHook>[] = [];
@@ -225,14 +232,20 @@ export abstract class Module extends Callable {
     return found;
   }
 
-  /** Adds a parameter, or the place of one that is absent (null). */
+  /**
+   * Adds a parameter, or the place of one that is absent (null) (PyTorch: `register_parameter`).
+   * @throws KeyError on a name that is empty, has a dot, or is taken.
+   */
   registerParameter(name: string, parameter: Parameter | null): void {
     this.#checkName(name, 'parameter');
     this.#registry.parameters.set(name, { value: parameter, after: this.#plainNames().length });
     this.#define(name);
   }
 
-  /** Adds a tensor that is state but not learned; a persistent one (default) is part of the state dict. */
+  /**
+   * Adds a tensor that is state but not learned; a persistent one (default) is part of the state dict (PyTorch: `register_buffer`).
+   * @throws KeyError on a name that is empty, has a dot, or is taken.
+   */
   registerBuffer(name: string, tensor: Tensor | null, options: RegisterBufferOptions = {}): void {
     requireOptions('registerBuffer', options, registerBufferOptions);
     const { persistent = true } = options;
@@ -242,7 +255,10 @@ export abstract class Module extends Callable {
     this.#define(name);
   }
 
-  /** Adds a child under a name that need not be a property's (PyTorch: `add_module`). */
+  /**
+   * Adds a child under a name that need not be a property's (PyTorch: `add_module`).
+   * @throws KeyError on a name that is empty, has a dot, or is taken.
+   */
   registerModule(name: string, module: Module | null): void {
     this.#checkName(name, 'module');
     this.#registry.children.set(name, { value: module, after: this.#plainNames().length });
@@ -271,13 +287,15 @@ export abstract class Module extends Callable {
     Reflect.deleteProperty(this, name);
   }
 
-  /** This module's own entries, without its children's; absent ones are null. */
+  /** This module's own parameters by name, without its children's; absent ones are null. */
   ownParameters(): ReadonlyMap<string, Parameter | null> {
     return this.#entries(this.#registry.parameters, (value) => value instanceof Parameter);
   }
+  /** This module's own buffers by name, without its children's; absent ones are null. */
   ownBuffers(): ReadonlyMap<string, { readonly tensor: Tensor | null; readonly isPersistent: boolean }> {
     return this.#registry.buffers;
   }
+  /** This module's children by name; absent ones are null. */
   ownChildren(): ReadonlyMap<string, Module | null> {
     return this.#entries(this.#registry.children, (value) => value instanceof Module);
   }
@@ -290,11 +308,12 @@ export abstract class Module extends Callable {
   allChildren(): [string, Module][] {
     return [...this.ownChildren()].filter((entry): entry is [string, Module] => entry[1] !== null);
   }
+  /** Direct children, each once (PyTorch: `children`). */
   children(): Module[] {
     return this.namedChildren().map(([, child]) => child);
   }
 
-  /** This module and all below it with dotted names, each once. */
+  /** This module and all below it with dotted names, each once, a module before those below it (PyTorch: `named_modules`). */
   namedModules(prefix = ''): [string, Module][] {
     const found: [string, Module][] = [];
     const seen = new Set<Module>();
@@ -307,33 +326,43 @@ export abstract class Module extends Callable {
     visit(prefix, this);
     return found;
   }
+  /** This module and all below it, each once (PyTorch: `modules`). */
   modules(): Module[] {
     return this.namedModules().map(([, module]) => module);
   }
 
-  /** All parameters with dotted names, each once. */
+  /** All parameters of the tree with dotted names, each once (PyTorch: `named_parameters`). */
   namedParameters(prefix = ''): [string, Parameter][] {
     const all = this.namedModules(prefix).flatMap(([path, module]) =>
       [...module.ownParameters()].map(([name, parameter]) => [join(path, name), parameter] as const),
     );
     return once(all, new Set());
   }
+  /**
+   * All parameters of the tree, each once: what an optimizer takes (PyTorch: `parameters`).
+   * @example
+   * const trained = new SGD(model.parameters(), { lr: 0.1 });
+   */
   parameters(): Parameter[] {
     return this.namedParameters().map(([, parameter]) => parameter);
   }
 
-  /** All buffers with dotted names, each once. */
+  /** All buffers of the tree with dotted names, each once (PyTorch: `named_buffers`). */
   namedBuffers(prefix = ''): [string, Tensor][] {
     const all = this.namedModules(prefix).flatMap(([path, module]) =>
       [...module.ownBuffers()].map(([name, { tensor }]) => [join(path, name), tensor] as const),
     );
     return once(all, new Set());
   }
+  /** All buffers of the tree, each once (PyTorch: `buffers`). */
   buffers(): Tensor[] {
     return this.namedBuffers().map(([, buffer]) => buffer);
   }
 
-  /** The module below at a dotted name; '' is this one. */
+  /**
+   * The module below at a dotted name; '' is this one (PyTorch: `get_submodule`).
+   * @throws RuntimeError where there is none.
+   */
   getSubmodule(name: string): Module {
     return name.split('.').reduce<Module>((module, part) => {
       if (part === '') return module;
@@ -358,30 +387,33 @@ export abstract class Module extends Callable {
 
   // ---- modes --------------------------------------------------------------------------------------------------------
 
-  /** Training mode for the whole tree, or evaluation mode with `false`. */
+  /** Sets training mode for the whole tree, or evaluation mode with `false` (PyTorch: `train`). Returns the module. */
   train(mode = true): this {
     this.training = mode;
     forgetVerdict(this);
     for (const child of this.children()) child.train(mode);
     return this;
   }
-  /** Evaluation mode for the whole tree: dropout off, batch norm by its running statistics. */
+  /** Sets evaluation mode for the whole tree: dropout off, batch norm by its running statistics (PyTorch: `eval`). Returns the module. */
   eval(): this {
     return this.train(false);
   }
 
-  /** Lets all parameters of the tree require gradients, or not. Statistics of batch norm move in training mode all the same. */
+  /**
+   * Lets all parameters of the tree require gradients, or not (PyTorch: `requires_grad_`). Statistics of batch norm move in training mode all the same. Returns the
+   * module.
+   */
   requiresGrad_(value = true): this {
     for (const parameter of this.parameters()) parameter.requiresGrad = value;
     return this;
   }
 
-  /** Drops the gradients of all parameters. */
+  /** Drops the gradients of all parameters of the tree (PyTorch: `zero_grad`). */
   zeroGrad(): void {
     for (const parameter of this.parameters()) parameter.dropGrad();
   }
 
-  /** Calls `fn` on every module below and on this one, children first. */
+  /** Calls `fn` on every module below and on this one, children first (PyTorch: `apply`). Returns the module. */
   apply(fn: (module: Module) => void): this {
     for (const child of this.children()) child.apply(fn);
     fn(this);
@@ -455,17 +487,27 @@ export abstract class Module extends Callable {
     return this.stateDict().toJSON();
   }
 
-  /** Called for each module before its entries are loaded; may change `state`, which is a copy. See state_dict.ts. */
+  /**
+   * Called for each module before its entries are loaded, with a copy of the state, which it may change: names and values of older versions become the present
+   * ones. `prefix` stands before the module's own names; `version` is the `stateVersion` that wrote the state, if known; what is pushed to `errors` is thrown with
+   * the others.
+   */
   upgradeState(_state: StateDict, _prefix: string, _version: number | undefined, _errors: string[]): void {}
 
   // ---- hooks --------------------------------------------------------------------------------------------------------
 
-  /** Whether anybody wants to see this module's calls. */
+  /**
+   * Whether anybody wants to see this module's calls.
+   * @internal
+   */
   get hasHooks(): boolean {
     return this.#preHooks.length > 0 || this.#forwardHooks.length > 0;
   }
 
-  /** Whether others than its caller may get hold of what a forward computes. */
+  /**
+   * Whether others than its caller may get hold of what a forward computes.
+   * @internal
+   */
   get isObserved(): boolean {
     return this.hasHooks;
   }
@@ -491,7 +533,10 @@ export abstract class Module extends Callable {
   registerForwardHook(hook: ForwardHook): () => void {
     return addEntry(this.#forwardHooks, hook);
   }
-  /** Runs the hooks of another module here too. */
+  /**
+   * Runs the hooks of another module here too.
+   * @internal
+   */
   addHooksOf(other: Module): void {
     this.#preHooks.push(...other.#preHooks);
     this.#forwardHooks.push(...other.#forwardHooks);
@@ -504,6 +549,7 @@ export abstract class Module extends Callable {
     return '';
   }
 
+  /** The tree of modules as PyTorch prints it. */
   override toString(): string {
     const name = this.constructor.name;
     const extra = this.extraRepr();
@@ -513,6 +559,10 @@ export abstract class Module extends Callable {
     return `${name}(\n${[...(extra ? [`  ${extra}`] : []), ...lines].join('\n')}\n)`;
   }
 
+  /**
+   * What `console.log` shows in Node: `toString()`.
+   * @internal
+   */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }

@@ -39,6 +39,7 @@ function synchronized(bn: BatchNormBase, processGroup: ProcessGroup | null): Syn
   return sync;
 }
 
+/** Options of `convertSyncBatchNorm`. */
 export interface ConvertSyncBatchNormOptions {
   /** The processes that share their statistics; null: none. Default: null. */
   processGroup?: ProcessGroup | null;

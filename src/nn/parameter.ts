@@ -6,8 +6,9 @@ import { keepStorage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Tensor as TensorClass } from '../tensor/tensor.ts';
 
+/** Options of `Parameter`. */
 export interface ParameterOptions {
-  /** Default: true. */
+  /** Whether the parameter is learned. Default: true. */
   requiresGrad?: boolean;
 }
 const parameterOptions = declareOptions<ParameterOptions>({ requiresGrad: kind.flag });

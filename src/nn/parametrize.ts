@@ -174,6 +174,7 @@ export function registerParametrization<M extends Module>(
   return module;
 }
 
+/** Options of `removeParametrizations`. */
 export interface RemoveParametrizationsOptions {
   /** Whether the tensor keeps the value that it has, or takes that of its `original`. Default: true. */
   leaveParametrized?: boolean;

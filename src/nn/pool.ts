@@ -50,10 +50,15 @@ function requireSizes<N extends string>(
 }
 
 abstract class MaxPool extends Module {
+  /** The size of the window. */
   readonly kernelSize: Size;
+  /** The distance of neighbouring windows. */
   readonly stride: Size;
+  /** How much is added on each side of the input. */
   readonly padding: Size;
+  /** The distance of neighbouring values of a window. */
   readonly dilation: Size;
+  /** Whether the output's size is rounded up. */
   readonly ceilMode: boolean;
   private readonly dims: number;
   private readonly op: string;
@@ -95,11 +100,17 @@ export class MaxPool2d extends MaxPool {
 }
 
 abstract class AvgPool extends Module {
+  /** The size of the window. */
   readonly kernelSize: Size;
+  /** The distance of neighbouring windows. */
   readonly stride: Size;
+  /** How much is added on each side of the input. */
   readonly padding: Size;
+  /** Whether the output's size is rounded up. */
   readonly ceilMode: boolean;
+  /** Whether padding zeros count in the divisor. */
   readonly countIncludePad: boolean;
+  /** What is divided by instead of the window's size; undefined: nothing. */
   readonly divisorOverride: number | undefined;
   private readonly dims: number;
   private readonly op: string;
@@ -148,6 +159,7 @@ export class AvgPool2d extends AvgPool {
 }
 
 abstract class AdaptivePool<S extends AdaptiveSize> extends Module {
+  /** The size of the output. */
   readonly outputSize: S;
   private readonly pool: (x: Tensor, outputSize: S) => Tensor;
 

@@ -20,8 +20,9 @@ import { asked, asking, recalibrating } from './statistics_control.ts';
 /** Batches that come at once or asynchronously: inputs, or arrays that begin with the input. */
 export type InputBatches = Iterable<Tensor | readonly Tensor[]> | AsyncIterable<Tensor | readonly Tensor[]>;
 
+/** Options of `updateBatchNorm`. */
 export interface RecalibrationOptions {
-  /** Applied to each input before the model, such as a conversion from bytes. */
+  /** Applied to each input before the model, such as a conversion from bytes. Default: none. */
   prepare?: (input: Tensor) => Tensor;
 }
 const recalibrationOptions = declareOptions<RecalibrationOptions>({ prepare: kind.function });
@@ -94,6 +95,7 @@ export async function updateBatchNorm(
   }
 }
 
+/** Options of `preciseBatchNorm`. */
 export interface PreciseOptions extends RecalibrationOptions {
   /**
    * Stops as soon as the mean of every channel is known to this standard error, in units of the channel's standard deviation. (A running mean

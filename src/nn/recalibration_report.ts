@@ -2,13 +2,19 @@
 
 /** A figure of every channel of a layer, summed up. */
 export interface ChannelShift {
+  /** Of the channel where it is smallest. */
   readonly min: number;
+  /** The mean over the channels. */
   readonly mean: number;
+  /** Of the channel where it is largest. */
   readonly max: number;
 }
 
+/** What `preciseBatchNorm` has changed in one layer. */
 export interface LayerRecalibration {
+  /** The layer's name, as in `namedModules`. */
   readonly name: string;
+  /** How many channels it has. */
   readonly channels: number;
   /** Batches that reached the layer. */
   readonly batches: number;
@@ -28,6 +34,7 @@ export interface LayerRecalibration {
 export class RecalibrationReport {
   /** Batches taken from the loader. */
   readonly batches: number;
+  /** The layers whose statistics were computed, in the order of the tree. */
   readonly layers: readonly LayerRecalibration[];
   /** Batch norms whose statistics are as before, and why. */
   readonly unchanged: readonly { readonly name: string; readonly reason: string }[];
@@ -38,6 +45,7 @@ export class RecalibrationReport {
     this.unchanged = unchanged;
   }
 
+  /** A table with a line for each layer. */
   toString(): string {
     const isAsked = this.layers.some(({ isConverged }) => isConverged !== null);
     const head = ['layer', 'channels', 'samples', 'mean shift', 'at most', 'variance ratio', 'error', 'converged'];

@@ -10,7 +10,9 @@ import { sizeText } from './python_text.ts';
 
 /** Joins the dimensions from `startDim` (default 1) to `endDim` (default −1) into one (PyTorch: `nn.Flatten`). */
 export class Flatten extends Module {
+  /** The first of the dimensions that become one. */
   readonly startDim: number;
+  /** The last of the dimensions that become one. */
   readonly endDim: number;
   constructor(startDim = 1, endDim = -1) {
     super();
@@ -29,7 +31,9 @@ export class Flatten extends Module {
 
 /** Cuts one dimension into several sizes, one of which may be −1 (PyTorch: `nn.Unflatten`). */
 export class Unflatten extends Module {
+  /** The dimension that is cut. */
   readonly dim: number;
+  /** The sizes that it is cut into. */
   readonly unflattenedSize: readonly number[];
   constructor(dim: number, unflattenedSize: readonly number[]) {
     super();

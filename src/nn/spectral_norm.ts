@@ -20,8 +20,9 @@ import { ConvTranspose2d } from './conv.ts';
 import { Module } from './module.ts';
 import { registerParametrization } from './parametrize.ts';
 
+/** Options of `spectralNorm`. */
 export interface SpectralNormOptions {
-  /** The parameter. Default: `'weight'`. */
+  /** The parameter's name. Default: `'weight'`. */
   name?: string;
   /** Steps of power iteration each time the parameter is read in training. Default: 1. */
   nPowerIterations?: number;

@@ -12,6 +12,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNorm2d, type NormOptions, normOptions } from './batch_norm.ts';
 import { ModuleList } from './containers.ts';
 
+/** Options of `SplitBatchNorm2d`. */
 export interface SplitBatchNormOptions extends NormOptions {
   /** How many parts a batch is cut into. Default: 2. */
   numSplits?: number;
@@ -27,6 +28,7 @@ const splitOptions = declareOptions<SplitBatchNormOptions>({ numSplits: kind.int
  * const norm = new SplitBatchNorm2d(6, { numSplits: 2 });
  */
 export class SplitBatchNorm2d extends BatchNorm2d {
+  /** How many parts a batch is cut into. */
   readonly numSplits: number;
   override isPlain = false;
 
@@ -50,6 +52,7 @@ export class SplitBatchNorm2d extends BatchNorm2d {
     return this.getSubmodule('aux_bn') as ModuleList;
   }
 
+  /** @internal */
   protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     // Without running statistics, evaluation too is by the batch, and all of it.
     const isEvaluation = !options.training || (!this.training && !this.runningMean && !this.runningVar);

@@ -21,6 +21,7 @@ export type StateMetadata = Map<string, { version: number }>;
  * metadata, and `loadStateDict` takes what `JSON.parse` gives; `structuredClone` and `postMessage` cannot carry tensors, but `toJSON()`.
  */
 export class StateDict extends Map<string, Tensor> {
+  /** Which version of each module wrote the state; null where that is not known. */
   metadata: StateMetadata | null = null;
 
   /** A copy whose tensors are the same objects. */
@@ -36,6 +37,7 @@ export class StateDict extends Map<string, Tensor> {
   }
 }
 
+/** Options of `Module.loadStateDict`. */
 export interface LoadOptions {
   /** Whether missing and unexpected keys are errors. Default: true. */
   strict?: boolean;
@@ -44,13 +46,17 @@ export interface LoadOptions {
 }
 export const loadOptions = declareOptions<LoadOptions>({ strict: kind.flag, assign: kind.flag });
 
+/** What `Module.loadStateDict` did not load. */
 export class LoadResult {
+  /** Entries of the module that the state does not have. */
   readonly missingKeys: readonly string[];
+  /** Entries of the state that the module does not have. */
   readonly unexpectedKeys: readonly string[];
   constructor(missing: readonly string[], unexpected: readonly string[]) {
     this.missingKeys = missing;
     this.unexpectedKeys = unexpected;
   }
+  /** The result as PyTorch prints it. */
   toString(): string {
     if (this.missingKeys.length === 0 && this.unexpectedKeys.length === 0) return '<All keys matched successfully>';
     const list = (keys: readonly string[]) => `[${keys.map((key) => `'${key}'`).join(', ')}]`;

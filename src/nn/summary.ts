@@ -17,6 +17,7 @@ import { shellOf } from './copy_module.ts';
 import type { Module } from './module.ts';
 import { ModuleCalls } from './module_calls.ts';
 
+/** Options of `summary`. */
 export interface SummaryOptions {
   /** Of inputs that are given as shapes. Default: the dtype of the model's first parameter of floating point, else float32. */
   dtype?: DType;
@@ -59,12 +60,15 @@ export class ModelSummary {
   readonly parameters: number;
   /** Elements of those that require gradients. */
   readonly trainableParameters: number;
+  /** Bytes of all parameters. */
   readonly parameterBytes: number;
   /** Elements of all buffers. */
   readonly buffers: number;
+  /** Bytes of all buffers. */
   readonly bufferBytes: number;
   /** Multiplications, each with an addition, of a forward. */
   readonly multiplyAdds: number;
+  /** Bytes of the inputs. */
   readonly inputBytes: number;
   /** Bytes of activations that a forward keeps for the backward. */
   readonly keptBytes: number;
@@ -81,6 +85,7 @@ export class ModelSummary {
     this.keptBytes = totals.keptBytes;
   }
 
+  /** The table: a line for each module, and the totals. */
   toString(): string {
     const rows = this.layers.map(({ path, type, outputShapes, calls, parameters, multiplyAdds, keptBytes }) => {
       const names = path === '' ? [] : path.split('.');
@@ -108,6 +113,10 @@ export class ModelSummary {
     ].join('\n');
   }
 
+  /**
+   * What `console.log` shows in Node: `toString()`.
+   * @internal
+   */
   [inspect](): string {
     return this.toString();
   }

@@ -9,6 +9,7 @@ import { declareOptions, kind, type Options } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNormBase, type NormOptions, normOptions } from './batch_norm.ts';
 
+/** Options of `SyncBatchNorm`. */
 export interface SyncBatchNormOptions extends NormOptions {
   /** The processes that share their statistics; null: none, plain batch norm. Default: null. */
   processGroup?: ProcessGroup | null;
@@ -30,6 +31,7 @@ export const syncBatchNormOptions = declareOptions<SyncBatchNormOptions>({
  * const bn = new SyncBatchNorm(6, { processGroup: null });
  */
 export class SyncBatchNorm extends BatchNormBase {
+  /** The processes whose batches count together; null: this one alone. */
   processGroup: ProcessGroup | null;
 
   constructor(numFeatures: number, options: SyncBatchNormOptions = {}) {
@@ -47,10 +49,12 @@ export class SyncBatchNorm extends BatchNormBase {
     if (x.shape[1] === 0) throw new ValueError('SyncBatchNorm number of input channels should be non-zero');
   }
 
+  /** @internal */
   override get isLocal(): boolean {
     return !this.processGroup || this.processGroup.worldSize < 2;
   }
 
+  /** @internal */
   protected override normalize(
     x: Tensor,
     runningMean: Tensor | null,

@@ -65,6 +65,7 @@ export class UninitializedBuffer extends Tensor {
   }
 }
 
+/** Whether a parameter or buffer waits for its layer's first input, which decides its shape (PyTorch: `is_lazy`). */
 export const isUninitialized = (tensor: Tensor | null): boolean =>
   tensor instanceof UninitializedParameter || tensor instanceof UninitializedBuffer;
 

@@ -30,8 +30,9 @@ class _WeightNorm extends Module {
   }
 }
 
+/** Options of `weightNorm`. */
 export interface WeightNormOptions {
-  /** The parameter. Default: `'weight'`. */
+  /** The parameter's name. Default: `'weight'`. */
   name?: string;
   /** The dimension that keeps a length of its own; null: one length for the whole tensor. Default: 0. */
   dim?: number | null;

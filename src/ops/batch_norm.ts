@@ -230,16 +230,17 @@ const evaluationOp = defineOp({
   },
 });
 
+/** Options of `batchNorm`. */
 export interface BatchNormOptions {
-  /** (C); null: 1. */
+  /** The factor of each channel (C); null: 1. Default: null. */
   weight?: Tensor | null;
-  /** (C); null: 0. */
+  /** What is added to each channel (C); null: 0. Default: null. */
   bias?: Tensor | null;
   /** Normalize by the batch's statistics and move the running ones. Default: false. */
   training?: boolean;
   /** Weight of the new value in the running statistics; null: their plain average, counted by `numBatchesTracked`. Default: 0.1. */
   momentum?: number | null;
-  /** Default: 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   eps?: number;
   /** Whether a ReLU follows in the same pass over memory: y = max(…, 0). Default: false. */
   relu?: boolean;

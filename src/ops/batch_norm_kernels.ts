@@ -10,10 +10,11 @@ import { requireSameDevice } from './launch.ts';
 
 const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.backend);
 
-/** Statistics of a batch, per channel, in float64; they stay in device memory. */
+/** The statistics of a batch for each channel, float64 and of shape (C). */
 export interface BatchStatistics {
   /** Elements per channel. */
   readonly count: number;
+  /** The mean. */
   readonly mean: Tensor;
   /** Σ(x − mean)² */
   readonly m2: Tensor;

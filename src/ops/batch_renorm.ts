@@ -49,6 +49,7 @@ type UpdateOption = {
   /** Whether the running statistics move in training. Default: true. */
   updateStatistics?: boolean;
 };
+/** Options of `batchRenorm`. */
 export type BatchRenormOptions = Omit<BatchNormOptions, 'relu'> & RenormLimits & UpdateOption;
 /** A number, or a tensor. */
 const limit = required(kind.numeric);
@@ -157,14 +158,15 @@ export function batchRenorm(x: Tensor, runningMean: Tensor, runningVar: Tensor, 
   return y;
 }
 
+/** Options of `runningStdBatchRenorm`. */
 export interface RunningStdBatchRenormOptions extends RenormLimits, UpdateOption {
-  /** (C); null: 1. */
+  /** The factor of each channel (C); null: 1. Default: null. */
   weight?: Tensor | null;
-  /** (C); null: 0. */
+  /** What is added to each channel (C); null: 0. Default: null. */
   bias?: Tensor | null;
-  /** Default: false. */
+  /** Normalize by the batch's statistics and move the running ones. Default: false. */
   training?: boolean;
-  /** Default: 0.01. */
+  /** Weight of the new value in the running statistics. Default: 0.01. */
   momentum?: number;
   /** Added to the deviation. Default: 1e-3. */
   eps?: number;

@@ -26,8 +26,11 @@ import { broadcastTo, replaceSelected, reshape, type Selection, selected, sliceR
 
 /** Elements `start`, `start + step`, … before `end`; what is left out reaches to the edge, or is 1. */
 export interface SliceSpec {
+  /** The first index, from the end where negative. Default: 0. */
   readonly start?: number | null;
+  /** The index before which it ends, from the end where negative. Default: the size of the dimension. */
   readonly end?: number | null;
+  /** The distance of the elements, at least 1. Default: 1. */
   readonly step?: number | null;
 }
 
@@ -290,6 +293,7 @@ export const selectsView = (specs: readonly unknown[]): boolean =>
       typeof spec === 'boolean' || Array.isArray(spec) || (spec instanceof Tensor && (spec.rank > 0 || isMask(spec))),
   );
 
+/** Options of `setIndex`. */
 export interface SetIndexOptions {
   /** Add to what is there, for repeated indices once for each, instead of replacing it. Default: false. */
   accumulate?: boolean;

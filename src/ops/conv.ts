@@ -23,16 +23,18 @@ import { sum } from './reduce.ts';
 import { broadcastTo, padConstant, reshape } from './shape_ops.ts';
 import { requireSpan, type Size, sizes } from './window.ts';
 
+/** Padding of a convolution: a size, `'valid'` for none, or `'same'` for an output as large as the input. */
 export type Padding = Size | 'valid' | 'same';
 
+/** Options of `conv1d`, `conv2d` and `conv3d`. */
 export interface ConvOptions {
-  /** Default: 1. */
+  /** The distance of neighbouring windows. Default: 1. */
   stride?: Size;
-  /** Zeros around the input, or 'valid' (none) or 'same' (output size = input size; stride 1 only). Default: 0. */
+  /** How much is added on each side of the input, or 'valid' (nothing) or 'same' (output size = input size; stride 1 only). Default: 0. */
   padding?: Padding;
-  /** Default: 1. */
+  /** The distance of neighbouring values of a window. Default: 1. */
   dilation?: Size;
-  /** Default: 1. */
+  /** Into how many groups the channels are divided, which do not see each other. Default: 1. */
   groups?: number;
 }
 
@@ -43,7 +45,9 @@ export const convOptions = declareOptions<ConvOptions>({
   groups: kind.integer,
 });
 
+/** Options of `convTranspose2d`. */
 export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
+  /** How much is taken from each side of the output: what a convolution of the same padding adds to its input. Default: 0. */
   padding?: Size;
   /** Added to one side of the output's size. Default: 0. */
   outputPadding?: Size;

@@ -37,6 +37,7 @@ function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: S
   return applyMask(x, p, scaleOfKept(x, p), maskShape);
 }
 
+/** Options of `dropout`, `dropout2d` and `stochasticDepth`. */
 export interface DropoutOptions {
   /** Outside of training nothing is dropped. Default: true. */
   training?: boolean;
@@ -72,7 +73,7 @@ export function dropout2dWith(x: Tensor, p: number, training: boolean): Tensor {
   );
 }
 
-/** What is dropped together: every sample by itself (`row`) or the batch as a whole (`batch`). */
+/** What `stochasticDepth` drops together: each sample for itself (`'row'`), or the whole batch (`'batch'`). */
 export type StochasticDepthMode = 'row' | 'batch';
 
 /**

@@ -127,7 +127,12 @@ function defineFunction(name: string, op: Unary, saves: Saves, derivative: Deriv
 const twoOverRootPi = 2 / Math.sqrt(Math.PI);
 
 const zero: Derivative = (_g, x) => zerosAs(x);
+/**
+ * −x, element by element (PyTorch: `torch.neg`).
+ * @throws RuntimeError on bool; `logicalNot` inverts a mask.
+ */
 export const neg = defineUnary('neg', Unary.neg, 'x', (g) => neg(g));
+/** |x|, element by element (PyTorch: `torch.abs`). */
 export const abs = defineUnary(
   'abs',
   Unary.abs,
@@ -135,79 +140,96 @@ export const abs = defineUnary(
   times((x) => sign(x)),
 );
 const signOp = defineUnary('sign', Unary.sign, 'x', zero);
+/** −1, 0 or 1 as each element is negative, zero or positive (PyTorch: `torch.sign`). The gradient is 0. */
 export const sign = (x: Tensor): Tensor => (x instanceof Tensor && x.dtype === 'bool' ? clone(x) : signOp(x));
 // In the order in which nothing overflows before the result does.
 const squareOp = defineUnary('square', Unary.square, 'x', (g, x) => mul(mul(g, x), 2));
+/** x², element by element (PyTorch: `torch.square`). */
 export const square = (x: Tensor): Tensor => squareOp(x instanceof Tensor && x.dtype === 'bool' ? cast(x, 'int64') : x);
+/** The next integer at or below each element, in x's dtype (PyTorch: `torch.floor`). The gradient is 0. */
 export const floor = defineUnary('floor', Unary.floor, 'x', zero);
+/** The next integer at or above each element, in x's dtype (PyTorch: `torch.ceil`). The gradient is 0. */
 export const ceil = defineUnary('ceil', Unary.ceil, 'x', zero);
+/** The nearest integer of each element, halves to the even one: 0.5 gives 0, 1.5 gives 2 (PyTorch: `torch.round`). The gradient is 0. */
 export const round = defineUnary('round', Unary.round, 'x', zero);
+/** √x, element by element, NaN below 0; integers give float32 (PyTorch: `torch.sqrt`). */
 export const sqrt = defineFunction(
   'sqrt',
   Unary.sqrt,
   'y',
   times((_, y) => div(0.5, y)),
 );
+/** 1/√x, element by element; integers give float32 (PyTorch: `torch.rsqrt`). */
 export const rsqrt = defineFunction(
   'rsqrt',
   Unary.rsqrt,
   'y',
   times((_, y) => mul(pow(y, 3), -0.5)),
 );
+/** 1/x, element by element; integers give float32 (PyTorch: `torch.reciprocal`). */
 export const reciprocal = defineFunction(
   'reciprocal',
   Unary.reciprocal,
   'y',
   times((_, y) => neg(square(y))),
 );
+/** eˣ, element by element; integers give float32 (PyTorch: `torch.exp`). */
 export const exp = defineFunction(
   'exp',
   Unary.exp,
   'y',
   times((_, y) => y),
 );
+/** eˣ − 1, exact also for x near 0; integers give float32 (PyTorch: `torch.expm1`). */
 export const expm1 = defineFunction(
   'expm1',
   Unary.expm1,
   'both',
   times((_, y) => add(y, 1)),
 );
+/** The natural logarithm of each element, NaN below 0; integers give float32 (PyTorch: `torch.log`). */
 export const log = defineFunction(
   'log',
   Unary.log,
   'x',
   times((x) => reciprocal(x)),
 );
+/** log(1 + x), exact also for x near 0; integers give float32 (PyTorch: `torch.log1p`). */
 export const log1p = defineFunction(
   'log1p',
   Unary.log1p,
   'x',
   times((x) => reciprocal(add(x, 1))),
 );
+/** The sine of each element, in radians; integers give float32 (PyTorch: `torch.sin`). */
 export const sin = defineFunction(
   'sin',
   Unary.sin,
   'x',
   times((x) => cos(x)),
 );
+/** The cosine of each element, in radians; integers give float32 (PyTorch: `torch.cos`). */
 export const cos = defineFunction(
   'cos',
   Unary.cos,
   'x',
   times((x) => neg(sin(x))),
 );
+/** The hyperbolic tangent of each element; integers give float32 (PyTorch: `torch.tanh`). */
 export const tanh = defineFunction(
   'tanh',
   Unary.tanh,
   'y',
   times((_, y) => sub(1, square(y))),
 );
+/** The error function, 2/√π · ∫₀ˣ e^(−t²) dt, of each element; integers give float32 (PyTorch: `torch.erf`). */
 export const erf = defineFunction(
   'erf',
   Unary.erf,
   'x',
   times((x) => mul(exp(neg(square(x))), twoOverRootPi)),
 );
+/** 1 / (1 + e⁻ˣ), element by element; integers give float32 (PyTorch: `torch.sigmoid`). */
 export const sigmoid = defineFunction(
   'sigmoid',
   Unary.sigmoid,
@@ -215,6 +237,7 @@ export const sigmoid = defineFunction(
   times((_, y) => mul(y, sub(1, y))),
 );
 // σ(−x), as that of σ(x) and σ(−x) which is no more than ½: so its derivative does not cancel.
+/** log(1 / (1 + e⁻ˣ)), element by element, without overflow; integers give float32 (PyTorch: `F.logsigmoid`). */
 export const logsigmoid = defineFunction(
   'logsigmoid',
   Unary.logSigmoid,
@@ -222,6 +245,12 @@ export const logsigmoid = defineFunction(
   times((x) => where(lt(x, 0), sub(1, sigmoid(x)), sigmoid(neg(x)))),
 );
 // At NaN as well: only where y ≤ 0 does nothing flow.
+/**
+ * max(x, 0), element by element; NaN stays NaN (PyTorch: `torch.relu`). The gradient at 0 is 0.
+ * @throws RuntimeError on bool.
+ * @example
+ * relu(tensor([-1, 0, 2])); // [0, 0, 2]
+ */
 export const relu = defineUnary('relu', Unary.relu, 'y', (g, _, y) => constantIn(where(le(y, 0), 0, g), y), {
   forward: (x) => joinRelu(x, Infinity),
   backward: maskGradient,
@@ -246,6 +275,7 @@ const eluOp = defineParametric(
 );
 const seluScale = 1.0507009873554805;
 const seluAlpha = 1.6732632423543772;
+/** scale · (x where positive, α·(eˣ − 1) elsewhere), with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017; PyTorch: `F.selu`). */
 export const selu = defineFunction(
   'selu',
   Unary.selu,
@@ -274,6 +304,7 @@ const geluTanh = defineFunction(
     return add(mul(add(t, 1), 0.5), mul(mul(mul(x, 0.5), sub(1, square(t))), inner));
   }),
 );
+/** x · sigmoid(x), element by element; also called swish (PyTorch: `F.silu`). */
 export const silu = defineFunction(
   'silu',
   Unary.silu,
@@ -293,15 +324,18 @@ const softplusOp = defineParametric(
 const clampOp = defineParametric('clamp', Unary.clamp, 'x', (g, x, _, low, high) =>
   masked(g, logicalAnd(ge(x, low), le(x, high))),
 );
+/** x/6 + 1/2, limited to [0, 1] (PyTorch: `F.hardsigmoid`). */
 export const hardsigmoid = defineFunction('hardsigmoid', Unary.hardSigmoid, 'x', (g, x) =>
   constantIn(mul(masked(g, logicalAnd(gt(x, -3), lt(x, 3))), 1 / 6), x),
 );
+/** x · hardsigmoid(x) (Howard et al. 2019; PyTorch: `F.hardswish`). */
 export const hardswish = defineFunction(
   'hardswish',
   Unary.hardSwish,
   'x',
   times((x) => whereWith(le(x, -3), 0, whereWith(ge(x, 3), 1, add(mul(x, 1 / 3), 0.5), x.dtype), x.dtype)),
 );
+/** x · tanh(softplus(x)) (Misra 2019; PyTorch: `F.mish`). */
 export const mish = defineFunction(
   'mish',
   Unary.mish,
@@ -320,12 +354,13 @@ function floating(name: string, x: Tensor): Tensor {
 
 // The options of these are those of their layers. What a layer calls with numbers it has checked has no options: `…With`.
 
+/** Options of `leakyRelu` and `LeakyReLU`. */
 export interface LeakyReluOptions {
-  /** Default: 0.01. */
+  /** The slope where x is negative. Default: 0.01. */
   negativeSlope?: number;
 }
 export const leakyReluOptions = declareOptions<LeakyReluOptions>({ negativeSlope: kind.number });
-/** x where positive, `negativeSlope`·x elsewhere (PyTorch: `F.leaky_relu`). */
+/** x where positive, `negativeSlope`·x elsewhere; integers give float32 (PyTorch: `F.leaky_relu`). */
 export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
   requireOptions('leakyRelu', options, leakyReluOptions);
   return leakyReluWith(x, options.negativeSlope ?? 0.01);
@@ -333,12 +368,13 @@ export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
 export const leakyReluWith = (x: Tensor, negativeSlope: number): Tensor =>
   leakyReluOp(floating('leakyRelu', x), requireNumber('leakyRelu', 'negativeSlope', negativeSlope), 0);
 
+/** Options of `elu` and `ELU`. */
 export interface EluOptions {
-  /** Default: 1. */
+  /** The result goes to −alpha for very negative x. Default: 1. */
   alpha?: number;
 }
 export const eluOptions = declareOptions<EluOptions>({ alpha: kind.number });
-/** x where positive, `alpha`·(eˣ − 1) elsewhere (PyTorch: `F.elu`). */
+/** x where positive, `alpha`·(eˣ − 1) elsewhere; integers give float32 (Clevert et al. 2015; PyTorch: `F.elu`). */
 export function elu(x: Tensor, options: EluOptions = {}): Tensor {
   requireOptions('elu', options, eluOptions);
   return eluWith(x, options.alpha ?? 1);
@@ -346,12 +382,13 @@ export function elu(x: Tensor, options: EluOptions = {}): Tensor {
 export const eluWith = (x: Tensor, alpha: number): Tensor =>
   eluOp(floating('elu', x), requireNumber('elu', 'alpha', alpha), 0);
 
+/** Options of `gelu` and `GELU`. */
 export interface GeluOptions {
-  /** The tanh form instead of the exact one. Default: `'none'`. */
+  /** `'none'` is exact, `'tanh'` an approximation, which older models were trained with. Default: `'none'`. */
   approximate?: 'none' | 'tanh';
 }
 export const geluOptions = declareOptions<GeluOptions>({ approximate: kind.choice });
-/** x·Φ(x), exactly or by tanh (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`). */
+/** x·Φ(x), where Φ is the normal distribution function, exactly or by tanh (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`). */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   requireOptions('gelu', options, geluOptions);
   return geluWith(x, options.approximate ?? 'none');
@@ -360,14 +397,19 @@ export const geluWith = (x: Tensor, approximate: 'none' | 'tanh'): Tensor =>
   requireChoice('gelu', 'approximate', approximate, approximations) === 'tanh' ? geluTanh(x) : geluErf(x);
 export const approximations = ['none', 'tanh'] as const;
 
+/** Options of `softplus` and `Softplus`. */
 export interface SoftplusOptions {
-  /** Default: 1. */
+  /** How sharp the bend at 0 is. Default: 1. */
   beta?: number;
-  /** Linear where beta·x lies above. Default: 20. */
+  /** Where beta·x lies above this, the result is x. Default: 20. */
   threshold?: number;
 }
 export const softplusOptions = declareOptions<SoftplusOptions>({ beta: kind.number, threshold: kind.number });
-/** log(1 + e^(beta·x)) / beta, linear where beta·x > threshold (PyTorch: `F.softplus`). */
+/**
+ * log(1 + e^(beta·x)) / beta, a smooth `relu`, and x itself where beta·x > threshold (PyTorch: `F.softplus`).
+ * @example
+ * softplus(x, { beta: 2 }); // or x.softplus({ beta: 2 })
+ */
 export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
   requireOptions('softplus', options, softplusOptions);
   return softplusWith(x, options.beta ?? 1, options.threshold ?? 20);
@@ -378,14 +420,18 @@ export function softplusWith(x: Tensor, beta: number, threshold: number): Tensor
   return softplusOp(floating('softplus', x), beta, threshold);
 }
 
+/** Options of `hardtanh` and `Hardtanh`. */
 export interface HardtanhOptions {
-  /** Default: −1. */
+  /** The lower limit. Default: −1. */
   minVal?: number;
-  /** Default: 1. */
+  /** The upper limit. Default: 1. */
   maxVal?: number;
 }
 export const hardtanhOptions = declareOptions<HardtanhOptions>({ minVal: kind.number, maxVal: kind.number });
-/** Values limited to [minVal, maxVal]; on and beyond the bounds no gradient flows (PyTorch: `F.hardtanh`). */
+/**
+ * Values limited to [minVal, maxVal]; on and beyond the limits no gradient flows (PyTorch: `F.hardtanh`).
+ * @throws ValueError where minVal is above maxVal.
+ */
 export function hardtanh(x: Tensor, options: HardtanhOptions = {}): Tensor {
   requireOptions('hardtanh', options, hardtanhOptions);
   return hardtanhWith(x, options.minVal ?? -1, options.maxVal ?? 1);
@@ -403,8 +449,12 @@ export function hardtanhWith(x: Tensor, minVal: number, maxVal: number): Tensor 
 }
 
 /**
- * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a bound that is NaN makes all NaN.
- * Integers with a fractional bound give float32.
+ * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a limit that is NaN makes all NaN.
+ * Integers with a fractional limit give float32. At a limit itself the gradient flows.
+ * @throws RuntimeError without either limit.
+ * @example
+ * clamp(x, 0, 1);
+ * clamp(x, undefined, 6);
  */
 export function clamp(x: Tensor, min?: number, max?: number): Tensor {
   requireTensor('clamp', x);
@@ -431,12 +481,16 @@ function definePredicate(name: string, op: Unary): (x: Tensor) => Tensor {
     return launchUnary(name, op, x, 0, 0, 'bool');
   };
 }
+/** True where x is 0, as bool (PyTorch: `torch.logical_not`). */
 export const logicalNot = definePredicate('logicalNot', Unary.logicalNot);
+/** True where x is NaN, as bool (PyTorch: `torch.isnan`). */
 export const isnan = definePredicate('isnan', Unary.isNan);
+/** True where x is neither NaN nor infinite, as bool (PyTorch: `torch.isfinite`). */
 export const isfinite = definePredicate('isfinite', Unary.isFinite);
 
 // ---- two tensors --------------------------------------------------------------------------------------------------
 
+/** What an operation of two operands takes on either side: a tensor, or one number or boolean for all elements. */
 export type Operand = Tensor | number | boolean;
 /** As operations compute with it: truth values are 0-d tensors. */
 type Prepared = Tensor | number;
@@ -578,8 +632,9 @@ function defineBinary(...definition: Parameters<typeof defineScaled>): (a: Opera
   return (a, b) => run(a, b, 1);
 }
 
+/** Options of `add` and `sub`. */
 export interface AlphaOption {
-  /** Factor of the second operand; a truth value where the result is of them. Default: 1. */
+  /** Factor of the second operand; a boolean for bool tensors only. Default: 1. */
   alpha?: number | boolean;
 }
 export const alphaOption = declareOptions<AlphaOption>({ alpha: kind.numeric });
@@ -600,7 +655,13 @@ export const addScaled = defineScaled(
   (g, _a, _b, _y, alpha) => [() => g, () => (alpha === 1 ? g : mul(g, alpha))],
   { saves: 'nothing', join: joinAdd },
 );
-/** a + alpha·b, broadcast (PyTorch: `torch.add`). */
+/**
+ * a + alpha·b, element by element, broadcast (PyTorch: `torch.add`). One of the two may be a number.
+ * @throws RuntimeError where the shapes do not broadcast, or the tensors are on two devices.
+ * @example
+ * add(x, 1);
+ * x.add(y, { alpha: 0.5 });
+ */
 export function add(a: Operand, b: Operand, options?: AlphaOption): Tensor {
   if (options !== undefined) requireOptions('add', options, alphaOption);
   return addScaled(a, b, options?.alpha ?? 1);
@@ -619,23 +680,35 @@ export const subScaled = defineScaled('sub', Binary.sub, (g, _a, _b, _y, alpha) 
       );
   },
 });
-/** a − alpha·b, broadcast (PyTorch: `torch.sub`). */
+/**
+ * a − alpha·b, element by element, broadcast (PyTorch: `torch.sub`). One of the two may be a number.
+ * @throws RuntimeError where the shapes do not broadcast, or on bool, for which there are `logicalXor` and `logicalNot`.
+ */
 export function sub(a: Operand, b: Operand, options?: AlphaOption): Tensor {
   if (options !== undefined) requireOptions('sub', options, alphaOption);
   return subScaled(a, b, options?.alpha ?? 1);
 }
-/** a·b, broadcast (PyTorch: `torch.mul`). */
+/**
+ * a·b, element by element, broadcast (PyTorch: `torch.mul`). One of the two may be a number. `matmul` is the product of matrices.
+ * @throws RuntimeError where the shapes do not broadcast, or the tensors are on two devices.
+ */
 export const mul = defineBinary('mul', Binary.mul, (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
   reads: (needsA, needsB) => [needsB, needsA],
 });
-/** a / b, broadcast; integers give float32 (PyTorch: `torch.div`). */
+/**
+ * a / b, element by element, broadcast; integers give float32 (PyTorch: `torch.div`). One of the two may be a number.
+ * @throws RuntimeError where the shapes do not broadcast, or the tensors are on two devices.
+ */
 export const div = defineBinary(
   'div',
   Binary.div,
   (g, a, b) => [() => div(g, b), () => neg(div(mul(g, div(a, b)), b))],
   { floatOnly: true, reads: (_, needsB) => [needsB, true] },
 );
-/** a to the power b, broadcast (PyTorch: `torch.pow`). */
+/**
+ * a to the power b, element by element, broadcast (PyTorch: `torch.pow`). One of the two may be a number.
+ * @throws RuntimeError on an integer tensor to a negative integer power; NotImplementedError on bool.
+ */
 export const pow = defineBinary(
   'pow',
   Binary.pow,
@@ -665,17 +738,20 @@ export const pow = defineBinary(
 // Where both are equal each gets half, and where either is NaN each gets all, as in PyTorch.
 const share = (g: Tensor, loses: Tensor, ties: Tensor) => where(loses, 0, where(ties, mul(g, 0.5), g));
 const compareWith = (f: (a: Operand, b: Operand) => Tensor, a: Operand, b: Operand) => f(a, b);
-/** The larger of a and b; NaN where either is (PyTorch: `torch.maximum`). */
+/** The larger of a and b, element by element, broadcast; NaN where either is NaN (PyTorch: `torch.maximum`). Equal ones share the gradient. */
 export const maximum = defineBinary('maximum', Binary.maximum, (g, a, b) => [
   () => share(g, compareWith(lt, a, b), eq(a, b)),
   () => share(g, compareWith(gt, a, b), eq(a, b)),
 ]);
-/** The smaller of a and b; NaN where either is (PyTorch: `torch.minimum`). */
+/** The smaller of a and b, element by element, broadcast; NaN where either is NaN (PyTorch: `torch.minimum`). Equal ones share the gradient. */
 export const minimum = defineBinary('minimum', Binary.minimum, (g, a, b) => [
   () => share(g, compareWith(gt, a, b), eq(a, b)),
   () => share(g, compareWith(lt, a, b), eq(a, b)),
 ]);
-/** a − b·floor(a / b): the remainder with the sign of b (PyTorch: `torch.remainder`). */
+/**
+ * a − b·floor(a / b), element by element, broadcast: the remainder with the sign of b (PyTorch: `torch.remainder`).
+ * @throws RuntimeError on an integer division by 0; NotImplementedError on bool.
+ */
 export const remainder = defineBinary(
   'remainder',
   Binary.remainder,
@@ -703,7 +779,7 @@ const flooredQuotient = (a: Prepared, b: Prepared): Tensor =>
     return typeof b === 'number' ? quotient : where(eq(b, 0), div(a, b), quotient);
   });
 
-/** The same memory without history (PyTorch: `detach`). In-place changes are seen by both. */
+/** The same memory without history: no gradient flows through it (PyTorch: `Tensor.detach`). In-place changes are seen by both. */
 export const detach: (x: Tensor) => Tensor = aliasOf;
 
 function defineComparison(name: string, op: Binary) {
@@ -723,14 +799,23 @@ function defineComparison(name: string, op: Binary) {
     return launchBinary(name, op, cast(detach(a), dtype), cast(detach(b), dtype), 1, 'bool');
   };
 }
+/** Whether a = b, element by element, broadcast, as bool (PyTorch: `torch.eq`). */
 export const eq = defineComparison('eq', Binary.eq);
+/** Whether a ≠ b, element by element, broadcast, as bool (PyTorch: `torch.ne`). */
 export const ne = defineComparison('ne', Binary.ne);
+/** Whether a < b, element by element, broadcast, as bool (PyTorch: `torch.lt`). */
 export const lt = defineComparison('lt', Binary.lt);
+/** Whether a ≤ b, element by element, broadcast, as bool (PyTorch: `torch.le`). */
 export const le = defineComparison('le', Binary.le);
+/** Whether a > b, element by element, broadcast, as bool (PyTorch: `torch.gt`). */
 export const gt = defineComparison('gt', Binary.gt);
+/** Whether a ≥ b, element by element, broadcast, as bool (PyTorch: `torch.ge`). */
 export const ge = defineComparison('ge', Binary.ge);
+/** Whether both a and b are not 0, element by element, broadcast, as bool (PyTorch: `torch.logical_and`). */
 export const logicalAnd = defineComparison('logicalAnd', Binary.logicalAnd);
+/** Whether a or b is not 0, element by element, broadcast, as bool (PyTorch: `torch.logical_or`). */
 export const logicalOr = defineComparison('logicalOr', Binary.logicalOr);
+/** Whether exactly one of a and b is not 0, element by element, broadcast, as bool (PyTorch: `torch.logical_xor`). */
 export const logicalXor = defineComparison('logicalXor', Binary.logicalXor);
 
 // ---- choosing -----------------------------------------------------------------------------------------------------
@@ -769,13 +854,19 @@ const whereOp = defineOp({
   },
 });
 
+/** Options of `where`. */
 export interface WhereOptions {
-  /** Of the result of two numbers. Default: float32. */
+  /** The dtype of the result of two numbers. Default: float32. */
   dtype?: DType;
 }
 export const whereOptions = declareOptions<WhereOptions>({ dtype: kind.choice });
 
-/** Values of a where the condition holds, of b elsewhere, broadcast (PyTorch: `torch.where`). */
+/**
+ * Values of `a` where the condition holds, of `b` elsewhere; all three are broadcast (PyTorch: `torch.where`).
+ * @throws RuntimeError where the condition is neither bool nor uint8, or shapes do not broadcast.
+ * @example
+ * where(x.gt(0), x, 0);
+ */
 export function where(condition: Tensor, a: Operand, b: Operand, options?: WhereOptions): Tensor {
   if (options !== undefined) {
     requireOptions('where', options, whereOptions);

@@ -8,6 +8,7 @@ import { cast, requireTensor, resultType } from './launch.ts';
 import { requireNormOptions } from './norm_checks.ts';
 import { reshape } from './shape_ops.ts';
 
+/** Options of `frozenBatchNorm`. */
 export interface FrozenBatchNormOptions {
   /** Added to the variance. Default: 1e-5. */
   eps?: number;

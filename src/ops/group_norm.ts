@@ -9,12 +9,13 @@ import { requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireEps, requireNormNumber } from './norm_checks.ts';
 import { normalizeRows } from './row_norm.ts';
 
+/** Options of `groupNorm`. */
 export interface GroupNormOptions {
-  /** (C); null: 1. */
+  /** The factor of each channel (C); null: 1. Default: null. */
   weight?: Tensor | null;
-  /** (C); null: 0. */
+  /** What is added to each channel (C); null: 0. Default: null. */
   bias?: Tensor | null;
-  /** Default: 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   eps?: number;
 }
 const groupNormOptions = declareOptions<GroupNormOptions>({

@@ -36,7 +36,7 @@ import {
   requireNormOptions,
 } from './norm_checks.ts';
 
-/** Activations whose input can be told from their output. */
+/** Activations of which the input can be found again from the output. */
 export type InvertibleActivation = 'leakyRelu' | 'elu' | 'identity';
 
 interface Invertible {
@@ -119,8 +119,9 @@ const inPlaceAbnOp = defineOp({
   },
 });
 
+/** Options of `inPlaceAbn`. */
 export interface InPlaceAbnOptions extends Omit<BatchNormOptions, 'relu'> {
-  /** Default: `'leakyRelu'`. */
+  /** What follows the norm. Default: `'leakyRelu'`. */
   activation?: InvertibleActivation;
   /** The slope of leakyRelu or the alpha of elu, above 0. Default: 0.01. */
   activationParam?: number;

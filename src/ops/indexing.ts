@@ -263,6 +263,7 @@ function requireSlices(op: string, x: Tensor, dim: number, index: Tensor, source
     );
 }
 
+/** Options of `indexAdd`. */
 export interface IndexAddOptions {
   /** Factor of what is added. Default: 1. */
   alpha?: number | boolean;
@@ -576,6 +577,7 @@ export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
 
 // ---- embedding ----------------------------------------------------------------------------------------------------
 
+/** Options of `embedding` and `Embedding`. */
 export interface EmbeddingOptions {
   /** A row whose gradients are 0; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;

@@ -20,20 +20,21 @@ import { mean as meanOf } from './reduce.ts';
 import { type NormalizedRows, normalizeRows, type RowView } from './row_norm.ts';
 import { repeat, reshape } from './shape_ops.ts';
 
+/** Options of `instanceNorm`. */
 export interface InstanceNormOptions {
-  /** (C); moved in place where input statistics are used. Default: null. */
+  /** The running mean of each channel (C); moved in place where input statistics are used. Default: null. */
   runningMean?: Tensor | null;
-  /** (C), unbiased; both running statistics are given, or none. Default: null. */
+  /** The running unbiased variance of each channel (C); both running statistics are given, or none. Default: null. */
   runningVar?: Tensor | null;
-  /** (C); null: 1. */
+  /** The factor of each channel (C); null: 1. Default: null. */
   weight?: Tensor | null;
-  /** (C); null: 0. */
+  /** What is added to each channel (C); null: 0. Default: null. */
   bias?: Tensor | null;
   /** Normalize by the statistics of each sample, not by the running ones. Default: true. */
   useInputStats?: boolean;
   /** Weight of the new value in the running statistics. Default: 0.1. */
   momentum?: number;
-  /** Default: 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   eps?: number;
 }
 const instanceNormOptions = declareOptions<InstanceNormOptions>({

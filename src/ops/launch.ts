@@ -47,7 +47,6 @@ export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
   x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
 export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');
 
-
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
   requireTensor('contiguous', x);
@@ -91,7 +90,9 @@ export const converted = (x: Tensor, dtype: DType, backend: Backend): Tensor =>
 
 /** Where tensors are wanted, and as what: either may be left out. */
 export interface Placement {
+  /** The device. Default: as it is. */
   readonly device?: Device;
+  /** The dtype. Default: as it is. */
   readonly dtype?: DType;
 }
 const placement = declareOptions<Placement>({ device: kind.choice, dtype: kind.choice });

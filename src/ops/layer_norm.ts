@@ -12,19 +12,21 @@ import { emptyResult, requireAlike, requireEps, requireNormNumber } from './norm
 import { normalizeRows } from './row_norm.ts';
 import { reshape } from './shape_ops.ts';
 
+/** Options of `rmsNorm`. */
 export interface RmsNormOptions {
-  /** In the normalized shape; null: 1. */
+  /** The factor of each element, in the normalized shape; null: 1. Default: null. */
   weight?: Tensor | null;
-  /** null: the distance from 1 to the next number of x's dtype. Default: null. */
+  /** Added to the mean square; null: the distance from 1 to the next number of x's dtype. Default: null. */
   eps?: number | null;
 }
 const rmsNormOptions = declareOptions<RmsNormOptions>({ weight: kind.tensor, eps: kind.numeric });
+/** Options of `layerNorm`. */
 export interface LayerNormOptions {
-  /** In the normalized shape; null: 1. */
+  /** The factor of each element, in the normalized shape; null: 1. Default: null. */
   weight?: Tensor | null;
-  /** In the normalized shape; null: 0. */
+  /** What is added to each element, in the normalized shape; null: 0. Default: null. */
   bias?: Tensor | null;
-  /** Default: 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   eps?: number;
 }
 const layerNormOptions = declareOptions<LayerNormOptions>({

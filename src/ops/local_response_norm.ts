@@ -10,12 +10,13 @@ import { requireFloat, requireTensor, toFormat } from './launch.ts';
 import { avgPool2d } from './pool.ts';
 import { narrow, reshape } from './shape_ops.ts';
 
+/** Options of `localResponseNorm` and `crossMapLRN2d`; the formula of each says what they are. */
 export interface LocalResponseNormOptions {
-  /** Default: 1e-4. */
+  /** The factor of the mean square. Default: 1e-4. */
   alpha?: number;
-  /** Default: 0.75. */
+  /** The power. Default: 0.75. */
   beta?: number;
-  /** Default: 1. */
+  /** What is added to the mean square. Default: 1. */
   k?: number;
 }
 export const localResponseNormOptions = declareOptions<LocalResponseNormOptions>({

@@ -31,6 +31,7 @@ import { cast, requireFloat, requireSameDevice, requireTensor } from './launch.t
 import { logSoftmax, mean, sum, sumTo } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';
 
+/** What becomes of the losses of all elements: their mean, their sum, or a tensor of all. */
 export type LossReduction = 'mean' | 'sum' | 'none';
 
 export const reductions: readonly LossReduction[] = ['mean', 'sum', 'none'];
@@ -65,13 +66,15 @@ function requireWithin(op: string, weight: Tensor, shape: Shape): void {
     );
 }
 
+/** What all losses take. */
 export interface LossOptions {
-  /** Over all losses. Default: `'mean'`. */
+  /** What becomes of the losses: `'mean'`, `'sum'`, or `'none'` for a tensor of all. Default: `'mean'`. */
   reduction?: LossReduction;
 }
 export const lossOptions = declareOptions<LossOptions>({ reduction: kind.choice });
+/** Options of `nllLoss` and `NLLLoss`. */
 export interface NllLossOptions extends LossOptions {
-  /** A weight per class (C). */
+  /** A weight for each class (C). Default: null, all weigh the same. */
   weight?: Tensor | null;
   /** Targets of this value count for nothing. Default: −100. */
   ignoreIndex?: number;
@@ -81,6 +84,7 @@ export const nllLossOptions = declareOptions<NllLossOptions>({
   ignoreIndex: kind.integer,
   reduction: kind.choice,
 });
+/** Options of `crossEntropy` and `CrossEntropyLoss`. */
 export interface CrossEntropyOptions extends NllLossOptions {
   /** Share of the target spread evenly over all classes, in [0, 1]. Default: 0. */
   labelSmoothing?: number;
@@ -266,6 +270,7 @@ const smoothL1Op = defineOp({
   backward: (ctx, [g], _difference, beta) => [mul(g, hardtanh(div(ctx.saved[0], beta)))],
 }) as (difference: Tensor, beta: number) => Tensor;
 
+/** Options of `smoothL1Loss` and `SmoothL1Loss`. */
 export interface SmoothL1Options extends LossOptions {
   /** How far from the target the loss is quadratic. Default: 1. */
   beta?: number;
@@ -291,10 +296,11 @@ export function smoothL1LossWith(
   return reduced(smoothL1Op(sub(input, target), beta), reduction);
 }
 
+/** Options of `binaryCrossEntropyWithLogits` and `BCEWithLogitsLoss`. */
 export interface BceOptions extends LossOptions {
-  /** Broadcast against the losses. */
+  /** Weights that are broadcast against the losses. Default: null, all weigh the same. */
   weight?: Tensor | null;
-  /** Weight of positive targets, broadcast against the input. */
+  /** The weight of positive targets, broadcast against the input. Default: null, 1. */
   posWeight?: Tensor | null;
 }
 export const bceOptions = declareOptions<BceOptions>({

@@ -63,8 +63,10 @@ export const product = defineOp({
 }) as (a: Tensor, b: Tensor, ta: boolean, tb: boolean) => Tensor;
 
 /**
- * The matrix product (PyTorch: `torch.matmul`): vectors and matrices, and batches of matrices whose batch dimensions broadcast.
- * @throws RuntimeError where the inner sizes differ.
+ * The matrix product (PyTorch: `torch.matmul`): of matrices (m, k) and (k, n), of vectors, and of batches of matrices whose batch dimensions broadcast.
+ * @throws RuntimeError where the inner sizes differ, the dtypes differ, or an operand has no dimension.
+ * @example
+ * matmul(randn([2, 3]), randn([3, 5])); // shape [2, 5]
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   requireFloat('matmul', a);

@@ -7,6 +7,7 @@ import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
+import type * as random from '../tensor/random.ts';
 import { bernoulli, type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
@@ -14,9 +15,12 @@ import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
 import * as elementwise from './elementwise.ts';
 import * as index from './indexing.ts';
+import type * as launch from './launch.ts';
 import { cast, clone, converted, type Placement, requireTensor, to, toFormat } from './launch.ts';
+import type * as matrices from './matmul.ts';
 import { matmul } from './matmul.ts';
-import { type PadOptions, pad } from './pad_modes.ts';
+import type * as padding from './pad_modes.ts';
+import { pad } from './pad_modes.ts';
 import * as reduce from './reduce.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
@@ -70,6 +74,7 @@ function alphaOptionOf(op: string, options: elementwise.AlphaOption | undefined)
   return options?.alpha ?? 1;
 }
 
+/** Options of `addcmul_` and `addcdiv_`. */
 export interface ValueOption {
   /** Factor of what is added. Default: 1. */
   value?: number;
@@ -203,91 +208,143 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   },
 };
 
-// Written out, since a type computed from the table above would refer to itself.
+// The methods' types are computed from the functions, not from the table above, which would refer to itself. A mapped type keeps what is written
+// at a function, so that the method is explained where it is used.
 declare module '../tensor/tensor.ts' {
   interface Tensor extends TensorMethods {}
 }
 
-type Unary = () => Tensor;
-type Dims = number | readonly number[];
+/** Functions of a tensor, as methods of it. */
+type Methods<F, K extends keyof F> = {
+  [N in K]: F[N] extends (x: Tensor, ...rest: infer A) => infer R ? (...rest: A) => R : never;
+};
+/** Methods of another type than that of their functions. */
+type MethodsAs<F, K extends keyof F, T> = { [N in K]: T };
+
+/** Sizes or dimensions, as one array or one after the other. */
 interface TakingSizes {
   (...sizes: number[]): Tensor;
   (sizes: readonly number[]): Tensor;
 }
-type ValuesAndIndices = reduce.ValuesAndIndices;
+interface Extremum {
+  (): Tensor;
+  (dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
+}
 
-/** The operations as methods; each is documented at the function of its name, with the tensor as its first argument. */
+/** The operations as methods: the functions of the same names, and those that there are as methods only. */
 // biome-ignore format: the names read better in rows
 export interface TensorMethods
-  extends Record<
-    | 'neg' | 'abs' | 'sign' | 'square' | 'floor' | 'ceil' | 'round' | 'sqrt' | 'rsqrt' | 'reciprocal' | 'exp' | 'expm1' | 'log' | 'log1p'
-    | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'logsigmoid' | 'relu' | 'selu' | 'silu' | 'hardsigmoid' | 'hardswish' | 'mish'
-    | 'logicalNot' | 'isnan' | 'isfinite' | 'nonzero' | 'detach' | 'clone' | 't'
-    | 'neg_' | 'exp_' | 'sqrt_' | 'relu_' | 'sigmoid_' | 'tanh_' | 'zero_',
-    Unary
-  >,
-    Record<
-      | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'remainder' | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
-      | 'logicalAnd' | 'logicalOr' | 'logicalXor' | 'mul_' | 'div_' | 'pow_',
-      (other: Operand) => Tensor
+  extends Methods<
+      typeof elementwise,
+      | 'neg' | 'abs' | 'sign' | 'square' | 'floor' | 'ceil' | 'round' | 'sqrt' | 'rsqrt' | 'reciprocal' | 'exp' | 'expm1' | 'log' | 'log1p'
+      | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'logsigmoid' | 'relu' | 'leakyRelu' | 'elu' | 'selu' | 'gelu' | 'silu' | 'softplus'
+      | 'hardsigmoid' | 'hardswish' | 'hardtanh' | 'mish' | 'clamp' | 'logicalNot' | 'isnan' | 'isfinite'
+      | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'remainder' | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
+      | 'logicalAnd' | 'logicalOr' | 'logicalXor' | 'detach'
     >,
-    Record<'add' | 'sub' | 'add_' | 'sub_', (other: Operand, options?: elementwise.AlphaOption) => Tensor>,
-    Record<'sum' | 'mean' | 'amax' | 'amin' | 'any' | 'all', (dim?: Dims, options?: reduce.ReduceOptions) => Tensor>,
-    Record<'argmax' | 'argmin' | 'prod', (dim?: number, options?: reduce.ReduceOptions) => Tensor>,
-    Record<'softmax' | 'logSoftmax' | 'cumsum' | 'unsqueeze', (dim: number) => Tensor>,
-    Record<'reshape' | 'permute' | 'expand' | 'repeat' | 'flip', TakingSizes>,
-    Record<'clamp' | 'clamp_', (min?: number, max?: number) => Tensor>,
-    Record<'maskedFill' | 'maskedFill_', (mask: Tensor, value: Operand) => Tensor>,
-    Record<'addcmul_' | 'addcdiv_', (a: Tensor, b: Tensor, options?: ValueOption) => Tensor>,
-    Record<'uniform_' | 'normal_', (a?: number, b?: number, options?: GeneratorOption) => Tensor> {
-  max(): Tensor;
-  max(dim: number, options?: reduce.ReduceOptions): ValuesAndIndices;
-  min(): Tensor;
-  min(dim: number, options?: reduce.ReduceOptions): ValuesAndIndices;
-  var(dim?: Dims, options?: reduce.VarianceOptions): Tensor;
-  topk(k: number, dim?: number, options?: reduce.TopkOptions): ValuesAndIndices;
-  sort(dim?: number, options?: reduce.SortOptions): ValuesAndIndices;
-  leakyRelu(options?: elementwise.LeakyReluOptions): Tensor;
-  elu(options?: elementwise.EluOptions): Tensor;
-  gelu(options?: elementwise.GeluOptions): Tensor;
-  softplus(options?: elementwise.SoftplusOptions): Tensor;
-  hardtanh(options?: elementwise.HardtanhOptions): Tensor;
-  bernoulli(options?: GeneratorOption): Tensor;
-  flatten(startDim?: number, endDim?: number): Tensor;
-  unflatten(dim: number, sizes: readonly number[]): Tensor;
-  squeeze(dim?: Dims): Tensor;
-  transpose(dim0: number, dim1: number): Tensor;
-  narrow(dim: number, start: number, length: number): Tensor;
-  slice(dim: number, start?: number, end?: number, step?: number): Tensor;
-  select(dim: number, index: number): Tensor;
-  pad(padding: readonly number[], options?: PadOptions): Tensor;
-  split(sizes: Dims, dim?: number): Tensor[];
-  chunk(count: number, dim?: number): Tensor[];
-  index(...specs: brackets.IndexSpec[]): Tensor;
-  setIndex(
-    spec: brackets.IndexSpec | readonly brackets.IndexSpec[],
-    value: number | boolean | Tensor,
-    options?: brackets.SetIndexOptions,
-  ): Tensor;
-  indexSelect(dim: number, index: Tensor): Tensor;
-  indexAdd(dim: number, index: Tensor, source: Tensor, options?: index.IndexAddOptions): Tensor;
-  indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
-  indexFill(dim: number, index: Tensor, value: Operand): Tensor;
-  gather(dim: number, index: Tensor): Tensor;
-  scatter(dim: number, index: Tensor, source: Operand): Tensor;
-  scatterAdd(dim: number, index: Tensor, source: Tensor): Tensor;
-  takeAlongDim(indices: Tensor, dim?: number): Tensor;
-  maskedSelect(mask: Tensor): Tensor;
-  maskedScatter(mask: Tensor, source: Tensor): Tensor;
-  matmul(other: Tensor): Tensor;
+    Methods<
+      typeof reduce,
+      | 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'argmax' | 'argmin' | 'any' | 'all' | 'cumsum' | 'topk' | 'sort' | 'softmax' | 'logSoftmax'
+    >,
+    MethodsAs<typeof reduce, 'max' | 'min', Extremum>,
+    Methods<
+      typeof selecting,
+      | 'flatten' | 'unflatten' | 'squeeze' | 'unsqueeze' | 'transpose' | 't' | 'narrow' | 'slice' | 'select' | 'split' | 'chunk' | 'index'
+    >,
+    MethodsAs<typeof selecting, 'reshape' | 'permute' | 'expand', TakingSizes>,
+    MethodsAs<typeof shape, 'repeat' | 'flip', TakingSizes>,
+    Methods<
+      typeof index,
+      | 'indexSelect' | 'indexAdd' | 'indexCopy' | 'indexFill' | 'gather' | 'scatter' | 'scatterAdd' | 'takeAlongDim'
+      | 'maskedFill' | 'maskedSelect' | 'maskedScatter' | 'nonzero'
+    >,
+    Methods<typeof brackets, 'setIndex'>,
+    Methods<typeof matrices, 'matmul'>,
+    Methods<typeof padding, 'pad'>,
+    Methods<typeof launch, 'clone'>,
+    Methods<typeof random, 'bernoulli' | 'uniform_' | 'normal_'> {
+  /** See the function `var`: the variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `Tensor.var`). */
+  var(dim?: number | readonly number[], options?: reduce.VarianceOptions): Tensor;
+  /**
+   * This tensor on another device, of another dtype, or both; itself where nothing changes (PyTorch: `Tensor.to`). Gradients are converted back.
+   * @throws ArgumentTypeError on a name that is neither a device nor a dtype; NotImplementedError from the meta device, which has no values to give.
+   * @example
+   * x.to('float64');
+   * x.to({ device: 'meta', dtype: 'int64' });
+   */
   to(target: Device | DType | Placement): Tensor;
+  /** Dense in the given memory format, row-major by default; the tensor itself where it already is (PyTorch: `Tensor.contiguous`). */
   contiguous(memoryFormat?: MemoryFormat): Tensor;
-  lerp_(end: Tensor, weight: number): Tensor;
-  copy_(source: Tensor): Tensor;
-  fill_(value: number | boolean): Tensor;
+  /**
+   * Accumulates the gradients of this tensor into the `.grad` of every leaf that requires one (PyTorch: `Tensor.backward`). The graph is gone
+   * afterwards, unless `retainGraph`.
+   * @param gradient of this tensor's shape; may be missing for one element, where it is 1.
+   * @throws RuntimeError where this tensor requires no gradient, or has more elements and no gradient was given, or its graph is gone.
+   * @example
+   * crossEntropy(model(images), labels).backward();
+   */
   backward(gradient?: Tensor | null, options?: BackwardOptions): void;
+  /**
+   * Calls `hook` with the gradient of this tensor whenever one is computed; what it returns, unless undefined, replaces the gradient (PyTorch:
+   * `Tensor.register_hook`). Returns a function that removes the hook.
+   * @throws RuntimeError on a tensor that requires no gradient.
+   * @example
+   * const w = ones([3], { requiresGrad: true });
+   * const remove = w.registerHook((g) => g.clamp(-1, 1));
+   */
   registerHook(hook: TensorHook): () => void;
+  /**
+   * Makes a tensor that is no leaf keep its `.grad` (PyTorch: `Tensor.retain_grad`).
+   * @throws RuntimeError on a tensor that requires no gradient.
+   */
   retainGrad(): void;
+  /**
+   * Adds alpha·other, broadcast, in place (PyTorch: `Tensor.add_`). Returns the tensor.
+   * @throws RuntimeError on a leaf that requires gradients (as all changes in place), or where the result has another shape, or does not fit the dtype.
+   */
+  add_(other: Operand, options?: elementwise.AlphaOption): Tensor;
+  /** Subtracts alpha·other, broadcast, in place; errors as `add_` (PyTorch: `Tensor.sub_`). Returns the tensor. */
+  sub_(other: Operand, options?: elementwise.AlphaOption): Tensor;
+  /** Multiplies by `other`, broadcast, in place; errors as `add_` (PyTorch: `Tensor.mul_`). Returns the tensor. */
+  mul_(other: Operand): Tensor;
+  /** Divides by `other`, broadcast, in place; errors as `add_` (PyTorch: `Tensor.div_`). Returns the tensor. */
+  div_(other: Operand): Tensor;
+  /** Raises to a power, broadcast, in place; errors as `add_` (PyTorch: `Tensor.pow_`). Returns the tensor. */
+  pow_(exponent: Operand): Tensor;
+  /** Changes the sign of every element, in place (PyTorch: `Tensor.neg_`). Returns the tensor. */
+  neg_(): Tensor;
+  /** As `exp`, in place (PyTorch: `Tensor.exp_`). Returns the tensor. */
+  exp_(): Tensor;
+  /** As `sqrt`, in place (PyTorch: `Tensor.sqrt_`). Returns the tensor. */
+  sqrt_(): Tensor;
+  /** As `relu`, in place (PyTorch: `Tensor.relu_`). Returns the tensor. */
+  relu_(): Tensor;
+  /** As `sigmoid`, in place (PyTorch: `Tensor.sigmoid_`). Returns the tensor. */
+  sigmoid_(): Tensor;
+  /** As `tanh`, in place (PyTorch: `Tensor.tanh_`). Returns the tensor. */
+  tanh_(): Tensor;
+  /** As `clamp`, in place (PyTorch: `Tensor.clamp_`). Returns the tensor. */
+  clamp_(min?: number, max?: number): Tensor;
+  /** Adds value·a·b, in place (PyTorch: `Tensor.addcmul_`). Returns the tensor. */
+  addcmul_(a: Tensor, b: Tensor, options?: ValueOption): Tensor;
+  /** Adds value·a/b, in place (PyTorch: `Tensor.addcdiv_`). Returns the tensor. */
+  addcdiv_(a: Tensor, b: Tensor, options?: ValueOption): Tensor;
+  /**
+   * Moves towards `end`, in place: x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). Returns the
+   * tensor.
+   */
+  lerp_(end: Tensor, weight: number): Tensor;
+  /** As `maskedFill`, in place (PyTorch: `Tensor.masked_fill_`). Returns the tensor. */
+  maskedFill_(mask: Tensor, value: Operand): Tensor;
+  /** Overwrites the values by those of `source`, broadcast and converted to this dtype (PyTorch: `Tensor.copy_`). Returns the tensor. */
+  copy_(source: Tensor): Tensor;
+  /**
+   * Overwrites every value by one (PyTorch: `Tensor.fill_`). Returns the tensor.
+   * @throws RuntimeError where the dtype cannot hold it.
+   */
+  fill_(value: number | boolean): Tensor;
+  /** Overwrites every value by 0 (PyTorch: `Tensor.zero_`). Returns the tensor. */
+  zero_(): Tensor;
 }
 
 for (const [name, fn] of Object.entries(functions))

@@ -10,7 +10,8 @@ import { requireTensor } from './launch.ts';
 import { padConstant } from './shape_ops.ts';
 
 export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';
-export type PadMode = 'constant' | IndexedPadMode;
+/** What `pad` fills with: one value, x mirrored at its ends, the outermost values again, or x from its other end. */
+export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
 const padModes: readonly PadMode[] = ['constant', 'reflect', 'replicate', 'circular'];
 
 type Source = (position: number) => number;
@@ -29,10 +30,11 @@ const sources: Record<IndexedPadMode, (before: number, after: number, n: number)
   },
 };
 
+/** Options of `pad`. */
 export interface PadOptions {
   /** What the new positions hold: `value`, or x's own values mirrored at its ends, the outermost one again, or those of the other end. Default: `'constant'`. */
   mode?: PadMode;
-  /** For `'constant'` only. Default: 0. */
+  /** The value of the new positions, for `'constant'` only. Default: 0. */
   value?: number | boolean;
 }
 const padOptions = declareOptions<PadOptions>({ mode: kind.choice, value: kind.numeric });

@@ -11,24 +11,28 @@ import { withInput } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
 import { push3, requireSpan, type Size, sizes, windowSteps } from './window.ts';
 
+/** What all poolings take. */
 export interface PoolOptions {
-  /** Default: the kernel's size. */
+  /** The distance of neighbouring windows. Default: the kernel's size. */
   stride?: Size;
-  /** Default: 0; at most half of the kernel. */
+  /** How much is added on each side of the input, at most half of the kernel. Default: 0. */
   padding?: Size;
   /** Round the output's size up instead of down. Default: false. */
   ceilMode?: boolean;
 }
+/** Options of max poolings. */
 export interface MaxPoolOptions extends PoolOptions {
-  /** Default: 1. */
+  /** The distance of neighbouring values of a window. Default: 1. */
   dilation?: Size;
 }
+/** Options of `avgPool1d` and `AvgPool1d`. */
 export interface AvgPool1dOptions extends PoolOptions {
   /** Whether padding zeros count in the divisor. Default: true. */
   countIncludePad?: boolean;
 }
+/** Options of `avgPool2d` and `AvgPool2d`. */
 export interface AvgPoolOptions extends AvgPool1dOptions {
-  /** Divides by this instead of the window's size. */
+  /** Divides by this instead of the window's size. Default: none. */
   divisorOverride?: number;
 }
 const poolKinds = { stride: kind.numbers, padding: kind.numbers };
@@ -215,9 +219,11 @@ function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: Size | r
   };
 }
 
+/** What `maxPool2dWithIndices` returns. */
 export interface PoolWithIndices {
+  /** The maxima. */
   values: Tensor;
-  /** int64: position of each maximum in the flattened spatial volume of the input. */
+  /** The position of each maximum in the flattened spatial volume of the input, int64. */
   indices: Tensor;
 }
 

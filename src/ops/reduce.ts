@@ -15,8 +15,9 @@ import { scatterAdd } from './indexing.ts';
 import { cast, clone, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
+/** Options of `sum`, `mean` and other functions that reduce dimensions. */
 export interface ReduceOptions {
-  /** Keep the reduced dimensions with size 1. Default: false. */
+  /** Keep the reduced dimensions, with size 1. Default: false. */
   keepdim?: boolean;
 }
 export const reduceOptions = declareOptions<ReduceOptions>({ keepdim: kind.flag });
@@ -25,6 +26,7 @@ function keepdimOf(op: string, options: ReduceOptions | undefined): boolean {
   requireOptions(op, options, reduceOptions);
   return options.keepdim ?? false;
 }
+/** One dimension or several, counted from the back where negative; left out, all. */
 type Dims = number | readonly number[] | undefined;
 
 interface Run {
@@ -88,8 +90,14 @@ const sumOp = defineOp({
 const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
   normalizeDims(Array.isArray(dim) && dim.length === 0 ? undefined : dim, rank, op);
 
-/** The sum over all, or the given, dimensions (PyTorch: `torch.sum`). Integers and bool give int64. */
-export function sum(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+/**
+ * The sum over all, or the given, dimensions (PyTorch: `torch.sum`). Integers and bool give int64.
+ * @throws IndexError on a dimension that x does not have.
+ * @example
+ * sum(x); // one value
+ * sum(x, [0, 2, 3]); // one value for each channel of (N, C, H, W)
+ */
+export function sum(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('sum', x);
   const keepdim = keepdimOf('sum', options);
   return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
@@ -103,8 +111,13 @@ export function sumTo(g: Tensor, shape: Shape): Tensor {
   return reshape(sum(g, dims, { keepdim: true }), shape);
 }
 
-/** The mean over all, or the given, dimensions (PyTorch: `torch.mean`); of floats only. */
-export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+/**
+ * The mean over all, or the given, dimensions (PyTorch: `torch.mean`).
+ * @throws RuntimeError on integers and bool: convert them first, by `x.to('float32')`; IndexError on a dimension that x does not have.
+ * @example
+ * mean(x, 1, { keepdim: true }); // shape [4, 1, 8, 8]
+ */
+export function mean(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('mean', x);
   const keepdim = keepdimOf('mean', options);
   if (!isFloat(x.dtype))
@@ -116,7 +129,7 @@ export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   return div(sumOp(x, dims, keepdim), count);
 }
 
-/** The product over one, or all, dimensions (PyTorch: `torch.prod`). */
+/** The product over one, or all, dimensions (PyTorch: `torch.prod`). Integers and bool give int64. */
 export function prod(x: Tensor, dim?: number, options?: ReduceOptions): Tensor {
   requireTensor('prod', x);
   const keepdim = keepdimOf('prod', options);
@@ -151,8 +164,9 @@ function exclusiveProduct(x: Tensor, dim: number): Tensor {
   return cat(parts, dim);
 }
 
+/** Options of `var`. */
 export interface VarianceOptions extends ReduceOptions {
-  /** Subtracted from the number of values: 1 (default) gives the unbiased variance, 0 the biased one. */
+  /** Subtracted from the number of values: 1 gives the unbiased variance, 0 the biased one. Default: 1. */
   correction?: number;
 }
 export const varianceOptions = declareOptions<VarianceOptions>({ correction: kind.number, keepdim: kind.flag });
@@ -190,8 +204,11 @@ const varianceOp = defineOp({
   },
 });
 
-/** The variance over all, or the given, dimensions, unbiased unless `correction: 0`; exported as `var` (PyTorch: `torch.var`). */
-export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+/**
+ * The variance over all, or the given, dimensions, unbiased unless `correction: 0`; exported as `var` (PyTorch: `torch.var`).
+ * @throws NotImplementedError on integers and bool.
+ */
+export function variance(x: Tensor, dim?: number | readonly number[], options: VarianceOptions = {}): Tensor {
   requireFloat('var', x);
   requireOptions('var', options, varianceOptions);
   const { keepdim = false, correction = 1 } = options;
@@ -230,7 +247,7 @@ function requireValues(name: string, x: Tensor, dims: readonly number[]): void {
 }
 
 /** The largest values over dimensions; equal ones share the gradient (PyTorch: `torch.amax`). */
-export function amax(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function amax(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('amax', x);
   const keepdim = keepdimOf('amax', options);
   const dims = reducedDims('amax', dim, x.rank);
@@ -238,7 +255,7 @@ export function amax(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   return amaxOp(x, dims, keepdim, false);
 }
 /** The smallest values over dimensions; equal ones share the gradient (PyTorch: `torch.amin`). */
-export function amin(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function amin(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
   requireTensor('amin', x);
   const keepdim = keepdimOf('amin', options);
   const dims = reducedDims('amin', dim, x.rank);
@@ -281,9 +298,11 @@ const extremumAlong = defineOp({
   },
 });
 
+/** Values that were chosen from a tensor, and where they were. */
 export interface ValuesAndIndices {
+  /** The values, of the tensor's dtype. */
   values: Tensor;
-  /** int64 */
+  /** Their indices along the dimension, int64. */
   indices: Tensor;
 }
 
@@ -301,14 +320,20 @@ function extremumOfAll(name: 'max' | 'min', x: Tensor): Tensor {
   return (name === 'max' ? amaxOp : aminOp)(x, dims, false, true);
 }
 
-/** The maximum of all values, or with `dim` the maxima along it with their indices (PyTorch: `torch.max`). */
+/**
+ * The maximum of all values, or with `dim` the maxima along it with their indices (PyTorch: `torch.max`). NaN counts as the largest.
+ * @throws IndexError on a dimension that x does not have, or that has size 0; RuntimeError on a tensor without elements.
+ */
 export function max(x: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
   const keepdim = keepdimOf('max', options);
   return dim === undefined ? extremumOfAll('max', x) : extremum('max', x, dim, keepdim);
 }
-/** The minimum of all values, or with `dim` the minima along it with their indices (PyTorch: `torch.min`). */
+/**
+ * The minimum of all values, or with `dim` the minima along it with their indices (PyTorch: `torch.min`). NaN counts as the smallest.
+ * @throws IndexError on a dimension that x does not have, or that has size 0; RuntimeError on a tensor without elements.
+ */
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
@@ -331,16 +356,24 @@ function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keep
   );
   return dim === undefined ? viewAs(indices, keepdim ? x.shape.map(() => 1) : []) : indices;
 }
-/** The index of the largest value, in the flattened tensor or along `dim`; int64 (PyTorch: `torch.argmax`). */
+/**
+ * The index of the largest value, int64, in the flattened tensor or along `dim`; of equal ones the first (PyTorch: `torch.argmax`).
+ * @throws RuntimeError on bool.
+ * @example
+ * const predictions = argmax(logits, 1); // shape [8]
+ */
 export const argmax = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
   arg('argmax', x, dim, keepdimOf('argmax', options));
-/** The index of the smallest value, in the flattened tensor or along `dim`; int64 (PyTorch: `torch.argmin`). */
+/**
+ * The index of the smallest value, int64, in the flattened tensor or along `dim`; of equal ones the first (PyTorch: `torch.argmin`).
+ * @throws RuntimeError on bool.
+ */
 export const argmin = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
   arg('argmin', x, dim, keepdimOf('argmin', options));
 
 /** Of uint8 the answers are uint8 as well, as in PyTorch. */
 function defineTest(name: 'any' | 'all', op: Reduction) {
-  return (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+  return (x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor => {
     requireTensor(name, x);
     const keepdim = keepdimOf(name, options);
     const found = launchReduce(name, op, cast(x, 'bool'), normalizeDims(dim, x.rank, name), keepdim);
@@ -348,9 +381,15 @@ function defineTest(name: 'any' | 'all', op: Reduction) {
   };
 }
 /** Whether any value is not zero, over all or the given dimensions; bool, for uint8 uint8 (PyTorch: `torch.any`). */
-export const any: (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor = defineTest('any', Reduction.any);
+export const any: (x: Tensor, dim?: number | readonly number[], options?: ReduceOptions) => Tensor = defineTest(
+  'any',
+  Reduction.any,
+);
 /** Whether all values are not zero, over all or the given dimensions; bool, for uint8 uint8 (PyTorch: `torch.all`). */
-export const all: (x: Tensor, dim?: Dims, options?: ReduceOptions) => Tensor = defineTest('all', Reduction.all);
+export const all: (x: Tensor, dim?: number | readonly number[], options?: ReduceOptions) => Tensor = defineTest(
+  'all',
+  Reduction.all,
+);
 
 const cumsumOp = defineOp({
   name: 'cumsum',
@@ -364,7 +403,7 @@ const cumsumOp = defineOp({
   backward: (_ctx, [g], _x, dim, reverse) => [cumsumOp(g, dim, !reverse)],
 }) as (x: Tensor, dim: number, reverse: boolean) => Tensor;
 
-/** Running sums along a dimension (PyTorch: `torch.cumsum`). Integers give int64. */
+/** Running sums along a dimension, in x's shape (PyTorch: `torch.cumsum`). Integers and bool give int64. */
 export function cumsum(x: Tensor, dim: number): Tensor {
   requireTensor('cumsum', x);
   return cumsumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDim(dim, x.rank, 'cumsum'), false);
@@ -388,13 +427,17 @@ const topkOp = defineOp({
   ],
 });
 
+/** Options of `topk`. */
 export interface TopkOptions {
-  /** The largest values, or else the smallest. Default: true. */
+  /** Take the largest values; false: the smallest. Default: true. */
   largest?: boolean;
 }
 const topkOptions = declareOptions<TopkOptions>({ largest: kind.flag });
 
-/** The k largest (or smallest) values along a dimension, sorted, with their indices (PyTorch: `torch.topk`). */
+/**
+ * The k largest (or smallest) values along a dimension, by default the last, sorted, with their indices (PyTorch: `torch.topk`).
+ * @throws RuntimeError on k outside of 0 … the dimension's size, or on bool.
+ */
 export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesAndIndices {
   requireTensor('topk', x);
   requireOptions('topk', options, topkOptions);
@@ -413,13 +456,14 @@ function sorted(x: Tensor, k: number, d: number, largest: boolean): ValuesAndInd
   return isLast ? { values, indices } : { values: transpose(values, d, -1), indices: transpose(indices, d, -1) };
 }
 
+/** Options of `sort`. */
 export interface SortOptions {
-  /** From the largest on. Default: false. */
+  /** Begin with the largest. Default: false. */
   descending?: boolean;
 }
 const sortOptions = declareOptions<SortOptions>({ descending: kind.flag });
 
-/** Values sorted along a dimension, ascending by default, with their indices; equal ones keep their order (PyTorch: `torch.sort`). */
+/** The values sorted along a dimension, by default the last, ascending, with their indices; equal ones keep their order (PyTorch: `torch.sort`). */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesAndIndices {
   requireTensor('sort', x);
   requireOptions('sort', options, sortOptions);
@@ -454,12 +498,20 @@ const softmaxOp = defineOp({
   },
 });
 
-/** eˣ / Σ eˣ along a dimension (PyTorch: `F.softmax`). */
+/**
+ * eˣ / Σ eˣ along a dimension, without overflow; the shape is x's (PyTorch: `F.softmax`).
+ * @throws NotImplementedError on integers and bool.
+ * @example
+ * const probabilities = softmax(logits, 1);
+ */
 export function softmax(x: Tensor, dim: number): Tensor {
   requireFloat('softmax', x);
   return softmaxOp(x, normalizeDim(dim, x.rank, 'softmax'), false);
 }
-/** x − log Σ eˣ along a dimension (PyTorch: `F.log_softmax`). */
+/**
+ * x − log Σ eˣ along a dimension, without overflow; the shape is x's (PyTorch: `F.log_softmax`).
+ * @throws NotImplementedError on integers and bool.
+ */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
   requireFloat('logSoftmax', x);
   return softmaxOp(x, normalizeDim(dim, x.rank, 'logSoftmax'), true);

@@ -202,7 +202,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(target, x.shape) ? x : expandOp(x, target);
 }
 
-/** x repeated along each dimension (PyTorch: `Tensor.repeat`). */
+/** x repeated `counts[d]` times along each dimension d; more counts than dimensions add some in front; a copy (PyTorch: `Tensor.repeat`). */
 export function repeat(x: Tensor, counts: Shape): Tensor {
   requireTensor('repeat', x);
   requireIntegers('repeat', 'counts', counts);
@@ -394,7 +394,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
   );
 }
 
-/** The order reversed along dimensions; a copy (PyTorch: `torch.flip`). */
+/** The order reversed along one dimension or several; a copy (PyTorch: `torch.flip`). */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   requireTensor('flip', x);
   const reversed = distinctDims(dimsOf('flip', dims), x.rank, 'flip');
@@ -482,7 +482,12 @@ function requireTensors(op: string, tensors: readonly Tensor[]): void {
   requireSameDevice(op, ...tensors);
 }
 
-/** Tensors joined along an existing dimension; those of shape [0] do not count (PyTorch: `torch.cat`). */
+/**
+ * Tensors joined along an existing dimension, by default the first; those of shape [0] do not count (PyTorch: `torch.cat`).
+ * @throws RuntimeError on an empty list, or sizes that differ in another dimension.
+ * @example
+ * cat([x, x], 1); // shape [4, 12, 8, 8]
+ */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   requireTensors('cat', tensors);
   tensors.forEach((tensor, i) => {
@@ -510,7 +515,12 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   );
 }
 
-/** Tensors of one shape joined along a new dimension (PyTorch: `torch.stack`). */
+/**
+ * Tensors of one shape joined along a new dimension, by default in front (PyTorch: `torch.stack`).
+ * @throws RuntimeError on an empty list, or shapes that differ.
+ * @example
+ * stack([x, y]); // shape [2, 4, 6, 8, 8]
+ */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   requireTensors('stack', tensors);
   const [first] = tensors;

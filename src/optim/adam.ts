@@ -17,13 +17,15 @@ import {
 } from './optimizer.ts';
 import { gradientOf, partition } from './parameter_table.ts';
 
+/** Options of `Adam` and, but for `decoupledWeightDecay`, of `AdamW`. */
 export interface AdamOptions extends CommonOptions {
-  /** Decay of the running means of the gradient and of its square. */
+  /** Decay of the running means of the gradient and of its square. Default: [0.9, 0.999]. */
   betas: readonly [number, number];
+  /** Added to the root that is divided by. Default: 1e-8. */
   eps: number;
-  /** Divide by the largest running mean of squares so far instead of the present one (Reddi et al. 2018). */
+  /** Divide by the largest running mean of squares so far instead of the present one (Reddi et al. 2018). Default: false. */
   amsgrad: boolean;
-  /** Shrink the parameters by lr·weightDecay instead of adding weightDecay·p to the gradient (Loshchilov & Hutter 2019). */
+  /** Shrink the parameters by lr·weightDecay instead of adding weightDecay·p to the gradient (Loshchilov & Hutter 2019). Default: false. */
   decoupledWeightDecay: boolean;
 }
 
@@ -87,7 +89,8 @@ export class Adam extends Optimizer<AdamOptions> {
   }
 }
 
-type AdamWOptions = Partial<Omit<AdamOptions, 'decoupledWeightDecay'>>;
+/** Options of `AdamW`. */
+export type AdamWOptions = Partial<Omit<AdamOptions, 'decoupledWeightDecay'>>;
 const { decoupledWeightDecay: _, ...adamWKinds } = optionsOf(defaults).kinds;
 const adamWOptions = declareOptions<AdamWOptions>(adamWKinds);
 

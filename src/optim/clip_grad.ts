@@ -29,6 +29,7 @@ function requireLimit(op: string, name: string, value: number): void {
   if (!(value >= 0)) throw new ValueError(`[${op}] expected ${name} of at least 0, got ${value}`);
 }
 
+/** Options of `clipGradNorm`. */
 export interface ClipGradNormOptions {
   /** p of the norm; Infinity: the largest absolute value. Default: 2. */
   normType?: number;

@@ -1,9 +1,19 @@
-// evenkeel/optim: optimizers, gradient clipping, learning-rate schedules.
+/**
+ * Optimizers, gradient clipping, learning-rate schedules.
+ * @module evenkeel/optim
+ */
 import '../ops/methods.ts';
 
-export { Adam, type AdamOptions, AdamW } from './adam.ts';
+export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.ts';
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip_grad.ts';
-export { type LastEpochOption, LRScheduler, type Moment, type Rule, type SchedulerState } from './lr_scheduler.ts';
+export {
+  type AnyOptimizer,
+  type LastEpochOption,
+  LRScheduler,
+  type Moment,
+  type Rule,
+  type SchedulerState,
+} from './lr_scheduler.ts';
 export { OneCycleLR, type OneCycleOptions } from './one_cycle.ts';
 export {
   type Check,
@@ -34,4 +44,4 @@ export {
 } from './schedules.ts';
 export { SequentialLR } from './sequential_lr.ts';
 export { SGD, type SGDOptions } from './sgd.ts';
-export { type DroppedStep, StagedStatistics, stageStatistics } from './staged_statistics.ts';
+export { type DroppedStep, type GuardedOptimizer, StagedStatistics, stageStatistics } from './staged_statistics.ts';

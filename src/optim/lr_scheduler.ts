@@ -7,21 +7,27 @@ import { declareOptions, kind, requireOptions } from '../options.ts';
 import { warn } from '../warnings.ts';
 import type { CommonOptions, Optimizer, ParamGroup } from './optimizer.ts';
 
+/** An optimizer of any options. */
 // biome-ignore lint/suspicious/noExplicitAny: a schedule serves optimizers of all options
 export type AnyOptimizer = Optimizer<any>;
+/** A group of parameters, of any options. */
 export type Group = ParamGroup<CommonOptions> & Record<string, unknown>;
 
 /** Where a schedule stands when it computes the rate of one group. */
 export interface Moment {
-  /** The present learning rate and the one at the beginning. */
+  /** The present learning rate. */
   readonly lr: number;
+  /** The learning rate at the beginning. */
   readonly baseLr: number;
   /** Steps so far; 0 at the beginning. */
   readonly epoch: number;
   /** Whether this is the step that every schedule takes when it is made. */
   readonly isInitial: boolean;
+  /** Whether this is the first step of this object, which may go on from a last epoch. */
   readonly isFirstStep: boolean;
-  readonly group: Group;
+  /** The group. */
+  readonly group: ParamGroup<CommonOptions> & Record<string, unknown>;
+  /** Which of the optimizer's groups it is, from 0. */
   readonly groupIndex: number;
 }
 
@@ -33,8 +39,10 @@ export interface Rule<P> {
   closed?(baseLr: number, epoch: number, parameters: P): number;
 }
 
+/** The state of a schedule under PyTorch's names. */
 export type SchedulerState = Record<string, unknown>;
 
+/** The option of schedules that count. */
 export interface LastEpochOption {
   /** Index of the last epoch, to go on from; −1 starts anew. Default: −1. */
   lastEpoch?: number;
@@ -47,9 +55,13 @@ const keyOf = (name: string) => stateKeys[name] ?? snakeText(name);
 
 /** Base of the schedules that count their steps (PyTorch: `lr_scheduler.LRScheduler`). Call `step()` after the optimizer's. */
 export abstract class LRScheduler<P extends object = object> {
+  /** The optimizer whose learning rates are set. */
   readonly optimizer: AnyOptimizer;
+  /** The learning rates at the beginning, one per group. */
   readonly baseLrs: number[];
+  /** Steps so far, without the one that a schedule takes when it is made. */
   lastEpoch: number;
+  /** @internal */
   protected readonly parameters: P;
   private readonly rule: Rule<P>;
   private stepCount = 0;
@@ -75,7 +87,10 @@ export abstract class LRScheduler<P extends object = object> {
     this.initialStep();
   }
 
-  /** Takes the first step, which sets the rates of epoch 0. */
+  /**
+   * Takes the first step, which sets the rates of epoch 0.
+   * @internal
+   */
   initialStep(): void {
     this.stepCount = 0;
     this.isInitial = true;
@@ -97,7 +112,10 @@ export abstract class LRScheduler<P extends object = object> {
     this.set((moment) => this.rule.next(moment, this.parameters));
   }
 
-  /** Begins anew at epoch 0, by the closed formula where there is one. */
+  /**
+   * Begins anew at epoch 0, by the closed formula where there is one.
+   * @internal
+   */
   restart(): void {
     this.lastEpoch = 0;
     const { closed } = this.rule;

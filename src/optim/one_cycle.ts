@@ -18,21 +18,24 @@ import {
 
 type PerGroup = number | readonly number[];
 
+/** Options of `OneCycleLR`. The number of steps must be given, one way or the other. */
 export interface OneCycleOptions extends LastEpochOption {
   /** Steps of the whole cycle; else `epochs` times `stepsPerEpoch`. */
   totalSteps?: number;
+  /** Epochs of the whole cycle; with `stepsPerEpoch`. */
   epochs?: number;
+  /** Steps of an epoch; with `epochs`. */
   stepsPerEpoch?: number;
   /** Share of the steps on the way up. Default: 0.3. */
   pctStart?: number;
-  /** Default: `'cos'`. */
+  /** The form of the way between two rates: half a cosine or a line. Default: `'cos'`. */
   annealStrategy?: 'cos' | 'linear';
   /** Whether momentum (or the first of betas) moves too. Default: true. */
   cycleMomentum?: boolean;
   /** Momentum at the top. Default: 0.85. */
-  baseMomentum?: PerGroup;
+  baseMomentum?: number | readonly number[];
   /** Momentum at both ends. Default: 0.95. */
-  maxMomentum?: PerGroup;
+  maxMomentum?: number | readonly number[];
   /** The first rate is maxLr / divFactor. Default: 25. */
   divFactor?: number;
   /** The last rate is the first / finalDivFactor. Default: 1e4. */
@@ -154,7 +157,7 @@ function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): n
  * const schedule = new OneCycleLR(optimizer, 0.1, { epochs: 10, stepsPerEpoch: loader.length });
  */
 export class OneCycleLR extends LRScheduler<OneCycleParameters> {
-  constructor(optimizer: AnyOptimizer, maxLr: PerGroup, options: OneCycleOptions = {}) {
+  constructor(optimizer: AnyOptimizer, maxLr: number | readonly number[], options: OneCycleOptions = {}) {
     requireOptions(new.target.name, options, oneCycleOptions);
     const { pctStart = 0.3, annealStrategy = 'cos', cycleMomentum = true, threePhase = false } = options;
     const { divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;

@@ -15,12 +15,19 @@ import { toCamel } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
 export type GroupSpec<O> = Partial<O> & {
+  /** The parameters of the group. */
   params: Iterable<Tensor> | Tensor;
   /** The rate at the beginning, for schedules that go on from a last epoch. */
   initialLr?: number;
 };
 /** A group as the optimizer holds it. Options may be changed between steps; schedules do. */
-export type ParamGroup<O> = O & { params: Tensor[]; initialLr?: number };
+export type ParamGroup<O> = O & {
+  /** The parameters of the group. */
+  params: Tensor[];
+  /** The rate at the beginning, which schedules remember here. */
+  initialLr?: number;
+};
+/** What an optimizer optimizes: parameters, or groups of them with options of their own. */
 export type ParamsArgument<O> = Iterable<Tensor> | Iterable<GroupSpec<O>>;
 
 /** What an optimizer remembers of one parameter. */
@@ -28,13 +35,17 @@ export type ParameterState = Record<string, Tensor | number>;
 
 /** PyTorch's layout: states and groups refer to parameters by their position over all groups. */
 export interface OptimizerStateDict {
+  /** What is remembered of each parameter, by its position. */
   state: Record<number, Record<string, Tensor | TensorJSON | number | null>>;
+  /** The groups: their options under PyTorch's names, and the positions of their parameters. */
   param_groups: ({ params: number[] } & Record<string, unknown>)[];
 }
 
 /** What every optimizer has at least. */
 export interface CommonOptions {
+  /** The learning rate, at least 0. Default: 1e-3; of RMSprop 1e-2. */
   lr: number;
+  /** How much of each parameter is added to its gradient; of AdamW, how much the parameter shrinks by, times lr. Default: 0; of AdamW 1e-2. */
   weightDecay: number;
   /** Climb instead of descending. Default: false. */
   maximize: boolean;
@@ -59,6 +70,7 @@ interface GroupOptions {
   initialLr?: number;
 }
 
+/** Options of `zeroGrad`. */
 export interface ZeroGradOptions {
   /** Set the gradients to null, or else to zeros. Default: true. */
   setToNone?: boolean;
@@ -86,7 +98,9 @@ export interface StepGuard {
 
 /** Base of the optimizers (PyTorch: `optim.Optimizer`). `O`: the options of a group. */
 export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
+  /** The groups of parameters with their options, which may be changed between steps. */
   readonly paramGroups: ParamGroup<O>[] = [];
+  /** The options of a group that has none of its own. */
   readonly defaults: O;
   /** What is remembered of each parameter; empty before its first step. */
   readonly state = new Map<Tensor, ParameterState>();
@@ -314,6 +328,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     return own;
   }
 
+  /** The groups and their options as PyTorch prints them. */
   toString(): string {
     const groups = this.paramGroups.map(({ params: _, ...options }, i) => {
       const lines = Object.entries(options)

@@ -4,8 +4,9 @@ import type { Module } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
 
+/** Options of `paramGroups`. */
 export interface ParamGroupsOptions {
-  /** For the parameters that decay. */
+  /** The `weightDecay` of the parameters that decay. It has no default. */
   weightDecay: number;
   /** What does not decay: all parameters of normalization layers, biases of any layer. Default: both. */
   noDecay?: readonly ('norm' | 'bias')[];

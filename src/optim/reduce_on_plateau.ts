@@ -7,6 +7,7 @@ import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type AnyOptimizer, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
+/** Options of `ReduceLROnPlateau`. */
 export interface PlateauOptions {
   /** Whether the metric should fall or rise. Default: `'min'`. */
   mode?: 'min' | 'max';
@@ -47,7 +48,9 @@ const thresholdModes = ['rel', 'abs'] as const;
  * schedule.step(validationLoss);
  */
 export class ReduceLROnPlateau {
+  /** The optimizer whose learning rates are reduced. */
   readonly optimizer: AnyOptimizer;
+  /** How many metrics were taken. */
   lastEpoch = 0;
   private factor: number;
   private defaultMinLr: number | null;
@@ -148,6 +151,7 @@ export class ReduceLROnPlateau {
     return [...this.lastLr];
   }
 
+  /** What the schedule needs to go on, under PyTorch's names. */
   stateDict(): SchedulerState {
     return {
       factor: this.factor,

@@ -14,12 +14,15 @@ import {
 } from './optimizer.ts';
 import { gradientOf, partition } from './parameter_table.ts';
 
+/** Options of `RMSprop`. */
 export interface RMSpropOptions extends CommonOptions {
-  /** Decay of the running mean of squares. */
+  /** Decay of the running mean of squares. Default: 0.99. */
   alpha: number;
+  /** Added to the root that is divided by. Default: 1e-8. */
   eps: number;
+  /** How much of the last move goes on, at least 0. Default: 0. */
   momentum: number;
-  /** Divide by the standard deviation instead of the root mean square. */
+  /** Divide by the standard deviation instead of the root mean square. Default: false. */
   centered: boolean;
 }
 

@@ -6,6 +6,7 @@ import { ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { type AnyOptimizer, type LastEpochOption, LRScheduler, lastEpochOption, type Rule } from './lr_scheduler.ts';
 
+/** The options of schedules that multiply. */
 export interface GammaOption extends LastEpochOption {
   /** Factor of each decay. Default: 0.1. */
   gamma?: number;
@@ -90,6 +91,7 @@ const cosineRule: Rule<CosineParameters> = {
   },
   closed: cosine,
 };
+/** Options of `CosineAnnealingLR`. */
 export interface CosineAnnealingOptions extends LastEpochOption {
   /** The least rate. Default: 0. */
   etaMin?: number;
@@ -121,12 +123,13 @@ const linearRule: Rule<LinearParameters> = {
   closed: (base, epoch, { startFactor, endFactor, totalIters }) =>
     base * (startFactor + ((endFactor - startFactor) * Math.min(totalIters, epoch)) / totalIters),
 };
+/** Options of `LinearLR`. */
 export interface LinearLROptions extends LastEpochOption {
-  /** Default: 1/3. */
+  /** The factor of the rates at the first step. Default: 1/3. */
   startFactor?: number;
-  /** Default: 1. */
+  /** The factor of the rates from the last step on. Default: 1. */
   endFactor?: number;
-  /** Default: 5. */
+  /** How many steps the line takes. Default: 5. */
   totalIters?: number;
 }
 const linearOptions = declareOptions<LinearLROptions>({
@@ -151,6 +154,7 @@ export class LinearLR extends LRScheduler<LinearParameters> {
   }
 }
 
+/** The factor of the beginning rate at an epoch, counted from 0. */
 export type LRLambda = (epoch: number) => number;
 /** The beginning rates times a function of the epoch, one for all groups or one for each (PyTorch: `LambdaLR`). */
 export class LambdaLR extends LRScheduler {

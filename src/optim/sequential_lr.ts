@@ -13,7 +13,9 @@ import { type AnyOptimizer, type LRScheduler, type SchedulerState, StateReader }
  * const schedule = new SequentialLR(optimizer, [warmup, new CosineAnnealingLR(optimizer, 95)], [5]);
  */
 export class SequentialLR {
+  /** The optimizer whose learning rates are set. */
   readonly optimizer: AnyOptimizer;
+  /** Steps so far. */
   lastEpoch: number;
   private readonly schedulers: readonly LRScheduler[];
   private milestones: readonly number[];
@@ -54,6 +56,7 @@ export class SequentialLR {
     return this.milestones.filter((milestone) => milestone <= epoch).length;
   }
 
+  /** Steps the schedule that rules now. */
   step(): void {
     this.lastEpoch++;
     const index = this.indexAt(this.lastEpoch);
@@ -68,6 +71,7 @@ export class SequentialLR {
     return [...this.lastLr];
   }
 
+  /** The state of this schedule and of all within, under PyTorch's names. */
   stateDict(): SchedulerState {
     return {
       _milestones: [...this.milestones],

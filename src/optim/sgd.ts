@@ -14,9 +14,13 @@ import {
 } from './optimizer.ts';
 import { gradientOf, partition } from './parameter_table.ts';
 
+/** Options of `SGD`. */
 export interface SGDOptions extends CommonOptions {
+  /** How much of the last move goes on, at least 0. Default: 0. */
   momentum: number;
+  /** The share of the gradient that does not enter the momentum. Default: 0. */
   dampening: number;
+  /** Look ahead by the momentum (Nesterov 1983); needs a momentum and no dampening. Default: false. */
   nesterov: boolean;
 }
 

@@ -18,12 +18,13 @@ import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } f
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
 import { allocate, type NestedArray, requireReadable, Tensor, type TensorJSON } from './tensor.ts';
 
+/** What tensors are made as: options of `zeros`, `tensor` and all others that make one. */
 export interface TensorOptions {
-  /** Element type. Default: float32 (typed arrays: their own). */
+  /** The element type. Default: float32, unless the function says something else; of the functions named …Like, that of the given tensor. */
   dtype?: DType;
-  /** Default: false. */
+  /** Compute gradients for the tensor. Default: false. */
   requiresGrad?: boolean;
-  /** Default: `'contiguous'`. */
+  /** The order of the elements in memory. Default: `'contiguous'`; of the functions named …Like, that of the given tensor. */
   memoryFormat?: MemoryFormat;
   /** Where the tensor lives. Default: `'cpu'`, or what `withDevice` says; of the functions named …Like, where the given tensor does. */
   device?: Device;
@@ -264,7 +265,12 @@ function converted(x: Tensor, dtype: DType): Tensor {
   return out;
 }
 
-/** A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value. */
+/**
+ * A tensor filled with one value (PyTorch: `torch.full`). Default dtype: float32, bool for a boolean value.
+ * @throws RuntimeError where the dtype cannot hold the value.
+ * @example
+ * const pi = full([2, 3], Math.PI);
+ */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
   return filled('full', shape, value, options);
 }
@@ -311,7 +317,13 @@ export function fill(out: Tensor, value: number): void {
   out.backend.launch.fill('fill', { out, value });
 }
 
+/**
+ * A tensor of zeros (PyTorch: `torch.zeros`).
+ * @example
+ * const z = zeros([2, 3], { dtype: 'int64' });
+ */
 export const zeros = (shape: Shape, options: TensorOptions = {}): Tensor => filled('zeros', shape, 0, options);
+/** A tensor of ones (PyTorch: `torch.ones`). */
 export const ones = (shape: Shape, options: TensorOptions = {}): Tensor => filled('ones', shape, 1, options);
 
 /** A tensor whose values are arbitrary until written (PyTorch: `torch.empty`). */
@@ -332,12 +344,16 @@ function like(op: string, x: Tensor, options: TensorOptions): TensorOptions {
   requireOptions(op, options, tensorOptions);
   return { ...options, dtype: options.dtype ?? x.dtype, memoryFormat: options.memoryFormat ?? x.memoryFormat };
 }
+/** Zeros, with shape, dtype, memory format and device of x (PyTorch: `torch.zeros_like`). */
 export const zerosLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
   filled('zerosLike', x.shape, 0, like('zerosLike', x, options), x);
+/** Ones, with shape, dtype, memory format and device of x (PyTorch: `torch.ones_like`). */
 export const onesLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
   filled('onesLike', x.shape, 1, like('onesLike', x, options), x);
+/** One value everywhere, with shape, dtype, memory format and device of x (PyTorch: `torch.full_like`). */
 export const fullLike = (x: Tensor, value: number | boolean, options: TensorOptions = {}): Tensor =>
   filled('fullLike', x.shape, value, like('fullLike', x, options), x);
+/** Arbitrary values until written, with shape, dtype, memory format and device of x (PyTorch: `torch.empty_like`). */
 export const emptyLike = (x: Tensor, options: TensorOptions = {}): Tensor =>
   unfilled('emptyLike', x.shape, like('emptyLike', x, options), x);
 
@@ -346,9 +362,12 @@ function refuseBool(op: string, dtype: DType): void {
 }
 
 /**
- * `start, start + step, …` up to, not including, `end` (PyTorch: `torch.arange`). `arange(n)` counts from 0.
+ * The numbers `start, start + step, …` up to, not including, `end`, as a vector; `arange(n)` counts from 0 (PyTorch: `torch.arange`).
  * Default dtype: int64 when all arguments are integers, as in PyTorch, else float32. For integers start and step are cut to integers.
  * @throws RuntimeError on a step of 0, or away from `end`.
+ * @example
+ * arange(4); // [0, 1, 2, 3]
+ * arange(0, 1, 0.25); // [0, 0.25, 0.5, 0.75]
  */
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end];
@@ -372,7 +391,10 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
   return out;
 }
 
-/** `steps` evenly spaced values from `start` to `end`, both included; for integers both are cut to integers (PyTorch: `torch.linspace`). */
+/**
+ * A vector of `steps` evenly spaced values from `start` to `end`, both included; for integers both are cut to integers (PyTorch: `torch.linspace`).
+ * @throws RuntimeError on a negative number of steps.
+ */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
   requireNumber('linspace', 'start', start);
   requireNumber('linspace', 'end', end);
@@ -392,7 +414,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   return tensor(values, { ...options, dtype });
 }
 
-/** The identity matrix, or a rectangular one with ones on its diagonal (PyTorch: `torch.eye`). */
+/** The identity matrix, of shape [rows, columns] with ones on its diagonal (PyTorch: `torch.eye`). Default of `columns`: `rows`. */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
   requireInteger('eye', 'rows', rows, 0);
   requireInteger('eye', 'columns', columns, 0);

@@ -3,7 +3,7 @@ import { shown } from '../checks.ts';
 import { Dtype as Code } from '../device/generated/abi.ts';
 import { ArgumentTypeError } from '../errors.ts';
 
-/** The element type of a tensor. */
+/** The element type of a tensor. Numbers are float32 and integers int64 unless something else is said. */
 export type DType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
 /** How a tensor's elements reach JavaScript; bool as 0 and 1. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;

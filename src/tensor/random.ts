@@ -18,11 +18,13 @@ import { warnIfSelected } from './selected.ts';
 import { type Shape, sizeOf } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
+/** Which generator random numbers come from. */
 export interface GeneratorOption {
-  /** What draws. Default: the one that `manualSeed` seeds. */
+  /** What draws. Default: `defaultGenerator`, which `manualSeed` seeds. */
   generator?: draw.Generator;
 }
 export const generatorOption = declareOptions<GeneratorOption>({ generator: kind.generator });
+/** Options of the functions that make random tensors. */
 export interface RandomOptions extends TensorOptions, GeneratorOption {}
 const randomOptions = declareOptions<RandomOptions>({ ...tensorOptions.kinds, ...generatorOption.kinds });
 
@@ -44,7 +46,11 @@ const make = (
     ? empty(shape, { requiresGrad, memoryFormat, dtype: dtype ?? dtypeOf(values), device })
     : fromTypedArray(values, shape, { requiresGrad, memoryFormat, dtype, device });
 
-/** Uniform numbers in [0, 1) (PyTorch: `torch.rand`). On the meta device, here and below, nothing is drawn and no generator moves. */
+/**
+ * Uniform numbers in [0, 1) (PyTorch: `torch.rand`), the same that PyTorch draws from the same seed. On the meta device, here and below, nothing is drawn and no
+ * generator moves.
+ * @throws RuntimeError on a dtype other than float32 and float64.
+ */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
   return uniformTensor('rand', shape, options);
 }
@@ -56,7 +62,13 @@ function uniformTensor(op: string, shape: Shape, options: RandomOptions): Tensor
   return make(draw.uniform(values, 0, 1, options.generator), shape, options);
 }
 
-/** Normal numbers of mean 0 and variance 1 (PyTorch: `torch.randn`). */
+/**
+ * Normal numbers of mean 0 and variance 1 (PyTorch: `torch.randn`), the same that PyTorch draws from the same seed.
+ * @throws RuntimeError on a dtype other than float32 and float64.
+ * @example
+ * manualSeed(0);
+ * const noise = randn([4, 3]);
+ */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
   return normalTensor('randn', shape, options);
 }
@@ -68,7 +80,10 @@ function normalTensor(op: string, shape: Shape, options: RandomOptions): Tensor 
   return make(draw.normal(values, 0, 1, options.generator), shape, options);
 }
 
-/** Integers in [low, high) (PyTorch: `torch.randint`). Default dtype: int64. */
+/**
+ * Integers in [low, high) (PyTorch: `torch.randint`). Default dtype: int64.
+ * @throws ValueError where `high` is not above `low`.
+ */
 export function randint(low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor {
   requireInteger('randint', 'low', low);
   requireInteger('randint', 'high', high);
@@ -92,14 +107,14 @@ function like(op: string, x: Tensor, options: RandomOptions): RandomOptions {
   return { ...options, dtype: options.dtype ?? x.dtype, device: options.device ?? x.device };
 }
 
-/** As `rand`, in the shape and dtype of another tensor. */
+/** As `rand`, with shape, dtype and device of x (PyTorch: `torch.rand_like`). */
 export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
   uniformTensor('randLike', x.shape, like('randLike', x, options));
-/** As `randn`, in the shape and dtype of another tensor. */
+/** As `randn`, with shape, dtype and device of x (PyTorch: `torch.randn_like`). */
 export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
   normalTensor('randnLike', x.shape, like('randnLike', x, options));
 
-/** 1 with the probability given by each element of `p`, else 0 (PyTorch: `torch.bernoulli`). */
+/** 1 with the probability that each element of `p` gives, else 0; of p's shape and dtype (PyTorch: `torch.bernoulli`). */
 export function bernoulli(p: Tensor, options: GeneratorOption = {}): Tensor {
   requireOptions('bernoulli', options, generatorOption);
   const isMeta = p.device === 'meta';
@@ -130,21 +145,24 @@ function fillWith<A extends Float32Array | Float64Array>(
   return x;
 }
 
-/** Fills x with uniform numbers in [from, to) (PyTorch: `Tensor.uniform_`). */
+/** Fills x, in place, with uniform numbers in [from, to), by default [0, 1) (PyTorch: `Tensor.uniform_`). */
 export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption = {}): Tensor {
   requireOptions('uniform_', options, generatorOption);
   requireFinite('uniform_', 'from', from);
   requireFinite('uniform_', 'to', to);
   return fillWith('uniform_', x, (out) => draw.uniform(out, from, to, options.generator));
 }
-/** Fills x with normal numbers (PyTorch: `Tensor.normal_`). */
+/** Fills x, in place, with normal numbers of the given mean (default: 0) and standard deviation (default: 1) (PyTorch: `Tensor.normal_`). */
 export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
   requireOptions('normal_', options, generatorOption);
   requireFinite('normal_', 'mean', mean);
   requireRate('normal_', 'std', std);
   return fillWith('normal_', x, (out) => draw.normal(out, mean, std, options.generator));
 }
-/** Fills x with normal numbers limited to [a, b] (PyTorch: `nn.init.trunc_normal_`). */
+/**
+ * Fills x, in place, with normal numbers limited to [a, b]; defaults: mean 0, standard deviation 1, limits −2 and 2 (PyTorch: `nn.init.trunc_normal_`). The limits are
+ * values, not multiples of `std`.
+ */
 export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: GeneratorOption = {}): Tensor {
   requireOptions('truncNormal_', options, generatorOption);
   requireFinite('truncNormal_', 'mean', mean);

@@ -2,6 +2,7 @@
 import { requireInteger, requireIntegers } from '../checks.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 
+/** The sizes of a tensor's dimensions, outermost first; `[]` for a single value. */
 export type Shape = readonly number[];
 /** `contiguous`: (N, C, spatial…) row-major; `channelsLast`: (N, spatial…, C). Every tensor is dense in one of them. */
 export type MemoryFormat = 'contiguous' | 'channelsLast';

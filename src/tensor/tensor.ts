@@ -11,8 +11,9 @@ import { formatTensor } from './format_tensor.ts';
 import { formatShape, type MemoryFormat, type Shape, sameShape, sizeOf, stridesOf } from './shape.ts';
 import { keepStorage, Storage } from './storage.ts';
 
-/** A node of the autograd graph, as far as a tensor must know it (autograd/node.ts has the rest). */
+/** The operation that made a tensor: a node of the graph that `backward` walks (PyTorch: `torch.autograd.graph.Node`). */
 export interface GradNode {
+  /** The name of the operation, with `Backward` behind it. */
   readonly name: string;
 }
 
@@ -25,34 +26,73 @@ export interface HookEntry {
   readonly hook: TensorHook;
 }
 
+/** Values as nested arrays, one level for each dimension; a plain value for rank 0. */
 export type NestedArray = number | boolean | NestedArray[];
 
-/** A tensor in JSON; see `Tensor.toJSON`. */
+/** A tensor in JSON: what `Tensor.toJSON` gives and `tensorFromJSON` reads. */
 export interface TensorJSON {
+  /** The element type. */
   dtype: DType;
+  /** The size of each dimension. */
   shape: Shape;
+  /** The values in row-major order; those that JSON has no number for as strings. */
   data: (number | string)[];
 }
 
+/**
+ * An array of any number of dimensions, of elements of one type, that remembers the operations it came from, for gradients (PyTorch: `torch.Tensor`).
+ *
+ * Tensors are made by `tensor`, `zeros`, `randn` and their kin. Operations are methods (`x.add(y).relu()`) and functions (`relu(add(x, y))`),
+ * which are the same. Shape and dtype of a tensor never change.
+ *
+ * @example
+ * const a = tensor([[1, 2], [3, 4]], { requiresGrad: true });
+ * a.mul(a).sum().backward();
+ * console.log(a.grad!.toArray()); // [[2, 4], [6, 8]]
+ */
 export class Tensor {
+  /** The size of each dimension (PyTorch: `Tensor.shape`). */
   readonly shape: Shape;
+  /** The type of the elements (PyTorch: `Tensor.dtype`). */
   readonly dtype: DType;
+  /** The order of the elements in memory. Below three dimensions there is one order, `'contiguous'`. */
   readonly memoryFormat: MemoryFormat;
+  /**
+   * The memory, which tensors of other shapes may share.
+   * @internal
+   */
   storage: Storage;
-  /** The operation that made this tensor, while gradients can flow through it; null for leaves. */
+  /** The operation that made this tensor, while gradients can flow through it; null for leaves (PyTorch: `Tensor.grad_fn`). */
   gradFn: GradNode | null = null;
-  /** Which of that operation's outputs this is. */
+  /**
+   * Which of that operation's outputs this is.
+   * @internal
+   */
   outputIndex = 0;
+  /**
+   * Hooks of a leaf; those of other tensors are at their node.
+   * @internal
+   */
   hooks: HookEntry[] | null = null;
-  /** Whether a recorded operation keeps this very object for its backward. */
+  /**
+   * Whether a recorded operation keeps this very object for its backward.
+   * @internal
+   */
   isSaved = false;
-  /** The storage's history when this tensor got its place in the graph. */
+  /**
+   * The storage's history when this tensor got its place in the graph.
+   * @internal
+   */
   history: number;
   private requiresGradFlag = false;
   private gradient: Tensor | null = null;
   /** Whether anybody may hold the gradient besides this tensor. */
   private isGradientHeld = false;
 
+  /** A tensor whose values are arbitrary until written. `empty` makes one with options. */
+  constructor(shape: Shape, dtype: DType, memoryFormat?: MemoryFormat);
+  /** @internal */
+  constructor(shape: Shape, dtype: DType, memoryFormat: MemoryFormat, storage: Storage);
   constructor(shape: Shape, dtype: DType, memoryFormat: MemoryFormat = 'contiguous', storage?: Storage) {
     this.shape = shape;
     this.dtype = dtype;
@@ -62,7 +102,11 @@ export class Tensor {
     this.history = this.storage.history;
   }
 
-  /** The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()`. */
+  /**
+   * The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()` (PyTorch: `Tensor.grad`). It may be
+   * set: to null, or to a tensor of this one's shape, dtype and device.
+   * @throws ArgumentTypeError or RuntimeError on another value.
+   */
   get grad(): Tensor | null {
     this.isGradientHeld = true;
     return this.gradient;
@@ -96,27 +140,36 @@ export class Tensor {
       );
   }
 
-  /** `grad` for those who let go of it at once: the engine, optimizers. */
+  /**
+   * `grad` for those who let go of it at once: the engine, optimizers.
+   * @internal
+   */
   peekGrad(): Tensor | null {
     return this.gradient;
   }
-  /** Sets a gradient that nobody else holds. */
+  /**
+   * Sets a gradient that nobody else holds.
+   * @internal
+   */
   adoptGrad(gradient: Tensor): void {
     this.gradient = gradient;
     this.isGradientHeld = false;
   }
-  /** Sets `grad` to null. Its memory is there for the next one at once, where nobody has asked for it. */
+  /**
+   * Sets `grad` to null. Its memory is there for the next one at once, where nobody has asked for it.
+   * @internal
+   */
   dropGrad(): void {
     if (!this.isGradientHeld && this.gradient && !this.gradient.requiresGrad) this.gradient.storage.release();
     this.gradient = null;
   }
 
-  /** Number of dimensions. */
+  /** The number of dimensions (PyTorch: `Tensor.dim`). */
   get rank(): number {
     return this.shape.length;
   }
 
-  /** Number of elements (PyTorch: `numel`). */
+  /** The number of elements (PyTorch: `Tensor.numel`). */
   get size(): number {
     return sizeOf(this.shape);
   }
@@ -139,11 +192,15 @@ export class Tensor {
     return this.storage.version;
   }
 
+  /** Whether no recorded operation made this tensor. Only leaves collect gradients by themselves (PyTorch: `Tensor.is_leaf`). */
   get isLeaf(): boolean {
     return this.gradFn === null;
   }
 
-  /** Whether gradients are computed for this tensor. Setting it is possible on leaves only. */
+  /**
+   * Whether gradients are computed for this tensor (PyTorch: `Tensor.requires_grad`). It can be set on leaves only.
+   * @throws RuntimeError where it is set to true on integers or booleans, or to false on what an operation made.
+   */
   get requiresGrad(): boolean {
     return this.requiresGradFlag || this.gradFn !== null;
   }
@@ -160,16 +217,24 @@ export class Tensor {
     this.requiresGradFlag = value;
   }
 
-  /** Sets `requiresGrad` and returns the tensor (PyTorch: `requires_grad_`). */
+  /** Sets `requiresGrad`, by default to true, and returns the tensor (PyTorch: `Tensor.requires_grad_`). */
   requiresGrad_(value = true): this {
     this.requiresGrad = value;
     return this;
   }
 
   // What launches need of an operand (device/operand.ts).
+  /**
+   * Has the values computed, if they were deferred.
+   * @internal
+   */
   materialize(): void {
     this.storage.materialize();
   }
+  /**
+   * The address, for the kernel call under way.
+   * @internal
+   */
   pin(): Pointer {
     this.requireSound();
     return this.storage.pin();
@@ -181,27 +246,46 @@ export class Tensor {
       `[Tensor] shape ${formatShape(this.shape)} of ${this.dtype} does not fit the ${this.storage.byteLength} bytes of this tensor: shape and dtype cannot be assigned; use reshape and to`,
     );
   }
+  /**
+   * The dtype as kernels know it.
+   * @internal
+   */
   get code(): number {
     return dtypes[this.dtype].code;
   }
+  /**
+   * Bytes of an element.
+   * @internal
+   */
   get itemSize(): number {
     return dtypes[this.dtype].size;
   }
+  /**
+   * The memory format as kernels know it.
+   * @internal
+   */
   get formatCode(): number {
     return this.memoryFormat === 'channelsLast' ? Format.channelsLast : Format.contiguous;
   }
+  /**
+   * Elements from one index of each dimension to the next.
+   * @internal
+   */
   get strides(): number[] {
     return stridesOf(this.shape, this.memoryFormat);
   }
 
-  /** A copy of the values in row-major order; works on every device. int64 arrives as BigInt64Array, bool as 0 and 1. */
+  /**
+   * A copy of the values in row-major order; int64 as BigInt64Array, bool as 0 and 1. On every device that has values, also those that only answer later.
+   * @throws NotImplementedError on the meta device, whose tensors have no values.
+   */
   async data(): Promise<TypedArray> {
     requireReadable('data', this);
     return this.dataSync();
   }
 
   /**
-   * As `data()`, at once; on devices whose memory is the CPU's.
+   * As `data()`, at once: for devices whose memory is the CPU's.
    * @throws NotImplementedError on the meta device, whose tensors have no values.
    */
   dataSync(): TypedArray {
@@ -215,14 +299,20 @@ export class Tensor {
     return new array(bytes.buffer, 0, this.size);
   }
 
-  /** The only value of a one-element tensor. int64 values beyond 2^53 are an error: read `dataSync()` instead. */
+  /**
+   * The only value of a one-element tensor; bool as 0 or 1 (PyTorch: `Tensor.item`).
+   * @throws RuntimeError on more or fewer elements; ValueError on an int64 value beyond 2^53, which `dataSync()` gives as a bigint.
+   */
   item(): number {
     if (this.size !== 1) throw new RuntimeError(`a Tensor with ${this.size} elements cannot be converted to Scalar`);
     requireReadable('item', this);
     return toNumber(this.dataSync()[0]);
   }
 
-  /** The values as nested arrays of numbers (bool: booleans); a plain value for rank 0. */
+  /**
+   * The values as nested arrays of numbers, bool as booleans; a plain value for rank 0 (PyTorch: `Tensor.tolist`).
+   * @throws ValueError on an int64 value beyond 2^53.
+   */
   toArray(): NestedArray {
     requireReadable('toArray', this);
     const flat = this.dataSync();
@@ -256,11 +346,18 @@ export class Tensor {
     return formatTensor(this);
   }
 
+  /**
+   * What `console.log` shows in Node: `toString()`.
+   * @internal
+   */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }
 
-  /** Length of the first dimension. */
+  /**
+   * The size of the first dimension (PyTorch: `len(x)`).
+   * @throws IndexError on a tensor of rank 0.
+   */
   get length(): number {
     if (this.rank === 0) throw new IndexError('len() of a 0-d tensor');
     return this.shape[0];
@@ -317,7 +414,15 @@ export function viewAs(x: Tensor, shape: Shape): Tensor {
   return new Tensor(shape, x.dtype, 'contiguous', x.storage);
 }
 
-/** Lets a tensor outlive the scope it was made in (a step of a loader, `fit`, or `scope()`). Returns it. */
+/**
+ * Lets a tensor outlive the scope that it was made in: a step of a loader, `fit`, or `scope()`. Returns it.
+ * @example
+ * let total = zeros([]);
+ * scope(() => {
+ *   total = keep(x.sum());
+ * });
+ * console.log(total.item());
+ */
 export function keep(tensor: Tensor): Tensor {
   keepStorage(tensor.storage);
   return tensor;

@@ -18,6 +18,7 @@ import { outsideScopes } from '../tensor/storage.ts';
 import { keep, type Tensor } from '../tensor/tensor.ts';
 import type { LossFunction } from './evaluate.ts';
 
+/** Options of `accumulate`. */
 export interface AccumulateOptions {
   /**
    * `'exact'` (default): batch norm uses the statistics of all micro-batches together. `'momentum'`: each uses its own, and the momentum is

@@ -13,18 +13,24 @@ import type { Tree } from './checkpoint_tree.ts';
 
 /** What has state besides model and optimizer: schedulers. */
 export interface Stateful {
+  /** The state. */
   stateDict(): unknown;
+  /** Takes a state over. */
   loadStateDict(state: never): void;
 }
 
 /** Any optimizer, whatever its options. */
 export type AnyOptimizer = Pick<Optimizer, 'step' | 'zeroGrad' | 'stateDict' | 'loadStateDict'> & GuardedOptimizer;
 
+/** What a checkpoint is of. */
 export interface CheckpointParts {
+  /** The model. */
   readonly model: Module;
+  /** The optimizer, if there is one. */
   readonly optimizer?: AnyOptimizer;
+  /** The schedule, if there is one. */
   readonly scheduler?: Stateful;
-  /** Default: the default generator. */
+  /** What random numbers come from. Default: the default generator. */
   readonly generator?: Generator;
 }
 const checkpointParts = declareOptions<CheckpointParts>({

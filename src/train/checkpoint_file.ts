@@ -12,7 +12,9 @@ import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoin
 /** A checkpoint that cannot be read: missing, damaged, of another version, or no checkpoint at all. */
 export class CheckpointError extends EvenkeelError {
   override name = 'CheckpointError';
+  /** The file. */
   readonly path: string;
+  /** What is wrong with it. */
   readonly reason: string;
 
   constructor(operation: string, path: string, reason: string, options?: ErrorOptions) {
@@ -86,7 +88,16 @@ export function loadTree(path: string): Tree {
 }
 
 /** What `lastGood` found. `problem` is why the file at the path itself could not be used. */
-export type LastGood = { tree: Tree; path: string; usedPrevious: boolean; problem: CheckpointError | undefined };
+export type LastGood = {
+  /** What was read. */
+  tree: Tree;
+  /** The file that it was read from. */
+  path: string;
+  /** Whether that is `<path>.previous`. */
+  usedPrevious: boolean;
+  /** What is wrong with the file itself, where it was not used. */
+  problem: CheckpointError | undefined;
+};
 
 /**
  * Reads `path`, or if that is missing or damaged `<path>.previous`, and says which one it was.

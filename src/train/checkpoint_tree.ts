@@ -7,7 +7,14 @@ import type { SafetensorsDtype, SafetensorsEntry } from '../interop/safetensors.
 /** Element types of arrays in a tree; bool is bytes 0 and 1. */
 export type LeafDtype = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
 /** An array in a tree. */
-export type ArrayLeaf = { dtype: LeafDtype; shape: number[]; data: SafetensorsEntry['data'] };
+export type ArrayLeaf = {
+  /** The element type. */
+  dtype: LeafDtype;
+  /** The size of each dimension. */
+  shape: number[];
+  /** The elements in row-major order. */
+  data: SafetensorsEntry['data'];
+};
 /** What a checkpoint can hold: nested plain objects and arrays of these leaves. */
 export type Tree = string | number | boolean | null | bigint | ArrayLeaf | Tree[] | { [key: string]: Tree };
 

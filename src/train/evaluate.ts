@@ -10,10 +10,12 @@ import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Averages, type Metric } from './metrics.ts';
 
+/** A loss of an output and its target: a layer such as `new CrossEntropyLoss()`, a function such as `crossEntropy`, or one's own. */
 export type LossFunction = (output: Tensor, target: Tensor) => Tensor;
 /** Batches of inputs and targets, in any order of arrival. */
 export type Batches = Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>;
 
+/** Options of `evaluate`. */
 export interface EvaluateOptions {
   /** Its mean stands in the result as `loss`. Default: none. */
   loss?: LossFunction;
@@ -78,7 +80,9 @@ export async function evaluate(
 
 /** Mean and unbiased variance per channel that arrived at a batch norm. */
 export interface ObservedStatistics {
+  /** The mean of each channel. */
   readonly mean: Float64Array;
+  /** The variance of each channel. */
   readonly variance: Float64Array;
 }
 

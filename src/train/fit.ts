@@ -29,14 +29,19 @@ import { explainNonFinite, firstNonFinite, layerOf, NonFiniteLossError } from '.
 
 /** Where training stands: `step` batches of epoch `epoch` (from 0) are done. */
 export interface Position {
+  /** The epoch, from 0. */
   epoch: number;
+  /** Batches of it that are done. */
   step: number;
 }
 
+/** What an epoch has given. */
 export interface EpochResult {
   /** From 1. */
   readonly epoch: number;
+  /** How long it took. */
   readonly seconds: number;
+  /** How many samples it had. */
   readonly samples: number;
   /** Means over the epoch's samples: `loss` and the metrics. */
   readonly train: Readonly<Record<string, number>>;
@@ -46,10 +51,13 @@ export interface EpochResult {
 
 /** Called by `fit` at its stations; each may be async. */
 export interface Callback {
+  /** Before the first step. */
   onTrainBegin?(run: Run): void | Promise<void>;
+  /** Before each epoch. */
   onEpochBegin?(run: Run): void | Promise<void>;
   /** After each batch, with the averages of the epoch so far. */
   onStepEnd?(run: Run): void;
+  /** After each epoch, with its result. */
   onEpochEnd?(run: Run, result: EpochResult): void | Promise<void>;
   /** Also after an error or an interruption. */
   onTrainEnd?(run: Run): void | Promise<void>;
@@ -57,12 +65,17 @@ export interface Callback {
 
 /** What callbacks see of a run. */
 export interface Run {
+  /** The model. */
   readonly model: Module;
+  /** Where training stands. */
   readonly position: Readonly<Position>;
+  /** How many epochs there are to be. */
   readonly epochs: number;
   /** Batches per epoch, where the loader knows. */
   readonly stepsPerEpoch: number | null;
+  /** The averages of the present epoch so far. */
   readonly averages: Averages;
+  /** Whether training is to end after the present step. */
   readonly isInterrupted: boolean;
   /** Plain data that callbacks want to find again after resuming. */
   readonly notes: Record<string, unknown>;
@@ -70,20 +83,26 @@ export interface Run {
   stop(): void;
 }
 
+/** Options of `fit`. Without default: `loader`, `loss`, `optimizer`, `epochs`. */
 export interface FitOptions {
   /** Batches of inputs and targets; iterated once per epoch. */
   loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & {
     readonly length?: number;
     readonly generator?: Generator;
   };
+  /** What is minimized. */
   loss: LossFunction;
+  /** What moves the parameters. */
   optimizer: AnyOptimizer;
+  /** How many epochs there are to be, those before a resumption included. */
   epochs: number;
   /** Stepped after each epoch, or after each update with `schedule: 'step'`. */
   scheduler?: (Stateful & { step(): void }) | ReduceLROnPlateau;
+  /** When the scheduler is stepped. Default: `'epoch'`. */
   schedule?: 'epoch' | 'step';
   /** What a `ReduceLROnPlateau` is given after each epoch: `'loss'` or the name of a metric, averaged over the epoch. Default: `'loss'`. */
   monitor?: string;
+  /** Figures to average over each epoch beside the loss, by name. Default: none. */
   metrics?: Readonly<Record<string, Metric>>;
   /** Micro-batches per update; gradients are averaged over them, at the end of an epoch over those that are left. Default: 1. */
   accumulate?: number;
@@ -96,9 +115,11 @@ export interface FitOptions {
   skipNonFinite?: boolean;
   /** Applied to each input before the model, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
+  /** What is called at the beginning and end of training, epochs and steps. Default: none. */
   callbacks?: readonly Callback[];
   /** File for checkpoints: written after each epoch, on interruption, and every `checkpointEvery` steps. */
   checkpoint?: string;
+  /** Steps from one checkpoint within an epoch to the next. Default: none within an epoch. */
   checkpointEvery?: number;
   /** Go on from `checkpoint` where it exists, with the same results as an uninterrupted run. Default: false. */
   resume?: boolean;
@@ -128,8 +149,11 @@ const fitOptions = declareOptions<FitOptions>({
   generator: kind.generator,
 });
 
+/** What `fit` gives. */
 export interface FitResult {
+  /** The results of all epochs, those before a resumption included. */
   readonly history: readonly EpochResult[];
+  /** Whether training ended before its last epoch: by `stop()`, or SIGINT. */
   readonly isInterrupted: boolean;
 }
 

@@ -1,4 +1,9 @@
-// Training: the loop, evaluation, checkpoints, reports.
+/**
+ * Training: the loop, evaluation, checkpoints, reports.
+ * @module evenkeel/train
+ */
+
+export type { AtomicWriteOptions } from '../files/atomic_file.ts';
 export { batchNorms } from '../nn/statistics.ts';
 export { type AccumulateOptions, accumulate, type MicroBatch } from './accumulate.ts';
 export {
@@ -8,8 +13,8 @@ export {
   type Stateful,
   saveCheckpoint,
 } from './checkpoint.ts';
-export { CheckpointError, lastGood, loadTree, saveTree } from './checkpoint_file.ts';
-export type { Tree } from './checkpoint_tree.ts';
+export { CheckpointError, type LastGood, lastGood, loadTree, saveTree } from './checkpoint_file.ts';
+export type { ArrayLeaf, LeafDtype, Tree } from './checkpoint_tree.ts';
 export {
   type Batches,
   type EvaluateOptions,

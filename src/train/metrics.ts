@@ -13,25 +13,31 @@ export const accuracy: Metric = (output, target) => mean(cast(eq(argmax(output, 
 /** Means of named values, weighted by samples. */
 export class Averages {
   private readonly sums: Record<string, number> = {};
+  /** How many samples are in the means. */
   samples = 0;
 
+  /** Takes the means of so many samples in. */
   add(values: Readonly<Record<string, number>>, samples: number): void {
     this.samples += samples;
     for (const [name, value] of Object.entries(values)) this.sums[name] = (this.sums[name] ?? 0) + value * samples;
   }
 
+  /** The mean of a name; NaN where there is none. */
   get(name: string): number {
     return (this.sums[name] ?? Number.NaN) / this.samples;
   }
 
+  /** All means by name. */
   all(): Record<string, number> {
     return Object.fromEntries(Object.keys(this.sums).map((name) => [name, this.get(name)]));
   }
 
+  /** What `load` takes back. */
   state(): { samples: number; sums: Record<string, number> } {
     return { samples: this.samples, sums: { ...this.sums } };
   }
 
+  /** Goes on from a state. */
   load({ samples, sums }: { samples: number; sums: Record<string, number> }): void {
     this.samples = samples;
     Object.assign(this.sums, sums);

@@ -3,8 +3,11 @@ import type { Callback, EpochResult, Run } from './fit.ts';
 
 /** Where lines go; process.stdout fits. */
 export interface LineSink {
+  /** Whether it is a terminal, on which a line can be overwritten. */
   readonly isTTY?: boolean;
+  /** The width of a line. */
   readonly columns?: number;
+  /** Writes text out. */
   write(text: string): unknown;
 }
 
@@ -31,11 +34,13 @@ export class Progress implements Callback {
     this.describe = describe;
   }
 
+  /** Begins to measure how long is left. */
   onTrainBegin(run: Run): void {
     this.startedAt = performance.now();
     this.stepsAtStart = this.steps(run);
   }
 
+  /** Begins to measure the speed of the epoch. */
   onEpochBegin(run: Run): void {
     this.epochStartedAt = performance.now();
     this.samplesAtEpoch = run.averages.samples;
@@ -59,6 +64,7 @@ export class Progress implements Callback {
     this.out.write(`\r\x1b[2K${parts.join('  ').slice(0, (this.out.columns ?? 80) - 1)}`);
   }
 
+  /** Writes the line of the epoch. */
   onEpochEnd(_run: Run, result: EpochResult): void {
     this.out.write(`${this.out.isTTY ? '\r\x1b[2K' : ''}${this.describe(result)}\n`);
   }

@@ -9,16 +9,24 @@ import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { REPORT_SCRIPT, REPORT_STYLE } from './report_page.ts';
 
 /** One line of a chart; null, NaN and infinities leave a gap. */
-export type ReportSeries = { name: string; values: readonly (number | null)[] };
+export type ReportSeries = {
+  /** Shown beside the line's colour. */
+  name: string;
+  /** A value for each horizontal position; null: a gap. */
+  values: readonly (number | null)[];
+};
 
 /** One chart. All series share the x values. */
 export type ReportCurve = {
+  /** The heading. */
   title: string;
+  /** What the vertical axis shows, with its unit. */
   yLabel: string;
+  /** The lines. */
   series: readonly ReportSeries[];
-  /** Default 'epoch'. */
+  /** What the horizontal axis shows. Default: `'epoch'`. */
   xLabel?: string;
-  /** Ascending. Default 1, 2, 3, … */
+  /** The horizontal positions, ascending. Default: 1, 2, 3, … */
   x?: readonly number[];
   /** A sentence below the title: what the chart shows, what to look for. */
   note?: string;
@@ -26,16 +34,23 @@ export type ReportCurve = {
 
 /** One table; numbers are right-aligned and rounded to six digits. */
 export type ReportTable = {
+  /** The heading. */
   title: string;
+  /** The heads of the columns. */
   columns: readonly string[];
+  /** The lines, each with a value for every column; null: empty. */
   rows: readonly (readonly (string | number | null)[])[];
 };
 
 /** What `renderReport` shows: metrics per epoch as a table, charts, further tables. */
 export type ReportContent = {
+  /** The heading of the page. */
   title: string;
+  /** The figures of each epoch by name, for a table. */
   epochs: readonly Readonly<Record<string, string | number | null>>[];
+  /** The charts, in their order. */
   curves: readonly ReportCurve[];
+  /** Further tables. Default: none. */
   tables?: readonly ReportTable[];
 };
 
