@@ -1,6 +1,7 @@
 // Measuring cases: contenders in turns, medians, and whether a target is met.
+
+import { synchronize } from '../src/device/engine.ts';
 import { withFusion } from '../src/fusion/switch.ts';
-import { synchronize } from '../src/kernels/engine.ts';
 import { type PeerSession, peerSession } from './peers/peers.ts';
 import type { Case, Target, TimedCase } from './suites/index.ts';
 

@@ -2,9 +2,9 @@
 // `node --import tsx bench/memory_run.ts '<MemoryJob as JSON>'` prints a line of JSON (MemoryFigures).
 import { readFileSync } from 'node:fs';
 import '../src/index.ts';
+import type { EngineName } from '../src/device/backend.ts';
+import { setEngine, setNumThreads, synchronize } from '../src/device/engine.ts';
 import { setFusion } from '../src/fusion/switch.ts';
-import type { EngineName } from '../src/kernels/backend.ts';
-import { setEngine, setNumThreads, synchronize } from '../src/kernels/engine.ts';
 import { trainingStep, unscopedStep, workOf } from './networks.ts';
 
 export interface MemoryJob {

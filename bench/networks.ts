@@ -76,5 +76,5 @@ export function inference(work: Workload, folded: boolean): () => void {
   const x = inputOf(work);
   const model: Module = makers[work.network](work.classes).eval();
   const deployed = folded ? fold(model, x).model : model;
-  return () => noGrad(() => scope(() => void (deployed(x) as Tensor).storage.pointer));
+  return () => noGrad(() => scope(() => void (deployed(x) as Tensor).materialize()));
 }

@@ -4,8 +4,8 @@
 // [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
 // sought and printed with what replays it.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { EngineName } from '../src/kernels/backend.ts';
-import { getEngine, setEngine } from '../src/kernels/engine.ts';
+import type { EngineName } from '../src/device/backend.ts';
+import { getEngine, setEngine } from '../src/device/engine.ts';
 import { graphsTarget } from './graphs/target.ts';
 import { layersTarget } from './layers.ts';
 import type { Difference, Target } from './target.ts';

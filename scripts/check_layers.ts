@@ -11,7 +11,7 @@ const layers = [
   ['ops', 'fusion'],
   ['autograd'],
   ['tensor'],
-  ['kernels', 'files'],
+  ['device', 'files'],
   ['options'],
   ['checks'],
   ['errors', 'warnings', 'restoring', 'class_names'],

@@ -16,6 +16,8 @@ interface Declaration {
   comment: string;
   isAwaited: boolean;
   sizes: Size[];
+  /** What launches find out themselves, by parameter: an expression of operands. */
+  given: ReadonlyMap<string, string>;
 }
 /** How many bytes a pointer has behind it, as an expression of the header's notation. */
 interface Size {
@@ -39,6 +41,28 @@ function parseParameter(text: string): Parameter {
 /** Names that `//: let` lines of the header give to expressions, up to where they stand. */
 const lets = new Map<string, string>();
 
+/** Ints that are truth values, as `//: flags` lines list them. */
+const flags = new Set(
+  [...header.matchAll(/^\/\/: flags (.+)$/gm)].flatMap(([, names]) => names.split(',').map((name) => name.trim())),
+);
+
+/** The `//: given` lines above a declaration. */
+function parseGiven(
+  kernel: string,
+  notation: readonly string[],
+  parameters: readonly Parameter[],
+): Map<string, string> {
+  const given = new Map<string, string>();
+  for (const line of notation.filter((each) => each.startsWith('given ')))
+    for (const part of line.slice('given '.length).split(';')) {
+      const [, name, expression] = /^\s*(\w+) = (.+?)\s*$/.exec(part) ?? [];
+      if (!parameters.some((p) => p.name === name && p.type === 'int'))
+        throw new Error(`evenkeel.h: ${kernel} has no int to be given by "${part}"`);
+      given.set(name, expression);
+    }
+  return given;
+}
+
 /** The `//:` lines above a declaration: one size for each pointer. */
 function parseSizes(kernel: string, notation: readonly string[], parameters: readonly Parameter[]): Size[] {
   const found: Size[] = [];
@@ -46,7 +70,7 @@ function parseSizes(kernel: string, notation: readonly string[], parameters: rea
     const [, name, expression] = /^let (\w+) = (.+)$/.exec(line)!;
     lets.set(name, expression);
   }
-  const text = notation.filter((each) => !each.startsWith('let ')).join(' ');
+  const text = notation.filter((each) => !/^(?:let|given|flags) /.test(each)).join(' ');
   for (const part of text.split(';').filter((each) => each.trim())) {
     const [, names, bytes] = /^\s*([\w?, ]+): (.+?)\s*$/.exec(part) ?? [];
     if (!names) throw new Error(`evenkeel.h: ${kernel}: "${part}" is no size`);
@@ -70,20 +94,18 @@ function parseDeclarations(): Declaration[] {
     const parameters = list.trim() === 'void' ? [] : list.split(',').map(parseParameter);
     const lines = comment.split('\n');
     const isNotation = (line: string) => line.startsWith('//:');
+    const notation = lines.filter(isNotation).map((line) => line.slice(3).trim());
     found.push({
       name,
       parameters,
       isAwaited: awaited !== undefined,
       comment: lines
-        .filter((line) => !isNotation(line))
+        .filter((line) => !isNotation(line) && !line.startsWith('// ----'))
         .map((line) => line.replace(/^\/\/ ?/, ''))
         .join('\n')
         .trim(),
-      sizes: parseSizes(
-        name,
-        lines.filter(isNotation).map((line) => line.slice(3).trim()),
-        parameters,
-      ),
+      sizes: parseSizes(name, notation, parameters),
+      given: parseGiven(name, notation, parameters),
     });
   }
   const declared = header.match(/^EK_API /gm)?.length ?? 0;
@@ -139,6 +161,134 @@ function typescript(): string {
   lines.push('export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [');
   for (const { name } of declarations) lines.push(`  ['${camel(name.slice(3))}', '${name}'],`);
   lines.push('];', '');
+  return lines.join('\n');
+}
+
+/** How a launch takes one parameter of a kernel, and hands it on. */
+interface Argument {
+  name: string;
+  kind: 'operand' | 'optional operand' | 'ints' | 'optional ints' | 'rows' | 'blocks' | 'flag' | 'number' | 'found';
+  /** What the kernel is given, where the arguments are names in scope. */
+  handed: string;
+}
+
+/** Null for what is no launch: it computes a size only. */
+function launchOf({ name: kernel, parameters, sizes, given }: Declaration): Argument[] | null {
+  if (kernel === 'ek_isa' || kernel.endsWith('_scratch')) return null;
+  const sizeOf = (name: string) => sizes.find((size) => size.name === name)!;
+  const table = sizes.find(({ bytes }) => /^(?:rows|blocks)\(/.test(bytes));
+  /** The operands of an element type that an int names. */
+  const code = (dtype: string): string => {
+    const typed = sizes.filter(({ bytes }) => bytes.includes(`sizeof(${dtype})`) && !/^(?:rows|blocks)\(/.test(bytes));
+    const sure = typed.find(({ isOptional }) => !isOptional);
+    if (sure) return `${camel(sure.name)}.code`;
+    if (typed.length === 0 && table) return `${camel(table.name)}[0].parameter.code`;
+    return `(${typed.map(({ name }) => camel(name)).join(' ?? ')})!.code`;
+  };
+  return parameters.map(({ name: snake, type, cType }): Argument => {
+    const name = camel(snake);
+    if (type === 'pointer') {
+      const { bytes, isOptional } = sizeOf(snake);
+      if (/^ek_\w+_scratch\(/.test(bytes)) return { name, kind: 'found', handed: name };
+      if (bytes.startsWith('rows(')) return { name, kind: 'rows', handed: `backend.doubles(addressesOfRows(${name}))` };
+      if (bytes.startsWith('blocks('))
+        return { name, kind: 'blocks', handed: `backend.doubles(addressesOfBlocks(${name}))` };
+      if (cType === 'const int*')
+        return isOptional
+          ? { name, kind: 'optional ints', handed: `${name} ? backend.ints(${name}) : 0` }
+          : { name, kind: 'ints', handed: snake === 'geometry' ? 'geometryAddress' : `backend.ints(${name})` };
+      return isOptional
+        ? { name, kind: 'optional operand', handed: `${name} ? ${name}.pin() : 0` }
+        : { name, kind: 'operand', handed: `${name}.pin()` };
+    }
+    if (given.has(snake)) return { name, kind: 'found', handed: name };
+    if (type === 'int' && /^(?:dtype|from|to)$/.test(snake)) return { name, kind: 'found', handed: code(snake) };
+    if (snake === 'ndim') return { name, kind: 'found', handed: 'shape.length' };
+    if (snake === 'count' && table) return { name, kind: 'found', handed: `${camel(table.name)}.length` };
+    if (type === 'int' && flags.has(snake)) return { name, kind: 'flag', handed: `${name} ? 1 : 0` };
+    return { name, kind: 'number', handed: name };
+  });
+}
+
+const kinds: Record<Exclude<Argument['kind'], 'found'>, string> = {
+  operand: ': Operand',
+  'optional operand': '?: Operand | null',
+  ints: ': readonly number[]',
+  'optional ints': '?: readonly number[] | null',
+  rows: ': readonly TableRow[]',
+  blocks: ': readonly CopiedBlock[]',
+  flag: ': boolean',
+  number: ': number',
+};
+
+/** Kernels as functions of operands by name: the interface, and how a device of addresses implements it. */
+function launches(): string {
+  const launched = declarations.flatMap((declaration) => {
+    const list = launchOf(declaration);
+    return list ? [{ declaration, list, name: camel(declaration.name.slice(3)) }] : [];
+  });
+  const lines = [
+    `// ${notice}`,
+    "import type { AddressBackend } from '../address_backend.ts';",
+    "import { addressesOfBlocks, addressesOfRows, type CopiedBlock, materializeBlock, materializeRow, type Operand, spatialSize, type TableRow } from '../operand.ts';",
+    '',
+    '/** The kernels as a device carries them out. `caller`, here and below: the operation that errors name. */',
+    'export interface Launches {',
+  ];
+  const fields = (list: Argument[]) =>
+    list.flatMap(({ name, kind }) => (kind === 'found' ? [] : [`readonly ${name}${kinds[kind]}`]));
+  for (const { declaration, list, name } of launched) {
+    if (declaration.comment)
+      lines.push('  /**', ...declaration.comment.split('\n').map((line) => `   * ${line}`), '   */');
+    lines.push(`  ${name}(caller: string, given: { ${fields(list).join('; ')} }): void;`);
+  }
+  lines.push('}', '', '/** All of them, by name. */', 'export const launchNames: readonly (keyof Launches)[] = [');
+  for (const { name } of launched) lines.push(`  '${name}',`);
+  lines.push(
+    '];',
+    '',
+    '/**',
+    ' * Launches by addresses. Operands whose values were deferred are computed first, so no kernel runs between the arguments of another; then the',
+    ' * operands are held in place, and the kernel is called.',
+    ' */',
+    'export class AddressLaunches implements Launches {',
+    '  private readonly backend: AddressBackend;',
+    '  constructor(backend: AddressBackend) {',
+    '    this.backend = backend;',
+    '  }',
+  );
+  for (const { declaration, list, name } of launched) {
+    const taken = list.filter(({ kind }) => kind !== 'found').map((argument) => argument.name);
+    const scratch = declaration.sizes.find(({ bytes }) => /^ek_\w+_scratch\(/.test(bytes));
+    lines.push('', `  ${name}(caller: string, { ${taken.join(', ')} }: Parameters<Launches['${name}']>[1]): void {`);
+    lines.push('    const { backend } = this;');
+    for (const argument of list) {
+      if (argument.kind === 'operand') lines.push(`    ${argument.name}.materialize();`);
+      if (argument.kind === 'optional operand') lines.push(`    ${argument.name}?.materialize();`);
+      if (argument.kind === 'rows' || argument.kind === 'blocks')
+        lines.push(
+          `    for (const row of ${argument.name}) ${argument.kind === 'rows' ? 'materializeRow(row)' : 'materializeBlock(row)'};`,
+        );
+    }
+    for (const [parameter, value] of declaration.given) lines.push(`    const ${camel(parameter)} = ${value};`);
+    if (list.some(({ handed }) => handed === 'geometryAddress'))
+      lines.push('    const geometryAddress = backend.ints(geometry);');
+    if (scratch) {
+      const [, of, args] = /^ek_(\w+)\((.*)\)$/.exec(scratch.bytes)!;
+      const handed = args.split(',').map((word) => {
+        const argument = list.find((each) => each.name === camel(word.trim()));
+        return argument ? argument.handed : word.trim();
+      });
+      lines.push(`    const bytes = backend.kernels.${camel(of)}(${handed.join(', ')});`);
+      lines.push('    const scratch = backend.takeScratch(bytes);');
+    }
+    lines.push(`    const status = backend.kernels.${name}(`);
+    for (const { handed } of list) lines.push(`      ${handed},`);
+    lines.push('    );');
+    if (scratch) lines.push('    backend.giveScratchBack();');
+    lines.push('    backend.check(caller, status);', '  }');
+  }
+  lines.push('}', '');
   return lines.join('\n');
 }
 
@@ -213,7 +363,8 @@ function extents(): string {
 
 const files: Record<string, string> = {
   'test/checked/generated/extents.ts': extents(),
-  'src/kernels/generated/abi.ts': typescript(),
+  'src/device/generated/abi.ts': typescript(),
+  'src/device/generated/launches.ts': launches(),
   'kernels/generated/addon_calls.inc': addon(),
   'kernels/generated/functions.inc': `// ${notice}\n${declarations.map((d) => `EK_FUNCTION(${d.name})`).join('\n')}\n`,
   'kernels/generated/wasm_exports.txt': `${declarations.map((d) => `--export=${d.name}`).join('\n')}\n`,

@@ -13,6 +13,8 @@ export { defineFunction, type FunctionDefinition, type OutputGradient } from './
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad_mode.ts';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck.ts';
 export type { Gradient } from './autograd/node.ts';
+export type { Device, EngineName } from './device/backend.ts';
+export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize, withDevice } from './device/engine.ts';
 export {
   ArgumentTypeError,
   EvenkeelError,
@@ -23,8 +25,6 @@ export {
   ValueError,
 } from './errors.ts';
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
-export type { Device, EngineName } from './kernels/backend.ts';
-export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize, withDevice } from './kernels/engine.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
 export {
   type AlphaOption,

@@ -2,8 +2,8 @@
 // two memory formats and against the machine's peak of multiply-adds.
 import { grad } from '../../src/autograd/backward.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
+import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
-import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import { conv2d } from '../../src/ops/conv.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { randn } from '../../src/tensor/random.ts';

@@ -1,7 +1,7 @@
 // LeNet with batch norm, batch 256: the training step and inference, as a user writes them.
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import type { EngineName } from '../../src/kernels/backend.ts';
-import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import type { EngineName } from '../../src/device/backend.ts';
+import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { lenetBatchNorm } from '../../src/models/lenet.ts';
 import { add } from '../../src/ops/elementwise.ts';
 import { crossEntropy } from '../../src/ops/loss.ts';

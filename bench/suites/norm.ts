@@ -1,8 +1,8 @@
 // Forward and backward of every normalization on shapes of real networks, in both memory formats, against PyTorch and against copying
 // the same tensor.
 import { grad } from '../../src/autograd/backward.ts';
+import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
-import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
 import * as nn from '../../src/nn/index.ts';
 import { clone } from '../../src/ops/launch.ts';
 import { randn } from '../../src/tensor/random.ts';

@@ -1,5 +1,5 @@
 // How the time of a ResNet-18 step grows with the batch, with the image and with threads; ours alone, the sizes of a row in turns.
-import { setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { inTurns, type Row, ratioOf, rowOf } from '../measure.ts';
 import { trainingStep } from '../networks.ts';
 import type { SpecialCase } from './index.ts';

@@ -1,7 +1,7 @@
 // The WebAssembly engine against the JavaScript libraries, a thread each.
 import { grad } from '../../src/autograd/backward.ts';
+import { setEngine } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
-import { setEngine } from '../../src/kernels/engine.ts';
 import { BatchNorm2d } from '../../src/nn/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';

@@ -10,6 +10,12 @@
 // the checked build (test/checked). sizeof(dtype) is that of an element; strided: the bytes between the first and the last element that strides
 // reach; steps(count, step, n): (count − 1)·step + n; rows, blocks: tables of addresses, which are looked up too.
 //
+// TypeScript sees kernels as launches (src/device/generated/launches.ts): functions of tensors by name. A pointer is an operand, which may be left out
+// where the notation has `?`; one to const int is an array of integers; a table is an array of rows; scratch is found by the launch. So are the dtype
+// (of the first operand whose size it decides) and what `//: given` lines say in terms of operands. The ints that follow are truth values.
+//: flags reverse, largest, log, transpose_a, transpose_b, accumulate, wrap, count_include_pad, centred, centered, nesterov, maximize, first, decoupled
+//: flags amsgrad, relu, x_relu, dy_relu
+//
 // Kernels may run later than they are called, in order. Where the status is more than a check of what TypeScript has made sure of, the call
 // returns when they have run: those declared EK_AWAITED, those of integers, and those of more than 16 axes.
 #ifndef EK_API
@@ -45,18 +51,22 @@ EK_API int ek_isa(void);
 // ---- elementwise (elementwise/) ---------------------------------------------------------------------------------
 // out[i] = value, converted to dtype.
 //: out: n*sizeof(dtype)
+//: given n = out.size
 EK_API int ek_fill(int dtype, void* out, int n, double value);
 // out[i] = start + i·step, computed in double (int64: exactly, in 64 bits).
 //: out: n*sizeof(dtype)
+//: given n = out.size
 EK_API int ek_arange(int dtype, void* out, int n, double start, double step);
 // out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold, NaN too, becomes its
 // most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill and arange are given wrap into integers.
 //: x: n*sizeof(from); out: n*sizeof(to)
+//: given n = x.size
 EK_API int ek_cast(int from, int to, const void* x, void* out, int n);
 // Copies elements of `size` bytes between two strided arrays of the same shape; strides in elements, may be 0 (x) or
 // negative. The innermost contiguous runs are copied as blocks.
 //: x: strided(ndim, shape, x_strides, size); out: strided(ndim, shape, out_strides, size);
 //: shape, x_strides, out_strides: 4*ndim
+//: given size = x.itemSize
 EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const int* shape, const int* x_strides,
                            const int* out_strides);
 // Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to and a number of bytes.
@@ -65,10 +75,12 @@ EK_API int ek_copy_blocks(const double* table, int count);
 // out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
 // is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
 //: x: n*sizeof(dtype); out: n*unary_size(op, dtype)
+//: given n = x.size
 EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1);
 // dx[i] = g[i]·op′ at i, for every differentiable unary op, float32 and float64. x: the forward's input, y: its output;
 // both must be given. dx may alias g.
 //: x, y, g, dx: n*sizeof(dtype)
+//: given n = dx.size
 EK_API int ek_unary_backward(int op, int dtype, const void* x, const void* y, const void* g, void* dx, int n, double p0,
                              double p1);
 // out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order of
@@ -81,11 +93,13 @@ EK_API int ek_binary(int op, int dtype, const void* a, const void* b, void* out,
                      const int* a_strides, const int* b_strides, double alpha);
 // out = op(x, s), or op(s, x) when reverse; same rules as ek_binary.
 //: x: n*sizeof(dtype); out: n*binary_size(op, dtype)
+//: given n = x.size
 EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reverse, void* out, int n, double alpha);
 // out = condition ? a : b, broadcast as ek_binary; size: bytes of an element of a, b and out; condition: bool.
 //: condition: strided(ndim, shape, condition_strides, 1); a: strided(ndim, shape, a_strides, size);
 //: b: strided(ndim, shape, b_strides, size); out: product(ndim, shape)*size;
 //: shape, condition_strides, a_strides, b_strides: 4*ndim
+//: given size = a.itemSize
 EK_API int ek_where(int size, const void* condition, const void* a, const void* b, void* out, int ndim, const int* shape,
                     const int* condition_strides, const int* a_strides, const int* b_strides);
 
@@ -118,12 +132,14 @@ EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g,
 // Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
 // out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
 //: x: outer*n*inner*size; index: count*8; out: outer*count*inner*size
+//: given size = x.itemSize
 EK_API EK_AWAITED int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
 //: x: outer*count*inner*sizeof(dtype); index: count*8; out: outer*n*inner*sizeof(dtype)
 EK_API EK_AWAITED int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is written where one is bad.
 //: x: outer*count*inner*size; index: count*8; out: outer*n*inner*size
+//: given size = x.itemSize
 EK_API EK_AWAITED int ek_index_put(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the index has strides, in
 // elements. wrap: indices from -n on are legal and count from the end.
@@ -132,6 +148,7 @@ EK_API EK_AWAITED int ek_index_positions(const void* index, void* positions, int
                                          const int* ramp, int n, int step, int wrap, int accumulate);
 // out (outer, count, inner)[o][k][i] = x[o][index[o][k][i]][i].
 //: x: outer*n*inner*size; index: outer*count*inner*8; out: outer*count*inner*size
+//: given size = x.itemSize
 EK_API EK_AWAITED int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner);
 // out[o][index[o][k][i]][i] += x[o][k][i].
 //: x: outer*count*inner*sizeof(dtype); index: outer*count*inner*8; out: outer*n*inner*sizeof(dtype)
@@ -218,19 +235,23 @@ EK_API int ek_avg_pool_backward(int dtype, const int* geometry, int count_includ
 EK_API int ek_batch_norm_scratch(int n, int c, int s, int format);
 // mean = Σx / (n·s), m2 = Σ(x − mean)²; sums are shifted by a pivot and merged in double in a fixed order.
 //: x: n*c*s*sizeof(dtype); mean, m2: c*8; scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = x.shape[0]; c = x.shape[1]; s = spatialSize(x); format = x.formatCode
 EK_API int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2,
                                void* scratch);
 // Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with count 0 are
 // as if absent.
 //: counts: parts*8; means, m2s: parts*c*8; count: 8; mean, m2: c*8
+//: given parts = counts.size; c = mean.size
 EK_API int ek_batch_norm_combine(int parts, int c, const double* counts, const double* means, const double* m2s,
                                  double* count, double* mean, double* m2);
 // invstd = 1/√(m2/count + eps), or 0 where both terms are 0.
 //: m2, invstd: c*8
+//: given c = m2.size
 EK_API int ek_batch_norm_invstd(int c, double count, const double* m2, double eps, double* invstd);
 // running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is NaN,
 // 1 / tracked[0] (int64). running_mean and running_var are optional.
 //: mean, m2: c*8; tracked?: 8; running_mean?, running_var?: c*sizeof(dtype)
+//: given c = mean.size
 EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const double* mean, const double* m2, double momentum,
                                         const void* tracked, void* running_mean, void* running_var);
 // tracked[0] (int64) += 1.
@@ -238,15 +259,18 @@ EK_API int ek_batch_norm_update_running(int dtype, int c, double count, const do
 EK_API int ek_batch_norm_count(void* tracked);
 // mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
 //: running_mean, running_var: c*sizeof(dtype); mean, invstd: c*8
+//: given c = runningMean.size
 EK_API int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
                                       double* mean, double* invstd);
 // The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.
 //: invstd, sum_dy, sum_dy_xmu: c*8; dweight?, dbias?: c*sizeof(dtype)
+//: given c = invstd.size
 EK_API int ek_batch_norm_parameter_gradients(int dtype, int c, const double* invstd, const double* sum_dy, const double* sum_dy_xmu,
                                              void* dweight, void* dbias);
 // What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
 // and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd null, here and in apply: 0 and 1.
 //: mean?, invstd?: c*8; weight?, bias?: c*sizeof(dtype); sum_dy?, sum_dy_xmu?: c*8; coefficients: 7*c*sizeof(dtype)
+//: given c = coefficients.shape[1]
 EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd,
                                       const void* weight, const void* bias, double relu, const double* sum_dy,
                                       const double* sum_dy_xmu, void* coefficients);
@@ -254,6 +278,7 @@ EK_API int ek_batch_norm_coefficients(int dtype, int c, double count, const doub
 // optional. y may be x.
 //: x: n*c*s*sizeof(dtype); mean?, invstd?: c*8; weight?, bias?: c*sizeof(dtype); residual?, y: n*c*s*sizeof(dtype);
 //: scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = x.shape[0]; c = x.shape[1]; s = spatialSize(x); format = x.formatCode
 EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
                                const double* invstd, const void* weight, const void* bias, double relu, const void* residual,
                                void* y, void* scratch);
@@ -261,12 +286,14 @@ EK_API int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, in
 // (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
 //: x: n*c*s*sizeof(dtype); mean, invstd: c*8; weight?, bias?: c*sizeof(dtype); y?, dy?, out: n*c*s*sizeof(dtype);
 //: scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = x.shape[0]; c = x.shape[1]; s = spatialSize(x); format = x.formatCode
 EK_API int ek_batch_norm_function(int op, int dtype, const void* x, int n, int c, int s, int format, const double* mean,
                                   const double* invstd, const void* weight, const void* bias, double p0, double p1,
                                   const void* y, const void* dy, void* out, void* scratch);
 // stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
 //: x: n*c*s*sizeof(dtype); weight?, bias?: c*sizeof(dtype); mean, m2, invstd: c*8; y: n*c*s*sizeof(dtype);
 //: scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = x.shape[0]; c = x.shape[1]; s = spatialSize(x); format = x.formatCode
 EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
                                  const void* bias, double relu, double* mean, double* m2, double* invstd, void* y,
                                  void* scratch);
@@ -274,6 +301,7 @@ EK_API int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, 
 // are read for relu only.
 //: x, dy: n*c*s*sizeof(dtype); mean, invstd?: c*8; weight?, bias?: c*sizeof(dtype); sum_dy, sum_dy_xmu: c*8;
 //: scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = x.shape[0]; c = x.shape[1]; s = spatialSize(x); format = x.formatCode
 EK_API int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                          const double* mean, const double* invstd, const void* weight, const void* bias,
                                          double relu, double* sum_dy, double* sum_dy_xmu, void* scratch);
@@ -281,6 +309,7 @@ EK_API int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* d
 // are read for relu only): dx = weight·invstd·g. g as above.
 //: x?, dy: n*c*s*sizeof(dtype); mean?, invstd: c*8; weight?, bias?: c*sizeof(dtype); sum_dy?, sum_dy_xmu?: c*8;
 //: dx: n*c*s*sizeof(dtype); scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = dy.shape[0]; c = dy.shape[1]; s = spatialSize(dy); format = dy.formatCode
 EK_API int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                         double count, const double* mean, const double* invstd, const void* weight,
                                         const void* bias, double relu, const double* sum_dy, const double* sum_dy_xmu, void* dx,
@@ -292,6 +321,7 @@ EK_API int ek_batch_norm_backward_joined(int dtype, const void* x, const void* d
 // backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
 //: x, dy: n*c*s*sizeof(dtype); mean, invstd: c*8; weight?, bias?: c*sizeof(dtype); sum_dy, sum_dy_xmu: c*8;
 //: dx: n*c*s*sizeof(dtype); scratch: ek_batch_norm_scratch(n, c, s, format)
+//: given n = x.shape[0]; c = x.shape[1]; s = spatialSize(x); format = x.formatCode
 EK_API int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
                                   const double* mean, const double* invstd, const void* weight, const void* bias, double relu,
                                   double* sum_dy, double* sum_dy_xmu, void* dx, void* scratch);
@@ -303,6 +333,7 @@ EK_API int ek_row_norm_scratch(int n, int g, int k, int s, int format);
 // mean, m2 = Σ(x − mean)², invstd = 1/√(m2/(k·s) + eps), y = (x − mean)·invstd·weight + bias.
 //: x: n*g*k*s*sizeof(dtype); weight?, bias?: g*k*sizeof(dtype); mean, m2, invstd: n*g*8; y: n*g*k*s*sizeof(dtype);
 //: scratch: ek_row_norm_scratch(n, g, k, s, format)
+//: given format = x.formatCode
 EK_API int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, int s, int format, int centred, double eps,
                                const void* weight, const void* bias, double* mean, double* m2, double* invstd, void* y,
                                void* scratch);
@@ -310,6 +341,7 @@ EK_API int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, in
 // where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so are dweight and dbias together.
 //: x, dy: n*g*k*s*sizeof(dtype); mean, invstd: n*g*8; weight?: g*k*sizeof(dtype); dx?: n*g*k*s*sizeof(dtype);
 //: dweight?, dbias?: g*k*8; scratch: ek_row_norm_scratch(n, g, k, s, format)
+//: given format = x.formatCode
 EK_API int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g, int k, int s, int format, int centred,
                                 const double* mean, const double* invstd, const void* weight, void* dx, double* dweight,
                                 double* dbias, void* scratch);

@@ -1,8 +1,8 @@
 // Walking the graph backwards: gradients flow from the roots to the leaves in descending order of creation, are summed where
 // paths meet, pass the hooks, and end in `.grad` or in the list that grad() returns.
 import { shown } from '../checks.ts';
+import type { Backend } from '../device/backend.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
-import type { Backend } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';

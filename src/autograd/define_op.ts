@@ -1,7 +1,8 @@
 // defineOp: the one way an operation enters the library. It joins a forward with the backward written right below it, records the
 // call in the graph when gradients are wanted, and keeps the two from seeing each other's state except through the context.
+
+import type { Backend } from '../device/backend.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Backend } from '../kernels/backend.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import type { MemoryFormat, Shape } from '../tensor/shape.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';

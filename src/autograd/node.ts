@@ -1,7 +1,8 @@
 // The graph: one node per recorded operation, with edges to the nodes that made its inputs. A node knows what was saved for its
 // backward and checks that nobody changed it. Walking the graph is in backward.ts.
+
+import type { Backend } from '../device/backend.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Backend } from '../kernels/backend.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';

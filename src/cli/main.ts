@@ -1,9 +1,9 @@
 // The command line: options in, errors as one line, exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted and saved.
 import '../ops/methods.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { EngineName } from '../device/backend.ts';
+import { setEngine, setNumThreads } from '../device/engine.ts';
 import { EvenkeelError } from '../errors.ts';
-import type { EngineName } from '../kernels/backend.ts';
-import { setEngine, setNumThreads } from '../kernels/engine.ts';
 import { type TrainOptions, trainLenet } from './train_lenet.ts';
 
 function number(name: string, accept: (value: number) => boolean, what: string) {

@@ -1,6 +1,7 @@
 // Statistics that ride along: in training a convolution leaves those of its output for the batch norm that follows, which then need not read
 // the tensor again. A norm that had to read leaves them too, for the next one that meets these channels, joined with others: each layer of a
 // DenseNet normalizes all channels before it.
+import { type CopiedBlock, partOf } from '../device/operand.ts';
 import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
 import { type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
@@ -38,18 +39,17 @@ export function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
     if (!batch) return;
     batches.push(batch);
   }
-  const { backend } = x;
-  const copies: number[] = [];
+  const copies: CopiedBlock[] = [];
   const joined = (key: 'mean' | 'm2') => {
-    const vector = allocate([x.shape[1]], 'float64', 'contiguous', backend);
-    let to = vector.pointer;
+    const vector = allocate([x.shape[1]], 'float64', 'contiguous', x.backend);
+    let start = 0;
     for (const { [key]: own } of batches) {
-      copies.push(own.pointer, to, own.storage.byteLength);
-      to += own.storage.byteLength;
+      copies.push({ from: own, to: partOf(vector, start), bytes: own.storage.byteLength });
+      start += own.size;
     }
     return vector;
   };
   const batch = { count: batches[0].count, mean: joined('mean'), m2: joined('m2') };
-  backend.check('cat', backend.kernels.copyBlocks(backend.doubles(Float64Array.from(copies)), copies.length / 3));
+  x.backend.launch.copyBlocks('cat', { table: copies });
   leaveStatistics(x, batch);
 }

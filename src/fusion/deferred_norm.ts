@@ -15,7 +15,7 @@
 import { takeArrived } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
-import { Unary } from '../kernels/generated/abi.ts';
+import { Unary } from '../device/generated/abi.ts';
 import { type Affine, type BackwardSums, launchApply, launchBackwardApply } from '../ops/batch_norm_kernels.ts';
 import { launchUnaryBackward } from '../ops/unary_kernels.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
@@ -34,7 +34,7 @@ const lent = (x: Tensor): Tensor => new Tensor(x.shape, x.dtype, x.memoryFormat,
 
 /** The present values of x, whatever becomes of x. Only a convolution stays deferred: chains of recipes do not grow. */
 function onLoan(x: Tensor): Tensor {
-  if (!pendingConv(x)) carryOut(x);
+  if (!pendingConv(x)) x.materialize();
   return lent(x);
 }
 
@@ -102,10 +102,10 @@ class PendingConv implements Recipe {
     return x.memoryFormat === this.format && sameShape(x.shape, this.shape);
   }
 
-  fill(storage: Storage): void {
-    this.fillNormalized(storage, null);
+  materializeInto(storage: Storage): void {
+    this.writeNormalized(storage, null);
   }
-  fillNormalized(storage: Storage, norm: NormParts | null): void {
+  writeNormalized(storage: Storage, norm: NormParts | null): void {
     this.launch(new Tensor(this.shape, this.dtype, this.format, storage), norm);
   }
 }
@@ -126,7 +126,7 @@ export function deferConv(
 ): Tensor {
   // A norm of a tensor that is there is carried out while the kernel reads it; whatever holds a convolution is carried out before.
   const norm = pendingNorm(x);
-  if (!norm || pendingConv(norm.x)) carryOut(x);
+  if (!norm || pendingConv(norm.x)) x.materialize();
   const given = [lent(x), onLoan(weight), bias && onLoan(bias)] as const;
   const { dtype, memoryFormat, backend } = x;
   const recipe = new PendingConv(storagesOf(...given), shape, dtype, memoryFormat, (...to) => launch(...given, ...to));
@@ -150,11 +150,11 @@ class PendingNorm implements Recipe {
     return storagesOf(x, mean, invstd, affine.weight, affine.bias, residual);
   }
 
-  fill(storage: Storage): void {
+  materializeInto(storage: Storage): void {
     const { x, mean, invstd, affine, residual } = this.parts;
     const conv = pendingConv(x);
     if (conv) {
-      conv.fillNormalized(storage, this.parts);
+      conv.writeNormalized(storage, this.parts);
       return;
     }
     note('written', this.parts.key);
@@ -194,7 +194,7 @@ class PendingMask implements Recipe {
     return storagesOf(this.g, x, mean, invstd, affine.weight, affine.bias);
   }
 
-  fill(storage: Storage): void {
+  materializeInto(storage: Storage): void {
     const { g, norm } = this;
     const y = launchApply(norm.x, norm.mean, norm.invstd, norm.affine);
     const { relu } = norm.affine;
@@ -230,7 +230,7 @@ class PendingGradient implements Recipe {
     return storagesOf(x, dy, mean, invstd, affine.weight, affine.bias, sums.dy, sums.dyXmu, plus);
   }
 
-  fill(storage: Storage): void {
+  materializeInto(storage: Storage): void {
     const { x, dy, mean, invstd, affine, count, sums, plus, key } = this.parts;
     note('gradient written', key);
     const dx = new Tensor(x.shape, x.dtype, x.memoryFormat, storage);
@@ -388,21 +388,16 @@ export function pendingGradient(g: Tensor): GradientParts | null {
 }
 
 /** Has the values of a norm behind a pending convolution computed now: that costs less than normalizing while they are read. */
-export function carryOutWithConv(x: Tensor): void {
+export function materializeConv(x: Tensor): void {
   const norm = pendingNorm(x);
-  if (norm && pendingConv(norm.x)) carryOut(x);
-}
-
-/** Has a deferred tensor's values computed now. */
-export function carryOut(x: Tensor): void {
-  if (x.storage instanceof DeferredStorage) x.storage.settle();
+  if (norm && pendingConv(norm.x)) x.materialize();
 }
 
 /**
  * Runs `fn` on the values of x, which may be a pending norm and stays one: they are made for `fn` alone. For kernels that read their operand
  * several times, in an order in which normalizing it each time costs more than one pass.
  */
-export function withValues<R>(x: Tensor, fn: (values: Tensor) => R): R {
+export function withMaterialized<R>(x: Tensor, fn: (values: Tensor) => R): R {
   const norm = isGradEnabled() ? null : pendingNorm(x);
   if (!norm) return fn(x);
   note('written for weights', norm.key);

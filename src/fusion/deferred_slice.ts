@@ -25,7 +25,7 @@ class PendingSlice implements Recipe, Slice {
     this.shape = shape;
   }
 
-  fill(storage: Storage): void {
+  materializeInto(storage: Storage): void {
     const { whole, start, shape } = this;
     const [all, c] = [whole.shape[1], shape[1]];
     const out = new Tensor(shape, whole.dtype, whole.memoryFormat, storage);
@@ -40,7 +40,7 @@ class PendingSlice implements Recipe, Slice {
 export function deferSlice(g: Tensor, start: number, length: number): Tensor | null {
   const hasNeighbours = g.memoryFormat === 'channelsLast' || g.rank === 2;
   if (!isFusionEnabled() || !hasNeighbours || 2 * length <= g.shape[1]) return null;
-  if (g.storage instanceof DeferredStorage) g.storage.settle();
+  g.materialize();
   const shape = g.shape.map((n, d) => (d === 1 ? length : n));
   const whole = new Tensor(g.shape, g.dtype, g.memoryFormat, g.storage.lend());
   const bytes = sizeOf(shape) * dtypes[g.dtype].size;

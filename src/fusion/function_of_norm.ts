@@ -9,7 +9,9 @@ import { isFusionEnabled } from './switch.ts';
 /** The norm whose output x is, where nothing has joined it yet. A convolution that is not carried out yet writes its norm itself. */
 function normBehind(x: Tensor) {
   const norm = isFusionEnabled() ? pendingNorm(x) : null;
-  return norm && !norm.affine.relu && !norm.residual && !pendingConv(norm.x) ? norm : null;
+  if (!norm?.mean || !norm.invstd || norm.affine.relu || norm.residual || pendingConv(norm.x)) return null;
+  const { x: input, mean, invstd, affine, key } = norm;
+  return { x: input, mean, invstd, affine, key };
 }
 
 /** f(x) where x is a pending norm, which stays one; else null. */

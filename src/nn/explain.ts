@@ -1,7 +1,6 @@
 // model.explain(input): what fusion does in a forward and a backward of a model, layer by layer, and where not, why. The steps are told by
 // fusion/log.ts; here they are assigned to layers and put into words.
 import { backward } from '../autograd/backward.ts';
-import { carryOut } from '../fusion/deferred_norm.ts';
 import { type Listener, listening, type Step } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
 import { clone } from '../ops/launch.ts';
@@ -100,7 +99,7 @@ class Watch {
     const wanted = [...tensorsIn(output)].filter((t) => t.requiresGrad);
     listening(this.hear, () => {
       // What nobody has asked for yet.
-      for (const t of tensorsIn(output)) carryOut(t);
+      for (const t of tensorsIn(output)) t.materialize();
       this.isBackward = wanted.length > 0;
       if (this.isBackward) backward(wanted.map((t) => sum(t)));
     });

@@ -15,7 +15,7 @@ import {
   normOptions,
 } from './batch_norm.ts';
 import { InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormBase } from './instance_norm.ts';
-import { isUninitialized, materialize, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
+import { initialize, isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 
 const hasUninitialized = (module: NormBase): boolean =>
   [module.weight, module.bias, module.runningMean, module.runningVar].some(isUninitialized);
@@ -38,7 +38,7 @@ function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, {
         [module.runningVar, 1],
       ] as const)
         if (tensor && isUninitialized(tensor)) {
-          materialize(tensor, [x.shape[1]]);
+          initialize(tensor, [x.shape[1]]);
           fill(tensor, value);
         }
       module.resetParameters();

@@ -1,7 +1,8 @@
 // Module: the tree of parameters, buffers and children, with modes, hooks and printing. State dicts are in state_dict.ts.
 // As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines forward.
+
+import type { Backend, Device } from '../device/backend.ts';
 import { ArgumentTypeError, KeyError, NotImplementedError, RuntimeError } from '../errors.ts';
-import type { Backend, Device } from '../kernels/backend.ts';
 import { backendFor, converted, type Placement, placed } from '../ops/launch.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';

@@ -11,7 +11,7 @@ import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { keep, requireReadable, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';
 import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
-import { isUninitialized, materialize } from './uninitialized.ts';
+import { initialize, isUninitialized } from './uninitialized.ts';
 
 /** Versions by module path, as PyTorch's `state_dict._metadata`. */
 export type StateMetadata = Map<string, { version: number }>;
@@ -116,7 +116,7 @@ function planEntry(
       const value =
         target instanceof Parameter ? new Parameter(source, { requiresGrad: target.requiresGrad }) : keep(source);
       return () => {
-        if (isAwaitingShape) materialize(target, given.shape);
+        if (isAwaitingShape) initialize(target, given.shape);
         (module as unknown as Record<string, Tensor>)[name] = value;
       };
     }
@@ -124,7 +124,7 @@ function planEntry(
     const convert = () => inFormat(cast(source.detach(), target.dtype), target.memoryFormat);
     if (isAwaitingShape)
       return () => {
-        materialize(target, given.shape);
+        initialize(target, given.shape);
         overwrite(target, convert());
       };
     const values = convert();

@@ -3,8 +3,8 @@
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { type SavedTensors, setHolder } from '../autograd/node.ts';
 import { requireChoice, requireShape, shown } from '../checks.ts';
+import { withDevice } from '../device/engine.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import { withDevice } from '../kernels/engine.ts';
 import { countingWork } from '../ops/work.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';

@@ -15,7 +15,7 @@ function refuse(tensor: Tensor): never {
   );
 }
 
-/** What a tensor has in the place of its shape and memory; `materialize` takes it away. */
+/** What a tensor has in the place of its shape and memory; `initialize` takes it away. */
 const nothingKnown = {
   shape: {
     configurable: true,
@@ -31,9 +31,9 @@ const nothingKnown = {
       return refuse(this);
     },
   },
-  pointer: {
+  materialize: {
     configurable: true,
-    get(this: Tensor): never {
+    value(this: Tensor): never {
       return refuse(this);
     },
   },
@@ -70,7 +70,7 @@ export const isUninitialized = (tensor: Tensor | null): boolean =>
   tensor instanceof UninitializedParameter || tensor instanceof UninitializedBuffer;
 
 /** Gives it a shape, and memory whose values are arbitrary until written; from then on it is a plain parameter or tensor. */
-export function materialize(tensor: Tensor, shape: Shape): void {
+export function initialize(tensor: Tensor, shape: Shape): void {
   const { storage } = keep(allocate(shape, tensor.dtype, 'contiguous', tensor.storage.backend));
   for (const name of Object.keys(nothingKnown)) Reflect.deleteProperty(tensor, name);
   Object.setPrototypeOf(tensor, (tensor instanceof Parameter ? Parameter : Tensor).prototype);

@@ -23,19 +23,7 @@ export function batchNormCombine(parts: readonly BatchStatistics[]): BatchStatis
   );
   const [means, m2s] = [stack(parts.map(({ mean }) => mean)), stack(parts.map(({ m2 }) => m2))];
   const [count, mean, m2] = [1, c, c].map((n) => allocate([n], 'float64', 'contiguous', backend));
-  backend.check(
-    'batchNormCombine',
-    backend.kernels.batchNormCombine(
-      parts.length,
-      c,
-      counts.pointer,
-      means.pointer,
-      m2s.pointer,
-      count.pointer,
-      mean.pointer,
-      m2.pointer,
-    ),
-  );
+  backend.launch.batchNormCombine('batchNormCombine', { counts, means, m2s, count, mean, m2 });
   // Sizes are no secret of the device: the sum needs no reading.
   return { count: parts.reduce((total, part) => total + part.count, 0), mean, m2 };
 }

@@ -1,28 +1,14 @@
 // The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
 // combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
 // others in fusion/.
-import { Binary, type Pointer, type Unary } from '../kernels/generated/abi.ts';
-import { type DType, dtypes } from '../tensor/dtype.ts';
-import { type Shape, sizeOf } from '../tensor/shape.ts';
+import { Binary, type Unary } from '../device/generated/abi.ts';
+import { partOf } from '../device/operand.ts';
+import type { DType } from '../tensor/dtype.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { pointerOf, requireSameDevice } from './launch.ts';
-import { withScratch } from './scratch.ts';
+import { requireSameDevice } from './launch.ts';
 
-/** (n, c, s) of a tensor with channels on axis 1. */
-const channelView = (shape: Shape): [n: number, c: number, s: number] => [shape[0], shape[1], sizeOf(shape.slice(2))];
 const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.backend);
-/** What the kernels of a normalization take, in their order. */
-type TensorArgs = [dtype: number, x: Pointer, n: number, c: number, s: number, format: number];
-const tensorArgs = (x: Tensor): TensorArgs => [x.code, x.pointer, ...channelView(x.shape), x.formatCode];
-
-/** Calls a kernel that needs scratch for x. */
-function launch(op: string, x: Tensor, kernel: (scratch: Pointer) => number): void {
-  const { backend } = x;
-  const [n, c, s] = channelView(x.shape);
-  withScratch(backend, backend.kernels.batchNormScratch(n, c, s, x.formatCode), (scratch) =>
-    backend.check(op, kernel(scratch())),
-  );
-}
 
 /** The statistics of a batch for each channel, float64 and of shape (C). */
 export interface BatchStatistics {
@@ -36,32 +22,26 @@ export interface BatchStatistics {
 
 /** Mean and M2 of every channel of x (N, C, …). */
 export function batchNormStats(x: Tensor): BatchStatistics {
-  const [n, c, s] = channelView(x.shape);
+  const c = x.shape[1];
   const [mean, m2] = [perChannel(c, x), perChannel(c, x)];
-  launch('batchNorm', x, (scratch) =>
-    x.backend.kernels.batchNormStats(...tensorArgs(x), mean.pointer, m2.pointer, scratch),
-  );
-  return { count: n * s, mean, m2 };
+  x.backend.launch.batchNormStats('batchNorm', { x, mean, m2 });
+  return { count: x.shape[0] * sizeOf(x.shape.slice(2)), mean, m2 };
 }
 
 /** 1/√(m2/count + eps), or 0 where both are 0. */
 export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Tensor {
   const invstd = perChannel(m2.size, m2);
-  m2.backend.check('batchNorm', m2.backend.kernels.batchNormInvstd(m2.size, count, m2.pointer, eps, invstd.pointer));
+  m2.backend.launch.batchNormInvstd('batchNorm', { count, m2, eps, invstd });
   return invstd;
 }
 
 /** Raises a layer's counter of batches by 1, in place. */
 export function countBatch(tracked: Tensor): void {
-  const { backend, code, dtype, storage } = tracked;
-  const { kernels } = backend;
-  storage.beginChange();
+  const { launch } = tracked.backend;
+  tracked.storage.beginChange();
   // A counter that somebody has put there may be of another dtype.
-  const status =
-    dtype === 'int64'
-      ? kernels.batchNormCount(tracked.pointer)
-      : kernels.binaryScalar(Binary.add, code, tracked.pointer, 1, 0, tracked.pointer, 1, 1);
-  backend.check('batchNorm', status);
+  if (tracked.dtype === 'int64') launch.batchNormCount('batchNorm', { tracked });
+  else launch.binaryScalar('batchNorm', { op: Binary.add, x: tracked, s: 1, reverse: false, out: tracked, alpha: 1 });
 }
 
 export interface RunningStatistics {
@@ -78,25 +58,19 @@ export function batchNormUpdateRunning(
   momentum: number | null,
 ): void {
   const { backend } = batch.mean;
-  const like = running.mean ?? running.variance;
-  if (!like) return;
+  if (!running.mean && !running.variance) return;
   const { mean, variance, tracked } = running;
   for (const t of [mean, variance, tracked])
     if (t && t.backend !== backend) requireSameDevice('batchNorm', batch.mean, t);
-  backend.check(
-    'batchNorm',
-    backend.kernels.batchNormUpdateRunning(
-      like.code,
-      like.size,
-      batch.count,
-      batch.mean.pointer,
-      batch.m2.pointer,
-      momentum ?? Number.NaN,
-      pointerOf(running.tracked),
-      pointerOf(running.mean),
-      pointerOf(running.variance),
-    ),
-  );
+  backend.launch.batchNormUpdateRunning('batchNorm', {
+    count: batch.count,
+    mean: batch.mean,
+    m2: batch.m2,
+    momentum: momentum ?? Number.NaN,
+    tracked,
+    runningMean: mean,
+    runningVar: variance,
+  });
   // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
 }
 
@@ -107,14 +81,6 @@ export interface Affine {
   /** What y is limited to, from 0 on: infinite for a ReLU, 6 for a ReLU6; 0: nothing follows. */
   readonly relu: number;
 }
-const affineArgs = ({ weight, bias, relu }: Affine): [Pointer, Pointer, number] => [
-  pointerOf(weight),
-  pointerOf(bias),
-  relu,
-];
-/** What a tensor is normalized by: statistics, then the affine part. */
-const givenArgs = (mean: Tensor | null, invstd: Tensor | null, affine: Affine) =>
-  [pointerOf(mean), pointerOf(invstd), ...affineArgs(affine)] as const;
 
 /**
  * y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. The residual lies as x does; so does y, where it is given. mean and invstd null: 0
@@ -124,19 +90,11 @@ export function launchApply(
   x: Tensor,
   mean: Tensor | null,
   invstd: Tensor | null,
-  affine: Affine,
+  { weight, bias, relu }: Affine,
   residual: Tensor | null = null,
   y: Tensor = allocate(x.shape, x.dtype, x.memoryFormat, x.backend),
 ): Tensor {
-  launch('batchNorm', x, (scratch) =>
-    x.backend.kernels.batchNormApply(
-      ...tensorArgs(x),
-      ...givenArgs(mean, invstd, affine),
-      pointerOf(residual),
-      y.pointer,
-      scratch,
-    ),
-  );
+  x.backend.launch.batchNormApply('batchNorm', { x, mean, invstd, weight, bias, relu, residual, y });
   return y;
 }
 
@@ -152,68 +110,31 @@ export interface UnaryFunction {
 export function launchFunction(
   { name, op, p0, p1 }: UnaryFunction,
   x: Tensor,
-  mean: Tensor | null,
-  invstd: Tensor | null,
+  mean: Tensor,
+  invstd: Tensor,
   { weight, bias }: Omit<Affine, 'relu'>,
   y: Tensor | null = null,
   dy: Tensor | null = null,
 ): Tensor {
   const out = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
-  launch(name, x, (scratch) =>
-    x.backend.kernels.batchNormFunction(
-      op,
-      ...tensorArgs(x),
-      pointerOf(mean),
-      pointerOf(invstd),
-      pointerOf(weight),
-      pointerOf(bias),
-      p0,
-      p1,
-      pointerOf(y),
-      pointerOf(dy),
-      out.pointer,
-      scratch,
-    ),
-  );
+  x.backend.launch.batchNormFunction(name, { op, x, mean, invstd, weight, bias, p0, p1, y, dy, out });
   return out;
 }
 
 /** Statistics, 1/std and apply in one. */
-export function launchForward(x: Tensor, eps: number, affine: Affine) {
+export function launchForward(x: Tensor, eps: number, { weight, bias, relu }: Affine) {
   const c = x.shape[1];
   const [mean, m2, invstd] = [perChannel(c, x), perChannel(c, x), perChannel(c, x)];
   const y = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
-  launch('batchNorm', x, (scratch) =>
-    x.backend.kernels.batchNormForward(
-      ...tensorArgs(x),
-      eps,
-      ...affineArgs(affine),
-      mean.pointer,
-      m2.pointer,
-      invstd.pointer,
-      y.pointer,
-      scratch,
-    ),
-  );
+  x.backend.launch.batchNormForward('batchNorm', { x, eps, weight, bias, relu, mean, m2, invstd, y });
   return { y, mean, m2, invstd };
 }
 
 /** Mean and 1/std of running statistics, as copies in float64. */
 export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number): [mean: Tensor, invstd: Tensor] {
-  const { backend, size: c, code } = runningMean;
+  const c = runningMean.size;
   const [mean, invstd] = [perChannel(c, runningMean), perChannel(c, runningMean)];
-  backend.check(
-    'batchNorm',
-    backend.kernels.batchNormFromRunning(
-      code,
-      c,
-      runningMean.pointer,
-      runningVar.pointer,
-      eps,
-      mean.pointer,
-      invstd.pointer,
-    ),
-  );
+  mean.backend.launch.batchNormFromRunning('batchNorm', { runningMean, runningVar, eps, mean, invstd });
   return [mean, invstd];
 }
 
@@ -226,26 +147,19 @@ export function normCoefficients(
   count = 0,
   sums: BackwardSums | null = null,
 ): Tensor {
-  const c = x.shape[1];
-  const { backend } = x;
-  const out = allocate([7, c], x.dtype, 'contiguous', backend);
-  backend.check(
-    'batchNorm',
-    backend.kernels.batchNormCoefficients(
-      out.code,
-      c,
-      count,
-      pointerOf(mean),
-      pointerOf(invstd),
-      pointerOf(affine.weight),
-      pointerOf(affine.bias),
-      affine.relu,
-      pointerOf(sums?.dy),
-      pointerOf(sums?.dyXmu),
-      out.pointer,
-    ),
-  );
-  return out;
+  const coefficients = allocate([7, x.shape[1]], x.dtype, 'contiguous', x.backend);
+  x.backend.launch.batchNormCoefficients('batchNorm', {
+    count,
+    mean,
+    invstd,
+    weight: affine.weight,
+    bias: affine.bias,
+    relu: affine.relu,
+    sumDy: sums?.dy,
+    sumDyXmu: sums?.dyXmu,
+    coefficients,
+  });
+  return coefficients;
 }
 
 /** What a backward needs to know of all values of a channel, with g = dy, 0 where a ReLU was closed: float64 (C). */
@@ -260,30 +174,17 @@ export const perChannelSums = (x: Tensor): BackwardSums => ({
   dyXmu: perChannel(x.shape[1], x),
 });
 
-/** What the kernels of a backward take, in their order; dy in x's memory format. */
-function backwardArgs(x: Tensor, dy: Tensor) {
-  const [dtype, xPointer, ...view] = tensorArgs(x);
-  return [dtype, xPointer, dy.pointer, ...view] as const;
-}
-
-/** The sums of one part of a batch. */
+/** The sums of one part of a batch; dy in x's memory format, here and below. */
 export function launchBackwardReduce(
   x: Tensor,
   dy: Tensor,
-  affine: Affine,
+  { weight, bias, relu }: Affine,
   mean: Tensor,
   invstd: Tensor,
 ): BackwardSums {
   const sums = perChannelSums(x);
-  launch('batchNormBackward', x, (scratch) =>
-    x.backend.kernels.batchNormBackwardReduce(
-      ...backwardArgs(x, dy),
-      ...givenArgs(mean, invstd, affine),
-      sums.dy.pointer,
-      sums.dyXmu.pointer,
-      scratch,
-    ),
-  );
+  const found = { sumDy: sums.dy, sumDyXmu: sums.dyXmu };
+  x.backend.launch.batchNormBackwardReduce('batchNormBackward', { x, dy, mean, invstd, weight, bias, relu, ...found });
   return sums;
 }
 
@@ -303,36 +204,33 @@ export function launchBackwardApply(
   plus: { readonly whole: Tensor; readonly start: number } | null = null,
 ): Tensor {
   if (plus) {
-    const { backend, dtype, shape } = x;
-    const coefficients = normCoefficients(x, mean, invstd, affine, count, sums);
-    backend.check(
-      'batchNormBackward',
-      backend.kernels.batchNormBackwardJoined(
-        x.code,
-        x.pointer,
-        dy.pointer,
-        x.size / shape[1],
-        shape[1],
-        coefficients.pointer,
-        Number(affine.relu > 0),
-        plus.whole.pointer + plus.start * dtypes[dtype].size,
-        plus.whole.shape[1],
-        dx.pointer,
-      ),
-    );
+    const c = x.shape[1];
+    x.backend.launch.batchNormBackwardJoined('batchNormBackward', {
+      x,
+      dy,
+      rows: x.size / c,
+      c,
+      norm: normCoefficients(x, mean, invstd, affine, count, sums),
+      relu: affine.relu > 0,
+      plus: partOf(plus.whole, plus.start),
+      plusPitch: plus.whole.shape[1],
+      dx,
+    });
     return dx;
   }
-  launch('batchNormBackward', x, (scratch) =>
-    x.backend.kernels.batchNormBackwardApply(
-      ...backwardArgs(x, dy),
-      count,
-      ...givenArgs(mean, invstd, affine),
-      pointerOf(sums?.dy),
-      pointerOf(sums?.dyXmu),
-      dx.pointer,
-      scratch,
-    ),
-  );
+  x.backend.launch.batchNormBackwardApply('batchNormBackward', {
+    x,
+    dy,
+    count,
+    mean,
+    invstd,
+    weight: affine.weight,
+    bias: affine.bias,
+    relu: affine.relu,
+    sumDy: sums?.dy,
+    sumDyXmu: sums?.dyXmu,
+    dx,
+  });
   return dx;
 }
 
@@ -340,22 +238,14 @@ export function launchBackwardApply(
 export function launchBackwardOfBatch(
   x: Tensor,
   dy: Tensor,
-  affine: Affine,
+  { weight, bias, relu }: Affine,
   mean: Tensor,
   invstd: Tensor,
 ): [Tensor, BackwardSums] {
   const sums = perChannelSums(x);
   const dx = allocate(x.shape, x.dtype, x.memoryFormat, x.backend);
-  launch('batchNormBackward', x, (scratch) =>
-    x.backend.kernels.batchNormBackward(
-      ...backwardArgs(x, dy),
-      ...givenArgs(mean, invstd, affine),
-      sums.dy.pointer,
-      sums.dyXmu.pointer,
-      dx.pointer,
-      scratch,
-    ),
-  );
+  const found = { sumDy: sums.dy, sumDyXmu: sums.dyXmu, dx };
+  x.backend.launch.batchNormBackward('batchNormBackward', { x, dy, mean, invstd, weight, bias, relu, ...found });
   return [dx, sums];
 }
 
@@ -370,17 +260,7 @@ export function parameterGradients(
   const { backend, size } = invstd;
   const gradients = [1, 2].map((i) => (needs[i] ? allocate([size], dtype, 'contiguous', backend) : null));
   const [dweight, dbias] = gradients;
-  backend.check(
-    'batchNormBackward',
-    backend.kernels.batchNormParameterGradients(
-      dtypes[dtype].code,
-      size,
-      invstd.pointer,
-      sums.dy.pointer,
-      sums.dyXmu.pointer,
-      pointerOf(dweight),
-      pointerOf(dbias),
-    ),
-  );
+  const { dy: sumDy, dyXmu: sumDyXmu } = sums;
+  backend.launch.batchNormParameterGradients('batchNormBackward', { invstd, sumDy, sumDyXmu, dweight, dbias });
   return gradients;
 }

@@ -2,8 +2,8 @@
 // what selects regularly is cut out as one block; index tensors then become positions along one axis of it (indexing.ts).
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, shown } from '../checks.ts';
+import type { Backend } from '../device/backend.ts';
 import { ArgumentTypeError, IndexError, RuntimeError } from '../errors.ts';
-import type { Backend } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';

@@ -4,7 +4,7 @@ import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger, requireShape, shown } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
-import { carryOut, withValues } from '../fusion/deferred_norm.ts';
+import { withMaterialized } from '../fusion/deferred_norm.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -70,12 +70,14 @@ const convOp = defineOp({
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
     // Read by both kernels, each of which packs it several times, it is better formed once; by one alone, while that reads it.
-    if (needsX && needsWeight && !isGradEnabled()) carryOut(g);
+    if (needsX && needsWeight && !isGradEnabled()) g.materialize();
     const ofInput = () =>
       isGradEnabled() ? convBackwardData(g, weight, x.shape, conv) : inputGradient(g, weight, x, conv, ctx.edges[0]);
     const dx = needsX ? ofInput() : null;
     const ofWeight = (input: Tensor) => convBackwardWeight(input, g, wInfo.shape, conv, needsBias);
-    const formed = takesPendingNorm(wInfo.shape, conv) ? ofWeight : (input: Tensor) => withValues(input, ofWeight);
+    const formed = takesPendingNorm(wInfo.shape, conv)
+      ? ofWeight
+      : (input: Tensor) => withMaterialized(input, ofWeight);
     const [dweight, dbias] = needsWeight ? formed(x) : [null, null];
     return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
   },

@@ -2,9 +2,9 @@
 // recorded; the operations are in conv.ts. A linear layer (linear.ts) is one without spatial dimensions: (N, C) is its input, a pixel each row.
 import { isGradientObserved, takeArrived } from '../autograd/backward.ts';
 import type { Edge } from '../autograd/node.ts';
+import { Format } from '../device/generated/abi.ts';
 import { leaveStatistics } from '../fusion/conv_stats.ts';
 import {
-  carryOut,
   deferConv,
   leaveSums,
   type NormParts,
@@ -14,13 +14,11 @@ import {
 } from '../fusion/deferred_norm.ts';
 import { note } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
-import { Format, type Kernels, type Pointer } from '../kernels/generated/abi.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { type BatchStatistics, perChannelSums } from './batch_norm_kernels.ts';
-import { inFormat, pointerOf, rowMajor } from './launch.ts';
-import { type NormArgs, numbersOf, withInput } from './norm_input.ts';
-import { withScratch } from './scratch.ts';
+import { inFormat, rowMajor } from './launch.ts';
+import { numbersOf, withInput } from './norm_input.ts';
 import { push3, windowSteps } from './window.ts';
 import { noteMultiplyAdds } from './work.ts';
 
@@ -59,35 +57,13 @@ export function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
   return [x[0], w[0], ...spatial];
 }
 
-/** What a kernel carries out on its output. */
-function outputNormOf(norm: NormParts | null): () => [norm: Pointer, residual: Pointer, relu: number] {
-  if (!norm) return () => [0, 0, 0];
-  const { mean, residual, affine } = norm;
-  const coefficients = mean && numbersOf(norm).coefficients;
-  return () => [pointerOf(coefficients), pointerOf(residual), affine.relu];
-}
-
-/** How a kernel is given the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
-function gradientOf(dy: Tensor): () => [dy: Pointer, ...NormArgs] {
+/** The gradient of its output, as kernels take it: as it is, or as what the gradient of a norm's input is formed of. */
+function gradientOf(dy: Tensor) {
   const parts = pendingGradient(dy);
-  if (!parts) return () => [dy.pointer, 0, 0, 0];
+  if (!parts) return { dy, dyX: null, dyNorm: null, dyRelu: false };
   note('gradient in prologue', parts.key);
-  const { coefficients, relu } = numbersOf(parts);
-  return () => [parts.dy.pointer, parts.x.pointer, coefficients.pointer, relu];
-}
-
-/** Calls a kernel of convolution, `which` of those that `convScratch` knows. `kernel` asks for the scratch last: what its arguments are made by uses it too. */
-function launch(
-  op: string,
-  which: 0 | 1 | 2,
-  { backend, code }: Tensor,
-  shape: readonly number[],
-  kernel: (kernels: Kernels, given: [dtype: number, geometry: Pointer], scratch: () => Pointer) => number,
-): void {
-  const { kernels } = backend;
-  withScratch(backend, kernels.convScratch(which, code, backend.ints(shape)), (scratch) =>
-    backend.check(op, kernel(kernels, [code, backend.ints(shape)], scratch)),
-  );
+  const { coefficients, hasRelu } = numbersOf(parts);
+  return { dy: parts.dy, dyX: parts.x, dyNorm: coefficients, dyRelu: hasRelu };
 }
 
 function statisticsFor(out: Tensor): BatchStatistics | null {
@@ -108,23 +84,23 @@ function launchForward(
   owner: Tensor,
 ): void {
   const w = rowMajor(weight);
-  const shape = geometry(x, w.shape, out, conv);
+  const numbers = geometry(x, w.shape, out, conv);
   withInput(x, owner, (input) => {
     if (norm) note('normalized in epilogue', norm.key, owner);
-    const outputNorm = outputNormOf(norm);
-    launch('convolution', 0, x, shape, (kernels, given, scratch) =>
-      kernels.conv(
-        ...given,
-        ...input(),
-        w.pointer,
-        pointerOf(bias),
-        out.pointer,
-        pointerOf(left?.mean),
-        pointerOf(left?.m2),
-        ...outputNorm(),
-        scratch(),
-      ),
-    );
+    x.backend.launch.conv('convolution', {
+      geometry: numbers,
+      x: input.x,
+      xNorm: input.xNorm,
+      xRelu: input.xRelu,
+      w,
+      bias,
+      y: out,
+      yMean: left?.mean,
+      yM2: left?.m2,
+      yNorm: norm?.mean && numbersOf(norm).coefficients,
+      residual: norm?.residual,
+      yRelu: norm?.affine.relu ?? 0,
+    });
   });
 }
 
@@ -172,27 +148,26 @@ export function launchBackwardData(
 ) {
   noteMultiplyAdds(multiplyAdds(dy.shape, weight));
   const w = rowMajor(weight);
-  const shape = geometry(dx, w.shape, dy, conv);
   const gradient = gradientOf(dy);
   const norm = beside?.norm ?? null;
   const numbers = norm && numbersOf(norm);
   const sums = norm && perChannelSums(dx);
-  launch('convolutionBackwardData', 1, dy, shape, (kernels, given, scratch) =>
-    kernels.convBackwardData(
-      ...given,
-      ...gradient(),
-      w.pointer,
-      dx.pointer,
-      pointerOf(norm?.x),
-      pointerOf(numbers?.coefficients),
-      numbers?.relu ?? 0,
-      pointerOf(beside?.limited),
-      pointerOf(beside?.plus),
-      pointerOf(sums?.dy),
-      pointerOf(sums?.dyXmu),
-      scratch(),
-    ),
-  );
+  dy.backend.launch.convBackwardData('convolutionBackwardData', {
+    geometry: geometry(dx, w.shape, dy, conv),
+    dy: gradient.dy,
+    dyX: gradient.dyX,
+    dyNorm: gradient.dyNorm,
+    dyRelu: gradient.dyRelu,
+    w,
+    dx,
+    x: norm?.x,
+    xNorm: numbers?.coefficients,
+    xRelu: numbers?.hasRelu ?? false,
+    xLimited: beside?.limited,
+    plus: beside?.plus,
+    sumDx: sums?.dy,
+    sumDxXmu: sums?.dyXmu,
+  });
   return sums;
 }
 
@@ -243,13 +218,22 @@ export function launchBackwardWeight(
 ): readonly Tensor[] {
   const dw = allocate(shape, x.dtype, 'contiguous', x.backend);
   const dbias = withBias ? allocate([shape[0]], x.dtype, 'contiguous', x.backend) : null;
-  if (dy.shape[1] < fewChannels) carryOut(dy);
+  if (dy.shape[1] < fewChannels) dy.materialize();
   const grad = inFormat(dy, x.memoryFormat);
   withInput(x, null, (input) => {
     const gradient = gradientOf(grad);
-    launch('convolutionBackwardWeight', 2, x, geometry(x, shape, grad, conv), (kernels, given, scratch) =>
-      kernels.convBackwardWeight(...given, ...input(), ...gradient(), dw.pointer, pointerOf(dbias), scratch()),
-    );
+    x.backend.launch.convBackwardWeight('convolutionBackwardWeight', {
+      geometry: geometry(x, shape, grad, conv),
+      x: input.x,
+      xNorm: input.xNorm,
+      xRelu: input.xRelu,
+      dy: gradient.dy,
+      dyX: gradient.dyX,
+      dyNorm: gradient.dyNorm,
+      dyRelu: gradient.dyRelu,
+      dw,
+      dbias,
+    });
   });
   return dbias ? [dw, dbias] : [dw];
 }

@@ -3,16 +3,16 @@
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireElement, requireNumber, shown } from '../checks.ts';
+import { KernelRefusal } from '../device/address_backend.ts';
+import { currentBackend } from '../device/engine.ts';
+import { Binary, Status, Unary } from '../device/generated/abi.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
 import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
-import type { Backend } from '../kernels/backend.ts';
-import { currentBackend } from '../kernels/engine.ts';
-import { Binary, Status, Unary } from '../kernels/generated/abi.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense } from '../tensor/copy.ts';
 import { asElement, fullOn } from '../tensor/create.ts';
-import { type DType, dtypes, isFloat, kindOf, requireDType } from '../tensor/dtype.ts';
+import { type DType, isFloat, kindOf, requireDType } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
@@ -507,24 +507,12 @@ function launchBinary(
   requireSameDevice(name, a, b);
   const layout = commonLayout([a, b]);
   const out = over ?? allocate(layout.shape, dtype, layout.format, a.backend);
-  const { backend } = a;
-  checkBroadcast(
-    name,
-    backend,
-    backend.kernels.binary(
-      op,
-      a.code,
-      a.pointer,
-      b.pointer,
-      out.pointer,
-      layout.dims.length,
-      backend.ints(layout.dims),
-      backend.ints(layout.strides[0]),
-      backend.ints(layout.strides[1]),
-      alpha,
-    ),
-    op === Binary.remainder && !isFloat(a.dtype),
-  );
+  const [aStrides, bStrides] = layout.strides;
+  try {
+    a.backend.launch.binary(name, { op, a, b, out, shape: layout.dims, aStrides, bStrides, alpha });
+  } catch (error) {
+    throw inWords(name, error, op === Binary.remainder && !isFloat(a.dtype));
+  }
   return out;
 }
 
@@ -538,26 +526,22 @@ function launchScalar(
   dtype: DType,
 ): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
-  checkBroadcast(
-    name,
-    x.backend,
-    x.backend.kernels.binaryScalar(op, x.code, x.pointer, scalar, reverse ? 1 : 0, out.pointer, x.size, alpha),
-    op === Binary.remainder,
-  );
+  try {
+    x.backend.launch.binaryScalar(name, { op, x, s: scalar, reverse, out, alpha });
+  } catch (error) {
+    throw inWords(name, error, op === Binary.remainder);
+  }
   return out;
 }
 
-/** Ends a kernel's call, with the two reasons in words for which a user can make it refuse. */
-function checkBroadcast(name: string, backend: Backend, status: number, mayDivideBy0 = false): void {
-  if (status === Status.badArgument) {
-    backend.check(name, Status.ok);
-    throw new RuntimeError(
-      mayDivideBy0
-        ? `[${name}] ZeroDivisionError`
-        : `[${name}] expected operands that are broadcast along at most 16 separate dimensions, got more`,
-    );
-  }
-  backend.check(name, status);
+/** A refusal in words, where it has one of the two reasons that a user can cause. */
+function inWords(name: string, error: unknown, mayDivideBy0: boolean): unknown {
+  if (!(error instanceof KernelRefusal) || error.status !== Status.badArgument) return error;
+  return new RuntimeError(
+    mayDivideBy0
+      ? `[${name}] ZeroDivisionError`
+      : `[${name}] expected operands that are broadcast along at most 16 separate dimensions, got more`,
+  );
 }
 
 /** An operand as kernels take it, beside the other one. */
@@ -842,23 +826,21 @@ const whereOp = defineOp({
     requireSameDevice('where', condition, a, b);
     const layout = commonLayout([condition, a, b]);
     const out = allocate(layout.shape, a.dtype, layout.format, a.backend);
-    const { backend } = a;
-    checkBroadcast(
-      'where',
-      backend,
-      backend.kernels.where(
-        dtypes[a.dtype].size,
-        condition.pointer,
-        a.pointer,
-        b.pointer,
-        out.pointer,
-        layout.dims.length,
-        backend.ints(layout.dims),
-        backend.ints(layout.strides[0]),
-        backend.ints(layout.strides[1]),
-        backend.ints(layout.strides[2]),
-      ),
-    );
+    const [conditionStrides, aStrides, bStrides] = layout.strides;
+    try {
+      a.backend.launch.where('where', {
+        condition,
+        a,
+        b,
+        out,
+        shape: layout.dims,
+        conditionStrides,
+        aStrides,
+        bStrides,
+      });
+    } catch (error) {
+      throw inWords('where', error, false);
+    }
     ctx.save(condition);
     return out;
   },

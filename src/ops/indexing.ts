@@ -3,11 +3,11 @@
 // brackets.ts.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { requireElement, requireInteger, shown } from '../checks.ts';
+import type { Backend } from '../device/backend.ts';
 import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
-import type { Backend } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { asElement, fromTypedArrayOn, fullOn, requireRepresentable, tensorOn } from '../tensor/create.ts';
-import { type DType, dtypes, isFloat } from '../tensor/dtype.ts';
+import { type DType, isFloat } from '../tensor/dtype.ts';
 import {
   broadcastShapes,
   broadcastStrides,
@@ -39,10 +39,10 @@ function requireIndicesIfAny(op: string, index: Tensor): Tensor {
   return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index);
 }
 
-/** Runs a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
-function checkingIndices(op: string, index: Tensor, dim: number, least: number, n: number, status: () => number): void {
+/** Launches a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
+function checkingIndices(op: string, index: Tensor, dim: number, least: number, n: number, launch: () => void): void {
   try {
-    index.backend.check(op, status());
+    launch();
   } catch (error) {
     if (!(error instanceof EvenkeelError)) throw error;
     const bad = Array.from(index.dataSync() as ArrayLike<number | bigint>, Number).find((i) => !(i >= least && i < n));
@@ -81,18 +81,17 @@ export function positionsOf(
     requireSameDevice(op, first, index);
     const strides = broadcastStrides(index.shape, stridesOf(index.shape), shape);
     checkingIndices(op, index, dim, wrap ? -n : 0, n, () =>
-      backend.kernels.indexPositions(
-        index.pointer,
-        positions.pointer,
-        shape.length,
-        backend.ints(shape),
-        backend.ints(strides),
-        backend.ints(i === 0 ? ramp : none),
+      backend.launch.indexPositions(op, {
+        index,
+        positions,
+        shape,
+        indexStrides: strides,
+        ramp: i === 0 ? ramp : none,
         n,
         step,
-        wrap ? 1 : 0,
-        i === 0 ? 0 : 1,
-      ),
+        wrap,
+        accumulate: i > 0,
+      }),
     );
   });
   return positions;
@@ -114,7 +113,7 @@ function launchPick(
   const out = allocate(shape, x.dtype, 'contiguous', x.backend);
   const [outer, n, inner] = aroundDim(x.shape, dim);
   checkingIndices(op, index, dim, 0, n, () =>
-    x.backend.kernels[kernel](dtypes[x.dtype].size, source.pointer, index.pointer, out.pointer, outer, n, count, inner),
+    x.backend.launch[kernel](op, { x: source, index, out, outer, n, count, inner }),
   );
   return out;
 }
@@ -133,9 +132,8 @@ function launchWrite(
   const out = targetOf(op, rowMajor(x), over);
   const values = rowMajor(source);
   const [outer, n, inner] = aroundDim(x.shape, dim);
-  const kind = kernel === 'indexPut' ? dtypes[x.dtype].size : x.code;
   checkingIndices(op, index, dim, 0, n, () =>
-    x.backend.kernels[kernel](kind, values.pointer, index.pointer, out.pointer, outer, n, count, inner),
+    x.backend.launch[kernel](op, { x: values, index, out, outer, n, count, inner }),
   );
   return out;
 }

@@ -1,10 +1,9 @@
 // What all ops share before a kernel is called: one device, one dtype, one memory order.
 import { defineOp } from '../autograd/define_op.ts';
 import { requireChoice, shown } from '../checks.ts';
+import type { Backend, Device } from '../device/backend.ts';
+import { backendOf, deviceNames, isDevice } from '../device/engine.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
-import type { Backend, Device } from '../kernels/backend.ts';
-import { backendOf, deviceNames, isDevice } from '../kernels/engine.ts';
-import type { Pointer } from '../kernels/generated/abi.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense, copyStrided } from '../tensor/copy.ts';
 import { type DType, dtypes, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
@@ -48,9 +47,6 @@ export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
   x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
 export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');
 
-/** The address of a tensor that may be absent: 0 is null. */
-export const pointerOf = (x: Tensor | null | undefined): Pointer => (x ? x.pointer : 0);
-
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
   requireTensor('contiguous', x);
@@ -84,7 +80,7 @@ const convert = defineOp({
 
 function convertHere(x: Tensor, dtype: DType): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
-  x.backend.check('to', x.backend.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  x.backend.launch.cast('to', { x, out });
   return out;
 }
 

@@ -4,7 +4,7 @@ import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Edge } from '../autograd/node.ts';
 import { RuntimeError } from '../errors.ts';
-import { carryOut, withValues } from '../fusion/deferred_norm.ts';
+import { withMaterialized } from '../fusion/deferred_norm.ts';
 import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type ConvShape, convForward, inputGradient, launchBackwardWeight } from './conv_kernels.ts';
@@ -52,10 +52,10 @@ const linearOp = defineOp({
     const [x, weight] = ctx.saved;
     const [needsX, needsWeight, needsBias] = ctx.needs;
     // Read by both products, it is better formed once.
-    if (needsX && needsWeight && !isGradEnabled()) carryOut(g);
+    if (needsX && needsWeight && !isGradEnabled()) g.materialize();
     const dx = needsX ? gradientOfInput(g, weight, x, ctx.edges[0]) : null;
     const [dweight, dbias] = needsWeight
-      ? withValues(x, (values) => parameterGradients(g, values, weight.shape, needsBias))
+      ? withMaterialized(x, (values) => parameterGradients(g, values, weight.shape, needsBias))
       : [null];
     return [dx, dweight, needsBias ? (dbias ?? sum(g, 0)) : null];
   },

@@ -3,9 +3,8 @@ import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
 import { broadcastShapes, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { pointerOf, requireFloat, requireSameDevice, rowMajor } from './launch.ts';
+import { requireFloat, requireSameDevice, rowMajor } from './launch.ts';
 import { sumTo } from './reduce.ts';
-import { withScratch } from './scratch.ts';
 import { broadcastTo, reshape, squeeze, unsqueeze } from './shape_ops.ts';
 import { noteMultiplyAdds } from './work.ts';
 
@@ -25,31 +24,23 @@ export function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias:
   const [count, m] = isTall ? [1, sizeOf(batch) * rows] : [sizeOf(batch), rows];
   const [left, right] = [rowMajor(a), rowMajor(b)];
   noteMultiplyAdds(count * m * n * k);
-  const { backend } = a;
   // A matrix without batch dimensions is shared by the whole batch.
   const step = (t: Tensor, size: number) => (t.rank > 2 ? size : 0);
-  withScratch(backend, backend.kernels.gemmScratch(a.code, count, m, n, k), (scratch) =>
-    backend.check(
-      'matmul',
-      backend.kernels.gemm(
-        a.code,
-        ta ? 1 : 0,
-        tb ? 1 : 0,
-        count,
-        m,
-        n,
-        k,
-        left.pointer,
-        step(a, m * k),
-        right.pointer,
-        step(b, k * n),
-        pointerOf(bias),
-        out.pointer,
-        0,
-        scratch(),
-      ),
-    ),
-  );
+  a.backend.launch.gemm('matmul', {
+    transposeA: ta,
+    transposeB: tb,
+    batch: count,
+    m,
+    n,
+    k,
+    a: left,
+    aStep: step(a, m * k),
+    b: right,
+    bStep: step(b, k * n),
+    bias,
+    c: out,
+    accumulate: false,
+  });
   return out;
 }
 

@@ -2,8 +2,8 @@
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
+import type { Device } from '../device/backend.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import type { Device } from '../kernels/backend.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';

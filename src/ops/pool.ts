@@ -2,7 +2,6 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { maxElements, requireInteger, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
-import { carryOut } from '../fusion/deferred_norm.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -78,19 +77,8 @@ const maxPoolOp = defineOp({
   forward(ctx, x: Tensor, pool: PoolShape): readonly Tensor[] {
     const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.backend);
     const indices = allocate(y.shape, 'int64', x.memoryFormat, x.backend);
-    const { backend } = x;
-    withInput(x, null, (input) =>
-      backend.check(
-        'maxPool',
-        backend.kernels.maxPool(
-          x.code,
-          backend.ints(geometry(x.shape, pool, x.formatCode)),
-          ...input(),
-          y.pointer,
-          indices.pointer,
-        ),
-      ),
-    );
+    const numbers = geometry(x.shape, pool, x.formatCode);
+    withInput(x, null, (input) => x.backend.launch.maxPool('maxPool', { geometry: numbers, ...input, y, indices }));
     ctx.save(indices);
     return [y, indices];
   },
@@ -102,17 +90,8 @@ const maxPoolBackward = defineOp({
   forward(ctx, dy: Tensor, indices: Tensor, shape: Shape, pool: PoolShape) {
     const dx = allocate(shape, dy.dtype, indices.memoryFormat, dy.backend);
     const g = inFormat(dy, indices.memoryFormat);
-    const { backend } = dy;
-    backend.check(
-      'maxPoolBackward',
-      backend.kernels.maxPoolBackward(
-        dy.code,
-        backend.ints(geometry(shape, pool, indices.formatCode)),
-        g.pointer,
-        indices.pointer,
-        dx.pointer,
-      ),
-    );
+    const numbers = geometry(shape, pool, indices.formatCode);
+    dy.backend.launch.maxPoolBackward('maxPoolBackward', { geometry: numbers, dy: g, indices, dx });
     ctx.save(indices);
     return dx;
   },
@@ -131,20 +110,11 @@ const avgPoolOp = defineOp({
   name: 'avgPool',
   forward(_ctx, x: Tensor, pool: PoolShape) {
     const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.backend);
-    if (x.shape.at(x.memoryFormat === 'channelsLast' ? 1 : -1)! < fewNeighbours) carryOut(x);
-    const { backend } = x;
+    if (x.shape.at(x.memoryFormat === 'channelsLast' ? 1 : -1)! < fewNeighbours) x.materialize();
+    const { countIncludePad, divisor } = pool;
+    const numbers = geometry(x.shape, pool, x.formatCode);
     withInput(x, null, (input) =>
-      backend.check(
-        'avgPool',
-        backend.kernels.avgPool(
-          x.code,
-          backend.ints(geometry(x.shape, pool, x.formatCode)),
-          pool.countIncludePad ? 1 : 0,
-          pool.divisor,
-          ...input(),
-          y.pointer,
-        ),
-      ),
+      x.backend.launch.avgPool('avgPool', { geometry: numbers, countIncludePad, divisor, ...input, y }),
     );
     return y;
   },
@@ -155,18 +125,9 @@ const avgPoolBackward = defineOp({
   name: 'avgPoolBackward',
   forward(_ctx, dy: Tensor, shape: Shape, pool: PoolShape) {
     const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.backend);
-    const { backend } = dy;
-    backend.check(
-      'avgPoolBackward',
-      backend.kernels.avgPoolBackward(
-        dy.code,
-        backend.ints(geometry(shape, pool, dy.formatCode)),
-        pool.countIncludePad ? 1 : 0,
-        pool.divisor,
-        dy.pointer,
-        dx.pointer,
-      ),
-    );
+    const { countIncludePad, divisor } = pool;
+    const numbers = geometry(shape, pool, dy.formatCode);
+    dy.backend.launch.avgPoolBackward('avgPoolBackward', { geometry: numbers, countIncludePad, divisor, dy, dx });
     return dx;
   },
   backward: (_ctx, [g], _dy, _shape, pool) => [avgPoolOp(g, pool)],

@@ -3,8 +3,8 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber } from '../checks.ts';
+import { Binary, Reduction } from '../device/generated/abi.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
-import { Binary, Reduction } from '../kernels/generated/abi.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
@@ -12,8 +12,7 @@ import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, size
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
-import { cast, clone, inFormat, requireFloat, requireTensor, rowMajor } from './launch.ts';
-import { withScratch } from './scratch.ts';
+import { cast, clone, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
 /** Options of `sum`, `mean` and other functions that reduce dimensions. */
@@ -69,10 +68,7 @@ function launchReduce(name: string, op: Reduction, x: Tensor, dims: readonly num
     const outer = runs.slice(0, i).reduce((n, run) => n * run.size, 1);
     const inner = runs.slice(i + 1).reduce((n, run) => n * run.size, 1);
     const out = allocate([outer * inner], x.dtype, 'contiguous', x.backend);
-    x.backend.check(
-      name,
-      x.backend.kernels.reduce(op, x.code, current.pointer, out.pointer, outer, runs[i].size, inner),
-    );
+    x.backend.launch.reduce(name, { op, x: current, out, outer, n: runs[i].size, inner });
     runs.splice(i, 1);
     current = out;
   }
@@ -192,26 +188,11 @@ const varianceOp = defineOp({
     const at = runs?.findIndex((run) => run.reduced) ?? -1;
     const inner = at < 0 ? 1 : runs!.slice(at + 1).reduce((n, run) => n * run.size, 1);
     const outer = inner === 0 ? 0 : sizeOf(kept.map((d) => x.shape[d])) / inner;
-    const moments = allocate([2, outer * inner], 'float64', 'contiguous', x.backend);
-    const out = allocate([outer * inner], 'float64', 'contiguous', x.backend);
-    const { backend } = x;
-    backend.check(
-      'var',
-      backend.kernels.reduceMoments(x.code, together.pointer, moments.pointer, out.pointer, outer, count, inner),
-    );
-    backend.check(
-      'var',
-      backend.kernels.binaryScalar(
-        Binary.div,
-        out.code,
-        out.pointer,
-        Math.max(0, count - correction),
-        0,
-        out.pointer,
-        out.size,
-        1,
-      ),
-    );
+    const { launch } = x.backend;
+    const [mean, out] = [0, 1].map(() => allocate([outer * inner], 'float64', 'contiguous', x.backend));
+    launch.reduceMoments('var', { x: together, mean, m2: out, outer, n: count, inner });
+    const degrees = Math.max(0, count - correction);
+    launch.binaryScalar('var', { op: Binary.div, x: out, s: degrees, reverse: false, out, alpha: 1 });
     return viewAs(cast(out, x.dtype), reducedShape(x.shape, dims, keepdim));
   },
   // d var / dx = 2·(x − mean) / (n − correction)
@@ -299,10 +280,7 @@ function launchArg(
   const shape = reducedShape(x.shape, [dim], keepdim);
   const values = allocate(shape, x.dtype, 'contiguous', x.backend);
   const indices = allocate(shape, 'int64', 'contiguous', x.backend);
-  x.backend.check(
-    name,
-    x.backend.kernels.argReduce(op, x.code, source.pointer, values.pointer, indices.pointer, outer, n, inner),
-  );
+  x.backend.launch.argReduce(name, { op, x: source, values, indices, outer, n, inner });
   return { values, indices };
 }
 
@@ -429,10 +407,7 @@ const cumsumOp = defineOp({
     const source = rowMajor(x);
     const out = allocate(x.shape, x.dtype, 'contiguous', x.backend);
     const [outer, n, inner] = aroundDim(x.shape, dim);
-    x.backend.check(
-      'cumsum',
-      x.backend.kernels.cumsum(x.code, source.pointer, out.pointer, outer, n, inner, reverse ? 1 : 0),
-    );
+    x.backend.launch.cumsum('cumsum', { x: source, out, outer, n, inner, reverse });
     return out;
   },
   backward: (_ctx, [g], _x, dim, reverse) => [cumsumOp(g, dim, !reverse)],
@@ -452,23 +427,8 @@ const topkOp = defineOp({
     const shape = [...x.shape.slice(0, -1), k];
     const values = allocate(shape, x.dtype, 'contiguous', x.backend);
     const indices = allocate(shape, 'int64', 'contiguous', x.backend);
-    const { backend } = x;
-    withScratch(backend, backend.kernels.topkScratch(n), (scratch) =>
-      backend.check(
-        'topk',
-        backend.kernels.topk(
-          x.code,
-          source.pointer,
-          values.pointer,
-          indices.pointer,
-          n === 0 ? 0 : x.size / n,
-          n,
-          k,
-          largest ? 1 : 0,
-          scratch(),
-        ),
-      ),
-    );
+    const outer = n === 0 ? 0 : x.size / n;
+    x.backend.launch.topk('topk', { x: source, values, indices, outer, n, k, largest });
     ctx.save(indices);
     return [values, indices];
   },
@@ -530,10 +490,7 @@ const softmaxOp = defineOp({
     const source = rowMajor(x);
     const out = allocate(x.shape, x.dtype, 'contiguous', x.backend);
     const [outer, n, inner] = aroundDim(x.shape, dim);
-    x.backend.check(
-      'softmax',
-      x.backend.kernels.softmax(isLog ? 1 : 0, x.code, source.pointer, out.pointer, outer, n, inner),
-    );
+    x.backend.launch.softmax('softmax', { log: isLog, x: source, out, outer, n, inner });
     ctx.save(out);
     return out;
   },
@@ -546,19 +503,7 @@ const softmaxOp = defineOp({
     }
     const dx = allocate(info.shape, info.dtype, 'contiguous', y.backend);
     const [outer, n, inner] = aroundDim(info.shape, dim);
-    y.backend.check(
-      'softmaxBackward',
-      y.backend.kernels.softmaxBackward(
-        isLog ? 1 : 0,
-        y.code,
-        y.pointer,
-        inFormat(g, 'contiguous').pointer,
-        dx.pointer,
-        outer,
-        n,
-        inner,
-      ),
-    );
+    y.backend.launch.softmaxBackward('softmaxBackward', { log: isLog, y, g: rowMajor(g), dx, outer, n, inner });
     return [dx];
   },
 });

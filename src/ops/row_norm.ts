@@ -6,9 +6,8 @@ import { asOperand, defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { add, mul, rsqrt, square, sub } from './elementwise.ts';
-import { cast, inFormat, pointerOf, toFormat } from './launch.ts';
+import { cast, inFormat, toFormat } from './launch.ts';
 import { mean as meanOf } from './reduce.ts';
-import { withScratch } from './scratch.ts';
 import { reshape } from './shape_ops.ts';
 
 /** How rows lie in a tensor: contiguous (n, g, k, s); in channels-last order (n, s, g, k). */
@@ -57,29 +56,7 @@ const rowNormOp = defineOp({
     const perRow = () => allocate([n, g], 'float64', 'contiguous', backend);
     const [mean, m2, invstd] = [perRow(), perRow(), perRow()];
     const y = allocate(x.shape, x.dtype, x.memoryFormat, backend);
-    withScratch(backend, backend.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
-      backend.check(
-        'rowNorm',
-        backend.kernels.rowNormForward(
-          x.code,
-          x.pointer,
-          n,
-          g,
-          k,
-          s,
-          x.formatCode,
-          Number(centred),
-          eps,
-          pointerOf(weight),
-          pointerOf(bias),
-          mean.pointer,
-          m2.pointer,
-          invstd.pointer,
-          y.pointer,
-          scratch(),
-        ),
-      ),
-    );
+    backend.launch.rowNormForward('rowNorm', { x, n, g, k, s, centred, eps, weight, bias, mean, m2, invstd, y });
     ctx.save(x, weight, mean, invstd);
     ctx.markConstant(mean, m2);
     return [y, mean, m2];
@@ -112,29 +89,22 @@ const rowNormOp = defineOp({
     const dx = needsX ? allocate(x.shape, x.dtype, x.memoryFormat, backend) : null;
     const isAffine = needsWeight || needsBias;
     const sums = isAffine ? [0, 1].map(() => allocate([g * k], 'float64', 'contiguous', backend)) : [null, null];
-    withScratch(backend, backend.kernels.rowNormScratch(n, g, k, s, x.formatCode), (scratch) =>
-      backend.check(
-        'rowNormBackward',
-        backend.kernels.rowNormBackward(
-          x.code,
-          x.pointer,
-          gradient.pointer,
-          n,
-          g,
-          k,
-          s,
-          x.formatCode,
-          Number(centred),
-          mean.pointer,
-          invstd.pointer,
-          pointerOf(weight),
-          pointerOf(dx),
-          pointerOf(sums[0]),
-          pointerOf(sums[1]),
-          scratch(),
-        ),
-      ),
-    );
+    const [dweight, dbias] = sums;
+    backend.launch.rowNormBackward('rowNormBackward', {
+      x,
+      dy: gradient,
+      n,
+      g,
+      k,
+      s,
+      centred,
+      mean,
+      invstd,
+      weight,
+      dx,
+      dweight,
+      dbias,
+    });
     const toParameter = (sum: Tensor | null, { shape }: TensorInfo) => reshape(cast(sum!, info.dtype), shape);
     return [
       dx,

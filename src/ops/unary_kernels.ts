@@ -1,5 +1,5 @@
 // The kernels of unary functions as functions of tensors, unrecorded; the operations are in elementwise.ts.
-import type { Unary } from '../kernels/generated/abi.ts';
+import type { Unary } from '../device/generated/abi.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 
@@ -12,7 +12,7 @@ export function launchUnary(
   dtype: DType = x.dtype,
 ): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
-  x.backend.check(name, x.backend.kernels.unary(op, x.code, x.pointer, out.pointer, x.size, p0, p1));
+  x.backend.launch.unary(name, { op, x, out, p0, p1 });
   return out;
 }
 
@@ -27,10 +27,6 @@ export function launchUnaryBackward(
   p0 = 0,
   p1 = 0,
 ): Tensor {
-  const { backend } = dx;
-  backend.check(
-    `${name}Backward`,
-    backend.kernels.unaryBackward(op, dx.code, x.pointer, y.pointer, g.pointer, dx.pointer, dx.size, p0, p1),
-  );
+  dx.backend.launch.unaryBackward(`${name}Backward`, { op, x, y, g, dx, p0, p1 });
   return dx;
 }

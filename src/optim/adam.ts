@@ -15,7 +15,7 @@ import {
   type ParamGroup,
   type ParamsArgument,
 } from './optimizer.ts';
-import { gradientOf, overTable, partition } from './parameter_table.ts';
+import { gradientOf, partition } from './parameter_table.ts';
 
 /** Options of `Adam` and, but for `decoupledWeightDecay`, of `AdamW`. */
 export interface AdamOptions extends CommonOptions {
@@ -74,22 +74,18 @@ export class Adam extends Optimizer<AdamOptions> {
       states: names.map((name) => this.buffer(parameter, name)),
     }));
     for (const rows of partition(all, ({ step }) => step))
-      overTable(this.constructor.name, rows, (backend, dtype, table, count) =>
-        backend.kernels.optimAdam(
-          dtype,
-          table,
-          count,
-          lr,
-          betas[0],
-          betas[1],
-          eps,
-          weightDecay,
-          Number(decoupledWeightDecay),
-          Number(amsgrad),
-          Number(maximize),
-          rows[0].step,
-        ),
-      );
+      rows[0].parameter.backend.launch.optimAdam(this.constructor.name, {
+        table: rows,
+        lr,
+        beta1: betas[0],
+        beta2: betas[1],
+        eps,
+        weightDecay,
+        decoupled: decoupledWeightDecay,
+        amsgrad,
+        maximize,
+        step: rows[0].step,
+      });
   }
 }
 

@@ -4,7 +4,7 @@ import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn, tensor } from '../tensor/create.ts';
 import { allocate, requireReadable, type Tensor } from '../tensor/tensor.ts';
-import { overTable, partition, type Row } from './parameter_table.ts';
+import { partition, type Row } from './parameter_table.ts';
 
 /** The gradients that there are, each once, as rows that are changed in their own order of memory. */
 function gradientRows(parameters: Iterable<Tensor>): Row[] {
@@ -19,9 +19,7 @@ function gradientRows(parameters: Iterable<Tensor>): Row[] {
 function scale(groups: readonly Row[][], factor: number, limit: number): void {
   for (const rows of groups) {
     for (const { gradient } of rows) gradient.storage.beginChange();
-    overTable('clipGrad', rows, (backend, dtype, table, count) =>
-      backend.kernels.optimGradScale(dtype, table, count, factor, limit),
-    );
+    rows[0].parameter.backend.launch.optimGradScale('clipGrad', { table: rows, scale: factor, limit });
   }
 }
 
@@ -63,9 +61,7 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
   let total = 0;
   for (const rows of groups) {
     const part = allocate([1], 'float64', 'contiguous', rows[0].parameter.backend);
-    overTable('clipGradNorm', rows, (backend, dtype, table, count) =>
-      backend.kernels.optimGradNorm(dtype, table, count, normType, part.pointer),
-    );
+    part.backend.launch.optimGradNorm('clipGradNorm', { table: rows, p: normType, result: part });
     const value = part.item();
     total = normType === Infinity ? (value > total || Number.isNaN(value) ? value : total) : total + value;
   }

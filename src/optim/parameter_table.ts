@@ -1,18 +1,15 @@
-// The address tables that optimizer kernels read: one row of six doubles per parameter, so that a whole group is one kernel call.
+// The tables that optimizer kernels read: a row for each parameter, so that a whole group is one launch.
 // Not here: update rules, which are the kernels'.
+
+import type { Backend } from '../device/backend.ts';
+import type { TableRow } from '../device/operand.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Backend } from '../kernels/backend.ts';
-import type { Pointer } from '../kernels/generated/abi.ts';
 import { inFormat } from '../ops/launch.ts';
-import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-const columns = 6;
-
-export interface Row {
+export interface Row extends TableRow {
   readonly parameter: Tensor;
-  /** In the parameter's memory order. */
   readonly gradient: Tensor;
   readonly states: readonly Tensor[];
 }
@@ -38,28 +35,6 @@ export function gradientOf(parameter: Tensor): Tensor {
   if (!grad) throw new RuntimeError('[step] expected a parameter with a gradient');
   requireAlike('a gradient', parameter, grad);
   return inFormat(grad, parameter.memoryFormat);
-}
-
-/** One call of a kernel over rows of one backend and dtype. The kernel gets the dtype's code, the table's address and its length. */
-export function overTable(
-  op: string,
-  rows: readonly Row[],
-  run: (backend: Backend, dtype: number, table: Pointer, count: number) => number,
-): void {
-  if (rows.length === 0) return;
-  const [{ parameter: first }] = rows;
-  const { backend } = first;
-  const addresses = new Float64Array(rows.length * columns);
-  rows.forEach(({ parameter, gradient, states }, i) => {
-    const at = i * columns;
-    addresses[at] = parameter.pointer;
-    addresses[at + 1] = gradient.pointer;
-    states.forEach((state, s) => {
-      addresses[at + 2 + s] = state.pointer;
-    });
-    addresses[at + 5] = parameter.size;
-  });
-  backend.check(op, run(backend, dtypes[first.dtype].code, backend.doubles(addresses), rows.length));
 }
 
 /** Rows by backend and dtype, which one kernel call cannot mix; `splitBy` separates them further. */

@@ -12,7 +12,7 @@ import {
   type ParamGroup,
   type ParamsArgument,
 } from './optimizer.ts';
-import { gradientOf, overTable, partition } from './parameter_table.ts';
+import { gradientOf, partition } from './parameter_table.ts';
 
 /** Options of `RMSprop`. */
 export interface RMSpropOptions extends CommonOptions {
@@ -66,20 +66,16 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
       return { parameter, gradient: gradientOf(parameter), states };
     });
     for (const rows of partition(all))
-      overTable('RMSprop', rows, (backend, dtype, table, count) =>
-        backend.kernels.optimRmsprop(
-          dtype,
-          table,
-          count,
-          lr,
-          alpha,
-          eps,
-          weightDecay,
-          momentum,
-          Number(centered),
-          Number(maximize),
-        ),
-      );
+      rows[0].parameter.backend.launch.optimRmsprop('RMSprop', {
+        table: rows,
+        lr,
+        alpha,
+        eps,
+        weightDecay,
+        momentum,
+        centered,
+        maximize,
+      });
   }
 }
 

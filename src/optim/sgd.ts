@@ -12,7 +12,7 @@ import {
   type ParamGroup,
   type ParamsArgument,
 } from './optimizer.ts';
-import { gradientOf, overTable, partition } from './parameter_table.ts';
+import { gradientOf, partition } from './parameter_table.ts';
 
 /** Options of `SGD`. */
 export interface SGDOptions extends CommonOptions {
@@ -59,20 +59,16 @@ export class SGD extends Optimizer<SGDOptions> {
       return { parameter, gradient: gradientOf(parameter), states, isFirst };
     });
     for (const rows of partition(all, ({ isFirst }) => Number(isFirst)))
-      overTable('SGD', rows, (backend, dtype, table, count) =>
-        backend.kernels.optimSgd(
-          dtype,
-          table,
-          count,
-          lr,
-          momentum,
-          dampening,
-          weightDecay,
-          Number(nesterov),
-          Number(maximize),
-          Number(rows[0].isFirst),
-        ),
-      );
+      rows[0].parameter.backend.launch.optimSgd('SGD', {
+        table: rows,
+        lr,
+        momentum,
+        dampening,
+        weightDecay,
+        nesterov,
+        maximize,
+        first: rows[0].isFirst,
+      });
   }
 }
 

@@ -9,7 +9,7 @@ import { outsideScopes } from '../tensor/storage.ts';
 import { allocate, keep, type Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
 import type { Optimizer } from './optimizer.ts';
-import { overTable, partition, type Row } from './parameter_table.ts';
+import { partition, type Row } from './parameter_table.ts';
 
 /** Any optimizer, whatever its options. */
 export type GuardedOptimizer = Pick<Optimizer, 'paramGroups' | 'stepCount' | 'addStepGuard'>;
@@ -32,9 +32,7 @@ function areFinite(tensors: readonly Tensor[]): boolean {
   return partition(rows).every((part) => {
     if (part[0].parameter.device === 'meta') return true;
     const largest = allocate([1], 'float64', 'contiguous', part[0].parameter.backend);
-    overTable('stageStatistics', part, (backend, dtype, table, count) =>
-      backend.kernels.optimGradNorm(dtype, table, count, Number.POSITIVE_INFINITY, largest.pointer),
-    );
+    largest.backend.launch.optimGradNorm('stageStatistics', { table: part, p: Infinity, result: largest });
     return Number.isFinite(largest.item());
   });
 }

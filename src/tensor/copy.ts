@@ -1,6 +1,5 @@
 // Copying between memory orders: what every change of layout comes down to. Strides here are in elements.
-import type { Pointer } from '../kernels/generated/abi.ts';
-import { dtypes } from './dtype.ts';
+import { partOf } from '../device/operand.ts';
 import { type MemoryFormat, physicalOrder, type Shape, stridesOf } from './shape.ts';
 import { allocate, requireReadable, type Tensor } from './tensor.ts';
 
@@ -15,21 +14,8 @@ export function copyElements(
   xOffset = 0,
   outOffset = 0,
 ): void {
-  const { backend } = out;
-  const { size } = dtypes[x.dtype];
-  const at = (pointer: Pointer, offset: number) => pointer + offset * size;
-  backend.check(
-    op,
-    backend.kernels.copyStrided(
-      size,
-      at(x.pointer, xOffset),
-      at(out.pointer, outOffset),
-      shape.length,
-      backend.ints(shape),
-      backend.ints(xStrides),
-      backend.ints(outStrides),
-    ),
-  );
+  const [from, to] = [partOf(x, xOffset), partOf(out, outOffset)];
+  out.backend.launch.copyStrided(op, { x: from, out: to, shape, xStrides, outStrides });
 }
 
 /** Copies all elements between two tensors of one size, dtype and memory order, which may live on different backends. */

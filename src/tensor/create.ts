@@ -9,9 +9,9 @@ import {
   requireShape,
   shown,
 } from '../checks.ts';
+import type { Backend, Device } from '../device/backend.ts';
+import { backendOf } from '../device/engine.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
-import type { Backend, Device } from '../kernels/backend.ts';
-import { backendOf } from '../kernels/engine.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
@@ -261,7 +261,7 @@ export function readTensorJSON(op: string, value: unknown): Tensor {
 /** x in another dtype, by the rules of the kernels, for what has no history. */
 function converted(x: Tensor, dtype: DType): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
-  out.backend.check('to', out.backend.kernels.cast(x.code, out.code, x.pointer, out.pointer, x.size));
+  out.backend.launch.cast('to', { x, out });
   return out;
 }
 
@@ -314,7 +314,7 @@ const backendBeside = (beside: Tensor | null, { device }: TensorOptions): Backen
  */
 export function fill(out: Tensor, value: number): void {
   requireRepresentable(value, out.dtype);
-  out.backend.check('fill', out.backend.kernels.fill(out.code, out.pointer, out.size, value));
+  out.backend.launch.fill('fill', { out, value });
 }
 
 /**
@@ -386,7 +386,7 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
   const count = Math.ceil((last - first) / by);
   requireCountable([count], 'arange');
   const out = allocate([count], dtype, 'contiguous', backendOf(options.device));
-  out.backend.check('arange', out.backend.kernels.arange(out.code, out.pointer, count, whole(from), whole(step)));
+  out.backend.launch.arange('arange', { out, start: whole(from), step: whole(step) });
   if (options.requiresGrad) out.requiresGrad = true;
   return out;
 }

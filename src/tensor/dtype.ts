@@ -1,7 +1,7 @@
 // The element types: names, sizes, typed arrays, promotion.
 import { shown } from '../checks.ts';
+import { Dtype as Code } from '../device/generated/abi.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import { Dtype as Code } from '../kernels/generated/abi.ts';
 
 /** The element type of a tensor. Numbers are float32 and integers int64 unless something else is said. */
 export type DType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';

@@ -1,7 +1,7 @@
 // Random tensors: what PyTorch's CPU generator draws, number for number, as tensors and as in-place fills.
 import { requireFinite, requireInteger, requireNumber, requireRate, requireShape } from '../checks.ts';
+import { backendOf } from '../device/engine.ts';
 import { RuntimeError } from '../errors.ts';
-import { backendOf } from '../kernels/engine.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyStrided } from './copy.ts';
 import {

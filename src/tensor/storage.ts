@@ -1,9 +1,10 @@
 // Storage: the memory behind tensors (views share it), its version for autograd's checks, and scopes, which give the memory of
 // a step back at its end. Not here: what a tensor means.
+
+import type { Backend, Block } from '../device/backend.ts';
+import { currentBackend, trimMemory } from '../device/engine.ts';
+import type { Pointer } from '../device/generated/abi.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Backend, Block } from '../kernels/backend.ts';
-import { currentBackend, trimMemory } from '../kernels/engine.ts';
-import type { Pointer } from '../kernels/generated/abi.ts';
 
 export class Storage {
   readonly backend: Backend;
@@ -90,8 +91,11 @@ export class Storage {
     return this.block;
   }
 
-  /** The address for the kernel call under way. */
-  get pointer(): Pointer {
+  /** Has the values computed, if they were deferred. */
+  materialize(): void {}
+
+  /** The address of the values, which are there, for the kernel call under way. */
+  pin(): Pointer {
     return this.live().pin();
   }
 
@@ -135,7 +139,7 @@ export interface Recipe {
   /** What it reads: loans and copies of its own, which are given back when it has been carried out, or nobody will do so any more. */
   readonly sources: readonly Storage[];
   /** Writes the values to the storage, whose memory is there by then. */
-  fill(storage: Storage): void;
+  materializeInto(storage: Storage): void;
 }
 
 /** Values that nobody has asked for yet, and who will hold them. */
@@ -144,7 +148,7 @@ interface Pending {
   readonly holders: Set<DeferredStorage>;
 }
 
-/** A storage without memory until its values are asked for, by a kernel or by JavaScript. Who knows its recipe may do without them. */
+/** A storage without memory until its values are asked for, by a launch or by JavaScript. Who knows its recipe may do without them. */
 export class DeferredStorage extends Storage {
   private pending: Pending | null = null;
   private former: { readonly recipe: Recipe; readonly version: number } | null = null;
@@ -185,14 +189,13 @@ export class DeferredStorage extends Storage {
     this.version++;
   }
 
-  settle(): void {
+  override materialize(): void {
     const { pending } = this;
     if (!pending) return;
     this.block = this.allocate();
     this.pending = null;
     try {
-      // Often in the midst of another kernel's arguments.
-      this.backend.nested(() => pending.recipe.fill(this));
+      pending.recipe.materializeInto(this);
     } catch (error) {
       super.release();
       this.pending = pending;
@@ -206,12 +209,8 @@ export class DeferredStorage extends Storage {
     for (const source of pending.recipe.sources) source.release();
   }
 
-  override get pointer(): Pointer {
-    this.settle();
-    return super.pointer;
-  }
   override bytes(): Uint8Array {
-    this.settle();
+    this.materialize();
     return super.bytes();
   }
   override requireLive(): void {
@@ -222,11 +221,11 @@ export class DeferredStorage extends Storage {
     return this.pending ? new DeferredStorage(this.byteLength, this.backend, this) : super.lend();
   }
   override handOver(): Storage {
-    this.settle();
+    this.materialize();
     return super.handOver();
   }
   override beginChange(): void {
-    this.settle();
+    this.materialize();
     super.beginChange();
   }
   override get isOnLoan(): boolean {
@@ -247,18 +246,13 @@ export const withSources = (storage: Storage): Storage[] => {
   return [storage, ...(recipe?.sources.flatMap(withSources) ?? [])];
 };
 
-/** Has the values of a storage computed, if they were deferred: what it is computed from may be about to go. */
-function settle(storage: Storage): void {
-  if (storage instanceof DeferredStorage) storage.settle();
-}
-
 const watchers = new WeakMap<Storage, () => void>();
 
 /** A storage whose uses somebody wants to see; the others pay nothing for it. */
 class WatchedStorage extends Storage {
-  override get pointer(): Pointer {
+  override materialize(): void {
     watchers.get(this)!();
-    return super.pointer;
+    super.materialize();
   }
   override bytes(): Uint8Array {
     watchers.get(this)!();
@@ -310,7 +304,8 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
     isOpen = false;
     const keepOf = (storages: Iterable<Storage>): void => {
       for (const storage of storages) {
-        settle(storage);
+        // What it is computed from may be about to go.
+        storage.materialize();
         move(storage, opened, opened.parent);
       }
     };
@@ -346,7 +341,7 @@ function unlink(closed: Scope): void {
 
 /** Takes storages out of every scope: garbage collection alone decides when they go. */
 export function keepStorage(storage: Storage): void {
-  settle(storage);
+  storage.materialize();
   for (const each of [storage, ...storage.companions]) place(each, null);
 }
 

@@ -1,10 +1,10 @@
 // The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by ops/methods.ts;
 // here are only identity, creation from memory, and the ways back to JavaScript.
 import { maxElements, requireCountable, shown } from '../checks.ts';
+import type { Backend, Device } from '../device/backend.ts';
+import { currentBackend } from '../device/engine.ts';
+import { Format, type Pointer } from '../device/generated/abi.ts';
 import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
-import type { Backend, Device } from '../kernels/backend.ts';
-import { currentBackend } from '../kernels/engine.ts';
-import { Format, type Pointer } from '../kernels/generated/abi.ts';
 import { copyStrided } from './copy.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import { formatTensor } from './format_tensor.ts';
@@ -223,14 +223,21 @@ export class Tensor {
     return this;
   }
 
-  // What kernels need, under short names because every op uses them.
+  // What launches need of an operand (device/operand.ts).
   /**
-   * The address for kernels.
+   * Has the values computed, if they were deferred.
    * @internal
    */
-  get pointer(): Pointer {
+  materialize(): void {
+    this.storage.materialize();
+  }
+  /**
+   * The address, for the kernel call under way.
+   * @internal
+   */
+  pin(): Pointer {
     this.requireSound();
-    return this.storage.pointer;
+    return this.storage.pin();
   }
   /** Whoever changed shape or dtype, which JavaScript cannot prevent, must not make anything leave the memory. */
   private requireSound(): void {
@@ -245,6 +252,13 @@ export class Tensor {
    */
   get code(): number {
     return dtypes[this.dtype].code;
+  }
+  /**
+   * Bytes of an element.
+   * @internal
+   */
+  get itemSize(): number {
+    return dtypes[this.dtype].size;
   }
   /**
    * The memory format as kernels know it.

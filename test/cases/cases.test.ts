@@ -6,7 +6,7 @@ import '../../src/index.ts';
 import { grad } from '../../src/autograd/backward.ts';
 import { registry } from '../../src/autograd/define_op.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
-import { getEngine, getNumThreads, setEngine, setNumThreads } from '../../src/kernels/engine.ts';
+import { getEngine, getNumThreads, setEngine, setNumThreads } from '../../src/device/engine.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
 import type { Case } from './case.ts';

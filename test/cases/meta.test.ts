@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import '../../src/index.ts';
 import { grad } from '../../src/autograd/backward.ts';
-import { withDevice } from '../../src/kernels/engine.ts';
+import { withDevice } from '../../src/device/engine.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

@@ -1,7 +1,8 @@
 // The checked build: a backend in which every address that a kernel is given is looked up, new memory holds no numbers, and the bytes
 // behind each block stay as they were. Kernels are waited for one by one. See kernels/include/evenkeel.h for the sizes.
-import type { Backend, Block } from '../../src/kernels/backend.ts';
-import type { Kernels, Pointer } from '../../src/kernels/generated/abi.ts';
+import type { AddressBackend } from '../../src/device/address_backend.ts';
+import type { Block } from '../../src/device/backend.ts';
+import type { Kernels, Pointer } from '../../src/device/generated/abi.ts';
 import { extents } from './generated/extents.ts';
 import { KernelMemory } from './kernel_memory.ts';
 
@@ -20,7 +21,7 @@ interface Replaceable {
 }
 
 /** Checks every kernel call of a backend from now on. */
-export function checkBackend(backend: Backend): void {
+export function checkBackend(backend: AddressBackend): void {
   const own = backend as unknown as Replaceable;
   const { kernels } = own;
   const memory = new KernelMemory(backend, kernels);

@@ -1,15 +1,15 @@
 // The checks of the checked build find what they are for: calls as a faulty operation would make them.
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/kernels/backend.ts';
-import { Dtype, Unary } from '../../src/kernels/generated/abi.ts';
-import { loadNative } from '../../src/kernels/native.ts';
-import { WasmBackend } from '../../src/kernels/wasm.ts';
+import type { AddressBackend } from '../../src/device/address_backend.ts';
+import { Dtype, Unary } from '../../src/device/generated/abi.ts';
+import { loadNative } from '../../src/device/native.ts';
+import { WasmBackend } from '../../src/device/wasm.ts';
 import { checkBackend } from './check_backend.ts';
 
 const { backend: native } = loadNative();
-const devices: [string, Backend][] = [
+const devices: [string, AddressBackend][] = [
   ['wasm', new WasmBackend()],
-  ...(native ? [['native', native] as [string, Backend]] : []),
+  ...(native ? [['native', native] as [string, AddressBackend]] : []),
 ];
 
 describe.each(devices)('%s', (_, backend) => {

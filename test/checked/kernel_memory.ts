@@ -1,7 +1,8 @@
 // What the checked build knows of memory: every block that a backend has handed out, with the bytes that were asked for, and what lies behind
 // each address of a kernel's arguments. The sizes that kernels need are in generated/extents.ts, made from the C header.
-import type { Backend, Block } from '../../src/kernels/backend.ts';
-import { Binary, Dtype, type Kernels, type Pointer, Unary } from '../../src/kernels/generated/abi.ts';
+import type { AddressBackend } from '../../src/device/address_backend.ts';
+import type { Block } from '../../src/device/backend.ts';
+import { Binary, Dtype, type Kernels, type Pointer, Unary } from '../../src/device/generated/abi.ts';
 
 /** Bytes behind an address that a kernel reads or writes: so many, or from the first offset to the second. */
 export type Bytes = number | readonly [low: number, high: number];
@@ -20,14 +21,13 @@ const elementBytes: Record<number, number> = {
 /** Fields of a backend that only the checks look at. */
 interface Inside {
   readonly pinned: Block[];
-  readonly pinnedFrom: number;
   readonly pinnedCount: number;
   readonly parameters: { start: Pointer; ints: Int32Array; doubles: Float64Array } | null;
 }
 
 export class KernelMemory {
   readonly kernels: Kernels;
-  private readonly backend: Backend;
+  private readonly backend: AddressBackend;
   /** The bytes that each block was asked for; blocks are rounded up. */
   private readonly asked = new WeakMap<Block, number>();
   private readonly freed = new WeakSet<Block>();
@@ -36,7 +36,7 @@ export class KernelMemory {
   /** Tensors' addresses that tables hold: looked up like arguments. */
   private tables: { address: Pointer; bytes: number; what: string }[] = [];
 
-  constructor(backend: Backend, kernels: Kernels) {
+  constructor(backend: AddressBackend, kernels: Kernels) {
     this.backend = backend;
     this.kernels = kernels;
   }
@@ -61,9 +61,9 @@ export class KernelMemory {
 
   /** The blocks that are pinned for the call under way, with their addresses. */
   pinned(): { block: Block; address: Pointer }[] {
-    const { pinned, pinnedFrom, pinnedCount } = this.inside;
+    const { pinned, pinnedCount } = this.inside;
     return pinned
-      .slice(pinnedFrom, pinnedCount)
+      .slice(0, pinnedCount)
       .map((block) => ({ block, address: (block as unknown as { address: Pointer }).address }));
   }
 

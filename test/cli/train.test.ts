@@ -17,8 +17,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { trainLenet } from '../../src/cli/train_lenet.ts';
 import type { ImageSet } from '../../src/data/node.ts';
+import { getEngine } from '../../src/device/engine.ts';
 import { AtomicWriteError } from '../../src/files/atomic_file.ts';
-import { getEngine } from '../../src/kernels/engine.ts';
 import { loadTree } from '../../src/train/checkpoint_file.ts';
 import type { Tree } from '../../src/train/checkpoint_tree.ts';
 

@@ -1,5 +1,5 @@
 // Which kernels a piece of code calls, in order: what a fusion saves is kernels that do not run and tensors that are not written.
-import { currentBackend } from '../../src/kernels/engine.ts';
+import { addressBackend } from '../support/address_backend.ts';
 
 /** Kernels that handle numbers for each channel only, or none. */
 const small = /Scratch$|Coefficients$|Invstd$|UpdateRunning$|NormCount$|FromRunning$|ParameterGradients$|^isa$/;
@@ -9,7 +9,7 @@ export function kernelCalls(
   fn: () => unknown,
   isCounted: (name: string) => boolean = (name) => !small.test(name),
 ): string[] {
-  const table = currentBackend().kernels as unknown as Record<string, (...args: number[]) => number>;
+  const table = addressBackend().kernels as unknown as Record<string, (...args: number[]) => number>;
   const calls: string[] = [];
   const originals = { ...table };
   for (const [name, kernel] of Object.entries(originals))

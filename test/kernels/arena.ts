@@ -1,9 +1,10 @@
 // Calls kernels directly: places arguments in one block of device memory, each between guard bytes, and checks after every call
 // that nothing outside the outputs was written. No tensors here.
 import { expect } from 'vitest';
-import type { Backend } from '../../src/kernels/backend.ts';
-import { currentBackend, setEngine } from '../../src/kernels/engine.ts';
-import type { Dtype, Kernels, Pointer } from '../../src/kernels/generated/abi.ts';
+import type { AddressBackend } from '../../src/device/address_backend.ts';
+import { setEngine } from '../../src/device/engine.ts';
+import type { Dtype, Kernels, Pointer } from '../../src/device/generated/abi.ts';
+import { addressBackend } from '../support/address_backend.ts';
 
 export type DtypeName = keyof typeof Dtype;
 export type NumberName = Exclude<DtypeName, 'bool'>;
@@ -49,7 +50,7 @@ export interface Place {
 }
 
 export class Arena {
-  readonly backend: Backend;
+  readonly backend: AddressBackend;
   readonly kernels: Kernels;
   private readonly block;
   private next = 0;
@@ -58,7 +59,7 @@ export class Arena {
 
   constructor(engine: 'native' | 'wasm', byteLength = 1 << 25) {
     setEngine(engine);
-    this.backend = currentBackend();
+    this.backend = addressBackend();
     this.kernels = this.backend.kernels;
     this.block = this.backend.allocate(byteLength);
     this.reset();

@@ -1,6 +1,6 @@
 // The steps of batch norm against float64 truth: layouts, means far from zero, constant channels, huge values, NaN.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { type BatchNormCase, batchNormReference, channelPlaces } from '../reference/batch_norm.ts';
 import { Arena, engines, type FloatName, largestError, Source, sameForAnyThreads } from './arena.ts';
 

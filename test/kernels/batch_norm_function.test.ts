@@ -1,6 +1,6 @@
 // Functions of a norm's values in one pass give the bits of the two kernels that they are made of.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Format, Unary } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format, Unary } from '../../src/device/generated/abi.ts';
 import { Arena, engines, Source, sameForAnyThreads } from './arena.ts';
 
 const functions = [Unary.silu, Unary.leakyRelu, Unary.tanh, Unary.elu, Unary.hardSwish] as const;

@@ -1,6 +1,6 @@
 // The gradient of a norm's input joined with another: what backward_apply gives, plus a slice of a wider tensor.
 import { expect, test } from 'vitest';
-import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { Arena, engines, epsilon, floats, Source, sameForAnyThreads } from './arena.ts';
 
 for (const engine of engines()) {

@@ -1,6 +1,6 @@
 // Convolution kernels against their definition: ranks, formats, strides, groups, odd sizes, thread counts, both engines.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { type ConvCase, convReference } from '../reference/conv.ts';
 import { elements, type Volume } from '../reference/layout.ts';
 import {

@@ -1,7 +1,7 @@
 // The kernels of kernels/elementwise/ against float64 references: dtypes, edge values, odd sizes, broadcasting, aliasing, guards
 // around every output, and the same bytes for any number of threads.
 import { describe, expect, test } from 'vitest';
-import { Binary, Dtype, Status, Unary } from '../../src/kernels/generated/abi.ts';
+import { Binary, Dtype, Status, Unary } from '../../src/device/generated/abi.ts';
 import { binary, forEachIndex, integerBinary, offsetOf, type UnaryName, unary } from '../reference/elementwise.ts';
 import {
   Arena,

@@ -1,6 +1,6 @@
 // Matrix products against their definition: transposes, batches, bias, accumulation, sizes around every tile.
 import { describe, expect, test } from 'vitest';
-import { Dtype } from '../../src/kernels/generated/abi.ts';
+import { Dtype } from '../../src/device/generated/abi.ts';
 import { type GemmCase, gemmReference } from '../reference/gemm.ts';
 import { Arena, engines, type FloatName, largestError, roundoff, Source, sameForAnyThreads } from './arena.ts';
 

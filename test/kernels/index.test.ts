@@ -1,6 +1,6 @@
 // The kernels of kernels/index/: exact, so compared exactly.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Status } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Status } from '../../src/device/generated/abi.ts';
 import { Arena, engines, numbers, random, rounded, sameForAnyThreads, sizeOf } from './arena.ts';
 
 // (outer, n, count, inner)

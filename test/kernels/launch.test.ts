@@ -2,12 +2,13 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { setEngine, setNumThreads } from '../../src/device/engine.ts';
+import { Dtype, Reduction, Unary } from '../../src/device/generated/abi.ts';
+import { loadNative } from '../../src/device/native.ts';
 import { RuntimeError } from '../../src/errors.ts';
 import { gather, ones, tensor, where } from '../../src/index.ts';
-import { currentBackend, setEngine, setNumThreads } from '../../src/kernels/engine.ts';
-import { Dtype, Reduction, Unary } from '../../src/kernels/generated/abi.ts';
-import { loadNative } from '../../src/kernels/native.ts';
 import { Storage } from '../../src/tensor/storage.ts';
+import { addressBackend } from '../support/address_backend.ts';
 
 const isPossible = loadNative().backend !== null;
 const index = new URL('../../src/index.ts', import.meta.url).href;
@@ -15,26 +16,26 @@ const index = new URL('../../src/index.ts', import.meta.url).href;
 function native(threads = 2) {
   setEngine('native');
   setNumThreads(threads);
-  return currentBackend();
+  return addressBackend();
 }
 
 const floats = ({ buffer, byteOffset, byteLength }: Uint8Array) => new Float32Array(buffer, byteOffset, byteLength / 4);
 
 /** Keeps the threads busy for some milliseconds, longer than JavaScript needs for the next calls. */
 function occupy(size = 2 ** 22, times = 4): Storage {
-  const backend = currentBackend();
+  const backend = addressBackend();
   const storage = new Storage(4 * size);
   floats(storage.bytes()).fill(0.5);
   for (let i = 0; i < times; i++)
-    backend.check('erf', backend.kernels.unary(Unary.erf, Dtype.float32, storage.pointer, storage.pointer, size, 0, 0));
+    backend.check('erf', backend.kernels.unary(Unary.erf, Dtype.float32, storage.pin(), storage.pin(), size, 0, 0));
   return storage;
 }
 
 const copy = (from: Storage, to: Storage) => {
-  const { kernels } = currentBackend();
-  currentBackend().check(
+  const { kernels } = addressBackend();
+  addressBackend().check(
     'copy',
-    kernels.unary(Unary.abs, Dtype.float32, from.pointer, to.pointer, from.byteLength / 4, 0, 0),
+    kernels.unary(Unary.abs, Dtype.float32, from.pin(), to.pin(), from.byteLength / 4, 0, 0),
   );
 };
 
@@ -79,7 +80,7 @@ test.skipIf(!isPossible)('a kernel that is refused after its call says so to the
   const storage = new Storage(64);
   const { kernels } = backend;
   const wrong = () =>
-    backend.check('max', kernels.reduce(Reduction.max, Dtype.float32, storage.pointer, storage.pointer, 1, 0, 1));
+    backend.check('max', kernels.reduce(Reduction.max, Dtype.float32, storage.pin(), storage.pin(), 1, 0, 1));
   wrong();
   expect(() => storage.bytes()).toThrow(RuntimeError);
   wrong();
@@ -101,7 +102,7 @@ test.skipIf(!isPossible)('tables of addresses stay until they have been read, wh
     occupy();
     for (const to of outputs) {
       const table = new Float64Array(3 * rows);
-      for (let i = 0; i < rows; i++) table.set([from.pointer + 4 * i, to.pointer + 4 * i, 4], 3 * i);
+      for (let i = 0; i < rows; i++) table.set([from.pin() + 4 * i, to.pin() + 4 * i, 4], 3 * i);
       backend.check('copy', backend.kernels.copyBlocks(backend.doubles(table), rows));
     }
     for (const to of outputs) expect(floats(to.bytes()).subarray(0, rows)).toEqual(values.subarray(0, rows));

@@ -1,6 +1,6 @@
 // Accuracy of the vector functions of kernels/simd/math.h, through the unary kernels and pow.
 import { describe, expect, test } from 'vitest';
-import { Binary, Dtype, Unary } from '../../src/kernels/generated/abi.ts';
+import { Binary, Dtype, Unary } from '../../src/device/generated/abi.ts';
 import { type UnaryName, unary } from '../reference/elementwise.ts';
 import { pow } from '../reference/math.ts';
 import { Arena, engines, floats, random, rounded, ulpError } from './arena.ts';

@@ -1,6 +1,6 @@
 // The kernels of kernels/optim/: one call over several parameters of different sizes, several steps.
 import { describe, expect, test } from 'vitest';
-import { Dtype, type Kernels } from '../../src/kernels/generated/abi.ts';
+import { Dtype, type Kernels } from '../../src/device/generated/abi.ts';
 import { adam, rmsprop, type Slot, sgd } from '../reference/optim.ts';
 import { Arena, engines, epsilon, floats, type Place, random, rounded, sameForAnyThreads } from './arena.ts';
 

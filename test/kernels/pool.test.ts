@@ -1,6 +1,6 @@
 // Pooling kernels against their definition.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { elements, type Volume } from '../reference/layout.ts';
 import { type PoolCase, poolReference } from '../reference/pool.ts';
 import { Arena, engines, type FloatName, largestError, roundoff, Source, sameForAnyThreads } from './arena.ts';

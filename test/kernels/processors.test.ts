@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { loadNative } from '../../src/kernels/native.ts';
+import { loadNative } from '../../src/device/native.ts';
 
 const taskset = ['/usr/bin/taskset', '/bin/taskset'].find(existsSync);
 const isPossible = loadNative().backend !== null && taskset !== undefined && availableParallelism() > 1;

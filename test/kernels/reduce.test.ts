@@ -1,6 +1,6 @@
 // The kernels of kernels/reduce/ against float64 references.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Reduction, Status } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Reduction, Status } from '../../src/device/generated/abi.ts';
 import {
   argExtreme,
   forEachColumn,

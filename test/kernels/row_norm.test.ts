@@ -1,6 +1,6 @@
 // Normalization of rows against float64 truth: every way through memory, means far from zero, constant rows, NaN.
 import { describe, expect, test } from 'vitest';
-import { Dtype, Format } from '../../src/kernels/generated/abi.ts';
+import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { type RowNormCase, rowNormReference } from '../reference/row_norm.ts';
 import { Arena, engines, type FloatName, largestError, Source, sameForAnyThreads } from './arena.ts';
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import { getEngine } from '../../src/kernels/engine.ts';
+import { getEngine } from '../../src/device/engine.ts';
 import { copyModule, type Module } from '../../src/nn/index.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

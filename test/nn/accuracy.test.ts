@@ -2,7 +2,7 @@
 // up to 100, on every engine, in both memory formats, with one thread and with many.
 import { describe, expect, test } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
-import { getEngine, getNumThreads, setNumThreads } from '../../src/kernels/engine.ts';
+import { getEngine, getNumThreads, setNumThreads } from '../../src/device/engine.ts';
 import * as nn from '../../src/nn/index.ts';
 import { Generator } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';

@@ -157,7 +157,7 @@ describe('errors', () => {
     expect(() => weight.add(1)).toThrow("Can't access the shape of an uninitialized parameter");
     expect(() => new LazyBatchNorm1d().runningVar!.fill_(1)).toThrow('Attempted to use an uninitialized parameter in');
     expect(() => weight.dataSync()).toThrow("Can't access the shape");
-    expect(() => weight.pointer).toThrow('Attempted to use an uninitialized parameter in');
+    expect(() => weight.materialize()).toThrow('Attempted to use an uninitialized parameter in');
     expect(String(new LazyBatchNorm1d().runningMean)).toBe('<UninitializedBuffer>');
     expect(String(weight)).toBe('<UninitializedParameter>');
   });

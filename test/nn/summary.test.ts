@@ -1,6 +1,7 @@
 // summary: its numbers are torchvision's where these are known, what it says is kept for the backward is what a forward on the cpu leaves, and the
 // model stays as it was.
 import { beforeEach, describe, expect, test } from 'vitest';
+import { currentBackend } from '../../src/device/engine.ts';
 import { NotImplementedError } from '../../src/errors.ts';
 import {
   add,
@@ -16,7 +17,6 @@ import {
   withDevice,
   zeros,
 } from '../../src/index.ts';
-import { currentBackend } from '../../src/kernels/engine.ts';
 import * as models from '../../src/models/index.ts';
 import * as nn from '../../src/nn/index.ts';
 import { summary } from '../../src/nn/index.ts';

@@ -1,7 +1,7 @@
 // Optimizers against PyTorch's (golden/optim_golden.py): trajectories with every option, saved states both ways, groups, clipping, errors.
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import { WasmBackend } from '../../src/kernels/wasm.ts';
+import { WasmBackend } from '../../src/device/wasm.ts';
 import { BatchNorm1d, Linear, Module, Parameter, Sequential } from '../../src/nn/index.ts';
 import {
   Adam,

@@ -1,5 +1,5 @@
 // Elementwise operations on single numbers in float64. Formulas and values at kinks as PyTorch.
-import type { Unary } from '../../src/kernels/generated/abi.ts';
+import type { Unary } from '../../src/device/generated/abi.ts';
 import { erf, normalCdf, normalPdf, pow, remainder, roundHalfToEven, sigmoid, softplus } from './math.ts';
 
 export type UnaryName = keyof typeof Unary;

@@ -1,5 +1,5 @@
 // Pooling as its definition. As in PyTorch: the first of equal maxima, a NaN always; a divisor counts padding only on request.
-import type { Format } from '../../src/kernels/generated/abi.ts';
+import type { Format } from '../../src/device/generated/abi.ts';
 import { eachPosition, elements, indexer, type Volume } from './layout.ts';
 
 export interface PoolCase {

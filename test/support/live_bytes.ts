@@ -1,6 +1,6 @@
 // Counting the bytes of live device blocks, for tests of memory that are to be exact on every engine.
-import type { Backend, Block } from '../../src/kernels/backend.ts';
-import { currentBackend } from '../../src/kernels/engine.ts';
+import type { Backend, Block } from '../../src/device/backend.ts';
+import { currentBackend } from '../../src/device/engine.ts';
 import { asyncScope, scope } from '../../src/tensor/scope.ts';
 
 /** Counts from now on; the function that is returned ends it. */

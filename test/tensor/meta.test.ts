@@ -1,6 +1,7 @@
 // The meta device: where tensors are made, what moves them, what they say of themselves, and what cannot be asked of them. That every operation
 // gives the right shapes there is tested with the cases (test/cases/meta.test.ts).
 import { afterEach, describe, expect, test } from 'vitest';
+import { currentBackend } from '../../src/device/engine.ts';
 import { NotImplementedError, RuntimeError } from '../../src/errors.ts';
 import * as ek from '../../src/index.ts';
 import {
@@ -20,7 +21,6 @@ import {
   withDevice,
   zeros,
 } from '../../src/index.ts';
-import { currentBackend } from '../../src/kernels/engine.ts';
 import { resnet18 } from '../../src/models/index.ts';
 import * as nn from '../../src/nn/index.ts';
 import * as optim from '../../src/optim/index.ts';

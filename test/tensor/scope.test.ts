@@ -1,8 +1,8 @@
 // Scopes: what lives on after one, what does not and says so, nesting, errors, promises, and the scopes that loaders open.
 import { describe, expect, test } from 'vitest';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
+import { currentBackend } from '../../src/device/engine.ts';
 import { asyncScope, keep, rand, scope, type Tensor, tensor, zeros } from '../../src/index.ts';
-import { currentBackend } from '../../src/kernels/engine.ts';
 import { Linear } from '../../src/nn/index.ts';
 import { SGD } from '../../src/optim/index.ts';
 

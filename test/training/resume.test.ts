@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import '../../src/index.ts';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
+import { getEngine, getNumThreads, setNumThreads } from '../../src/device/engine.ts';
 import { ValueError } from '../../src/errors.ts';
 import { AtomicWriteError } from '../../src/files/atomic_file.ts';
-import { getEngine, getNumThreads, setNumThreads } from '../../src/kernels/engine.ts';
 import {
   BatchNorm1d,
   BatchNorm2d,

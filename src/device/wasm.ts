@@ -4,7 +4,8 @@
 // is then reclaimed by the collector as usual, what is alive is never lost. Steps inside a scope move nothing.
 import { inflateSync } from 'fflate';
 import { RuntimeError } from '../errors.ts';
-import { Backend, type Block } from './backend.ts';
+import { AddressBackend } from './address_backend.ts';
+import type { Block } from './backend.ts';
 import { FreeList } from './free_list.ts';
 import { type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
 import { wasmBase64 } from './generated/evenkeel.wasm.ts';
@@ -43,7 +44,7 @@ interface WasmExports extends Record<string, unknown> {
   __heap_base: WebAssembly.Global;
 }
 
-export class WasmBackend extends Backend {
+export class WasmBackend extends AddressBackend {
   readonly name = 'wasm';
   readonly instructionSet = 'wasm simd128';
   readonly kernels: Kernels;
@@ -84,7 +85,7 @@ export class WasmBackend extends Backend {
   }
 
   override check(op: string, status: number): void {
-    for (let i = this.pinnedFrom; i < this.pinnedCount; i++) (this.pinned[i] as WasmBlock).isPinned = false;
+    for (let i = 0; i < this.pinnedCount; i++) (this.pinned[i] as WasmBlock).isPinned = false;
     super.check(op, status);
   }
 

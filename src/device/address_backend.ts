@@ -1,86 +1,47 @@
-// A backend: a kernel table and the memory its pointers point into. Tensors are one layer up; here are only bytes.
-// Addresses are numbers on every backend; 0 is null.
+// A backend whose launches call kernels with addresses: numbers, 0 is null. Here is what such a call needs besides: operands that stay alive and in
+// place while it is under way, scratch memory, and small integers where kernels can read them.
 import { RuntimeError } from '../errors.ts';
+import { Backend, type Block } from './backend.ts';
 import { type Kernels, type Pointer, Status } from './generated/abi.ts';
-
-/** Where a tensor lives: `'cpu'`, or `'meta'`, where it has a shape, a dtype and a memory format, but no values and no memory. */
-export type Device = 'cpu' | 'meta';
-
-/** What carries out operations on the cpu. */
-export type EngineName = 'native' | 'wasm';
+import { AddressLaunches, type Launches } from './generated/launches.ts';
 
 /** Bytes, enough for thousands of kernels: only where they begin anew must kernels that have not yet run be waited for. */
 const parameterBytes = 256 * 1024;
 
-/** A piece of memory, aligned to 64 bytes. */
-export interface Block {
-  readonly byteLength: number;
-  /** The address, valid and pinned until the kernel call that uses it has returned (see `Backend.check`). */
-  pin(): Pointer;
-  /** The bytes for JavaScript, valid until the next allocation on the backend. */
-  bytes(): Uint8Array;
+/** Up to so many bytes of scratch all calls use the same memory, which stays; more is there for its call only. */
+const sharedScratchBytes = 16 * 1024 ** 2;
+
+/** A kernel has not done what it was called for. */
+export class KernelRefusal extends RuntimeError {
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
 }
 
-export abstract class Backend {
-  abstract readonly name: EngineName | 'meta';
-  /** The device that users know it as. */
-  readonly device: Device = 'cpu';
+export abstract class AddressBackend extends Backend {
+  /** The kernel table. */
   abstract readonly kernels: Kernels;
-  /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
-  abstract readonly instructionSet: string;
-  /** @param isGivenBack whether the block will be given to `free`, or to `leave`; others may be lost to the garbage collector at any time. */
-  abstract allocate(byteLength: number, isGivenBack?: boolean): Block;
+  readonly launch: Launches = new AddressLaunches(this);
   /** A block that never changes its address. */
   protected abstract allocateFixed(byteLength: number): Block;
-  /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
-  abstract free(block: Block): void;
-  /** Writes bytes of JavaScript's at the beginning of a block. */
-  write(block: Block, bytes: Uint8Array): void {
-    block.bytes().set(bytes);
-  }
-  /** Copies a block to another of the same size. */
-  copy(from: Block, to: Block): void {
-    to.bytes().set(from.bytes());
-  }
-  /** Says of a block that was to be given back that it may be lost to the garbage collector after all. */
-  leave(_block: Block): void {}
-  abstract getNumThreads(): number;
-  abstract setNumThreads(count: number): void;
-  /** Returns when every kernel that was called has run. */
-  synchronize(): void {}
-  /** Bytes held for reuse and bytes in blocks handed out, for tests and reports. */
-  abstract memory(): { pooled: number; allocated: number };
-  /** Drops blocks that have not been reused lately; called at the end of outermost scopes. */
-  abstract trim(): void;
 
   // Blocks used by the kernel call under way. They must stay alive (native: the garbage collector may run while arguments
   // are boxed) and in place (wasm: they must not be evicted by the allocation of a later argument).
   protected readonly pinned: Block[] = [];
   protected pinnedCount = 0;
-  /** Where those of the call under way begin; before them are those of the calls around it. */
-  protected pinnedFrom = 0;
 
   protected hold(block: Block): void {
     this.pinned[this.pinnedCount++] = block;
   }
 
-  /** Runs kernels between the arguments of another call. */
-  nested(run: () => void): void {
-    const from = this.pinnedFrom;
-    this.pinnedFrom = this.pinnedCount;
-    try {
-      run();
-    } finally {
-      this.pinnedFrom = from;
-    }
-  }
-
   /** Ends a kernel call: unpins its blocks and turns a status other than ok into an error. */
   check(op: string, status: number): void {
-    this.pinnedCount = this.pinnedFrom;
+    this.pinnedCount = 0;
     // A call over many tensors, an optimizer's, must not keep their memory alive until the next such call.
-    if (this.pinned.length > 64) this.pinned.length = this.pinnedCount;
-    if (status !== Status.ok) throw new RuntimeError(`[${op}] ${this.reason(status)}`);
+    if (this.pinned.length > 64) this.pinned.length = 0;
+    if (status !== Status.ok) throw new KernelRefusal(`[${op}] ${this.reason(status)}`, status);
   }
 
   protected reason(status: number): string {
@@ -90,12 +51,28 @@ export abstract class Backend {
   }
 
   private scratchBlock: Block | null = null;
+  /** What the call under way has for itself. */
+  private ownScratch: Block | null = null;
 
-  /**
-   * The address of so many bytes that the next call, and it alone, may use: the same memory for all calls, which run one after the other, and so in
-   * the caches. What it grew from is left to the collector, as a call around this one may have asked for it.
-   */
-  scratch(byteLength: number): Pointer {
+  /** The address of so many bytes that the call under way, and it alone, may use; 0 where none are wanted. */
+  takeScratch(byteLength: number): Pointer {
+    this.giveScratchBack(); // of a call that failed
+    if (byteLength < 0)
+      throw new RuntimeError('tensor too large: the kernel would need more than 2 GiB of scratch memory');
+    if (byteLength === 0) return 0;
+    if (byteLength <= sharedScratchBytes) return this.scratch(byteLength);
+    this.ownScratch = this.allocate(byteLength, true);
+    return this.ownScratch.pin();
+  }
+  /** After the call. */
+  giveScratchBack(): void {
+    if (!this.ownScratch) return;
+    this.free(this.ownScratch);
+    this.ownScratch = null;
+  }
+
+  /** The same memory for all calls, which run one after the other, and so in the caches. */
+  protected scratch(byteLength: number): Pointer {
     if ((this.scratchBlock?.byteLength ?? 0) < byteLength)
       this.scratchBlock = this.allocate(2 ** Math.ceil(Math.log2(byteLength)));
     return this.scratchBlock!.pin();

@@ -109,12 +109,8 @@ export type Pointer = number;
 
 /** The kernels of one backend. Every function returns a status, or a size in bytes where its name ends in Scratch. */
 export interface Kernels {
-  /**
-   * ---- machine ----------------------------------------------------------------------------------------------------
-   */
   isa(): number;
   /**
-   * ---- elementwise (elementwise/) ---------------------------------------------------------------------------------
    * out[i] = value, converted to dtype.
    */
   fill(dtype: number, out: Pointer, n: number, value: number): number;
@@ -162,7 +158,6 @@ export interface Kernels {
    */
   where(size: number, condition: Pointer, a: Pointer, b: Pointer, out: Pointer, ndim: number, shape: Pointer, conditionStrides: Pointer, aStrides: Pointer, bStrides: Pointer): number;
   /**
-   * ---- reductions over the middle axis of (outer, n, inner) (reduce/) ----------------------------------------------
    * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in double
    * by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
    */
@@ -188,7 +183,6 @@ export interface Kernels {
   softmax(log: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
   softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
   /**
-   * ---- indexing along the middle axis (index/) ---------------------------------------------------------------------
    * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
    * out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
    */
@@ -215,7 +209,6 @@ export interface Kernels {
    */
   scatterAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * ---- matrix product (gemm/) --------------------------------------------------------------------------------------
    * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. Transposed: a is
    * stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is optional.
    * accumulate: c += … instead.
@@ -223,7 +216,6 @@ export interface Kernels {
   gemmScratch(dtype: number, batch: number, m: number, n: number, k: number): number;
   gemm(dtype: number, transposeA: number, transposeB: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, bias: Pointer, c: Pointer, accumulate: number, scratch: Pointer): number;
   /**
-   * ---- convolution, 1-D to 3-D (conv/) -----------------------------------------------------------------------------
    * geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D, H, W;
    * dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading places.
    * The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
@@ -250,7 +242,6 @@ export interface Kernels {
    */
   convBackwardWeight(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, dw: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
-   * ---- pooling, 1-D to 3-D (pool/) ---------------------------------------------------------------------------------
    * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
    * format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
    * the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
@@ -264,7 +255,6 @@ export interface Kernels {
   avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer): number;
   avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
   /**
-   * ---- batch normalization, cut at its communication points (batch_norm/) ------------------------------------------
    * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
    * relu: y is limited to 0 … relu, which may be infinite; 0: it is not.
    */
@@ -337,7 +327,6 @@ export interface Kernels {
    */
   batchNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
-   * ---- normalization of rows: layer, RMS, group and instance norm (row_norm/) ---------------------------------------
    * x: (n, g, k, s) contiguous or (n, s, g, k) channels last; each of the n·g rows of k·s values is normalized by its own mean, m2 and
    * invstd (float64, n·g); weight and bias hold g·k values and are optional. Without `centred` the mean is taken as 0 (RMS).
    */
@@ -352,7 +341,6 @@ export interface Kernels {
    */
   rowNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, mean: Pointer, invstd: Pointer, weight: Pointer, dx: Pointer, dweight: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
-   * ---- optimizers, over all parameters of a group in one call (optim/) ---------------------------------------------
    * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
    * number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).
    * SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf;

@@ -2,7 +2,8 @@
 // loop. Large blocks that will be given back, a scope's, are pieces of chunks (chunks.ts); others that happen to be are kept by size for the
 // next step, since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
-import { Backend, type Block } from './backend.ts';
+import { AddressBackend } from './address_backend.ts';
+import type { Block } from './backend.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
 import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
 
@@ -70,7 +71,7 @@ class NativeBlock implements Block {
   }
 }
 
-export class NativeBackend extends Backend {
+export class NativeBackend extends AddressBackend {
   readonly name = 'native';
   readonly kernels: Kernels;
   readonly instructionSet: string;
@@ -104,7 +105,7 @@ export class NativeBackend extends Backend {
 
   override check(op: string, status: number): void {
     const launched = this.addon.launched();
-    for (let i = this.pinnedFrom; i < this.pinnedCount; i++) {
+    for (let i = 0; i < this.pinnedCount; i++) {
       const block = this.pinned[i] as NativeBlock;
       block.usedAt = launched;
       this.held.push({ block, until: launched });
@@ -240,7 +241,7 @@ export function loadNative(): { backend: NativeBackend | null; reason: string } 
   if (!node || !fs) return { backend: null, reason: 'not running in Node.js' };
   const here = new URL(import.meta.url);
   const require = node.createRequire(here);
-  // From src/kernels/ or dist/kernels/: the addon built in a checkout, then the one that a package carries. An explicit path
+  // From src/device/ or dist/device/: the addon built in a checkout, then the one that a package carries. An explicit path
   // serves builds with sanitizers or with all instruction sets.
   const candidates = process.env.EVENKEEL_ADDON
     ? [new URL(process.env.EVENKEEL_ADDON, `file://${process.cwd()}/`)]

@@ -1,0 +1,50 @@
+// A backend: memory, and launches that compute with what is in it. Tensors are one layer up; here are only bytes.
+import type { Pointer } from './generated/abi.ts';
+import type { Launches } from './generated/launches.ts';
+
+/** Where a tensor lives: `'cpu'`, or `'meta'`, where it has a shape, a dtype and a memory format, but no values and no memory. */
+export type Device = 'cpu' | 'meta';
+
+/** What carries out operations on the cpu. */
+export type EngineName = 'native' | 'wasm';
+
+/** A piece of memory, aligned to 64 bytes. */
+export interface Block {
+  readonly byteLength: number;
+  /** The address, valid and pinned until the kernel call that uses it has returned (see `AddressBackend.check`). */
+  pin(): Pointer;
+  /** The bytes for JavaScript, valid until the next allocation on the backend. */
+  bytes(): Uint8Array;
+}
+
+export abstract class Backend {
+  abstract readonly name: EngineName | 'meta';
+  /** The device that users know it as. */
+  readonly device: Device = 'cpu';
+  /** The kernels, as functions of operands. */
+  abstract readonly launch: Launches;
+  /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
+  abstract readonly instructionSet: string;
+  /** @param isGivenBack whether the block will be given to `free`, or to `leave`; others may be lost to the garbage collector at any time. */
+  abstract allocate(byteLength: number, isGivenBack?: boolean): Block;
+  /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
+  abstract free(block: Block): void;
+  /** Writes bytes of JavaScript's at the beginning of a block. */
+  write(block: Block, bytes: Uint8Array): void {
+    block.bytes().set(bytes);
+  }
+  /** Copies a block to another of the same size. */
+  copy(from: Block, to: Block): void {
+    to.bytes().set(from.bytes());
+  }
+  /** Says of a block that was to be given back that it may be lost to the garbage collector after all. */
+  leave(_block: Block): void {}
+  abstract getNumThreads(): number;
+  abstract setNumThreads(count: number): void;
+  /** Returns when every kernel that was called has run. */
+  synchronize(): void {}
+  /** Bytes held for reuse and bytes in blocks handed out, for tests and reports. */
+  abstract memory(): { pooled: number; allocated: number };
+  /** Drops blocks that have not been reused lately; called at the end of outermost scopes. */
+  abstract trim(): void;
+}

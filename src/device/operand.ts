@@ -1,0 +1,121 @@
+// What launches take: operands, and tables of them. A launch asks an operand for its values first, and then for its address; nothing else does.
+import type { Backend } from './backend.ts';
+import type { Pointer } from './generated/abi.ts';
+
+/** What a kernel reads or writes: a tensor, or a part of one. */
+export interface Operand {
+  readonly backend: Backend;
+  readonly shape: readonly number[];
+  /** Number of elements. */
+  readonly size: number;
+  /** Of its dtype, as kernels know it. */
+  readonly code: number;
+  /** Bytes of an element. */
+  readonly itemSize: number;
+  /** Of its memory format, as kernels know it. */
+  readonly formatCode: number;
+  /** Has the values computed, if they were deferred: that may launch other kernels. */
+  materialize(): void;
+  /** The address, for the kernel call under way, during which the memory stays where it is. */
+  pin(): Pointer;
+}
+
+/** An operand from one of its elements on. */
+class Part implements Operand {
+  readonly whole: Operand;
+  /** In elements. */
+  readonly start: number;
+  constructor(whole: Operand, start: number) {
+    this.whole = whole;
+    this.start = start;
+  }
+  get backend(): Backend {
+    return this.whole.backend;
+  }
+  get shape(): readonly number[] {
+    return this.whole.shape;
+  }
+  get size(): number {
+    return this.whole.size - this.start;
+  }
+  get code(): number {
+    return this.whole.code;
+  }
+  get itemSize(): number {
+    return this.whole.itemSize;
+  }
+  get formatCode(): number {
+    return this.whole.formatCode;
+  }
+  materialize(): void {
+    this.whole.materialize();
+  }
+  pin(): Pointer {
+    return this.whole.pin() + this.start * this.whole.itemSize;
+  }
+}
+
+/** x from one of its elements on; `start`: which, in memory order. */
+export const partOf = (x: Operand, start: number): Operand => (start === 0 ? x : new Part(x, start));
+
+/** Elements behind each channel of a tensor whose channels are axis 1. */
+export function spatialSize({ shape }: Operand): number {
+  let size = 1;
+  for (let d = 2; d < shape.length; d++) size *= shape[d];
+  return size;
+}
+
+/** A parameter with what an optimizer's kernel reads and writes beside it, all of one dtype and number of elements. */
+export interface TableRow {
+  readonly parameter: Operand;
+  /** In the parameter's memory order, as the states are. */
+  readonly gradient: Operand;
+  /** At most three. */
+  readonly states: readonly Operand[];
+}
+const rowColumns = 6;
+
+export function materializeRow({ parameter, gradient, states }: TableRow): void {
+  parameter.materialize();
+  gradient.materialize();
+  for (const state of states) state.materialize();
+}
+
+/** The table of an optimizer's kernel: of each row five addresses, 0 where there is none, and the number of elements. */
+export function addressesOfRows(rows: readonly TableRow[]): Float64Array {
+  const table = new Float64Array(rows.length * rowColumns);
+  rows.forEach(({ parameter, gradient, states }, i) => {
+    const at = i * rowColumns;
+    table[at] = parameter.pin();
+    table[at + 1] = gradient.pin();
+    states.forEach((state, s) => {
+      table[at + 2 + s] = state.pin();
+    });
+    table[at + 5] = parameter.size;
+  });
+  return table;
+}
+
+/** Bytes to be copied from the beginning of one operand to that of another. */
+export interface CopiedBlock {
+  readonly from: Operand;
+  readonly to: Operand;
+  readonly bytes: number;
+}
+const blockColumns = 3;
+
+export function materializeBlock({ from, to }: CopiedBlock): void {
+  from.materialize();
+  to.materialize();
+}
+
+/** The table of `ek_copy_blocks`: of each block two addresses and a number of bytes. */
+export function addressesOfBlocks(blocks: readonly CopiedBlock[]): Float64Array {
+  const table = new Float64Array(blocks.length * blockColumns);
+  blocks.forEach(({ from, to, bytes }, i) => {
+    table[i * blockColumns] = from.pin();
+    table[i * blockColumns + 1] = to.pin();
+    table[i * blockColumns + 2] = bytes;
+  });
+  return table;
+}
