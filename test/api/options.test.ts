@@ -159,21 +159,6 @@ describe('options', () => {
         `[f] unknown option '${name}'; known are 'needed', 'flag'`,
       );
   });
-  test('cost less than 100 ns to look at', () => {
-    const common = declareOptions<{ stride?: number; padding?: number; bias?: boolean }>({
-      stride: kind.number,
-      padding: kind.number,
-      bias: kind.flag,
-    });
-    const rounds = 200_000;
-    const times = Array.from({ length: 9 }, () => {
-      const start = performance.now();
-      for (let i = 0; i < rounds; i++) requireOptions('f', { stride: i, padding: 1, bias: true }, common);
-      return ((performance.now() - start) / rounds) * 1e6;
-    });
-    // The best of several: the machine is shared. Four times of what it takes, so that only another order of work shows.
-    expect(Math.min(...times)).toBeLessThan(400);
-  });
 });
 
 afterAll(() => void takers.clear());
