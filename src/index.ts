@@ -26,6 +26,7 @@ export {
 } from './errors.ts';
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
+export { clone, type Placement } from './ops/convert.ts';
 export {
   type AlphaOption,
   abs,
@@ -105,7 +106,6 @@ export {
   scatterAdd,
   takeAlongDim,
 } from './ops/indexing.ts';
-export { clone, type Placement } from './ops/launch.ts';
 export { matmul } from './ops/matmul.ts';
 export type { ValueOption } from './ops/methods.ts';
 export { type PadMode, type PadOptions, pad } from './ops/pad_modes.ts';

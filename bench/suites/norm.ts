@@ -4,7 +4,7 @@ import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';
-import { clone } from '../../src/ops/launch.ts';
+import { clone } from '../../src/ops/convert.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';

@@ -39,6 +39,11 @@ export const knownDifferences: readonly KnownDifference[] = [
       ourError(one, /expected (an integer|integers|an array of integers|a number).*, got (.*Tensor|true|false)/),
   },
   {
+    id: 'failed assertions inside of PyTorch',
+    what: 'What ends in an internal assertion of PyTorch, which asks to report it, says nothing about what is right.',
+    when: (one) => torchError(one, 'INTERNAL ASSERT FAILED'),
+  },
+  {
     id: 'negative counts of nothing',
     what: 'PyTorch repeats an empty dimension by a negative number; here counts are at least 0.',
     when: (one) => isRefused(one) && ourError(one, '[repeat] Trying to create tensor with negative dimension'),

@@ -5,16 +5,16 @@ import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { maxElements, requireFinite, requireInteger, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { type BatchStatistics, countBatch, type RunningStatistics } from '../launch/batch_norm.ts';
 import type { batchNormWith } from '../ops/batch_norm.ts';
-import { type BatchStatistics, countBatch, type RunningStatistics } from '../ops/batch_norm_kernels.ts';
 import {
   batchRenorm,
   batchRenormUpdateRunning,
   type RenormLimits,
   runningStdBatchRenorm,
 } from '../ops/batch_renorm.ts';
+import { cast, clone } from '../ops/convert.ts';
 import { add, clamp, mul, sub } from '../ops/elementwise.ts';
-import { cast, clone } from '../ops/launch.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { ones, tensor, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';

@@ -2,7 +2,7 @@
 // copies are for (averaged_model.ts, fuse_batch_norm.ts, fold.ts).
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
-import { clone } from '../ops/launch.ts';
+import { clone } from '../ops/convert.ts';
 import { emptyLike } from '../tensor/create.ts';
 import { outsideScopes, type Storage } from '../tensor/storage.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';

@@ -3,7 +3,7 @@
 import { backward } from '../autograd/backward.ts';
 import { type Listener, listening, type Step } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
-import { clone } from '../ops/launch.ts';
+import { clone } from '../ops/convert.ts';
 import { sum } from '../ops/reduce.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope, tensorsIn } from '../tensor/scope.ts';

@@ -3,8 +3,8 @@
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import { withFusion } from '../fusion/switch.ts';
+import { cast, clone } from '../ops/convert.ts';
 import { abs, sub } from '../ops/elementwise.ts';
-import { cast, clone } from '../ops/launch.ts';
 import { amax } from '../ops/reduce.ts';
 import { scope, tensorsIn } from '../tensor/scope.ts';
 import { type Storage, watchUses } from '../tensor/storage.ts';

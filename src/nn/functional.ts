@@ -1,6 +1,7 @@
 // The functional forms of the layers (PyTorch: torch.nn.functional), gathered from ops/. Nothing is defined here.
+
+export type { BatchStatistics } from '../launch/batch_norm.ts';
 export { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
-export type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
 export {
   type BatchRenormOptions,
   batchRenorm,

@@ -88,14 +88,7 @@ export {
   LazyInstanceNorm2d,
   LazyInstanceNorm3d,
 } from './lazy_norm.ts';
-export {
-  type DTypeOption,
-  Embedding,
-  type EmbeddingOptions,
-  Identity,
-  Linear,
-  type LinearOptions,
-} from './linear.ts';
+export { type DTypeOption, Embedding, type EmbeddingOptions, Identity, Linear, type LinearOptions } from './linear.ts';
 export { CrossMapLRN2d, LocalResponseNorm } from './local_response_norm.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
 export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
@@ -139,13 +132,7 @@ export { SplitBatchNorm2d, type SplitBatchNormOptions } from './split_batch_norm
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
 export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
 export type { StatisticsMode } from './statistics_control.ts';
-export {
-  type LayerSummary,
-  ModelSummary,
-  type SummaryInput,
-  type SummaryOptions,
-  summary,
-} from './summary.ts';
+export { type LayerSummary, ModelSummary, type SummaryInput, type SummaryOptions, summary } from './summary.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

@@ -3,7 +3,7 @@
 
 import type { Backend, Device } from '../device/backend.ts';
 import { ArgumentTypeError, KeyError, NotImplementedError, RuntimeError } from '../errors.ts';
-import { backendFor, converted, type Placement, placed } from '../ops/launch.ts';
+import { backendFor, converted, type Placement, placed } from '../ops/convert.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import { tensorsIn } from '../tensor/scope.ts';

@@ -2,10 +2,10 @@
 // statistics that move while a model trains (batch_norm.ts).
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import type { BatchStatistics } from '../launch/batch_norm.ts';
 import { batchNormCombine } from '../ops/batch_norm_given.ts';
-import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
+import { cast, clone } from '../ops/convert.ts';
 import { add, div, overwrite } from '../ops/elementwise.ts';
-import { cast, clone } from '../ops/launch.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import { outsideScopes } from '../tensor/storage.ts';

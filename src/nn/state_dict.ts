@@ -3,9 +3,10 @@
 import { setGradEnabled } from '../autograd/grad_mode.ts';
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, RuntimeError } from '../errors.ts';
+import { cast } from '../ops/convert.ts';
 import { overwrite } from '../ops/elementwise.ts';
-import { cast, inFormat } from '../ops/launch.ts';
 import { declareOptions, kind } from '../options.ts';
+import { inFormat } from '../tensor/copy.ts';
 import { isTensorJSON, readTensorJSON } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { keep, requireReadable, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';

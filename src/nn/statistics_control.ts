@@ -3,8 +3,8 @@
 
 import { isRecomputing, replayed } from '../autograd/checkpoint.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { type BatchStatistics, countBatch } from '../ops/batch_norm_kernels.ts';
-import { clone } from '../ops/launch.ts';
+import { type BatchStatistics, countBatch } from '../launch/batch_norm.ts';
+import { clone } from '../ops/convert.ts';
 import { restoring } from '../restoring.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';

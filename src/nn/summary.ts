@@ -5,7 +5,7 @@ import { type SavedTensors, setHolder } from '../autograd/node.ts';
 import { requireChoice, requireShape, shown } from '../checks.ts';
 import { withDevice } from '../device/engine.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import { countingWork } from '../ops/work.ts';
+import { countingWork } from '../launch/work.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
 import { type DType, dtypes, isFloat, requireDType } from '../tensor/dtype.ts';

@@ -5,32 +5,30 @@
 import { grad } from '../autograd/backward.ts';
 import { asOperand, defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import type { Edge } from '../autograd/node.ts';
 import { IndexError, RuntimeError, ValueError } from '../errors.ts';
-import { leaveStatistics, statisticsLeft } from '../fusion/conv_stats.ts';
-import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
-import { note } from '../fusion/log.ts';
-import { isFusionEnabled } from '../fusion/switch.ts';
-import { declareOptions, kind, requireOptions } from '../options.ts';
-import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { evaluationRule, trainingRule } from '../fusion/batch_norm.ts';
+import { fused } from '../fusion/fused.ts';
 import {
   type Affine,
   type BackwardSums,
   type BatchStatistics,
-  batchNormInvstd,
-  batchNormStats,
   batchNormUpdateRunning,
   fromRunning,
+  launchApply,
   launchBackwardApply,
   launchBackwardOfBatch,
   launchBackwardReduce,
   launchForward,
   parameterGradients,
-} from './batch_norm_kernels.ts';
+} from '../launch/batch_norm.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { inFormat } from '../tensor/copy.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
+import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { cast } from './convert.ts';
 import { add, eq, hardtanhWith, mul, relu, rsqrt, sub } from './elementwise.ts';
 import { maskedFill } from './indexing.ts';
-import { cast, inFormat, requireFloat, requireTensor } from './launch.ts';
 import {
   emptyResult,
   requireAlike,
@@ -64,18 +62,8 @@ export function settleStatistics(
     );
 }
 
-/** Values of a matrix that stays in a cache from one pass to the next: there nothing is saved by leaving passes to others. */
-const cachedMatrix = 2 ** 18;
-
-/** Whether one kernel does best what reads x, for sums and for what follows while x is in a cache. */
-const isReadAtOnce = (x: Tensor): boolean =>
-  !isFusionEnabled() || (x.memoryFormat === 'contiguous' && (x.rank > 2 || x.size <= cachedMatrix));
-
-/**
- * The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. `to`: where the first
- * goes.
- */
-export function launchBackward(
+/** The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. */
+export function gradientsOf(
   x: Tensor,
   dy: Tensor,
   affine: Affine,
@@ -83,29 +71,13 @@ export function launchBackward(
   invstd: Tensor,
   isTraining: boolean,
   needs: readonly boolean[],
-  to: Edge = null,
 ): (Tensor | null)[] {
-  const arrived = arrivedGradient(dy, mean, affine);
-  const given = arrived.affine;
-  const g = inFormat(arrived.dy, x.memoryFormat);
-  let [dx, sums]: [Tensor | null, BackwardSums | null] = [null, arrived.sums];
-  const readSums = () => {
-    note('sums read', mean);
-    return launchBackwardReduce(x, g, given, mean, invstd);
-  };
-  if (!isTraining) {
-    if (needs[1] || needs[2]) sums ??= readSums();
-    if (needs[0]) {
-      note('gradient written', mean);
-      dx = launchBackwardApply(x, g, given, mean, invstd, 0, null);
-    }
-  } else if (needs[0] && !sums && isReadAtOnce(x)) {
-    note('gradient of batch', mean);
-    [dx, sums] = launchBackwardOfBatch(x, g, given, mean, invstd);
-  } else {
-    sums ??= readSums();
-    const count = x.size / x.shape[1];
-    if (needs[0]) dx = deferGradient({ x, dy: g, mean, invstd, affine: given, count, sums }, to);
+  const g = inFormat(dy, x.memoryFormat);
+  let [dx, sums]: [Tensor | null, BackwardSums | null] = [null, null];
+  if (isTraining && needs[0]) [dx, sums] = launchBackwardOfBatch(x, g, affine, mean, invstd);
+  else {
+    if (needs[1] || needs[2]) sums = launchBackwardReduce(x, g, affine, mean, invstd);
+    if (needs[0]) dx = launchBackwardApply(x, g, affine, mean, invstd, 0, null);
   }
   return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
@@ -151,84 +123,66 @@ export function recordedGradients(
   return gradients;
 }
 
-/**
- * Only the statistics of the norm in training, where it is better to leave the rest to what follows: where somebody has left them, or
- * nothing is gained by reading for both at once.
- */
-function deferTraining(x: Tensor, eps: number, affine: Affine) {
-  const left = statisticsLeft(x);
-  if (!left && isReadAtOnce(x)) return null;
-  const batch = left ?? batchNormStats(x);
-  // Only what an operation has made stays as it is unless its version tells: others may write to the memory of a leaf.
-  if (!left && x.gradFn) leaveStatistics(x, batch);
-  note(left ? 'statistics left' : 'statistics read', batch.mean);
-  const invstd = batchNormInvstd(batch, eps);
-  return { y: deferNorm(x, batch.mean, invstd, affine), mean: batch.mean, m2: batch.m2, invstd };
-}
-
-function normalizeAtOnce(x: Tensor, eps: number, affine: Affine) {
-  const result = launchForward(x, eps, affine);
-  note('normalized at once', result.mean);
-  return result;
-}
-
 /** Normalization by the batch's own statistics, which are returned besides: [y, mean, m2]. */
-const trainingOp = defineOp({
-  name: 'batchNorm',
-  forward(
-    ctx,
-    x: Tensor,
-    weight: Tensor | null,
-    bias: Tensor | null,
-    eps: number,
-    relu: number,
-  ): readonly [Tensor, Tensor, Tensor] {
-    const affine = { weight, bias, relu };
-    const { y, mean, m2, invstd } = deferTraining(x, eps, affine) ?? normalizeAtOnce(x, eps, affine);
-    // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
-    ctx.save(x, weight, relu ? bias : null, mean, invstd);
-    ctx.markConstant(mean, m2);
-    return [y, mean, m2];
-  },
-  backward(ctx, [g], _x, _weight, _bias, eps, relu) {
-    const [x, weight, bias, mean, invstd] = ctx.saved;
-    if (!g) return [null, null, null];
-    const affine = { weight, bias, relu };
-    if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, (input) => normalOf(input, mean, eps));
-    return launchBackward(x, g, affine, mean, invstd, true, ctx.needs, ctx.edges[0]);
-  },
-});
+const trainingOp = defineOp(
+  fused(trainingRule, {
+    name: 'batchNorm',
+    forward(
+      ctx,
+      x: Tensor,
+      weight: Tensor | null,
+      bias: Tensor | null,
+      eps: number,
+      relu: number,
+    ): readonly [Tensor, Tensor, Tensor] {
+      const affine = { weight, bias, relu };
+      const { y, mean, m2, invstd } = launchForward(x, eps, affine);
+      // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
+      ctx.save(x, weight, relu ? bias : null, mean, invstd);
+      ctx.markConstant(mean, m2);
+      return [y, mean, m2];
+    },
+    backward(ctx, [g], _x, _weight, _bias, eps, relu) {
+      const [x, weight, bias, mean, invstd] = ctx.saved;
+      if (!g) return [null, null, null];
+      const affine = { weight, bias, relu };
+      if (isGradEnabled()) return recordedGradients(x, affine, ctx.needs, g, (input) => normalOf(input, mean, eps));
+      return gradientsOf(x, g, affine, mean, invstd, true, ctx.needs);
+    },
+  }),
+);
 
 /** Normalization by given statistics, which are constants. */
-const evaluationOp = defineOp({
-  name: 'batchNormEval',
-  forward(
-    ctx,
-    x: Tensor,
-    weight: Tensor | null,
-    bias: Tensor | null,
-    runningMean: Tensor,
-    runningVar: Tensor,
-    eps: number,
-    relu: number,
-  ) {
-    const affine = { weight, bias, relu };
-    const [mean, invstd] = fromRunning(runningMean, runningVar, eps);
-    note('statistics given', mean);
-    // mean and invstd are copies: a later forward in training mode cannot change what this one's backward uses.
-    ctx.save(x, weight, relu ? bias : null, mean, invstd);
-    return deferNorm(x, mean, invstd, affine);
-  },
-  backward(ctx, [g], { dtype, shape }, _weight, _bias, _mean, _var, _eps, relu) {
-    const [x, weight, bias, mean, invstd] = ctx.saved;
-    const affine = { weight, bias, relu };
-    const constant = (t: Tensor) => acrossChannels(cast(t, dtype), shape);
-    const gradients = isGradEnabled()
-      ? recordedGradients(x, affine, ctx.needs, g, (input) => mul(sub(input, constant(mean)), constant(invstd)))
-      : launchBackward(x, g, affine, mean, invstd, false, ctx.needs);
-    return [...gradients, null, null];
-  },
-});
+const evaluationOp = defineOp(
+  fused(evaluationRule, {
+    name: 'batchNormEval',
+    forward(
+      ctx,
+      x: Tensor,
+      weight: Tensor | null,
+      bias: Tensor | null,
+      runningMean: Tensor,
+      runningVar: Tensor,
+      eps: number,
+      relu: number,
+    ) {
+      const affine = { weight, bias, relu };
+      const [mean, invstd] = fromRunning(runningMean, runningVar, eps);
+      // mean and invstd are copies: a later forward in training mode cannot change what this one's backward uses.
+      ctx.save(x, weight, relu ? bias : null, mean, invstd);
+      return launchApply(x, mean, invstd, affine);
+    },
+    backward(ctx, [g], { dtype, shape }, _weight, _bias, _mean, _var, _eps, relu) {
+      const [x, weight, bias, mean, invstd] = ctx.saved;
+      const affine = { weight, bias, relu };
+      const constant = (t: Tensor) => acrossChannels(cast(t, dtype), shape);
+      const gradients = isGradEnabled()
+        ? recordedGradients(x, affine, ctx.needs, g, (input) => mul(sub(input, constant(mean)), constant(invstd)))
+        : gradientsOf(x, g, affine, mean, invstd, false, ctx.needs);
+      return [...gradients, null, null];
+    },
+  }),
+);
 
 /** Options of `batchNorm`. */
 export interface BatchNormOptions {

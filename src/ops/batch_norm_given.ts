@@ -3,12 +3,13 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
+import { type BatchStatistics, batchNormInvstd, launchApply } from '../launch/batch_norm.ts';
 import { fromTypedArrayOn } from '../tensor/create.ts';
+import { present, requireFloat, requireSameDevice } from '../tensor/requirements.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { acrossChannels, launchBackward, statisticAxes } from './batch_norm.ts';
-import { type BatchStatistics, batchNormInvstd, launchApply } from './batch_norm_kernels.ts';
+import { acrossChannels, gradientsOf, statisticAxes } from './batch_norm.ts';
+import { cast } from './convert.ts';
 import { add, div, mul, rsqrt, sub } from './elementwise.ts';
-import { cast, present, requireFloat, requireSameDevice } from './launch.ts';
 import { sum } from './reduce.ts';
 import { stack } from './shape_ops.ts';
 
@@ -67,7 +68,7 @@ const givenOp = defineOp({
       sumG = wide(sum(g, axes));
       dweight = mul(wide(sum(mul(g, sub(x, across(mean))), axes)), r);
     } else {
-      const [input, ...sums] = launchBackward(x, g, { weight, bias: null, relu: 0 }, mean, invstd, false, [
+      const [input, ...sums] = gradientsOf(x, g, { weight, bias: null, relu: 0 }, mean, invstd, false, [
         needs[0],
         true,
         true,

@@ -5,11 +5,13 @@ import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
+import { type BatchStatistics, batchNormStats, type RunningStatistics } from '../launch/batch_norm.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
+import { requireFloat } from '../tensor/requirements.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { acrossChannels, type BatchNormOptions, batchNormKinds, normalizeBatch, statisticAxes } from './batch_norm.ts';
-import { type BatchStatistics, batchNormStats, type RunningStatistics } from './batch_norm_kernels.ts';
+import { cast, clone } from './convert.ts';
 import {
   add,
   clamp,
@@ -26,7 +28,6 @@ import {
   sub,
   where,
 } from './elementwise.ts';
-import { cast, clone, requireFloat } from './launch.ts';
 import {
   emptyResult,
   requireAlike,

@@ -5,11 +5,14 @@ import { requireInteger, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
 import { ArgumentTypeError, IndexError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { rowMajor } from '../tensor/copy.ts';
 import { fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type NestedArray, requireKnownShape, Tensor, viewAs } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
+import { cast, clone } from './convert.ts';
 import { add } from './elementwise.ts';
 import {
   addAt,
@@ -21,7 +24,6 @@ import {
   putAt,
   valueTensor,
 } from './indexing.ts';
-import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { broadcastTo, replaceSelected, reshape, type Selection, selected, sliceRange, wholeOf } from './shape_ops.ts';
 
 /** Elements `start`, `start + step`, … before `end`; what is left out reaches to the edge, or is 1. */

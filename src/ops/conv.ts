@@ -1,24 +1,27 @@
 // Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders come from
 // three kernels; a transposed convolution is the backward by data, run forwards.
 import { defineOp } from '../autograd/define_op.ts';
-import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger, requireShape, shown } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
-import { withMaterialized } from '../fusion/deferred_norm.ts';
+import { convolutionRule } from '../fusion/convolution.ts';
+import { fused } from '../fusion/fused.ts';
+import {
+  asItIs,
+  type ConvShape,
+  convOutput,
+  forwardShape,
+  gradientAsItIs,
+  launchConv,
+  launchConvBackwardData,
+  launchConvBackwardWeight,
+  noteConvolution,
+} from '../launch/conv.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { inFormat } from '../tensor/copy.ts';
+import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import {
-  type ConvShape,
-  convForward,
-  forwardShape,
-  inputGradient,
-  launchBackwardData,
-  launchBackwardWeight,
-  takesPendingNorm,
-} from './conv_kernels.ts';
 import { add } from './elementwise.ts';
-import { requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
 import { broadcastTo, padConstant, reshape } from './shape_ops.ts';
 import { requireSpan, type Size, sizes } from './window.ts';
@@ -60,28 +63,24 @@ export const convTransposeOptions = declareOptions<ConvTransposeOptions>({
   dilation: kind.numbers,
 });
 
-const convOp = defineOp({
-  name: 'convolution',
-  forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
-    ctx.save(x, weight);
-    return convForward(x, weight, bias, conv, ctx.needs.length > 0);
-  },
-  backward(ctx, [g], _x, wInfo, _bias, conv) {
-    const [x, weight] = ctx.saved;
-    const [needsX, needsWeight, needsBias] = ctx.needs;
-    // Read by both kernels, each of which packs it several times, it is better formed once; by one alone, while that reads it.
-    if (needsX && needsWeight && !isGradEnabled()) g.materialize();
-    const ofInput = () =>
-      isGradEnabled() ? convBackwardData(g, weight, x.shape, conv) : inputGradient(g, weight, x, conv, ctx.edges[0]);
-    const dx = needsX ? ofInput() : null;
-    const ofWeight = (input: Tensor) => convBackwardWeight(input, g, wInfo.shape, conv, needsBias);
-    const formed = takesPendingNorm(wInfo.shape, conv)
-      ? ofWeight
-      : (input: Tensor) => withMaterialized(input, ofWeight);
-    const [dweight, dbias] = needsWeight ? formed(x) : [null, null];
-    return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
-  },
-});
+const convOp = defineOp(
+  fused(convolutionRule, {
+    name: 'convolution',
+    forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
+      ctx.save(x, weight);
+      const y = convOutput(x, weight, conv);
+      noteConvolution(y.shape, weight);
+      return launchConv(asItIs(x), weight, bias, conv, y);
+    },
+    backward(ctx, [g], xInfo, wInfo, _bias, conv) {
+      const [x, weight] = ctx.saved;
+      const [needsX, needsWeight, needsBias] = ctx.needs;
+      const dx = needsX ? convBackwardData(g, weight, xInfo.shape, conv) : null;
+      const [dweight, dbias] = needsWeight ? convBackwardWeight(x, g, wInfo.shape, conv, needsBias) : [null, null];
+      return [dx, dweight, needsBias ? (dbias ?? sumChannels(g)) : null];
+    },
+  }),
+);
 
 const sumChannels = (g: Tensor): Tensor => sum(g, [0, ...g.shape.slice(2).map((_, i) => i + 2)]);
 
@@ -90,7 +89,7 @@ const convBackwardData = defineOp({
   name: 'convolutionBackwardData',
   forward(ctx, dy: Tensor, weight: Tensor, shape: Shape, conv: ConvShape) {
     const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.backend);
-    launchBackwardData(dy, weight, dx, conv);
+    launchConvBackwardData(gradientAsItIs(dy), weight, dx, conv);
     ctx.save(dy, weight);
     return dx;
   },
@@ -108,7 +107,8 @@ const convBackwardWeight = defineOp({
   name: 'convolutionBackwardWeight',
   forward(ctx, x: Tensor, dy: Tensor, shape: Shape, conv: ConvShape, withBias: boolean): readonly Tensor[] {
     ctx.save(x, dy);
-    return launchBackwardWeight(x, dy, shape, conv, withBias);
+    const gradient = gradientAsItIs(inFormat(dy, x.memoryFormat));
+    return launchConvBackwardWeight(asItIs(x), gradient, shape, conv, withBias);
   },
   backward(ctx, [g, gBias], xInfo, dyInfo, _shape, conv) {
     const [x, dy] = ctx.saved;

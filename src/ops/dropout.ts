@@ -5,10 +5,10 @@ import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { bernoulli, defaultGenerator } from '../tensor/random/index.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { mul } from './elementwise.ts';
-import { requireFloat, requireTensor } from './launch.ts';
 
 /** x times 0 with probability p, else times `scale`, drawn once for each element of `maskShape`. */
 function applyMask(x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {

@@ -7,31 +7,23 @@ import { KernelRefusal } from '../device/address_backend.ts';
 import { currentBackend } from '../device/engine.ts';
 import { Binary, Status, Unary } from '../device/generated/abi.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
-import { joinAdd, joinInPlace, joinRelu, maskGradient } from '../fusion/deferred_norm.ts';
-import { functionOfNorm, gradientOfFunction } from '../fusion/function_of_norm.ts';
+import { mergedInPlace, type Saves, sumRule, unaryRule } from '../fusion/elementwise.ts';
+import { fused, type Rule } from '../fusion/fused.ts';
+import { commonLayout } from '../launch/layout.ts';
+import { launchUnary, launchUnaryBackward } from '../launch/unary.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { copyDense } from '../tensor/copy.ts';
+import { copyDense, inFormat } from '../tensor/copy.ts';
 import { asElement, fullOn } from '../tensor/create.ts';
 import { type DType, isFloat, kindOf, requireDType } from '../tensor/dtype.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
-import {
-  cast,
-  clone,
-  commonLayout,
-  inFormat,
-  requireSameDevice,
-  requireTensor,
-  resultType,
-  toFormat,
-} from './launch.ts';
+import { cast, clone, resultType, toFormat } from './convert.ts';
 import { sumTo } from './reduce.ts';
-import { launchUnary, launchUnaryBackward } from './unary_kernels.ts';
 
 // ---- one tensor ---------------------------------------------------------------------------------------------------
 
-type Saves = 'x' | 'y' | 'both';
 /** The gradient at x of g at y, the function's value, as ops. */
 type Derivative = (g: Tensor, x: Tensor, y: Tensor, p0: number, p1: number) => Tensor;
 /** The same from the derivative alone. */
@@ -63,36 +55,26 @@ export const constantAbove: (x: Tensor) => Tensor = defineOp({
 /** g where the mask holds: chosen, not multiplied, since g may be infinite. */
 const masked = (g: Tensor, mask: Tensor): Tensor => where(mask, g, 0);
 
-/** How a function is merged with what made its operand; null where it is not. See fusion/. */
-interface Joins {
-  forward(x: Tensor, p0: number, p1: number): Tensor | null;
-  backward(g: Tensor, y: Tensor): Tensor | null;
-}
-
 /** A function of each element and of two numbers. */
-function defineParametric(name: string, op: Unary, saves: Saves, derivative: Derivative, joins?: Joins) {
-  const run = defineOp({
-    name,
-    forward(ctx, x: Tensor, p0: number, p1: number) {
-      const y =
-        joins?.forward(x, p0, p1) ?? functionOfNorm({ name, op, p0, p1 }, x) ?? launchUnary(name, op, x, p0, p1);
-      ctx.save(saves === 'y' ? null : x, saves === 'x' ? null : y);
-      return y;
-    },
-    backward(ctx, [g], _x, p0, p1) {
-      const [x, y] = ctx.saved;
-      if (isGradEnabled()) return [derivative(g, x ?? y, y ?? x, p0, p1)];
-      const joined = joins?.backward(g, y);
-      if (joined) return [joined];
-      const like = x ?? y;
-      const dy = inFormat(g, like.memoryFormat);
-      // A kernel reads only the one it needs; another stands in.
-      const ofNorm = x && gradientOfFunction({ name, op, p0, p1 }, x, y ?? dy, dy);
-      if (ofNorm) return [ofNorm];
-      const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.backend);
-      return [launchUnaryBackward(name, op, x ?? y, y ?? x, dy, dx, p0, p1)];
-    },
-  });
+function defineParametric(name: string, op: Unary, saves: Saves, derivative: Derivative) {
+  const run = defineOp(
+    fused(unaryRule(name, op, saves), {
+      name,
+      forward(ctx, x: Tensor, p0: number, p1: number) {
+        const y = launchUnary(name, op, x, p0, p1);
+        ctx.save(saves === 'y' ? null : x, saves === 'x' ? null : y);
+        return y;
+      },
+      backward(ctx, [g], _x, p0, p1) {
+        const [x, y] = ctx.saved;
+        if (isGradEnabled()) return [derivative(g, x ?? y, y ?? x, p0, p1)];
+        const like = x ?? y;
+        const dx = allocate(like.shape, like.dtype, like.memoryFormat, like.backend);
+        // The kernel reads only the one that it needs; the other stands in.
+        return [launchUnaryBackward(name, op, like, y ?? x, inFormat(g, like.memoryFormat), dx, p0, p1)];
+      },
+    }),
+  );
   return (x: Tensor, p0: number, p1: number): Tensor => {
     requireTensor(name, x);
     if (x.dtype === 'bool') refuseBool(name);
@@ -251,16 +233,9 @@ export const logsigmoid = defineFunction(
  * @example
  * relu(tensor([-1, 0, 2])); // [0, 0, 2]
  */
-export const relu = defineUnary('relu', Unary.relu, 'y', (g, _, y) => constantIn(where(le(y, 0), 0, g), y), {
-  forward: (x) => joinRelu(x, Infinity),
-  backward: maskGradient,
-});
-const hardtanhOp = defineParametric(
-  'hardtanh',
-  Unary.hardtanh,
-  'y',
-  (g, _, y, low, high) => constantIn(masked(g, logicalAnd(gt(y, low), lt(y, high))), y),
-  { forward: (x, low, high) => (low === 0 && high > 0 ? joinRelu(x, high) : null), backward: maskGradient },
+export const relu = defineUnary('relu', Unary.relu, 'y', (g, _, y) => constantIn(where(le(y, 0), 0, g), y));
+const hardtanhOp = defineParametric('hardtanh', Unary.hardtanh, 'y', (g, _, y, low, high) =>
+  constantIn(masked(g, logicalAnd(gt(y, low), lt(y, high))), y),
 );
 const leakyReluOp = defineParametric('leakyRelu', Unary.leakyRelu, 'x', (g, x, _, slope) =>
   constantIn(where(gt(x, 0), g, mul(g, slope)), x),
@@ -581,38 +556,40 @@ interface BinaryOptions {
   readonly refuse?: (a: Prepared, b: Prepared, dtype: DType) => void;
   /** Integer operands are computed as float32 (true division). */
   readonly floatOnly?: boolean;
-  /** How the operation, with alpha 1, is merged with what made its operands; null where it is not. See fusion/. */
-  readonly join?: (a: Tensor, b: Tensor) => Tensor | null;
+  /** How the operation is merged with others. */
+  readonly rule?: Rule<[a: Prepared, b: Prepared, alpha: number], Tensor>;
 }
 
 /** A function of two operands, and of the number alpha where it has one. */
 function defineScaled(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
   const { saves = 'operands', reads = () => [true, true] } = options;
-  const run = defineOp({
-    name,
-    forward(ctx, a: Prepared, b: Prepared, alpha: number) {
-      let y: Tensor;
-      if (typeof b === 'number') y = launchScalar(name, op, a as Tensor, b, false, alpha, (a as Tensor).dtype);
-      else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
-      else y = (alpha === 1 ? options.join?.(a, b) : null) ?? launchBinary(name, op, a, b, alpha, a.dtype);
-      const tensor = (value: Prepared) => (value instanceof Tensor ? value : null);
-      if (saves === 'operands') {
-        const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
-        ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
-      } else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
-      return y;
-    },
-    backward(ctx, [g], a, b, alpha) {
-      const saved = saves === 'nothing' ? [] : ctx.saved;
-      const left = typeof a === 'number' ? a : saved[0];
-      const right = typeof b === 'number' ? b : saved[1];
-      const [da, db] = derivatives(g, left, right, saved[2], alpha);
-      return [
-        ctx.needs[0] ? sumTo(da(), (a as TensorInfo).shape) : null,
-        ctx.needs[1] ? sumTo(db(), (b as TensorInfo).shape) : null,
-      ];
-    },
-  });
+  const run = defineOp(
+    fused(options.rule ?? {}, {
+      name,
+      forward(ctx, a: Prepared, b: Prepared, alpha: number) {
+        let y: Tensor;
+        if (typeof b === 'number') y = launchScalar(name, op, a as Tensor, b, false, alpha, (a as Tensor).dtype);
+        else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
+        else y = launchBinary(name, op, a, b, alpha, a.dtype);
+        const tensor = (value: Prepared) => (value instanceof Tensor ? value : null);
+        if (saves === 'operands') {
+          const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
+          ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
+        } else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
+        return y;
+      },
+      backward(ctx, [g], a, b, alpha) {
+        const saved = saves === 'nothing' ? [] : ctx.saved;
+        const left = typeof a === 'number' ? a : saved[0];
+        const right = typeof b === 'number' ? b : saved[1];
+        const [da, db] = derivatives(g, left, right, saved[2], alpha);
+        return [
+          ctx.needs[0] ? sumTo(da(), (a as TensorInfo).shape) : null,
+          ctx.needs[1] ? sumTo(db(), (b as TensorInfo).shape) : null,
+        ];
+      },
+    }),
+  );
   return (left: Operand, right: Operand, factor: number | boolean): Tensor => {
     requireATensor(name, left, right);
     const a = prepared(name, left, right);
@@ -653,7 +630,7 @@ export const addScaled = defineScaled(
   'add',
   Binary.add,
   (g, _a, _b, _y, alpha) => [() => g, () => (alpha === 1 ? g : mul(g, alpha))],
-  { saves: 'nothing', join: joinAdd },
+  { saves: 'nothing', rule: sumRule },
 );
 /**
  * a + alpha·b, element by element, broadcast (PyTorch: `torch.add`). One of the two may be a number.
@@ -951,7 +928,7 @@ export function addOver(a: Tensor, b: Tensor): void {
 
 /** Copies the values of `from`, of the same shape, dtype and order, over those of `to`. */
 export function overwrite(to: Tensor, from: Tensor): void {
-  if (joinInPlace(to, from)) return;
+  if (mergedInPlace(to, from)) return;
   to.storage.beginChange();
   copyDense('copy', from, to);
 }

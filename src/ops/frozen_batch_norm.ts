@@ -1,10 +1,11 @@
 // Batch norm by constants: statistics, weight and bias are given and none of them is learned. Where the input fits the channels it is the
 // evaluation of batch_norm.ts; elsewhere what torchvision's broadcasting makes of it.
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { requireTensor } from '../tensor/requirements.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNormWith } from './batch_norm.ts';
+import { cast, resultType } from './convert.ts';
 import { add, detach, mul, rsqrt, sub } from './elementwise.ts';
-import { cast, requireTensor, resultType } from './launch.ts';
 import { requireNormOptions } from './norm_checks.ts';
 import { reshape } from './shape_ops.ts';
 

@@ -1,9 +1,10 @@
 // Batch norm of the equal parts of a batch (N, C), each by its own statistics, in one call and without a copy: n rows of C are, in
 // memory, C channels of n positions, channels last; so it is instance norm of the parts. When running statistics move is nn/ghost_batch_norm.ts's.
 import { defineOp } from '../autograd/define_op.ts';
+import type { BatchStatistics } from '../launch/batch_norm.ts';
+import { present, requireSameDevice } from '../tensor/requirements.ts';
 import { Tensor, viewAs } from '../tensor/tensor.ts';
-import type { BatchStatistics } from './batch_norm_kernels.ts';
-import { present, requireSameDevice, toFormat } from './launch.ts';
+import { toFormat } from './convert.ts';
 import { normalizeRows } from './row_norm.ts';
 import { narrow, reshape } from './shape_ops.ts';
 

@@ -3,9 +3,9 @@
 import { requireInteger } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { requireFloat, requireTensor } from './launch.ts';
 import { emptyResult, requireAlike, requireEps, requireNormNumber } from './norm_checks.ts';
 import { normalizeRows } from './row_norm.ts';
 

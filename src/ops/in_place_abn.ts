@@ -3,13 +3,15 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { batchNormInvstd, batchNormStats, launchApply } from '../launch/batch_norm.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
+import { requireFloat } from '../tensor/requirements.ts';
 import { scope } from '../tensor/scope.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type Tensor } from '../tensor/tensor.ts';
-import { type BatchNormOptions, batchNormKinds, launchBackward, settleStatistics } from './batch_norm.ts';
-import { batchNormInvstd, batchNormStats, launchApply } from './batch_norm_kernels.ts';
+import { type BatchNormOptions, batchNormKinds, gradientsOf, settleStatistics } from './batch_norm.ts';
+import { cast } from './convert.ts';
 import {
   abs,
   add,
@@ -27,7 +29,6 @@ import {
   where,
   whereWith,
 } from './elementwise.ts';
-import { cast, requireFloat } from './launch.ts';
 import {
   emptyResult,
   requireAlike,
@@ -105,7 +106,7 @@ const inPlaceAbnOp = defineOp({
       const scale = weight ? cast(scaleOf(weight, eps)!, 'float64') : one;
       const center = bias ? cast(bias, 'float64') : fullOn(invstd.backend, [invstd.size], 0, 'float64');
       const factor = cast(mul(square(scale), invstd), y.dtype);
-      return launchBackward(
+      return gradientsOf(
         act.invert(y, param),
         act.backward(g, y, param),
         { weight: factor, bias: null, relu: 0 },

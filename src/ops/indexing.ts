@@ -6,8 +6,10 @@ import { requireElement, requireInteger, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
 import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { rowMajor } from '../tensor/copy.ts';
 import { asElement, fromTypedArrayOn, fullOn, requireRepresentable, tensorOn } from '../tensor/create.ts';
 import { type DType, isFloat } from '../tensor/dtype.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import {
   broadcastShapes,
   broadcastStrides,
@@ -18,8 +20,8 @@ import {
   stridesOf,
 } from '../tensor/shape.ts';
 import { allocate, requireKnownShape, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { cast, clone } from './convert.ts';
 import { mul, ne, type Operand, where } from './elementwise.ts';
-import { cast, clone, requireSameDevice, requireTensor, rowMajor } from './launch.ts';
 import { aroundDim } from './reduce.ts';
 import { broadcastTo, flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
 

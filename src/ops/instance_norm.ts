@@ -1,12 +1,13 @@
 // Instance normalization (Ulyanov, Vedaldi & Lempitsky 2016): every channel of every sample brought to mean 0 and variance 1, or all
 // samples by running statistics. The checks, the view as rows, and how the running statistics move; the arithmetic is in row_norm.ts.
 import { RuntimeError, ValueError } from '../errors.ts';
+import { batchNormStats, batchNormUpdateRunning } from '../launch/batch_norm.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, normalizeDim, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNormWith, normalizeBatch } from './batch_norm.ts';
-import { batchNormStats, batchNormUpdateRunning } from './batch_norm_kernels.ts';
-import { requireFloat, requireTensor, toFormat } from './launch.ts';
+import { toFormat } from './convert.ts';
 import {
   emptyResult,
   requireAlike,

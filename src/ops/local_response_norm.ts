@@ -4,9 +4,10 @@ import { maxElements, requireFinite, requireInteger } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArrayOn } from '../tensor/create.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { toFormat } from './convert.ts';
 import { addScaled, div, mul, pow, square } from './elementwise.ts';
-import { requireFloat, requireTensor, toFormat } from './launch.ts';
 import { avgPool2d } from './pool.ts';
 import { narrow, reshape } from './shape_ops.ts';
 

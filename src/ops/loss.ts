@@ -5,8 +5,10 @@ import { IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
+import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
+import { cast } from './convert.ts';
 import {
   abs,
   add,
@@ -27,7 +29,6 @@ import {
   where,
 } from './elementwise.ts';
 import { gather, indexSelect } from './indexing.ts';
-import { cast, requireFloat, requireSameDevice, requireTensor } from './launch.ts';
 import { logSoftmax, mean, sum, sumTo } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';
 

@@ -3,11 +3,12 @@
 import { RuntimeError, ValueError } from '../errors.ts';
 import { requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchNormOptions, batchNormOptions, batchNormWith } from './batch_norm.ts';
+import { toFormat } from './convert.ts';
 import { indexAdd, indexSelect, nonzeroPositions } from './indexing.ts';
-import { requireSameDevice, requireTensor, toFormat } from './launch.ts';
 import { requireNormOptions } from './norm_checks.ts';
 import { permute, reshape } from './shape_ops.ts';
 

@@ -1,12 +1,13 @@
 // Matrix products: one op over the gemm kernel, with either operand transposed, so that gradients of every order are products again.
 import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
+import { noteMultiplyAdds } from '../launch/work.ts';
+import { rowMajor } from '../tensor/copy.ts';
+import { requireFloat, requireSameDevice } from '../tensor/requirements.ts';
 import { broadcastShapes, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { requireFloat, requireSameDevice, rowMajor } from './launch.ts';
 import { sumTo } from './reduce.ts';
 import { broadcastTo, reshape, squeeze, unsqueeze } from './shape_ops.ts';
-import { noteMultiplyAdds } from './work.ts';
 
 /** (rows, columns) of the last two dimensions, exchanged when transposed. */
 function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {

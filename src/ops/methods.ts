@@ -9,14 +9,15 @@ import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/creat
 import type { DType } from '../tensor/dtype.ts';
 import type * as random from '../tensor/random.ts';
 import { bernoulli, type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
+import { requireTensor } from '../tensor/requirements.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
 import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
+import type * as launch from './convert.ts';
+import { cast, clone, converted, type Placement, to, toFormat } from './convert.ts';
 import * as elementwise from './elementwise.ts';
 import * as index from './indexing.ts';
-import type * as launch from './launch.ts';
-import { cast, clone, converted, type Placement, requireTensor, to, toFormat } from './launch.ts';
 import type * as matrices from './matmul.ts';
 import { matmul } from './matmul.ts';
 import type * as padding from './pad_modes.ts';

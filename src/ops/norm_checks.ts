@@ -3,9 +3,10 @@
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireFinite, requireNumber, requireRate, shown } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { clone } from './convert.ts';
 import { add, mul } from './elementwise.ts';
-import { clone, requireSameDevice, requireTensor } from './launch.ts';
 import { sum } from './reduce.ts';
 
 /** A number; booleans count as 1 and 0, as in PyTorch. */

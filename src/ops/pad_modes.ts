@@ -3,10 +3,10 @@ import { maxElements, requireChoice, requireCountable, requireInteger, requireIn
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { tensorOn } from '../tensor/create.ts';
+import { requireTensor } from '../tensor/requirements.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { indexSelect } from './indexing.ts';
-import { requireTensor } from './launch.ts';
 import { padConstant } from './shape_ops.ts';
 
 export type IndexedPadMode = 'reflect' | 'replicate' | 'circular';

@@ -2,14 +2,25 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { maxElements, requireInteger, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
+import { fused } from '../fusion/fused.ts';
+import { avgPoolRule, maxPoolRule } from '../fusion/norm_pool.ts';
+import { asItIs } from '../launch/conv.ts';
+import {
+  launchAvgPool,
+  launchAvgPoolBackward,
+  launchMaxPool,
+  launchMaxPoolBackward,
+  type PoolShape,
+} from '../launch/pool.ts';
+import { windowSteps } from '../launch/window.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { requireFloat } from '../tensor/requirements.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { toFormat } from './convert.ts';
 import { gather } from './indexing.ts';
-import { inFormat, requireFloat, toFormat } from './launch.ts';
-import { withInput } from './norm_input.ts';
 import { reshape } from './shape_ops.ts';
-import { push3, requireSpan, type Size, sizes, windowSteps } from './window.ts';
+import { requireSpan, type Size, sizes } from './window.ts';
 
 /** What all poolings take. */
 export interface PoolOptions {
@@ -48,52 +59,23 @@ export const avgPoolOptions = declareOptions<AvgPoolOptions>({
   divisorOverride: kind.integerOrNull,
 });
 
-/** A pooling apart from its tensors. */
-interface PoolShape {
-  readonly output: Shape;
-  readonly kernel: readonly number[];
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
-  readonly dilation: readonly number[];
-  readonly isAdaptive: boolean;
-  readonly countIncludePad: boolean;
-  readonly divisor: number;
-}
-
-function geometry(x: Shape, pool: PoolShape, format: number): number[] {
-  const numbers = [x[0], x[1]];
-  push3(numbers, x, 1, 2);
-  for (const values of [pool.output, pool.kernel, pool.stride]) push3(numbers, values, 1);
-  push3(numbers, pool.padding, 0);
-  push3(numbers, pool.dilation, 1);
-  numbers.push(format, pool.isAdaptive ? 1 : 0);
-  return numbers;
-}
-
-const outputShape = (x: Shape, pool: PoolShape): number[] => [x[0], x[1], ...pool.output];
-
-const maxPoolOp = defineOp({
-  name: 'maxPool',
-  forward(ctx, x: Tensor, pool: PoolShape): readonly Tensor[] {
-    const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.backend);
-    const indices = allocate(y.shape, 'int64', x.memoryFormat, x.backend);
-    const numbers = geometry(x.shape, pool, x.formatCode);
-    withInput(x, null, (input) => x.backend.launch.maxPool('maxPool', { geometry: numbers, ...input, y, indices }));
-    ctx.save(indices);
-    return [y, indices];
-  },
-  backward: (ctx, [g], x, pool) => [maxPoolBackward(g, ctx.saved[0], x.shape, pool)],
-});
+const maxPoolOp = defineOp(
+  fused(maxPoolRule, {
+    name: 'maxPool',
+    forward(ctx, x: Tensor, pool: PoolShape): readonly Tensor[] {
+      const [y, indices] = launchMaxPool(asItIs(x), pool);
+      ctx.save(indices);
+      return [y, indices];
+    },
+    backward: (ctx, [g], x, pool) => [maxPoolBackward(g, ctx.saved[0], x.shape, pool)],
+  }),
+);
 
 const maxPoolBackward = defineOp({
   name: 'maxPoolBackward',
   forward(ctx, dy: Tensor, indices: Tensor, shape: Shape, pool: PoolShape) {
-    const dx = allocate(shape, dy.dtype, indices.memoryFormat, dy.backend);
-    const g = inFormat(dy, indices.memoryFormat);
-    const numbers = geometry(shape, pool, indices.formatCode);
-    dy.backend.launch.maxPoolBackward('maxPoolBackward', { geometry: numbers, dy: g, indices, dx });
     ctx.save(indices);
-    return dx;
+    return launchMaxPoolBackward(dy, indices, shape, pool);
   },
   // Linear in dy: its derivative picks where the maxima were.
   backward(ctx, [g], dy) {
@@ -103,33 +85,17 @@ const maxPoolBackward = defineOp({
   },
 }) as (dy: Tensor, indices: Tensor, shape: Shape, pool: PoolShape) => Tensor;
 
-/** Neighbours in memory, channels or values of a row, for fewer of which an average costs less of values that a pass has written. */
-const fewNeighbours = 64;
-
-const avgPoolOp = defineOp({
-  name: 'avgPool',
-  forward(_ctx, x: Tensor, pool: PoolShape) {
-    const y = allocate(outputShape(x.shape, pool), x.dtype, x.memoryFormat, x.backend);
-    if (x.shape.at(x.memoryFormat === 'channelsLast' ? 1 : -1)! < fewNeighbours) x.materialize();
-    const { countIncludePad, divisor } = pool;
-    const numbers = geometry(x.shape, pool, x.formatCode);
-    withInput(x, null, (input) =>
-      x.backend.launch.avgPool('avgPool', { geometry: numbers, countIncludePad, divisor, ...input, y }),
-    );
-    return y;
-  },
-  backward: (_ctx, [g], x, pool) => [avgPoolBackward(g, x.shape, pool)],
-}) as (x: Tensor, pool: PoolShape) => Tensor;
+const avgPoolOp = defineOp(
+  fused(avgPoolRule, {
+    name: 'avgPool',
+    forward: (_ctx, x: Tensor, pool: PoolShape) => launchAvgPool(asItIs(x), pool),
+    backward: (_ctx, [g], x, pool) => [avgPoolBackward(g, x.shape, pool)],
+  }),
+) as (x: Tensor, pool: PoolShape) => Tensor;
 
 const avgPoolBackward = defineOp({
   name: 'avgPoolBackward',
-  forward(_ctx, dy: Tensor, shape: Shape, pool: PoolShape) {
-    const dx = allocate(shape, dy.dtype, dy.memoryFormat, dy.backend);
-    const { countIncludePad, divisor } = pool;
-    const numbers = geometry(shape, pool, dy.formatCode);
-    dy.backend.launch.avgPoolBackward('avgPoolBackward', { geometry: numbers, countIncludePad, divisor, dy, dx });
-    return dx;
-  },
+  forward: (_ctx, dy: Tensor, shape: Shape, pool: PoolShape) => launchAvgPoolBackward(dy, shape, pool),
   backward: (_ctx, [g], _dy, _shape, pool) => [avgPoolOp(g, pool)],
 }) as (dy: Tensor, shape: Shape, pool: PoolShape) => Tensor;
 

@@ -6,13 +6,15 @@ import { requireInteger, requireNumber } from '../checks.ts';
 import { Binary, Reduction } from '../device/generated/abi.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { rowMajor } from '../tensor/copy.ts';
 import { fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { cast, clone } from './convert.ts';
 import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
-import { cast, clone, requireFloat, requireTensor, rowMajor } from './launch.ts';
 import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
 /** Options of `sum`, `mean` and other functions that reduce dimensions. */

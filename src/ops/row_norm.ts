@@ -4,9 +4,10 @@
 import { grad } from '../autograd/backward.ts';
 import { asOperand, defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { inFormat } from '../tensor/copy.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { cast, toFormat } from './convert.ts';
 import { add, mul, rsqrt, square, sub } from './elementwise.ts';
-import { cast, inFormat, toFormat } from './launch.ts';
 import { mean as meanOf } from './reduce.ts';
 import { reshape } from './shape_ops.ts';
 

@@ -5,11 +5,13 @@ import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireInteger, requireIntegers, requireShape } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
-import { joinStatistics } from '../fusion/conv_stats.ts';
-import { deferSlice } from '../fusion/deferred_slice.ts';
-import { copyDense, copyElements } from '../tensor/copy.ts';
+import { fused } from '../fusion/fused.ts';
+import { mergedSlice } from '../fusion/gradient_slice.ts';
+import { catRule } from '../fusion/statistics_left.ts';
+import { copyDense, copyElements, inFormat } from '../tensor/copy.ts';
 import { asElement, fill, fullOn } from '../tensor/create.ts';
 import { promote } from '../tensor/dtype.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import {
   broadcastStrides,
   distinctDims,
@@ -22,7 +24,7 @@ import {
   stridesOf,
 } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor, viewAs } from '../tensor/tensor.ts';
-import { cast, inFormat, requireSameDevice, requireTensor, toFormat } from './launch.ts';
+import { cast, toFormat } from './convert.ts';
 import { sumTo } from './reduce.ts';
 
 const reshapeOp = defineOp({
@@ -441,36 +443,37 @@ export function padConstant(x: Tensor, padding: readonly number[], value: number
 
 // ---- joining and splitting ----------------------------------------------------------------------------------------
 
-const catOp = defineOp({
-  name: 'cat',
-  forward(_ctx, tensors: readonly Tensor[], dim: number) {
-    const [first] = tensors;
-    const shape = [...first.shape];
-    shape[dim] = tensors.reduce((n, t) => n + t.shape[dim], 0);
-    const out = allocate(shape, first.dtype, first.memoryFormat, first.backend);
-    let at = 0;
-    for (const tensor of tensors) {
-      const place = wholeOf(tensor.shape);
-      place.start[dim] = at;
-      copySelection('cat', out, tensor, place, true);
-      at += tensor.shape[dim];
-    }
-    if (dim === 1) joinStatistics(out, tensors);
-    return out;
-  },
-  backward(ctx, [g], infos, dim) {
-    if (!ctx.needs[0]) return [null];
-    let at = 0;
-    return [
-      infos.map(({ shape }) => {
-        const [start, length] = [at, shape[dim]];
-        at += length;
-        const isPart = dim === 1 && length < g.shape[1] && !isGradEnabled();
-        return (isPart ? deferSlice(g, start, length) : null) ?? part(g, dim, start, length);
-      }),
-    ];
-  },
-});
+const catOp = defineOp(
+  fused(catRule, {
+    name: 'cat',
+    forward(_ctx, tensors: readonly Tensor[], dim: number) {
+      const [first] = tensors;
+      const shape = [...first.shape];
+      shape[dim] = tensors.reduce((n, t) => n + t.shape[dim], 0);
+      const out = allocate(shape, first.dtype, first.memoryFormat, first.backend);
+      let at = 0;
+      for (const tensor of tensors) {
+        const place = wholeOf(tensor.shape);
+        place.start[dim] = at;
+        copySelection('cat', out, tensor, place, true);
+        at += tensor.shape[dim];
+      }
+      return out;
+    },
+    backward(ctx, [g], infos, dim) {
+      if (!ctx.needs[0]) return [null];
+      let at = 0;
+      return [
+        infos.map(({ shape }) => {
+          const [start, length] = [at, shape[dim]];
+          at += length;
+          const isPart = dim === 1 && length < g.shape[1] && !isGradEnabled();
+          return (isPart ? mergedSlice(g, start, length) : null) ?? part(g, dim, start, length);
+        }),
+      ];
+    },
+  }),
+);
 
 function requireTensors(op: string, tensors: readonly Tensor[]): void {
   if (!Array.isArray(tensors)) throw new ArgumentTypeError(`[${op}] expected an array of tensors`);

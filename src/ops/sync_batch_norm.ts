@@ -3,11 +3,23 @@
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { ValueError } from '../errors.ts';
-import { statisticsLeft } from '../fusion/conv_stats.ts';
-import { arrivedGradient, deferGradient, deferNorm } from '../fusion/deferred_norm.ts';
+import { normalized } from '../fusion/batch_norm.ts';
 import { note } from '../fusion/log.ts';
+import { arrivedGradient, deferGradient } from '../fusion/norm_gradient.ts';
+import { statisticsLeft } from '../fusion/statistics_left.ts';
+import {
+  type Affine,
+  type BackwardSums,
+  type BatchStatistics,
+  batchNormInvstd,
+  batchNormStats,
+  launchBackwardReduce,
+  parameterGradients,
+} from '../launch/batch_norm.ts';
 import { requireOptions } from '../options.ts';
+import { inFormat } from '../tensor/copy.ts';
 import { fill } from '../tensor/create.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import {
@@ -19,17 +31,8 @@ import {
   statisticAxes,
 } from './batch_norm.ts';
 import { batchNormCombine } from './batch_norm_given.ts';
-import {
-  type Affine,
-  type BackwardSums,
-  type BatchStatistics,
-  batchNormInvstd,
-  batchNormStats,
-  launchBackwardReduce,
-  parameterGradients,
-} from './batch_norm_kernels.ts';
+import { cast, clone } from './convert.ts';
 import { add, div, mul, rsqrt, square, sub } from './elementwise.ts';
-import { cast, clone, inFormat, requireFloat, requireTensor } from './launch.ts';
 import {
   requireAlike,
   requireConstantStatistics,
@@ -123,7 +126,7 @@ const syncOp = defineOp({
     // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
     ctx.save(x, weight, relu ? bias : null, mean, invstd, size);
     ctx.markConstant(mean, m2, size);
-    return [x.size > 0 ? deferNorm(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2, size];
+    return [x.size > 0 ? normalized(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2, size];
   },
   backward(ctx, [g], _x, _weight, _bias, eps, relu, group) {
     const [x, weight, bias, mean, invstd, size] = ctx.saved;

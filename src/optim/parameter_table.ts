@@ -4,7 +4,7 @@
 import type { Backend } from '../device/backend.ts';
 import type { TableRow } from '../device/operand.ts';
 import { RuntimeError } from '../errors.ts';
-import { inFormat } from '../ops/launch.ts';
+import { inFormat } from '../tensor/copy.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 

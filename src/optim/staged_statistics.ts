@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import { BatchNormBase } from '../nn/batch_norm.ts';
 import type { Module } from '../nn/module.ts';
 import { ask, asked, moveStatistics, type StatisticsUpdate } from '../nn/statistics_control.ts';
-import { clone } from '../ops/launch.ts';
+import { clone } from '../ops/convert.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { allocate, keep, type Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';

@@ -35,3 +35,8 @@ export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
   copyElements('contiguous', x, out, pick(x.shape), pick(x.strides), pick(stridesOf(x.shape, out.memoryFormat)));
   return out;
 }
+
+/** x in a format: itself where it already is. Not recorded; see `toFormat` in ops/convert.ts for the differentiable form. */
+export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
+  x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
+export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');

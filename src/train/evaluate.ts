@@ -1,10 +1,10 @@
 // Evaluation of a model on a loader, by its running statistics or by those of each batch, and what each batch norm saw meanwhile.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice } from '../checks.ts';
+import { type BatchStatistics, batchNormStats } from '../launch/batch_norm.ts';
 import { withModes } from '../nn/modes.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
-import { type BatchStatistics, batchNormStats } from '../ops/batch_norm_kernels.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';

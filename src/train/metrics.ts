@@ -1,6 +1,7 @@
 // Metrics: functions of output and target whose values are averaged over samples.
+
+import { cast } from '../ops/convert.ts';
 import { eq } from '../ops/elementwise.ts';
-import { cast } from '../ops/launch.ts';
 import { argmax, mean } from '../ops/reduce.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 

@@ -1,6 +1,6 @@
 // The inputs of a case: the same numbers for every mode and for the script that made the goldens.
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import { cast, toFormat } from '../../src/ops/launch.ts';
+import { cast, toFormat } from '../../src/ops/convert.ts';
 import { fromTypedArray } from '../../src/tensor/create.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
 import { type MemoryFormat, sizeOf } from '../../src/tensor/shape.ts';

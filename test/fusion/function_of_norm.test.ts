@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';
+import { toFormat } from '../../src/ops/convert.ts';
 import * as ops from '../../src/ops/elementwise.ts';
-import { toFormat } from '../../src/ops/launch.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

@@ -2,9 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
+import { largeLayers } from '../../src/fusion/thresholds.ts';
 import * as nn from '../../src/nn/index.ts';
 import { add, hardtanh, relu } from '../../src/ops/elementwise.ts';
-import { largeLayers, linear } from '../../src/ops/linear.ts';
+import { linear } from '../../src/ops/linear.ts';
 import { reshape } from '../../src/ops/shape_ops.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
@@ -81,8 +82,8 @@ describe('passes', () => {
   it('Linear → bn → relu is the products alone, forward', () => {
     const [m, x] = [model(), randn([64, 16])];
     expect(kernels(() => m(x))).toEqual(['conv', 'conv', 'conv']);
-    const plain = ['conv', 'batchNormForward', 'unary'];
-    expect(withFusion(false, () => kernels(() => m(x)))).toEqual([...plain, ...plain, 'conv']);
+    const plain = ['gemm', 'batchNormForward', 'unary'];
+    expect(withFusion(false, () => kernels(() => m(x)))).toEqual([...plain, ...plain, 'gemm']);
   });
 
   it('and in evaluation without gradients', () => {

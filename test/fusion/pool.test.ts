@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';
+import { toFormat } from '../../src/ops/convert.ts';
 import { add, hardtanh, relu } from '../../src/ops/elementwise.ts';
-import { toFormat } from '../../src/ops/launch.ts';
 import { adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool2d, maxPool2d } from '../../src/ops/pool.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';

@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
+import { largeLayers } from '../../src/fusion/thresholds.ts';
 import * as nn from '../../src/nn/index.ts';
 import { fold } from '../../src/nn/index.ts';
+import { toFormat } from '../../src/ops/convert.ts';
 import { add, relu } from '../../src/ops/elementwise.ts';
-import { toFormat } from '../../src/ops/launch.ts';
-import { largeLayers } from '../../src/ops/linear.ts';
 import { defaultGenerator, manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

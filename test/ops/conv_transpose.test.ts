@@ -7,8 +7,8 @@ import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
 import { arange, fromTypedArray, noGrad, ones, randn, type Tensor } from '../../src/index.ts';
 import { ConvTranspose2d } from '../../src/nn/index.ts';
 import { conv2d, convTranspose2d } from '../../src/ops/conv.ts';
+import { toFormat } from '../../src/ops/convert.ts';
 import { relu } from '../../src/ops/elementwise.ts';
-import { toFormat } from '../../src/ops/launch.ts';
 import { type MemoryFormat, sizeOf } from '../../src/tensor/shape.ts';
 
 interface Golden extends Record<'y' | 'dx' | 'dw' | 'db' | 'ddx' | 'ddw' | 'ddy' | 'shape', number[]> {

@@ -4,9 +4,9 @@
 import { Binary, type Unary } from '../device/generated/abi.ts';
 import { partOf } from '../device/operand.ts';
 import type { DType } from '../tensor/dtype.ts';
+import { requireSameDevice } from '../tensor/requirements.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { requireSameDevice } from './launch.ts';
 
 const perChannel = (c: number, x: Tensor): Tensor => allocate([c], 'float64', 'contiguous', x.backend);
 

@@ -1,14 +1,16 @@
-// Functions other than ReLU behind a deferred norm, activations mostly: their values are written in one pass over the raw input, and so are their
-// gradients; the norm's own values are not written.
-import { launchFunction, type UnaryFunction } from '../ops/batch_norm_kernels.ts';
+// norm → another function, activations mostly: its values are written in one pass over the norm's input, and so is its derivative; the norm's own
+// values are not written.
+//   condition  nothing has joined the norm; its input is there
+//   saves      forward: writing and reading between the two, 2 passes, and the memory; the derivative forms the norm's values again while it runs
+import { launchFunction, type UnaryFunction } from '../launch/batch_norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { pendingConv, pendingNorm } from './deferred_norm.ts';
+import { pendingConv } from './deferred_conv.ts';
+import { pendingNorm } from './deferred_norm.ts';
 import { note } from './log.ts';
-import { isFusionEnabled } from './switch.ts';
 
 /** The norm whose output x is, where nothing has joined it yet. A convolution that is not carried out yet writes its norm itself. */
 function normBehind(x: Tensor) {
-  const norm = isFusionEnabled() ? pendingNorm(x) : null;
+  const norm = pendingNorm(x);
   if (!norm?.mean || !norm.invstd || norm.affine.relu || norm.residual || pendingConv(norm.x)) return null;
   const { x: input, mean, invstd, affine, key } = norm;
   return { x: input, mean, invstd, affine, key };

@@ -1,11 +1,14 @@
 // Statistics that ride along: in training a convolution leaves those of its output for the batch norm that follows, which then need not read
 // the tensor again. A norm that had to read leaves them too, for the next one that meets these channels, joined with others: each layer of a
 // DenseNet normalizes all channels before it.
+//   condition  recorded; float32 or float64; the norm in training; of what was joined: those of each part have been left
+//   saves      reading for statistics: 1 pass
 import { type CopiedBlock, partOf } from '../device/operand.ts';
-import type { BatchStatistics } from '../ops/batch_norm_kernels.ts';
+import type { BatchStatistics } from '../launch/batch_norm.ts';
 import { type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Rule } from './fused.ts';
 import { isFusionEnabled } from './switch.ts';
 
 interface Left {
@@ -32,7 +35,7 @@ export function statisticsLeft(x: Tensor): BatchStatistics | null {
 }
 
 /** Leaves for x, which is `parts` joined along axis 1, what was left for each of them, if it was for all. */
-export function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
+function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
   const batches: BatchStatistics[] = [];
   for (const part of parts) {
     const batch = statisticsLeft(part);
@@ -53,3 +56,10 @@ export function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
   x.backend.launch.copyBlocks('cat', { table: copies });
   leaveStatistics(x, batch);
 }
+
+/** The rule of joining tensors. */
+export const catRule: Rule<[tensors: readonly Tensor[], dim: number], Tensor> = {
+  after(result, tensors, dim) {
+    if (dim === 1) joinStatistics(result, tensors);
+  },
+};

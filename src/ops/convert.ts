@@ -1,51 +1,15 @@
-// What all ops share before a kernel is called: one device, one dtype, one memory order.
+// Other forms of a tensor: of another dtype, on another device, in another memory format, or copied.
 import { defineOp } from '../autograd/define_op.ts';
 import { requireChoice, shown } from '../checks.ts';
 import type { Backend, Device } from '../device/backend.ts';
 import { backendOf, deviceNames, isDevice } from '../device/engine.ts';
-import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
+import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense, copyStrided } from '../tensor/copy.ts';
-import { type DType, dtypes, isFloat, kindOf, promote, requireDType } from '../tensor/dtype.ts';
-import {
-  broadcastShapes,
-  broadcastStrides,
-  type MemoryFormat,
-  memoryFormats,
-  physicalOrder,
-  type Shape,
-  sameShape,
-  sizeOf,
-} from '../tensor/shape.ts';
-import { allocate, Tensor } from '../tensor/tensor.ts';
-
-export function requireTensor(op: string, value: unknown): asserts value is Tensor {
-  if (!(value instanceof Tensor)) throw new ArgumentTypeError(`[${op}] expected a Tensor, got ${shown(value)}`);
-}
-
-export function requireFloat(op: string, x: Tensor): void {
-  requireTensor(op, x);
-  if (!isFloat(x.dtype)) throw new NotImplementedError(`"${op}" not implemented for '${x.dtype}'`);
-}
-
-export function requireSameDevice(op: string, ...tensors: Tensor[]): void {
-  const [first, ...rest] = tensors;
-  for (const tensor of rest)
-    if (tensor.backend !== first.backend)
-      throw new RuntimeError(
-        tensor.device === first.device
-          ? `[${op}] expected all tensors on one engine, got ${first.backend.name} and ${tensor.backend.name}`
-          : `[${op}] Expected all tensors to be on the same device, but found at least two devices, ${first.device} and ${tensor.device}!`,
-      );
-}
-
-/** The tensors that there are. */
-export const present = (...tensors: (Tensor | null)[]): Tensor[] => tensors.filter((tensor) => tensor !== null);
-
-/** x in a format: itself where it already is. Not recorded; see `toFormat` for the differentiable form. */
-export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
-  x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
-export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');
+import { type DType, dtypes, kindOf, promote, requireDType } from '../tensor/dtype.ts';
+import { requireTensor } from '../tensor/requirements.ts';
+import { type MemoryFormat, memoryFormats } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
 
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
@@ -144,43 +108,4 @@ export function resultType(a: Tensor, b: Tensor): DType {
   if (a.rank > 0 && b.rank === 0 && kindOf(a.dtype) >= kindOf(b.dtype)) return a.dtype;
   if (b.rank > 0 && a.rank === 0 && kindOf(b.dtype) >= kindOf(a.dtype)) return b.dtype;
   return promote(a.dtype, b.dtype);
-}
-
-/** How operands lie inside a common output: dimensions in the output's memory order, with strides per operand. */
-export interface Layout {
-  readonly shape: Shape;
-  readonly format: MemoryFormat;
-  /** Sizes and strides in physical order; a single dimension where everything is dense and alike. */
-  readonly dims: readonly number[];
-  readonly strides: readonly (readonly number[])[];
-}
-
-export function commonLayout(tensors: readonly Tensor[]): Layout {
-  const [first] = tensors;
-  let same = true;
-  for (let i = 1; i < tensors.length && same; i++)
-    same = sameShape(tensors[i].shape, first.shape) && tensors[i].memoryFormat === first.memoryFormat;
-  if (same) {
-    const flat = [1];
-    return {
-      shape: first.shape,
-      format: first.memoryFormat,
-      dims: [sizeOf(first.shape)],
-      strides: tensors.map(() => flat),
-    };
-  }
-  const shape = tensors.reduce<Shape>((common, t) => broadcastShapes(common, t.shape), []);
-  // The first operand of the full shape decides the output's order.
-  const leader = tensors.find((t) => sameShape(t.shape, shape)) ?? tensors.find((t) => t.rank === shape.length);
-  const format = shape.length >= 3 && leader ? leader.memoryFormat : 'contiguous';
-  const order = physicalOrder(shape.length, format);
-  return {
-    shape,
-    format,
-    dims: order.map((d) => shape[d]),
-    strides: tensors.map((t) => {
-      const strides = broadcastStrides(t.shape, t.strides, shape);
-      return order.map((d) => strides[d]);
-    }),
-  };
 }
