@@ -2,7 +2,18 @@
 import { full, manualSeed, ones, Tensor } from '../src/index.ts';
 import * as nn from '../src/nn/index.ts';
 import * as optim from '../src/optim/index.ts';
-import { argumentOf, camel, type InitCase, type Named, namedValues, type OptimizerCase, type SavedState, type ScheduleCase, type TensorData, tensorOf } from './case.ts';
+import {
+  argumentOf,
+  camel,
+  type InitCase,
+  type Named,
+  namedValues,
+  type OptimizerCase,
+  type SavedState,
+  type ScheduleCase,
+  type TensorData,
+  tensorOf,
+} from './case.ts';
 import { compareOne } from './compare.ts';
 import { ArgumentNotAvailable, bound } from './signature.ts';
 import { initSignatures, optimizerOptions, scheduleSignatures } from './table.ts';

@@ -3,7 +3,16 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import '../src/ops/methods.ts';
-import { type AccuracyCase, accuracyCases, accuracyData, type Errors, errorsOf, groups, measureAccuracy, truthOf } from '../test/support/accuracy.ts';
+import {
+  type AccuracyCase,
+  accuracyCases,
+  accuracyData,
+  type Errors,
+  errorsOf,
+  groups,
+  measureAccuracy,
+  truthOf,
+} from '../test/support/accuracy.ts';
 
 const program = `
 import base64, json, sys

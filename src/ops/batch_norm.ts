@@ -1,5 +1,5 @@
 // Batch normalization over channels (axis 1): the operations in training and in evaluation, and every order of their derivatives. The
-// kernels are called in batch_norm_kernels.ts. Not here: when running statistics move (nn/batch_norm.ts).
+// kernels are called in launch/batch_norm.ts. Not here: when running statistics move (nn/batch_norm.ts).
 // Source: Ioffe & Szegedy 2015; semantics of PyTorch's F.batch_norm.
 
 import { grad } from '../autograd/backward.ts';
