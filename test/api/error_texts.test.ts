@@ -44,6 +44,8 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   { in: /^interop\/safetensors/, text: /__metadata__|data_offsets/, because: "Names in safetensors' header." },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
   { in: /^data\//, text: /^\.\/\w+(\.ts)?$/, because: 'The name of a file.' },
+  { in: /^data\/worker_pool/, text: /^worker_threads$/, because: "The name of a module of Node.js's." },
+  { in: /^files\/lock_file/, text: /^\/proc\/self\//, because: 'The name of a file.' },
 ];
 
 /** Every string of a file that is not part of a printed form of a module, an import or a type. */
