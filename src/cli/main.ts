@@ -4,7 +4,7 @@
 import '../ops/methods.ts';
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { EvenkeelError } from '../errors.ts';
+import { EvenkeelError, RuntimeError } from '../errors.ts';
 import type { DeviceName } from '../kernels/device.ts';
 import { setEngine, setNumThreads } from '../kernels/engine.ts';
 import { exitCodeOf } from '../train/interrupts.ts';
@@ -69,6 +69,16 @@ const program = new Command('evenkeel')
   .version(version, '--version')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .action(train);
+
+program
+  .command('build')
+  .description('Builds the native addon for this machine, with a C++ compiler, from the sources in the package.')
+  .action(async () => {
+    const { buildNative, noCompiler } = await import('./native_build.ts');
+    const addon = await buildNative('native');
+    if (addon === null) throw new RuntimeError(`[build] ${noCompiler}`);
+    console.log(`evenkeel: ${addon}`);
+  });
 
 // npm and npx end the shell between them and this process, and then themselves: who is left without them is meant too.
 const parent = process.ppid;

@@ -2,35 +2,35 @@
 // EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
 import { requireChoice, requireInteger } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
+import { hasNodeModules } from '../files/node.ts';
+import { environment } from './addon_file.ts';
 import type { Device, DeviceName } from './device.ts';
 import { loadNative } from './native.ts';
 import { WasmDevice } from './wasm.ts';
 
 const devices: Partial<Record<DeviceName, Device>> = {};
 let current: Device | null = null;
-let nativeReason = '';
 
 function open(name: DeviceName): Device {
   const known = devices[name];
   if (known) return known;
   if (name === 'wasm') return (devices.wasm = new WasmDevice());
   const { device, reason } = loadNative();
-  nativeReason = reason;
   if (!device) throw new RuntimeError(`[setEngine] the native engine is not available: ${reason}`);
   return (devices.native = device);
 }
 
 function choose(): Device {
-  const wanted = globalThis.process?.env?.EVENKEEL_ENGINE;
+  const wanted = environment('EVENKEEL_ENGINE');
   if (wanted) return open(checkName(wanted));
-  try {
-    return open('native');
-  } catch {
-    // Said once, in one line: the work goes on, only slower.
-    if (globalThis.process?.versions?.node)
-      console.error(`evenkeel: ${nativeReason}; running on the WebAssembly engine`);
-    return open('wasm');
-  }
+  const { device, reason } = loadNative();
+  if (device) return (devices.native = device);
+  // Said once, in one line: the work goes on, only slower. In browsers there is nothing else.
+  if (hasNodeModules())
+    console.error(
+      `evenkeel: running on the WebAssembly engine: no native addon (${reason}); npx evenkeel build makes one`,
+    );
+  return open('wasm');
 }
 
 const checkName = (name: string): DeviceName => requireChoice('setEngine', 'name', name, ['native', 'wasm']);

@@ -2,6 +2,7 @@
 // loop. Large blocks that will be given back, a scope's, are pieces of chunks (chunks.ts); others that happen to be are kept by size for the
 // next step, since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
+import { loadAddon } from './addon_file.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
 import { type Block, Device } from './device.ts';
 import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
@@ -232,29 +233,11 @@ export class NativeDevice extends Device {
   }
 }
 
-/** The native device, or null with the reason where the addon cannot be loaded. */
+/**
+ * The native device, or null with the reason where the addon cannot be loaded.
+ * @throws RuntimeError where EVENKEEL_ADDON names one that cannot.
+ */
 export function loadNative(): { device: NativeDevice | null; reason: string } {
-  // Not a static import: bundles for browsers must not contain node:module.
-  const node = globalThis.process?.getBuiltinModule?.('node:module');
-  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
-  if (!node || !fs) return { device: null, reason: 'not running in Node.js' };
-  const here = new URL(import.meta.url);
-  const require = node.createRequire(here);
-  // From src/kernels/ or dist/kernels/: the addon built in a checkout, then the one that a package carries. An explicit path
-  // serves builds with sanitizers or with all instruction sets.
-  const candidates = process.env.EVENKEEL_ADDON
-    ? [new URL(process.env.EVENKEEL_ADDON, `file://${process.cwd()}/`)]
-    : ['build/native', `prebuilds/${process.platform}-${process.arch}`].map(
-        (folder) => new URL(`../../${folder}/evenkeel.node`, here),
-      );
-  for (const url of candidates) {
-    if (!fs.existsSync(url)) continue;
-    const path = decodeURIComponent(url.pathname);
-    try {
-      return { device: new NativeDevice(require(path) as Addon), reason: '' };
-    } catch (error) {
-      return { device: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
-    }
-  }
-  return { device: null, reason: 'no native addon was built (it takes a C++ compiler)' };
+  const { addon, reason } = loadAddon();
+  return { device: addon ? new NativeDevice(addon as Addon) : null, reason };
 }
