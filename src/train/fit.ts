@@ -76,8 +76,8 @@ export interface Run {
 export interface FitOptions {
   /** Batches of inputs and targets; iterated once per epoch. */
   loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & {
-    readonly length?: number;
-    readonly generator?: Generator;
+    readonly length?: number | undefined;
+    readonly generator?: Generator | undefined;
   };
   loss: LossFunction;
   optimizer: AnyOptimizer;
