@@ -184,10 +184,13 @@ function startWorker(setup: WorkerSetup): Worker {
   const { Worker } = nodeModule('DataLoader', 'worker_threads');
   // Source or built, the worker stands beside this file and ends as it does.
   const here = import.meta.url;
-  const url = new URL(`./loader_worker${here.slice(here.lastIndexOf('.'))}`, here);
-  if (!nodeModule('DataLoader', 'fs').existsSync(url))
+  const { dirname, extname, join } = nodeModule('DataLoader', 'path');
+  const { fileURLToPath, pathToFileURL } = nodeModule('DataLoader', 'url');
+  const file = join(dirname(fileURLToPath(here)), `loader_worker${extname(here)}`);
+  const url = pathToFileURL(file);
+  if (!nodeModule('DataLoader', 'fs').existsSync(file))
     throw new DataArgumentError(
-      `[DataLoader] numWorkers > 0 needs ${url.href}, which is not there: leave evenkeel out of the bundle, as an external package`,
+      `[DataLoader] numWorkers > 0 needs ${file}, which is not there: leave evenkeel out of the bundle, as an external package`,
     );
   const isTypeScript = [url.pathname, setup.module].some((path) => /\.m?tsx?$/.test(path));
   const runsTypeScript = (process.features as { typescript?: string | false }).typescript;
@@ -195,7 +198,6 @@ function startWorker(setup: WorkerSetup): Worker {
 
   // tsx does not reach into worker threads by itself, so the thread registers it before anything else is loaded.
   const { createRequire } = nodeModule('DataLoader', 'module');
-  const { pathToFileURL } = nodeModule('DataLoader', 'url');
   let tsx: string;
   try {
     // What import.meta.resolve does, which bundlers would follow into tsx.

@@ -48,7 +48,8 @@ export function loadAddon(): { addon: unknown; reason: string } {
   const candidates = own
     ? [path.resolve(own)]
     : ['build/native', `prebuilds/${process.platform}-${process.arch}`].map((folder) =>
-        fileURLToPath(new URL(`../../${folder}/evenkeel.node`, here)),
+        // Not a URL relative to this module, which bundlers of servers would take for a file to copy.
+        path.resolve(fileURLToPath(here), '../../..', folder, 'evenkeel.node'),
       );
   const reasons: string[] = [];
   for (const candidate of candidates) {
