@@ -1,6 +1,7 @@
 // Interrupts the main job as often as wanted, at random moments, and compares what each run is after it was resumed with a run that nobody
 // interrupted: `npx tsx scripts/interrupt_runs.ts --times 50 --engine native --ending Ctrl-C` (or SIGTERM, or 'closed terminal'). A sample of it is
 // in the tests (test/cli/interrupted.test.ts).
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     ending: { type: 'string', default: 'Ctrl-C' },
   },
 });
+// Not within the first run's time.
+execFileSync('npm', ['run', '-s', 'build'], { stdio: 'inherit' });
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-interrupts-'));
 const data = join(folder, 'data');
 writeIdxFiles(data, 6_000, 500);
