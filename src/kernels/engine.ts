@@ -26,10 +26,11 @@ function choose(): Device {
   const { device, reason } = loadNative();
   if (device) return (devices.native = device);
   // Said once, in one line: the work goes on, only slower. In browsers there is nothing else.
-  if (hasNodeModules())
-    console.error(
-      `evenkeel: running on the WebAssembly engine: no native addon (${reason}); npx evenkeel build makes one`,
-    );
+  if (hasNodeModules()) {
+    // Deno says itself what it would have to be allowed.
+    const advice = reason.includes('--allow-') ? '' : '; npx evenkeel build makes one';
+    console.error(`evenkeel: running on the WebAssembly engine: no native addon (${reason})${advice}`);
+  }
   return open('wasm');
 }
 
