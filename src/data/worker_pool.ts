@@ -1,7 +1,9 @@
 // Reads batches ahead in worker threads and hands them out in order. The workers' side is loader_worker.ts.
 // Sampling stays in the main thread; what a batch becomes is the loader's business. Node only.
 
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { nodeModule } from '../files/node.ts';
+import { warn } from '../warnings.ts';
 import { type Dataset, Subset, WorkerDataset } from './dataset.ts';
 import { DataArgumentError, DataWorkerError } from './errors.ts';
 
@@ -14,23 +16,26 @@ export type WorkerAnswer =
   | { batch: number; value: unknown }
   | { batch: number; doing: string; error: { name: string; message: string; stack: string | undefined } };
 
-type Options = { numWorkers: number; prefetch: number; baseSeed: bigint };
+type Options = { numWorkers: number; prefetch: number; baseSeed: bigint; timeout: number };
 type Waiting = { task: WorkerTask; resolve: (value: unknown) => void; reject: (error: Error) => void };
+
+/** Seconds after which a wait without an end is worth a warning. */
+const longWait = 60;
 
 /**
  * The batches of `tasks`, in their order, each read by one of the workers.
  *
  * Batch k goes to worker k mod numWorkers; each has up to `prefetch` batches in hand. Ending the iteration ends the workers.
- * Throws DataWorkerError, naming batch and samples, when a worker fails.
+ * Throws DataWorkerError, naming batch and samples, when a worker fails, or when `timeout` (in seconds, 0 for none) passes while one is waited for.
  */
 export async function* batchesFromWorkers(
   dataset: Dataset<unknown>,
   tasks: Iterable<number | number[]>,
-  { numWorkers, prefetch, baseSeed }: Options,
+  { numWorkers, prefetch, baseSeed, timeout }: Options,
 ): AsyncGenerator<unknown, void, undefined> {
   const { source, toSource } = unwrap(dataset);
   const pool: PoolWorker[] = [];
-  const ahead: Promise<unknown>[] = [];
+  const ahead: { batch: number; worker: PoolWorker; result: Promise<unknown> }[] = [];
   const remaining = tasks[Symbol.iterator]();
   let count = 0;
   let done = false;
@@ -41,17 +46,22 @@ export async function* batchesFromWorkers(
       if (next.done) return;
       const indices = typeof next.value === 'number' ? toSource(next.value) : next.value.map(toSource);
       // Workers start with the first batch they are needed for.
-      pool[count % numWorkers] ??= new PoolWorker(source, count % numWorkers, baseSeed);
-      const result = pool[count % numWorkers]!.read({ batch: count++, indices });
+      const worker = (pool[count % numWorkers] ??= new PoolWorker(source, count % numWorkers, baseSeed));
+      const result = worker.read({ batch: count, indices });
       // It may fail long before its turn; that is no unhandled rejection.
       result.catch(() => undefined);
-      ahead.push(result);
+      ahead.push({ batch: count++, worker, result });
     }
   };
   try {
     for (readAhead(); ahead.length > 0; readAhead()) {
       for (const worker of pool) worker.keepProcessAlive(true);
-      const batch = await ahead.shift()!;
+      const { batch: number, worker, result } = ahead.shift()!;
+      const timer = setTimeout(
+        () => worker.tooLate(number, timeout),
+        Math.min(1000 * (timeout || longWait), 2 ** 31 - 1),
+      );
+      const batch = await result.finally(() => clearTimeout(timer));
       for (const worker of pool) worker.keepProcessAlive(false);
       readAhead();
       yield batch;
@@ -128,6 +138,16 @@ class PoolWorker {
     await this.worker.terminate();
   }
 
+  /** A batch that is waited for has not come within `timeout` seconds; 0: within a time that is long for a wait without an end. */
+  tooLate(batch: number, timeout: number): void {
+    const waiting = this.waiting.get(batch);
+    if (!waiting) return;
+    if (timeout === 0) {
+      const { message } = this.describe(waiting, `no answer for ${longWait} seconds`);
+      warn(`${message}; the option timeout ends such a wait`);
+    } else waiting.reject(this.describe(waiting, `timed out after ${timeout} seconds`));
+  }
+
   private settle(answer: WorkerAnswer): void {
     const waiting = this.waiting.get(answer.batch);
     if (!waiting) return;
@@ -148,30 +168,42 @@ class PoolWorker {
     this.waiting.clear();
   }
 
-  private describe({ task }: Waiting, what: string, cause: Error): DataWorkerError {
+  private describe({ task }: Waiting, what: string, cause?: Error): DataWorkerError {
     const indices = typeof task.indices === 'number' ? [task.indices] : task.indices;
     const shown = indices.length > 8 ? `${indices.slice(0, 8).join(', ')}, …` : indices.join(', ');
     return new DataWorkerError(
-      `[DataLoader] worker ${this.id}, batch ${task.batch} (samples ${shown}): ${what}: ${cause.name}: ${cause.message}`,
+      `[DataLoader] worker ${this.id}, batch ${task.batch} (samples ${shown}): ${what}${cause ? `: ${cause.name}: ${cause.message}` : ''}`,
       task.batch,
       indices,
-      { cause },
+      cause && { cause },
     );
   }
 }
 
 function startWorker(setup: WorkerSetup): Worker {
+  const { Worker } = nodeModule('DataLoader', 'worker_threads');
   // Source or built, the worker stands beside this file and ends as it does.
-  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  const url = new URL(`./loader_worker${extension}`, import.meta.url);
+  const here = import.meta.url;
+  const { dirname, extname, join } = nodeModule('DataLoader', 'path');
+  const { fileURLToPath, pathToFileURL } = nodeModule('DataLoader', 'url');
+  const file = join(dirname(fileURLToPath(here)), `loader_worker${extname(here)}`);
+  const url = pathToFileURL(file);
+  if (!nodeModule('DataLoader', 'fs').existsSync(file))
+    throw new DataArgumentError(
+      `[DataLoader] numWorkers > 0 needs ${file}, which is not there: leave evenkeel out of the bundle, as an external package`,
+    );
   const isTypeScript = [url.pathname, setup.module].some((path) => /\.m?tsx?$/.test(path));
   const runsTypeScript = (process.features as { typescript?: string | false }).typescript;
   if (!isTypeScript || runsTypeScript) return new Worker(url, { workerData: setup });
 
   // tsx does not reach into worker threads by itself, so the thread registers it before anything else is loaded.
+  const { createRequire } = nodeModule('DataLoader', 'module');
   let tsx: string;
   try {
-    tsx = import.meta.resolve('tsx/esm/api');
+    // What import.meta.resolve does, which bundlers would follow into tsx.
+    const manifest = createRequire(here).resolve('tsx/package.json');
+    const { exports } = createRequire(here)(manifest) as { exports: Record<string, { import: { default: string } }> };
+    tsx = new URL(exports['./esm/api'].import.default, pathToFileURL(manifest)).href;
   } catch (cause) {
     throw new DataArgumentError(
       `[DataLoader] expected JavaScript for worker threads, got TypeScript (${setup.module}), and tsx, which runs it, is not installed`,

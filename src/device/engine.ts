@@ -2,7 +2,9 @@
 // where there is one and WebAssembly elsewhere, chosen at the first use; EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
 import { requireChoice, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
+import { hasNodeModules } from '../files/node.ts';
 import { restoring } from '../restoring.ts';
+import { environment } from './addon_file.ts';
 import type { Backend, Device, EngineName } from './backend.ts';
 import { MetaBackend } from './meta.ts';
 import { loadNative } from './native.ts';
@@ -14,29 +16,28 @@ let cpu: Backend | null = null;
 let meta: MetaBackend | null = null;
 /** Where new tensors go. */
 let current: Backend | null = null;
-let nativeReason = '';
 
 function open(name: EngineName): Backend {
   const known = engines[name];
   if (known) return known;
   if (name === 'wasm') return (engines.wasm = new WasmBackend());
   const { backend, reason } = loadNative();
-  nativeReason = reason;
   if (!backend) throw new RuntimeError(`[setEngine] the native engine is not available: ${reason}`);
   return (engines.native = backend);
 }
 
 function choose(): Backend {
-  const wanted = globalThis.process?.env?.EVENKEEL_ENGINE;
+  const wanted = environment('EVENKEEL_ENGINE');
   if (wanted) return open(checkName(wanted));
-  try {
-    return open('native');
-  } catch {
-    // Said once, in one line: the work goes on, only slower.
-    if (globalThis.process?.versions?.node)
-      console.error(`evenkeel: ${nativeReason}; running on the WebAssembly engine`);
-    return open('wasm');
+  const { backend, reason } = loadNative();
+  if (backend) return (engines.native = backend);
+  // Said once, in one line: the work goes on, only slower. In browsers there is nothing else.
+  if (hasNodeModules()) {
+    // Deno says itself what it would have to be allowed.
+    const advice = reason.includes('--allow-') ? '' : '; npx evenkeel build makes one';
+    console.error(`evenkeel: running on the WebAssembly engine: no native addon (${reason})${advice}`);
   }
+  return open('wasm');
 }
 
 const checkName = (name: string): EngineName => requireChoice('setEngine', 'name', name, ['native', 'wasm']);

@@ -2,6 +2,7 @@
 // loop. Large blocks that will be given back, a scope's, are pieces of chunks (chunks.ts); others that happen to be are kept by size for the
 // next step, since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
+import { loadAddon } from './addon_file.ts';
 import { AddressBackend } from './address_backend.ts';
 import type { Block } from './backend.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
@@ -233,29 +234,11 @@ export class NativeBackend extends AddressBackend {
   }
 }
 
-/** The native backend, or null with the reason where the addon cannot be loaded. */
+/**
+ * The native backend, or null with the reason where the addon cannot be loaded.
+ * @throws RuntimeError where EVENKEEL_ADDON names one that cannot.
+ */
 export function loadNative(): { backend: NativeBackend | null; reason: string } {
-  // Not a static import: bundles for browsers must not contain node:module.
-  const node = globalThis.process?.getBuiltinModule?.('node:module');
-  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
-  if (!node || !fs) return { backend: null, reason: 'not running in Node.js' };
-  const here = new URL(import.meta.url);
-  const require = node.createRequire(here);
-  // From src/device/ or dist/device/: the addon built in a checkout, then the one that a package carries. An explicit path
-  // serves builds with sanitizers or with all instruction sets.
-  const candidates = process.env.EVENKEEL_ADDON
-    ? [new URL(process.env.EVENKEEL_ADDON, `file://${process.cwd()}/`)]
-    : ['build/native', `prebuilds/${process.platform}-${process.arch}`].map(
-        (folder) => new URL(`../../${folder}/evenkeel.node`, here),
-      );
-  for (const url of candidates) {
-    if (!fs.existsSync(url)) continue;
-    const path = decodeURIComponent(url.pathname);
-    try {
-      return { backend: new NativeBackend(require(path) as Addon), reason: '' };
-    } catch (error) {
-      return { backend: null, reason: `${path}: ${error instanceof Error ? error.message : error}` };
-    }
-  }
-  return { backend: null, reason: 'no native addon was built (it takes a C++ compiler)' };
+  const { addon, reason } = loadAddon();
+  return { backend: addon ? new NativeBackend(addon as Addon) : null, reason };
 }

@@ -44,6 +44,23 @@ interface WasmExports extends Record<string, unknown> {
   __heap_base: WebAssembly.Global;
 }
 
+/** What engines say where a page's policy forbids it; their errors have no other mark in common. */
+const forbidden = /unsafe-eval|wasm-eval|Content.Security.Policy|\bCSP\b/i;
+
+function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new RuntimeError(
+      forbidden.test(text)
+        ? "[setEngine] this page's Content-Security-Policy forbids WebAssembly: allow it with 'wasm-unsafe-eval', as in \"script-src 'self' 'wasm-unsafe-eval'\""
+        : `[setEngine] WebAssembly with SIMD is not available here: ${text}`,
+      { cause },
+    );
+  }
+}
+
 export class WasmBackend extends AddressBackend {
   readonly name = 'wasm';
   readonly instructionSet = 'wasm simd128';
@@ -61,7 +78,7 @@ export class WasmBackend extends AddressBackend {
   constructor(budget = 128 * 1024 ** 2) {
     super();
     const bytes = inflateSync(Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0)));
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+    const { exports } = new WebAssembly.Instance(compile(bytes));
     const typed = exports as unknown as WasmExports;
     this.memoryObject = typed.memory;
     const table: Record<string, unknown> = {};

@@ -1,16 +1,24 @@
 // Replaces a file completely or not at all, also across a crash or a full disk. Used for caches, checkpoints and reports.
 // Knows nothing about what is in the file. Node only; lives below data/ and train/, which both need it.
 
-import nodeFs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import { EvenkeelError } from '../errors.ts';
 import { declareOptions, kind } from '../options.ts';
+import { nodeModule } from './node.ts';
 
-/** The calls that writing needs; tests inject failures through it. */
-export type WriteFs = Pick<
-  typeof nodeFs,
-  'openSync' | 'writeSync' | 'fsyncSync' | 'closeSync' | 'renameSync' | 'rmSync' | 'linkSync' | 'copyFileSync'
->;
+/** The calls of Node.js's `fs` that writing needs; tests inject failures through it. */
+export interface WriteFs {
+  openSync(path: string, flags: string): number;
+  writeSync(file: number, bytes: Uint8Array, offset: number, length: number): number;
+  fsyncSync(file: number): void;
+  closeSync(file: number): void;
+  renameSync(from: string, to: string): void;
+  rmSync(path: string, options: { force: boolean }): void;
+  linkSync(from: string, to: string): void;
+  copyFileSync(from: string, to: string): void;
+}
+
+/** The code of a system's error, such as `ENOSPC`. */
+export const codeOf = (error: unknown): string | undefined => (error as { code?: string } | undefined)?.code;
 
 /** Options of `writeFileAtomic`. */
 export type AtomicWriteOptions = {
@@ -31,7 +39,7 @@ export class AtomicWriteError extends EvenkeelError {
   readonly code: string | undefined;
 
   constructor(path: string, cause: unknown) {
-    const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+    const code = codeOf(cause);
     const reason = code === 'ENOSPC' ? 'no space left on the device (ENOSPC)' : (cause as Error).message;
     super(`[writeFileAtomic] could not write ${path}: ${reason}; the file that stood there is untouched`, { cause });
     this.path = path;
@@ -48,20 +56,59 @@ export class FolderError extends EvenkeelError {
   constructor(path: string, cause: unknown) {
     super(`[makeFolder] could not make the folder ${path}: ${(cause as Error).message}`, { cause });
     this.path = path;
-    this.code = (cause as NodeJS.ErrnoException | undefined)?.code;
+    this.code = codeOf(cause);
   }
 }
 
 /** Makes a folder and those above it, where they are missing; throws FolderError. */
 export function makeFolder(path: string): void {
+  const { mkdirSync } = nodeModule('makeFolder', 'fs');
   try {
-    nodeFs.mkdirSync(path, { recursive: true });
+    mkdirSync(path, { recursive: true });
   } catch (cause) {
     throw new FolderError(path, cause);
   }
 }
 
 let counter = 0;
+
+/** A file beside `path` for bytes on their way there. It names the process that writes it. */
+function temporaryOf(path: string): string {
+  const { basename, dirname, join } = nodeModule('writeFileAtomic', 'path');
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${counter++}.tmp`);
+}
+
+/** Removes the temporary files that killed processes have left on their way to `path` and the file before it. */
+export function removeLeftovers(path: string): void {
+  const { readdirSync, rmSync } = nodeModule('removeLeftovers', 'fs');
+  const { basename, dirname, join } = nodeModule('removeLeftovers', 'path');
+  let names: string[] = [];
+  try {
+    names = readdirSync(dirname(path));
+  } catch {
+    // No folder, no files.
+  }
+  for (const name of names) {
+    const [, of, pid] = /^\.(.*)\.(\d+)\.\d+\.tmp$/s.exec(name) ?? [];
+    if (of !== basename(path) && of !== `${basename(path)}.previous`) continue;
+    try {
+      if (!isRunning(Number(pid))) rmSync(join(dirname(path), name), { force: true });
+    } catch {
+      // It is in nobody's way.
+    }
+  }
+}
+
+/** Whether a process of this machine runs. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it is somebody else's.
+    return codeOf(error) === 'EPERM';
+  }
+}
 
 /**
  * Writes `bytes` to `path` so that a reader, or a machine that crashes, sees the old file or the new one, never a part.
@@ -74,8 +121,9 @@ export function writeFileAtomic(
   bytes: Uint8Array | readonly Uint8Array[],
   options: AtomicWriteOptions = {},
 ): void {
-  const fs = options.fs ?? nodeFs;
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter++}.tmp`);
+  const fs: WriteFs = options.fs ?? nodeModule('writeFileAtomic', 'fs');
+  const { dirname } = nodeModule('writeFileAtomic', 'path');
+  const temporary = temporaryOf(path);
   try {
     writeAndFlush(fs, temporary, bytes instanceof Uint8Array ? [bytes] : bytes);
     if (options.keepPrevious) keepPrevious(fs, path);
@@ -103,13 +151,12 @@ function writeAndFlush(fs: WriteFs, path: string, parts: readonly Uint8Array[]):
 // The previous file keeps its name until the rename, so `path` always exists: a second name is linked, then moved into place.
 function keepPrevious(fs: WriteFs, path: string): void {
   const previous = `${path}.previous`;
-  const link = join(dirname(path), `.${basename(previous)}.${process.pid}.${counter++}.tmp`);
+  const link = temporaryOf(previous);
   try {
     try {
       fs.linkSync(path, link);
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code;
-      if (code === 'ENOENT') return;
+      if (codeOf(cause) === 'ENOENT') return;
       // File systems without hard links.
       fs.copyFileSync(path, link);
     }

@@ -1,10 +1,9 @@
 // A checkpoint on disk: any tree of plain values and arrays as one safetensors file, with a checksum over every byte of it.
 // What belongs into a checkpoint (model, optimizer, generators) is decided by whoever builds the tree. Node only.
 
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { EvenkeelError } from '../errors.ts';
-import { type AtomicWriteOptions, atomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
+import { type AtomicWriteOptions, atomicWriteOptions, codeOf, writeFileAtomic } from '../files/atomic_file.ts';
+import { nodeModule } from '../files/node.ts';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../interop/safetensors.ts';
 import { requireOptions } from '../options.ts';
 import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoint_tree.ts';
@@ -60,11 +59,12 @@ export function saveTree(path: string, tree: Tree, options: AtomicWriteOptions =
 /** Reads what `saveTree` wrote; throws CheckpointError, naming the path and the reason, if the file is not exactly that. */
 export function loadTree(path: string): Tree {
   const fail = (reason: string, cause?: unknown) => new CheckpointError('loadTree', path, reason, { cause });
+  const { readFileSync } = nodeModule('loadTree', 'fs');
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const missing = codeOf(cause) === 'ENOENT';
     throw fail(missing ? 'there is no such file' : (cause as Error).message, cause);
   }
   const digits = Buffer.from(bytes.subarray(CHECKSUM_START, CHECKSUM_START + CHECKSUM_DIGITS)).toString('latin1');
@@ -123,7 +123,8 @@ export function lastGood(path: string): LastGood {
 }
 
 function checksum(bytes: Uint8Array): string {
-  return createHash('sha256')
+  return nodeModule('saveTree', 'crypto')
+    .createHash('sha256')
     .update(bytes.subarray(0, CHECKSUM_START))
     .update(NO_CHECKSUM)
     .update(bytes.subarray(CHECKSUM_START + CHECKSUM_DIGITS))

@@ -1,10 +1,11 @@
 // fit: the training loop, with everything around it that a loop written by hand tends to leave out: step scopes, averages, checks of
 // the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
 
-import { existsSync } from 'node:fs';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireInteger, requireNumber, shown } from '../checks.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
+import { removeLeftovers } from '../files/atomic_file.ts';
+import { nodeModule } from '../files/node.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/statistics.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
@@ -14,6 +15,7 @@ import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { defaultGenerator, Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { warn } from '../warnings.ts';
 import {
   type AnyOptimizer,
   type CheckpointParts,
@@ -24,6 +26,7 @@ import {
 } from './checkpoint.ts';
 import { CheckpointError } from './checkpoint_file.ts';
 import type { LossFunction } from './evaluate.ts';
+import { type StopSignal, watchSignals } from './interrupts.ts';
 import { Averages, type Metric } from './metrics.ts';
 import { explainNonFinite, firstNonFinite, layerOf, NonFiniteLossError } from './non_finite.ts';
 
@@ -87,8 +90,8 @@ export interface Run {
 export interface FitOptions {
   /** Batches of inputs and targets; iterated once per epoch. */
   loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & {
-    readonly length?: number;
-    readonly generator?: Generator;
+    readonly length?: number | undefined;
+    readonly generator?: Generator | undefined;
   };
   /** What is minimized. */
   loss: LossFunction;
@@ -117,13 +120,16 @@ export interface FitOptions {
   prepare?: (input: Tensor) => Tensor;
   /** What is called at the beginning and end of training, epochs and steps. Default: none. */
   callbacks?: readonly Callback[];
-  /** File for checkpoints: written after each epoch, on interruption, and every `checkpointEvery` steps. */
+  /** File for checkpoints: written after each epoch, on interruption, and every `checkpointEvery` steps. Not in browsers. */
   checkpoint?: string;
   /** Steps from one checkpoint within an epoch to the next. Default: none within an epoch. */
   checkpointEvery?: number;
   /** Go on from `checkpoint` where it exists, with the same results as an uninterrupted run. Default: false. */
   resume?: boolean;
-  /** Finish the step, save and return on SIGINT; a second one ends the process. Default: false. */
+  /**
+   * Finish the step, save and return on SIGINT (Ctrl-C), SIGTERM and SIGHUP; a second one, more than a second later, ends the process.
+   * Programs in TypeScript start with `node --import tsx`: the command `tsx` kills what has not answered 60 ms after Ctrl-C. Default: false.
+   */
   handleInterrupt?: boolean;
   /** A generator besides the default one and the loader's own; the states of all are in checkpoints. */
   generator?: Generator;
@@ -155,6 +161,8 @@ export interface FitResult {
   readonly history: readonly EpochResult[];
   /** Whether training ended before its last epoch: by `stop()`, or SIGINT. */
   readonly isInterrupted: boolean;
+  /** The signal that has interrupted the run, where one has. */
+  readonly signal: StopSignal | null;
 }
 
 interface Bytes {
@@ -295,14 +303,16 @@ class Training implements Run {
 
   resume(): void {
     const { checkpoint, resume } = this.options;
-    if (!checkpoint || !resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
+    if (!checkpoint) return;
+    const { existsSync } = nodeModule('fit', 'fs');
+    removeLeftovers(checkpoint);
+    if (!resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
     const { extra, path, problem } = loadCheckpoint(checkpoint, this.parts, (found, source) => {
       const reason = problemOfSaved(found, this.generators.length);
       if (reason) throw new CheckpointError('fit', source, reason);
     });
     const saved = extra as unknown as Saved;
-    if (problem)
-      process.emitWarning(`[fit] ${problem.path}: ${problem.reason}; resuming from the one before it, ${path}`);
+    if (problem) warn(`[fit] ${problem.path}: ${problem.reason}; resuming from the one before it, ${path}`);
     Object.assign(this.position, saved.position);
     this.atEpoch = saved.generators.map(({ atEpoch }) => atEpoch.data);
     this.setGenerators(saved.generators.map(({ now }) => now.data));
@@ -515,18 +525,20 @@ export async function fit(model: Module, options: FitOptions): Promise<FitResult
   const training = new Training(model, options);
   training.resume();
   if (options.skipNonFinite) training.staged = stageStatistics(model, options.optimizer);
-  const onInterrupt = () => {
-    if (training.isInterrupted) process.exit(130);
-    training.stop();
-  };
-  if (options.handleInterrupt) process.on('SIGINT', onInterrupt);
+  let signal = null as StopSignal | null;
+  const endWatch = options.handleInterrupt
+    ? watchSignals((which) => {
+        signal = which;
+        training.stop();
+      })
+    : null;
   try {
     await training.each('onTrainBegin');
     await training.run();
   } finally {
     training.staged?.dispose();
-    if (options.handleInterrupt) process.off('SIGINT', onInterrupt);
+    endWatch?.();
     await training.each('onTrainEnd');
   }
-  return { history: training.history, isInterrupted: training.isInterrupted };
+  return { history: training.history, isInterrupted: training.isInterrupted, signal };
 }

@@ -32,6 +32,7 @@ export {
   type Position,
   type Run,
 } from './fit.ts';
+export type { StopSignal } from './interrupts.ts';
 export { Averages, accuracy, type Metric } from './metrics.ts';
 export { NonFiniteLossError } from './non_finite.ts';
 export { type LineSink, Progress } from './progress.ts';

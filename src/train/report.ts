@@ -1,10 +1,8 @@
 // Renders a training run as one HTML page that works from a file without network: charts, tables, no server, no build step.
 // Which curves there are is the caller's choice; the page's own style and script are in report_page.ts. Node only.
 
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { ValueError } from '../errors.ts';
+import { nodeModule } from '../files/node.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { REPORT_SCRIPT, REPORT_STYLE } from './report_page.ts';
 
@@ -102,6 +100,9 @@ ${tables.map(renderTable).join('\n')}
 }
 
 function readUplot(): { script: string; style: string } {
+  const { createRequire } = nodeModule('renderReport', 'module');
+  const { dirname, join } = nodeModule('renderReport', 'path');
+  const { readFileSync } = nodeModule('renderReport', 'fs');
   const dist = dirname(createRequire(import.meta.url).resolve('uplot'));
   return {
     script: readFileSync(join(dist, 'uPlot.iife.min.js'), 'utf8'),

@@ -2,17 +2,22 @@
 // An event file is a sequence of records: length (uint64), its checksum, the event (protobuf), its checksum.
 // Source: tensorflow/core/lib/io/record_writer and the protobufs event.proto and summary.proto.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { PbfWriter } from 'pbf';
 import { requireInteger } from '../checks.ts';
 import { EvenkeelError } from '../errors.ts';
+import { codeOf } from '../files/atomic_file.ts';
+import { nodeModule } from '../files/node.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 
-/** A value that cannot be logged, or a writer that is closed. */
+/** A value that cannot be logged, a writer that is closed, or a disk that refuses; `code` is then the system's, such as `ENOSPC`. */
 export class SummaryWriterError extends EvenkeelError {
   override name = 'SummaryWriterError';
+  readonly code: string | undefined;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = codeOf(options?.cause);
+  }
 }
 
 /** Options of `SummaryWriter`. */
@@ -86,7 +91,8 @@ let filesOpened = 0;
  * Writes scalars to a new event file in a folder, for `tensorboard --logdir`.
  *
  * Creates the folder. Events are written out every `maxQueue` events, by `flush` and by `close`. Throws SummaryWriterError
- * after `close`. Source: `torch.utils.tensorboard.SummaryWriter`.
+ * after `close`, and where the disk refuses: what it has not taken is written by the next `flush`. Not in browsers.
+ * Source: `torch.utils.tensorboard.SummaryWriter`.
  */
 export class SummaryWriter {
   /** The event file. */
@@ -100,11 +106,15 @@ export class SummaryWriter {
     requireOptions('SummaryWriter', options, summaryWriterOptions);
     this.now = options.now ?? (() => Date.now() / 1000);
     this.maxQueue = requireInteger('SummaryWriter', 'maxQueue', options.maxQueue ?? 10, 1);
-    mkdirSync(dir, { recursive: true });
+    const { mkdirSync, openSync } = nodeModule('SummaryWriter', 'fs');
     const wallTime = this.now();
-    const name = `events.out.tfevents.${Math.floor(wallTime)}.${hostname()}.${process.pid}.${filesOpened++}`;
-    this.path = join(dir, name);
-    this.file = openSync(this.path, 'wx');
+    const host = nodeModule('SummaryWriter', 'os').hostname();
+    const name = `events.out.tfevents.${Math.floor(wallTime)}.${host}.${process.pid}.${filesOpened++}`;
+    this.path = nodeModule('SummaryWriter', 'path').join(dir, name);
+    this.file = this.attempt('SummaryWriter', () => {
+      mkdirSync(dir, { recursive: true });
+      return openSync(this.path, 'wx');
+    });
     this.add({ wallTime, step: 0, fileVersion: 'brain.Event:2' });
     this.flush();
   }
@@ -121,19 +131,37 @@ export class SummaryWriter {
   /** Writes all events out and waits until the disk has them. */
   flush(): void {
     const file = this.checkOpen('flush');
-    for (const record of this.queue) {
-      for (let done = 0; done < record.length; ) done += writeSync(file, record, done);
-    }
-    this.queue = [];
-    fsyncSync(file);
+    const { fsyncSync, writeSync } = nodeModule('SummaryWriter', 'fs');
+    this.attempt('flush', () => {
+      // What is left of a record is all that the next attempt may write of it.
+      for (let record = this.queue[0]; record; record = this.queue[0]) {
+        const rest = record.subarray(writeSync(file, record));
+        if (rest.length > 0) this.queue[0] = rest;
+        else this.queue.shift();
+      }
+      fsyncSync(file);
+    });
   }
 
   /** Flushes and closes; closing again does nothing. */
   close(): void {
     if (this.file === undefined) return;
-    this.flush();
-    closeSync(this.file);
-    this.file = undefined;
+    const file = this.file;
+    try {
+      this.flush();
+    } finally {
+      this.file = undefined;
+      nodeModule('SummaryWriter', 'fs').closeSync(file);
+    }
+  }
+
+  private attempt<R>(operation: string, write: () => R): R {
+    try {
+      return write();
+    } catch (cause) {
+      const reason = codeOf(cause) === 'ENOSPC' ? 'no space left on the device (ENOSPC)' : (cause as Error).message;
+      throw new SummaryWriterError(`[${operation}] could not write ${this.path}: ${reason}`, { cause });
+    }
   }
 
   private add(event: Event): void {

@@ -119,6 +119,31 @@ describe('ArrayLoader with workers', { timeout: 30_000 }, () => {
     await expect(labels(loader)).rejects.toBeInstanceOf(DataWorkerError);
   });
 
+  it('ends the wait for a worker that hangs, and the worker', async () => {
+    const loader = new ArrayLoader(numbers({ length: 8, hangAt: 5 }), { batchSize: 2, numWorkers: 2, timeout: 2 });
+    const seen: number[][] = [];
+    const read = async () => {
+      for await (const batch of loader) seen.push(Array.from(batch.label.data, Number));
+    };
+    const error = await read().then(
+      () => undefined,
+      (thrown: DataWorkerError) => thrown,
+    );
+    expect(error).toBeInstanceOf(DataWorkerError);
+    expect(error!.message).toBe('[DataLoader] worker 0, batch 2 (samples 4, 5): timed out after 2 seconds');
+    expect(seen).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+  });
+
+  it('refuses a timeout that is none', () => {
+    for (const timeout of [-1, Number.NaN])
+      expect(() => new ArrayLoader(numbers({ length: 8 }), { numWorkers: 1, timeout })).toThrow(
+        '[DataLoader] timeout option should be non-negative',
+      );
+  });
+
   it('reports a module that is missing, exports nothing, or has another length', async () => {
     const load = (module: string, length: number, args?: unknown) => {
       const dataset = new WorkerDataset<NumbersSample>({ module: new URL(module, import.meta.url), length, args });

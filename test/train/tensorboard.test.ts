@@ -1,6 +1,6 @@
 // Event files against bytes made by hand (golden/files_golden.py).
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +10,14 @@ const golden = JSON.parse(readFileSync(new URL('../golden/tensorboard.golden.jso
   scalars: { tag: string; value: string; step: number }[];
   file: string;
   crc32c: { data: string; crc: number }[];
+};
+const caught = (run: () => unknown): SummaryWriterError => {
+  try {
+    run();
+  } catch (error) {
+    return error as SummaryWriterError;
+  }
+  throw new Error('expected an error');
 };
 let folder: string;
 beforeAll(() => {
@@ -35,6 +43,31 @@ describe('SummaryWriter', () => {
     expect(basename(writer.path)).toMatch(/^events\.out\.tfevents\.1700000000\..+\.\d+\.\d+$/);
     expect(readdirSync(join(folder, 'a', 'run'))).toEqual([basename(writer.path)]);
     expect(readFileSync(writer.path)).toEqual(Buffer.from(golden.file, 'base64'));
+  });
+
+  it('says so where the disk is full, and writes what is missing once there is room', () => {
+    const writer = new SummaryWriter(join(folder, 'full'));
+    const before = readFileSync(writer.path);
+    writer.addScalar('loss', 1, 1);
+    const own = writer as unknown as { file: number };
+    const [file, full] = [own.file, openSync('/dev/full', 'w')];
+    own.file = full;
+    const error = caught(() => writer.flush());
+    expect(error).toBeInstanceOf(SummaryWriterError);
+    expect(error.message).toBe(`[flush] could not write ${writer.path}: no space left on the device (ENOSPC)`);
+    expect(error.code).toBe('ENOSPC');
+    own.file = file;
+    writer.close();
+    closeSync(full);
+    expect(readFileSync(writer.path).length).toBeGreaterThan(before.length);
+  });
+
+  it('says so where the folder cannot be made', () => {
+    const below = join(folder, 'a file');
+    writeFileSync(below, '');
+    const error = caught(() => new SummaryWriter(join(below, 'run')));
+    expect(error).toBeInstanceOf(SummaryWriterError);
+    expect(error.message).toMatch(/^\[SummaryWriter\] could not write .*a file.run.events\..*: ENOTDIR/);
   });
 
   it('writes out when asked to, and by itself when enough is waiting', () => {
