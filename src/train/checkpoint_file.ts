@@ -4,8 +4,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { EvenkeelError } from '../errors.ts';
+import { FileFormatError } from '../io/errors.ts';
 import { type AtomicWriteOptions, atomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
-import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../interop/safetensors.ts';
+import { decodeSafetensors, encodeSafetensors } from '../io/safetensors_arrays.ts';
 import { requireOptions } from '../options.ts';
 import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoint_tree.ts';
 
@@ -48,7 +49,7 @@ export function saveTree(path: string, tree: Tree, options: AtomicWriteOptions =
   try {
     bytes = encodeSafetensors(entries, metadata);
   } catch (cause) {
-    if (cause instanceof SafetensorsError) throw new CheckpointTreeError(`[saveTree] ${cause.reason}`, { cause });
+    if (cause instanceof FileFormatError) throw new CheckpointTreeError(`[saveTree] ${cause.reason}`, { cause });
     throw cause;
   }
   bytes.set(new TextEncoder().encode(checksum(bytes)), CHECKSUM_START);
@@ -79,7 +80,7 @@ export function loadTree(path: string): Tree {
     }
     return joinTree(JSON.parse(metadata.tree ?? ''), entries);
   } catch (cause) {
-    if (cause instanceof SafetensorsError) throw fail(cause.reason, cause);
+    if (cause instanceof FileFormatError) throw fail(cause.reason, cause);
     if (cause instanceof CheckpointTreeError || cause instanceof SyntaxError) throw fail(cause.message, cause);
     throw cause;
   }

@@ -1,0 +1,29 @@
+// Files of tensors and checkpoints: of PyTorch, safetensors, NumPy. Checkpoints that go on where a training run stopped are in evenkeel/train.
+export { type ByteSource, type FileSource } from './byte_source.ts';
+export { FileFormatError, FileReadError } from './errors.ts';
+export {
+  loadNpy,
+  loadPytorch,
+  type OpenOptions,
+  openNpz,
+  openPytorch,
+  openSafetensors,
+  openTensors,
+  type PytorchDataOptions,
+  PytorchFile,
+} from './open.ts';
+export { type PytorchData, Tuple } from './pytorch_plain.ts';
+export { UnknownObject } from './pytorch_tree.ts';
+export {
+  encodePytorch,
+  encodeStateDict,
+  loadStateDict,
+  saveNpy,
+  savePytorch,
+  type SaveStateOptions,
+  saveStateDict,
+  type TensorsByName,
+  type WrittenFormat,
+} from './state_files.ts';
+export type { StoredDType } from './stored_dtype.ts';
+export { type Cast, type FileFormat, LoadedState, TensorFile, type TensorInfo } from './tensor_file.ts';
