@@ -114,8 +114,7 @@ export class AtomicFile {
   write(part: Uint8Array): void {
     this.attempt(() => {
       // A single write may take fewer bytes than given.
-      for (let done = 0; done < part.length; )
-        done += this.fs.writeSync(this.file!, part, done, part.length - done);
+      for (let done = 0; done < part.length; ) done += this.fs.writeSync(this.file!, part, done, part.length - done);
     });
   }
 

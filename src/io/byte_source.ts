@@ -170,7 +170,12 @@ async function get(operation: string, url: string, start: number, end: number): 
   }
   // 416: an empty file has no range at all.
   if (!response.ok && response.status !== 416)
-    throw new FileReadError(operation, url, `the server answered ${response.status} ${response.statusText}`, String(response.status));
+    throw new FileReadError(
+      operation,
+      url,
+      `the server answered ${response.status} ${response.statusText}`,
+      String(response.status),
+    );
   return response;
 }
 
@@ -216,7 +221,12 @@ export async function openSource(operation: string, given: FileSource): Promise<
     return new BlobSource(given, (given as { name?: string }).name ?? 'the given Blob');
   if (typeof Response !== 'undefined' && given instanceof Response) {
     if (!given.ok)
-      throw new FileReadError(operation, given.url, `the server answered ${given.status} ${given.statusText}`, String(given.status));
+      throw new FileReadError(
+        operation,
+        given.url,
+        `the server answered ${given.status} ${given.statusText}`,
+        String(given.status),
+      );
     return new MemorySource(new Uint8Array(await given.arrayBuffer()), given.url || 'the given Response');
   }
   if (typeof given === 'object' && given !== null && isSource(given)) return given;

@@ -14,8 +14,7 @@ function makeTables(): Uint32Array[] {
     made[0][byte] = value;
   }
   for (let k = 1; k < 8; k++)
-    for (let byte = 0; byte < 256; byte++)
-      made[k][byte] = (made[k - 1][byte] >>> 8) ^ made[0][made[k - 1][byte] & 255];
+    for (let byte = 0; byte < 256; byte++) made[k][byte] = (made[k - 1][byte] >>> 8) ^ made[0][made[k - 1][byte] & 255];
   return made;
 }
 

@@ -1,5 +1,5 @@
 // Files of tensors and checkpoints: of PyTorch, safetensors, NumPy. Checkpoints that go on where a training run stopped are in evenkeel/train.
-export { type ByteSource, type FileSource } from './byte_source.ts';
+export type { ByteSource, FileSource } from './byte_source.ts';
 export { FileFormatError, FileReadError } from './errors.ts';
 export {
   loadNpy,
@@ -18,9 +18,9 @@ export {
   encodePytorch,
   encodeStateDict,
   loadStateDict,
+  type SaveStateOptions,
   saveNpy,
   savePytorch,
-  type SaveStateOptions,
   saveStateDict,
   type TensorsByName,
   type WrittenFormat,

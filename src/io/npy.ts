@@ -1,10 +1,10 @@
 // NumPy's npy format: a header in Python's notation, and the elements. Source: numpy/lib/_format_impl.py, NEP 1.
 import { sizeOf } from '../tensor/shape.ts';
+import { type ByteSource, WindowSource } from './byte_source.ts';
 import type { Fail } from './errors.ts';
-import { dtypeOfNumpy, type StoredDType, storedDTypes } from './stored_dtype.ts';
-import { WindowSource, type ByteSource } from './byte_source.ts';
 import { arrayStrides } from './pytorch_tree.ts';
-import { checkView, type StoredTensor, storedBytes } from './stored_tensor.ts';
+import { dtypeOfNumpy, type StoredDType, storedDTypes } from './stored_dtype.ts';
+import { type StoredTensor, storedBytes } from './stored_tensor.ts';
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 export const isNpyStart = (head: Uint8Array): boolean => magic.every((byte, i) => head[i] === byte);
@@ -13,48 +13,90 @@ export const isNpyStart = (head: Uint8Array): boolean => magic.every((byte, i) =
 const longestHeader = 65536;
 
 const header =
-  /^\{\s*'descr':\s*(?:'([^']*)'|(\[))[\s\S]*?'fortran_order':\s*(True|False)\s*,\s*'shape':\s*\(([\d\sL,]*)\)\s*,?\s*\}\s*$/;
+  /^\{\s*'descr':\s*'([^']*)'\s*,\s*'fortran_order':\s*(True|False)\s*,\s*'shape':\s*\(([\d\sL,]*)\)\s*,?\s*\}\s*$/;
+/** The type of records is a list of their fields. */
+const recordHeader = /^\{\s*'descr':\s*\[/;
 
 /** The description of an array: its header, which is a dictionary of Python in which keys stand in alphabetical order. */
-function parse(text: string, fail: Fail): { dtype: StoredDType; isBigEndian: boolean; isFortran: boolean; shape: number[] } {
+function parse(
+  text: string,
+  fail: Fail,
+): { dtype: StoredDType; isBigEndian: boolean; isFortran: boolean; shape: number[] } {
   const found = header.exec(text);
-  if (!found) throw fail('its header does not describe an array as NumPy does', 10);
-  const [, descr, list, fortran, sizes] = found;
-  if (list !== undefined) throw fail('it is an array of records; save each of its fields as an array of its own', 10);
-  const [, order, code] = /^([<>|=])?(.*)$/.exec(descr)!;
+  if (recordHeader.test(text)) throw fail('its elements are records; save each of their fields as an array of its own');
+  if (!found) throw fail('the header does not describe an array as NumPy does');
+  const [, descr, fortran, sizes] = found;
+  const [, order, code] = /^([<>|=])?([\s\S]*)$/.exec(descr)!;
   const dtype = dtypeOfNumpy.get(code);
-  if (code.startsWith('O')) throw fail('it is an array of Python objects, which are not plain data; save numbers', 10);
-  if (!dtype) throw fail(`its elements are of NumPy's type ${JSON.stringify(descr)}; known are ${[...dtypeOfNumpy.keys()].join(', ')}`, 10);
+  if (code.startsWith('O')) throw fail('its elements are Python objects, which are not plain data; save numbers');
+  if (!dtype)
+    throw fail(
+      `its elements are of NumPy's type ${JSON.stringify(descr)}; known are ${[...dtypeOfNumpy.keys()].join(', ')}`,
+      10,
+    );
   const parts = sizes.split(',').map((part) => part.trim().replace(/L$/, ''));
   if (parts.at(-1) === '') parts.pop();
   const shape = parts.map((part) => (/^\d{1,15}$/.test(part) ? Number(part) : Number.NaN));
-  if (shape.some(Number.isNaN)) throw fail(`its shape is (${sizes.trim()})`, 10);
+  if (shape.some(Number.isNaN)) throw fail(`its shape is (${sizes.trim()})`);
   return { dtype, isBigEndian: order === '>', isFortran: fortran === 'True', shape };
 }
 
-/** Reads the description of an array; its elements stay where they are. */
-export async function readNpy(source: ByteSource, name: string, start: number | null, fail: Fail): Promise<StoredTensor> {
-  const head = await source.read(0, Math.min(source.size, 12));
-  if (!isNpyStart(head) || head.length < 10) throw fail(`${name === '' ? 'it' : JSON.stringify(name)} is no array of NumPy`, start ?? 0);
+/** Bytes within which the description of an array ends. */
+export const npyHeadBytes = 12 + longestHeader;
+
+/** What an array's file says of it. */
+export interface NpyArray {
+  /** With its elements as a storage that begins `dataStart` bytes behind the file's beginning, and must be opened by whoever knows the file. */
+  readonly tensor: Omit<StoredTensor, 'storage'>;
+  readonly isBigEndian: boolean;
+  readonly dataStart: number;
+}
+
+/**
+ * Reads the description of an array.
+ * @param head the beginning of the file: all of it, or `npyHeadBytes`.
+ * @param start where the file is described in what holds it, for errors; null: it is a file of its own.
+ */
+export function readNpyHead(
+  head: Uint8Array,
+  fileSize: number,
+  name: string,
+  start: number | null,
+  fail: Fail,
+): NpyArray {
+  const what = name === '' ? 'it' : `the member ${JSON.stringify(name)}`;
+  if (!isNpyStart(head) || head.length < 12) throw fail(`${what} is no array of NumPy, or truncated`, start ?? 0);
   const [major] = head.subarray(6);
-  if (major < 1 || major > 3) throw fail(`it is of version ${major} of NumPy's format; known are 1 to 3`, start ?? 6);
+  if (major < 1 || major > 3)
+    throw fail(`${what} is of version ${major} of NumPy's format; known are 1 to 3`, start ?? 6);
   const view = new DataView(head.buffer, head.byteOffset, head.length);
-  if (major > 1 && head.length < 12) throw fail('its header is missing: the file is truncated', start);
   const textStart = major === 1 ? 10 : 12;
   const length = major === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
-  if (length > longestHeader || textStart + length > source.size)
-    throw fail(`its header of ${length} bytes is too long: the file is truncated or damaged`, start ?? 8);
-  const bytes = await source.read(textStart, textStart + length);
-  const text = new TextDecoder(major === 3 ? 'utf-8' : 'latin1').decode(bytes);
-  const { dtype, isBigEndian, isFortran, shape } = parse(text, fail);
-  const data = new WindowSource(source, textStart + length, source.size);
+  const dataStart = textStart + length;
+  if (length > longestHeader || dataStart > head.length)
+    throw fail(
+      `${what} has a header of ${length} bytes, which is too long: the file is truncated or damaged`,
+      start ?? 8,
+    );
+  const text = new TextDecoder(major === 3 ? 'utf-8' : 'latin1').decode(head.subarray(textStart, dataStart));
+  const { dtype, isBigEndian, isFortran, shape } = parse(text, (reason) =>
+    fail(`${what}: ${reason}`, start ?? textStart),
+  );
   const expected = sizeOf(shape) * storedDTypes[dtype].size;
-  if (expected !== data.size)
-    throw fail(`an array of ${dtype} and shape [${shape.join(', ')}] needs ${expected} bytes, but ${data.size} follow its header`, start ?? textStart);
-  const storage = { ...storedBytes(data, start), isBigEndian };
-  const tensor = { dtype, shape, strides: arrayStrides(shape, isFortran), offset: 0, storage };
-  checkView(tensor, name, source.size, fail);
-  return tensor;
+  if (expected !== fileSize - dataStart)
+    throw fail(
+      `${what} is an array of ${dtype} and shape [${shape.join(', ')}], which needs ${expected} bytes, but ${fileSize - dataStart} follow its header`,
+      start ?? dataStart,
+    );
+  return { tensor: { dtype, shape, strides: arrayStrides(shape, isFortran), offset: 0 }, isBigEndian, dataStart };
+}
+
+/** An array in a file of its own. */
+export async function readNpy(source: ByteSource, fail: Fail): Promise<StoredTensor> {
+  const head = await source.read(0, Math.min(source.size, npyHeadBytes));
+  const { tensor, isBigEndian, dataStart } = readNpyHead(head, source.size, '', null, fail);
+  const storage = storedBytes(new WindowSource(source, dataStart, source.size), dataStart);
+  return { ...tensor, storage: { ...storage, isBigEndian } };
 }
 
 /** The bytes in front of the elements of an array in C's order, up to a multiple of 64. */

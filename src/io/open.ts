@@ -1,6 +1,8 @@
 // Opening files of tensors, whatever their format: it is found by their content, never by their name.
-import { declareOptions, kind, requireOptions } from '../options.ts';
+
+import { requireChoice } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { keep, type Tensor } from '../tensor/tensor.ts';
 import { type ByteSource, type FileSource, isUrl, openSource } from './byte_source.ts';
 import { type Fail, failing } from './errors.ts';
@@ -13,7 +15,6 @@ import type { PytorchTree } from './pytorch_tree.ts';
 import { parseIndex, readParts, readSafetensors } from './safetensors_file.ts';
 import type { StoredTensor } from './stored_tensor.ts';
 import { type FileContents, type FileFormat, prefetchMost, SharedLoader, TensorFile } from './tensor_file.ts';
-import { requireChoice } from '../checks.ts';
 import { ZipReader } from './zip_reader.ts';
 
 export interface OpenOptions {
@@ -42,7 +43,13 @@ export async function find(operation: string, given: FileSource, options: OpenOp
   const fail = failing(operation, source.name);
   try {
     const head = await source.read(0, Math.min(source.size, 512));
-    const found = (format: FileFormat, contents: FileContents): Found => ({ sources: [source], fail, tree: null, format, contents });
+    const found = (format: FileFormat, contents: FileContents): Found => ({
+      sources: [source],
+      fail,
+      tree: null,
+      format,
+      contents,
+    });
     if (isZip(head)) {
       const zip = await ZipReader.open(source, fail);
       if (isPytorchZip(zip)) {
@@ -56,9 +63,10 @@ export async function find(operation: string, given: FileSource, options: OpenOp
       const tree = await readPytorchLegacy(source, fail);
       return { sources: [source], fail, tree, format: 'pytorch-legacy', contents: null };
     }
-    if (isNpyStart(head)) return found('npy', { format: 'npy', tensors: new Map([['', await readNpy(source, '', null, fail)]]) });
+    if (isNpyStart(head)) return found('npy', { format: 'npy', tensors: new Map([['', await readNpy(source, fail)]]) });
     // A header of safetensors begins with its length, whose upper bytes are 0, and a brace.
-    if (head[8] === 0x7b && head[6] === 0 && head[7] === 0) return found('safetensors', await readSafetensors(source, fail));
+    if (head[8] === 0x7b && head[6] === 0 && head[7] === 0)
+      return found('safetensors', await readSafetensors(source, fail));
     if (head[0] === 0x7b) {
       const text = new TextDecoder().decode(await source.read(0, source.size));
       const open = async (part: string) => openSource(operation, await partSource(operation, given, part, options));
@@ -67,9 +75,14 @@ export async function find(operation: string, given: FileSource, options: OpenOp
     }
     refuseOthers(head, fail);
     if (head[0] === 0x80 && head[1] <= 5)
-      throw fail("it is a pickle, but not one of torch.save; load it in Python and save it again: torch.save(data, 'new.pt')", 0);
+      throw fail(
+        "it is a pickle, but not one of torch.save; load it in Python and save it again: torch.save(data, 'new.pt')",
+        0,
+      );
     throw fail(
-      source.size === 0 ? 'it is empty' : 'it is no file of PyTorch, safetensors or NumPy: its first bytes are of none of them',
+      source.size === 0
+        ? 'it is empty'
+        : 'it is no file of PyTorch, safetensors or NumPy: its first bytes are of none of them',
       0,
     );
   } catch (error) {
@@ -78,10 +91,17 @@ export async function find(operation: string, given: FileSource, options: OpenOp
   }
 }
 
-async function partSource(operation: string, index: FileSource, part: string, { parts }: OpenOptions): Promise<FileSource> {
+async function partSource(
+  operation: string,
+  index: FileSource,
+  part: string,
+  { parts }: OpenOptions,
+): Promise<FileSource> {
   if (parts) return parts(part);
   if (typeof index !== 'string' && !(index instanceof URL))
-    throw new ArgumentTypeError(`[${operation}] expected the option 'parts', which gives '${part}' and the other files of the index`);
+    throw new ArgumentTypeError(
+      `[${operation}] expected the option 'parts', which gives '${part}' and the other files of the index`,
+    );
   const text = String(index);
   if (isUrl(text)) return new URL(encodeURIComponent(part), text).href;
   return text.replace(/[^/\\]*$/, '') + part;
@@ -95,9 +115,14 @@ function contentsOf({ tree, contents, format }: Found, key: string | undefined):
   const names = (list: readonly string[]) => list.map((each) => `'${each}'`).join(', ');
   const notes: string[] = [];
   if (moduleClass !== null)
-    notes.push(`it is a module of the class ${moduleClass} that was pickled as a whole: its parameters and buffers were read, its code was not`);
+    notes.push(
+      `it is a module of the class ${moduleClass} that was pickled as a whole: its parameters and buffers were read, its code was not`,
+    );
   if (others.length > 0) notes.push(`${names(others)} are no tensors and were not read`);
-  if (passedOver.length > 0) notes.push(`the state dict at '${path}' was read; there are others at ${names(passedOver.map((each) => each.path))}`);
+  if (passedOver.length > 0)
+    notes.push(
+      `the state dict at '${path}' was read; there are others at ${names(passedOver.map((each) => each.path))}`,
+    );
   return { format, tensors, metadata, path, notes };
 }
 
@@ -150,7 +175,7 @@ async function dataOf(
   const placeholder = {} as Tensor;
   toPlain(tree, () => placeholder, unknownObjects === 'keep');
   await prefetchMost(sources, [...stored.keys()]);
-  const loader = new SharedLoader(fail);
+  const loader = new SharedLoader(tree.fileSize, fail);
   const loaded = new Map<StoredTensor, Tensor>();
   for (const [tensor, path] of stored) {
     const value = await loader.load(tensor, path);
@@ -216,8 +241,8 @@ export async function openAs(
 }
 
 /**
- * All that `torch.save` wrote: numbers, texts, lists, dictionaries, tensors. Dictionaries of tensors are a `StateDict`, others plain objects, or a Map where
- * their keys would change as properties; tuples are arrays; what stood in several places stands there once.
+ * All that `torch.save` wrote: numbers, texts, lists, dictionaries, tensors. The state of a module is a `StateDict`, other dictionaries are plain
+ * objects, or a Map where their keys would change as properties; tuples are arrays; what stood in several places stands there once.
  *
  * Nothing that the file names is ever called: objects of classes that are no plain data are refused, or kept as descriptions. PyTorch's `weights_only` has
  * the same rule; besides it, NumPy's scalars and arrays are understood here.

@@ -3,7 +3,17 @@
 // Source: CPython's Lib/pickletools.py, which documents every opcode.
 import type { Fail } from './errors.ts';
 import { FileFormatError } from './errors.ts';
-import { keyOf, PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
+import {
+  keyOf,
+  PyCall,
+  PyDict,
+  PyFloat,
+  PyGlobal,
+  PyPersistent,
+  PySet,
+  PyTuple,
+  type PyValue,
+} from './pickle_values.ts';
 
 /** The pickle goes on behind the bytes that there are. */
 export class UnexpectedEnd extends FileFormatError {}
@@ -121,9 +131,6 @@ class PickleReader {
     return text;
   }
 
-  private push(value: PyValue): void {
-    this.stack.push(value);
-  }
   private pop(): PyValue {
     const value = this.stack.pop();
     if (value === undefined || value === mark) throw this.fail('the pickle takes a value that it did not put down');
@@ -154,14 +161,16 @@ class PickleReader {
 
   private parseInteger(text: string): number | bigint {
     const digits = text.replace(/L$/, '');
-    if (!/^[+-]?\d+$/.test(digits) || digits.length > 2 * mostIntegerBytes) throw this.fail(`an integer is written as ${JSON.stringify(text.slice(0, 40))}`);
+    if (!/^[+-]?\d+$/.test(digits) || digits.length > 2 * mostIntegerBytes)
+      throw this.fail(`an integer is written as ${JSON.stringify(text.slice(0, 40))}`);
     return toInteger(BigInt(digits));
   }
 
   private parseFloat(text: string): PyFloat {
     const words: Record<string, number> = { nan: Number.NaN, inf: Infinity, '-inf': -Infinity };
     const value = Object.hasOwn(words, text) ? words[text] : Number(text);
-    if (text === '' || (Number.isNaN(value) && text !== 'nan')) throw this.fail(`a float is written as ${JSON.stringify(text.slice(0, 40))}`);
+    if (text === '' || (Number.isNaN(value) && text !== 'nan'))
+      throw this.fail(`a float is written as ${JSON.stringify(text.slice(0, 40))}`);
     return new PyFloat(value);
   }
 
@@ -172,16 +181,16 @@ class PickleReader {
   private remember(index: number): void {
     this.memo.set(index, this.top());
   }
-  private recall(index: number): void {
+  private recall(index: number): PyValue {
     const value = this.memo.get(index);
     if (value === undefined) throw this.fail(`the pickle recalls value ${index}, which it did not remember`);
-    this.push(value);
+    return value;
   }
 
-  private setItems(values: readonly PyValue[]): void {
-    const target = this.top();
+  private setItems(values: readonly PyValue[], target = this.top()): void {
     const dict = target instanceof PyCall ? target.dict : target;
-    if (!(dict instanceof PyDict) || values.length % 2 !== 0) throw this.fail('the pickle puts items into what is no dictionary');
+    if (!(dict instanceof PyDict) || values.length % 2 !== 0)
+      throw this.fail('the pickle puts items into what is no dictionary');
     for (let i = 0; i < values.length; i += 2)
       if (!dict.add(values[i], values[i + 1])) {
         const key = values[i];
@@ -198,13 +207,13 @@ class PickleReader {
     if (!Array.isArray(list)) throw this.fail('the pickle appends to what is no list');
     for (const value of values) list.push(value);
   }
-  private call(callee: PyValue, args: PyValue, isNew: boolean): void {
+  private call(callee: PyValue, args: PyValue, isNew: boolean): PyCall {
     // PyTorch before 1.6 put the source of a module's class beside it.
     if (callee instanceof PyPersistent && callee.id instanceof PyTuple && callee.id.items[0] === 'module')
       callee = callee.id.items[1] ?? null;
     if (!(callee instanceof PyGlobal)) throw this.fail('the pickle calls what is no function or class');
     if (!(args instanceof PyTuple)) throw this.fail(`the pickle calls ${callee.name} without a list of arguments`);
-    this.push(new PyCall(callee, args.items, isNew));
+    return new PyCall(callee, args.items, isNew);
   }
 
   read(): Pickled {
@@ -216,147 +225,157 @@ class PickleReader {
         if (this.stack.length > 0) throw this.fail('the pickle ends with values that belong to nothing');
         return { value, end: this.at };
       }
-      this.step(opcode);
+      const value = this.step(opcode);
+      if (value !== undefined) this.stack.push(value);
     }
   }
 
-  /** Opcodes by their characters, as in CPython's table. */
-  private step(opcode: number): void {
+  /** Carries out one opcode, named by its character as in CPython's table: the value that it puts down, or undefined. */
+  private step(opcode: number): PyValue | undefined {
     switch (opcode) {
       case 0x80: {
         const protocol = this.byte();
         if (protocol > 5) throw this.fail(`the pickle is of protocol ${protocol}; known are 0 to 5`);
-        return;
+        break;
       }
       case 0x95: // a frame's length: frames only help to read from a stream
         this.take(8);
-        return;
+        break;
       // ---- constants
       case 0x4e: // N
-        return this.push(null);
+        return null;
       case 0x88:
-        return this.push(true);
+        return true;
       case 0x89:
-        return this.push(false);
+        return false;
       case 0x49: {
         // I: booleans are 00 and 01
         const text = this.line();
-        return this.push(text === '00' ? false : text === '01' ? true : this.parseInteger(text));
+        return text === '00' ? false : text === '01' ? true : this.parseInteger(text);
       }
       case 0x4c: // L
-        return this.push(this.parseInteger(this.line()));
+        return this.parseInteger(this.line());
       case 0x4a: // J
-        return this.push(this.view.getInt32(this.take(4), true));
+        return this.view.getInt32(this.take(4), true);
       case 0x4b: // K
-        return this.push(this.byte());
+        return this.byte();
       case 0x4d: // M
-        return this.push(this.uint16());
+        return this.uint16();
       case 0x8a:
-        return this.push(this.integer(this.byte()));
+        return this.integer(this.byte());
       case 0x8b: {
         const count = this.view.getInt32(this.take(4), true);
         if (count < 0) throw this.fail('an integer has a negative length');
-        return this.push(this.integer(count));
+        return this.integer(count);
       }
       case 0x46: // F
-        return this.push(this.parseFloat(this.line()));
+        return this.parseFloat(this.line());
       case 0x47: // G
-        return this.push(new PyFloat(this.view.getFloat64(this.take(8), false)));
+        return new PyFloat(this.view.getFloat64(this.take(8), false));
       // ---- texts and bytes
       case 0x58: // X
-        return this.push(this.text(this.uint32()));
+        return this.text(this.uint32());
       case 0x8c:
-        return this.push(this.text(this.byte()));
+        return this.text(this.byte());
       case 0x8d:
-        return this.push(this.text(this.size64()));
+        return this.text(this.size64());
       case 0x54: // T
-        return this.push(this.oldText(this.uint32()));
+        return this.oldText(this.uint32());
       case 0x55: // U
-        return this.push(this.oldText(this.byte()));
+        return this.oldText(this.byte());
       case 0x42: // B
-        return this.push(this.slice(this.uint32()));
+        return this.slice(this.uint32());
       case 0x43: // C
-        return this.push(this.slice(this.byte()));
+        return this.slice(this.byte());
       case 0x8e:
       case 0x96:
-        return this.push(this.slice(this.size64()));
+        return this.slice(this.size64());
       case 0x53: // S
       case 0x56: {
         // V
         const text = this.line();
-        return this.push(opcode === 0x56 ? unescapeRaw(text) : this.unquote(text));
+        return opcode === 0x56 ? unescapeRaw(text) : this.unquote(text);
       }
       // ---- containers
       case 0x28: // (
         this.stack.push(mark);
-        return;
+        break;
       case 0x5d: // ]
-        return this.push([]);
+        return [];
       case 0x6c: // l
-        return this.push(this.popToMark());
+        return this.popToMark();
       case 0x29: // )
-        return this.push(new PyTuple([]));
+        return new PyTuple([]);
       case 0x74: // t
-        return this.push(new PyTuple(this.popToMark()));
+        return new PyTuple(this.popToMark());
       case 0x85:
-        return this.push(new PyTuple([this.pop()]));
+        return new PyTuple([this.pop()]);
       case 0x86: {
         const second = this.pop();
-        return this.push(new PyTuple([this.pop(), second]));
+        return new PyTuple([this.pop(), second]);
       }
       case 0x87: {
         const third = this.pop();
         const second = this.pop();
-        return this.push(new PyTuple([this.pop(), second, third]));
+        return new PyTuple([this.pop(), second, third]);
       }
       case 0x7d: // }
-        return this.push(new PyDict());
+        return new PyDict();
       case 0x64: {
         // d
         const items = this.popToMark();
-        this.push(new PyDict());
-        return this.setItems(items);
+        const dict = new PyDict();
+        this.setItems(items, dict);
+        return dict;
       }
       case 0x73: {
         // s
         const value = this.pop();
-        return this.setItems([this.pop(), value]);
+        this.setItems([this.pop(), value]);
+        break;
       }
       case 0x75: // u
-        return this.setItems(this.popToMark());
+        this.setItems(this.popToMark());
+        break;
       case 0x61: // a
-        return this.append([this.pop()]);
+        this.append([this.pop()]);
+        break;
       case 0x65: // e
-        return this.append(this.popToMark());
+        this.append(this.popToMark());
+        break;
       case 0x8f:
-        return this.push(new PySet(false));
+        return new PySet(false);
       case 0x90: {
         const items = this.popToMark();
         const set = this.top();
         if (!(set instanceof PySet)) throw this.fail('the pickle adds to what is no set');
         for (const item of items) set.items.push(item);
-        return;
+        break;
       }
       case 0x91:
-        return this.push(new PySet(true, this.popToMark()));
+        return new PySet(true, this.popToMark());
       // ---- the stack and the memo
       case 0x30: // 0
         if (this.stack.length === 0) throw this.fail('the pickle drops a value that it did not put down');
         this.stack.pop();
-        return;
+        break;
       case 0x31: // 1
         this.popToMark();
-        return;
+        break;
       case 0x32: // 2
-        return this.push(this.top());
+        return this.top();
       case 0x70: // p
-        return this.remember(Number(this.parseInteger(this.line())));
+        this.remember(Number(this.parseInteger(this.line())));
+        break;
       case 0x71: // q
-        return this.remember(this.byte());
+        this.remember(this.byte());
+        break;
       case 0x72: // r
-        return this.remember(this.uint32());
+        this.remember(this.uint32());
+        break;
       case 0x94:
-        return this.remember(this.memo.size);
+        this.remember(this.memo.size);
+        break;
       case 0x67: // g
         return this.recall(Number(this.parseInteger(this.line())));
       case 0x68: // h
@@ -367,13 +386,14 @@ class PickleReader {
       case 0x63: {
         // c
         const module = this.line();
-        return this.push(this.makeGlobal(module, this.line()));
+        return this.makeGlobal(module, this.line());
       }
       case 0x93: {
         const name = this.pop();
         const module = this.pop();
-        if (typeof name !== 'string' || typeof module !== 'string') throw this.fail('the pickle names a class by what is no text');
-        return this.push(this.makeGlobal(module, name));
+        if (typeof name !== 'string' || typeof module !== 'string')
+          throw this.fail('the pickle names a class by what is no text');
+        return this.makeGlobal(module, name);
       }
       case 0x52: {
         // R
@@ -386,7 +406,8 @@ class PickleReader {
       }
       case 0x92: {
         const named = this.pop();
-        if (!(named instanceof PyDict) || named.entries.length > 0) throw this.fail('the pickle makes an object with named arguments');
+        if (!(named instanceof PyDict) || named.entries.length > 0)
+          throw this.fail('the pickle makes an object with named arguments');
         const args = this.pop();
         return this.call(this.pop(), args, true);
       }
@@ -407,21 +428,23 @@ class PickleReader {
         const target = this.top();
         if (!(target instanceof PyCall)) throw this.fail('the pickle gives a state to what is no object');
         target.state = state;
-        return;
+        break;
       }
       case 0x50: // P
-        return this.push(new PyPersistent(this.line()));
+        return new PyPersistent(this.line());
       case 0x51: // Q
-        return this.push(new PyPersistent(this.pop()));
+        return new PyPersistent(this.pop());
       default:
         throw this.fail(`there is no opcode 0x${opcode.toString(16).padStart(2, '0')} that data needs`);
     }
+    return undefined;
   }
 
   /** The quoted text of protocol 0, with Python's escapes. */
   private unquote(text: string): string {
     const quote = text[0];
-    if (text.length < 2 || (quote !== "'" && quote !== '"') || text.at(-1) !== quote) throw this.fail('a text of the pickle has no quotes');
+    if (text.length < 2 || (quote !== "'" && quote !== '"') || text.at(-1) !== quote)
+      throw this.fail('a text of the pickle has no quotes');
     const simple: Record<string, string> = { n: '\n', t: '\t', r: '\r', '\\': '\\', "'": "'", '"': '"' };
     return text.slice(1, -1).replace(/\\(x([\da-f]{2})|[\s\S])/gi, (all, letter: string, hex?: string) => {
       if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));

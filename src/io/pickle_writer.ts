@@ -2,7 +2,7 @@
 // recalled, so that what was shared stays shared.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import { PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
+import { type PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
 
 /** PyTorch's reader has no limit, but Python's own recursion would end at 1000. */
 const deepest = 400;
@@ -84,20 +84,24 @@ class PickleWriter {
   }
 
   write(value: PyValue, depth: number): void {
-    if (value === null) return this.opcode(0x4e);
-    if (typeof value === 'boolean') return this.opcode(value ? 0x88 : 0x89);
-    if (typeof value === 'number' || typeof value === 'bigint') return this.integer(value);
-    if (value instanceof PyFloat) {
+    if (value === null) this.opcode(0x4e);
+    else if (typeof value === 'boolean') this.opcode(value ? 0x88 : 0x89);
+    else if (typeof value === 'number' || typeof value === 'bigint') this.integer(value);
+    else if (typeof value === 'string') this.string(value);
+    else if (value instanceof PyGlobal) this.global(value);
+    else if (value instanceof PyFloat) {
       this.opcode(0x47);
       this.view.setFloat64(this.reserve(8), value.value, false);
-      return;
-    }
-    if (typeof value === 'string') return this.string(value);
-    if (value instanceof PyGlobal) return this.global(value);
+    } else this.object(value, depth);
+  }
+
+  /** What may stand in several places, or hold others. */
+  private object(value: object, depth: number): void {
     if (this.recall(value)) return;
     if (depth > deepest)
       throw new ArgumentTypeError(`[${this.operation}] expected data of at most ${deepest} levels, got more`);
-    if (this.open.has(value)) throw new ArgumentTypeError(`[${this.operation}] expected data without a circle, got an object inside itself`);
+    if (this.open.has(value))
+      throw new ArgumentTypeError(`[${this.operation}] expected data without a circle, got an object inside itself`);
     this.open.add(value);
     this.container(value, depth + 1);
     this.open.delete(value);
@@ -135,7 +139,9 @@ class PickleWriter {
   private string(value: string): void {
     if (this.recall(`s${value}`)) return;
     if (/\p{Surrogate}/u.test(value))
-      throw new ArgumentTypeError(`[${this.operation}] expected well-formed texts, got half of a character in ${shown(value)}`);
+      throw new ArgumentTypeError(
+        `[${this.operation}] expected well-formed texts, got half of a character in ${shown(value)}`,
+      );
     const bytes = this.utf8.encode(value);
     this.opcode(0x58);
     this.uint32(bytes.length);
@@ -182,7 +188,10 @@ class PickleWriter {
 
   private tuple(value: PyTuple, depth: number): void {
     const { items } = value;
-    if (items.length === 0) return this.opcode(0x29);
+    if (items.length === 0) {
+      this.opcode(0x29);
+      return;
+    }
     if (items.length > 3) this.opcode(0x28);
     for (const item of items) this.write(item, depth);
     this.opcode(items.length > 3 ? 0x74 : 0x84 + items.length);

@@ -6,7 +6,7 @@ import { readPickle, UnexpectedEnd } from './pickle_reader.ts';
 import { PyDict, PyTuple, type PyValue } from './pickle_values.ts';
 import { PytorchTree, type StorageFinder } from './pytorch_tree.ts';
 import { type StoredBytes, storedBytes } from './stored_tensor.ts';
-import { ZipReader } from './zip_reader.ts';
+import type { ZipReader } from './zip_reader.ts';
 
 /** The first values of a file of before 1.6: a number that says what it is, and its version. */
 const legacyMagic = 0x1950a86a20f9469cfc6cn;
@@ -30,7 +30,8 @@ function folderOf(zip: ZipReader): string | null {
 }
 
 export const isPytorchZip = (zip: ZipReader): boolean =>
-  folderOf(zip) !== null || [...zip.members.keys()].some((name) => name.endsWith('/constants.pkl') || name.endsWith('/archive_format'));
+  folderOf(zip) !== null ||
+  [...zip.members.keys()].some((name) => name.endsWith('/constants.pkl') || name.endsWith('/archive_format'));
 
 /** Reads the data of a zip archive, but none of its storages. */
 export async function readPytorchZip(source: ByteSource, zip: ZipReader, fail: Fail): Promise<PytorchTree> {
@@ -46,13 +47,15 @@ export async function readPytorchZip(source: ByteSource, zip: ZipReader, fail: F
   if (version !== null && !/^([1-9]|10)$/.test(version))
     throw fail(`it is of version ${JSON.stringify(version)} of PyTorch's format; known are 1 to 10`);
   const order = await textOf('byteorder');
-  if (order !== null && order !== 'little' && order !== 'big') throw fail(`its byte order is ${JSON.stringify(order)}, expected little or big`);
+  if (order !== null && order !== 'little' && order !== 'big')
+    throw fail(`its byte order is ${JSON.stringify(order)}, expected little or big`);
   const isBigEndian = order === 'big';
   const find: StorageFinder = (key, _, view) => {
     const name = `${folder}data/${key}`;
     const member = zip.members.get(name);
     if (!member) throw fail(`its storage ${JSON.stringify(key)} is missing`);
-    if (view !== null) throw fail(`its storage ${JSON.stringify(key)} is a view, which zip archives have none of`, member.headerStart);
+    if (view !== null)
+      throw fail(`its storage ${JSON.stringify(key)} is a view, which zip archives have none of`, member.headerStart);
     return { size: member.size, start: member.headerStart, crc: member.crc, isBigEndian, open: () => zip.open(name) };
   };
   const { value } = readPickle(await zip.read(`${folder}data.pkl`), fail);
@@ -98,7 +101,13 @@ export async function readPytorchLegacy(source: ByteSource, fail: Fail): Promise
     // A part of a storage: its own key, its first element, and the number of elements.
     const [, offset, count] = view instanceof PyTuple ? view.items : [];
     const size = sizes.get(key)!;
-    if (typeof offset !== 'number' || typeof count !== 'number' || offset < 0 || count < 0 || (offset + count) * size > storage.size)
+    if (
+      typeof offset !== 'number' ||
+      typeof count !== 'number' ||
+      offset < 0 ||
+      count < 0 ||
+      (offset + count) * size > storage.size
+    )
       throw fail(`a part of its storage ${JSON.stringify(key)} lies outside of it`, storage.start);
     const start = storage.start! + offset * size;
     return { ...storedBytes(new WindowSource(source, start, start + count * size), start), isBigEndian };
@@ -115,7 +124,10 @@ export async function readPytorchLegacy(source: ByteSource, fail: Fail): Promise
     if (size === undefined) throw fail(`nothing says of which type its storage ${JSON.stringify(key)} is`, at);
     const next = at + 8 + count * size;
     if (count < 0 || !(next <= source.size))
-      throw fail(`the storage ${JSON.stringify(key)} of ${count} elements does not fit the file: it is truncated or damaged`, at);
+      throw fail(
+        `the storage ${JSON.stringify(key)} of ${count} elements does not fit the file: it is truncated or damaged`,
+        at,
+      );
     if (places.has(key)) throw fail(`it has two storages of the key ${JSON.stringify(key)}`, at);
     places.set(key, { ...storedBytes(new WindowSource(source, at + 8, next), at + 8), isBigEndian });
     at = next;

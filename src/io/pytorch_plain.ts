@@ -1,7 +1,7 @@
 // Pickled data as JavaScript's: what `loadPytorch` gives. Tuples and sizes are arrays, dictionaries objects or maps, tensors tensors.
 import { StateDict } from '../nn/state_dict.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PyTuple, type PyValue } from './pickle_values.ts';
+import { PyCall, type PyDict, PyFloat, PyGlobal, PyPersistent, PyTuple, type PyValue } from './pickle_values.ts';
 import { bytesIn, joined, keyText, type PytorchTree, UnknownObject } from './pytorch_tree.ts';
 import type { StoredTensor } from './stored_tensor.ts';
 
@@ -51,7 +51,9 @@ function plainCall(call: PyCall, path: string, tree: PytorchTree): PytorchData |
   if (callee.name === 'torch.device') return args.map(String).join(':');
   if (callee.name === 'torch.serialization._get_layout') return String(args[0]);
   if (callee.name === 'builtins.complex')
-    throw tree.fail(`${JSON.stringify(path)} is a complex number, which JavaScript has none of; save its two parts instead`);
+    throw tree.fail(
+      `${JSON.stringify(path)} is a complex number, which JavaScript has none of; save its two parts instead`,
+    );
   return undefined;
 }
 
@@ -90,7 +92,13 @@ export function toPlain(
   const dictionary = (dict: PyDict, value: PyValue, path: string): PytorchData => {
     const keys = dict.entries.map(([key]) => key);
     const values = dict.entries.map(([key, item]) => convert(item, joined(path, keyText(key))));
-    const isState = values.length > 0 && values.every((each) => each instanceof Tensor) && keys.every((key) => typeof key === 'string');
+    // What a module gives is an ordered dictionary; others are an optimizer's, whose parts have names of their own.
+    const isState =
+      value instanceof PyCall &&
+      value.callee.qualname === 'OrderedDict' &&
+      values.length > 0 &&
+      values.every((each) => each instanceof Tensor) &&
+      keys.every((key) => typeof key === 'string');
     if (isState) {
       const state = new StateDict(keys.map((key, i) => [key as string, values[i] as Tensor]));
       state.metadata = metadata(value);
@@ -101,7 +109,8 @@ export function toPlain(
   };
 
   const metadata = (value: PyValue): StateDict['metadata'] => {
-    const given = value instanceof PyCall && value.state !== undefined ? tree.dictOf(value.state)?.get('_metadata') : undefined;
+    const given =
+      value instanceof PyCall && value.state !== undefined ? tree.dictOf(value.state)?.get('_metadata') : undefined;
     const versions = given === undefined ? null : tree.dictOf(given);
     if (!versions) return null;
     return new Map(
@@ -126,7 +135,8 @@ export function toPlain(
     if (value instanceof PyTuple) return Tuple.from(list(value.items, path)) as Tuple;
     if (value instanceof PyGlobal)
       return isValueOfTorch(value) ? value.name : unknown(value.name, path, () => [[], null]);
-    if (value instanceof PyPersistent) throw fail(`${JSON.stringify(path)} is a storage without a tensor; save tensors instead`);
+    if (value instanceof PyPersistent)
+      throw fail(`${JSON.stringify(path)} is a storage without a tensor; save tensors instead`);
     const set = tree.setOf(value);
     if (set) return new Set(list(set, path));
     const dict = tree.dictOf(value);
@@ -148,4 +158,3 @@ export function toPlain(
   };
   return convert(tree.root, '');
 }
-

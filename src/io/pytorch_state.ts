@@ -1,7 +1,7 @@
 // Where in a checkpoint the state of a network is: at its root, under one of the names that training scripts use, or in a module that was pickled as a
 // whole. Not here: reading the tensors.
 import type { StateMetadata } from '../nn/state_dict.ts';
-import { PyCall, PyDict, type PyValue } from './pickle_values.ts';
+import { PyCall, type PyDict, type PyValue } from './pickle_values.ts';
 import { joined, keyText, type PytorchTree } from './pytorch_tree.ts';
 import type { StoredTensor } from './stored_tensor.ts';
 
@@ -18,7 +18,18 @@ export interface StoredState {
 }
 
 /** Names under which scripts put the state that is meant, the likeliest first. */
-const usualNames = ['state_dict', 'model_state_dict', 'model_state', 'model', 'net_dict', 'net', 'network', 'weights', 'params', 'module'];
+const usualNames = [
+  'state_dict',
+  'model_state_dict',
+  'model_state',
+  'model',
+  'net_dict',
+  'net',
+  'network',
+  'weights',
+  'params',
+  'module',
+];
 /** Deeper than any script puts a state dict. */
 const deepestState = 4;
 
@@ -73,7 +84,8 @@ function stateOfModule(tree: PytorchTree, value: PyCall, path: string): StoredSt
 }
 
 /** An optimizer's state has tensors too, but none of a network. */
-const isOptimizer = (dict: PyDict): boolean => dict.get('state') !== undefined && dict.get('param_groups') !== undefined;
+const isOptimizer = (dict: PyDict): boolean =>
+  dict.get('state') !== undefined && dict.get('param_groups') !== undefined;
 
 /** All state dicts of a file, from the outside in. */
 export function statesOf(tree: PytorchTree): StoredState[] {
@@ -101,7 +113,10 @@ const depthOf = ({ path }: StoredState): number => (path === '' ? 0 : path.split
  * The state dict that is meant: at `key`, else the only one, else that of the usual name which is outermost.
  * @throws what `fail` makes, with the choice there is.
  */
-export function chooseState(tree: PytorchTree, key: string | undefined): { chosen: StoredState; passedOver: readonly StoredState[] } {
+export function chooseState(
+  tree: PytorchTree,
+  key: string | undefined,
+): { chosen: StoredState; passedOver: readonly StoredState[] } {
   const states = statesOf(tree);
   const names = states.map(({ path }) => `'${path}'`).join(', ');
   const list = states.length === 0 ? 'it has none' : `it has ${names}`;

@@ -3,13 +3,7 @@
 import { MemorySource } from './byte_source.ts';
 import type { Fail } from './errors.ts';
 import { PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
-import {
-  dtypeOfNumpy,
-  dtypeOfStorage,
-  isStoredDType,
-  type StoredDType,
-  storedDTypes,
-} from './stored_dtype.ts';
+import { dtypeOfNumpy, dtypeOfStorage, isStoredDType, type StoredDType, storedDTypes } from './stored_dtype.ts';
 import { checkView, type StoredBytes, type StoredTensor, storedBytes } from './stored_tensor.ts';
 
 /** Deeper data would overflow the stack of those who walk it. */
@@ -108,13 +102,16 @@ export class PytorchTree {
     if (!Array.isArray(items)) throw this.fail('an ordered dictionary was made of what are no pairs');
     for (const pair of items) {
       const parts = pair instanceof PyTuple ? pair.items : Array.isArray(pair) ? pair : [];
-      if (parts.length !== 2 || !value.dict.add(parts[0], parts[1])) throw this.fail('an ordered dictionary was made of what are no pairs, or has a key twice');
+      if (parts.length !== 2 || !value.dict.add(parts[0], parts[1]))
+        throw this.fail('an ordered dictionary was made of what are no pairs, or has a key twice');
     }
     return value.dict;
   }
 
   /** The parts of a module of PyTorch, which was pickled as a whole; null where a value is none. */
-  moduleOf(value: PyValue): { parameters: PyDict; buffers: PyDict; modules: PyDict; transient: ReadonlySet<PyValue> } | null {
+  moduleOf(
+    value: PyValue,
+  ): { parameters: PyDict; buffers: PyDict; modules: PyDict; transient: ReadonlySet<PyValue> } | null {
     if (!(value instanceof PyCall)) return null;
     const state = value.state === undefined ? value.dict : this.dictOf(value.state);
     const part = (name: string) => {
@@ -183,7 +180,8 @@ export class PytorchTree {
   storageSizes(): Map<string, number> {
     const sizes = new Map<string, number>();
     this.walk((value) => {
-      if (!(value instanceof PyPersistent) || !(value.id instanceof PyTuple) || value.id.items[0] !== 'storage') return true;
+      if (!(value instanceof PyPersistent) || !(value.id instanceof PyTuple) || value.id.items[0] !== 'storage')
+        return true;
       const [, kind, key] = value.id.items;
       if (!(kind instanceof PyGlobal) || typeof key !== 'string') throw this.malformed('');
       const dtype = dtypeOfStorage.get(kind.qualname);
@@ -207,9 +205,12 @@ export class PytorchTree {
     const strides = numbersIn(stride);
     const isThird = callee.qualname === '_rebuild_tensor_v3';
     const metadata = isThird ? rest[0] : last;
-    if (!(persistent instanceof PyPersistent) || !shape || !strides || typeof offset !== 'number') throw this.malformed(path);
+    if (!(persistent instanceof PyPersistent) || !shape || !strides || typeof offset !== 'number')
+      throw this.malformed(path);
     if (metadata instanceof PyDict && metadata.entries.some(([, set]) => set === true))
-      throw this.fail(`the tensor ${JSON.stringify(path)} is a conjugated or negated view; save tensor.resolve_conj().resolve_neg() instead`);
+      throw this.fail(
+        `the tensor ${JSON.stringify(path)} is a conjugated or negated view; save tensor.resolve_conj().resolve_neg() instead`,
+      );
     const { storage, dtype } = this.storageOf(persistent, path, isThird ? this.dtypeNamed(last, path) : null);
     const tensor = { dtype, shape, strides, offset, storage, requiresGrad: requiresGrad === true };
     checkView(tensor, path, this.fileSize, this.fail);
@@ -218,7 +219,8 @@ export class PytorchTree {
 
   private dtypeNamed(value: PyValue | undefined, path: string): StoredDType {
     if (!(value instanceof PyGlobal) || value.module !== 'torch') throw this.malformed(path);
-    if (!isStoredDType(value.qualname)) throw this.fail(`the tensor ${JSON.stringify(path)} is of the unknown type ${value.name}`);
+    if (!isStoredDType(value.qualname))
+      throw this.fail(`the tensor ${JSON.stringify(path)} is of the unknown type ${value.name}`);
     return value.qualname;
   }
 
@@ -226,7 +228,8 @@ export class PytorchTree {
     const { id } = persistent;
     if (!(id instanceof PyTuple) || id.items[0] !== 'storage') throw this.malformed(path);
     const [, kind, key, , count, view = null] = id.items;
-    if (!(kind instanceof PyGlobal) || typeof key !== 'string' || typeof count !== 'number' || count < 0) throw this.malformed(path);
+    if (!(kind instanceof PyGlobal) || typeof key !== 'string' || typeof count !== 'number' || count < 0)
+      throw this.malformed(path);
     const isUntyped = kind.qualname === 'UntypedStorage';
     const dtype = isUntyped ? named : dtypeOfStorage.get(kind.qualname);
     if (!dtype)
@@ -243,7 +246,10 @@ export class PytorchTree {
       this.storages.set(name, storage);
     }
     if (storage.size < byteCount)
-      throw this.fail(`the storage of the tensor ${JSON.stringify(path)} should have ${byteCount} bytes, but has ${storage.size}`, storage.start);
+      throw this.fail(
+        `the storage of the tensor ${JSON.stringify(path)} should have ${byteCount} bytes, but has ${storage.size}`,
+        storage.start,
+      );
     return { storage, dtype };
   }
 
@@ -253,7 +259,10 @@ export class PytorchTree {
     const [code] = value.args;
     const order = value.state instanceof PyTuple ? value.state.items[1] : '<';
     const dtype = typeof code === 'string' ? dtypeOfNumpy.get(code) : undefined;
-    if (!dtype) throw this.fail(`the array ${JSON.stringify(path)} is of NumPy's type ${JSON.stringify(code)}, which is none of ${[...dtypeOfNumpy.keys()].join(', ')}`);
+    if (!dtype)
+      throw this.fail(
+        `the array ${JSON.stringify(path)} is of NumPy's type ${JSON.stringify(code)}, which is none of ${[...dtypeOfNumpy.keys()].join(', ')}`,
+      );
     return { dtype, isBigEndian: order === '>' };
   }
 
@@ -264,7 +273,13 @@ export class PytorchTree {
     const bytes = bytesIn(data ?? null);
     const { dtype, isBigEndian } = this.numpyType(type, path);
     if (!shape || !bytes) throw this.malformed(path);
-    return arrayTensor(bytes, { dtype, isBigEndian, shape, isFortran: isFortran === true }, path, this.fileSize, this.fail);
+    return arrayTensor(
+      bytes,
+      { dtype, isBigEndian, shape, isFortran: isFortran === true },
+      path,
+      this.fileSize,
+      this.fail,
+    );
   }
 
   /** A NumPy scalar as a number or truth value; undefined where a value is none. */
@@ -321,7 +336,11 @@ export class PytorchTree {
         return;
       }
       const dict = this.dictOf(value);
-      const items = Array.isArray(value) ? value : value instanceof PyTuple || value instanceof PySet ? value.items : null;
+      const items = Array.isArray(value)
+        ? value
+        : value instanceof PyTuple || value instanceof PySet
+          ? value.items
+          : null;
       if (dict) for (const [key, item] of dict.entries) go(item, joined(path, keyText(key)), depth + 1);
       else if (items) items.forEach((item, i) => void go(item, joined(path, String(i)), depth + 1));
       else if (value instanceof PyCall) {
@@ -348,7 +367,12 @@ export function keyText(key: PyValue): string {
 /** A NumPy array's bytes as a tensor. */
 export function arrayTensor(
   bytes: Uint8Array,
-  { dtype, isBigEndian, shape, isFortran }: { dtype: StoredDType; isBigEndian: boolean; shape: number[]; isFortran: boolean },
+  {
+    dtype,
+    isBigEndian,
+    shape,
+    isFortran,
+  }: { dtype: StoredDType; isBigEndian: boolean; shape: number[]; isFortran: boolean },
   path: string,
   fileSize: number,
   fail: Fail,

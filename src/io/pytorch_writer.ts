@@ -11,7 +11,7 @@ import { isIndex, Tuple } from './pytorch_plain.ts';
 import { joined, keyText, type PytorchTree, UnknownObject } from './pytorch_tree.ts';
 import { storedDTypes, swapBytes } from './stored_dtype.ts';
 import { isStored, type StoredBytes, type StoredTensor, TensorDescriber } from './stored_tensor.ts';
-import { type ZipEntry, writeZip } from './zip_writer.ts';
+import { writeZip, type ZipEntry } from './zip_writer.ts';
 
 const rebuild = (name: string): PyGlobal => new PyGlobal('torch._utils', name);
 const orderedDict = (): PyCall => new PyCall(new PyGlobal('collections', 'OrderedDict'), []);
@@ -114,7 +114,11 @@ export class PytorchEncoder {
       const items = value.map((item, i) => this.encode(item, joined(path, String(i))));
       return value instanceof Tuple ? new PyTuple(items) : items;
     }
-    if (value instanceof Set) return new PySet(false, [...value].map((item, i) => this.encode(item, joined(path, String(i)))));
+    if (value instanceof Set)
+      return new PySet(
+        false,
+        [...value].map((item, i) => this.encode(item, joined(path, String(i)))),
+      );
     const dict = new PyDict();
     if (value instanceof Map) {
       for (const [key, item] of value)
@@ -147,7 +151,8 @@ export class PytorchEncoder {
       done.set(value, result);
       return result;
     };
-    const list = (items: readonly PyValue[], path: string) => items.map((item, i) => copied(item, joined(path, String(i))));
+    const list = (items: readonly PyValue[], path: string) =>
+      items.map((item, i) => copied(item, joined(path, String(i))));
     const copyInto = (target: PyDict, source: PyDict, path: string) => {
       for (const [key, item] of source.entries) target.add(copied(key, path), copied(item, joined(path, keyText(key))));
     };
@@ -200,7 +205,11 @@ const bytesEntry = (name: string, bytes: Uint8Array): ZipEntry => ({
 });
 
 /** The file, piece by piece. */
-export function writePytorch(operation: string, root: PyValue, storages: Iterable<Written>): AsyncGenerator<Uint8Array> {
+export function writePytorch(
+  operation: string,
+  root: PyValue,
+  storages: Iterable<Written>,
+): AsyncGenerator<Uint8Array> {
   const pickle = writePickle(operation, root);
   return writeZip([
     bytesEntry('data.pkl', pickle),
@@ -215,4 +224,3 @@ export function writePytorch(operation: string, root: PyValue, storages: Iterabl
     textEntry('version', '3\n'),
   ]);
 }
-

@@ -49,8 +49,7 @@ export function encodeSafetensors(
   const fail = failing('encodeSafetensors', 'entries');
   const names = new Set<string>();
   for (const { name, dtype, shape, data } of entries) {
-    if (name === metadataKey || names.has(name))
-      throw fail(`expected unique names, got ${JSON.stringify(name)} again`);
+    if (name === metadataKey || names.has(name)) throw fail(`expected unique names, got ${JSON.stringify(name)} again`);
     names.add(name);
     if (!WRITE_ORDER.includes(dtype)) throw fail(`${JSON.stringify(name)} has unknown dtype ${JSON.stringify(dtype)}`);
     if (!(data instanceof ARRAYS[dtype])) {

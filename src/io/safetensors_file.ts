@@ -1,6 +1,7 @@
 // Safetensors files, and those in several parts with an index beside them: read in ranges, and written. The header's rules are in safetensors_header.ts.
-import { sizeOf, stridesOf } from '../tensor/shape.ts';
+
 import type { StateMetadata } from '../nn/state_dict.ts';
+import { sizeOf, stridesOf } from '../tensor/shape.ts';
 import { type ByteSource, pieces, WindowSource } from './byte_source.ts';
 import { type Fail, failing } from './errors.ts';
 import { headerLength, makeHeader, metadataKey, parseHeader } from './safetensors_header.ts';
@@ -58,12 +59,16 @@ export function parseIndex(text: string, fail: Fail): SafetensorsIndex {
     throw fail(`the index is not JSON (${(cause as Error).message})`, 0, cause);
   }
   const map = (json as { weight_map?: unknown } | null)?.weight_map;
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) throw fail("the index has no 'weight_map' of names and files", 0);
+  if (typeof map !== 'object' || map === null || Array.isArray(map))
+    throw fail("the index has no 'weight_map' of names and files", 0);
   const parts = new Map<string, string>();
   for (const [name, part] of Object.entries(map)) {
     // A part lies beside its index, nowhere else.
     if (typeof part !== 'string' || !/^[^/\\\0:]+$/.test(part) || part === '..' || part === '.')
-      throw fail(`the index puts ${JSON.stringify(name)} into ${JSON.stringify(part)}, which is no name of a file beside it`, 0);
+      throw fail(
+        `the index puts ${JSON.stringify(name)} into ${JSON.stringify(part)}, which is no name of a file beside it`,
+        0,
+      );
     parts.set(name, part);
   }
   return { parts };
@@ -85,12 +90,17 @@ export async function readParts(
       const contents = await readSafetensors(source, failing(operation, source.name));
       for (const [name, tensor] of contents.tensors) {
         if (index.parts.get(name) !== part)
-          throw fail(`the part ${JSON.stringify(part)} holds ${JSON.stringify(name)}, which the index does not put there`);
+          throw fail(
+            `the part ${JSON.stringify(part)} holds ${JSON.stringify(name)}, which the index does not put there`,
+          );
         tensors.set(name, tensor);
       }
     }
     for (const [name, part] of index.parts)
-      if (!tensors.has(name)) throw fail(`the part ${JSON.stringify(part)} does not hold ${JSON.stringify(name)}, which the index puts there`);
+      if (!tensors.has(name))
+        throw fail(
+          `the part ${JSON.stringify(part)} does not hold ${JSON.stringify(name)}, which the index puts there`,
+        );
   } catch (error) {
     for (const source of sources) await source.close?.();
     throw error;
@@ -114,7 +124,8 @@ export async function* writeSafetensors(
   const fail = failing(operation, 'safetensors');
   const entries = [...tensors].map(([name, tensor]) => {
     const { safetensors } = storedDTypes[tensor.dtype];
-    if (safetensors === null) throw fail(`the tensor ${JSON.stringify(name)} is of ${tensor.dtype}, which the format has none of`);
+    if (safetensors === null)
+      throw fail(`the tensor ${JSON.stringify(name)} is of ${tensor.dtype}, which the format has none of`);
     if (name === metadataKey) throw fail(`a tensor cannot have the name ${metadataKey}`);
     return { name, tensor, dtype: safetensors, shape: [...tensor.shape] };
   });
@@ -125,7 +136,9 @@ export async function* writeSafetensors(
     end += bytesOf(entry.tensor);
     return { ...entry, start, end };
   });
-  const versions: Record<string, string> = metadata ? { [versionsKey]: JSON.stringify([...metadata].map(([path, { version }]) => [path, version])) } : {};
+  const versions: Record<string, string> = metadata
+    ? { [versionsKey]: JSON.stringify([...metadata].map(([path, { version }]) => [path, version])) }
+    : {};
   yield makeHeader(infos, { format: 'pt', ...texts, ...versions }, fail);
   for (const { tensor } of entries) yield* rowMajorPieces(tensor);
 }
@@ -134,7 +147,9 @@ export async function* writeSafetensors(
 export async function* rowMajorPieces(tensor: StoredTensor): AsyncGenerator<Uint8Array> {
   const { storage, shape, strides, offset, dtype } = tensor;
   const start = offset * storedDTypes[dtype].size;
-  const isDirect = !storage.isBigEndian && stridesOf(shape).every((stride, i) => stride === strides[i] || shape[i] === 1);
-  if (isDirect && sizeOf(shape) > 0) yield* pieces(new WindowSource(await storage.open(), start, start + bytesOf(tensor)));
+  const isDirect =
+    !storage.isBigEndian && stridesOf(shape).every((stride, i) => stride === strides[i] || shape[i] === 1);
+  if (isDirect && sizeOf(shape) > 0)
+    yield* pieces(new WindowSource(await storage.open(), start, start + bytesOf(tensor)));
   else if (sizeOf(shape) > 0) yield await rowMajorBytes(tensor);
 }

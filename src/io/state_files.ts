@@ -10,7 +10,7 @@ import type { FileSource } from './byte_source.ts';
 import { failing } from './errors.ts';
 import { npyHeader } from './npy.ts';
 import { arrayPieces, writeNpz } from './npz_file.ts';
-import { openAs, type OpenOptions, openOptions } from './open.ts';
+import { type OpenOptions, openAs, openOptions } from './open.ts';
 import type { PytorchData } from './pytorch_plain.ts';
 import { PytorchEncoder, writePytorch } from './pytorch_writer.ts';
 import { writeSafetensors } from './safetensors_file.ts';
@@ -35,7 +35,9 @@ export function formatOfName(operation: string, path: string): WrittenFormat {
   const ending = /\.([a-z]+)$/i.exec(path)?.[1].toLowerCase() ?? '';
   if (Object.hasOwn(ofEndings, ending)) return ofEndings[ending];
   throw new ArgumentTypeError(
-    `[${operation}] expected a path that ends in ${Object.keys(ofEndings).map((each) => `.${each}`).join(', ')}, or the option 'format', got ${shown(path)}`,
+    `[${operation}] expected a path that ends in ${Object.keys(ofEndings)
+      .map((each) => `.${each}`)
+      .join(', ')}, or the option 'format', got ${shown(path)}`,
   );
 }
 
@@ -43,12 +45,16 @@ export function formatOfName(operation: string, path: string): WrittenFormat {
 export type TensorsByName = ReadonlyMap<string, Savable> | Readonly<Record<string, Savable>>;
 
 /** The tensors as a map, each of them checked. */
-function entriesOf(operation: string, state: TensorsByName): { tensors: ReadonlyMap<string, Savable>; metadata: StateMetadata | null } {
+function entriesOf(
+  operation: string,
+  state: TensorsByName,
+): { tensors: ReadonlyMap<string, Savable>; metadata: StateMetadata | null } {
   if (typeof state !== 'object' || state === null || Array.isArray(state) || state instanceof Tensor)
     throw new ArgumentTypeError(`[${operation}] expected tensors by name, got ${shown(state)}`);
   const tensors: ReadonlyMap<string, Savable> = state instanceof Map ? state : new Map(Object.entries(state));
   for (const [name, tensor] of tensors) {
-    if (typeof name !== 'string') throw new ArgumentTypeError(`[${operation}] expected texts as names, got ${shown(name)}`);
+    if (typeof name !== 'string')
+      throw new ArgumentTypeError(`[${operation}] expected texts as names, got ${shown(name)}`);
     requireSavable(operation, name, tensor);
   }
   return { tensors, metadata: state instanceof StateDict ? state.metadata : null };
@@ -58,7 +64,12 @@ const describe = (describer: TensorDescriber, tensor: Savable): StoredTensor =>
   tensor instanceof Tensor ? describer.describe(tensor) : tensor;
 
 /** The file of a state dict, piece by piece. */
-export function writeState(operation: string, state: TensorsByName, format: WrittenFormat, known?: StateMetadata | null): AsyncGenerator<Uint8Array> {
+export function writeState(
+  operation: string,
+  state: TensorsByName,
+  format: WrittenFormat,
+  known?: StateMetadata | null,
+): AsyncGenerator<Uint8Array> {
   const { tensors, metadata } = entriesOf(operation, state);
   const versions = known ?? metadata;
   if (format === 'pytorch') {
@@ -72,10 +83,18 @@ export function writeState(operation: string, state: TensorsByName, format: Writ
 }
 
 /** Writes a file in one step: it stands there whole, or what stood there before does. */
-export async function writeFile(operation: string, path: string, bytes: AsyncIterable<Uint8Array>, onProgress?: (bytes: number) => void): Promise<number> {
-  if (typeof path !== 'string' || path === '') throw new ArgumentTypeError(`[${operation}] expected a path, got ${shown(path)}`);
+export async function writeFile(
+  operation: string,
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  onProgress?: (bytes: number) => void,
+): Promise<number> {
+  if (typeof path !== 'string' || path === '')
+    throw new ArgumentTypeError(`[${operation}] expected a path, got ${shown(path)}`);
   if (!globalThis.process?.getBuiltinModule)
-    throw new ArgumentTypeError(`[${operation}] there are no files here; encodeStateDict and encodePytorch give bytes for a Blob or a request`);
+    throw new ArgumentTypeError(
+      `[${operation}] there are no files here; encodeStateDict and encodePytorch give bytes for a Blob or a request`,
+    );
   const file = new AtomicFile(path);
   let length = 0;
   try {
@@ -116,7 +135,8 @@ export interface SaveStateOptions {
 const saveStateOptions = declareOptions<SaveStateOptions>({ format: kind.choice });
 
 function requireFormat(operation: string, format: WrittenFormat): WrittenFormat {
-  if (!formats.includes(format)) throw new ArgumentTypeError(`[${operation}] expected one of ${formats.join(', ')} as format, got ${shown(format)}`);
+  if (!formats.includes(format))
+    throw new ArgumentTypeError(`[${operation}] expected one of ${formats.join(', ')} as format, got ${shown(format)}`);
   return format;
 }
 
@@ -151,7 +171,10 @@ export async function readState(operation: string, source: FileSource, options: 
 export function losses({ casts, notes }: LoadedState): string[] {
   const kinds = new Map<string, number>();
   for (const { from, to } of casts) kinds.set(`${from} became ${to}`, (kinds.get(`${from} became ${to}`) ?? 0) + 1);
-  return [...[...kinds].map(([text, count]) => `${count} tensor${count === 1 ? '' : 's'} of ${text}, without rounding`), ...notes];
+  return [
+    ...[...kinds].map(([text, count]) => `${count} tensor${count === 1 ? '' : 's'} of ${text}, without rounding`),
+    ...notes,
+  ];
 }
 
 /**
@@ -163,7 +186,8 @@ export function losses({ casts, notes }: LoadedState): string[] {
  */
 export async function saveStateDict(path: string, state: TensorsByName, options: SaveStateOptions = {}): Promise<void> {
   requireOptions('saveStateDict', options, saveStateOptions);
-  const format = options.format === undefined ? formatOfName('saveStateDict', path) : requireFormat('saveStateDict', options.format);
+  const format =
+    options.format === undefined ? formatOfName('saveStateDict', path) : requireFormat('saveStateDict', options.format);
   await writeFile('saveStateDict', path, writeState('saveStateDict', state, format));
 }
 

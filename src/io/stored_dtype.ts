@@ -106,10 +106,10 @@ const eightBits: Partial<Record<StoredDType, (bits: number) => number>> = {
 /** All values of a type of so few bits, made when they are first wanted. */
 const tables = new Map<StoredDType, Float32Array>();
 function tableOf(dtype: StoredDType): Float32Array {
-  const valueOf = dtype === 'float16' ? half : eightBits[dtype]!;
+  const floatOf = dtype === 'float16' ? half : eightBits[dtype]!;
   let table = tables.get(dtype);
   if (!table) {
-    table = Float32Array.from({ length: dtype === 'float16' ? 65536 : 256 }, (_, bits) => valueOf(bits));
+    table = Float32Array.from({ length: dtype === 'float16' ? 65536 : 256 }, (_, bits) => floatOf(bits));
     tables.set(dtype, table);
   }
   return table;

@@ -4,7 +4,7 @@ import { maxElements, shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import type { DType, TypedArray } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
-import { formatShape, sizeOf, stridesOf, type MemoryFormat } from '../tensor/shape.ts';
+import { formatShape, type MemoryFormat, sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
 import { type ByteSource, fill } from './byte_source.ts';
@@ -63,8 +63,8 @@ function formatOf({ shape, strides }: StoredTensor): MemoryFormat | null {
 export const bytesOf = ({ dtype, shape }: Pick<StoredTensor, 'dtype' | 'shape'>): number =>
   sizeOf(shape) * storedDTypes[dtype].size;
 
-/** Small views may repeat elements freely: a scalar expanded to a layer's shape is no bomb. */
-const freeBytes = 16 * 1024 ** 2;
+/** The most that tensors of a file may have: twice its size, or what is no bomb anyway, such as a scalar expanded to a layer's shape. */
+export const mostBytes = (fileSize: number): number => Math.max(16 * 1024 ** 2, 2 * fileSize);
 
 /**
  * Refuses a view that reaches out of its storage, or repeats its elements beyond twice the file.
@@ -81,7 +81,7 @@ export function checkView(tensor: StoredTensor, name: string, fileSize: number, 
   const end = (offset + spanOf(tensor)) * size;
   if (!Number.isSafeInteger(bytes) || !(end <= storage.size || bytes === 0))
     throw fail(`${label} needs ${end} bytes, but its storage has ${storage.size}`, storage.start);
-  if (bytes > Math.max(freeBytes, 2 * fileSize))
+  if (bytes > mostBytes(fileSize))
     throw fail(`${label} repeats its elements up to ${bytes} bytes, from a file of ${fileSize}`, storage.start);
 }
 
@@ -139,7 +139,10 @@ export async function loadStored(tensor: StoredTensor, name: string, fail: Fail)
       storage.start,
     );
   if (sizeOf(shape) > maxElements)
-    throw fail(`the tensor ${JSON.stringify(name)} has ${sizeOf(shape)} elements; tensors have at most ${maxElements}`, storage.start);
+    throw fail(
+      `the tensor ${JSON.stringify(name)} has ${sizeOf(shape)} elements; tensors have at most ${maxElements}`,
+      storage.start,
+    );
   const format = formatOf(tensor);
   const isDirect = held === dtype && format !== null && !storage.isBigEndian;
   // What is read while others compute must not end with a scope of theirs.

@@ -1,15 +1,16 @@
 // An open file of named tensors, whatever its format: what it holds is known, and read when it is asked for.
+
+import { shown } from '../checks.ts';
 import { ArgumentTypeError, KeyError } from '../errors.ts';
 import { StateDict, type StateMetadata } from '../nn/state_dict.ts';
 import type { DType } from '../tensor/dtype.ts';
+import { sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { viewAs } from '../tensor/tensor.ts';
-import { sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { ByteSource } from './byte_source.ts';
 import type { Fail } from './errors.ts';
-import { shown } from '../checks.ts';
 import type { StoredDType } from './stored_dtype.ts';
-import { bytesOf, heldAs, loadStored, type StoredBytes, type StoredTensor } from './stored_tensor.ts';
+import { bytesOf, heldAs, loadStored, mostBytes, type StoredBytes, type StoredTensor } from './stored_tensor.ts';
 
 /** Formats of files of tensors. `pytorch-legacy`: as PyTorch before 1.6 wrote them. */
 export type FileFormat = 'pytorch' | 'pytorch-legacy' | 'safetensors' | 'safetensors-index' | 'npz' | 'npy';
@@ -106,7 +107,8 @@ export class TensorFile {
   stored(name: string): StoredTensor {
     const tensor = this.tensors.get(name);
     if (!tensor) {
-      if (typeof name !== 'string') throw new ArgumentTypeError(`[get] expected the name of a tensor, got ${shown(name)}`);
+      if (typeof name !== 'string')
+        throw new ArgumentTypeError(`[get] expected the name of a tensor, got ${shown(name)}`);
       throw new KeyError(`[get] ${this.name}: there is no tensor '${name}'`);
     }
     return tensor;
@@ -130,8 +132,11 @@ export class TensorFile {
   async load(names: readonly string[] = this.keys()): Promise<LoadedState> {
     const state = new LoadedState();
     const wanted = names.map((name) => [name, this.stored(name)] as const);
-    await prefetchMost(this.sources, wanted.map(([, tensor]) => tensor));
-    const loader = new SharedLoader(this.fail);
+    await prefetchMost(
+      this.sources,
+      wanted.map(([, tensor]) => tensor),
+    );
+    const loader = new SharedLoader(this.byteLength, this.fail);
     for (const [name, tensor] of wanted) state.set(name, await loader.load(tensor, name));
     state.metadata = this.metadata;
     state.source = this.name;
@@ -164,10 +169,14 @@ export async function prefetchMost(sources: readonly ByteSource[], tensors: read
 /** Loads tensors of one file so that those which are the same memory there are the same memory here. */
 export class SharedLoader {
   private readonly fail: Fail;
+  /** Bytes that may still be read: views that repeat or overlap must not make a small file large. */
+  private left: number;
   private readonly loaded = new Map<StoredBytes, { tensor: Tensor; stored: StoredTensor; name: string }[]>();
   private readonly overlaps: [string, string][] = [];
 
-  constructor(fail: Fail) {
+  /** @param fileSize of all sources. */
+  constructor(fileSize: number, fail: Fail) {
+    this.left = mostBytes(fileSize);
     this.fail = fail;
   }
 
@@ -178,9 +187,20 @@ export class SharedLoader {
       const { tensor, stored: its } = other;
       if (its.dtype !== stored.dtype || its.offset !== stored.offset) continue;
       if (same(its.shape, stored.shape) && same(its.strides, stored.strides)) return tensor;
-      if (isRowMajor(its) && isRowMajor(stored) && sizeOf(its.shape) === sizeOf(stored.shape) && tensor.memoryFormat === 'contiguous')
+      if (
+        isRowMajor(its) &&
+        isRowMajor(stored) &&
+        sizeOf(its.shape) === sizeOf(stored.shape) &&
+        tensor.memoryFormat === 'contiguous'
+      )
         return viewAs(tensor, stored.shape);
     }
+    this.left -= bytesOf(stored);
+    if (this.left < 0)
+      throw this.fail(
+        `its tensors repeat the same memory beyond twice the file, from ${JSON.stringify(name)} on`,
+        stored.storage.start,
+      );
     const tensor = await loadStored(stored, name, this.fail);
     const overlapping = others.find(({ stored: its }) => overlap(its, stored));
     if (overlapping) this.overlaps.push([overlapping.name, name]);
@@ -189,14 +209,18 @@ export class SharedLoader {
   }
 
   notes(): string[] {
-    return this.overlaps.map(([a, b]) => `'${a}' and '${b}' share a part of their memory in the file, but not once they are loaded`);
+    return this.overlaps.map(
+      ([a, b]) => `'${a}' and '${b}' share a part of their memory in the file, but not once they are loaded`,
+    );
   }
 }
 
-const same = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i]);
+const same = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((n, i) => n === b[i]);
 const isRowMajor = ({ shape, strides }: StoredTensor): boolean => same(strides, stridesOf(shape));
 function overlap(a: StoredTensor, b: StoredTensor): boolean {
-  const end = ({ offset, shape, strides }: StoredTensor) => offset + 1 + shape.reduce((sum, size, i) => sum + (size - 1) * strides[i], 0);
+  const end = ({ offset, shape, strides }: StoredTensor) =>
+    offset + 1 + shape.reduce((sum, size, i) => sum + (size - 1) * strides[i], 0);
   const isEmpty = sizeOf(a.shape) === 0 || sizeOf(b.shape) === 0;
   return !isEmpty && a.offset < end(b) && b.offset < end(a);
 }

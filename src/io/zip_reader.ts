@@ -54,7 +54,11 @@ async function findDirectory(source: ByteSource, fail: Fail): Promise<Directory>
   const view = viewOf(tail);
   let at = tail.length - 22;
   // A comment may follow, which must end where the file does.
-  while (at >= 0 && !(view.getUint32(at, true) === endSignature && at + 22 + view.getUint16(at + 20, true) === tail.length)) at--;
+  while (
+    at >= 0 &&
+    !(view.getUint32(at, true) === endSignature && at + 22 + view.getUint16(at + 20, true) === tail.length)
+  )
+    at--;
   if (at < 0) throw fail('the end of the zip archive is missing: the file is truncated or damaged', size);
   const end = tailStart + at;
   let directory: Directory = {
@@ -84,7 +88,8 @@ async function findDirectory(source: ByteSource, fail: Fail): Promise<Directory>
   if (directory.start + directory.size > before)
     throw fail(`its directory of ${directory.size} bytes does not fit in front of its end`, directory.start);
   // 46 bytes and a name are the least that a member takes.
-  if (directory.count > directory.size / 46) throw fail(`a directory of ${directory.size} bytes cannot list ${directory.count} members`, end);
+  if (directory.count > directory.size / 46)
+    throw fail(`a directory of ${directory.size} bytes cannot list ${directory.count} members`, end);
   return directory;
 }
 
@@ -127,7 +132,6 @@ export class ZipReader {
   readonly members: ReadonlyMap<string, ZipMember>;
   private readonly source: ByteSource;
   private readonly fail: Fail;
-  private inflated = 0;
 
   private constructor(source: ByteSource, members: ReadonlyMap<string, ZipMember>, fail: Fail) {
     this.source = source;
@@ -169,12 +173,21 @@ export class ZipReader {
       readExtra(bytes.subarray(nameEnd, extraEnd), sizes, fail, offset);
       if (flags & encrypted) throw fail(`the member ${JSON.stringify(name)} is encrypted`, offset);
       if (method !== stored && method !== deflated)
-        throw fail(`the member ${JSON.stringify(name)} is compressed by method ${method}; known are 0 (stored) and 8 (deflate)`, offset);
+        throw fail(
+          `the member ${JSON.stringify(name)} is compressed by method ${method}; known are 0 (stored) and 8 (deflate)`,
+          offset,
+        );
       if (method === stored && sizes.size !== sizes.compressedSize)
-        throw fail(`the stored member ${JSON.stringify(name)} has two sizes, ${sizes.size} and ${sizes.compressedSize}`, offset);
+        throw fail(
+          `the stored member ${JSON.stringify(name)} has two sizes, ${sizes.size} and ${sizes.compressedSize}`,
+          offset,
+        );
       // Deflate needs at least one bit for 129 bytes.
       if (sizes.size > sizes.compressedSize * 1032 + 64)
-        throw fail(`the member ${JSON.stringify(name)} cannot grow from ${sizes.compressedSize} to ${sizes.size} bytes`, offset);
+        throw fail(
+          `the member ${JSON.stringify(name)} cannot grow from ${sizes.compressedSize} to ${sizes.size} bytes`,
+          offset,
+        );
       if (sizes.headerStart + 30 + sizes.compressedSize > directory.start)
         throw fail(`the member ${JSON.stringify(name)} reaches past the archive's directory`, offset);
       members.set(name, { name, method, crc, ...sizes });
@@ -188,6 +201,12 @@ export class ZipReader {
           `the members ${JSON.stringify(ordered[i - 1].name)} and ${JSON.stringify(ordered[i].name)} overlap`,
           ordered[i].headerStart,
         );
+    const grown = ordered.reduce((sum, { method, size }) => sum + (method === stored ? 0 : size), 0);
+    const most = mostInflated(source.size);
+    if (grown > most)
+      throw fail(
+        `its members grow from ${source.size} to ${grown} bytes, as in a zip bomb; the limit is ${most}: unpack it first if it is none`,
+      );
     return new ZipReader(source, members, fail);
   }
 
@@ -215,6 +234,40 @@ export class ZipReader {
     return member.method === stored ? data : new MemorySource(await this.inflate(member, data), this.source.name);
   }
 
+  /** The first bytes of a member, at most `count` of them, without unpacking the rest. */
+  async head(name: string, count: number): Promise<Uint8Array> {
+    const member = this.members.get(name)!;
+    const data = await this.dataOf(member);
+    if (member.method === stored) return data.read(0, Math.min(count, data.size));
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    const inflate = new Inflate((chunk) => {
+      parts.push(chunk);
+      length += chunk.length;
+    });
+    try {
+      for (let at = 0; at < data.size && length < count; at += inflatedAtOnce)
+        inflate.push((await data.read(at, Math.min(at + inflatedAtOnce, data.size))).slice());
+    } catch (cause) {
+      throw this.cannotUnpack(member, cause);
+    }
+    const bytes = new Uint8Array(Math.min(length, count));
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part.subarray(0, bytes.length - at), at);
+      at = Math.min(bytes.length, at + part.length);
+    }
+    return bytes;
+  }
+
+  private cannotUnpack({ name, headerStart }: ZipMember, cause: unknown): FileFormatError {
+    return this.fail(
+      `the member ${JSON.stringify(name)} cannot be unpacked (${(cause as Error).message})`,
+      headerStart,
+      cause,
+    );
+  }
+
   /** All bytes of a member, which must have the checksum that the directory says. */
   async read(name: string): Promise<Uint8Array> {
     const member = this.members.get(name);
@@ -226,22 +279,19 @@ export class ZipReader {
 
   private check(member: ZipMember, crc: number): void {
     if (crc !== member.crc)
-      throw this.fail(`the checksum of the member ${JSON.stringify(member.name)} does not match: the file is damaged`, member.headerStart);
+      throw this.fail(
+        `the checksum of the member ${JSON.stringify(member.name)} does not match: the file is damaged`,
+        member.headerStart,
+      );
   }
 
   private async inflate(member: ZipMember, data: WindowSource): Promise<Uint8Array> {
     const { name, size, headerStart } = member;
-    const most = mostInflated(this.source.size);
-    this.inflated += size;
-    if (this.inflated > most)
-      throw this.fail(
-        `its members grow from ${this.source.size} bytes to more than ${most}, as in a zip bomb; unpack it first if it is none`,
-        headerStart,
-      );
     const bytes = new Uint8Array(size);
     let length = 0;
     const inflate = new Inflate((chunk) => {
-      if (length + chunk.length > size) throw this.fail(`the member ${JSON.stringify(name)} is longer than its ${size} bytes`, headerStart);
+      if (length + chunk.length > size)
+        throw this.fail(`the member ${JSON.stringify(name)} is longer than its ${size} bytes`, headerStart);
       bytes.set(chunk, length);
       length += chunk.length;
     });
@@ -256,9 +306,10 @@ export class ZipReader {
         }
     } catch (cause) {
       if (cause instanceof FileFormatError) throw cause;
-      throw this.fail(`the member ${JSON.stringify(name)} cannot be unpacked (${(cause as Error).message})`, headerStart, cause);
+      throw this.cannotUnpack(member, cause);
     }
-    if (length !== size) throw this.fail(`the member ${JSON.stringify(name)} has ${length} bytes, expected ${size}`, headerStart);
+    if (length !== size)
+      throw this.fail(`the member ${JSON.stringify(name)} has ${length} bytes, expected ${size}`, headerStart);
     this.check(member, crc32(bytes));
     return bytes;
   }

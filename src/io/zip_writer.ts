@@ -107,7 +107,10 @@ export async function* writeZip(entries: readonly ZipEntry[]): AsyncGenerator<Ui
   const count = entries.length;
   if (at >= most32 || count >= 0xffff || directory.length >= most32) {
     end.u32(0x06064b50).u64(44).u16(version, version).u32(0, 0).u64(count, count, directory.length, at);
-    end.u32(0x07064b50, 0).u64(at + directory.length).u32(1);
+    end
+      .u32(0x07064b50, 0)
+      .u64(at + directory.length)
+      .u32(1);
   }
   const few = Math.min(count, 0xffff);
   end.u32(0x06054b50).u16(0, 0, few, few).u32(Math.min(directory.length, most32), Math.min(at, most32)).u16(0);

@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { EvenkeelError } from '../errors.ts';
-import { FileFormatError } from '../io/errors.ts';
 import { type AtomicWriteOptions, atomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
+import { FileFormatError } from '../io/errors.ts';
 import { decodeSafetensors, encodeSafetensors } from '../io/safetensors_arrays.ts';
 import { requireOptions } from '../options.ts';
 import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoint_tree.ts';
