@@ -37,14 +37,23 @@ const bytesOf = (value: unknown, seen = new Set<unknown>()): number => {
     return value.storage.byteLength;
   }
   if (value instanceof UnknownObject) return bytesOf(value.state, seen) + bytesOf(value.args, seen);
-  const items = value instanceof Map ? [...value.keys(), ...value.values()] : value instanceof Set ? [...value] : Object.values(value);
+  const items =
+    value instanceof Map
+      ? [...value.keys(), ...value.values()]
+      : value instanceof Set
+        ? [...value]
+        : Object.values(value);
   return ArrayBuffer.isView(value) ? 0 : items.reduce<number>((sum, item) => sum + bytesOf(item, seen), 0);
 };
 
 type Outcome = 'read' | 'refused';
 
 /** What is wrong with how a file was handled; null: nothing. */
-async function judge(part: Part, file: Uint8Array, tally: Map<string, Record<Outcome, number>>): Promise<string | null> {
+async function judge(
+  part: Part,
+  file: Uint8Array,
+  tally: Map<string, Record<Outcome, number>>,
+): Promise<string | null> {
   const row = tally.get(part.reader) ?? { read: 0, refused: 0 };
   tally.set(part.reader, row);
   let outcome: Outcome = 'read';
@@ -107,7 +116,9 @@ export async function fuzzMutated({ seed, count, seconds, only }: MutatedOptions
     if (index % 1000 === 0) most = Math.max(most, process.memoryUsage().rss);
     if (problem === null) continue;
     failures++;
-    console.log(`damaged ${part.name}: ${problem}\nreplay: npm run fuzz -- --against errors --of files --replay ${seed}:${index}`);
+    console.log(
+      `damaged ${part.name}: ${problem}\nreplay: npm run fuzz -- --against errors --of files --replay ${seed}:${index}`,
+    );
   }
   setWarningHandler(before);
   console.log(`\n${'reader'.padEnd(14)}${'read'.padStart(10)}${'refused'.padStart(10)}`);

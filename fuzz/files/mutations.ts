@@ -98,7 +98,8 @@ function edit(bytes: Uint8Array, next: () => number, others: readonly Part[]): U
       let value = BigInt(interesting[upTo(interesting.length)]);
       if (next() % 4 === 0) value = (value << 32n) | 0xffffffffn;
       const width = 1 << (next() % 4);
-      for (let i = 0; i < width && at + i < changed.length; i++) changed[at + i] = Number((value >> BigInt(8 * i)) & 255n);
+      for (let i = 0; i < width && at + i < changed.length; i++)
+        changed[at + i] = Number((value >> BigInt(8 * i)) & 255n);
       return changed;
     }
     case 3: // the end is missing
@@ -111,7 +112,11 @@ function edit(bytes: Uint8Array, next: () => number, others: readonly Part[]): U
       return joined(bytes.subarray(0, end), bytes.subarray(at));
     }
     case 6: // random bytes come in between
-      return joined(bytes.subarray(0, at), Uint8Array.from({ length: 1 + upTo(8) }, () => next()), bytes.subarray(at));
+      return joined(
+        bytes.subarray(0, at),
+        Uint8Array.from({ length: 1 + upTo(8) }, () => next()),
+        bytes.subarray(at),
+      );
     case 7: {
       // a piece of another file
       const other = others[upTo(others.length)].bytes;

@@ -1,5 +1,6 @@
 // Files of tensors and checkpoints: of PyTorch, safetensors, NumPy. Checkpoints that go on where a training run stopped are in evenkeel/train.
 export type { ByteSource, FileSource } from './byte_source.ts';
+export { type Conversion, type ConvertOptions, convertFile } from './convert.ts';
 export { FileFormatError, FileReadError } from './errors.ts';
 export {
   loadNpy,

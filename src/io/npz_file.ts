@@ -10,7 +10,9 @@ import { writeZip, type ZipEntry } from './zip_writer.ts';
 
 const ending = '.npy';
 
-export const isNpz = (zip: ZipReader): boolean => [...zip.members.keys()].some((name) => name.endsWith(ending));
+/** NumPy writes no arrays as an empty archive. */
+export const isNpz = (zip: ZipReader): boolean =>
+  zip.members.size === 0 || [...zip.members.keys()].some((name) => name.endsWith(ending));
 
 /** Describes all arrays, of which only the beginnings are unpacked for that. */
 export async function readNpz(zip: ZipReader, fail: Fail): Promise<FileContents> {

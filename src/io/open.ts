@@ -235,9 +235,14 @@ export async function openAs(
   return orClose(found, () => {
     if (formats && !formats.includes(found.format))
       throw found.fail(`it is a file of the format ${found.format}, expected ${formats.join(' or ')}`);
-    const contents = contentsOf(found, options.key);
-    return found.tree ? new PytorchFile(found, contents) : new TensorFile(found.sources, contents, found.fail);
+    return openFound(found, options.key);
   });
+}
+
+/** What was found as an open file, with the state dict at the key or the one that is meant. */
+export function openFound(found: Found, key: string | undefined): TensorFile {
+  const contents = contentsOf(found, key);
+  return found.tree ? new PytorchFile(found, contents) : new TensorFile(found.sources, contents, found.fail);
 }
 
 /**

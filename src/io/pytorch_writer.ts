@@ -8,7 +8,7 @@ import { pieces } from './byte_source.ts';
 import { PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
 import { writePickle } from './pickle_writer.ts';
 import { isIndex, Tuple } from './pytorch_plain.ts';
-import { joined, keyText, type PytorchTree, UnknownObject } from './pytorch_tree.ts';
+import { bytesIn, joined, keyText, type PytorchTree, UnknownObject } from './pytorch_tree.ts';
 import { storedDTypes, swapBytes } from './stored_dtype.ts';
 import { isStored, type StoredBytes, type StoredTensor, TensorDescriber } from './stored_tensor.ts';
 import { writeZip, type ZipEntry } from './zip_writer.ts';
@@ -137,7 +137,8 @@ export class PytorchEncoder {
   }
 
   /** The data of another file, with its tensors described anew; all else is written as it was. */
-  copy(tree: PytorchTree): PyValue {
+  copy(tree: PytorchTree): { root: PyValue; tensors: number } {
+    let tensors = 0;
     const done = new Map<PyValue, PyValue>();
     const open = new Set<PyValue>();
     const copied = (value: PyValue, path: string): PyValue => {
@@ -170,8 +171,13 @@ export class PytorchEncoder {
       if (!(value instanceof PyCall)) return value as PyValue;
       if (value.callee.module.startsWith('torch.')) {
         const tensor = tree.tensorOf(value, path);
-        if (tensor) return this.tensor(tensor);
+        if (tensor) {
+          tensors++;
+          return this.tensor(tensor);
+        }
       }
+      // No bytes at all are a call that `weights_only` does not know.
+      if (value.callee.name === 'builtins.bytes') return bytesIn(value) ?? value;
       const call = new PyCall(value.callee, list(value.args, joined(path, 'args')), value.isNew);
       call.list.push(...list(value.list, path));
       copyInto(call.dict, value.dict, path);
@@ -180,7 +186,7 @@ export class PytorchEncoder {
     };
     // Walking first refuses what is too deep.
     tree.walk(() => true);
-    return copied(tree.root, '');
+    return { root: copied(tree.root, ''), tensors };
   }
 }
 

@@ -19,7 +19,7 @@ import type { LoadedState } from './tensor_file.ts';
 
 /** Formats of state dicts that are written. */
 export type WrittenFormat = 'pytorch' | 'safetensors' | 'npz';
-const formats: readonly WrittenFormat[] = ['pytorch', 'safetensors', 'npz'];
+export const writtenFormats: readonly WrittenFormat[] = ['pytorch', 'safetensors', 'npz'];
 
 const ofEndings: Readonly<Record<string, WrittenFormat>> = {
   pt: 'pytorch',
@@ -135,8 +135,10 @@ export interface SaveStateOptions {
 const saveStateOptions = declareOptions<SaveStateOptions>({ format: kind.choice });
 
 function requireFormat(operation: string, format: WrittenFormat): WrittenFormat {
-  if (!formats.includes(format))
-    throw new ArgumentTypeError(`[${operation}] expected one of ${formats.join(', ')} as format, got ${shown(format)}`);
+  if (!writtenFormats.includes(format))
+    throw new ArgumentTypeError(
+      `[${operation}] expected one of ${writtenFormats.join(', ')} as format, got ${shown(format)}`,
+    );
   return format;
 }
 
