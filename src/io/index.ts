@@ -2,6 +2,8 @@
 export type { ByteSource, FileSource } from './byte_source.ts';
 export { type Conversion, type ConvertOptions, convertFile } from './convert.ts';
 export { FileFormatError, FileReadError } from './errors.ts';
+export { type LoadedEntry, LoadReport, type LoadReportParts, type UnmatchedEntry } from './load_report.ts';
+export { type LoadWeightsOptions, loadWeights, type Rename, WeightsMismatchError } from './load_weights.ts';
 export {
   loadNpy,
   loadPytorch,
