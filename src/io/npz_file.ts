@@ -40,12 +40,20 @@ export function writeNpz(operation: string, tensors: ReadonlyMap<string, StoredT
     )
       throw fail(`the name ${JSON.stringify(name)} cannot be that of a file in an archive`);
     const head = npyHeader(tensor, name, fail);
-    return { name: `${name}${ending}`, size: head.length + bytesOf(tensor), bytes: () => arrayPieces(head, tensor) };
+    return {
+      name: `${name}${ending}`,
+      size: head.length + bytesOf(tensor),
+      bytes: () => arrayPieces(operation, head, tensor),
+    };
   });
   return writeZip(entries);
 }
 
-export async function* arrayPieces(head: Uint8Array, tensor: StoredTensor): AsyncGenerator<Uint8Array> {
+export async function* arrayPieces(
+  operation: string,
+  head: Uint8Array,
+  tensor: StoredTensor,
+): AsyncGenerator<Uint8Array> {
   yield head;
-  yield* rowMajorPieces(tensor);
+  yield* rowMajorPieces(operation, tensor);
 }

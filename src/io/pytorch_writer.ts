@@ -4,13 +4,12 @@ import { ArgumentTypeError } from '../errors.ts';
 import { Parameter } from '../nn/parameter.ts';
 import { StateDict, type StateMetadata } from '../nn/state_dict.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { pieces } from './byte_source.ts';
 import { PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
 import { writePickle } from './pickle_writer.ts';
 import { isIndex, Tuple } from './pytorch_plain.ts';
 import { bytesIn, joined, keyText, type PytorchTree, UnknownObject } from './pytorch_tree.ts';
 import { storedDTypes, swapBytes } from './stored_dtype.ts';
-import { isStored, type StoredBytes, type StoredTensor, TensorDescriber } from './stored_tensor.ts';
+import { checkedPieces, isStored, type StoredBytes, type StoredTensor, TensorDescriber } from './stored_tensor.ts';
 import { writeZip, type ZipEntry } from './zip_writer.ts';
 
 const rebuild = (name: string): PyGlobal => new PyGlobal('torch._utils', name);
@@ -190,8 +189,8 @@ export class PytorchEncoder {
   }
 }
 
-async function* storagePieces({ bytes, word }: Written): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces(await bytes.open())) {
+async function* storagePieces(operation: string, { bytes, word }: Written): AsyncGenerator<Uint8Array> {
+  for await (const piece of checkedPieces(operation, bytes)) {
     if (!bytes.isBigEndian) yield piece;
     else {
       const swapped = piece.slice();
@@ -225,7 +224,7 @@ export function writePytorch(
     ...[...storages].map((written) => ({
       name: `${folder}/data/${written.key}`,
       size: written.bytes.size,
-      bytes: () => storagePieces(written),
+      bytes: () => storagePieces(operation, written),
     })),
     textEntry('version', '3\n'),
   ]);

@@ -6,7 +6,7 @@ import { type ByteSource, pieces, WindowSource } from './byte_source.ts';
 import { type Fail, failing } from './errors.ts';
 import { headerLength, makeHeader, metadataKey, parseHeader } from './safetensors_header.ts';
 import { storedDTypes } from './stored_dtype.ts';
-import { bytesOf, rowMajorBytes, type StoredTensor, storedBytes } from './stored_tensor.ts';
+import { bytesOf, checkedPieces, rowMajorBytes, type StoredTensor, storedBytes } from './stored_tensor.ts';
 import type { FileContents } from './tensor_file.ts';
 
 /** In a file's texts: versions of modules, as a state dict has them. PyTorch's own files have no place for them. */
@@ -140,16 +140,18 @@ export async function* writeSafetensors(
     ? { [versionsKey]: JSON.stringify([...metadata].map(([path, { version }]) => [path, version])) }
     : {};
   yield makeHeader(infos, { format: 'pt', ...texts, ...versions }, fail);
-  for (const { tensor } of entries) yield* rowMajorPieces(tensor);
+  for (const { tensor } of entries) yield* rowMajorPieces(operation, tensor);
 }
 
 /** The elements in row-major order, in pieces where they lie in that order already. */
-export async function* rowMajorPieces(tensor: StoredTensor): AsyncGenerator<Uint8Array> {
+export async function* rowMajorPieces(operation: string, tensor: StoredTensor): AsyncGenerator<Uint8Array> {
   const { storage, shape, strides, offset, dtype } = tensor;
   const start = offset * storedDTypes[dtype].size;
   const isDirect =
     !storage.isBigEndian && stridesOf(shape).every((stride, i) => stride === strides[i] || shape[i] === 1);
-  if (isDirect && sizeOf(shape) > 0)
-    yield* pieces(new WindowSource(await storage.open(), start, start + bytesOf(tensor)));
-  else if (sizeOf(shape) > 0) yield await rowMajorBytes(tensor);
+  if (sizeOf(shape) === 0) return;
+  const size = bytesOf(tensor);
+  if (isDirect && size === storage.size) yield* checkedPieces(operation, storage);
+  else if (isDirect) yield* pieces(new WindowSource(await storage.open(), start, start + size));
+  else yield await rowMajorBytes(tensor);
 }

@@ -226,5 +226,5 @@ export async function encodePytorch(data: PytorchData): Promise<Uint8Array<Array
 export async function saveNpy(path: string, tensor: Tensor): Promise<void> {
   requireSavable('saveNpy', 'the tensor', tensor);
   const stored = describe(new TensorDescriber(), tensor);
-  await writeFile('saveNpy', path, arrayPieces(npyHeader(stored, '', failing('saveNpy', path)), stored));
+  await writeFile('saveNpy', path, arrayPieces('saveNpy', npyHeader(stored, '', failing('saveNpy', path)), stored));
 }

@@ -7,9 +7,9 @@ import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
-import { type ByteSource, fill } from './byte_source.ts';
+import { type ByteSource, fill, pieces } from './byte_source.ts';
 import { crc32 } from './crc32.ts';
-import type { Fail } from './errors.ts';
+import { type Fail, failing } from './errors.ts';
 import { convertInto, type StoredDType, storedDTypes, swapBytes } from './stored_dtype.ts';
 
 /** The bytes that one or more tensors are views of. */
@@ -172,6 +172,23 @@ export async function loadStored(tensor: StoredTensor, name: string, fail: Fail)
 function checkSum(bytes: Uint8Array, storage: StoredBytes, name: string, fail: Fail): void {
   if (crc32(bytes) !== storage.crc)
     throw fail(`the checksum of the tensor ${JSON.stringify(name)} does not match: the file is damaged`, storage.start);
+}
+
+/** All bytes of a storage, in pieces; the last comes only where the checksum is that of the file. */
+export async function* checkedPieces(operation: string, storage: StoredBytes): AsyncGenerator<Uint8Array> {
+  const bytes = await storage.open();
+  let crc = 0;
+  let left = bytes.size;
+  for await (const piece of pieces(bytes)) {
+    left -= piece.length;
+    if (storage.crc !== undefined) crc = crc32(piece, crc);
+    if (left === 0 && storage.crc !== undefined && crc !== storage.crc)
+      throw failing(operation, bytes.name)(
+        'the checksum of a storage does not match: the file is damaged',
+        storage.start,
+      );
+    yield piece;
+  }
 }
 
 /** A tensor's memory as elements. */
