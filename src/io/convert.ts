@@ -89,7 +89,7 @@ async function convert(
   const lost = [...file.notes];
   const beside = tree ? besides(found, file.path) : [];
   if (beside.length > 0)
-    lost.push(`${beside.map((name) => `'${name}'`).join(', ')} stood beside the state dict and were left out`);
+    lost.push(`${beside.map((name) => `'${name}'`).join(', ')} stood beside the state and were left out`);
   if (to === 'npz' && file.metadata) lost.push('npz has no place for the versions of modules');
   const texts = Object.keys(file.texts).filter((name) => name !== 'format' && !name.startsWith('evenkeel.'));
   if (texts.length > 0 && to !== 'safetensors')

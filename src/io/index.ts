@@ -1,8 +1,10 @@
 // Files of tensors and checkpoints: of PyTorch, safetensors, NumPy. Checkpoints that go on where a training run stopped are in evenkeel/train.
+import '../ops/methods.ts';
+
 export type { ByteSource, FileSource } from './byte_source.ts';
 export { type Conversion, type ConvertOptions, convertFile } from './convert.ts';
 export { FileFormatError, FileReadError } from './errors.ts';
-export { type LoadedEntry, LoadReport, type LoadReportParts, type UnmatchedEntry } from './load_report.ts';
+export type { LoadedEntry, LoadReport, LoadReportParts, UnmatchedEntry } from './load_report.ts';
 export { type LoadWeightsOptions, loadWeights, type Rename, WeightsMismatchError } from './load_weights.ts';
 export {
   loadNpy,
@@ -13,7 +15,7 @@ export {
   openSafetensors,
   openTensors,
   type PytorchDataOptions,
-  PytorchFile,
+  type PytorchFile,
 } from './open.ts';
 export { type PytorchData, Tuple } from './pytorch_plain.ts';
 export { UnknownObject } from './pytorch_tree.ts';
@@ -29,4 +31,4 @@ export {
   type WrittenFormat,
 } from './state_files.ts';
 export type { StoredDType } from './stored_dtype.ts';
-export { type Cast, type FileFormat, LoadedState, TensorFile, type TensorInfo } from './tensor_file.ts';
+export { type Cast, type FileFormat, LoadedState, type TensorFile, type TensorInfo } from './tensor_file.ts';

@@ -243,7 +243,7 @@ export async function loadWeights(
     }
   }
   const report = new LoadReport({
-    source: state instanceof LoadedState ? state.source : 'a state dict',
+    source: state instanceof LoadedState ? state.source : 'the given tensors',
     model: model.constructor.name,
     path: state instanceof LoadedState ? state.path : '',
     loaded,

@@ -120,9 +120,7 @@ function contentsOf({ tree, contents, format }: Found, key: string | undefined):
     );
   if (others.length > 0) notes.push(`${names(others)} are no tensors and were not read`);
   if (passedOver.length > 0)
-    notes.push(
-      `the state dict at '${path}' was read; there are others at ${names(passedOver.map((each) => each.path))}`,
-    );
+    notes.push(`the state at '${path}' was read; there are others at ${names(passedOver.map((each) => each.path))}`);
   return { format, tensors, metadata, path, notes };
 }
 

@@ -37,6 +37,7 @@ class PickleWriter {
     return this.bytes.slice(0, this.length);
   }
 
+  /** Makes room and returns where it begins. To be asked before `bytes` or `view`, which it may replace. */
   private reserve(count: number): number {
     const start = this.length;
     if (start + count > this.bytes.length) {
@@ -49,13 +50,16 @@ class PickleWriter {
     return start;
   }
   private opcode(code: number): void {
-    this.bytes[this.reserve(1)] = code;
+    const at = this.reserve(1);
+    this.bytes[at] = code;
   }
   private uint32(value: number): void {
-    this.view.setUint32(this.reserve(4), value, true);
+    const at = this.reserve(4);
+    this.view.setUint32(at, value, true);
   }
   private raw(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.reserve(bytes.length));
+    const at = this.reserve(bytes.length);
+    this.bytes.set(bytes, at);
   }
 
   /** Recalls what was written before; false where it was not. */
@@ -91,7 +95,8 @@ class PickleWriter {
     else if (value instanceof PyGlobal) this.global(value);
     else if (value instanceof PyFloat) {
       this.opcode(0x47);
-      this.view.setFloat64(this.reserve(8), value.value, false);
+      const at = this.reserve(8);
+      this.view.setFloat64(at, value.value, false);
     } else this.object(value, depth);
   }
 
@@ -114,10 +119,12 @@ class PickleWriter {
         this.opcode(value);
       } else if (value >= 0 && value < 65536) {
         this.opcode(0x4d);
-        this.view.setUint16(this.reserve(2), value, true);
+        const at = this.reserve(2);
+        this.view.setUint16(at, value, true);
       } else {
         this.opcode(0x4a);
-        this.view.setInt32(this.reserve(4), value, true);
+        const at = this.reserve(4);
+        this.view.setInt32(at, value, true);
       }
       return;
     }

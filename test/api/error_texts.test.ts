@@ -41,7 +41,19 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /^(True|False)$|dtype=torch\.|grad_fn=<|requires_grad=True/,
     because: "PyTorch's printed form of a tensor.",
   },
-  { in: /^interop\/safetensors/, text: /__metadata__|data_offsets/, because: "Names in safetensors' header." },
+  {
+    in: /^io\/(pickle|pytorch|stored_dtype)/,
+    text: /./,
+    because: "Names of PyTorch's, Python's and NumPy's, which files have and their repair must name.",
+  },
+  { in: /^io\/safetensors/, text: /__metadata__|data_offsets|weight_map/, because: "Names in safetensors' header." },
+  {
+    in: /^io\/npy/,
+    text: /fortran_order|Python objects|^True$/,
+    because: "NumPy's header, and what it cannot mean here.",
+  },
+  { in: /^io\/load_(report|weights)/, text: /num_batches_tracked|_orig_mod/, because: 'Names in state dicts.' },
+  { in: /^io\/open/, text: /Python/, because: 'Where a file must be written anew.' },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
   { in: /^data\//, text: /^\.\/\w+(\.ts)?$/, because: 'The name of a file.' },
 ];

@@ -20,7 +20,7 @@ import {
 import { BatchNorm2d, Conv2d } from '../../src/nn/index.ts';
 import { StateDict } from '../../src/nn/state_dict.ts';
 import { Adam } from '../../src/optim/index.ts';
-import { isTensorJSON } from '../../src/tensor/create.ts';
+import { isTensorJSON, ones } from '../../src/tensor/create.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { setWarningHandler, type WarningHandler } from '../../src/warnings.ts';
 
@@ -94,7 +94,7 @@ test('what was cast, passed over or not read is said', async () => {
   expect(warnings.join('\n')).toContain('1 tensor of bfloat16 became float32, without rounding');
   expect((await loadStateDict(pathOf('training.pt'))).path).toBe('state_dict');
   expect((await loadStateDict(pathOf('several.pt'))).notes).toEqual([
-    "the state dict at 'model' was read; there are others at 'ema'",
+    "the state at 'model' was read; there are others at 'ema'",
   ]);
   expect((await loadStateDict(pathOf('several.pt'), { key: 'ema' })).get('w')!.item()).toBe(1);
   await loadStateDict(pathOf('module.pt'));
@@ -270,6 +270,25 @@ test('a state dict is written and read again in every format', async () => {
     if (format !== 'npz') expect(again.metadata).toEqual(state.metadata);
     // The same tensors give the same bytes.
     expect(await encodeStateDict(state, format)).toEqual(await encodeStateDict(state, format));
+  }
+});
+
+test('pickles longer than the memory they begin with are whole, wherever they outgrow it', async () => {
+  const tail = [1, 300, 70_000, -5, 0.5, 'text', null, true, [2n ** 40n], { a: 1 }, new Set([1]), ones([1])];
+  for (let length = 3900; length < 4100; length++) {
+    const data = (await loadPytorch(await encodePytorch(['x'.repeat(length), ...tail]))) as PytorchData[];
+    expect((data[0] as string).length).toBe(length);
+    expect(
+      JSON.stringify(
+        data.slice(1).map((each) => (each instanceof Set ? [...each] : each)),
+        (_, value) => (typeof value === 'bigint' ? Number(value) : value),
+      ),
+    ).toBe(
+      JSON.stringify(
+        tail.map((each) => (each instanceof Set ? [...each] : each)),
+        (_, value) => (typeof value === 'bigint' ? Number(value) : value),
+      ),
+    );
   }
 });
 
