@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { EvenkeelError } from '../errors.ts';
 import type { DeviceName } from '../kernels/device.ts';
 import { setEngine, setNumThreads } from '../kernels/engine.ts';
+import { addFileCommands } from './files.ts';
 import { type TrainOptions, trainLenet } from './train_lenet.ts';
 
 function number(name: string, accept: (value: number) => boolean, what: string) {
@@ -46,15 +47,25 @@ interface EngineOptions {
   threads?: number;
 }
 
-try {
-  const { engine, threads, ...options } = program.parse().opts<TrainOptions & EngineOptions>();
+/** Ends with the code that the work gives; errors are one line. */
+async function finish(work: Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await work;
+  } catch (error) {
+    // The system's errors (disks, rights) are no mistakes of the program either.
+    const isSystem = error instanceof Error && 'syscall' in error;
+    if (!(error instanceof EvenkeelError) && !isSystem) throw error;
+    console.error(`${error.name}: ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
+async function train({ engine, threads, ...options }: TrainOptions & EngineOptions): Promise<number> {
   if (engine) setEngine(engine);
   if (threads) setNumThreads(threads);
-  process.exitCode = (await trainLenet(options)) ? 0 : 130;
-} catch (error) {
-  // The system's errors (disks, rights) are no mistakes of the program either.
-  const isSystem = error instanceof Error && 'syscall' in error;
-  if (!(error instanceof EvenkeelError) && !isSystem) throw error;
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
+  return (await trainLenet(options)) ? 0 : 130;
 }
+
+program.action((options: TrainOptions & EngineOptions) => finish(train(options)));
+addFileCommands(program, finish);
+await program.parseAsync();

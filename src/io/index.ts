@@ -4,6 +4,16 @@ import '../ops/methods.ts';
 export type { ByteSource, FileSource } from './byte_source.ts';
 export { type Conversion, type ConvertOptions, convertFile } from './convert.ts';
 export { FileFormatError, FileReadError } from './errors.ts';
+export {
+  type Difference,
+  type DiffOptions,
+  diffFiles,
+  type FileDifference,
+  type InspectedNorm,
+  type Inspection,
+  inspectFile,
+  type Spread,
+} from './inspect.ts';
 export type { LoadedEntry, LoadReport, LoadReportParts, UnmatchedEntry } from './load_report.ts';
 export { type LoadWeightsOptions, loadWeights, type Rename, WeightsMismatchError } from './load_weights.ts';
 export {

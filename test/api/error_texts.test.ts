@@ -52,7 +52,11 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /fortran_order|Python objects|^True$/,
     because: "NumPy's header, and what it cannot mean here.",
   },
-  { in: /^io\/load_(report|weights)/, text: /num_batches_tracked|_orig_mod/, because: 'Names in state dicts.' },
+  {
+    in: /^io\/(load_(report|weights)|inspect)/,
+    text: /num_batches_tracked|running_|_orig_mod/,
+    because: 'Names in state dicts.',
+  },
   { in: /^io\/open/, text: /Python/, because: 'Where a file must be written anew.' },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
   { in: /^data\//, text: /^\.\/\w+(\.ts)?$/, because: 'The name of a file.' },

@@ -294,13 +294,14 @@ export const optionsCalls: ReadonlyMap<string, OptionsCall> = calls;
 /** What the types of these tell of an object of names is no options, and why. */
 // ---- files ----------------------------------------------------------------------------------------------------------
 const checkpoint = new URL('../golden/checkpoints/state.pt', import.meta.url);
-takes('loadStateDict openTensors openPytorch loadPytorch', (name) => (o) => files(name)(checkpoint, o));
+takes('inspectFile loadStateDict openTensors openPytorch loadPytorch', (name) => (o) => files(name)(checkpoint, o));
 one('openSafetensors', (o) =>
   io.openSafetensors(new URL('../golden/checkpoints/dtypes.safetensors', import.meta.url), o),
 );
 one('PytorchFile.data', async (o) => (await io.openPytorch(checkpoint)).data(o));
 one('openNpz', (o) => io.openNpz(new URL('../golden/checkpoints/arrays.npz', import.meta.url), o));
 one('convertFile', (o) => io.convertFile(checkpoint, `${folder}.npz`, o));
+one('diffFiles', (o) => io.diffFiles(checkpoint, checkpoint, o));
 one('saveStateDict', (o) => io.saveStateDict(`${folder}.pt`, {}, o));
 one('loadWeights', (o) => io.loadWeights(net(), net().stateDict(), o));
 
