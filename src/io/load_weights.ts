@@ -223,9 +223,18 @@ export async function loadWeights(
   const shapeOf = (name: string) => ({ name, shape: (own.get(name) ?? entries.get(name)!.tensor).shape });
   const missing = plan.missing.map(shapeOf);
   const unexpected = plan.unexpected.map((name) => ({ name, shape: entries.get(name)!.tensor.shape }));
+  // A name that stands on both sides with two shapes means two things.
+  const fits = (name: string) => {
+    const [target, entry] = [own.get(name), entries.get(name)];
+    return target !== undefined && entry !== undefined && sameShape(target.shape, entry.tensor.shape);
+  };
   const suggestions = suggestNames(
-    [...own.keys()].filter((name) => !entries.has(name) && !isFresh(name)).map(shapeOf),
-    unexpected,
+    [...own.keys()]
+      .filter((name) => !fits(name) && !isFresh(name))
+      .map((name) => ({ name, shape: own.get(name)!.shape })),
+    [...entries]
+      .filter(([name]) => !fits(name) && plan.state.has(name))
+      .map(([name, { tensor }]) => ({ name, shape: tensor.shape })),
   );
   const bySuggestion = new Map([...suggestions].map(([name, other]) => [other, name]));
   // Models rename older names themselves: the tensor says what it was called.
