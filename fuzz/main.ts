@@ -1,11 +1,13 @@
 // The fuzzer. Random layers and calls (layers.ts) are judged against PyTorch or the scalar reference, random graphs of operations
-// (graphs/) with fusion against those without, and calls on tensors (tensors/) against PyTorch, or what it once said (golden). `npm run fuzz --
-// --against torch|reference|plain|golden [--of layers|tensors] [--kind TEXT] [--seconds N] [--seed N] [--engine native|wasm]
-// [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
+// (graphs/) with fusion against those without, and calls on tensors (tensors/) against PyTorch, or what it once said (golden); checkpoints (files/) go
+// to PyTorch and back, and damaged ones must end in errors. `npm run fuzz -- --against torch|reference|plain|golden|errors [--of layers|tensors|files]
+// [--kind TEXT] [--seconds N] [--count N] [--seed N] [--engine native|wasm] [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
 // sought and printed with what replays it.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EngineName } from '../src/device/backend.ts';
 import { getEngine, setEngine } from '../src/device/engine.ts';
+import { fuzzMutated } from './files/mutated.ts';
+import { fuzzRoundTrips } from './files/round_trips.ts';
 import { graphsTarget } from './graphs/target.ts';
 import { layersTarget } from './layers.ts';
 import type { Difference, Target } from './target.ts';
@@ -21,10 +23,13 @@ const count = (text: string): number => {
 const options = new Command('fuzz')
   .addOption(
     new Option('--against <judge>', 'what decides')
-      .choices(['torch', 'reference', 'plain', 'golden'])
+      .choices(['torch', 'reference', 'plain', 'golden', 'errors'])
       .makeOptionMandatory(),
   )
-  .addOption(new Option('--of <what>', 'what is drawn against torch').choices(['layers', 'tensors']).default('layers'))
+  .addOption(
+    new Option('--of <what>', 'what is drawn against torch').choices(['layers', 'tensors', 'files']).default('layers'),
+  )
+  .option('--count <n>', 'how many damaged files or checkpoints at most', count, Number.MAX_SAFE_INTEGER)
   .option('--seconds <n>', 'how long', count, 120)
   .option('--seed <n>', 'seed of all programs; a fresh one if not given', count)
   .addOption(new Option('--engine <name>', 'which engine computes').choices(['native', 'wasm']))
@@ -33,8 +38,9 @@ const options = new Command('fuzz')
   .option('--keep-going <n>', 'failures to collect before stopping', count, 1)
   .parse()
   .opts<{
-    against: 'torch' | 'reference' | 'plain' | 'golden';
-    of: 'layers' | 'tensors';
+    against: 'torch' | 'reference' | 'plain' | 'golden' | 'errors';
+    of: 'layers' | 'tensors' | 'files';
+    count: number;
     seconds: number;
     seed?: number;
     engine?: EngineName;
@@ -133,7 +139,11 @@ const noTorch = (): never => {
   process.exit(2);
 };
 if (options.against === 'plain') await run(graphsTarget);
-else if (options.against === 'golden') process.exit(compareWithGoldens(options.kind));
+else if (options.against === 'errors' || options.of === 'files') {
+  const given = { seed, seconds: options.seconds, count: options.count, only: onlyIndex };
+  const failures = options.against === 'errors' ? await fuzzMutated(given) : await fuzzRoundTrips(given);
+  process.exit((failures ?? noTorch()) === 0 ? 0 : 1);
+} else if (options.against === 'golden') process.exit(compareWithGoldens(options.kind));
 else if (options.of === 'tensors') await run((await tensorsTarget(options.kind)) ?? noTorch());
 else {
   const torch = options.against === 'torch' ? await startTorch() : null;

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 /** From the top down; folders in one row may import each other. */
 const layers = [
   ['cli'],
-  ['doctor', 'models', 'interop', 'distributed', 'train'],
+  ['doctor', 'models', 'distributed', 'train'],
+  ['io'],
   ['nn', 'optim', 'data'],
   ['ops'],
   ['fusion'],

@@ -153,7 +153,7 @@ function nearest(name: string, known: readonly string[]): string | null {
 }
 
 /** How many letters must be put in, left out, changed or exchanged with their neighbour to make one word of the other. */
-function editsBetween(a: string, b: string): number {
+export function editsBetween(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
     rows.push([i]);

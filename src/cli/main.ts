@@ -8,6 +8,7 @@ import type { EngineName } from '../device/backend.ts';
 import { setEngine, setNumThreads } from '../device/engine.ts';
 import { EvenkeelError, RuntimeError } from '../errors.ts';
 import { exitCodeOf } from '../train/interrupts.ts';
+import { addFileCommands } from './files.ts';
 import { type TrainOptions, trainLenet } from './train_lenet.ts';
 
 function number(name: string, accept: (value: number) => boolean, what: string) {
@@ -79,6 +80,10 @@ program
     if (addon === null) throw new RuntimeError(`[build] ${noCompiler}`);
     console.log(`evenkeel: ${addon}`);
   });
+
+addFileCommands(program, async (work) => {
+  process.exitCode = await work;
+});
 
 // npm and npx end the shell between them and this process, and then themselves: who is left without them is meant too.
 const parent = process.ppid;

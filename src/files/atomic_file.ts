@@ -1,5 +1,5 @@
 // Replaces a file completely or not at all, also across a crash or a full disk. Used for caches, checkpoints and reports.
-// Knows nothing about what is in the file. Node only; lives below data/ and train/, which both need it.
+// Knows nothing about what is in the file. Node only; lives below data/, io/ and train/, which need it.
 
 import { EvenkeelError } from '../errors.ts';
 import { declareOptions, kind } from '../options.ts';
@@ -121,30 +121,71 @@ export function writeFileAtomic(
   bytes: Uint8Array | readonly Uint8Array[],
   options: AtomicWriteOptions = {},
 ): void {
-  const fs: WriteFs = options.fs ?? nodeModule('writeFileAtomic', 'fs');
-  const { dirname } = nodeModule('writeFileAtomic', 'path');
-  const temporary = temporaryOf(path);
-  try {
-    writeAndFlush(fs, temporary, bytes instanceof Uint8Array ? [bytes] : bytes);
-    if (options.keepPrevious) keepPrevious(fs, path);
-    fs.renameSync(temporary, path);
-  } catch (cause) {
-    removeQuietly(fs, temporary);
-    throw new AtomicWriteError(path, cause);
-  }
-  flushFolder(fs, dirname(path));
+  const file = new AtomicFile(path, options);
+  for (const part of bytes instanceof Uint8Array ? [bytes] : bytes) file.write(part);
+  file.commit();
 }
 
-function writeAndFlush(fs: WriteFs, path: string, parts: readonly Uint8Array[]): void {
-  const file = fs.openSync(path, 'wx');
-  try {
-    for (const part of parts) {
-      // A single write may take fewer bytes than given.
-      for (let done = 0; done < part.length; ) done += fs.writeSync(file, part, done, part.length - done);
+/** `writeFileAtomic` for bytes that come piece by piece: nothing stands at the path before `commit`. What goes wrong removes the temporary file. */
+export class AtomicFile {
+  private readonly path: string;
+  private readonly options: AtomicWriteOptions;
+  private readonly fs: WriteFs;
+  private readonly temporary: string;
+  private file: number | null = null;
+
+  constructor(path: string, options: AtomicWriteOptions = {}) {
+    this.path = path;
+    this.options = options;
+    this.fs = options.fs ?? nodeModule('writeFileAtomic', 'fs');
+    this.temporary = temporaryOf(path);
+    this.attempt(() => {
+      this.file = this.fs.openSync(this.temporary, 'wx');
+    });
+  }
+
+  private attempt(action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      this.abort();
+      throw new AtomicWriteError(this.path, cause);
     }
-    fs.fsyncSync(file);
-  } finally {
-    fs.closeSync(file);
+  }
+  private close(): void {
+    if (this.file !== null) {
+      const file = this.file;
+      this.file = null;
+      this.fs.closeSync(file);
+    }
+  }
+
+  write(part: Uint8Array): void {
+    this.attempt(() => {
+      // A single write may take fewer bytes than given.
+      for (let done = 0; done < part.length; ) done += this.fs.writeSync(this.file!, part, done, part.length - done);
+    });
+  }
+
+  /** Flushes the bytes to the disk and gives them their name. */
+  commit(): void {
+    this.attempt(() => {
+      this.fs.fsyncSync(this.file!);
+      this.close();
+      if (this.options.keepPrevious) keepPrevious(this.fs, this.path);
+      this.fs.renameSync(this.temporary, this.path);
+    });
+    flushFolder(this.fs, nodeModule('writeFileAtomic', 'path').dirname(this.path));
+  }
+
+  /** Gives up: the file that stood there stays. */
+  abort(): void {
+    try {
+      this.close();
+    } catch {
+      // What led here is the error to report.
+    }
+    removeQuietly(this.fs, this.temporary);
   }
 }
 

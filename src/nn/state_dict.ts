@@ -144,12 +144,20 @@ export type StateSource =
   | ReadonlyMap<string, Tensor | TensorJSON>
   | Readonly<Record<string, Tensor | TensorJSON>>;
 
-/**
- * Copies what fits, and then names all that does not, as PyTorch does.
- * @param isWhole whether a state that does not fit changes nothing instead.
- */
-export function loadStateDict(module: Module, given: StateSource, options: LoadOptions, isWhole = false): LoadResult {
-  const { strict = true, assign = false } = options;
+/** What loading a state would do, and what is wrong with that. Nothing has been done. */
+export interface LoadPlan {
+  readonly loads: readonly (() => void)[];
+  readonly missing: string[];
+  readonly unexpected: string[];
+  readonly errors: string[];
+  /** What was given, with what modules added to it or renamed: counters that an old version did not save, older names. */
+  readonly state: StateDict;
+  /** What cannot be read is no state at all. */
+  readonly isReadable: boolean;
+}
+
+/** Finds out what every parameter and buffer of a module would be given. */
+export function planLoad(module: Module, given: StateSource, assign = false): LoadPlan {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new ArgumentTypeError(`Expected stateDict to be an object or a Map of tensors, got ${shown(given)}`);
   const entries: ReadonlyMap<string, Tensor> = given instanceof Map ? given : new Map(Object.entries(given));
@@ -157,9 +165,8 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
   const state = new StateDict(entries);
   state.metadata = given instanceof StateDict ? given.metadata : null;
   const missing: string[] = [];
-  const unexpected: string[] = [];
   const errors: string[] = [];
-  const plan: (() => void)[] = [];
+  const loads: (() => void)[] = [];
   const known = new Set<string>();
   const unreadable = new Set<string>();
   for (const [key, value] of entries) {
@@ -187,19 +194,45 @@ export function loadStateDict(module: Module, given: StateSource, options: LoadO
         if (unreadable.has(key)) continue;
         const planned = planEntry(each, key, name, tensor, state.get(key), assign);
         if (typeof planned === 'string') errors.push(planned);
-        else plan.push(planned);
+        else loads.push(planned);
       }
     }
-    for (const key of state.keys()) if (!known.has(key)) unexpected.push(key);
-    const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
-    if (strict && unexpected.length > 0) errors.unshift(`Unexpected key(s) in stateDict: ${list(unexpected)}. `);
-    if (strict && missing.length > 0) errors.unshift(`Missing key(s) in stateDict: ${list(missing)}. `);
-    // What cannot be read is no state at all.
-    if (errors.length === 0 || (!isWhole && unreadable.size === 0)) for (const load of plan) load();
-    if (errors.length > 0)
-      throw new RuntimeError(`Error(s) in loading stateDict for ${module.constructor.name}:\n\t${errors.join('\n\t')}`);
   } finally {
     setGradEnabled(former);
   }
-  return new LoadResult(missing, unexpected);
+  const unexpected = [...state.keys()].filter((key) => !known.has(key));
+  return { loads, missing, unexpected, errors, state, isReadable: unreadable.size === 0 };
+}
+
+/** Everything that is wrong with a load, in PyTorch's words; null where nothing is. */
+export function problemsOf(module: Module, { missing, unexpected, errors }: LoadPlan, strict: boolean): string | null {
+  const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
+  const all = [...errors];
+  if (strict && unexpected.length > 0) all.unshift(`Unexpected key(s) in stateDict: ${list(unexpected)}. `);
+  if (strict && missing.length > 0) all.unshift(`Missing key(s) in stateDict: ${list(missing)}. `);
+  if (all.length === 0) return null;
+  return `Error(s) in loading stateDict for ${module.constructor.name}:\n\t${all.join('\n\t')}`;
+}
+
+/** Carries out a plan. */
+export function carryOut({ loads }: LoadPlan): void {
+  const former = setGradEnabled(false);
+  try {
+    for (const load of loads) load();
+  } finally {
+    setGradEnabled(former);
+  }
+}
+
+/**
+ * Copies what fits, and then names all that does not, as PyTorch does.
+ * @param isWhole whether a state that does not fit changes nothing instead.
+ */
+export function loadStateDict(module: Module, given: StateSource, options: LoadOptions, isWhole = false): LoadResult {
+  const { strict = true, assign = false } = options;
+  const plan = planLoad(module, given, assign);
+  const problems = problemsOf(module, plan, strict);
+  if (problems === null || (!isWhole && plan.isReadable)) carryOut(plan);
+  if (problems !== null) throw new RuntimeError(problems);
+  return new LoadResult(plan.missing, plan.unexpected);
 }

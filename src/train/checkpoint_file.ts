@@ -4,7 +4,8 @@
 import { EvenkeelError } from '../errors.ts';
 import { type AtomicWriteOptions, atomicWriteOptions, codeOf, writeFileAtomic } from '../files/atomic_file.ts';
 import { nodeModule } from '../files/node.ts';
-import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../interop/safetensors.ts';
+import { FileFormatError } from '../io/errors.ts';
+import { decodeSafetensors, encodeSafetensors } from '../io/safetensors_arrays.ts';
 import { requireOptions } from '../options.ts';
 import { CheckpointTreeError, joinTree, splitTree, type Tree } from './checkpoint_tree.ts';
 
@@ -49,7 +50,7 @@ export function saveTree(path: string, tree: Tree, options: AtomicWriteOptions =
   try {
     bytes = encodeSafetensors(entries, metadata);
   } catch (cause) {
-    if (cause instanceof SafetensorsError) throw new CheckpointTreeError(`[saveTree] ${cause.reason}`, { cause });
+    if (cause instanceof FileFormatError) throw new CheckpointTreeError(`[saveTree] ${cause.reason}`, { cause });
     throw cause;
   }
   bytes.set(new TextEncoder().encode(checksum(bytes)), CHECKSUM_START);
@@ -81,7 +82,7 @@ export function loadTree(path: string): Tree {
     }
     return joinTree(JSON.parse(metadata.tree ?? ''), entries);
   } catch (cause) {
-    if (cause instanceof SafetensorsError) throw fail(cause.reason, cause);
+    if (cause instanceof FileFormatError) throw fail(cause.reason, cause);
     if (cause instanceof CheckpointTreeError || cause instanceof SyntaxError) throw fail(cause.message, cause);
     throw cause;
   }

@@ -2,7 +2,7 @@
 // NaN, infinities, -0, bigints and odd keys survive. Files and checksums are in checkpoint_file.ts.
 
 import { EvenkeelError } from '../errors.ts';
-import type { SafetensorsDtype, SafetensorsEntry } from '../interop/safetensors.ts';
+import type { SafetensorsDtype, SafetensorsEntry } from '../io/safetensors_arrays.ts';
 
 /** Element types of arrays in a tree; bool is bytes 0 and 1. */
 export type LeafDtype = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as data from '../../src/data/index.ts';
 import * as dataOfNode from '../../src/data/node.ts';
 import * as ek from '../../src/index.ts';
+import * as io from '../../src/io/index.ts';
 import * as models from '../../src/models/index.ts';
 import * as nn from '../../src/nn/index.ts';
 import * as optim from '../../src/optim/index.ts';
@@ -33,6 +34,7 @@ function one(name: string, call: (options: Given) => unknown, needed?: () => Rec
 
 const rooms: Record<string, Given> = { ...nn.init, ...optim, ...data, ...models, ...nn.functional, ...ek, ...nn };
 const make = (name: string) => rooms[name];
+const files = (name: string): Given => (io as Record<string, Given>)[name];
 const x = () => ek.ones([2, 3]);
 const line = () => ek.ones([1, 2, 6]);
 const image = () => ek.ones([1, 2, 6, 6]);
@@ -291,7 +293,23 @@ takes('BasicBlock Bottleneck Conv2dNormActivation SqueezeExcitation', (name) => 
 export const optionsCalls: ReadonlyMap<string, OptionsCall> = calls;
 
 /** What the types of these tell of an object of names is no options, and why. */
+// ---- files ----------------------------------------------------------------------------------------------------------
+const checkpoint = new URL('../golden/checkpoints/state.pt', import.meta.url);
+takes('inspectFile loadStateDict openTensors openPytorch loadPytorch', (name) => (o) => files(name)(checkpoint, o));
+one('openSafetensors', (o) =>
+  io.openSafetensors(new URL('../golden/checkpoints/dtypes.safetensors', import.meta.url), o),
+);
+one('PytorchFile.data', async (o) => (await io.openPytorch(checkpoint)).data(o));
+one('openNpz', (o) => io.openNpz(new URL('../golden/checkpoints/arrays.npz', import.meta.url), o));
+one('convertFile', (o) => io.convertFile(checkpoint, `${folder}.npz`, o));
+one('diffFiles', (o) => io.diffFiles(checkpoint, checkpoint, o));
+one('saveStateDict', (o) => io.saveStateDict(`${folder}.pt`, {}, o));
+one('loadWeights', (o) => io.loadWeights(net(), net().stateDict(), o));
+
 export const noOptions: Readonly<Record<string, string>> = {
+  LoadReport: 'made by loadWeights',
+  PytorchFile: 'made by openPytorch',
+  TensorFile: 'made by openTensors',
   'AdamW.loadStateDict': 'a state, judged entry by entry',
   'Optimizer.loadStateDict': 'a state, judged entry by entry',
   ModelSummary: 'what summary has counted',

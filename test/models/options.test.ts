@@ -1,7 +1,7 @@
 // What models can be told: other norms, recomputation, bad options; and loading states, torchvision's old names among them.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../src/interop/index.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../src/io/safetensors_arrays.ts';
 import {
   BasicBlock,
   Bottleneck,

@@ -14,7 +14,7 @@ const rooms = [
   'data/index',
   'data/node',
   'models/index',
-  'interop/index',
+  'io/index',
   'train/index',
 ];
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AtomicWriteError } from '../../src/files/atomic_file.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../src/interop/safetensors.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../src/io/safetensors_arrays.ts';
 import { CheckpointError, lastGood, loadTree, saveTree } from '../../src/train/checkpoint_file.ts';
 import {
   type ArrayLeaf,

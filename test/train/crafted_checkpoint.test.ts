@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
 import { EvenkeelError, manualSeed, randint, randn, Tensor } from '../../src/index.ts';
-import { encodeSafetensors } from '../../src/interop/safetensors.ts';
+import { encodeSafetensors } from '../../src/io/safetensors_arrays.ts';
 import { BatchNorm1d, Linear, Sequential } from '../../src/nn/index.ts';
 import { crossEntropy } from '../../src/ops/loss.ts';
 import { Adam, StepLR } from '../../src/optim/index.ts';

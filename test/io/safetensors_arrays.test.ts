@@ -3,13 +3,13 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FileFormatError } from '../../src/io/errors.ts';
 import {
   decodeSafetensors,
   encodeSafetensors,
   type SafetensorsDtype,
   type SafetensorsEntry,
-  SafetensorsError,
-} from '../../src/interop/safetensors.ts';
+} from '../../src/io/safetensors_arrays.ts';
 
 const golden = JSON.parse(readFileSync(new URL('../golden/safetensors.golden.json', import.meta.url), 'utf8')) as {
   written: string;
@@ -135,7 +135,7 @@ describe('refuses', () => {
     ['bytes behind the last tensor', file(`{"a":${u8(0, 1)}}`, 2), /cover 1 bytes, but 2 follow/],
     ['a bool of 2', Uint8Array.of(...file(`{"a":${tensor('BOOL', [1], [0, 1])}}`), 2), /byte 2 at 0, expected 0 or 1/],
   ])('%s', (_, bytes, text) => {
-    expect(() => decodeSafetensors(bytes, 'some/file')).toThrow(SafetensorsError);
+    expect(() => decodeSafetensors(bytes, 'some/file')).toThrow(FileFormatError);
     expect(() => decodeSafetensors(bytes, 'some/file')).toThrow(text);
     expect(() => decodeSafetensors(bytes, 'some/file')).toThrow('some/file: ');
   });
@@ -143,7 +143,7 @@ describe('refuses', () => {
   it('every truncation', () => {
     const bytes = bytesOf(golden.written);
     for (let length = 0; length < bytes.length; length++) {
-      expect(() => decodeSafetensors(bytes.subarray(0, length))).toThrow(SafetensorsError);
+      expect(() => decodeSafetensors(bytes.subarray(0, length))).toThrow(FileFormatError);
     }
   });
 
@@ -153,7 +153,7 @@ describe('refuses', () => {
       try {
         decodeSafetensors(bytes);
       } catch (error) {
-        expect(error).toBeInstanceOf(SafetensorsError);
+        expect(error).toBeInstanceOf(FileFormatError);
       }
     };
     fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), attempt));
@@ -176,7 +176,7 @@ describe('refuses', () => {
     ['a wrong shape', [{ ...written[0]!, shape: [2] }], /shape \[2\] does not fit 3 elements/],
     ['a negative shape', [{ ...written[0]!, shape: [-1, -3] }], /does not fit/],
   ])('to write %s', (_, entries, text) => {
-    expect(() => encodeSafetensors(entries)).toThrow(SafetensorsError);
+    expect(() => encodeSafetensors(entries)).toThrow(FileFormatError);
     expect(() => encodeSafetensors(entries)).toThrow(text);
   });
 });

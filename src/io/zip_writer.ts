@@ -1,0 +1,118 @@
+// Zip archives, written in one pass: members are stored, not compressed, each at a multiple of 64 bytes as PyTorch wants them for mapping into memory.
+// Checksums follow the data, so that nothing is read twice. Source: PKWARE's APPNOTE.TXT 6.3.10.
+import { crc32 } from './crc32.ts';
+
+/** A member to write. */
+export interface ZipEntry {
+  readonly name: string;
+  readonly size: number;
+  readonly bytes: () => AsyncIterable<Uint8Array>;
+}
+
+const alignment = 64;
+/** Bit 3: sizes and checksum follow the data; bit 11: names are UTF-8. */
+const flags = 0x0808;
+/** 4.5: ZIP64. */
+const version = 45;
+/** 1 January 1980, the earliest there is: the same tensors give the same file. */
+const date = 0x0021;
+/** An extra field that readers skip: what PyTorch pads with. */
+const paddingField = 0x4246;
+const most32 = 0xffffffff;
+
+class Fields {
+  private readonly bytes: number[] = [];
+  u16(...values: number[]): this {
+    for (const value of values) this.bytes.push(value & 255, (value >>> 8) & 255);
+    return this;
+  }
+  u32(...values: number[]): this {
+    for (const value of values) this.u16(value & 0xffff, Math.floor(value / 65536) & 0xffff);
+    return this;
+  }
+  u64(...values: number[]): this {
+    for (const value of values) this.u32(value % 2 ** 32, Math.floor(value / 2 ** 32));
+    return this;
+  }
+  raw(bytes: Uint8Array): this {
+    for (const byte of bytes) this.bytes.push(byte);
+    return this;
+  }
+  get length(): number {
+    return this.bytes.length;
+  }
+  done(): Uint8Array {
+    return Uint8Array.from(this.bytes);
+  }
+}
+
+/** Zeros in a field of their own, so that the data behind `start` begin at a multiple of 64. */
+function padding(start: number): Uint8Array {
+  const length = (alignment - ((start + 4) % alignment)) % alignment;
+  return new Fields().u16(paddingField, length).raw(new Uint8Array(length)).done();
+}
+
+export async function* writeZip(entries: readonly ZipEntry[]): AsyncGenerator<Uint8Array> {
+  const directory = new Fields();
+  const encoder = new TextEncoder();
+  let at = 0;
+  for (const { name, size, bytes } of entries) {
+    const encoded = encoder.encode(name);
+    const start = at;
+    const isLarge = size >= most32;
+    // A member beyond 4 GiB says so in its own header too; else readers would take what follows it for 32-bit sizes.
+    const wide = isLarge ? new Fields().u16(1, 16).u64(size, size).done() : new Uint8Array(0);
+    const extra = new Fields().raw(wide);
+    extra.raw(padding(start + 30 + encoded.length + extra.length));
+    const header = new Fields()
+      .u32(0x04034b50)
+      .u16(version, flags, 0, 0, date)
+      .u32(0, isLarge ? most32 : size, isLarge ? most32 : size)
+      .u16(encoded.length, extra.length)
+      .raw(encoded)
+      .raw(extra.done())
+      .done();
+    yield header;
+    let crc = 0;
+    let length = 0;
+    for await (const piece of bytes()) {
+      crc = crc32(piece, crc);
+      length += piece.length;
+      yield piece;
+    }
+    if (length !== size) throw new RangeError(`${name} has ${length} bytes instead of ${size}`);
+    const descriptor = new Fields().u32(0x08074b50, crc);
+    if (isLarge) descriptor.u64(size, size);
+    else descriptor.u32(size, size);
+    yield descriptor.done();
+    at = start + header.length + size + descriptor.length;
+    const isFar = start >= most32;
+    const wideEntry = new Fields();
+    if (isLarge || isFar) {
+      wideEntry.u16(1, (isLarge ? 16 : 0) + (isFar ? 8 : 0));
+      if (isLarge) wideEntry.u64(size, size);
+      if (isFar) wideEntry.u64(start);
+    }
+    directory
+      .u32(0x02014b50)
+      .u16(version, version, flags, 0, 0, date)
+      .u32(crc, isLarge ? most32 : size, isLarge ? most32 : size)
+      .u16(encoded.length, wideEntry.length, 0, 0, 0)
+      .u32(0, isFar ? most32 : start)
+      .raw(encoded)
+      .raw(wideEntry.done());
+  }
+  yield directory.done();
+  const end = new Fields();
+  const count = entries.length;
+  if (at >= most32 || count >= 0xffff || directory.length >= most32) {
+    end.u32(0x06064b50).u64(44).u16(version, version).u32(0, 0).u64(count, count, directory.length, at);
+    end
+      .u32(0x07064b50, 0)
+      .u64(at + directory.length)
+      .u32(1);
+  }
+  const few = Math.min(count, 0xffff);
+  end.u32(0x06054b50).u16(0, 0, few, few).u32(Math.min(directory.length, most32), Math.min(at, most32)).u16(0);
+  yield end.done();
+}
