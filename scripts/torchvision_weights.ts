@@ -44,9 +44,10 @@ for (const [name, make] of Object.entries(architectures)) {
   const ours = noGrad(() => (model as unknown as (x: Tensor) => Tensor)(images));
   const error = ours.sub(logits).abs().max().item();
   console.log(
-    `${name.padEnd(20)} ${String(report.loaded.length).padStart(4)} tensors, logits up to ${logits.abs().max().item().toFixed(2)}, largest difference ${error.toExponential(1)}`,
+    `${name.padEnd(20)} ${String(report.loaded.length).padStart(4)} tensors, logits up to ${logits.abs().max().item().toExponential(1)}, largest difference ${error.toExponential(1)}`,
   );
   assert.equal(report.loaded.length, model.stateDict().size);
-  assert(error < 1e-4 * Math.max(1, logits.abs().max().item()));
+  // Relative to the logits, which seeded networks make as small as 1e-6.
+  assert(error < 1e-4 * logits.abs().max().item());
 }
 peer.close();
