@@ -8,6 +8,7 @@ import { FileFormatError, FileReadError } from './errors.ts';
 export interface ByteSource {
   /** What errors call it. */
   readonly name: string;
+  /** How many bytes there are. */
   readonly size: number;
   /** The bytes from `start` up to `end`, which are within `size`; nobody writes into them. */
   read(start: number, end: number): Promise<Uint8Array>;

@@ -8,6 +8,7 @@ import { PytorchEncoder, writePytorch } from './pytorch_writer.ts';
 import { formatOfName, type WrittenFormat, writeFile, writeState, writtenFormats } from './state_files.ts';
 import type { FileFormat } from './tensor_file.ts';
 
+/** Options of `convertFile`. */
 export interface ConvertOptions extends OpenOptions {
   /** Default: what the target's ending says: .pt, .pth, .bin and .ckpt are PyTorch's, .safetensors and .npz their own. */
   format?: WrittenFormat;
@@ -23,10 +24,13 @@ const convertOptions = declareOptions<ConvertOptions>({
 
 /** What `convertFile` did. */
 export interface Conversion {
+  /** The source's format. */
   readonly from: FileFormat;
+  /** The target's format. */
   readonly to: WrittenFormat;
   /** Where in the source's data the tensors stood. */
   readonly path: string;
+  /** How many tensors were written. */
   readonly tensors: number;
   /** Bytes written. */
   readonly bytes: number;

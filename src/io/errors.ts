@@ -7,6 +7,7 @@ export class FileFormatError extends EvenkeelError {
   override name = 'FileFormatError';
   /** The file, as it was given. */
   readonly source: string;
+  /** What is wrong with it. */
   readonly reason: string;
   /** The first byte that is wrong, counted from the file's beginning; null where no single place is to blame. */
   readonly offset: number | null;
@@ -22,7 +23,9 @@ export class FileFormatError extends EvenkeelError {
 /** A file that cannot be opened or read at all. `code` is the system's, such as `ENOENT`, or the status of an HTTP response. */
 export class FileReadError extends EvenkeelError {
   override name = 'FileReadError';
+  /** The file, as it was given. */
   readonly source: string;
+  /** The system's code, such as `ENOENT`, or the status of an HTTP response. */
   readonly code: string | undefined;
 
   constructor(operation: string, source: string, reason: string, code?: string, options?: ErrorOptions) {

@@ -6,16 +6,23 @@ import type { FileFormat, TensorFile, TensorInfo } from './tensor_file.ts';
 
 /** The smallest and largest of a layer's values, and their average. */
 export interface Spread {
+  /** The smallest. */
   readonly min: number;
+  /** Their average. */
   readonly mean: number;
+  /** The largest. */
   readonly max: number;
 }
 
 /** A layer with running statistics. */
 export interface InspectedNorm {
+  /** Its path in the model. */
   readonly name: string;
+  /** How many channels its statistics have. */
   readonly channels: number;
+  /** Of the running means. */
   readonly mean: Spread;
+  /** Of the running variances. */
   readonly variance: Spread;
   /** Batches that its statistics have seen; null: the file has no counter. */
   readonly batches: number | null;
@@ -23,15 +30,21 @@ export interface InspectedNorm {
   readonly problems: readonly string[];
 }
 
+/** What `inspectFile` found. */
 export interface Inspection {
+  /** The file, as it was given. */
   readonly source: string;
+  /** The file's format, found by its content. */
   readonly format: FileFormat;
   /** Of the whole file. */
   readonly bytes: number;
   /** Where in the file's data the tensors stand. */
   readonly path: string;
+  /** Its tensors, in the file's order. */
   readonly tensors: readonly (TensorInfo & { readonly name: string })[];
+  /** The layers with running statistics. */
   readonly norms: readonly InspectedNorm[];
+  /** What the file holds besides its tensors, one sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -106,6 +119,7 @@ export async function inspectFile(source: FileSource, options: OpenOptions = {})
 
 /** A tensor that both files have. */
 export interface Difference {
+  /** Of the tensor. */
   readonly name: string;
   /** `'weight'`, or `'statistics'`: means, variances and counters that batches move, not gradients. */
   readonly kind: 'weight' | 'statistics';
@@ -117,10 +131,15 @@ export interface Difference {
   readonly problem: string | null;
 }
 
+/** What `diffFiles` found. */
 export interface FileDifference {
+  /** The first file, as it was given. */
   readonly a: string;
+  /** The second file, as it was given. */
   readonly b: string;
+  /** Names of tensors that the first file alone has. */
   readonly onlyA: readonly string[];
+  /** Names of tensors that the second file alone has. */
   readonly onlyB: readonly string[];
   /** Tensors whose values, type or shape differ. */
   readonly changed: readonly Difference[];
@@ -128,6 +147,7 @@ export interface FileDifference {
   readonly same: number;
 }
 
+/** Options of `diffFiles`. */
 export interface DiffOptions {
   /** Where the state stands in the first file, and in the second. Default: found by content. */
   keys?: readonly [string | undefined, string | undefined];

@@ -11,27 +11,37 @@ export interface LoadedEntry {
   readonly name: string;
   /** In the file. */
   readonly from: string;
+  /** The size of each dimension. */
   readonly shape: Shape;
   /** Its type in the file, and in the model. */
   readonly stored: StoredDType;
+  /** Its type in the model. */
   readonly dtype: DType;
 }
 
 /** A name that stands on one side only. */
 export interface UnmatchedEntry {
+  /** On the side that has it. */
   readonly name: string;
+  /** The size of each dimension. */
   readonly shape: Shape;
   /** The name on the other side that may be meant: of the same shape, at the same place or spelt alike. */
   readonly suggestion: string | null;
 }
 
+/** What a `LoadReport` is made of. */
 export interface LoadReportParts {
+  /** The file, as it was given. */
   readonly source: string;
+  /** The model's class. */
   readonly model: string;
   /** Where in the file's data the state dict stood; '' is the root. */
   readonly path: string;
+  /** Tensors of the file that went into the model. */
   readonly loaded: readonly LoadedEntry[];
+  /** Parameters and buffers of the model that the file does not have. */
   readonly missing: readonly UnmatchedEntry[];
+  /** Tensors of the file that the model has no place for. */
   readonly unexpected: readonly UnmatchedEntry[];
   /** Of the file, left out as the options say. */
   readonly skipped: readonly string[];
@@ -41,6 +51,7 @@ export interface LoadReportParts {
   readonly inserted: readonly string[];
   /** What was done to the file's names, one sentence each. */
   readonly renamings: readonly string[];
+  /** What was not read, and what could not be kept, one sentence each. */
   readonly notes: readonly string[];
   /** Of all suggestions a table for the option `rename`: a first draft, to be looked at. */
   readonly suggestedRename: Readonly<Record<string, string>>;
@@ -53,18 +64,31 @@ const shownLines = 12;
 
 /** What `loadWeights` did, or would have done where it refused. `String(report)` is a table. */
 export class LoadReport implements LoadReportParts {
+  /** The file, as it was given. */
   readonly source!: string;
+  /** The model's class. */
   readonly model!: string;
+  /** Where in the file's data the state dict stood; '' is the root. */
   readonly path!: string;
+  /** Tensors of the file that went into the model. */
   readonly loaded!: readonly LoadedEntry[];
+  /** Parameters and buffers of the model that the file does not have. */
   readonly missing!: readonly UnmatchedEntry[];
+  /** Tensors of the file that the model has no place for. */
   readonly unexpected!: readonly UnmatchedEntry[];
+  /** Of the file, left out as the options say. */
   readonly skipped!: readonly string[];
+  /** Of the model, left as they were as the options say. */
   readonly fresh!: readonly string[];
+  /** Counters that the file does not have, since an old version saved it. */
   readonly inserted!: readonly string[];
+  /** What was done to the file's names, one sentence each. */
   readonly renamings!: readonly string[];
+  /** What was not read, and what could not be kept, one sentence each. */
   readonly notes!: readonly string[];
+  /** Of all suggestions a table for the option `rename`: a first draft, to be looked at. */
   readonly suggestedRename!: Readonly<Record<string, string>>;
+  /** Why shapes or types do not fit, one sentence each. */
   readonly errors!: readonly string[];
 
   constructor(parts: LoadReportParts) {

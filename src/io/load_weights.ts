@@ -18,6 +18,7 @@ import { LoadedState } from './tensor_file.ts';
 /** New names by those in the file, whole or, where they end in a dot, their beginnings; null leaves a tensor out. Or a function of them. */
 export type Rename = Readonly<Record<string, string | null>> | ((name: string) => string | null);
 
+/** Options of `loadWeights`. */
 export interface LoadWeightsOptions extends OpenOptions {
   /** Whether every name must stand on both sides; else nothing is loaded. Default: true. */
   strict?: boolean;
@@ -40,6 +41,7 @@ export const loadWeightsOptions = declareOptions<LoadWeightsOptions>({
 /** A file and a model that do not fit. Nothing was loaded; `report` says what became of every name. */
 export class WeightsMismatchError extends RuntimeError {
   override name = 'WeightsMismatchError';
+  /** What became of every name. */
   readonly report: LoadReport;
   constructor(message: string, report: LoadReport) {
     super(message);

@@ -17,6 +17,7 @@ import type { StoredTensor } from './stored_tensor.ts';
 import { type FileContents, type FileFormat, prefetchMost, SharedLoader, TensorFile } from './tensor_file.ts';
 import { ZipReader } from './zip_reader.ts';
 
+/** Options of everything that opens a file of tensors. */
 export interface OpenOptions {
   /** Of a training checkpoint: where the state dict stands, such as `'ema.state_dict'`. Default: found by its content and the usual names. */
   key?: string;
@@ -146,6 +147,7 @@ export class PytorchFile extends TensorFile {
   }
 }
 
+/** Options of `data()` of a PyTorch file. */
 export interface PytorchDataOptions {
   /**
    * What becomes of objects whose classes are no plain data, such as a script's own settings: `'refuse'` is an error, `'keep'` makes an `UnknownObject` of

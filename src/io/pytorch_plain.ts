@@ -22,6 +22,10 @@ export type PytorchData =
 
 /** A tuple: an array in everything, but PyTorch gets a tuple back. */
 export class Tuple<T = PytorchData> extends Array<T> {
+  /**
+   * `map` and its kin give arrays.
+   * @internal
+   */
   static override get [Symbol.species](): ArrayConstructor {
     return Array;
   }

@@ -36,7 +36,9 @@ const dictionaries = new Set(['collections.OrderedDict', 'collections.defaultdic
 export class UnknownObject {
   /** The full name of its class in Python. */
   readonly className: string;
+  /** What it was constructed with. */
   readonly args: readonly unknown[];
+  /** Its fields, or what its class keeps in their place. */
   readonly state: unknown;
   constructor(className: string, args: readonly unknown[], state: unknown) {
     this.className = className;

@@ -128,6 +128,7 @@ async function collect(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array<Arr
   return all;
 }
 
+/** Options of `saveStateDict`. */
 export interface SaveStateOptions {
   /** Default: what the path's ending says: .pt, .pth, .bin and .ckpt are PyTorch's, .safetensors and .npz their own. */
   format?: WrittenFormat;

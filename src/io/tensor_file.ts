@@ -17,7 +17,9 @@ export type FileFormat = 'pytorch' | 'pytorch-legacy' | 'safetensors' | 'safeten
 
 /** A tensor of a file, as the file describes it. */
 export interface TensorInfo {
+  /** The type of its elements in the file. */
   readonly dtype: StoredDType;
+  /** The size of each dimension. */
   readonly shape: readonly number[];
   /** Of its elements, in the file's type. */
   readonly bytes: number;
@@ -27,8 +29,11 @@ export interface TensorInfo {
 
 /** A tensor whose type in the file no tensor has, and the type it was given. */
 export interface Cast {
+  /** Of the tensor. */
   readonly name: string;
+  /** Its type in the file. */
   readonly from: StoredDType;
+  /** The type that it became. */
   readonly to: DType;
 }
 
@@ -49,6 +54,7 @@ export interface FileContents {
 export class LoadedState extends StateDict {
   /** The file it was read from. */
   source = '';
+  /** The file's format. */
   format: FileFormat = 'pytorch';
   /** Where in the file's data it stands; '' is the root. */
   path = '';
@@ -65,6 +71,7 @@ export class LoadedState extends StateDict {
 export class TensorFile {
   /** The file, as it was given. */
   readonly name: string;
+  /** The file's format, found by its content. */
   readonly format: FileFormat;
   /** Versions of the modules that wrote the tensors, where the file has them. */
   readonly metadata: StateMetadata | null;
@@ -94,6 +101,7 @@ export class TensorFile {
   keys(): string[] {
     return [...this.tensors.keys()];
   }
+  /** Whether the file has a tensor of that name. */
   has(name: string): boolean {
     return this.tensors.has(name);
   }

@@ -12,6 +12,7 @@ import { declareOptions, kind, requireOptions } from '../options.ts';
 /** A value that cannot be logged, a writer that is closed, or a disk that refuses; `code` is then the system's, such as `ENOSPC`. */
 export class SummaryWriterError extends EvenkeelError {
   override name = 'SummaryWriterError';
+  /** The system's code, such as `ENOSPC`. */
   readonly code: string | undefined;
 
   constructor(message: string, options?: ErrorOptions) {

@@ -66,7 +66,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /^__(AVX|FMA)|^every_isa$|^dynamic_lookup$|key_create|old_glibc/,
     because: 'Names of compilers, of the C library and of files.',
   },
-  { in: /^kernels\/wasm/, text: /script-src 'self'/, because: 'A word of Content-Security-Policy.' },
+  { in: /^device\/wasm/, text: /script-src 'self'/, because: 'A word of Content-Security-Policy.' },
   { in: /^data\/worker_pool/, text: /^worker_threads$/, because: "The name of a module of Node.js's." },
   { in: /^files\/lock_file/, text: /^\/proc\/self\//, because: 'The name of a file.' },
 ];
