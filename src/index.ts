@@ -15,6 +15,7 @@ export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/grad
 export type { Gradient } from './autograd/node.ts';
 export type { Device, EngineName } from './device/backend.ts';
 export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize, withDevice } from './device/engine.ts';
+export { type ChromeTrace, type Traced, type TracedOperand, type TraceEvent, trace } from './device/trace.ts';
 export {
   ArgumentTypeError,
   EvenkeelError,

@@ -23,7 +23,7 @@ export class KernelRefusal extends RuntimeError {
 export abstract class AddressBackend extends Backend {
   /** The kernel table. */
   abstract readonly kernels: Kernels;
-  readonly launch: Launches = new AddressLaunches(this);
+  launch: Launches = new AddressLaunches(this);
   /** A block that never changes its address. */
   protected abstract allocateFixed(byteLength: number): Block;
 
