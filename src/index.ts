@@ -27,6 +27,7 @@ export {
 } from './errors.ts';
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
+export { repeat } from './ops/broadcast.ts';
 export { clone, type Placement } from './ops/convert.ts';
 export {
   type AlphaOption,
@@ -152,7 +153,7 @@ export {
   unflatten,
   unsqueeze,
 } from './ops/selecting.ts';
-export { cat, flip, repeat, stack } from './ops/shape_ops.ts';
+export { cat, flip, stack } from './ops/shape_ops.ts';
 export {
   arange,
   empty,

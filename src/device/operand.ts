@@ -1,10 +1,8 @@
 // What launches take: operands, and tables of them. A launch asks an operand for its values first, and then for its address; nothing else does.
-import type { Backend } from './backend.ts';
 import type { Pointer } from './generated/abi.ts';
 
 /** What a kernel reads or writes: a tensor, or a part of one. */
 export interface Operand {
-  readonly backend: Backend;
   readonly shape: readonly number[];
   /** Number of elements. */
   readonly size: number;
@@ -28,9 +26,6 @@ class Part implements Operand {
   constructor(whole: Operand, start: number) {
     this.whole = whole;
     this.start = start;
-  }
-  get backend(): Backend {
-    return this.whole.backend;
   }
   get shape(): readonly number[] {
     return this.whole.shape;

@@ -110,7 +110,6 @@ describe.each(devices)('%s', (_, backend) => {
 
   /** A float32 operand in a block that may be longer. */
   const operand = (size: number, block = bytes(size * 4)): Operand => ({
-    backend,
     shape: [size],
     size,
     code: Dtype.float32,
