@@ -2,7 +2,7 @@
 // module, embedded in src/device/generated/evenkeel.wasm.ts). Objects are cached by the content of everything they are made
 // from. `native` compiles for this machine's instruction set, with `--every-isa` for all of its architecture (packages, tests);
 // `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--checked` builds what the checked run
-// of the suite loads: UBSan alone, which needs no library loaded before Node.js; `--prebuild` builds what a package carries, into prebuilds/.
+// of the suite loads: UBSan alone, which needs no library loaded before Node.js; `--debug` builds for a debugger, into build/debug/; `--prebuild` builds what a package carries, into prebuilds/.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -159,11 +159,13 @@ interface NativeOptions {
   ifPossible: boolean;
   sanitize: boolean;
   checked: boolean;
+  debug: boolean;
   everyIsa: boolean;
   prebuild: boolean;
 }
 
-async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }: NativeOptions): Promise<void> {
+async function buildNative(options: NativeOptions): Promise<void> {
+  const { ifPossible, sanitize, checked, debug, everyIsa, prebuild } = options;
   const compiler = process.env.CXX ?? ['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++';
   const compilerVersion = version(compiler);
   if (!compilerVersion) {
@@ -171,7 +173,9 @@ async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }
     if (ifPossible) return;
     throw new Error(`no C++ compiler was found (${compiler}); the environment variable CXX can name one`);
   }
-  const kind = sanitize ? 'sanitize' : checked ? 'checked' : prebuild ? 'prebuild' : everyIsa ? 'every_isa' : 'native';
+  const kind =
+    (['sanitize', 'checked', 'debug', 'prebuild'] as const).find((each) => options[each]) ??
+    (everyIsa ? 'every_isa' : 'native');
   const folder = join(root, 'build', kind);
   const objects = join(root, 'build', 'objects');
   for (const path of [folder, objects]) mkdirSync(path, { recursive: true });
@@ -180,7 +184,11 @@ async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }
     ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
     : checked
       ? ['-g1', '-fsanitize=undefined', '-fno-sanitize-recover=undefined', '-static-libubsan']
-      : [];
+      : debug
+        ? ['-g']
+        : [];
+  // Behind all others, of which some optimize.
+  const last = debug ? ['-O0'] : [];
   // Nothing here throws, so nothing is unwound.
   const base = [...common, '-fPIC', '-fvisibility=hidden', '-fno-asynchronous-unwind-tables', ...extra];
   const all = instructionSets[process.arch] ?? ownInstructionSet(compiler);
@@ -194,11 +202,12 @@ async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }
           `-DEK_ISA=${name}`,
           ...flags,
           ...flagsOf(smallerNative, source),
+          ...last,
         ]),
       ),
     ),
     ...filesBelow(join(kernels, 'native'), ['.cpp']).map((source) =>
-      job(objects, compilerVersion, source, [...base, ...carried, `-I${include}`, '-pthread']),
+      job(objects, compilerVersion, source, [...base, ...carried, `-I${include}`, '-pthread', ...last]),
     ),
   ];
   const addon = join(folder, 'evenkeel.node');
@@ -208,7 +217,7 @@ async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }
     const started = Date.now();
     console.log(`evenkeel: building the native addon with ${compilerVersion} …`);
     await compile(compiler, jobs);
-    link(compiler, jobs, addon, [...extra, ...linkFlags(sanitize)]);
+    link(compiler, jobs, addon, [...extra, ...linkFlags(sanitize || debug)]);
     writeFileSync(stamp, key);
     console.log(`evenkeel: native addon ready in ${((Date.now() - started) / 1000).toFixed(0)} s`);
   }
@@ -218,9 +227,9 @@ async function buildNative({ ifPossible, sanitize, checked, everyIsa, prebuild }
   copyFileSync(addon, join(target, 'evenkeel.node'));
 }
 
-function linkFlags(sanitize: boolean): string[] {
+function linkFlags(keepsNames: boolean): string[] {
   if (process.platform === 'darwin') return ['-undefined', 'dynamic_lookup'];
-  return sanitize ? [] : ['-static-libstdc++', '-static-libgcc', '-s'];
+  return keepsNames ? [] : ['-static-libstdc++', '-static-libgcc', '-s'];
 }
 
 /** Linked under another name and renamed: a running process keeps the addon that it has loaded. */
@@ -288,11 +297,11 @@ async function buildWasm(check: boolean): Promise<void> {
 }
 
 const [what, ...options] = process.argv.slice(2);
-const known = ['--if-possible', '--sanitize', '--checked', '--every-isa', '--prebuild', '--check'];
+const known = ['--if-possible', '--sanitize', '--checked', '--debug', '--every-isa', '--prebuild', '--check'];
 const unknown = options.find((option) => !known.includes(option));
 if (unknown || !['native', 'wasm'].includes(what)) {
   console.error(
-    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--debug] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
   );
   process.exit(2);
 }
@@ -302,6 +311,7 @@ try {
       ifPossible: options.includes('--if-possible'),
       sanitize: options.includes('--sanitize'),
       checked: options.includes('--checked'),
+      debug: options.includes('--debug'),
       everyIsa: options.includes('--every-isa'),
       prebuild: options.includes('--prebuild'),
     });
