@@ -2,7 +2,8 @@
 // module, embedded in src/device/generated/evenkeel.wasm.ts). How is in src/cli/native_build.ts, which packages carry too.
 // `native` compiles for this machine's instruction set, with `--every-isa` for all of its architecture (packages, tests);
 // `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--checked` builds what the checked run
-// of the suite loads: UBSan alone, which needs no library loaded before Node.js; `--prebuild` builds what a package carries, into prebuilds/.
+// of the suite loads: UBSan alone, which needs no library loaded before Node.js; `--debug` builds for a debugger, into
+// build/debug/; `--prebuild` builds what a package carries, into prebuilds/.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -93,11 +94,11 @@ async function buildWasm(check: boolean): Promise<void> {
 }
 
 const [what, ...options] = process.argv.slice(2);
-const known = ['--if-possible', '--sanitize', '--checked', '--every-isa', '--prebuild', '--check'];
+const known = ['--if-possible', '--sanitize', '--checked', '--debug', '--every-isa', '--prebuild', '--check'];
 const unknown = options.find((option) => !known.includes(option));
 if (unknown || !['native', 'wasm'].includes(what)) {
   console.error(
-    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--debug] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
   );
   process.exit(2);
 }
@@ -105,6 +106,7 @@ async function native(): Promise<void> {
   const kinds = {
     '--sanitize': 'sanitize',
     '--checked': 'checked',
+    '--debug': 'debug',
     '--prebuild': 'prebuild',
     '--every-isa': 'every_isa',
   } as const;

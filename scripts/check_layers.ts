@@ -1,4 +1,5 @@
-// The layer rule: imports point only downward. Reads every import in src/ and names those that point up, or past the rule.
+// The layer rule: imports point only downward, and in no circle. Reads every import in src/ and names those that point up, and files that import each
+// other, if only their types: who reads one of them must read all.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,27 +23,67 @@ const layers = [
 /** The package's root re-exports from every layer below the programs. */
 const root = 'index';
 
-const source = fileURLToPath(new URL('../src', import.meta.url));
+/**
+ * Imports of types that close a circle, and why they may. Nothing of them is left when the program runs.
+ */
+const typesOnly: Record<string, string> = {
+  'nn/state_dict.ts -> nn/module.ts':
+    'Module is one class in three files: these are methods of it, and take the module that they are for',
+  'nn/module_call.ts -> nn/module.ts': 'the same',
+  'nn/statistics_control.ts -> nn/batch_norm.ts':
+    'what may be asked of a layer is a field of the layer, and says what it does in terms of it',
+};
+
+/** src/, or a copy of it that is named on the command line. */
+const source = process.argv[2] ?? fileURLToPath(new URL('../src', import.meta.url));
 const level = (folder: string): number => layers.findIndex((row) => row.includes(folder));
 
 const problems: string[] = [];
+/** By file, the files that it imports. */
+const imports = new Map<string, string[]>();
+const usedReasons = new Set<string>();
 for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
   if (!entry.endsWith('.ts')) continue;
   const path = join(source, entry);
   const from = entry.split('/')[0].replace(/\.ts$/, '');
   if (from !== root && level(from) < 0) problems.push(`src/${entry}: the folder ${from} stands in no layer`);
-  for (const [, target] of readFileSync(path, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)) {
-    const to = relative(source, join(dirname(path), target))
-      .split('/')[0]
-      .replace(/\.ts$/, '');
+  // Not what comments show.
+  const text = readFileSync(path, 'utf8').replace(/^\s*(?:\*|\/\/|\/\*).*$/gm, '');
+  const targets: string[] = [];
+  imports.set(entry, targets);
+  for (const [statement, target] of text.matchAll(
+    /(?:^(?:import|export)\b[^;]*?\bfrom|\bimport)\s*\(?\s*'(\.[^']*)'/gm,
+  )) {
+    const file = relative(source, join(dirname(path), target));
+    const to = file.split('/')[0].replace(/\.ts$/, '');
     if (from !== root && (to === root || level(to) < level(from)))
       problems.push(`src/${entry} imports ${target}: ${to} stands above ${from}`);
+    const edge = `${entry} -> ${file}`;
+    if (edge in typesOnly && /^import type\b/.test(statement)) usedReasons.add(edge);
+    else targets.push(file);
   }
 }
+for (const edge of Object.keys(typesOnly))
+  if (!usedReasons.has(edge)) problems.push(`scripts/check_layers.ts: no import of types is ${edge}`);
+
+/** Files from which all that can be reached has been walked. */
+const done = new Set<string>();
+/** Walks on from the last file of a path; names the circle where that path comes back to one of its files. */
+function walk(path: readonly string[]): void {
+  const file = path.at(-1)!;
+  for (const next of imports.get(file) ?? []) {
+    const at = path.indexOf(next);
+    if (at >= 0) problems.push(`a circle: ${[...path.slice(at), next].map((each) => `src/${each}`).join(' -> ')}`);
+    else if (!done.has(next)) walk([...path, next]);
+  }
+  done.add(file);
+}
+for (const file of imports.keys()) if (!done.has(file)) walk([file]);
+
 for (const problem of problems) console.error(problem);
 console.log(
   problems.length === 0
-    ? 'layers: every import points downward'
-    : `layers: ${problems.length} imports do not point downward`,
+    ? 'layers: every import points downward, and none in a circle'
+    : `layers: ${problems.length} imports do not point downward, or close a circle`,
 );
 process.exit(problems.length === 0 ? 0 : 1);

@@ -221,16 +221,16 @@ const kinds: Record<Exclude<Argument['kind'], 'found'>, string> = {
   number: ': number',
 };
 
-/** Kernels as functions of operands by name: the interface, and how a device of addresses implements it. */
+const launched = declarations.flatMap((declaration) => {
+  const list = launchOf(declaration);
+  return list ? [{ declaration, list, name: camel(declaration.name.slice(3)) }] : [];
+});
+
+/** Kernels as functions of operands by name: the interface. */
 function launches(): string {
-  const launched = declarations.flatMap((declaration) => {
-    const list = launchOf(declaration);
-    return list ? [{ declaration, list, name: camel(declaration.name.slice(3)) }] : [];
-  });
   const lines = [
     `// ${notice}`,
-    "import type { AddressBackend } from '../address_backend.ts';",
-    "import { addressesOfBlocks, addressesOfRows, type CopiedBlock, materializeBlock, materializeRow, type Operand, spatialSize, type TableRow } from '../operand.ts';",
+    "import type { CopiedBlock, Operand, TableRow } from '../operand.ts';",
     '',
     '/** The kernels as a device carries them out. `caller`, here and below: the operation that errors name. */',
     'export interface Launches {',
@@ -244,19 +244,28 @@ function launches(): string {
   }
   lines.push('}', '', '/** All of them, by name. */', 'export const launchNames: readonly (keyof Launches)[] = [');
   for (const { name } of launched) lines.push(`  '${name}',`);
-  lines.push(
-    '];',
+  lines.push('];', '');
+  return lines.join('\n');
+}
+
+/** How a device of addresses implements it. */
+function addressLaunches(): string {
+  const lines = [
+    `// ${notice}`,
+    "import type { AddressCalls } from '../address_calls.ts';",
+    "import { addressesOfBlocks, addressesOfRows, materializeBlock, materializeRow, spatialSize } from '../operand.ts';",
+    "import type { Launches } from './launches.ts';",
     '',
     '/**',
     ' * Launches by addresses. Operands whose values were deferred are computed first, so no kernel runs between the arguments of another; then the',
     ' * operands are held in place, and the kernel is called.',
     ' */',
     'export class AddressLaunches implements Launches {',
-    '  private readonly backend: AddressBackend;',
-    '  constructor(backend: AddressBackend) {',
+    '  private readonly backend: AddressCalls;',
+    '  constructor(backend: AddressCalls) {',
     '    this.backend = backend;',
     '  }',
-  );
+  ];
   for (const { declaration, list, name } of launched) {
     const taken = list.filter(({ kind }) => kind !== 'found').map((argument) => argument.name);
     const scratch = declaration.sizes.find(({ bytes }) => /^ek_\w+_scratch\(/.test(bytes));
@@ -365,6 +374,7 @@ const files: Record<string, string> = {
   'test/checked/generated/extents.ts': extents(),
   'src/device/generated/abi.ts': typescript(),
   'src/device/generated/launches.ts': launches(),
+  'src/device/generated/address_launches.ts': addressLaunches(),
   'kernels/generated/addon_calls.inc': addon(),
   'kernels/generated/functions.inc': `// ${notice}\n${declarations.map((d) => `EK_FUNCTION(${d.name})`).join('\n')}\n`,
   'kernels/generated/wasm_exports.txt': `${declarations.map((d) => `--export=${d.name}`).join('\n')}\n`,

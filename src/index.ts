@@ -15,6 +15,7 @@ export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/grad
 export type { Gradient } from './autograd/node.ts';
 export type { Device, EngineName } from './device/backend.ts';
 export { getEngine, getNumThreads, setEngine, setNumThreads, synchronize, withDevice } from './device/engine.ts';
+export { type ChromeTrace, type Traced, type TracedOperand, type TraceEvent, trace } from './device/trace.ts';
 export {
   ArgumentTypeError,
   EvenkeelError,
@@ -26,6 +27,7 @@ export {
 } from './errors.ts';
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
+export { repeat } from './ops/broadcast.ts';
 export { clone, type Placement } from './ops/convert.ts';
 export {
   type AlphaOption,
@@ -151,7 +153,7 @@ export {
   unflatten,
   unsqueeze,
 } from './ops/selecting.ts';
-export { cat, flip, repeat, stack } from './ops/shape_ops.ts';
+export { cat, flip, stack } from './ops/shape_ops.ts';
 export {
   arange,
   empty,

@@ -134,7 +134,7 @@ export function job(folder: string, compilerVersion: string, source: string, fla
 }
 
 /** Which addon: `native` for this machine, the others for developers and packages. */
-export type NativeKind = 'native' | 'every_isa' | 'prebuild' | 'sanitize' | 'checked';
+export type NativeKind = 'native' | 'every_isa' | 'prebuild' | 'sanitize' | 'checked' | 'debug';
 
 /** The newest glibc that a package's addon may ask for, so that it runs on what its users have. */
 const newestGlibc = 28;
@@ -163,7 +163,11 @@ export async function buildNative(kind: NativeKind): Promise<string | null> {
       ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
       : kind === 'checked'
         ? ['-g1', '-fsanitize=undefined', '-fno-sanitize-recover=undefined', '-static-libubsan']
-        : [];
+        : kind === 'debug'
+          ? ['-g']
+          : [];
+  // Behind all others, of which some optimize.
+  const last = kind === 'debug' ? ['-O0'] : [];
   const isOldGlibc = kind === 'prebuild' && process.platform === 'linux';
   // Nothing here throws, so nothing is unwound.
   const base = [...common, '-fPIC', '-fvisibility=hidden', '-fno-asynchronous-unwind-tables', ...extra];
@@ -184,11 +188,12 @@ export async function buildNative(kind: NativeKind): Promise<string | null> {
           `-DEK_ISA=${name}`,
           ...flags,
           ...flagsOf(smallerNative, source),
+          ...last,
         ]),
       ),
     ),
     ...filesBelow(join(kernels, 'native'), ['.cpp']).map((source) =>
-      job(objects, compilerVersion, source, [...base, ...carried, `-I${include}`, '-pthread']),
+      job(objects, compilerVersion, source, [...base, ...carried, `-I${include}`, '-pthread', ...last]),
     ),
   ];
   const addon = join(folder, 'evenkeel.node');
@@ -216,7 +221,7 @@ export function carry(addon: string): void {
 
 function linkFlags(kind: NativeKind, isOldGlibc: boolean): string[] {
   if (process.platform === 'darwin') return ['-undefined', 'dynamic_lookup'];
-  if (kind === 'sanitize') return [];
+  if (kind === 'sanitize' || kind === 'debug') return [];
   // The C++ library's symbols are nobody else's, and what is not called is left out.
   const own = ['-static-libstdc++', '-static-libgcc', '-s', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections'];
   // Before glibc 2.34 threads had a library of their own.

@@ -1,9 +1,11 @@
 // A backend whose launches call kernels with addresses: numbers, 0 is null. Here is what such a call needs besides: operands that stay alive and in
 // place while it is under way, scratch memory, and small integers where kernels can read them.
 import { RuntimeError } from '../errors.ts';
+import type { AddressCalls } from './address_calls.ts';
 import { Backend, type Block } from './backend.ts';
 import { type Kernels, type Pointer, Status } from './generated/abi.ts';
-import { AddressLaunches, type Launches } from './generated/launches.ts';
+import { AddressLaunches } from './generated/address_launches.ts';
+import type { Launches } from './generated/launches.ts';
 
 /** Bytes, enough for thousands of kernels: only where they begin anew must kernels that have not yet run be waited for. */
 const parameterBytes = 256 * 1024;
@@ -20,10 +22,9 @@ export class KernelRefusal extends RuntimeError {
   }
 }
 
-export abstract class AddressBackend extends Backend {
-  /** The kernel table. */
+export abstract class AddressBackend extends Backend implements AddressCalls {
   abstract readonly kernels: Kernels;
-  readonly launch: Launches = new AddressLaunches(this);
+  launch: Launches = new AddressLaunches(this);
   /** A block that never changes its address. */
   protected abstract allocateFixed(byteLength: number): Block;
 
@@ -36,7 +37,6 @@ export abstract class AddressBackend extends Backend {
     this.pinned[this.pinnedCount++] = block;
   }
 
-  /** Ends a kernel call: unpins its blocks and turns a status other than ok into an error. */
   check(op: string, status: number): void {
     this.pinnedCount = 0;
     // A call over many tensors, an optimizer's, must not keep their memory alive until the next such call.
@@ -54,7 +54,6 @@ export abstract class AddressBackend extends Backend {
   /** What the call under way has for itself. */
   private ownScratch: Block | null = null;
 
-  /** The address of so many bytes that the call under way, and it alone, may use; 0 where none are wanted. */
   takeScratch(byteLength: number): Pointer {
     this.giveScratchBack(); // of a call that failed
     if (byteLength < 0)
@@ -64,7 +63,6 @@ export abstract class AddressBackend extends Backend {
     this.ownScratch = this.allocate(byteLength, true);
     return this.ownScratch.pin();
   }
-  /** After the call. */
   giveScratchBack(): void {
     if (!this.ownScratch) return;
     this.free(this.ownScratch);
@@ -81,7 +79,6 @@ export abstract class AddressBackend extends Backend {
   private parameters: { block: Block; start: Pointer; ints: Int32Array; doubles: Float64Array } | null = null;
   private parameterOffset = 0;
 
-  /** Copies small integers (shapes, strides, geometries) to where a kernel can read them during the next call. */
   ints(values: readonly number[]): Pointer {
     const offset = this.takeParameters(values.length * 4);
     const { start, ints } = this.parameters!;
@@ -89,7 +86,6 @@ export abstract class AddressBackend extends Backend {
     return start + offset;
   }
 
-  /** The same with doubles: a table of addresses. */
   doubles(values: Float64Array): Pointer {
     const offset = this.takeParameters(values.byteLength);
     const { start, doubles } = this.parameters!;

@@ -21,8 +21,8 @@ export abstract class Backend {
   abstract readonly name: EngineName | 'meta';
   /** The device that users know it as. */
   readonly device: Device = 'cpu';
-  /** The kernels, as functions of operands. */
-  abstract readonly launch: Launches;
+  /** The kernels, as functions of operands. Others take their place while launches are traced (trace.ts). */
+  abstract launch: Launches;
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
   /** @param isGivenBack whether the block will be given to `free`, or to `leave`; others may be lost to the garbage collector at any time. */

@@ -8,6 +8,7 @@ import { environment } from './addon_file.ts';
 import type { Backend, Device, EngineName } from './backend.ts';
 import { MetaBackend } from './meta.ts';
 import { loadNative } from './native.ts';
+import { makeTraceable } from './trace.ts';
 import { WasmBackend } from './wasm.ts';
 
 const engines: Partial<Record<EngineName, Backend>> = {};
@@ -20,10 +21,15 @@ let current: Backend | null = null;
 function open(name: EngineName): Backend {
   const known = engines[name];
   if (known) return known;
-  if (name === 'wasm') return (engines.wasm = new WasmBackend());
+  const backend = name === 'wasm' ? new WasmBackend() : openNative();
+  makeTraceable(backend);
+  return (engines[name] = backend);
+}
+
+function openNative(): Backend {
   const { backend, reason } = loadNative();
   if (!backend) throw new RuntimeError(`[setEngine] the native engine is not available: ${reason}`);
-  return (engines.native = backend);
+  return backend;
 }
 
 function choose(): Backend {

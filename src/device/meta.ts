@@ -4,7 +4,7 @@ import { NotImplementedError } from '../errors.ts';
 import { Backend, type Block } from './backend.ts';
 import type { Pointer } from './generated/abi.ts';
 import { type Launches, launchNames } from './generated/launches.ts';
-import type { Operand } from './operand.ts';
+import { type Given, operandsOf } from './operand.ts';
 
 class MetaBlock implements Block {
   readonly byteLength: number;
@@ -20,15 +20,15 @@ class MetaBlock implements Block {
 }
 
 /** What was deferred counts as computed, as elsewhere: so fusion decides alike. */
-function launchNothing(_caller: string, given: Readonly<Record<string, unknown>>): void {
-  for (const value of Object.values(given)) (value as Partial<Operand> | null | undefined)?.materialize?.();
+function launchNothing(_caller: string, given: Given): void {
+  for (const [, operand] of operandsOf(given)) operand.materialize();
 }
 
 export class MetaBackend extends Backend {
   readonly name = 'meta';
   override readonly device = 'meta';
   readonly instructionSet = 'none';
-  readonly launch: Launches;
+  launch: Launches;
 
   constructor() {
     super();

@@ -1,10 +1,8 @@
 // What launches take: operands, and tables of them. A launch asks an operand for its values first, and then for its address; nothing else does.
-import type { Backend } from './backend.ts';
 import type { Pointer } from './generated/abi.ts';
 
 /** What a kernel reads or writes: a tensor, or a part of one. */
 export interface Operand {
-  readonly backend: Backend;
   readonly shape: readonly number[];
   /** Number of elements. */
   readonly size: number;
@@ -28,9 +26,6 @@ class Part implements Operand {
   constructor(whole: Operand, start: number) {
     this.whole = whole;
     this.start = start;
-  }
-  get backend(): Backend {
-    return this.whole.backend;
   }
   get shape(): readonly number[] {
     return this.whole.shape;
@@ -57,6 +52,9 @@ class Part implements Operand {
 
 /** x from one of its elements on; `start`: which, in memory order. */
 export const partOf = (x: Operand, start: number): Operand => (start === 0 ? x : new Part(x, start));
+
+/** Where an operand begins in the memory of what it is a part of, in elements: 0 for what is whole. */
+export const startOf = ({ shape, size }: Operand): number => shape.reduce((product, each) => product * each, 1) - size;
 
 /** Elements behind each channel of a tensor whose channels are axis 1. */
 export function spatialSize({ shape }: Operand): number {
@@ -118,4 +116,29 @@ export function addressesOfBlocks(blocks: readonly CopiedBlock[]): Float64Array 
     table[i * blockColumns + 2] = bytes;
   });
   return table;
+}
+
+/** What a launch was given. */
+export type Given = Readonly<Record<string, unknown>>;
+
+const isOperand = (value: unknown): value is Operand => typeof (value as Partial<Operand> | null)?.pin === 'function';
+
+/** The operands among what a launch was given, those of its table too, by their names: `x`, or `row 0, column 2`. */
+export function operandsOf(given: Given): [name: string, operand: Operand][] {
+  const found: [string, Operand][] = [];
+  const note = (name: string, value: unknown) => {
+    if (isOperand(value)) found.push([name, value]);
+  };
+  for (const [name, value] of Object.entries(given)) {
+    note(name, value);
+    if (!Array.isArray(value)) continue;
+    (value as readonly (number | TableRow | CopiedBlock)[]).forEach((row, i) => {
+      if (typeof row === 'number') return;
+      const columns = 'from' in row ? [row.from, row.to] : [row.parameter, row.gradient, ...row.states];
+      columns.forEach((operand, column) => {
+        note(`row ${i}, column ${column}`, operand);
+      });
+    });
+  }
+  return found;
 }

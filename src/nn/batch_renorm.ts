@@ -21,9 +21,8 @@ import { requireDType } from '../tensor/dtype.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BatchNormBase, type NormOptions, normOptions, requireRank } from './batch_norm.ts';
-import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
-import { Parameter } from './parameter.ts';
+import { type DTypeOption, Parameter } from './parameter.ts';
 
 /** A limit that grows evenly with the number of batches seen: `from` up to batch `start`, `to` from batch `end` on. */
 export interface Ramp {

@@ -12,10 +12,9 @@ import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
-import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
-import { Parameter } from './parameter.ts';
+import { type DTypeOption, Parameter } from './parameter.ts';
 import { sizeText } from './python_text.ts';
 
 /** What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end. */

@@ -8,8 +8,8 @@ import { declareOptions, kind, type Options, requireOptions } from '../options.t
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
+import type { DTypeOption } from './parameter.ts';
 import { floatText } from './python_text.ts';
 import type { StateDict } from './state_dict.ts';
 

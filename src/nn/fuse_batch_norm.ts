@@ -1,9 +1,10 @@
 // Folding one batch norm into the convolution or linear layer before it, for evaluation. Not here: finding such pairs in a model (fold.ts).
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
+import { expand } from '../ops/broadcast.ts';
 import { cast } from '../ops/convert.ts';
 import { add, mul, rsqrt, sub } from '../ops/elementwise.ts';
-import { expand, reshape } from '../ops/shape_ops.ts';
+import { reshape } from '../ops/shape_ops.ts';
 import { inFormat } from '../tensor/copy.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';

@@ -8,10 +8,11 @@ import { maxElements, requireCountable, requireInteger, requireNormNumbers } fro
 import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { batchNormWith } from '../ops/batch_norm.ts';
+import { repeat } from '../ops/broadcast.ts';
 import { toFormat } from '../ops/convert.ts';
 import { batchNormOfParts } from '../ops/ghost_batch_norm.ts';
 import { mean as meanOf } from '../ops/reduce.ts';
-import { cat, repeat, reshape, split } from '../ops/shape_ops.ts';
+import { cat, reshape, split } from '../ops/shape_ops.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { ones, zeros } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';

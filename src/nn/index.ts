@@ -88,7 +88,7 @@ export {
   LazyInstanceNorm2d,
   LazyInstanceNorm3d,
 } from './lazy_norm.ts';
-export { type DTypeOption, Embedding, type EmbeddingOptions, Identity, Linear, type LinearOptions } from './linear.ts';
+export { Embedding, type EmbeddingOptions, Identity, Linear, type LinearOptions } from './linear.ts';
 export { CrossMapLRN2d, LocalResponseNorm } from './local_response_norm.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
 export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
@@ -98,7 +98,7 @@ export {
   convertSyncBatchNorm,
   replaceAllBatchNormModules_,
 } from './norm_conversion.ts';
-export { Parameter, type ParameterOptions } from './parameter.ts';
+export { type DTypeOption, Parameter, type ParameterOptions } from './parameter.ts';
 export {
   isParametrized,
   type Parametrization,

@@ -9,9 +9,8 @@ import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ones_, zeros_ } from './init.ts';
-import type { DTypeOption } from './linear.ts';
 import { Module } from './module.ts';
-import { Parameter } from './parameter.ts';
+import { type DTypeOption, Parameter } from './parameter.ts';
 import { boolText, floatText, sizeText } from './python_text.ts';
 
 /** Options of `RMSNorm`. */

@@ -9,19 +9,13 @@ import { embeddingWith } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
-import { type DType, requireDType } from '../tensor/dtype.ts';
+import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normal_, resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
-import { Parameter } from './parameter.ts';
+import { type DTypeOption, Parameter } from './parameter.ts';
 import { boolText } from './python_text.ts';
-
-/** The dtype of a layer that is made. */
-export interface DTypeOption {
-  /** The dtype of parameters and buffers. Default: float32. */
-  dtype?: DType;
-}
 
 /** Gives back what it gets, whatever it was built with (PyTorch: `nn.Identity`). */
 export class Identity extends Module {

@@ -2,9 +2,16 @@
 
 import { keepNames } from '../class_names.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import type { DType } from '../tensor/dtype.ts';
 import { keepStorage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Tensor as TensorClass } from '../tensor/tensor.ts';
+
+/** The dtype of a layer that is made. */
+export interface DTypeOption {
+  /** The dtype of parameters and buffers. Default: float32. */
+  dtype?: DType;
+}
 
 /** Options of `Parameter`. */
 export interface ParameterOptions {

@@ -6,8 +6,7 @@ import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
-import type { DTypeOption } from './linear.ts';
-import { Parameter } from './parameter.ts';
+import { type DTypeOption, Parameter } from './parameter.ts';
 
 function refuse(tensor: Tensor): never {
   throw new ValueError(

@@ -12,6 +12,7 @@ import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { aliasOf, type NestedArray, requireKnownShape, Tensor, viewAs } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
+import { broadcastTo } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
 import { add } from './elementwise.ts';
 import {
@@ -24,7 +25,7 @@ import {
   putAt,
   valueTensor,
 } from './indexing.ts';
-import { broadcastTo, replaceSelected, reshape, type Selection, selected, sliceRange, wholeOf } from './shape_ops.ts';
+import { replaceSelected, reshape, type Selection, selected, sliceRange, wholeOf } from './shape_ops.ts';
 
 /** Elements `start`, `start + step`, … before `end`; what is left out reaches to the edge, or is 1. */
 export interface SliceSpec {

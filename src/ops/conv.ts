@@ -21,9 +21,10 @@ import { inFormat } from '../tensor/copy.ts';
 import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { broadcastTo } from './broadcast.ts';
 import { add } from './elementwise.ts';
 import { sum } from './reduce.ts';
-import { broadcastTo, padConstant, reshape } from './shape_ops.ts';
+import { padConstant, reshape } from './shape_ops.ts';
 import { requireSpan, type Size, sizes } from './window.ts';
 
 /** Padding of a convolution: a size, `'valid'` for none, or `'same'` for an output as large as the input. */

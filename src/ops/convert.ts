@@ -5,11 +5,11 @@ import type { Backend, Device } from '../device/backend.ts';
 import { backendOf, deviceNames, isDevice } from '../device/engine.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { copyDense, copyStrided } from '../tensor/copy.ts';
+import { copyDense } from '../tensor/copy.ts';
 import { type DType, dtypes, kindOf, promote, requireDType } from '../tensor/dtype.ts';
 import { requireTensor } from '../tensor/requirements.ts';
 import { type MemoryFormat, memoryFormats } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { allocate, copyStrided, type Tensor } from '../tensor/tensor.ts';
 
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {

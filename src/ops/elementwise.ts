@@ -19,8 +19,8 @@ import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
+import { sumTo } from './broadcast.ts';
 import { cast, clone, resultType, toFormat } from './convert.ts';
-import { sumTo } from './reduce.ts';
 
 // ---- one tensor ---------------------------------------------------------------------------------------------------
 

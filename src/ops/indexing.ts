@@ -11,6 +11,7 @@ import { asElement, fromTypedArrayOn, fullOn, requireRepresentable, tensorOn } f
 import { type DType, isFloat } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import {
+  aroundDim,
   broadcastShapes,
   broadcastStrides,
   formatShape,
@@ -20,10 +21,10 @@ import {
   stridesOf,
 } from '../tensor/shape.ts';
 import { allocate, requireKnownShape, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { broadcastTo } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
 import { mul, ne, type Operand, where } from './elementwise.ts';
-import { aroundDim } from './reduce.ts';
-import { broadcastTo, flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
+import { flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
 
 // ---- indices ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, normalizeDim, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNormWith, normalizeBatch } from './batch_norm.ts';
+import { repeat } from './broadcast.ts';
 import { toFormat } from './convert.ts';
 import {
   emptyResult,
@@ -19,7 +20,7 @@ import {
 } from './norm_checks.ts';
 import { mean as meanOf } from './reduce.ts';
 import { type NormalizedRows, normalizeRows, type RowView } from './row_norm.ts';
-import { repeat, reshape } from './shape_ops.ts';
+import { reshape } from './shape_ops.ts';
 
 /** Options of `instanceNorm`. */
 export interface InstanceNormOptions {

@@ -8,6 +8,7 @@ import { isFloat } from '../tensor/dtype.ts';
 import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
+import { sumTo } from './broadcast.ts';
 import { cast } from './convert.ts';
 import {
   abs,
@@ -29,7 +30,7 @@ import {
   where,
 } from './elementwise.ts';
 import { gather, indexSelect } from './indexing.ts';
-import { logSoftmax, mean, sum, sumTo } from './reduce.ts';
+import { logSoftmax, mean, sum } from './reduce.ts';
 import { reshape, unsqueeze } from './shape_ops.ts';
 
 /** What becomes of the losses of all elements: their mean, their sum, or a tensor of all. */

@@ -6,8 +6,8 @@ import { rowMajor } from '../tensor/copy.ts';
 import { requireFloat, requireSameDevice } from '../tensor/requirements.ts';
 import { broadcastShapes, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { sumTo } from './reduce.ts';
-import { broadcastTo, reshape, squeeze, unsqueeze } from './shape_ops.ts';
+import { broadcastTo, sumTo } from './broadcast.ts';
+import { reshape, squeeze, unsqueeze } from './shape_ops.ts';
 
 /** (rows, columns) of the last two dimensions, exchanged when transposed. */
 function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {

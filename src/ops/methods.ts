@@ -14,6 +14,8 @@ import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
 import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
+import type * as broadcast from './broadcast.ts';
+import { broadcastTo, repeat, sumTo } from './broadcast.ts';
 import type * as launch from './convert.ts';
 import { cast, clone, converted, type Placement, to, toFormat } from './convert.ts';
 import * as elementwise from './elementwise.ts';
@@ -25,7 +27,6 @@ import { pad } from './pad_modes.ts';
 import * as reduce from './reduce.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
-import { broadcastTo } from './shape_ops.ts';
 
 const { inPlace, overwrite } = elementwise;
 
@@ -54,7 +55,7 @@ const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tenso
   reshape: selecting.reshape,
   permute: selecting.permute,
   expand: selecting.expand,
-  repeat: shape.repeat,
+  repeat,
   flip: shape.flip,
 };
 
@@ -245,7 +246,8 @@ export interface TensorMethods
       | 'flatten' | 'unflatten' | 'squeeze' | 'unsqueeze' | 'transpose' | 't' | 'narrow' | 'slice' | 'select' | 'split' | 'chunk' | 'index'
     >,
     MethodsAs<typeof selecting, 'reshape' | 'permute' | 'expand', TakingSizes>,
-    MethodsAs<typeof shape, 'repeat' | 'flip', TakingSizes>,
+    MethodsAs<typeof shape, 'flip', TakingSizes>,
+    MethodsAs<typeof broadcast, 'repeat', TakingSizes>,
     Methods<
       typeof index,
       | 'indexSelect' | 'indexAdd' | 'indexCopy' | 'indexFill' | 'gather' | 'scatter' | 'scatterAdd' | 'takeAlongDim'
@@ -385,6 +387,6 @@ provideEngineOps({
   clone,
   toFormat,
   cast,
-  sumTo: reduce.sumTo,
+  sumTo,
   onesLike,
 });

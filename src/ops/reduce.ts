@@ -5,17 +5,19 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber } from '../checks.ts';
 import { Binary, Reduction } from '../device/generated/abi.ts';
 import { IndexError, RuntimeError } from '../errors.ts';
+import { launchReduce, reducedShape, runsOf } from '../launch/reduce.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
-import { normalizeDim, normalizeDims, physicalOrder, type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
+import { aroundDim, normalizeDim, normalizeDims, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { broadcastTo, sumOp, withDims } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
 import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
-import { broadcastTo, cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
+import { cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
 /** Options of `sum`, `mean` and other functions that reduce dimensions. */
 export interface ReduceOptions {
@@ -30,63 +32,6 @@ function keepdimOf(op: string, options: ReduceOptions | undefined): boolean {
 }
 /** One dimension or several, counted from the back where negative; left out, all. */
 type Dims = number | readonly number[] | undefined;
-
-interface Run {
-  readonly reduced: boolean;
-  size: number;
-}
-
-/** Neighbouring dimensions of one kind, in memory order; size-1 dimensions join either kind. */
-function runsOf(x: Tensor, reduced: ReadonlySet<number>): Run[] {
-  const runs: Run[] = [];
-  for (const d of physicalOrder(x.rank, x.memoryFormat)) {
-    if (x.shape[d] === 1) continue;
-    const last = runs.at(-1);
-    if (last && last.reduced === reduced.has(d)) last.size *= x.shape[d];
-    else runs.push({ reduced: reduced.has(d), size: x.shape[d] });
-  }
-  return runs;
-}
-
-/** Whether the dimensions that stay are in row-major order in x's memory. */
-function staysRowMajor(x: Tensor, reduced: ReadonlySet<number>): boolean {
-  const kept = physicalOrder(x.rank, x.memoryFormat).filter((d) => !reduced.has(d) && x.shape[d] !== 1);
-  return kept.every((d, i) => i === 0 || kept[i - 1] < d);
-}
-
-const reducedShape = (shape: Shape, dims: readonly number[], keepdim: boolean): number[] =>
-  keepdim ? shape.map((n, d) => (dims.includes(d) ? 1 : n)) : shape.filter((_, d) => !dims.includes(d));
-
-function launchReduce(name: string, op: Reduction, x: Tensor, dims: readonly number[], keepdim: boolean): Tensor {
-  const reduced = new Set(dims);
-  const source = staysRowMajor(x, reduced) ? x : rowMajor(x);
-  const runs = runsOf(source, reduced);
-  const shape = reducedShape(x.shape, dims, keepdim);
-  if (!runs.some((run) => run.reduced)) runs.push({ reduced: true, size: dims.reduce((n, d) => n * x.shape[d], 1) });
-  let current = source;
-  // From the innermost run outwards.
-  for (let i = runs.length - 1; i >= 0; i--) {
-    if (!runs[i].reduced) continue;
-    const outer = runs.slice(0, i).reduce((n, run) => n * run.size, 1);
-    const inner = runs.slice(i + 1).reduce((n, run) => n * run.size, 1);
-    const out = allocate([outer * inner], x.dtype, 'contiguous', x.backend);
-    x.backend.launch.reduce(name, { op, x: current, out, outer, n: runs[i].size, inner });
-    runs.splice(i, 1);
-    current = out;
-  }
-  return viewAs(current, shape);
-}
-
-/** A gradient of the reduced shape, with the reduced dimensions put back as 1. */
-const withDims = (g: Tensor, shape: Shape, dims: readonly number[]): Tensor =>
-  reshape(g, reducedShape(shape, dims, true));
-
-const sumOp = defineOp({
-  name: 'sum',
-  forward: (_ctx, x: Tensor, dims: readonly number[], keepdim: boolean) =>
-    launchReduce('sum', Reduction.sum, x, dims, keepdim),
-  backward: (_ctx, [g], x, dims) => [broadcastTo(withDims(g, x.shape, dims), x.shape)],
-});
 
 /** The dimensions to reduce over: none given, or an empty list of them, means all. */
 const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
@@ -103,14 +48,6 @@ export function sum(x: Tensor, dim?: number | readonly number[], options?: Reduc
   requireTensor('sum', x);
   const keepdim = keepdimOf('sum', options);
   return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
-}
-
-/** The gradient of a broadcast: g summed back to `shape`. */
-export function sumTo(g: Tensor, shape: Shape): Tensor {
-  if (sameShape(g.shape, shape)) return g;
-  const lead = g.rank - shape.length;
-  const dims = g.shape.flatMap((n, d) => (d < lead || (shape[d - lead] === 1 && n !== 1) ? [d] : []));
-  return reshape(sum(g, dims, { keepdim: true }), shape);
 }
 
 /**
@@ -263,11 +200,6 @@ export function amin(x: Tensor, dim?: number | readonly number[], options?: Redu
   const dims = reducedDims('amin', dim, x.rank);
   requireValues('amin', x, dims);
   return aminOp(x, dims, keepdim, false);
-}
-
-/** (outer, n, inner) around one dimension of a row-major tensor. */
-export function aroundDim(shape: Shape, dim: number): [outer: number, n: number, inner: number] {
-  return [sizeOf(shape.slice(0, dim)), shape[dim] ?? 1, sizeOf(shape.slice(dim + 1))];
 }
 
 function launchArg(

@@ -4,6 +4,7 @@ import { markSelected } from '../tensor/selected.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
+import * as broadcast from './broadcast.ts';
 import * as shape from './shape_ops.ts';
 
 function marking<A extends readonly unknown[], R extends Tensor | Tensor[]>(
@@ -54,7 +55,7 @@ export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = mark
  * Dimensions of size 1 repeated to the given sizes, −1 for as it is, new dimensions in front; always a copy (PyTorch: `Tensor.expand`).
  * @throws RuntimeError on another size for a dimension that is not 1.
  */
-export const expand: (x: Tensor, shape: Shape) => Tensor = marking('expand', shape.expand);
+export const expand: (x: Tensor, shape: Shape) => Tensor = marking('expand', broadcast.expand);
 /**
  * `length` elements of a dimension from `start` on, which counts from the end where negative; a copy (PyTorch: `torch.narrow`).
  * @throws IndexError or RuntimeError where that reaches beyond the dimension.

@@ -1,4 +1,4 @@
-// Ops that move elements without computing: views, permutations, slices, joins, padding, expansion. One rule: reshape and its kin (flatten,
+// Ops that move elements without computing: views, permutations, slices, joins, padding. One rule: reshape and its kin (flatten,
 // unflatten, squeeze, unsqueeze) share memory with their argument, everything else makes a dense copy, always. A copy of all elements in their
 // order is lent: it gets memory of its own when either side is changed in place.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
@@ -13,7 +13,6 @@ import { asElement, fill, fullOn } from '../tensor/create.ts';
 import { promote } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import {
-  broadcastStrides,
   distinctDims,
   formatShape,
   normalizeDim,
@@ -25,7 +24,6 @@ import {
 } from '../tensor/shape.ts';
 import { aliasOf, allocate, Tensor, viewAs } from '../tensor/tensor.ts';
 import { cast, toFormat } from './convert.ts';
-import { sumTo } from './reduce.ts';
 
 const reshapeOp = defineOp({
   name: 'reshape',
@@ -154,84 +152,6 @@ export function t(x: Tensor): Tensor {
   return x.rank < 2 ? x : transpose(x, 0, 1);
 }
 
-const expandOp = defineOp({
-  name: 'expand',
-  forward(_ctx, x: Tensor, shape: Shape) {
-    const format = x.rank === shape.length ? x.memoryFormat : 'contiguous';
-    const out = allocate(shape, x.dtype, format, x.backend);
-    const order = physicalOrder(shape.length, out.memoryFormat);
-    const pick = (values: readonly number[]) => order.map((d) => values[d]);
-    copyElements(
-      'expand',
-      x,
-      out,
-      pick(shape),
-      pick(broadcastStrides(x.shape, x.strides, shape)),
-      pick(stridesOf(shape, out.memoryFormat)),
-    );
-    return out;
-  },
-  backward: (_ctx, [g], x) => [sumTo(g, x.shape)],
-});
-
-/** Size-1 dimensions repeated to the given sizes, −1 for as it is, new ones in front; always a copy (PyTorch: `Tensor.expand`). */
-export function expand(x: Tensor, shape: Shape): Tensor {
-  const expanded = broadcastTo(x, shape);
-  return expanded === x ? copyOf(x) : expanded;
-}
-
-/** `expand` for those who only read: x itself where nothing is repeated. */
-export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  requireTensor('expand', x);
-  requireIntegers('expand', 'shape', shape);
-  const lead = shape.length - x.rank;
-  if (lead < 0)
-    throw new RuntimeError(
-      `expand(${x.dtype}${formatShape(x.shape)}, size=${formatShape(shape)}): the number of sizes provided (${shape.length}) must be greater or equal to the number of dimensions in the tensor (${x.rank})`,
-    );
-  const target = shape.map((n, d) => (n === -1 && d >= lead ? x.shape[d - lead] : n));
-  target.forEach((n, d) => {
-    if (d < lead && n < 0)
-      throw new RuntimeError(
-        `The expanded size of the tensor (${n}) isn't allowed in a leading, non-existing dimension ${d}`,
-      );
-    const own = d < lead ? 1 : x.shape[d - lead];
-    if (n < 0 || (own !== 1 && own !== n))
-      throw new RuntimeError(
-        `The expanded size of the tensor (${n}) must match the existing size (${own}) at non-singleton dimension ${d}.  Target sizes: ${formatShape(target)}.  Tensor sizes: ${formatShape(x.shape)}`,
-      );
-  });
-  return sameShape(target, x.shape) ? x : expandOp(x, target);
-}
-
-/** x repeated `counts[d]` times along each dimension d; more counts than dimensions add some in front; a copy (PyTorch: `Tensor.repeat`). */
-export function repeat(x: Tensor, counts: Shape): Tensor {
-  requireTensor('repeat', x);
-  requireIntegers('repeat', 'counts', counts);
-  if (counts.length < x.rank)
-    throw new RuntimeError(
-      'Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor',
-    );
-  const shape = [...Array<number>(counts.length - x.rank).fill(1), ...x.shape];
-  const target = shape.map((n, d) => n * counts[d]);
-  if (counts.some((count) => count < 0))
-    throw new RuntimeError(
-      `[repeat] Trying to create tensor with negative dimension: expected counts of at least 0, got ${formatShape(counts)}`,
-    );
-  requireShape('repeat', target);
-  const paired = reshape(
-    x,
-    shape.flatMap((n) => [1, n]),
-  );
-  return reshape(
-    expand(
-      paired,
-      shape.flatMap((n, d) => [counts[d], n]),
-    ),
-    target,
-  );
-}
-
 // ---- slices -------------------------------------------------------------------------------------------------------
 
 /** A regular selection: element i of dimension d is taken from start[d] + i·step[d]. */
@@ -277,7 +197,7 @@ const selectOp = defineOp({
 export const selected = (x: Tensor, selection: Selection): Tensor => selectOp(x, selection);
 
 /** A copy of everything, which is lent. */
-const copyOf = (x: Tensor): Tensor => selectOp(x, wholeOf(x.shape));
+export const copyOf = (x: Tensor): Tensor => selectOp(x, wholeOf(x.shape));
 
 /** A tensor filled with `value`, with `part` at the places of a selection: the adjoint of slicing, and padding. */
 const embed = defineOp({

@@ -1,7 +1,7 @@
 // Copying between memory orders: what every change of layout comes down to. Strides here are in elements.
 import { partOf } from '../device/operand.ts';
-import { type MemoryFormat, physicalOrder, type Shape, stridesOf } from './shape.ts';
-import { allocate, requireReadable, type Tensor } from './tensor.ts';
+import type { MemoryFormat, Shape } from './shape.ts';
+import { copyStrided, requireReadable, type Tensor } from './tensor.ts';
 
 /** Copies x, element by logical index, from and to arbitrary strides with offsets (in elements). */
 export function copyElements(
@@ -25,15 +25,6 @@ export function copyDense(op: string, from: Tensor, to: Tensor): void {
     requireReadable(op, from);
     to.storage.write(from.storage.bytes());
   }
-}
-
-/** A dense copy of x in the given format. */
-export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
-  const out = allocate(x.shape, x.dtype, format, x.backend);
-  const order = physicalOrder(x.rank, out.memoryFormat);
-  const pick = (values: readonly number[]) => order.map((d) => values[d]);
-  copyElements('contiguous', x, out, pick(x.shape), pick(x.strides), pick(stridesOf(x.shape, out.memoryFormat)));
-  return out;
 }
 
 /** x in a format: itself where it already is. Not recorded; see `toFormat` in ops/convert.ts for the differentiable form. */

@@ -13,10 +13,9 @@ import type { Backend, Device } from '../device/backend.ts';
 import { backendOf } from '../device/engine.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
-import { copyStrided } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
-import { allocate, type NestedArray, requireReadable, Tensor, type TensorJSON } from './tensor.ts';
+import { allocate, copyStrided, type NestedArray, requireReadable, Tensor, type TensorJSON } from './tensor.ts';
 
 /** What tensors are made as: options of `zeros`, `tensor` and all others that make one. */
 export interface TensorOptions {

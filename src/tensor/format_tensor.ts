@@ -1,6 +1,19 @@
 // How a tensor prints: the form of PyTorch with its defaults (4 digits, lines of 80, beyond 1000 elements 3 at each edge).
 // Source: torch/_tensor_str.py.
-import type { Tensor } from './tensor.ts';
+import type { Device } from '../device/backend.ts';
+import type { DType, TypedArray } from './dtype.ts';
+import type { Shape } from './shape.ts';
+
+/** What is printed of a tensor. */
+interface Printed {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly size: number;
+  readonly device: Device;
+  readonly requiresGrad: boolean;
+  readonly gradFn: { readonly name: string } | null;
+  dataSync(): TypedArray;
+}
 
 const threshold = 1000;
 const edge = 3;
@@ -53,7 +66,7 @@ function integerFormatter(shown: readonly Value[], isBool: boolean): Formatter {
 }
 
 /** The values in brackets. */
-function formatValues(tensor: Tensor): string {
+function formatValues(tensor: Printed): string {
   const { shape, dtype, size } = tensor;
   const data = tensor.dataSync();
   const summarize = size > threshold;
@@ -92,7 +105,7 @@ function formatValues(tensor: Tensor): string {
 }
 
 /** The tensor in PyTorch's printed form; `...` stands for the values that a tensor on the meta device does not have. */
-export function formatTensor(tensor: Tensor): string {
+export function formatTensor(tensor: Printed): string {
   const { shape, dtype, size } = tensor;
   const isMeta = tensor.device === 'meta';
   const isDefault = dtype === 'float32' || (!isMeta && size > 0 && (dtype === 'int64' || dtype === 'bool'));

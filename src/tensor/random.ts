@@ -3,7 +3,6 @@ import { requireFinite, requireInteger, requireNumber, requireRate, requireShape
 import { backendOf } from '../device/engine.ts';
 import { RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { copyStrided } from './copy.ts';
 import {
   empty,
   fromTypedArray,
@@ -16,7 +15,7 @@ import { type DType, dtypeOf, dtypes, isFloat, type TypedArray } from './dtype.t
 import * as draw from './random/index.ts';
 import { warnIfSelected } from './selected.ts';
 import { type Shape, sizeOf } from './shape.ts';
-import type { Tensor } from './tensor.ts';
+import { copyStrided, type Tensor } from './tensor.ts';
 
 /** Which generator random numbers come from. */
 export interface GeneratorOption {

@@ -126,3 +126,8 @@ export function resolveShape(shape: Shape, size: number): number[] {
     throw new RuntimeError(`shape '${formatShape(shape)}' is invalid for input of size ${size}`);
   return resolved;
 }
+
+/** (outer, n, inner) around one dimension of a row-major tensor. */
+export function aroundDim(shape: Shape, dim: number): [outer: number, n: number, inner: number] {
+  return [sizeOf(shape.slice(0, dim)), shape[dim] ?? 1, sizeOf(shape.slice(dim + 1))];
+}

@@ -5,10 +5,9 @@ import type { Backend, Device } from '../device/backend.ts';
 import { currentBackend } from '../device/engine.ts';
 import { Format, type Pointer } from '../device/generated/abi.ts';
 import { ArgumentTypeError, IndexError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
-import { copyStrided } from './copy.ts';
 import { type DType, dtypes, isFloat, type TypedArray } from './dtype.ts';
 import { formatTensor } from './format_tensor.ts';
-import { formatShape, type MemoryFormat, type Shape, sameShape, sizeOf, stridesOf } from './shape.ts';
+import { formatShape, type MemoryFormat, physicalOrder, type Shape, sameShape, sizeOf, stridesOf } from './shape.ts';
 import { keepStorage, Storage } from './storage.ts';
 
 /** The operation that made a tensor: a node of the graph that `backward` walks (PyTorch: `torch.autograd.graph.Node`). */
@@ -426,4 +425,14 @@ export function viewAs(x: Tensor, shape: Shape): Tensor {
 export function keep(tensor: Tensor): Tensor {
   keepStorage(tensor.storage);
   return tensor;
+}
+
+/** A dense copy of x in the given format. */
+export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
+  const out = allocate(x.shape, x.dtype, format, x.backend);
+  const order = physicalOrder(x.rank, out.memoryFormat);
+  const pick = (values: readonly number[]) => order.map((d) => values[d]);
+  const strides = { xStrides: pick(x.strides), outStrides: pick(stridesOf(x.shape, out.memoryFormat)) };
+  x.backend.launch.copyStrided('contiguous', { x, out, shape: pick(x.shape), ...strides });
+  return out;
 }

@@ -40,9 +40,9 @@ const onlyRoot = {
   'Its first argument is the condition; PyTorch has a method of the first choice.': 'where',
   'PyTorch has it in torch.nn.init alone, where it is too.': 'truncNormal_',
   'It says what happens to a tensor, and gives it back.': 'keep',
-  'They concern graphs, memory, engines, randomness or warnings.': `
+  'They concern graphs, memory, engines, randomness, traces or warnings.': `
     asyncScope checkpoint defineFunction enableGrad getEngine getNumThreads grad gradcheck gradgradcheck isFusionEnabled isGradEnabled
-    isRecomputing manualSeed noGrad scope setEngine setFusion setNumThreads setWarningHandler synchronize warn withDevice withFusion`,
+    isRecomputing manualSeed noGrad scope setEngine setFusion setNumThreads setWarningHandler synchronize trace warn withDevice withFusion`,
 };
 const listed = (lists: Record<string, string>) => Object.values(lists).flatMap(words).sort();
 

@@ -701,6 +701,6 @@ export const without: ReadonlySet<string> = new Set(
     mapDataset maskedScatter maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal registerParametrization
     relu removeParametrizations replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion setWarningHandler sigmoid
     sign silu sin sqrt square stackSamples stageStatistics syncBatchNorm synchronize t tanh toFloat toFrozenBatchNorm unfreezeBatchNorm
-    updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
+    trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 );

@@ -2,6 +2,7 @@
 import * as batchNorm from '../../src/ops/batch_norm.ts';
 import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
 import * as br from '../../src/ops/brackets.ts';
+import * as broadcast from '../../src/ops/broadcast.ts';
 import * as conv from '../../src/ops/conv.ts';
 import { cast, clone, toFormat } from '../../src/ops/convert.ts';
 import * as el from '../../src/ops/elementwise.ts';
@@ -174,8 +175,8 @@ const shapeRows: ReduceRow[] = [
   ['reshape', (x) => sh.reshape(x, [4, -1]), 'a.reshape(4, -1)'],
   ['permute', (x) => sh.permute(x, [2, 0, 3, 1]), 'a.permute(2, 0, 3, 1)'],
   ['permute', (x) => sh.transpose(x, 0, -1), 'a.transpose(0, -1)'],
-  ['expand', (x) => sh.expand(sh.narrow(x, 1, 0, 1), [2, 3, 6, 2, 5]), 'a[:, :1].expand(2, 3, 6, 2, 5)'],
-  ['expand', (x) => sh.repeat(x, [2, 1, 1, 3, 1]), 'a.repeat(2, 1, 1, 3, 1)'],
+  ['expand', (x) => broadcast.expand(sh.narrow(x, 1, 0, 1), [2, 3, 6, 2, 5]), 'a[:, :1].expand(2, 3, 6, 2, 5)'],
+  ['expand', (x) => broadcast.repeat(x, [2, 1, 1, 3, 1]), 'a.repeat(2, 1, 1, 3, 1)'],
   ['slice', (x) => sh.slice(x, 3, 1, 5, 2), 'a[..., 1:5:2]'],
   ['slice', (x) => sh.select(x, 1, -2), 'a[:, -2]'],
   ['slice', (x) => sh.flip(x, [1, 3]), 'a.flip(1, 3)'],

@@ -3,6 +3,8 @@
 import type { AddressBackend } from '../../src/device/address_backend.ts';
 import type { Block } from '../../src/device/backend.ts';
 import type { Kernels, Pointer } from '../../src/device/generated/abi.ts';
+import { type Launches, launchNames } from '../../src/device/generated/launches.ts';
+import type { Given } from '../../src/device/operand.ts';
 import { extents } from './generated/extents.ts';
 import { KernelMemory } from './kernel_memory.ts';
 
@@ -74,6 +76,11 @@ export function checkBackend(backend: AddressBackend): void {
       return status;
     };
   own.kernels = checked as unknown as Kernels;
+
+  const { launch } = backend;
+  const launchChecked = (name: keyof Launches) => (caller: string, given: Given) =>
+    memory.duringLaunch(given, () => (launch[name] as (caller: string, given: Given) => void)(caller, given));
+  backend.launch = Object.fromEntries(launchNames.map((name) => [name, launchChecked(name)])) as unknown as Launches;
 
   // What is shared by all calls as scratch is asked for in another size each time.
   const isScratch = (block: Block): boolean =>

@@ -1,8 +1,9 @@
 // The checks of the checked build find what they are for: calls as a faulty operation would make them.
 import { afterAll, describe, expect, test } from 'vitest';
 import type { AddressBackend } from '../../src/device/address_backend.ts';
-import { Dtype, Unary } from '../../src/device/generated/abi.ts';
+import { Dtype, Format, Unary } from '../../src/device/generated/abi.ts';
 import { loadNative } from '../../src/device/native.ts';
+import { type Operand, partOf } from '../../src/device/operand.ts';
 import { WasmBackend } from '../../src/device/wasm.ts';
 import { checkBackend } from './check_backend.ts';
 
@@ -105,5 +106,69 @@ describe.each(devices)('%s', (_, backend) => {
         return own.fill(Dtype.float32, x.pin(), 10, 3);
       }),
     ).toThrow('fill wrote behind a block of 40 bytes, at 41');
+  });
+
+  /** A float32 operand in a block that may be longer. */
+  const operand = (size: number, block = bytes(size * 4)): Operand => ({
+    shape: [size],
+    size,
+    code: Dtype.float32,
+    itemSize: 4,
+    formatCode: Format.contiguous,
+    materialize: () => {},
+    pin: () => block.pin(),
+  });
+  const launching = (call: () => void) =>
+    calling(() => {
+      call();
+      return 0;
+    });
+
+  test('an operand that is too short, in a block that is long enough', () => {
+    const negate = (x: Operand, out: Operand) =>
+      launching(() => backend.launch.unary('neg', { op: Unary.neg, x, out, p0: 0, p1: 0 }));
+    expect(negate(operand(10), operand(10, bytes(400)))).not.toThrow();
+    expect(negate(operand(10), operand(9, bytes(400)))).toThrow(
+      'unary, out: needs the bytes 0 to 40 of an operand of 36',
+    );
+    // A kernel that is called by itself afterwards has no operands.
+    const [x, out] = [bytes(40), bytes(40)];
+    expect(calling(() => backend.kernels.unary(Unary.neg, Dtype.float32, x.pin(), out.pin(), 10, 0, 0))).not.toThrow();
+  });
+
+  test('a part of an operand: from where it begins to the end of the whole, and backwards to the beginning of the whole', () => {
+    const whole = operand(10, bytes(400));
+    const out = operand(10);
+    const copy = (x: Operand, count: number, stride: number) =>
+      launching(() =>
+        backend.launch.copyStrided('copy', { x, out, shape: [count], xStrides: [stride], outStrides: [1] }),
+      );
+    expect(copy(partOf(whole, 4), 6, 1)).not.toThrow();
+    expect(copy(partOf(whole, 4), 7, 1)).toThrow('copyStrided, x: needs the bytes 16 to 44 of an operand of 40');
+    expect(copy(partOf(whole, 4), 5, -1)).not.toThrow();
+    // A whole that begins inside of its block.
+    const inside = { ...whole, pin: () => whole.pin() + 40 };
+    expect(copy(partOf(inside, 4), 6, -1)).toThrow('copyStrided, x: needs the bytes -4 to 20 of an operand of 40');
+    expect(copy(partOf(partOf(whole, 4), 4), 3, 1)).toThrow('needs the bytes 32 to 44 of an operand of 40');
+  });
+
+  test('a state in an optimizer’s table that is too short', () => {
+    const step = (state: Operand) =>
+      launching(() =>
+        backend.launch.optimSgd('SGD', {
+          table: [{ parameter: operand(10), gradient: operand(10), states: [state] }],
+          lr: 0.1,
+          momentum: 0.9,
+          dampening: 0,
+          weightDecay: 0,
+          nesterov: false,
+          maximize: false,
+          first: false,
+        }),
+      );
+    expect(step(operand(10, bytes(400)))).not.toThrow();
+    expect(step(operand(1, bytes(400)))).toThrow(
+      'optimSgd, row 0, column 2: needs the bytes 0 to 40 of an operand of 4',
+    );
   });
 });

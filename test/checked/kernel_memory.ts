@@ -3,6 +3,7 @@
 import type { AddressBackend } from '../../src/device/address_backend.ts';
 import type { Block } from '../../src/device/backend.ts';
 import { Binary, Dtype, type Kernels, type Pointer, Unary } from '../../src/device/generated/abi.ts';
+import { type Given, type Operand, operandsOf, startOf } from '../../src/device/operand.ts';
 
 /** Bytes behind an address that a kernel reads or writes: so many, or from the first offset to the second. */
 export type Bytes = number | readonly [low: number, high: number];
@@ -35,6 +36,8 @@ export class KernelMemory {
   private readonly parameters = new Map<Pointer, number>();
   /** Tensors' addresses that tables hold: looked up like arguments. */
   private tables: { address: Pointer; bytes: number; what: string }[] = [];
+  /** The operands of the launch under way, by the names of what the kernel is given of them. */
+  private operands = new Map<string, Operand>();
 
   constructor(backend: AddressBackend, kernels: Kernels) {
     this.backend = backend;
@@ -43,6 +46,19 @@ export class KernelMemory {
 
   private get inside(): Inside {
     return this.backend as unknown as Inside;
+  }
+
+  /** Says what the kernel that `call` calls gets its addresses from; without, a kernel was called by itself. */
+  duringLaunch(given: Given, call: () => void): void {
+    const operands = operandsOf(given);
+    // What was deferred is computed by launches of its own.
+    for (const [, operand] of operands) operand.materialize();
+    this.operands = new Map(operands);
+    try {
+      call();
+    } finally {
+      this.operands = new Map();
+    }
   }
 
   noteAllocated(block: Block, bytes: number): void {
@@ -135,21 +151,31 @@ export class KernelMemory {
 
   // ---- looking addresses up ----------------------------------------------------------------------------------------
 
-  /** Throws unless every address of a call has the bytes behind it that the kernel needs. */
+  /** Throws unless every address of a call has the bytes behind it that the kernel needs: in its block, and in the operand that it is of. */
   check(kernel: string, a: readonly number[], extents: readonly Extent[]): void {
     const blocks = this.pinned();
-    for (const [index, name, isOptional, bytes] of extents) {
+    const addresses = extents.map(([index, name, isOptional, bytes]) => {
       const isNothing = bytes === 0 || (bytes as readonly number[])[1] === 0;
-      if (a[index] === 0 && (isOptional || isNothing)) continue;
-      this.lookUp(`${kernel}, ${name}`, a[index], bytes, blocks);
+      return { name, address: a[index], bytes, isLeftOut: a[index] === 0 && (isOptional || isNothing) };
+    });
+    const rows = this.tables.splice(0).map(({ what, ...row }) => ({ name: what, isLeftOut: false, ...row }));
+    for (const { name, address, bytes, isLeftOut } of [...addresses, ...rows]) {
+      const [low, high] = typeof bytes === 'number' ? [0, bytes] : bytes;
+      if (isLeftOut || high === low) continue;
+      const what = `${kernel}, ${name}`;
+      this.lookUp(what, address, low, high, blocks);
+      const operand = this.operands.get(name);
+      if (operand) requireWithin(what, operand, low, high);
     }
-    for (const { address, bytes, what } of this.tables.splice(0))
-      this.lookUp(`${kernel}, ${what}`, address, bytes, blocks);
   }
 
-  private lookUp(what: string, address: Pointer, bytes: Bytes, blocks: { block: Block; address: Pointer }[]): void {
-    const [low, high] = typeof bytes === 'number' ? [0, bytes] : bytes;
-    if (high === low) return;
+  private lookUp(
+    what: string,
+    address: Pointer,
+    low: number,
+    high: number,
+    blocks: { block: Block; address: Pointer }[],
+  ): void {
     const parameters = this.parameters.get(address);
     if (parameters !== undefined && low === 0 && high <= parameters) return;
     const found = blocks.find(({ block, address: start }) => address >= start && address < start + block.byteLength);
@@ -162,4 +188,14 @@ export class KernelMemory {
         `${what}: needs the bytes ${address - start + low} to ${address - start + high} of a block of ${length}`,
       );
   }
+}
+
+/** A block may be longer than what lies in it. `low` and `high` count from the operand's address: that of a part is inside of a whole. */
+function requireWithin(what: string, operand: Operand, low: number, high: number): void {
+  const { size, itemSize } = operand;
+  const before = startOf(operand) * itemSize;
+  if (low >= -before && high <= size * itemSize) return;
+  throw new Error(
+    `${what}: needs the bytes ${before + low} to ${before + high} of an operand of ${before + size * itemSize}`,
+  );
 }
