@@ -21,6 +21,8 @@ for old in folder.iterdir():
     old.unlink()
 expected = {}
 torch.manual_seed(0)
+# The old format puts the source of each module's class into the file, and where it lies: here a word in the place of both.
+torch.serialization.get_source_lines_and_file = lambda kind: ([f"class {kind.__name__}: ...\n"], 1, f"{kind.__name__}.py")
 
 HELD = {
     torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32, torch.int16: torch.int32,
