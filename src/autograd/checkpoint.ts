@@ -6,7 +6,7 @@ import type { DType } from '../tensor/dtype.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
 import { type Shape, sameShape } from '../tensor/shape.ts';
-import { collectStorages, leaveStorages } from '../tensor/storage.ts';
+import { collectStorages, abandonStorages } from '../tensor/storage.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { type HeldTensors, SavedTensors, setHolder } from './node.ts';
@@ -192,7 +192,7 @@ class Segment {
         // Without its history a tensor keeps only itself alive.
         for (const saved of found) saved.cutHistory();
         new SavedMemory(made, found);
-        leaveStorages(made);
+        abandonStorages(made);
       }
     } finally {
       if (random) defaultGenerator.setState(random);

@@ -25,7 +25,7 @@ export abstract class Backend {
   abstract launch: Launches;
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
-  /** @param isGivenBack whether the block will be given to `free`, or to `leave`; others may be lost to the garbage collector at any time. */
+  /** @param isGivenBack whether the block will be given to `free`, or to `abandon`; others may be lost to the garbage collector at any time. */
   abstract allocate(byteLength: number, isGivenBack?: boolean): Block;
   /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
   abstract free(block: Block): void;
@@ -38,7 +38,7 @@ export abstract class Backend {
     to.bytes().set(from.bytes());
   }
   /** Says of a block that was to be given back that it may be lost to the garbage collector after all. */
-  leave(_block: Block): void {}
+  abandon(_block: Block): void {}
   abstract getNumThreads(): number;
   abstract setNumThreads(count: number): void;
   /** Returns when every kernel that was called has run. */

@@ -200,7 +200,7 @@ export class NativeBackend extends AddressBackend {
     this.pooled += native.byteLength;
   }
 
-  override leave(block: Block): void {
+  override abandon(block: Block): void {
     const native = block as NativeBlock;
     const { chunk, address, byteLength } = native;
     if (chunk) native.unwatch ??= this.chunks.watch(native, { chunk, address }, byteLength);

@@ -29,7 +29,7 @@ export class Storage {
     this.scope = currentScope;
     currentScope?.storages.push(this);
     this.block = block === undefined ? this.allocate() : block;
-    this.leaveUnlessOwned();
+    this.abandonUnlessOwned();
   }
 
   protected allocate(): Block {
@@ -37,8 +37,8 @@ export class Storage {
   }
 
   /** To be called when the storage has left its scope, or has taken memory that others made: it may be lost without a release. */
-  leaveUnlessOwned(): void {
-    if (this.block && !this.scope?.isOwned) this.backend.leave(this.block);
+  abandonUnlessOwned(): void {
+    if (this.block && !this.scope?.isOwned) this.backend.abandon(this.block);
   }
 
   /** Called before every change in place. */
@@ -78,7 +78,7 @@ export class Storage {
     other.sharers ??= { count: 1 };
     other.sharers.count++;
     this.sharers = other.sharers;
-    this.leaveUnlessOwned();
+    this.abandonUnlessOwned();
   }
 
   /** Whether a change in place would have to move to a copy first. */
@@ -330,7 +330,7 @@ function move(storage: Storage, from: Scope, to: Scope | null): void {
 function place(storage: Storage, scope: Scope | null): void {
   storage.scope = scope;
   scope?.storages.push(storage);
-  storage.leaveUnlessOwned();
+  storage.abandonUnlessOwned();
 }
 
 /** Scopes of interleaved async loops may close out of order; the storages of a closed one are gone already. */
@@ -357,8 +357,8 @@ export function outsideScopes<R>(fn: () => R): R {
 }
 
 /** Gives storages that were collected, and not released, to the garbage collector. */
-export function leaveStorages(storages: readonly Storage[]): void {
-  for (const storage of storages) storage.leaveUnlessOwned();
+export function abandonStorages(storages: readonly Storage[]): void {
+  for (const storage of storages) storage.abandonUnlessOwned();
 }
 
 /** Gives a storage that is in no scope to the present one. */
