@@ -18,7 +18,7 @@ const layers = [
   ['device', 'files'],
   ['options'],
   ['checks'],
-  ['errors', 'warnings', 'restoring', 'class_names'],
+  ['errors', 'warnings', 'restoring', 'class_names', 'python_text'],
 ];
 /** The package's root re-exports from every layer below the programs. */
 const root = 'index';
@@ -30,7 +30,7 @@ const typesOnly: Record<string, string> = {
   'nn/state_dict.ts -> nn/module.ts':
     'Module is one class in three files: these are methods of it, and take the module that they are for',
   'nn/module_call.ts -> nn/module.ts': 'the same',
-  'nn/statistics_control.ts -> nn/batch_norm.ts':
+  'nn/norm/statistics/statistics_control.ts -> nn/norm/batch_norm.ts':
     'what may be asked of a layer is a field of the layer, and says what it does in terms of it',
 };
 

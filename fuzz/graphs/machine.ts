@@ -8,7 +8,7 @@ import { setNumThreads } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import { largeLayers } from '../../src/fusion/thresholds.ts';
 import * as nn from '../../src/nn/index.ts';
-import { withStatistics } from '../../src/nn/statistics.ts';
+import { withStatistics } from '../../src/nn/norm/statistics/statistics.ts';
 import { cat } from '../../src/ops/shape_ops.ts';
 import { SGD } from '../../src/optim/index.ts';
 import { fromTypedArray } from '../../src/tensor/create.ts';

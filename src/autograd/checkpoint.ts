@@ -6,7 +6,7 @@ import type { DType } from '../tensor/dtype.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
 import { type Shape, sameShape } from '../tensor/shape.ts';
-import { collectStorages, abandonStorages } from '../tensor/storage.ts';
+import { abandonStorages, collectStorages } from '../tensor/storage.ts';
 import { aliasOf, Tensor } from '../tensor/tensor.ts';
 import { isGradEnabled, setGradEnabled } from './grad_mode.ts';
 import { type HeldTensors, SavedTensors, setHolder } from './node.ts';

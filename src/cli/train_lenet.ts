@@ -11,7 +11,7 @@ import { EvenkeelError, ValueError } from '../errors.ts';
 import { writeFileAtomic } from '../files/atomic_file.ts';
 import { lenetBatchNorm } from '../models/lenet.ts';
 import type { Module } from '../nn/module.ts';
-import { batchNorms } from '../nn/statistics.ts';
+import { batchNorms } from '../nn/norm/statistics/statistics.ts';
 import { crossEntropy } from '../ops/loss.ts';
 import { SGD } from '../optim/index.ts';
 import { manualSeed } from '../tensor/random/index.ts';

@@ -1,5 +1,5 @@
 // The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
-// combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in batch_norm.ts, and what merges them with
+// combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in ops/norm/, and what merges them with
 // others in fusion/.
 import { Binary, type Unary } from '../device/generated/abi.ts';
 import { partOf } from '../device/operand.ts';

@@ -2,7 +2,6 @@
 
 import { checkpoint } from '../autograd/checkpoint.ts';
 import { keepNames } from '../class_names.ts';
-import { BatchNormBase } from '../nn/batch_norm.ts';
 import {
   AvgPool2d,
   Conv2d,
@@ -16,6 +15,7 @@ import {
   type StateDict,
 } from '../nn/index.ts';
 import { declareClosed } from '../nn/module_call.ts';
+import { BatchNormBase } from '../nn/norm/batch_norm.ts';
 import { dropoutWith } from '../ops/dropout.ts';
 import { relu } from '../ops/elementwise.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';

@@ -6,10 +6,10 @@ import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
+import { floatText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
-import { floatText } from './python_text.ts';
 
 /** The option of layers that can overwrite their input. */
 export interface InplaceOption {

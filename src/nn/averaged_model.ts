@@ -1,4 +1,4 @@
-// AveragedModel: a model whose weights are an average of another's over training. Its batch norms' statistics come from recalibrate.ts.
+// AveragedModel: a model whose weights are an average of another's over training. Its batch norms' statistics come from norm/statistics/recalibrate.ts.
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
@@ -10,7 +10,6 @@ import { isFloat } from '../tensor/dtype.ts';
 import { scope } from '../tensor/scope.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { copyModule } from './copy_module.ts';
 import { type Arguments, Module, type Result } from './module.ts';
 import {
   type InputBatches,
@@ -18,8 +17,9 @@ import {
   preciseBatchNorm,
   type RecalibrationOptions,
   updateBatchNorm,
-} from './recalibrate.ts';
-import type { RecalibrationReport } from './recalibration_report.ts';
+} from './norm/statistics/recalibrate.ts';
+import type { RecalibrationReport } from './norm/statistics/recalibration_report.ts';
+import { copyModule } from './surgery/copy_module.ts';
 
 /** Options of `AveragedModel`. */
 export interface AveragedModelOptions {

@@ -7,6 +7,7 @@ import * as ops from '../ops/conv.ts';
 import { padIndexed } from '../ops/pad_modes.ts';
 import { type Size, sizes } from '../ops/window.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
+import { sizeText } from '../python_text.ts';
 import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -15,7 +16,6 @@ import { resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
-import { sizeText } from './python_text.ts';
 
 /** What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end. */
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';

@@ -6,11 +6,11 @@ import { ValueError } from '../errors.ts';
 import { dropout2dWith, dropoutWith, type StochasticDepthMode, stochasticDepthWith } from '../ops/dropout.ts';
 import { inPlace } from '../ops/elementwise.ts';
 import { requireOptions } from '../options.ts';
+import { boolText, floatText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type InplaceOption, inplaceOption } from './activation.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
-import { boolText, floatText } from './python_text.ts';
 
 abstract class DropoutBase extends Module {
   /** The probability with which a value is dropped. */

@@ -10,10 +10,10 @@ import { scope, tensorsIn } from '../tensor/scope.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ConvBase } from './conv.ts';
-import { copyModule } from './copy_module.ts';
 import { Linear } from './linear.ts';
 import { type Arguments, Module } from './module.ts';
 import { ModuleCalls } from './module_calls.ts';
+import { copyModule } from './surgery/copy_module.ts';
 
 /** What became of one layer: of a convolution, a linear layer, or one in which batch norm is computed. */
 export interface LayerFusion {

@@ -1,14 +1,6 @@
 // The functional forms of the layers (PyTorch: torch.nn.functional), gathered from ops/. Nothing is defined here.
 
 export type { BatchStatistics } from '../launch/batch_norm.ts';
-export { type BatchNormOptions, batchNorm } from '../ops/batch_norm.ts';
-export {
-  type BatchRenormOptions,
-  batchRenorm,
-  type RenormLimits,
-  type RunningStdBatchRenormOptions,
-  runningStdBatchRenorm,
-} from '../ops/batch_renorm.ts';
 export {
   type ConvOptions,
   type ConvTransposeOptions,
@@ -40,14 +32,8 @@ export {
   softplus,
   tanh,
 } from '../ops/elementwise.ts';
-export { type FrozenBatchNormOptions, frozenBatchNorm } from '../ops/frozen_batch_norm.ts';
-export { type GroupNormOptions, groupNorm } from '../ops/group_norm.ts';
-export { type InPlaceAbnOptions, type InvertibleActivation, inPlaceAbn } from '../ops/in_place_abn.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
-export { type InstanceNormOptions, instanceNorm } from '../ops/instance_norm.ts';
-export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '../ops/layer_norm.ts';
 export { linear } from '../ops/linear.ts';
-export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/local_response_norm.ts';
 export {
   type BceOptions,
   binaryCrossEntropyWithLogits,
@@ -62,7 +48,22 @@ export {
   type SmoothL1Options,
   smoothL1Loss,
 } from '../ops/loss.ts';
-export { maskedBatchNorm } from '../ops/masked_batch_norm.ts';
+export { type BatchNormOptions, batchNorm } from '../ops/norm/batch_norm.ts';
+export {
+  type BatchRenormOptions,
+  batchRenorm,
+  type RenormLimits,
+  type RunningStdBatchRenormOptions,
+  runningStdBatchRenorm,
+} from '../ops/norm/batch_renorm.ts';
+export { type FrozenBatchNormOptions, frozenBatchNorm } from '../ops/norm/frozen_batch_norm.ts';
+export { type GroupNormOptions, groupNorm } from '../ops/norm/group_norm.ts';
+export { type InPlaceAbnOptions, type InvertibleActivation, inPlaceAbn } from '../ops/norm/in_place_abn.ts';
+export { type InstanceNormOptions, instanceNorm } from '../ops/norm/instance_norm.ts';
+export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '../ops/norm/layer_norm.ts';
+export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/norm/local_response_norm.ts';
+export { maskedBatchNorm } from '../ops/norm/masked_batch_norm.ts';
+export { syncBatchNorm } from '../ops/norm/sync_batch_norm.ts';
 export { type PadMode, type PadOptions, pad } from '../ops/pad_modes.ts';
 export {
   type AvgPool1dOptions,
@@ -81,5 +82,4 @@ export {
   type PoolWithIndices,
 } from '../ops/pool.ts';
 export { logSoftmax, softmax } from '../ops/reduce.ts';
-export { syncBatchNorm } from '../ops/sync_batch_norm.ts';
 export type { Size } from '../ops/window.ts';

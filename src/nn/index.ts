@@ -5,7 +5,7 @@
 
 import '../ops/methods.ts';
 
-export type { ProcessGroup } from '../ops/process_group.ts';
+export type { ProcessGroup } from '../ops/norm/process_group.ts';
 export {
   ELU,
   GELU,
@@ -27,20 +27,6 @@ export {
   Tanh,
 } from './activation.ts';
 export { AveragedModel, type AveragedModelOptions } from './averaged_model.ts';
-export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './batch_norm.ts';
-export { type ActOptions, BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from './batch_norm_act.ts';
-export {
-  BatchRenorm1d,
-  BatchRenorm2d,
-  BatchRenorm3d,
-  type BatchRenormOptions,
-  type Ramp,
-  type RenormLimitOptions,
-  RunningStdBatchRenorm1d,
-  RunningStdBatchRenorm2d,
-  RunningStdBatchRenorm3d,
-  type RunningStdBatchRenormOptions,
-} from './batch_renorm.ts';
 export { ModuleDict, ModuleList, Sequential } from './containers.ts';
 export {
   Conv1d,
@@ -52,34 +38,47 @@ export {
   type ConvTranspose2dOptions,
   type PaddingMode,
 } from './conv.ts';
-export { copyModule } from './copy_module.ts';
 export { Dropout, Dropout2d, StochasticDepth } from './dropout.ts';
 export { FusionReport, type LayerFusion } from './explain.ts';
-export { type Folded, fold } from './fold.ts';
-export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './freeze_batch_norm.ts';
-export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
-export { fromFrozenBatchNorm, toFrozenBatchNorm } from './frozen_conversion.ts';
 /** The functional forms of the layers, and what stands behind them (PyTorch: `torch.nn.functional`). */
 export * as functional from './functional.ts';
-export { fuseConvBatchNorm, fuseLinearBatchNorm } from './fuse_batch_norm.ts';
+export { Identity } from './identity.ts';
+/** Initial values: functions that fill a tensor in place (PyTorch: `torch.nn.init`). */
+export * as init from './init.ts';
+export { Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear.ts';
+export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
+export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
+export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './norm/batch_norm.ts';
+export { type ActOptions, BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from './norm/batch_norm_act.ts';
+export {
+  BatchRenorm1d,
+  BatchRenorm2d,
+  BatchRenorm3d,
+  type BatchRenormOptions,
+  type Ramp,
+  type RenormLimitOptions,
+  RunningStdBatchRenorm1d,
+  RunningStdBatchRenorm2d,
+  RunningStdBatchRenorm3d,
+  type RunningStdBatchRenormOptions,
+} from './norm/batch_renorm.ts';
+export { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions } from './norm/frozen_batch_norm.ts';
 export {
   ChunkedGhostBatchNorm1d,
   type ChunkedGhostBatchNormOptions,
   InterleavedGhostBatchNorm2d,
   type InterleavedGhostBatchNormOptions,
-} from './ghost_batch_norm.ts';
-export { GroupNorm, type GroupNormOptions } from './group_norm.ts';
-export { ABN, type AbnOptions, InPlaceABN } from './in_place_abn.ts';
-/** Initial values: functions that fill a tensor in place (PyTorch: `torch.nn.init`). */
-export * as init from './init.ts';
+} from './norm/ghost_batch_norm.ts';
+export { GroupNorm, type GroupNormOptions } from './norm/group_norm.ts';
+export { ABN, type AbnOptions, InPlaceABN } from './norm/in_place_abn.ts';
 export {
   InstanceNorm1d,
   InstanceNorm2d,
   InstanceNorm3d,
   InstanceNormBase,
   type InstanceNormOptions,
-} from './instance_norm.ts';
-export { LayerNorm, type LayerNormOptions, RMSNorm, type RMSNormOptions } from './layer_norm.ts';
+} from './norm/instance_norm.ts';
+export { LayerNorm, type LayerNormOptions, RMSNorm, type RMSNormOptions } from './norm/layer_norm.ts';
 export {
   LazyBatchNorm1d,
   LazyBatchNorm2d,
@@ -87,17 +86,26 @@ export {
   LazyInstanceNorm1d,
   LazyInstanceNorm2d,
   LazyInstanceNorm3d,
-} from './lazy_norm.ts';
-export { Embedding, type EmbeddingOptions, Identity, Linear, type LinearOptions } from './linear.ts';
-export { CrossMapLRN2d, LocalResponseNorm } from './local_response_norm.ts';
-export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
-export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './masked_batch_norm.ts';
-export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
+} from './norm/lazy_norm.ts';
+export { CrossMapLRN2d, LocalResponseNorm } from './norm/local_response_norm.ts';
+export { MaskedBatchNorm1d, MaskedBatchNorm2d } from './norm/masked_batch_norm.ts';
+export { SplitBatchNorm2d, type SplitBatchNormOptions } from './norm/split_batch_norm.ts';
+export { type FreezeOptions, freezeBatchNorm, unfreezeBatchNorm } from './norm/statistics/freeze_batch_norm.ts';
 export {
-  type ConvertSyncBatchNormOptions,
-  convertSyncBatchNorm,
-  replaceAllBatchNormModules_,
-} from './norm_conversion.ts';
+  type InputBatches,
+  type PreciseOptions,
+  preciseBatchNorm,
+  type RecalibrationOptions,
+  updateBatchNorm,
+} from './norm/statistics/recalibrate.ts';
+export {
+  type ChannelShift,
+  type LayerRecalibration,
+  RecalibrationReport,
+} from './norm/statistics/recalibration_report.ts';
+export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './norm/statistics/statistics.ts';
+export type { StatisticsMode } from './norm/statistics/statistics_control.ts';
+export { SyncBatchNorm, type SyncBatchNormOptions } from './norm/sync_batch_norm.ts';
 export { type DTypeOption, Parameter, type ParameterOptions } from './parameter.ts';
 export {
   isParametrized,
@@ -118,21 +126,18 @@ export {
   MaxPool1d,
   MaxPool2d,
 } from './pool.ts';
-export {
-  type InputBatches,
-  type PreciseOptions,
-  preciseBatchNorm,
-  type RecalibrationOptions,
-  updateBatchNorm,
-} from './recalibrate.ts';
-export { type ChannelShift, type LayerRecalibration, RecalibrationReport } from './recalibration_report.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';
-export { SplitBatchNorm2d, type SplitBatchNormOptions } from './split_batch_norm.ts';
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
-export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './statistics.ts';
-export type { StatisticsMode } from './statistics_control.ts';
 export { type LayerSummary, ModelSummary, type SummaryInput, type SummaryOptions, summary } from './summary.ts';
-export { SyncBatchNorm, type SyncBatchNormOptions } from './sync_batch_norm.ts';
+export { copyModule } from './surgery/copy_module.ts';
+export { type Folded, fold } from './surgery/fold.ts';
+export { fromFrozenBatchNorm, toFrozenBatchNorm } from './surgery/frozen_conversion.ts';
+export { fuseConvBatchNorm, fuseLinearBatchNorm } from './surgery/fuse_batch_norm.ts';
+export {
+  type ConvertSyncBatchNormOptions,
+  convertSyncBatchNorm,
+  replaceAllBatchNormModules_,
+} from './surgery/norm_conversion.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

@@ -1,4 +1,4 @@
-// Layers that are a matrix product or a look-up in a matrix: Linear, Embedding. Identity stands here too, as the layer that does nothing.
+// Layers that are a matrix product or a look-up in a matrix: Linear, Embedding.
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger } from '../checks.ts';
@@ -8,6 +8,7 @@ import { setIndex } from '../ops/brackets.ts';
 import { embeddingWith } from '../ops/indexing.ts';
 import { linear } from '../ops/linear.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { boolText } from '../python_text.ts';
 import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -15,17 +16,6 @@ import { normal_, resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
-import { boolText } from './python_text.ts';
-
-/** Gives back what it gets, whatever it was built with (PyTorch: `nn.Identity`). */
-export class Identity extends Module {
-  constructor(..._ignored: unknown[]) {
-    super();
-  }
-  forward(x: Tensor): Tensor {
-    return x;
-  }
-}
 
 /** Options of `Linear`. */
 export interface LinearOptions extends DTypeOption {
@@ -136,6 +126,6 @@ export class Embedding extends Module {
   }
 }
 
-declareClosed(Identity, Linear, Embedding);
+declareClosed(Linear, Embedding);
 
-keepNames({ Identity, Linear, Embedding });
+keepNames({ Linear, Embedding });

@@ -1,4 +1,4 @@
-// Whose forward is under way while a model runs, for those who watch it: fold.ts, explain.ts.
+// Whose forward is under way while a model runs, for those who watch it: surgery/fold.ts, explain.ts.
 import type { Module, Result } from './module.ts';
 
 export class ModuleCalls {

@@ -19,10 +19,10 @@ import {
 } from '../ops/pool.ts';
 import type { Size } from '../ops/window.ts';
 import { type Options, requireOptions } from '../options.ts';
+import { boolText, sizeText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
-import { boolText, sizeText } from './python_text.ts';
 
 /** A size, in which null keeps the input's. */
 export type AdaptiveSize = Size | readonly (number | null)[];

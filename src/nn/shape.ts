@@ -3,10 +3,10 @@
 import { requireInteger, requireIntegers } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { flatten, unflatten } from '../ops/shape_ops.ts';
+import { sizeText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareClosed } from './module_call.ts';
-import { sizeText } from './python_text.ts';
 
 /** Joins the dimensions from `startDim` (default 1) to `endDim` (default −1) into one (PyTorch: `nn.Flatten`). */
 export class Flatten extends Module {

@@ -13,9 +13,9 @@ import { scope, tensorsIn } from '../tensor/scope.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape } from '../tensor/shape.ts';
 import { type Storage, withSources } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { shellOf } from './copy_module.ts';
 import type { Module } from './module.ts';
 import { ModuleCalls } from './module_calls.ts';
+import { shellOf } from './surgery/copy_module.ts';
 
 /** Options of `summary`. */
 export interface SummaryOptions {

@@ -2,8 +2,8 @@
 // which looks at a metric instead of counting, and SequentialLR stand in schedules too.
 import { requireInteger, shown } from '../checks.ts';
 import { KeyError, ValueError } from '../errors.ts';
-import { snakeText } from '../nn/python_text.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { snakeText } from '../python_text.ts';
 import { warn } from '../warnings.ts';
 import type { CommonOptions, Optimizer, ParamGroup } from './optimizer.ts';
 

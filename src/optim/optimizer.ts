@@ -2,9 +2,9 @@
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
-import { snakeText } from '../nn/python_text.ts';
 import { to } from '../ops/convert.ts';
 import { declareOptions, kind, type Options, required, requireOptions } from '../options.ts';
+import { snakeText } from '../python_text.ts';
 import { inFormat } from '../tensor/copy.ts';
 import { fill, isTensorJSON, readTensorJSON, tensor } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';

@@ -1,9 +1,9 @@
 // Running statistics that move only together with the parameters: forwards stage their movements, optimizer.step() carries them out if
-// the loss and all gradients were finite, and otherwise drops them and skips itself. How layers stage is nn/statistics_control.ts's.
+// the loss and all gradients were finite, and otherwise drops them and skips itself. How layers stage is nn/norm/statistics/statistics_control.ts's.
 import { RuntimeError } from '../errors.ts';
-import { BatchNormBase } from '../nn/batch_norm.ts';
 import type { Module } from '../nn/module.ts';
-import { ask, asked, moveStatistics, type StatisticsUpdate } from '../nn/statistics_control.ts';
+import { BatchNormBase } from '../nn/norm/batch_norm.ts';
+import { ask, asked, moveStatistics, type StatisticsUpdate } from '../nn/norm/statistics/statistics_control.ts';
 import { clone } from '../ops/convert.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { allocate, keep, type Tensor } from '../tensor/tensor.ts';

@@ -1,16 +1,21 @@
 // Gradient accumulation that equals one large batch, batch norm included: statistics of all micro-batches are merged before any of them is
-// normalized, and gradients flow back through the merged statistics. Where the statistics come from and go is nn/statistics_control.ts's.
+// normalized, and gradients flow back through the merged statistics. Where the statistics come from and go is nn/norm/statistics/statistics_control.ts's.
 import { backward } from '../autograd/backward.ts';
 import { asRecomputation, isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { type BatchStatistics, batchNormStats } from '../launch/batch_norm.ts';
-import { BatchNormBase, type NormBase } from '../nn/batch_norm.ts';
 import type { Module } from '../nn/module.ts';
-import { withMicroBatches } from '../nn/statistics.ts';
-import { asking, type LayerStatistics, moveStatistics, type NormalizerSource } from '../nn/statistics_control.ts';
-import { batchNormCombine, batchNormGiven, statisticsBackward } from '../ops/batch_norm_given.ts';
+import { BatchNormBase, type NormBase } from '../nn/norm/batch_norm.ts';
+import { withMicroBatches } from '../nn/norm/statistics/statistics.ts';
+import {
+  asking,
+  type LayerStatistics,
+  moveStatistics,
+  type NormalizerSource,
+} from '../nn/norm/statistics/statistics_control.ts';
 import { add, mul } from '../ops/elementwise.ts';
+import { batchNormCombine, batchNormGiven, statisticsBackward } from '../ops/norm/batch_norm_given.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { defaultGenerator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';

@@ -4,7 +4,7 @@ import { requireChoice } from '../checks.ts';
 import { type BatchStatistics, batchNormStats } from '../launch/batch_norm.ts';
 import { withModes } from '../nn/modes.ts';
 import type { Module } from '../nn/module.ts';
-import { batchNorms } from '../nn/statistics.ts';
+import { batchNorms } from '../nn/norm/statistics/statistics.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';

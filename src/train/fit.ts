@@ -7,7 +7,7 @@ import { EvenkeelError, ValueError } from '../errors.ts';
 import { removeLeftovers } from '../files/atomic_file.ts';
 import { nodeModule } from '../files/node.ts';
 import type { Module } from '../nn/module.ts';
-import { batchNorms } from '../nn/statistics.ts';
+import { batchNorms } from '../nn/norm/statistics/statistics.ts';
 import { clipGradNorm } from '../optim/clip_grad.ts';
 import { ReduceLROnPlateau } from '../optim/reduce_on_plateau.ts';
 import { type StagedStatistics, stageStatistics } from '../optim/staged_statistics.ts';

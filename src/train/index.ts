@@ -4,7 +4,7 @@
  */
 
 export type { AtomicWriteOptions } from '../files/atomic_file.ts';
-export { batchNorms } from '../nn/statistics.ts';
+export { batchNorms } from '../nn/norm/statistics/statistics.ts';
 export { type AccumulateOptions, accumulate, type MicroBatch } from './accumulate.ts';
 export {
   type AnyOptimizer,

@@ -2,7 +2,7 @@
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
-import { recalibrating } from '../nn/statistics_control.ts';
+import { recalibrating } from '../nn/norm/statistics/statistics_control.ts';
 import { isfinite } from '../ops/elementwise.ts';
 import { all } from '../ops/reduce.ts';
 import { isFloat } from '../tensor/dtype.ts';

@@ -35,7 +35,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /^(, )?(negative_slope|min_val|max_val)=$/,
     because: "PyTorch's printed forms of modules.",
   },
-  { in: /^nn\/python_text/, text: /^(None|True|False)$/, because: "PyTorch's printed forms of modules." },
+  { in: /^python_text/, text: /^(None|True|False)$/, because: "PyTorch's printed forms of modules." },
   {
     in: /^tensor\/format_tensor/,
     text: /^(True|False)$|dtype=torch\.|grad_fn=<|requires_grad=True/,

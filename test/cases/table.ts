@@ -1,26 +1,27 @@
 // The cases: at least one for every op of the registry. Python forms are read by test/golden/op_golden.py.
-import * as batchNorm from '../../src/ops/batch_norm.ts';
-import { batchNormGiven } from '../../src/ops/batch_norm_given.ts';
+
 import * as br from '../../src/ops/brackets.ts';
 import * as broadcast from '../../src/ops/broadcast.ts';
 import * as conv from '../../src/ops/conv.ts';
 import { cast, clone, toFormat } from '../../src/ops/convert.ts';
 import * as el from '../../src/ops/elementwise.ts';
-import { batchNormOfParts } from '../../src/ops/ghost_batch_norm.ts';
-import { groupNorm } from '../../src/ops/group_norm.ts';
-import { inPlaceAbn } from '../../src/ops/in_place_abn.ts';
 import * as idx from '../../src/ops/indexing.ts';
-import { instanceNorm } from '../../src/ops/instance_norm.ts';
-import { layerNorm, rmsNorm } from '../../src/ops/layer_norm.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { crossMapLRN2d, localResponseNorm } from '../../src/ops/local_response_norm.ts';
 import * as loss from '../../src/ops/loss.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import * as batchNorm from '../../src/ops/norm/batch_norm.ts';
+import { batchNormGiven } from '../../src/ops/norm/batch_norm_given.ts';
+import { batchNormOfParts } from '../../src/ops/norm/ghost_batch_norm.ts';
+import { groupNorm } from '../../src/ops/norm/group_norm.ts';
+import { inPlaceAbn } from '../../src/ops/norm/in_place_abn.ts';
+import { instanceNorm } from '../../src/ops/norm/instance_norm.ts';
+import { layerNorm, rmsNorm } from '../../src/ops/norm/layer_norm.ts';
+import { crossMapLRN2d, localResponseNorm } from '../../src/ops/norm/local_response_norm.ts';
+import { syncBatchNorm } from '../../src/ops/norm/sync_batch_norm.ts';
 import { pad } from '../../src/ops/pad_modes.ts';
 import * as pool from '../../src/ops/pool.ts';
 import * as red from '../../src/ops/reduce.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
-import { syncBatchNorm } from '../../src/ops/sync_batch_norm.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror } from '../support/fake_group.ts';
 import type { Case, Input } from './case.ts';

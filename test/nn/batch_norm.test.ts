@@ -13,7 +13,7 @@ import {
   type NormOptions,
   StateDict,
 } from '../../src/nn/index.ts';
-import { normalizeBatch } from '../../src/ops/batch_norm.ts';
+import { normalizeBatch } from '../../src/ops/norm/batch_norm.ts';
 import { arange, fromTypedArray, ones, tensor, zeros } from '../../src/tensor/create.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, readGolden } from '../support/golden.ts';

@@ -12,7 +12,7 @@ import {
   unfreezeBatchNorm,
   withStatistics,
 } from '../../src/nn/index.ts';
-import { recalibrating } from '../../src/nn/statistics_control.ts';
+import { recalibrating } from '../../src/nn/norm/statistics/statistics_control.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { recordWarnings } from '../support/warnings.ts';

@@ -19,7 +19,7 @@ import {
   StateDict,
   SyncBatchNorm,
 } from '../../src/nn/index.ts';
-import { normalizeBatch } from '../../src/ops/batch_norm.ts';
+import { normalizeBatch } from '../../src/ops/norm/batch_norm.ts';
 import { cat } from '../../src/ops/shape_ops.ts';
 import { full, ones, tensor, zeros } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { inOurWords } from '../../fuzz/our_words.ts';
 import * as nn from '../../src/nn/index.ts';
-import { boolText, floatText, sizeText } from '../../src/nn/python_text.ts';
+import { boolText, floatText, sizeText } from '../../src/python_text.ts';
 import { readGolden } from '../support/golden.ts';
 
 const golden = readGolden<{ printed: Record<string, string>; errors: Record<string, string> }>('nn.golden.json');

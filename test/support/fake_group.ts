@@ -1,5 +1,5 @@
 // Process groups inside one process. `runRanks` gives every rank a group that meets the others' values; `mirror` is a rank among equals.
-import type { ProcessGroup } from '../../src/ops/process_group.ts';
+import type { ProcessGroup } from '../../src/ops/norm/process_group.ts';
 import { stack } from '../../src/ops/shape_ops.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 

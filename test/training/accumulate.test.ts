@@ -15,7 +15,7 @@ import {
   ReLU,
   Sequential,
 } from '../../src/nn/index.ts';
-import { asked } from '../../src/nn/statistics_control.ts';
+import { asked } from '../../src/nn/norm/statistics/statistics_control.ts';
 import { crossEntropy } from '../../src/ops/loss.ts';
 import { SGD, stageStatistics } from '../../src/optim/index.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
