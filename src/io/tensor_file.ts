@@ -1,4 +1,6 @@
-// An open file of named tensors, whatever its format: what it holds is known, and read when it is asked for.
+/// <reference lib="esnext.disposable" preserve="true" />
+// An open file of named tensors, whatever its format: what it holds is known, and read when it is asked for. The reference above lets programs whose own
+// settings do not name it use `await using`.
 
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, KeyError } from '../errors.ts';
