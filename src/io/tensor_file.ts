@@ -164,6 +164,7 @@ export class TensorFile {
   async close(): Promise<void> {
     for (const source of this.sources) await source.close?.();
   }
+  /** `close()` at the end of a block: `await using file = await openTensors(path)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
