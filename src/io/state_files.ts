@@ -42,12 +42,12 @@ export function formatOfName(operation: string, path: string): WrittenFormat {
 }
 
 /** Tensors by name: a state dict, or any map or object of tensors. */
-export type TensorsByName = ReadonlyMap<string, Savable> | Readonly<Record<string, Savable>>;
+export type TensorsByName = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
 /** The tensors as a map, each of them checked. */
 function entriesOf(
   operation: string,
-  state: TensorsByName,
+  state: TensorsByName | ReadonlyMap<string, Savable>,
 ): { tensors: ReadonlyMap<string, Savable>; metadata: StateMetadata | null } {
   if (typeof state !== 'object' || state === null || Array.isArray(state) || state instanceof Tensor)
     throw new ArgumentTypeError(`[${operation}] expected tensors by name, got ${shown(state)}`);
@@ -66,7 +66,7 @@ const describe = (describer: TensorDescriber, tensor: Savable): StoredTensor =>
 /** The file of a state dict, piece by piece. */
 export function writeState(
   operation: string,
-  state: TensorsByName,
+  state: TensorsByName | ReadonlyMap<string, Savable>,
   format: WrittenFormat,
   known?: StateMetadata | null,
 ): AsyncGenerator<Uint8Array> {

@@ -13,7 +13,7 @@ export type ArrayLeaf = {
   /** The size of each dimension. */
   shape: number[];
   /** The elements in row-major order. */
-  data: SafetensorsEntry['data'];
+  data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 };
 /** What a checkpoint can hold: nested plain objects and arrays of these leaves. */
 export type Tree = string | number | boolean | null | bigint | ArrayLeaf | Tree[] | { [key: string]: Tree };
