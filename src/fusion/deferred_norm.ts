@@ -37,6 +37,8 @@ export class PendingNorm implements Recipe {
 
   materializeInto(storage: Storage): void {
     const { x, mean, invstd, affine, residual, key } = this.parts;
+    // It may come from the same convolution, which is carried out with it then.
+    residual?.materialize();
     const conv = pendingConv(x);
     if (conv) {
       note('normalized in epilogue', key, conv.owner);

@@ -51,6 +51,23 @@ const plainly = <R>(fn: () => R): R => withFusion(false, fn);
 const tolerance = 2e-5;
 
 describe('evaluation without gradients', () => {
+  it('a convolution that is added to itself', () => {
+    manualSeed(5);
+    const [conv, x] = [new nn.Conv2d(3, 8, 3), randn([2, 3, 6, 6])];
+    const twice = () => numbers(noGrad(() => scope(() => relu(add(conv(x), conv(x))))));
+    const itself = () =>
+      numbers(
+        noGrad(() =>
+          scope(() => {
+            const y = conv(x);
+            return relu(add(y, y));
+          }),
+        ),
+      );
+    expectClose(itself(), plainly(itself), tolerance);
+    expectClose(twice(), plainly(twice), tolerance);
+  });
+
   it('is the convolutions alone', () => {
     const { model, x } = block();
     noGrad(() => {
