@@ -459,9 +459,14 @@ export const initSignatures: Record<string, string> = {
   kaiming_normal_: 'x {a mode nonlinearity}',
 };
 
+/** Names that mean another thing here: `trace` tells which kernels ran, PyTorch's adds up a diagonal. */
+const otherThings: ReadonlySet<string> = new Set(['trace']);
+
 /** Functions that the library seems to have under PyTorch's name, but that have no row: nothing is skipped silently. */
 export const namesWithoutRow = (names: readonly string[]): string[] =>
   names.filter((torch) => {
     const name = camel(torch.replace('nn.functional.', '').split('.')[0]);
-    return !functionRows.has(torch) && (name in root || name in functional || name in methods);
+    return (
+      !functionRows.has(torch) && !otherThings.has(name) && (name in root || name in functional || name in methods)
+    );
   });
