@@ -57,7 +57,7 @@ function ownInstructionSet(compiler: string) {
   return sets.filter(({ needs }) => needs.every((macro) => macros.includes(`#define ${macro} `))).slice(-1);
 }
 
-export function filesBelow(folder: string, endings: string[]): string[] {
+function filesBelow(folder: string, endings: string[]): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .flatMap((entry) => {
       const path = join(folder, entry.name);

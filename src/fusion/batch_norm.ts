@@ -50,7 +50,7 @@ function mergedForward(x: Tensor, eps: number, affine: Affine) {
  * The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. `to`: where the first
  * goes.
  */
-export function mergedBackward(
+function mergedBackward(
   x: Tensor,
   dy: Tensor,
   affine: Affine,

@@ -11,7 +11,6 @@ import type { Edge } from '../autograd/node.ts';
 import { type BatchStatistics, perChannelSums } from '../launch/batch_norm.ts';
 import {
   type ConvShape,
-  convOutput,
   forwardShape,
   hasChannelsLast,
   launchConv,
@@ -45,16 +44,17 @@ export function mergedConv(
   conv: ConvShape,
   isRecorded: boolean,
 ): Tensor {
-  noteConvolution(forwardShape(x.shape, weight.shape, conv), weight);
+  const shape = forwardShape(x.shape, weight.shape, conv);
+  noteConvolution(shape, weight);
   if (!isRecorded) {
     // A norm of a tensor that is there is carried out while the kernel reads it; whatever holds a convolution is carried out before.
     const norm = pendingNorm(x);
     if (!norm || pendingConv(norm.x)) x.materialize();
-    return deferConv(forwardShape(x.shape, weight.shape, conv), x, weight, bias, (input, w, b, y, seams) =>
+    return deferConv(shape, x, weight, bias, (input, w, b, y, seams) =>
       withInput(input, weight, (read) => launchConv(read, w, b, conv, y, seams)),
     );
   }
-  const y = convOutput(x, weight, conv);
+  const y = allocate(shape, x.dtype, x.memoryFormat, x.backend);
   const left = y.size > 0 ? statisticsFor(y) : null;
   withInput(x, weight, (input) => launchConv(input, weight, bias, conv, y, { yMean: left?.mean, yM2: left?.m2 }));
   if (left) leaveStatistics(y, left);
@@ -65,7 +65,7 @@ export function mergedConv(
  * The gradient of an input x, with what can be done to it before it is written: what other paths have brought to x is added; and where x is the output of
  * a norm, the work of that norm's backward which needs this gradient alone, unless somebody else wants to see the gradient as it is.
  */
-export function mergedInputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
+function mergedInputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.backend);
   const isOn = isFusionEnabled();
   const plus = isOn ? takeArrived(to, dx) : null;

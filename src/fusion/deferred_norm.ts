@@ -102,10 +102,7 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
 }
 
 /** What a norm of a batch is made of, as its consumers' backwards need it. */
-export interface ServedNorm extends Pick<NormParts, 'x' | 'affine' | 'key'> {
-  readonly mean: Tensor | null;
-  readonly invstd: Tensor | null;
-}
+type ServedNorm = Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine' | 'key'>;
 
 /** The norm whose values x holds, once they have been written, while its input is still there. Its affine has nothing but the ReLU. */
 export function writtenNorm(x: Tensor): ServedNorm | null {

@@ -24,7 +24,7 @@ export interface ByteSource {
 export type FileSource = string | URL | ArrayBuffer | ArrayBufferView | Blob | Response | ByteSource;
 
 /** Large reads are done in pieces of so many bytes, between which others have their turn. */
-export const pieceBytes = 16 * 1024 ** 2;
+const pieceBytes = 16 * 1024 ** 2;
 
 /** Bytes in memory. */
 export class MemorySource implements ByteSource {

@@ -29,7 +29,7 @@ export interface LoadWeightsOptions extends OpenOptions {
   /** Whether the report is printed. Default: true. */
   print?: boolean;
 }
-export const loadWeightsOptions = declareOptions<LoadWeightsOptions>({
+const loadWeightsOptions = declareOptions<LoadWeightsOptions>({
   strict: kind.flag,
   rename: kind.own,
   fresh: kind.own,

@@ -88,7 +88,7 @@ const isOptimizer = (dict: PyDict): boolean =>
   dict.get('state') !== undefined && dict.get('param_groups') !== undefined;
 
 /** All state dicts of a file, from the outside in. */
-export function statesOf(tree: PytorchTree): StoredState[] {
+function statesOf(tree: PytorchTree): StoredState[] {
   const found: StoredState[] = [];
   const visit = (value: PyValue, path: string, depth: number): void => {
     if (tree.moduleOf(value)) {

@@ -367,7 +367,7 @@ export function keyText(key: PyValue): string {
 }
 
 /** A NumPy array's bytes as a tensor. */
-export function arrayTensor(
+function arrayTensor(
   bytes: Uint8Array,
   {
     dtype,

@@ -3,7 +3,7 @@
 import type { Fail } from './errors.ts';
 import { dtypeOfSafetensors, type StoredDType, storedDTypes } from './stored_dtype.ts';
 
-export const maxHeaderBytes = 100_000_000;
+const maxHeaderBytes = 100_000_000;
 export const metadataKey = '__metadata__';
 
 /** A tensor of the file; its bytes lie from `start` to `end` behind the header. */

@@ -79,10 +79,6 @@ export interface OutputSeams {
   readonly yRelu?: number;
 }
 
-/** A new tensor for a convolution's output. */
-export const convOutput = (x: Tensor, weight: Tensor, conv: ConvShape): Tensor =>
-  allocate(forwardShape(x.shape, weight.shape, conv), x.dtype, x.memoryFormat, x.backend);
-
 /** Writes the convolution's output y. */
 export function launchConv(
   input: ReadInput,

@@ -8,7 +8,6 @@ import { fused } from '../fusion/fused.ts';
 import {
   asItIs,
   type ConvShape,
-  convOutput,
   forwardShape,
   gradientAsItIs,
   launchConv,
@@ -69,8 +68,9 @@ const convOp = defineOp(
     name: 'convolution',
     forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | null, conv: ConvShape) {
       ctx.save(x, weight);
-      const y = convOutput(x, weight, conv);
-      noteConvolution(y.shape, weight);
+      const shape = forwardShape(x.shape, weight.shape, conv);
+      noteConvolution(shape, weight);
+      const y = allocate(shape, x.dtype, x.memoryFormat, x.backend);
       return launchConv(asItIs(x), weight, bias, conv, y);
     },
     backward(ctx, [g], xInfo, wInfo, _bias, conv) {

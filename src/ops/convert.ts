@@ -5,7 +5,7 @@ import type { Backend, Device } from '../device/backend.ts';
 import { backendOf, deviceNames, isDevice } from '../device/engine.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { copyDense } from '../tensor/copy.ts';
+import { copyAs, copyDense } from '../tensor/copy.ts';
 import { type DType, dtypes, kindOf, promote, requireDType } from '../tensor/dtype.ts';
 import { requireTensor } from '../tensor/requirements.ts';
 import { type MemoryFormat, memoryFormats } from '../tensor/shape.ts';
@@ -33,7 +33,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 const convert = defineOp({
   name: 'to',
   forward(_ctx, x: Tensor, dtype: DType, backend: Backend) {
-    const converted = x.dtype === dtype ? x : convertHere(x, dtype);
+    const converted = x.dtype === dtype ? x : copyAs(x, dtype);
     if (x.backend === backend) return converted;
     const out = allocate(x.shape, dtype, x.memoryFormat, backend);
     copyDense('to', converted, out);
@@ -41,12 +41,6 @@ const convert = defineOp({
   },
   backward: (_ctx, [g], x) => [converted(g, x.dtype, x.backend)],
 });
-
-function convertHere(x: Tensor, dtype: DType): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
-  x.backend.launch.cast('to', { x, out });
-  return out;
-}
 
 /** x of a dtype on a backend; x itself where it already is. */
 export const converted = (x: Tensor, dtype: DType, backend: Backend): Tensor =>

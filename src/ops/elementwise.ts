@@ -1,6 +1,6 @@
 // Elementwise ops of one or two tensors, with broadcasting: arithmetic, comparison, functions, activations. Each gradient has two forms: a
 // kernel, and a composition of ops that is recorded when higher orders are asked for.
-import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
+import { defineOp, type OpDefinition, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireElement, requireNumber, shown } from '../checks.ts';
 import { KernelRefusal } from '../device/address_backend.ts';
@@ -563,33 +563,32 @@ interface BinaryOptions {
 /** A function of two operands, and of the number alpha where it has one. */
 function defineScaled(name: string, op: Binary, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
   const { saves = 'operands', reads = () => [true, true] } = options;
-  const run = defineOp(
-    fused(options.rule ?? {}, {
-      name,
-      forward(ctx, a: Prepared, b: Prepared, alpha: number) {
-        let y: Tensor;
-        if (typeof b === 'number') y = launchScalar(name, op, a as Tensor, b, false, alpha, (a as Tensor).dtype);
-        else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
-        else y = launchBinary(name, op, a, b, alpha, a.dtype);
-        const tensor = (value: Prepared) => (value instanceof Tensor ? value : null);
-        if (saves === 'operands') {
-          const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
-          ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
-        } else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
-        return y;
-      },
-      backward(ctx, [g], a, b, alpha) {
-        const saved = saves === 'nothing' ? [] : ctx.saved;
-        const left = typeof a === 'number' ? a : saved[0];
-        const right = typeof b === 'number' ? b : saved[1];
-        const [da, db] = derivatives(g, left, right, saved[2], alpha);
-        return [
-          ctx.needs[0] ? sumTo(da(), (a as TensorInfo).shape) : null,
-          ctx.needs[1] ? sumTo(db(), (b as TensorInfo).shape) : null,
-        ];
-      },
-    }),
-  );
+  const definition: OpDefinition<[a: Prepared, b: Prepared, alpha: number], Tensor> = {
+    name,
+    forward(ctx, a: Prepared, b: Prepared, alpha: number) {
+      let y: Tensor;
+      if (typeof b === 'number') y = launchScalar(name, op, a as Tensor, b, false, alpha, (a as Tensor).dtype);
+      else if (typeof a === 'number') y = launchScalar(name, op, b, a, true, alpha, b.dtype);
+      else y = launchBinary(name, op, a, b, alpha, a.dtype);
+      const tensor = (value: Prepared) => (value instanceof Tensor ? value : null);
+      if (saves === 'operands') {
+        const [readsA, readsB] = reads(ctx.needs[0], ctx.needs[1]);
+        ctx.save(readsA ? tensor(a) : null, readsB ? tensor(b) : null);
+      } else if (saves === 'result') ctx.save(tensor(a), tensor(b), y);
+      return y;
+    },
+    backward(ctx, [g], a, b, alpha) {
+      const saved = saves === 'nothing' ? [] : ctx.saved;
+      const left = typeof a === 'number' ? a : saved[0];
+      const right = typeof b === 'number' ? b : saved[1];
+      const [da, db] = derivatives(g, left, right, saved[2], alpha);
+      return [
+        ctx.needs[0] ? sumTo(da(), (a as TensorInfo).shape) : null,
+        ctx.needs[1] ? sumTo(db(), (b as TensorInfo).shape) : null,
+      ];
+    },
+  };
+  const run = defineOp(options.rule ? fused(options.rule, definition) : definition);
   return (left: Operand, right: Operand, factor: number | boolean): Tensor => {
     requireATensor(name, left, right);
     const a = prepared(name, left, right);

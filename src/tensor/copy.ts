@@ -1,7 +1,8 @@
 // Copying between memory orders: what every change of layout comes down to. Strides here are in elements.
 import { partOf } from '../device/operand.ts';
+import type { DType } from './dtype.ts';
 import type { MemoryFormat, Shape } from './shape.ts';
-import { copyStrided, requireReadable, type Tensor } from './tensor.ts';
+import { allocate, copyStrided, requireReadable, type Tensor } from './tensor.ts';
 
 /** Copies x, element by logical index, from and to arbitrary strides with offsets (in elements). */
 export function copyElements(
@@ -25,6 +26,13 @@ export function copyDense(op: string, from: Tensor, to: Tensor): void {
     requireReadable(op, from);
     to.storage.write(from.storage.bytes());
   }
+}
+
+/** x in another dtype, by the rules of the kernels, as a copy. Not recorded; see `cast` in ops/convert.ts for the differentiable form. */
+export function copyAs(x: Tensor, dtype: DType): Tensor {
+  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
+  x.backend.launch.cast('to', { x, out });
+  return out;
 }
 
 /** x in a format: itself where it already is. Not recorded; see `toFormat` in ops/convert.ts for the differentiable form. */

@@ -13,6 +13,7 @@ import type { Backend, Device } from '../device/backend.ts';
 import { backendOf } from '../device/engine.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
+import { copyAs } from './copy.ts';
 import { type DType, dtypeOf, dtypes, isFloat, requireDType, type TypedArray } from './dtype.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape, sizeOf } from './shape.ts';
 import { allocate, copyStrided, type NestedArray, requireReadable, Tensor, type TensorJSON } from './tensor.ts';
@@ -206,7 +207,7 @@ function fromTypedArrayAs(data: TypedArray, shape: Shape, options: Making): Tens
   const own = dtypeOf(data);
   const dtype = options.dtype ?? own;
   const copied = copyIn(data, shape, own, options.backend);
-  return finish(dtype === own ? copied : converted(copied, dtype), options);
+  return finish(dtype === own ? copied : copyAs(copied, dtype), options);
 }
 
 const jsonWords: readonly unknown[] = ['NaN', 'Infinity', '-Infinity', '-0'];
@@ -255,13 +256,6 @@ export function readTensorJSON(op: string, value: unknown): Tensor {
     return element;
   });
   return write(shape, dtype, values, backendOf('cpu'));
-}
-
-/** x in another dtype, by the rules of the kernels, for what has no history. */
-function converted(x: Tensor, dtype: DType): Tensor {
-  const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
-  out.backend.launch.cast('to', { x, out });
-  return out;
 }
 
 /**
