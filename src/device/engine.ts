@@ -19,9 +19,11 @@ let meta: MetaBackend | null = null;
 let current: Backend | null = null;
 
 function open(name: EngineName): Backend {
-  const known = engines[name];
-  if (known) return known;
-  const backend = name === 'wasm' ? new WasmBackend() : openNative();
+  return engines[name] ?? opened(name, name === 'wasm' ? new WasmBackend() : openNative());
+}
+
+/** An engine's first use. */
+function opened(name: EngineName, backend: Backend): Backend {
   makeTraceable(backend);
   return (engines[name] = backend);
 }
@@ -36,7 +38,7 @@ function choose(): Backend {
   const wanted = environment('EVENKEEL_ENGINE');
   if (wanted) return open(checkName(wanted));
   const { backend, reason } = loadNative();
-  if (backend) return (engines.native = backend);
+  if (backend) return opened('native', backend);
   // Said once, in one line: the work goes on, only slower. In browsers there is nothing else.
   if (hasNodeModules()) {
     // Deno says itself what it would have to be allowed.
