@@ -6,7 +6,7 @@ import type { DType, TypedArray } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
-import { allocate, keep, Tensor } from '../tensor/tensor.ts';
+import { allocate, keep, requireReadable, Tensor } from '../tensor/tensor.ts';
 import { type ByteSource, fill, pieces } from './byte_source.ts';
 import { crc32 } from './crc32.ts';
 import { type Fail, failing } from './errors.ts';
@@ -242,10 +242,11 @@ export type Savable = Tensor | StoredTensor;
 export const isStored = (value: unknown): value is StoredTensor =>
   typeof value === 'object' && value !== null && 'strides' in value && 'storage' in value && !(value instanceof Tensor);
 
-/** @throws ArgumentTypeError where a value is no tensor. */
+/** @throws ArgumentTypeError where a value is no tensor; NotImplementedError where it has no values. */
 export function requireSavable(operation: string, name: string, value: unknown): asserts value is Savable {
   if (!(value instanceof Tensor) && !isStored(value))
     throw new ArgumentTypeError(`[${operation}] expected a tensor as ${JSON.stringify(name)}, got ${shown(value)}`);
+  if (value instanceof Tensor) requireReadable(operation, value);
 }
 
 /** What a tensor of this type becomes when it is loaded; null: it cannot be. */

@@ -300,3 +300,11 @@ test('memory that was shared is written once', async () => {
   expect(again.get('shaped')!.storage).toBe(again.get('base')!.storage);
   expect(again.get('channels_last')!.memoryFormat).toBe('channelsLast');
 });
+
+test('tensors of the meta device, which have no values, are refused by name of the function', async () => {
+  const state = { x: ones([2], { device: 'meta' }) };
+  for (const format of ['pytorch', 'safetensors', 'npz'] as const)
+    await expect(encodeStateDict(state, format)).rejects.toThrow(
+      '[encodeStateDict] a tensor on the meta device has no values',
+    );
+});

@@ -156,10 +156,10 @@ test('what is no function is refused', () => {
 
 describe('EVENKEEL_TRACE', () => {
   const program = `import { cat, ones } from './src/index.ts'; cat([ones([2, 3]), ones([2, 3])]).exp();`;
-  const run = (value: string) =>
+  const run = (value: string, settings: NodeJS.ProcessEnv = {}) =>
     spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
       encoding: 'utf8',
-      env: { ...process.env, EVENKEEL_TRACE: value },
+      env: { ...process.env, EVENKEEL_TRACE: value, ...settings },
     });
 
   test('1 prints a line for each kernel', () => {
@@ -168,6 +168,10 @@ describe('EVENKEEL_TRACE', () => {
     const lines = stderr.trim().split('\n');
     expect(lines.at(-1)).toMatch(/^evenkeel: +\d+\.\d us {2}unary {2}\[exp\] {2}x float32\[4,3\]; out float32\[4,3\]$/);
     expect(lines.some((line) => / \[cat\] .*out float32\[4,3\] from 6/.test(line))).toBe(true);
+  });
+
+  test('1 does so on the engine that is chosen by itself', () => {
+    expect(run('1', { EVENKEEL_ENGINE: '' }).stderr).toMatch(/^evenkeel: +\d+\.\d us {2}unary {2}\[exp\]/m);
   });
 
   test('0, or nothing, prints nothing; anything else is refused', () => {
