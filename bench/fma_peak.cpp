@@ -1,5 +1,6 @@
-// What the arithmetic of the benchmarks is held against: fused multiply-adds on registers alone, on so many threads at once.
-// `fma_peak THREADS MILLISECONDS` prints GFLOP/s (float32; a multiply-add counts as two). bench/fma_peak.ts compiles and runs it.
+// What the arithmetic of the benchmarks is held against: fused multiply-adds on registers alone, on so many threads at
+// once. `fma_peak THREADS MILLISECONDS` prints GFLOP/s (float32; a multiply-add counts as two). bench/fma_peak.ts
+// compiles and runs it.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -11,7 +12,8 @@
 using namespace EK_ISA;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kChains = EK_VECTOR_BYTES == 64 ? 24 : 12;  // independent sums: more than latency × units, fewer than registers
+// Independent sums: more than latency × units, fewer than registers.
+constexpr int kChains = EK_VECTOR_BYTES == 64 ? 24 : 12;
 constexpr int kBatch = 10000;
 
 static double gflops(double milliseconds) {

@@ -16,9 +16,15 @@ namespace EK_ISA {
 // In a WebAssembly build the functions are extern "C" (defined inside the namespace all the same).
 
 // Runs `body` with T = float or double; anything else is EK_BAD_DTYPE.
-#define EK_DISPATCH_FLOAT(dtype, ...)                  \
-  switch (dtype) {                                     \
-    case EK_FLOAT32: { using T = float; __VA_ARGS__ } break; \
-    case EK_FLOAT64: { using T = double; __VA_ARGS__ } break; \
-    default: return EK_BAD_DTYPE;                      \
+#define EK_DISPATCH_FLOAT(dtype, ...) \
+  switch (dtype) {                    \
+    case EK_FLOAT32: {                \
+      using T = float;                \
+      __VA_ARGS__                     \
+    } break;                          \
+    case EK_FLOAT64: {                \
+      using T = double;               \
+      __VA_ARGS__                     \
+    } break;                          \
+    default: return EK_BAD_DTYPE;     \
   }

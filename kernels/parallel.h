@@ -1,5 +1,6 @@
-// parallel_for: runs tile 0 … tiles−1, on all worker threads. The tiles are the caller's and must not depend on the number of
-// threads; what a tile computes must not depend on the worker. That is what makes results equal for any thread count.
+// parallel_for: runs tile 0 … tiles−1, on all worker threads. The tiles are the caller's and must not depend on the
+// number of threads; what a tile computes must not depend on the worker. That is what makes results equal for any
+// thread count.
 #pragma once
 #include "simd/vec.h"
 
@@ -23,8 +24,8 @@ EK_INLINE int worker_count() {
 template <class F> inline void parallel_for(int tiles, const F& body) {
 #ifndef __wasm__
   if (tiles > 1) {
-    ek_parallel_run(
-        tiles, [](const void* f, int tile, int worker) { (*static_cast<const F*>(f))(tile, worker); }, &body);
+    ek_parallel_run(tiles, [](const void* f, int tile, int worker) { (*static_cast<const F*>(f))(tile, worker); },
+                    &body);
     return;
   }
 #endif
@@ -33,7 +34,9 @@ template <class F> inline void parallel_for(int tiles, const F& body) {
 
 constexpr EK_INLINE int ceil_div(int a, int b) { return (a + b - 1) / b; }
 // Where a part of n things begins that are split into `parts`, as equal as possible.
-constexpr EK_INLINE int part_begin(int n, int part, int parts) { return static_cast<int>(static_cast<int64_t>(n) * part / parts); }
+constexpr EK_INLINE int part_begin(int n, int part, int parts) {
+  return static_cast<int>(static_cast<int64_t>(n) * part / parts);
+}
 
 // Splits n elements into blocks of `block` and runs body(begin, end) on each.
 template <class F> inline void parallel_blocks(int n, int block, const F& body) {

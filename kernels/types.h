@@ -1,41 +1,79 @@
-// From an ek_dtype to a C++ type: dispatch macros beside EK_DISPATCH_FLOAT, and conversion between numbers. bool is uint8_t with
-// values 0 and 1; where it needs other arithmetic than uint8, a kernel says so before it dispatches.
+// From an ek_dtype to a C++ type: dispatch macros beside EK_DISPATCH_FLOAT, and conversion between numbers. bool is
+// uint8_t with values 0 and 1; where it needs other arithmetic than uint8, a kernel says so before it dispatches.
 #pragma once
 #include "kernel.h"
 
 // Runs the arguments with T = the number type of dtype; bool and anything else is EK_BAD_DTYPE.
-#define EK_DISPATCH_NUMBER(dtype, ...)                           \
-  switch (dtype) {                                               \
-    case EK_FLOAT32: { using T = float; __VA_ARGS__ } break;     \
-    case EK_FLOAT64: { using T = double; __VA_ARGS__ } break;    \
-    case EK_INT32: { using T = int32_t; __VA_ARGS__ } break;     \
-    case EK_INT64: { using T = int64_t; __VA_ARGS__ } break;     \
-    case EK_UINT8: { using T = uint8_t; __VA_ARGS__ } break;     \
-    default: return EK_BAD_DTYPE;                                \
+#define EK_DISPATCH_NUMBER(dtype, ...) \
+  switch (dtype) {                     \
+    case EK_FLOAT32: {                 \
+      using T = float;                 \
+      __VA_ARGS__                      \
+    } break;                           \
+    case EK_FLOAT64: {                 \
+      using T = double;                \
+      __VA_ARGS__                      \
+    } break;                           \
+    case EK_INT32: {                   \
+      using T = int32_t;               \
+      __VA_ARGS__                      \
+    } break;                           \
+    case EK_INT64: {                   \
+      using T = int64_t;               \
+      __VA_ARGS__                      \
+    } break;                           \
+    case EK_UINT8: {                   \
+      using T = uint8_t;               \
+      __VA_ARGS__                      \
+    } break;                           \
+    default: return EK_BAD_DTYPE;      \
   }
 
 // Runs the arguments with T = an unsigned integer of `size` bytes, for kernels that only move elements.
-#define EK_DISPATCH_SIZE(size, ...)                              \
-  switch (size) {                                                \
-    case 1: { using T = uint8_t; __VA_ARGS__ } break;            \
-    case 2: { using T = uint16_t; __VA_ARGS__ } break;           \
-    case 4: { using T = uint32_t; __VA_ARGS__ } break;           \
-    case 8: { using T = uint64_t; __VA_ARGS__ } break;           \
-    default: return EK_BAD_ARGUMENT;                             \
+#define EK_DISPATCH_SIZE(size, ...)  \
+  switch (size) {                    \
+    case 1: {                        \
+      using T = uint8_t;             \
+      __VA_ARGS__                    \
+    } break;                         \
+    case 2: {                        \
+      using T = uint16_t;            \
+      __VA_ARGS__                    \
+    } break;                         \
+    case 4: {                        \
+      using T = uint32_t;            \
+      __VA_ARGS__                    \
+    } break;                         \
+    case 8: {                        \
+      using T = uint64_t;            \
+      __VA_ARGS__                    \
+    } break;                         \
+    default: return EK_BAD_ARGUMENT; \
   }
 
 namespace EK_ISA {
 
 template <class T> constexpr bool is_float = static_cast<T>(0.5) != 0;
 template <class T> struct limits;
-template <> struct limits<int32_t> { static constexpr int32_t min = INT32_MIN, max = INT32_MAX; };
-template <> struct limits<int64_t> { static constexpr int64_t min = INT64_MIN, max = INT64_MAX; };
-template <> struct limits<uint8_t> { static constexpr uint8_t min = 0, max = UINT8_MAX; };
-template <> struct limits<float> { static constexpr float min = -__builtin_inff(), max = __builtin_inff(); };
-template <> struct limits<double> { static constexpr double min = -__builtin_inf(), max = __builtin_inf(); };
+template <> struct limits<int32_t> {
+  static constexpr int32_t min = INT32_MIN, max = INT32_MAX;
+};
+template <> struct limits<int64_t> {
+  static constexpr int64_t min = INT64_MIN, max = INT64_MAX;
+};
+template <> struct limits<uint8_t> {
+  static constexpr uint8_t min = 0, max = UINT8_MAX;
+};
+template <> struct limits<float> {
+  static constexpr float min = -__builtin_inff(), max = __builtin_inff();
+};
+template <> struct limits<double> {
+  static constexpr double min = -__builtin_inf(), max = __builtin_inf();
+};
 
-// Conversion as PyTorch has it on x86, on every machine (C leaves a float outside an integer's range undefined): a float outside int32 or int64,
-// or NaN, becomes the most negative number; uint8 is the low byte of the wider integer, as between integers.
+// Conversion as PyTorch has it on x86, on every machine (C leaves a float outside an integer's range undefined): a
+// float outside int32 or int64, or NaN, becomes the most negative number; uint8 is the low byte of the wider integer,
+// as between integers.
 template <class To, class From> EK_INLINE To convert(From x) {
   if constexpr (is_float<From> && !is_float<To>) {
     if constexpr (sizeof(To) == 1) {
@@ -68,7 +106,8 @@ template <class T> EK_INLINE T convert_limit(double x) {
   }
 }
 
-// Elements of one tile of parallel work: enough to outweigh handing it out, few enough to stay in the second-level cache.
+// Elements of one tile of parallel work: enough to outweigh handing it out, few enough to stay in the second-level
+// cache.
 constexpr int tile_elements = 16384;
 
 }  // namespace EK_ISA

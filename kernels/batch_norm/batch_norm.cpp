@@ -1,5 +1,5 @@
-// Batch norm over a tensor: statistics, normalizing, and the two steps of the backward pass, each alone and in the pairs that a single
-// process needs.
+// Batch norm over a tensor: statistics, normalizing, and the two steps of the backward pass, each alone and in the
+// pairs that a single process needs.
 #include "batch_norm/passes.h"
 
 namespace EK_ISA {
@@ -9,7 +9,9 @@ namespace {
 template <class T> T top_of(double relu) { return static_cast<T>(relu < __builtin_inf() ? relu : __builtin_nan("")); }
 
 // A constant channel without eps is all bias, in training (PyTorch).
-inline double batch_invstd(double m2, double count, double eps) { return m2 == 0 && eps == 0 ? 0 : inverse_std(m2, count, eps); }
+inline double batch_invstd(double m2, double count, double eps) {
+  return m2 == 0 && eps == 0 ? 0 : inverse_std(m2, count, eps);
+}
 
 template <class T> void stats(const T* x, const Layout& layout, double* mean, double* m2, void* scratch) {
   if (layout.empty()) return;
@@ -23,13 +25,15 @@ template <class T> void stats(const T* x, const Layout& layout, double* mean, do
 }
 
 template <bool relu, class T>
-void forward(const T* x, const Layout& layout, double eps, const T* weight, const T* bias, T top, double* mean, double* m2, double* invstd, T* y, void* scratch) {
+void forward(const T* x, const Layout& layout, double eps, const T* weight, const T* bias, T top, double* mean,
+             double* m2, double* invstd, T* y, void* scratch) {
   if (layout.empty()) return;
   const Channels<T> channels{mean, invstd, weight, bias, nullptr, nullptr, 0, top};
   const double count = static_cast<double>(layout.count());
   if (by_groups(layout)) {
     const auto known = [&](int channel) { return pivot(x[layout.place(channel, 0)]); };
-    sum_and_map_groups<Sum::statistics, Map::forward, relu, T>(layout, x, nullptr, y, channels, known, [&](int channel, Pair sums) {
+    sum_and_map_groups<Sum::statistics, Map::forward, relu, T>(layout, x, nullptr, y, channels, known,
+                                                               [&](int channel, Pair sums) {
       const Moments m = moments(x, count, known(channel).hi, sums, layout.each_of(channel));
       mean[channel] = m.mean, m2[channel] = m.m2, invstd[channel] = batch_invstd(m.m2, count, eps);
     });
@@ -41,12 +45,16 @@ void forward(const T* x, const Layout& layout, double eps, const T* weight, cons
 }
 
 // Sums that left the type's range are taken again.
-template <Sum mode, class T> Pair checked(const Layout& layout, int channel, const T* x, const T* dy, const Channels<T>& channels, Pair sums) {
-  return sums.b - sums.b == 0 ? sums : exact_sums<mode>(x, dy, channels.mean[channel], channels.known(channel), layout.each_of(channel));
+template <Sum mode, class T>
+Pair checked(const Layout& layout, int channel, const T* x, const T* dy, const Channels<T>& channels, Pair sums) {
+  return sums.b - sums.b == 0
+             ? sums
+             : exact_sums<mode>(x, dy, channels.mean[channel], channels.known(channel), layout.each_of(channel));
 }
 
 template <bool relu, class T>
-void backward_reduce(const T* x, const T* dy, const Layout& layout, const Channels<T>& channels, double* sum_dy, double* sum_dy_xmu, void* scratch) {
+void backward_reduce(const T* x, const T* dy, const Layout& layout, const Channels<T>& channels, double* sum_dy,
+                     double* sum_dy_xmu, void* scratch) {
   constexpr Sum mode = relu ? Sum::backward_relu : Sum::backward;
   for (int i = 0; i < layout.c; i++) sum_dy[i] = sum_dy_xmu[i] = 0;
   if (layout.empty()) return;
@@ -59,7 +67,8 @@ void backward_reduce(const T* x, const T* dy, const Layout& layout, const Channe
 }
 
 template <bool relu, class T>
-void backward(const T* x, const T* dy, const Layout& layout, const Channels<T>& before, double* sum_dy, double* sum_dy_xmu, T* dx, void* scratch) {
+void backward(const T* x, const T* dy, const Layout& layout, const Channels<T>& before, double* sum_dy,
+              double* sum_dy_xmu, T* dx, void* scratch) {
   constexpr Sum mode = relu ? Sum::backward_relu : Sum::backward;
   if (layout.empty()) return;
   Channels<T> channels = before;
@@ -79,23 +88,33 @@ void backward(const T* x, const T* dy, const Layout& layout, const Channels<T>& 
 }  // namespace
 
 // Runs `body` with T, and with `is_relu` as a constant.
-#define EK_DISPATCH(...) \
-  EK_DISPATCH_FLOAT(dtype, if (relu) { constexpr bool is_relu = true; __VA_ARGS__ } else { constexpr bool is_relu = false; __VA_ARGS__ })
+#define EK_DISPATCH(...)               \
+  EK_DISPATCH_FLOAT(dtype, if (relu) { \
+    constexpr bool is_relu = true;     \
+    __VA_ARGS__                        \
+  } else {                             \
+    constexpr bool is_relu = false;    \
+    __VA_ARGS__                        \
+  })
 
 int ek_batch_norm_scratch(int n, int c, int s, int format) {
   const Layout layout(n, c, s, format);
   return Work(Scratch(nullptr), layout).bytes;
 }
 
-int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2, void* scratch) {
+int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2,
+                        void* scratch) {
   EK_DISPATCH_FLOAT(dtype, stats(static_cast<const T*>(x), Layout(n, c, s, format), mean, m2, scratch);)
   return EK_OK;
 }
 
-int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd, const void* weight,
-                               const void* bias, double relu, const double* sum_dy, const double* sum_dy_xmu, void* coefficients) {
+int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mean, const double* invstd,
+                               const void* weight, const void* bias, double relu, const double* sum_dy,
+                               const double* sum_dy_xmu, void* coefficients) {
   EK_DISPATCH_FLOAT(dtype, {
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count, top_of<T>(relu)};
+    const Channels<T> channels{
+        mean,  invstd,         static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu,
+        count, top_of<T>(relu)};
     T* out = static_cast<T*>(coefficients);
     for (int i = 0; i < c; i++) {
       const Coefficients<T> k = channels(i);
@@ -106,12 +125,14 @@ int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mea
   return EK_OK;
 }
 
-int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean, const double* invstd,
-                        const void* weight, const void* bias, double relu, const void* residual, void* y, void* scratch) {
+int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int format, const double* mean,
+                        const double* invstd, const void* weight, const void* bias, double relu, const void* residual,
+                        void* y, void* scratch) {
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
+    const Channels<T> channels{
+        mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
     const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *added = static_cast<const T*>(residual);
     if (added) map_tensor<Map::residual, is_relu, T>(layout, work, from, added, static_cast<T*>(y), channels);
@@ -120,32 +141,39 @@ int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int forma
   return EK_OK;
 }
 
-int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight, const void* bias,
-                          double relu, double* mean, double* m2, double* invstd, void* y, void* scratch) {
+int ek_batch_norm_forward(int dtype, const void* x, int n, int c, int s, int format, double eps, const void* weight,
+                          const void* bias, double relu, double* mean, double* m2, double* invstd, void* y,
+                          void* scratch) {
   const Layout layout(n, c, s, format);
-  EK_DISPATCH(forward<is_relu>(static_cast<const T*>(x), layout, eps, static_cast<const T*>(weight), static_cast<const T*>(bias), top_of<T>(relu), mean, m2, invstd,
-                               static_cast<T*>(y), scratch);)
+  EK_DISPATCH(forward<is_relu>(static_cast<const T*>(x), layout, eps, static_cast<const T*>(weight),
+                               static_cast<const T*>(bias), top_of<T>(relu), mean, m2, invstd, static_cast<T*>(y),
+                               scratch);)
   return EK_OK;
 }
 
-int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format, const double* mean,
-                                  const double* invstd, const void* weight, const void* bias, double relu, double* sum_dy,
-                                  double* sum_dy_xmu, void* scratch) {
+int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
+                                  const double* mean, const double* invstd, const void* weight, const void* bias,
+                                  double relu, double* sum_dy, double* sum_dy_xmu, void* scratch) {
   const Layout layout(n, c, s, format);
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
-    backward_reduce<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu, scratch);
+    const Channels<T> channels{
+        mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
+    backward_reduce<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu,
+                             scratch);
   })
   return EK_OK;
 }
 
-int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format, double count,
-                                 const double* mean, const double* invstd, const void* weight, const void* bias, double relu,
-                                 const double* sum_dy, const double* sum_dy_xmu, void* dx, void* scratch) {
+int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
+                                 double count, const double* mean, const double* invstd, const void* weight,
+                                 const void* bias, double relu, const double* sum_dy, const double* sum_dy_xmu,
+                                 void* dx, void* scratch) {
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu, count, top_of<T>(relu)};
+    const Channels<T> channels{
+        mean,  invstd,         static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu,
+        count, top_of<T>(relu)};
     const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *gradient = static_cast<const T*>(dy);
     if (sum_dy) map_tensor<Map::training, is_relu, T>(layout, work, from, gradient, static_cast<T*>(dx), channels);
@@ -154,13 +182,15 @@ int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n
   return EK_OK;
 }
 
-int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format, const double* mean,
-                           const double* invstd, const void* weight, const void* bias, double relu, double* sum_dy,
-                           double* sum_dy_xmu, void* dx, void* scratch) {
+int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int c, int s, int format,
+                           const double* mean, const double* invstd, const void* weight, const void* bias, double relu,
+                           double* sum_dy, double* sum_dy_xmu, void* dx, void* scratch) {
   const Layout layout(n, c, s, format);
   EK_DISPATCH({
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
-    backward<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu, static_cast<T*>(dx), scratch);
+    const Channels<T> channels{
+        mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
+    backward<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu,
+                      static_cast<T*>(dx), scratch);
   })
   return EK_OK;
 }

@@ -40,8 +40,8 @@ int ek_batch_norm_count(void* tracked) {
   return EK_OK;
 }
 
-int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps, double* mean,
-                               double* invstd) {
+int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const void* running_var, double eps,
+                               double* mean, double* invstd) {
   EK_DISPATCH_FLOAT(dtype, {
     const T *means = static_cast<const T*>(running_mean), *variances = static_cast<const T*>(running_var);
     for (int i = 0; i < c; i++) {
@@ -52,8 +52,8 @@ int ek_batch_norm_from_running(int dtype, int c, const void* running_mean, const
   return EK_OK;
 }
 
-int ek_batch_norm_parameter_gradients(int dtype, int c, const double* invstd, const double* sum_dy, const double* sum_dy_xmu,
-                                      void* dweight, void* dbias) {
+int ek_batch_norm_parameter_gradients(int dtype, int c, const double* invstd, const double* sum_dy,
+                                      const double* sum_dy_xmu, void* dweight, void* dbias) {
   EK_DISPATCH_FLOAT(dtype, {
     for (int i = 0; i < c; i++) {
       if (dweight) static_cast<T*>(dweight)[i] = static_cast<T>(invstd[i] * sum_dy_xmu[i]);

@@ -1,5 +1,5 @@
-// Functions of a norm's values, and their gradients, in one pass: the values are made piece by piece in a buffer that stays in L1, and read
-// there by the loops of the elementwise family.
+// Functions of a norm's values, and their gradients, in one pass: the values are made piece by piece in a buffer that
+// stays in L1, and read there by the loops of the elementwise family.
 #include "batch_norm/passes.h"
 #include "elementwise/loops.h"
 
@@ -22,16 +22,21 @@ struct Function {
     const strip_out to{static_cast<T*>(out) + place, sizeof(T)};
     if (dy) {
       const strip_in in[] = {values, part(y), part(dy)};
-      run_strip(n, lanes<T>, in, to, [&](const void* const* from, const int*, void* dz, int vectors) { gradient(from[0], from[1], from[2], dz, vectors, p0, p1); });
+      run_strip(n, lanes<T>, in, to, [&](const void* const* from, const int*, void* dz, int vectors) {
+        gradient(from[0], from[1], from[2], dz, vectors, p0, p1);
+      });
     } else {
       const strip_in in[] = {values};
-      run_strip(n, lanes<T>, in, to, [&](const void* const* from, const int*, void* result, int vectors) { loop(from[0], result, vectors, p0, p1); });
+      run_strip(n, lanes<T>, in, to, [&](const void* const* from, const int*, void* result, int vectors) {
+        loop(from[0], result, vectors, p0, p1);
+      });
     }
   }
 };
 
 // f(place, values, how many) for all values of a norm.
-template <class T> void each_piece(const Layout& layout, const T* x, const Channels<T>& channels, void* scratch, const Function& f) {
+template <class T>
+void each_piece(const Layout& layout, const T* x, const Channels<T>& channels, void* scratch, const Function& f) {
   using Values = Mapping<Map::forward, false, T>;
   if (layout.empty()) return;
   if (layout.planes) {
@@ -66,13 +71,14 @@ template <class T> void each_piece(const Layout& layout, const T* x, const Chann
 
 }  // namespace
 
-int ek_batch_norm_function(int op, int dtype, const void* x, int n, int c, int s, int format, const double* mean, const double* invstd,
-                           const void* weight, const void* bias, double p0, double p1, const void* y, const void* dy, void* out,
-                           void* scratch) {
+int ek_batch_norm_function(int op, int dtype, const void* x, int n, int c, int s, int format, const double* mean,
+                           const double* invstd, const void* weight, const void* bias, double p0, double p1,
+                           const void* y, const void* dy, void* out, void* scratch) {
   const Function f{find_unary_loop(op, dtype), find_gradient_loop(op, dtype), p0, p1, y, dy, out};
   EK_DISPATCH_FLOAT(dtype, {
     if (is_test(op) || !(dy ? f.gradient != nullptr : f.loop != nullptr)) return EK_BAD_ARGUMENT;
-    const Channels<T> channels{mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0};
+    const Channels<T> channels{mean,    invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr,
+                               nullptr, 0};
     each_piece(Layout(n, c, s, format), static_cast<const T*>(x), channels, scratch, f);
   })
   return EK_OK;

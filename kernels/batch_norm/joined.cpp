@@ -1,5 +1,5 @@
-// The gradient of a norm's input with what other paths have brought to that input, in one pass: channels last, where the other gradient
-// may be a slice of the channels of a wider tensor.
+// The gradient of a norm's input with what other paths have brought to that input, in one pass: channels last, where
+// the other gradient may be a slice of the channels of a wider tensor.
 #include "batch_norm/map.h"
 #include "simd/strip.h"
 #include "types.h"
@@ -18,7 +18,8 @@ template <class T> struct Joined {
       const T* other = plus + r * plus_pitch;
       for_vectors<T>(0, c, [&](auto v) {
         const Coefficients<vec<T>> k = coefficients_at(norm, c, v.i, v.count);
-        v.template write<streams>(dx + at, map_step<Map::training, relu>(v.read(x + at), v.read(dy + at), k) + v.read(other));
+        v.template write<streams>(dx + at,
+                                  map_step<Map::training, relu>(v.read(x + at), v.read(dy + at), k) + v.read(other));
       });
     }
     if constexpr (streams) stream_fence();
@@ -38,8 +39,13 @@ template <class T> struct Joined {
 int ek_batch_norm_backward_joined(int dtype, const void* x, const void* dy, int rows, int c, const void* norm, int relu,
                                   const void* plus, int plus_pitch, void* dx) {
   EK_DISPATCH_FLOAT(dtype, {
-    const Joined<T> joined{static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<const T*>(norm), static_cast<const T*>(plus),
-                           static_cast<T*>(dx), c, plus_pitch};
+    const Joined<T> joined{static_cast<const T*>(x),
+                           static_cast<const T*>(dy),
+                           static_cast<const T*>(norm),
+                           static_cast<const T*>(plus),
+                           static_cast<T*>(dx),
+                           c,
+                           plus_pitch};
     if (relu) joined.template run<true>(rows);
     else joined.template run<false>(rows);
   })

@@ -1,26 +1,29 @@
-// How the batch-norm loops see a tensor, and how it is cut into blocks. Planes: runs of s values of one channel; neighbouring
-// channels whose planes are short are handled as a group. Rows: a matrix whose columns are (virtual) channels; column v belongs to
-// channel v / div % mod. Rows serve channels last, 2-D tensors and contiguous ones with a small s; several short rows are joined into
-// one that fills whole vectors. Blocks depend on the shape alone, so that every thread count gives the same sums.
+// How the batch-norm loops see a tensor, and how it is cut into blocks. Planes: runs of s values of one channel;
+// neighbouring channels whose planes are short are handled as a group. Rows: a matrix whose columns are (virtual)
+// channels; column v belongs to channel v / div % mod. Rows serve channels last, 2-D tensors and contiguous ones with a
+// small s; several short rows are joined into one that fills whole vectors. Blocks depend on the shape alone, so that
+// every thread count gives the same sums.
 #pragma once
 #include "kernel.h"
 #include "simd/strip.h"
 
 namespace EK_ISA {
 
-constexpr int kShortPlane = 32;          // below, lanes run across channels
-constexpr int kLongPlane = 1024;         // below, neighbouring channels are a group
-constexpr int kTogether = 256;           // elements of a channel that are summed together, of several images where its planes are shorter
-constexpr int kGroupElements = 1 << 17;  // of a group that fits a cache: x, and dy too
-constexpr int kGroupRun = 256;            // neighbours in memory of such a group, at least
+constexpr int kShortPlane = 32;   // below, lanes run across channels
+constexpr int kLongPlane = 1024;  // below, neighbouring channels are a group
+// Elements of a channel that are summed together, of several images where its planes are shorter.
+constexpr int kTogether = 256;
+constexpr int kGroupElements = 1 << 17;                       // of a group that fits a cache: x, and dy too
+constexpr int kGroupRun = 256;                                // neighbours in memory of such a group, at least
 constexpr int kLongGroupRun = has_prefetch ? 8192 : 1 << 16;  // of another, wanted
-constexpr int kGroup = 64;               // planes of a group, at most
-constexpr int kBlockElements = 1 << 15;  // wanted of a block: small enough to spread, large enough to pay for its parameters
-constexpr int kBlocks = 64;              // of rows of a large tensor, whose blocks are larger
-constexpr int kColumns = 1024;           // at most, of a block of rows
+constexpr int kGroup = 64;                                    // planes of a group, at most
+// Wanted of a block: small enough to spread, large enough to pay for its parameters.
+constexpr int kBlockElements = 1 << 15;
+constexpr int kBlocks = 64;                  // of rows of a large tensor, whose blocks are larger
+constexpr int kColumns = 1024;               // at most, of a block of rows
 constexpr int kVector = 64 / sizeof(float);  // of the widest machine: all have the same blocks
-constexpr int kRowColumns = 64;          // joined rows are this long at least
-constexpr int kBlockRows = 128;         // at least: a block leaves two sums for each column
+constexpr int kRowColumns = 64;              // joined rows are this long at least
+constexpr int kBlockRows = 128;              // at least: a block leaves two sums for each column
 
 struct Layout {
   bool planes;
@@ -34,12 +37,14 @@ struct Layout {
   int columns, div, mod, block_rows, block_columns, joined, left;  // left: rows of c that fill no joined row
   int row_blocks, column_blocks;
 
-  Layout(int n_, int c_, int s_, int format_) : fits(false), n(n_), c(c_), s(s_), format(format_), tensor_elements(static_cast<int64_t>(n_) * c_ * s_) {
+  Layout(int n_, int c_, int s_, int format_)
+      : fits(false), n(n_), c(c_), s(s_), format(format_), tensor_elements(static_cast<int64_t>(n_) * c_ * s_) {
     planes = format == EK_CONTIGUOUS && s >= kShortPlane;
     if (planes) {
       part = s < 2 * kBlockElements ? s : kBlockElements, parts = ceil_div(s, part);
       const int64_t fitting = kGroupElements / count();
-      // Code that cannot ask for memory reads it in its order instead: short runs far apart cost it more than a second pass.
+      // Code that cannot ask for memory reads it in its order instead: short runs far apart cost it more than a second
+      // pass.
       fits = has_prefetch && (s >= kLongPlane || fitting * s >= kGroupRun);
       group = !fits ? ceil_div(kLongGroupRun, s) : s >= kLongPlane ? 1 : static_cast<int>(fitting);
       group = group > kGroup ? kGroup : group;
@@ -55,14 +60,16 @@ struct Layout {
     else {
       int join = 1;
       while (c * join % kVector || c * join < kRowColumns) join *= 2;
-      if (c * join <= kColumns && rows >= 4 * join) joined = join, left = static_cast<int>(rows % join), rows /= join, columns = c * join;
+      if (c * join <= kColumns && rows >= 4 * join)
+        joined = join, left = static_cast<int>(rows % join), rows /= join, columns = c * join;
     }
     block_columns = columns <= kColumns ? columns : div >= kColumns ? div : kColumns / div * div;
     const int64_t share = tensor_elements / kBlocks, least = kBlockElements, most = 4 * least;
     const int64_t elements = share < least ? least : share < most ? share : most;
     const int64_t wanted = elements / block_columns < kBlockRows ? kBlockRows : elements / block_columns;
     block_rows = static_cast<int>(wanted < rows ? wanted : rows > 0 ? rows : 1);
-    row_blocks = static_cast<int>((rows + block_rows - 1) / block_rows), column_blocks = ceil_div(columns, block_columns);
+    row_blocks = static_cast<int>((rows + block_rows - 1) / block_rows),
+    column_blocks = ceil_div(columns, block_columns);
   }
 
   bool empty() const { return n == 0 || c == 0 || s == 0; }
@@ -99,13 +106,16 @@ struct Layout {
     const int together = at_once() * group * s;
     return fits && s <= kAhead<T> ? ceil_div(kAhead<T>, together) * at_once() * image() : kAhead<T>;
   }
-  // body(channel, first element, length, images) for the runs of a block of a group, those of up to `most` images at a time.
+  // body(channel, first element, length, images) for the runs of a block of a group, those of up to `most` images at a
+  // time.
   template <class F> EK_INLINE void each_run(int g, int block, int most, const F& body) const {
-    const int start = block % parts * part, from = first_channel(g), to = from + channels(g), length = s - start < part ? s - start : part;
+    const int start = block % parts * part, from = first_channel(g), to = from + channels(g),
+              length = s - start < part ? s - start : part;
     const int first = block / parts * images, last = n - first < images ? n : first + images;
     for (int i = first; i < last; i += most)
       for (int channel = from; channel < to; channel++)
-        body(channel, i * image() + static_cast<ptrdiff_t>(channel) * s + start, length, last - i < most ? last - i : most);
+        body(channel, i * image() + static_cast<ptrdiff_t>(channel) * s + start, length,
+             last - i < most ? last - i : most);
   }
 
   // ---- rows
@@ -121,8 +131,12 @@ struct Layout {
     if (job == row_blocks * column_blocks) return {static_cast<ptrdiff_t>(rows) * columns, c, left, 0, c, row_blocks};
     const int row_block = job / column_blocks, column = job % column_blocks * block_columns;
     const int64_t row = static_cast<int64_t>(row_block) * block_rows;
-    return {static_cast<ptrdiff_t>(row) * columns + column, columns, static_cast<int>(rows - row < block_rows ? rows - row : block_rows), column,
-            columns - column < block_columns ? columns - column : block_columns, row_block};
+    return {static_cast<ptrdiff_t>(row) * columns + column,
+            columns,
+            static_cast<int>(rows - row < block_rows ? rows - row : block_rows),
+            column,
+            columns - column < block_columns ? columns - column : block_columns,
+            row_block};
   }
 };
 

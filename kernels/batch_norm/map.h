@@ -1,12 +1,12 @@
-// The elementwise passes of normalization, with numbers for each channel and x̃ = (x − hi) − lo, mean = hi + lo: a float cannot hold a
-// mean far from 0 as exactly as its data are spread.
+// The elementwise passes of normalization, with numbers for each channel and x̃ = (x − hi) − lo, mean = hi + lo: a float
+// cannot hold a mean far from 0 as exactly as its data are spread.
 //   forward:     y = x̃·scale + shift
 //   residual:    y = x̃·scale + shift + g
 //   training:    dx = ((g + a) + x̃·b)·scale
 //   weighted:    dx = ((g·shift + a) + x̃·b)·scale, for weights that differ within what is normalized together
 //   evaluation:  dx = g·scale
-// relu: forward y limited to 0 … top; backward g counts where the forward's y, computed again by the same operations, was between. A top of
-// NaN, with which no comparison holds, is no limit.
+// relu: forward y limited to 0 … top; backward g counts where the forward's y, computed again by the same operations,
+// was between. A top of NaN, with which no comparison holds, is no limit.
 #pragma once
 #include "kernel.h"
 
@@ -19,12 +19,19 @@ template <class V> struct Coefficients {
 };
 constexpr int kCoefficients = 7;
 
-// Numbers of columns lie interleaved, for one stream: `many` vectors of each vector of columns. Where number i of a column is.
-template <class U> constexpr int interleaved(int column, int many, int i) { return (column / lanes<U> * many + i) * lanes<U> + column % lanes<U>; }
+// Numbers of columns lie interleaved, for one stream: `many` vectors of each vector of columns. Where number i of a
+// column is.
+template <class U> constexpr int interleaved(int column, int many, int i) {
+  return (column / lanes<U> * many + i) * lanes<U> + column % lanes<U>;
+}
 
-// The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see ek_batch_norm_coefficients.
+// The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see
+// ek_batch_norm_coefficients.
 template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
-  const auto at = [&](int i) { return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n) : load(norm + static_cast<ptrdiff_t>(i) * c + channel); };
+  const auto at = [&](int i) {
+    return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n)
+                        : load(norm + static_cast<ptrdiff_t>(i) * c + channel);
+  };
   return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
 }
 template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* norm, int c, int channel) {
@@ -65,12 +72,15 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   static constexpr bool reads_x = map != Map::evaluation || relu, reads_dy = map != Map::forward;
 
   static EK_INLINE void whole(const T* x, const T* dy, T* out, ptrdiff_t at, const Coefficients<vec<T>>& k) {
-    const vec<T> result = map_step<map, relu>(reads_x ? load(x + at) : vec<T>{}, reads_dy ? load(dy + at) : vec<T>{}, k);
+    const vec<T> result = map_step<map, relu>(reads_x ? load(x + at) : vec<T>{}, reads_dy ? load(dy + at) : vec<T>{},
+                                              k);
     if constexpr (streams) stream(out + at, result);
     else store(out + at, result);
   }
   static EK_INLINE void partial(const T* x, const T* dy, T* out, ptrdiff_t at, int n, const Coefficients<vec<T>>& k) {
-    store_n(out + at, map_step<map, relu>(reads_x ? load_n(x + at, n) : vec<T>{}, reads_dy ? load_n(dy + at, n) : vec<T>{}, k), n);
+    store_n(out + at,
+            map_step<map, relu>(reads_x ? load_n(x + at, n) : vec<T>{}, reads_dy ? load_n(dy + at, n) : vec<T>{}, k),
+            n);
   }
 
   // Asks for what will be read and written at a place.
@@ -81,8 +91,10 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   }
 
   // n neighbours of one channel; memory is asked for `ahead` elements before.
-  static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead, const Coefficients<T>& one) {
-    const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift), splat<T>(one.a), splat<T>(one.b), splat<T>(one.top)};
+  static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead,
+                            const Coefficients<T>& one) {
+    const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift),
+                                    splat<T>(one.a),  splat<T>(one.b),  splat<T>(one.top)};
     constexpr int line = line_of<T>;
     int i = 0;
     if constexpr (streams) {  // to the next vector of `out`
@@ -101,7 +113,8 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   }
 
   // Rows of `columns` values, one after the other; k: the numbers of the columns, interleaved.
-  static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns, const T* k) {
+  static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns,
+                             const T* k) {
     constexpr int R = EK_VECTOR_BYTES == 16 ? 2 : 1;
     const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
     int r = 0;
@@ -110,10 +123,15 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   }
 
  private:
-  // R rows together, which load their numbers once: for narrow vectors those loads are half of all. Wide ones wait for memory, which is
-  // faster in one stream.
-  template <int R> static EK_INLINE void band(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const T* k) {
-    const auto numbers = [&]() -> Coefficients<vec<T>> { return {load(k), load(k + L), load(k + 2 * L), load(k + 3 * L), load(k + 4 * L), load(k + 5 * L), load(k + 6 * L)}; };
+  // R rows together, which load their numbers once: for narrow vectors those loads are half of all. Wide ones wait for
+  // memory, which is faster in one stream.
+  template <int R>
+  static EK_INLINE void band(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, ptrdiff_t ahead,
+                             int columns, const T* k) {
+    const auto numbers = [&]() -> Coefficients<vec<T>> {
+      return {load(k),         load(k + L),     load(k + 2 * L), load(k + 3 * L),
+              load(k + 4 * L), load(k + 5 * L), load(k + 6 * L)};
+    };
     int j = 0;
     for (; j + L <= columns; j += L, k += kCoefficients * L) {
       const Coefficients<vec<T>> together = numbers();

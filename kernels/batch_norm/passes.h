@@ -1,5 +1,6 @@
-// The passes of batch norm over a tensor, and their combinations: sums and mappings block by block, or, where a group of channels fits
-// a cache, both for one group after the other, so that memory is read once. Both ways give the same bits.
+// The passes of batch norm over a tensor, and their combinations: sums and mappings block by block, or, where a group
+// of channels fits a cache, both for one group after the other, so that memory is read once. Both ways give the same
+// bits.
 #pragma once
 #include "batch_norm/layout.h"
 #include "batch_norm/map.h"
@@ -9,7 +10,9 @@
 
 namespace EK_ISA {
 
-template <bool b> struct Truth { static constexpr bool value = b; };
+template <bool b> struct Truth {
+  static constexpr bool value = b;
+};
 // f(Truth<is>): turns a condition into a constant.
 template <class F> EK_INLINE void with_truth(bool is, const F& f) {
   if (is) f(Truth<true>{});
@@ -30,13 +33,15 @@ template <class T> struct Channels {
 
   Coefficients<T> operator()(int c) const {
     Coefficients<T> k{};
-    const double m = mean ? mean[c] : 0, scale = (invstd ? invstd[c] : 1) * (weight ? static_cast<double>(weight[c]) : 1.0);
+    const double m = mean ? mean[c] : 0,
+                 scale = (invstd ? invstd[c] : 1) * (weight ? static_cast<double>(weight[c]) : 1.0);
     k.hi = static_cast<T>(m);
     k.lo = k.hi - k.hi == 0 ? static_cast<T>(m - static_cast<double>(k.hi)) : 0;
     k.scale = static_cast<T>(scale);
     k.shift = bias ? bias[c] : 0;
     k.top = top;
-    if (sum_dy) k.a = static_cast<T>(-sum_dy[c] / count), k.b = static_cast<T>(-invstd[c] * invstd[c] * (sum_dy_xmu[c] / count));
+    if (sum_dy)
+      k.a = static_cast<T>(-sum_dy[c] / count), k.b = static_cast<T>(-invstd[c] * invstd[c] * (sum_dy_xmu[c] / count));
     return k;
   }
   Known<T> known(int c) const {
@@ -45,11 +50,16 @@ template <class T> struct Channels {
   }
 };
 
-// A number close to a channel's data, of which the sums of its statistics are taken: its first one, if that is a number.
-template <class T> EK_INLINE Known<double> pivot(T first) { return {first - first == 0 ? static_cast<double>(first) : 0, 0, 0, 0}; }
+// A number close to a channel's data, of which the sums of its statistics are taken: its first one, if that is a
+// number.
+template <class T> EK_INLINE Known<double> pivot(T first) {
+  return {first - first == 0 ? static_cast<double>(first) : 0, 0, 0, 0};
+}
 
-// The sums of one channel in double, number by number, for what the chains of its type cannot hold. each(body): body(place) for all of it.
-template <Sum mode, class T, class E> Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k, const E& each) {
+// The sums of one channel in double, number by number, for what the chains of its type cannot hold. each(body):
+// body(place) for all of it.
+template <Sum mode, class T, class E>
+Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k, const E& each) {
   Pair sums{0, 0};
   each([&](ptrdiff_t at) {
     const double d = x[at] - centre;
@@ -62,24 +72,27 @@ template <Sum mode, class T, class E> Pair exact_sums(const T* x, const T* dy, d
 }
 
 constexpr double kSmallestSquare = 1e-280;  // squares below may have lost bits
-// How many times M2 a pivot may take away from the sum of squares: as many digits are lost, which float data do not show.
+// How many times M2 a pivot may take away from the sum of squares: as many digits are lost, which float data do not
+// show.
 template <class T> constexpr double kCancelled = sizeof(T) == sizeof(double) ? 4 : 100;
 
-// Moments of n numbers from their sums. They are taken again where squares left the range of double, or where the pivot was so far off
-// that the difference below would cancel.
+// Moments of n numbers from their sums. They are taken again where squares left the range of double, or where the pivot
+// was so far off that the difference below would cancel.
 template <class T, class E> Moments moments(const T* x, double n, double pivot, Pair sums, const E& each) {
   const double shift = sums.a * (sums.a / n), m2 = sums.b - shift;
-  if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * kCancelled<T> >= shift) return {n, pivot + sums.a / n, m2};
+  if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * kCancelled<T> >= shift)
+    return {n, pivot + sums.a / n, m2};
   double lowest = __builtin_inf(), highest = -__builtin_inf();
   each([&](ptrdiff_t at) { lowest = x[at] < lowest ? x[at] : lowest, highest = x[at] > highest ? x[at] : highest; });
   if (sums.b == 0 && lowest == highest) return {n, lowest, 0};
   const double mean = exact_sums<Sum::statistics>(x, x, 0, {}, each).a / n;
   const Pair exact = exact_sums<Sum::statistics>(x, x, mean, {}, each);
   // An infinity or NaN among the numbers: the mean is what their sum gives.
-  return exact.b - exact.b == 0 ? Moments{n, mean + exact.a / n, exact.b - exact.a * (exact.a / n)} : Moments{n, mean, __builtin_nan("")};
+  return exact.b - exact.b == 0 ? Moments{n, mean + exact.a / n, exact.b - exact.a * (exact.a / n)}
+                                : Moments{n, mean, __builtin_nan("")};
 }
 
-// ---- planes: a group of channels -----------------------------------------------------------------------------------------------------------
+// ---- planes: a group of channels ------------------------------------------------------------------------------------
 template <Sum mode, class T, class U = SumType<mode, T>>
 void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy, const Known<U>* known, Pair* sums) {
   Wide<U> a[kGroup], b[kGroup];
@@ -87,7 +100,8 @@ void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
   for (int i = 0; i < channels; i++) a[i] = b[i] = {};
   layout.each_run(g, block, layout.at_once(), [&](int channel, ptrdiff_t at, int n, int runs) {
     const int i = channel - first;
-    sum_runs<mode, T>(x + at, mode == Sum::statistics ? nullptr : dy + at, n, runs, layout.image(), layout.template ahead<T>(), known[i], a[i], b[i]);
+    sum_runs<mode, T>(x + at, mode == Sum::statistics ? nullptr : dy + at, n, runs, layout.image(),
+                      layout.template ahead<T>(), known[i], a[i], b[i]);
   });
   for (int i = 0; i < channels; i++) sums[i] = {a[i].sum(), b[i].sum()};
 }
@@ -107,21 +121,24 @@ void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
   }
 }
 
-// ---- a whole tensor ------------------------------------------------------------------------------------------------------------------------
+// ---- a whole tensor -------------------------------------------------------------------------------------------------
 
-// Scratch of a call: partial sums, totals, and up to kCoefficients numbers for every column of rows, block by block of columns.
+// Scratch of a call: partial sums, totals, and up to kCoefficients numbers for every column of rows, block by block of
+// columns.
 struct Work {
   Pair *partial, *total;
   double* columns;  // or floats
   Work(Scratch part, const Layout& layout) {
     partial = part.take<Pair>(static_cast<size_t>(layout.blocks()) * layout.c);
     total = part.take<Pair>(layout.c);
-    columns = part.take<double>(layout.planes ? 0 : static_cast<size_t>(kCoefficients) * layout.column_blocks * layout.block_room());
+    columns = part.take<double>(
+        layout.planes ? 0 : static_cast<size_t>(kCoefficients) * layout.column_blocks * layout.block_room());
     bytes = part.bytes();
   }
   // The numbers of a block, `many` of each column.
   template <class U> U* of_block(const Layout& layout, const Layout::Block& block, int many) const {
-    return reinterpret_cast<U*>(columns) + static_cast<ptrdiff_t>(block.column / layout.block_columns) * layout.block_room() * many;
+    return reinterpret_cast<U*>(columns) +
+           static_cast<ptrdiff_t>(block.column / layout.block_columns) * layout.block_room() * many;
   }
   int bytes;
 };
@@ -135,7 +152,8 @@ template <class U, int many, class F> void fill_columns(const Layout& layout, co
     U values[sizeof of / sizeof(U)];
     __builtin_memcpy(values, &of, sizeof of);
     for (int first = channel * layout.div; first < layout.columns; first += layout.mod * layout.div) {
-      const int block = first / layout.block_columns, from = first - block * layout.block_columns;  // a block holds whole runs of a channel
+      // A block holds whole runs of a channel.
+      const int block = first / layout.block_columns, from = first - block * layout.block_columns;
       for (int v = from; v < from + layout.div; v++)
         for (int i = 0; i < many; i++) columns[block * room + interleaved<U>(v, many, i)] = values[i];
     }
@@ -158,11 +176,12 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
     parallel_for(layout.jobs(), [&](int job, int) {
       const Layout::Block block = layout.block(job);
       alignas(64) double sums[2 * (kColumns + kVector)] = {};
-      sum_rows<mode, T>(x + block.at, mode == Sum::statistics ? nullptr : dy + block.at, block.pitch, block.rows, block.columns,
-                        work.template of_block<U>(layout, block, kKnown<mode>), sums);
+      sum_rows<mode, T>(x + block.at, mode == Sum::statistics ? nullptr : dy + block.at, block.pitch, block.rows,
+                        block.columns, work.template of_block<U>(layout, block, kKnown<mode>), sums);
       // Columns are visited in order, and a channel's first one clears its result.
       Pair* out = work.partial + static_cast<ptrdiff_t>(block.partial) * c;
-      for (int i = 0, v = block.column, channel = layout.channel(v), run = v % layout.div; i < block.columns; i++, v++) {
+      for (int i = 0, v = block.column, channel = layout.channel(v), run = v % layout.div; i < block.columns;
+           i++, v++) {
         const double a = sums[interleaved<U>(i, 2, 0)], b = sums[interleaved<U>(i, 2, 1)];
         if (run == 0 && v < layout.div * layout.mod) out[channel] = {a, b};
         else out[channel].a += a, out[channel].b += b;
@@ -178,7 +197,8 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
     }
 }
 
-// channels(channel): its coefficients. Blocks are visited from the last to the first: what a pass before this one read last is still near.
+// channels(channel): its coefficients. Blocks are visited from the last to the first: what a pass before this one read
+// last is still near.
 template <Map map, bool relu, class T, class F>
 void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy, T* out, const F& channels) {
   if (layout.planes) {
@@ -194,7 +214,8 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   parallel_for(layout.jobs(), [&](int job, int) {
     const Layout::Block block = layout.block(layout.jobs() - 1 - job);
     const T* k = work.template of_block<T>(layout, block, kCoefficients);
-    if (can_stream(out + block.at, layout.tensor_elements, block.pitch)) {  // a block may begin anywhere, and the last be narrower
+    // A block may begin anywhere, and the last be narrower.
+    if (can_stream(out + block.at, layout.tensor_elements, block.pitch)) {
       Mapping<map, relu, T, has_stream>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k);
       stream_fence();
     } else {
@@ -203,15 +224,18 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   });
 }
 
-// Whether to finish one group after the other: where it fits a cache and every thread gets its share. has_prefetch, without which nothing
-// fits, tells the compiler: WebAssembly has none of that code.
+// Whether to finish one group after the other: where it fits a cache and every thread gets its share. has_prefetch,
+// without which nothing fits, tells the compiler: WebAssembly has none of that code.
 inline bool by_groups(const Layout& layout) {
-  return has_prefetch && layout.planes && layout.fits && (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
+  return has_prefetch && layout.planes && layout.fits &&
+         (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
 }
 
-// Sums and then the mapping of one group of planes after the other. known(channel); finish(channel, sums) may write what channels reads.
+// Sums and then the mapping of one group of planes after the other. known(channel); finish(channel, sums) may write
+// what channels reads.
 template <Sum mode, Map map, bool relu, class T, class K, class F, class U = SumType<mode, T>>
-void sum_and_map_groups(const Layout& layout, const T* x, const T* dy, T* out, const Channels<T>& channels, const K& known, const F& finish) {
+void sum_and_map_groups(const Layout& layout, const T* x, const T* dy, T* out, const Channels<T>& channels,
+                        const K& known, const F& finish) {
   parallel_for(layout.groups, [&](int g, int) {
     const int first = layout.first_channel(g), count = layout.channels(g), blocks = layout.blocks();
     Known<U> before[kGroup];

@@ -1,6 +1,7 @@
 // Sums over the values of a channel, for statistics and for the backward pass:
-//   statistics: a = Σ(x − pivot), b = Σ(x − pivot)², all in double;  backward: a = Σg, b = Σg·(x − mean), where relu masks g: x − mean and
-//   the mask in the tensor's own type, as the forward has them, and the sums in double.
+//   statistics: a = Σ(x − pivot), b = Σ(x − pivot)², all in double
+//   backward:   a = Σg, b = Σg·(x − mean), where relu masks g: x − mean and the mask in the tensor's own type, as the
+//               forward has them, and the sums in double
 #pragma once
 #include "batch_norm/map.h"
 
@@ -9,8 +10,12 @@ namespace EK_ISA {
 enum class Sum { statistics, backward, backward_relu };
 
 // The type that is computed in.
-template <Sum mode, class T> struct SumTypeOf { using type = T; };
-template <class T> struct SumTypeOf<Sum::statistics, T> { using type = double; };
+template <Sum mode, class T> struct SumTypeOf {
+  using type = T;
+};
+template <class T> struct SumTypeOf<Sum::statistics, T> {
+  using type = double;
+};
 template <Sum mode, class T> using SumType = typename SumTypeOf<mode, T>::type;
 
 // A vector of T as a vector of U, and one whose lanes behind the first n are 0.
@@ -28,8 +33,8 @@ template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
   }
 }
 
-// What is known of one channel, or of a vector of channels: the pivot, or the mean as hi + lo, and for relu the forward's y = x̃·scale + shift
-// with its limit.
+// What is known of one channel, or of a vector of channels: the pivot, or the mean as hi + lo, and for relu the
+// forward's y = x̃·scale + shift with its limit.
 template <class V> struct Known {
   V hi, lo, scale, shift, top = {};
 };
@@ -102,7 +107,8 @@ template <class T> EK_INLINE void add_to(double* to, vec<T> x, int n) {
   }
 }
 
-template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, Wide<U>& b) {
+template <Sum mode, class U>
+EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, Wide<U>& b) {
   if constexpr (mode == Sum::statistics) {
     const vec<U> d = x - k.hi;
     a.add(d), b.add_product(d, d);
@@ -113,9 +119,11 @@ template <Sum mode, class U> EK_INLINE void sum_step(vec<U> x, vec<U> g, const K
   }
 }
 
-// Runs of n neighbours of one channel, `step` apart; memory is asked for `ahead` elements before it is read. dy is not read for statistics.
+// Runs of n neighbours of one channel, `step` apart; memory is asked for `ahead` elements before it is read. dy is not
+// read for statistics.
 template <Sum mode, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step, ptrdiff_t ahead, const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
+EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step, ptrdiff_t ahead,
+                        const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
   constexpr int L = lanes<U>, chains = mode == Sum::statistics ? 4 : 2;  // hide the latency of additions
   constexpr bool backward = mode != Sum::statistics;
   const Known<vec<U>> k = splat_known<U>(known);
@@ -137,23 +145,27 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
       ivec<U> lane;
       for (int j = 0; j < L; j++) lane[j] = j;
       const vec<U> tail = fetch_n<U>(x + i, n - i);
-      sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[chains - 1], b[chains - 1]);
+      sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[chains - 1],
+                        b[chains - 1]);
     }
   }
 #pragma GCC unroll 16
   for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
 }
 
-// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows. known, sums: the numbers of the columns and a, b, interleaved.
-// R rows from one end to the other, so that memory is read in its order; the sums wait in the first-level cache meanwhile.
+// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows. known, sums: the numbers of the columns and a, b,
+// interleaved. R rows from one end to the other, so that memory is read in its order; the sums wait in the first-level
+// cache meanwhile.
 template <Sum mode, int R, class T, class U = SumType<mode, T>>
-EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const U* known, double* sums) {
+EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const U* known,
+                        double* sums) {
   constexpr int L = lanes<U>;
   constexpr bool backward = mode != Sum::statistics;
   const auto step = [&](int j, const auto& read) __attribute__((always_inline)) {
     Known<vec<U>> k = {load(known), {}, {}, {}};
     if constexpr (backward) k.lo = load(known + L);
-    if constexpr (mode == Sum::backward_relu) k.scale = load(known + 2 * L), k.shift = load(known + 3 * L), k.top = load(known + 4 * L);
+    if constexpr (mode == Sum::backward_relu)
+      k.scale = load(known + 2 * L), k.shift = load(known + 3 * L), k.top = load(known + 4 * L);
     Wide<U> a = Wide<U>::from(sums), b = Wide<U>::from(sums + L);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
@@ -173,7 +185,7 @@ EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahea
 }
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const U* known, double* sums) {
-  constexpr int R = mode == Sum::statistics ? 4 : 2;  // with dy too, as many streams of memory
+  constexpr int R = mode == Sum::statistics ? 4 : 2;               // with dy too, as many streams of memory
   const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // null stays null
   const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
   int r = 0;

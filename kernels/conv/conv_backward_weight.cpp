@@ -15,8 +15,8 @@ template <class T> int scratch_bytes(const Geometry& g) {
 }
 
 template <class T>
-void backward_weight(const Geometry& g, const T* x, const Normalizing<T>& prologue, const T* dy, const Normalizing<T>& gradient_prologue, T* dw,
-                     T* dbias, void* memory) {
+void backward_weight(const Geometry& g, const T* x, const Normalizing<T>& prologue, const T* dy,
+                     const Normalizing<T>& gradient_prologue, T* dw, T* dbias, void* memory) {
   const T* none = nullptr;
   const Pass<T> p = forward_pass<T>(g, x, none, nullptr);
   if (p.empty()) {
@@ -34,15 +34,17 @@ int conv_weight_scratch(int dtype, const int* geometry) {
   EK_DISPATCH_FLOAT(dtype, return scratch_bytes<T>(Geometry(geometry));)
 }
 
-int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, const void* dy, const void* dy_x,
-                            const void* dy_norm, int dy_relu, void* dw, void* dbias, void* scratch) {
+int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu,
+                            const void* dy, const void* dy_x, const void* dy_norm, int dy_relu, void* dw, void* dbias,
+                            void* scratch) {
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
     const Normalizing<T> prologue{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
-    const Normalizing<T> gradient_prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o, dy_relu};
-    backward_weight(g, static_cast<const T*>(x), prologue, static_cast<const T*>(dy), gradient_prologue, static_cast<T*>(dw),
-                    static_cast<T*>(dbias), scratch);
+    const Normalizing<T> gradient_prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x),
+                                           g.o, dy_relu};
+    backward_weight(g, static_cast<const T*>(x), prologue, static_cast<const T*>(dy), gradient_prologue,
+                    static_cast<T*>(dw), static_cast<T*>(dbias), scratch);
   })
   return EK_OK;
 }

@@ -1,5 +1,5 @@
-// Chooses the loop core of a pass, or of the gradient of the weights. The choice depends on shape and formats alone, never on the
-// machine's threads.
+// Chooses the loop core of a pass, or of the gradient of the weights. The choice depends on shape and formats alone,
+// never on the machine's threads.
 #pragma once
 #include "conv/group_lanes_weight.h"
 #include "conv/image_rows.h"

@@ -1,8 +1,9 @@
 // What a convolution computes, axis by axis, for all loop cores and directions. No loops over tensors, no memory.
 //
-// Forward and backward by data are the same pass over different axes. Forward: output j, tap t reads input j·stride − padding +
-// t·dilation. Backward by data of stride s has s phases for each axis: the elements of dx at r + j·s receive dy at
-// (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole. All phases read the same packed block.
+// Forward and backward by data are the same pass over different axes. Forward: output j, tap t reads input j·stride −
+// padding + t·dilation. Backward by data of stride s has s phases for each axis: the elements of dx at r + j·s receive
+// dy at (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole. All phases read the
+// same packed block.
 #pragma once
 #include "conv/map.h"
 #include "kernel.h"
@@ -29,10 +30,12 @@ struct Geometry {
 
 inline int gcd(int a, int b) { return b == 0 ? a : gcd(b, a % b); }
 
-// Outputs j·phases + phase, for j < count. Packed position X is input offset + X·unit; output j, tap t reads X = j·stride + shift +
-// t·spacing. Tap t is kernel position kernel + t·kernel_step. What is above the line is equal for all phases.
+// Outputs j·phases + phase, for j < count. Packed position X is input offset + X·unit; output j, tap t reads X =
+// j·stride + shift + t·spacing. Tap t is kernel position kernel + t·kernel_step. What is above the line is equal for
+// all phases.
 struct Axis {
-  int in_size, out_size, phases, offset, unit, stride, reach;  // reach: of the last X under output 0, −1 if there is none
+  // reach: of the last X under output 0, −1 if there is none.
+  int in_size, out_size, phases, offset, unit, stride, reach;
   // ----
   int phase, count, taps, kernel, kernel_step, shift, spacing;
 
@@ -41,7 +44,8 @@ struct Axis {
   // Packed positions under n neighbouring outputs of each phase.
   int extent(int n) const { return reach < 0 ? 0 : (n - 1) * stride + reach + 1; }
   int input_of(int output, int tap) const { return offset + (output * stride + shift + tap * spacing) * unit; }
-  // Taps begin … end are those that find an input under at least one of the outputs first … last: the others see padding.
+  // Taps begin … end are those that find an input under at least one of the outputs first … last: the others see
+  // padding.
   void taps_inside(int first, int last, int& begin, int& end) const {
     begin = 0, end = taps;
     while (begin < end && input_of(last, begin) < 0) begin++;
@@ -54,17 +58,46 @@ struct Axis {
     while (begin < end && input_of(end - 1, tap) >= in_size) end--;
   }
   // Reads each input once, at its own place.
-  bool pointwise() const { return taps == 1 && offset == 0 && unit == 1 && phases == 1 && in_size == count && out_size == count; }
+  bool pointwise() const {
+    return taps == 1 && offset == 0 && unit == 1 && phases == 1 && in_size == count && out_size == count;
+  }
 };
 
 inline Axis forward_axis(const Geometry& g, int d) {
-  const int unit = g.kernel[d] > 1 ? gcd(g.stride[d], g.dilation[d]) : g.stride[d], spacing = g.kernel[d] > 1 ? g.dilation[d] / unit : 0;
-  return {g.in[d], g.out[d], 1, -g.padding[d], unit, g.stride[d] / unit, (g.kernel[d] - 1) * spacing, 0, g.out[d], g.kernel[d], 0, 1, 0, spacing};
+  const int unit = g.kernel[d] > 1 ? gcd(g.stride[d], g.dilation[d]) : g.stride[d],
+            spacing = g.kernel[d] > 1 ? g.dilation[d] / unit : 0;
+  return {g.in[d],
+          g.out[d],
+          1,
+          -g.padding[d],
+          unit,
+          g.stride[d] / unit,
+          (g.kernel[d] - 1) * spacing,
+          0,
+          g.out[d],
+          g.kernel[d],
+          0,
+          1,
+          0,
+          spacing};
 }
 
 inline Axis backward_axis(const Geometry& g, int d, int phase) {
   const int s = g.stride[d], dilation = g.dilation[d], common = gcd(s, dilation);
-  Axis axis{g.out[d], g.in[d], s, 0, 1, 1, -1, phase, g.in[d] > phase ? ceil_div(g.in[d] - phase, s) : 0, 0, 0, -s / common, 0, dilation / common};
+  Axis axis{g.out[d],
+            g.in[d],
+            s,
+            0,
+            1,
+            1,
+            -1,
+            phase,
+            g.in[d] > phase ? ceil_div(g.in[d] - phase, s) : 0,
+            0,
+            0,
+            -s / common,
+            0,
+            dilation / common};
   // Taps are visited from the last kernel position to the first, so that inputs ascend.
   const auto input_of = [&](int r, int k) { return (r + g.padding[d] - k * dilation) / s; };
   const auto each = [&](const auto& body) {
@@ -98,13 +131,18 @@ struct Blocks {
     const auto part = [](int i, int size, int total) { return total - i * size < size ? total - i * size : size; };
     const int w = index % over_columns, h = index / over_columns % over_rows;
     const int d = index / (over_columns * over_rows) % over_depth, n = index / (over_columns * over_rows * over_depth);
-    return {n * images, part(n, images, pass.n), d, h * rows, part(h, rows, pass.axis[1].count), w * columns,
+    return {n * images,
+            part(n, images, pass.n),
+            d,
+            h * rows,
+            part(h, rows, pass.axis[1].count),
+            w * columns,
             part(w, columns, pass.axis[2].count)};
   }
 };
 
-// What a loop core runs: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the strides of w
-// between output channels, input channels and groups.
+// What a loop core runs: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the
+// strides of w between output channels, input channels and groups.
 template <class T> struct Pass {
   Geometry geometry;
   const T *x, *w;
@@ -116,7 +154,9 @@ template <class T> struct Pass {
   int taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
   int kernel_size() const { return geometry.kernel_size(); }  // the taps of all phases
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in_size) * axis[1].in_size * axis[2].in_size; }
-  ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size; }
+  ptrdiff_t out_volume() const {
+    return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size;
+  }
   int64_t out_elements() const { return static_cast<int64_t>(n) * o * groups * out_volume(); }
   bool empty() const { return n == 0 || axis[0].count == 0 || axis[1].count == 0 || axis[2].count == 0; }
 
@@ -125,7 +165,8 @@ template <class T> struct Pass {
   Pass phase(int index) const {
     Pass p = *this;
     if (phases() == 1) return p;
-    for (int d = 2; d >= 0; index /= axis[d].phases, d--) p.axis[d] = backward_axis(geometry, d, index % axis[d].phases);
+    for (int d = 2; d >= 0; index /= axis[d].phases, d--)
+      p.axis[d] = backward_axis(geometry, d, index % axis[d].phases);
     return p;
   }
   // Where one row of a block's outputs of this phase goes.
@@ -134,8 +175,11 @@ template <class T> struct Pass {
     const int all = o * groups;
     const bool last = y_format == EK_CHANNELS_LAST;
     const ptrdiff_t volume = out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
-    const ptrdiff_t position = (at(axis[0], b.depth) * axis[1].out_size + at(axis[1], row)) * axis[2].out_size + at(axis[2], b.column);
-    return {b.columns, channel, channels, image * volume * all + position * pixel + channel * plane, axis[2].phases * pixel, plane};
+    const ptrdiff_t position = (at(axis[0], b.depth) * axis[1].out_size + at(axis[1], row)) * axis[2].out_size +
+                               at(axis[2], b.column);
+    return {
+        b.columns, channel, channels, image * volume * all + position * pixel + channel * plane, axis[2].phases * pixel,
+        plane};
   }
   // Place of tap (d, h, w) in the kernel's volume.
   int tap(int d, int h, int w) const {
@@ -157,21 +201,45 @@ template <class T> struct Pass {
 
 template <class T> Pass<T> forward_pass(const Geometry& g, const T* x, const T* w, T* y) {
   const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
-  Pass<T> p{g, x, w, y, g.n, g.groups, c, o, g.x_format, g.y_format, {forward_axis(g, 0), forward_axis(g, 1), forward_axis(g, 2)},
-            static_cast<ptrdiff_t>(c) * kernel, kernel, static_cast<ptrdiff_t>(o) * c * kernel};
+  Pass<T> p{g,
+            x,
+            w,
+            y,
+            g.n,
+            g.groups,
+            c,
+            o,
+            g.x_format,
+            g.y_format,
+            {forward_axis(g, 0), forward_axis(g, 1), forward_axis(g, 2)},
+            static_cast<ptrdiff_t>(c) * kernel,
+            kernel,
+            static_cast<ptrdiff_t>(o) * c * kernel};
   p.flatten();
   return p;
 }
 template <class T> Pass<T> backward_pass(const Geometry& g, const T* dy, const T* w, T* dx) {
   const int kernel = g.kernel_size(), c = g.c / g.groups, o = g.o / g.groups;
-  Pass<T> p{g, dy, w, dx, g.n, g.groups, o, c, g.y_format, g.x_format, {backward_axis(g, 0, 0), backward_axis(g, 1, 0), backward_axis(g, 2, 0)},
-            kernel, static_cast<ptrdiff_t>(c) * kernel, static_cast<ptrdiff_t>(o) * c * kernel};
+  Pass<T> p{g,
+            dy,
+            w,
+            dx,
+            g.n,
+            g.groups,
+            o,
+            c,
+            g.y_format,
+            g.x_format,
+            {backward_axis(g, 0, 0), backward_axis(g, 1, 0), backward_axis(g, 2, 0)},
+            kernel,
+            static_cast<ptrdiff_t>(c) * kernel,
+            static_cast<ptrdiff_t>(o) * c * kernel};
   p.flatten();
   return p;
 }
 
-// The largest block whose packed input has at most `budget` elements, and of which there are at least `wanted`. Rows are cut
-// only when a single one is too long, and images are joined only when they are whole.
+// The largest block whose packed input has at most `budget` elements, and of which there are at least `wanted`. Rows
+// are cut only when a single one is too long, and images are joined only when they are whole.
 template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_t budget, int wanted, int min_columns) {
   const Axis &d = p.axis[0], &h = p.axis[1], &w = p.axis[2];
   const auto packed = [&](int rows, int columns) {
@@ -179,11 +247,13 @@ template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_
   };
   Blocks b{1, 1, w.count, 0, d.count, 0, 0};
   const auto blocks = [&] {
-    b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(h.count, b.rows), b.over_columns = ceil_div(w.count, b.columns);
+    b.over_images = ceil_div(p.n, b.images), b.over_rows = ceil_div(h.count, b.rows),
+    b.over_columns = ceil_div(w.count, b.columns);
     return b.count();
   };
   const auto halve = [](int n, int unit) { return ceil_div(ceil_div(n, 2), unit) * unit; };
-  while (b.columns > 2 * min_columns && (packed(1, b.columns) > budget || (h.count * p.n * d.count < wanted && blocks() < wanted)))
+  while (b.columns > 2 * min_columns &&
+         (packed(1, b.columns) > budget || (h.count * p.n * d.count < wanted && blocks() < wanted)))
     b.columns = halve(b.columns, min_columns);
   if (b.columns >= w.count) {
     b.columns = w.count;
@@ -214,7 +284,8 @@ template <class P> Blocks equal_blocks(const P& p, int images, int rows, int col
 template <class P> Blocks pixel_blocks(const P& p, int pixels) {
   const int height = p.axis[1].count, width = p.axis[2].count;
   if (width > pixels) return equal_blocks(p, 1, 1, pixels);
-  if (height * static_cast<double>(width) > pixels || p.axis[0].count > 1) return equal_blocks(p, 1, width > 0 ? pixels / width : 1, width);
+  if (height * static_cast<double>(width) > pixels || p.axis[0].count > 1)
+    return equal_blocks(p, 1, width > 0 ? pixels / width : 1, width);
   return equal_blocks(p, height * width > 0 ? pixels / (height * width) : 1, height, width);
 }
 

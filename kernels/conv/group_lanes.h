@@ -1,21 +1,26 @@
-// Loop core whose lanes are output channels of several groups, for groups of 1 (depthwise), 2, 4 or 8 channels where both tensors are
-// channels last. A vector of channels at a time, rows of input are packed to planes [row][place in the group][pixel][lane]: in the plane of
-// place i each lane holds channel i of its own group, so that a tap is a product of vectors. A row is packed when outputs first
-// need it, and is in L1 for all that do. conv_core.h chooses.
+// Loop core whose lanes are output channels of several groups, for groups of 1 (depthwise), 2, 4 or 8 channels where
+// both tensors are channels last. A vector of channels at a time, rows of input are packed to planes [row][place in the
+// group][pixel][lane]: in the plane of place i each lane holds channel i of its own group, so that a tap is a product
+// of vectors. A row is packed when outputs first need it, and is in L1 for all that do. conv_core.h chooses.
 #pragma once
 #include "conv/pack.h"
 #include "simd/tile.h"
 
 namespace EK_ISA {
 
-constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;  // of a tile: outputs, and taps of a row of the kernel
-constexpr int kPlaneBytes = 32 << 10;                                      // of the packed rows that are at work together: they stay in L1
-constexpr int kBlockBytes = 4096 * EK_VECTOR_BYTES;                        // of a block's planes, and of the tensor's lines that several vectors share: they stay in L2
+// Of a tile: outputs, and taps of a row of the kernel.
+constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;
+// Of the packed rows that are at work together: they stay in L1.
+constexpr int kPlaneBytes = 32 << 10;
+// Of a block's planes, and of the tensor's lines that several vectors share: they stay in L2.
+constexpr int kBlockBytes = 4096 * EK_VECTOR_BYTES;
 
-// out[i·out_pitch + lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M outputs and K taps. A vector of x
-// is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line: between lines of w. add: to what `out` holds.
+// out[i·out_pitch + lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M
+// outputs and K taps. A vector of x is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line:
+// between lines of w. add: to what `out` holds.
 template <class T, int M, int K, int S>
-__attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const int* lines, int count, const T* w, ptrdiff_t w_line, bool add, T* out, ptrdiff_t out_pitch) {
+__attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const int* lines, int count, const T* w,
+                                          ptrdiff_t w_line, bool add, T* out, ptrdiff_t out_pitch) {
   constexpr int L = lanes<T>, step = S ? S : 1;
   vec<T> acc[M] = {};
   if (add)
@@ -40,7 +45,8 @@ __attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const in
 }
 
 // planes[i][lane] = v[the lane of place i in the same group of G]
-template <class T, int G, int i = 0, int... I> EK_INLINE void spread_lanes(vec<T> v, T* planes, ptrdiff_t plane, Indices<I...> all) {
+template <class T, int G, int i = 0, int... I>
+EK_INLINE void spread_lanes(vec<T> v, T* planes, ptrdiff_t plane, Indices<I...> all) {
   store(planes, __builtin_shufflevector(v, v, (I / G * G + i)...));
   if constexpr (i + 1 < G) spread_lanes<T, G, i + 1>(v, planes + plane, plane, all);
 }
@@ -55,24 +61,25 @@ template <class T> struct GroupPlanes {
   ptrdiff_t plane;  // between places of a row
 
   explicit GroupPlanes(const Pass<T>& p)
-      : group(p.c), channels(p.c * p.groups), vectors(ceil_div(channels, L)),
-        blocks(choose(p)), grid(p, blocks) {
+      : group(p.c), channels(p.c * p.groups), vectors(ceil_div(channels, L)), blocks(choose(p)), grid(p, blocks) {
     const int wanted = ceil_div(kConvJobs, blocks.count() > 0 ? blocks.count() : 1), most = most_chunks(vectors);
     per_chunk = ceil_div(vectors, wanted < most ? wanted : most), chunks = ceil_div(vectors, per_chunk);
     plane = grid.row * L, grid.row *= group, grid.plane *= group, grid.image *= group;
   }
 
   static bool suits(const Pass<T>& p) {
-    return p.groups > 1 && p.c == p.o && p.c < L && L % p.c == 0 && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
+    return p.groups > 1 && p.c == p.o && p.c < L && L % p.c == 0 && p.x_format == EK_CHANNELS_LAST &&
+           p.y_format == EK_CHANNELS_LAST;
   }
   // A chunk has a few vectors at least: the next one's memory is fetched during each.
   static int most_chunks(int vectors) { return ceil_div(vectors, 4); }
   // Bytes of the packed rows under some rows of outputs.
   static double packed_bytes(const Pass<T>& p, int rows, int columns) {
-    return static_cast<double>(EK_VECTOR_BYTES) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) * p.axis[2].extent(columns);
+    return static_cast<double>(EK_VECTOR_BYTES) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) *
+           p.axis[2].extent(columns);
   }
-  // The block that packs least for each output, of which the rows under one row of outputs stay in L1. Of a single image fewer blocks are
-  // wanted than elsewhere: many would pack their common rows as often.
+  // The block that packs least for each output, of which the rows under one row of outputs stay in L1. Of a single
+  // image fewer blocks are wanted than elsewhere: many would pack their common rows as often.
   static Blocks choose(const Pass<T>& p) {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
     const int wanted = ceil_div(kConvJobs / 4, most_chunks(ceil_div(p.c * p.groups, L)));
@@ -80,10 +87,12 @@ template <class T> struct GroupPlanes {
     double least = 0;
     for (int parts = 1; parts <= ceil_div(aw.count, group_rows); parts++) {
       const int columns = ceil_div(aw.count, parts);
-      const int others = p.n * p.axis[0].count * parts, most = ceil_div(ah.count, others > 0 ? ceil_div(wanted, others) : 1);
+      const int others = p.n * p.axis[0].count * parts,
+                most = ceil_div(ah.count, others > 0 ? ceil_div(wanted, others) : 1);
       int rows = 1;
       while (rows < most && packed_bytes(p, rows + 1, columns) <= kBlockBytes) rows++;
-      const double packed = packed_bytes(p, rows, columns), each = packed / (rows * columns) * (packed_bytes(p, 1, columns) > kPlaneBytes ? 2 : 1);
+      const double packed = packed_bytes(p, rows, columns),
+                   each = packed / (rows * columns) * (packed_bytes(p, 1, columns) > kPlaneBytes ? 2 : 1);
       if (least > 0 && each >= least) continue;
       const bool joins = rows == ah.count && parts == 1 && p.axis[0].count == 1 && packed > 0;
       least = each, best = equal_blocks(p, joins ? static_cast<int>(kPlaneBytes / packed) : 1, rows, columns);
@@ -113,14 +122,18 @@ template <class T> struct GroupPlanes {
     map.channels(out, L, run);
   }
 
-  // Rows top … bottom of some of a block's images. The padding, which all vectors of a job share, is zeroed for the first; no vector before
-  // that one has fetched its memory, so that it fetches its own next row.
-  template <class Prologue> void pack(const Pass<T>& p, Block b, int image, int images, int top, int bottom, int vector, bool first, const Prologue& prologue, T* out) const {
+  // Rows top … bottom of some of a block's images. The padding, which all vectors of a job share, is zeroed for the
+  // first; no vector before that one has fetched its memory, so that it fetches its own next row.
+  template <class Prologue>
+  void pack(const Pass<T>& p, Block b, int image, int images, int top, int bottom, int vector, bool first,
+            const Prologue& prologue, T* out) const {
     b.image += image, b.images = images;
     const ptrdiff_t ahead = first ? p.axis[1].unit * static_cast<ptrdiff_t>(p.axis[2].in_size) * channels : 0;
-    each_packed_row(p, grid, b, vector * L, lanes_of(vector), [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
+    each_packed_row(p, grid, b, vector * L, lanes_of(vector),
+                    [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
       T* row = out + (image * grid.image + pixel) * L;
-      for (int i = 0; first && i < group; i++) zero_run(row + i * plane, lo * L), zero_run(row + i * plane + hi * L, (columns - hi) * L);
+      for (int i = 0; first && i < group; i++)
+        zero_run(row + i * plane, lo * L), zero_run(row + i * plane + hi * L, (columns - hi) * L);
       if (lo == hi) return;
       T* to = row + lo * L;
       pack_vector(p.x, run, prologue, ahead, to);
@@ -135,8 +148,8 @@ template <class T> struct GroupPlanes {
   }
 };
 
-// A kernel seen as lines of neighbouring taps that one tile takes: its rows, or single taps where it is dilated or the stride is large; each
-// line once for every place in the group.
+// A kernel seen as lines of neighbouring taps that one tile takes: its rows, or single taps where it is dilated or the
+// stride is large; each line once for every place in the group.
 template <class T> struct GroupLines {
   int taps, each, count;  // taps of a line; lines of a row of the kernel; lines in all
 
@@ -152,7 +165,9 @@ template <class T> struct GroupLines {
           for (int i = 0; i < p.c; i++) body(d, h, w, i);
   }
   void offsets(const Pass<T>& p, const GroupPlanes<T>& planes, int* out) const {
-    each_line(p, [&](int d, int h, int w, int i) { *out++ = static_cast<int>(planes.grid.tap(p, d, h, w) * lanes<T> + i * planes.plane); });
+    each_line(p, [&](int d, int h, int w, int i) {
+      *out++ = static_cast<int>(planes.grid.tap(p, d, h, w) * lanes<T> + i * planes.plane);
+    });
   }
 };
 
@@ -166,7 +181,8 @@ template <class T> struct GroupLanes {
     int first_line, first_tap;
     const Tile *most, *rest;  // for so many columns − 1: of group_taps taps of a line, or all; and of what is left
   };
-  // A row of outputs of one phase, without the lines that see only padding: what is equal for all vectors of channels and images.
+  // A row of outputs of one phase, without the lines that see only padding: what is equal for all vectors of channels
+  // and images.
   struct Row {
     const Phase* phase;
     const int* lines;
@@ -182,7 +198,8 @@ template <class T> struct GroupLanes {
   Row* rows;
   int* offsets;
 
-  GroupLanes(const Pass<T>& pass, Scratch& scratch) : p(pass), planes(pass), n(static_cast<ptrdiff_t>(pass.kernel_size()) * pass.c) {
+  GroupLanes(const Pass<T>& pass, Scratch& scratch)
+      : p(pass), planes(pass), n(static_cast<ptrdiff_t>(pass.kernel_size()) * pass.c) {
     out_size = static_cast<size_t>(kRunPixels > p.axis[2].phases ? kRunPixels : p.axis[2].phases) * L;
     weights = scratch.take<T>(n * planes.vectors * L);
     offsets = scratch.take<int>(n);
@@ -215,11 +232,13 @@ template <class T> struct GroupLanes {
       planes.each_vector(job % planes.chunks, [&](int v, bool is_first, bool is_last) {
         for (int i = 0; i < b.images; i++) {
           int top = 0;  // of the rows that are not packed yet
-          each_output_unit(p, b, i, v * L, planes.lanes_of(v), kRunPixels, [&](int d, int row, int rows, int column, int columns, const Run& run) {
+          each_output_unit(p, b, i, v * L, planes.lanes_of(v), kRunPixels,
+                           [&](int d, int row, int rows, int column, int columns, const Run& run) {
             const int bottom = p.axis[1].extent((row + rows - 1) / p.axis[1].phases - b.row + 1);
             if (top < bottom) planes.pack(p, b, i, 1, top, bottom, v, is_first, prologue, packed), top = bottom;
             for (int r = 0; r < rows; r++)
-              compute(row_of(plan, b, d, row + r), column / p.axis[2].phases - b.column, columns, packed + i * planes.grid.image * L, weights + v * n * L,
+              compute(row_of(plan, b, d, row + r), column / p.axis[2].phases - b.column, columns,
+                      packed + i * planes.grid.image * L, weights + v * n * L,
                       out + static_cast<ptrdiff_t>(r) * columns * L);
             part.channels(out, L, run);
             copy_out(out, L, run, p.y, p.out_elements());
@@ -235,7 +254,8 @@ template <class T> struct GroupLanes {
 
   Row* row_of(Row* plan, const Block& b, int d, int row) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1];
-    return plan + (static_cast<ptrdiff_t>(d - ad.output(b.depth)) * b.rows * ah.phases + row - b.row * ah.phases) * p.axis[2].phases;
+    return plan + (static_cast<ptrdiff_t>(d - ad.output(b.depth)) * b.rows * ah.phases + row - b.row * ah.phases) *
+                      p.axis[2].phases;
   }
   void list_rows(const Block& b, Row* plan) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
@@ -246,8 +266,10 @@ template <class T> struct GroupLanes {
           const int h = row / ah.phases, each = phase.lines.each;
           int first = 0, last = phase.pass.axis[0].taps * phase.pass.axis[1].taps;
           if (phase.pass.axis[0].taps == 1) phase.pass.axis[1].taps_inside(h, h, first, last);
-          row_of(plan, b, d, row)[f] = {&phase, offsets + phase.first_line + first * each, (last - first) * each, (h - b.row) * ah.stride * planes.grid.row * L,
-                                        (static_cast<ptrdiff_t>(phase.first_tap) * p.c + first * each * phase.lines.taps) * L};
+          row_of(plan, b, d, row)[f] = {
+              &phase, offsets + phase.first_line + first * each, (last - first) * each,
+              (h - b.row) * ah.stride * planes.grid.row * L,
+              (static_cast<ptrdiff_t>(phase.first_tap) * p.c + first * each * phase.lines.taps) * L};
         }
   }
 
@@ -262,8 +284,9 @@ template <class T> struct GroupLanes {
       even_parts(ceil_div(columns - f, aw.phases), group_rows, [&](int begin, int size) {
         int tap = 0;
         do {
-          (tap > 0 && taps - tap < group_taps ? phase.rest : phase.most)[size - 1](x + begin * step + tap * L, aw.stride, row->lines, row->count, w + tap * L,
-                                                                                    static_cast<ptrdiff_t>(taps) * L, tap > 0, out + f * L + begin * out_pitch, out_pitch);
+          (tap > 0 && taps - tap < group_taps ? phase.rest : phase.most)[size - 1](
+              x + begin * step + tap * L, aw.stride, row->lines, row->count, w + tap * L,
+              static_cast<ptrdiff_t>(taps) * L, tap > 0, out + f * L + begin * out_pitch, out_pitch);
           tap += group_taps;
         } while (tap < taps);
       });
@@ -290,7 +313,8 @@ template <class T> struct GroupLanes {
       phases[f].lines.each_line(q, [&](int d, int h, int w, int i) {
         for (int t = 0; t < phases[f].lines.taps; t++, out += L) {
           const T* from = p.w + i * p.w_in + q.tap(d, h, w + t);
-          for (int l = 0; l < L; l++) out[l] = l < used ? from[(first + l) / p.o * p.w_group + (first + l) % p.o * p.w_out] : 0;
+          for (int l = 0; l < L; l++)
+            out[l] = l < used ? from[(first + l) / p.o * p.w_group + (first + l) % p.o * p.w_out] : 0;
         }
       });
     }

@@ -1,5 +1,5 @@
-// Gradient of the weights with channels of several groups in the lanes; counterpart of group_lanes.h, whose planes it uses. Each
-// accumulator belongs to a tap and a place in the group, and adds products of vectors over the pixels.
+// Gradient of the weights with channels of several groups in the lanes; counterpart of group_lanes.h, whose planes it
+// uses. Each accumulator belongs to a tap and a place in the group, and adds products of vectors over the pixels.
 #pragma once
 #include "conv/channel_lanes_weight.h"
 #include "conv/group_lanes.h"
@@ -8,8 +8,8 @@ namespace EK_ISA {
 
 constexpr int group_lines = EK_VECTOR_BYTES == 16 ? 2 : 3;  // of a tile
 
-// out[l·out_line + t][lane] += Σ over rows and columns: x[lines[l] + …] · dy[…], for N lines of K taps each. U columns are taken together, whose
-// windows share vectors of x. S: the stride; 0 means `stride`, of a single tap.
+// out[l·out_line + t][lane] += Σ over rows and columns: x[lines[l] + …] · dy[…], for N lines of K taps each. U columns
+// are taken together, whose windows share vectors of x. S: the stride; 0 means `stride`, of a single tap.
 template <class T, int N, int K, int S, int U>
 EK_INLINE void group_products(vec<T> (&acc)[N][K], const T* const (&from)[N], ptrdiff_t stride, const T* dy) {
   constexpr int L = lanes<T>, step = S ? S : 1;
@@ -29,8 +29,8 @@ EK_INLINE void group_products(vec<T> (&acc)[N][K], const T* const (&from)[N], pt
   }
 }
 template <class T, int N, int K, int S>
-__attribute__((noinline)) void group_weight_tile(const T* x, ptrdiff_t x_row, ptrdiff_t stride, const int* lines, const T* dy, int rows,
-                                                 int columns, T* out, ptrdiff_t out_line) {
+__attribute__((noinline)) void group_weight_tile(const T* x, ptrdiff_t x_row, ptrdiff_t stride, const int* lines,
+                                                 const T* dy, int rows, int columns, T* out, ptrdiff_t out_line) {
   constexpr int L = lanes<T>, U = 4;
   vec<T> acc[N][K] = {};
   for (int h = 0; h < rows; h++) {
@@ -108,11 +108,13 @@ template <class T> struct GroupLanesWeight {
             const int bottom = p.axis[1].extent(row + rows), pixels = rows * b.columns;
             planes.pack(p, b, 0, b.images, top, bottom, v, is_first, prologue, x), top = bottom;
             each_gradient_run(p, some, v * L, planes.lanes_of(v), [&](int pixel, const Run& run) {
-              planes.pack_vector(dy, run, gradient_prologue, is_first ? rows * p.axis[2].count * run.pixel : 0, g + pixel * L);
+              planes.pack_vector(dy, run, gradient_prologue, is_first ? rows * p.axis[2].count * run.pixel : 0,
+                                 g + pixel * L);
             });
             if (dbias) add_pixels(g, L, b.images * pixels, planes.lanes_of(v), sums + v * L);
             for (int i = 0; i < b.images; i++)
-              tiles(some, x + (i * planes.grid.image + row * p.axis[1].stride * planes.grid.row) * L, g + static_cast<ptrdiff_t>(i) * pixels * L, out + v * length);
+              tiles(some, x + (i * planes.grid.image + row * p.axis[1].stride * planes.grid.row) * L,
+                    g + static_cast<ptrdiff_t>(i) * pixels * L, out + v * length);
           });
         });
       }
@@ -130,10 +132,11 @@ template <class T> struct GroupLanesWeight {
         for (int tap = 0; tap < lines.taps; tap += group_taps) {
           const int left = lines.taps - tap;
           const auto tile = lines.taps == 1 ? group_weight_tile<T, n, 1, 0>
-                            : left >= 3     ? (stride == 1 ? group_weight_tile<T, n, 3, 1> : group_weight_tile<T, n, 3, 2>)
-                            : left == 2     ? (stride == 1 ? group_weight_tile<T, n, 2, 1> : group_weight_tile<T, n, 2, 2>)
-                                            : group_weight_tile<T, n, 1, 0>;
-          tile(x + tap * L, row, stride, offsets + line, g, b.rows, b.columns, out + line * out_line + tap * L, out_line);
+                            : left >= 3 ? (stride == 1 ? group_weight_tile<T, n, 3, 1> : group_weight_tile<T, n, 3, 2>)
+                            : left == 2 ? (stride == 1 ? group_weight_tile<T, n, 2, 1> : group_weight_tile<T, n, 2, 2>)
+                                        : group_weight_tile<T, n, 1, 0>;
+          tile(x + tap * L, row, stride, offsets + line, g, b.rows, b.columns, out + line * out_line + tap * L,
+               out_line);
         }
       });
     });
@@ -149,7 +152,8 @@ template <class T> struct GroupLanesWeight {
         vec<T> s = load(from);
         for (int split = 1; split < splits; split++) s += load(from + split * gradient_size);
         const int tap = line / p.c * lines.taps + t;
-        for (int l = 0; l < planes.lanes_of(v); l++) dw[static_cast<ptrdiff_t>(v * L + l) * length + place * p.taps() + tap] = s[l];
+        for (int l = 0; l < planes.lanes_of(v); l++)
+          dw[static_cast<ptrdiff_t>(v * L + l) * length + place * p.taps() + tap] = s[l];
       }
       line++;
     });

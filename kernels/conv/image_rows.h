@@ -1,6 +1,6 @@
-// The tiles of channel_lanes.h with images instead of neighbouring pixels: a tile is the same output of several images × channels. For
-// small images, whose rows would fill no tile, and of which padding is a large part: here every tap of a tile finds an input or none.
-// conv_core.h chooses.
+// The tiles of channel_lanes.h with images instead of neighbouring pixels: a tile is the same output of several images
+// × channels. For small images, whose rows would fill no tile, and of which padding is a large part: here every tap of
+// a tile finds an input or none. conv_core.h chooses.
 #pragma once
 #include "conv/channel_lanes.h"
 
@@ -25,10 +25,12 @@ template <class T> struct ImageRows {
   static int tile_of(int n) { return n / ceil_div(n, outer_rows); }
   // Whether n images make larger tiles than a row.
   static bool suits(const Pass<T>& p) {
-    return p.axis[0].pointwise() && p.axis[0].count == 1 && p.in_volume() <= kSmallImage && p.kernel_size() > 1 && p.n > 1 && tile_of(p.n) >= tile_of(p.axis[2].count);
+    return p.axis[0].pointwise() && p.axis[0].count == 1 && p.in_volume() <= kSmallImage && p.kernel_size() > 1 &&
+           p.n > 1 && tile_of(p.n) >= tile_of(p.axis[2].count);
   }
 
-  ImageRows(const Pass<T>& pass, Scratch& scratch) : p(pass), weights(pass, scratch), groups(ceil_div(pass.n, outer_rows)), per_group(ceil_div(pass.n, groups)) {
+  ImageRows(const Pass<T>& pass, Scratch& scratch)
+      : p(pass), weights(pass, scratch), groups(ceil_div(pass.n, outer_rows)), per_group(ceil_div(pass.n, groups)) {
     groups = ceil_div(p.n, per_group);
     image = p.in_volume() * p.c + 64 / sizeof(T);  // not a power of two, so that images do not share cache sets
     packed = scratch.take<T>(static_cast<size_t>(image) * p.n * p.groups);
@@ -52,7 +54,8 @@ template <class T> struct ImageRows {
       copy_in(p.x, run, to, p.c);
       prologue.channels(to, p.c, run);
     });
-    const int jobs = p.groups * weights.blocks, together = weights.by_job ? groups : 1;  // groups of images that a job does
+    // Groups of images that a job does.
+    const int jobs = p.groups * weights.blocks, together = weights.by_job ? groups : 1;
     parallel_for(groups / together * jobs, [&](int job, int worker) {
       const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / jobs;
       const T* w = weights.of(p, group, block, worker);
@@ -60,21 +63,25 @@ template <class T> struct ImageRows {
       Ahead<T> ahead;
       if (weights.by_job && job + worker_count() < jobs) ahead = weights.memory_of_block(p, job + worker_count());
       // About half of all: under the edges of small images fewer taps find an input.
-      if (weights.vectors > 1) ahead.pace(static_cast<double>(groups) * p.kernel_size() * p.axis[1].count * p.axis[2].count * p.c / 2);
+      if (weights.vectors > 1)
+        ahead.pace(static_cast<double>(groups) * p.kernel_size() * p.axis[1].count * p.axis[2].count * p.c / 2);
       for (int i = index; i < index + together; i++) outputs(i, group, block, w, out, epilogue.part(i), ahead);
       stream_fence();
     });
   }
 
   // The outputs of some images and a block of channels.
-  template <class Epilogue> void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part, Ahead<T>& ahead) const {
-    const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group, o = block * weights.width;
+  template <class Epilogue>
+  void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part, Ahead<T>& ahead) const {
+    const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group,
+              o = block * weights.width;
     const int channels = p.o - o < weights.width ? p.o - o : weights.width, all = p.o * p.groups;
     const bool last = p.y_format == EK_CHANNELS_LAST;
     const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
     for (int h = 0; h < p.axis[1].out_size; h++)
       for (int w = 0; w < p.axis[2].out_size; w++) {
-        const ptrdiff_t place = (first * all * volume) + (h * p.axis[2].out_size + w) * pixel + (group * p.o + o) * plane;
+        const ptrdiff_t place = (first * all * volume) + (h * p.axis[2].out_size + w) * pixel +
+                                (group * p.o + o) * plane;
         const Run run{images, group * p.o + o, channels, place, all * volume, plane};
         expect_out(run, p.y, p.out_elements());
         compute(h, w, weight, images, packed + (static_cast<ptrdiff_t>(first) * p.groups + group) * image, out, ahead);
@@ -101,10 +108,18 @@ template <class T> struct ImageRows {
     int top, bottom, left, right;
     ah.taps_inside(j, j, top, bottom), aw.taps_inside(i, i, left, right);
     const ptrdiff_t tap = static_cast<ptrdiff_t>(p.c) * weights.width;
-    TapRows<T> k{offsets + phase.first_row, bottom - top, right - left, p.c, static_cast<ptrdiff_t>(step) * p.c,
-                 weight + phase.first_tap * tap + (top * aw.taps + left) * tap, aw.taps * tap};
+    TapRows<T> k{offsets + phase.first_row,
+                 bottom - top,
+                 right - left,
+                 p.c,
+                 static_cast<ptrdiff_t>(step) * p.c,
+                 weight + phase.first_tap * tap + (top * aw.taps + left) * tap,
+                 aw.taps * tap};
     if (k.taps > 0 && step == 1) k.run *= k.taps, k.taps = 1;
-    const T* a = k.rows > 0 && k.taps > 0 ? x + (static_cast<ptrdiff_t>(ah.input_of(j, top)) * p.axis[2].in_size + aw.input_of(i, left)) * p.c : x;
+    const T* a = k.rows > 0 && k.taps > 0
+                     ? x + (static_cast<ptrdiff_t>(ah.input_of(j, top)) * p.axis[2].in_size + aw.input_of(i, left)) *
+                               p.c
+                     : x;
     with_const<outer_rows>(images, [&](auto M) {
       constexpr int m = decltype(M)::value;
       if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width, ahead);

@@ -1,7 +1,7 @@
-// What a convolution does for the norms beside it (batch_norm/): its prologue carries out a pending norm, or forms the gradient of one's
-// input, while values are packed; its epilogue carries out the norm that follows with a residual and a ReLU, or leaves the
-// statistics of its output for it, or, in backward by data, the masked gradient and the sums that the backward of the norm before it needs.
-// The arithmetic is batch_norm/map.h's.
+// What a convolution does for the norms beside it (batch_norm/): its prologue carries out a pending norm, or forms the
+// gradient of one's input, while values are packed; its epilogue carries out the norm that follows with a residual and
+// a ReLU, or leaves the statistics of its output for it, or, in backward by data, the masked gradient and the sums that
+// the backward of the norm before it needs. The arithmetic is batch_norm/map.h's.
 #pragma once
 #include "batch_norm/passes.h"
 #include "conv/map.h"
@@ -9,7 +9,7 @@
 namespace EK_ISA {
 
 constexpr int kMergedChannels = 64;  // whose parts one job merges
-constexpr int kChain = 8;  // values that are added in their own type before the sum goes to a double
+constexpr int kChain = 8;            // values that are added in their own type before the sum goes to a double
 
 // A second tensor at the places of a run: n channels from c on of pixel i, or n pixels from i on.
 template <class T> EK_INLINE vec<T> channels_at(const T* x, const Run& run, int i, int c, int n) {
@@ -27,7 +27,8 @@ template <class T> EK_INLINE vec<T> pixels_at(const T* x, const Run& run, int i,
   return v;
 }
 
-// y = norm(x) on x; with `other` norm(x) + other; or the gradient of a norm's input on that of its output, where the input is `other`.
+// y = norm(x) on x; with `other` norm(x) + other; or the gradient of a norm's input on that of its output, where the
+// input is `other`.
 template <class T> struct Normalizing {
   Map map;                // forward, residual or training
   const T *norm, *other;  // norm: optional, (kCoefficients, c)
@@ -43,9 +44,13 @@ template <class T> struct Normalizing {
     else with_map<false>(body);
   }
   template <bool relu, class F> EK_INLINE void with_map(const F& body) const {
-    if (map == Map::training) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, relu>(x, v, k); });
-    else if (map == Map::residual) body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::residual, relu>(v, x, k); });
-    else body([](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, relu>(v, vec<T>{}, k); });
+    if (map == Map::training)
+      body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::training, relu>(x, v, k); });
+    else if (map == Map::residual)
+      body([](vec<T> v, vec<T> x, const Coefficients<vec<T>>& k) { return map_step<Map::residual, relu>(v, x, k); });
+    else
+      body(
+          [](vec<T> v, vec<T>, const Coefficients<vec<T>>& k) { return map_step<Map::forward, relu>(v, vec<T>{}, k); });
   }
 
   __attribute__((noinline)) void channels(T* values, ptrdiff_t pitch, const Run& run) const {
@@ -85,13 +90,16 @@ struct PartSums {
 template <class Double> struct SumArrays {
   Double *n, *pivot, *a, *b;
 
-  template <class Room> SumArrays(Room* room, int part, int c) : n(room[static_cast<ptrdiff_t>(part) * c].numbers), pivot(n + c), a(pivot + c), b(a + c) {}
+  template <class Room>
+  SumArrays(Room* room, int part, int c)
+      : n(room[static_cast<ptrdiff_t>(part) * c].numbers), pivot(n + c), a(pivot + c), b(a + c) {}
 };
 
 enum class Finish { values, statistics, norm, gradient };
 
-// Epilogue: y += bias; then the norm of y, with `other` norm(y) + other; or the sums of y's statistics; or, with `plus` added, the gradient masked
-// where the ReLU behind the norm was closed, whose input is `other`, and its sums. What the ReLU was of follows from `other`, or its output is `limited`.
+// Epilogue: y += bias; then the norm of y, with `other` norm(y) + other; or the sums of y's statistics; or, with `plus`
+// added, the gradient masked where the ReLU behind the norm was closed, whose input is `other`, and its sums. What the
+// ReLU was of follows from `other`, or its output is `limited`.
 template <class T> struct Finishing {
   Finish what;
   const T* bias;   // optional
@@ -141,11 +149,15 @@ template <class T> struct Finishing {
 
   void sum_channels(const T* values, ptrdiff_t pitch, const Run& run) const {
     int j = 0;
-    for (; j + 2 * lanes<T> <= run.channels; j += 2 * lanes<T>) sum_strip<2>(values + j, pitch, run.pixels, run.channel + j, lanes<T>);
-    for (; j < run.channels; j += lanes<T>) sum_strip<1>(values + j, pitch, run.pixels, run.channel + j, run.channels - j < lanes<T> ? run.channels - j : lanes<T>);
+    for (; j + 2 * lanes<T> <= run.channels; j += 2 * lanes<T>)
+      sum_strip<2>(values + j, pitch, run.pixels, run.channel + j, lanes<T>);
+    for (; j < run.channels; j += lanes<T>)
+      sum_strip<1>(values + j, pitch, run.pixels, run.channel + j,
+                   run.channels - j < lanes<T> ? run.channels - j : lanes<T>);
   }
   // V vectors of channels, of the last of which `n` are there.
-  template <int V> __attribute__((noinline)) void sum_strip(const T* values, ptrdiff_t pitch, int pixels, int channel, int n) const {
+  template <int V>
+  __attribute__((noinline)) void sum_strip(const T* values, ptrdiff_t pitch, int pixels, int channel, int n) const {
     constexpr int L = lanes<T>;
     const SumArrays<double> s = arrays();
     double* pivots = s.pivot + channel;
@@ -206,7 +218,8 @@ template <class T> struct Finishing {
     }
   }
   static constexpr int kSoon = 12;  // pixels until a loop comes to what it asks for
-  // Asks for n channels of pixel i: they lie in rows apart, which no hardware foresees. Always inlined, or GCC drops the calls.
+  // Asks for n channels of pixel i: they lie in rows apart, which no hardware foresees. Always inlined, or GCC drops
+  // the calls.
   EK_INLINE static void expect(const T* x, const Run& run, int i, int n) {
     const T* at = x + run.first + i * run.pixel;
     for (int j = 0; j < n; j += line_of<T>) __builtin_prefetch(at + j);
@@ -237,7 +250,8 @@ template <class T> struct Finishing {
       add_lanes(run.channel + j, n, run.pixels, a, b);
     }
   }
-  template <int V, bool given> __attribute__((noinline)) void mask_strip(T* values, ptrdiff_t pitch, const Run& run, int j) const {
+  template <int V, bool given>
+  __attribute__((noinline)) void mask_strip(T* values, ptrdiff_t pitch, const Run& run, int j) const {
     constexpr int L = lanes<T>;
     Coefficients<vec<T>> k[V];
     Wide<T> a[V] = {}, b[V] = {};
@@ -275,7 +289,8 @@ template <class T> struct Finishing {
       const int n = run.pixels - i < lanes<T> ? run.pixels - i : lanes<T>;
       vec<T> sum_a = {}, sum_b = {};
       const vec<T> y = given ? pixels_at(limited, run, i, n) : vec<T>{};
-      const vec<T> g = mask<given>(n == lanes<T> ? load(values + i) : load_n(values + i, n), pixels_at(other, run, i, n), y, k, sum_a, sum_b);
+      const vec<T> g = mask<given>(n == lanes<T> ? load(values + i) : load_n(values + i, n),
+                                   pixels_at(other, run, i, n), y, k, sum_a, sum_b);
       if (n == lanes<T>) store(values + i, g);
       else store_n(values + i, g, n);
       a.add(sum_a), b.add(sum_b);
@@ -283,7 +298,8 @@ template <class T> struct Finishing {
     add_sum(run, a, b);
   }
   // y: the ReLU's output where it is given. Lanes without a value hold a gradient of 0.
-  template <bool given> EK_INLINE vec<T> mask(vec<T> g, vec<T> x, vec<T> y, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
+  template <bool given>
+  EK_INLINE vec<T> mask(vec<T> g, vec<T> x, vec<T> y, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
     const vec<T> d = (x - k.hi) - k.lo;
     if (given || relu) g = where_open(g, given ? y : d * k.scale + k.shift, k.top);
     a += g, b += g * d;
@@ -328,13 +344,17 @@ struct MomentsOfChannels {
   }
 };
 
-// Mean and M2 of every channel of y from the sums of its parts. They are taken again from y where squares left the range of T, or cancelled.
-template <class T> void merge_statistics(const PartSums* sums, int parts, const T* y, const Layout& layout, double* mean, double* m2) {
+// Mean and M2 of every channel of y from the sums of its parts. They are taken again from y where squares left the
+// range of T, or cancelled.
+template <class T>
+void merge_statistics(const PartSums* sums, int parts, const T* y, const Layout& layout, double* mean, double* m2) {
   const int c = layout.c;
   parallel_blocks(c, kMergedChannels, [&](int begin, int end) {
     for (int channel = begin; channel < end; channel += lanes<double>) {
       const int n = end - channel < lanes<double> ? end - channel : lanes<double>;
-      const auto read = [&](const double* of) { return n == lanes<double> ? load(of + channel) : load_n(of + channel, n); };
+      const auto read = [&](const double* of) {
+        return n == lanes<double> ? load(of + channel) : load_n(of + channel, n);
+      };
       MomentsOfChannels total;
       vec<double> squares = {}, shift = {};
       for (int part = 0; part < parts; part++) {
@@ -346,9 +366,11 @@ template <class T> void merge_statistics(const PartSums* sums, int parts, const 
         total.merge(count, read(s.pivot) + a / count, b - off);
       }
       for (int l = 0; l < n; l++) {
-        const bool in_range = squares[l] - squares[l] == 0 && squares[l] > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
+        const bool in_range = squares[l] - squares[l] == 0 &&
+                              squares[l] > total.count * (sizeof(T) == 4 ? 1e-30 : kSmallestSquare);
         Moments one{total.count, total.mean[l], total.m2[l]};
-        if (!in_range || !(one.m2 * kCancelled<T> >= shift[l])) one = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel + l));
+        if (!in_range || !(one.m2 * kCancelled<T> >= shift[l]))
+          one = moments(y, total.count, 0, {0, __builtin_nan("")}, layout.each_of(channel + l));
         mean[channel + l] = one.mean, m2[channel + l] = one.m2;
       }
     }
@@ -360,13 +382,15 @@ inline void add_gradient_sums(const PartSums* sums, int parts, int c, double* su
   parallel_blocks(c, kMergedChannels, [&](int begin, int end) {
     for (int part = 0; part < parts; part++) {
       const SumArrays<const double> s(sums, part, c);
-      for (int channel = begin; channel < end; channel++) sum_g[channel] += s.a[channel], sum_g_xmu[channel] += s.b[channel];
+      for (int channel = begin; channel < end; channel++)
+        sum_g[channel] += s.a[channel], sum_g_xmu[channel] += s.b[channel];
     }
   });
 }
 // Takes sums that left the type's range again, from the masked gradient in dx.
 template <class T>
-void check_gradient_sums(const T* x, const T* dx, const T* norm, const Layout& layout, double* sum_g, double* sum_g_xmu) {
+void check_gradient_sums(const T* x, const T* dx, const T* norm, const Layout& layout, double* sum_g,
+                         double* sum_g_xmu) {
   for (int channel = 0; channel < layout.c; channel++) {
     if (sum_g_xmu[channel] - sum_g_xmu[channel] == 0) continue;
     const double mean = static_cast<double>(norm[channel]) + norm[layout.c + channel];

@@ -1,4 +1,5 @@
-// Between tensors and the loop cores' buffers: where rows of a block lie, and moving runs of them, in either memory format.
+// Between tensors and the loop cores' buffers: where rows of a block lie, and moving runs of them, in either memory
+// format.
 #pragma once
 #include "conv/geometry.h"
 #include "conv/map.h"
@@ -10,10 +11,11 @@ namespace EK_ISA {
 
 constexpr int kConvJobs = 32;            // wanted, so that many threads have work
 constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
-constexpr int kRunPixels = 112;          // of an output run: it stays in L1, and is long enough for what an epilogue does once for each
+// Of an output run: it stays in L1, and is long enough for what an epilogue does once for each.
+constexpr int kRunPixels = 112;
 
-// What the next block will read, asked for while this one is computed, so that packing does not wait for memory: runs `pitch` apart, of
-// which the one that `at` is in ends at `end`.
+// What the next block will read, asked for while this one is computed, so that packing does not wait for memory: runs
+// `pitch` apart, of which the one that `at` is in ends at `end`.
 template <class T> struct Ahead {
   static constexpr int line = 64 / sizeof(T);
   const T *at = nullptr, *end = nullptr, *stop = nullptr;
@@ -21,14 +23,17 @@ template <class T> struct Ahead {
   int step = line;
 
   bool done() const { return at >= stop; }
-  // Spreads `elements`, this memory's among them, over so many calls of ask(), where those are more than lines: a processor that has asked for as much as
-  // it can have under way stands still. A line is then asked for several times in succession, which costs nothing.
+  // Spreads `elements`, this memory's among them, over so many calls of ask(), where those are more than lines: a
+  // processor that has asked for as much as it can have under way stands still. A line is then asked for several times
+  // in succession, which costs nothing.
   void pace(double asks, double elements) {
     const double each = 1 + elements / (asks > 0 ? asks : 1);
     step = each < line ? static_cast<int>(each) : line;
   }
   void pace(double asks) { pace(asks, elements()); }
-  double elements() const { return static_cast<double>(stop - at) * (pitch > 0 ? static_cast<double>(end - at) / pitch : 1); }
+  double elements() const {
+    return static_cast<double>(stop - at) * (pitch > 0 ? static_cast<double>(end - at) / pitch : 1);
+  }
   // body(ask): a loop each of whose steps calls ask().
   template <class F> EK_INLINE void during(const F& body) {
     if constexpr (!has_prefetch) return body([] {});
@@ -78,24 +83,31 @@ struct PackedGrid {
   }
 };
 
-// row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of which lo … hi are
-// `run` in the tensor, and the others, or all where lo == hi, padding. top … bottom: of the rows of each image and depth, all unless given.
+// row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of
+// which lo … hi are `run` in the tensor, and the others, or all where lo == hi, padding. top … bottom: of the rows of
+// each image and depth, all unless given.
 template <class T, class F>
-EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, const F& row, int top = 0, int bottom = -1) {
+EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels,
+                               const F& row, int top = 0, int bottom = -1) {
   const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
   const int all = p.c * p.groups;
   const bool last = p.x_format == EK_CHANNELS_LAST;
   const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
   const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
   const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
-  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo ? lo : end < columns ? end : columns;
+  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo        ? lo
+                                                                                        : end < columns ? end
+                                                                                                        : columns;
   for (int i = 0; i < b.images; i++)
     for (int d = 0; d < ad.extent(1); d++)
       for (int h = top; h < (bottom < 0 ? ah.extent(b.rows) : bottom); h++) {
-        const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit, ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
+        const int id = ad.offset + (b.depth * ad.stride + d) * ad.unit,
+                  ih = ah.offset + (b.row * ah.stride + h) * ah.unit;
         const bool outside = id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size;
         const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + first + lo * aw.unit;
-        const Run run{hi - lo, channel, channels, (b.image + i) * volume * all + position * pixel + channel * plane, aw.unit * pixel, plane};
+        const Run run{hi - lo,         channel,
+                      channels,        (b.image + i) * volume * all + position * pixel + channel * plane,
+                      aw.unit * pixel, plane};
         row(i * grid.image + d * grid.plane + h * grid.row, columns, lo, outside ? lo : hi, run);
       }
 }
@@ -106,7 +118,8 @@ template <class T> Ahead<T> memory_of(const T* x, ptrdiff_t first, ptrdiff_t las
   if (channels == all) return {at, stop, stop, 0, 0};
   return {at, at + channels, stop, all - channels, all};
 }
-// The memory from a block's first input to its last, of some channels, in a tensor like the input; known where it is channels last.
+// The memory from a block's first input to its last, of some channels, in a tensor like the input; known where it is
+// channels last.
 template <class T> Ahead<T> memory_under(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
   const Axis &ah = p.axis[1], &aw = p.axis[2];
   if (p.x_format != EK_CHANNELS_LAST || p.axis[0].in_size > 1) return {};
@@ -116,35 +129,43 @@ template <class T> Ahead<T> memory_under(const Pass<T>& p, const T* x, const Blo
     return (static_cast<ptrdiff_t>(image) * ah.in_size + h) * aw.in_size + w;
   };
   const int row = b.row * ah.stride, column = b.column * aw.stride;
-  return memory_of(x, pixel(b.image, row, column), pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
+  return memory_of(x, pixel(b.image, row, column),
+                   pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
                    channel, channels, p.c * p.groups);
 }
 
 // All that a prologue reads for a block's inputs.
-template <class T, class Map> void add_inputs(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
+template <class T, class Map>
+void add_inputs(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
   const auto add = [&](const T* x) { ahead.add(memory_under(p, x, b, channel, channels)); };
   add(p.x), map.each_read(add);
 }
 
-// The memory of a block's outputs in a tensor like them, of some channels; known where they are channels last, of one phase and depth.
+// The memory of a block's outputs in a tensor like them, of some channels; known where they are channels last, of one
+// phase and depth.
 template <class T> Ahead<T> memory_beside(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
   const Axis &ah = p.axis[1], &aw = p.axis[2];
   if (p.y_format != EK_CHANNELS_LAST || p.phases() > 1 || p.axis[0].count > 1) return {};
-  const auto pixel = [&](int image, int row, int column) { return (static_cast<ptrdiff_t>(image) * ah.count + row) * aw.count + column; };
+  const auto pixel = [&](int image, int row, int column) {
+    return (static_cast<ptrdiff_t>(image) * ah.count + row) * aw.count + column;
+  };
   const auto last = [](int begin, int size, int count) { return begin + size < count ? begin + size - 1 : count - 1; };
-  return memory_of(x, pixel(b.image, b.row, b.column), pixel(b.image + b.images - 1, last(b.row, b.rows, ah.count), last(b.column, b.columns, aw.count)),
+  return memory_of(x, pixel(b.image, b.row, b.column),
+                   pixel(b.image + b.images - 1, last(b.row, b.rows, ah.count), last(b.column, b.columns, aw.count)),
                    channel, channels, p.o * p.groups);
 }
 
 // All that a map reads beside a block's outputs.
-template <class T, class Map> void add_beside(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
+template <class T, class Map>
+void add_beside(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
   map.each_read([&](const T* x) { ahead.add(memory_beside(p, x, b, channel, channels)); });
 }
 
-// unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up an image of a block:
-// whole rows of it where the block has them, up to `most` pixels; otherwise parts of a row.
+// unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up
+// an image of a block: whole rows of it where the block has them, up to `most` pixels; otherwise parts of a row.
 template <class T, class F>
-EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int channel, int channels, int most, const F& unit) {
+EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int channel, int channels, int most,
+                                const F& unit) {
   const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
   const int all = p.o * p.groups;
   const bool last = p.y_format == EK_CHANNELS_LAST;
@@ -156,10 +177,12 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
     even_parts(height, whole ? most / width : 1, [&](int row, int rows) {
       const int groups = most / aw.phases > 0 ? most / aw.phases : 1;  // of one output of each phase
       even_parts(ceil_div(width, aw.phases), whole ? aw.out_size : groups, [&](int group, int some) {
-        const int column = group * aw.phases, end = column + some * aw.phases, columns = (end < width ? end : width) - column;
+        const int column = group * aw.phases, end = column + some * aw.phases,
+                  columns = (end < width ? end : width) - column;
         const ptrdiff_t position = (static_cast<ptrdiff_t>(d) * ah.out_size + top + row) * aw.out_size + left + column;
         unit(d, top + row, rows, left + column, columns,
-             Run{rows * columns, channel, channels, (b.image + image) * volume * all + position * pixel + channel * plane, pixel, plane});
+             Run{rows * columns, channel, channels,
+                 (b.image + image) * volume * all + position * pixel + channel * plane, pixel, plane});
       });
     });
 }
@@ -167,7 +190,8 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
 // out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
 template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
   const T* from = x + run.first;
-  if (run.plane == 1 && run.pixel == pitch && run.channels == pitch) copy_run(out, from, static_cast<int>(run.pixels * pitch));
+  if (run.plane == 1 && run.pixel == pitch && run.channels == pitch)
+    copy_run(out, from, static_cast<int>(run.pixels * pitch));
   else if (run.plane == 1)
     for (int j = 0; j < run.pixels; j++) copy_run(out + j * pitch, from + j * run.pixel, run.channels);
   else if (run.pixel == 1) copy_transposed(from, run.plane, run.channels, run.pixels, out, pitch);
@@ -180,11 +204,12 @@ template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, pt
 template <class T> bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T) % 4096 == 0; }
 // Whether a run of an output of `elements` is stored past the caches: where pixels meet there, of smaller outputs too.
 template <class T> bool streams_out(const Run& run, const T* y, int64_t elements) {
-  return run.plane == 1 && run.channels % lanes<T> == 0 && can_stream(y + run.first, meet_in_cache<T>(run.pixel) ? 2 * elements : elements, run.pixel);
+  return run.plane == 1 && run.channels % lanes<T> == 0 &&
+         can_stream(y + run.first, meet_in_cache<T>(run.pixel) ? 2 * elements : elements, run.pixel);
 }
 
-// The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. A job that has stored ends with
-// stream_fence().
+// The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. A job that has stored
+// ends with stream_fence().
 template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const Run& run, T* y, int64_t elements) {
   T* to = y + run.first;
   if (streams_out(run, y, elements)) {
@@ -202,7 +227,8 @@ template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const 
       for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = values[j * pitch + c];
   }
 }
-// Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart. Always inlined, or GCC drops the calls.
+// Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart. Always inlined, or GCC
+// drops the calls.
 template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t elements) {
   if (run.plane != 1 || streams_out(run, y, elements)) return;
   for (int j = 0; j < run.pixels; j++)
@@ -211,7 +237,8 @@ template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t eleme
 
 // A block's rows, pixels `pixel` apart, mapped, and zero where they are padding.
 template <class T, class Map>
-inline void pack_rows(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels, ptrdiff_t pixel, const Map& map, T* out) {
+inline void pack_rows(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels,
+                      ptrdiff_t pixel, const Map& map, T* out) {
   each_packed_row(p, grid, b, channel, channels, [&](ptrdiff_t first, int columns, int lo, int hi, const Run& run) {
     T* to = out + first * pixel;
     zero_run(to, lo * pixel);
@@ -222,15 +249,17 @@ inline void pack_rows(const Pass<T>& p, const PackedGrid& grid, const Block& b, 
   });
 }
 
-// Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and maps them. Lanes
-// beyond the last channel are 0.
+// Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and
+// maps them. Lanes beyond the last channel are 0.
 template <class T, class Map>
-inline void pack_panels(const T* x, const Run& run, int width, ptrdiff_t volume, ptrdiff_t pixel, const Map& map, T* out) {
+inline void pack_panels(const T* x, const Run& run, int width, ptrdiff_t volume, ptrdiff_t pixel, const Map& map,
+                        T* out) {
   const int whole = run.channels / width * width;
   if (run.plane == 1 && whole > 0) copy_panels(out, volume, pixel, x + run.first, run.pixel, run.pixels, whole, width);
   for (int c = 0; c < run.channels; c += width) {
     T* to = out + c * volume + pixel * width;
-    const Run part{run.pixels, run.channel + c, c < whole ? width : run.channels - whole, run.first + c * run.plane, run.pixel, run.plane};
+    const Run part{run.pixels, run.channel + c, c < whole ? width : run.channels - whole, run.first + c * run.plane,
+                   run.pixel,  run.plane};
     if (c == whole) zero_run(to, static_cast<ptrdiff_t>(run.pixels) * width);
     if (c == whole || run.plane != 1) copy_in(x, part, to, width);
     map.channels(to, width, part);

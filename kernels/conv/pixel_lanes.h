@@ -1,10 +1,10 @@
-// Loop core whose lanes are output pixels: a tile of output channels × pixels, over input planes packed flat and zero padded, so
-// that each tap of the kernel is the same row of pixels at another offset. No lane is lost to few channels: best for
-// few output channels in a group, depthwise included. The other core is channel_lanes.h; conv_core.h chooses.
+// Loop core whose lanes are output pixels: a tile of output channels × pixels, over input planes packed flat and zero
+// padded, so that each tap of the kernel is the same row of pixels at another offset. No lane is lost to few channels:
+// best for few output channels in a group, depthwise included. The other core is channel_lanes.h; conv_core.h chooses.
 //
-// Padding at the right of a row serves the next row as its left one, so a pitch of width + padding is enough for both; outputs
-// that fall between two rows are computed and dropped. A stride is taken out by packing: a plane holds stride_h × stride_w
-// parts, in each of which neighbours are neighbours of the same output row.
+// Padding at the right of a row serves the next row as its left one, so a pitch of width + padding is enough for both;
+// outputs that fall between two rows are computed and dropped. A stride is taken out by packing: a plane holds stride_h
+// × stride_w parts, in each of which neighbours are neighbours of the same output row.
 #pragma once
 #include "conv/channel_lanes.h"
 
@@ -12,8 +12,8 @@ namespace EK_ISA {
 
 // Layout of a packed plane: [step d][step h][step w][depth][row][pitch], with a step for each input within a stride.
 template <class T> struct PixelPlanes {
-  int depths, rows, pitch, flat;   // flat: pixels from the first output to the last, gaps included
-  ptrdiff_t part, plane, image;    // sizes
+  int depths, rows, pitch, flat;  // flat: pixels from the first output to the last, gaps included
+  ptrdiff_t part, plane, image;   // sizes
 
   static int reach(const Axis& a) { return a.reach < 0 ? -1 : a.reach / a.stride; }
   // Columns lo … hi of a part that lie inside the input, of `columns`.
@@ -81,7 +81,8 @@ void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b,
         const int iw = aw.offset + ((b.column + lo) * aw.stride + fw) * aw.unit;
         for (int d = 0; d < planes.depths; d++)
           for (int h = 0; h < b.rows + planes.reach(ah); h++) {
-            const int id = ad.offset + ((b.depth + d) * ad.stride + fd) * ad.unit, ih = ah.offset + ((b.row + h) * ah.stride + fh) * ah.unit;
+            const int id = ad.offset + ((b.depth + d) * ad.stride + fd) * ad.unit,
+                      ih = ah.offset + ((b.row + h) * ah.stride + fh) * ah.unit;
             if (id < 0 || id >= ad.in_size || ih < 0 || ih >= ah.in_size) continue;
             const ptrdiff_t position = (static_cast<ptrdiff_t>(id) * ah.in_size + ih) * aw.in_size + iw;
             Run run{hi - lo, channel, 1, first + position * pixel, step * pixel, plane};
@@ -102,7 +103,8 @@ void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b,
 
 // out[i·out_pitch + pixel] = Σ_k w[k][i] · x[offsets[k] + pixel], for M channels i and V·lanes pixels.
 template <class T, int M, int V>
-__attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n, const T* w, T* out, ptrdiff_t out_pitch) {
+__attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n, const T* w, T* out,
+                                          ptrdiff_t out_pitch) {
   vec<T> acc[M][V] = {};
   for (int k = 0; k < n; k++, w += M) outer<T, M, V>(acc, w, 1, 0, x + offsets[k], 0, 1);
 #pragma GCC unroll 16
@@ -147,12 +149,13 @@ template <class T> struct PixelLanes {
     if (p.x_format == EK_CHANNELS_LAST) moved += in;
     if (p.y_format == EK_CHANNELS_LAST) moved += out;
     const double per_image = static_cast<double>(b.over_depth) * b.over_rows * b.over_columns;
-    return per_image * ceil_div(planes.flat, lanes<T>) * p.kernel_size() * p.c * p.o * 1.1 + moved;  // 1.1: unaligned loads
+    // 1.1: unaligned loads.
+    return per_image * ceil_div(planes.flat, lanes<T>) * p.kernel_size() * p.c * p.o * 1.1 + moved;
   }
 
   PixelLanes(const Pass<T>& pass, Scratch& scratch)
-      : p(pass), group_chunk(choose_groups(pass)), chunks(ceil_div(pass.groups, group_chunk)), blocks(choose(pass, group_chunk)),
-        planes(pass, blocks, pass.c * group_chunk) {
+      : p(pass), group_chunk(choose_groups(pass)), chunks(ceil_div(pass.groups, group_chunk)),
+        blocks(choose(pass, group_chunk)), planes(pass, blocks, pass.c * group_chunk) {
     constexpr int tile = wide_vectors * lanes<T>;
     out_pitch = ceil_div(planes.flat, tile) * tile;
     packed_size = static_cast<size_t>(planes.image);
@@ -173,12 +176,14 @@ template <class T> struct PixelLanes {
       tap += phases[f].pass.taps();
     }
     parallel_for(p.groups, [&](int group, int) {
-      for (int f = 0; f < p.phases(); f++) pack_weights(phases[f].pass, group, weights + weights_of(group, phases[f].first_tap));
+      for (int f = 0; f < p.phases(); f++)
+        pack_weights(phases[f].pass, group, weights + weights_of(group, phases[f].first_tap));
     });
     parallel_for(blocks.count() * chunks, [&](int job, int worker) {
       const Block whole = blocks(p, job / chunks);
       const auto part = epilogue.part(job / chunks);
-      const int group = job % chunks * group_chunk, groups = p.groups - group < group_chunk ? p.groups - group : group_chunk;
+      const int group = job % chunks * group_chunk,
+                groups = p.groups - group < group_chunk ? p.groups - group : group_chunk;
       T* packed = workers + worker * (packed_size + out_size);
       T* out = packed + packed_size;
       pack_planes(p, planes, whole, whole.image, group * p.c, groups * p.c, prologue, packed);
@@ -189,7 +194,8 @@ template <class T> struct PixelLanes {
         b.columns = b.column + b.columns < q.axis[2].count ? b.columns : q.axis[2].count - b.column;
         if (b.depth >= q.axis[0].count || b.rows <= 0 || b.columns <= 0) continue;
         for (int g = 0; g < groups; g++)
-          compute(phases[f], b, packed + g * p.c * planes.plane, weights + weights_of(group + g, phases[f].first_tap), out + g * p.o * out_pitch);
+          compute(phases[f], b, packed + g * p.c * planes.plane, weights + weights_of(group + g, phases[f].first_tap),
+                  out + g * p.o * out_pitch);
         // Whole rows of the tensor follow each other there: one run.
         const bool joined = p.phases() == 1 && b.columns == q.axis[2].out_size;
         if (joined) close_gaps(b, groups * p.o, out);
@@ -199,14 +205,17 @@ template <class T> struct PixelLanes {
           T* row = out + h * planes.pitch;
           Run one = run;
           one.channels = 1;
-          for (int c = 0; c < run.channels; c++, one.channel++, one.first += one.plane) part.plane(row + c * out_pitch, one);
+          for (int c = 0; c < run.channels; c++, one.channel++, one.first += one.plane)
+            part.plane(row + c * out_pitch, one);
           write(run, row);
         }
       }
     });
   }
 
-  ptrdiff_t weights_of(int group, int tap) const { return (static_cast<ptrdiff_t>(group) * p.kernel_size() + tap) * p.c * p.o; }
+  ptrdiff_t weights_of(int group, int tap) const {
+    return (static_cast<ptrdiff_t>(group) * p.kernel_size() + tap) * p.c * p.o;
+  }
 
   // A group's outputs of a block: out[channel][pixel]
   void compute(const Phase& phase, const Block& b, const T* packed, const T* weight, T* out) const {
@@ -227,7 +236,8 @@ template <class T> struct PixelLanes {
           }
           with_const<wide_vectors>(vectors, [&](auto V) {
             pixel_tile<T, m, decltype(V)::value>(packed + first * lanes<T>, at + skipped, taps, w + skipped * m,
-                                                 out + begin * out_pitch + first * lanes<T>, static_cast<ptrdiff_t>(out_pitch));
+                                                 out + begin * out_pitch + first * lanes<T>,
+                                                 static_cast<ptrdiff_t>(out_pitch));
           });
         });
       });
@@ -258,7 +268,8 @@ template <class T> struct PixelLanes {
 
   void write(const Run& run, const T* out) const {
     T* to = p.y + run.first;
-    if (run.plane == 1) return copy_transposed(out, static_cast<ptrdiff_t>(out_pitch), run.channels, run.pixels, to, run.pixel);
+    if (run.plane == 1)
+      return copy_transposed(out, static_cast<ptrdiff_t>(out_pitch), run.channels, run.pixels, to, run.pixel);
     for (int c = 0; c < run.channels; c++, to += run.plane, out += out_pitch) {
       if (run.pixel == 1) copy_run(to, out, run.pixels);
       else

@@ -1,6 +1,7 @@
-// Gradient of the weights with pixels in the lanes: a tile of output channels × taps, each accumulator a vector of pixels that is
-// added up at the very end. Planes are packed flat as for the forward pass (pixel_lanes.h); the gradient of the output
-// gets the same pitch, with zeros where the input's rows have their padding. Counterpart: channel_lanes_weight.h.
+// Gradient of the weights with pixels in the lanes: a tile of output channels × taps, each accumulator a vector of
+// pixels that is added up at the very end. Planes are packed flat as for the forward pass (pixel_lanes.h); the gradient
+// of the output gets the same pitch, with zeros where the input's rows have their padding. Counterpart:
+// channel_lanes_weight.h.
 #pragma once
 #include "conv/channel_lanes_weight.h"
 #include "conv/pixel_lanes.h"
@@ -9,8 +10,9 @@ namespace EK_ISA {
 
 // out[i·out_row + j·lanes …] += Σ over images and pixels: dy[i·dy_row + …] · x[offsets[j] + …]
 template <class T, int M, int N>
-__attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image, ptrdiff_t dy_row, const T* x, ptrdiff_t x_image,
-                                                 const int* offsets, int images, int pixels, T* out, ptrdiff_t out_row) {
+__attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image, ptrdiff_t dy_row, const T* x,
+                                                 ptrdiff_t x_image, const int* offsets, int images, int pixels, T* out,
+                                                 ptrdiff_t out_row) {
   vec<T> acc[M][N];
   int offset[N];
 #pragma GCC unroll 16
@@ -40,7 +42,8 @@ template <class T> struct PixelLanesWeight {
   int* offsets;
 
   static Blocks choose(const Pass<T>& p, int group_chunk) {
-    return choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / 2 / static_cast<int>(sizeof(T)), kConvJobs, 4 * lanes<T> * wide_vectors);
+    return choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / 2 / static_cast<int>(sizeof(T)),
+                         kConvJobs, 4 * lanes<T> * wide_vectors);
   }
   static double cost(const Pass<T>& p) {
     // The forward cost, and adding up the lanes of each split's accumulators.
@@ -87,12 +90,16 @@ template <class T> struct PixelLanesWeight {
         }
         for (int i = 0; dbias && i < b.images; i++)
           for (int c = 0; c < channels; c++) bias_sums[c] += add_row(gradient + i * dy_image + c * row_size, flat);
-        for (int g = 0; g < groups; g++) tiles(b, flat, dy_image, packed + g * p.c * planes.plane, gradient + g * p.o * row_size, sums + static_cast<ptrdiff_t>(g) * p.o * k * lanes<T>);
+        for (int g = 0; g < groups; g++)
+          tiles(b, flat, dy_image, packed + g * p.c * planes.plane, gradient + g * p.o * row_size,
+                sums + static_cast<ptrdiff_t>(g) * p.o * k * lanes<T>);
       }
       T* out = partials + split * whole + static_cast<ptrdiff_t>(channel) * k;
       const T* sum = sums;
       for (int o = 0; o < channels; o++, out += k)
-        planes.each_tap(p, [&](int d, int h, int c, int w) { out[c * p.w_in + p.tap(d, h, w)] = sum_lanes<T>(load(sum)), sum += lanes<T>; });
+        planes.each_tap(p, [&](int d, int h, int c, int w) {
+          out[c * p.w_in + p.tap(d, h, w)] = sum_lanes<T>(load(sum)), sum += lanes<T>;
+        });
     });
     parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // split by split
       for (int i = begin; i < end; i++) {
@@ -110,8 +117,8 @@ template <class T> struct PixelLanesWeight {
         even_parts(p.o, dot_rows, [&](int o, int size) {
           with_const<dot_rows>(size, [&](auto M) {
             pixel_weight_tile<T, decltype(M)::value, decltype(N)::value>(
-                g + o * row_size, dy_image, static_cast<ptrdiff_t>(row_size), x, planes.image, offsets + tap, b.images, flat,
-                sums + (static_cast<ptrdiff_t>(o) * k + tap) * lanes<T>, static_cast<ptrdiff_t>(k) * lanes<T>);
+                g + o * row_size, dy_image, static_cast<ptrdiff_t>(row_size), x, planes.image, offsets + tap, b.images,
+                flat, sums + (static_cast<ptrdiff_t>(o) * k + tap) * lanes<T>, static_cast<ptrdiff_t>(k) * lanes<T>);
           });
         });
       });
@@ -119,12 +126,14 @@ template <class T> struct PixelLanesWeight {
   }
 
   // out[channel][row·pitch + column], zero between rows and behind the last.
-  template <class Map> void pack_gradient(const Block& b, int image, int channel, int channels, const Map& map, T* out) const {
+  template <class Map>
+  void pack_gradient(const Block& b, int image, int channel, int channels, const Map& map, T* out) const {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
     const int all = p.o * p.groups;
     const bool last = p.y_format == EK_CHANNELS_LAST;
     const ptrdiff_t volume = p.out_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
-    if (planes.pitch > b.columns || static_cast<int>(row_size) > planes.pitch * b.rows || b.rows < blocks.rows) zero_run(out, static_cast<ptrdiff_t>(row_size) * channels);
+    if (planes.pitch > b.columns || static_cast<int>(row_size) > planes.pitch * b.rows || b.rows < blocks.rows)
+      zero_run(out, static_cast<ptrdiff_t>(row_size) * channels);
     for (int h = 0; h < b.rows; h++) {
       const ptrdiff_t position = (static_cast<ptrdiff_t>(b.depth) * ah.count + b.row + h) * aw.count + b.column;
       T* to = out + h * planes.pitch;

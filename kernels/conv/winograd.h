@@ -1,37 +1,46 @@
-// Loop core for kernels of 3x3 and stride 1: Winograd's minimal filtering F(2x2, 3x3), 16 products for 2x2 outputs instead of 36
-// (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.1). conv_core.h chooses; the gradient of the
-// weights is in winograd_weight.h.
+// Loop core for kernels of 3x3 and stride 1: Winograd's minimal filtering F(2x2, 3x3), 16 products for 2x2 outputs
+// instead of 36 (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.1).
+// conv_core.h chooses; the gradient of the weights is in winograd_weight.h.
 //
-// With d a patch of 4x4 inputs and g a kernel, Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A: the inner product over input channels is a matrix product
-// for each of 16 points, and the transforms, which are sums and differences, happen in the cache beside it.
+// With d a patch of 4x4 inputs and g a kernel, Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A: the inner product over input channels is a
+// matrix product for each of 16 points, and the transforms, which are sums and differences, happen in the cache beside
+// it.
 #pragma once
 #include "conv/channel_lanes.h"
 
 namespace EK_ISA {
 
-constexpr int kPoints = 16;                   // of a transformed patch
-constexpr int kTransformedBytes = 512 << 10;  // of a block's patches: they stay in L2 beside the products
-constexpr int kFewTiles = 32;                 // of a block at least: each has all weights come from memory
-constexpr int kTileRun = 28;                  // tiles of a row whose outputs stay in L1
+constexpr int kPoints = 16;                    // of a transformed patch
+constexpr int kTransformedBytes = 512 << 10;   // of a block's patches: they stay in L2 beside the products
+constexpr int kFewTiles = 32;                  // of a block at least: each has all weights come from memory
+constexpr int kTileRun = 28;                   // tiles of a row whose outputs stay in L1
 constexpr int kProductTiles = 9 * outer_rows;  // whose products stay in L2 beside a point's weights
 
 // The transforms of a line; that of a square is the one of its lines after that of its columns.
-template <class V> EK_INLINE void input_line(V a, V b, V c, V d, V* out) { out[0] = a - c, out[1] = b + c, out[2] = c - b, out[3] = b - d; }  // Bᵀ
-template <class V> EK_INLINE void output_line(V a, V b, V c, V d, V* out) { out[0] = a + b + c, out[1] = b - c - d; }                        // Aᵀ
-template <class V> EK_INLINE void weight_line(V a, V b, V c, V* out) {                                                                      // G
+// Bᵀ.
+template <class V> EK_INLINE void input_line(V a, V b, V c, V d, V* out) {
+  out[0] = a - c, out[1] = b + c, out[2] = c - b, out[3] = b - d;
+}
+// Aᵀ.
+template <class V> EK_INLINE void output_line(V a, V b, V c, V d, V* out) { out[0] = a + b + c, out[1] = b - c - d; }
+// G.
+template <class V> EK_INLINE void weight_line(V a, V b, V c, V* out) {
   const V ends = a + c;
   out[0] = a, out[1] = (ends + b) * 0.5f, out[2] = (ends - b) * 0.5f, out[3] = c;
 }
 
-// Elements between points of so many elements each: the lines of one place of all points are in different sets of the L1 cache.
+// Elements between points of so many elements each: the lines of one place of all points are in different sets of the
+// L1 cache.
 template <class T> constexpr ptrdiff_t point_pitch(ptrdiff_t elements) {
   constexpr ptrdiff_t page = 4096 / sizeof(T), line = 64 / sizeof(T);
   return (elements + page - 1) / page * page + 5 * line;
 }
 
-// The patches under a row of tiles: out[point·pitch + tile·out_pixel + channel], from rows of packed pixels, whose channels are whole vectors.
+// The patches under a row of tiles: out[point·pitch + tile·out_pixel + channel], from rows of packed pixels, whose
+// channels are whole vectors.
 template <class T>
-inline void transform_input(const T* x, ptrdiff_t row, ptrdiff_t pixel, int tiles, int channels, T* out, ptrdiff_t pitch, ptrdiff_t out_pixel) {
+inline void transform_input(const T* x, ptrdiff_t row, ptrdiff_t pixel, int tiles, int channels, T* out,
+                            ptrdiff_t pitch, ptrdiff_t out_pixel) {
   for (int c = 0; c < channels; c += lanes<T>) {
     vec<T> column[4][4];
     const T* from = x + c;
@@ -63,7 +72,8 @@ inline void transform_output(const T* products, ptrdiff_t pitch, int tiles, int 
       const T* from = products + t * width + v;
       vec<T> line[4][2];
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; i++, from += 4 * pitch) output_line(load(from), load(from + pitch), load(from + 2 * pitch), load(from + 3 * pitch), line[i]);
+      for (int i = 0; i < 4; i++, from += 4 * pitch)
+        output_line(load(from), load(from + pitch), load(from + 2 * pitch), load(from + 3 * pitch), line[i]);
       T* to = out + 2 * t * width + v;
 #pragma GCC unroll 2
       for (int j = 0; j < 2; j++) {
@@ -74,45 +84,57 @@ inline void transform_output(const T* products, ptrdiff_t pitch, int tiles, int 
     }
 }
 
-// Two orders. By blocks: the weights are transformed once for all, then a job transforms a block of inputs and multiplies it with them. By
-// outputs, where there are fewer patches than weights: the patches are transformed once for all, then a job transforms the weights of a
-// block of output channels and multiplies all patches with them, so that transformed weights never leave a worker's cache.
+// Two orders. By blocks: the weights are transformed once for all, then a job transforms a block of inputs and
+// multiplies it with them. By outputs, where there are fewer patches than weights: the patches are transformed once for
+// all, then a job transforms the weights of a block of output channels and multiplies all patches with them, so that
+// transformed weights never leave a worker's cache.
 template <class T> struct Winograd {
   Pass<T> p;
   Pass<T> tiles;  // the same pass, of which an output is a tile; for the geometry of its input
   static constexpr int width = outer_vectors * lanes<T>;
   static constexpr int some = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
-  int o_blocks, chunks, per_chunk;  // blocks of output channels: a job does a chunk of them
+  int o_blocks, chunks, per_chunk;                      // blocks of output channels: a job does a chunk of them
   bool by_outputs;
   Blocks inputs, blocks;  // whose inputs are transformed together; whose products are formed together
   PackedGrid grid;
   ptrdiff_t pixel;                            // between packed pixels, and between transformed patches
   ptrdiff_t patches, products, weight_pitch;  // between points
   size_t packed_size, transformed_size, product_size, out_size, weight_size;
-  T *weights, *transformed, *workers;  // weights: by blocks all, by outputs those of each worker; transformed: by outputs all, by blocks among a worker's buffers
+  // weights: by blocks all, by outputs those of each worker; transformed: by outputs all, by blocks among a worker's
+  // buffers.
+  T *weights, *transformed, *workers;
   int* places;
 
   static Pass<T> of_tiles(const Pass<T>& p) {
     Pass<T> tiles = p;
-    for (int d = 1; d < 3; d++) tiles.axis[d].count = ceil_div(p.axis[d].count, 2), tiles.axis[d].stride = 2, tiles.axis[d].reach = 3;
+    for (int d = 1; d < 3; d++)
+      tiles.axis[d].count = ceil_div(p.axis[d].count, 2), tiles.axis[d].stride = 2, tiles.axis[d].reach = 3;
     return tiles;
   }
   // The outputs of a block of tiles; the last of them may lie beyond the tensor.
-  static Block outputs_of(const Block& b) { return {b.image, b.images, b.depth, 2 * b.row, 2 * b.rows, 2 * b.column, 2 * b.columns}; }
-  // Whether the pass is of this kind, and cheaper here than where products are formed tap by tap, padding left out. Costs are in vector
-  // operations, as measured: weights come from memory, and by blocks 16 of each 9 go back there; a transform of a vector of channels of a tile takes about 60.
+  static Block outputs_of(const Block& b) {
+    return {b.image, b.images, b.depth, 2 * b.row, 2 * b.rows, 2 * b.column, 2 * b.columns};
+  }
+  // Whether the pass is of this kind, and cheaper here than where products are formed tap by tap, padding left out.
+  // Costs are in vector operations, as measured: weights come from memory, and by blocks 16 of each 9 go back there; a
+  // transform of a vector of channels of a tile takes about 60.
   static bool suits(const Pass<T>& p) {
-    const auto line = [](const Axis& a) { return a.taps == 3 && a.phases == 1 && a.stride == 1 && a.unit == 1 && a.spacing == 1 && a.shift == 0; };
-    if (p.groups > 1 || !p.axis[0].pointwise() || p.axis[0].count > 1 || !line(p.axis[1]) || !line(p.axis[2])) return false;
+    const auto line = [](const Axis& a) {
+      return a.taps == 3 && a.phases == 1 && a.stride == 1 && a.unit == 1 && a.spacing == 1 && a.shift == 0;
+    };
+    if (p.groups > 1 || !p.axis[0].pointwise() || p.axis[0].count > 1 || !line(p.axis[1]) || !line(p.axis[2]))
+      return false;
     const auto products = [](const Axis& a) {
       double sum = 0;
       for (int t = 0, begin, end; t < 3; t++) a.outputs_inside(t, 0, a.count, begin, end), sum += end - begin;
       return sum;
     };
     const auto vectors = [](int channels) { return static_cast<double>(ceil_div(channels, lanes<T>)); };
-    const double o = p.o > lanes<T> ? outer_vectors * ceil_div(p.o, outer_vectors * lanes<T>) : 1, all_weights = static_cast<double>(p.c) * p.o;
+    const double o = p.o > lanes<T> ? outer_vectors * ceil_div(p.o, outer_vectors * lanes<T>) : 1,
+                 all_weights = static_cast<double>(p.c) * p.o;
     const double direct = p.n * products(p.axis[1]) * products(p.axis[2]) * p.c * o + 75 * all_weights;
-    const double here = count_tiles(p) * (kPoints * p.c * (o < 2 ? 2 : o) + 60 * (vectors(p.c) + vectors(p.o))) + (is_by_outputs(p) ? 60 : 125) * all_weights;
+    const double here = count_tiles(p) * (kPoints * p.c * (o < 2 ? 2 : o) + 60 * (vectors(p.c) + vectors(p.o))) +
+                        (is_by_outputs(p) ? 60 : 125) * all_weights;
     return 1.05 * here < direct;
   }
   static Blocks choose(const Pass<T>& tiles) {
@@ -120,13 +142,15 @@ template <class T> struct Winograd {
     return pixel_blocks(tiles, most > kFewTiles ? most : kFewTiles);
   }
   static int count_tiles(const Blocks& b) { return b.images * b.rows * b.columns; }
-  static double count_tiles(const Pass<T>& p) { return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2); }
+  static double count_tiles(const Pass<T>& p) {
+    return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2);
+  }
   // Where the transformed patches take no more memory than the weights would.
   static bool is_by_outputs(const Pass<T>& p) { return p.o > (kFewJobs - 1) * width && count_tiles(p) <= p.o; }
 
   Winograd(const Pass<T>& pass, Scratch& scratch)
-      : p(pass), tiles(of_tiles(pass)), o_blocks(ceil_div(p.o, width)), by_outputs(is_by_outputs(p)), inputs(choose(tiles)),
-        blocks(by_outputs ? pixel_blocks(tiles, kProductTiles) : inputs), grid(tiles, inputs) {
+      : p(pass), tiles(of_tiles(pass)), o_blocks(ceil_div(p.o, width)), by_outputs(is_by_outputs(p)),
+        inputs(choose(tiles)), blocks(by_outputs ? pixel_blocks(tiles, kProductTiles) : inputs), grid(tiles, inputs) {
     pixel = ceil_div(p.c, lanes<T>) * lanes<T>;
     if (pixel * sizeof(T) >= 512 && pixel * sizeof(T) % 256 == 0) pixel += 64 / sizeof(T);
     const int jobs = blocks.count(), wanted = ceil_div(kConvJobs, jobs > 0 ? jobs : 1);
@@ -134,15 +158,20 @@ template <class T> struct Winograd {
     patches = point_pitch<T>((by_outputs ? static_cast<int>(count_tiles(p)) : count_tiles(inputs)) * pixel);
     products = point_pitch<T>(static_cast<ptrdiff_t>(count_tiles(blocks)) * width);
     packed_size = static_cast<size_t>(grid.image) * inputs.images * pixel + 64 / sizeof(T);
-    transformed_size = kPoints * patches, product_size = kPoints * products, out_size = static_cast<size_t>(4) * kTileRun * width;
-    weight_pitch = point_pitch<T>(static_cast<ptrdiff_t>(p.c) * width), weight_size = static_cast<size_t>(kPoints) * weight_pitch;
+    transformed_size = kPoints * patches, product_size = kPoints * products,
+    out_size = static_cast<size_t>(4) * kTileRun * width;
+    weight_pitch = point_pitch<T>(static_cast<ptrdiff_t>(p.c) * width),
+    weight_size = static_cast<size_t>(kPoints) * weight_pitch;
     const int count = worker_count();
     weights = scratch.take<T>(weight_size * (by_outputs ? count : o_blocks));
     transformed = scratch.take<T>(by_outputs ? transformed_size : 0);
     places = scratch.take<int>(some * 9);
     workers = scratch.take<T>(worker_size() * count);
   }
-  size_t worker_size() const { return packed_size + (by_outputs ? 0 : transformed_size) + product_size + out_size + static_cast<size_t>(some) * 9 * width; }
+  size_t worker_size() const {
+    return packed_size + (by_outputs ? 0 : transformed_size) + product_size + out_size +
+           static_cast<size_t>(some) * 9 * width;
+  }
 
   int parts() const { return blocks.count(); }
 
@@ -162,9 +191,12 @@ template <class T> struct Winograd {
     return {packed, packed + packed_size, product, product + product_size, product + product_size + out_size};
   }
 
-  template <class Prologue, class Epilogue> void run_by_blocks(const Prologue& prologue, const Epilogue& epilogue) const {
+  template <class Prologue, class Epilogue>
+  void run_by_blocks(const Prologue& prologue, const Epilogue& epilogue) const {
     const int groups = ceil_div(p.c, some);
-    parallel_for(o_blocks * groups, [&](int job, int worker) { transform_weights(job / groups, job % groups, buffers(worker).weights, weights + job / groups * weight_size); });
+    parallel_for(o_blocks * groups, [&](int job, int worker) {
+      transform_weights(job / groups, job % groups, buffers(worker).weights, weights + job / groups * weight_size);
+    });
     parallel_for(blocks.count() * chunks, [&](int job, int worker) {
       const int chunk = job % chunks, index = job / chunks;
       const Block b = blocks(tiles, index);
@@ -180,12 +212,14 @@ template <class T> struct Winograd {
       }
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
       ahead.pace((end - chunk * per_chunk) * asks(b));
-      for (int block = chunk * per_chunk; block < end; block++) outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);
+      for (int block = chunk * per_chunk; block < end; block++)
+        outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);
       stream_fence();
     });
   }
 
-  template <class Prologue, class Epilogue> void run_by_outputs(const Prologue& prologue, const Epilogue& epilogue) const {
+  template <class Prologue, class Epilogue>
+  void run_by_outputs(const Prologue& prologue, const Epilogue& epilogue) const {
     parallel_for(inputs.count(), [&](int job, int worker) {
       const Block b = inputs(tiles, job);
       transform_inputs(b, prologue, buffers(worker).packed, transformed + first_tile(b) * pixel);
@@ -206,9 +240,13 @@ template <class T> struct Winograd {
     });
   }
   // How often the products of a block of tiles and one of channels can ask for something.
-  double asks(const Block& b) const { return static_cast<double>(kPoints) * p.c * ceil_div(b.images * b.rows * b.columns, outer_rows); }
+  double asks(const Block& b) const {
+    return static_cast<double>(kPoints) * p.c * ceil_div(b.images * b.rows * b.columns, outer_rows);
+  }
   // Tiles in the order of a tensor; those of a block are neighbours.
-  ptrdiff_t first_tile(const Block& b) const { return (static_cast<ptrdiff_t>(b.image) * tiles.axis[1].count + b.row) * tiles.axis[2].count + b.column; }
+  ptrdiff_t first_tile(const Block& b) const {
+    return (static_cast<ptrdiff_t>(b.image) * tiles.axis[1].count + b.row) * tiles.axis[2].count + b.column;
+  }
 
   // The patches of a block, one after the other.
   template <class Prologue> void transform_inputs(const Block& b, const Prologue& prologue, T* packed, T* out) const {
@@ -220,13 +258,16 @@ template <class T> struct Winograd {
   }
 
   // A block of outputs of a block of channels, from its patches and that block's weights.
-  template <class Epilogue> void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part, AheadOf<T>& ahead) const {
+  template <class Epilogue>
+  void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part,
+               AheadOf<T>& ahead) const {
     multiply(b.images * b.rows * b.columns, x, w, own.product, ahead);
     for (int i = 0; i < b.images; i++)
       for (int r = 0; r < b.rows; r++)
         even_parts(b.columns, kTileRun, [&](int column, int count) {
           const Block run{b.image + i, 1, b.depth, 2 * (b.row + r), 2, 2 * (b.column + column), 2 * count};
-          transform_output(own.product + ((i * b.rows + r) * b.columns + column) * width, products, count, width, own.out, run.columns * width);
+          transform_output(own.product + ((i * b.rows + r) * b.columns + column) * width, products, count, width,
+                           own.out, run.columns * width);
           finish(run, block, part, own.out);
         });
   }
@@ -238,7 +279,8 @@ template <class T> struct Winograd {
       const TapRows<T> rows{&none, 1, 1, p.c, 0, w, 0};
       even_parts(count, outer_rows, [&](int first, int size) {
         with_const<outer_rows>(size, [&](auto M) {
-          channel_tile<T, decltype(M)::value, outer_vectors>(x + first * pixel, pixel, rows, out + static_cast<ptrdiff_t>(first) * width, width, ahead.now());
+          channel_tile<T, decltype(M)::value, outer_vectors>(
+              x + first * pixel, pixel, rows, out + static_cast<ptrdiff_t>(first) * width, width, ahead.now());
         });
       });
     }
@@ -260,7 +302,8 @@ template <class T> struct Winograd {
       for (int w = 0; w < 3; w++)
         for (int c = 0; c < some; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * some + c) * width;
   }
-  // out[point][c][width] for the group-th `some` input channels of a block of output channels, zero beyond the last of either
+  // out[point][c][width] for the group-th `some` input channels of a block of output channels, zero beyond the last of
+  // either
   void transform_weights(int block, int group, T* buffer, T* out) const {
     const int first = group * some, count = p.c - first < some ? p.c - first : some;
     gather_weights(p, places, 0, block * width, width, first, count, buffer);

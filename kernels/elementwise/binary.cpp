@@ -1,5 +1,5 @@
-// Arithmetic, comparison and logic of two operands: ek_binary with broadcasting, ek_binary_scalar. What one operation does is in
-// binary_ops.h; here is the choice of the loop for an operation and a dtype.
+// Arithmetic, comparison and logic of two operands: ek_binary with broadcasting, ek_binary_scalar. What one operation
+// does is in binary_ops.h; here is the choice of the loop for an operation and a dtype.
 #include "elementwise/binary_ops.h"
 #include "elementwise/broadcast.h"
 #include "simd/strip.h"
@@ -7,7 +7,8 @@
 namespace EK_ISA {
 
 // op on dense operands; a step of 0 repeats the first element, or vector, instead. One of the two is set.
-using vectors_loop = void (*)(const void* a, int a_step, const void* b, int b_step, void* out, int vectors, double alpha);
+using vectors_loop = void (*)(const void* a, int a_step, const void* b, int b_step, void* out, int vectors,
+                              double alpha);
 // False: an integer was divided by 0.
 using scalars_loop = bool (*)(const void* a, int a_step, const void* b, int b_step, void* out, int n);
 struct binary_loop {
@@ -21,12 +22,15 @@ static void run_vectors(const void* a, int a_step, const void* b, int b_step, vo
   const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
   const T scale = convert_scalar<T>(alpha);
   for (int i = 0; i < vectors; i++, x += a_step * L, y += b_step * L) {
-    if constexpr (Op::is_test) store_mask<T>(static_cast<uint8_t*>(out) + static_cast<ptrdiff_t>(i) * L, Op::template apply<T>(load(x), load(y)));
+    if constexpr (Op::is_test)
+      store_mask<T>(static_cast<uint8_t*>(out) + static_cast<ptrdiff_t>(i) * L,
+                    Op::template apply<T>(load(x), load(y)));
     else store(static_cast<T*>(out) + static_cast<ptrdiff_t>(i) * L, Op::template apply<T>(load(x), load(y), scale));
   }
 }
 
-template <class T, class Op> static bool run_scalars(const void* a, int a_step, const void* b, int b_step, void* out, int n) {
+template <class T, class Op>
+static bool run_scalars(const void* a, int a_step, const void* b, int b_step, void* out, int n) {
   const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b);
   T* const to = static_cast<T*>(out);
   bool ok = true;
@@ -71,15 +75,21 @@ static binary_loop loop_for_bool(int op, double alpha) {
   switch (op) {
     case EK_BINARY_ADD: return alpha != 0 ? vectors<T, op_or>() : vectors<T, op_first>();
     case EK_BINARY_MUL: return vectors<T, op_and>();
-    case EK_BINARY_SUB: case EK_BINARY_DIV: case EK_BINARY_POW: case EK_BINARY_REMAINDER: return {};
+    case EK_BINARY_SUB:
+    case EK_BINARY_DIV:
+    case EK_BINARY_POW:
+    case EK_BINARY_REMAINDER: return {};
     default: return loop_for<T>(op, 1);
   }
 }
 
 // The exponents of everyday use, each exact or faster than pow; empty: none of them.
 template <class T> static binary_loop loop_for_power(double exponent) {
-  return exponent == 2 ? vectors<T, op_square>() : exponent == 3 ? vectors<T, op_cube>()
-       : exponent == -1 ? vectors<T, op_reciprocal>() : exponent == 0.5 ? vectors<T, op_root>() : binary_loop{};
+  return exponent == 2     ? vectors<T, op_square>()
+         : exponent == 3   ? vectors<T, op_cube>()
+         : exponent == -1  ? vectors<T, op_reciprocal>()
+         : exponent == 0.5 ? vectors<T, op_root>()
+                           : binary_loop{};
 }
 
 static int size_of(int dtype) {
@@ -94,10 +104,12 @@ static int find_loop(int op, int dtype, double alpha, binary_loop* loop) {
   return loop->vectors || loop->scalars ? EK_OK : EK_BAD_DTYPE;
 }
 
-static bool run(const binary_loop& loop, int size, int out_size, const void* a, int a_step, const void* b, int b_step, void* out, int n, double alpha) {
+static bool run(const binary_loop& loop, int size, int out_size, const void* a, int a_step, const void* b, int b_step,
+                void* out, int n, double alpha) {
   if (loop.scalars) return loop.scalars(a, a_step, b, b_step, out, n);
   const strip_in in[] = {{a, size, a_step}, {b, size, b_step}};
-  run_strip(n, EK_VECTOR_BYTES / size, in, {out, out_size}, [&](const void* const* p, const int* step, void* to, int count) {
+  run_strip(n, EK_VECTOR_BYTES / size, in, {out, out_size},
+            [&](const void* const* p, const int* step, void* to, int count) {
     loop.vectors(p[0], step[0], p[1], step[1], to, count, alpha);
   });
   return true;
@@ -116,7 +128,8 @@ EK_API int ek_binary(int op, int dtype, const void* a, const void* b, void* out,
   const int size = size_of(dtype), out_size = output_size(op, dtype);
   int failed = 0;
   walk.run([&](const char* const* p, const int* step, int begin, int n) {
-    if (!run(loop, size, out_size, p[0], step[0], p[1], step[1], to + static_cast<ptrdiff_t>(begin) * out_size, n, alpha))
+    if (!run(loop, size, out_size, p[0], step[0], p[1], step[1], to + static_cast<ptrdiff_t>(begin) * out_size, n,
+             alpha))
       __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
   });
   return failed ? EK_BAD_ARGUMENT : EK_OK;
@@ -129,7 +142,10 @@ EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reve
   if (dtype == EK_BOOL) {
     scalar[0] = s != 0;
   } else {
-    EK_DISPATCH_NUMBER(dtype, { const T value = convert_scalar<T>(s); __builtin_memcpy(scalar, &value, sizeof value); })
+    EK_DISPATCH_NUMBER(dtype, {
+      const T value = convert_scalar<T>(s);
+      __builtin_memcpy(scalar, &value, sizeof value);
+    })
   }
   if (op == EK_BINARY_POW && !reverse) {
     binary_loop fast;

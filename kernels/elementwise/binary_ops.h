@@ -1,48 +1,48 @@
-// What each binary operation computes: on vectors of any number type where the machine has vectors for it, else on scalars.
-// Loops, broadcasting and the choice by dtype are in binary.cpp.
+// What each binary operation computes: on vectors of any number type where the machine has vectors for it, else on
+// scalars. Loops, broadcasting and the choice by dtype are in binary.cpp.
 #pragma once
 #include "simd/math.h"
 #include "types.h"
 
 namespace EK_ISA {
 
-#define EK_ARITHMETIC(name, expression)                                                              \
-  struct op_##name {                                                                                 \
-    static constexpr bool is_test = false;                                                           \
-    template <class T>                                                                               \
+#define EK_ARITHMETIC(name, expression)                                                                             \
+  struct op_##name {                                                                                                \
+    static constexpr bool is_test = false;                                                                          \
+    template <class T>                                                                                              \
     static EK_INLINE vec<T> apply([[maybe_unused]] vec<T> a, [[maybe_unused]] vec<T> b, [[maybe_unused]] T alpha) { \
-      return expression;                                                                             \
-    }                                                                                                \
+      return expression;                                                                                            \
+    }                                                                                                               \
   };
 // Of integers that wrap around.
-#define EK_WRAPPING(name, expression)                                                                \
-  struct op_##name {                                                                                 \
-    static constexpr bool is_test = false;                                                           \
-    template <class T> static EK_INLINE vec<T> apply(vec<T> x, vec<T> y, T factor) {                 \
-      using U = wrapping<T>;                                                                         \
-      [[maybe_unused]] const vec<U> a = (vec<U>)x, b = (vec<U>)y;                                    \
-      [[maybe_unused]] const U alpha = static_cast<U>(factor);                                       \
-      return (vec<T>)(expression);                                                                   \
-    }                                                                                                \
+#define EK_WRAPPING(name, expression)                                                \
+  struct op_##name {                                                                 \
+    static constexpr bool is_test = false;                                           \
+    template <class T> static EK_INLINE vec<T> apply(vec<T> x, vec<T> y, T factor) { \
+      using U = wrapping<T>;                                                         \
+      [[maybe_unused]] const vec<U> a = (vec<U>)x, b = (vec<U>)y;                    \
+      [[maybe_unused]] const U alpha = static_cast<U>(factor);                       \
+      return (vec<T>)(expression);                                                   \
+    }                                                                                \
   };
-#define EK_TEST(name, expression)                                                                    \
-  struct op_##name {                                                                                 \
-    static constexpr bool is_test = true;                                                            \
-    template <class T> static EK_INLINE ivec<T> apply(vec<T> a, vec<T> b) { return expression; }     \
+#define EK_TEST(name, expression)                                                                \
+  struct op_##name {                                                                             \
+    static constexpr bool is_test = true;                                                        \
+    template <class T> static EK_INLINE ivec<T> apply(vec<T> a, vec<T> b) { return expression; } \
   };
 
 EK_WRAPPING(add, a + b)
 EK_WRAPPING(sub, a - b)
 EK_WRAPPING(add_scaled, a + alpha * b)
 EK_WRAPPING(sub_scaled, a - alpha * b)
-EK_WRAPPING(mul, a * b)
+EK_WRAPPING(mul, (a * b))
 EK_ARITHMETIC(div, a / b)
 EK_ARITHMETIC(maximum, max_nan(a, b))
 EK_ARITHMETIC(minimum, min_nan(a, b))
 EK_ARITHMETIC(pow, pow<T>(a, b))
 EK_ARITHMETIC(first, a)
 // pow with a constant exponent; the exponent is b, but need not be read.
-EK_ARITHMETIC(square, a * a)
+EK_ARITHMETIC(square, (a * a))
 EK_ARITHMETIC(cube, a * a * a)
 EK_ARITHMETIC(reciprocal, T(1) / a)
 // pow(−0, ½) = +0 and pow(−inf, ½) = +inf, where a root would give −0 and NaN.
@@ -61,7 +61,7 @@ EK_TEST(xor, (a != T(0)) ^ (b != T(0)))
 #undef EK_WRAPPING
 #undef EK_TEST
 
-// ---- scalars: apply(a, b, &result) is false where the result does not exist ------------------------------------------
+// ---- scalars: apply(a, b, &result) is false where the result does not exist -----------------------------------------
 // Wrapping arithmetic, for which C++ has only the unsigned types; int64 holds the other two types' products.
 template <class T> EK_INLINE T wrapping_mul(T a, T b) {
   return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));

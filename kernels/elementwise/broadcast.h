@@ -1,13 +1,13 @@
-// Walks the elements of a dense output and of N strided operands of the same shape in chunks, so that binary and where need
-// only loops over operands that are dense or constant.
+// Walks the elements of a dense output and of N strided operands of the same shape in chunks, so that binary and where
+// need only loops over operands that are dense or constant.
 #pragma once
 #include "types.h"
 
 namespace EK_ISA {
 
-constexpr int max_axes = 16;      // after merging; EK_BAD_ARGUMENT beyond
+constexpr int max_axes = 16;         // after merging; EK_BAD_ARGUMENT beyond
 constexpr int chunk_elements = 512;  // elements gathered at once from an operand with other strides
-constexpr int short_row = 64;     // rows shorter than this are gathered together
+constexpr int short_row = 64;        // rows shorter than this are gathered together
 
 // One operand of a walk.
 struct strided {
@@ -91,7 +91,8 @@ template <int N> struct broadcast {
     return n;
   }
 
-  // body(pointers[N], steps[N], begin, count): elements begin … begin + count − 1 of the output; step 0: one value for all.
+  // body(pointers[N], steps[N], begin, count): elements begin … begin + count − 1 of the output; step 0: one value for
+  // all.
   template <class F> void run(const F& body) const {
     parallel_blocks(elements(), tile_elements, [&](int begin, int end) {
       alignas(64) char buffers[N][chunk_elements * 8];

@@ -1,5 +1,5 @@
-// Conversion between dtypes. The loops are plain: the compilers vectorize conversions of mixed widths better than a vocabulary
-// of equal ones can say it.
+// Conversion between dtypes. The loops are plain: the compilers vectorize conversions of mixed widths better than a
+// vocabulary of equal ones can say it.
 #include "types.h"
 
 namespace EK_ISA {

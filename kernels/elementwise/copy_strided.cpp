@@ -9,7 +9,8 @@ struct axis {
   int64_t from, to;  // strides
 };
 
-// Axes in the order of the output's strides, largest first, neighbours merged where both arrays walk them as one. -1: too many.
+// Axes in the order of the output's strides, largest first, neighbours merged where both arrays walk them as one. -1:
+// too many.
 static int normalize(int ndim, const int* shape, const int* x_strides, const int* out_strides, axis* axes) {
   auto magnitude = [](int64_t v) { return v < 0 ? -v : v; };
   int count = 0;
@@ -89,18 +90,24 @@ template <class T> static void copy_rows(const T* x, T* out, const axis* axes, i
   }
 }
 
-// Axis `read` has step 1 in x, axis `write` has step 1 in out: tiles of the plane of the two. Elements of 4 and 8 bytes pass
-// through vector registers, as floats, which moving does not change.
-template <class T> struct carrier { using type = T; };
-template <> struct carrier<uint32_t> { using type = float; };
-template <> struct carrier<uint64_t> { using type = double; };
+// Axis `read` has step 1 in x, axis `write` has step 1 in out: tiles of the plane of the two. Elements of 4 and 8 bytes
+// pass through vector registers, as floats, which moving does not change.
+template <class T> struct carrier {
+  using type = T;
+};
+template <> struct carrier<uint32_t> {
+  using type = float;
+};
+template <> struct carrier<uint64_t> {
+  using type = double;
+};
 
 template <class T>
 static void transpose_tile(const T* x, T* out, int64_t x_step, int64_t out_step, int reads, int writes) {
   using C = typename carrier<T>::type;
   if constexpr (sizeof(T) >= 4) {
-    copy_transposed(reinterpret_cast<const C*>(x), static_cast<ptrdiff_t>(x_step), writes, reads, reinterpret_cast<C*>(out),
-                    static_cast<ptrdiff_t>(out_step));
+    copy_transposed(reinterpret_cast<const C*>(x), static_cast<ptrdiff_t>(x_step), writes, reads,
+                    reinterpret_cast<C*>(out), static_cast<ptrdiff_t>(out_step));
   } else {
     for (int r = 0; r < reads; r++)
       for (int w = 0; w < writes; w++) out[r * out_step + w] = x[w * x_step + r];

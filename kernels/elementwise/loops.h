@@ -1,5 +1,5 @@
-// The loops of functions of one operand and of their derivatives, for kernels that have made the operand themselves. p, q: the parameters of
-// the function.
+// The loops of functions of one operand and of their derivatives, for kernels that have made the operand themselves. p,
+// q: the parameters of the function.
 #pragma once
 #include "kernel.h"
 

@@ -16,7 +16,8 @@ template <class T, class Op> static void run(const void* x, void* out, int vecto
 }
 
 template <class T> static int find_loop(int op, unary_loop* loop) {
-#define EK_CASE(NAME, name) case EK_UNARY_##NAME: *loop = run<T, name##_op>; return EK_OK;
+#define EK_CASE(NAME, name) \
+  case EK_UNARY_##NAME: *loop = run<T, name##_op>; return EK_OK;
   switch (op) {
     EK_CASE(NEG, neg)
     EK_CASE(ABS, abs)
@@ -87,7 +88,8 @@ EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p
   const int out_size = test ? 1 : size;
   parallel_blocks(n, tile_elements, [=](int begin, int end) {
     const strip_in in[] = {{static_cast<const char*>(x) + static_cast<ptrdiff_t>(begin) * size, size, 1}};
-    run_strip(end - begin, EK_VECTOR_BYTES / size, in, {static_cast<char*>(out) + static_cast<ptrdiff_t>(begin) * out_size, out_size},
+    run_strip(end - begin, EK_VECTOR_BYTES / size, in,
+              {static_cast<char*>(out) + static_cast<ptrdiff_t>(begin) * out_size, out_size},
               [=](const void* const* from, const int*, void* to, int vectors) { loop(from[0], to, vectors, p0, p1); });
   });
   return EK_OK;

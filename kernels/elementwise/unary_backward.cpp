@@ -17,7 +17,8 @@ static void run(const void* x, const void* y, const void* g, void* dx, int vecto
 }
 
 template <class T> static gradient_loop find_loop(int op) {
-#define EK_CASE(NAME, name) case EK_UNARY_##NAME: return run<T, name##_derivative>;
+#define EK_CASE(NAME, name) \
+  case EK_UNARY_##NAME: return run<T, name##_derivative>;
   switch (op) {
     EK_CASE(NEG, neg)
     EK_CASE(ABS, abs)
@@ -68,10 +69,15 @@ EK_API int ek_unary_backward(int op, int dtype, const void* x, const void* y, co
   const gradient_loop loop = find_gradient_loop(op, dtype);
   if (!loop) return EK_BAD_ARGUMENT;
   parallel_blocks(n, tile_elements, [=](int begin, int end) {
-    const auto part = [=](const void* p) { return strip_in{static_cast<const char*>(p) + static_cast<ptrdiff_t>(begin) * size, size, 1}; };
+    const auto part = [=](const void* p) {
+      return strip_in{static_cast<const char*>(p) + static_cast<ptrdiff_t>(begin) * size, size, 1};
+    };
     const strip_in in[] = {part(x), part(y), part(g)};
-    run_strip(end - begin, EK_VECTOR_BYTES / size, in, {static_cast<char*>(dx) + static_cast<ptrdiff_t>(begin) * size, size},
-              [=](const void* const* from, const int*, void* to, int vectors) { loop(from[0], from[1], from[2], to, vectors, p0, p1); });
+    run_strip(end - begin, EK_VECTOR_BYTES / size, in,
+              {static_cast<char*>(dx) + static_cast<ptrdiff_t>(begin) * size, size},
+              [=](const void* const* from, const int*, void* to, int vectors) {
+      loop(from[0], from[1], from[2], to, vectors, p0, p1);
+    });
   });
   return EK_OK;
 }

@@ -1,17 +1,19 @@
 // What each unary operation and its derivative compute on a vector. Loops are in unary.cpp and unary_backward.cpp.
-// Formulas and the values at kinks are PyTorch's (aten/src/ATen/native/cpu/Activation.cpp, tools/autograd/derivatives.yaml).
+// Formulas and the values at kinks are PyTorch's (aten/src/ATen/native/cpu/Activation.cpp,
+// tools/autograd/derivatives.yaml).
 #pragma once
 #include "simd/math.h"
 #include "types.h"
 
 namespace EK_ISA {
 
-// ---- forward: x and the two parameters p, q --------------------------------------------------------------------------
-#define EK_UNARY(name, ...)                                                                                    \
-  struct name##_op {                                                                                           \
-    static constexpr bool is_test = false;                                                                     \
-    template <class T>                                                                                         \
-    static EK_INLINE vec<T> apply(vec<T> x, [[maybe_unused]] T p, [[maybe_unused]] T q) { __VA_ARGS__ }        \
+// ---- forward: x and the two parameters p, q -------------------------------------------------------------------------
+#define EK_UNARY(name, ...)                                                                                  \
+  struct name##_op {                                                                                         \
+    static constexpr bool is_test = false;                                                                   \
+    template <class T> static EK_INLINE vec<T> apply(vec<T> x, [[maybe_unused]] T p, [[maybe_unused]] T q) { \
+      __VA_ARGS__                                                                                            \
+    }                                                                                                        \
   };
 
 // Any number type; integers wrap around.
@@ -50,7 +52,7 @@ EK_UNARY(elu, return x > T(0) ? x : p * expm1<T>(x);)
 // Klambauer et al. 2017.
 template <class T> constexpr T selu_alpha = T(1.6732632423543772848170429916717);
 template <class T> constexpr T selu_scale = T(1.0507009873554804934193349852946);
-EK_UNARY(selu, return x > T(0) ? selu_scale<T> * x : (selu_scale<T> * selu_alpha<T>) * expm1<T>(x);)
+EK_UNARY(selu, return x > T(0) ? selu_scale<T> * x : (selu_scale<T> * selu_alpha<T>)*expm1<T>(x);)
 // x·Φ(x)
 EK_UNARY(gelu, return x * normal_distribution<T>(x).cdf;)
 // x·½·(1 + tanh u) = x·σ(2u), u = √(2/π)·(x + 0.044715·x³); the second form does not cancel for x < 0.
@@ -63,8 +65,8 @@ EK_UNARY(softplus, const vec<T> z = x * p; return z > q ? x : log1p<T>(exp<T>(z)
 EK_UNARY(hard_sigmoid, return min<T>(max<T>(x + T(3), T(0)), T(6)) / T(6);)
 EK_UNARY(hard_swish, return x * min<T>(max<T>(x + T(3), T(0)), T(6)) / T(6);)
 
-// mish = x·tanh(log(1 + e^x)); with e = e^x and m = e·(e + 2) the hyperbolic tangent is m/(m + 2). From x = 20 on it is 1, and
-// the limit keeps m finite.
+// mish = x·tanh(log(1 + e^x)); with e = e^x and m = e·(e + 2) the hyperbolic tangent is m/(m + 2). From x = 20 on it is
+// 1, and the limit keeps m finite.
 template <class T> struct mish_parts {
   vec<T> e, m;
 };
@@ -76,25 +78,27 @@ EK_UNARY(mish, const vec<T> m = split_mish<T>(x).m; return x * (m / (m + T(2)));
 #undef EK_UNARY
 
 // Any number type, to bool.
-#define EK_TEST(name, expression)                                                                              \
-  struct name##_op {                                                                                           \
-    static constexpr bool is_test = true;                                                                      \
-    template <class T> static EK_INLINE ivec<T> apply(vec<T> x, T, T) { return expression; }                   \
+#define EK_TEST(name, expression)                                                            \
+  struct name##_op {                                                                         \
+    static constexpr bool is_test = true;                                                    \
+    template <class T> static EK_INLINE ivec<T> apply(vec<T> x, T, T) { return expression; } \
   };
 EK_TEST(logical_not, x == T(0))
 EK_TEST(is_nan, x != x)
 EK_TEST(is_finite, x - x == T(0))
 #undef EK_TEST
 
-// ---- derivative: dx from the input x, the output y and the gradient g of the output --------------------------------------
+// ---- derivative: dx from the input x, the output y and the gradient g of the output ---------------------------------
 // An operation names what it reads; the rest is not loaded.
 enum reads { reads_none = 0, reads_x = 1, reads_y = 2 };
-#define EK_DERIVATIVE(name, what, ...)                                                                         \
-  struct name##_derivative {                                                                                   \
-    static constexpr int reads = what;                                                                         \
-    template <class T>                                                                                         \
+#define EK_DERIVATIVE(name, what, ...)                                                                             \
+  struct name##_derivative {                                                                                       \
+    static constexpr int reads = what;                                                                             \
+    template <class T>                                                                                             \
     static EK_INLINE vec<T> apply([[maybe_unused]] vec<T> x, [[maybe_unused]] vec<T> y, [[maybe_unused]] vec<T> g, \
-                                  [[maybe_unused]] T p, [[maybe_unused]] T q) { __VA_ARGS__ }                  \
+                                  [[maybe_unused]] T p, [[maybe_unused]] T q) {                                    \
+      __VA_ARGS__                                                                                                  \
+    }                                                                                                              \
   };
 
 EK_DERIVATIVE(zero, reads_none, return vec<T>{};)  // of the piecewise constant functions
@@ -119,7 +123,7 @@ EK_DERIVATIVE(log_sigmoid, reads_x, return g * sigmoid<T>(-x);)
 EK_DERIVATIVE(relu, reads_y, return y <= T(0) ? vec<T>{} : g;)
 EK_DERIVATIVE(leaky_relu, reads_x, return x > T(0) ? g : g * p;)
 EK_DERIVATIVE(elu, reads_x, return x > T(0) ? g : g * (p * exp<T>(x));)
-EK_DERIVATIVE(selu, reads_x, return g * (x > T(0) ? splat(selu_scale<T>) : (selu_scale<T> * selu_alpha<T>) * exp<T>(x));)
+EK_DERIVATIVE(selu, reads_x, return g * (x > T(0) ? splat(selu_scale<T>) : (selu_scale<T> * selu_alpha<T>)*exp<T>(x));)
 // Φ(x) + x·φ(x)
 EK_DERIVATIVE(gelu, reads_x, const normal<T> n = normal_distribution<T>(x); return g * (n.cdf + x * n.pdf);)
 // With s = σ(2u): s + x·s·(1 − s)·(2u)′.

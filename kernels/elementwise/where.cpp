@@ -17,8 +17,8 @@ template <class T> static void select(const void* const* p, const int* step, voi
   }
 }
 
-EK_API int ek_where(int size, const void* condition, const void* a, const void* b, void* out, int ndim, const int* shape,
-                    const int* condition_strides, const int* a_strides, const int* b_strides) {
+EK_API int ek_where(int size, const void* condition, const void* a, const void* b, void* out, int ndim,
+                    const int* shape, const int* condition_strides, const int* a_strides, const int* b_strides) {
   broadcast<3> walk;
   walk.data[0] = static_cast<const char*>(condition);
   walk.data[1] = static_cast<const char*>(a);
@@ -36,7 +36,8 @@ EK_API int ek_where(int size, const void* condition, const void* a, const void* 
   }
   walk.run([&](const char* const* p, const int* step, int begin, int n) {
     const strip_in in[] = {{p[0], 1, step[0]}, {p[1], size, step[1]}, {p[2], size, step[2]}};
-    run_strip(n, EK_VECTOR_BYTES / size, in, {static_cast<char*>(out) + static_cast<ptrdiff_t>(begin) * size, size}, loop);
+    run_strip(n, EK_VECTOR_BYTES / size, in, {static_cast<char*>(out) + static_cast<ptrdiff_t>(begin) * size, size},
+              loop);
   });
   return EK_OK;
 }

@@ -1,6 +1,6 @@
-// Matrix products for every combination of transposes. A job is one block of c with its whole reduction; its operands are
-// packed block by block into the worker's scratch, or b, where several jobs need the same of it, before for all of them.
-// Convolution shares only the register tile (simd/tile.h).
+// Matrix products for every combination of transposes. A job is one block of c with its whole reduction; its operands
+// are packed block by block into the worker's scratch, or b, where several jobs need the same of it, before for all of
+// them. Convolution shares only the register tile (simd/tile.h).
 #include "kernel.h"
 #include "scratch.h"
 #include "simd/copy.h"
@@ -9,10 +9,10 @@
 namespace EK_ISA {
 namespace {
 
-constexpr int kDepth = 256;     // of a packed block: 32 columns of b stay in L1
-constexpr int kColumns = 512;   // at most, of a block of c: depth × columns of b stay in L2
-constexpr int kRows = 504;      // at most; packing b again for each such block costs 1/504 of the arithmetic
-constexpr int kJobs = 32;       // wanted, so that many threads have work; the split depends on the shape alone
+constexpr int kDepth = 256;       // of a packed block: 32 columns of b stay in L1
+constexpr int kColumns = 512;     // at most, of a block of c: depth × columns of b stay in L2
+constexpr int kRows = 504;        // at most; packing b again for each such block costs 1/504 of the arithmetic
+constexpr int kJobs = 32;         // wanted, so that many threads have work; the split depends on the shape alone
 constexpr int kShared = 1 << 20;  // elements of b at most that are packed for all jobs: they stay in the last cache
 
 constexpr int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
@@ -124,7 +124,8 @@ template <class T> struct Gemm {
         else
           for (int r = 0; r < size; r++) copy_run(pa + r * kPitch, a + static_cast<ptrdiff_t>(i + r) * k + k0, depth);
         with_const<outer_rows>(size, [&](auto M) {
-          for (int j = 0; j < columns; j += W) tile<decltype(M)::value, V>(pa, panels + j * depth, depth, k0 == 0, i, j0 + j);
+          for (int j = 0; j < columns; j += W)
+            tile<decltype(M)::value, V>(pa, panels + j * depth, depth, k0 == 0, i, j0 + j);
         });
       });
       k0 += depth;
@@ -146,14 +147,15 @@ template <class T> struct Packed {
 };
 
 template <class T>
-void gemm(int transpose_a, int transpose_b, int batch, int m, int n, int k, const T* a, int a_step, const T* b, int b_step,
-          const T* bias, T* c, int accumulate, void* scratch) {
+void gemm(int transpose_a, int transpose_b, int batch, int m, int n, int k, const T* a, int a_step, const T* b,
+          int b_step, const T* bias, T* c, int accumulate, void* scratch) {
   const Blocks blocks = choose_blocks<T>(batch, m, n, k);
   Scratch parts(scratch);
   const Packed<T> packed(blocks, n, k, &parts);
   with_const<outer_vectors>(blocks.vectors, [&](auto vectors) {
     constexpr int V = decltype(vectors)::value;
-    if (blocks.shares_b) Gemm<T>{a, b, bias, c, m, n, k, transpose_a, transpose_b, accumulate}.template share_b<V>(packed.shared);
+    if (blocks.shares_b)
+      Gemm<T>{a, b, bias, c, m, n, k, transpose_a, transpose_b, accumulate}.template share_b<V>(packed.shared);
     const int row_blocks = ceil_div(m, blocks.rows), column_blocks = ceil_div(n, blocks.columns);
     parallel_for(batch * row_blocks * column_blocks, [&](int job, int worker) {
       const int index = job / (row_blocks * column_blocks);
@@ -162,7 +164,12 @@ void gemm(int transpose_a, int transpose_b, int batch, int m, int n, int k, cons
                         b + static_cast<ptrdiff_t>(index) * b_step,
                         bias,
                         c + static_cast<ptrdiff_t>(index) * m * n,
-                        m, n, k, transpose_a, transpose_b, accumulate};
+                        m,
+                        n,
+                        k,
+                        transpose_a,
+                        transpose_b,
+                        accumulate};
       const int rows = m - i < blocks.rows ? m - i : blocks.rows;
       const int columns = n - j < blocks.columns ? n - j : blocks.columns;
       T* pa = packed.workers + packed.each * worker;

@@ -1,5 +1,6 @@
-// Reading, writing and accumulating along the middle axis of (outer, n, inner) at positions from an int64 tensor. Reads split their
-// output between threads; writes split their destination, so each element receives its terms in index order.
+// Reading, writing and accumulating along the middle axis of (outer, n, inner) at positions from an int64 tensor. Reads
+// split their output between threads; writes split their destination, so each element receives its terms in index
+// order.
 #include "types.h"
 
 namespace EK_ISA {
@@ -39,7 +40,8 @@ static int index_select(const T* x, const int64_t* index, T* out, int outer, int
   return check.status();
 }
 
-EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+EK_API int ek_index_select(int size, const void* x, const void* index, void* out, int outer, int n, int count,
+                           int inner) {
   if (count == 0) return EK_OK;
   EK_DISPATCH_SIZE(size, return index_select(static_cast<const T*>(x), static_cast<const int64_t*>(index),
                                              static_cast<T*>(out), outer, n, count, inner);)
@@ -52,8 +54,8 @@ template <class T> EK_INLINE T add(T a, T b) {
   else return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));  // wraps
 }
 
-// Every tile owns a range of destination rows and walks the whole index: reading it is cheap next to moving rows. Nothing is written where an
-// index is bad. put(T& to, T from) is told of each element.
+// Every tile owns a range of destination rows and walks the whole index: reading it is cheap next to moving rows.
+// Nothing is written where an index is bad. put(T& to, T from) is told of each element.
 template <class T, class F>
 static int write_rows(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner, const F& put) {
   index_check check;
@@ -75,17 +77,20 @@ static int write_rows(const T* x, const int64_t* index, T* out, int outer, int n
   return EK_OK;
 }
 
-EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+EK_API int ek_index_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count,
+                        int inner) {
   if (count == 0) return EK_OK;
-  EK_DISPATCH_NUMBER(dtype, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
-                                              outer, n, count, inner, [](T& to, T from) { to = add(to, from); });)
+  EK_DISPATCH_NUMBER(
+      dtype, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
+                               outer, n, count, inner, [](T& to, T from) { to = add(to, from); });)
   return EK_OK;
 }
 
 EK_API int ek_index_put(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
   if (count == 0) return EK_OK;
-  EK_DISPATCH_SIZE(size, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
-                                           outer, n, count, inner, [](T& to, T from) { to = from; });)
+  EK_DISPATCH_SIZE(
+      size, return write_rows(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out), outer,
+                              n, count, inner, [](T& to, T from) { to = from; });)
   return EK_OK;
 }
 
@@ -119,8 +124,7 @@ EK_API int ek_index_positions(const void* index, void* positions, int ndim, cons
   return check.status();
 }
 
-template <class T>
-static int gather(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+template <class T> static int gather(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
   index_check check;
   const int rows = inner < tile_elements ? tile_elements / inner : 1;
   parallel_blocks(outer * count, rows, [&](int begin, int end) {
@@ -139,8 +143,8 @@ static int gather(const T* x, const int64_t* index, T* out, int outer, int n, in
 
 EK_API int ek_gather(int size, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
   if (outer == 0 || count == 0 || inner == 0) return EK_OK;
-  EK_DISPATCH_SIZE(size, return gather(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out),
-                                       outer, n, count, inner);)
+  EK_DISPATCH_SIZE(size, return gather(static_cast<const T*>(x), static_cast<const int64_t*>(index),
+                                       static_cast<T*>(out), outer, n, count, inner);)
   return EK_OK;
 }
 
@@ -170,7 +174,8 @@ static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int 
   return check.status();
 }
 
-EK_API int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count, int inner) {
+EK_API int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count,
+                          int inner) {
   if (outer == 0 || count == 0 || inner == 0) return EK_OK;
   EK_DISPATCH_NUMBER(dtype, return scatter_add(static_cast<const T*>(x), static_cast<const int64_t*>(index),
                                                static_cast<T*>(out), outer, n, count, inner);)

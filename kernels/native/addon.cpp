@@ -1,5 +1,6 @@
-// The Node-API addon: the kernel table, addresses of ArrayBuffers, weak references, the number of threads. Pointers travel as numbers
-// (addresses are below 2^53), the same as in WebAssembly; TypeScript keeps the buffers alive across a call.
+// The Node-API addon: the kernel table, addresses of ArrayBuffers, weak references, the number of threads. Pointers
+// travel as numbers (addresses are below 2^53), the same as in WebAssembly; TypeScript keeps the buffers alive across a
+// call.
 #include <node_api.h>
 
 #include <cstdint>
@@ -53,7 +54,8 @@ static napi_value call_kernel(napi_env env, napi_callback_info info) {
   if (waiting == kRunsAtOnce) return make_int(env, kernel.call(a));
   const bool is_of_integers = waiting >= 0 && a[waiting] != avx512::EK_FLOAT32 && a[waiting] != avx512::EK_FLOAT64;
   const bool has_many_axes = kernel.ndim >= 0 && a[kernel.ndim] > kAxes;
-  return make_int(env, launch(kernel.name, kernel.call, a, kernel.count, is_of_integers || has_many_axes || waiting == kIsAwaited));
+  return make_int(
+      env, launch(kernel.name, kernel.call, a, kernel.count, is_of_integers || has_many_axes || waiting == kIsAwaited));
 }
 
 static napi_value address_of(napi_env env, napi_callback_info info) {
@@ -144,18 +146,16 @@ static void define(napi_env env, napi_value exports, const char* name, napi_call
 
 NAPI_MODULE_INIT() {
   if (!kernels) {
-    napi_throw_error(env, nullptr, "this addon holds no kernels for this processor, or none of the EVENKEEL_ISA asked for");
+    napi_throw_error(env, nullptr,
+                     "this addon holds no kernels for this processor, or none of the EVENKEEL_ISA asked for");
     return nullptr;
   }
   // What still waits works on memory that goes with the environment.
   // The argument makes each hook another one: the addon may be loaded several times.
-  napi_add_env_cleanup_hook(
-      env,
-      [](void* own) {
-        finish(launched());
-        delete static_cast<char*>(own);
-      },
-      new char);
+  napi_add_env_cleanup_hook(env, [](void* own) {
+    finish(launched());
+    delete static_cast<char*>(own);
+  }, new char);
   for (const auto& kernel : kAddonKernels) define(env, exports, kernel.name, call_kernel, &kernel);
   define(env, exports, "addressOf", address_of);
   define(env, exports, "weakReference", weak_reference);

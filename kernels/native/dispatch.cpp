@@ -1,5 +1,6 @@
-// Chooses, when the addon is loaded, the best build of the kernels that it carries and this processor runs. The build script says
-// with EK_WITH_… which those are. EVENKEEL_ISA=baseline|avx2|avx512 asks for one, so that all can be tested on one machine.
+// Chooses, when the addon is loaded, the best build of the kernels that it carries and this processor runs. The build
+// script says with EK_WITH_… which those are. EVENKEEL_ISA=baseline|avx2|avx512 asks for one, so that all can be tested
+// on one machine.
 #include "dispatch.h"
 
 #include <cstdlib>
@@ -51,7 +52,9 @@ static const KernelTable neon_table = {
 // Null where the addon holds nothing for this processor: loading then fails with a message.
 static const KernelTable* choose() {
   const char* wanted = std::getenv("EVENKEEL_ISA");
-  [[maybe_unused]] const auto allowed = [&](const char* name) { return !wanted || !*wanted || !std::strcmp(wanted, name); };
+  [[maybe_unused]] const auto allowed = [&](const char* name) {
+    return !wanted || !*wanted || !std::strcmp(wanted, name);
+  };
 #if defined(__x86_64__)
   __builtin_cpu_init();
 #endif

@@ -1,6 +1,7 @@
-// What lets an addon that was built on a new Linux run on older ones, from glibc 2.28 on: calls are bound to the oldest version of a function, which
-// every glibc has, and what only new ones have is here. For packages alone (EK_OLD_GLIBC); the linker is told by scripts to wrap what EK_OLDEST
-// names (`--wrap`), so that the C++ library's own calls come here too. Threads themselves are the same code in both versions.
+// What lets an addon that was built on a new Linux run on older ones, from glibc 2.28 on: calls are bound to the oldest
+// version of a function, which every glibc has, and what only new ones have is here. For packages alone (EK_OLD_GLIBC);
+// the linker is told by scripts to wrap what EK_OLDEST names (`--wrap`), so that the C++ library's own calls come here
+// too. Threads themselves are the same code in both versions.
 #if defined(EK_OLD_GLIBC)
 #include <dlfcn.h>
 #include <pthread.h>
@@ -14,12 +15,13 @@
 #define EK_FIRST_GLIBC "GLIBC_2.17"
 #endif
 
-#define EK_OLDEST(name, parameters, arguments)                             \
-  extern "C" int ek_oldest_##name parameters;                              \
-  asm(".symver ek_oldest_" #name "," #name "@" EK_FIRST_GLIBC);            \
+#define EK_OLDEST(name, parameters, arguments)                  \
+  extern "C" int ek_oldest_##name parameters;                   \
+  asm(".symver ek_oldest_" #name "," #name "@" EK_FIRST_GLIBC); \
   extern "C" int __wrap_##name parameters { return ek_oldest_##name arguments; }
 
-EK_OLDEST(pthread_create, (pthread_t * thread, const pthread_attr_t* how, void* (*run)(void*), void* with), (thread, how, run, with))
+EK_OLDEST(pthread_create, (pthread_t * thread, const pthread_attr_t* how, void* (*run)(void*), void* with),
+          (thread, how, run, with))
 EK_OLDEST(pthread_join, (pthread_t thread, void** result), (thread, result))
 EK_OLDEST(pthread_detach, (pthread_t thread), (thread))
 EK_OLDEST(pthread_once, (pthread_once_t * once, void (*run)()), (once, run))
@@ -41,7 +43,8 @@ extern "C" {
 char __libc_single_threaded = 0;
 }
 
-// 2.35: finds unwind tables quickly. There is nothing to unwind: kernels throw nothing, and what the C++ library throws ends the process.
+// 2.35: finds unwind tables quickly. There is nothing to unwind: kernels throw nothing, and what the C++ library throws
+// ends the process.
 struct dl_find_object;
 extern "C" int _dl_find_object(void*, dl_find_object*) noexcept { return -1; }
 

@@ -1,7 +1,8 @@
-// The threads of native builds and what they do: kernels in the order of their launch (launch.h), one at a time, by whatever thread comes first;
-// and the tiles of a kernel (parallel.h), by all. The JavaScript thread that waits for kernels is one of them.
-// Threads spin briefly when there is nothing to do, because the next job usually follows within microseconds, and then sleep.
-// Thread count: OMP_NUM_THREADS, else the number of cores; setNumThreads() changes it at any time.
+// The threads of native builds and what they do: kernels in the order of their launch (launch.h), one at a time, by
+// whatever thread comes first; and the tiles of a kernel (parallel.h), by all. The JavaScript thread that waits for
+// kernels is one of them. Threads spin briefly when there is nothing to do, because the next job usually follows within
+// microseconds, and then sleep. Thread count: OMP_NUM_THREADS, else the number of cores; setNumThreads() changes it at
+// any time.
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -21,10 +22,12 @@
 
 namespace {
 
-constexpr int kSpins = 20000;  // about 200 µs: longer than the gap between two kernels of a training step, which is up to 130
+// About 200 µs: longer than the gap between two kernels of a training step, which is up to 130.
+constexpr int kSpins = 20000;
 constexpr int kMaxWorkers = 256;
 constexpr uint64_t kDepth = 64;  // launches that may wait; JavaScript that is ahead helps until half of them have run
-constexpr int kMeetings = 3;  // on one processor, one after the other, before a worker leaves it: the other may have gone meanwhile
+// On one processor, one after the other, before a worker leaves it: the other may have gone meanwhile.
+constexpr int kMeetings = 3;
 constexpr unsigned kClosed = 1u << 31;
 
 inline void relax() {
@@ -35,8 +38,8 @@ inline void relax() {
 #endif
 }
 
-// The processors that threads may run on. A scheduler may wake a worker on the one that the caller is busy on, and leave both there while
-// others are idle: seen on virtual machines for seconds, at half the speed.
+// The processors that threads may run on. A scheduler may wake a worker on the one that the caller is busy on, and
+// leave both there while others are idle: seen on virtual machines for seconds, at half the speed.
 #if defined(__linux__)
 class Processors {
  public:
@@ -120,7 +123,7 @@ class Pool {
     int status = 0;
     {
       std::unique_lock<std::mutex> only(launching_);  // two JavaScript threads may launch at once
-      if (workers_ == 1) {  // since a moment ago
+      if (workers_ == 1) {                            // since a moment ago
         only.unlock();
         return launch(name, call, arguments, count, is_awaited);
       }
@@ -184,7 +187,8 @@ class Pool {
     inside_ = false;
   }
 
-  // Takes part in the present job, unless it is the one that was seen last or takes nobody any more. Returns whether there was a new one.
+  // Takes part in the present job, unless it is the one that was seen last or takes nobody any more. Returns whether
+  // there was a new one.
   bool join(unsigned& seen) {
     const unsigned generation = generation_.load(std::memory_order_acquire);
     if (generation == seen) return false;
@@ -262,14 +266,15 @@ class Pool {
     threads_.clear();
   }
 
-  static thread_local bool inside_;  // a tile
-  static thread_local int met_;      // how often in succession this thread was where JavaScript was seen
+  static thread_local bool inside_;        // a tile
+  static thread_local int met_;            // how often in succession this thread was where JavaScript was seen
   static thread_local Refusals refusals_;  // outlives the thread's launches: whoever ends waits for them
-  static thread_local int worker_;   // 0: a JavaScript thread, which works only in the place of callers
+  static thread_local int worker_;         // 0: a JavaScript thread, which works only in the place of callers
 
   const Processors processors_;
   std::mutex launching_, caller_place_, mutex_;
-  std::shared_mutex at_once_;  // held together by those who run a kernel at once, alone by who changes the number of threads
+  // Held together by those who run a kernel at once, alone by who changes the number of threads.
+  std::shared_mutex at_once_;
   std::condition_variable wake_;
   std::vector<std::thread> threads_;
   std::atomic<int> workers_{0};

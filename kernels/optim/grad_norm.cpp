@@ -1,4 +1,5 @@
-// Norms and scaling of all gradients of a table: clipping by norm or by value, and unscaling. Update rules are in optim.cpp.
+// Norms and scaling of all gradients of a table: clipping by norm or by value, and unscaling. Update rules are in
+// optim.cpp.
 #include "optim/table.h"
 #include "simd/math.h"
 #include "simd/strip.h"

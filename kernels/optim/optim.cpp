@@ -1,5 +1,5 @@
-// Optimizer steps over all parameters of a group. The formulas are those of torch/optim/{sgd,adam,rmsprop}.py, single-tensor form,
-// with the order of operations kept, so that trajectories agree to rounding.
+// Optimizer steps over all parameters of a group. The formulas are those of torch/optim/{sgd,adam,rmsprop}.py,
+// single-tensor form, with the order of operations kept, so that trajectories agree to rounding.
 #include "optim/table.h"
 #include "simd/math.h"
 #include "simd/strip.h"
@@ -11,7 +11,8 @@ struct sgd_options {
   bool nesterov, maximize, first;
 };
 
-// g = ±g + weight_decay·p; buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf; p −= lr·g.
+// g = ±g + weight_decay·p; buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf; p
+// −= lr·g.
 template <class T> static void sgd(const parameter_table& table, const sgd_options& o) {
   const T lr = T(o.lr), momentum = T(o.momentum), fresh = T(1 - o.dampening), decay = T(o.weight_decay);
   table.for_each([&](const table_row& row, int begin, int end) {
@@ -46,7 +47,8 @@ struct adam_options {
 };
 
 // With m = exp_avg, v = exp_avg_sq: m += (1 − β₁)·(g − m); v = β₂·v + (1 − β₂)·g²; v̂ = amsgrad ? max(v̂, v) : v;
-// p −= lr/(1 − β₁ᵗ) · m/(√v̂/√(1 − β₂ᵗ) + eps). Weight decay: decoupled p *= 1 − lr·weight_decay, else g += weight_decay·p.
+// p −= lr/(1 − β₁ᵗ) · m/(√v̂/√(1 − β₂ᵗ) + eps). Weight decay: decoupled p *= 1 − lr·weight_decay, else g +=
+// weight_decay·p.
 template <class T> static void adam(const parameter_table& table, const adam_options& o) {
   auto power = [](double base, double exponent) { return pow<double>(splat(base), splat(exponent))[0]; };
   const double correction1 = 1 - power(o.beta1, o.step), correction2 = 1 - power(o.beta2, o.step);
@@ -54,8 +56,8 @@ template <class T> static void adam(const parameter_table& table, const adam_opt
   const T fresh1 = T(1 - o.beta1), beta2 = T(o.beta2), fresh2 = T(1 - o.beta2);
   const T keep = T(1 - o.lr * o.weight_decay), decay = T(o.weight_decay);
   table.for_each([&](const table_row& row, int begin, int end) {
-    T *const p = pointer<T>(row.parameter), *const avg = pointer<T>(row.state[0]), *const avg_sq = pointer<T>(row.state[1]),
-            *const max_sq = pointer<T>(row.state[2]);
+    T *const p = pointer<T>(row.parameter), *const avg = pointer<T>(row.state[0]),
+             *const avg_sq = pointer<T>(row.state[1]), *const max_sq = pointer<T>(row.state[2]);
     const T* const grad = pointer<T>(row.gradient);
     for_vectors<T>(begin, end, [&](auto at) {
       vec<T> x = at.read(p), g = at.read(grad);
@@ -96,8 +98,8 @@ template <class T> static void rmsprop(const parameter_table& table, const rmspr
   const T lr = T(o.lr), alpha = T(o.alpha), fresh = T(1 - o.alpha), eps = T(o.eps), decay = T(o.weight_decay),
           momentum = T(o.momentum);
   table.for_each([&](const table_row& row, int begin, int end) {
-    T *const p = pointer<T>(row.parameter), *const avg_sq = pointer<T>(row.state[0]), *const buf = pointer<T>(row.state[1]),
-            *const avg = pointer<T>(row.state[2]);
+    T *const p = pointer<T>(row.parameter), *const avg_sq = pointer<T>(row.state[0]),
+             *const buf = pointer<T>(row.state[1]), *const avg = pointer<T>(row.state[2]);
     const T* const grad = pointer<T>(row.gradient);
     for_vectors<T>(begin, end, [&](auto at) {
       const vec<T> x = at.read(p);

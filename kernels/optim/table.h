@@ -1,5 +1,5 @@
-// The table of an optimizer's parameters, and the loop over all of them at once: every row is cut into tiles of fixed size and
-// the tiles of all rows form one parallel job. Update rules are in the .cpp files.
+// The table of an optimizer's parameters, and the loop over all of them at once: every row is cut into tiles of fixed
+// size and the tiles of all rows form one parallel job. Update rules are in the .cpp files.
 #pragma once
 #include "types.h"
 
@@ -10,7 +10,9 @@ struct table_row {
   double parameter, gradient, state[3], elements;
 };
 
-template <class T> EK_INLINE T* pointer(double address) { return reinterpret_cast<T*>(static_cast<uintptr_t>(address)); }
+template <class T> EK_INLINE T* pointer(double address) {
+  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
 
 struct parameter_table {
   const table_row* rows;

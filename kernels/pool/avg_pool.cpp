@@ -1,7 +1,7 @@
-// Average pooling, forward and backward, in two steps, both of them vectors: the rows of input under a row of outputs are
-// added up to one row of sums, and then neighbours within a window. Backward is the same, transposed: a row of gradients is
-// spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is one channel. A norm whose
-// values are pooled is carried out on runs of a row before they are added.
+// Average pooling, forward and backward, in two steps, both of them vectors: the rows of input under a row of outputs
+// are added up to one row of sums, and then neighbours within a window. Backward is the same, transposed: a row of
+// gradients is spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is
+// one channel. A norm whose values are pooled is carried out on runs of a row before they are added.
 #include "conv/norm_maps.h"
 #include "pool/window.h"
 
@@ -58,11 +58,14 @@ template <class T> struct Average {
   bool dense() const { return channels == pitch; }  // rows are runs
 
   // Columns of the input under the outputs begin … end − 1.
-  struct Span { int first, count; };
+  struct Span {
+    int first, count;
+  };
   Span span(int begin, int end) const {
     const PoolAxis& a = columns();
     const auto inside = [&](int i) { return i < 0 ? 0 : i > a.in ? a.in : i; };
-    if (a.adaptive) return {a.window(begin).first, a.window(end - 1).first + a.window(end - 1).count - a.window(begin).first};
+    if (a.adaptive)
+      return {a.window(begin).first, a.window(end - 1).first + a.window(end - 1).count - a.window(begin).first};
     const int first = inside(begin * a.stride - a.padding);
     const int stop = inside((end - 1) * a.stride - a.padding + (a.kernel - 1) * a.dilation + 1);
     return {first, stop > first ? stop - first : 0};
@@ -72,15 +75,20 @@ template <class T> struct Average {
   template <class F> void parts(const F& body) const {
     const PoolAxis& a = columns();
     if (a.in <= kSums / channels) return body(0, a.out);
-    const int window = a.adaptive ? a.in / a.out + 2 : (a.kernel - 1) * a.dilation + 1, step = a.adaptive ? window : a.stride;
+    const int window = a.adaptive ? a.in / a.out + 2 : (a.kernel - 1) * a.dilation + 1,
+              step = a.adaptive ? window : a.stride;
     const int room = kSums / channels - window, size = room > 0 ? room / step + 1 : 1;
     for (int begin = 0; begin < a.out; begin += size) body(begin, a.out - begin < size ? a.out : begin + size);
   }
 
-  // body(window in depth, first row, rows, the first row's number in the volume): rows of outputs that are computed together.
+  // body(window in depth, first row, rows, the first row's number in the volume): rows of outputs that are computed
+  // together.
   template <class F> void row_groups(const F& body) const {
     if (g.out_volume() == 0) return;
-    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1), most = fit < 1 ? 1 : fit < height ? fit : height;
+    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1),
+              most = fit < 1        ? 1
+                     : fit < height ? fit
+                                    : height;
     for (int depth = 0; depth < g.axis[0].out; depth++)
       for (int row = 0; row < height; row += most)
         body(g.axis[0].window(depth), row, height - row < most ? height - row : most, depth * height + row);
@@ -107,7 +115,7 @@ template <class T> struct Average {
 
   // Rows of outputs with equal windows: in the input run `rows` × depths × heights runs of `length` elements.
   struct Runs {
-    ptrdiff_t place, row, depth, height;  // of the first; steps
+    ptrdiff_t place, row, depth, height;      // of the first; steps
     int rows, depths, heights, length, sums;  // sums: place in the rows of sums
   };
   template <class F> EK_INLINE void each_run(const Window& d, int row, int rows, const Span& s, const F& body) const {
@@ -119,10 +127,11 @@ template <class T> struct Average {
     for (int r = row, n = 1; r < row + rows; r += n) {
       n = r < lo || r >= hi ? 1 : (hi < row + rows ? hi : row + rows) - r;
       const Window h = a.window(r);
-      const ptrdiff_t place = (static_cast<ptrdiff_t>(d.first) * a.in + h.first) * line + static_cast<ptrdiff_t>(s.first) * pitch;
+      const ptrdiff_t place = (static_cast<ptrdiff_t>(d.first) * a.in + h.first) * line +
+                              static_cast<ptrdiff_t>(s.first) * pitch;
       for (int p = 0; p < runs; p++)
-        body(Runs{place + p * pitch, a.stride * line, g.axis[0].dilation * a.in * line, a.dilation * line, n, d.count, h.count,
-                 whole / runs, (r - row) * whole + p * (whole / runs)});
+        body(Runs{place + p * pitch, a.stride * line, g.axis[0].dilation * a.in * line, a.dilation * line, n, d.count,
+                  h.count, whole / runs, (r - row) * whole + p * (whole / runs)});
     }
   }
 
@@ -166,7 +175,8 @@ template <class T> struct Average {
     a.inner(lo, hi);
     if (end > a.out) hi = end;  // rows side by side
     lo = lo < begin ? begin : lo, hi = hi > end ? end : hi;
-    if (hi < lo || (a.kernel > 2 * lanes<T> && a.dilation == 1 && hi - lo < lanes<T>)) hi = lo = end;  // lanes along the window
+    // Lanes along the window.
+    if (hi < lo || (a.kernel > 2 * lanes<T> && a.dilation == 1 && hi - lo < lanes<T>)) hi = lo = end;
     const auto one = [&](int j) {
       const Window w = window_of(j);
       const T* from = sums + w.first - first;
@@ -190,7 +200,8 @@ template <class T> struct Average {
     for (int j = hi; j < end; j++) one(j);
   }
 
-  // The same with several channels. Lanes beyond the channels spill over the next pixel, which is written after this one.
+  // The same with several channels. Lanes beyond the channels spill over the next pixel, which is written after this
+  // one.
   void combine_pixels(const T* sums, int first, const Window& d, const Window& h, int begin, int end, T* y) const {
     const int whole = channels < lanes<T> && dense() ? lanes<T> : channels;
     Scale scale(*this, d, h);
@@ -235,7 +246,9 @@ template <class T> struct Average {
     for (int c = 0; c < channels; c += lanes<T>) {
       const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
       vec<T> s = {};
-      const auto add = [&](const auto& value) { g.taps(d, h, w, [&](ptrdiff_t at) { s += value(load_n(x + at * pitch + c, n)); }); };
+      const auto add = [&](const auto& value) {
+        g.taps(d, h, w, [&](ptrdiff_t at) { s += value(load_n(x + at * pitch + c, n)); });
+      };
       if (norm.none()) add([](vec<T> v) { return v; });
       else
         norm.with_map([&](const auto& map) {
@@ -322,7 +335,8 @@ template <class T> struct Average {
         if (length > kSums) return backward_tap_by_tap(from, d, g.axis[1].window(row), begin, dx, alone);
         if (!alone) zero_run(sums, static_cast<ptrdiff_t>(length) * rows);
         for (int r = 0; r < runs; r++)
-          spread(from + static_cast<ptrdiff_t>(r) * columns().out * pitch, s.first, d, g.axis[1].window(row + r), begin, stop, alone, sums + r * length);
+          spread(from + static_cast<ptrdiff_t>(r) * columns().out * pitch, s.first, d, g.axis[1].window(row + r), begin,
+                 stop, alone, sums + r * length);
         put_rows(sums, d, row, rows, s, alone, dx);
       });
     });
@@ -337,14 +351,18 @@ template <class T> struct Average {
   }
 };
 
-// body(pooling, place in the input, in the output, channels, elements between pixels). Where windows tile the input, all images
-// and planes are one tall image, cut between any two rows of windows; planes only where their channels do not matter.
+// body(pooling, place in the input, in the output, channels, elements between pixels). Where windows tile the input,
+// all images and planes are one tall image, cut between any two rows of windows; planes only where their channels do
+// not matter.
 template <class F> void each_job(const PoolGeometry& g, bool by_channel, const F& body) {
   if (!g.tiled() || g.axis[0].kernel != 1 || (by_channel && g.format == EK_CONTIGUOUS))
     return g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int pitch) { body(g, in, out, channels, pitch); });
-  const int pixel = g.format == EK_CHANNELS_LAST ? g.c : 1, rows = (g.format == EK_CHANNELS_LAST ? g.n : g.n * g.c) * g.axis[0].out * g.axis[1].out;
-  const ptrdiff_t in = static_cast<ptrdiff_t>(g.axis[1].kernel) * g.axis[2].in * pixel, out = static_cast<ptrdiff_t>(g.axis[2].out) * pixel;
-  parallel_blocks(rows, in < tile_elements ? static_cast<int>(tile_elements / (in + 1)) + 1 : 1, [&](int begin, int end) {
+  const int pixel = g.format == EK_CHANNELS_LAST ? g.c : 1,
+            rows = (g.format == EK_CHANNELS_LAST ? g.n : g.n * g.c) * g.axis[0].out * g.axis[1].out;
+  const ptrdiff_t in = static_cast<ptrdiff_t>(g.axis[1].kernel) * g.axis[2].in * pixel,
+                  out = static_cast<ptrdiff_t>(g.axis[2].out) * pixel;
+  parallel_blocks(rows, in < tile_elements ? static_cast<int>(tile_elements / (in + 1)) + 1 : 1,
+                  [&](int begin, int end) {
     PoolGeometry part = g;
     part.axis[0].in = part.axis[0].out = 1;
     part.axis[1].out = end - begin, part.axis[1].in = part.axis[1].out * g.axis[1].kernel;
@@ -354,15 +372,16 @@ template <class F> void each_job(const PoolGeometry& g, bool by_channel, const F
 
 }  // namespace
 
-int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x, const void* x_norm, int x_relu,
-                void* y) {
+int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divisor, const void* x, const void* x_norm,
+                int x_relu, void* y) {
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
   EK_DISPATCH_FLOAT(dtype, {
     const Normalizing<T> norm{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
     each_job(g, !norm.none(), [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
-      Average<T>{part, by, g.channel_at(in), channels, pitch, norm}.forward(static_cast<const T*>(x) + in, static_cast<T*>(y) + out);
+      Average<T>{part, by, g.channel_at(in), channels, pitch, norm}.forward(static_cast<const T*>(x) + in,
+                                                                            static_cast<T*>(y) + out);
     });
   })
   return EK_OK;
@@ -372,7 +391,8 @@ int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, 
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
-  EK_DISPATCH_FLOAT(dtype, each_job(g, false, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
+  EK_DISPATCH_FLOAT(
+      dtype, each_job(g, false, [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
     Average<T>{part, by, 0, channels, pitch}.backward(static_cast<const T*>(dy) + out, static_cast<T*>(dx) + in);
   });)
   return EK_OK;

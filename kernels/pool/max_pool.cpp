@@ -1,5 +1,5 @@
-// Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always is. A norm whose
-// values are pooled is carried out on each value that is read.
+// Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always
+// is. A norm whose values are pooled is carried out on each value that is read.
 #include "batch_norm/map.h"
 #include "pool/window.h"
 
@@ -31,7 +31,9 @@ template <class T> EK_INLINE void put(const Best<T>& best, int n, T* y, int64_t*
     for (int i = 0; i < n; i++) indices[i] = best.index[i];
 }
 
-template <class T> EK_INLINE ivec<T> splat_index(ptrdiff_t i) { return ivec<T>{} + static_cast<typename vec_of<T>::lane_int>(i); }
+template <class T> EK_INLINE ivec<T> splat_index(ptrdiff_t i) {
+  return ivec<T>{} + static_cast<typename vec_of<T>::lane_int>(i);
+}
 
 // What becomes of values before they are compared: of those of a channel, or of n channels from one on.
 template <class T> struct AsTheyAre {
@@ -45,7 +47,9 @@ template <class T> struct Normalized {
   struct Values {
     Coefficients<vec<T>> k;
     vec<T> low, top;
-    EK_INLINE vec<T> operator()(vec<T> x) const { return lesser(top, greater(low, map_step<Map::forward, false>(x, vec<T>{}, k))); }
+    EK_INLINE vec<T> operator()(vec<T> x) const {
+      return lesser(top, greater(low, map_step<Map::forward, false>(x, vec<T>{}, k)));
+    }
   };
   Values plane(int channel) const { return values(splat_coefficients(norm, c, channel)); }
   EK_INLINE Values channels(int channel, int n) const { return values(coefficients_at(norm, c, channel, n)); }
@@ -83,7 +87,8 @@ template <class T, class V> void max_plane(const PoolGeometry& g, const T* x, co
         for (int j = from; j < to; j++) some(j, 1, a.window(j), 1);
       };
       edge(0, begin);
-      const auto inner = [&](int j, int n) EK_INLINE_LAMBDA { some(j, n, {j * a.stride - a.padding, a.kernel, a.kernel}, a.stride); };
+      const auto inner = [&](int j, int n)
+                             EK_INLINE_LAMBDA { some(j, n, {j * a.stride - a.padding, a.kernel, a.kernel}, a.stride); };
       const auto pairs = [&](int j, int n) EK_INLINE_LAMBDA { some(j, n, {j * 2 - a.padding, a.kernel, a.kernel}, 2); };
       if (a.stride == 2) vectors<T>(begin, end, pairs);
       else vectors<T>(begin, end, inner);
@@ -143,7 +148,9 @@ int ek_max_pool(int dtype, const int* geometry, const void* x, const void* x_nor
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
-    const auto run = [&](const auto& norm) { max_pool(g, static_cast<const T*>(x), norm, static_cast<T*>(y), static_cast<int64_t*>(indices)); };
+    const auto run = [&](const auto& norm) {
+      max_pool(g, static_cast<const T*>(x), norm, static_cast<T*>(y), static_cast<int64_t*>(indices));
+    };
     if (x_norm) run(Normalized<T>{static_cast<const T*>(x_norm), g.c, x_relu});
     else run(AsTheyAre<T>{});
   })
@@ -153,7 +160,8 @@ int ek_max_pool(int dtype, const int* geometry, const void* x, const void* x_nor
 int ek_max_pool_backward(int dtype, const int* geometry, const void* dy, const void* indices, void* dx) {
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
-  EK_DISPATCH_FLOAT(dtype, max_pool_backward(g, static_cast<const T*>(dy), static_cast<const int64_t*>(indices), static_cast<T*>(dx));)
+  EK_DISPATCH_FLOAT(dtype, max_pool_backward(g, static_cast<const T*>(dy), static_cast<const int64_t*>(indices),
+                                             static_cast<T*>(dx));)
   return EK_OK;
 }
 

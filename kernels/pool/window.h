@@ -9,7 +9,8 @@
 namespace EK_ISA {
 
 struct Window {
-  int first, count, full;  // inside the input: first, first + step, … (count times); full: with padding, dilation not counted
+  // Inside the input: first, first + step, … (count times); full: with padding, dilation not counted.
+  int first, count, full;
 };
 
 struct PoolAxis {
@@ -23,7 +24,9 @@ struct PoolAxis {
       return {begin, end - begin, end - begin};
     }
     const int start = i * stride - padding;
-    if (start >= 0 && start + (kernel - 1) * dilation < in && start + kernel <= in + padding) return {start, kernel, kernel};  // no divisions
+    // No divisions.
+    if (start >= 0 && start + (kernel - 1) * dilation < in && start + kernel <= in + padding)
+      return {start, kernel, kernel};
     const int skipped = start < 0 ? ceil_div(-start, dilation) : 0;
     const int first = start + skipped * dilation, fits = in > first ? ceil_div(in - first, dilation) : 0;
     const int left = kernel - skipped < fits ? kernel - skipped : fits;
@@ -55,15 +58,18 @@ struct PoolGeometry {
   bool valid() const {
     if (n < 0 || c < 0) return false;
     for (const PoolAxis& a : axis)
-      if (a.in < 0 || a.out < 0 || a.padding < 0 || (a.out > 0 && (a.kernel < 1 || a.stride < 1 || a.dilation < 1))) return false;
+      if (a.in < 0 || a.out < 0 || a.padding < 0 || (a.out > 0 && (a.kernel < 1 || a.stride < 1 || a.dilation < 1)))
+        return false;
     return true;
   }
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in) * axis[1].in * axis[2].in; }
   // Of what begins at a place of the input.
-  int channel_at(ptrdiff_t place) const { return static_cast<int>((format == EK_CONTIGUOUS ? place / in_volume() : place) % c); }
+  int channel_at(ptrdiff_t place) const {
+    return static_cast<int>((format == EK_CONTIGUOUS ? place / in_volume() : place) % c);
+  }
   ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out) * axis[1].out * axis[2].out; }
-  // body(place in the input, in the output, channels, elements between pixels): a job owns what it writes. Contiguous: one plane,
-  // a channel; channels last: a chunk of channels of an image.
+  // body(place in the input, in the output, channels, elements between pixels): a job owns what it writes. Contiguous:
+  // one plane, a channel; channels last: a chunk of channels of an image.
   template <class F> void each_job(const F& body) const {
     const ptrdiff_t in = in_volume(), out = out_volume();
     if (format == EK_CONTIGUOUS) {  // small planes are handed out together
@@ -98,7 +104,9 @@ struct PoolGeometry {
   template <class F> EK_INLINE void taps(const Window& d, const Window& h, const Window& w, const F& body) const {
     for (int i = 0; i < d.count; i++)
       for (int j = 0; j < h.count; j++) {
-        const ptrdiff_t row = (static_cast<ptrdiff_t>(d.first + i * axis[0].dilation) * axis[1].in + h.first + j * axis[1].dilation) * axis[2].in;
+        const ptrdiff_t row = (static_cast<ptrdiff_t>(d.first + i * axis[0].dilation) * axis[1].in + h.first +
+                               j * axis[1].dilation) *
+                              axis[2].in;
         for (int k = 0; k < w.count; k++) body(row + w.first + k * axis[2].dilation);
       }
   }
@@ -144,7 +152,8 @@ template <class T> EK_INLINE vec<T> load_strided(const T* p, int stride, int n) 
   if (stride == 2 && n == L) return every_other(load(p), load(p + L - 1), indices<L>{});
   if (stride == 2 && EK_VECTOR_BYTES == 64) {
     const int last = 2 * n - 1;  // values to read
-    return every_other(load_n(p, last < L ? last : L), last < L ? vec<T>{} : load_n(p + L - 1, last - L + 1), indices<L>{});
+    return every_other(load_n(p, last < L ? last : L), last < L ? vec<T>{} : load_n(p + L - 1, last - L + 1),
+                       indices<L>{});
   }
   vec<T> v = {};
   for (int i = 0; i < n; i++) v[i] = p[i * stride];

@@ -3,14 +3,16 @@
 
 namespace EK_ISA {
 
-// Whether b comes before a in the search for the extreme: NaN before any number, otherwise strictly, so the first of equals stays.
+// Whether b comes before a in the search for the extreme: NaN before any number, otherwise strictly, so the first of
+// equals stays.
 template <bool largest, class T> EK_INLINE bool before(T b, T a) {
   return largest ? (b > a) | ((b != b) & (a == a)) : (b < a) | ((b != b) & (a == a));
 }
 
 constexpr int columns_at_once = 128;
 
-template <bool largest, class T> static void arg_reduce(const T* x, T* values, int64_t* indices, int outer, int n, int inner) {
+template <bool largest, class T>
+static void arg_reduce(const T* x, T* values, int64_t* indices, int outer, int n, int inner) {
   const int panels = ceil_div(inner, columns_at_once);
   const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
   const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
@@ -49,7 +51,7 @@ EK_API int ek_arg_reduce(int op, int dtype, const void* x, void* values, void* i
   return EK_OK;
 }
 
-// ---- topk -------------------------------------------------------------------------------------------------------
+// ---- topk -----------------------------------------------------------------------------------------------------------
 // A total order on positions: by value, NaN largest, then by position. So the result does not depend on the algorithm.
 template <class T> struct ranking {
   const T* row;
@@ -76,7 +78,8 @@ template <class T> static void sift(const ranking<T>& order, int* heap, int size
 EK_API int ek_topk_scratch(int n) { return n * 4 * worker_count(); }
 
 // A heap of the k best so far, whose top is the worst of them; then heapsort, best first.
-EK_API int ek_topk(int dtype, const void* x, void* values, void* indices, int outer, int n, int k, int largest, void* scratch) {
+EK_API int ek_topk(int dtype, const void* x, void* values, void* indices, int outer, int n, int k, int largest,
+                   void* scratch) {
   if (k < 0 || k > n) return EK_BAD_ARGUMENT;
   if (k == 0) return EK_OK;
   EK_DISPATCH_NUMBER(dtype, parallel_for(outer, [&](int o, int worker) {

@@ -3,17 +3,26 @@
 
 namespace EK_ISA {
 
-template <class T> struct running { using type = T; };
-template <> struct running<float> { using type = double; };  // so that errors do not add up along the axis
-template <> struct running<int32_t> { using type = uint32_t; };  // unsigned: wraps
-template <> struct running<int64_t> { using type = uint64_t; };
+template <class T> struct running {
+  using type = T;
+};
+template <> struct running<float> {
+  using type = double;
+};  // so that errors do not add up along the axis
+template <> struct running<int32_t> {
+  using type = uint32_t;
+};  // unsigned: wraps
+template <> struct running<int64_t> {
+  using type = uint64_t;
+};
 
 template <class T> static void cumsum(const T* x, T* out, int outer, int n, int inner, bool reverse) {
   using A = typename running<T>::type;
   constexpr int columns_at_once = 128;
   const int panels = ceil_div(inner, columns_at_once);
   const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  parallel_blocks(outer * panels, work >= tile_elements ? 1 : static_cast<int>(tile_elements / work), [=](int begin, int end) {
+  parallel_blocks(outer * panels, work >= tile_elements ? 1 : static_cast<int>(tile_elements / work),
+                  [=](int begin, int end) {
     for (int i = begin; i < end; i++) {
       const int64_t o = i / panels, first = i % panels * columns_at_once;
       const int columns = inner - first < columns_at_once ? static_cast<int>(inner - first) : columns_at_once;

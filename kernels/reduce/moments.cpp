@@ -1,5 +1,5 @@
-// Mean and M2 = Σ(x − mean)² along the middle axis: var and std of any tensor. Batch norm's statistics, which also know formats,
-// are in batch_norm/.
+// Mean and M2 = Σ(x − mean)² along the middle axis: var and std of any tensor. Batch norm's statistics, which also know
+// formats, are in batch_norm/.
 #include "reduce/panel.h"
 
 namespace EK_ISA {
@@ -12,8 +12,8 @@ struct moment_columns {
   alignas(64) double m2[panel_width];
 };
 
-// (count, mean, m2) of the union of two sets (Chan, Golub, LeVeque 1983), for `columns` pairs of sets from columns i of a and k
-// of b: mean += δ·c₂/c, m2 += m2₂ + δ²·c₁·c₂/c, δ = mean₂ − mean₁, c = c₁ + c₂.
+// (count, mean, m2) of the union of two sets (Chan, Golub, LeVeque 1983), for `columns` pairs of sets from columns i of
+// a and k of b: mean += δ·c₂/c, m2 += m2₂ + δ²·c₁·c₂/c, δ = mean₂ − mean₁, c = c₁ + c₂.
 static void merge(int columns, moment_columns& a, int i, const moment_columns& b, int k) {
   for (int j = 0; j < columns; j++) {
     const double total = a.count[i + j] + b.count[k + j], weight = total > 0 ? b.count[k + j] / total : 0;
@@ -37,7 +37,8 @@ template <class T> static int reduce_moments(const void* x, double* mean, double
       moment_columns b;
       for (int j = 0; j < columns; j++) b.mean[j] = b.m2[j] = 0, b.count[j] = rows;
       for (int r = 0; r < rows; r++)
-        for (int j = 0; j < columns; j++) b.mean[j] += static_cast<double>(block[static_cast<int64_t>(r) * p.width + j]);
+        for (int j = 0; j < columns; j++)
+          b.mean[j] += static_cast<double>(block[static_cast<int64_t>(r) * p.width + j]);
       for (int j = 0; j < columns; j++) b.mean[j] /= rows;
       for (int r = 0; r < rows; r++) {
         for (int j = 0; j < columns; j++) {

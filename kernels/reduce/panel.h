@@ -1,7 +1,7 @@
-// How a reduction over the middle axis of (outer, n, inner) is cut into work. Every slice x[o] is seen as a matrix whose rows are
-// added up elementwise into `width` accumulators: with a large inner axis a row is a part of it, with a small one several
-// consecutive k share a row and the accumulators are folded at the end. So one loop serves rows, columns and all between.
-// Everything depends on the shape alone, never on the number of threads.
+// How a reduction over the middle axis of (outer, n, inner) is cut into work. Every slice x[o] is seen as a matrix
+// whose rows are added up elementwise into `width` accumulators: with a large inner axis a row is a part of it, with a
+// small one several consecutive k share a row and the accumulators are folded at the end. So one loop serves rows,
+// columns and all between. Everything depends on the shape alone, never on the number of threads.
 #pragma once
 #include "types.h"
 
@@ -41,8 +41,8 @@ struct panels {
   int first_row(int split) const { return part_begin(rows, split, splits); }
 };
 
-// Runs part(o, panel, split, P&) on every part and finish(o, panel, parts, splits) once per panel, with its parts in order. P: what one
-// part leaves behind, some KB, on the stack.
+// Runs part(o, panel, split, P&) on every part and finish(o, panel, parts, splits) once per panel, with its parts in
+// order. P: what one part leaves behind, some KB, on the stack.
 template <class P, class Part, class Finish>
 inline void for_panels(const panels& p, int outer, const Part& part, const Finish& finish) {
   if (p.splits == 1) {

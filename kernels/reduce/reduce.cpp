@@ -4,10 +4,14 @@
 
 namespace EK_ISA {
 
-// An operation: the type that accumulates, its neutral element, and the step. Floating-point sums and products accumulate in
-// double: with 53 bits the rounding of float sums happens once, at the end.
-template <class T> struct wide { using type = T; };
-template <> struct wide<float> { using type = double; };
+// An operation: the type that accumulates, its neutral element, and the step. Floating-point sums and products
+// accumulate in double: with 53 bits the rounding of float sums happens once, at the end.
+template <class T> struct wide {
+  using type = T;
+};
+template <> struct wide<float> {
+  using type = double;
+};
 
 template <class T> struct sum_of {
   using A = typename wide<T>::type;
@@ -56,7 +60,8 @@ template <class T> struct all_of {
   static EK_INLINE A step(A a, A b) { return (a != 0) & (b != 0); }
 };
 
-// An operation on one dtype: its loops over `n` accumulators. What is the same for all is written once, below, without types.
+// An operation on one dtype: its loops over `n` accumulators. What is the same for all is written once, below, without
+// types.
 struct reduction {
   int element, accumulator;  // bytes
   void (*start)(void* a, int n);
@@ -104,24 +109,22 @@ struct accumulators {
 
 static void reduce(const reduction& r, const void* x, void* out, int outer, int n, int inner) {
   const panels p(outer, n, inner);
-  for_panels<accumulators>(
-      p, outer,
-      [&](int o, int panel, int split, accumulators& result) {
-        const int columns = p.columns(panel), first = p.first_row(split);
-        const char* const from = static_cast<const char*>(x) + (o * p.slice + panel * panel_width) * r.element;
-        const auto row = [&](int i) { return from + i * static_cast<int64_t>(p.width) * r.element; };
-        r.start(result.bytes, columns);
-        r.add(result.bytes, row(first), p.width, p.first_row(split + 1) - first, columns);
-        if (split == p.splits - 1) r.add(result.bytes, row(p.rows), 0, 1, p.rest);
-      },
-      [&](int o, int panel, accumulators* parts, int splits) {
-        char* a = parts[0].bytes;
-        const int columns = p.columns(panel);
-        for (int split = 1; split < splits; split++) r.merge(a, parts[split].bytes, columns);
-        fold(p.group, inner, [&](int to, int from, int length) { r.merge(a + to * r.accumulator, a + from * r.accumulator, length); });
-        char* to = static_cast<char*>(out) + (static_cast<int64_t>(o) * inner + panel * panel_width) * r.element;
-        r.finish(a, to, p.group > 1 ? inner : columns);
-      });
+  for_panels<accumulators>(p, outer, [&](int o, int panel, int split, accumulators& result) {
+    const int columns = p.columns(panel), first = p.first_row(split);
+    const char* const from = static_cast<const char*>(x) + (o * p.slice + panel * panel_width) * r.element;
+    const auto row = [&](int i) { return from + i * static_cast<int64_t>(p.width) * r.element; };
+    r.start(result.bytes, columns);
+    r.add(result.bytes, row(first), p.width, p.first_row(split + 1) - first, columns);
+    if (split == p.splits - 1) r.add(result.bytes, row(p.rows), 0, 1, p.rest);
+  }, [&](int o, int panel, accumulators* parts, int splits) {
+    char* a = parts[0].bytes;
+    const int columns = p.columns(panel);
+    for (int split = 1; split < splits; split++) r.merge(a, parts[split].bytes, columns);
+    fold(p.group, inner,
+         [&](int to, int from, int length) { r.merge(a + to * r.accumulator, a + from * r.accumulator, length); });
+    char* to = static_cast<char*>(out) + (static_cast<int64_t>(o) * inner + panel * panel_width) * r.element;
+    r.finish(a, to, p.group > 1 ? inner : columns);
+  });
 }
 
 EK_API int ek_reduce(int op, int dtype, const void* x, void* out, int outer, int n, int inner) {

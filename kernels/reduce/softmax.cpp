@@ -1,5 +1,5 @@
-// softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the row where the
-// axis is the innermost, and across the columns otherwise.
+// softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the row
+// where the axis is the innermost, and across the columns otherwise.
 #include "simd/math.h"
 #include "simd/strip.h"
 #include "types.h"
@@ -69,9 +69,11 @@ template <class T, bool logarithm> static void softmax_columns(const T* x, T* y,
 template <class T, bool logarithm> static void softmax_backward_row(const T* y, const T* g, T* dx, int n) {
   vec<double> sums = {};
   int i = 0;
-  for (; n - i >= lanes<double>; i += lanes<double>) sums = sums + (logarithm ? widen(g + i) : widen(g + i) * widen(y + i));
+  for (; n - i >= lanes<double>; i += lanes<double>)
+    sums = sums + (logarithm ? widen(g + i) : widen(g + i) * widen(y + i));
   double sum = sum_lanes<double>(sums);
-  for (; i < n; i++) sum += logarithm ? static_cast<double>(g[i]) : static_cast<double>(g[i]) * static_cast<double>(y[i]);
+  for (; i < n; i++)
+    sum += logarithm ? static_cast<double>(g[i]) : static_cast<double>(g[i]) * static_cast<double>(y[i]);
   const T s = static_cast<T>(sum);
   for_vectors<T>(0, n, [&](auto at) {
     const vec<T> ys = at.read(y), gs = at.read(g);
@@ -102,7 +104,8 @@ static void softmax_backward_columns(const T* y, const T* g, T* dx, int n, int64
 template <class F> static void for_rows(int outer, int n, int inner, const F& row) {
   const int panels = inner == 1 ? 1 : ceil_div(inner, columns_at_once);
   const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  const int block = work >= tile_elements / 4 ? 1 : static_cast<int>(tile_elements / 4 / work);  // exp weighs more than a copy
+  // Exp weighs more than a copy.
+  const int block = work >= tile_elements / 4 ? 1 : static_cast<int>(tile_elements / 4 / work);
   parallel_blocks(outer * panels, block, [&](int begin, int end) {
     for (int i = begin; i < end; i++) {
       const int first = i % panels * columns_at_once, left = inner - first;
@@ -118,7 +121,8 @@ template <class T, bool logarithm> static int softmax(const T* x, T* y, int oute
   });
   return EK_OK;
 }
-template <class T, bool logarithm> static int softmax_backward(const T* y, const T* g, T* dx, int outer, int n, int inner) {
+template <class T, bool logarithm>
+static int softmax_backward(const T* y, const T* g, T* dx, int outer, int n, int inner) {
   for_rows(outer, n, inner, [=](int64_t at, int columns) {
     if (inner == 1) softmax_backward_row<T, logarithm>(y + at, g + at, dx + at, n);
     else softmax_backward_columns<T, logarithm>(y + at, g + at, dx + at, n, inner, columns);
@@ -134,7 +138,8 @@ EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, i
   })
   return EK_OK;
 }
-EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n, int inner) {
+EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n,
+                               int inner) {
   if (outer == 0 || n == 0 || inner == 0) return EK_OK;
   EK_DISPATCH_FLOAT(dtype, {
     const auto run = log ? softmax_backward<T, true> : softmax_backward<T, false>;

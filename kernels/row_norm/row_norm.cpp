@@ -1,7 +1,9 @@
 // Normalization of rows: layer, RMS, group and instance norm. Three ways through memory:
-//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in blocks of rows, so that the sums down the columns ride along
+//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in blocks of rows, so
+//           that the sums down the columns ride along
 //   planes  contiguous, s > 1: a row is k runs of s neighbours with one weight each
-//   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups merge their channels' sums
+//   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups
+//           merge their channels' sums
 #include "batch_norm/passes.h"
 
 namespace EK_ISA {
@@ -21,7 +23,9 @@ struct Rows {
   bool lines() const { return s == 1; }
   bool images() const { return s > 1 && format == EK_CHANNELS_LAST; }
   bool empty() const { return n == 0 || g == 0 || k == 0 || s == 0; }
-  template <class T> bool streams(const T* out) const { return can_stream(out, static_cast<int64_t>(count()) * length(), lines() ? k : 0); }
+  template <class T> bool streams(const T* out) const {
+    return can_stream(out, static_cast<int64_t>(count()) * length(), lines() ? k : 0);
+  }
   Layout image() const {
     Layout layout(1, channels(), s, EK_CHANNELS_LAST);
     layout.tensor_elements *= n;
@@ -50,7 +54,7 @@ template <class T> struct Given {
   }
 };
 
-// ---- forward ---------------------------------------------------------------------------------------------------------------------------------
+// ---- forward --------------------------------------------------------------------------------------------------------
 
 // Statistics of a row of neighbours.
 template <class T> Moments row_moments(const T* x, int length, bool centred) {
@@ -77,7 +81,8 @@ void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T*
 }
 
 template <bool streams, class T>
-void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y) {
+void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2,
+                  double* invstd, T* y) {
   const int length = r.length(), step = r.rows_per_job();
   parallel_for(r.row_jobs(), [&](int job, int) {
     for (int row = job * step; row < r.count() && row < (job + 1) * step; row++) {
@@ -89,16 +94,19 @@ void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const 
       if (r.lines()) {
         with_truth(weight, [&](auto has_weight) {
           with_truth(bias, [&](auto has_bias) {
-            map_line<streams, has_weight.value, has_bias.value>(x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]),
-                                                                weight ? weight + first : nullptr, bias ? bias + first : nullptr, y + at);
+            map_line<streams, has_weight.value, has_bias.value>(
+                x + at, length, given.hi(row), given.lo(row), static_cast<T>(invstd[row]),
+                weight ? weight + first : nullptr, bias ? bias + first : nullptr, y + at);
           });
         });
         continue;
       }
       for (int i = 0; i < r.k; i++) {
         const double scale = weight ? invstd[row] * weight[first + i] : invstd[row];
-        const Coefficients<T> one{given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[first + i] : T{0}, 0, 0};
-        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s, kAhead<T>, one);
+        const Coefficients<T> one{
+            given.hi(row), given.lo(row), static_cast<T>(scale), bias ? bias[first + i] : T{0}, 0, 0};
+        Mapping<Map::forward, false, T, streams>::run(x, nullptr, y, at + static_cast<ptrdiff_t>(i) * r.s, r.s,
+                                                      kAhead<T>, one);
       }
     }
     if constexpr (streams) stream_fence();
@@ -115,11 +123,14 @@ template <class F> void for_images(const Rows& r, void* scratch, const F& body) 
     for (int i = 0; i < r.n; i++) body(i, layout, Work(Scratch(areas), layout));
     return;
   }
-  parallel_for(r.n, [&](int i, int worker) { body(i, layout, Work(Scratch(areas + static_cast<ptrdiff_t>(worker) * bytes), layout)); });
+  parallel_for(r.n, [&](int i, int worker) {
+    body(i, layout, Work(Scratch(areas + static_cast<ptrdiff_t>(worker) * bytes), layout));
+  });
 }
 
 template <class T>
-void forward_images(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2, double* invstd, T* y, void* scratch) {
+void forward_images(const Rows& r, const T* x, double eps, const T* weight, const T* bias, double* mean, double* m2,
+                    double* invstd, T* y, void* scratch) {
   for_images(r, scratch, [&](int image, const Layout& layout, const Work& work) {
     const ptrdiff_t start = static_cast<ptrdiff_t>(image) * r.channels() * r.s;
     const auto known = [&](int channel) { return r.centred ? pivot(x[start + channel]) : Known<double>{}; };
@@ -142,7 +153,7 @@ void forward_images(const Rows& r, const T* x, double eps, const T* weight, cons
   });
 }
 
-// ---- backward --------------------------------------------------------------------------------------------------------------------------------
+// ---- backward -------------------------------------------------------------------------------------------------------
 // dx = ((h + a) + x̃·b)·invstd with a = −Σh/length and b = −invstd²·Σ(h·x̃)/length.
 
 struct RowTerms {
@@ -158,8 +169,10 @@ template <class T> struct Line {
   T hi, lo, invstd, a, b;
 };
 
-// (Σh, Σh·x̃) of a line, with a weight for each value. One line at a time: several together are compiled to other roundings than one alone.
-template <class T> Pair line_sums(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int n, const T* weight) {
+// (Σh, Σh·x̃) of a line, with a weight for each value. One line at a time: several together are compiled to other
+// roundings than one alone.
+template <class T>
+Pair line_sums(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int n, const T* weight) {
   Wide<T> a = {}, b = {};
   for_vectors<T>(0, n, [&](const auto& at) {
     const vec<T> w = weight ? at.read(weight) : splat(T{1});
@@ -172,8 +185,10 @@ template <class T> Pair line_sums(const Line<T>& line, const T* x, const T* dy, 
 
 // dx of a line, and its part of the sums down the columns: sum_dw[j] += dy·x̃·invstd, sum_db[j] += dy.
 template <bool streams, class T>
-void line_backward(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int columns, const T* weight, T* dx, double* sum_dw, double* sum_db) {
-  const vec<T> hi = splat(line.hi), lo = splat(line.lo), invstd = splat(line.invstd), a = splat(line.a), b = splat(line.b);
+void line_backward(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int columns, const T* weight, T* dx,
+                   double* sum_dw, double* sum_db) {
+  const vec<T> hi = splat(line.hi), lo = splat(line.lo), invstd = splat(line.invstd), a = splat(line.a),
+               b = splat(line.b);
   for_vectors<T>(0, columns, [&](const auto& at) {
     if (at.i % line_of<T> == 0) prefetch(x + at.i + ahead), prefetch(dy + at.i + ahead);
     const vec<T> g = at.read(dy), d = (at.read(x) - hi) - lo;
@@ -187,16 +202,22 @@ void line_backward(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead
 }
 
 template <bool streams, class T>
-void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, double* dweight, double* dbias, Pair* terms, double* partial) {
-  const int k = r.k, g = r.g, columns = r.line_columns(), block_rows = r.line_rows(), row_blocks = r.line_row_blocks(), column_blocks = ceil_div(k, columns);
+void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, double* dweight,
+                    double* dbias, Pair* terms, double* partial) {
+  const int k = r.k, g = r.g, columns = r.line_columns(), block_rows = r.line_rows(), row_blocks = r.line_row_blocks(),
+            column_blocks = ceil_div(k, columns);
   const int all = r.channels();
   const ptrdiff_t pitch = static_cast<ptrdiff_t>(g) * k;
   const bool fused = columns == k;
-  const ptrdiff_t ahead = k < kAhead<T> ? rows_ahead<T>(k) * pitch : kAhead<T>, block_ahead = fused ? ahead : rows_ahead<T>(columns) * pitch;
-  const auto known = [&](int row) -> Line<T> { return {given.hi(row), given.lo(row), static_cast<T>(given.invstd[row]), 0, 0}; };
+  const ptrdiff_t ahead = k < kAhead<T> ? rows_ahead<T>(k) * pitch : kAhead<T>,
+                  block_ahead = fused ? ahead : rows_ahead<T>(columns) * pitch;
+  const auto known = [&](int row) -> Line<T> {
+    return {given.hi(row), given.lo(row), static_cast<T>(given.invstd[row]), 0, 0};
+  };
   const auto terms_of = [&](const Line<T>& line, int i, int group) -> Pair {
     const ptrdiff_t at = i * pitch + group * k;
-    const RowTerms t(r, given.invstd[i * g + group], line_sums(line, x + at, dy + at, ahead, k, given.weight ? given.weight + group * k : nullptr));
+    const RowTerms t(r, given.invstd[i * g + group],
+                     line_sums(line, x + at, dy + at, ahead, k, given.weight ? given.weight + group * k : nullptr));
     return {t.a, t.b};
   };
   if (!fused && dx) parallel_for(r.count(), [&](int row, int) { terms[row] = terms_of(known(row), row / g, row % g); });
@@ -255,7 +276,8 @@ template <class T> Pair weighted(const Rows& r, const Pair* sums, const T* weigh
   return h;
 }
 
-template <bool streams, class T> void backward_planes(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums) {
+template <bool streams, class T>
+void backward_planes(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums) {
   const int length = r.length(), step = r.rows_per_job();
   parallel_for(r.row_jobs(), [&](int job, int) {
     for (int row = job * step; row < r.count() && row < (job + 1) * step; row++) {
@@ -273,36 +295,48 @@ template <bool streams, class T> void backward_planes(const Rows& r, const T* x,
       const double invstd = given.invstd[row];
       const RowTerms t(r, invstd, weighted(r, own, weight));
       for (int i = 0; i < r.k; i++) {
-        const Coefficients<T> one{known.hi, known.lo, static_cast<T>(invstd), weight ? weight[i] : T{1}, static_cast<T>(t.a), static_cast<T>(t.b)};
-        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s, kAhead<T>, one);
+        const Coefficients<T> one{
+            known.hi,           known.lo, static_cast<T>(invstd), weight ? weight[i] : T{1}, static_cast<T>(t.a),
+            static_cast<T>(t.b)};
+        Mapping<Map::weighted, false, T, streams>::run(x, dy, dx, start + static_cast<ptrdiff_t>(i) * r.s, r.s,
+                                                       kAhead<T>, one);
       }
     }
     if constexpr (streams) stream_fence();
   });
 }
 
-template <class T> void backward_images(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums, void* scratch) {
+template <class T>
+void backward_images(const Rows& r, const T* x, const T* dy, const Given<T>& given, T* dx, Pair* sums, void* scratch) {
   for_images(r, scratch, [&](int image, const Layout& layout, const Work& work) {
     const int all = r.channels();
     const ptrdiff_t start = static_cast<ptrdiff_t>(image) * all * r.s;
     const auto row = [&](int c) { return image * r.g + c / r.k; };
     Pair* const own = sums + static_cast<ptrdiff_t>(image) * all;
-    sum_tensor<Sum::backward, T>(layout, work, x + start, dy + start, [&](int c) { return Known<T>{given.hi(row(c)), given.lo(row(c)), 0, 0}; });
+    sum_tensor<Sum::backward, T>(layout, work, x + start, dy + start,
+                                 [&](int c) { return Known<T>{given.hi(row(c)), given.lo(row(c)), 0, 0}; });
     for (int c = 0; c < all; c++) own[c] = work.total[c];
     if (!dx) return;
     Pair* const terms = work.total;  // from here on, one for each group
     for (int group = 0, first = 0; group < r.g; group++, first += r.k) {
-      const RowTerms t(r, given.invstd[image * r.g + group], weighted(r, own + first, given.weight ? given.weight + first : nullptr));
+      const RowTerms t(r, given.invstd[image * r.g + group],
+                       weighted(r, own + first, given.weight ? given.weight + first : nullptr));
       terms[group] = {t.a, t.b};
     }
     map_tensor<Map::weighted, false, T>(layout, work, x + start, dy + start, dx + start, [&](int c) {
       const Pair& t = terms[c / r.k];
-      return Coefficients<T>{given.hi(row(c)), given.lo(row(c)), static_cast<T>(given.invstd[row(c)]), given.weight ? given.weight[c] : T{1}, static_cast<T>(t.a), static_cast<T>(t.b)};
+      return Coefficients<T>{given.hi(row(c)),
+                             given.lo(row(c)),
+                             static_cast<T>(given.invstd[row(c)]),
+                             given.weight ? given.weight[c] : T{1},
+                             static_cast<T>(t.a),
+                             static_cast<T>(t.b)};
     });
   });
 }
 
-// Scratch of the backward pass: a pair for each channel of each image (or for each line), partial sums of lines; and what images need.
+// Scratch of the backward pass: a pair for each channel of each image (or for each line), partial sums of lines; and
+// what images need.
 struct RowScratch {
   Pair* sums;
   double* partial;
@@ -311,31 +345,40 @@ struct RowScratch {
   RowScratch(void* scratch, const Rows& r) {
     Scratch part(scratch);
     sums = part.take<Pair>(r.lines() ? r.count() : static_cast<size_t>(r.n) * r.channels());
-    partial = part.take<double>(r.lines() && !r.empty() ? static_cast<size_t>(r.line_row_blocks()) * 2 * r.channels() : 0);
-    images = part.take<char>(r.images() && !r.empty() ? static_cast<size_t>(worker_count()) * Work(Scratch(nullptr), r.image()).bytes + 128 : 0);
+    partial = part.take<double>(r.lines() && !r.empty() ? static_cast<size_t>(r.line_row_blocks()) * 2 * r.channels()
+                                                        : 0);
+    images = part.take<char>(r.images() && !r.empty()
+                                 ? static_cast<size_t>(worker_count()) * Work(Scratch(nullptr), r.image()).bytes + 128
+                                 : 0);
     bytes = part.bytes();
   }
 };
 
 }  // namespace
 
-int ek_row_norm_scratch(int n, int g, int k, int s, int format) { return RowScratch(nullptr, {n, g, k, s, format, true}).bytes; }
+int ek_row_norm_scratch(int n, int g, int k, int s, int format) {
+  return RowScratch(nullptr, {n, g, k, s, format, true}).bytes;
+}
 
-int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, int s, int format, int centred, double eps, const void* weight,
-                        const void* bias, double* mean, double* m2, double* invstd, void* y, void* scratch) {
+int ek_row_norm_forward(int dtype, const void* x, int n, int g, int k, int s, int format, int centred, double eps,
+                        const void* weight, const void* bias, double* mean, double* m2, double* invstd, void* y,
+                        void* scratch) {
   const Rows r{n, g, k, s, format, centred != 0};
   if (r.empty()) return EK_OK;
   EK_DISPATCH_FLOAT(dtype, {
     const T *from = static_cast<const T*>(x), *w = static_cast<const T*>(weight), *b = static_cast<const T*>(bias);
-    if (r.images()) forward_images(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y), RowScratch(scratch, r).images);
-    else if (r.streams(static_cast<T*>(y))) forward_rows<has_stream>(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
+    if (r.images())
+      forward_images(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y), RowScratch(scratch, r).images);
+    else if (r.streams(static_cast<T*>(y)))
+      forward_rows<has_stream>(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
     else forward_rows<false>(r, from, eps, w, b, mean, m2, invstd, static_cast<T*>(y));
   })
   return EK_OK;
 }
 
-int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g, int k, int s, int format, int centred, const double* mean,
-                         const double* invstd, const void* weight, void* dx, double* dweight, double* dbias, void* scratch) {
+int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g, int k, int s, int format, int centred,
+                         const double* mean, const double* invstd, const void* weight, void* dx, double* dweight,
+                         double* dbias, void* scratch) {
   const Rows r{n, g, k, s, format, centred != 0};
   if (dweight)
     for (int c = 0; c < r.channels(); c++) dweight[c] = dbias[c] = 0;
@@ -347,7 +390,8 @@ int ek_row_norm_backward(int dtype, const void* x, const void* dy, int n, int g,
     T* const to = static_cast<T*>(dx);
     const bool streams = r.streams(to);
     if (r.images()) backward_images(r, from, gradient, given, to, area.sums, area.images);
-    else if (r.lines() && streams) backward_lines<has_stream>(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
+    else if (r.lines() && streams)
+      backward_lines<has_stream>(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
     else if (r.lines()) backward_lines<false>(r, from, gradient, given, to, dweight, dbias, area.sums, area.partial);
     else if (streams) backward_planes<has_stream>(r, from, gradient, given, to, area.sums);
     else backward_planes<false>(r, from, gradient, given, to, area.sums);

@@ -13,20 +13,23 @@ template <class T> EK_INLINE void copy_run(T* out, const T* x, int n) {
   else store_n(out, load_n(x, n), n);
 }
 
-// Splits rows of n values into panels of up to `most`, as equal as possible, the longer ones first: value i of a panel of `size`
-// that begins at `begin` goes to out[begin·volume + (first + row)·size + i]. Reads x in order.
+// Splits rows of n values into panels of up to `most`, as equal as possible, the longer ones first: value i of a panel
+// of `size` that begins at `begin` goes to out[begin·volume + (first + row)·size + i]. Reads x in order.
 template <class T>
-inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, ptrdiff_t x_pitch, int rows, int n, int most) {
+inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, ptrdiff_t x_pitch, int rows, int n,
+                        int most) {
   constexpr int L = lanes<T>;
   if (n <= most && x_pitch == n) return copy_run(out + first * n, x, rows * n);
   const int panels = (n + most - 1) / most, shorter = n / panels, longer = n % panels;
   const auto copy_row = [&](int row, const auto& copy) {
     const T* from = x + row * x_pitch;
     int begin = 0;
-    for (int i = 0, size = shorter + 1; i < longer; i++, begin += size) copy(out + begin * volume + (first + row) * size, from + begin, size);
+    for (int i = 0, size = shorter + 1; i < longer; i++, begin += size)
+      copy(out + begin * volume + (first + row) * size, from + begin, size);
     for (; begin < n; begin += shorter) copy(out + begin * volume + (first + row) * shorter, from + begin, shorter);
   };
-  // Whole vectors where the next row, or a next panel, has values behind a short run and writes over them, if masked stores are slow.
+  // Whole vectors where the next row, or a next panel, has values behind a short run and writes over them, if masked
+  // stores are slow.
   const bool is_short = EK_VECTOR_BYTES < 64 && shorter + (longer > 0) <= L && 2 * shorter >= L;
   int row = 0;
   for (; is_short && row < rows - 1; row++) copy_row(row, [](T* to, const T* from, int) { store(to, load(from)); });
@@ -70,7 +73,8 @@ template <class T, int bit = 1> EK_INLINE void transpose(vec<T> (&r)[lanes<T>]) 
 }
 
 // to(j)[i] = x[i·x_pitch + j] for i < rows, j < columns.
-template <class T, class F> EK_INLINE void transpose_to(const T* x, ptrdiff_t x_pitch, int rows, int columns, const F& to) {
+template <class T, class F>
+EK_INLINE void transpose_to(const T* x, ptrdiff_t x_pitch, int rows, int columns, const F& to) {
   constexpr int L = lanes<T>;
   // The last square overlaps its neighbour where there are enough rows or columns for a whole one.
   const int last_row = rows < L ? 0 : rows - L, last_column = columns < L ? 0 : columns - L;

@@ -25,8 +25,9 @@ template <class T, int n> EK_INLINE vec<T> polynomial(vec<T> x, const T (&c)[n])
   return sum;
 }
 
-// ---- rounding ---------------------------------------------------------------------------------------------------
-// Adding 1.5·2^mantissa pushes the fraction out of the mantissa, rounding half to even; the integer is then in the low bits.
+// ---- rounding -------------------------------------------------------------------------------------------------------
+// Adding 1.5·2^mantissa pushes the fraction out of the mantissa, rounding half to even; the integer is then in the low
+// bits.
 template <class T> EK_INLINE vec<T> to_integer_bits(vec<T> x) { return x + real<T>::round; }
 
 template <class T> EK_INLINE vec<T> rint(vec<T> x) {
@@ -43,14 +44,16 @@ template <class T> EK_INLINE vec<T> ceil(vec<T> x) {
   return flip_sign<T>(abs<T>(r < x ? r + T(1) : r), sign_bit<T>(x));  // ceil(−0.5) = −0
 }
 
-// ---- exp --------------------------------------------------------------------------------------------------------
+// ---- exp ------------------------------------------------------------------------------------------------------------
 // 2^n from to_integer_bits(n): the shift drops all but n, which becomes the exponent.
 template <class T> EK_INLINE vec<T> exp2_of_bits(vec<T> t) {
   using U = typename real<T>::unsigned_vec;
-  return from_bits<T>((ivec<T>)(((U)t << real<T>::mantissa) + static_cast<typename real<T>::unsigned_int>(real<T>::one)));
+  return from_bits<T>(
+      (ivec<T>)(((U)t << real<T>::mantissa) + static_cast<typename real<T>::unsigned_int>(real<T>::one)));
 }
 
-// x + x_low = n·ln 2 + r + (what rounding took from r), |r| ≤ ln 2 / 2; e^(that) − 1 = r + tail, tail = r²·p(r) + the rest.
+// x + x_low = n·ln 2 + r + (what rounding took from r), |r| ≤ ln 2 / 2; e^(that) − 1 = r + tail, tail = r²·p(r) + the
+// rest.
 template <class T> struct exp_parts {
   vec<T> n, r, tail;
 };
@@ -82,8 +85,8 @@ template <class T> EK_INLINE vec<T> expm1(vec<T> x) {
   return abs<T>(x) < real<T>::epsilon ? x : y;  // keeps −0 and denormals
 }
 
-// tanh|x| = y = t / (t + 2), t = expm1(2|x|). Rounding takes `lost` from t + 2; as 1/(t + 2) = (1 − y)/2, that changes y by
-// y·lost·(1 − y)/2, which matters for small t only.
+// tanh|x| = y = t / (t + 2), t = expm1(2|x|). Rounding takes `lost` from t + 2; as 1/(t + 2) = (1 − y)/2, that changes
+// y by y·lost·(1 − y)/2, which matters for small t only.
 template <class T> EK_INLINE vec<T> tanh(vec<T> x) {
   const vec<T> t = expm1<T>(T(2) * min<T>(abs<T>(x), real<T>::tanh_max));
   const vec<T> sum = t + T(2), lost = t < T(2) ? t - (sum - T(2)) : vec<T>{}, y = t / sum;
@@ -99,7 +102,7 @@ template <class T> EK_INLINE vec<T> sigmoid(vec<T> x) {
   return y - y * (negative ? T(1) - y : y) * lost;
 }
 
-// ---- log --------------------------------------------------------------------------------------------------------
+// ---- log ------------------------------------------------------------------------------------------------------------
 // x = 2^k·m with m in [√½, √2), for 0 < x < inf.
 template <class T> struct log_parts {
   vec<T> k, m;
@@ -147,7 +150,7 @@ template <class T> EK_INLINE vec<T> log1p(vec<T> x) {
   return log_ends<T>(u, abs<T>(x) < real<T>::epsilon ? x : y);  // keeps −0
 }
 
-// ---- erf --------------------------------------------------------------------------------------------------------
+// ---- erf ------------------------------------------------------------------------------------------------------------
 // |z| < 1: erf z = z + z·p(z²). |z| ≥ 1: erfc|z| = e^(−z²)·q(t)/(|z| + 3), t = (|z| − 4)/(|z| + 3).
 template <class T> EK_INLINE vec<T> erf_near(vec<T> z) { return z + z * polynomial<T>(z * z, real<T>::erf); }
 template <class T> EK_INLINE vec<T> erfc_far(vec<T> z, vec<T> exp_minus_square) {
@@ -160,7 +163,7 @@ template <class T> EK_INLINE vec<T> erf(vec<T> x) {
   return flip_sign<T>(a < T(1) ? erf_near<T>(a) : far, sign_bit<T>(x));
 }
 
-// ---- exact products ---------------------------------------------------------------------------------------------
+// ---- exact products -------------------------------------------------------------------------------------------------
 // high + low = a·b exactly (Dekker 1971): halves with so few bits that their products are exact.
 template <class T> struct two {
   vec<T> high, low;
@@ -191,15 +194,16 @@ template <class T> EK_INLINE normal<T> normal_distribution(vec<T> x) {
   return {x < T(0) ? lower : upper, e * T(0.39894228040143267794)};
 }
 
-// ---- sin, cos ---------------------------------------------------------------------------------------------------
+// ---- sin, cos -------------------------------------------------------------------------------------------------------
 // |x| = n·π/2 + r, |r| ≤ π/4; `quadrant` has n in its two low bits.
 template <class T> struct angle {
   vec<T> r;
   ivec<T> quadrant;
 };
 
-// Payne and Hanek (1983), one number: x = m·2^e, and of the product m·(2/π) only the bits between weight 2 and 2^−188 are
-// formed; multiples of 4 quarter turns do not matter. Called for x beyond the other method's range, up to inf and NaN.
+// Payne and Hanek (1983), one number: x = m·2^e, and of the product m·(2/π) only the bits between weight 2 and 2^−188
+// are formed; multiples of 4 quarter turns do not matter. Called for x beyond the other method's range, up to inf and
+// NaN.
 inline __attribute__((noinline)) double reduce_huge_angle(double x, int* quadrant) {
   int64_t bits;
   __builtin_memcpy(&bits, &x, sizeof bits);
@@ -267,9 +271,9 @@ template <class T> EK_INLINE vec<T> cos(vec<T> x) {
   return sine_of<T>(a.r, a.quadrant + 1);
 }
 
-// ---- pow --------------------------------------------------------------------------------------------------------
-// a^y for 0 < a < inf and |y| ≤ y_max. An error of δ in y·log a is a relative error of δ in the result, so the logarithm is
-// needed with about 11 bits (8 for float) more than the result.
+// ---- pow ------------------------------------------------------------------------------------------------------------
+// a^y for 0 < a < inf and |y| ≤ y_max. An error of δ in y·log a is a relative error of δ in the result, so the
+// logarithm is needed with about 11 bits (8 for float) more than the result.
 constexpr double pow_y_max = 0x1p64;  // |log a| ≥ 2^−53 for a ≠ 1: from here on all is 0, 1 or inf
 
 EK_INLINE vec<double> pow_positive(vec<double> a, vec<double> y) {

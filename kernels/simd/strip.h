@@ -1,15 +1,17 @@
-// Walks an array in vectors: whole ones, then the rest. for_vectors: the body is written once and compiled for both. run_strip:
-// it is compiled once, for whole vectors, and the rest passes through buffers; for the many bodies of the elementwise families.
+// Walks an array in vectors: whole ones, then the rest. for_vectors: the body is written once and compiled for both.
+// run_strip: it is compiled once, for whole vectors, and the rest passes through buffers; for the many bodies of the
+// elementwise families.
 #pragma once
 #include "simd/vec.h"
 
 namespace EK_ISA {
 
-// Above this size a result pushes out of the caches what is still wanted there, and is itself largely gone before it is read. In a chain of
-// layers that each read what the one before wrote, with 32 MiB of cache, stores past it were 7 % faster at 8 MiB and 12 % at 25, and slower below 5.
+// Above this size a result pushes out of the caches what is still wanted there, and is itself largely gone before it is
+// read. In a chain of layers that each read what the one before wrote, with 32 MiB of cache, stores past it were 7 %
+// faster at 8 MiB and 12 % at 25, and slower below 5.
 constexpr int64_t kStreamBytes = 8 << 20;
-// Whether a part of a result is stored past the caches: of a large one, where its runs of whole vectors begin at multiples of `step` from
-// `out` on; a store past the caches must be aligned.
+// Whether a part of a result is stored past the caches: of a large one, where its runs of whole vectors begin at
+// multiples of `step` from `out` on; a store past the caches must be aligned.
 template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdiff_t step = 0) {
   return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % lanes<T> == 0 &&
          reinterpret_cast<uintptr_t>(out) % EK_VECTOR_BYTES == 0;
@@ -82,9 +84,10 @@ inline void fill_part(char* to, const char* from, int n) {
   for (int i = 0; i < EK_VECTOR_BYTES; i++) to[i] = i < n ? from[i] : 0;
 }
 
-// loop(in[N], steps[N], out, vectors): vectors of `lanes` elements; steps are in vectors, 1 or 0. One element for all comes as a
-// vector of it.
-template <int N, class Loop> inline void run_strip(int n, int lanes, const strip_in (&in)[N], const strip_out& out, const Loop& loop) {
+// loop(in[N], steps[N], out, vectors): vectors of `lanes` elements; steps are in vectors, 1 or 0. One element for all
+// comes as a vector of it.
+template <int N, class Loop>
+inline void run_strip(int n, int lanes, const strip_in (&in)[N], const strip_out& out, const Loop& loop) {
   alignas(64) char values[N][64], result[64];
   const void* from[N];
   int steps[N];
@@ -106,13 +109,15 @@ template <int N, class Loop> inline void run_strip(int n, int lanes, const strip
   }
   for (int k = 0; k < N; k++) {
     if (!steps[k]) continue;
-    fill_part(values[k], static_cast<const char*>(in[k].data) + static_cast<ptrdiff_t>(whole) * lanes * in[k].size, rest * in[k].size);
+    fill_part(values[k], static_cast<const char*>(in[k].data) + static_cast<ptrdiff_t>(whole) * lanes * in[k].size,
+              rest * in[k].size);
     from[k] = values[k];
   }
   loop(from, steps, result, 1);
   char* to = static_cast<char*>(out.data) + static_cast<ptrdiff_t>(whole) * lanes * out.size;
   const int bytes = rest * out.size;
-  if (bytes % 4 == 0) return store_n(reinterpret_cast<float*>(to), load(reinterpret_cast<const float*>(result)), bytes / 4);
+  if (bytes % 4 == 0)
+    return store_n(reinterpret_cast<float*>(to), load(reinterpret_cast<const float*>(result)), bytes / 4);
   for (int i = 0; i < bytes; i++) to[i] = result[i];
 }
 

@@ -1,21 +1,25 @@
-// The two register tiles under matrix products and convolutions. Their M × V (M × N) accumulators stay in registers for a
-// whole reduction; how operands are packed, and what becomes of the result, is the caller's business.
+// The two register tiles under matrix products and convolutions. Their M × V (M × N) accumulators stay in registers for
+// a whole reduction; how operands are packed, and what becomes of the result, is the caller's business.
 #pragma once
 #include "simd/vec.h"
 
 namespace EK_ISA {
 
-// Largest tile. `outer` holds rows × 2 accumulators, 2 vectors of b and 1 broadcast; `dot` holds M × N accumulators, N vectors and 1.
+// Largest tile. `outer` holds rows × 2 accumulators, 2 vectors of b and 1 broadcast; `dot` holds M × N accumulators, N
+// vectors and 1.
 #if EK_VECTOR_BYTES == 64
 constexpr int outer_rows = 14, wide_rows = 6, wide_vectors = 4, dot_rows = 6, dot_columns = 4;  // 32 registers
 #elif EK_VECTOR_BYTES == 32
 constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot_columns = 4;  // 16 registers
 #else
-constexpr int outer_rows = 4, wide_rows = 2, wide_vectors = 4, dot_rows = 2, dot_columns = 4;  // 8 of 16: WebAssembly engines spill more
+// 8 of 16: WebAssembly engines spill more.
+constexpr int outer_rows = 4, wide_rows = 2, wide_vectors = 4, dot_rows = 2, dot_columns = 4;
 #endif
 constexpr int outer_vectors = 2;
 
-template <int N> struct Const { static constexpr int value = N; };
+template <int N> struct Const {
+  static constexpr int value = N;
+};
 
 // f(Const<n>) for 1 <= n <= N: turns a run-time tile size into a compile-time one.
 template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
@@ -67,11 +71,13 @@ EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t
 }
 
 template <class T, int M, int V>
-EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step, int n) {
+EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step,
+                     int n) {
   outer<T, M, V>(acc, a, a_row, a_step, b, b_step, n, [] {});
 }
 
-// acc[i][j] += a_i[p …] · b_j[p …], lane by lane, for p in steps of one vector; a_i = a + i·a_row, b_j = b + b_offset[j].
+// acc[i][j] += a_i[p …] · b_j[p …], lane by lane, for p in steps of one vector; a_i = a + i·a_row, b_j = b +
+// b_offset[j].
 template <class T, int M, int N>
 EK_INLINE void dot(vec<T> (&acc)[M][N], const T* a, ptrdiff_t a_row, const T* b, const int (&b_offset)[N], int n) {
   for (int p = 0; p < n; p += lanes<T>) {

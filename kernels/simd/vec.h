@@ -51,15 +51,27 @@ template <> struct vec_of<uint8_t> {
   typedef int8_t mask __attribute__((vector_size(EK_VECTOR_BYTES)));
   typedef int8_t bytes __attribute__((vector_size(EK_VECTOR_BYTES / 1)));
 };
-template <> struct vec_of<uint32_t> { typedef uint32_t type __attribute__((vector_size(EK_VECTOR_BYTES))); };
-template <> struct vec_of<uint64_t> { typedef uint64_t type __attribute__((vector_size(EK_VECTOR_BYTES))); };
-template <class T> using vec = typename vec_of<T>::type;    // `lanes<T>` values
-template <class T> using ivec = typename vec_of<T>::mask;   // as many integers of the same size; comparisons give 0 or −1
+template <> struct vec_of<uint32_t> {
+  typedef uint32_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+};
+template <> struct vec_of<uint64_t> {
+  typedef uint64_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
+};
+template <class T> using vec = typename vec_of<T>::type;  // `lanes<T>` values
+// As many integers of the same size; comparisons give 0 or −1.
+template <class T> using ivec = typename vec_of<T>::mask;
 template <class T> using bvec = typename vec_of<T>::bytes;  // as many bytes
-// What to compute with so that integers wrap around, which C++ grants to unsigned ones only; vectors of both convert by a cast.
-template <class T> struct wrapping_of { using type = T; };
-template <> struct wrapping_of<int32_t> { using type = uint32_t; };
-template <> struct wrapping_of<int64_t> { using type = uint64_t; };
+// What to compute with so that integers wrap around, which C++ grants to unsigned ones only; vectors of both convert by
+// a cast.
+template <class T> struct wrapping_of {
+  using type = T;
+};
+template <> struct wrapping_of<int32_t> {
+  using type = uint32_t;
+};
+template <> struct wrapping_of<int64_t> {
+  using type = uint64_t;
+};
 template <class T> using wrapping = typename wrapping_of<T>::type;
 template <class T> constexpr int lanes = EK_VECTOR_BYTES / static_cast<int>(sizeof(T));
 
@@ -179,17 +191,33 @@ template <class M> EK_INLINE bool any(M mask) {
 // scale: x·2^n for integral n, rounded once, where has_scale; math.h builds it from products elsewhere.
 template <class T> constexpr bool has_scale = EK_VECTOR_BYTES == 64;
 #if EK_VECTOR_BYTES == 64
-EK_INLINE vec<float> lesser(vec<float> a, vec<float> b) { return (vec<float>)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b); }
-EK_INLINE vec<float> greater(vec<float> a, vec<float> b) { return (vec<float>)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b); }
-EK_INLINE vec<double> lesser(vec<double> a, vec<double> b) { return (vec<double>)_mm512_maskz_min_pd(0xff, (__m512d)a, (__m512d)b); }
-EK_INLINE vec<double> greater(vec<double> a, vec<double> b) { return (vec<double>)_mm512_maskz_max_pd(0xff, (__m512d)a, (__m512d)b); }
-EK_INLINE vec<float> scale(vec<float> x, vec<float> n) { return (vec<float>)_mm512_maskz_scalef_ps(0xffff, (__m512)x, (__m512)n); }
-EK_INLINE vec<double> scale(vec<double> x, vec<double> n) { return (vec<double>)_mm512_maskz_scalef_pd(0xff, (__m512d)x, (__m512d)n); }
+EK_INLINE vec<float> lesser(vec<float> a, vec<float> b) {
+  return (vec<float>)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+}
+EK_INLINE vec<float> greater(vec<float> a, vec<float> b) {
+  return (vec<float>)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+}
+EK_INLINE vec<double> lesser(vec<double> a, vec<double> b) {
+  return (vec<double>)_mm512_maskz_min_pd(0xff, (__m512d)a, (__m512d)b);
+}
+EK_INLINE vec<double> greater(vec<double> a, vec<double> b) {
+  return (vec<double>)_mm512_maskz_max_pd(0xff, (__m512d)a, (__m512d)b);
+}
+EK_INLINE vec<float> scale(vec<float> x, vec<float> n) {
+  return (vec<float>)_mm512_maskz_scalef_ps(0xffff, (__m512)x, (__m512)n);
+}
+EK_INLINE vec<double> scale(vec<double> x, vec<double> n) {
+  return (vec<double>)_mm512_maskz_scalef_pd(0xff, (__m512d)x, (__m512d)n);
+}
 #elif EK_VECTOR_BYTES == 32
 EK_INLINE vec<float> lesser(vec<float> a, vec<float> b) { return (vec<float>)_mm256_min_ps((__m256)a, (__m256)b); }
 EK_INLINE vec<float> greater(vec<float> a, vec<float> b) { return (vec<float>)_mm256_max_ps((__m256)a, (__m256)b); }
-EK_INLINE vec<double> lesser(vec<double> a, vec<double> b) { return (vec<double>)_mm256_min_pd((__m256d)a, (__m256d)b); }
-EK_INLINE vec<double> greater(vec<double> a, vec<double> b) { return (vec<double>)_mm256_max_pd((__m256d)a, (__m256d)b); }
+EK_INLINE vec<double> lesser(vec<double> a, vec<double> b) {
+  return (vec<double>)_mm256_min_pd((__m256d)a, (__m256d)b);
+}
+EK_INLINE vec<double> greater(vec<double> a, vec<double> b) {
+  return (vec<double>)_mm256_max_pd((__m256d)a, (__m256d)b);
+}
 #else
 template <class V> EK_INLINE V lesser(V a, V b) { return a < b ? a : b; }
 template <class V> EK_INLINE V greater(V a, V b) { return a > b ? a : b; }
@@ -198,10 +226,13 @@ template <class V> EK_INLINE V greater(V a, V b) { return a > b ? a : b; }
 template <class V> EK_INLINE V scale(V x, V) { return x; }
 #endif
 
-// Stores past the caches, where the machine has them: p must be aligned to the vector, and stream_fence() ends a loop of them.
+// Stores past the caches, where the machine has them: p must be aligned to the vector, and stream_fence() ends a loop
+// of them.
 constexpr bool has_stream = EK_VECTOR_BYTES == 64;
 #if EK_VECTOR_BYTES == 64
-template <class T> EK_INLINE void stream(T* p, vec<T> v) { _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)v); }
+template <class T> EK_INLINE void stream(T* p, vec<T> v) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)v);
+}
 EK_INLINE void stream_fence() { _mm_sfence(); }
 #else
 template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
@@ -213,7 +244,8 @@ constexpr bool has_prefetch = false;
 #else
 constexpr bool has_prefetch = true;
 #endif
-// Asks for the line of the cache that p lies in, to read or to write. Loops ask for what comes about kAhead elements later: time enough for memory.
+// Asks for the line of the cache that p lies in, to read or to write. Loops ask for what comes about kAhead elements
+// later: time enough for memory.
 template <class T> EK_INLINE void prefetch(const T* p) { __builtin_prefetch(p); }
 template <class T> EK_INLINE void prefetch_write(const T* p) { __builtin_prefetch(p, 1); }
 template <class T> constexpr int line_of = 64 / static_cast<int>(sizeof(T));

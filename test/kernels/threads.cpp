@@ -1,5 +1,6 @@
-// Launches from several threads at once and jobs of many tiles, for ThreadSanitizer: every kernel must have run in order when it is waited
-// for, and no two threads may work in the same place. `.ci/run` builds it with kernels/native/parallel.cpp.
+// Launches from several threads at once and jobs of many tiles, for ThreadSanitizer: every kernel must have run in
+// order when it is waited for, and no two threads may work in the same place. `.ci/run` builds it with
+// kernels/native/parallel.cpp.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -23,14 +24,11 @@ long next(long x) { return static_cast<long>(static_cast<unsigned long>(x) * 3 +
 // arguments: the address of kTiles numbers, and the status to return.
 int step(const double* arguments) {
   long* const x = reinterpret_cast<long*>(static_cast<uintptr_t>(arguments[0]));
-  ek_parallel_run(
-      kTiles,
-      [](const void* numbers, int tile, int worker) {
-        places[worker][0]++;
-        long* const x = const_cast<long*>(static_cast<const long*>(numbers));
-        x[tile] = next(x[tile]);
-      },
-      x);
+  ek_parallel_run(kTiles, [](const void* numbers, int tile, int worker) {
+    places[worker][0]++;
+    long* const x = const_cast<long*>(static_cast<const long*>(numbers));
+    x[tile] = next(x[tile]);
+  }, x);
   return static_cast<int>(arguments[1]);
 }
 

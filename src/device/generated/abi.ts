@@ -119,8 +119,9 @@ export interface Kernels {
    */
   arange(dtype: number, out: Pointer, n: number, start: number, step: number): number;
   /**
-   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold, NaN too, becomes its
-   * most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill and arange are given wrap into integers.
+   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold,
+   * NaN too, becomes its most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill
+   * and arange are given wrap into integers.
    */
   cast(from: number, to: number, x: Pointer, out: Pointer, n: number): number;
   /**
@@ -129,12 +130,14 @@ export interface Kernels {
    */
   copyStrided(size: number, x: Pointer, out: Pointer, ndim: number, shape: Pointer, xStrides: Pointer, outStrides: Pointer): number;
   /**
-   * Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to and a number of bytes.
+   * Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to
+   * and a number of bytes.
    */
   copyBlocks(table: Pointer, count: number): number;
   /**
-   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
-   * is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
+   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper
+   * (±inf allowed). is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is
+   * allowed.
    */
   unary(op: number, dtype: number, x: Pointer, out: Pointer, n: number, p0: number, p1: number): number;
   /**
@@ -143,10 +146,10 @@ export interface Kernels {
    */
   unaryBackward(op: number, dtype: number, x: Pointer, y: Pointer, g: Pointer, dx: Pointer, n: number, p0: number, p1: number): number;
   /**
-   * out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order of
-   * `shape`. add and sub: a ± alpha·b. Comparisons and logical ops write bool. Integer div truncates toward zero, remainder has the
-   * divisor's sign (both: EK_BAD_ARGUMENT on an integer division by 0). pow on integers wraps. max/min propagate NaN.
-   * out may be a or b where that operand is not broadcast.
+   * out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order
+   * of `shape`. add and sub: a ± alpha·b. Comparisons and logical ops write bool. Integer div truncates toward zero,
+   * remainder has the divisor's sign (both: EK_BAD_ARGUMENT on an integer division by 0). pow on integers wraps. max/min
+   * propagate NaN. out may be a or b where that operand is not broadcast.
    */
   binary(op: number, dtype: number, a: Pointer, b: Pointer, out: Pointer, ndim: number, shape: Pointer, aStrides: Pointer, bStrides: Pointer, alpha: number): number;
   /**
@@ -158,8 +161,8 @@ export interface Kernels {
    */
   where(size: number, condition: Pointer, a: Pointer, b: Pointer, out: Pointer, ndim: number, shape: Pointer, conditionStrides: Pointer, aStrides: Pointer, bStrides: Pointer): number;
   /**
-   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in double
-   * by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
+   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in
+   * double by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
    */
   reduce(op: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
   /**
@@ -183,21 +186,23 @@ export interface Kernels {
   softmax(log: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
   softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
   /**
-   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
-   * out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
+   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves
+   * the output unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
    */
   indexSelect(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
+   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are
+   * deterministic.
    */
   indexAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is written where one is bad.
+   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is
+   * written where one is bad.
    */
   indexPut(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the index has strides, in
-   * elements. wrap: indices from -n on are legal and count from the end.
+   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the
+   * index has strides, in elements. wrap: indices from -n on are legal and count from the end.
    */
   indexPositions(index: Pointer, positions: Pointer, ndim: number, shape: Pointer, indexStrides: Pointer, ramp: Pointer, n: number, step: number, wrap: number, accumulate: number): number;
   /**
@@ -209,32 +214,35 @@ export interface Kernels {
    */
   scatterAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. Transposed: a is
-   * stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is optional.
-   * accumulate: c += … instead.
+   * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64.
+   * Transposed: a is stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is
+   * optional. accumulate: c += … instead.
    */
   gemmScratch(dtype: number, batch: number, m: number, n: number, k: number): number;
   gemm(dtype: number, transposeA: number, transposeB: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, bias: Pointer, c: Pointer, accumulate: number, scratch: Pointer): number;
   /**
-   * geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D, H, W;
-   * dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading places.
-   * The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is optional.
-   * Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
+   * geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D,
+   * H, W; dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading
+   * places. The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is
+   * optional. Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
    * 
    * A convolution does the work of the batch norms beside it. A norm is its coefficients (7, channels), in dtype, from
-   * ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu within the limits of its ReLU.
+   * ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu within the limits of its
+   * ReLU.
    */
   convScratch(which: number, dtype: number, geometry: Pointer): number;
   /**
-   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) + residual, both optional,
-   * the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's own where there is one.
+   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) +
+   * residual, both optional, the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's
+   * own where there is one.
    */
   conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, yNorm: Pointer, residual: Pointer, yRelu: number, scratch: Pointer): number;
   /**
-   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
-   * dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With x_norm, dx is 0 where the ReLU behind norm(x) was
-   * closed, and its sums are left as ek_batch_norm_backward_reduce has them; x_limited (optional): that ReLU's output, where more was added to norm(x).
-   * x, x_limited and plus are in the format of dx.
+   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input
+   * dy_x (in the format of dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With
+   * x_norm, dx is 0 where the ReLU behind norm(x) was closed, and its sums are left as ek_batch_norm_backward_reduce has
+   * them; x_limited (optional): that ReLU's output, where more was added to norm(x). x, x_limited and plus are in the
+   * format of dx.
    */
   convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, w: Pointer, dx: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, xLimited: Pointer, plus: Pointer, sumDx: Pointer, sumDxXmu: Pointer, scratch: Pointer): number;
   /**
@@ -242,10 +250,10 @@ export interface Kernels {
    */
   convBackwardWeight(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, dw: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
-   * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
-   * format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
-   * the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
-   * With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
+   * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D,
+   * H, W; format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat
+   * position in the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in
+   * the forward. With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
    */
   maxPool(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer, indices: Pointer): number;
   maxPoolBackward(dtype: number, geometry: Pointer, dy: Pointer, indices: Pointer, dx: Pointer): number;
@@ -264,8 +272,8 @@ export interface Kernels {
    */
   batchNormStats(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, m2: Pointer, scratch: Pointer): number;
   /**
-   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with count 0 are
-   * as if absent.
+   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with
+   * count 0 are as if absent.
    */
   batchNormCombine(parts: number, c: number, counts: Pointer, means: Pointer, m2s: Pointer, count: Pointer, mean: Pointer, m2: Pointer): number;
   /**
@@ -273,8 +281,8 @@ export interface Kernels {
    */
   batchNormInvstd(c: number, count: number, m2: Pointer, eps: number, invstd: Pointer): number;
   /**
-   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is NaN,
-   * 1 / tracked[0] (int64). running_mean and running_var are optional.
+   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is
+   * NaN, 1 / tracked[0] (int64). running_mean and running_var are optional.
    */
   batchNormUpdateRunning(dtype: number, c: number, count: number, mean: Pointer, m2: Pointer, momentum: number, tracked: Pointer, runningMean: Pointer, runningVar: Pointer): number;
   /**
@@ -290,8 +298,9 @@ export interface Kernels {
    */
   batchNormParameterGradients(dtype: number, c: number, invstd: Pointer, sumDy: Pointer, sumDyXmu: Pointer, dweight: Pointer, dbias: Pointer): number;
   /**
-   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
-   * and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd null, here and in apply: 0 and 1.
+   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in
+   * backward_apply), −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd
+   * null, here and in apply: 0 and 1.
    */
   batchNormCoefficients(dtype: number, c: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, coefficients: Pointer): number;
   /**
@@ -300,8 +309,8 @@ export interface Kernels {
    */
   batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, residual: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its parameters, no test. With dy
-   * (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its
+   * parameters, no test. With dy (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
    */
   batchNormFunction(op: number, dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, p0: number, p1: number, y: Pointer, dy: Pointer, out: Pointer, scratch: Pointer): number;
   /**
@@ -309,17 +318,18 @@ export interface Kernels {
    */
   batchNormForward(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, eps: number, weight: Pointer, bias: Pointer, relu: number, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits and else 0. invstd, weight and bias
-   * are read for relu only.
+   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits
+   * and else 0. invstd, weight and bias are read for relu only.
    */
   batchNormBackwardReduce(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, scratch: Pointer): number;
   /**
-   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then x and mean
-   * are read for relu only): dx = weight·invstd·g. g as above.
+   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then
+   * x and mean are read for relu only): dx = weight·invstd·g. g as above.
    */
   batchNormBackwardApply(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
-   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch: values between the rows of plus.
+   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch:
+   * values between the rows of plus.
    */
   batchNormBackwardJoined(dtype: number, x: Pointer, dy: Pointer, rows: number, c: number, norm: Pointer, relu: number, plus: Pointer, plusPitch: number, dx: Pointer): number;
   /**
@@ -327,8 +337,9 @@ export interface Kernels {
    */
   batchNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
-   * x: (n, g, k, s) contiguous or (n, s, g, k) channels last; each of the n·g rows of k·s values is normalized by its own mean, m2 and
-   * invstd (float64, n·g); weight and bias hold g·k values and are optional. Without `centred` the mean is taken as 0 (RMS).
+   * x: (n, g, k, s) contiguous or (n, s, g, k) channels last; each of the n·g rows of k·s values is normalized by its own
+   * mean, m2 and invstd (float64, n·g); weight and bias hold g·k values and are optional. Without `centred` the mean is
+   * taken as 0 (RMS).
    */
   rowNormScratch(n: number, g: number, k: number, s: number, format: number): number;
   /**
@@ -336,20 +347,21 @@ export interface Kernels {
    */
   rowNormForward(dtype: number, x: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, eps: number, weight: Pointer, bias: Pointer, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without avg(h)
-   * where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so are dweight and dbias together.
+   * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without
+   * avg(h) where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so
+   * are dweight and dbias together.
    */
   rowNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, mean: Pointer, invstd: Pointer, weight: Pointer, dx: Pointer, dweight: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
-   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
-   * number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).
-   * SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf;
-   * p −= lr·g. State 0: buf. maximize: g = −g at the start.
+   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and
+   * the number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64). SGD: g +=
+   * weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf :
+   * buf; p −= lr·g. State 0: buf. maximize: g = −g at the start.
    */
   optimSgd(dtype: number, table: Pointer, count: number, lr: number, momentum: number, dampening: number, weightDecay: number, nesterov: number, maximize: number, first: number): number;
   /**
-   * Adam (decoupled = 0) and AdamW (decoupled = 1: p −= lr·weight_decay·p first). State 0: exp_avg, 1: exp_avg_sq, 2: max_exp_avg_sq
-   * (amsgrad). step: 1 at the first call.
+   * Adam (decoupled = 0) and AdamW (decoupled = 1: p −= lr·weight_decay·p first). State 0: exp_avg, 1: exp_avg_sq, 2:
+   * max_exp_avg_sq (amsgrad). step: 1 at the first call.
    */
   optimAdam(dtype: number, table: Pointer, count: number, lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, decoupled: number, amsgrad: number, maximize: number, step: number): number;
   /**

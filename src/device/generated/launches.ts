@@ -12,8 +12,9 @@ export interface Launches {
    */
   arange(caller: string, given: { readonly out: Operand; readonly start: number; readonly step: number }): void;
   /**
-   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold, NaN too, becomes its
-   * most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill and arange are given wrap into integers.
+   * out[i] = (to) x[i], C conversion rules; to bool: x != 0; float to integer truncates, and what an integer cannot hold,
+   * NaN too, becomes its most negative number, for uint8 the low byte of that of int64. Numbers that binary_scalar, fill
+   * and arange are given wrap into integers.
    */
   cast(caller: string, given: { readonly x: Operand; readonly out: Operand }): void;
   /**
@@ -22,12 +23,14 @@ export interface Launches {
    */
   copyStrided(caller: string, given: { readonly x: Operand; readonly out: Operand; readonly shape: readonly number[]; readonly xStrides: readonly number[]; readonly outStrides: readonly number[] }): void;
   /**
-   * Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to and a number of bytes.
+   * Copies `count` blocks of bytes, none of which another of them overlaps: rows of 3 doubles, the addresses from and to
+   * and a number of bytes.
    */
   copyBlocks(caller: string, given: { readonly table: readonly CopiedBlock[] }): void;
   /**
-   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper (±inf allowed).
-   * is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is allowed.
+   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper
+   * (±inf allowed). is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is
+   * allowed.
    */
   unary(caller: string, given: { readonly op: number; readonly x: Operand; readonly out: Operand; readonly p0: number; readonly p1: number }): void;
   /**
@@ -36,10 +39,10 @@ export interface Launches {
    */
   unaryBackward(caller: string, given: { readonly op: number; readonly x: Operand; readonly y: Operand; readonly g: Operand; readonly dx: Operand; readonly p0: number; readonly p1: number }): void;
   /**
-   * out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order of
-   * `shape`. add and sub: a ± alpha·b. Comparisons and logical ops write bool. Integer div truncates toward zero, remainder has the
-   * divisor's sign (both: EK_BAD_ARGUMENT on an integer division by 0). pow on integers wraps. max/min propagate NaN.
-   * out may be a or b where that operand is not broadcast.
+   * out = op(a, b) over a common shape; strides in elements, 0 where an operand is broadcast; out is dense in the order
+   * of `shape`. add and sub: a ± alpha·b. Comparisons and logical ops write bool. Integer div truncates toward zero,
+   * remainder has the divisor's sign (both: EK_BAD_ARGUMENT on an integer division by 0). pow on integers wraps. max/min
+   * propagate NaN. out may be a or b where that operand is not broadcast.
    */
   binary(caller: string, given: { readonly op: number; readonly a: Operand; readonly b: Operand; readonly out: Operand; readonly shape: readonly number[]; readonly aStrides: readonly number[]; readonly bStrides: readonly number[]; readonly alpha: number }): void;
   /**
@@ -51,8 +54,8 @@ export interface Launches {
    */
   where(caller: string, given: { readonly condition: Operand; readonly a: Operand; readonly b: Operand; readonly out: Operand; readonly shape: readonly number[]; readonly conditionStrides: readonly number[]; readonly aStrides: readonly number[]; readonly bStrides: readonly number[] }): void;
   /**
-   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in double
-   * by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
+   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in
+   * double by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
    */
   reduce(caller: string, given: { readonly op: number; readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   /**
@@ -71,21 +74,23 @@ export interface Launches {
   softmax(caller: string, given: { readonly log: boolean; readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   softmaxBackward(caller: string, given: { readonly log: boolean; readonly y: Operand; readonly g: Operand; readonly dx: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   /**
-   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves the output unspecified.
-   * out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
+   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves
+   * the output unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
    */
   indexSelect(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   /**
-   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are deterministic.
+   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are
+   * deterministic.
    */
   indexAdd(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   /**
-   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is written where one is bad.
+   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is
+   * written where one is bad.
    */
   indexPut(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   /**
-   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the index has strides, in
-   * elements. wrap: indices from -n on are legal and count from the end.
+   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the
+   * index has strides, in elements. wrap: indices from -n on are legal and count from the end.
    */
   indexPositions(caller: string, given: { readonly index: Operand; readonly positions: Operand; readonly shape: readonly number[]; readonly indexStrides: readonly number[]; readonly ramp?: readonly number[] | null; readonly n: number; readonly step: number; readonly wrap: boolean; readonly accumulate: boolean }): void;
   /**
@@ -98,15 +103,17 @@ export interface Launches {
   scatterAdd(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   gemm(caller: string, given: { readonly transposeA: boolean; readonly transposeB: boolean; readonly batch: number; readonly m: number; readonly n: number; readonly k: number; readonly a: Operand; readonly aStep: number; readonly b: Operand; readonly bStep: number; readonly bias?: Operand | null; readonly c: Operand; readonly accumulate: boolean }): void;
   /**
-   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) + residual, both optional,
-   * the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's own where there is one.
+   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) +
+   * residual, both optional, the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's
+   * own where there is one.
    */
   conv(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly w: Operand; readonly bias?: Operand | null; readonly y: Operand; readonly yMean?: Operand | null; readonly yM2?: Operand | null; readonly yNorm?: Operand | null; readonly residual?: Operand | null; readonly yRelu: number }): void;
   /**
-   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input dy_x (in the format of
-   * dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With x_norm, dx is 0 where the ReLU behind norm(x) was
-   * closed, and its sums are left as ek_batch_norm_backward_reduce has them; x_limited (optional): that ReLU's output, where more was added to norm(x).
-   * x, x_limited and plus are in the format of dx.
+   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input
+   * dy_x (in the format of dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With
+   * x_norm, dx is 0 where the ReLU behind norm(x) was closed, and its sums are left as ek_batch_norm_backward_reduce has
+   * them; x_limited (optional): that ReLU's output, where more was added to norm(x). x, x_limited and plus are in the
+   * format of dx.
    */
   convBackwardData(caller: string, given: { readonly geometry: readonly number[]; readonly dy: Operand; readonly dyX?: Operand | null; readonly dyNorm?: Operand | null; readonly dyRelu: boolean; readonly w: Operand; readonly dx: Operand; readonly x?: Operand | null; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly xLimited?: Operand | null; readonly plus?: Operand | null; readonly sumDx?: Operand | null; readonly sumDxXmu?: Operand | null }): void;
   /**
@@ -114,10 +121,10 @@ export interface Launches {
    */
   convBackwardWeight(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly dy: Operand; readonly dyX?: Operand | null; readonly dyNorm?: Operand | null; readonly dyRelu: boolean; readonly dw: Operand; readonly dbias?: Operand | null }): void;
   /**
-   * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D, H, W;
-   * format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat position in
-   * the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in the forward.
-   * With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
+   * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D,
+   * H, W; format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat
+   * position in the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in
+   * the forward. With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
    */
   maxPool(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly y: Operand; readonly indices?: Operand | null }): void;
   maxPoolBackward(caller: string, given: { readonly geometry: readonly number[]; readonly dy: Operand; readonly indices: Operand; readonly dx: Operand }): void;
@@ -131,8 +138,8 @@ export interface Launches {
    */
   batchNormStats(caller: string, given: { readonly x: Operand; readonly mean: Operand; readonly m2: Operand }): void;
   /**
-   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with count 0 are
-   * as if absent.
+   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with
+   * count 0 are as if absent.
    */
   batchNormCombine(caller: string, given: { readonly counts: Operand; readonly means: Operand; readonly m2s: Operand; readonly count: Operand; readonly mean: Operand; readonly m2: Operand }): void;
   /**
@@ -140,8 +147,8 @@ export interface Launches {
    */
   batchNormInvstd(caller: string, given: { readonly count: number; readonly m2: Operand; readonly eps: number; readonly invstd: Operand }): void;
   /**
-   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is NaN,
-   * 1 / tracked[0] (int64). running_mean and running_var are optional.
+   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is
+   * NaN, 1 / tracked[0] (int64). running_mean and running_var are optional.
    */
   batchNormUpdateRunning(caller: string, given: { readonly count: number; readonly mean: Operand; readonly m2: Operand; readonly momentum: number; readonly tracked?: Operand | null; readonly runningMean?: Operand | null; readonly runningVar?: Operand | null }): void;
   /**
@@ -157,8 +164,9 @@ export interface Launches {
    */
   batchNormParameterGradients(caller: string, given: { readonly invstd: Operand; readonly sumDy: Operand; readonly sumDyXmu: Operand; readonly dweight?: Operand | null; readonly dbias?: Operand | null }): void;
   /**
-   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in backward_apply), −sum_dy/count
-   * and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd null, here and in apply: 0 and 1.
+   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in
+   * backward_apply), −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd
+   * null, here and in apply: 0 and 1.
    */
   batchNormCoefficients(caller: string, given: { readonly count: number; readonly mean?: Operand | null; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy?: Operand | null; readonly sumDyXmu?: Operand | null; readonly coefficients: Operand }): void;
   /**
@@ -167,8 +175,8 @@ export interface Launches {
    */
   batchNormApply(caller: string, given: { readonly x: Operand; readonly mean?: Operand | null; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly residual?: Operand | null; readonly y: Operand }): void;
   /**
-   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its parameters, no test. With dy
-   * (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its
+   * parameters, no test. With dy (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
    */
   batchNormFunction(caller: string, given: { readonly op: number; readonly x: Operand; readonly mean: Operand; readonly invstd: Operand; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly p0: number; readonly p1: number; readonly y?: Operand | null; readonly dy?: Operand | null; readonly out: Operand }): void;
   /**
@@ -176,17 +184,18 @@ export interface Launches {
    */
   batchNormForward(caller: string, given: { readonly x: Operand; readonly eps: number; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly mean: Operand; readonly m2: Operand; readonly invstd: Operand; readonly y: Operand }): void;
   /**
-   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits and else 0. invstd, weight and bias
-   * are read for relu only.
+   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits
+   * and else 0. invstd, weight and bias are read for relu only.
    */
   batchNormBackwardReduce(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly mean: Operand; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy: Operand; readonly sumDyXmu: Operand }): void;
   /**
-   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then x and mean
-   * are read for relu only): dx = weight·invstd·g. g as above.
+   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then
+   * x and mean are read for relu only): dx = weight·invstd·g. g as above.
    */
   batchNormBackwardApply(caller: string, given: { readonly x?: Operand | null; readonly dy: Operand; readonly count: number; readonly mean?: Operand | null; readonly invstd: Operand; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy?: Operand | null; readonly sumDyXmu?: Operand | null; readonly dx: Operand }): void;
   /**
-   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch: values between the rows of plus.
+   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch:
+   * values between the rows of plus.
    */
   batchNormBackwardJoined(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly rows: number; readonly c: number; readonly norm: Operand; readonly relu: boolean; readonly plus: Operand; readonly plusPitch: number; readonly dx: Operand }): void;
   /**
@@ -198,20 +207,21 @@ export interface Launches {
    */
   rowNormForward(caller: string, given: { readonly x: Operand; readonly n: number; readonly g: number; readonly k: number; readonly s: number; readonly centred: boolean; readonly eps: number; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly mean: Operand; readonly m2: Operand; readonly invstd: Operand; readonly y: Operand }): void;
   /**
-   * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without avg(h)
-   * where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so are dweight and dbias together.
+   * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without
+   * avg(h) where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so
+   * are dweight and dbias together.
    */
   rowNormBackward(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly n: number; readonly g: number; readonly k: number; readonly s: number; readonly centred: boolean; readonly mean: Operand; readonly invstd: Operand; readonly weight?: Operand | null; readonly dx?: Operand | null; readonly dweight?: Operand | null; readonly dbias?: Operand | null }): void;
   /**
-   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and the
-   * number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64).
-   * SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf : buf;
-   * p −= lr·g. State 0: buf. maximize: g = −g at the start.
+   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and
+   * the number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64). SGD: g +=
+   * weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf :
+   * buf; p −= lr·g. State 0: buf. maximize: g = −g at the start.
    */
   optimSgd(caller: string, given: { readonly table: readonly TableRow[]; readonly lr: number; readonly momentum: number; readonly dampening: number; readonly weightDecay: number; readonly nesterov: boolean; readonly maximize: boolean; readonly first: boolean }): void;
   /**
-   * Adam (decoupled = 0) and AdamW (decoupled = 1: p −= lr·weight_decay·p first). State 0: exp_avg, 1: exp_avg_sq, 2: max_exp_avg_sq
-   * (amsgrad). step: 1 at the first call.
+   * Adam (decoupled = 0) and AdamW (decoupled = 1: p −= lr·weight_decay·p first). State 0: exp_avg, 1: exp_avg_sq, 2:
+   * max_exp_avg_sq (amsgrad). step: 1 at the first call.
    */
   optimAdam(caller: string, given: { readonly table: readonly TableRow[]; readonly lr: number; readonly beta1: number; readonly beta2: number; readonly eps: number; readonly weightDecay: number; readonly decoupled: boolean; readonly amsgrad: boolean; readonly maximize: boolean; readonly step: number }): void;
   /**
