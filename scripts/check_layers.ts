@@ -23,17 +23,6 @@ const layers = [
 /** The package's root re-exports from every layer below the programs. */
 const root = 'index';
 
-/**
- * Imports of types that close a circle, and why they may. Nothing of them is left when the program runs.
- */
-const typesOnly: Record<string, string> = {
-  'nn/state_dict.ts -> nn/module.ts':
-    'Module is one class in three files: these are methods of it, and take the module that they are for',
-  'nn/module_call.ts -> nn/module.ts': 'the same',
-  'nn/norm/statistics/statistics_control.ts -> nn/norm/batch_norm.ts':
-    'what may be asked of a layer is a field of the layer, and says what it does in terms of it',
-};
-
 /** src/, or a copy of it that is named on the command line. */
 const source = process.argv[2] ?? fileURLToPath(new URL('../src', import.meta.url));
 const level = (folder: string): number => layers.findIndex((row) => row.includes(folder));
@@ -41,7 +30,6 @@ const level = (folder: string): number => layers.findIndex((row) => row.includes
 const problems: string[] = [];
 /** By file, the files that it imports. */
 const imports = new Map<string, string[]>();
-const usedReasons = new Set<string>();
 for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
   if (!entry.endsWith('.ts')) continue;
   const path = join(source, entry);
@@ -51,21 +39,14 @@ for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) 
   const text = readFileSync(path, 'utf8').replace(/^\s*(?:\*|\/\/|\/\*).*$/gm, '');
   const targets: string[] = [];
   imports.set(entry, targets);
-  for (const [statement, target] of text.matchAll(
-    /(?:^(?:import|export)\b[^;]*?\bfrom|\bimport)\s*\(?\s*'(\.[^']*)'/gm,
-  )) {
+  for (const [, target] of text.matchAll(/(?:^(?:import|export)\b[^;]*?\bfrom|\bimport)\s*\(?\s*'(\.[^']*)'/gm)) {
     const file = relative(source, join(dirname(path), target));
     const to = file.split('/')[0].replace(/\.ts$/, '');
     if (from !== root && (to === root || level(to) < level(from)))
       problems.push(`src/${entry} imports ${target}: ${to} stands above ${from}`);
-    const edge = `${entry} -> ${file}`;
-    if (edge in typesOnly && /^import type\b/.test(statement)) usedReasons.add(edge);
-    else targets.push(file);
+    targets.push(file);
   }
 }
-for (const edge of Object.keys(typesOnly))
-  if (!usedReasons.has(edge)) problems.push(`scripts/check_layers.ts: no import of types is ${edge}`);
-
 /** Files from which all that can be reached has been walked. */
 const done = new Set<string>();
 /** Walks on from the last file of a path; names the circle where that path comes back to one of its files. */

@@ -1,7 +1,7 @@
 // The small residual networks of the CIFAR experiments. Names are those of the usual PyTorch port (github.com/akamaster/pytorch_resnet_cifar10).
-import { keepNames } from '../class_names.ts';
+
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { relu } from '../ops/elementwise.ts';
 import { pad } from '../ops/pad_modes.ts';
 import { flatten, slice } from '../ops/shape_ops.ts';
@@ -116,6 +116,4 @@ export function cifarResnet56(options: CifarResNetOptions = {}): CifarResNet {
   return new CifarResNet(9, options);
 }
 
-declareClosed(CifarBlock, CifarResNet);
-
-keepNames({ CifarBlock, CifarResNet });
+declareModules({ CifarBlock, CifarResNet });

@@ -1,7 +1,6 @@
 // DenseNet-121. Structure, names and initial weights are torchvision's.
 
 import { checkpoint } from '../autograd/checkpoint.ts';
-import { keepNames } from '../class_names.ts';
 import {
   AvgPool2d,
   Conv2d,
@@ -14,7 +13,7 @@ import {
   Sequential,
   type StateDict,
 } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { BatchNormBase } from '../nn/norm/batch_norm.ts';
 import { dropoutWith } from '../ops/dropout.ts';
 import { relu } from '../ops/elementwise.ts';
@@ -188,6 +187,4 @@ export function densenet121(options: DenseNetOptions = {}): DenseNet {
   return new DenseNet([6, 12, 24, 16], options);
 }
 
-declareClosed(DenseLayer, DenseBlock, Transition, DenseNet);
-
-keepNames({ DenseLayer, DenseBlock, Transition, DenseNet });
+declareModules({ DenseLayer, DenseBlock, Transition, DenseNet });

@@ -1,7 +1,7 @@
 // EfficientNet-B0. Structure, names and initial weights are torchvision's.
-import { keepNames } from '../class_names.ts';
+
 import { AdaptiveAvgPool2d, Dropout, init, Linear, Module, Sequential, SiLU, StochasticDepth } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -114,6 +114,4 @@ export function efficientnetB0(options: EfficientNetOptions = {}): EfficientNet 
   return new EfficientNet(options);
 }
 
-declareClosed(MBConv, EfficientNet);
-
-keepNames({ MBConv, EfficientNet });
+declareModules({ MBConv, EfficientNet });

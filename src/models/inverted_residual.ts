@@ -1,8 +1,8 @@
 // What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the inverted residual block.
 // Not here: the tables of channels, and what one family does differently.
-import { keepNames } from '../class_names.ts';
+
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchNorm2d, type NormLayer } from './blocks.ts';
@@ -152,6 +152,4 @@ export class InvertedResidual extends Module {
   }
 }
 
-declareClosed(Conv2dNormActivation, SqueezeExcitation, InvertedResidual);
-
-keepNames({ Conv2dNormActivation, SqueezeExcitation, InvertedResidual });
+declareModules({ Conv2dNormActivation, SqueezeExcitation, InvertedResidual });

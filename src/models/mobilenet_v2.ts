@@ -1,7 +1,7 @@
 // MobileNetV2. Structure, names and initial weights are torchvision's.
-import { keepNames } from '../class_names.ts';
+
 import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -103,6 +103,4 @@ export function mobilenetV2(options: MobileNetV2Options = {}): MobileNetV2 {
   return new MobileNetV2(options);
 }
 
-declareClosed(LinearBottleneck, MobileNetV2);
-
-keepNames({ LinearBottleneck, MobileNetV2 });
+declareModules({ LinearBottleneck, MobileNetV2 });

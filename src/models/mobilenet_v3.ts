@@ -1,6 +1,5 @@
 // MobileNetV3, large and small. Structure, names and initial weights are torchvision's.
 import { requireChoice } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
@@ -13,7 +12,7 @@ import {
   ReLU,
   Sequential,
 } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -164,6 +163,4 @@ export function mobilenetV3Small(options: MobileNetV3Options = {}): MobileNetV3 
   return new MobileNetV3('small', options);
 }
 
-declareClosed(MobileNetV3);
-
-keepNames({ MobileNetV3 });
+declareModules({ MobileNetV3 });

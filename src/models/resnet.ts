@@ -1,10 +1,9 @@
 // Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure, names and initial
 // weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
 import { shown } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -304,6 +303,4 @@ export function resnext50_32x4d(options: ResNextOptions = {}): ResNet {
   return new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
 }
 
-declareClosed(BasicBlock, Bottleneck, ResNet);
-
-keepNames({ BasicBlock, Bottleneck, ResNet });
+declareModules({ BasicBlock, Bottleneck, ResNet });

@@ -1,7 +1,7 @@
 // VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
-import { keepNames } from '../class_names.ts';
+
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
-import { declareClosed } from '../nn/module_call.ts';
+import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -102,6 +102,4 @@ export function vgg16Bn(options: BatchNormOptions = {}): VGG {
   return new VGG(columns.d, { ...options, normLayer: options.normLayer ?? batchNorm2d });
 }
 
-declareClosed(VGG);
-
-keepNames({ VGG });
+declareModules({ VGG });

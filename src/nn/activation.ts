@@ -1,7 +1,6 @@
 // Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that.
 
 import { requireChoice, requireInteger, requireNumber } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
@@ -9,7 +8,7 @@ import { declareOptions, kind, type Options, requireOptions } from '../options.t
 import { floatText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 
 /** The option of layers that can overwrite their input. */
 export interface InplaceOption {
@@ -306,27 +305,7 @@ export class LogSoftmax extends Module {
   }
 }
 
-declareClosed(
-  ReLU,
-  LeakyReLU,
-  ELU,
-  SELU,
-  SiLU,
-  Mish,
-  Hardtanh,
-  ReLU6,
-  Hardsigmoid,
-  Hardswish,
-  Sigmoid,
-  Tanh,
-  LogSigmoid,
-  GELU,
-  Softplus,
-  Softmax,
-  LogSoftmax,
-);
-
-keepNames({
+declareModules({
   ReLU,
   LeakyReLU,
   ELU,

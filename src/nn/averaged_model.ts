@@ -2,7 +2,6 @@
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { tensor } from '../tensor/create.ts';
@@ -10,7 +9,9 @@ import { isFloat } from '../tensor/dtype.ts';
 import { scope } from '../tensor/scope.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type Arguments, Module, type Result } from './module.ts';
+import { Module } from './module.ts';
+import type { Arguments, Result } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 import {
   type InputBatches,
   type PreciseOptions,
@@ -138,4 +139,4 @@ function pairs(
   return left.map(([, averaged], i) => [averaged, right[i][1]]);
 }
 
-keepNames({ AveragedModel });
+declareModules({ AveragedModel });

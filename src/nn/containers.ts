@@ -1,10 +1,10 @@
 // Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
 // positions or names.
-import { keepNames } from '../class_names.ts';
+
 import { ArgumentTypeError, EvenkeelError, IndexError, KeyError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 
 /** Children under 0, 1, 2, …, with what an array of them can do. */
 abstract class IndexedModules<M extends Module> extends Module implements Iterable<M> {
@@ -274,6 +274,4 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
   }
 }
 
-declareClosed(Sequential);
-
-keepNames({ Sequential, ModuleList, ModuleDict });
+declareModules({ Sequential, ModuleList, ModuleDict });

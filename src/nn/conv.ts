@@ -1,7 +1,6 @@
 // Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
 
 import { maxElements, requireInteger, shown } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import * as ops from '../ops/conv.ts';
 import { padIndexed } from '../ops/pad_modes.ts';
@@ -14,7 +13,7 @@ import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
 
 /** What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end. */
@@ -263,6 +262,4 @@ export class ConvTranspose2d extends ConvBase {
   }
 }
 
-declareClosed(Conv1d, Conv2d, Conv3d, ConvTranspose2d);
-
-keepNames({ Conv1d, Conv2d, Conv3d, ConvTranspose2d });
+declareModules({ Conv1d, Conv2d, Conv3d, ConvTranspose2d });

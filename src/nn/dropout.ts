@@ -1,7 +1,6 @@
 // Dropout layers. The masks are drawn in ops/dropout.ts.
 
 import { requireChoice, requireNumber, requireProbability } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { dropout2dWith, dropoutWith, type StochasticDepthMode, stochasticDepthWith } from '../ops/dropout.ts';
 import { inPlace } from '../ops/elementwise.ts';
@@ -10,7 +9,7 @@ import { boolText, floatText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type InplaceOption, inplaceOption } from './activation.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 
 abstract class DropoutBase extends Module {
   /** The probability with which a value is dropped. */
@@ -91,6 +90,4 @@ export class StochasticDepth extends Module {
   }
 }
 
-declareClosed(Dropout, Dropout2d, StochasticDepth);
-
-keepNames({ Dropout, Dropout2d, StochasticDepth });
+declareModules({ Dropout, Dropout2d, StochasticDepth });

@@ -10,9 +10,10 @@ import { scope, tensorsIn } from '../tensor/scope.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ConvBase } from './conv.ts';
+import { ForwardWatch } from './forward_watch.ts';
 import { Linear } from './linear.ts';
-import { type Arguments, Module } from './module.ts';
-import { ModuleCalls } from './module_calls.ts';
+import { Module } from './module.ts';
+import type { Arguments } from './module_call.ts';
 import { copyModule } from './surgery/copy_module.ts';
 
 /** What became of one layer: of a convolution, a linear layer, or one in which batch norm is computed. */
@@ -70,7 +71,7 @@ const hasKernel = (module: Module): module is ConvBase | Linear =>
 
 /** A run of a model, which is changed by being watched, so it must be a copy. */
 class Watch {
-  private readonly calls: ModuleCalls;
+  private readonly calls: ForwardWatch;
   private readonly lines = new Map<Module, Lines>();
   /** By what a norm is known as. */
   private readonly norms = new Map<object, WatchedNorm>();
@@ -83,7 +84,7 @@ class Watch {
   private isBackward = false;
 
   constructor(model: Module) {
-    this.calls = new ModuleCalls(model);
+    this.calls = new ForwardWatch(model);
     for (const module of this.calls.names.keys()) if (hasKernel(module)) this.convolutions.set(module.weight, module);
     this.calls.follow(
       (module, input) => void this.inputs.set(module, input),

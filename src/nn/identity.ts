@@ -1,8 +1,8 @@
 // The layer that does nothing.
-import { keepNames } from '../class_names.ts';
+
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 
 /** Gives back what it gets, whatever it was built with (PyTorch: `nn.Identity`). */
 export class Identity extends Module {
@@ -14,6 +14,4 @@ export class Identity extends Module {
   }
 }
 
-declareClosed(Identity);
-
-keepNames({ Identity });
+declareModules({ Identity });

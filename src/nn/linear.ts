@@ -2,7 +2,6 @@
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { setIndex } from '../ops/brackets.ts';
 import { embeddingWith } from '../ops/indexing.ts';
@@ -14,7 +13,7 @@ import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { normal_, resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
 
 /** Options of `Linear`. */
@@ -126,6 +125,4 @@ export class Embedding extends Module {
   }
 }
 
-declareClosed(Linear, Embedding);
-
-keepNames({ Linear, Embedding });
+declareModules({ Linear, Embedding });

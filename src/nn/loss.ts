@@ -1,7 +1,6 @@
 // Losses as modules; the functions are in ops/loss.ts. Weights are buffers, so that they are part of the state and change dtype.
 
 import { requireInteger, requireProbability, requireRate } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import {
   type BceOptions,
   bceOptions,
@@ -25,6 +24,7 @@ import {
 import { type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
+import { declareModules } from './module_call.ts';
 
 abstract class Loss extends Module {
   /** What becomes of the losses: their mean, their sum, or a tensor of all. */
@@ -134,4 +134,4 @@ export class BCEWithLogitsLoss extends Loss {
   }
 }
 
-keepNames({ CrossEntropyLoss, NLLLoss, MSELoss, L1Loss, SmoothL1Loss, BCEWithLogitsLoss });
+declareModules({ CrossEntropyLoss, NLLLoss, MSELoss, L1Loss, SmoothL1Loss, BCEWithLogitsLoss });

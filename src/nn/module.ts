@@ -9,7 +9,7 @@ import { type DType, isFloat } from '../tensor/dtype.ts';
 import { tensorsIn } from '../tensor/scope.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
-import { forgetVerdict, invoke } from './module_call.ts';
+import { type Arguments, forgetVerdict, invoke, type Result } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import {
   type LoadOptions,
@@ -21,13 +21,6 @@ import {
   stateDict,
 } from './state_dict.ts';
 import { isUninitialized } from './uninitialized.ts';
-
-/** The arguments of a forward, which are each module's own business. */
-// biome-ignore lint/suspicious/noExplicitAny: a container checks nothing at compile time
-export type Arguments = any[];
-/** What a forward gives, which is each module's own business. */
-// biome-ignore lint/suspicious/noExplicitAny: see Arguments
-export type Result = any;
 
 /** Called before forward with its arguments; what it returns replaces them. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook may also just look

@@ -1,16 +1,43 @@
 // What calling a module does around its forward: which modules are running, what their steps keep, which forwards let nobody have what they
 // compute, and which modules are called without being part of the tree. The module itself is module.ts.
 import { enclosed, isEnclosed, unclose } from '../autograd/saved_memory.ts';
+import { keepNames } from '../class_names.ts';
 import { RuntimeError } from '../errors.ts';
-import { noteOwner } from '../tensor/storage.ts';
+import { noteOwner, type Owner } from '../tensor/storage.ts';
 import { warn } from '../warnings.ts';
-import type { Arguments, Module, Result } from './module.ts';
+
+/** The arguments of a forward, which are each module's own business. */
+// biome-ignore lint/suspicious/noExplicitAny: a container checks nothing at compile time
+export type Arguments = any[];
+/** What a forward gives, which is each module's own business. */
+// biome-ignore lint/suspicious/noExplicitAny: see Arguments
+export type Result = any;
+
+/** What a call asks of a module. `Module` is one; it stands in a file above. */
+export interface CalledModule extends Owner {
+  /** See `Module.forward`. */
+  forward(...args: Arguments): Result;
+  /** See `Module.runForward`. */
+  runForward(args: Arguments): Result;
+  /** See `Module.isObserved`. */
+  readonly isObserved: boolean;
+  /** See `Module.dependsOnMode`. */
+  readonly dependsOnMode: boolean;
+  /** See `Module.modules`. */
+  modules(): CalledModule[];
+  /** See `Module.namedModules`. */
+  namedModules(): [string, CalledModule][];
+  /** See `Module.ownParameters`. */
+  ownParameters(): { readonly size: number };
+  /** See `Module.ownBuffers`. */
+  ownBuffers(): { readonly size: number };
+}
 
 /** Modules that are being called, the innermost last. */
-const running: Module[] = [];
+const running: CalledModule[] = [];
 
 /** Runs a module's hooks and forward. */
-export function invoke(module: Module, args: Arguments): Result {
+export function invoke(module: CalledModule, args: Arguments): Result {
   noteOwner(module);
   const caller = running.at(-1);
   if (callers && caller && !callers.has(module)) callers.set(module, caller);
@@ -33,11 +60,11 @@ export function invoke(module: Module, args: Arguments): Result {
 }
 
 /** Modules that were copied, not constructed. */
-const copies = new WeakSet<Module>();
-export const noteCopy = (module: Module): void => void copies.add(module);
+const copies = new WeakSet<CalledModule>();
+export const noteCopy = (module: CalledModule): void => void copies.add(module);
 
 /** What a copy's forward throws where its class has `#private` members, in words. */
-function withoutPrivate(module: Module, error: unknown): unknown {
+function withoutPrivate(module: CalledModule, error: unknown): unknown {
   if (!(error instanceof TypeError) || !/private/.test(error.message)) return error;
   return new RuntimeError(
     `[copyModule] ${module.constructor.name} has #private members, which nobody can give to a copy, and so not to an averaged, folded or explained model, either; declare them private, as TypeScript has it (${error.message})`,
@@ -46,7 +73,7 @@ function withoutPrivate(module: Module, error: unknown): unknown {
 }
 
 /** The first call since the module was made, or its mode set: what later ones take for granted is found out. */
-function first(module: Module, args: Arguments): Result {
+function first(module: CalledModule, args: Arguments): Result {
   const verdict = isClosed(module) ? 'closed' : 'open';
   verdicts.set(module, verdict);
   if (verdict === 'closed') return enclosed(() => module.forward(...args));
@@ -56,61 +83,76 @@ function first(module: Module, args: Arguments): Result {
 /**
  * A module's name in warnings: its path in the model that is being called, or its printed form where it is called by itself.
  */
-export function nameInCall(module: Module): string {
+export function nameInCall(module: CalledModule): string {
   const [root] = running;
   const path = root?.namedModules().find(([, each]) => each === module)?.[0];
   return path ? `'${path}'` : String(module).split('\n')[0];
 }
 
 /** The model that is being called: the outermost module, or null. */
-export const modelInCall = (): Module | null => running[0] ?? null;
+export const modelInCall = (): CalledModule | null => running[0] ?? null;
 
 // ---- closed forwards --------------------------------------------------------------------------------------------------
 
 /** Whether a call of a module is enclosed, as found at its first call. */
-const verdicts = new WeakMap<Module, 'closed' | 'open'>();
-/** The forwards of closed classes by their prototypes. */
-const closedForwards = new Map<object, Module['forward']>();
+const verdicts = new WeakMap<CalledModule, 'closed' | 'open'>();
+/** The forwards of declared classes by their prototypes. */
+const closedForwards = new WeakMap<object, CalledModule['forward']>();
 
 /**
- * Declares that the forwards of these classes, not of their subclasses, let only their children and their caller have what they compute. Then a
- * call of a module of them with nothing else below it is `enclosed`: nobody can hold the tensors in between.
+ * Declares modules of the library, by the names that printing and errors show. Each class of the library is declared so (test/nn/declared.test.ts).
+ *
+ * It says of their forwards, not of those of subclasses: only their children and their caller get what they compute. So nobody can hold the tensors
+ * in between where the whole tree of a module is declared, and its calls are `enclosed`.
  */
-export function declareClosed(...classes: { readonly prototype: Module }[]): void {
-  for (const { prototype } of classes) closedForwards.set(prototype, prototype.forward);
+export function declareModules(
+  classes: Readonly<Record<string, abstract new (...args: never[]) => CalledModule>>,
+): void {
+  keepNames(classes);
+  for (const { prototype } of Object.values(classes)) closedForwards.set(prototype, prototype.forward);
 }
 
+/** Declares what was declared of a prototype of another too, which inherits from it and computes nothing else. */
+export function declareAlike(prototype: object, from: object): void {
+  const forward = closedForwards.get(from);
+  if (forward) closedForwards.set(prototype, forward);
+}
+
+/** Whether the forward of an object with this prototype is one that was declared. */
+export const isDeclared = (prototype: object, forward = (prototype as CalledModule).forward): boolean =>
+  closedForwards.get(prototype) === forward;
+
 /** Whether that holds for a module by itself: no hooks, no forward of its own. */
-const isClosedItself = (module: Module): boolean =>
-  closedForwards.get(Object.getPrototypeOf(module)) === module.forward && !module.isObserved;
+const isClosedItself = (module: CalledModule): boolean =>
+  isDeclared(Object.getPrototypeOf(module), module.forward) && !module.isObserved;
 
 /** Whether it holds for a module and all below it, of which there is something: a single operation makes little in between. */
-function isClosed(module: Module): boolean {
+function isClosed(module: CalledModule): boolean {
   const all = module.modules();
   return all.length > 1 && all.every(isClosedItself);
 }
 
 /** Hooks or children may have been added since the first call of the modules around: then nothing is enclosed any more. */
-function requireClosed(module: Module): void {
+function requireClosed(module: CalledModule): void {
   if (isClosedItself(module)) return;
   unclose();
   for (const outer of running) verdicts.set(outer, 'open');
 }
 
 /** Has a module's next call find out anew what it may take for granted. */
-export const forgetVerdict = (module: Module): void => {
+export const forgetVerdict = (module: CalledModule): void => {
   verdicts.delete(module);
 };
 
 // ---- modules that are called and not part of the tree --------------------------------------------------------------------
 
 /** Each module that was called, and the one that called it; while somebody wants to know. */
-let callers: Map<Module, Module> | null = null;
-const warned = new WeakSet<Module>();
+let callers: Map<CalledModule, CalledModule> | null = null;
+const warned = new WeakSet<CalledModule>();
 
 /** Runs a model, and warns, once, of modules with parameters, statistics or modes that it calls and does not contain. */
-function lookingForStrangers(model: Module, args: Arguments): Result {
-  const found = new Map<Module, Module>();
+function lookingForStrangers(model: CalledModule, args: Arguments): Result {
+  const found = new Map<CalledModule, CalledModule>();
   callers = found;
   try {
     return model.runForward(args);
@@ -127,11 +169,11 @@ function lookingForStrangers(model: Module, args: Arguments): Result {
   }
 }
 
-const hasState = (module: Module): boolean =>
+const hasState = (module: CalledModule): boolean =>
   module.modules().some((each) => each.dependsOnMode || each.ownParameters().size > 0 || each.ownBuffers().size > 0);
 
 /** Where a module stands that the tree does not see, and what to do about it. */
-function holderOf(stranger: Module, tree: ReadonlyMap<Module, string>): string {
+function holderOf(stranger: CalledModule, tree: ReadonlyMap<CalledModule, string>): string {
   for (const [module, path] of tree)
     for (const [name, value] of Object.entries(module)) {
       const isIn =

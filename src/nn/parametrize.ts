@@ -2,7 +2,6 @@
 // maps themselves, such as weight norm, are in files of their own.
 
 import { noGrad } from '../autograd/grad_mode.ts';
-import { keepNames } from '../class_names.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -11,6 +10,7 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ModuleDict, ModuleList } from './containers.ts';
 import type { Module } from './module.ts';
+import { declareAlike, declareModules } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 
 /** A map to a tensor's value from the tensors that stand in its place. */
@@ -121,6 +121,7 @@ function ownClass(module: Module): void {
     value: Object.defineProperty(class {}, 'name', { value: `Parametrized${base.name}` }),
     configurable: true,
   });
+  declareAlike(prototype, Object.getPrototypeOf(module));
   Object.setPrototypeOf(module, prototype);
 }
 
@@ -221,4 +222,4 @@ export function removeParametrizations<M extends Module>(
   return module;
 }
 
-keepNames({ ParametrizationList });
+declareModules({ ParametrizationList });

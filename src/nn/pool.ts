@@ -1,7 +1,6 @@
 // Pooling layers: maxima and means over windows, and their adaptive forms. The arithmetic is in ops/pool.ts.
 
 import { maxElements, requireInteger, requireIntegers } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import {
   type AvgPool1dOptions,
@@ -22,7 +21,7 @@ import { type Options, requireOptions } from '../options.ts';
 import { boolText, sizeText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 
 /** A size, in which null keeps the input's. */
 export type AdaptiveSize = Size | readonly (number | null)[];
@@ -214,18 +213,7 @@ export class AdaptiveMaxPool2d extends AdaptivePool<AdaptiveSize> {
   }
 }
 
-declareClosed(
-  MaxPool1d,
-  MaxPool2d,
-  AvgPool1d,
-  AvgPool2d,
-  AdaptiveAvgPool1d,
-  AdaptiveAvgPool2d,
-  AdaptiveMaxPool1d,
-  AdaptiveMaxPool2d,
-);
-
-keepNames({
+declareModules({
   MaxPool1d,
   MaxPool2d,
   AvgPool1d,

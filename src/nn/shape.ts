@@ -1,12 +1,11 @@
 // Layers that change shapes only: Flatten, Unflatten.
 
 import { requireInteger, requireIntegers } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { flatten, unflatten } from '../ops/shape_ops.ts';
 import { sizeText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
-import { declareClosed } from './module_call.ts';
+import { declareModules } from './module_call.ts';
 
 /** Joins the dimensions from `startDim` (default 1) to `endDim` (default −1) into one (PyTorch: `nn.Flatten`). */
 export class Flatten extends Module {
@@ -50,6 +49,4 @@ export class Unflatten extends Module {
   }
 }
 
-declareClosed(Flatten, Unflatten);
-
-keepNames({ Flatten, Unflatten });
+declareModules({ Flatten, Unflatten });

@@ -4,7 +4,6 @@
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireRate } from '../checks.ts';
-import { keepNames } from '../class_names.ts';
 import { ValueError } from '../errors.ts';
 import { clone } from '../ops/convert.ts';
 import { div, maximum, mul, overwrite, sqrt, square } from '../ops/elementwise.ts';
@@ -18,6 +17,7 @@ import { outsideScopes } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { ConvTranspose2d } from './conv.ts';
 import { Module } from './module.ts';
+import { declareModules } from './module_call.ts';
 import { registerParametrization } from './parametrize.ts';
 
 /** Options of `spectralNorm`. */
@@ -130,4 +130,4 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   return registerParametrization(module, name, map);
 }
 
-keepNames({ _SpectralNorm });
+declareModules({ _SpectralNorm });

@@ -10,7 +10,6 @@ import { inFormat } from '../tensor/copy.ts';
 import { isTensorJSON, readTensorJSON } from '../tensor/create.ts';
 import { formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
 import { keep, requireReadable, Tensor, type TensorJSON, viewAs } from '../tensor/tensor.ts';
-import type { Module } from './module.ts';
 import { Parameter } from './parameter.ts';
 import { initialize, isUninitialized } from './uninitialized.ts';
 
@@ -65,8 +64,22 @@ export class LoadResult {
   }
 }
 
+/** What state dicts ask of a module. `Module` is one; it stands in a file above. */
+export interface StatefulModule {
+  /** See `Module.stateVersion`. */
+  readonly stateVersion: number;
+  /** See `Module.allChildren`. */
+  allChildren(): Iterable<readonly [string, StatefulModule]>;
+  /** See `Module.ownParameters`. */
+  ownParameters(): Iterable<readonly [string, Parameter | null]>;
+  /** See `Module.ownBuffers`. */
+  ownBuffers(): Iterable<readonly [string, { readonly tensor: Tensor | null; readonly isPersistent: boolean }]>;
+  /** See `Module.upgradeState`. */
+  upgradeState(state: StateDict, prefix: string, version: number | undefined, errors: string[]): void;
+}
+
 /** Every path at which a module stands: a module under two names has its state under both, as in PyTorch. */
-function* paths(module: Module, prefix: string): Generator<[string, Module]> {
+function* paths(module: StatefulModule, prefix: string): Generator<[string, StatefulModule]> {
   yield [prefix, module];
   for (const [name, child] of module.allChildren()) yield* paths(child, prefix ? `${prefix}.${name}` : name);
 }
@@ -74,12 +87,12 @@ function* paths(module: Module, prefix: string): Generator<[string, Module]> {
 const dotted = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
 
 /** A module's own state: parameters, then persistent buffers; absent ones left out. */
-function* ownState(module: Module): Generator<[string, Tensor]> {
+function* ownState(module: StatefulModule): Generator<[string, Tensor]> {
   for (const [name, parameter] of module.ownParameters()) if (parameter) yield [name, parameter];
   for (const [name, { tensor, isPersistent }] of module.ownBuffers()) if (tensor && isPersistent) yield [name, tensor];
 }
 
-export function stateDict(module: Module): StateDict {
+export function stateDict(module: StatefulModule): StateDict {
   const state = new StateDict();
   state.metadata = new Map();
   for (const [path, each] of paths(module, '')) {
@@ -91,7 +104,7 @@ export function stateDict(module: Module): StateDict {
 
 /** What loads one entry, or what is wrong with it. */
 function planEntry(
-  module: Module,
+  module: StatefulModule,
   key: string,
   name: string,
   target: Tensor,
@@ -157,7 +170,7 @@ export interface LoadPlan {
 }
 
 /** Finds out what every parameter and buffer of a module would be given. */
-export function planLoad(module: Module, given: StateSource, assign = false): LoadPlan {
+export function planLoad(module: StatefulModule, given: StateSource, assign = false): LoadPlan {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new ArgumentTypeError(`Expected stateDict to be an object or a Map of tensors, got ${shown(given)}`);
   const entries: ReadonlyMap<string, Tensor> = given instanceof Map ? given : new Map(Object.entries(given));
@@ -205,7 +218,11 @@ export function planLoad(module: Module, given: StateSource, assign = false): Lo
 }
 
 /** Everything that is wrong with a load, in PyTorch's words; null where nothing is. */
-export function problemsOf(module: Module, { missing, unexpected, errors }: LoadPlan, strict: boolean): string | null {
+export function problemsOf(
+  module: StatefulModule,
+  { missing, unexpected, errors }: LoadPlan,
+  strict: boolean,
+): string | null {
   const list = (keys: readonly string[]) => keys.map((key) => `"${key}"`).join(', ');
   const all = [...errors];
   if (strict && unexpected.length > 0) all.unshift(`Unexpected key(s) in stateDict: ${list(unexpected)}. `);
@@ -228,7 +245,12 @@ export function carryOut({ loads }: LoadPlan): void {
  * Copies what fits, and then names all that does not, as PyTorch does.
  * @param isWhole whether a state that does not fit changes nothing instead.
  */
-export function loadStateDict(module: Module, given: StateSource, options: LoadOptions, isWhole = false): LoadResult {
+export function loadStateDict(
+  module: StatefulModule,
+  given: StateSource,
+  options: LoadOptions,
+  isWhole = false,
+): LoadResult {
   const { strict = true, assign = false } = options;
   const plan = planLoad(module, given, assign);
   const problems = problemsOf(module, plan, strict);

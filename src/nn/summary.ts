@@ -13,8 +13,8 @@ import { scope, tensorsIn } from '../tensor/scope.ts';
 import { formatShape, type MemoryFormat, memoryFormats, type Shape } from '../tensor/shape.ts';
 import { type Storage, withSources } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { ForwardWatch } from './forward_watch.ts';
 import type { Module } from './module.ts';
-import { ModuleCalls } from './module_calls.ts';
 import { shellOf } from './surgery/copy_module.ts';
 
 /** Options of `summary`. */
@@ -153,13 +153,13 @@ interface Counted {
 /** A run of a model, which is changed by being watched, so it must be a copy. */
 class Count {
   private readonly model: Module;
-  private readonly calls: ModuleCalls;
+  private readonly calls: ForwardWatch;
   private readonly counted = new Map<Module, Counted>();
   private readonly saves: { readonly saved: SavedTensors; readonly by: Counted }[] = [];
 
   constructor(model: Module) {
     this.model = model;
-    this.calls = new ModuleCalls(model);
+    this.calls = new ForwardWatch(model);
     for (const module of this.calls.names.keys())
       this.counted.set(module, { outputShapes: [], calls: 0, multiplyAdds: 0, keptBytes: 0 });
     this.calls.follow(

@@ -1,11 +1,12 @@
 // Weight norm: a weight as direction and length, learned apart. How a parameter becomes a computed one is in parametrize.ts.
-import { keepNames } from '../class_names.ts';
+
 import { div, mul, sqrt, square } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { normalizeDim } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
+import { declareModules } from './module_call.ts';
 import { registerParametrization } from './parametrize.ts';
 
 /** ‖v‖ over all dimensions but one; over all of them for null. */
@@ -57,4 +58,4 @@ export function weightNorm<M extends Module>(module: M, options: WeightNormOptio
   return registerParametrization(module, name, new _WeightNorm(axis));
 }
 
-keepNames({ _WeightNorm });
+declareModules({ _WeightNorm });

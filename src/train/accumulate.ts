@@ -6,10 +6,11 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { type BatchStatistics, batchNormStats } from '../launch/batch_norm.ts';
 import type { Module } from '../nn/module.ts';
-import { BatchNormBase, type NormBase } from '../nn/norm/batch_norm.ts';
+import { BatchNormBase } from '../nn/norm/batch_norm.ts';
 import { withMicroBatches } from '../nn/norm/statistics/statistics.ts';
 import {
   asking,
+  type ControlledLayer,
   type LayerStatistics,
   moveStatistics,
   type NormalizerSource,
@@ -43,7 +44,7 @@ export type MicroBatch = readonly Tensor[];
 
 /** One forward of a layer that normalizes by the batch; every micro-batch has the same. */
 interface Call {
-  readonly layer: NormBase;
+  readonly layer: ControlledLayer;
   /** What the layer goes by, as it was when gradients were computed. */
   decided: LayerStatistics;
   /** The statistics of its input over all micro-batches. Mean and M2 are leaves, at which their gradients gather. */

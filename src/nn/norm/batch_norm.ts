@@ -5,7 +5,6 @@
 import { isInCheckpoint, isRecomputing } from '../../autograd/checkpoint.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { type BatchStatistics, batchNormUpdateRunning, countBatch } from '../../launch/batch_norm.ts';
 import { batchNormWith } from '../../ops/norm/batch_norm.ts';
@@ -16,7 +15,7 @@ import { requireDType } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { ones_, zeros_ } from '../init.ts';
 import { Module } from '../module.ts';
-import { declareClosed } from '../module_call.ts';
+import { declareModules } from '../module_call.ts';
 import { type DTypeOption, Parameter } from '../parameter.ts';
 import type { StateDict } from '../state_dict.ts';
 import {
@@ -337,6 +336,4 @@ export class BatchNorm3d extends BatchNormBase {
   }
 }
 
-declareClosed(BatchNorm1d, BatchNorm2d, BatchNorm3d);
-
-keepNames({ BatchNorm1d, BatchNorm2d, BatchNorm3d });
+declareModules({ BatchNorm1d, BatchNorm2d, BatchNorm3d });

@@ -1,6 +1,6 @@
 // Batch norm with what follows it, a dropout and an activation, in one layer whose state is a plain batch norm's: trainable, over processes,
 // and frozen. Source: timm's layers/norm_act.py.
-import { keepNames } from '../../class_names.ts';
+
 import type { batchNormWith } from '../../ops/norm/batch_norm.ts';
 import { declareOptions, kind } from '../../options.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -8,6 +8,7 @@ import { ReLU } from '../activation.ts';
 import { Sequential } from '../containers.ts';
 import { Identity } from '../identity.ts';
 import type { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 import { BatchNorm2d, type NormOptions, normOptions } from './batch_norm.ts';
 import { FrozenBatchNorm2d, type FrozenBatchNorm2dOptions, frozenBatchNorm2dOptions } from './frozen_batch_norm.ts';
 import { SyncBatchNorm, type SyncBatchNormOptions, syncBatchNormOptions } from './sync_batch_norm.ts';
@@ -144,4 +145,4 @@ export class FrozenBatchNormAct2d extends FrozenBatchNorm2d {
   }
 }
 
-keepNames({ BatchNormAct2d, SyncBatchNormAct, FrozenBatchNormAct2d });
+declareModules({ BatchNormAct2d, SyncBatchNormAct, FrozenBatchNormAct2d });

@@ -3,7 +3,6 @@
 
 import { isRecomputing, replayed } from '../../autograd/checkpoint.ts';
 import { maxElements, requireFinite, requireInteger, requireNumber } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { type BatchStatistics, countBatch, type RunningStatistics } from '../../launch/batch_norm.ts';
 import { cast, clone } from '../../ops/convert.ts';
@@ -21,6 +20,7 @@ import { requireDType } from '../../tensor/dtype.ts';
 import { outsideScopes } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 import { type DTypeOption, Parameter } from '../parameter.ts';
 import { BatchNormBase, type NormOptions, normOptions, requireRank } from './batch_norm.ts';
 
@@ -282,7 +282,7 @@ export class RunningStdBatchRenorm3d extends RunningStdBatchRenormBase {
   }
 }
 
-keepNames({
+declareModules({
   BatchRenorm1d,
   BatchRenorm2d,
   BatchRenorm3d,

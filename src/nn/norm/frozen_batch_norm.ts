@@ -2,7 +2,6 @@
 // into it and back is in surgery/frozen_conversion.ts; freezing a batch norm that stays one, in statistics/freeze_batch_norm.ts.
 
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { frozenBatchNorm } from '../../ops/norm/frozen_batch_norm.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../../options.ts';
 import { floatText } from '../../python_text.ts';
@@ -10,6 +9,7 @@ import { ones, zeros } from '../../tensor/create.ts';
 import { requireDType } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 import type { DTypeOption } from '../parameter.ts';
 import type { StateDict } from '../state_dict.ts';
 
@@ -105,4 +105,4 @@ export class FrozenBatchNorm2d extends Module {
   }
 }
 
-keepNames({ FrozenBatchNorm2d });
+declareModules({ FrozenBatchNorm2d });

@@ -5,7 +5,6 @@
 import { isRecomputing } from '../../autograd/checkpoint.ts';
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { maxElements, requireCountable, requireInteger, requireNormNumbers } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { ValueError } from '../../errors.ts';
 import { repeat } from '../../ops/broadcast.ts';
 import { toFormat } from '../../ops/convert.ts';
@@ -19,6 +18,7 @@ import { requireDType } from '../../tensor/dtype.ts';
 import { formatShape, sizeOf } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 import { BatchNorm1d, BatchNormBase, type NormOptions, normOptions, requireRank } from './batch_norm.ts';
 import { asking, moveStatistics, type NormalizerSource, warnOfMovement } from './statistics/statistics_control.ts';
 
@@ -201,4 +201,4 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
   }
 }
 
-keepNames({ ChunkedGhostBatchNorm1d, InterleavedGhostBatchNorm2d });
+declareModules({ ChunkedGhostBatchNorm1d, InterleavedGhostBatchNorm2d });

@@ -1,7 +1,6 @@
 // The group normalization layer. The arithmetic and the checks of inputs are in ops/norm/group_norm.ts.
 
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { ValueError } from '../../errors.ts';
 import { groupNormWith } from '../../ops/norm/group_norm.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
@@ -11,6 +10,7 @@ import { requireDType } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { ones_, zeros_ } from '../init.ts';
 import { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 import { type DTypeOption, Parameter } from '../parameter.ts';
 
 /** Options of `GroupNorm`. */
@@ -92,4 +92,4 @@ export class GroupNorm extends Module {
   }
 }
 
-keepNames({ GroupNorm });
+declareModules({ GroupNorm });

@@ -2,7 +2,6 @@
 // and ABN, the same in the ordinary way.
 
 import { requireNumber } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { eluWith, leakyReluWith, relu } from '../../ops/elementwise.ts';
 import type { batchNormWith } from '../../ops/norm/batch_norm.ts';
@@ -10,6 +9,7 @@ import { type InvertibleActivation, inPlaceAbn, requireInvertible } from '../../
 import { declareOptions, kind } from '../../options.ts';
 import { floatText, snakeText } from '../../python_text.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { declareModules } from '../module_call.ts';
 import { BatchNormBase, type NormOptions, normOptions } from './batch_norm.ts';
 
 /** Options of `ABN` and `InPlaceABN`. */
@@ -106,4 +106,4 @@ export class InPlaceABN extends AbnBase<InvertibleActivation> {
   }
 }
 
-keepNames({ ABN, InPlaceABN });
+declareModules({ ABN, InPlaceABN });

@@ -1,12 +1,13 @@
 // Instance normalization layers: unbatched inputs, the check of their channels, and which statistics are used. Parameters and running
 // statistics are NormBase's (batch_norm.ts), the arithmetic is in ops/.
-import { keepNames } from '../../class_names.ts';
+
 import { ValueError } from '../../errors.ts';
 import { instanceNormWith } from '../../ops/norm/instance_norm.ts';
 import { squeeze, unsqueeze } from '../../ops/shape_ops.ts';
 import { requireOptions } from '../../options.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { warn } from '../../warnings.ts';
+import { declareModules } from '../module_call.ts';
 import type { StateDict } from '../state_dict.ts';
 import { NormBase, type NormOptions, normOptions } from './batch_norm.ts';
 
@@ -119,4 +120,4 @@ export class InstanceNorm3d extends InstanceNormBase {
   }
 }
 
-keepNames({ InstanceNorm1d, InstanceNorm2d, InstanceNorm3d });
+declareModules({ InstanceNorm1d, InstanceNorm2d, InstanceNorm3d });

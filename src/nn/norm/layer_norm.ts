@@ -1,7 +1,6 @@
 // Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in ops/norm/layer_norm.ts.
 
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { layerNormWith, rmsNormWith } from '../../ops/norm/layer_norm.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { boolText, floatText, sizeText } from '../../python_text.ts';
@@ -11,6 +10,7 @@ import type { Shape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { ones_, zeros_ } from '../init.ts';
 import { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 import { type DTypeOption, Parameter } from '../parameter.ts';
 
 /** Options of `RMSNorm`. */
@@ -153,4 +153,4 @@ export class RMSNorm extends Module {
   }
 }
 
-keepNames({ LayerNorm, RMSNorm });
+declareModules({ LayerNorm, RMSNorm });

@@ -1,10 +1,11 @@
 // Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three dimensions. With
 // that input the module becomes the plain layer, class and all. Tensors without a shape are in uninitialized.ts.
-import { keepNames } from '../../class_names.ts';
+
 import { IndexError } from '../../errors.ts';
 import { requireOptions } from '../../options.ts';
 import { fill } from '../../tensor/create.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { declareModules } from '../module_call.ts';
 import { initialize, isUninitialized, UninitializedBuffer, UninitializedParameter } from '../uninitialized.ts';
 import {
   BatchNorm1d,
@@ -132,7 +133,7 @@ export class LazyInstanceNorm3d extends LazyInstanceNorm {
   }
 }
 
-keepNames({
+declareModules({
   LazyBatchNorm1d,
   LazyBatchNorm2d,
   LazyBatchNorm3d,

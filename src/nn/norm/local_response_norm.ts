@@ -1,7 +1,6 @@
 // Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in ops/.
 
 import { requireFinite, requireInteger } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import {
   crossMapLRN2dWith,
   type LocalResponseNormOptions,
@@ -12,6 +11,7 @@ import { requireOptions } from '../../options.ts';
 import { floatText } from '../../python_text.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
+import { declareModules } from '../module_call.ts';
 
 /** Options and printed form of both layers. */
 abstract class ResponseNorm extends Module {
@@ -73,4 +73,4 @@ export class CrossMapLRN2d extends ResponseNorm {
   }
 }
 
-keepNames({ LocalResponseNorm, CrossMapLRN2d });
+declareModules({ LocalResponseNorm, CrossMapLRN2d });

@@ -1,8 +1,9 @@
 // Batch norm layers that take a mask beside their input. Which statistics they use and move is BatchNormBase's rule.
-import { keepNames } from '../../class_names.ts';
+
 import type { batchNormWith } from '../../ops/norm/batch_norm.ts';
 import { gatherUnmasked, requireTwoRows } from '../../ops/norm/masked_batch_norm.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { declareModules } from '../module_call.ts';
 import { BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
 
 abstract class MaskedBatchNormBase extends BatchNormBase {
@@ -55,4 +56,4 @@ export class MaskedBatchNorm2d extends MaskedBatchNormBase {
   }
 }
 
-keepNames({ MaskedBatchNorm1d, MaskedBatchNorm2d });
+declareModules({ MaskedBatchNorm1d, MaskedBatchNorm2d });

@@ -2,7 +2,6 @@
 // ghost_batch_norm.ts.
 
 import { maxElements, requireInteger } from '../../checks.ts';
-import { keepNames } from '../../class_names.ts';
 import { ValueError } from '../../errors.ts';
 import type { batchNormWith } from '../../ops/norm/batch_norm.ts';
 import { cat, split } from '../../ops/shape_ops.ts';
@@ -10,6 +9,7 @@ import { declareOptions, kind } from '../../options.ts';
 import { formatShape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { ModuleList } from '../containers.ts';
+import { declareModules } from '../module_call.ts';
 import { BatchNorm2d, type NormOptions, normOptions } from './batch_norm.ts';
 
 /** Options of `SplitBatchNorm2d`. */
@@ -69,4 +69,4 @@ export class SplitBatchNorm2d extends BatchNorm2d {
   }
 }
 
-keepNames({ SplitBatchNorm2d });
+declareModules({ SplitBatchNorm2d });

@@ -1,12 +1,13 @@
 // SyncBatchNorm: batch norm whose batch is that of all processes. The exchange is in ops/norm/sync_batch_norm.ts; turning a network's batch
 // norms into this layer in norm_conversion.ts.
-import { keepNames } from '../../class_names.ts';
+
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { type BatchNormOptions, batchNormWith } from '../../ops/norm/batch_norm.ts';
 import type { ProcessGroup } from '../../ops/norm/process_group.ts';
 import { syncBatchNorm } from '../../ops/norm/sync_batch_norm.ts';
 import { declareOptions, kind, type Options } from '../../options.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { declareModules } from '../module_call.ts';
 import { BatchNormBase, type NormOptions, normOptions } from './batch_norm.ts';
 
 /** Options of `SyncBatchNorm`. */
@@ -69,4 +70,4 @@ export class SyncBatchNorm extends BatchNormBase {
   }
 }
 
-keepNames({ SyncBatchNorm });
+declareModules({ SyncBatchNorm });

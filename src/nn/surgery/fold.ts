@@ -10,11 +10,12 @@ import { scope, tensorsIn } from '../../tensor/scope.ts';
 import { type Storage, watchUses } from '../../tensor/storage.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { Conv1d, Conv2d, Conv3d, ConvBase, ConvTranspose2d } from '../conv.ts';
+import { ForwardWatch } from '../forward_watch.ts';
 import { Identity } from '../identity.ts';
 import { Linear } from '../linear.ts';
 import { withModes } from '../modes.ts';
-import type { Arguments, Module } from '../module.ts';
-import { ModuleCalls } from '../module_calls.ts';
+import type { Module } from '../module.ts';
+import type { Arguments } from '../module_call.ts';
 import { BatchNormBase } from '../norm/batch_norm.ts';
 import { SyncBatchNorm } from '../norm/sync_batch_norm.ts';
 import { copyModule } from './copy_module.ts';
@@ -50,10 +51,10 @@ class Trace {
   readonly outputs: readonly Tensor[];
   /** In which modules' own code the watched memory was used. */
   private readonly users = new Map<Storage, Set<Module>>();
-  private readonly watched: ModuleCalls;
+  private readonly watched: ForwardWatch;
 
   constructor(model: Module, example: Arguments) {
-    this.watched = new ModuleCalls(model);
+    this.watched = new ForwardWatch(model);
     this.names = this.watched.names;
     const modules = [...this.names.keys()];
     this.training = new Set(modules.filter((module) => module.training));

@@ -15,7 +15,7 @@ import type { Module } from '../../module.ts';
 import type { BatchNormBase, NormBase } from '../batch_norm.ts';
 import { type ChannelShift, type LayerRecalibration, RecalibrationReport } from './recalibration_report.ts';
 import { batchNorms } from './statistics.ts';
-import { asked, asking, recalibrating } from './statistics_control.ts';
+import { asked, asking, type ControlledLayer, recalibrating } from './statistics_control.ts';
 
 /** Batches that come at once or asynchronously: inputs, or arrays that begin with the input. */
 export type InputBatches = Iterable<Tensor | readonly Tensor[]> | AsyncIterable<Tensor | readonly Tensor[]>;
@@ -232,7 +232,7 @@ export async function preciseBatchNorm(
   const named = batchNorms(model).map(([name, norm]) => ({ name, norm, reason: obstacle(norm) }));
   const movable = named.filter(({ reason }) => reason === null);
   const norms = movable.map(({ norm }) => norm);
-  const estimates = new Map<NormBase, Estimate>(norms.map((norm) => [norm, new Estimate()]));
+  const estimates = new Map<ControlledLayer, Estimate>(norms.map((norm) => [norm, new Estimate()]));
   const all = [...estimates.values()];
   // Not by eval(), in which a layer may do more than change its mode.
   const set = () => {

@@ -3,21 +3,29 @@
 
 import { isRecomputing, replayed } from '../../../autograd/checkpoint.ts';
 import { isGradEnabled } from '../../../autograd/grad_mode.ts';
-import { type BatchStatistics, countBatch } from '../../../launch/batch_norm.ts';
+import { type BatchStatistics, type batchNormUpdateRunning, countBatch } from '../../../launch/batch_norm.ts';
 import { clone } from '../../../ops/convert.ts';
 import { restoring } from '../../../restoring.ts';
 import { outsideScopes } from '../../../tensor/storage.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';
 import { warn } from '../../../warnings.ts';
-import { modelInCall, nameInCall } from '../../module_call.ts';
-import type { NormBase } from '../batch_norm.ts';
+import { type CalledModule, modelInCall, nameInCall } from '../../module_call.ts';
 
 /** What a layer normalizes by inside `withStatistics`. */
 export type StatisticsMode = 'batch' | 'running' | 'frozen';
 
+/** What decisions about statistics ask of a normalization layer. `NormBase` is one; it stands in a file above. */
+export interface ControlledLayer extends LayerStatistics, CalledModule {
+  /** What is asked of the layer besides its flags; null: nothing. */
+  control: StatisticsControl | null;
+  /** Moves running statistics towards a batch's, in place. */
+  moveRunning(...args: Parameters<typeof batchNormUpdateRunning>): void;
+  readonly eps: number;
+}
+
 /** A movement of running statistics that has not happened yet. */
 export interface StatisticsUpdate {
-  readonly layer: NormBase;
+  readonly layer: ControlledLayer;
   readonly batch: BatchStatistics;
   readonly runningMean: Tensor | null;
   readonly runningVar: Tensor | null;
@@ -50,7 +58,7 @@ export interface LayerStatistics {
 }
 
 /** What the layers of `accumulate` ask, once per forward that normalizes by the batch, for the way to do it. */
-export type NormalizerSource = (layer: NormBase, decided: LayerStatistics) => (x: Tensor) => Tensor;
+export type NormalizerSource = (layer: ControlledLayer, decided: LayerStatistics) => (x: Tensor) => Tensor;
 
 export interface Frozen {
   readonly statistics: boolean;
@@ -73,11 +81,11 @@ type Field = keyof StatisticsControl;
 const nothing: Readonly<StatisticsControl> = new StatisticsControl();
 
 /** What is asked of a layer under one heading. */
-export const asked = <F extends Field>(layer: NormBase, field: F): StatisticsControl[F] =>
+export const asked = <F extends Field>(layer: ControlledLayer, field: F): StatisticsControl[F] =>
   (layer.control ?? nothing)[field];
 
 /** Asks it. A layer of which nothing is asked any more is on the short path again. */
-export function ask<F extends Field>(layer: NormBase, field: F, value: StatisticsControl[F]): void {
+export function ask<F extends Field>(layer: ControlledLayer, field: F, value: StatisticsControl[F]): void {
   layer.control ??= new StatisticsControl();
   layer.control[field] = value;
   if ((Object.keys(nothing) as Field[]).every((each) => layer.control![each] === nothing[each])) layer.control = null;
@@ -85,7 +93,7 @@ export function ask<F extends Field>(layer: NormBase, field: F, value: Statistic
 
 /** Runs `fn` while it is asked of the layers, until `fn` returns or throws or its promise settles. */
 export function asking<F extends Field, R>(
-  layers: readonly NormBase[],
+  layers: readonly ControlledLayer[],
   field: F,
   value: StatisticsControl[F],
   fn: () => R,
@@ -99,11 +107,11 @@ export function asking<F extends Field, R>(
 }
 
 /** What this forward of a layer goes by, all that is asked of it considered; in a checkpoint's second run, what the first went by. */
-export function decide(layer: NormBase): LayerStatistics {
+export function decide(layer: ControlledLayer): LayerStatistics {
   return replayed(() => decideNow(layer), asInSecondRun);
 }
 
-function decideNow(layer: NormBase): LayerStatistics {
+function decideNow(layer: ControlledLayer): LayerStatistics {
   const { frozen, mode, microBatches, sink, normalizers } = layer.control ?? nothing;
   const training = mode ? mode === 'batch' : layer.training && !frozen?.statistics;
   const { momentum } = layer;
@@ -148,7 +156,7 @@ export function recalibrating<R>(fn: () => R): R {
  * Says, once per model, that a layer's running statistics move where they probably should not: while its weight and bias are frozen
  * (pytorch#86590, pytorch#66073), or without gradients, as where `eval()` was forgotten.
  */
-export function warnOfMovement(layer: NormBase): void {
+export function warnOfMovement(layer: ControlledLayer): void {
   if (recalibrations > 0) return;
   const model = modelInCall() ?? layer;
   const { weight, bias } = layer;

@@ -1,7 +1,8 @@
 // Whose forward is under way while a model runs, for those who watch it: surgery/fold.ts, explain.ts.
-import type { Module, Result } from './module.ts';
+import type { Module } from './module.ts';
+import type { Result } from './module_call.ts';
 
-export class ModuleCalls {
+export class ForwardWatch {
   /** Of all modules of the tree. */
   readonly names: ReadonlyMap<Module, string>;
   private readonly running: Module[] = [];
