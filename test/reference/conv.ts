@@ -32,24 +32,31 @@ export function convReference(
   const dbias = new Array<number>(g.o).fill(0);
   const xAt = indexer(g.xFormat, g.c, g.input);
   const yAt = indexer(g.yFormat, g.o, g.output);
-  for (let n = 0; n < g.n; n++)
-    for (let o = 0; o < g.o; o++)
-      eachPosition(g.output, (d, h, v) => {
+  eachPosition(g.output, (d, h, v) => {
+    // The taps of the kernel that meet the input here, in all channels alike.
+    const met: { tap: number; at: Volume }[] = [];
+    let tap = 0;
+    eachPosition(g.kernel, (...k) => {
+      const at = [d, h, v].map((out, axis) => out * g.stride[axis] - g.padding[axis] + k[axis] * g.dilation[axis]);
+      if (at.every((position, axis) => position >= 0 && position < g.input[axis]))
+        met.push({ tap, at: at as unknown as Volume });
+      tap++;
+    });
+    const taps = elements(g.kernel);
+    for (let n = 0; n < g.n; n++)
+      for (let o = 0; o < g.o; o++) {
         const to = yAt(n, o, d, h, v);
         y[to] += bias[o];
         dbias[o] += dy[to];
         for (let c = 0; c < inputs; c++)
-          eachPosition(g.kernel, (kd, kh, kw) => {
-            const id = d * g.stride[0] - g.padding[0] + kd * g.dilation[0];
-            const ih = h * g.stride[1] - g.padding[1] + kh * g.dilation[1];
-            const iw = v * g.stride[2] - g.padding[2] + kw * g.dilation[2];
-            if (id < 0 || id >= g.input[0] || ih < 0 || ih >= g.input[1] || iw < 0 || iw >= g.input[2]) return;
-            const from = xAt(n, Math.floor(o / outputs) * inputs + c, id, ih, iw);
-            const tap = (((o * inputs + c) * g.kernel[0] + kd) * g.kernel[1] + kh) * g.kernel[2] + kw;
-            y[to] += x[from] * w[tap];
-            dx[from] += dy[to] * w[tap];
-            dw[tap] += dy[to] * x[from];
-          });
-      });
+          for (const { tap, at } of met) {
+            const from = xAt(n, Math.floor(o / outputs) * inputs + c, at[0], at[1], at[2]);
+            const weight = (o * inputs + c) * taps + tap;
+            y[to] += x[from] * w[weight];
+            dx[from] += dy[to] * w[weight];
+            dw[weight] += dy[to] * x[from];
+          }
+      }
+  });
   return { y, dx, dw, dbias };
 }
