@@ -4,7 +4,7 @@ import { withFusion } from '../../src/fusion/switch.ts';
 import { sameShape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { uniforms } from '../values.ts';
-import { activations, inPlaceActivations, Machine } from './machine.ts';
+import { activations, graphCases, inPlaceActivations, Machine } from './machine.ts';
 import type { Float, GraphProgram, Settings, Step } from './program.ts';
 
 type Weighted<T> = readonly (readonly [value: T, weight: number])[];
@@ -232,6 +232,7 @@ class Draw {
     [() => this.pair('cat', {}, 1), 2],
     [() => this.step('narrow', [this.of.normed()], { dim: this.evenly(1, 0), start: this.below(2) }, 1), 1],
     [() => this.step('flatten', [this.of.image()], { from: this.evenly(1, 1, 2) }, 1), 3],
+    [() => this.step('case', [this.of.any()], { name: this.evenly(...graphCases.keys()) }, 1), 8],
     [() => this.step('view', [this.of.any()], {}, 1), 2],
     [() => this.step('permute', [this.of.image()], {}, 1), 1],
     [() => this.step('mean', [this.of.normed()], {}, 1), 1],

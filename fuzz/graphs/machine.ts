@@ -16,6 +16,9 @@ import { scope } from '../../src/tensor/scope.ts';
 import { type MemoryFormat, sizeOf } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { setWarningHandler } from '../../src/warnings.ts';
+import type { Case, Input } from '../../test/cases/case.ts';
+import { inputsOf, listOf } from '../../test/cases/inputs.ts';
+import { cases } from '../../test/cases/table.ts';
 import { uniforms, valuesOf } from '../values.ts';
 import type { Event, Float, GraphProgram, Seen, Settings, Step } from './program.ts';
 
@@ -90,6 +93,35 @@ function disturbed(data: Float64Array, dtype: Float, noise: () => number): Float
   return data.map((x) => x * (1 + step * Math.round(8 * noise() - 4)));
 }
 
+/** The case list's operations that a tensor of the graph can go into, by name; in whatever dtype a run computes. */
+export const graphCases: ReadonlyMap<string, Case> = new Map(
+  cases
+    .filter(({ ops, inputs }) => !ops.includes('to') && inputs[0] && isFree(inputs[0]) && sizeOf(inputs[0].shape) > 0)
+    .map((one) => [one.name, one]),
+);
+/** Inputs that may hold any numbers of their range. */
+function isFree({ integer, bool, constant, distinct }: Input): boolean {
+  return !(integer || bool || constant || distinct);
+}
+
+/** A case with a tensor of the graph as its first input: repeated or cut to that input's shape, and mapped into its range. */
+function caseOf(name: string, x: Tensor, dtype: Float): Tensor {
+  const one = graphCases.get(name)!;
+  const { shape, low = -2, high = 2 } = one.inputs[0];
+  const size = sizeOf(shape);
+  const line = x
+    .flatten()
+    .repeat([Math.ceil(size / x.size)])
+    .narrow(0, 0, size);
+  const given = line
+    .sigmoid()
+    .mul(high - low)
+    .add(low)
+    .reshape(shape);
+  const [, ...others] = inputsOf(one, dtype);
+  return listOf(one.run(given, ...others.map((each) => each.detach())))[0];
+}
+
 const isImage = (x: Tensor): boolean => x.rank === 4;
 const around = (x: Tensor, kernel: number): object => ({ stride: 2, padding: Math.min(x.shape[2], kernel) >> 1 });
 
@@ -123,6 +155,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   permute: making((_, [x]) => x.transpose(x.rank - 2, x.rank - 1)),
   mean: making((_, [x]) => x.mean(x.rank === 4 ? [2, 3] : [0], { keepdim: isImage(x) })),
   format: making((_, [x], { format }) => x.contiguous(format as MemoryFormat)),
+  case: making((m, [x], { name }) => caseOf(name as string, x, m.computedIn)),
   clone: making((_, [x]) => x.clone()),
   detach: making((_, [x]) => x.detach()),
   leaf: making((_, [x]) => x.detach().requiresGrad_()),
@@ -218,6 +251,11 @@ export class Machine {
     const { dtype, disturbance } = this.conditions;
     const given = disturbance === null ? data : disturbed(data, this.dtype, this.noise);
     return fromTypedArray(given, [...shape], { dtype }).contiguous(format);
+  }
+
+  /** The dtype that this run computes in. */
+  get computedIn(): Float {
+    return this.conditions.dtype;
   }
 
   layerAt(slot: Settings[string]): nn.Module {

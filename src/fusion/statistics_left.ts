@@ -31,7 +31,9 @@ export function statisticsLeft(x: Tensor): BatchStatistics | null {
   const note = isFusionEnabled() ? left.get(x.storage) : undefined;
   if (!note || note.version !== x.version || note.format !== x.memoryFormat || !sameShape(note.shape, x.shape))
     return null;
-  return note.batch.mean.storage.isReleased ? null : note.batch;
+  // They may have gone with an enclosed forward or a scope, one before the other.
+  const { mean, m2 } = note.batch;
+  return mean.storage.isReleased || m2.storage.isReleased ? null : note.batch;
 }
 
 /** Leaves for x, which is `parts` joined along axis 1, what was left for each of them, if it was for all. */

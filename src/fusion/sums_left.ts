@@ -25,5 +25,7 @@ export function leaveSums(g: Tensor, x: Tensor, key: object, sums: BackwardSums)
 /** What was left with g, as long as g is what it was. */
 export function sumsLeftWith(g: Tensor): SumsLeft | null {
   const note = left.get(g.storage);
-  return note?.version === g.version ? note : null;
+  if (note?.version !== g.version) return null;
+  // They may have gone with a scope that has let g out.
+  return Object.values(note.sums).some((sum) => sum.storage.isReleased) ? null : note;
 }

@@ -1,5 +1,5 @@
 // Every case through every mode: PyTorch's float64 results, gradients of first and second order by differences, both memory formats,
-// float32 against float64, one thread against many, and the other engine. A differentiable op without a case fails here.
+// fused between norms against plain, float32 against float64, one thread against many, and the other engine. A differentiable op without a case fails here.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import '../../src/index.ts';
@@ -7,8 +7,11 @@ import { grad } from '../../src/autograd/backward.ts';
 import { registry } from '../../src/autograd/define_op.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
 import { getEngine, getNumThreads, setEngine, setNumThreads } from '../../src/device/engine.ts';
+import { withFusion } from '../../src/fusion/switch.ts';
+import { batchNormWith } from '../../src/ops/norm/batch_norm.ts';
+import { full } from '../../src/tensor/create.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
-import type { MemoryFormat } from '../../src/tensor/shape.ts';
+import { type MemoryFormat, sizeOf } from '../../src/tensor/shape.ts';
 import type { Case } from './case.ts';
 import { cotangentsOf, inputsOf, listOf } from './inputs.ts';
 import { cases } from './table.ts';
@@ -65,6 +68,43 @@ function expectClose(
   });
 }
 
+/** Inputs that a norm of some kind may have made: of images or matrices, with gradients. */
+const normed = (one: Case): boolean[] =>
+  one.inputs.map(
+    ({ shape, ...input }) =>
+      !(input.integer || input.bool || input.constant || input.distinct) &&
+      shape.length >= 2 &&
+      sizeOf(shape) > shape[1] &&
+      shape[1] > 0,
+  );
+
+/** The case on inputs that are the output of a batch norm, and a batch norm of each output: what fusion defers, and what it looks back at. */
+function betweenNorms(one: Case, dtype: DType, format: MemoryFormat): number[][] {
+  const leaves = inputsOf(one, dtype, format);
+  const isNormed = normed(one);
+  const inputs = leaves.map((x, k) => {
+    if (!isNormed[k]) return x;
+    const { low = -2, high = 2 } = one.inputs[k];
+    const channels = x.shape[1];
+    // What is normalized by N values is at most √(N − 1): so the results stay in the case's range.
+    const scale = (high - low) / 2 / Math.sqrt(x.size / channels);
+    const options = {
+      weight: full([channels], scale, { dtype }),
+      bias: full([channels], (low + high) / 2, { dtype }),
+      training: true,
+    };
+    return batchNormWith(x, null, null, options);
+  });
+  const outputs = listOf(one.run(...inputs)).map((y) =>
+    y.rank >= 2 && y.requiresGrad && y.size > y.shape[1] && y.shape[1] > 0
+      ? batchNormWith(y, null, null, { training: true, eps: 1e-2 }).relu()
+      : y,
+  );
+  const wanted = leaves.filter((x) => x.requiresGrad);
+  const found = grad(outputs, wanted, { gradOutputs: cotangentsOf(outputs), allowUnused: true });
+  return [...outputs, ...found].map((t) => (t ? Array.from(t.dataSync(), Number) : []));
+}
+
 const takesFormats = (one: Case) => one.inputs.some(({ shape }) => shape.length >= 3);
 
 describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
@@ -95,6 +135,16 @@ describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
     test('gives the same in channels-last order', () => {
       // Sums may be taken in another order.
       expectClose(evaluate(one, 'float64', 'channelsLast'), evaluate(one, 'float64', 'contiguous'), 1e-12);
+    });
+
+  if (normed(one).includes(true))
+    test('gives the same between norms, fused and plain', () => {
+      for (const format of ['contiguous', 'channelsLast'] as const) {
+        const run = (fused: boolean) => withFusion(fused, () => betweenNorms(one, 'float64', format));
+        const plain = run(false);
+        // Fused passes round in other places, and the norm behind divides by deviations of down to a tenth.
+        for (const [i, numbers] of run(true).entries()) expect(largest(numbers, plain[i])).toBeLessThanOrEqual(1e-10);
+      }
     });
 
   test('float32 stays near float64', () => {

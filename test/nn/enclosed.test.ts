@@ -8,6 +8,7 @@ import { withFusion } from '../../src/fusion/switch.ts';
 import { densenet121, mobilenetV2, mobilenetV3Small, resnet18, resnet50 } from '../../src/models/index.ts';
 import {
   BatchNorm2d,
+  BatchNormAct2d,
   Conv2d,
   Dropout,
   GELU,
@@ -114,6 +115,29 @@ describe('an enclosed forward', () => {
       expect(second).toEqual(first);
       expect(observed).toEqual(first);
     }
+  });
+});
+
+describe('what an enclosed forward notes about its input', () => {
+  it.each<[string, () => Module]>([
+    ['a chain that begins with a norm', () => new Sequential(new BatchNorm2d(8), new ReLU())],
+    ['a norm with its activation', () => new BatchNormAct2d(8)],
+  ])('is there for a norm behind it, or is not taken: %s', (_, make) => {
+    const run = (fused: boolean) =>
+      withFusion(fused, () => {
+        manualSeed(1);
+        const [first, second, inner] = [new BatchNorm2d(8), new BatchNorm2d(8), make()];
+        const x = input().requiresGrad_();
+        const made = first(x);
+        // As a residual network of a user's class does it: the branches read the same norm, one of them enclosed.
+        const y: Tensor = inner(made).add(second(made));
+        y.square().sum().backward();
+        return [y, x.grad!].map(numbers);
+      });
+    const [fused, plain] = [run(true), run(false)];
+    // float32, and sums in another order.
+    for (const [i, values] of fused.entries())
+      for (const [j, value] of values.entries()) expect(Math.abs(value - plain[i][j])).toBeLessThan(1e-4);
   });
 });
 
