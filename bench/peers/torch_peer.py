@@ -1,5 +1,6 @@
 # PyTorch's side of the benchmarks: a line "prepare WORK" names the work, "run MS" or "repeat COUNT" measures it, "peak" asks for the
 # resident memory. A work is a function that runs it once, or a dict of ways to make such a function, of which the fastest is measured.
+import base64
 import functools
 import json
 import sys
@@ -217,6 +218,24 @@ class SplitRows(nn.Module):
         return torch.cat([self.layer(part) for part in x.chunk(self.parts)])
 
 
+def case(text):
+    """A case of test/cases in float32, forward and backward; 50 times, as bench/suites/ops.ts."""
+    given = json.loads(base64.b64decode(text))
+    kinds = {"float64": torch.float32, "int64": torch.int64, "bool": torch.bool}
+    inputs = [torch.tensor(x["data"], dtype=torch.float64).reshape(x["shape"]).to(kinds[x["kind"]]).requires_grad_(x["grad"])
+              for x in given["inputs"]]
+    names = {"t": torch, "F": nn.functional, **dict(zip("abcdefg", inputs))}
+    code = compile(given["torch"], "<case>", "eval")
+    wanted = [x for x in inputs if x.requires_grad]
+    g = torch.ones_like(eval(code, names))
+
+    def run():
+        for _ in range(50):
+            torch.autograd.grad(eval(code, names), wanted, g, allow_unused=True)
+
+    return run
+
+
 def fastest(makers):
     """The name and the work of the fastest of several ways to do the same."""
     best = None
@@ -240,6 +259,7 @@ WORK = {
     "lenet_step": lambda batch: lenet_step(int(batch)),
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
     "norm": norm,
+    "case": case,
     "conv": conv,
     "linear": linear,
     "dispatch": lambda count: dispatch(int(count)),

@@ -5,6 +5,7 @@ import { conv2dAndLinear } from './conv.ts';
 import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
 import { norm } from './norm.ts';
+import { ops } from './ops.ts';
 import { train } from './train.ts';
 
 interface CaseBase {
@@ -44,4 +45,4 @@ export interface SpecialCase extends CaseBase {
 
 export type Case = TimedCase | SpecialCase;
 
-export const suites: Record<string, () => Case[]> = { conv: conv2dAndLinear, lenet, memory, norm, train };
+export const suites: Record<string, () => Case[]> = { conv: conv2dAndLinear, lenet, memory, norm, ops, train };

@@ -53,3 +53,15 @@ export function cotangentsOf(outputs: readonly Tensor[]): Tensor[] {
     ),
   );
 }
+
+/** A case for PyTorch: what op_golden.py and the benchmarks' peer evaluate. */
+export const forTorch = ({ name, torch, inputs }: Case) => ({
+  key: `${name} | ${torch}`,
+  torch,
+  inputs: inputs.map((input, k) => ({
+    shape: input.shape,
+    kind: input.integer ? 'int64' : input.bool ? 'bool' : 'float64',
+    grad: !(input.integer || input.bool || input.constant),
+    data: valuesOf(input, k),
+  })),
+});
