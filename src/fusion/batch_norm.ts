@@ -1,4 +1,5 @@
-// How a batch norm is deferred, and what its backward takes from those behind and leaves to those in front.
+// The rules of batch norm. Forward: the output is deferred, so that what follows can read the input and normalize it
+// meanwhile. Backward: uses the sums that a convolution behind the norm has left, and leaves a deferred gradient.
 import type { Edge } from '../autograd/node.ts';
 import {
   type Affine,
@@ -23,13 +24,13 @@ import { leaveStatistics, statisticsLeft } from './statistics_left.ts';
 import { isFusionEnabled } from './switch.ts';
 import { cachedMatrix } from './thresholds.ts';
 
-/** Whether one kernel does best what reads x, for sums and for what follows while x is in a cache. */
+/** Whether one kernel should compute statistics and output together, because x is still in a cache when it is read again. */
 const isReadAtOnce = (x: Tensor): boolean =>
   !isFusionEnabled() || (x.memoryFormat === 'contiguous' && (x.rank > 2 || x.size <= cachedMatrix));
 
 /**
- * The norm in training. Only its statistics are computed where it is better to leave the rest to what follows: where somebody has left them, or
- * nothing is gained by reading for both at once.
+ * The norm in training. The output is deferred and only the statistics are computed, unless one kernel does both better
+ * (`isReadAtOnce`). Statistics that an earlier operation has left are used, not computed again.
  */
 function mergedForward(x: Tensor, eps: number, affine: Affine) {
   const left = statisticsLeft(x);
@@ -39,7 +40,7 @@ function mergedForward(x: Tensor, eps: number, affine: Affine) {
     return result;
   }
   const batch = left ?? batchNormStats(x);
-  // Only what an operation has made stays as it is unless its version tells: others may write to the memory of a leaf.
+  // Not for leaves: somebody may write to their memory without raising the version.
   if (!left && x.gradFn) leaveStatistics(x, batch);
   note(left ? 'statistics left' : 'statistics read', batch.mean);
   const invstd = batchNormInvstd(batch, eps);
@@ -47,8 +48,9 @@ function mergedForward(x: Tensor, eps: number, affine: Affine) {
 }
 
 /**
- * The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. `to`: where the first
- * goes.
+ * The gradients of x, weight and bias.
+ * @param isTraining whether mean and invstd are statistics of x itself; otherwise they are constants.
+ * @param to the edge of the graph that the gradient of x goes to.
  */
 function mergedBackward(
   x: Tensor,
@@ -85,7 +87,7 @@ function mergedBackward(
   return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
 
-/** The output of a norm of x by given statistics: deferred, or carried out at once where fusion is off. */
+/** The output of a norm of x by given statistics: deferred, or computed at once where fusion is off. */
 export const normalized = (x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor =>
   isFusionEnabled() ? deferNorm(x, mean, invstd, affine) : launchApply(x, mean, invstd, affine);
 

@@ -1,10 +1,13 @@
-// What convolutions, and large linear layers, do for the norms around them, in the prologues and epilogues of their kernels.
-//   conv → norm                statistics of the output are left (statistics_left.ts)
-//   norm (→ ReLU) → conv       the input is normalized while it is read (norm_input.ts); backward by data masks the gradient and leaves the sums of the
-//                              norm's backward (sums_left.ts); the gradient of the weights normalizes what it reads, or takes values made for it
-//   conv → norm, backward      the gradient of the norm's input is formed where the gradient of the weights reads it (norm_gradient.ts)
-//   gradients that meet at a convolution's input: the others, having arrived, are added where this one is written; 3 passes, of which 1 is left
-//   conv (→ norm → add → ReLU), nothing recorded: the last result alone is written (deferred_conv.ts)
+// The rule of a convolution, and of a large linear layer. Its kernels also do work of the norms around it: the prologue
+// while it reads, the epilogue while it writes.
+//   conv → norm             the epilogue leaves the statistics of the output (statistics_left.ts)
+//   norm (→ ReLU) → conv    forward: the prologue normalizes the input (norm_input.ts); backward by data: the epilogue
+//                           masks the gradient and leaves the sums for the norm's backward (sums_left.ts); gradient of
+//                           the weights: the prologue normalizes, or a pass of its own does before
+//   conv → norm, backward   the gradient of the weights computes the gradient of the norm's input while it reads
+//                           (norm_gradient.ts)
+//   several gradients meet at the input: the epilogue adds those that have arrived; saves 2 of 3 passes
+//   conv (→ norm → add → ReLU), nothing recorded: only the last result is written (deferred_conv.ts)
 import { isGradientObserved, takeArrived } from '../autograd/backward.ts';
 import type { Context, Gradients } from '../autograd/define_op.ts';
 import type { Edge } from '../autograd/node.ts';
@@ -36,7 +39,10 @@ function statisticsFor(y: Tensor): BatchStatistics {
   return { count: y.size / y.shape[1], mean: vector(), m2: vector() };
 }
 
-/** A convolution's output: deferred where it is not recorded; else with its statistics, since in training a batch norm is likely to follow. */
+/**
+ * The output of a convolution. It is deferred where nothing is recorded; otherwise its statistics are left with it, because
+ * in training a batch norm usually follows.
+ */
 export function mergedConv(
   x: Tensor,
   weight: Tensor,
@@ -47,7 +53,7 @@ export function mergedConv(
   const shape = forwardShape(x.shape, weight.shape, conv);
   noteConvolution(shape, weight);
   if (!isRecorded) {
-    // A norm of a tensor that is there is carried out while the kernel reads it; whatever holds a convolution is carried out before.
+    // The kernel can normalize its input while reading, if the norm's input has values. Everything else is computed first.
     const norm = pendingNorm(x);
     if (!norm || pendingConv(norm.x)) x.materialize();
     return deferConv(shape, x, weight, bias, (input, w, b, y, seams) =>
@@ -62,14 +68,15 @@ export function mergedConv(
 }
 
 /**
- * The gradient of an input x, with what can be done to it before it is written: what other paths have brought to x is added; and where x is the output of
- * a norm, the work of that norm's backward which needs this gradient alone, unless somebody else wants to see the gradient as it is.
+ * The gradient of the input x. Before it is written, the epilogue adds the gradients that other paths have brought to x.
+ * If x is the output of a norm, it also does the part of that norm's backward that needs nothing but this gradient; not
+ * where somebody wants to see the gradient as it is.
  */
 function mergedInputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.backend);
   const isOn = isFusionEnabled();
   const plus = isOn ? takeArrived(to, dx) : null;
-  // In the other format the raw input lies across the lanes.
+  // Only channels last: there the norm's input lies in memory as the epilogue's vectors do.
   const isServed = isOn && hasChannelsLast(x) && hasChannelsLast(dy) && !isGradientObserved(to);
   const pending = pendingNorm(x);
   const norm = !isServed || pending?.isForeign || pending?.residual ? null : (pending ?? writtenNorm(x));
@@ -91,8 +98,9 @@ function mergedInputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvSh
 }
 
 /**
- * Whether the gradient of the weights takes an input that is a pending norm as it is. It packs its input once for some output channels: once for 64
- * in tiles of 2x2 outputs, where normalizing meanwhile costs little; other kernels of convolution would rather read it where it lies.
+ * Whether the gradient of the weights normalizes a deferred input itself. The kernel for 3x3 packs its input once for each
+ * 64 output channels, and normalizing then costs little. Other kernels pack more often, or do not pack at all: for them the
+ * values are written before.
  */
 const takesPendingNorm = (weight: Shape, { stride, dilation, groups }: ConvShape): boolean =>
   weight.length === 4 &&
@@ -102,19 +110,19 @@ const takesPendingNorm = (weight: Shape, { stride, dilation, groups }: ConvShape
   groups === 1 &&
   [...stride, ...dilation].every((step) => step === 1);
 
-/** The gradients of the weights, of a shape, and, when asked for, of the bias. */
+/** The gradient of the weights, which have this shape, and with `withBias` that of the bias. */
 function weightGradients(x: Tensor, dy: Tensor, shape: Shape, conv: ConvShape, withBias: boolean): readonly Tensor[] {
   if (dy.shape[1] < fewChannels) dy.materialize();
   const grad = inFormat(dy, x.memoryFormat);
   return withInput(x, null, (input) => launchConvBackwardWeight(input, readGradient(grad), shape, conv, withBias));
 }
 
-/** The gradients of a convolution's input, weights and bias; null where only the bias is wanted beside the input. */
+/** The gradients of input, weights and bias. Null where the bias needs one and the weights do not: the definition does that. */
 export function mergedConvBackward(ctx: Context, g: Tensor, weightShape: Shape, conv: ConvShape): Gradients | null {
   const [needsX, needsWeight, needsBias] = ctx.needs;
   if (needsBias && !needsWeight) return null;
   const [x, weight] = ctx.saved;
-  // Read by both kernels, each of which packs it several times, it is better formed once; by one alone, while that reads it.
+  // Both kernels pack this gradient several times, so one pass that writes it is cheaper. One kernel alone computes it itself.
   if (needsX && needsWeight) g.materialize();
   const dx = needsX ? mergedInputGradient(g, weight, x, conv, ctx.edges[0]) : null;
   if (!needsWeight) return [dx, null, null];

@@ -1,5 +1,5 @@
-// A convolution that nobody records waits until somebody asks for its values. A norm, a residual and a ReLU behind it are then carried out by its
-// epilogue: only the last result is written.
+// A convolution that is not recorded is deferred. If a norm, a residual and a ReLU follow, its epilogue computes them too,
+// and only the last result is written.
 
 import type { OutputSeams } from '../launch/conv.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -8,12 +8,12 @@ import type { Recipe, Storage } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { deferred, lent, recipeOf, storagesOf } from './recipes.ts';
 
-/** Writes a convolution's output, with what is carried out on it. */
+/** Writes the output of a convolution, and computes what its epilogue is given to do. */
 type Write = (out: Tensor, seams: OutputSeams) => void;
 
 class PendingConv implements Recipe {
   readonly sources: readonly Storage[];
-  /** The weight by which listeners know the layer. */
+  /** The weight of the convolution: `explain` finds the layer by it. */
   readonly owner: Tensor;
   private readonly like: Tensor;
   private readonly shape: Shape;
@@ -26,7 +26,7 @@ class PendingConv implements Recipe {
     this.write = write;
   }
 
-  /** Whether x, on whose storage this is, is the output itself and no view of another shape. */
+  /** Whether x is the output itself, and not a view of it with another shape. */
   isOf(x: Tensor): boolean {
     return x.memoryFormat === this.like.memoryFormat && sameShape(x.shape, this.shape);
   }
@@ -39,14 +39,15 @@ class PendingConv implements Recipe {
   }
 }
 
-/** The convolution whose output x is, while it has not been carried out. */
+/** The convolution that will compute x; null once it has, or if there is none. */
 export function pendingConv(x: Tensor): PendingConv | null {
   const recipe = recipeOf(x);
   return recipe instanceof PendingConv && recipe.isOf(x) ? recipe : null;
 }
 
 /**
- * The present values of x for a recipe, whatever becomes of x. Only a convolution stays deferred: chains of recipes do not grow.
+ * A loan of x for a recipe: it keeps the present values when x changes. Other deferred tensors than convolutions are
+ * materialized, so that recipes do not form chains.
  */
 export function onLoan(x: Tensor): Tensor {
   if (!pendingConv(x)) x.materialize();
@@ -55,7 +56,8 @@ export function onLoan(x: Tensor): Tensor {
 export const onLoanIfAny = (x: Tensor | null): Tensor | null => x && onLoan(x);
 
 /**
- * The output of a convolution of x, deferred. `write` is given x, weight and bias as they are now, whatever becomes of them; x may be deferred itself.
+ * The deferred output of a convolution of x. `write` gets x, weight and bias with their present values, even if they change
+ * in between; x may be deferred itself.
  */
 export function deferConv(
   shape: Shape,

@@ -1,6 +1,6 @@
-// Deferred normalization: a batch norm that is not carried out until somebody asks for its values. What follows may join it, or read its input and
-// normalize meanwhile; whatever else looks at the tensor gets its values, made in one pass. The graph is the ordinary one: each operation's backward
-// does its part, deferred in the same way.
+// Deferred normalization: a batch norm whose values are not computed until somebody asks for them. An operation behind it
+// can join it (ReLU, addition), or read the norm's input and normalize while it reads (convolution). Everybody else gets the
+// values, which are written in one pass. The graph is the same as without fusion.
 import type { Affine } from '../launch/batch_norm.ts';
 import { launchApply, normCoefficients } from '../launch/batch_norm.ts';
 import type { Recipe, Storage } from '../tensor/storage.ts';
@@ -9,21 +9,21 @@ import { onLoan, onLoanIfAny, pendingConv } from './deferred_conv.ts';
 import { note } from './log.ts';
 import { deferred, formerRecipeOf, isLike, recipeOf, storagesOf } from './recipes.ts';
 
-/** What a norm that is not carried out yet consists of. */
+/** All that a deferred norm is computed from. */
 export interface NormParts {
   readonly x: Tensor;
-  /** float64 (C), as invstd; null, as invstd: 0 and 1, the norm changes nothing. */
+  /** Mean of each channel, float64 (C). Mean and invstd are both null where the norm changes nothing: mean 0, invstd 1. */
   readonly mean: Tensor | null;
   readonly invstd: Tensor | null;
   readonly affine: Affine;
   readonly residual: Tensor | null;
-  /** Which normalization this is: the tensor that its backward knows as the mean, if it has one. */
+  /** Identifies the normalization: the tensor that its backward saved as the mean, where it has a backward. */
   readonly key: object;
-  /** Whether a change in place has put it where the graph does not know of it. */
+  /** Whether it was moved to another tensor by a change in place that the graph did not record. */
   readonly isForeign: boolean;
 }
 
-/** y = (x − mean)·(invstd·weight) + bias + residual, and with `affine.relu` limited, not yet carried out. */
+/** The recipe of y = (x − mean)·(invstd·weight) + bias + residual, limited to 0 … `affine.relu` where that is not 0. */
 export class PendingNorm implements Recipe {
   readonly parts: NormParts;
   constructor(parts: NormParts) {
@@ -37,7 +37,7 @@ export class PendingNorm implements Recipe {
 
   materializeInto(storage: Storage): void {
     const { x, mean, invstd, affine, residual, key } = this.parts;
-    // It may come from the same convolution, which is carried out with it then.
+    // First: the residual may be computed from the same convolution as x, which then has its values.
     residual?.materialize();
     const conv = pendingConv(x);
     if (conv) {
@@ -51,13 +51,16 @@ export class PendingNorm implements Recipe {
   }
 }
 
-/** The norm whose output x is, while it has not been carried out; null for views of another shape. */
+/** The deferred norm that x is the output of; null if there is none, if its values are written, or for views of another shape. */
 export function pendingNorm(x: Tensor): NormParts | null {
   const recipe = recipeOf(x);
   return recipe instanceof PendingNorm && isLike(x, recipe.parts.x) ? recipe.parts : null;
 }
 
-/** The pending norm that x is the output of, or one that changes nothing where x is a pending convolution: what a ReLU or an addition can join. */
+/**
+ * The deferred norm that a ReLU or an addition can join. For a deferred convolution this is a norm that changes nothing, so
+ * that its epilogue can do the ReLU or the addition.
+ */
 export function joinableNorm(x: Tensor): NormParts | null {
   const norm = pendingNorm(x);
   if (norm || !pendingConv(x)) return norm;
@@ -65,7 +68,7 @@ export function joinableNorm(x: Tensor): NormParts | null {
   return { x, mean: null, invstd: null, affine, residual: null, key: {}, isForeign: false };
 }
 
-/** The same parts for another recipe, which may outlive the first. */
+/** The same parts on loan again, for a second recipe that may live longer than the first. */
 export const borrowed = ({ x, mean, invstd, affine, residual, key, isForeign }: NormParts): NormParts => ({
   x: onLoan(x),
   mean: onLoanIfAny(mean),
@@ -76,7 +79,7 @@ export const borrowed = ({ x, mean, invstd, affine, residual, key, isForeign }: 
   isForeign,
 });
 
-/** What a norm was made of, by its key, until its backward has begun. */
+/** What a norm was computed from; kept until its backward begins. */
 interface Origin {
   /** Null once the backward has begun. */
   x: Tensor | null;
@@ -86,25 +89,25 @@ interface Origin {
 }
 const origins = new WeakMap<object, Origin>();
 
-/** The backward of a norm has begun: the notes of its output do not hold its input any longer. */
+/** Tells that the backward of a norm has begun: its input is not kept any longer. */
 export function forgetInput(key: object): void {
   const origin = origins.get(key);
   if (origin) origin.x = null;
 }
 
-/** The output of a norm of x by given statistics, deferred. */
+/** The deferred output of a norm of x by given statistics. */
 export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affine): Tensor {
-  // The parameters may change before the values are asked for: an optimizer may step.
+  // On loan, since an optimizer may change the parameters before somebody asks for the values.
   const own = { weight: onLoanIfAny(affine.weight), bias: onLoanIfAny(affine.bias), relu: affine.relu };
   const parts = { x: onLoan(x), mean: onLoan(mean), invstd: onLoan(invstd), affine: own, residual: null };
   origins.set(mean, { x: aliasOf(x), version: x.version, mean, invstd });
   return deferred(x, new PendingNorm({ ...parts, key: mean, isForeign: false }));
 }
 
-/** What a norm of a batch is made of, as its consumers' backwards need it. */
+/** What the backward of an operation behind a norm needs to know of that norm. */
 type ServedNorm = Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine' | 'key'>;
 
-/** The norm whose values x holds, once they have been written, while its input is still there. Its affine has nothing but the ReLU. */
+/** The norm whose written values x holds, if the norm's input is still there. Weight and bias are left out of its `affine`. */
 export function writtenNorm(x: Tensor): ServedNorm | null {
   const recipe = formerRecipeOf(x);
   if (!(recipe instanceof PendingNorm) || recipe.parts.isForeign || !isLike(x, recipe.parts.x)) return null;

@@ -1,4 +1,4 @@
-// How functions of each element, additions and changes in place are merged with a norm before them.
+// The rules of elementwise functions, additions and changes in place: each may join the norm in front of it.
 import { Unary } from '../device/generated/abi.ts';
 import type { UnaryFunction } from '../launch/batch_norm.ts';
 import { inFormat } from '../tensor/copy.ts';
@@ -13,13 +13,13 @@ import { recipeOf, takeOver } from './recipes.ts';
 /** What a backward reads of a function of one operand. */
 export type Saves = 'x' | 'y' | 'both';
 
-/** The limit of a function that is a ReLU: infinite, or 6 for a ReLU6; else 0. */
+/** The upper limit of a ReLU: infinite, or 6 for ReLU6. 0 for functions that are none. */
 function topOf({ op, p0, p1 }: UnaryFunction): number {
   if (op === Unary.relu) return Number.POSITIVE_INFINITY;
   return op === Unary.hardtanh && p0 === 0 && p1 > 0 ? p1 : 0;
 }
 
-/** The rule of a function of each element and of two numbers. */
+/** The rule of an elementwise function with two parameters. */
 export function unaryRule(name: string, op: Unary, saves: Saves): Rule<[x: Tensor, p0: number, p1: number], Tensor> {
   return {
     forward(ctx, x, p0, p1) {
@@ -36,7 +36,7 @@ export function unaryRule(name: string, op: Unary, saves: Saves): Rule<[x: Tenso
       if (masked) return [masked];
       if (!x) return null;
       const dy = inFormat(g, x.memoryFormat);
-      // A kernel reads only the one that it needs; another stands in.
+      // The kernel reads x or y, whichever its derivative needs; the other operand may be anything of the same size.
       const dx = gradientOfFunction(f, x, y ?? dy, dy);
       return dx && [dx];
     },
@@ -48,10 +48,14 @@ export const sumRule: Rule<[a: Tensor | number, b: Tensor | number, alpha: numbe
   forward: (_ctx, a, b, alpha) => (a instanceof Tensor && b instanceof Tensor && alpha === 1 ? joinAdd(a, b) : null),
 };
 
-/** Makes `from`, where it is deferred, the value of `to`, of which nobody has seen the old one yet; false where they must be copied. */
+/**
+ * Gives `to` the deferred value of `from`, where nobody has seen the old value of `to` yet.
+ * @returns false where the values must be copied instead.
+ */
 export function mergedInPlace(to: Tensor, from: Tensor): boolean {
   const recipe = recipeOf(from);
-  // Without a record `to` keeps its place in the graph, and its gradient must not pass a ReLU that the graph does not know of.
+  // If the change is not recorded, `to` keeps its place in the graph. Then its gradient must not be masked by a ReLU that
+  // the graph does not know.
   const isForeign = recipe instanceof PendingNorm && !from.gradFn;
   return takeOver(to, from, isForeign ? new PendingNorm({ ...borrowed(recipe.parts), isForeign: true }) : null);
 }

@@ -1,5 +1,5 @@
-// The one way an operation meets fusion: its definition, and a rule that may do better where it stands among others. Who reads the definition reads
-// all that the operation is.
+// How an operation asks for fusion: `fused` takes its definition, and a rule that may compute the same together with the
+// operations around it. The definition alone says what the operation is.
 import type { Context, Gradients, OpDefinition } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -9,17 +9,17 @@ type Definition<A extends readonly unknown[], R extends Tensor | readonly Tensor
 type Infos<A extends readonly unknown[], R extends Tensor | readonly Tensor[]> =
   Parameters<Definition<A, R>['backward']> extends [unknown, unknown, ...infer I] ? I : never;
 
-/** How an operation is merged with others. Each part may give null: then the definition is carried out. */
+/** How an operation is merged with others. Where `forward` or `backward` returns null, the definition is carried out. */
 export interface Rule<A extends readonly unknown[], R extends Tensor | readonly Tensor[]> {
-  /** In the place of the definition's forward, with what it saves; not asked where fusion is off. */
+  /** Takes the place of the definition's forward, and saves what its backward needs. Not called where fusion is off. */
   forward?(ctx: Context, ...args: A): R | null;
-  /** After a forward of the definition's, to note what its result is good for. */
+  /** Called after the definition's forward: notes facts about the result for operations that follow. */
   after?(result: R, ...args: A): void;
-  /** In the place of the definition's backward; not asked where the backward is recorded itself. */
+  /** Takes the place of the definition's backward. Not called where the backward itself is recorded, for second orders. */
   backward?(ctx: Context, grads: readonly Tensor[], ...infos: Infos<A, R>): Gradients | null;
 }
 
-/** An operation's definition, merged by a rule. */
+/** The definition of an operation, with the rule tried first. */
 export function fused<A extends readonly unknown[], R extends Tensor | readonly Tensor[]>(
   rule: Rule<A, R>,
   definition: Definition<A, R>,

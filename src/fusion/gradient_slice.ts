@@ -1,6 +1,6 @@
-// The gradient of what was joined along the channels: slices of it are not copied until somebody asks for their values, and what adds them to another
-// gradient reads them where they are (norm_gradient.ts).
-//   condition  channels are neighbours in memory; a slice of more than half of the channels, which would keep the whole from being given back
+// The gradient of tensors that were joined along the channels. Each part's gradient is a slice of it. The slice is not copied
+// until somebody asks for its values; an addition to another gradient reads it where it is (norm_gradient.ts).
+//   condition  channels last; the slice has more than half of the channels, since it keeps the memory of the whole
 //   saves      writing and reading the slice: 2 passes
 
 import { hasChannelsLast } from '../launch/conv.ts';
@@ -11,7 +11,7 @@ import { Tensor } from '../tensor/tensor.ts';
 import { deferred, lent, recipeOf } from './recipes.ts';
 import { isFusionEnabled } from './switch.ts';
 
-/** A wider tensor, of neighbouring channels, and the first channel that is meant. */
+/** A tensor with more channels, and the first of the channels that belong to the slice. */
 export interface Slice {
   readonly whole: Tensor;
   readonly start: number;
@@ -37,7 +37,7 @@ class PendingSlice implements Recipe, Slice {
   }
 }
 
-/** Channels start … start + length − 1 of a gradient g, deferred; null where they are better copied. */
+/** Channels start … start + length − 1 of a gradient g, deferred; null where copying is better. */
 export function mergedSlice(g: Tensor, start: number, length: number): Tensor | null {
   if (!isFusionEnabled() || !hasChannelsLast(g) || 2 * length <= g.shape[1]) return null;
   g.materialize();
@@ -45,7 +45,7 @@ export function mergedSlice(g: Tensor, start: number, length: number): Tensor | 
   return deferred(g, new PendingSlice(lent(g), start, shape), shape);
 }
 
-/** What x is a slice of, while it has not been copied. */
+/** What x is a slice of; null once it has been copied, or if it is none. */
 export function pendingSlice(x: Tensor): Slice | null {
   const recipe = recipeOf(x);
   return recipe instanceof PendingSlice ? recipe : null;

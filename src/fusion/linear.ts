@@ -1,7 +1,7 @@
-// Linear → norm (→ add, ReLU) → Linear: large layers go to the kernels of convolution, to which (N, C) is a picture of N pixels. They pack their
-// operands better, and do for the norms around what a convolution does.
+// Linear → norm (→ add, ReLU) → Linear: large layers use the kernels of convolution, for which (N, C) is an image of N pixels.
+// These pack their operands better, and their prologues and epilogues work for the norms around.
 //   condition  2048 rows, 2^26 multiplications, at most 2^22 weights
-//   saves      as for convolutions, of which it is one without spatial dimensions
+//   saves      as a convolution does
 import type { ConvShape } from '../launch/conv.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';

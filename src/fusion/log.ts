@@ -1,8 +1,8 @@
-// What fusion does, told as it happens to whoever wants to know: `explain` (nn/explain.ts). Usually nobody listens.
+// Reports each step of fusion, as it happens, to a listener: `explain` (nn/explain.ts) is one. Usually there is none.
 import { restoring } from '../restoring.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** What may happen to a batch norm; it begins with one of the first five. */
+/** What can happen to a batch norm. The first step of each norm is one of the first five. */
 export type Step =
   | 'statistics left'
   | 'statistics read'
@@ -24,16 +24,16 @@ export type Step =
   | 'sums in epilogue'
   | 'gradient in prologue';
 
-/** `norm`: what the norm is known by. `weight`: of the convolution in which it happens. */
+/** @param norm the key of the norm (`NormParts.key`). @param weight the weight of the convolution in which the step happens. */
 export type Listener = (step: Step, norm: object, weight: Tensor | null) => void;
 let listener: Listener | null = null;
 
-/** Tells of one step. */
+/** Reports one step. */
 export function note(step: Step, norm: object, weight: Tensor | null = null): void {
   listener?.(step, norm, weight);
 }
 
-/** Runs `fn`, of which `to` hears. */
+/** Runs `fn` while its steps are reported to `to`. */
 export function listening<R>(to: Listener, fn: () => R): R {
   const former = listener;
   listener = to;

@@ -7,7 +7,7 @@ import { borrowed, joinableNorm, PendingNorm } from './deferred_norm.ts';
 import { note } from './log.ts';
 import { deferred, isLike } from './recipes.ts';
 
-/** a + b where either is a pending norm, deferred; else null. */
+/** a + b, deferred, where one of the two is a deferred norm; else null. */
 export function joinAdd(a: Tensor, b: Tensor): Tensor | null {
   if (!isLike(a, b)) return null;
   for (const [sum, other] of [

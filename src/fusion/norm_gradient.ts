@@ -1,7 +1,7 @@
-// The gradient of a norm's input, of which the sums are known, is not written until somebody asks for it: a convolution in front reads what it is
-// formed of, and what other paths have brought to that input is added where it is formed.
-//   condition  for a convolution's gradient of the weights: its input needs no gradient, and there are 64 channels or more; for what is added:
-//              channels last, the norm in training, the others have arrived, equal formats
+// The gradient of a norm's input is deferred. A convolution in front of the norm computes it while it reads. Gradients that
+// other paths have brought to the same input are added in the same pass.
+//   condition  in a convolution's gradient of the weights: its input needs no gradient, and it has 64 channels or more;
+//              additions: channels last, the norm in training, the other gradients have arrived, equal formats
 //   saves      writing and reading the gradient, 2 passes; with an addition 3
 import { takeArrived } from '../autograd/backward.ts';
 import type { Edge } from '../autograd/node.ts';
@@ -18,17 +18,17 @@ import { deferred, isLike, lent, recipeOf, storagesOf } from './recipes.ts';
 import { sumsLeftWith } from './sums_left.ts';
 import { isFusionEnabled } from './switch.ts';
 
-/** What the gradient of a norm's input is formed of. */
+/** All that the gradient of a norm's input is computed from. */
 export interface GradientParts {
   readonly x: Tensor;
-  /** The gradient of the norm's output, before its ReLU if `affine.relu`. */
+  /** The gradient of the norm's output. If `affine.relu` is not 0, of that after the ReLU: it is still to be masked. */
   readonly dy: Tensor;
   readonly mean: Tensor;
   readonly invstd: Tensor;
   readonly affine: Affine;
   readonly count: number;
   readonly sums: BackwardSums;
-  /** What other paths have brought to x, to be added. */
+  /** The gradient that other paths have brought to x; it is to be added. */
   readonly plus: Tensor | null;
   /** As `NormParts.key`. */
   readonly key: object;
@@ -54,7 +54,10 @@ class PendingGradient implements Recipe {
   }
 }
 
-/** The gradient of a norm's input, deferred. `to`: where it goes; channels last, what has arrived there becomes part of it. */
+/**
+ * The deferred gradient of a norm's input.
+ * @param to the edge it goes to. In channels-last tensors it takes over the gradient that has arrived there, and adds it.
+ */
 export function deferGradient(
   { x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key' | 'plus'>,
   to: Edge,
@@ -72,22 +75,25 @@ export function deferGradient(
   return deferred(x, new PendingGradient({ ...tensors, count, key: mean }));
 }
 
-/** What the gradient g of a norm's input is formed of, while it has not been carried out, and where nothing is to be added. */
+/** What the deferred gradient g is computed from; null if its values are written, or if something is to be added. */
 export function pendingGradient(g: Tensor): GradientParts | null {
   const recipe = recipeOf(g);
   return recipe instanceof PendingGradient && !recipe.parts.plus && isLike(g, recipe.parts.x) ? recipe.parts : null;
 }
 
-/** A gradient as the backward of a norm wants it. */
+/** A gradient as the backward of a norm takes it. */
 interface NormGradient {
   readonly dy: Tensor;
-  /** With `relu` dy is still to be masked. */
+  /** If its `relu` is not 0, dy is still to be masked. */
   readonly affine: Affine;
   /** The sums of dy, where they are known. */
   readonly sums: BackwardSums | null;
 }
 
-/** What arrived as the gradient of the norm by `mean`: without the mask of a ReLU that joined it, with the sums that a convolution left. */
+/**
+ * The gradient g of a norm's output, as the norm's backward takes it: a deferred mask of its ReLU is taken off, and the sums that
+ * a convolution has left are found. `mean` is the norm's key.
+ */
 export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGradient {
   forgetInput(mean);
   const left = sumsLeftWith(g);

@@ -1,4 +1,4 @@
-// norm (→ ReLU) → a kernel that normalizes what it reads, and the values of a norm for one that would rather not.
+// norm (→ ReLU) → a kernel that normalizes while it reads; and temporary values of the norm for kernels that cannot.
 //   condition  nobody has asked for the norm's values
 //   saves      writing and reading the normalized tensor, 2 passes, and its memory until the backward
 import { type Affine, type BackwardSums, launchApply, normCoefficients } from '../launch/batch_norm.ts';
@@ -18,17 +18,18 @@ interface Numbered {
   readonly sums?: BackwardSums;
 }
 
-/** A norm, or the gradient of one's input, as kernels take it: its numbers for each channel. */
+/** The numbers of each channel by which a kernel computes a norm, or the gradient of a norm's input. */
 export const numbersOf = ({ x, mean, invstd, affine, count, sums }: Numbered): Tensor =>
   normCoefficients(x, mean, invstd, affine, count, sums);
 
 /**
- * Calls `run` with how a kernel reads x: as it is, or as the input of a norm that it carries out, with coefficients made for this call alone.
- * `owner`: the weight by which listeners know the layer.
+ * Calls `run` with the way in which a kernel reads x: as it is, or as the input of a norm that the kernel computes. The
+ * coefficients of the norm exist during this call.
+ * @param owner the weight of the layer: `explain` finds the layer by it.
  */
 export function withInput<R>(x: Tensor, owner: Tensor | null, run: (input: ReadInput) => R): R {
   const norm = pendingNorm(x);
-  // A norm behind a pending convolution costs less in its epilogue.
+  // If the norm's input is a deferred convolution, the norm costs less in that convolution's epilogue.
   if (!norm || norm.residual || pendingConv(norm.x)) return run(asItIs(x));
   note('normalized in prologue', norm.key, owner);
   const coefficients = numbersOf(norm);
@@ -40,8 +41,8 @@ export function withInput<R>(x: Tensor, owner: Tensor | null, run: (input: ReadI
 }
 
 /**
- * Runs `fn` on the values of x, which may be a pending norm and stays one: they are made for `fn` alone. For kernels that read their operand
- * several times, in an order in which normalizing it each time costs more than one pass.
+ * Runs `fn` on the values of x. If x is a deferred norm it stays deferred: the values exist during this call. For kernels that
+ * read their operand so often that normalizing it each time would cost more than one pass.
  */
 export function withMaterialized<R>(x: Tensor, fn: (values: Tensor) => R): R {
   const norm = pendingNorm(x);
@@ -55,7 +56,7 @@ export function withMaterialized<R>(x: Tensor, fn: (values: Tensor) => R): R {
   }
 }
 
-/** How a kernel reads the gradient of its output: as it is, or as what the gradient of a norm's input is formed of. */
+/** How a kernel reads the gradient of its output: as it is, or as a gradient of a norm's input that the kernel computes. */
 export function readGradient(dy: Tensor): ReadGradient {
   const parts = pendingGradient(dy);
   if (!parts) return gradientAsItIs(dy);

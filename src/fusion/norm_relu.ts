@@ -1,5 +1,5 @@
-// norm → ReLU or ReLU6: one pass; backward one sum and one map of the masked gradient.
-//   condition  the norm, or a convolution that nobody records, is deferred, and nothing but an addition has joined it
+// norm → ReLU or ReLU6: one pass. Backward: the norm's sums and map mask the gradient themselves.
+//   condition  the norm, or a convolution that is not recorded, is deferred; nothing but an addition has joined it
 //   saves      forward: reading and writing between the two, 2 passes; backward: writing and reading the masked gradient, 2
 import { Unary } from '../device/generated/abi.ts';
 import { launchApply } from '../launch/batch_norm.ts';
@@ -12,7 +12,7 @@ import { note } from './log.ts';
 import { deferred, isLike, madeBy, recipeOf, storagesOf } from './recipes.ts';
 import { sumsLeftWith } from './sums_left.ts';
 
-/** x limited to 0 … top where it is a pending norm, deferred; else null. */
+/** x limited to 0 … top, deferred, where x is a deferred norm; else null. */
 export function joinRelu(x: Tensor, top: number): Tensor | null {
   const norm = joinableNorm(x);
   if (!norm || norm.affine.relu) return null;
@@ -21,7 +21,7 @@ export function joinRelu(x: Tensor, top: number): Tensor | null {
   return deferred(x, new PendingNorm({ ...own, affine: { ...own.affine, relu: top } }));
 }
 
-/** The gradient g where a pending norm's ReLU is open, and 0 elsewhere, not yet carried out. */
+/** The recipe of a masked gradient: g where the ReLU behind a norm is open, 0 elsewhere. */
 class PendingMask implements Recipe {
   readonly g: Tensor;
   readonly norm: NormParts;
@@ -45,17 +45,17 @@ class PendingMask implements Recipe {
   }
 }
 
-/** The gradient before the ReLU that joined the norm whose output y is, deferred; null where y's values have been asked for. */
+/** The deferred gradient in front of the ReLU, where y is a norm that the ReLU has joined; null where y's values are written. */
 export function maskGradient(g: Tensor, y: Tensor): Tensor | null {
   const made = madeBy(y);
-  // A convolution has masked it already.
+  // The epilogue of a convolution has masked it already.
   if (made instanceof PendingNorm && made.parts.affine.relu && sumsLeftWith(g)?.of === made) return g;
   const norm = pendingNorm(y);
   if (!norm?.affine.relu || norm.residual || !isLike(g, y)) return null;
   return deferred(g, new PendingMask(onLoan(g), borrowed(norm)));
 }
 
-/** What g is before the mask of the norm by `key`, where that has not been carried out. */
+/** The gradient before masking, where g is a deferred mask of the norm with this key; else null. */
 export function pendingMask(g: Tensor, key: object): { readonly g: Tensor; readonly norm: NormParts } | null {
   const recipe = recipeOf(g);
   return recipe instanceof PendingMask && recipe.norm.key === key && isLike(g, recipe.g) ? recipe : null;

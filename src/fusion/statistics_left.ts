@@ -1,7 +1,7 @@
-// Statistics that ride along: in training a convolution leaves those of its output for the batch norm that follows, which then need not read
-// the tensor again. A norm that had to read leaves them too, for the next one that meets these channels, joined with others: each layer of a
-// DenseNet normalizes all channels before it.
-//   condition  recorded; float32 or float64; the norm in training; of what was joined: those of each part have been left
+// Statistics that are left: in training a convolution leaves the statistics of its output, and the batch norm that follows
+// does not read the tensor again. A norm that computed statistics leaves them too. That serves DenseNets, where each layer
+// normalizes all channels before it, joined: the statistics of the parts are joined as well.
+//   condition  recorded; float32 or float64; the norm in training; joined tensors: each part has its statistics left
 //   saves      reading for statistics: 1 pass
 import { type CopiedBlock, partOf } from '../device/operand.ts';
 import type { BatchStatistics } from '../launch/batch_norm.ts';
@@ -15,28 +15,28 @@ interface Left {
   readonly batch: BatchStatistics;
   readonly shape: Shape;
   readonly format: MemoryFormat;
-  /** Of the values that were counted. */
+  /** The tensor's version when the statistics were computed. */
   readonly version: number;
 }
 const left = new WeakMap<Storage, Left>();
 
-/** Notes the statistics of x (N, C, …) over all axes but 1. */
+/** Leaves the statistics of x (N, C, …) over all axes but 1. */
 export function leaveStatistics(x: Tensor, batch: BatchStatistics): void {
   x.storage.companions = [batch.mean.storage, batch.m2.storage];
   left.set(x.storage, { batch, shape: x.shape, format: x.memoryFormat, version: x.version });
 }
 
-/** The statistics that were left for x, if they are still those of its values; else null. */
+/** The statistics that were left for x, if x has not changed since; else null. */
 export function statisticsLeft(x: Tensor): BatchStatistics | null {
   const note = isFusionEnabled() ? left.get(x.storage) : undefined;
   if (!note || note.version !== x.version || note.format !== x.memoryFormat || !sameShape(note.shape, x.shape))
     return null;
-  // They may have gone with an enclosed forward or a scope, one before the other.
+  // An enclosed forward or a scope may have released one of them, or both.
   const { mean, m2 } = note.batch;
   return mean.storage.isReleased || m2.storage.isReleased ? null : note.batch;
 }
 
-/** Leaves for x, which is `parts` joined along axis 1, what was left for each of them, if it was for all. */
+/** Leaves the statistics of x, which is `parts` joined along axis 1, if each part has its own left. */
 function joinStatistics(x: Tensor, parts: readonly Tensor[]): void {
   const batches: BatchStatistics[] = [];
   for (const part of parts) {

@@ -1,6 +1,6 @@
-// Sums of a norm's backward that a convolution leaves: its backward by data writes the gradient of that norm's output, masks it where the ReLU was
-// closed, and adds up, per channel, what the norm will want to know.
-//   condition  channels last; the gradient is not observed
+// Sums that are left: behind a norm, a convolution's backward by data writes the gradient of the norm's output. Its epilogue
+// also masks that gradient where the ReLU was closed, and adds up the sums per channel that the norm's backward needs.
+//   condition  channels last; nobody observes the gradient
 //   saves      masking, 3 passes, and reading for the sums, 1
 import type { BackwardSums } from '../launch/batch_norm.ts';
 import type { Recipe, Storage } from '../tensor/storage.ts';
@@ -8,24 +8,24 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { madeBy } from './recipes.ts';
 
 interface SumsLeft {
-  /** Of the norm. */
+  /** The key of the norm (`NormParts.key`). */
   readonly key: object;
-  /** How the output was made whose gradient it is: several outputs of one norm may have a ReLU, or none. */
+  /** The recipe of the output whose gradient this is: one norm may have several outputs, with a ReLU and without. */
   readonly of: Recipe | null;
   readonly sums: BackwardSums;
   readonly version: number;
 }
 const left = new WeakMap<Storage, SumsLeft>();
 
-/** Notes that g, the gradient of x, is that of the norm by `key`, masked where the ReLU in x was closed, and its sums. */
+/** Leaves the sums of g, the gradient of a norm's output x, which is masked where x's ReLU was closed. */
 export function leaveSums(g: Tensor, x: Tensor, key: object, sums: BackwardSums): void {
   left.set(g.storage, { key, of: madeBy(x), sums, version: g.version });
 }
 
-/** What was left with g, as long as g is what it was. */
+/** What was left with g, if g has not changed since; else null. */
 export function sumsLeftWith(g: Tensor): SumsLeft | null {
   const note = left.get(g.storage);
   if (note?.version !== g.version) return null;
-  // They may have gone with a scope that has let g out.
+  // A scope that returned g may have released them.
   return Object.values(note.sums).some((sum) => sum.storage.isReleased) ? null : note;
 }

@@ -1,9 +1,9 @@
-// The switch of all fusions. With it off every operation is carried out where it is called, by its plain kernels.
+// Turns all fusion on or off. With fusion off each operation runs where it is called, by its plain kernels.
 import { restoring } from '../restoring.ts';
 
 let enabled = true;
 
-/** Whether operations may be merged with those around them. */
+/** Whether fusion is on. */
 export const isFusionEnabled = (): boolean => enabled;
 
 /**
@@ -16,7 +16,7 @@ export function setFusion(value: boolean): void {
   enabled = value;
 }
 
-/** Runs `fn` with fusion on or off. An async `fn` is covered until its promise settles. */
+/** Runs `fn` with fusion on or off; if `fn` is async, until its promise settles. */
 export function withFusion<R>(value: boolean, fn: () => R): R {
   const former = enabled;
   enabled = value;

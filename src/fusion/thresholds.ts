@@ -1,19 +1,19 @@
-// The sizes from which a fusion pays, all of them measured; README.md has the figures.
+// The sizes from which fusion pays. All of them were measured; README.md has the figures.
 
-/** Values of a matrix that stays in a cache from one pass to the next: there nothing is saved by leaving passes to others. */
+/** Elements: a matrix of so many stays in a cache between two passes, so that saving a pass saves nothing. */
 export const cachedMatrix = 2 ** 18;
 
-/** Channels of a gradient for fewer of which forming it while a convolution packs it costs more than a pass. */
+/** Channels of a gradient. With fewer, one pass that writes it costs less than computing it while a convolution packs. */
 export const fewChannels = 64;
 
-/** Output channels of a convolution of 3x3 for more of which writing the values of a pending norm costs less than forming them. */
+/** Output channels of a 3x3 convolution. With more, writing a deferred norm costs less than normalizing while packing. */
 export const manyOutputs = 256;
 
-/** Neighbours in memory, channels or values of a row, for fewer of which an average costs less of values that a pass has written. */
+/** Values in one run of memory that average pooling reads. With fewer, it costs less to write the normalized values first. */
 export const fewNeighbours = 64;
 
 /**
- * Which linear layers go to the kernels of convolution, which pack all weights before the arithmetic: those of so many rows and multiplications, and
- * of so many weights at most. Tests lower the first two.
+ * Which linear layers use the kernels of convolution, which pack all weights first: those with at least so many rows and
+ * multiplications, and at most so many weights. Tests lower the first two.
  */
 export const largeLayers = { rows: 2048, multiplications: 2 ** 26, weights: 2 ** 22 };
