@@ -50,7 +50,7 @@ const gradOptions = declareOptions<GradOptions>({
   allowUnused: kind.flag,
 });
 
-/** Where captured gradients are wanted: at an output of a node or at a leaf. */
+/** The outputs of nodes and the leaves whose gradients `grad` returns. */
 type Capture = Map<Node | Tensor, Map<number, number>>;
 
 function reachable(roots: readonly Node[]): Node[] {
@@ -68,7 +68,7 @@ function reachable(roots: readonly Node[]): Node[] {
 /** Nodes from which a captured tensor can be reached; grad() runs no others. */
 function leadingTo(capture: Capture, order: readonly Node[]): Set<Node> {
   const useful = new Set<Node>();
-  // From the oldest node on, so that the inputs of a node are decided before it is.
+  // Oldest nodes first: then the inputs of a node have been decided before the node.
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i];
     const hit = (edge: Node['edges'][number]) =>
@@ -100,8 +100,8 @@ function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
 }
 
 /**
- * What a user's function gave as the gradient of an input, made that input's: converted to its dtype, and summed where it was broadcast.
- * @throws RuntimeError where it cannot be.
+ * Turns the gradient that a user's function returned into one of the input: converts the dtype, and sums where the input was broadcast.
+ * @throws RuntimeError where its shape does not fit.
  */
 export function conformed(name: string, index: number, gradient: unknown, input: OutputInfo): Gradient {
   if (gradient === null || gradient === undefined) return null;
@@ -131,15 +131,15 @@ function requireBackend(op: string, gradient: Tensor, backend: Backend): void {
 
 class Walk {
   private readonly pending = new Map<Node, Gradient[]>();
-  /** How many edges may still bring a gradient to a leaf, and the sum of those that came: hooks see it once, complete. */
+  /** For each leaf: how many edges may still bring a gradient, and the sum so far. Hooks see only the complete sum. */
   private readonly awaited = new Map<Tensor, number>();
   private readonly arrived = new Map<Tensor, Tensor>();
-  /** Each gradient that waits above, or that a method below was given or has got, is held once for it. */
+  /** Counts who holds each gradient: one hold for each place above where it waits, and one for each method that works with it. */
   private readonly holds: GradientHolds;
   private readonly createGraph: boolean;
   readonly capture: Capture | null;
   readonly captured: Gradient[] = [];
-  /** What the node that is being run has taken: part of the gradient that it will return. */
+  /** The gradients that the running node has taken over (`takeArrived`): they become part of what it returns. */
   private readonly taken: Tensor[] = [];
 
   constructor(createGraph: boolean, capture: Capture | null) {
@@ -148,7 +148,7 @@ class Walk {
     this.holds = new GradientHolds(createGraph);
   }
 
-  /** a + b, held in the place of both; over the memory of either where nobody else holds that. */
+  /** a + b, which takes over the holds of both. It is written over a or b where nobody else holds that. */
   private sum(a: Gradient, b: Tensor): Tensor {
     if (!a) return b;
     const alike = a.dtype === b.dtype && a.memoryFormat === b.memoryFormat;
@@ -158,34 +158,34 @@ class Walk {
     ])
       if (alike && this.holds.isAlone(into) && !into.storage.isOnLoan) {
         ops.addInPlace(into, other);
-        // As new: what was noted about the one is not true of the sum.
+        // A new storage: what was left with the old values (fusion/) is not true of the sum.
         const sum = new Tensor(into.shape, into.dtype, into.memoryFormat, into.storage.handOver());
         return this.replace([a, b], sum);
       }
     return this.replace([a, b], ops.add(a, b));
   }
 
-  /** Holds `by` in the place of others. */
+  /** Moves the hold of the other gradients to `by`. */
   private replace(grads: readonly Tensor[], by: Tensor): Tensor {
     this.holds.hold(by);
     for (const grad of grads) this.holds.letGo(grad);
     return by;
   }
 
-  /** Announces edges over which gradients will be sent, or be found missing. */
+  /** Announces that `send` will be called for each of these edges, with a gradient or with null. */
   expect(edges: Iterable<Edge>): void {
     for (const edge of edges)
       if (edge && 'leaf' in edge) this.awaited.set(edge.leaf, (this.awaited.get(edge.leaf) ?? 0) + 1);
   }
 
-  /** Sends a root's gradient; `isGiven`: the caller has it too. */
+  /** Sends the gradient of a root. @param isGiven whether the caller made it, and so may hold it. */
   begin(edge: Edge, grad: Tensor, isGiven: boolean): void {
     this.holds.hold(grad);
     if (isGiven) this.holds.share(grad);
     this.send(edge, grad);
   }
 
-  /** Sends a gradient, which is held, or the news that there is none, along an announced edge. */
+  /** Sends a gradient along an announced edge; null where there is none. */
   private send(edge: Edge, grad: Gradient): void {
     if (!edge) this.holds.letGo(grad);
     else if ('leaf' in edge) {
@@ -204,7 +204,7 @@ class Walk {
     }
   }
 
-  /** What hooks make of a gradient, held in its place. Whatever they saw they may have kept. */
+  /** The gradient that hooks make of this one; it takes over the hold. A hook may keep what it has seen. */
   private hooked(hooks: readonly HookEntry[], grad: Tensor): Tensor {
     this.holds.share(grad);
     const final = runHooks(hooks, grad);
@@ -219,7 +219,7 @@ class Walk {
       this.captured[slot] = grad;
       this.holds.share(grad);
     }
-    // The leaf may have been taken out of training since its forward.
+    // `requiresGrad` may have been set to false since the forward.
     if (!this.capture && leaf.requiresGrad) this.addToLeaf(leaf, grad);
     this.holds.letGo(grad);
   }
@@ -229,7 +229,7 @@ class Walk {
     if (former && !this.createGraph && !former.requiresGrad) ops.addInPlace(former, grad);
     else if (former) leaf.grad = ops.add(former, grad);
     else {
-      // In the leaf's memory format, as PyTorch's contract of gradients has it.
+      // In the leaf's memory format, as in PyTorch.
       const laid = ops.toFormat(grad, leaf.memoryFormat);
       const isOwn = laid.storage !== grad.storage || this.holds.isAlone(grad);
       const own = isOwn ? laid : ops.clone(laid);
@@ -240,7 +240,7 @@ class Walk {
     keepStorage(leaf.peekGrad()!.storage);
   }
 
-  /** The complete gradients of a node's outputs, held, after hooks, retained and captured where asked for; null if none arrived. */
+  /** The complete gradients of a node's outputs, after hooks, retained and captured where that was asked for. Null if none arrived. */
   private receive(node: Node): Gradient[] | null {
     const grads = this.pending.get(node);
     if (!grads) return null;
@@ -281,7 +281,7 @@ class Walk {
     return grad;
   }
 
-  /** Takes the gradients of a node that is not run: one of them may be wanted, though nothing below the node is. */
+  /** Ends at a node that is not run, since nothing below it is wanted; but gradients of its own outputs may be. */
   skip(node: Node): void {
     for (const grad of this.receive(node) ?? []) this.holds.letGo(grad);
   }
@@ -307,10 +307,10 @@ class Walk {
   }
 }
 
-/** The walks under way, innermost last. */
+/** The walks that are running, the innermost last. */
 const walks: Walk[] = [];
 
-/** Whether anybody but the next operation will see the gradient sent along an edge: a hook, `retainGrad`, who asked `grad` for it, a leaf. */
+/** Whether anybody but the next operation sees the gradient of an edge: a hook, `retainGrad`, a caller of `grad`, or a leaf. */
 export function isGradientObserved(edge: Edge): boolean {
   if (!edge || 'leaf' in edge) return true;
   const { node, index } = edge;
@@ -322,8 +322,8 @@ export function isGradientObserved(edge: Edge): boolean {
 }
 
 /**
- * What other paths have brought to an edge of the node whose backward is running, if anything yet, and of the dtype and format of `like`. It is the
- * caller's to add: the gradient that the node returns for the edge must contain it.
+ * The gradient that other paths have already brought to an edge of the running node; null if there is none, or if its dtype or format is not that
+ * of `like`. The caller must add it to the gradient that the node returns for this edge.
  */
 export const takeArrived = (edge: Edge, like: Tensor): Tensor | null => walks.at(-1)?.take(edge, like) ?? null;
 
@@ -387,9 +387,9 @@ function walk(
 }
 
 /**
- * Accumulates the gradients of `roots` into the `.grad` of every leaf that requires one (PyTorch: `torch.autograd.backward`). The graph is gone
- * afterwards, unless `retainGraph`.
- * @param grads one for each root; may be missing for roots of one element, where it is 1.
+ * Adds the gradients of `roots` to the `.grad` of every leaf that requires one (PyTorch: `torch.autograd.backward`). Afterwards the graph is freed,
+ * unless `retainGraph` is set.
+ * @param grads the gradient of each root. Default: 1, for roots of one element.
  * @throws RuntimeError where a root requires no gradient, or has more elements and no gradient was given, or its graph is gone.
  * @example
  * const w = ones([3], { requiresGrad: true });

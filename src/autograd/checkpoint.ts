@@ -1,5 +1,5 @@
-// Activation checkpointing: a part of the model that keeps only its inputs, and is computed again when the backward wants what it saved.
-// Also the two questions others ask about that: isRecomputing, and replayed, which makes the second run decide as the first did.
+// Activation checkpointing: a part of the model keeps only its inputs, and is computed again when the backward needs what it would have saved.
+// For others: `isRecomputing` says whether the second run is under way, `replayed` makes it decide as the first run did.
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -33,13 +33,13 @@ interface Run {
 let current: Run | null = null;
 let recomputing = 0;
 
-/** Whether what runs now has run before, so that nothing may count or move twice (running statistics, counters of a user's own). */
+/** Whether this code runs for the second time, in a checkpoint. Then running statistics and counters must not move again. */
 export const isRecomputing = (): boolean => recomputing > 0;
 
 /** Whether a checkpoint's function runs, for the first or the second time. */
 export const isInCheckpoint = (): boolean => current !== null;
 
-/** Runs `fn` as something that has run before or will run again; see `isRecomputing`. */
+/** Runs `fn` as a second run; see `isRecomputing`. */
 export function asRecomputation<R>(fn: () => R): R {
   recomputing++;
   try {
@@ -50,8 +50,8 @@ export function asRecomputation<R>(fn: () => R): R {
 }
 
 /**
- * A decision that depends on more than a checkpoint's inputs (modes, running statistics): taken in the first run, and found again in
- * the second, whatever has changed in between. `again` turns it into what the second run is to do.
+ * A decision that depends on more than the checkpoint's inputs, such as modes or running statistics. The first run takes it, the second run
+ * gets the same answer, even if things have changed in between. `again` turns the answer into the one for the second run.
  */
 export function replayed<T>(decide: () => T, again: (decided: T) => T): T {
   let source = current;
@@ -76,7 +76,7 @@ interface Saved {
 const describe = (tensors: readonly (Tensor | null)[]): (Saved | null)[] =>
   tensors.map((tensor) => tensor && { shape: tensor.shape, dtype: tensor.dtype, version: tensor.version });
 
-/** Whether the second run saves what the first did. Versions tell of parameters that were changed in between. */
+/** Whether the second run saves the same tensors as the first. Other versions mean that a parameter was changed in between. */
 const isSame = (first: readonly (Saved | null)[] | undefined, again: readonly (Tensor | null)[]): boolean =>
   first?.length === again.length &&
   first.every((saved, i) => {
@@ -90,7 +90,7 @@ const changed = () =>
     '[checkpoint] the function did not do the same again when it was recomputed for the backward: it must depend on its inputs, on random numbers of the default generator, and on nothing that has changed since',
   );
 
-/** One call of checkpoint: how to run it again, and what its operations meant to save. */
+/** One call of checkpoint: how to run it again, and a place for each tensor that its operations would have saved. */
 class Segment {
   /** What was decided in the first run; see `replayed`. */
   readonly decisions: unknown[] = [];
@@ -108,7 +108,7 @@ class Segment {
 
   constructor(fn: Checkpointed, args: readonly unknown[], preserveRngState: boolean) {
     this.fn = fn;
-    // Tensors are saved, and so checked for changes, and held by a checkpoint around this one.
+    // The inputs are saved as an operation saves tensors: changes in place are noticed, and a checkpoint around this one works.
     this.args = args.map((arg) => (arg instanceof Tensor ? null : arg));
     this.inputs.save(args.map((arg) => (arg instanceof Tensor ? arg : null)));
     this.randomState = preserveRngState ? defaultGenerator.getState() : null;
@@ -116,7 +116,7 @@ class Segment {
 
   first(args: readonly unknown[]): unknown {
     try {
-      // Memory of what nobody saves goes back at once.
+      // What nobody saves is released at once.
       return this.run(
         false,
         () => scope(() => this.fn(...args)),
@@ -189,7 +189,7 @@ class Segment {
       if (this.isRecorded) run();
       else {
         const [, made] = collectStorages(run);
-        // Without its history a tensor keeps only itself alive.
+        // Detached: otherwise it would keep the graph behind it alive.
         for (const saved of found) saved.cutHistory();
         new SavedMemory(made, found);
         abandonStorages(made);
@@ -203,7 +203,7 @@ class Segment {
   }
 
   private free(index: number): void {
-    // What a checkpoint around this one holds for it goes too.
+    // Also releases what a checkpoint around this one has saved for it.
     if (++this.freed === this.saves.length) this.inputs.free();
     const saved = this.again?.[index];
     if (!saved) return;

@@ -36,7 +36,7 @@ const definitionOptions = declareOptions<AnyDefinition>({
   backward: required(kind.function),
 });
 
-/** Splits what a forward saves: tensors are watched for changes in place, and go with the backward. */
+/** Splits what a forward saves into tensors, which are watched for changes in place and freed after the backward, and the rest. */
 class Saved<S extends object> {
   private readonly store = new SavedTensors(true);
   private readonly names: readonly string[];
@@ -98,9 +98,9 @@ export function defineFunction<A extends readonly unknown[], R extends Tensor | 
     if (!isRecorded) return result as R;
     if (typeof given.saved !== 'object' || given.saved === null)
       throw new ArgumentTypeError(`[${name}] expected forward to return an object as saved, got ${shown(given.saved)}`);
-    // An input returned as it is becomes a new tensor, or the graph would run through it twice.
+    // An input that is returned as it is becomes a new tensor. Otherwise the graph would pass it twice.
     const own = outputs.map((output) => (args.includes(output) ? aliasOf(output) : output));
-    // What must be known of them only: the arguments themselves would be kept alive.
+    // Only what is needed of the arguments: the closure below must not keep them alive.
     const inputs = args.map((arg) => {
       if (!(arg instanceof Tensor)) return null;
       const { shape, dtype, memoryFormat, backend } = arg;
@@ -112,7 +112,7 @@ export function defineFunction<A extends readonly unknown[], R extends Tensor | 
       const grad = (result instanceof Tensor ? grads[0] : grads) as OutputGradient<R>;
       const returned: unknown = definition.backward(grad, saved.unpack(), needs);
       const gradients: unknown[] = Array.isArray(returned) ? returned : [returned];
-      // Nothing more than was asked for, unless it is nothing, as in PyTorch.
+      // More gradients than arguments are an error, unless the surplus is null: as in PyTorch.
       const extra = gradients.slice(inputs.length).some((gradient) => gradient !== null && gradient !== undefined);
       if (gradients.length < inputs.length || extra)
         throw new RuntimeError(

@@ -1,5 +1,5 @@
-// defineOp: the one way an operation enters the library. It joins a forward with the backward written right below it, records the
-// call in the graph when gradients are wanted, and keeps the two from seeing each other's state except through the context.
+// defineOp makes every operation of the library. It joins a forward with the backward that is written below it, and records calls in the graph where
+// gradients are wanted. Forward and backward share nothing but the context.
 
 import type { Backend } from '../device/backend.ts';
 import { RuntimeError } from '../errors.ts';
@@ -43,7 +43,7 @@ export class Context {
   }
 }
 
-/** What a backward still knows of an argument that was a tensor; the tensor itself would be kept alive. */
+/** What a backward knows of an argument that was a tensor. The tensor itself is not kept. */
 export interface TensorInfo {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -97,9 +97,9 @@ export function defineOp<A extends readonly unknown[], R extends Output>(
 
 function record<A extends readonly unknown[], R extends Output>(definition: OpDefinition<A, R>, args: A): R {
   const ctx = new Context(args.map(wants));
-  // How many tensors each argument holds; the arguments themselves must not live on in the closure below.
+  // How many tensors each argument holds. The closure below must not keep the arguments themselves.
   const kinds = args.map((arg) => (arg instanceof Tensor ? 'tensor' : isTensorArray(arg) ? arg.length : 0));
-  // Edges before the forward: an in-place op gives its input a new place in the graph.
+  // Before the forward, since an in-place operation moves its input to a new place in the graph.
   const edges: Edge[] = [];
   for (const arg of args) {
     if (arg instanceof Tensor) edges.push(edgeOf(arg));
@@ -161,8 +161,8 @@ export function attach(
 }
 
 /**
- * x at a place of its own in the graph, for the backward of an operation that differentiates its plain definition: a derivative by it is
- * partial, though another operand was computed from x or x from it, and hooks of x wait for its whole gradient.
+ * x at a place of its own in the graph, for a backward that differentiates the plain definition of its operation. Derivatives by it are partial ones,
+ * even if another operand depends on x, and hooks of x do not see them.
  */
 export function asOperand(x: Tensor): Tensor {
   const operand = aliasOf(x);

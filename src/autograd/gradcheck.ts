@@ -1,5 +1,5 @@
-// gradcheck: backward formulas against central differences, in float64, with a random cotangent. A sum of outputs would be a blind
-// cotangent: for batch norm its gradient is 0, whatever the formula says.
+// gradcheck compares backward formulas with central differences, in float64, for a random gradient of the outputs. A gradient of ones would not do:
+// for batch norm the result is then 0, even if the formula is wrong.
 import { RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArray } from '../tensor/create.ts';

@@ -1,15 +1,15 @@
-// Who holds the gradients of a backward under way: in how many places of the walk each memory waits, and whether anybody outside may hold
-// it too. What nobody holds any more goes back at once.
+// Counts who holds each gradient during a backward: the places of the walk where it waits, and whether somebody outside may hold it. A gradient that
+// nobody holds any more is released at once.
 import type { Storage } from '../tensor/storage.ts';
 import type { Gradient } from './node.ts';
 
 export class GradientHolds {
   private readonly counts = new Map<Storage, number>();
-  /** Storages that a hook, the caller, a user's own function may have kept. */
+  /** Storages that somebody outside may have kept: a hook, the caller, a user's function. */
   private readonly foreign = new Set<Storage>();
   private readonly isAllForeign: boolean;
 
-  /** @param isAllForeign whether gradients are part of a graph themselves. */
+  /** @param isAllForeign whether nothing may be released, since the gradients are part of a graph themselves. */
   constructor(isAllForeign: boolean) {
     this.isAllForeign = isAllForeign;
   }
@@ -37,7 +37,7 @@ export class GradientHolds {
     if (grad) this.foreign.add(grad.storage);
   }
 
-  /** Whether the one place that asks is all that holds the gradient, which it may therefore change or give away. */
+  /** Whether only the place that asks holds the gradient. Then it may change it, or release it. */
   isAlone(grad: Gradient): grad is NonNullable<Gradient> {
     return !!grad && !this.isAllForeign && this.counts.get(grad.storage) === 1 && !this.foreign.has(grad.storage);
   }

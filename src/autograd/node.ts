@@ -25,7 +25,7 @@ export interface OutputInfo {
 
 export class Node implements GradNode {
   readonly name: string;
-  /** Rises with every node, so that descending order is a topological order of any graph. */
+  /** Rises with every node: going through a graph in descending order meets each node after all that depend on it. */
   readonly sequence = sequence++;
   readonly edges: readonly Edge[];
   readonly outputs: readonly OutputInfo[];
@@ -33,7 +33,7 @@ export class Node implements GradNode {
   readonly run: (grads: Gradient[]) => Gradient[];
   /** Frees what was saved for the backward. */
   readonly release: () => void;
-  /** Whether a returned gradient is either new memory or one of the incoming ones; false for user-defined functions. */
+  /** Whether each gradient that it returns is new or one of those it was given. Not so for functions of users. */
   readonly makesFreshGradients: boolean;
   readonly hooks = new Map<number, HookEntry[]>();
   readonly retained = new Map<number, Tensor>();
@@ -57,17 +57,17 @@ export function edgeOf(tensor: Tensor): Edge {
   return tensor.requiresGrad ? { leaf: tensor } : null;
 }
 
-/** What stands for tensors that are not kept, because they can be computed again. */
+/** Stands for saved tensors that are not kept but computed again: a checkpoint's. */
 export interface HeldTensors {
   unpack(): readonly (Tensor | null)[];
   free(): void;
 }
 
-/** Sees every save while it is set; what it returns, if anything, takes the tensors' place. */
+/** Is told of every save while it is set. If it returns something, that is kept instead of the tensors. */
 export type Holder = (saved: SavedTensors, tensors: readonly (Tensor | null)[]) => HeldTensors | null;
 let holder: Holder | null = null;
 
-/** Sets what sees every save, and returns the one before; see checkpoint.ts. */
+/** Sets who is told of every save, and returns the former one; see checkpoint.ts. */
 export function setHolder(next: Holder | null): Holder | null {
   const former = holder;
   holder = next;
@@ -76,9 +76,9 @@ export function setHolder(next: Holder | null): Holder | null {
 
 /** Tensors saved in a forward, handed out in the backward unless they were changed or freed meanwhile. */
 export class SavedTensors {
-  /** Whether a backward may give the tensors themselves to others, as that of a user-defined function may. */
+  /** Whether the backward may hand the tensors themselves to others, as that of a user's function may. */
   readonly mayEscape: boolean;
-  /** Told when what is saved here is freed, where that is all that holds it; see saved_memory.ts. */
+  /** Is told when the saves are freed, where nobody else holds the tensors; see saved_memory.ts. */
   memory: { letGo(saved: SavedTensors): void } | null = null;
   private tensors: readonly (Tensor | null)[] = [];
   private versions: readonly number[] = [];
@@ -122,14 +122,14 @@ export class SavedTensors {
     this.held = null;
   }
 
-  /** The memory of the tensors, as often as they use it. */
+  /** The storages of the tensors; one that several tensors share comes several times. */
   storages(): readonly Storage[] {
     const storages: Storage[] = [];
     for (const tensor of this.tensors) if (tensor) storages.push(tensor.storage);
     return storages;
   }
 
-  /** Lets go of the graph that made the tensors. */
+  /** Detaches the tensors, so that they do not keep the graph that made them. */
   cutHistory(): void {
     this.tensors = this.tensors.map((tensor) => (tensor?.gradFn ? aliasOf(tensor) : tensor));
   }

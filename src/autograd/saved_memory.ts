@@ -1,4 +1,4 @@
-// Memory that only saved tensors hold: it goes with the last of the saves that use it, and what none uses goes at once.
+// Memory of enclosed forwards: what operations have saved is released with the backward of the last of them, the rest at once.
 import { adoptStorage, collectStorages, type Storage, withSources } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type SavedTensors, setHolder } from './node.ts';
@@ -14,7 +14,7 @@ export class SavedMemory {
       saved.memory = this;
       for (const storage of saved.storages()) {
         this.count(storage, 1);
-        // What values are still to be computed from goes with those whom they are computed for.
+        // The sources of a deferred tensor are released with that tensor.
         for (const source of withSources(storage)) if (source !== storage) this.users.delete(source);
         if (saved.mayEscape) this.users.delete(storage);
       }
@@ -35,7 +35,7 @@ export class SavedMemory {
   }
 }
 
-/** Results, what they are still to be computed from, and what was noted about their values. */
+/** The storages of results, with the sources of deferred ones and what was left with them (companions). */
 function reachable(results: readonly Tensor[]): Set<Storage> {
   const reached = new Set<Storage>();
   const reach = (storage: Storage) => {
@@ -51,17 +51,17 @@ function reachable(results: readonly Tensor[]): Set<Storage> {
 
 let isInside = false;
 
-/** Whether what runs now is enclosed. */
+/** Whether an enclosed function is running. */
 export const isEnclosed = (): boolean => isInside;
 
-/** Says that somebody may have the tensors of the enclosed function that runs now: they wait for the end of the scope. */
+/** Tells that somebody may hold tensors of the enclosed function that is running. They then live until the end of the scope. */
 export const unclose = (): void => {
   isInside = false;
 };
 
 /**
- * Runs `fn`, which lets nobody have the tensors that it makes besides its results. The memory of the others is there for others when `fn`
- * has returned, or, where operations saved them, when the backward of the last of these has run without `retainGraph`.
+ * Runs `fn`, which gives nobody a tensor that it makes, except its results. The other tensors are released when `fn` has returned. Those that
+ * operations have saved are released when the backward of the last of these operations has run, without `retainGraph`.
  */
 export function enclosed<R>(fn: () => R): R {
   const saves: SavedTensors[] = [];

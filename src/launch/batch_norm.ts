@@ -1,6 +1,5 @@
-// The kernels of batch normalization as functions of tensors, cut at the points where statistics may be merged with others: stats,
-// combine, apply, backward_reduce, backward_apply. Nothing here is recorded; the operations are in ops/norm/, and what merges them with
-// others in fusion/.
+// The kernels of batch normalization as functions of tensors. They are cut where the statistics of several processes can be merged: statistics, apply,
+// sums of the backward, apply of the backward. Nothing here is recorded; the operations are in ops/norm/, their rules in fusion/.
 import { Binary, type Unary } from '../device/generated/abi.ts';
 import { partOf } from '../device/operand.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -39,7 +38,7 @@ export function batchNormInvstd({ count, m2 }: BatchStatistics, eps: number): Te
 export function countBatch(tracked: Tensor): void {
   const { launch } = tracked.backend;
   tracked.storage.beginChange();
-  // A counter that somebody has put there may be of another dtype.
+  // A user may have put a counter of another dtype there.
   if (tracked.dtype === 'int64') launch.batchNormCount('batchNorm', { tracked });
   else launch.binaryScalar('batchNorm', { op: Binary.add, x: tracked, s: 1, reverse: false, out: tracked, alpha: 1 });
 }
@@ -71,20 +70,19 @@ export function batchNormUpdateRunning(
     runningMean: mean,
     runningVar: variance,
   });
-  // Versions are not raised: like PyTorch's kernel, the update is invisible to autograd, which keeps what a backward needs of them itself.
+  // Versions are not raised, as in PyTorch: no backward reads the running statistics, so that autograd need not know.
 }
 
 /** The affine part of a normalization, and the ReLU that follows in the same pass. */
 export interface Affine {
   readonly weight: Tensor | null;
   readonly bias: Tensor | null;
-  /** What y is limited to, from 0 on: infinite for a ReLU, 6 for a ReLU6; 0: nothing follows. */
+  /** The upper limit of the ReLU: infinite, or 6 for ReLU6. 0: there is no ReLU. */
   readonly relu: number;
 }
 
 /**
- * y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. The residual lies as x does; so does y, where it is given. mean and invstd null: 0
- * and 1.
+ * y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. Residual and y have x's memory format. mean and invstd may be null, for 0 and 1.
  */
 export function launchApply(
   x: Tensor,
@@ -98,7 +96,7 @@ export function launchApply(
   return y;
 }
 
-/** A function of one operand, of the elementwise kernels, and its parameters. */
+/** An elementwise function of one operand, and its two parameters. */
 export interface UnaryFunction {
   readonly name: string;
   readonly op: Unary;
@@ -106,7 +104,7 @@ export interface UnaryFunction {
   readonly p1: number;
 }
 
-/** f(z) for the values z of a norm, which are not written; with dy and y = f(z), dy·f′(z). Both lie as x does; not every derivative reads y. */
+/** f(z) for z the output of a norm of x, which is not written. With dy, and y = f(z): dy·f′(z). y may be anything if f′ does not read it. */
 export function launchFunction(
   { name, op, p0, p1 }: UnaryFunction,
   x: Tensor,
@@ -121,7 +119,7 @@ export function launchFunction(
   return out;
 }
 
-/** Statistics, 1/std and apply in one. */
+/** Statistics, 1/std and apply in one kernel. */
 export function launchForward(x: Tensor, eps: number, { weight, bias, relu }: Affine) {
   const c = x.shape[1];
   const [mean, m2, invstd] = [perChannel(c, x), perChannel(c, x), perChannel(c, x)];
@@ -138,7 +136,7 @@ export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number
   return [mean, invstd];
 }
 
-/** The numbers of a norm of x as convolutions take them; with sums those of its backward too. See `ek_batch_norm_coefficients`. */
+/** The coefficients by which kernels of convolution compute a norm of x; with `sums`, those of its backward. See `ek_batch_norm_coefficients`. */
 export function normCoefficients(
   x: Tensor,
   mean: Tensor | null,
@@ -162,7 +160,7 @@ export function normCoefficients(
   return coefficients;
 }
 
-/** What a backward needs to know of all values of a channel, with g = dy, 0 where a ReLU was closed: float64 (C). */
+/** The two sums over a channel that a norm's backward needs, float64 (C). g is dy, and 0 where the ReLU was closed. */
 export interface BackwardSums {
   /** Σg */
   readonly dy: Tensor;
@@ -174,7 +172,7 @@ export const perChannelSums = (x: Tensor): BackwardSums => ({
   dyXmu: perChannel(x.shape[1], x),
 });
 
-/** The sums of one part of a batch; dy in x's memory format, here and below. */
+/** The sums over one part of a batch. Here and below dy has x's memory format. */
 export function launchBackwardReduce(
   x: Tensor,
   dy: Tensor,
@@ -189,8 +187,8 @@ export function launchBackwardReduce(
 }
 
 /**
- * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count), or, without sums, where the statistics were constants,
- * weight·r·g. `plus`, with sums: added to it, the channels of a gradient `whole` from `start` on; channels are neighbours in memory, in both.
+ * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count). Without sums the statistics are constants, and dx = weight·r·g.
+ * With sums, `plus` is added: the channels of the gradient `whole` from `start` on; both must be channels last.
  */
 export function launchBackwardApply(
   x: Tensor,
@@ -249,7 +247,7 @@ export function launchBackwardOfBatch(
   return [dx, sums];
 }
 
-/** The gradients of weight and bias, dweight = invstd·Σg·(x − mean) and dbias = Σg, where wanted (`needs`: of x, weight, bias). */
+/** dweight = invstd·Σg·(x − mean) and dbias = Σg, each null where it is not wanted. @param needs what is wanted: of x, weight, bias. */
 export function parameterGradients(
   sums: BackwardSums | null,
   invstd: Tensor,

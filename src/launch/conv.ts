@@ -1,5 +1,5 @@
-// The kernels of convolution as functions of tensors, with their seams: the norms around a convolution that its kernels can carry out (see fusion/).
-// Nothing here is recorded; the operations are in ops/conv.ts. A linear layer is one without spatial dimensions: (N, C) is its input, a pixel each row.
+// The kernels of convolution as functions of tensors. Their prologues and epilogues can compute the norms around a convolution (see fusion/). Nothing
+// here is recorded; the operations are in ops/conv.ts. A linear layer is a convolution without spatial dimensions: each row of (N, C) is one pixel.
 import { Format } from '../device/generated/abi.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
@@ -7,20 +7,20 @@ import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { push3, windowSteps } from './window.ts';
 import { noteMultiplyAdds } from './work.ts';
 
-/** What a convolution is, apart from its tensors; per spatial dimension. */
+/** A convolution without its tensors: a number for each spatial dimension. */
 export interface ConvShape {
   readonly stride: readonly number[];
   readonly padding: readonly number[];
   readonly dilation: readonly number[];
   readonly groups: number;
-  /** The output's size, where it is fewer steps than the window could take: a transposed convolution's input has any size that its output padding says. */
+  /** The size of the output, where it is smaller than the window could give: that of a transposed convolution's input with output padding. */
   readonly outputSize?: readonly number[];
 }
 
-/** Whether channels are neighbours in memory. */
+/** Whether the channels of a pixel are neighbours in memory. */
 export const hasChannelsLast = (x: Tensor): boolean => x.memoryFormat === 'channelsLast' || x.rank === 2;
 
-/** The 24 integers of the kernel; x and y are the input and output of the forward convolution. */
+/** The geometry that kernels take, 24 integers. x and y are input and output of the forward convolution. */
 function geometry(x: Tensor, w: Shape, y: Tensor, conv: ConvShape): number[] {
   const code = (t: Tensor) => (hasChannelsLast(t) ? Format.channelsLast : Format.contiguous);
   const numbers = [x.shape[0], x.shape[1], w[0], conv.groups];
@@ -42,21 +42,21 @@ export function forwardShape(x: Shape, w: Shape, conv: ConvShape): number[] {
   return [x[0], w[0], ...spatial];
 }
 
-/** Tells whoever counts: every element of a convolution's output, or of the gradient of one, meets the weights of its channel. */
+/** Reports the multiplications of a convolution: each element of the output meets all weights of its channel. */
 export const noteConvolution = (output: Shape, weight: Tensor): void =>
   noteMultiplyAdds((sizeOf(output) * weight.size) / (weight.shape[0] || 1));
 
-/** An input that kernels read: x as it is, or normalized meanwhile. */
+/** The input of a kernel: x as it is, or x that the kernel normalizes while it reads. */
 export interface ReadInput {
   readonly x: Tensor;
-  /** The coefficients of a norm of x, for which x stands (`ek_batch_norm_coefficients`); null: for itself. */
+  /** The coefficients of the norm (`ek_batch_norm_coefficients`); null: x is read as it is. */
   readonly xNorm: Tensor | null;
   /** Whether a ReLU follows that norm. */
   readonly xRelu: boolean;
 }
 export const asItIs = (x: Tensor): ReadInput => ({ x, xNorm: null, xRelu: false });
 
-/** A gradient that kernels read: dy as it is, or as the gradient of a norm's input, formed meanwhile from that of its output. */
+/** The gradient that a kernel reads: dy as it is; or that of a norm's input, which the kernel computes from dy, that of the norm's output. */
 export interface ReadGradient {
   readonly dy: Tensor;
   /** The norm's input; null: there is no norm. */
@@ -66,16 +66,16 @@ export interface ReadGradient {
 }
 export const gradientAsItIs = (dy: Tensor): ReadGradient => ({ dy, dyX: null, dyNorm: null, dyRelu: false });
 
-/** What the forward does with its output besides. */
+/** What the forward's epilogue does with the output. */
 export interface OutputSeams {
-  /** Where its statistics go: float64 (O). */
+  /** Takes the mean of each output channel: float64 (O). */
   readonly yMean?: Tensor | null;
   readonly yM2?: Tensor | null;
-  /** The coefficients of a norm that is carried out on it. */
+  /** The coefficients of a norm of the output. */
   readonly yNorm?: Tensor | null;
-  /** Added to it. */
+  /** Added to the output. */
   readonly residual?: Tensor | null;
-  /** What a ReLU limits it to; 0: there is none. */
+  /** The upper limit of a ReLU; 0: there is none. */
   readonly yRelu?: number;
 }
 
@@ -108,15 +108,15 @@ export function launchConv(
   return y;
 }
 
-/** What backward by data does besides. */
+/** What the epilogue of backward by data does with dx. */
 export interface InputSeams {
   /** Added to dx. */
   readonly plus?: Tensor | null;
-  /** The input, and the coefficients, of a norm whose output's gradient dx is: dx is 0 where its ReLU was closed, and its sums are left. */
+  /** Input and coefficients of a norm, where dx is the gradient of its output: dx becomes 0 where the ReLU was closed, and is summed up. */
   readonly x?: Tensor | null;
   readonly xNorm?: Tensor | null;
   readonly xRelu?: boolean;
-  /** The output of that ReLU, where the norm does not say what it was of. */
+  /** The output of that ReLU, where it cannot be computed from the norm's input: something was added in between. */
   readonly xLimited?: Tensor | null;
   readonly sumDx?: Tensor | null;
   readonly sumDxXmu?: Tensor | null;
@@ -153,7 +153,7 @@ export function launchConvBackwardData(
   return dx;
 }
 
-/** The gradients of the weights, of a shape, and, when asked for, of the bias. The gradient lies as the input does. */
+/** The gradient of the weights, which have this shape, and with `withBias` that of the bias. dy has the input's memory format. */
 export function launchConvBackwardWeight(
   input: ReadInput,
   gradient: ReadGradient,

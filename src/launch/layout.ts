@@ -1,4 +1,4 @@
-// How operands that are broadcast lie in memory, for the kernels that take several of them.
+// Sizes and strides of operands that are broadcast to one shape, for kernels that take several operands.
 import {
   broadcastShapes,
   broadcastStrides,
@@ -10,7 +10,7 @@ import {
 } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** How operands lie inside a common output: dimensions in the output's memory order, with strides per operand. */
+/** The dimensions of a common output in its memory order, and the strides of each operand along them. */
 export interface Layout {
   readonly shape: Shape;
   readonly format: MemoryFormat;
@@ -34,7 +34,7 @@ export function commonLayout(tensors: readonly Tensor[]): Layout {
     };
   }
   const shape = tensors.reduce<Shape>((common, t) => broadcastShapes(common, t.shape), []);
-  // The first operand of the full shape decides the output's order.
+  // The output has the memory order of the first operand that has the full shape.
   const leader = tensors.find((t) => sameShape(t.shape, shape)) ?? tensors.find((t) => t.rank === shape.length);
   const format = shape.length >= 3 && leader ? leader.memoryFormat : 'contiguous';
   const order = physicalOrder(shape.length, format);

@@ -1,12 +1,12 @@
-// The kernels of pooling as functions of tensors, which may read their input through a norm (see fusion/). Nothing here is recorded; the operations are
-// in ops/pool.ts.
+// The kernels of pooling as functions of tensors. They can normalize their input while they read it (see fusion/). Nothing here is recorded; the
+// operations are in ops/pool.ts.
 import { inFormat } from '../tensor/copy.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import type { ReadInput } from './conv.ts';
 import { push3 } from './window.ts';
 
-/** A pooling apart from its tensors. */
+/** A pooling without its tensors. */
 export interface PoolShape {
   readonly output: Shape;
   readonly kernel: readonly number[];

@@ -1,4 +1,4 @@
-// The kernels of unary functions as functions of tensors, unrecorded; the operations are in elementwise.ts.
+// The kernels of elementwise functions of one operand as functions of tensors. Nothing is recorded; the operations are in ops/.
 import type { Unary } from '../device/generated/abi.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
@@ -16,7 +16,7 @@ export function launchUnary(
   return out;
 }
 
-/** dx = g·f′ for y = f(x); a kernel reads only the one of x and y that it needs. All lie as dx does. */
+/** dx = g·f′(x), with y = f(x). The kernel reads x or y, whichever it needs. All operands have dx's memory format. */
 export function launchUnaryBackward(
   name: string,
   op: Unary,
