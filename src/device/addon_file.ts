@@ -1,11 +1,11 @@
-// Finding the native addon: where it may lie, whether its file is whole, and, where none can be taken, what was looked for and why each was not.
+// Finds the native addon: the places where it may be, and whether its file is complete. If none can be used, says which files were tried and why not.
 import { RuntimeError } from '../errors.ts';
 import { hasNodeModules, nodeModule } from '../files/node.ts';
 
-/** Beside an addon: its length and checksum. A file that is cut off would end the process when the system loads it. */
+/** A file beside the addon with its length and checksum. Loading an addon that is cut off would end the process. */
 export const manifestOf = (addon: string): string => `${addon}.json`;
 
-/** An environment variable; undefined where it is empty, where there are none, and where reading it is not allowed (Deno). */
+/** An environment variable; undefined if it is empty, if there are none, or if Deno does not allow to read it. */
 export function environment(name: string): string | undefined {
   try {
     return globalThis.process?.env?.[name] || undefined;
@@ -14,12 +14,12 @@ export function environment(name: string): string | undefined {
   }
 }
 
-/** Why a file is not the addon that was built; null where it is. */
+/** What is wrong with the file of an addon; null if it is complete. */
 function problemOf(path: string, isOwn: boolean): string | null {
   const { existsSync, readFileSync } = nodeModule('setEngine', 'fs');
   if (!existsSync(path)) return 'there is no such file';
   const manifest = manifestOf(path);
-  // Whoever names a file of his own need not say more about it.
+  // A file that the user has named needs no manifest.
   if (!existsSync(manifest)) return isOwn ? null : `${manifest}, which says how long it must be, is missing`;
   const bytes = readFileSync(path);
   let expected: { bytes?: unknown; sha256?: unknown };
@@ -33,7 +33,7 @@ function problemOf(path: string, isOwn: boolean): string | null {
   return sha256 === expected.sha256 ? null : 'its checksum is wrong: it is damaged';
 }
 
-/** The addon's exports, or, in words for the user, why there are none. */
+/** The exports of the addon, or a sentence for the user that says why there are none. */
 export function loadAddon(): { addon: unknown; reason: string } {
   if (!hasNodeModules()) return { addon: null, reason: 'it takes Node.js, Deno or Bun' };
   const { createRequire } = nodeModule('setEngine', 'module');
@@ -41,7 +41,7 @@ export function loadAddon(): { addon: unknown; reason: string } {
   const path = nodeModule('setEngine', 'path');
   const own = environment('EVENKEEL_ADDON');
   const here = import.meta.url;
-  // Bundles of scripts may lie anywhere; then there is nothing beside them.
+  // In a bundle there are no files beside this module.
   if (!own && !here.startsWith('file:')) return { addon: null, reason: `${here} is no file that one could lie beside` };
   // From src/device/ or dist/device/: what was built here, then what the package carries. An explicit path serves builds with
   // sanitizers or with all instruction sets.

@@ -1,5 +1,5 @@
-// A backend whose launches call kernels with addresses: numbers, 0 is null. Here is what such a call needs besides: operands that stay alive and in
-// place while it is under way, scratch memory, and small integers where kernels can read them.
+// A backend whose launches call kernels with addresses (numbers, 0 is null). During a call it keeps the operands alive and in place, and provides
+// scratch memory and small arrays of integers.
 import { RuntimeError } from '../errors.ts';
 import type { AddressCalls } from './address_calls.ts';
 import { Backend, type Block } from './backend.ts';
@@ -7,13 +7,13 @@ import { type Kernels, type Pointer, Status } from './generated/abi.ts';
 import { AddressLaunches } from './generated/address_launches.ts';
 import type { Launches } from './generated/launches.ts';
 
-/** Bytes, enough for thousands of kernels: only where they begin anew must kernels that have not yet run be waited for. */
+/** Bytes of the ring for small arrays, enough for thousands of kernels. Where it begins anew, kernels that have not yet run are waited for. */
 const parameterBytes = 256 * 1024;
 
-/** Up to so many bytes of scratch all calls use the same memory, which stays; more is there for its call only. */
+/** Bytes of scratch. Up to so many, all calls use the same memory, which is kept; more is allocated for one call. */
 const sharedScratchBytes = 16 * 1024 ** 2;
 
-/** A kernel has not done what it was called for. */
+/** A kernel has returned an error. */
 export class KernelRefusal extends RuntimeError {
   readonly status: number;
   constructor(message: string, status: number) {
@@ -28,8 +28,8 @@ export abstract class AddressBackend extends Backend implements AddressCalls {
   /** A block that never changes its address. */
   protected abstract allocateFixed(byteLength: number): Block;
 
-  // Blocks used by the kernel call under way. They must stay alive (native: the garbage collector may run while arguments
-  // are boxed) and in place (wasm: they must not be evicted by the allocation of a later argument).
+  // The blocks of the present kernel call. They must stay alive (native: the garbage collector may run while arguments are converted) and in place
+  // (wasm: the allocation of a later argument must not move them out).
   protected readonly pinned: Block[] = [];
   protected pinnedCount = 0;
 
@@ -51,7 +51,7 @@ export abstract class AddressBackend extends Backend implements AddressCalls {
   }
 
   private scratchBlock: Block | null = null;
-  /** What the call under way has for itself. */
+  /** Scratch of the present call alone. */
   private ownScratch: Block | null = null;
 
   takeScratch(byteLength: number): Pointer {
@@ -69,7 +69,7 @@ export abstract class AddressBackend extends Backend implements AddressCalls {
     this.ownScratch = null;
   }
 
-  /** The same memory for all calls, which run one after the other, and so in the caches. */
+  /** Scratch that all calls share. They run one after the other, so that it stays in the caches. */
   protected scratch(byteLength: number): Pointer {
     if ((this.scratchBlock?.byteLength ?? 0) < byteLength)
       this.scratchBlock = this.allocate(2 ** Math.ceil(Math.log2(byteLength)));

@@ -1,14 +1,14 @@
-// What a launch by addresses needs of its backend besides the kernels.
+// What launches by addresses need of their backend: the kernels, small arrays, scratch, and the check of the result.
 import type { Kernels, Pointer } from './generated/abi.ts';
 
 export interface AddressCalls {
   /** The kernel table. */
   readonly kernels: Kernels;
-  /** Copies small integers (shapes, strides, geometries) to where a kernel can read them during the next call. */
+  /** Copies small integers (shapes, strides, geometries) into memory that the next kernel call can read. */
   ints(values: readonly number[]): Pointer;
-  /** The same with doubles: a table of addresses. */
+  /** The same for doubles: a table of addresses. */
   doubles(values: Float64Array): Pointer;
-  /** The address of so many bytes that the call under way, and it alone, may use; 0 where none are wanted. */
+  /** The address of so many bytes for the present call alone; 0 for none. */
   takeScratch(byteLength: number): Pointer;
   /** After the call. */
   giveScratchBack(): void;

@@ -5,7 +5,7 @@ import type { Launches } from './generated/launches.ts';
 /** Where a tensor lives: `'cpu'`, or `'meta'`, where it has a shape, a dtype and a memory format, but no values and no memory. */
 export type Device = 'cpu' | 'meta';
 
-/** What carries out operations on the cpu. */
+/** The engines that compute on the cpu. */
 export type EngineName = 'native' | 'wasm';
 
 /** A piece of memory, aligned to 64 bytes. */
@@ -25,11 +25,11 @@ export abstract class Backend {
   abstract launch: Launches;
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
-  /** @param isGivenBack whether the block will be given to `free`, or to `abandon`; others may be lost to the garbage collector at any time. */
+  /** @param isGivenBack whether `free` or `abandon` will be called for the block. Other blocks may be lost to the garbage collector at any time. */
   abstract allocate(byteLength: number, isGivenBack?: boolean): Block;
   /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
   abstract free(block: Block): void;
-  /** Writes bytes of JavaScript's at the beginning of a block. */
+  /** Writes bytes of JavaScript to the beginning of a block. */
   write(block: Block, bytes: Uint8Array): void {
     block.bytes().set(bytes);
   }
@@ -37,7 +37,7 @@ export abstract class Backend {
   copy(from: Block, to: Block): void {
     to.bytes().set(from.bytes());
   }
-  /** Says of a block that was to be given back that it may be lost to the garbage collector after all. */
+  /** Tells that `free` will not be called for this block: it may be lost to the garbage collector. */
   abandon(_block: Block): void {}
   abstract getNumThreads(): number;
   abstract setNumThreads(count: number): void;

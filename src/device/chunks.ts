@@ -1,16 +1,16 @@
-// Memory of the native backend that will be given back explicitly: pieces of large ArrayBuffers, the pages of which are there once they have
-// been touched. Pieces of any size follow each other in the same place, where a pool of whole buffers keeps some of every size that a
-// step has at any time: on ResNet-50 720 MiB for 709 that are live at the peak, instead of 1,000.
+// Memory of the native backend for blocks that will be released explicitly: pieces of large ArrayBuffers. Pieces of different sizes use the same place
+// one after the other. A pool of whole buffers would keep buffers of every size that a step has: 1,000 MiB on ResNet-50, where 709 are live at the peak
+// and chunks take 720.
 import { FreeList } from './free_list.ts';
 import type { Pointer } from './generated/abi.ts';
 
 const alignment = 64;
 /** Small enough for unused ones to be dropped, large enough to waste little at their ends. */
 const chunkBytes = 128 * 1024 ** 2;
-/** A chunk goes when it has lain unused for so many trims. */
+/** A chunk is dropped when it was unused during so many trims. */
 const idleTrims = 3;
 
-/** What the addon knows about the garbage collector; a `WeakRef` keeps its target alive while a synchronous loop runs. */
+/** Weak references by the addon. JavaScript's own `WeakRef` keeps its target alive while a synchronous loop runs. */
 export interface WeakReferences {
   addressOf(buffer: ArrayBuffer): number;
   weakReference(object: object): number;
@@ -24,7 +24,7 @@ export class Chunk {
   readonly start: Pointer;
   readonly byteLength: number;
   readonly free = new FreeList();
-  /** Whether anything was taken since the last trim, and for how many trims nothing was. */
+  /** Whether anything was taken since the last trim, and during how many trims nothing was. */
   wasUsed = true;
   idle = 0;
 
@@ -47,7 +47,7 @@ interface Watched extends Piece {
 
 export class Chunks {
   private readonly chunks: Chunk[] = [];
-  /** Pieces that may be lost to the collector, by weak references to their blocks. */
+  /** Pieces that may be lost to the garbage collector, each with a weak reference to its block. */
   private readonly watched = new Map<number, Watched>();
   private readonly addon: WeakReferences;
 
@@ -66,7 +66,7 @@ export class Chunks {
     chunk.free.give(address, byteLength);
   }
 
-  /** Takes a piece back when the collector has taken its block. Returns what ends that. */
+  /** Takes a piece back when the garbage collector has taken its block. The returned function ends that. */
   watch(block: object, piece: Piece, byteLength: number): () => void {
     const reference = this.addon.weakReference(block);
     this.watched.set(reference, { ...piece, byteLength });

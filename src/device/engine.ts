@@ -1,5 +1,5 @@
-// Where new tensors live. A device is what users name: 'cpu' or 'meta'. A backend carries it out: the cpu has two, its engines, the native addon
-// where there is one and WebAssembly elsewhere, chosen at the first use; EVENKEEL_ENGINE=native|wasm or setEngine() decide otherwise.
+// Chooses where new tensors live. Users name a device, 'cpu' or 'meta'; a backend implements it. The cpu has two backends, its engines: the native addon,
+// if there is one, and WebAssembly. The engine is chosen at its first use; EVENKEEL_ENGINE=native|wasm or setEngine() can choose another.
 import { requireChoice, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { hasNodeModules } from '../files/node.ts';
@@ -22,7 +22,7 @@ function open(name: EngineName): Backend {
   return engines[name] ?? opened(name, name === 'wasm' ? new WasmBackend() : openNative());
 }
 
-/** An engine's first use. */
+/** Opens an engine at its first use. */
 function opened(name: EngineName, backend: Backend): Backend {
   makeTraceable(backend);
   return (engines[name] = backend);
@@ -39,9 +39,9 @@ function choose(): Backend {
   if (wanted) return open(checkName(wanted));
   const { backend, reason } = loadNative();
   if (backend) return opened('native', backend);
-  // Said once, in one line: the work goes on, only slower. In browsers there is nothing else.
+  // One line, once: everything works, only slower. Not in browsers, where there is no other engine.
   if (hasNodeModules()) {
-    // Deno says itself what it would have to be allowed.
+    // Deno's own message says which permission is missing.
     const advice = reason.includes('--allow-') ? '' : '; npx evenkeel build makes one';
     console.error(`evenkeel: running on the WebAssembly engine: no native addon (${reason})${advice}`);
   }
@@ -101,8 +101,8 @@ export function getEngine(): EngineName {
 }
 
 /**
- * Returns when everything that operations have set going has been computed (PyTorch: `torch.cuda.synchronize`). Natively, with more than one
- * thread, kernels run beside the JavaScript that called them. Whoever reads values waits for them without this; it is for measuring time.
+ * Returns when all kernels that operations have launched have run (PyTorch: `torch.cuda.synchronize`). On the native engine with more than one
+ * thread, kernels run beside JavaScript. Reading values waits for them anyway; this function is for measuring time.
  *
  * @example
  * const start = performance.now();

@@ -1,5 +1,5 @@
-// The backend of the meta device: tensors have shape, dtype and memory format, and no memory. Operations do all that they do elsewhere, their
-// checks included; only their launches compute nothing. What would read values is an error.
+// The backend of the meta device: tensors have shape, dtype and memory format, but no memory. Operations run with all their checks; their launches
+// compute nothing. Reading values is an error.
 import { NotImplementedError } from '../errors.ts';
 import { Backend, type Block } from './backend.ts';
 import type { Pointer } from './generated/abi.ts';
@@ -19,7 +19,7 @@ class MetaBlock implements Block {
   }
 }
 
-/** What was deferred counts as computed, as elsewhere: so fusion decides alike. */
+/** Deferred tensors count as computed afterwards, so that fusion decides as on the cpu. */
 function launchNothing(_caller: string, given: Given): void {
   for (const [, operand] of operandsOf(given)) operand.materialize();
 }

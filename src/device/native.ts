@@ -1,6 +1,6 @@
-// The native backend: kernels from the Node-API addon, memory in ArrayBuffers, which V8 reclaims even inside a synchronous
-// loop. Large blocks that will be given back, a scope's, are pieces of chunks (chunks.ts); others that happen to be are kept by size for the
-// next step, since fresh memory costs page faults.
+// The native backend: kernels from the Node-API addon, and memory in ArrayBuffers, which V8 reclaims even inside a synchronous loop. Large blocks that
+// will be released explicitly, such as those of a scope, are pieces of chunks (chunks.ts). Other released blocks are kept by size for the next step,
+// since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
 import { loadAddon } from './addon_file.ts';
 import { AddressBackend } from './address_backend.ts';
@@ -15,33 +15,33 @@ interface Addon extends Record<string, unknown>, WeakReferences {
   launched(): number;
   /** How many of them have run. */
   done(): number;
-  /** Returns once so many of them have run. */
+  /** Waits until so many launches have run. */
   finish(launches: number): void;
-  /** A kernel that nobody awaited and that was not carried out, once. */
+  /** The first error of a kernel that nobody waited for; it is given once. */
   takeRefusal(): [name: string, status: number] | undefined;
 }
 
-/** Bytes of blocks that only kernels still to run may hold; JavaScript that is further ahead waits. */
+/** Bytes of blocks that are alive only for kernels still to run. With more, JavaScript waits. */
 const heldAtMost = 128 * 1024 ** 2;
 
 const alignment = 64;
-/** Smaller blocks have buffers of their own: a step has few sizes of them, and they must not keep a chunk. */
+/** Bytes. Smaller blocks have buffers of their own: a step has few different sizes of them, and they must not keep a chunk alive. */
 const smallestPiece = 64 * 1024;
 
 class NativeBlock implements Block {
   readonly address: Pointer;
   readonly byteLength: number;
   readonly backend: NativeBackend;
-  /** What the block is a piece of; null: its buffer is its own. */
+  /** The chunk that the block is a piece of; null: it has a buffer of its own. */
   readonly chunk: Chunk | null;
   private readonly view: Uint8Array;
-  /** How many launches there were when the last kernel that may use the memory had been launched. */
+  /** The number of launches up to the last kernel that uses the memory. */
   usedAt: number;
-  /** Whether it is held for kernels still to run. */
+  /** Whether it is kept alive for kernels still to run. */
   isHeld = false;
-  /** When the block was last given back, in trims; see `NativeBackend.trim`. */
+  /** The number of trims when the block was last released; see `NativeBackend.trim`. */
   freedAt = 0;
-  /** Ends the watch over a piece that was left to the collector. */
+  /** Stops watching a piece that was left to the garbage collector. */
   unwatch: (() => void) | null = null;
 
   constructor(
@@ -93,7 +93,7 @@ export class NativeBackend extends AddressBackend {
     this.instructionSet = Object.entries(Isa).find(([, value]) => value === isa)?.[0] ?? 'unknown';
   }
 
-  // Kernels run later than they are called, and until then their blocks are held: each with the number of launches by then, oldest first.
+  // Kernels run later than they are called. Until then their blocks are kept alive here, each with the number of launches up to its kernel, oldest first.
   private held: { readonly block: NativeBlock; readonly until: number }[] = [];
   private heldFrom = 0;
   /** Of blocks that the collector could take. */
@@ -120,7 +120,7 @@ export class NativeBackend extends AddressBackend {
     this.finish(this.held[middle].until);
   }
 
-  /** Lets go of the blocks whose kernels have run. */
+  /** Frees the blocks whose kernels have run. */
   private letGo(): void {
     const done = this.addon.done();
     let from = this.heldFrom;
@@ -130,7 +130,7 @@ export class NativeBackend extends AddressBackend {
       block.isHeld = false;
       if (!block.chunk) this.heldBytes -= block.byteLength;
     }
-    // Those in front are gone for good once they are as many as the others.
+    // The array is cut when half of it has been freed.
     if (2 * from >= this.held.length) {
       this.held = this.held.slice(from);
       from = 0;
@@ -209,7 +209,7 @@ export class NativeBackend extends AddressBackend {
   trim(): void {
     this.chunks.trim();
     this.trims++;
-    // Lists are used as stacks, so what lies at the bottom has gone unused longest.
+    // The lists are stacks: the blocks at the bottom have been unused for the longest time.
     for (const [size, list] of this.pool) {
       let unused = 0;
       while (unused < list.length && list[unused].freedAt < this.trims - 3) unused++;

@@ -1,4 +1,4 @@
-// What launches take: operands, and tables of them. A launch asks an operand for its values first, and then for its address; nothing else does.
+// Operands of launches, and tables of them. A launch first materializes its operands, and then asks for their addresses; nothing else does.
 import type { Pointer } from './generated/abi.ts';
 
 /** What a kernel reads or writes: a tensor, or a part of one. */
@@ -12,9 +12,9 @@ export interface Operand {
   readonly itemSize: number;
   /** Of its memory format, as kernels know it. */
   readonly formatCode: number;
-  /** Has the values computed, if they were deferred: that may launch other kernels. */
+  /** Computes the values, if they are deferred; that may launch other kernels. */
   materialize(): void;
-  /** The address, for the kernel call under way, during which the memory stays where it is. */
+  /** The address, valid during the present kernel call, in which the memory is not moved. */
   pin(): Pointer;
 }
 
@@ -50,20 +50,20 @@ class Part implements Operand {
   }
 }
 
-/** x from one of its elements on; `start`: which, in memory order. */
+/** The part of x from element `start` on, in memory order. */
 export const partOf = (x: Operand, start: number): Operand => (start === 0 ? x : new Part(x, start));
 
-/** Where an operand begins in the memory of what it is a part of, in elements: 0 for what is whole. */
+/** The element of a tensor's memory at which an operand begins: 0 for whole tensors. */
 export const startOf = ({ shape, size }: Operand): number => shape.reduce((product, each) => product * each, 1) - size;
 
-/** Elements behind each channel of a tensor whose channels are axis 1. */
+/** The number of elements of one channel in one image; channels are axis 1. */
 export function spatialSize({ shape }: Operand): number {
   let size = 1;
   for (let d = 2; d < shape.length; d++) size *= shape[d];
   return size;
 }
 
-/** A parameter with what an optimizer's kernel reads and writes beside it, all of one dtype and number of elements. */
+/** A parameter, its gradient and its states, as an optimizer's kernel takes them. All have one dtype and number of elements. */
 export interface TableRow {
   readonly parameter: Operand;
   /** In the parameter's memory order, as the states are. */
@@ -123,7 +123,7 @@ export type Given = Readonly<Record<string, unknown>>;
 
 const isOperand = (value: unknown): value is Operand => typeof (value as Partial<Operand> | null)?.pin === 'function';
 
-/** The operands among what a launch was given, those of its table too, by their names: `x`, or `row 0, column 2`. */
+/** The operands of a launch by name: `x`, or `row 0, column 2` in a table. */
 export function operandsOf(given: Given): [name: string, operand: Operand][] {
   const found: [string, Operand][] = [];
   const note = (name: string, value: unknown) => {

@@ -1,5 +1,5 @@
-// Which kernels run, for whom, on what, and how long. While somebody wants to know, each engine's launches are replaced by others that wait, look at
-// the clock and tell; otherwise nothing is different. EVENKEEL_TRACE=1 prints every launch of the process.
+// Traces kernels: for which operation they run, on which shapes, and how long. While a trace is taken, the launches of each engine are replaced by ones
+// that wait for the kernel and measure its time. EVENKEEL_TRACE=1 prints every launch of the process.
 import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { restoring } from '../restoring.ts';
@@ -63,7 +63,7 @@ type Listener = (event: TraceEvent) => void;
 
 const listeners = new Set<Listener>();
 const engines = new Set<Backend>();
-/** The launches that the engines have without a clock, while they have others. */
+/** The engines' own launches, while they are replaced. */
 const own = new Map<Backend, Launches>();
 
 /** For each engine, once it is there. */
@@ -91,7 +91,7 @@ function stopListening(listener: Listener): void {
   own.clear();
 }
 
-/** An engine's launches with a clock. Each kernel is waited for, so that none's time is another's. */
+/** Launches that measure. Each kernel is waited for, so that its time is its own. */
 function clocked(engine: Backend, launch: Launches): Launches {
   const timed = (name: keyof Launches) => (caller: string, given: Given) => {
     const operands = operandsOf(given);
@@ -142,10 +142,10 @@ function print({ name, dur, args: { caller, operands } }: TraceEvent): void {
 /** The same for an async function, which is waited for. */
 export function trace<R>(fn: () => Promise<R>): Promise<Traced<R>>;
 /**
- * Runs `fn` and tells which kernels ran meanwhile: for which operation, on tensors of which shapes, how long. Each kernel is waited for, so that times
- * are its own, and the whole takes longer than without. What was deferred, as fusion does it, is told when it is computed. An async `fn` is
- * waited for; other work that runs meanwhile is told, too. Kernels of other threads, such as a loader's workers, are not. In the environment,
- * `EVENKEEL_TRACE=1` prints a line for each kernel of the whole process on stderr.
+ * Runs `fn` and returns which kernels ran: for which operation, on which shapes, and how long. Each kernel is waited for, so that its time is its own;
+ * the whole takes longer than without a trace. What fusion defers appears when it is computed. An async `fn` is awaited, and other work that runs
+ * meanwhile appears too. Kernels of other threads, such as a loader's workers, do not. The environment variable `EVENKEEL_TRACE=1` prints a line
+ * for each kernel of the process on stderr.
  *
  * @returns what `fn` returned, and a trace that Chrome (`chrome://tracing`) and Perfetto open once it is written as JSON
  * @throws ArgumentTypeError unless `fn` is a function; what `fn` throws

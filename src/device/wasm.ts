@@ -1,7 +1,6 @@
-// The WebAssembly backend: the same kernels in one linear memory, single-threaded. JavaScript's garbage collector cannot see
-// into that memory, and inside a synchronous loop it reports nothing at all. So blocks that nobody gave back are moved out,
-// oldest first, to ordinary ArrayBuffers when memory reaches its budget, and back in when a kernel wants them: what is dead
-// is then reclaimed by the collector as usual, what is alive is never lost. Steps inside a scope move nothing.
+// The WebAssembly backend: the same kernels in one linear memory, with one thread. The garbage collector does not know this memory, and reports nothing
+// inside a synchronous loop. So when the memory reaches its budget, blocks that were not released are moved out to ordinary ArrayBuffers, oldest first.
+// There the garbage collector reclaims the dead ones; a living one is moved back in when a kernel needs it. Steps inside a scope move nothing.
 import { inflateSync } from 'fflate';
 import { RuntimeError } from '../errors.ts';
 import { AddressBackend } from './address_backend.ts';
@@ -44,7 +43,7 @@ interface WasmExports extends Record<string, unknown> {
   __heap_base: WebAssembly.Global;
 }
 
-/** What engines say where a page's policy forbids it; their errors have no other mark in common. */
+/** Words in the errors of JavaScript engines where a page's policy forbids WebAssembly. The errors have nothing else in common. */
 const forbidden = /unsafe-eval|wasm-eval|Content.Security.Policy|\bCSP\b/i;
 
 function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
@@ -135,8 +134,8 @@ export class WasmBackend extends AddressBackend {
   }
 
   /**
-   * Brings a block back that had been moved out. Where that happens much, the budget is too small for what is in use; where it is rare, a
-   * tensor was merely not used for long, and a larger budget would only hold more garbage.
+   * Moves a block back in. If that happens often, the budget is too small for what is in use, and grows. If it is rare, a tensor was not used for a
+   * long time, and a larger budget would only hold more garbage.
    */
   moveIn(block: WasmBlock): void {
     this.movedIn += block.byteLength;

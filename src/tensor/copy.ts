@@ -1,4 +1,4 @@
-// Copying between memory orders: what every change of layout comes down to. Strides here are in elements.
+// Copies between memory orders. Strides are in elements.
 import { partOf } from '../device/operand.ts';
 import type { DType } from './dtype.ts';
 import type { MemoryFormat, Shape } from './shape.ts';

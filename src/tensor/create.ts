@@ -37,7 +37,7 @@ export const tensorOptions = declareOptions<TensorOptions>({
   device: kind.choice,
 });
 
-/** What every function that makes a tensor checks of its options, of which those that draw have one more. */
+/** The options that every function that makes a tensor checks. Those that draw random numbers have one more. */
 export function requireTensorOptions(
   op: string,
   options: TensorOptions,
@@ -49,7 +49,7 @@ export function requireTensorOptions(
   if (memoryFormat !== undefined) requireChoice(op, 'memoryFormat', memoryFormat, memoryFormats);
 }
 
-/** What a tensor is made as. */
+/** The options of a new tensor, with defaults filled in. */
 interface Making {
   readonly backend: Backend;
   readonly dtype?: DType;
@@ -140,7 +140,7 @@ function checkRange(values: readonly (number | bigint | boolean)[], dtype: DType
   }
 }
 
-/** The largest and smallest values of the integer dtypes, of which uint8 takes negative ones around the circle, as PyTorch does. */
+/** The values that an integer dtype accepts. uint8 also accepts negative ones, which wrap around as in PyTorch. */
 const limits: Partial<Record<DType, readonly [least: number, most: number]>> = {
   uint8: [-255, 255],
   int32: [-(2 ** 31), 2 ** 31 - 1],
@@ -149,8 +149,8 @@ const limits: Partial<Record<DType, readonly [least: number, most: number]>> = {
 };
 
 /**
- * Refuses a number that a dtype cannot hold as an element; a fraction is cut off, and what is too large for a float is infinite. What was a float
- * in a tensor does not go around the circle.
+ * Refuses a number that a dtype cannot hold. Fractions are cut off, and numbers too large for a float become infinite. A number that comes from a
+ * float tensor does not wrap around.
  * @throws RuntimeError with PyTorch's text.
  */
 export function requireRepresentable(value: number, dtype: DType, wasFloat = false): void {
@@ -160,7 +160,7 @@ export function requireRepresentable(value: number, dtype: DType, wasFloat = fal
     throw new RuntimeError(`value cannot be converted to type ${dtype} without overflow`);
 }
 
-/** What a number becomes as an element: a fraction is cut off for integers, uint8 counts around the circle, and what is not 0 is true. */
+/** A number as an element: integers cut off the fraction, uint8 wraps around, and everything but 0 is true. */
 export function asElement(value: number, dtype: DType): number {
   requireRepresentable(value, dtype);
   if (isFloat(dtype)) return value;
@@ -168,7 +168,7 @@ export function asElement(value: number, dtype: DType): number {
   return dtype === 'uint8' ? Math.trunc(value) & 255 : Math.trunc(value);
 }
 
-/** Writes values, of which all are in the dtype's range, into a new row-major tensor. */
+/** A new row-major tensor of these values, which must be in the dtype's range. */
 function write(shape: Shape, dtype: DType, values: readonly (number | bigint | boolean)[], backend: Backend): Tensor {
   const { array } = dtypes[dtype];
   const typed = new array(values.length);
@@ -226,7 +226,7 @@ function elementFromJSON(value: unknown, dtype: DType): number | bigint | null {
   return Number.isSafeInteger(value) && value >= least && value <= most ? value : null;
 }
 
-/** Whether a value is, or was meant to be, a tensor in JSON. */
+/** Whether a value looks like a tensor in JSON. */
 export const isTensorJSON = (value: unknown): value is TensorJSON =>
   typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value && 'data' in value;
 
@@ -238,7 +238,7 @@ export const isTensorJSON = (value: unknown): value is TensorJSON =>
  */
 export const tensorFromJSON = (value: unknown): Tensor => readTensorJSON('tensorFromJSON', value);
 
-/** `tensorFromJSON` for every loading function; `op`: which, and of what. */
+/** `tensorFromJSON` for loading functions. @param op the function that errors name. */
 export function readTensorJSON(op: string, value: unknown): Tensor {
   if (!isTensorJSON(value))
     throw new ArgumentTypeError(`[${op}] expected { dtype, shape, data } as a tensor in JSON, got ${shown(value)}`);
@@ -281,7 +281,7 @@ export function fullOn(
   return out;
 }
 
-/** `full`, for all that are made by it, which live beside `beside` unless the options say where. */
+/** `full` for the functions that are made of it. The tensor lives on the device of `beside`, unless the options name one. */
 function filled(
   op: string,
   shape: Shape,
@@ -302,7 +302,7 @@ const backendBeside = (beside: Tensor | null, { device }: TensorOptions): Backen
   beside && device === undefined ? beside.backend : backendOf(device);
 
 /**
- * Overwrites every element; the caller sees to versions and gradients.
+ * Overwrites every element. The caller takes care of versions and gradients.
  * @throws RuntimeError where the dtype cannot hold the value.
  */
 export function fill(out: Tensor, value: number): void {

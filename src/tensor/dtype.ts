@@ -5,7 +5,7 @@ import { ArgumentTypeError } from '../errors.ts';
 
 /** The element type of a tensor. Numbers are float32 and integers int64 unless something else is said. */
 export type DType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
-/** How a tensor's elements reach JavaScript; bool as 0 and 1. */
+/** The typed arrays in which JavaScript gets a tensor's elements; bool as 0 and 1. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 
 type TypedArrayConstructor = {

@@ -19,7 +19,7 @@ import { copyStrided, type Tensor } from './tensor.ts';
 
 /** Which generator random numbers come from. */
 export interface GeneratorOption {
-  /** What draws. Default: `defaultGenerator`, which `manualSeed` seeds. */
+  /** The generator that draws. Default: `defaultGenerator`, which `manualSeed` seeds. */
   generator?: draw.Generator;
 }
 export const generatorOption = declareOptions<GeneratorOption>({ generator: kind.generator });
@@ -32,7 +32,7 @@ function floats(op: string, size: number, dtype: DType): Float32Array | Float64A
   return dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
 }
 
-/** How many numbers are drawn for a tensor of a shape: none where it has no values. */
+/** How many numbers are drawn for a tensor: none on the meta device, where it has no values. */
 const drawn = (shape: Shape, options: RandomOptions): number =>
   backendOf(options.device).device === 'meta' ? 0 : sizeOf(shape);
 
@@ -123,7 +123,7 @@ export function bernoulli(p: Tensor, options: GeneratorOption = {}): Tensor {
   return make(draw.bernoulli(out, probabilities, options.generator), p.shape, { device: 'cpu' });
 }
 
-/** Overwrites x by what `fillValues` puts into an array of x's size, in row-major order. */
+/** Overwrites x with the values that `fillValues` writes into an array of x's size, in row-major order. */
 function fillWith<A extends Float32Array | Float64Array>(
   op: string,
   x: Tensor,

@@ -1,4 +1,4 @@
-// What operations require of the tensors they are given.
+// Checks of the tensors that operations are given.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { isFloat } from './dtype.ts';
@@ -24,5 +24,5 @@ export function requireSameDevice(op: string, ...tensors: Tensor[]): void {
       );
 }
 
-/** The tensors that there are. */
+/** The tensors that are not null. */
 export const present = (...tensors: (Tensor | null)[]): Tensor[] => tensors.filter((tensor) => tensor !== null);

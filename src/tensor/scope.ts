@@ -1,9 +1,9 @@
-// scope(): a piece of code whose tensors give their memory back when it ends, apart from what it returns.
+// scope() runs a piece of code and releases the tensors that it made, except its results.
 import { RuntimeError } from '../errors.ts';
 import { openScope, type Storage } from './storage.ts';
 import { Tensor } from './tensor.ts';
 
-/** All tensors inside arrays and plain objects. */
+/** All tensors in a value, also inside arrays and plain objects. */
 export function* tensorsIn(value: unknown): Generator<Tensor> {
   if (value instanceof Tensor) yield value;
   else if (Array.isArray(value)) for (const item of value) yield* tensorsIn(item);

@@ -1,16 +1,16 @@
-// The mark on copies that select: whoever writes in place into one may think that it changes the tensor it was taken from, as in PyTorch. That is
-// said once; from then on nothing is marked.
+// Marks copies of selected elements. In PyTorch they would share memory with their source, so a user who changes one in place may expect that the source
+// changes. The first such change warns; afterwards nothing is marked any more.
 import { warn } from '../warnings.ts';
 import type { Tensor } from './tensor.ts';
 
 let hasWarned = false;
 
-/** Notes that the user's operation `op` made a copy of part of x, if it did. Views of the copy share the mark, clones and results do not. */
+/** Marks a copy of part of x that the user's operation `op` has made. Views of the copy share the mark; clones and results do not. */
 export function markSelected(op: string, x: Tensor, result: Tensor): void {
   if (!hasWarned && result.storage !== x.storage) result.storage.selectedBy = op;
 }
 
-/** To be called where a user changes x in place by `op`. */
+/** Call this where a user's operation `op` changes x in place. */
 export function warnIfSelected(op: string, x: Tensor): void {
   const by = x.storage.selectedBy;
   if (by === null || hasWarned) return;

@@ -1,5 +1,5 @@
-// Storage: the memory behind tensors (views share it), its version for autograd's checks, and scopes, which give the memory of
-// a step back at its end. Not here: what a tensor means.
+// Storage: the memory behind tensors, which views share; its version, by which autograd notices changes; and scopes, which release the memory of a step
+// at its end.
 
 import type { Backend, Block } from '../device/backend.ts';
 import { currentBackend, trimMemory } from '../device/engine.ts';
@@ -9,20 +9,20 @@ import { RuntimeError } from '../errors.ts';
 export class Storage {
   readonly backend: Backend;
   readonly byteLength: number;
-  /** Raised by every in-place change; autograd compares it with the version that it saved. */
+  /** Rises with every change in place. Autograd compares it with the version at saving. */
   version = 0;
-  /** Raised when an in-place operation gives one of the tensors on this storage a new place in the graph. */
+  /** Rises when an operation in place moves one of this storage's tensors to a new place in the graph. */
   history = 0;
   protected block: Block | null;
   scope: Scope | null;
-  /** Storages that outlive a scope where this one does: what somebody noted about its values. */
+  /** Storages that outlive a scope together with this one: statistics that were left with its values. */
   companions: readonly Storage[] = [];
-  /** The user's operation that selected these values from another tensor; null: none did, or nobody wants to know. See ops/selecting.ts. */
+  /** The user's operation that selected these values from another tensor; null if there is none. See ops/selecting.ts. */
   selectedBy: string | null = null;
-  /** Among how many storages the block is shared; null: it is this one's alone. See `lend`. */
+  /** Counts the storages that share the block; null: it belongs to this one alone. See `lend`. */
   private sharers: { count: number } | null = null;
 
-  /** @param block memory that it takes over; null: none as yet. Default: new memory. */
+  /** @param block the memory; null: there is none yet. Default: new memory. */
   constructor(byteLength: number, backend: Backend = currentBackend(), block?: Block | null) {
     this.backend = backend;
     this.byteLength = byteLength;
@@ -36,7 +36,7 @@ export class Storage {
     return this.backend.allocate(this.byteLength, this.scope?.isOwned);
   }
 
-  /** To be called when the storage has left its scope, or has taken memory that others made: it may be lost without a release. */
+  /** Call this when no scope releases the storage any more: then it may be lost to the garbage collector. */
   abandonUnlessOwned(): void {
     if (this.block && !this.scope?.isOwned) this.backend.abandon(this.block);
   }
@@ -54,8 +54,7 @@ export class Storage {
   }
 
   /**
-   * A storage that keeps the present values, whatever becomes of this one: it shares the memory, and whoever changes it in place moves to a copy
-   * first.
+   * A loan: a second storage that keeps the present values. Both share the memory; whichever is changed in place moves to a copy first.
    */
   lend(): Storage {
     const loan = new Storage(this.byteLength, this.backend, null);
@@ -63,7 +62,7 @@ export class Storage {
     return loan;
   }
 
-  /** A new storage of this one's memory, which is gone from here. */
+  /** A new storage that takes this one's memory over. */
   handOver(): Storage {
     const heir = new Storage(this.byteLength, this.backend, this.live());
     heir.sharers = this.sharers;
@@ -72,7 +71,7 @@ export class Storage {
     return heir;
   }
 
-  /** Takes the block of another storage of as many bytes for its own, until either is changed in place. */
+  /** Shares the block of another storage of the same size, until one of them is changed in place. */
   protected shareWith(other: Storage): void {
     this.block = other.live();
     other.sharers ??= { count: 1 };
@@ -86,15 +85,15 @@ export class Storage {
     return (this.sharers?.count ?? 0) > 1;
   }
 
-  /** What holds the values: one and the same for all storages that share it; null where there is nothing yet, or any more. */
+  /** Identifies the memory: the same object for all storages that share it; null where there is no memory. */
   get memory(): object | null {
     return this.block;
   }
 
-  /** Has the values computed, if they were deferred. */
+  /** Computes the values, if they are deferred. */
   materialize(): void {}
 
-  /** The address of the values, which are there, for the kernel call under way. */
+  /** The address of the values, valid during the present kernel call. The values must be there. */
   pin(): Pointer {
     return this.live().pin();
   }
@@ -104,7 +103,7 @@ export class Storage {
     return bytes.subarray(0, this.byteLength);
   }
 
-  /** Overwrites the memory, or the beginning of it, by bytes of JavaScript's; the caller sees to `beginChange`. */
+  /** Overwrites the memory from its beginning with bytes of JavaScript. The caller calls `beginChange` before. */
   write(bytes: Uint8Array): void {
     this.backend.write(this.live(), bytes);
   }
@@ -120,7 +119,7 @@ export class Storage {
     this.block = null;
   }
 
-  /** Throws where the memory is gone. */
+  /** Throws if the memory has been released. */
   requireLive(): void {
     this.live();
   }
@@ -134,26 +133,26 @@ export class Storage {
   }
 }
 
-/** How the values of a storage are computed when somebody first asks for them. */
+/** How the values of a deferred storage are computed. */
 export interface Recipe {
-  /** What it reads: loans and copies of its own, which are given back when it has been carried out, or nobody will do so any more. */
+  /** What it reads: loans and copies that belong to it. They are released when the values are computed, or will never be. */
   readonly sources: readonly Storage[];
-  /** Writes the values to the storage, whose memory is there by then. */
+  /** Writes the values into the storage, which has memory by then. */
   materializeInto(storage: Storage): void;
 }
 
-/** Values that nobody has asked for yet, and who will hold them. */
+/** A recipe that has not been carried out, and the storages that wait for its values. */
 interface Pending {
   readonly recipe: Recipe;
   readonly holders: Set<DeferredStorage>;
 }
 
-/** A storage without memory until its values are asked for, by a launch or by JavaScript. Who knows its recipe may do without them. */
+/** A storage that has no memory until a launch or JavaScript asks for its values. Fusion reads its recipe and may do without the values. */
 export class DeferredStorage extends Storage {
   private pending: Pending | null = null;
   private former: { readonly recipe: Recipe; readonly version: number } | null = null;
 
-  /** @param from how the values are computed, or another storage of as many bytes that waits for the same. */
+  /** @param from a recipe, or another deferred storage of the same size that waits for the same values. */
   constructor(byteLength: number, backend: Backend, from: Recipe | DeferredStorage) {
     super(byteLength, backend, null);
     this.waitFor(from instanceof DeferredStorage ? from.pending : { recipe: from, holders: new Set() });
@@ -168,22 +167,22 @@ export class DeferredStorage extends Storage {
     if (former.holders.size === 0) for (const source of former.recipe.sources) source.release();
   }
 
-  /** Null once the values are there. */
+  /** The recipe; null once the values are computed. */
   get recipe(): Recipe | null {
     return this.pending?.recipe ?? null;
   }
 
-  /** How the values have been computed, as long as they are these. Its sources are gone. */
+  /** The recipe by which the present values were computed; its sources have been released. */
   get formerRecipe(): Recipe | null {
     return this.former?.version === this.version ? this.former.recipe : null;
   }
 
-  /** Replaces what is to be computed: a change in place of what nobody has seen. */
+  /** Replaces the recipe: a change in place of values that nobody has seen. */
   replace(recipe: Recipe): void {
     this.waitFor({ recipe, holders: new Set() });
     this.version++;
   }
-  /** The same with what another waits for, which is computed once for both. */
+  /** Waits for the values of another storage, which are computed once for both. */
   follow(other: DeferredStorage): void {
     this.waitFor(other.pending);
     this.version++;
@@ -216,7 +215,7 @@ export class DeferredStorage extends Storage {
   override requireLive(): void {
     if (!this.pending) super.requireLive();
   }
-  /** What is still to be computed is computed once, for all loans. */
+  /** Deferred values are computed once for all loans. */
   override lend(): Storage {
     return this.pending ? new DeferredStorage(this.byteLength, this.backend, this) : super.lend();
   }
@@ -240,7 +239,7 @@ export class DeferredStorage extends Storage {
   }
 }
 
-/** A storage, and, where its values are still to be computed, what from. */
+/** A storage, and the sources of its recipe if it is deferred. */
 export const withSources = (storage: Storage): Storage[] => {
   const recipe = storage instanceof DeferredStorage ? storage.recipe : null;
   return [storage, ...(recipe?.sources.flatMap(withSources) ?? [])];
@@ -248,7 +247,7 @@ export const withSources = (storage: Storage): Storage[] => {
 
 const watchers = new WeakMap<Storage, () => void>();
 
-/** A storage whose uses somebody wants to see; the others pay nothing for it. */
+/** A storage whose uses are watched. A class of its own, so that others do not pay for it. */
 class WatchedStorage extends Storage {
   override materialize(): void {
     watchers.get(this)!();
@@ -264,13 +263,13 @@ class WatchedStorage extends Storage {
   }
 }
 
-/** Calls `onUse` from now on before every use of the memory: by a kernel or by JavaScript, to read or to write, through any tensor. */
+/** From now on calls `onUse` before every read and write of the memory, by kernels and by JavaScript. */
 export function watchUses(storage: Storage, onUse: () => void): void {
   watchers.set(storage, onUse);
   Object.setPrototypeOf(storage, WatchedStorage.prototype);
 }
 
-/** Whose tensors outlive the scopes in which it is used: a module. */
+/** An object whose tensors outlive the scopes in which it is used: a module. */
 export interface Owner {
   ownedStorages(): Iterable<Storage>;
 }
@@ -279,7 +278,7 @@ class Scope {
   readonly storages: Storage[] = [];
   readonly owners = new Set<Owner>();
   readonly parent: Scope | null;
-  /** Whether its end gives back what was made in it and is still there. */
+  /** Whether its end releases what was made in it. */
   readonly isOwned: boolean;
   constructor(parent: Scope | null, isOwned: boolean) {
     this.parent = parent;
@@ -289,12 +288,12 @@ class Scope {
 
 let currentScope: Scope | null = null;
 
-/** Notes that an owner was used in the present scope: what it holds at the end of the scope lives on. */
+/** Notes that an owner was used in the present scope: the tensors that it holds at the end of the scope live on. */
 export function noteOwner(owner: Owner): void {
   currentScope?.owners.add(owner);
 }
 
-/** Opens a scope and returns what closes it; `kept` survive into the enclosing scope. For generators and async loops. */
+/** Opens a scope, for generators and async loops. The returned function closes it; the storages it is given move to the outer scope. */
 export function openScope(): (kept?: Iterable<Storage>) => void {
   const opened = new Scope(currentScope, true);
   currentScope = opened;
@@ -304,7 +303,7 @@ export function openScope(): (kept?: Iterable<Storage>) => void {
     isOpen = false;
     const keepOf = (storages: Iterable<Storage>): void => {
       for (const storage of storages) {
-        // What it is computed from may be about to go.
+        // Its sources may be released at the end of this scope.
         storage.materialize();
         move(storage, opened, opened.parent);
       }
@@ -333,13 +332,13 @@ function place(storage: Storage, scope: Scope | null): void {
   storage.abandonUnlessOwned();
 }
 
-/** Scopes of interleaved async loops may close out of order; the storages of a closed one are gone already. */
+/** Scopes of interleaved async loops may close out of order. The storages of a closed one have been released already. */
 function unlink(closed: Scope): void {
   for (let scope = currentScope; scope; scope = scope.parent)
     if (scope.parent === closed) (scope as { parent: Scope | null }).parent = closed.parent;
 }
 
-/** Takes storages out of every scope: garbage collection alone decides when they go. */
+/** Takes storages out of all scopes: only the garbage collector decides when they go. */
 export function keepStorage(storage: Storage): void {
   storage.materialize();
   for (const each of [storage, ...storage.companions]) place(each, null);
@@ -356,7 +355,7 @@ export function outsideScopes<R>(fn: () => R): R {
   }
 }
 
-/** Gives storages that were collected, and not released, to the garbage collector. */
+/** Leaves a collected storage that was not released to the present scope, or to the garbage collector. */
 export function abandonStorages(storages: readonly Storage[]): void {
   for (const storage of storages) storage.abandonUnlessOwned();
 }
@@ -367,8 +366,8 @@ export function adoptStorage(storage: Storage): void {
 }
 
 /**
- * Runs `fn` apart from the scopes around it; returns, besides its result, the storages it made and nobody kept: the caller's to release, or to
- * give to a scope or to the garbage collector.
+ * Runs `fn` outside of the scopes around it. Returns its result and the storages that it made and nobody kept. The caller must release them, or give
+ * them to a scope or to the garbage collector.
  */
 export function collectStorages<R>(fn: () => R): [result: R, made: readonly Storage[]] {
   const saved = currentScope;

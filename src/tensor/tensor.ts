@@ -74,7 +74,7 @@ export class Tensor {
    */
   hooks: HookEntry[] | null = null;
   /**
-   * Whether a recorded operation keeps this very object for its backward.
+   * Whether a recorded operation has saved this tensor object itself for its backward.
    * @internal
    */
   isSaved = false;
@@ -116,7 +116,7 @@ export class Tensor {
     this.isGradientHeld = true;
   }
 
-  /** What optimizers read must be as large as what they write, and of its dtype. */
+  /** Checks a new gradient: optimizers rely on its size and dtype. */
   private checkGradient(value: unknown): void {
     if (!(value instanceof Tensor))
       throw new ArgumentTypeError(`[grad] assigned grad expected to be a Tensor or null, got ${shown(value)}`);
@@ -140,7 +140,7 @@ export class Tensor {
   }
 
   /**
-   * `grad` for those who let go of it at once: the engine, optimizers.
+   * `grad`, for callers that do not keep it: the engine, optimizers.
    * @internal
    */
   peekGrad(): Tensor | null {
@@ -155,7 +155,7 @@ export class Tensor {
     this.isGradientHeld = false;
   }
   /**
-   * Sets `grad` to null. Its memory is there for the next one at once, where nobody has asked for it.
+   * Sets `grad` to null. If nobody has read it, its memory is released at once.
    * @internal
    */
   dropGrad(): void {
@@ -179,7 +179,7 @@ export class Tensor {
   }
 
   /**
-   * What carries out operations on this tensor.
+   * The backend that computes operations on this tensor.
    * @internal
    */
   get backend(): Backend {
@@ -224,21 +224,21 @@ export class Tensor {
 
   // What launches need of an operand (device/operand.ts).
   /**
-   * Has the values computed, if they were deferred.
+   * Computes the values, if they are deferred.
    * @internal
    */
   materialize(): void {
     this.storage.materialize();
   }
   /**
-   * The address, for the kernel call under way.
+   * The address of the values, valid during the present kernel call.
    * @internal
    */
   pin(): Pointer {
     this.requireSound();
     return this.storage.pin();
   }
-  /** Whoever changed shape or dtype, which JavaScript cannot prevent, must not make anything leave the memory. */
+  /** Checks shape and dtype against the memory: JavaScript cannot prevent that somebody overwrites them. */
   private requireSound(): void {
     if (sizeOf(this.shape) * dtypes[this.dtype].size === this.storage.byteLength) return;
     throw new RuntimeError(
@@ -267,7 +267,7 @@ export class Tensor {
     return this.memoryFormat === 'channelsLast' ? Format.channelsLast : Format.contiguous;
   }
   /**
-   * Elements from one index of each dimension to the next.
+   * For each dimension, the elements from one index to the next.
    * @internal
    */
   get strides(): number[] {
@@ -387,7 +387,7 @@ export function toNumber(value: number | bigint): number {
   return number;
 }
 
-/** The number of elements of a tensor to be made, which kernels can count. */
+/** The number of elements of a new tensor. @throws where kernels cannot count them. */
 function countOf(shape: Shape): number {
   const count = sizeOf(shape);
   if (count > maxElements || count === 0) requireCountable(shape);
