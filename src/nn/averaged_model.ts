@@ -1,4 +1,5 @@
-// AveragedModel: a model whose weights are an average of another's over training. Its batch norms' statistics come from norm/statistics/recalibrate.ts.
+// AveragedModel: a model whose weights are the average of another model's weights over training. Its batch norms get their statistics from
+// norm/statistics/recalibrate.ts.
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
@@ -26,7 +27,7 @@ import { copyModule } from './surgery/copy_module.ts';
 export interface AveragedModelOptions {
   /** An exponential moving average: average ← decay·average + (1 − decay)·model. Default: null, the equal average of all updates (SWA). */
   decay?: number | null;
-  /** The next average of a tensor, from the present one, the model's, and the number of models in it, in the place of these two. */
+  /** Computes the next average of a tensor from the present average, the model's tensor, and the number of models in the average. */
   avgFn?: (averaged: Tensor, current: Tensor, count: number) => Tensor;
   /** Whether buffers are averaged too instead of copied at every update; integer ones, such as counters, are copied. Default: false. */
   useBuffers?: boolean;
@@ -122,7 +123,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
   }
 }
 
-/** What belongs together in two models. */
+/** The pairs of tensors that correspond in two models. */
 function pairs(
   what: string,
   own: Iterable<[string, Tensor]>,

@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 
-/** Children under 0, 1, 2, …, with what an array of them can do. */
+/** Children named 0, 1, 2, …, with the methods of an array. */
 abstract class IndexedModules<M extends Module> extends Module implements Iterable<M> {
   readonly [index: number]: M;
 
@@ -102,10 +102,10 @@ function requireModule(value: unknown): asserts value is Module {
     throw new ArgumentTypeError(`${value === null ? 'null' : typeof value} is not a Module subclass`);
 }
 
-/** Where errors came from, as far as they have risen: their own text, and the layer. */
+/** Errors that passed through a Sequential: their own text, and the path of the layer so far. */
 const origins = new WeakMap<EvenkeelError, { text: string; path: string; layer: Module }>();
 
-/** The error with the place of the layer behind its text. */
+/** Appends the path of the layer to an error's text. */
 function located(error: unknown, name: string, layer: Module): unknown {
   if (!(error instanceof EvenkeelError)) return error;
   const known = origins.get(error);

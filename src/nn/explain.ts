@@ -1,5 +1,5 @@
-// model.explain(input): what fusion does in a forward and a backward of a model, layer by layer, and where not, why. The steps are told by
-// fusion/log.ts; here they are assigned to layers and put into words.
+// model.explain(input): says for each layer what fusion merges in a forward and a backward, and why it does not merge the rest. fusion/log.ts reports the
+// steps; here they are assigned to layers and put into words.
 import { backward } from '../autograd/backward.ts';
 import { type Listener, listening, type Step } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
@@ -16,7 +16,7 @@ import { Module } from './module.ts';
 import type { Arguments } from './module_call.ts';
 import { copyModule } from './surgery/copy_module.ts';
 
-/** What became of one layer: of a convolution, a linear layer, or one in which batch norm is computed. */
+/** What fusion did with one layer: a convolution, a linear layer, or a layer that computes batch norm. */
 export interface LayerFusion {
   /** The layer's name, as in `namedModules`. */
   readonly name: string;
@@ -53,27 +53,27 @@ export class FusionReport {
   }
 }
 
-/** Lines of a layer while they are collected. */
+/** The lines of a layer, while they are collected. */
 interface Lines {
   readonly forward: Set<string>;
   readonly backward: Set<string>;
 }
 
-/** A layer in which a norm is computed, and the one whose output it normalizes, if that is one. */
+/** A layer that computes a norm, and the layer whose output it normalizes, if there is one. */
 interface WatchedNorm {
   readonly layer: Module;
   readonly maker: Module | undefined;
 }
 
-/** Whether the work of norms may be done in a layer's own kernels. */
+/** Whether the kernels of a layer can do work of norms. */
 const hasKernel = (module: Module): module is ConvBase | Linear =>
   module instanceof ConvBase || module instanceof Linear;
 
-/** A run of a model, which is changed by being watched, so it must be a copy. */
+/** A watched run of a model. The model must be a copy, since it gets hooks. */
 class Watch {
   private readonly calls: ForwardWatch;
   private readonly lines = new Map<Module, Lines>();
-  /** By what a norm is known as. */
+  /** By the key of the norm. */
   private readonly norms = new Map<object, WatchedNorm>();
   /** Convolutions and linear layers, by their weights. */
   private readonly convolutions = new Map<Tensor, Module>();
@@ -132,13 +132,13 @@ class Watch {
     return name ? `'${name}'` : `the model's own code`;
   }
 
-  /** Who has asked for values, as a reason. */
+  /** The reason that names who asked for the values. */
   private asker(): string {
     const { current } = this.calls;
     return this.isBackward ? 'the backward' : current ? this.text(current) : 'what reads the output';
   }
 
-  /** Finds out which layer a norm is of, in whose forward it begins. */
+  /** Finds the layer of a norm: the one in whose forward the norm begins. */
   private begin(key: object): void {
     const layer = this.calls.current;
     if (!layer) return;
@@ -163,7 +163,7 @@ class Watch {
   };
 }
 
-/** A step as its norm sees it. `by`: the layer in which it happened; `source`: where the norm's input comes from. */
+/** The text of a step for its norm. @param by the layer in which it happened. @param source where the norm's input comes from. */
 function normText(step: Step, by: string, source: string, asker: string): string {
   switch (step) {
     case 'statistics left':
@@ -207,7 +207,7 @@ function normText(step: Step, by: string, source: string, asker: string): string
   }
 }
 
-/** A step as the convolution sees it in which it happened. */
+/** The text of a step for the convolution in which it happened. */
 function convText(step: Step, norm: string | null): string | null {
   switch (step) {
     case 'normalized in prologue':

@@ -1,9 +1,9 @@
-// Whose forward is under way while a model runs, for those who watch it: surgery/fold.ts, explain.ts.
+// Watches which module's forward is running, for surgery/fold.ts, explain.ts and summary.ts.
 import type { Module } from './module.ts';
 import type { Result } from './module_call.ts';
 
 export class ForwardWatch {
-  /** Of all modules of the tree. */
+  /** The names of all modules of the tree. */
   readonly names: ReadonlyMap<Module, string>;
   private readonly running: Module[] = [];
 
@@ -11,7 +11,7 @@ export class ForwardWatch {
     this.names = new Map([...model.namedModules()].map(([name, module]) => [module, name]));
   }
 
-  /** The innermost module whose forward is under way. */
+  /** The innermost module whose forward is running. */
   get current(): Module | undefined {
     return this.running.at(-1);
   }
@@ -24,7 +24,7 @@ export class ForwardWatch {
         begin(module, input);
       });
       module.registerForwardHook((_module, _args, output: Result) => {
-        // Calls that ended in an error which somebody caught have not been taken off.
+        // Calls that ended in an error, which somebody caught, are still on the stack.
         while (this.running.pop() !== module);
         end(module, output);
       });

@@ -1,4 +1,4 @@
-// Modes of a tree of modules for the duration of a function.
+// Sets the modes of a tree of modules while a function runs.
 import { restoring } from '../restoring.ts';
 import type { Module } from './module.ts';
 

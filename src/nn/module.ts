@@ -44,7 +44,7 @@ interface Buffer {
   tensor: Tensor | null;
   isPersistent: boolean;
 }
-/** What was registered by name, with the number of plain properties that there were before: the order of the tree is that of both. */
+/** An entry that was registered by name, and how many plain properties there were before it: both together give the order of the tree. */
 interface Registered<T> {
   value: T | null;
   readonly after: number;
@@ -63,11 +63,11 @@ type Slots = Record<string, unknown>;
 const describe = (value: unknown): string =>
   value instanceof Module || (typeof value === 'object' && value) ? value.constructor.name : typeof value;
 
-/** A function object of the class that is being made: what its constructor returns takes the place of `this`. */
+/** Makes `this` a function. JavaScript uses the object that a base class's constructor returns in the place of `this`. */
 class Callable {
   constructor() {
     const module = (...args: Arguments): Result => invoke(module as unknown as Module, args);
-    // A function's own, which would stand in the way of fields of these names.
+    // Properties that every function has. Modules may have fields of these names.
     Reflect.deleteProperty(module, 'name');
     Reflect.deleteProperty(module, 'length');
     // biome-ignore lint/correctness/noConstructorReturn: the function is the module
@@ -102,7 +102,7 @@ export abstract class Module extends Callable {
   get stateVersion(): number {
     return 1;
   }
-  // What functions have and modules do not, so that it does not compile.
+  // Members of functions that modules do not have: using them does not compile.
   /** A module has no `call` of functions: `model(x)` calls it. */
   declare readonly call: never;
   /** A module has no `bind` of functions. */
@@ -561,7 +561,7 @@ export abstract class Module extends Callable {
   }
 }
 
-/** A property of a registered entry. The same for all modules, so that their properties are laid out alike. */
+/** The property descriptor of a registered entry. All modules share it, so that V8 gives them the same hidden class. */
 const descriptors = new Map<string, PropertyDescriptor>();
 function descriptorOf(name: string): PropertyDescriptor {
   let descriptor = descriptors.get(name);
@@ -592,7 +592,7 @@ function addEntry<H>(entries: Entry<H>[], hook: H): () => void {
   };
 }
 
-/** Entries that are there, each value once, under its first name. */
+/** The entries that are not null, each value once, under its first name. */
 function once<T>(entries: Iterable<readonly [string, T | null]>, seen: Set<T>): [string, T][] {
   const found: [string, T][] = [];
   for (const [name, value] of entries)
@@ -605,7 +605,7 @@ function once<T>(entries: Iterable<readonly [string, T | null]>, seen: Set<T>): 
 
 const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
 
-/** Changes the dtype and the place of a tensor that others refer to. */
+/** Changes dtype and device of a tensor in place, since others refer to the tensor. */
 function convert(tensor: Tensor, dtype: DType, backend: Backend): void {
   if (tensor.dtype === dtype && tensor.storage.backend === backend) return;
   if (isUninitialized(tensor)) {
@@ -616,7 +616,7 @@ function convert(tensor: Tensor, dtype: DType, backend: Backend): void {
   adopt(tensor, keep(converted(tensor.detach(), dtype, backend)), grad);
 }
 
-/** Gives a tensor that others refer to the memory of another of its shape. */
+/** Gives a tensor the memory of another of the same shape; others may refer to the tensor. */
 function adopt(tensor: Tensor, { storage, dtype, history }: Tensor, grad: Tensor | null): void {
   Object.assign(tensor, { storage, dtype, history, grad });
 }

@@ -1,5 +1,5 @@
-// What calling a module does around its forward: which modules are running, what their steps keep, which forwards let nobody have what they
-// compute, and which modules are called without being part of the tree. The module itself is module.ts.
+// What a call of a module does around its forward. It knows which modules are running, tells the scope that their tensors live on, encloses forwards
+// whose intermediate results nobody can hold, and warns of modules that are called but are not part of the tree.
 import { enclosed, isEnclosed, unclose } from '../autograd/saved_memory.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError } from '../errors.ts';
@@ -63,7 +63,7 @@ export function invoke(module: CalledModule, args: Arguments): Result {
 const copies = new WeakSet<CalledModule>();
 export const noteCopy = (module: CalledModule): void => void copies.add(module);
 
-/** What a copy's forward throws where its class has `#private` members, in words. */
+/** Explains the error of a copy whose class has `#private` members. */
 function withoutPrivate(module: CalledModule, error: unknown): unknown {
   if (!(error instanceof TypeError) || !/private/.test(error.message)) return error;
   return new RuntimeError(
@@ -72,7 +72,7 @@ function withoutPrivate(module: CalledModule, error: unknown): unknown {
   );
 }
 
-/** The first call since the module was made, or its mode set: what later ones take for granted is found out. */
+/** The first call since the module was made, or since its mode was set. It finds out whether calls can be enclosed. */
 function first(module: CalledModule, args: Arguments): Result {
   const verdict = isClosed(module) ? 'closed' : 'open';
   verdicts.set(module, verdict);
@@ -94,7 +94,7 @@ export const modelInCall = (): CalledModule | null => running[0] ?? null;
 
 // ---- closed forwards --------------------------------------------------------------------------------------------------
 
-/** Whether a call of a module is enclosed, as found at its first call. */
+/** Whether calls of a module are enclosed, as its first call has found. */
 const verdicts = new WeakMap<CalledModule, 'closed' | 'open'>();
 /** The forwards of declared classes by their prototypes. */
 const closedForwards = new WeakMap<object, CalledModule['forward']>();
@@ -112,7 +112,7 @@ export function declareModules(
   for (const { prototype } of Object.values(classes)) closedForwards.set(prototype, prototype.forward);
 }
 
-/** Declares what was declared of a prototype of another too, which inherits from it and computes nothing else. */
+/** Declares a prototype like another one that it inherits from, and whose forward it has. */
 export function declareAlike(prototype: object, from: object): void {
   const forward = closedForwards.get(from);
   if (forward) closedForwards.set(prototype, forward);
@@ -126,27 +126,27 @@ export const isDeclared = (prototype: object, forward = (prototype as CalledModu
 const isClosedItself = (module: CalledModule): boolean =>
   isDeclared(Object.getPrototypeOf(module), module.forward) && !module.isObserved;
 
-/** Whether it holds for a module and all below it, of which there is something: a single operation makes little in between. */
+/** Whether it holds for a module and all below it. A module without children makes too little in between to be worth it. */
 function isClosed(module: CalledModule): boolean {
   const all = module.modules();
   return all.length > 1 && all.every(isClosedItself);
 }
 
-/** Hooks or children may have been added since the first call of the modules around: then nothing is enclosed any more. */
+/** Looks whether the module may be part of an enclosed forward. Hooks or children may have been added since the first call. */
 function requireClosed(module: CalledModule): void {
   if (isClosedItself(module)) return;
   unclose();
   for (const outer of running) verdicts.set(outer, 'open');
 }
 
-/** Has a module's next call find out anew what it may take for granted. */
+/** Lets the next call of a module find out again whether it can be enclosed. */
 export const forgetVerdict = (module: CalledModule): void => {
   verdicts.delete(module);
 };
 
 // ---- modules that are called and not part of the tree --------------------------------------------------------------------
 
-/** Each module that was called, and the one that called it; while somebody wants to know. */
+/** While strangers are looked for: each module that was called, and the module that called it. */
 let callers: Map<CalledModule, CalledModule> | null = null;
 const warned = new WeakSet<CalledModule>();
 
@@ -172,7 +172,7 @@ function lookingForStrangers(model: CalledModule, args: Arguments): Result {
 const hasState = (module: CalledModule): boolean =>
   module.modules().some((each) => each.dependsOnMode || each.ownParameters().size > 0 || each.ownBuffers().size > 0);
 
-/** Where a module stands that the tree does not see, and what to do about it. */
+/** Where the model holds a module that is not part of its tree, and what to do about it. */
 function holderOf(stranger: CalledModule, tree: ReadonlyMap<CalledModule, string>): string {
   for (const [module, path] of tree)
     for (const [name, value] of Object.entries(module)) {

@@ -13,14 +13,14 @@ import type { Module } from './module.ts';
 import { declareAlike, declareModules } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 
-/** A map to a tensor's value from the tensors that stand in its place. */
+/** A module that computes the value of a parameter from the tensors that are stored instead of it. */
 export interface Parametrization extends Module {
   forward(...originals: Tensor[]): Tensor;
-  /** What to store for a value that is assigned. Without it there is no assigning; registering takes the value itself. */
+  /** The tensors to store for a value that is assigned. Without it nothing can be assigned, and registering stores the value itself. */
   rightInverse?(value: Tensor): Tensor | readonly Tensor[];
 }
 
-/** Copies a value over a tensor, which stays the same object to the optimizer. */
+/** Copies a value into a tensor, so that the optimizer still has the same tensor. */
 function store(name: string, target: Tensor, value: Tensor): void {
   if (target.dtype !== value.dtype || !sameShape(target.shape, value.shape))
     throw new ValueError(
@@ -82,7 +82,7 @@ export class ParametrizationList extends ModuleList {
     return rest.reduce((value, map) => map(value), first(...this.originals));
   }
 
-  /** Stores what gives, or is nearest to, a value. */
+  /** Stores the tensors whose map gives a value, or the nearest one. */
   assign(value: Tensor): void {
     noGrad(() => {
       let stored: Tensor | readonly Tensor[] = value;
@@ -101,7 +101,7 @@ export class ParametrizationList extends ModuleList {
   }
 }
 
-/** The maps of a module's tensors, where it has any. */
+/** The parametrizations of a module; null if it has none. */
 function listsOf(module: Module): ModuleDict | null {
   const [, found] = [...module.namedChildren()].find(([name]) => name === 'parametrizations') ?? [];
   return found instanceof ModuleDict ? found : null;

@@ -32,7 +32,7 @@ function requireSize(layer: Module, name: string, value: unknown, least: number)
   else requireIntegers(layer.constructor.name, name, value, least);
 }
 
-/** Checks sizes, of which the first named are positive and the others at least 0. How many there are is seen where they meet an input. */
+/** Checks sizes: the first named ones must be positive, the others at least 0. Their number is checked with the input. */
 function requireSizes<N extends string>(
   layer: Module & Record<N, Size>,
   positive: readonly N[],

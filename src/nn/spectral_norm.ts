@@ -83,7 +83,7 @@ class _SpectralNorm extends Module {
     if (weight.rank < 2) return unit(weight, this.eps);
     const matrix = this.matrixOf(weight);
     const vectors = () => ({ u: clone(this._u), v: clone(this._v) });
-    // Copies: the next reading moves the vectors, and the backward of this one must not see that. A checkpoint's second run moves nothing.
+    // Copies: the next forward changes the vectors, and this backward needs the present ones. A checkpoint's second run changes nothing.
     const { u, v } = replayed(
       () =>
         noGrad(() => {

@@ -102,7 +102,7 @@ export function stateDict(module: StatefulModule): StateDict {
   return state;
 }
 
-/** What loads one entry, or what is wrong with it. */
+/** A function that loads one entry, or a text that says what is wrong with it. */
 function planEntry(
   module: StatefulModule,
   key: string,
@@ -157,19 +157,19 @@ export type StateSource =
   | ReadonlyMap<string, Tensor | TensorJSON>
   | Readonly<Record<string, Tensor | TensorJSON>>;
 
-/** What loading a state would do, and what is wrong with that. Nothing has been done. */
+/** What loading a state would do, and what is wrong with it. Nothing has been changed yet. */
 export interface LoadPlan {
   readonly loads: readonly (() => void)[];
   readonly missing: string[];
   readonly unexpected: string[];
   readonly errors: string[];
-  /** What was given, with what modules added to it or renamed: counters that an old version did not save, older names. */
+  /** The given state, after modules have upgraded it: counters that an old version did not save were added, old names changed. */
   readonly state: StateDict;
-  /** What cannot be read is no state at all. */
+  /** False if an entry cannot be read: then nothing is loaded. */
   readonly isReadable: boolean;
 }
 
-/** Finds out what every parameter and buffer of a module would be given. */
+/** Plans what every parameter and buffer of a module gets from a state. */
 export function planLoad(module: StatefulModule, given: StateSource, assign = false): LoadPlan {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new ArgumentTypeError(`Expected stateDict to be an object or a Map of tensors, got ${shown(given)}`);

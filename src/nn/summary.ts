@@ -136,7 +136,7 @@ const elementsOf = (tensors: readonly Tensor[]): number => tensors.reduce((total
 const bytesOf = (tensors: readonly Tensor[]): number =>
   tensors.reduce((total, { size, dtype }) => total + size * dtypes[dtype].size, 0);
 
-/** The memory behind storages, each piece once; for values that are still to be computed, of what they will be computed from. */
+/** The memory behind storages, each piece once; for deferred ones, the memory of their sources. */
 function* memoryBehind(storages: Iterable<Storage>): Generator<readonly [memory: object, bytes: number]> {
   for (const storage of storages)
     for (const { memory, byteLength } of withSources(storage)) if (memory) yield [memory, byteLength];
@@ -150,7 +150,7 @@ interface Counted {
   keptBytes: number;
 }
 
-/** A run of a model, which is changed by being watched, so it must be a copy. */
+/** A watched run of a model. The model must be a copy, since it gets hooks. */
 class Count {
   private readonly model: Module;
   private readonly calls: ForwardWatch;

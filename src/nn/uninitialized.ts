@@ -1,5 +1,5 @@
-// Parameters and buffers whose shape is not known yet: a lazy layer has them until its first input, or a state that is loaded, says it.
-// They keep their identity when they get their memory, so that optimizers and aliases stay right.
+// Parameters and buffers whose shape is not known yet. A lazy layer has them until its first input, or until a state is loaded. They stay the same
+// objects when they get their memory, so that optimizers still have them.
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
@@ -14,7 +14,7 @@ function refuse(tensor: Tensor): never {
   );
 }
 
-/** What a tensor has in the place of its shape and memory; `initialize` takes it away. */
+/** Marks a tensor without shape and memory; `initialize` removes the mark. */
 const nothingKnown = {
   shape: {
     configurable: true,

@@ -103,7 +103,7 @@ export abstract class NormBase extends Module {
     return normOptions;
   }
 
-  // State dicts and printed forms keep PyTorch's names of the buffers; these are the same entries under the library's. Inside
+  // State dicts and printed forms have PyTorch's names of the buffers. These properties are the same buffers under the library's names; inside
   // useStatistics() they are those of the set in use.
 
   override get isNorm(): boolean {
@@ -188,7 +188,7 @@ export abstract class NormBase extends Module {
   /** Running mean to 0, variance to 1, counter to 0, in place; nothing where statistics are not tracked. */
   resetRunningStats(): void {
     if (!this.trackRunningStats) return;
-    // A layer built without statistics has none to reset, even if it was told to track them later.
+    // A layer that was made without statistics has none to reset, even if `trackRunningStats` was set later.
     zeros_(present(this.runningMean));
     ones_(present(this.runningVar));
     zeros_(present(this.numBatchesTracked));
@@ -241,9 +241,9 @@ function present(buffer: Tensor | null): Tensor {
 
 /** Batch norm of any number of dimensions: what it normalizes by, and when the running statistics move (PyTorch: `_BatchNorm`). */
 export abstract class BatchNormBase extends NormBase {
-  /** Whether the layer normalizes its whole input by that input's statistics, so that those of several batches can be merged (`accumulate`). */
+  /** Whether the layer normalizes its whole input by one set of statistics. Then `accumulate` can merge the statistics of several batches. */
   isPlain = true;
-  /** For a subclass that does more than batch norm in evaluation: what follows the norm in its forward, so that `fold` can leave that. */
+  /** For subclasses that do more than batch norm in evaluation: the module that follows the norm, which `fold` leaves in its place. */
   afterNorm?(): Module;
 
   forward(x: Tensor): Tensor {

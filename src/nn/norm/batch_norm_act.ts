@@ -45,7 +45,7 @@ const activate = ({ drop, act }: NormAct, y: Tensor): Tensor => act(drop(y)) as 
 /** The same children without a norm. */
 const restOf = ({ drop, act }: NormAct): Module => new Sequential({ drop, act });
 
-/** Whether drop and activation are a ReLU and nothing else, which can ride in the norm's own pass. A hook wants to be called. */
+/** Whether nothing but a ReLU follows: the norm's kernel can do it. Not where the ReLU has hooks, which must be called. */
 const isRelu = ({ drop, act }: NormAct): boolean =>
   !act.hasHooks && !drop.hasHooks && act.constructor === ReLU && drop.constructor === Identity;
 

@@ -104,7 +104,7 @@ abstract class BatchRenormBase extends BatchNormBase {
   /** @internal */
   protected override normalize(...[x, mean, variance, options = {}]: Parameters<typeof batchNormWith>): Tensor {
     if (!options.training) return super.normalize(x, mean, variance, options);
-    // The correction is by the running statistics even where these are not to move, and none are given.
+    // The correction needs the running statistics even where they do not move.
     const { runningMean, runningVar, numBatchesTracked } = this;
     if (!runningMean || !runningVar || !numBatchesTracked)
       throw new RuntimeError(`[${this.constructor.name}] expected running statistics and their counter, got null`);
@@ -232,7 +232,7 @@ abstract class RunningStdBatchRenormBase extends Module {
   forward(x: Tensor): Tensor {
     this.checkInputDim(x);
     const copy = (t: Tensor) => outsideScopes(() => clone(t));
-    // In a checkpoint's second run, what the first went by.
+    // A checkpoint's second run uses what the first run used.
     const { training, mean, std } = replayed(
       () => ({ training: this.training, mean: this.runningMean, std: this.runningStd }),
       (first) => (first.training ? first : { ...first, mean: copy(first.mean), std: copy(first.std) }),

@@ -1,4 +1,4 @@
-// FrozenBatchNorm2d: batch norm of which nothing is learned and nothing moves, because it has buffers only. Turning a network's batch norms
+// FrozenBatchNorm2d: batch norm with buffers only, so that nothing is learned and nothing moves. Turning a network's batch norms
 // into it and back is in surgery/frozen_conversion.ts; freezing a batch norm that stays one, in statistics/freeze_batch_norm.ts.
 
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';

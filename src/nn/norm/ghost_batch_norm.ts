@@ -43,7 +43,7 @@ function chunkSizes(n: number, most: number, valuesPerRow: number): number[] {
   return sizes;
 }
 
-/** Whether one call can normalize all chunks as a plain batch norm would each: equal ones of a matrix that fits the layer. */
+/** Whether one kernel call can normalize all chunks: they must be of equal size, and the input a matrix that fits the layer. */
 function isOneCall(bn: BatchNorm1d, x: Tensor, sizes: readonly number[]): boolean {
   const { weight, bias, runningMean, runningVar, eps } = bn;
   return (
@@ -52,7 +52,7 @@ function isOneCall(bn: BatchNorm1d, x: Tensor, sizes: readonly number[]): boolea
     x.rank === 2 &&
     sizes[0] > 1 &&
     sizes[0] === sizes.at(-1) &&
-    // Where the variance too is 0, instance norm differs.
+    // With eps 0 and a variance of 0 the two kernels would differ.
     eps > 0 &&
     [weight, bias, runningMean, runningVar].every(
       (t) => !t || (t.size === x.shape[1] && t.dtype === x.dtype && t.backend === x.backend),
@@ -175,7 +175,7 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     return super.train(mode);
   }
 
-  /** Over the parts. Averages of moving averages are moving averages of averages: it does not matter when it is taken. */
+  /** The average over the parts. It may be taken at any time: the average of moving averages is the moving average of averages. */
   private average(statistics: Tensor): Tensor {
     return meanOf(reshape(statistics, [this.numSplits, -1]), 0);
   }

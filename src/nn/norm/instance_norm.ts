@@ -60,7 +60,7 @@ export abstract class InstanceNormBase extends NormBase {
   private normalize(x: Tensor): Tensor {
     const { runningMean, runningVar, weight, bias, training, trackRunningStats, momentum } = this.statistics;
     const useInputStats = training || !trackRunningStats;
-    // Where the flag is another than the layer's own, statistics are not to move; its own keeps nothing still (PyTorch).
+    // `withStatistics` stops the movement of statistics. The layer's own flag does not, as in PyTorch.
     const isStill = useInputStats && trackRunningStats !== this.trackRunningStats;
     return instanceNormWith(x, {
       runningMean: isStill ? null : runningMean,

@@ -21,7 +21,7 @@ import { InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormBase } from
 const hasUninitialized = (module: NormBase): boolean =>
   [module.weight, module.bias, module.runningMean, module.runningVar].some(isUninitialized);
 
-/** Takes the shapes from a layer's tensors until its first input, and then makes it one of `eager`. */
+/** Makes a layer lazy: its tensors have no shape until the first input, which turns the layer into one of the class `eager`. */
 function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, { dtype }: NormOptions): void {
   if (module.weight) module.weight = new UninitializedParameter({ dtype });
   if (module.bias) module.bias = new UninitializedParameter({ dtype });
@@ -49,7 +49,7 @@ function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, {
   });
 }
 
-/** Before its first input, a layer has nothing to check an input by, and nothing to reset. */
+/** Before its first input a layer has no number of channels to check, and nothing to reset. */
 abstract class LazyBatchNorm extends BatchNormBase {
   constructor(eager: { readonly prototype: BatchNormBase }, options: NormOptions) {
     super(0, options);

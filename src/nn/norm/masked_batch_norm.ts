@@ -7,7 +7,7 @@ import { declareModules } from '../module_call.ts';
 import { BatchNormBase, type NormOptions, requireRank } from './batch_norm.ts';
 
 abstract class MaskedBatchNormBase extends BatchNormBase {
-  /** What a mask has left of the input, during a forward. */
+  /** The rows of the input that the mask has left, during a forward. */
   private rows: Tensor | null = null;
 
   constructor(numFeatures: number, options: NormOptions = {}) {

@@ -64,7 +64,7 @@ export class SyncBatchNorm extends BatchNormBase {
   ): Tensor {
     if (this.training && this.trackRunningStats && !this.numBatchesTracked)
       throw new RuntimeError('numBatchesTracked must not be null');
-    // In evaluation the batch's statistics, where they are used, stay this process's own: others may not be evaluating.
+    // Evaluation by batch statistics uses those of this process alone: other processes may not be evaluating.
     if (!options.training || !this.training || this.isLocal) return batchNormWith(x, runningMean, runningVar, options);
     return syncBatchNorm(x, runningMean, runningVar, this.processGroup!, options);
   }

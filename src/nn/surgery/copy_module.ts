@@ -1,5 +1,4 @@
-// Deep copies of modules: everything that belongs to a module is copied once and what its parts share, their copies share. Not here: what
-// copies are for (nn/averaged_model.ts, fuse_batch_norm.ts, fold.ts).
+// Deep copies of modules. Each object that belongs to a module is copied once, so that the copy shares its parts as the original does.
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError } from '../../errors.ts';
 import { clone } from '../../ops/convert.ts';
@@ -13,13 +12,13 @@ import { ask, StatisticsControl } from '../norm/statistics/statistics_control.ts
 import { Parameter } from '../parameter.ts';
 import { isUninitialized } from '../uninitialized.ts';
 
-/** What a copy begins as, before it has a class. */
+/** A module without a class, as which a copy begins. */
 class Shell extends Module {
   forward(): void {}
 }
 
 class Copier {
-  /** What was copied already, and into what. */
+  /** The copies so far, by their originals. */
   private readonly done = new Map<object, unknown>();
   private readonly storages = new Map<Storage, Storage>();
   private readonly op: string;
@@ -58,7 +57,7 @@ class Copier {
     for (const name of Reflect.ownKeys(from)) {
       if (registered.has(name)) continue;
       const descriptor = Object.getOwnPropertyDescriptor(from, name)!;
-      // What a layer is asked beside its flags ends with a function, or is another's business; only freezing is the layer's own.
+      // Of what is asked of a layer only freezing is copied. The rest holds while a function runs, or belongs to an optimizer.
       if (descriptor.value instanceof StatisticsControl) {
         const { frozen } = descriptor.value;
         Object.assign(to, { control: null });

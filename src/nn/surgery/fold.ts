@@ -1,5 +1,5 @@
-// fold: batch norms of a whole model folded into the layers before them, by what one run on an example shows. A batch norm is folded only where
-// that run proves that nothing else sees what lies between the two. The arithmetic of one pair is in fuse_batch_norm.ts.
+// fold: folds the batch norms of a model into the layers before them. One run on an example shows which layer feeds which norm, and that nothing else
+// reads the tensor between the two. The arithmetic of one pair is in fuse_batch_norm.ts.
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError } from '../../errors.ts';
 import { withFusion } from '../../fusion/switch.ts';
@@ -36,20 +36,20 @@ export interface Folded<M extends Module> {
 type Foldable = ConvBase | Linear;
 const isFoldable = (module: Module): module is Foldable => module instanceof ConvBase || module instanceof Linear;
 
-/** What one run in evaluation mode shows. The model is changed by being watched, so it must be a copy. */
+/** A watched run in evaluation mode. The model must be a copy, since it gets hooks. */
 class Trace {
   readonly names: ReadonlyMap<Module, string>;
-  /** As the model was given: who is in training mode, and who has hooks. */
+  /** Of the given model: which modules are in training mode, and which have hooks. */
   readonly training: ReadonlySet<Module>;
   readonly hooked: ReadonlySet<Module>;
   readonly calls = new Map<Module, number>();
-  /** The last input of every module, and how often its memory had been changed by then. */
+  /** The last input of every module, and the version of its memory at that time. */
   readonly inputs = new Map<Module, Passed>();
-  /** The first module, so the innermost, that has returned a tensor, and its memory's changes by then. */
+  /** For each tensor, the module that returned it first, which is the innermost, and the version of its memory at that time. */
   readonly products = new Map<Tensor, Passed & { readonly maker: Module }>();
   /** What the model has returned. */
   readonly outputs: readonly Tensor[];
-  /** In which modules' own code the watched memory was used. */
+  /** The modules in whose own code the watched memory was used. */
   private readonly users = new Map<Storage, Set<Module>>();
   private readonly watched: ForwardWatch;
 
@@ -95,7 +95,7 @@ class Trace {
     return `'${this.names.get(module)}' (${module.constructor.name})`;
   }
 
-  /** Where some memory is used besides by its owner, for reasons; null: nowhere. */
+  /** Says where a memory is used by others than its owner; null: nowhere. */
   otherUse(storage: Storage, owner: Module): string | null {
     const other = [...(this.users.get(storage) ?? [])].find((user) => user !== owner);
     if (!other) return null;
@@ -103,7 +103,7 @@ class Trace {
   }
 }
 
-/** A tensor at a module's door. */
+/** A tensor that goes into, or comes out of, a module. */
 interface Passed {
   readonly tensor: Tensor;
   readonly version: number;
@@ -131,7 +131,7 @@ function outputsOf(model: Module, example: Arguments): readonly Tensor[] {
   return outputs;
 }
 
-/** What follows the norm in a batch norm's forward in evaluation; null where the layer does not say so. */
+/** The module that follows the norm in a batch norm's forward; null where the layer does not tell. */
 function restOf(norm: BatchNormBase): Module | null {
   if (norm.afterNorm) return norm.afterNorm();
   const computes = (norm: BatchNormBase) => Reflect.get(norm, 'normalize') as unknown;

@@ -60,7 +60,7 @@ const convertOptions = declareOptions<ConvertSyncBatchNormOptions>({ processGrou
 export function convertSyncBatchNorm(module: Module, options: ConvertSyncBatchNormOptions = {}): Module {
   requireOptions('convertSyncBatchNorm', options, convertOptions);
   const { processGroup = null } = options;
-  /** What became of each module; what came out is done, too. */
+  /** The result for each module; results are not converted again. */
   const results = new Map<Module, Module>();
   const convert = (before: Module): Module => {
     const known = results.get(before);

@@ -1,4 +1,4 @@
-// Freezing of normalization layers that stays: what they are asked is in statistics_control.ts, which decides each forward.
+// Freezes normalization layers until they are unfrozen. statistics_control.ts keeps what is asked of each layer, and decides each forward.
 import { declareOptions, kind, requireOptions } from '../../../options.ts';
 import type { Module } from '../../module.ts';
 import { NormBase } from '../batch_norm.ts';

@@ -27,7 +27,7 @@ export interface RecalibrationOptions {
 }
 const recalibrationOptions = declareOptions<RecalibrationOptions>({ prepare: kind.function });
 
-/** Why a batch norm's running statistics are not to be touched; null where they are. */
+/** Why a batch norm's running statistics must not change; null if they may. */
 function obstacle(norm: BatchNormBase): string | null {
   if (asked(norm, 'frozen')?.statistics) return 'its statistics are frozen';
   const { trackRunningStats, runningMean, runningVar, numBatchesTracked } = norm;
@@ -85,7 +85,7 @@ export async function updateBatchNorm(
     for await (const batch of loader) forward(model, batch, options);
   };
   try {
-    // Statistics that wait for an optimizer's step would wait for one that does not come.
+    // Statistics move at once: staged ones would wait for an optimizer's step that does not come.
     await asking(norms, 'sink', null, () => withModes(model, () => model.train(), run));
   } catch (error) {
     for (const { buffers, values } of before) for (const [i, buffer] of buffers.entries()) overwrite(buffer, values[i]);
@@ -115,14 +115,14 @@ const preciseOptions = declareOptions<PreciseOptions>({
 /** Below so many batches, their scatter says too little about the error: with b batches it is known to about 1/√(2(b − 1)). */
 const fewestBatches = 10;
 
-/** Runs `fn` so that what it returns outlives every scope, and nothing else does. */
+/** Runs `fn` in a scope whose results live on. */
 const kept = <R>(fn: () => R): R => outsideScopes(() => scope(fn));
 
 /** What is known so far of the input of one layer, per channel and in float64. */
 class Estimate {
   batches = 0;
   total: BatchStatistics | null = null;
-  /** Σ of the batches' own M2, without what lies between batches. */
+  /** The sum of the batches' own M2, without the differences between batches. */
   private within: Tensor | null = null;
   /** The forwards of the present batch. */
   private calls: BatchStatistics[] = [];

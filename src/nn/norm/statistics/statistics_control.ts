@@ -1,5 +1,5 @@
-// What may be asked of a normalization layer's statistics besides its own flags: freezing, other statistics, other ways. All of it comes
-// together in `decide`, once per forward. Not here: the functions users call (freeze_batch_norm.ts, statistics.ts), the arithmetic (ops/).
+// Requests to a normalization layer besides its own flags: to freeze its statistics, to use others, to move them later. `decide` combines them, once per
+// forward. The functions that users call are in freeze_batch_norm.ts and statistics.ts, the arithmetic in ops/.
 
 import { isRecomputing, replayed } from '../../../autograd/checkpoint.ts';
 import { isGradEnabled } from '../../../autograd/grad_mode.ts';
@@ -14,7 +14,7 @@ import { type CalledModule, modelInCall, nameInCall } from '../../module_call.ts
 /** What a layer normalizes by inside `withStatistics`. */
 export type StatisticsMode = 'batch' | 'running' | 'frozen';
 
-/** What decisions about statistics ask of a normalization layer. `NormBase` is one; it stands in a file above. */
+/** What this file needs of a normalization layer. `NormBase` is one; it stands in a file above. */
 export interface ControlledLayer extends LayerStatistics, CalledModule {
   /** What is asked of the layer besides its flags; null: nothing. */
   control: StatisticsControl | null;
@@ -41,7 +41,7 @@ export function moveStatistics({ layer, batch, momentum, ...running }: Statistic
   layer.moveRunning(batch, { mean, variance, tracked }, tracked ? momentum : (momentum ?? 0));
 }
 
-/** What one forward goes by. A layer is one itself: what its own flags and tensors say. */
+/** What one forward uses. Without requests it is the layer itself: its own flags and tensors. */
 export interface LayerStatistics {
   readonly training: boolean;
   readonly trackRunningStats: boolean;
@@ -51,13 +51,13 @@ export interface LayerStatistics {
   readonly momentum: number | null;
   readonly weight: Tensor | null;
   readonly bias: Tensor | null;
-  /** Takes movements of the running statistics in their place. */
+  /** Takes the movements of the running statistics, which then do not happen. */
   readonly sink?: (update: StatisticsUpdate) => void;
-  /** Normalizes in the batch's place, by its statistics and those of others. */
+  /** Normalizes instead of the layer, by merged statistics. */
   readonly normalizer?: (x: Tensor) => Tensor;
 }
 
-/** What the layers of `accumulate` ask, once per forward that normalizes by the batch, for the way to do it. */
+/** Gives a layer its normalizer, once per forward that normalizes by the batch; see `accumulate`. */
 export type NormalizerSource = (layer: ControlledLayer, decided: LayerStatistics) => (x: Tensor) => Tensor;
 
 export interface Frozen {
@@ -66,7 +66,7 @@ export interface Frozen {
   readonly affine: Readonly<Record<'weight' | 'bias', boolean>> | null;
 }
 
-/** What is asked of a layer. Every field is null, or 1, where nothing is. */
+/** The requests to a layer. A field without a request is null; `microBatches` is 1. */
 export class StatisticsControl {
   frozen: Frozen | null = null;
   mode: StatisticsMode | null = null;
@@ -80,18 +80,18 @@ export class StatisticsControl {
 type Field = keyof StatisticsControl;
 const nothing: Readonly<StatisticsControl> = new StatisticsControl();
 
-/** What is asked of a layer under one heading. */
+/** One request to a layer. */
 export const asked = <F extends Field>(layer: ControlledLayer, field: F): StatisticsControl[F] =>
   (layer.control ?? nothing)[field];
 
-/** Asks it. A layer of which nothing is asked any more is on the short path again. */
+/** Sets a request. A layer without requests has no control object, and takes the short path. */
 export function ask<F extends Field>(layer: ControlledLayer, field: F, value: StatisticsControl[F]): void {
   layer.control ??= new StatisticsControl();
   layer.control[field] = value;
   if ((Object.keys(nothing) as Field[]).every((each) => layer.control![each] === nothing[each])) layer.control = null;
 }
 
-/** Runs `fn` while it is asked of the layers, until `fn` returns or throws or its promise settles. */
+/** Sets a request of several layers while `fn` runs: until it returns or throws, or its promise settles. */
 export function asking<F extends Field, R>(
   layers: readonly ControlledLayer[],
   field: F,
@@ -106,7 +106,7 @@ export function asking<F extends Field, R>(
   return restoring(restore, fn);
 }
 
-/** What this forward of a layer goes by, all that is asked of it considered; in a checkpoint's second run, what the first went by. */
+/** Decides what this forward of a layer uses. In a checkpoint's second run it is what the first run used. */
 export function decide(layer: ControlledLayer): LayerStatistics {
   return replayed(() => decideNow(layer), asInSecondRun);
 }
@@ -133,7 +133,7 @@ function decideNow(layer: ControlledLayer): LayerStatistics {
   return isByBatch && normalizers ? { ...decided, normalizer: normalizers(layer, decided) } : decided;
 }
 
-/** The second run moves nothing, and uses the running statistics that the first one used, whatever has become of them. */
+/** For a checkpoint's second run: nothing moves, and the running statistics are those that the first run used. */
 function asInSecondRun(decided: LayerStatistics): LayerStatistics {
   if (decided.training) return { ...decided, trackRunningStats: false, sink: undefined };
   const copy = (t: Tensor | null) => t && outsideScopes(() => clone(t));
@@ -143,10 +143,10 @@ function asInSecondRun(decided: LayerStatistics): LayerStatistics {
 // ---- warnings -----------------------------------------------------------------------------------------------------
 
 let recalibrations = 0;
-/** Models, and layers that are called by themselves, of which one of these things was said. */
+/** Models, and layers that were called by themselves, that were warned of. */
 const warned = { frozen: new WeakSet<object>(), noGradients: new WeakSet<object>() };
 
-/** Runs `fn`, which moves running statistics without gradients on purpose, without a warning about it. */
+/** Runs `fn` without the warning below: it moves running statistics without gradients on purpose. */
 export function recalibrating<R>(fn: () => R): R {
   recalibrations++;
   return restoring(() => recalibrations--, fn);
