@@ -85,7 +85,7 @@ addFileCommands(program, async (work) => {
   process.exitCode = await work;
 });
 
-// npm and npx end the shell between them and this process, and then themselves: who is left without them is meant too.
+// npm and npx may end without sending a signal on to this process: then losing its parent counts as the signal.
 const parent = process.ppid;
 if (process.env.npm_execpath) {
   const watch = setInterval(() => {

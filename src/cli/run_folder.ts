@@ -6,7 +6,7 @@ import { EvenkeelError } from '../errors.ts';
 import { makeFolder, removeLeftovers } from '../files/atomic_file.ts';
 import { takeLock } from '../files/lock_file.ts';
 
-/** The folder holds a run that nobody said to continue or to replace. */
+/** The folder holds an earlier run, and the user has not said whether to continue or to replace it. */
 export class RunExistsError extends EvenkeelError {
   override name = 'RunExistsError';
 }

@@ -1,5 +1,5 @@
-// The square brackets: x.index(…) reads, x.setIndex(…) writes what numbers, slices, new axes, lists, index tensors and masks mean together. First
-// what selects regularly is cut out as one block; index tensors then become positions along one axis of it (indexing.ts).
+// PyTorch's square brackets: x.index(…) reads, and x.setIndex(…) writes, what numbers, slices, new axes, lists, index tensors and masks select together.
+// Numbers and slices select one strided block. Index tensors then become positions along one axis of that block (indexing.ts).
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
@@ -47,7 +47,7 @@ export type IndexList = readonly (number | boolean | IndexList)[];
  */
 export type IndexSpec = number | boolean | null | string | SliceSpec | Tensor | IndexList;
 
-/** What entries mean for a tensor. */
+/** What the entries between the brackets select from a tensor. */
 interface Place {
   /** The regular part: what numbers and slices cut out. */
   readonly selection: Selection;
@@ -64,7 +64,7 @@ const sliceKeys = ['start', 'end', 'step'];
 
 type Entry = number | boolean | null | '...' | SliceSpec | Tensor;
 
-/** An entry without its shorthands; refuses what is none. */
+/** An entry with its shorthands written out. Refuses values that are no entries. */
 function entryOf(op: string, spec: unknown, backend: Backend): Entry {
   if (spec === null || typeof spec === 'boolean') return spec;
   if (typeof spec === 'number') return requireInteger(op, 'an index', spec);
@@ -110,7 +110,7 @@ const consumed = (entry: Entry): number =>
       ? entry.rank
       : 1;
 
-/** @param holdsEverywhere whether masks without values, on the meta device, are taken to hold everywhere: where nothing depends on how often. */
+/** @param holdsEverywhere whether masks on the meta device, which have no values, count as true everywhere; where the number of true values does not matter. */
 function placeOf(op: string, x: Tensor, specs: readonly unknown[], holdsEverywhere = false): Place {
   const entries = specs.map((spec) => entryOf(op, spec, x.backend));
   // Before the values of a mask are read.
@@ -198,7 +198,7 @@ function keepMask(
   keep(size, isAssumed ? fullOn(mask.backend, [size], 0, 'int64') : nonzeroPositions(mask, op));
 }
 
-/** Where the elements of index tensors lie in a block of a shape: along the middle axis of (outer, n, inner). */
+/** The positions that index tensors select in a block: along the middle axis of (outer, n, inner). */
 interface Positions {
   readonly view: readonly [outer: number, n: number, inner: number];
   readonly positions: Tensor;
@@ -235,7 +235,7 @@ function positionsIn(op: string, { shape, indices }: Place): Positions | null {
     }
   }
   const whole = [...joined, ...between];
-  // Where nothing is selected between them, indices are looked at all the same.
+  // Indices are checked even where nothing is selected.
   if (between.includes(0))
     positionsOf(
       op,
@@ -289,7 +289,7 @@ export function index(x: Tensor, ...specs: IndexSpec[]): Tensor {
   return reshape(pickAt(reshape(block, found.view), 1, found.positions, 'index'), found.shape);
 }
 
-/** Whether `index` of these entries gives what is a view in PyTorch. */
+/** Whether PyTorch would return a view for these entries. */
 export const selectsView = (specs: readonly unknown[]): boolean =>
   !specs.some(
     (spec) =>
@@ -345,7 +345,7 @@ export function assign(
       `[${op}] Index put requires the source and destination dtypes match, got ${x.dtype} for the destination and ${given.dtype} for the source.`,
     );
   const values = spread(op, isFill ? fittingFill(given, x.dtype) : given, found?.shape ?? place.shape);
-  // What is read must not be what is written.
+  // Read from a copy: the source may share memory with x.
   const source = cast(values.storage === x.storage ? clone(values) : values, x.dtype);
   const before = aliasOf(x);
   before.gradFn = x.gradFn;

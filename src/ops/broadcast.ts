@@ -1,4 +1,4 @@
-// Sum and broadcast, of which each is the other's derivative, and what comes down to them.
+// Sum and broadcast, which are each other's derivatives, and the functions made of them.
 import { defineOp } from '../autograd/define_op.ts';
 import { requireIntegers, requireShape } from '../checks.ts';
 import { Reduction } from '../device/generated/abi.ts';
@@ -55,7 +55,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   return expanded === x ? copyOf(x) : expanded;
 }
 
-/** `expand` for those who only read: x itself where nothing is repeated. */
+/** `expand` for callers that only read: returns x itself where nothing is repeated. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   requireTensor('expand', x);
   requireIntegers('expand', 'shape', shape);

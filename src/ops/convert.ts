@@ -46,7 +46,7 @@ const convert = defineOp({
 export const converted = (x: Tensor, dtype: DType, backend: Backend): Tensor =>
   x.dtype === dtype && x.backend === backend ? x : convert(x, dtype, backend);
 
-/** Where tensors are wanted, and as what: either may be left out. */
+/** A device and a dtype to convert to; either may be left out. */
 export interface Placement {
   /** The device. Default: as it is. */
   readonly device?: Device;
@@ -69,7 +69,7 @@ export function placed(target: Device | DType | Placement): Placement {
   );
 }
 
-/** The backend of a device, for what lives on `own`, which it may be. */
+/** The backend of a device, for a tensor on the backend `own`: `own` itself if it is of that device. */
 export const backendFor = (device: Device | undefined, own: Backend): Backend =>
   device === undefined || device === own.device ? own : backendOf(device);
 

@@ -1,5 +1,4 @@
-// Dropout: elements, whole channels or whole samples, set to 0 at random in training and the rest scaled up. Masks are PyTorch's, draw
-// for draw.
+// Dropout: in training sets elements, channels or samples to 0 at random, and scales the rest up. The random numbers are those that PyTorch draws.
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -52,7 +51,7 @@ export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tenso
   requireOptions('dropout', options, dropoutOptions);
   return dropoutWith(x, p, options.training ?? true);
 }
-/** For layers, whose mode it is. */
+/** Dropout as layers call it, with their mode. */
 export const dropoutWith = (x: Tensor, p: number, training: boolean): Tensor =>
   apply('dropout', x, p, training, x.shape);
 

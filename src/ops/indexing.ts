@@ -1,6 +1,5 @@
-// Ops that pick, write and add elements at index tensors: gather, scatter, index select and its kin, masks, embedding. Every one of them is one of
-// three, or two fast paths, along the middle axis of (outer, n, inner); what kernels get as positions has been checked. The square brackets are in
-// brackets.ts.
+// Ops that read, write and add elements at index tensors: gather, scatter, index select, masks, embedding. Each is made of three operations (and two fast
+// paths) along the middle axis of (outer, n, inner). Positions are checked before a kernel uses them. The square brackets are in brackets.ts.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { requireElement, requireInteger, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
@@ -36,7 +35,7 @@ function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = [
   return rowMajor(cast(index, 'int64'));
 }
 const longOnly: readonly DType[] = ['int64'];
-/** The same for what looks at no dtype where there is nothing to pick, as in PyTorch. */
+/** The same for operations that do not check the dtype of an empty index, as in PyTorch. */
 function requireIndicesIfAny(op: string, index: Tensor): Tensor {
   requireTensor(op, index);
   return index.size === 0 ? cast(index, 'int64') : requireIndices(op, index);
@@ -54,7 +53,7 @@ function checkingIndices(op: string, index: Tensor, dim: number, least: number, 
   }
 }
 
-/** Where the elements lie that one index tensor of several means. */
+/** One of several index tensors, and the elements between its positions. */
 export interface IndexedAxis {
   /** int64, row-major; broadcast to the leading part of the positions' shape. */
   readonly index: Tensor;
@@ -330,7 +329,7 @@ export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand)
   const whole = atLeast1d(x);
   const axis = { index: atLeast1d(indices), dim: d, n: whole.shape[d], step: 1 };
   const found = positionsOf('indexFill', [axis], [index.size], [0], true);
-  // A place that is named twice holds the value once, and so has one gradient for it.
+  // A position that the index names twice holds the value once, so its gradient counts once.
   const positions = fill.requiresGrad && x.device !== 'meta' ? distinct(found) : found;
   const shape = whole.shape.map((n, i) => (i === d ? positions.size : n));
   return reshape(

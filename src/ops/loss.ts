@@ -68,7 +68,7 @@ function requireWithin(op: string, weight: Tensor, shape: Shape): void {
     );
 }
 
-/** What all losses take. */
+/** The options of all losses. */
 export interface LossOptions {
   /** What becomes of the losses: `'mean'`, `'sum'`, or `'none'` for a tensor of all. Default: `'mean'`. */
   reduction?: LossReduction;
@@ -143,7 +143,7 @@ export function nllLoss(logProbabilities: Tensor, target: Tensor, options: NllLo
   requireOptions('nllLoss', options, nllLossOptions);
   return nllLossWith(logProbabilities, target, options);
 }
-/** For the layer, whose options are its own properties. */
+/** As the layer calls it, which has checked the options. */
 export function nllLossWith(logProbabilities: Tensor, target: Tensor, options: NllLossOptions): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options;
   requireInteger('nllLoss', 'ignoreIndex', ignoreIndex);

@@ -115,7 +115,7 @@ const varianceOp = defineOp({
   forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean, correction: number) {
     ctx.save(x);
     const reduced = new Set(dims);
-    // One run only: several are brought together by a permuted copy.
+    // The kernel takes one run of dimensions. Several are brought together by a permuted copy.
     const kept = x.shape.flatMap((_, d) => (reduced.has(d) ? [] : [d]));
     const source = rowMajor(x);
     const together =

@@ -1,5 +1,5 @@
-// What users call of the operations that give views in PyTorch and copies here: the same functions, whose copies are marked, so that a change in
-// place that is lost can be told of (tensor/selected.ts). The library calls them in shape_ops.ts, unmarked: its results are nobody's views.
+// Operations that return views in PyTorch and copies here, as users call them: the copies are marked, so that a change in place of one can warn
+// (tensor/selected.ts). The library itself calls the functions of shape_ops.ts, which mark nothing.
 import { markSelected } from '../tensor/selected.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';

@@ -224,13 +224,13 @@ export const replaceSelected = defineOp({
   },
   backward(ctx, [g], x, selection, part) {
     const zeros = ({ shape, memoryFormat }: TensorInfo) => fullOn(x.backend, shape, 0, x.dtype, memoryFormat);
-    // Where all is replaced, nothing depends on g.
+    // If all of x is replaced, its gradient is 0.
     const gone = () => (isWhole(x, selection) ? zeros(x) : replaceSelected(g, selection, zeros(part), false));
     return [ctx.needs[0] ? gone() : null, null, ctx.needs[2] ? selectOp(g, selection) : null];
   },
 }) as (x: Tensor, selection: Selection, part: Tensor, over: boolean) => Tensor;
 
-/** Where a changed x goes: to x's own memory, or to a copy. */
+/** The tensor that takes the changed values: x itself, or a copy. */
 export function targetOf(op: string, x: Tensor, over: boolean): Tensor {
   if (over) {
     x.storage.beginChange();

@@ -89,7 +89,7 @@ export const commonChecks: readonly Check<CommonOptions>[] = [
   [({ weightDecay }) => isRate(weightDecay), ({ weightDecay }) => `Invalid weightDecay value: ${shown(weightDecay)}`],
 ];
 
-/** What has a say in each step, and learns whether it was taken; see staged_statistics.ts. */
+/** Decides whether a step is taken, and is told whether it was; see staged_statistics.ts. */
 export interface StepGuard {
   /** Whether the step may be taken; asked when gradients are complete. */
   permits(): boolean;
@@ -199,7 +199,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   private updateAll(): void {
     for (const group of this.paramGroups) {
       const withGradient = group.params.filter((param) => param.peekGrad() !== null);
-      // Autograd notices that a tensor it saved has changed.
+      // The version rises, so that autograd notices the change of a saved tensor.
       for (const param of withGradient) param.storage.beginChange();
       if (withGradient.length > 0) this.update(group, withGradient);
     }

@@ -14,7 +14,7 @@ export interface Row extends TableRow {
   readonly states: readonly Tensor[];
 }
 
-/** Refuses what lies otherwise than its parameter: the kernels take the parameter's dtype and number of elements for all of a row. */
+/** Refuses gradients and states of another dtype, size or format than their parameter: the kernels use those of the parameter for the whole row. */
 export function requireAlike(what: string, parameter: Tensor, tensor: Tensor): void {
   if (
     tensor.dtype !== parameter.dtype ||

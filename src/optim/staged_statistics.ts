@@ -1,5 +1,5 @@
-// Running statistics that move only together with the parameters: forwards stage their movements, optimizer.step() carries them out if
-// the loss and all gradients were finite, and otherwise drops them and skips itself. How layers stage is nn/norm/statistics/statistics_control.ts's.
+// Running statistics that move only together with the parameters. Forwards stage their movements. If the loss and all gradients are finite,
+// optimizer.step() carries them out; otherwise it drops them, and the parameters do not move either.
 import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { BatchNormBase } from '../nn/norm/batch_norm.ts';

@@ -1,5 +1,5 @@
-// Gradient accumulation that equals one large batch, batch norm included: statistics of all micro-batches are merged before any of them is
-// normalized, and gradients flow back through the merged statistics. Where the statistics come from and go is nn/norm/statistics/statistics_control.ts's.
+// Gradient accumulation that equals one large batch, batch norm included. The statistics of all micro-batches are merged before any micro-batch is
+// normalized, and gradients flow back through the merged statistics.
 import { backward } from '../autograd/backward.ts';
 import { asRecomputation, isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
@@ -45,13 +45,13 @@ export type MicroBatch = readonly Tensor[];
 /** One forward of a layer that normalizes by the batch; every micro-batch has the same. */
 interface Call {
   readonly layer: ControlledLayer;
-  /** What the layer goes by, as it was when gradients were computed. */
+  /** What the layer uses (`decide`), as it was when gradients were computed. */
   decided: LayerStatistics;
   /** The statistics of its input over all micro-batches. Mean and M2 are leaves, at which their gradients gather. */
   merged: BatchStatistics | null;
 }
 
-/** Leaves a forward of which the rest is of no use. */
+/** Thrown to leave a forward whose rest is not needed. */
 class Enough extends Error {}
 
 const differs = () =>
@@ -70,7 +70,7 @@ class Accumulation {
   /** Whether the first sweep runs, and in it the first micro-batch, which shows what calls there are. */
   private isFirst = true;
   private isDiscovering = false;
-  /** The call whose input the present sweep is about, and what it wants of it. */
+  /** The call whose input the present sweep looks at, and the function that looks. */
   private wanted: { index: number; look: (x: Tensor) => void } | null = null;
 
   constructor(model: Module, microBatches: readonly MicroBatch[]) {
@@ -95,7 +95,7 @@ class Accumulation {
       if (!this.isFirst && !isInCheckpoint()) throw new Enough();
     }
     const { layer, merged } = this.calls[index];
-    // Before all statistics are known, what comes behind the first unknown ones is not looked at; the micro-batch's own keep it sound.
+    // While merged statistics are not known yet, the micro-batch's own stand in. Nobody looks at what follows.
     const { mean, m2, count } = merged ?? batchNormStats(x);
     return batchNormGiven(x, mean, m2, count, weight, bias, layer.eps);
   }
@@ -129,7 +129,7 @@ class Accumulation {
       });
   }
 
-  /** Call by call, for each depends on those before: its statistics over all micro-batches. */
+  /** Finds the statistics of each call over all micro-batches, one call after the other, since each depends on those before. */
   findStatistics(): void {
     for (let index = 0; this.isFirst || index < this.calls.length; index++) {
       const parts: BatchStatistics[] = [];

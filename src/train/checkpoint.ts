@@ -1,5 +1,5 @@
-// Checkpoints of a training run: everything that the next step depends on, in one file. The file itself, its checksum and its
-// predecessor are checkpoint_file.ts's business.
+// Checkpoints of a training run: everything that the next step depends on, in one file. checkpoint_file.ts writes the file, its checksum, and keeps the
+// previous one.
 import type { Module } from '../nn/module.ts';
 import { loadStateDict, StateDict } from '../nn/state_dict.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
@@ -116,8 +116,8 @@ export function loadCheckpoint(
   const bytes = generatorStateOf(tree.generator);
   if (!bytes) throw wrong('generator state');
   acceptExtra(tree.extra, found.path);
-  // Each of these loads all of its state or none; what was loaded goes back where a later one refuses. The model, whose old state would
-  // take the most memory to keep, comes last.
+  // Each part loads its whole state or nothing. If a later part refuses, the earlier ones get their old state back. The model comes last: keeping its old
+  // state would take the most memory.
   const undo: (() => void)[] = [];
   try {
     if (optimizer) {

@@ -1,4 +1,4 @@
-// Evaluation of a model on a loader, by its running statistics or by those of each batch, and what each batch norm saw meanwhile.
+// Evaluates a model on a loader, by running statistics or by those of each batch; and finds the statistics that each batch norm sees.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice } from '../checks.ts';
 import { type BatchStatistics, batchNormStats } from '../launch/batch_norm.ts';

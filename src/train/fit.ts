@@ -1,5 +1,5 @@
-// fit: the training loop, with everything around it that a loop written by hand tends to leave out: step scopes, averages, checks of
-// the loss, checkpoints, resuming at the very batch, and a Ctrl-C that saves. Printing is a callback's business (progress.ts).
+// fit: the training loop, with what a loop written by hand often lacks: scopes of steps, averages, checks of the loss, checkpoints, resuming at the same
+// batch, and saving on Ctrl-C. Callbacks print (progress.ts).
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireInteger, requireNumber, shown } from '../checks.ts';
@@ -66,7 +66,7 @@ export interface Callback {
   onTrainEnd?(run: Run): void | Promise<void>;
 }
 
-/** What callbacks see of a run. */
+/** A run, as callbacks see it. */
 export interface Run {
   /** The model. */
   readonly model: Module;
@@ -363,7 +363,7 @@ class Training implements Run {
     }
     if (this.position.step === 0) throw new ValueError('[fit] the loader gave no batches');
     if (isCut && this.position.step !== this.stepsPerEpoch) return;
-    // The loader's end came as a surprise: what is left of a group has been divided by the whole group's size.
+    // The loader ended within a group of batches without having told its length: their losses were divided by the whole group's size.
     const left = this.position.step % accumulate;
     if (this.stepsPerEpoch === null && left > 0) {
       for (const parameter of this.model.parameters()) noGrad(() => parameter.peekGrad()?.mul_(accumulate / left));
@@ -472,7 +472,7 @@ class Training implements Run {
   }
 }
 
-/** An optimizer of another model would train nothing. One that holds a part of this one's parameters, or others beside them, is meant so. */
+/** Refuses an optimizer that has none of the model's parameters. One with a part of them, or with others beside them, is accepted. */
 function requireOptimizerOf(model: Module, optimizer: AnyOptimizer): void {
   const own = new Set<Tensor>(model.parameters());
   const held = optimizer.paramGroups.flatMap(({ params }) => params);

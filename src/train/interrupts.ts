@@ -1,5 +1,5 @@
-// The signals that ask a process to end: SIGINT (Ctrl-C), SIGTERM (containers, schedulers), SIGHUP (a closed terminal). The first one asks the
-// run to stop; what it saves then is fit's business. Where there are no signals, as in browsers, nothing is watched.
+// The signals that ask a process to end: SIGINT (Ctrl-C), SIGTERM (containers, schedulers), SIGHUP (a closed terminal). The first one asks the run to
+// stop, and `fit` saves. In browsers there are no signals, and nothing is watched.
 
 /** A signal that asks a process to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';

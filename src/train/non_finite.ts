@@ -1,4 +1,4 @@
-// What to say when a loss is no number any more: which layer was the first to give one, and where the last good state lies.
+// The error of a loss that is NaN or infinite: it names the first layer with a non-finite output, and the last good checkpoint.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';

@@ -46,7 +46,7 @@ export const statisticAxes = (shape: Shape): number[] => shape.flatMap((_, d) =>
 /** A per-channel vector as it broadcasts against x. */
 export const acrossChannels = (v: Tensor, shape: Shape): Tensor => reshape(v, [1, -1, ...shape.slice(2).map(() => 1)]);
 
-/** What becomes of a batch's statistics: `onStatistics` takes them, or they move the running ones. */
+/** Uses a batch's statistics: gives them to `onStatistics`, or moves the running ones. */
 export function settleStatistics(
   batch: BatchStatistics,
   runningMean: Tensor | null,
@@ -62,7 +62,7 @@ export function settleStatistics(
     );
 }
 
-/** The gradients of x, weight and bias, given the statistics that were used; `isTraining`: these were x's own, not constants. */
+/** The gradients of x, weight and bias. @param isTraining whether mean and invstd are statistics of x; otherwise they are constants. */
 export function gradientsOf(
   x: Tensor,
   dy: Tensor,
@@ -82,7 +82,7 @@ export function gradientsOf(
   return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
 
-/** x̂·weight + bias, and the ReLU behind it, as ops that have every derivative. A bias matters to derivatives only below a ReLU. */
+/** x̂·weight + bias, then the ReLU, as ops that have derivatives of all orders. The bias matters to derivatives only if there is a ReLU. */
 function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
   const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
   if (!top) return scaled;
@@ -104,7 +104,7 @@ function normalOf(x: Tensor, mean: Tensor, eps: number): Tensor {
   return mul(centred, rsqrt(eps === 0 ? maskedFill(spread, eq(spread, 0), Number.POSITIVE_INFINITY) : spread));
 }
 
-/** Gradients of x, weight and bias as a recorded computation: the derivative of the plain definition by the engine itself. */
+/** Gradients of x, weight and bias as a recorded computation: autograd differentiates the plain definition. */
 export function recordedGradients(
   x: Tensor,
   affine: Affine,
@@ -203,7 +203,7 @@ export interface BatchNormOptions {
   /** Takes the batch's statistics in training, in the place of the running ones, which then stay as they are. */
   onStatistics?: (batch: BatchStatistics) => void;
 }
-/** Those that functions beside `batchNorm` take too. */
+/** The options that other functions than `batchNorm` take too. */
 export const batchNormKinds = {
   weight: kind.tensor,
   bias: kind.tensor,

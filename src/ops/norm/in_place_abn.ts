@@ -1,5 +1,5 @@
-// Batch norm and an invertible activation over their input's memory, keeping for the backward only what they return (Rota Bulò et al. 2018,
-// In-Place Activated BatchNorm). The kernels are batch_norm.ts's; the order of norm and activation in memory is this file's.
+// Batch norm and an invertible activation that overwrite their input. The backward needs nothing but the output (Rota Bulò et al. 2018, In-Place Activated
+// BatchNorm). The kernels are those of batch norm.
 import { defineOp } from '../../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
@@ -100,7 +100,7 @@ const inPlaceAbnOp = defineOp({
       );
     const [y, weight, bias, invstd] = ctx.saved;
     const act = activations[activation];
-    // What is as large as y goes at once, not with the step.
+    // Tensors of y's size are released at once, not at the end of the step.
     const [dx, dweight, dbias] = scope(() => {
       const one = fullOn(invstd.backend, [invstd.size], 1, 'float64');
       const scale = weight ? cast(scaleOf(weight, eps)!, 'float64') : one;

@@ -26,7 +26,7 @@ export function requireMomentum(op: string, momentum: unknown): void {
     throw new ValueError(`[${op}] expected momentum to be finite, got ${shown(momentum)}`);
 }
 
-/** The two for functions that PyTorch has not. */
+/** Both checks, for functions that PyTorch does not have. */
 export function requireNormOptions(op: string, { eps, momentum }: { eps?: unknown; momentum?: unknown }): void {
   if (eps !== undefined) requireRate(op, 'eps', eps);
   if (momentum !== undefined && momentum !== null) requireFinite(op, 'momentum', momentum);

@@ -75,7 +75,7 @@ function gatherStatistics(x: Tensor, group: ProcessGroup): BatchStatistics {
   );
 }
 
-/** What `size`, made from all ranks' x, holds. */
+/** The number of elements of all ranks, from the exchanged `size`. */
 const countIn = (size: Tensor, x: Tensor, group: ProcessGroup): number =>
   size.device === 'meta' ? (group.worldSize * x.size) / x.shape[1] : size.item();
 
@@ -86,7 +86,7 @@ function reduceSums({ dy, dyXmu }: BackwardSums, group: ProcessGroup): BackwardS
   return { dy: narrow(total, 0, 0, c), dyXmu: narrow(total, 0, c, c) };
 }
 
-/** Σ over the ranks, of which the gradient is the same again: every rank's result depends on this rank's value. */
+/** The sum over the ranks. Its gradient is again a sum over the ranks, since the result of each rank depends on this rank's value. */
 const allReduceSum = defineOp({
   name: 'allReduceSum',
   forward: (_ctx, x: Tensor, group: ProcessGroup) => cast(group.allReduceSum(cast(x, 'float64')), x.dtype),
@@ -185,7 +185,7 @@ export function syncBatchNorm(
   requireConstantStatistics(runningMean, runningVar);
   const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu ? Infinity : 0, group);
   const batch: BatchStatistics = { count: countIn(size, x, group), mean, m2 };
-  // Where nobody had a value there is nothing to move towards.
+  // Without values on any rank the running statistics stay.
   if (batch.count === 0) return y;
   settleStatistics(batch, runningMean, runningVar, options);
   return y;
