@@ -50,11 +50,8 @@ template <class T> struct Channels {
   }
 };
 
-// A number close to a channel's data, of which the sums of its statistics are taken: its first one, if that is a
-// number.
-template <class T> EK_INLINE Known<double> pivot(T first) {
-  return {first - first == 0 ? static_cast<double>(first) : 0, 0, 0, 0};
-}
+// What the sums of a channel's statistics need: a pivot, taken from the channel's first number.
+template <class T> EK_INLINE Known<double> pivot(T first) { return {finite_or_zero(first), 0, 0, 0}; }
 
 // The sums of one channel in double, number by number, for what the chains of its type cannot hold. each(body):
 // body(place) for all of it.

@@ -33,6 +33,11 @@ template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
   }
 }
 
+// A pivot, from the first of some numbers: differences from one that is not finite would all be NaN.
+template <class T> EK_INLINE double finite_or_zero(T first) {
+  return first - first == 0 ? static_cast<double>(first) : 0;
+}
+
 // What is known of one channel, or of a vector of channels: the pivot, or the mean as hi + lo, and for relu the
 // forward's y = x̃·scale + shift with its limit.
 template <class V> struct Known {

@@ -63,7 +63,7 @@ template <class T> inline void add_pixels(const T* g, ptrdiff_t pitch, int pixel
   for (int c = 0; c < channels; c += lanes<T>) {
     const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
     vec<T> s = {};
-    for (int j = 0; j < pixels; j++) s += n == lanes<T> ? load(g + j * pitch + c) : load_n(g + j * pitch + c, n);
+    for (int j = 0; j < pixels; j++) s += load_some(g + j * pitch + c, n);
     for (int l = 0; l < n; l++) sums[c + l] += s[l];
   }
 }

@@ -2,7 +2,7 @@
 // are added up to one row of sums, and then neighbours within a window. Backward is the same, transposed: a row of
 // gradients is spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is
 // one channel. A norm whose values are pooled is carried out on runs of a row before they are added.
-#include "conv/norm_maps.h"
+#include "conv/norm_map.h"
 #include "pool/window.h"
 
 namespace EK_ISA {
@@ -19,12 +19,6 @@ struct Divisor {
     return static_cast<T>(1 / (fixed ? fixed : include_pad ? static_cast<double>(d.full) * h.full * w.full : inside));
   }
 };
-
-template <class T> EK_INLINE vec<T> load_some(const T* p, int n) { return n == lanes<T> ? load(p) : load_n(p, n); }
-template <class T> EK_INLINE void store_some(T* p, vec<T> v, int n) {
-  if (n == lanes<T>) store(p, v);
-  else store_n(p, v, n);
-}
 
 template <class T> T sum_run(const T* x, int n) {
   T s = 0;
@@ -52,7 +46,7 @@ template <class T> struct Average {
   const PoolGeometry& g;
   const Divisor& divisor;
   int channel, channels, pitch;
-  Normalizing<T> norm = {};  // of what forward reads
+  NormMap<T> norm = {};  // of what forward reads
 
   const PoolAxis& columns() const { return g.axis[2]; }
   bool dense() const { return channels == pitch; }  // rows are runs
@@ -251,9 +245,9 @@ template <class T> struct Average {
       };
       if (norm.none()) add([](vec<T> v) { return v; });
       else
-        norm.with_map([&](const auto& map) {
+        norm.with_step([&](const auto& step) {
           const Coefficients<vec<T>> k = coefficients_at(norm.norm, norm.c, channel + c, n);
-          add([&](vec<T> v) { return map(v, vec<T>{}, k); });
+          add([&](vec<T> v) { return step(v, vec<T>{}, k); });
         });
       store_n(to + c, s * scale, n);
     }
@@ -378,7 +372,7 @@ int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divis
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
   EK_DISPATCH_FLOAT(dtype, {
-    const Normalizing<T> norm{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    const NormMap<T> norm{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
     each_job(g, !norm.none(), [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
       Average<T>{part, by, g.channel_at(in), channels, pitch, norm}.forward(static_cast<const T*>(x) + in,
                                                                             static_cast<T*>(y) + out);

@@ -25,8 +25,7 @@ template <class T> EK_INLINE void start(Best<T>& best, vec<T> x, ivec<T> at) {
 }
 
 template <class T> EK_INLINE void put(const Best<T>& best, int n, T* y, int64_t* indices) {
-  if (n == lanes<T>) store(y, best.value);
-  else store_n(y, best.value, n);
+  store_some(y, best.value, n);
   if (indices)
     for (int i = 0; i < n; i++) indices[i] = best.index[i];
 }
@@ -107,7 +106,7 @@ void max_channels(const PoolGeometry& g, const T* x, const N& norm, int channel,
       Best<T> best = nothing<T>();
       bool first = true;
       g.taps(d, h, w, [&](ptrdiff_t at) {
-        const vec<T> v = value(n == lanes<T> ? load(x + at * g.c + c) : load_n(x + at * g.c + c, n));
+        const vec<T> v = value(load_some(x + at * g.c + c, n));
         if (first) start(best, v, splat_index<T>(at));
         else best.take(v, splat_index<T>(at));
         first = false;

@@ -119,6 +119,13 @@ template <> EK_INLINE void store_n<double>(double* p, vec<double> v, int n) {
 }
 #endif
 
+// The same for n = lanes too, which is then a whole load or store.
+template <class T> EK_INLINE vec<T> load_some(const T* p, int n) { return n == lanes<T> ? load(p) : load_n(p, n); }
+template <class T> EK_INLINE void store_some(T* p, vec<T> v, int n) {
+  if (n == lanes<T>) store(p, v);
+  else store_n(p, v, n);
+}
+
 // `lanes` bytes as integers of the size of T; a conversion of vectors this far apart the compilers take lane by lane.
 template <class T> EK_INLINE ivec<T> widen_bytes(const uint8_t* p) {
   bvec<T> v;
