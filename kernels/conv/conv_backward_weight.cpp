@@ -1,4 +1,4 @@
-// Convolution backward by weights and bias: the ABI's entry point. The work is in the loop cores.
+// Convolution backward by weights and bias: the ABI's entry point. The loop cores do the work.
 #include "conv/conv_core.h"
 #include "conv/norm_map.h"
 
