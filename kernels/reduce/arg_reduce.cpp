@@ -1,10 +1,10 @@
-// Extremes with their positions, and the k largest or smallest of a row.
+// Minimum and maximum with their positions, and the k largest or smallest values of a row.
 #include "types.h"
 
 namespace EK_ISA {
 
-// Whether b comes before a in the search for the extreme: NaN before any number, otherwise strictly, so the first of
-// equals stays.
+// Whether b replaces a in the search for the extreme. NaN comes before any number. An equal value does not replace the
+// first one.
 template <bool largest, class T> EK_INLINE bool before(T b, T a) {
   return largest ? (b > a) | ((b != b) & (a == a)) : (b < a) | ((b != b) & (a == a));
 }
@@ -52,7 +52,8 @@ EK_API int ek_arg_reduce(int op, int dtype, const void* x, void* values, void* i
 }
 
 // ---- topk -----------------------------------------------------------------------------------------------------------
-// A total order on positions: by value, NaN largest, then by position. So the result does not depend on the algorithm.
+// A total order of positions: by value, with NaN as the largest, and then by position. So the result does not depend on
+// the algorithm.
 template <class T> struct ranking {
   const T* row;
   bool largest;
@@ -64,7 +65,7 @@ template <class T> struct ranking {
   }
 };
 
-// Restores the heap (worst on top) below `root`.
+// Restores the heap below `root`. The worst position is on top.
 template <class T> static void sift(const ranking<T>& order, int* heap, int size, int root) {
   const int moving = heap[root];
   for (int child; (child = 2 * root + 1) < size; root = child) {
@@ -77,7 +78,7 @@ template <class T> static void sift(const ranking<T>& order, int* heap, int size
 
 EK_API int ek_topk_scratch(int n) { return n * 4 * worker_count(); }
 
-// A heap of the k best so far, whose top is the worst of them; then heapsort, best first.
+// A heap holds the k best positions so far, with the worst of them on top. Heapsort then puts the best one first.
 EK_API int ek_topk(int dtype, const void* x, void* values, void* indices, int outer, int n, int k, int largest,
                    void* scratch) {
   if (k < 0 || k > n) return EK_BAD_ARGUMENT;

@@ -1,23 +1,10 @@
-// Running sums along the middle axis, forward or from the end.
+// Running sums along the middle axis, from its beginning or from its end.
 #include "types.h"
 
 namespace EK_ISA {
 
-template <class T> struct running {
-  using type = T;
-};
-template <> struct running<float> {
-  using type = double;
-};  // so that errors do not add up along the axis
-template <> struct running<int32_t> {
-  using type = uint32_t;
-};  // unsigned: wraps
-template <> struct running<int64_t> {
-  using type = uint64_t;
-};
-
 template <class T> static void cumsum(const T* x, T* out, int outer, int n, int inner, bool reverse) {
-  using A = typename running<T>::type;
+  using A = wide_sum<T>;
   constexpr int columns_at_once = 128;
   const int panels = ceil_div(inner, columns_at_once);
   const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
