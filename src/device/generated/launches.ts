@@ -179,7 +179,7 @@ export interface Launches {
   /**
    * The numbers with which a norm is applied, in dtype (7, c): the mean as a sum of two numbers, hi and lo;
    * invstd·weight; bias; −sum_dy/count and −invstd²·sum_dy_xmu/count, which are 0 if sum_dy is null; and the limit of a
-   * ReLU, NaN if there is none. A null mean is 0 and a null invstd is 1, here and in apply.
+   * ReLU, NaN if it is infinite. A null mean is 0 and a null invstd is 1, here and in apply.
    */
   batchNormCoefficients(caller: string, given: { readonly count: number; readonly mean?: Operand | null; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy?: Operand | null; readonly sumDyXmu?: Operand | null; readonly coefficients: Operand }): void;
   /**
