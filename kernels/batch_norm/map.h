@@ -84,7 +84,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   }
 
   // Prefetches what will be read and written at a place.
-  static EK_INLINE void ask(const T* x, const T* dy, T* out, ptrdiff_t at) {
+  static EK_INLINE void prefetch_at(const T* x, const T* dy, T* out, ptrdiff_t at) {
     if constexpr (reads_x) prefetch(x + at);
     if constexpr (reads_dy) prefetch(dy + at);
     if constexpr (!streams) prefetch_write(out + at);
@@ -103,7 +103,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
       if (i > 0) Mapping<map, relu, T>::partial(x, dy, out, at, i, k);
     }
     for (; i + line <= n; i += line) {
-      ask(x, dy, out, at + i + ahead);
+      prefetch_at(x, dy, out, at + i + ahead);
 #pragma GCC unroll 8
       for (int v = 0; v < line; v += L) whole(x, dy, out, at + i + v, k);
     }
@@ -137,7 +137,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
       const Coefficients<vec<T>> together = numbers();
 #pragma GCC unroll 2
       for (int r = 0; r < R; r++) {
-        if (has_prefetch && j % line_of<T> == 0) ask(x, dy, out, at + r * pitch + j + ahead);
+        if (has_prefetch && j % line_of<T> == 0) prefetch_at(x, dy, out, at + r * pitch + j + ahead);
         whole(x, dy, out, at + r * pitch + j, together);
       }
     }

@@ -135,7 +135,7 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
   const Known<vec<U>> k = splat_known<U>(known);
   Wide<U> a[chains] = {}, b[chains] = {};
   for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0) {
-    const auto whole = [&](int i, int chain) __attribute__((always_inline)) {
+    const auto whole = [&](int i, int chain) EK_INLINE_LAMBDA {
       if (has_prefetch && (chain * L) % line_of<T> == 0) {
         prefetch(x + i + ahead);
         if constexpr (backward) prefetch(dy + i + ahead);
@@ -166,7 +166,7 @@ EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahea
                         double* sums) {
   constexpr int L = lanes<U>;
   constexpr bool backward = mode != Sum::statistics;
-  const auto step = [&](int j, const auto& read) __attribute__((always_inline)) {
+  const auto step = [&](int j, const auto& read) EK_INLINE_LAMBDA {
     Known<vec<U>> k = {load(known), {}, {}, {}};
     if constexpr (backward) k.lo = load(known + L);
     if constexpr (mode == Sum::backward_relu)

@@ -48,7 +48,7 @@ template <class T> struct AddTensor {
  private:
   __attribute__((noinline)) void add_channels(T* values, ptrdiff_t pitch, const Run& run) const {
     for (int i = 0; i < run.pixels; i++, values += pitch) {
-      if (run.plane == 1) expect_pixel(x, run, i + kSoon, run.channels);
+      if (run.plane == 1) prefetch_pixel(x, run, i + kSoon, run.channels);
       for (int j = 0; j < run.channels; j += lanes<T>) {
         const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
         const vec<T> more = channels_at(x, run, i, j, n);

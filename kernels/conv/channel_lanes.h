@@ -3,6 +3,7 @@
 // many output channels in a group. conv_core.h chooses.
 #pragma once
 #include "conv/pack.h"
+#include "conv/prefetch.h"
 #include "simd/tile.h"
 
 namespace EK_ISA {
@@ -17,33 +18,31 @@ template <class T> struct TapRows {
   ptrdiff_t w_row;
 };
 
-// Asks for some lines at once.
-constexpr int kAskedLines = 32;
-template <class T> __attribute__((noinline)) void ask_ahead(Ahead<T>& ahead) {
-  ahead.during([](const auto& ask) {
-    for (int i = 0; i < kAskedLines; i++) ask();
+constexpr int kPrefetchedLines = 32;  // cache lines that are prefetched at once, at the beginning of a tile
+template <class T> __attribute__((noinline)) void prefetch_lines(Prefetch<T>& ahead) {
+  ahead.during([](const auto& prefetch_next) {
+    for (int i = 0; i < kPrefetchedLines; i++) prefetch_next();
   });
 }
 
-// out[pixel·out_pitch + channel] = Σ over the inputs: a[pixel·a_pixel + input] · w[input][channel], for V·lanes
-// channels
+// out[pixel·out_pitch + channel] = Σ over the inputs i: a[pixel·a_pixel + i] · w[i][channel], for V·lanes channels.
 template <class T, int M, int V>
 __attribute__((noinline)) void channel_tile(const T* a, ptrdiff_t a_pixel, const TapRows<T>& k, T* out,
-                                            ptrdiff_t out_pitch, Ahead<T>& ahead) {
+                                            ptrdiff_t out_pitch, Prefetch<T>& ahead) {
   constexpr int W = V * lanes<T>;
   // A step with one vector (V = 1) is limited by its loads, and a prefetch is one more. So a tile with several taps,
   // which reads few new lines, prefetches at its beginning. Not for float64, which serves checks: there code size
   // matters more.
   constexpr bool by_loads = has_prefetch && V == 1 && sizeof(T) == 4;
   const bool at_once = by_loads && k.rows * k.taps > 1;
-  if (at_once && !ahead.done()) ask_ahead(ahead);
+  if (at_once && !ahead.done()) prefetch_lines(ahead);
   vec<T> acc[M][V] = {};
-  const auto add_runs = [&](const auto& ask) __attribute__((always_inline)) {
+  const auto add_runs = [&](const auto& prefetch_next) EK_INLINE_LAMBDA {
     for (int r = 0; r < k.rows; r++) {
       const T* w = k.w + r * k.w_row;
       const T* from = a + k.offsets[r];
       for (int t = 0; t < k.taps; t++, from += k.tap, w += static_cast<ptrdiff_t>(k.run) * W)
-        outer<T, M, V>(acc, from, a_pixel, 1, w, W, k.run, ask);
+        outer<T, M, V>(acc, from, a_pixel, 1, w, W, k.run, prefetch_next);
     }
   };
   if (by_loads && (at_once || ahead.done())) add_runs([] {});
@@ -82,7 +81,7 @@ inline void gather_weights(const Pass<T>& p, const int* places, int group, int o
 }
 
 // The memory that holds the weights of up to `width` output channels from `o` on.
-template <class T> Ahead<T> memory_of_weights(const Pass<T>& p, int group, int o, int width) {
+template <class T> Prefetch<T> memory_of_weights(const Pass<T>& p, int group, int o, int width) {
   const T* at = p.w + group * p.w_group + o * p.w_out;
   const ptrdiff_t run = (p.o - o < width ? p.o - o : width) * p.w_out;
   if (p.w_in == p.kernel_size()) return {at, at + run, at + run, 0, 0};
@@ -96,7 +95,7 @@ constexpr int kFewJobs = 8;  // blocks of output channels that give work to seve
 // block and then computes all outputs of it (by_job): the packed weights stay in the cache and never go to memory.
 template <class T> struct ChannelWeights {
   int vectors, width, blocks;  // vectors and channels of a block; blocks of a group
-  int some;                    // input channels that are packed together
+  int together;                // input channels that are packed together
   bool by_job;
   size_t size;  // elements of a block
   T* packed;    // all blocks, or one block for each worker
@@ -108,9 +107,9 @@ template <class T> struct ChannelWeights {
     by_job = p.groups * blocks >= kFewJobs &&
              p.n * static_cast<double>(p.in_volume()) <= p.kernel_size() * static_cast<double>(p.o);
     size = static_cast<size_t>(p.kernel_size()) * p.c * width;
-    some = ceil_div(kWeightRun, p.kernel_size());
+    together = ceil_div(kWeightRun, p.kernel_size());
     packed = scratch.take<T>(size * (by_job ? worker_count() : blocks * p.groups));
-    places = scratch.take<int>(static_cast<size_t>(some) * p.kernel_size());
+    places = scratch.take<int>(static_cast<size_t>(together) * p.kernel_size());
   }
 
   // Is called once, before all jobs.
@@ -122,10 +121,10 @@ template <class T> struct ChannelWeights {
       for (int d = 0; d < q.axis[0].taps; d++)
         for (int h = 0; h < q.axis[1].taps; h++)
           for (int w = 0; w < q.axis[2].taps; w++, taps++)
-            for (int c = 0; c < some; c++) places[c * kernel + q.tap(d, h, w)] = (taps * p.c + c) * width;
+            for (int c = 0; c < together; c++) places[c * kernel + q.tap(d, h, w)] = (taps * p.c + c) * width;
     }
     if (by_job) return;
-    const int parts = ceil_div(p.c, some);
+    const int parts = ceil_div(p.c, together);
     parallel_for(p.groups * blocks * parts,
                  [&](int job, int) { pack(p, job / parts, job % parts, packed + job / parts * size); });
   }
@@ -133,18 +132,18 @@ template <class T> struct ChannelWeights {
   const T* of(const Pass<T>& p, int group, int block, int worker) const {
     const int index = group * blocks + block;
     T* own = packed + (by_job ? worker : index) * size;
-    for (int part = 0; by_job && part < ceil_div(p.c, some); part++) pack(p, index, part, own);
+    for (int part = 0; by_job && part < ceil_div(p.c, together); part++) pack(p, index, part, own);
     return own;
   }
   // The memory that holds the weights of a block.
-  Ahead<T> memory_of_block(const Pass<T>& p, int index) const {
+  Prefetch<T> memory_of_block(const Pass<T>& p, int index) const {
     return memory_of_weights(p, index / blocks, index % blocks * width, width);
   }
 
  private:
   void pack(const Pass<T>& p, int index, int part, T* out) const {
-    const int c = part * some;
-    gather_weights(p, places, index / blocks, index % blocks * width, width, c, p.c - c < some ? p.c - c : some,
+    const int c = part * together;
+    gather_weights(p, places, index / blocks, index % blocks * width, width, c, p.c - c < together ? p.c - c : together,
                    out + static_cast<ptrdiff_t>(c) * width);
   }
 };
@@ -232,7 +231,7 @@ template <class T> struct ChannelLanes {
       const auto part = epilogue.part(index);
       T *out = workers + worker * worker_size, *packed = out + out_size;
       if (!in_place) pack_rows(p, grid, b, group * p.c, p.c, pixel, prologue, packed);
-      AheadOf<T> ahead = after(job, per, chunks, prologue, epilogue);
+      PrefetchList<T> ahead = next_memory(job, per, chunks, prologue, epilogue);
       const int end = (chunk + 1) * per < weights.blocks ? (chunk + 1) * per : weights.blocks;
       for (int block = chunk * per; block < end; block++)
         outputs(b, group, block, input_of(in_place, b, group, packed), weights.of(p, group, block, worker), out, part,
@@ -251,9 +250,9 @@ template <class T> struct ChannelLanes {
     parallel_for(p.groups * weights.blocks, [&](int job, int worker) {
       const int group = job / weights.blocks, block = job % weights.blocks;
       const T* w = weights.of(p, group, block, worker);
-      AheadOf<T> ahead;
+      PrefetchList<T> ahead;
       if (job + worker_count() < p.groups * weights.blocks) ahead.add(weights.memory_of_block(p, job + worker_count()));
-      if (weights.vectors > 1) ahead.pace(blocks.count() * asks(blocks(p, 0)));
+      if (weights.vectors > 1) ahead.pace(blocks.count() * prefetches(blocks(p, 0)));
       for (int index = 0; index < blocks.count(); index++) {
         const Block b = blocks(p, index);
         outputs(b, group, block,
@@ -273,7 +272,7 @@ template <class T> struct ChannelLanes {
   // Computes the outputs of a block of pixels and a block of channels.
   template <class Epilogue>
   void outputs(const Block& b, int group, int block, const Input& input, const T* w, T* out, const Epilogue& part,
-               AheadOf<T>& ahead) const {
+               PrefetchList<T>& ahead) const {
     const int o = block * weights.width, left = p.o - o, channels = left < weights.width ? left : weights.width;
     for (int i = 0; i < b.images; i++)
       each_output_unit(p, b, i, group * p.o + o, channels, kRunPixels,
@@ -290,21 +289,21 @@ template <class T> struct ChannelLanes {
   }
 
   // The number of prefetches that fit into computing a block of pixels and a block of channels.
-  double asks(const Block& b) const {
+  double prefetches(const Block& b) const {
     return static_cast<double>(b.images) * b.rows * ceil_div(b.columns, outer_rows) * p.taps() * p.c;
   }
   // The memory that this worker's next job will probably read.
   template <class Prologue, class Epilogue>
-  AheadOf<T> after(int job, int per, int chunks, const Prologue& prologue, const Epilogue& epilogue) const {
-    AheadOf<T> ahead;
+  PrefetchList<T> next_memory(int job, int per, int chunks, const Prologue& prologue, const Epilogue& epilogue) const {
+    PrefetchList<T> ahead;
     const int next = job + worker_count(), index = next / (chunks * p.groups);
     if (p.groups > 1 || index >= blocks.count()) return ahead;
     const Block b = blocks(p, index);
     if (index != job / chunks) add_inputs(p, b, 0, p.c, prologue, ahead);
     const int o = next % chunks * per * weights.width, some = per * weights.width,
               channels = p.o - o < some ? p.o - o : some;
-    add_beside(p, b, o, channels, epilogue, ahead);
-    if (weights.vectors > 1) ahead.pace(per * asks(b));
+    add_beside_outputs(p, b, o, channels, epilogue, ahead);
+    if (weights.vectors > 1) ahead.pace(per * prefetches(b));
     return ahead;
   }
 
@@ -322,7 +321,7 @@ template <class T> struct ChannelLanes {
   // Computes out[output][width]: the outputs of `run`, which is a part of one row of the tensor from `column` on.
   template <class Epilogue>
   void compute(const Block& b, int d, int row, int column, const Run& run, const T* w, const Input& x, T* out,
-               const Epilogue& epilogue, AheadOf<T>& ahead) const {
+               const Epilogue& epilogue, PrefetchList<T>& ahead) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const int h = row / ah.phases - b.row;
     for (int f = 0; f < aw.phases && f < run.pixels; f++) {
@@ -347,8 +346,8 @@ template <class T> struct ChannelLanes {
         const Run written{
             size,     run.channel, run.channels, run.first + (begin * aw.phases + f) * run.pixel, aw.phases * run.pixel,
             run.plane};
-        expect_out<T>(written, p.y, p.out_elements());
-        epilogue.expect(written);
+        prefetch_out<T>(written, p.y, p.out_elements());
+        epilogue.prefetch(written);
         with_const<outer_rows>(size, [&](auto M) {
           constexpr int m = decltype(M)::value;
           T* to = out + f * weights.width + begin * out_pitch;

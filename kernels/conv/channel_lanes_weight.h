@@ -25,12 +25,12 @@ struct PixelPair {
 // holds.
 template <class T, int M, int V>
 __attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs,
-                                                   int count, bool add, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
+                                                   int count, bool add, T* out, ptrdiff_t out_row, Prefetch<T>& ahead) {
   vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) {
+  ahead.during([&](const auto& prefetch_next) {
     for (int k = 0; k < count; k++)
       outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0,
-                     1, ask);
+                     1, prefetch_next);
   });
   put_tile<T, M, V>(acc, add, out, out_row);
 }
@@ -130,11 +130,12 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_map, g);
         list_pairs(b, in_place, pair, count);
         const int here = b.images * b.rows * b.columns;
-        AheadOf<T> ahead;
-        Base::with_next(index, job, i, [&](int next, const Job& of) { expect(next, of, map, gradient_map, ahead); });
-        double asks = 0;
-        for (int r = 0; r < runs; r++) asks += count[r];
-        ahead.pace(asks * ceil_div(job.c_count * joined, outer_rows) * ceil_div(job.o_count, width));
+        PrefetchList<T> ahead;
+        Base::with_next(index, job, i,
+                        [&](int next, const Job& of) { add_memory(next, of, map, gradient_map, ahead); });
+        double products = 0;
+        for (int r = 0; r < runs; r++) products += count[r];
+        ahead.pace(products * ceil_div(job.c_count * joined, outer_rows) * ceil_div(job.o_count, width));
         if (sums && exchanged) add_rows(input, b, job.c_count, sums);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
           if (sums && !exchanged)
@@ -149,7 +150,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
 
   template <int V>
   void tiles(const Job& job, const Input& x, const T* g, const PixelPair* pair, const int* count, bool add, T* out,
-             AheadOf<T>& ahead) const {
+             PrefetchList<T>& ahead) const {
     const ptrdiff_t row = Base::out_row();
     even_parts(job.c_count, outer_rows, [&](int c, int size) {
       for (int r = 0; r < runs; r++) {
@@ -183,13 +184,14 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
 
   // Adds the memory that a block of a job reads.
   template <class Map, class GradientMap>
-  void expect(int index, const Job& job, const Map& map, const GradientMap& gradient_map, AheadOf<T>& ahead) const {
+  void add_memory(int index, const Job& job, const Map& map, const GradientMap& gradient_map,
+                  PrefetchList<T>& ahead) const {
     const Block b = blocks(p, index);
     const int o = job.group * p.o + job.o;
     add_inputs(p, b, job.group * p.c + job.c, job.c_count, map, ahead);
     if (exchanged) return add_inputs(given, b, o, job.o_count, gradient_map, ahead);
-    ahead.add(memory_beside(p, dy, b, o, job.o_count));
-    add_beside(p, b, o, job.o_count, gradient_map, ahead);
+    ahead.add(memory_of_outputs(p, dy, b, o, job.o_count));
+    add_beside_outputs(p, b, o, job.o_count, gradient_map, ahead);
   }
 
   // Lists the pixels of a block that meet in each run: pair[run][0 … count[run] − 1].

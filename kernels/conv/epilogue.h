@@ -31,10 +31,10 @@ template <class T> struct Epilogue {
     if (finish == Finish::norm) norm.each_read(body);
     else if (finish == Finish::gradient) gradient.each_read(body);
   }
-  EK_INLINE void expect(const Run& run) const {
+  EK_INLINE void prefetch(const Run& run) const {
     if (run.plane != 1) return;
-    each_read([&](const T* x) __attribute__((always_inline)) {
-      for (int i = 0; i < run.pixels; i++) expect_pixel(x, run, i, run.channels);
+    each_read([&](const T* x) EK_INLINE_LAMBDA {
+      for (int i = 0; i < run.pixels; i++) prefetch_pixel(x, run, i, run.channels);
     });
   }
   EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {

@@ -250,7 +250,7 @@ template <class T> struct GroupLanes {
             copy_out(out, L, run, p.y, p.out_elements());
             Run next = run;
             next.first += L * run.plane;
-            if (!is_last) expect_out(next, p.y, p.out_elements());
+            if (!is_last) prefetch_out(next, p.y, p.out_elements());
           });
         }
       });

@@ -61,7 +61,7 @@ template <class T> struct ImageRows {
       const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / jobs;
       const T* w = weights.of(p, group, block, worker);
       T* out = workers + static_cast<size_t>(worker) * outer_rows * weights.width;
-      Ahead<T> ahead;
+      Prefetch<T> ahead;
       if (weights.by_job && job + worker_count() < jobs) ahead = weights.memory_of_block(p, job + worker_count());
       // Half of all taps: at the edges of small images many taps read padding.
       if (weights.vectors > 1)
@@ -73,7 +73,8 @@ template <class T> struct ImageRows {
 
   // Computes the outputs of a group of images and a block of channels.
   template <class Epilogue>
-  void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part, Ahead<T>& ahead) const {
+  void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part,
+               Prefetch<T>& ahead) const {
     const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group,
               o = block * weights.width;
     const int channels = p.o - o < weights.width ? p.o - o : weights.width, all = p.o * p.groups;
@@ -84,7 +85,7 @@ template <class T> struct ImageRows {
         const ptrdiff_t place = (first * all * volume) + (h * p.axis[2].out_size + w) * pixel +
                                 (group * p.o + o) * plane;
         const Run run{images, group * p.o + o, channels, place, all * volume, plane};
-        expect_out(run, p.y, p.out_elements());
+        prefetch_out(run, p.y, p.out_elements());
         compute(h, w, weight, images, packed + (static_cast<ptrdiff_t>(first) * p.groups + group) * image, out, ahead);
         part.channels(out, weights.width, run);
         copy_out(out, weights.width, run, p.y, p.out_elements());
@@ -102,7 +103,7 @@ template <class T> struct ImageRows {
   }
 
   // Computes out[image][width] for the output pixel (h, w).
-  void compute(int h, int w, const T* weight, int images, const T* x, T* out, Ahead<T>& ahead) const {
+  void compute(int h, int w, const T* weight, int images, const T* x, T* out, Prefetch<T>& ahead) const {
     const Phase& phase = phases[h % p.axis[1].phases * p.axis[2].phases + w % p.axis[2].phases];
     const Axis &ah = phase.pass.axis[1], &aw = phase.pass.axis[2];
     const int j = h / ah.phases, i = w / aw.phases, step = aw.spacing * aw.unit;

@@ -22,9 +22,9 @@ struct Run {
 // `plane`.
 struct Identity {
   // Epilogues only: the map for one part of the output. Parts are blocks of pixels, a core has `parts()` of them, and
-  // they depend on the shape alone. One job after the other, in an order that depends on the shape alone, sees the runs
-  // of a channel in a part. So an epilogue can sum in a slot for each (part, channel) without a lock, and the sums are
-  // the same for any number of threads.
+  // they depend on the shape alone. The runs of a channel in a part are mapped one after the other, in an order that
+  // depends on the shape alone. So an epilogue can sum in a slot for each (part, channel) without a lock, and the sums
+  // are the same for any number of threads.
   Identity part(int) const { return {}; }
   // The lanes are channels: channel c of pixel i is values[i·pitch + c]. A map does not touch what lies behind the last
   // channel.
@@ -34,7 +34,7 @@ struct Identity {
   // Calls body(x) for each further tensor that the map reads, at the places of the run.
   template <class F> EK_INLINE void each_read(const F&) const {}
   // Epilogues only: prefetches what `channels` will read for a run.
-  EK_INLINE void expect(const Run&) const {}
+  EK_INLINE void prefetch(const Run&) const {}
   // Prologues only: whether the map changes nothing, so that values need not be copied for it.
   bool none() const { return true; }
 };
@@ -56,7 +56,7 @@ template <class T> EK_INLINE vec<T> pixels_at(const T* x, const Run& run, int i,
 }
 // Prefetches n channels of pixel i, in a tensor that is channels last. The hardware does not foresee rows that lie this
 // far apart. Always inlined, because GCC drops calls of a function that only prefetches.
-template <class T> EK_INLINE void expect_pixel(const T* x, const Run& run, int i, int n) {
+template <class T> EK_INLINE void prefetch_pixel(const T* x, const Run& run, int i, int n) {
   const T* at = x + run.first + i * run.pixel;
   for (int j = 0; j < n; j += line_of<T>) __builtin_prefetch(at + j);
 }

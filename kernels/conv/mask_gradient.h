@@ -62,8 +62,8 @@ template <class T> struct MaskGradient {
       vec<T> chain_a[V] = {}, chain_b[V] = {};
       for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end;
            i++, from += pixel, at += pitch) {
-        expect_pixel(x + j, run, i + kSoon, V * L);
-        if constexpr (given) expect_pixel(limited + j, run, i + kSoon, V * L);
+        prefetch_pixel(x + j, run, i + kSoon, V * L);
+        if constexpr (given) prefetch_pixel(limited + j, run, i + kSoon, V * L);
 #pragma GCC unroll 2
         for (int v = 0; v < V; v++) {
           const vec<T> out = given ? load(y + v * L) : vec<T>{};

@@ -1,5 +1,5 @@
-// Between tensors and the buffers of the loop cores, in either memory format: where the rows of a block lie, how runs
-// of them are moved, and which memory is prefetched.
+// Between tensors and the buffers of the loop cores, in either memory format: where the rows of a block lie, and how
+// runs of them are copied.
 #pragma once
 #include "conv/geometry.h"
 #include "conv/map.h"
@@ -13,61 +13,6 @@ constexpr int kConvJobs = 32;            // jobs that a pass should have at leas
 constexpr int kPackedBytes = 256 << 10;  // bytes of a packed block of input: it stays in L2 beside a block of weights
 // Pixels of a run of outputs. The run stays in L1, and is long enough to pay for what an epilogue does once per run.
 constexpr int kRunPixels = 112;
-
-// Memory that the next block will read. It is prefetched while this block is computed, so that packing does not wait
-// for memory. It consists of runs that begin `pitch` apart; `at` is the next address, and `end` the end of its run.
-template <class T> struct Ahead {
-  static constexpr int line = 64 / sizeof(T);
-  const T *at = nullptr, *end = nullptr, *stop = nullptr;
-  ptrdiff_t gap = 0, pitch = 0;  // elements between two runs; from the start of one to the start of the next
-  int step = line;               // elements between two prefetches
-
-  bool done() const { return at >= stop; }
-  // Spreads the prefetches of `elements` elements, which include this memory's, evenly over `asks` calls of ask(): a
-  // processor stands still while it has as many requests under way as it can. If there are more calls than cache lines,
-  // a line is asked for several times in a row, which costs nothing.
-  void pace(double asks, double elements) {
-    const double each = 1 + elements / (asks > 0 ? asks : 1);
-    step = each < line ? static_cast<int>(each) : line;
-  }
-  void pace(double asks) { pace(asks, elements()); }
-  double elements() const {
-    return static_cast<double>(stop - at) * (pitch > 0 ? static_cast<double>(end - at) / pitch : 1);
-  }
-  // Calls body(ask), a loop that calls ask() in each step.
-  template <class F> EK_INLINE void during(const F& body) {
-    if constexpr (!has_prefetch) return body([] {});
-    // When everything has been asked for, ask for an address that is mapped: prefetching an unmapped one takes long.
-    const bool idle = done();
-    const T *from = idle ? reinterpret_cast<const T*>(this) : at, *last = idle ? from + 1 : end;
-    const ptrdiff_t further = idle ? 0 : step;
-    body([&]() __attribute__((always_inline)) {  // or GCC drops the calls: to it, what only prefetches has no effect
-      __builtin_prefetch(from, 0, 2);
-      from += further;
-      if (from >= last) from += gap, last += pitch;
-    });
-    if (!idle) at = from, end = last;
-  }
-};
-
-// The same for several tensors, one after the other.
-template <class T> struct AheadOf {
-  Ahead<T> of[5];  // an input, a tensor that its prologue reads, and up to three that an epilogue reads
-  int count = 0, at = 0;
-
-  void add(const Ahead<T>& one) {
-    if (!one.done()) of[count++] = one;
-  }
-  void pace(double asks) {
-    double elements = 0;
-    for (int i = 0; i < count; i++) elements += of[i].elements();
-    for (int i = 0; i < count; i++) of[i].pace(asks, elements);
-  }
-  Ahead<T>& now() {
-    while (at + 1 < count && of[at].done()) at++;
-    return of[at];
-  }
-};
 
 // The layout of a packed block of input, in pixels: [image][depth][row][column].
 struct PackedGrid {
@@ -95,9 +40,8 @@ EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const B
   const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
   const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
   const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
-  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo        ? lo
-                                                                                        : end < columns ? end
-                                                                                                        : columns;
+  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit);
+  const int hi = end < lo ? lo : end < columns ? end : columns;
   for (int i = 0; i < b.images; i++)
     for (int d = 0; d < ad.extent(1); d++)
       for (int h = top; h < (bottom < 0 ? ah.extent(b.rows) : bottom); h++) {
@@ -110,55 +54,6 @@ EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const B
                       aw.unit * pixel, plane};
         row(i * grid.image + d * grid.plane + h * grid.row, columns, lo, outside ? lo : hi, run);
       }
-}
-
-// The memory of `channels` channels, from `channel` on, of the pixels first … last, in a tensor of `all` channels.
-template <class T> Ahead<T> memory_of(const T* x, ptrdiff_t first, ptrdiff_t last, int channel, int channels, int all) {
-  const T *at = x + first * all + channel, *stop = x + last * all + channel + channels;
-  if (channels == all) return {at, stop, stop, 0, 0};
-  return {at, at + channels, stop, all - channels, all};
-}
-// The memory of a block's inputs, of some channels, in a tensor x like the input. It is known only for channels last
-// and one depth; otherwise the result is empty.
-template <class T> Ahead<T> memory_under(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
-  const Axis &ah = p.axis[1], &aw = p.axis[2];
-  if (p.x_format != EK_CHANNELS_LAST || p.axis[0].in_size > 1) return {};
-  const auto clip = [](int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; };
-  const auto pixel = [&](int image, int row, int column) {
-    const int h = clip(ah.offset + row * ah.unit, ah.in_size), w = clip(aw.offset + column * aw.unit, aw.in_size);
-    return (static_cast<ptrdiff_t>(image) * ah.in_size + h) * aw.in_size + w;
-  };
-  const int row = b.row * ah.stride, column = b.column * aw.stride;
-  return memory_of(x, pixel(b.image, row, column),
-                   pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
-                   channel, channels, p.c * p.groups);
-}
-
-// Adds all that is read for a block's inputs: the input itself, and what the prologue reads beside it.
-template <class T, class Map>
-void add_inputs(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
-  const auto add = [&](const T* x) { ahead.add(memory_under(p, x, b, channel, channels)); };
-  add(p.x), map.each_read(add);
-}
-
-// The memory of a block's outputs, of some channels, in a tensor x like the output. It is known only for channels last,
-// one phase and one depth; otherwise the result is empty.
-template <class T> Ahead<T> memory_beside(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
-  const Axis &ah = p.axis[1], &aw = p.axis[2];
-  if (p.y_format != EK_CHANNELS_LAST || p.phases() > 1 || p.axis[0].count > 1) return {};
-  const auto pixel = [&](int image, int row, int column) {
-    return (static_cast<ptrdiff_t>(image) * ah.count + row) * aw.count + column;
-  };
-  const auto last = [](int begin, int size, int count) { return begin + size < count ? begin + size - 1 : count - 1; };
-  return memory_of(x, pixel(b.image, b.row, b.column),
-                   pixel(b.image + b.images - 1, last(b.row, b.rows, ah.count), last(b.column, b.columns, aw.count)),
-                   channel, channels, p.o * p.groups);
-}
-
-// Adds all that an epilogue reads beside a block's outputs.
-template <class T, class Map>
-void add_beside(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
-  map.each_read([&](const T* x) { ahead.add(memory_beside(p, x, b, channel, channels)); });
 }
 
 // Cuts the outputs of a block in one image, of all phases, into units of up to `most` neighbouring pixels: whole rows
@@ -231,7 +126,7 @@ template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const 
 }
 // Prefetches the cache lines that copy_out will write. The hardware does not foresee lines that lie this far apart.
 // Always inlined, because GCC drops calls of a function that only prefetches.
-template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t elements) {
+template <class T> EK_INLINE void prefetch_out(const Run& run, T* y, int64_t elements) {
   if (run.plane != 1 || streams_out(run, y, elements)) return;
   for (int j = 0; j < run.pixels; j++)
     for (int c = 0; c < run.channels; c += 64 / sizeof(T)) __builtin_prefetch(y + run.first + j * run.pixel + c, 1);

@@ -8,9 +8,8 @@
 
 namespace EK_ISA {
 
-// Lane by lane: out[i·out_row + j·lanes + lane] += Σ over the images and every lanes-th pixel from `lane` on:
-// dy[i·dy_row
-// + pixel] · x[offsets[j] + pixel]
+// out[i·out_row + j·lanes + lane] += Σ over the images and over every lanes-th pixel p from `lane` on:
+// dy[i·dy_row + p] · x[offsets[j] + p]
 template <class T, int M, int N>
 __attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image, ptrdiff_t dy_row, const T* x,
                                                  ptrdiff_t x_image, const int* offsets, int images, int pixels, T* out,

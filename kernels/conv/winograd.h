@@ -92,8 +92,8 @@ template <class T> struct Winograd {
   Pass<T> p;
   Pass<T> tiles;  // the same pass with tiles as outputs: for the geometry of the input
   static constexpr int width = outer_vectors * lanes<T>;
-  static constexpr int some = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
-  int o_blocks, chunks, per_chunk;                      // blocks of output channels; a job computes a chunk of them
+  static constexpr int together = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
+  int o_blocks, chunks, per_chunk;                          // blocks of output channels; a job computes a chunk of them
   bool by_outputs;
   Blocks inputs, blocks;  // blocks of tiles that are transformed together; that are multiplied together
   PackedGrid grid;
@@ -166,12 +166,12 @@ template <class T> struct Winograd {
     const int count = worker_count();
     weights = scratch.take<T>(weight_size * (by_outputs ? count : o_blocks));
     transformed = scratch.take<T>(by_outputs ? transformed_size : 0);
-    places = scratch.take<int>(some * 9);
+    places = scratch.take<int>(together * 9);
     workers = scratch.take<T>(worker_size() * count);
   }
   size_t worker_size() const {
     return packed_size + (by_outputs ? 0 : transformed_size) + product_size + out_size +
-           static_cast<size_t>(some) * 9 * width;
+           static_cast<size_t>(together) * 9 * width;
   }
 
   int parts() const { return blocks.count(); }
@@ -194,7 +194,7 @@ template <class T> struct Winograd {
 
   template <class Prologue, class Epilogue>
   void run_by_blocks(const Prologue& prologue, const Epilogue& epilogue) const {
-    const int groups = ceil_div(p.c, some);
+    const int groups = ceil_div(p.c, together);
     parallel_for(o_blocks * groups, [&](int job, int worker) {
       transform_weights(job / groups, job % groups, buffers(worker).weights, weights + job / groups * weight_size);
     });
@@ -205,14 +205,15 @@ template <class T> struct Winograd {
       const Buffers own = buffers(worker);
       transform_inputs(b, prologue, own.packed, own.transformed);
       const int next = job + worker_count(), next_index = next / chunks;
-      AheadOf<T> ahead;
+      PrefetchList<T> ahead;
       if (next_index < blocks.count()) {  // the memory that this worker's next job will probably read
         const int o = next % chunks * per_chunk * width, most = per_chunk * width;
         if (next_index != index) add_inputs(tiles, blocks(tiles, next_index), 0, p.c, prologue, ahead);
-        add_beside(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < most ? p.o - o : most, epilogue, ahead);
+        add_beside_outputs(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < most ? p.o - o : most, epilogue,
+                           ahead);
       }
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
-      ahead.pace((end - chunk * per_chunk) * asks(b));
+      ahead.pace((end - chunk * per_chunk) * prefetches(b));
       for (int block = chunk * per_chunk; block < end; block++)
         outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);
       stream_fence();
@@ -228,11 +229,11 @@ template <class T> struct Winograd {
     parallel_for(o_blocks, [&](int block, int worker) {
       const Buffers own = buffers(worker);
       T* w = weights + worker * weight_size;
-      for (int i = 0; i < ceil_div(p.c, some); i++) transform_weights(block, i, own.weights, w);
-      AheadOf<T> ahead;
+      for (int i = 0; i < ceil_div(p.c, together); i++) transform_weights(block, i, own.weights, w);
+      PrefetchList<T> ahead;
       const int o = (block + worker_count()) * width;
       if (o < p.o) ahead.add(memory_of_weights(p, 0, o, width));
-      ahead.pace(blocks.count() * asks(blocks(tiles, 0)));
+      ahead.pace(blocks.count() * prefetches(blocks(tiles, 0)));
       for (int index = 0; index < blocks.count(); index++) {
         const Block b = blocks(tiles, index);
         outputs(b, block, transformed + first_tile(b) * pixel, w, own, epilogue.part(index), ahead);
@@ -241,7 +242,7 @@ template <class T> struct Winograd {
     });
   }
   // The number of prefetches that fit into multiplying a block of tiles with a block of channels.
-  double asks(const Block& b) const {
+  double prefetches(const Block& b) const {
     return static_cast<double>(kPoints) * p.c * ceil_div(b.images * b.rows * b.columns, outer_rows);
   }
   // The index of a block's first tile, in the order of a tensor. The tiles of a block are neighbours.
@@ -261,7 +262,7 @@ template <class T> struct Winograd {
   // Computes a block of outputs of a block of channels, from transformed patches and weights.
   template <class Epilogue>
   void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part,
-               AheadOf<T>& ahead) const {
+               PrefetchList<T>& ahead) const {
     multiply(b.images * b.rows * b.columns, x, w, own.product, ahead);
     for (int i = 0; i < b.images; i++)
       for (int r = 0; r < b.rows; r++)
@@ -274,7 +275,7 @@ template <class T> struct Winograd {
   }
 
   // Multiplies: out[point][tile][width], for a block of output channels.
-  void multiply(int count, const T* x, const T* w, T* out, AheadOf<T>& ahead) const {
+  void multiply(int count, const T* x, const T* w, T* out, PrefetchList<T>& ahead) const {
     const int none = 0;
     for (int k = 0; k < kPoints; k++, x += patches, w += weight_pitch, out += products) {
       const TapRows<T> rows{&none, 1, 1, p.c, 0, w, 0};
@@ -301,20 +302,20 @@ template <class T> struct Winograd {
   void list_places() const {
     for (int h = 0; h < 3; h++)
       for (int w = 0; w < 3; w++)
-        for (int c = 0; c < some; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * some + c) * width;
+        for (int c = 0; c < together; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * together + c) * width;
   }
-  // Packs and transforms the weights of a block of output channels and of `some` input channels, the group-th such
+  // Packs and transforms the weights of a block of output channels and of `together` input channels, the group-th such
   // ones: out[point][c][width], with zeros behind the last output channel.
   void transform_weights(int block, int group, T* buffer, T* out) const {
-    const int first = group * some, count = p.c - first < some ? p.c - first : some;
+    const int first = group * together, count = p.c - first < together ? p.c - first : together;
     gather_weights(p, places, 0, block * width, width, first, count, buffer);
     out += static_cast<ptrdiff_t>(first) * width;
     for (int i = 0; i < count * width; i += lanes<T>) {
       vec<T> column[3][4];
 #pragma GCC unroll 3
       for (int j = 0; j < 3; j++) {
-        const T* from = buffer + j * some * width + i;
-        weight_line(load(from), load(from + 3 * some * width), load(from + 6 * some * width), column[j]);
+        const T* from = buffer + j * together * width + i;
+        weight_line(load(from), load(from + 3 * together * width), load(from + 6 * together * width), column[j]);
       }
 #pragma GCC unroll 4
       for (int r = 0; r < 4; r++) {

@@ -44,9 +44,10 @@ inline void transform_gradient(const T* g, ptrdiff_t row, int tiles, int width, 
 // `out` holds.
 template <class T, int M, int V>
 __attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, bool add, T* out,
-                                                 ptrdiff_t out_row, Ahead<T>& ahead) {
+                                                 ptrdiff_t out_row, Prefetch<T>& ahead) {
   vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, ask); });
+  ahead.during(
+      [&](const auto& prefetch_next) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, prefetch_next); });
   put_tile<T, M, V>(acc, add, out, out_row);
 }
 
@@ -103,9 +104,9 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
             transform_gradient(gradient + (4 * o * here + static_cast<ptrdiff_t>(i) * 4 * b.columns * width),
                                2 * b.columns * width, b.columns, width,
                                transformed + (static_cast<ptrdiff_t>(o) * here + i * b.columns * width), gradients);
-        AheadOf<T> ahead;
+        PrefetchList<T> ahead;
         Base::with_next(number, job, index,
-                        [&](int next, const Job& of) { expect(next, of, prologue, gradient_prologue, ahead); });
+                        [&](int next, const Job& of) { add_memory(next, of, prologue, gradient_prologue, ahead); });
         ahead.pace(static_cast<double>(kPoints) * here * ceil_div(job.c_count, outer_rows) *
                    ceil_div(job.o_count, width));
         for (int k = 0; k < kPoints; k++)
@@ -129,12 +130,12 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
 
   // Adds the memory that a block of a job reads.
   template <class Prologue, class GradientPrologue>
-  void expect(int index, const Job& job, const Prologue& prologue, const GradientPrologue& gradient_prologue,
-              AheadOf<T>& ahead) const {
+  void add_memory(int index, const Job& job, const Prologue& prologue, const GradientPrologue& gradient_prologue,
+                  PrefetchList<T>& ahead) const {
     const Block b = blocks(tiles, index), outputs = Winograd<T>::outputs_of(b);
     add_inputs(tiles, b, job.c, job.c_count, prologue, ahead);
-    ahead.add(memory_beside(p, dy, outputs, job.o, job.o_count));
-    add_beside(p, outputs, job.o, job.o_count, gradient_prologue, ahead);
+    ahead.add(memory_of_outputs(p, dy, outputs, job.o, job.o_count));
+    add_beside_outputs(p, outputs, job.o, job.o_count, gradient_prologue, ahead);
   }
 
   // Packs out[panel of channels][image][two rows for each row of tiles][column][width], with zeros outside the tensor.

@@ -1,7 +1,7 @@
 // Reads, writes and adds along the middle axis of (outer, n, inner), at positions from an int64 tensor. Reads split
 // their output between threads. Writes split their destination, so that each element receives its terms in the order of
 // the index.
-#include "types.h"
+#include "reduce/columns.h"
 
 namespace EK_ISA {
 
@@ -152,22 +152,15 @@ EK_API int ek_gather(int size, const void* x, const void* index, void* out, int 
 template <class T>
 static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
   index_check check;
-  constexpr int width = 256;
-  const int panels = ceil_div(inner, width);
-  const int64_t work = static_cast<int64_t>(count) * (inner < width ? inner : width);
-  const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
-  parallel_blocks(outer * panels, block, [&](int begin, int end) {
-    for (int tile = begin; tile < end; tile++) {
-      const int64_t o = tile / panels;
-      const int first = tile % panels * width, last = inner - first < width ? inner : first + width;
-      T* to = out + o * n * inner;
-      for (int k = 0; k < count; k++) {
-        const int64_t at = (o * count + k) * inner;
-        for (int i = first; i < last; i++) {
-          const int64_t row = index[at + i];
-          if (!check.valid(row, n)) return;
-          to[row * inner + i] = add(to[row * inner + i], x[at + i]);
-        }
+  constexpr int width = 256;  // columns of a tile
+  for_columns(outer, count, inner, width, tile_elements, [&](int64_t o, int first, int columns) EK_INLINE_LAMBDA {
+    T* to = out + o * n * inner;
+    for (int k = 0; k < count; k++) {
+      const int64_t at = (o * count + k) * inner;
+      for (int i = first; i < first + columns; i++) {
+        const int64_t row = index[at + i];
+        if (!check.valid(row, n)) return;
+        to[row * inner + i] = add(to[row * inner + i], x[at + i]);
       }
     }
   });

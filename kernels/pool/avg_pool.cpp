@@ -82,10 +82,8 @@ template <class T> struct Average {
   // computed together.
   template <class F> void row_groups(const F& body) const {
     if (g.out_volume() == 0) return;
-    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1),
-              most = fit < 1        ? 1
-                     : fit < height ? fit
-                                    : height;
+    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1);
+    const int most = fit < 1 ? 1 : fit < height ? fit : height;
     for (int depth = 0; depth < g.axis[0].out; depth++)
       for (int row = 0; row < height; row += most)
         body(g.axis[0].window(depth), row, height - row < most ? height - row : most, depth * height + row);

@@ -4,8 +4,6 @@
 #include "simd/tile.h"
 #include "types.h"
 
-#define EK_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace EK_ISA {
 
 // The inputs of an output along one axis.

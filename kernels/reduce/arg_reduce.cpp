@@ -1,5 +1,5 @@
 // Minimum and maximum with their positions, and the k largest or smallest values of a row.
-#include "types.h"
+#include "reduce/columns.h"
 
 namespace EK_ISA {
 
@@ -9,34 +9,27 @@ template <bool largest, class T> EK_INLINE bool before(T b, T a) {
   return largest ? (b > a) | ((b != b) & (a == a)) : (b < a) | ((b != b) & (a == a));
 }
 
-constexpr int columns_at_once = 128;
+constexpr int columns_at_once = 128;  // columns whose extremes and positions are on the stack
 
 template <bool largest, class T>
 static void arg_reduce(const T* x, T* values, int64_t* indices, int outer, int n, int inner) {
-  const int panels = ceil_div(inner, columns_at_once);
-  const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
-  parallel_blocks(outer * panels, block, [=](int begin, int end) {
-    for (int i = begin; i < end; i++) {
-      const int64_t o = i / panels, first = i % panels * columns_at_once;
-      const int columns = inner - first < columns_at_once ? static_cast<int>(inner - first) : columns_at_once;
-      const T* from = x + o * n * inner + first;
-      T best[columns_at_once];
-      int32_t index[columns_at_once];
-      for (int j = 0; j < columns; j++) best[j] = from[j], index[j] = 0;
-      for (int k = 1; k < n; k++) {
-        from += inner;
-        for (int j = 0; j < columns; j++) {
-          const bool take = before<largest>(from[j], best[j]);
-          best[j] = take ? from[j] : best[j];
-          index[j] = take ? k : index[j];
-        }
-      }
-      const int64_t to = o * inner + first;
+  for_columns(outer, n, inner, columns_at_once, tile_elements, [=](int64_t o, int first, int columns) EK_INLINE_LAMBDA {
+    const T* from = x + o * n * inner + first;
+    T best[columns_at_once];
+    int32_t index[columns_at_once];
+    for (int j = 0; j < columns; j++) best[j] = from[j], index[j] = 0;
+    for (int k = 1; k < n; k++) {
+      from += inner;
       for (int j = 0; j < columns; j++) {
-        if (values) values[to + j] = best[j];
-        indices[to + j] = index[j];
+        const bool take = before<largest>(from[j], best[j]);
+        best[j] = take ? from[j] : best[j];
+        index[j] = take ? k : index[j];
       }
+    }
+    const int64_t to = o * inner + first;
+    for (int j = 0; j < columns; j++) {
+      if (values) values[to + j] = best[j];
+      indices[to + j] = index[j];
     }
   });
 }

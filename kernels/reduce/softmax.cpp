@@ -1,8 +1,8 @@
 // softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the axis if
 // it is the innermost one, and across the columns otherwise.
+#include "reduce/columns.h"
 #include "simd/math.h"
 #include "simd/strip.h"
-#include "types.h"
 
 namespace EK_ISA {
 
@@ -100,18 +100,11 @@ static void softmax_backward_columns(const T* y, const T* g, T* dx, int n, int64
   }
 }
 
-// Calls row(offset, columns) for each row, or for each panel of columns.
-template <class F> static void for_rows(int outer, int n, int inner, const F& row) {
-  const int panels = inner == 1 ? 1 : ceil_div(inner, columns_at_once);
-  const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  // A tile has a quarter of the usual elements, because exp takes longer than a copy.
-  const int block = work >= tile_elements / 4 ? 1 : static_cast<int>(tile_elements / 4 / work);
-  parallel_blocks(outer * panels, block, [&](int begin, int end) {
-    for (int i = begin; i < end; i++) {
-      const int first = i % panels * columns_at_once, left = inner - first;
-      row(static_cast<int64_t>(i / panels) * n * inner + first, left < columns_at_once ? left : columns_at_once);
-    }
-  });
+// Calls body(offset, columns) for each row, or for each panel of columns. A tile has a quarter of the usual elements,
+// because exp takes longer than a copy.
+template <class F> static void for_rows(int outer, int n, int inner, const F& body) {
+  for_columns(outer, n, inner, columns_at_once, tile_elements / 4,
+              [=](int64_t o, int first, int columns) { body(o * n * inner + first, columns); });
 }
 
 template <class T, bool logarithm> static int softmax(const T* x, T* y, int outer, int n, int inner) {

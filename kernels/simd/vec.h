@@ -14,6 +14,7 @@
 #define EK_VECTOR_BYTES 16  // SSE2, NEON, WebAssembly SIMD; without any of them the compiler makes scalar code
 #endif
 #define EK_INLINE inline __attribute__((always_inline))
+#define EK_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace EK_ISA {
 
