@@ -1,4 +1,4 @@
-// The moments of a set of numbers, and the one way to merge those of two sets. M2 is Σ(x − mean)².
+// The moments of a set of numbers, and how those of two sets are merged. M2 is Σ(x − mean)².
 #pragma once
 #include "simd/vec.h"
 

@@ -191,7 +191,7 @@ EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahea
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const U* known, double* sums) {
   constexpr int R = mode == Sum::statistics ? 4 : 2;               // with dy there are also 4 streams of memory
-  const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // null stays null
+  const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // dy is null for statistics, and stays null
   const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
   int r = 0;
   for (; r + R <= rows; r += R) sum_band<mode, R>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sums);

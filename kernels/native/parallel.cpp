@@ -27,7 +27,8 @@ namespace {
 constexpr int kSpins = 20000;
 constexpr int kMaxWorkers = 256;
 constexpr uint64_t kDepth = 64;  // launches that may wait; with so many, JavaScript helps until half of them have run
-// How often in succession a worker meets JavaScript on its processor before it leaves: once may be chance.
+// How often in succession a worker meets JavaScript on its processor before it leaves: JavaScript may move on
+// meanwhile.
 constexpr int kMeetings = 3;
 constexpr unsigned kClosed = 1u << 31;  // the bit of `joined_` that says that a job takes no more workers
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kRowElements = 1 << 15;  // elements that a job should have: enough to outweigh handing it out
 constexpr int kLine = 1 << 14;         // values of a line whose x and dy stay in a cache
-constexpr int kLineBlock = 1024;       // columns of a job, if lines are longer than that
+constexpr int kLineBlock = 1024;       // columns of a job, if lines have more than kLine values
 constexpr int kLineRows = 256;         // rows of such a job at most
 
 struct Rows {
