@@ -1,4 +1,4 @@
-// Which build of the kernels this is.
+// Tells for which instruction set the kernels were compiled.
 #include "kernel.h"
 
 namespace EK_ISA {

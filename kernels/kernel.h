@@ -1,5 +1,5 @@
-// What every kernel file includes: the ABI inside the namespace of the instruction set that this build is for.
-// Kernel files include no C++ library header: they are also compiled freestanding for WebAssembly.
+// Every kernel file includes this header: the ABI, in the namespace of the instruction set that is compiled. Kernel
+// files include no header of the C++ library, because they are also compiled for WebAssembly, without a library.
 #pragma once
 #ifndef EK_ISA
 #error "compile with -DEK_ISA=<baseline|avx2|avx512|neon|wasm>"
@@ -8,14 +8,13 @@
 #include "simd/vec.h"
 
 #ifdef __wasm__
-#define EK_API extern "C"
+#define EK_API extern "C"  // exported by their plain names, although they are defined inside the namespace
 #endif
 namespace EK_ISA {
 #include "include/evenkeel.h"
 }
-// In a WebAssembly build the functions are extern "C" (defined inside the namespace all the same).
 
-// Runs `body` with T = float or double; anything else is EK_BAD_DTYPE.
+// Runs the arguments with T = float or double. Any other dtype is EK_BAD_DTYPE.
 #define EK_DISPATCH_FLOAT(dtype, ...) \
   switch (dtype) {                    \
     case EK_FLOAT32: {                \

@@ -1,6 +1,6 @@
-// parallel_for: runs tile 0 … tiles−1, on all worker threads. The tiles are the caller's and must not depend on the
-// number of threads; what a tile computes must not depend on the worker. That is what makes results equal for any
-// thread count.
+// parallel_for runs the tiles 0 … tiles − 1 of a kernel on all worker threads. The kernel chooses the tiles, which must
+// not depend on the number of threads. What a tile computes must not depend on the worker that runs it. So results are
+// the same for any number of threads.
 #pragma once
 #include "simd/vec.h"
 
@@ -11,7 +11,7 @@ int ek_parallel_workers(void);
 }
 
 namespace EK_ISA {
-// Upper bound of `worker` + 1, for sizing scratch that each worker has for itself.
+// The number of workers, at most: `worker` is below it. It sizes scratch of which each worker has its own part.
 EK_INLINE int worker_count() {
 #ifdef __wasm__
   return 1;
@@ -20,7 +20,7 @@ EK_INLINE int worker_count() {
 #endif
 }
 
-// body(int tile, int worker)
+// Calls body(int tile, int worker) for each tile.
 template <class F> inline void parallel_for(int tiles, const F& body) {
 #ifndef __wasm__
   if (tiles > 1) {
@@ -33,12 +33,12 @@ template <class F> inline void parallel_for(int tiles, const F& body) {
 }
 
 constexpr EK_INLINE int ceil_div(int a, int b) { return (a + b - 1) / b; }
-// Where a part of n things begins that are split into `parts`, as equal as possible.
+// n things are split into `parts` parts, as equal as possible: where part `part` begins.
 constexpr EK_INLINE int part_begin(int n, int part, int parts) {
   return static_cast<int>(static_cast<int64_t>(n) * part / parts);
 }
 
-// Splits n elements into blocks of `block` and runs body(begin, end) on each.
+// Splits n elements into blocks of `block` elements, and calls body(begin, end) for each, in parallel.
 template <class F> inline void parallel_blocks(int n, int block, const F& body) {
   parallel_for(ceil_div(n, block), [&](int tile, int) {
     const int begin = tile * block;

@@ -1,4 +1,5 @@
-// Carving the caller's scratch. The same walk sizes it (base null) and hands out its parts, so the two cannot disagree.
+// Cuts the scratch memory that the caller gives into parts. The same code computes its size (with a null base) and
+// hands out the parts, so the two cannot disagree.
 #pragma once
 #include "simd/vec.h"
 
@@ -6,13 +7,13 @@ namespace EK_ISA {
 class Scratch {
  public:
   explicit Scratch(void* base) : base_(base ? (reinterpret_cast<uintptr_t>(base) + 63) & ~uintptr_t{63} : 0) {}
-  // count elements, aligned to a cache line.
+  // A part of `count` elements, aligned to a cache line.
   template <class T> T* take(size_t count) {
     T* part = reinterpret_cast<T*>(base_ + used_);
     used_ += (count * sizeof(T) + 63) & ~size_t{63};
     return part;
   }
-  // Bytes to ask of the caller: what was taken, and room to align the base. −1: more than an int can say.
+  // The bytes that the caller must give: what was taken, and room to align the base. −1: too many for an int.
   int bytes() const { return used_ + 64 > 0x7fffffff ? -1 : static_cast<int>(used_ + 64); }
 
  private:

@@ -1,9 +1,10 @@
-// From an ek_dtype to a C++ type: dispatch macros beside EK_DISPATCH_FLOAT, and conversion between numbers. bool is
-// uint8_t with values 0 and 1; where it needs other arithmetic than uint8, a kernel says so before it dispatches.
+// From an ek_dtype to a C++ type: dispatch macros beside EK_DISPATCH_FLOAT (kernel.h), and conversion between numbers.
+// bool is uint8_t with the values 0 and 1. A kernel that computes bool in another way than uint8 tests for it before it
+// dispatches.
 #pragma once
 #include "kernel.h"
 
-// Runs the arguments with T = the number type of dtype; bool and anything else is EK_BAD_DTYPE.
+// Runs the arguments with T = the type of a number dtype. Any other dtype, also bool, is EK_BAD_DTYPE.
 #define EK_DISPATCH_NUMBER(dtype, ...) \
   switch (dtype) {                     \
     case EK_FLOAT32: {                 \
@@ -71,17 +72,18 @@ template <> struct limits<double> {
   static constexpr double min = -__builtin_inf(), max = __builtin_inf();
 };
 
-// Conversion as PyTorch has it on x86, on every machine (C leaves a float outside an integer's range undefined): a
-// float outside int32 or int64, or NaN, becomes the most negative number; uint8 is the low byte of the wider integer,
-// as between integers.
+// Converts as PyTorch does on x86, on every machine (C leaves a float outside an integer's range undefined). NaN, or a
+// float outside the range of int32 or int64, becomes the most negative number. uint8 is the low byte of such an
+// integer, as in a conversion between integers.
 template <class To, class From> EK_INLINE To convert(From x) {
   if constexpr (is_float<From> && !is_float<To>) {
     if constexpr (sizeof(To) == 1) {
-      // Beyond int32 a float is a multiple of 256, so that the narrower of the two is enough for it.
+      // A float outside int32 is a multiple of 256, and the low byte of the most negative int32 is 0, too: int32 is
+      // enough.
       if constexpr (sizeof(From) == 4) return static_cast<To>(convert<int32_t>(x));
       else return static_cast<To>(convert<int64_t>(x));
     } else {
-      // The lower limit is a power of two and so exists in From, which the upper one may not.
+      // The lower limit is a power of two, so From can represent it; it may not be able to represent the upper limit.
       constexpr From below = static_cast<From>(limits<To>::min);
       return x >= below && x < -below ? static_cast<To>(x) : limits<To>::min;
     }
@@ -90,13 +92,24 @@ template <class To, class From> EK_INLINE To convert(From x) {
   }
 }
 
-// A number that an operation with tensors of T is given, where only its low bits count: as between integers.
+// The type in which values of T are summed: double for float, so that errors do not add up; for integers one that wraps
+// around.
+template <class T> struct wide_sum_of {
+  using type = wrapping<T>;
+};
+template <> struct wide_sum_of<float> {
+  using type = double;
+};
+template <class T> using wide_sum = typename wide_sum_of<T>::type;
+
+// Converts a number that is combined with tensors of T. For integers only its low bits count, as in a conversion
+// between integers.
 template <class T> EK_INLINE T convert_scalar(double x) {
   if constexpr (is_float<T>) return static_cast<T>(x);
   else return static_cast<T>(convert<int64_t>(x));
 }
 
-// The number of T nearest to a limit, which may be infinite.
+// The number of T that is nearest to a limit, which may be infinite.
 template <class T> EK_INLINE T convert_limit(double x) {
   if constexpr (is_float<T>) {
     return static_cast<T>(x);
@@ -106,8 +119,7 @@ template <class T> EK_INLINE T convert_limit(double x) {
   }
 }
 
-// Elements of one tile of parallel work: enough to outweigh handing it out, few enough to stay in the second-level
-// cache.
+// Elements in a tile of parallel work: enough to outweigh the cost of handing it out, few enough to stay in L2.
 constexpr int tile_elements = 16384;
 
 }  // namespace EK_ISA

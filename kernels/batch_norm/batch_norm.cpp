@@ -1,16 +1,23 @@
-// Batch norm over a tensor: statistics, normalizing, and the two steps of the backward pass, each alone and in the
-// pairs that a single process needs.
+// Batch norm over a tensor: statistics and apply, and the two steps of the backward pass. Each step is a kernel; so are
+// the two pairs, which a caller takes that has nothing to do between the steps.
 #include "batch_norm/passes.h"
 
 namespace EK_ISA {
 namespace {
 
-// The limit that the maps know, of one that may be infinite.
+// The limit of a ReLU as maps take it (map.h): NaN instead of an infinite one.
 template <class T> T top_of(double relu) { return static_cast<T>(relu < __builtin_inf() ? relu : __builtin_nan("")); }
 
-// A constant channel without eps is all bias, in training (PyTorch).
+// Without eps a constant channel becomes its bias, in training, as in PyTorch.
 inline double batch_invstd(double m2, double count, double eps) {
   return m2 == 0 && eps == 0 ? 0 : inverse_std(m2, count, eps);
+}
+
+// The numbers of each channel, as the entry points are given them.
+template <class T>
+Channels<T> channels_of(const double* mean, const double* invstd, const void* weight, const void* bias, double relu) {
+  return {mean, invstd,         static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr,
+          0,    top_of<T>(relu)};
 }
 
 template <class T> void stats(const T* x, const Layout& layout, double* mean, double* m2, void* scratch) {
@@ -44,7 +51,7 @@ void forward(const T* x, const Layout& layout, double eps, const T* weight, cons
   map_tensor<Map::forward, relu, T>(layout, Work(Scratch(scratch), layout), x, nullptr, y, channels);
 }
 
-// Sums that left the type's range are taken again.
+// The sums, computed again in double if they left the range of the type.
 template <Sum mode, class T>
 Pair checked(const Layout& layout, int channel, const T* x, const T* dy, const Channels<T>& channels, Pair sums) {
   return sums.b - sums.b == 0
@@ -112,9 +119,8 @@ int ek_batch_norm_coefficients(int dtype, int c, double count, const double* mea
                                const void* weight, const void* bias, double relu, const double* sum_dy,
                                const double* sum_dy_xmu, void* coefficients) {
   EK_DISPATCH_FLOAT(dtype, {
-    const Channels<T> channels{
-        mean,  invstd,         static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu,
-        count, top_of<T>(relu)};
+    auto channels = channels_of<T>(mean, invstd, weight, bias, relu);
+    channels.sum_dy = sum_dy, channels.sum_dy_xmu = sum_dy_xmu, channels.count = count;
     T* out = static_cast<T*>(coefficients);
     for (int i = 0; i < c; i++) {
       const Coefficients<T> k = channels(i);
@@ -131,8 +137,7 @@ int ek_batch_norm_apply(int dtype, const void* x, int n, int c, int s, int forma
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
-    const Channels<T> channels{
-        mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
+    const auto channels = channels_of<T>(mean, invstd, weight, bias, relu);
     const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *added = static_cast<const T*>(residual);
     if (added) map_tensor<Map::residual, is_relu, T>(layout, work, from, added, static_cast<T*>(y), channels);
@@ -156,8 +161,7 @@ int ek_batch_norm_backward_reduce(int dtype, const void* x, const void* dy, int 
                                   double relu, double* sum_dy, double* sum_dy_xmu, void* scratch) {
   const Layout layout(n, c, s, format);
   EK_DISPATCH({
-    const Channels<T> channels{
-        mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
+    const auto channels = channels_of<T>(mean, invstd, weight, bias, relu);
     backward_reduce<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu,
                              scratch);
   })
@@ -171,9 +175,8 @@ int ek_batch_norm_backward_apply(int dtype, const void* x, const void* dy, int n
   const Layout layout(n, c, s, format);
   if (layout.empty()) return EK_OK;
   EK_DISPATCH({
-    const Channels<T> channels{
-        mean,  invstd,         static_cast<const T*>(weight), static_cast<const T*>(bias), sum_dy, sum_dy_xmu,
-        count, top_of<T>(relu)};
+    auto channels = channels_of<T>(mean, invstd, weight, bias, relu);
+    channels.sum_dy = sum_dy, channels.sum_dy_xmu = sum_dy_xmu, channels.count = count;
     const Work work(Scratch(scratch), layout);
     const T *from = static_cast<const T*>(x), *gradient = static_cast<const T*>(dy);
     if (sum_dy) map_tensor<Map::training, is_relu, T>(layout, work, from, gradient, static_cast<T*>(dx), channels);
@@ -187,8 +190,7 @@ int ek_batch_norm_backward(int dtype, const void* x, const void* dy, int n, int 
                            double* sum_dy, double* sum_dy_xmu, void* dx, void* scratch) {
   const Layout layout(n, c, s, format);
   EK_DISPATCH({
-    const Channels<T> channels{
-        mean, invstd, static_cast<const T*>(weight), static_cast<const T*>(bias), nullptr, nullptr, 0, top_of<T>(relu)};
+    const auto channels = channels_of<T>(mean, invstd, weight, bias, relu);
     backward<is_relu>(static_cast<const T*>(x), static_cast<const T*>(dy), layout, channels, sum_dy, sum_dy_xmu,
                       static_cast<T*>(dx), scratch);
   })

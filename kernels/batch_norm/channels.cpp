@@ -1,4 +1,4 @@
-// The per-channel steps of batch norm between its passes over a tensor: all in double, all O(parts · channels).
+// The steps of batch norm between its passes over a tensor: a few numbers for each channel, computed in double.
 #include "batch_norm/moments.h"
 #include "kernel.h"
 

@@ -1,14 +1,14 @@
-// Functions of a norm's values, and their gradients, in one pass: the values are made piece by piece in a buffer that
-// stays in L1, and read there by the loops of the elementwise family.
+// A function of a norm's values, or its gradient, in one pass. The values are computed piece by piece in a buffer that
+// stays in L1, and the loops of the elementwise family read them there.
 #include "batch_norm/passes.h"
 #include "elementwise/loops.h"
 
 namespace EK_ISA {
 namespace {
 
-constexpr int kPiece = 2048;  // values, at least a block's columns
+constexpr int kPiece = 2048;  // values of a piece: at least the columns of a block (kColumns), and few enough for L1
 
-// y = f(z); or, with dy, out = dy·f′(z).
+// out = f(z); or, with dy, out = dy·f′(z).
 struct Function {
   unary_loop loop;
   gradient_loop gradient;
@@ -34,7 +34,7 @@ struct Function {
   }
 };
 
-// f(place, values, how many) for all values of a norm.
+// Calls f(place, values, count) for all values of a norm, piece by piece.
 template <class T>
 void each_piece(const Layout& layout, const T* x, const Channels<T>& channels, void* scratch, const Function& f) {
   using Values = Mapping<Map::forward, false, T>;

@@ -1,5 +1,5 @@
-// The gradient of a norm's input with what other paths have brought to that input, in one pass: channels last, where
-// the other gradient may be a slice of the channels of a wider tensor.
+// The gradient of a norm's input, added to the gradient that other paths have brought to the same input, in one pass.
+// For channels last; the other gradient may be a slice of the channels of a wider tensor.
 #include "batch_norm/map.h"
 #include "simd/strip.h"
 #include "types.h"
@@ -27,7 +27,8 @@ template <class T> struct Joined {
   template <bool relu> void run(int all) const {
     const bool streams = can_stream(dx, static_cast<int64_t>(all) * c, c);
     const int some = ceil_div(2 * tile_elements, c), blocks = ceil_div(all, some);
-    // From the last to the first: what the pass before this one wrote last is still near.
+    // Blocks are visited from the last to the first: what the pass before this one has written last is still in a
+    // cache.
     parallel_for(blocks, [&](int job, int) {
       const int begin = (blocks - 1 - job) * some, end = all - begin < some ? all : begin + some;
       if (streams) rows<relu, has_stream>(begin, end);

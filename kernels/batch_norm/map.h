@@ -1,12 +1,12 @@
-// The elementwise passes of normalization, with numbers for each channel and x̃ = (x − hi) − lo, mean = hi + lo: a float
-// cannot hold a mean far from 0 as exactly as its data are spread.
+// The elementwise passes of normalization, with numbers for each channel. x̃ is x minus the mean: x̃ = (x − hi) − lo,
+// where mean = hi + lo. One float would not hold a mean far from 0 as exactly as data with a small spread need it.
 //   forward:     y = x̃·scale + shift
 //   residual:    y = x̃·scale + shift + g
 //   training:    dx = ((g + a) + x̃·b)·scale
 //   weighted:    dx = ((g·shift + a) + x̃·b)·scale, for weights that differ within what is normalized together
 //   evaluation:  dx = g·scale
-// relu: forward y limited to 0 … top; backward g counts where the forward's y, computed again by the same operations,
-// was between. A top of NaN, with which no comparison holds, is no limit.
+// relu: forward limits y to 0 … top. Backward takes g where the forward's y was between these limits, and 0 elsewhere;
+// it computes that y again, by the same operations. A top of NaN is no limit, because no comparison with it holds.
 #pragma once
 #include "kernel.h"
 
@@ -19,14 +19,14 @@ template <class V> struct Coefficients {
 };
 constexpr int kCoefficients = 7;
 
-// Numbers of columns lie interleaved, for one stream: `many` vectors of each vector of columns. Where number i of a
-// column is.
+// Numbers of columns lie interleaved, so that they are read as one stream: for each vector of columns there are `many`
+// vectors, one for each number. This is the place of number i of a column.
 template <class U> constexpr int interleaved(int column, int many, int i) {
   return (column / lanes<U> * many + i) * lanes<U> + column % lanes<U>;
 }
 
-// The numbers of a vector of channels, of n of them, or of one, from those of all (kCoefficients, c); see
-// ek_batch_norm_coefficients.
+// Loads the coefficients of n channels, or of one channel into all lanes. norm: the coefficients of all channels
+// (kCoefficients, c), as ek_batch_norm_coefficients writes them.
 template <class T> EK_INLINE Coefficients<vec<T>> coefficients_at(const T* norm, int c, int channel, int n) {
   const auto at = [&](int i) {
     return n < lanes<T> ? load_n(norm + static_cast<ptrdiff_t>(i) * c + channel, n)
@@ -39,9 +39,9 @@ template <class T> EK_INLINE Coefficients<vec<T>> splat_coefficients(const T* no
   return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
 }
 
-// Where a ReLU up to `top` lets gradients through.
+// Whether a ReLU with the limit `top` and the output y lets the gradient through.
 template <class V> EK_INLINE auto is_open(V y, V top) { return (y > 0) & ~(y >= top); }
-// g there, and 0 elsewhere.
+// g where the ReLU lets the gradient through, and 0 elsewhere.
 template <class V> EK_INLINE V where_open(V g, V y, V top) {
   const auto open = is_open(y, top);
 #if EK_VECTOR_BYTES == 64
@@ -66,7 +66,7 @@ template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coef
   }
 }
 
-// streams: results go past the caches; then `out`, and every row of it, begin where a vector may be streamed to.
+// streams: results are stored past the caches. `out` and every row of it must then be aligned to a vector.
 template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   static constexpr int L = lanes<T>;
   static constexpr bool reads_x = map != Map::evaluation || relu, reads_dy = map != Map::forward;
@@ -83,27 +83,27 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
             n);
   }
 
-  // Asks for what will be read and written at a place.
-  static EK_INLINE void ask(const T* x, const T* dy, T* out, ptrdiff_t at) {
+  // Prefetches what will be read and written at a place.
+  static EK_INLINE void prefetch_at(const T* x, const T* dy, T* out, ptrdiff_t at) {
     if constexpr (reads_x) prefetch(x + at);
     if constexpr (reads_dy) prefetch(dy + at);
     if constexpr (!streams) prefetch_write(out + at);
   }
 
-  // n neighbours of one channel; memory is asked for `ahead` elements before.
+  // Maps n neighbours of one channel. Memory is prefetched `ahead` elements before its use.
   static EK_INLINE void run(const T* x, const T* dy, T* out, ptrdiff_t at, int n, ptrdiff_t ahead,
                             const Coefficients<T>& one) {
     const Coefficients<vec<T>> k = {splat<T>(one.hi), splat<T>(one.lo), splat<T>(one.scale), splat<T>(one.shift),
                                     splat<T>(one.a),  splat<T>(one.b),  splat<T>(one.top)};
     constexpr int line = line_of<T>;
     int i = 0;
-    if constexpr (streams) {  // to the next vector of `out`
+    if constexpr (streams) {  // up to the first aligned vector of `out`
       const int head = static_cast<int>(-at & (L - 1));
       i = head < n ? head : n;
       if (i > 0) Mapping<map, relu, T>::partial(x, dy, out, at, i, k);
     }
     for (; i + line <= n; i += line) {
-      ask(x, dy, out, at + i + ahead);
+      prefetch_at(x, dy, out, at + i + ahead);
 #pragma GCC unroll 8
       for (int v = 0; v < line; v += L) whole(x, dy, out, at + i + v, k);
     }
@@ -112,7 +112,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
     if (i < n) partial(x, dy, out, at + i, n - i, k);
   }
 
-  // Rows of `columns` values, one after the other; k: the numbers of the columns, interleaved.
+  // Maps rows of `columns` values, one after the other. k: the coefficients of the columns, interleaved.
   static EK_INLINE void rows(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, int rows, int columns,
                              const T* k) {
     constexpr int R = EK_VECTOR_BYTES == 16 ? 2 : 1;
@@ -123,8 +123,8 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
   }
 
  private:
-  // R rows together, which load their numbers once: for narrow vectors those loads are half of all. Wide ones wait for
-  // memory, which is faster in one stream.
+  // Maps R rows together, which load the coefficients once. With narrow vectors those loads are half of all loads. Wide
+  // vectors wait for memory, which is faster with one stream.
   template <int R>
   static EK_INLINE void band(const T* x, const T* dy, T* out, ptrdiff_t at, ptrdiff_t pitch, ptrdiff_t ahead,
                              int columns, const T* k) {
@@ -137,7 +137,7 @@ template <Map map, bool relu, class T, bool streams = false> struct Mapping {
       const Coefficients<vec<T>> together = numbers();
 #pragma GCC unroll 2
       for (int r = 0; r < R; r++) {
-        if (has_prefetch && j % line_of<T> == 0) ask(x, dy, out, at + r * pitch + j + ahead);
+        if (has_prefetch && j % line_of<T> == 0) prefetch_at(x, dy, out, at + r * pitch + j + ahead);
         whole(x, dy, out, at + r * pitch + j, together);
       }
     }

@@ -1,4 +1,4 @@
-// (count, mean, M2) of a set of numbers, and the one way to merge two of them.
+// The moments of a set of numbers, and how those of two sets are merged. M2 is Σ(x − mean)².
 #pragma once
 #include "simd/vec.h"
 
@@ -18,7 +18,7 @@ struct Moments {
     if (delta - delta == 0) {
       mean += delta * (b.count / n);
       m2 += b.m2 + delta * delta * (count * (b.count / n));
-    } else {  // an infinity keeps its sign, two of opposite sign or a NaN make a NaN
+    } else {  // a mean is infinite or NaN: an infinity keeps its sign, two of opposite sign make NaN
       mean += b.mean;
       m2 = __builtin_nan("");
     }

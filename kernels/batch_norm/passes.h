@@ -1,6 +1,6 @@
-// The passes of batch norm over a tensor, and their combinations: sums and mappings block by block, or, where a group
-// of channels fits a cache, both for one group after the other, so that memory is read once. Both ways give the same
-// bits.
+// The passes of batch norm over a tensor: sums, maps, and both together. If a group of channels fits a cache, sums and
+// map are computed for one group after the other, so that memory is read once. Otherwise the sums of all blocks come
+// first. Both ways give the same bits.
 #pragma once
 #include "batch_norm/layout.h"
 #include "batch_norm/map.h"
@@ -13,23 +13,24 @@ namespace EK_ISA {
 template <bool b> struct Truth {
   static constexpr bool value = b;
 };
-// f(Truth<is>): turns a condition into a constant.
+// Calls f(Truth<is>), where `is` has become a constant.
 template <class F> EK_INLINE void with_truth(bool is, const F& f) {
   if (is) f(Truth<true>{});
   else f(Truth<false>{});
 }
 
+// The two sums of a channel (sums.h).
 struct Pair {
   double a, b;
 };
 
-// What is given for each channel, and what a mapping makes of it.
+// The numbers that a caller gives for each channel; they become the coefficients of a map.
 template <class T> struct Channels {
   const double *mean, *invstd;
   const T *weight, *bias;
   const double *sum_dy, *sum_dy_xmu;
   double count;
-  T top = 0;  // of a ReLU, NaN without limit
+  T top = 0;  // the limit of a ReLU, NaN if it is infinite
 
   Coefficients<T> operator()(int c) const {
     Coefficients<T> k{};
@@ -50,14 +51,11 @@ template <class T> struct Channels {
   }
 };
 
-// A number close to a channel's data, of which the sums of its statistics are taken: its first one, if that is a
-// number.
-template <class T> EK_INLINE Known<double> pivot(T first) {
-  return {first - first == 0 ? static_cast<double>(first) : 0, 0, 0, 0};
-}
+// What the sums of a channel's statistics need: a pivot, taken from the channel's first number.
+template <class T> EK_INLINE Known<double> pivot(T first) { return {finite_or_zero(first), 0, 0, 0}; }
 
-// The sums of one channel in double, number by number, for what the chains of its type cannot hold. each(body):
-// body(place) for all of it.
+// The sums of one channel, number by number and all in double: for channels whose terms leave the range of their type.
+// each(body) calls body(place) for all numbers of the channel.
 template <Sum mode, class T, class E>
 Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode, T>>& k, const E& each) {
   Pair sums{0, 0};
@@ -71,13 +69,13 @@ Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode
   return sums;
 }
 
-constexpr double kSmallestSquare = 1e-280;  // squares below may have lost bits
-// How many times M2 a pivot may take away from the sum of squares: as many digits are lost, which float data do not
-// show.
+constexpr double kSmallestSquare = 1e-280;  // a smaller sum of squares may have lost bits to underflow
+// M2 is the sum of squares around the pivot minus a shift. The shift may be this many times M2: so much cancels. Float
+// data do not show the two digits that a factor of 100 costs.
 template <class T> constexpr double kCancelled = sizeof(T) == sizeof(double) ? 4 : 100;
 
-// Moments of n numbers from their sums. They are taken again where squares left the range of double, or where the pivot
-// was so far off that the difference below would cancel.
+// The moments of n numbers from their sums. They are computed again from the numbers if squares left the range of
+// double, or if the pivot was so far from the mean that m2 below would cancel.
 template <class T, class E> Moments moments(const T* x, double n, double pivot, Pair sums, const E& each) {
   const double shift = sums.a * (sums.a / n), m2 = sums.b - shift;
   if (sums.b - sums.b == 0 && sums.b > n * kSmallestSquare && m2 * kCancelled<T> >= shift)
@@ -87,7 +85,7 @@ template <class T, class E> Moments moments(const T* x, double n, double pivot, 
   if (sums.b == 0 && lowest == highest) return {n, lowest, 0};
   const double mean = exact_sums<Sum::statistics>(x, x, 0, {}, each).a / n;
   const Pair exact = exact_sums<Sum::statistics>(x, x, mean, {}, each);
-  // An infinity or NaN among the numbers: the mean is what their sum gives.
+  // With an infinity or NaN among the numbers, the mean is what their sum gives.
   return exact.b - exact.b == 0 ? Moments{n, mean + exact.a / n, exact.b - exact.a * (exact.a / n)}
                                 : Moments{n, mean, __builtin_nan("")};
 }
@@ -123,11 +121,11 @@ void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy,
 
 // ---- a whole tensor -------------------------------------------------------------------------------------------------
 
-// Scratch of a call: partial sums, totals, and up to kCoefficients numbers for every column of rows, block by block of
-// columns.
+// The scratch of a call: partial sums, totals, and for rows up to kCoefficients numbers of every column, one block of
+// columns after the other.
 struct Work {
   Pair *partial, *total;
-  double* columns;  // or floats
+  double* columns;  // doubles or floats
   Work(Scratch part, const Layout& layout) {
     partial = part.take<Pair>(static_cast<size_t>(layout.blocks()) * layout.c);
     total = part.take<Pair>(layout.c);
@@ -135,7 +133,7 @@ struct Work {
         layout.planes ? 0 : static_cast<size_t>(kCoefficients) * layout.column_blocks * layout.block_room());
     bytes = part.bytes();
   }
-  // The numbers of a block, `many` of each column.
+  // The numbers of a block's columns, `many` for each.
   template <class U> U* of_block(const Layout& layout, const Layout::Block& block, int many) const {
     return reinterpret_cast<U*>(columns) +
            static_cast<ptrdiff_t>(block.column / layout.block_columns) * layout.block_room() * many;
@@ -143,7 +141,8 @@ struct Work {
   int bytes;
 };
 
-// Writes the first `many` numbers of each channel to all of its columns, interleaved. numbers(channel): an array.
+// Writes the first `many` numbers of each channel to all of its columns, interleaved. numbers(channel) returns a struct
+// that begins with them.
 template <class U, int many, class F> void fill_columns(const Layout& layout, const Work& work, const F& numbers) {
   U* const columns = reinterpret_cast<U*>(work.columns);
   const ptrdiff_t room = static_cast<ptrdiff_t>(layout.block_room()) * many;
@@ -160,7 +159,7 @@ template <class U, int many, class F> void fill_columns(const Layout& layout, co
   }
 }
 
-// known(channel): what is known beforehand. Totals go to work.total.
+// Sums the whole tensor into work.total. known(channel) returns the numbers that the sums of a channel need.
 template <Sum mode, class T, class F, class U = SumType<mode, T>>
 void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy, const F& known) {
   const int c = layout.c;
@@ -178,7 +177,7 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
       alignas(64) double sums[2 * (kColumns + kVector)] = {};
       sum_rows<mode, T>(x + block.at, mode == Sum::statistics ? nullptr : dy + block.at, block.pitch, block.rows,
                         block.columns, work.template of_block<U>(layout, block, kKnown<mode>), sums);
-      // Columns are visited in order, and a channel's first one clears its result.
+      // Columns are visited in order; the first column of a channel sets its sums, the others add to them.
       Pair* out = work.partial + static_cast<ptrdiff_t>(block.partial) * c;
       for (int i = 0, v = block.column, channel = layout.channel(v), run = v % layout.div; i < block.columns;
            i++, v++) {
@@ -197,8 +196,8 @@ void sum_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
     }
 }
 
-// channels(channel): its coefficients. Blocks are visited from the last to the first: what a pass before this one read
-// last is still near.
+// Maps the whole tensor. channels(channel) returns the coefficients of a channel. Blocks are visited from the last to
+// the first: what the pass before this one has read last is still in a cache.
 template <Map map, bool relu, class T, class F>
 void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy, T* out, const F& channels) {
   if (layout.planes) {
@@ -214,7 +213,7 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   parallel_for(layout.jobs(), [&](int job, int) {
     const Layout::Block block = layout.block(layout.jobs() - 1 - job);
     const T* k = work.template of_block<T>(layout, block, kCoefficients);
-    // A block may begin anywhere, and the last be narrower.
+    // Whether a block is aligned depends on where it begins, and on the pitch.
     if (can_stream(out + block.at, layout.tensor_elements, block.pitch)) {
       Mapping<map, relu, T, has_stream>::rows(x, dy, out, block.at, block.pitch, block.rows, block.columns, k);
       stream_fence();
@@ -224,15 +223,15 @@ void map_tensor(const Layout& layout, const Work& work, const T* x, const T* dy,
   });
 }
 
-// Whether to finish one group after the other: where it fits a cache and every thread gets its share. has_prefetch,
-// without which nothing fits, tells the compiler: WebAssembly has none of that code.
+// Whether sums and map are computed for one group after the other: if a group fits a cache, and every thread gets its
+// share. Without has_prefetch nothing fits; naming it here lets the compiler drop that code for WebAssembly.
 inline bool by_groups(const Layout& layout) {
   return has_prefetch && layout.planes && layout.fits &&
          (layout.groups % worker_count() == 0 || layout.groups >= 4 * worker_count());
 }
 
-// Sums and then the mapping of one group of planes after the other. known(channel); finish(channel, sums) may write
-// what channels reads.
+// Sums and then maps one group of planes after the other. Between the two, finish(channel, sums) may write numbers that
+// `channels` reads.
 template <Sum mode, Map map, bool relu, class T, class K, class F, class U = SumType<mode, T>>
 void sum_and_map_groups(const Layout& layout, const T* x, const T* dy, T* out, const Channels<T>& channels,
                         const K& known, const F& finish) {

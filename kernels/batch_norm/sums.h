@@ -1,7 +1,7 @@
-// Sums over the values of a channel, for statistics and for the backward pass:
-//   statistics: a = Σ(x − pivot), b = Σ(x − pivot)², all in double
-//   backward:   a = Σg, b = Σg·(x − mean), where relu masks g: x − mean and the mask in the tensor's own type, as the
-//               forward has them, and the sums in double
+// Two sums over the values of a channel, a and b, for statistics and for the backward pass:
+//   statistics     a = Σ(x − pivot), b = Σ(x − pivot)², all in double
+//   backward       a = Σg, b = Σg·(x − mean); x − mean in the tensor's type, as in forward, the sums in double
+//   backward_relu  the same, with g = 0 where the ReLU was closed
 #pragma once
 #include "batch_norm/map.h"
 
@@ -9,7 +9,7 @@ namespace EK_ISA {
 
 enum class Sum { statistics, backward, backward_relu };
 
-// The type that is computed in.
+// The type in which the terms are computed.
 template <Sum mode, class T> struct SumTypeOf {
   using type = T;
 };
@@ -18,7 +18,7 @@ template <class T> struct SumTypeOf<Sum::statistics, T> {
 };
 template <Sum mode, class T> using SumType = typename SumTypeOf<mode, T>::type;
 
-// A vector of T as a vector of U, and one whose lanes behind the first n are 0.
+// Loads a vector of T as a vector of U. fetch_n: the lanes behind the first n are 0.
 template <class U, class T> EK_INLINE vec<U> fetch(const T* p) {
   if constexpr (sizeof(U) == sizeof(T)) return load(p);
   else return widen(p);
@@ -33,18 +33,23 @@ template <class U, class T> EK_INLINE vec<U> fetch_n(const T* p, int n) {
   }
 }
 
-// What is known of one channel, or of a vector of channels: the pivot, or the mean as hi + lo, and for relu the
-// forward's y = x̃·scale + shift with its limit.
+// A pivot, from the first of some numbers: differences from one that is not finite would all be NaN.
+template <class T> EK_INLINE double finite_or_zero(T first) {
+  return first - first == 0 ? static_cast<double>(first) : 0;
+}
+
+// The numbers of a channel, or of a vector of channels, that its sums need: hi is the pivot, or hi + lo is the mean.
+// For relu the forward's y is x̃·scale + shift, and its limit is top.
 template <class V> struct Known {
   V hi, lo, scale, shift, top = {};
 };
-// How many of these numbers, from the first on, a sum reads.
+// How many of these numbers a sum reads: the first ones.
 template <Sum mode> constexpr int kKnown = mode == Sum::statistics ? 1 : mode == Sum::backward ? 2 : 5;
 template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
   return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift), splat<T>(k.top)};
 }
 
-// The sum of a vector's lanes, in halves: a chain of additions would cost as much as a short run.
+// The sum of a vector's lanes. It adds halves: one addition after the other would take as long as a short run.
 EK_INLINE double sum_tree(vec<double> v) {
   double part[lanes<double>];
   __builtin_memcpy(part, &v, sizeof v);
@@ -55,7 +60,7 @@ EK_INLINE double sum_tree(vec<double> v) {
   return part[0];
 }
 
-// A vector of T summed in double.
+// The lanes of a vector of T, summed in double.
 template <class T> struct Wide {
   static constexpr int parts = sizeof(double) / sizeof(T);
   vec<double> v[parts];
@@ -119,17 +124,18 @@ EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, 
   }
 }
 
-// Runs of n neighbours of one channel, `step` apart; memory is asked for `ahead` elements before it is read. dy is not
-// read for statistics.
+// Sums `runs` runs of n neighbours of one channel, which lie `step` elements apart. Memory is prefetched `ahead`
+// elements before its use. dy is not read for statistics.
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step, ptrdiff_t ahead,
                         const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
-  constexpr int L = lanes<U>, chains = mode == Sum::statistics ? 4 : 2;  // hide the latency of additions
+  constexpr int L = lanes<U>;
+  constexpr int chains = mode == Sum::statistics ? 4 : 2;  // independent sums, which hide the latency of additions
   constexpr bool backward = mode != Sum::statistics;
   const Known<vec<U>> k = splat_known<U>(known);
   Wide<U> a[chains] = {}, b[chains] = {};
   for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0) {
-    const auto whole = [&](int i, int chain) __attribute__((always_inline)) {
+    const auto whole = [&](int i, int chain) EK_INLINE_LAMBDA {
       if (has_prefetch && (chain * L) % line_of<T> == 0) {
         prefetch(x + i + ahead);
         if constexpr (backward) prefetch(dy + i + ahead);
@@ -141,7 +147,7 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
 #pragma GCC unroll 16
       for (int j = 0; j < chains; j++) whole(i + j * L, j);
     for (; n - i >= L; i += L) whole(i, 0);
-    if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0
+    if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0: they add 0
       ivec<U> lane;
       for (int j = 0; j < L; j++) lane[j] = j;
       const vec<U> tail = fetch_n<U>(x + i, n - i);
@@ -153,15 +159,14 @@ EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step
   for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
 }
 
-// Columns of a matrix: a[j] += …, b[j] += … down `rows` rows. known, sums: the numbers of the columns and a, b,
-// interleaved. R rows from one end to the other, so that memory is read in its order; the sums wait in the first-level
-// cache meanwhile.
+// Adds R rows of a matrix to the sums a and b of its columns. known, sums: the numbers and the sums of the columns,
+// interleaved. A call walks along the rows, so that memory is read in its order; the sums stay in L1.
 template <Sum mode, int R, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahead, int columns, const U* known,
                         double* sums) {
   constexpr int L = lanes<U>;
   constexpr bool backward = mode != Sum::statistics;
-  const auto step = [&](int j, const auto& read) __attribute__((always_inline)) {
+  const auto step = [&](int j, const auto& read) EK_INLINE_LAMBDA {
     Known<vec<U>> k = {load(known), {}, {}, {}};
     if constexpr (backward) k.lo = load(known + L);
     if constexpr (mode == Sum::backward_relu)
@@ -185,8 +190,8 @@ EK_INLINE void sum_band(const T* x, const T* dy, ptrdiff_t pitch, ptrdiff_t ahea
 }
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_rows(const T* x, const T* dy, ptrdiff_t pitch, int rows, int columns, const U* known, double* sums) {
-  constexpr int R = mode == Sum::statistics ? 4 : 2;               // with dy too, as many streams of memory
-  const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // null stays null
+  constexpr int R = mode == Sum::statistics ? 4 : 2;               // with dy there are also 4 streams of memory
+  const ptrdiff_t dy_pitch = mode == Sum::statistics ? 0 : pitch;  // dy is null for statistics, and stays null
   const ptrdiff_t ahead = rows_ahead<T>(columns) * pitch;
   int r = 0;
   for (; r + R <= rows; r += R) sum_band<mode, R>(x + r * pitch, dy + r * dy_pitch, pitch, ahead, columns, known, sums);

@@ -1,212 +1,45 @@
-// Gradient of the weights with output channels in the lanes: a matrix product for each tap, input channels × output
-// channels, reduced over the pixels at which the tap finds an input. Counterpart: pixel_lanes_weight.h.
+// The gradient of the weights with output channels in the lanes. For each tap it is a matrix product, input channels ×
+// output channels, summed over the pixels for which the tap reads an input. The counterpart with pixels in the lanes is
+// pixel_lanes_weight.h.
 //
-// A block of pixels is packed in panels of x and of dy, [a tile's channels][pixel][channel], so that a tile reads both
-// densely; x that needs no map is read where it lies if its channels are last. Lists say which pixels meet under a tap,
+// A block of pixels of x and of dy is packed in panels, [panel][pixel][channel], so that a tile reads both densely. If
+// x is channels last and needs no map, it is read where it lies. Lists say which pixels of x and dy meet under a tap,
 // so that neither padding nor the ends of short rows cost anything.
 #pragma once
-#include "conv/channel_lanes.h"
+#include "conv/partial_gradients.h"
 
 namespace EK_ISA {
 
-// A panel of dy stays in L1 beside one of x; rows of 7, 14, 28, 56 or 112 fill it.
+// Pixels of a block: a panel of dy stays in L1 beside one of x. Rows of 7, 14, 28, 56 or 112 pixels fill a block.
 constexpr int kBlockPixels = 224;
-constexpr int kPartialBytes = 300 << 10;  // of a job's gradient: it stays in L2
-constexpr int kMapped = 16;               // pixels that are mapped together
-// wanted; fewer than elsewhere, since more of them leave more partial gradients to be merged.
-constexpr int kWeightJobs = 16;
+constexpr int kPartialBytes = 300 << 10;  // bytes of a job's gradient at most: it stays in L2
+constexpr int kMapped = 16;               // pixels that are copied and mapped together, in a buffer in L1
 
-// A pixel of x, in its packed block or from the block's first image on, and the one of packed dy that it meets.
+// A pixel of x and the pixel of packed dy that it meets under a tap. x counts in the packed block or, if x is not
+// packed, from the block's first image on.
 struct PixelPair {
   int x, dy;
 };
 
-// A tile goes to its place, or is added to what is there.
-template <class T, int M, int V> EK_INLINE void put_tile(vec<T> (&acc)[M][V], bool add, T* out, ptrdiff_t out_row) {
-  // All loads before the stores: rows a multiple of 4 KiB apart look like the same memory to the processor.
-  if (add)
-#pragma GCC unroll 16
-    for (int i = 0; i < M; i++)
-#pragma GCC unroll 16
-      for (int v = 0; v < V; v++) acc[i][v] += load(out + i * out_row + v * lanes<T>);
-#pragma GCC unroll 16
-  for (int i = 0; i < M; i++)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; v++) store(out + i * out_row + v * lanes<T>, acc[i][v]);
-}
-
-// out[i][channel] (+)= Σ over pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]. add: to what `out` holds.
+// out[i][channel] = Σ over the pairs: x[pair.x·x_pitch + i] · dy[pair.dy·V·lanes + channel]. add: adds it to what `out`
+// holds.
 template <class T, int M, int V>
 __attribute__((noinline)) void channel_weight_tile(const T* x, ptrdiff_t x_pitch, const T* dy, const PixelPair* pairs,
-                                                   int count, bool add, T* out, ptrdiff_t out_row, Ahead<T>& ahead) {
+                                                   int count, bool add, T* out, ptrdiff_t out_row, Prefetch<T>& ahead) {
   vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) {
+  ahead.during([&](const auto& prefetch_next) {
     for (int k = 0; k < count; k++)
       outer<T, M, V>(acc, x + pairs[k].x * x_pitch, 1, 0, dy + static_cast<ptrdiff_t>(pairs[k].dy) * (V * lanes<T>), 0,
-                     1, ask);
+                     1, prefetch_next);
   });
   put_tile<T, M, V>(acc, add, out, out_row);
 }
-
-// run(pixel, run) for what is contiguous in a block of dy, of which it begins at `pixel`. p: a forward pass.
-template <class T, class F>
-EK_INLINE void each_gradient_run(const Pass<T>& p, const Block& b, int channel, int channels, const F& body) {
-  for (int i = 0; i < b.images; i++)
-    each_output_unit(p, b, i, channel, channels, b.rows * b.columns,
-                     [&](int, int row, int, int column, int, const Run& run) {
-      body((i * b.rows + row - b.row) * b.columns + column - b.column, run);
-    });
-}
-
-// sums[c] += Σ over pixels: g[pixel·pitch + c]
-template <class T> inline void add_pixels(const T* g, ptrdiff_t pitch, int pixels, int channels, double* sums) {
-  for (int c = 0; c < channels; c += lanes<T>) {
-    const int n = channels - c < lanes<T> ? channels - c : lanes<T>;
-    vec<T> s = {};
-    for (int j = 0; j < pixels; j++) s += n == lanes<T> ? load(g + j * pitch + c) : load_n(g + j * pitch + c, n);
-    for (int l = 0; l < n; l++) sums[c + l] += s[l];
-  }
-}
-
-// dbias[c] = Σ over splits of partials[split][c]
-template <class T> inline void merge_bias(const double* partials, int splits, int channels, T* dbias) {
-  for (int c = 0; c < channels; c++) {
-    double s = 0;
-    for (int split = 0; split < splits; split++) s += partials[static_cast<size_t>(split) * channels + c];
-    dbias[c] = static_cast<T>(s);
-  }
-}
-
-// The cut of a gradient of the weights in jobs, the partial gradients that they leave, and how those become the
-// gradient.
-template <class T> struct PartialGradients {
-  Pass<T> given, p;  // the forward pass; y is not used
-  const T* dy;
-  // p.x is dy, p.c counts outputs and p.o inputs, and what is said of x, dy, c and o below is meant so.
-  bool exchanged = false;
-  bool direct = false;  // a job's gradient is a part of dw as it is
-  int c_chunk, c_chunks, o_chunk, o_chunks, blocks_cut, splits;
-  size_t partial_size;
-  T* partials;
-  double* bias_partials;  // [split][output]
-
-  // A split of the blocks × a group × a chunk of input channels × a chunk of output channels. It leaves a partial
-  // gradient [tap][c of the chunk][o of the chunk].
-  struct Job {
-    // part: of [group][chunk of c][chunk of o]; c and o: within the group.
-    int split, part, group, c, c_count, o, o_count;
-  };
-
-  PartialGradients(const Pass<T>& pass, const T* gradient) : given(pass), p(pass), dy(gradient) {}
-
-  // Where dw is a product of two matrices, its factors may change places: for kernels of one tap without padding. p
-  // becomes the pass over dy.
-  bool may_exchange() const {
-    bool unpadded = true;
-    for (const Axis& a : p.axis) unpadded = unpadded && a.offset == 0;
-    return p.taps() == 1 && unpadded && p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
-  }
-  void exchange() {
-    p.x = dy, p.c = given.o, p.o = given.c, p.w_in = given.w_out, p.w_out = given.w_in;
-    for (Axis& a : p.axis) a.in_size = a.count, a.unit = 1;
-    exchanged = true;
-  }
-  void restore() { p = given, exchanged = false; }
-
-  // Chunks of so many channels, and splits so that there are kWeightJobs jobs, of at least a block each.
-  void cut(int c, int o, int blocks) {
-    c_chunk = c, c_chunks = ceil_div(p.c, c), o_chunk = o, o_chunks = ceil_div(p.o, o);
-    const int wanted = ceil_div(kWeightJobs, parts());
-    blocks_cut = blocks, splits = wanted < blocks ? wanted : blocks,
-    partial_size = static_cast<size_t>(p.taps()) * c * o;
-  }
-  void take(Scratch& scratch) {
-    if (!direct)
-      partials = scratch.take<T>(partial_size * (splits > 1 ? static_cast<size_t>(parts()) * splits : worker_count()));
-    bias_partials = scratch.take<double>(static_cast<size_t>(outputs()) * p.groups * splits);
-  }
-
-  int first_block(int split) const { return part_begin(blocks_cut, split, splits); }
-  int parts() const { return p.groups * c_chunks * o_chunks; }
-  int outputs() const { return exchanged ? p.c : p.o; }            // of the convolution, in a group
-  ptrdiff_t out_row() const { return direct ? p.w_in : o_chunk; }  // between input channels of a job's gradient
-  Job job_of(int index) const {
-    const int part = index % parts(), o = part % o_chunks * o_chunk, c = part / o_chunks % c_chunks * c_chunk;
-    return {index / parts(),
-            part,
-            part / (o_chunks * c_chunks),
-            c,
-            p.c - c < c_chunk ? p.c - c : c_chunk,
-            o,
-            p.o - o < o_chunk ? p.o - o : o_chunk};
-  }
-
-  // body(block, job) for what this worker will probably read after a block of a job: the next one, or the first of its
-  // next job.
-  template <class F> void with_next(int index, const Job& job, int block, const F& body) const {
-    const int next = index + worker_count();
-    if (block + 1 < first_block(job.split + 1)) body(block + 1, job);
-    else if (next < splits * parts()) body(first_block(job_of(next).split), job_of(next));
-  }
-
-  // body(index, worker, job, gradient, bias sums of the job's outputs or null) leaves each job's gradient and adds to
-  // its sums.
-  template <class F> void run(T* dw, T* dbias, const F& body) const {
-    parallel_for(splits * parts(), [&](int index, int worker) {
-      const Job job = job_of(index);
-      T* out = direct ? dw + job.group * p.w_group + job.c * p.w_in + job.o
-                      : partials + (splits > 1 ? index : worker) * partial_size;
-      const int first = exchanged ? job.c : job.o, count = exchanged ? job.c_count : job.o_count;
-      const bool sums_bias = dbias && (exchanged ? job.o : job.c) == 0;
-      double* sums = sums_bias
-                         ? bias_partials + (static_cast<size_t>(job.split) * p.groups + job.group) * outputs() + first
-                         : nullptr;
-      for (int i = 0; sums && i < count; i++) sums[i] = 0;
-      body(index, worker, job, out, sums);
-      for (int slice = 0; splits == 1 && !direct && slice < slices(); slice++) merge(job, slice, out, dw);
-    });
-    if (splits > 1)
-      parallel_for(parts() * slices(), [&](int index, int) {
-        const int part = index / slices();
-        merge(job_of(part), index % slices(), partials + part * partial_size, dw);
-      });
-    if (dbias) merge_bias(bias_partials, splits, outputs() * p.groups, dbias);
-  }
-
- private:
-  // dw[o][c][tap] = Σ over splits of [tap][c][o], one split after the other; `partial`: of the first. A slice is a
-  // square of outputs and places (c, tap), added up on the stack; from there it is transposed, unless it is exchanged.
-  static constexpr int kSlice = 64;
-  int slices() const { return ceil_div(o_chunk, kSlice) * ceil_div(c_chunk * p.taps(), kSlice); }
-  void merge(const Job& job, int slice, const T* partial, T* dw) const {
-    constexpr int L = lanes<T>;
-    const int taps = p.taps(), across = ceil_div(o_chunk, kSlice), o = slice % across * kSlice,
-              begin = slice / across * kSlice;
-    const int outputs = job.o_count - o < kSlice ? job.o_count - o : kSlice, places = job.c_count * taps - begin,
-              n = places < kSlice ? places : kSlice;
-    if (outputs <= 0 || n <= 0) return;
-    const size_t step = partial_size * parts();
-    T sums[kSlice * kSlice];
-    for (int i = 0, c = begin / taps, t = begin % taps; i < n; i++) {
-      const T* from = partial + (static_cast<ptrdiff_t>(t) * c_chunk + c) * o_chunk + o;
-      for (int v = 0; v < outputs; v += L) {
-        vec<T> s = load(from + v);
-        for (int split = 1; split < splits; split++) s += load(from + v + split * step);
-        store(sums + i * kSlice + v, s);
-      }
-      if (++t == taps) t = 0, c++;
-    }
-    T* to = dw + job.group * p.w_group + (job.o + o) * p.w_out;
-    if (!exchanged) return copy_transposed(sums, kSlice, n, outputs, to + job.c * taps + begin, p.w_out);
-    for (int i = 0; i < n; i++) copy_run(to + (job.c + begin + i) * p.w_in, sums + i * kSlice, outputs);
-  }
-};
 
 template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   using Base = PartialGradients<T>;
   using Base::p, Base::given, Base::dy, Base::exchanged, Base::c_chunk, Base::o_chunk, Base::splits, Base::first_block;
   using typename Base::Job;
-  // A block of x: pixels `pixel` apart, or packed in panels where that is 0.
+  // A block of x, whose pixels lie `pixel` elements apart. 0: it is packed in panels.
   struct Input {
     const T* at;
     ptrdiff_t pixel;
@@ -214,9 +47,11 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   Blocks blocks;
   PackedGrid grid;
   int vectors, width;
-  int joined, runs;  // taps of a row that are one run of few channels, or 1; runs of the kernel
-  int pixels;        // of a block
-  ptrdiff_t x_pixels;
+  // joined: neighbouring taps of a row that are treated as one run, if there are few channels; otherwise 1. runs: how
+  // many such runs the kernel has.
+  int joined, runs;
+  int pixels;          // of a block of dy
+  ptrdiff_t x_pixels;  // of a packed block of x
   T *packed, *gradients;
   PixelPair* pairs;
   int* counts;
@@ -238,17 +73,17 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     counts = scratch.take<int>(runs * workers);
   }
 
-  // Panels, what a whole vector reads behind them, and the buffer through which their values come.
+  // The panels, what a whole vector reads behind them, and the buffer in which values are mapped.
   size_t packed_size() const { return static_cast<size_t>(x_pixels + kMapped) * c_chunk + line_of<T>; }
   bool is_direct(int parts) const { return exchanged && parts == 1 && p.o % width == 0; }
 
-  // The cut that moves the least memory: with each chunk the other operand is packed again, with each split goes a
-  // partial gradient. Returns how many elements it moves.
+  // Chooses the cut that moves the least memory, and returns how many elements it moves. Each chunk of one operand
+  // packs the other operand again, and each split writes a partial gradient and reads it.
   double choose_chunks() {
     vectors = p.o > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
     joined = p.c <= outer_rows && p.axis[2].spacing == 1 ? p.axis[2].taps : 1, runs = p.taps() / joined;
     const double all = static_cast<double>(p.n) * p.axis[0].count * p.axis[1].count * p.axis[2].count;
-    // X is read where it lies, or packed.
+    // The cost of an element of x: 1 to pack it, less to read it where it lies.
     const double again = p.x_format == EK_CHANNELS_LAST && joined == 1 ? 0.25 : 1;
     const int tiles_c = ceil_div(p.c, outer_rows), tiles_o = ceil_div(p.o, width),
               count = blocks.count() > 0 ? blocks.count() : 1;
@@ -276,7 +111,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     if (exchanged) reduce(gradient_prologue, prologue, dw, dbias);
     else reduce(prologue, gradient_prologue, dw, dbias);
   }
-  // The maps are those of p.x and of dy.
+  // map: the prologue of p.x; gradient_map: that of the other operand.
   template <class Map, class GradientMap>
   void reduce(const Map& map, const GradientMap& gradient_map, T* dw, T* dbias) const {
     const int all = p.c * p.groups;
@@ -295,11 +130,12 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         pack_gradient(b, job.group * p.o + job.o, job.o_count, gradient_map, g);
         list_pairs(b, in_place, pair, count);
         const int here = b.images * b.rows * b.columns;
-        AheadOf<T> ahead;
-        Base::with_next(index, job, i, [&](int next, const Job& of) { expect(next, of, map, gradient_map, ahead); });
-        double asks = 0;
-        for (int r = 0; r < runs; r++) asks += count[r];
-        ahead.pace(asks * ceil_div(job.c_count * joined, outer_rows) * ceil_div(job.o_count, width));
+        PrefetchList<T> ahead;
+        Base::with_next(index, job, i,
+                        [&](int next, const Job& of) { add_memory(next, of, map, gradient_map, ahead); });
+        double products = 0;
+        for (int r = 0; r < runs; r++) products += count[r];
+        ahead.pace(products * ceil_div(job.c_count * joined, outer_rows) * ceil_div(job.o_count, width));
         if (sums && exchanged) add_rows(input, b, job.c_count, sums);
         for (int o = 0; o < job.o_count; o += width, g += here * width) {
           if (sums && !exchanged)
@@ -314,7 +150,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
 
   template <int V>
   void tiles(const Job& job, const Input& x, const T* g, const PixelPair* pair, const int* count, bool add, T* out,
-             AheadOf<T>& ahead) const {
+             PrefetchList<T>& ahead) const {
     const ptrdiff_t row = Base::out_row();
     even_parts(job.c_count, outer_rows, [&](int c, int size) {
       for (int r = 0; r < runs; r++) {
@@ -331,7 +167,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     });
   }
 
-  // sums[c] += Σ over the pixels of a block of x, which is exchanged.
+  // sums[c] += Σ over the pixels of a block of x, which is dy (exchanged).
   void add_rows(const Input& x, const Block& b, int channels, double* sums) const {
     if (!x.pixel)
       return even_parts(channels, outer_rows, [&](int c, int size) {
@@ -346,24 +182,26 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
       }
   }
 
-  // What a block of a job reads.
+  // Adds the memory that a block of a job reads.
   template <class Map, class GradientMap>
-  void expect(int index, const Job& job, const Map& map, const GradientMap& gradient_map, AheadOf<T>& ahead) const {
+  void add_memory(int index, const Job& job, const Map& map, const GradientMap& gradient_map,
+                  PrefetchList<T>& ahead) const {
     const Block b = blocks(p, index);
     const int o = job.group * p.o + job.o;
     add_inputs(p, b, job.group * p.c + job.c, job.c_count, map, ahead);
     if (exchanged) return add_inputs(given, b, o, job.o_count, gradient_map, ahead);
-    ahead.add(memory_beside(p, dy, b, o, job.o_count));
-    add_beside(p, b, o, job.o_count, gradient_map, ahead);
+    ahead.add(memory_of_outputs(p, dy, b, o, job.o_count));
+    add_beside_outputs(p, b, o, job.o_count, gradient_map, ahead);
   }
 
-  // pair[run][…], count[run]: the pixels of a block that meet in each run.
+  // Lists the pixels of a block that meet in each run: pair[run][0 … count[run] − 1].
   void list_pairs(const Block& b, bool in_place, PixelPair* pair, int* count) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const ptrdiff_t image = in_place ? p.in_volume() : grid.image;
     const ptrdiff_t down = ah.stride * (in_place ? static_cast<ptrdiff_t>(ah.unit) * aw.in_size : grid.row),
                     right = aw.stride * (in_place ? aw.unit : 1);
-    const auto first = [&](int d, int h, int w) -> ptrdiff_t {  // under a tap of the block's first output
+    const auto first = [&](int d, int h,
+                           int w) -> ptrdiff_t {  // the pixel that a tap of the block's first output reads
       if (!in_place) return grid.tap(p, d, h, w);
       return (static_cast<ptrdiff_t>(ad.input_of(b.depth, d)) * ah.in_size + ah.input_of(b.row, h)) * aw.in_size +
              aw.input_of(b.column, w);
@@ -385,7 +223,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
         }
   }
 
-  // out[panel][pixel][channel]; only runs of joined taps read padding.
+  // Packs out[panel][pixel][channel]. Only runs of joined taps read padding, so otherwise it is not written.
   template <class Map>
   void pack_input(const Block& b, int channel, int channels, const Map& map, T* buffer, T* out) const {
     each_packed_row(p, grid, b, channel, channels, [&](ptrdiff_t pixel, int columns, int lo, int hi, const Run& run) {
@@ -398,7 +236,7 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     });
   }
 
-  // out[panel][pixel][channel]
+  // Packs out[panel][pixel][channel].
   template <class Map> void pack_gradient(const Block& b, int channel, int channels, const Map& map, T* out) const {
     const auto pack = [&](const T* from, ptrdiff_t pixel, const Run& run) {
       pack_panels(from, run, width, b.images * b.rows * b.columns, pixel, map, out);
@@ -409,8 +247,8 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     else each_gradient_run(p, b, channel, channels, [&](int pixel, const Run& run) { pack(dy, pixel, run); });
   }
 
-  // out[panel of up to outer_rows channels][pixel][channel], from `pixel` on. What is not copied as it is passes
-  // through `buffer`.
+  // Packs a run into out[panel of up to outer_rows channels][pixel][channel], from `pixel` on. Values that are mapped
+  // or transposed pass through `buffer`.
   template <class Map> void copy_in_panels(const Run& run, ptrdiff_t pixel, const Map& map, T* buffer, T* out) const {
     if (run.plane == 1 && map.none())
       return copy_panels(out, x_pixels, pixel, p.x + run.first, run.pixel, run.pixels, run.channels, outer_rows);

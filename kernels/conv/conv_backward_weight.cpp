@@ -1,6 +1,6 @@
-// Convolution backward by weights and bias: the ABI's entry point. The work is in the loop cores.
+// Convolution backward by weights and bias: the ABI's entry point. The loop cores do the work.
 #include "conv/conv_core.h"
-#include "conv/norm_maps.h"
+#include "conv/norm_map.h"
 
 namespace EK_ISA {
 namespace {
@@ -15,8 +15,8 @@ template <class T> int scratch_bytes(const Geometry& g) {
 }
 
 template <class T>
-void backward_weight(const Geometry& g, const T* x, const Normalizing<T>& prologue, const T* dy,
-                     const Normalizing<T>& gradient_prologue, T* dw, T* dbias, void* memory) {
+void backward_weight(const Geometry& g, const T* x, const NormMap<T>& prologue, const T* dy,
+                     const NormMap<T>& gradient_prologue, T* dw, T* dbias, void* memory) {
   const T* none = nullptr;
   const Pass<T> p = forward_pass<T>(g, x, none, nullptr);
   if (p.empty()) {
@@ -40,9 +40,9 @@ int ek_conv_backward_weight(int dtype, const int* geometry, const void* x, const
   const Geometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
   EK_DISPATCH_FLOAT(dtype, {
-    const Normalizing<T> prologue{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
-    const Normalizing<T> gradient_prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x),
-                                           g.o, dy_relu};
+    const NormMap<T> prologue{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    const NormMap<T> gradient_prologue{Map::training, static_cast<const T*>(dy_norm), static_cast<const T*>(dy_x), g.o,
+                                       dy_relu};
     backward_weight(g, static_cast<const T*>(x), prologue, static_cast<const T*>(dy), gradient_prologue,
                     static_cast<T*>(dw), static_cast<T*>(dbias), scratch);
   })

@@ -1,6 +1,7 @@
-// Chooses the loop core of a pass, or of the gradient of the weights. The choice depends on shape and formats alone,
-// never on the machine's threads.
+// Chooses the loop core of a pass, or of the gradient of the weights. The choice depends on the shape and the formats
+// alone, never on the number of threads.
 #pragma once
+#include "conv/channel_lanes_weight.h"
 #include "conv/group_lanes_weight.h"
 #include "conv/image_rows.h"
 #include "conv/pixel_lanes_weight.h"
@@ -8,7 +9,7 @@
 
 namespace EK_ISA {
 
-// body(core, made on `scratch`)
+// Calls body(core); the core's memory comes from `scratch`.
 template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, const F& body) {
   if constexpr (has_pixel_lanes<T>) {
     if (GroupPlanes<T>::suits(p)) return body(GroupLanes<T>(p, scratch));
@@ -19,7 +20,7 @@ template <class T, class F> void with_core(const Pass<T>& p, Scratch& scratch, c
   body(ChannelLanes<T>(p, scratch));
 }
 
-// The same for the gradient of the weights; p: the forward pass, of which y and w are not used.
+// The same for the gradient of the weights. p: the forward pass; its y and w are not used.
 template <class T, class F> void with_weight_core(const Pass<T>& p, const T* dy, Scratch& scratch, const F& body) {
   if constexpr (has_pixel_lanes<T>) {
     if (GroupPlanes<T>::suits(p)) return body(GroupLanesWeight<T>(p, dy, scratch));

@@ -1,9 +1,10 @@
-// What a convolution computes, axis by axis, for all loop cores and directions. No loops over tensors, no memory.
+// What a convolution computes, axis by axis, for all loop cores and both directions. This file has no loops over
+// tensors and takes no memory.
 //
-// Forward and backward by data are the same pass over different axes. Forward: output j, tap t reads input j·stride −
-// padding + t·dilation. Backward by data of stride s has s phases for each axis: the elements of dx at r + j·s receive
-// dy at (r + padding − k·dilation)/s + j, for those kernel positions k for which that is whole. All phases read the
-// same packed block.
+// Forward and backward by data are the same pass over different axes. In forward, tap t of output j reads the input
+// j·stride − padding + t·dilation. Backward by data of stride s has s phases along each axis. In phase r, the element
+// r + j·s of dx receives dy at (r + padding − k·dilation)/s + j, for each kernel position k for which that is a whole
+// number. All phases read the same packed block.
 #pragma once
 #include "conv/map.h"
 #include "kernel.h"
@@ -30,34 +31,34 @@ struct Geometry {
 
 inline int gcd(int a, int b) { return b == 0 ? a : gcd(b, a % b); }
 
-// Outputs j·phases + phase, for j < count. Packed position X is input offset + X·unit; output j, tap t reads X =
-// j·stride + shift + t·spacing. Tap t is kernel position kernel + t·kernel_step. What is above the line is equal for
-// all phases.
+// One axis of a pass, for the outputs of one phase: j·phases + phase, where j < count. The packed position X holds the
+// input offset + X·unit. Tap t of output j reads X = j·stride + shift + t·spacing, and is the kernel position kernel +
+// t·kernel_step. The members above the line are the same for all phases.
 struct Axis {
-  // reach: of the last X under output 0, −1 if there is none.
+  // reach: the last X that output 0 reads, in any phase; −1 if there is none.
   int in_size, out_size, phases, offset, unit, stride, reach;
   // ----
   int phase, count, taps, kernel, kernel_step, shift, spacing;
 
-  // The first output, in the tensor, of a block that begins at output j of each phase.
+  // The first output in the tensor of a block that begins at output j of each phase.
   int output(int j) const { return j * phases < out_size ? j * phases : out_size; }
-  // Packed positions under n neighbouring outputs of each phase.
+  // The number of packed positions that n neighbouring outputs of each phase read.
   int extent(int n) const { return reach < 0 ? 0 : (n - 1) * stride + reach + 1; }
   int input_of(int output, int tap) const { return offset + (output * stride + shift + tap * spacing) * unit; }
-  // Taps begin … end are those that find an input under at least one of the outputs first … last: the others see
-  // padding.
+  // Finds the taps begin … end − 1 that read an input for at least one of the outputs first … last. The other taps read
+  // only padding.
   void taps_inside(int first, int last, int& begin, int& end) const {
     begin = 0, end = taps;
     while (begin < end && input_of(last, begin) < 0) begin++;
     while (begin < end && input_of(first, end - 1) >= in_size) end--;
   }
-  // Of the outputs first … last, begin … end are those for which a tap finds an input.
+  // Finds those of the outputs first … last − 1 for which a tap reads an input: begin … end − 1.
   void outputs_inside(int tap, int first, int last, int& begin, int& end) const {
     begin = first, end = last;
     while (begin < end && input_of(begin, tap) < 0) begin++;
     while (begin < end && input_of(end - 1, tap) >= in_size) end--;
   }
-  // Reads each input once, at its own place.
+  // Whether output j reads input j and nothing else.
   bool pointwise() const {
     return taps == 1 && offset == 0 && unit == 1 && phases == 1 && in_size == count && out_size == count;
   }
@@ -98,7 +99,7 @@ inline Axis backward_axis(const Geometry& g, int d, int phase) {
             -s / common,
             0,
             dilation / common};
-  // Taps are visited from the last kernel position to the first, so that inputs ascend.
+  // Tap 0 is the last kernel position: then the inputs ascend with the taps.
   const auto input_of = [&](int r, int k) { return (r + g.padding[d] - k * dilation) / s; };
   const auto each = [&](const auto& body) {
     for (int r = 0; r < s; r++) {
@@ -123,8 +124,8 @@ struct Block {
 };
 
 struct Blocks {
-  int images, rows, columns;  // of a whole block; rows and columns of each phase
-  int over_images, over_depth, over_rows, over_columns;
+  int images, rows, columns;                             // of a full block; rows and columns of each phase
+  int over_images, over_depth, over_rows, over_columns;  // the number of blocks along each axis
   int count() const { return over_images * over_depth * over_rows * over_columns; }
 
   template <class P> Block operator()(const P& pass, int index) const {
@@ -141,8 +142,9 @@ struct Blocks {
   }
 };
 
-// What a loop core runs: y = map(w ∗ map(x)). c and o count the channels of one group; w_out, w_in and w_group are the
-// strides of w between output channels, input channels and groups.
+// What a loop core runs: y = epilogue(w ∗ prologue(x)). c and o are the input and output channels of one group. w_out,
+// w_in and w_group are the strides of w between output channels, input channels and groups. Backward by data has dy as
+// x and dx as y.
 template <class T> struct Pass {
   Geometry geometry;
   const T *x, *w;
@@ -152,7 +154,7 @@ template <class T> struct Pass {
   ptrdiff_t w_out, w_in, w_group;
 
   int taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
-  int kernel_size() const { return geometry.kernel_size(); }  // the taps of all phases
+  int kernel_size() const { return geometry.kernel_size(); }  // the sum of the taps of all phases
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in_size) * axis[1].in_size * axis[2].in_size; }
   ptrdiff_t out_volume() const {
     return static_cast<ptrdiff_t>(axis[0].out_size) * axis[1].out_size * axis[2].out_size;
@@ -161,7 +163,7 @@ template <class T> struct Pass {
   bool empty() const { return n == 0 || axis[0].count == 0 || axis[1].count == 0 || axis[2].count == 0; }
 
   int phases() const { return axis[0].phases * axis[1].phases * axis[2].phases; }
-  // The same pass for the outputs of one phase; a pass itself is that of phase 0, which has as many outputs as any.
+  // The same pass for the outputs of one phase. A pass itself describes phase 0, of which no phase has more outputs.
   Pass phase(int index) const {
     Pass p = *this;
     if (phases() == 1) return p;
@@ -169,7 +171,7 @@ template <class T> struct Pass {
       p.axis[d] = backward_axis(geometry, d, index % axis[d].phases);
     return p;
   }
-  // Where one row of a block's outputs of this phase goes.
+  // The place in the tensor of one row of a block's outputs of this phase.
   Run output_run(const Block& b, int image, int row, int channel, int channels) const {
     const auto at = [](const Axis& a, int i) { return a.phase + static_cast<ptrdiff_t>(i) * a.phases; };
     const int all = o * groups;
@@ -181,15 +183,15 @@ template <class T> struct Pass {
         b.columns, channel, channels, image * volume * all + position * pixel + channel * plane, axis[2].phases * pixel,
         plane};
   }
-  // Place of tap (d, h, w) in the kernel's volume.
+  // The position of tap (d, h, w) in the kernel's volume.
   int tap(int d, int h, int w) const {
     const auto at = [&](int i, int t) { return axis[i].kernel + t * axis[i].kernel_step; };
     return (at(0, d) * geometry.kernel[1] + at(1, h)) * geometry.kernel[2] + at(2, w);
   }
 
-  // Whether every input is read by one output, in the same order.
+  // Whether every output reads one input, and in the same order: the kernel is 1x1x1 and the stride is 1.
   bool reads_once() const { return axis[0].pointwise() && axis[1].pointwise() && axis[2].pointwise(); }
-  // A pointwise convolution sees one long row: of the volume, or of the whole batch where both formats allow.
+  // Such a pass sees its volume as one long row, and the whole batch as one if both tensors are channels last.
   void flatten() {
     if (!reads_once()) return;
     int size = axis[2].count;
@@ -238,8 +240,8 @@ template <class T> Pass<T> backward_pass(const Geometry& g, const T* dy, const T
   return p;
 }
 
-// The largest block whose packed input has at most `budget` elements, and of which there are at least `wanted`. Rows
-// are cut only when a single one is too long, and images are joined only when they are whole.
+// The largest blocks whose packed input has at most `budget` elements, so that there are at least `wanted` blocks. A
+// row is cut only if a single one is too long. Images are joined only if a block has whole images.
 template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_t budget, int wanted, int min_columns) {
   const Axis &d = p.axis[0], &h = p.axis[1], &w = p.axis[2];
   const auto packed = [&](int rows, int columns) {
@@ -268,7 +270,7 @@ template <class P> Blocks choose_blocks(const P& p, ptrdiff_t channels, ptrdiff_
   return b;
 }
 
-// Blocks of up to so many images, rows and columns, as equal as possible.
+// Blocks of at most this many images, rows and columns, as equal as possible.
 template <class P> Blocks equal_blocks(const P& p, int images, int rows, int columns) {
   const auto parts = [](int n, int& size) {
     size = size < 1 ? 1 : size;
@@ -280,7 +282,7 @@ template <class P> Blocks equal_blocks(const P& p, int images, int rows, int col
   return {images, rows, columns, n, p.axis[0].count, h, w};
 }
 
-// Blocks of up to `pixels` outputs: whole rows where they fit, whole images where those fit.
+// Blocks of at most `pixels` outputs: whole rows if they fit, and whole images if those fit.
 template <class P> Blocks pixel_blocks(const P& p, int pixels) {
   const int height = p.axis[1].count, width = p.axis[2].count;
   if (width > pixels) return equal_blocks(p, 1, 1, pixels);

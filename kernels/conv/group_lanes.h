@@ -1,23 +1,24 @@
-// Loop core whose lanes are output channels of several groups, for groups of 1 (depthwise), 2, 4 or 8 channels where
-// both tensors are channels last. A vector of channels at a time, rows of input are packed to planes [row][place in the
-// group][pixel][lane]: in the plane of place i each lane holds channel i of its own group, so that a tap is a product
-// of vectors. A row is packed when outputs first need it, and is in L1 for all that do. conv_core.h chooses.
+// A loop core whose lanes are output channels of several groups: for groups of 1 (depthwise), 2, 4 or 8 channels, with
+// both tensors channels last. It computes one vector of channels after the other. Rows of input are packed into planes
+// [row][place in the group][pixel][lane]: in the plane of place i, each lane holds channel i of its own group, so that
+// a tap is a product of two vectors. A row is packed when the first output needs it, and is in L1 for all that need it.
+// conv_core.h chooses.
 #pragma once
 #include "conv/pack.h"
 #include "simd/tile.h"
 
 namespace EK_ISA {
 
-// Of a tile: outputs, and taps of a row of the kernel.
+// Outputs of a tile, and taps of a row of the kernel that it takes: what fits into registers.
 constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;
-// Of the packed rows that are at work together: they stay in L1.
+// Bytes of the packed rows that one row of outputs reads: they stay in L1.
 constexpr int kPlaneBytes = 32 << 10;
-// Of a block's planes, and of the tensor's lines that several vectors share: they stay in L2.
+// Bytes of a block's planes at most. They stay in L2, beside the lines of the tensor that several vectors share.
 constexpr int kBlockBytes = 4096 * EK_VECTOR_BYTES;
 
-// out[i·out_pitch + lane] (+)= Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M
-// outputs and K taps. A vector of x is loaded once for all. S: the stride; 0 means `stride`, of a single tap. w_line:
-// between lines of w. add: to what `out` holds.
+// out[i·out_pitch + lane] = Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M
+// outputs and K taps. A vector of x is loaded once for all outputs. S: the stride; 0: any `stride`, with a single tap.
+// w_line: elements between lines of w. add: adds the sums to what `out` holds.
 template <class T, int M, int K, int S>
 __attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const int* lines, int count, const T* w,
                                           ptrdiff_t w_line, bool add, T* out, ptrdiff_t out_pitch) {
@@ -44,21 +45,21 @@ __attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const in
   for (int i = 0; i < M; i++) store(out + i * out_pitch, acc[i]);
 }
 
-// planes[i][lane] = v[the lane of place i in the same group of G]
+// planes[i][lane] = v[the lane of place i in the group of `lane`], for groups of G.
 template <class T, int G, int i = 0, int... I>
 EK_INLINE void spread_lanes(vec<T> v, T* planes, ptrdiff_t plane, Indices<I...> all) {
   store(planes, __builtin_shufflevector(v, v, (I / G * G + i)...));
   if constexpr (i + 1 < G) spread_lanes<T, G, i + 1>(v, planes + plane, plane, all);
 }
 
-// How a pass is cut and packed, for this core and its counterpart.
+// How a pass is cut into blocks and packed, for this core and for group_lanes_weight.h.
 template <class T> struct GroupPlanes {
   static constexpr int L = lanes<T>;
-  int group, channels, vectors;  // channels of a group, and in all
+  int group, channels, vectors;  // channels of a group; channels and vectors of the tensor
   Blocks blocks;
-  int per_chunk, chunks;  // vectors of a job
+  int per_chunk, chunks;  // vectors of a job; chunks of vectors
   PackedGrid grid;
-  ptrdiff_t plane;  // between places of a row
+  ptrdiff_t plane;  // elements between the planes of a row
 
   explicit GroupPlanes(const Pass<T>& p)
       : group(p.c), channels(p.c * p.groups), vectors(ceil_div(channels, L)), blocks(choose(p)), grid(p, blocks) {
@@ -71,15 +72,16 @@ template <class T> struct GroupPlanes {
     return p.groups > 1 && p.c == p.o && p.c < L && L % p.c == 0 && p.x_format == EK_CHANNELS_LAST &&
            p.y_format == EK_CHANNELS_LAST;
   }
-  // A chunk has a few vectors at least: the next one's memory is fetched during each.
+  // A chunk has several vectors: while one is computed, the memory of the next is prefetched.
   static int most_chunks(int vectors) { return ceil_div(vectors, 4); }
-  // Bytes of the packed rows under some rows of outputs.
+  // Bytes of the packed rows that `rows` rows of outputs read.
   static double packed_bytes(const Pass<T>& p, int rows, int columns) {
     return static_cast<double>(EK_VECTOR_BYTES) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) *
            p.axis[2].extent(columns);
   }
-  // The block that packs least for each output, of which the rows under one row of outputs stay in L1. Of a single
-  // image fewer blocks are wanted than elsewhere: many would pack their common rows as often.
+  // The block that packs the fewest bytes for an output; bytes count twice if the rows that one row of outputs reads do
+  // not fit into L1. A quarter of the usual number of blocks is enough: neighbouring blocks pack their common rows
+  // twice.
   static Blocks choose(const Pass<T>& p) {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
     const int wanted = ceil_div(kConvJobs / 4, most_chunks(ceil_div(p.c * p.groups, L)));
@@ -102,13 +104,14 @@ template <class T> struct GroupPlanes {
   size_t size() const { return static_cast<size_t>(grid.image) * blocks.images * L; }
   int lanes_of(int vector) const { return channels - vector * L < L ? channels - vector * L : L; }
 
-  // body(vector, whether it is the first, the last) for each of a chunk.
+  // Calls body(vector, is_first, is_last) for each vector of a chunk.
   template <class F> void each_vector(int chunk, const F& body) const {
     const int begin = chunk * per_chunk, end = begin + per_chunk < vectors ? begin + per_chunk : vectors;
     for (int v = begin; v < end; v++) body(v, v == begin, v + 1 == end);
   }
 
-  // One vector of channels of x or dy: out[pixel][lane]. The next vector is fetched, and what lies `ahead` elements on.
+  // Packs one vector of channels of x or dy: out[pixel][lane]. Prefetches the next vector, and what lies `ahead`
+  // elements further on.
   template <class Map> static void pack_vector(const T* x, const Run& run, const Map& map, ptrdiff_t ahead, T* out) {
     const T* from = x + run.first;
     if (run.channels == L)
@@ -122,8 +125,9 @@ template <class T> struct GroupPlanes {
     map.channels(out, L, run);
   }
 
-  // Rows top … bottom of some of a block's images. The padding, which all vectors of a job share, is zeroed for the
-  // first; no vector before that one has fetched its memory, so that it fetches its own next row.
+  // Packs the rows top … bottom − 1 of some of a block's images. All vectors of a job have the same padding, so it is
+  // zeroed for the first vector only. Nobody has prefetched the memory of the first vector, so it prefetches its own
+  // next row.
   template <class Prologue>
   void pack(const Pass<T>& p, Block b, int image, int images, int top, int bottom, int vector, bool first,
             const Prologue& prologue, T* out) const {
@@ -148,16 +152,16 @@ template <class T> struct GroupPlanes {
   }
 };
 
-// A kernel seen as lines of neighbouring taps that one tile takes: its rows, or single taps where it is dilated or the
-// stride is large; each line once for every place in the group.
+// The kernel as lines of neighbouring taps, which a tile can take together. A line is a row of the kernel, or a single
+// tap if the kernel is dilated or the stride is above 2. There is one such line for every place in the group.
 template <class T> struct GroupLines {
-  int taps, each, count;  // taps of a line; lines of a row of the kernel; lines in all
+  int taps, each, count;  // taps of a line; lines of a row of the kernel; lines of the kernel
 
   explicit GroupLines(const Pass<T>& p) {
     const bool row = p.axis[2].taps > 1 && p.axis[2].spacing == 1 && p.axis[2].stride <= 2;
     taps = row ? p.axis[2].taps : 1, each = p.axis[2].taps / taps * p.c, count = each * p.axis[0].taps * p.axis[1].taps;
   }
-  // body(d, h, w, place) for each line in order.
+  // Calls body(d, h, w, place) for each line, in order.
   template <class F> void each_line(const Pass<T>& p, const F& body) const {
     for (int d = 0; d < p.axis[0].taps; d++)
       for (int h = 0; h < p.axis[1].taps; h++)
@@ -174,15 +178,17 @@ template <class T> struct GroupLines {
 template <class T> struct GroupLanes {
   static constexpr int L = lanes<T>;
   using Tile = void (*)(const T*, ptrdiff_t, const int*, int, const T*, ptrdiff_t, bool, T*, ptrdiff_t);
-  // A phase, and where its tables begin.
+  // A phase, and where its lines begin in `offsets` and its taps in the weights.
   struct Phase {
     Pass<T> pass;
     GroupLines<T> lines;
     int first_line, first_tap;
-    const Tile *most, *rest;  // for so many columns − 1: of group_taps taps of a line, or all; and of what is left
+    // Tiles by columns − 1: most for group_taps taps of a line, or for all if it has fewer; rest for the taps that are
+    // left.
+    const Tile *most, *rest;
   };
-  // A row of outputs of one phase, without the lines that see only padding: what is equal for all vectors of channels
-  // and images.
+  // A row of outputs of one phase, without the lines that read only padding. It is the same for all vectors of channels
+  // and all images.
   struct Row {
     const Phase* phase;
     const int* lines;
@@ -191,7 +197,7 @@ template <class T> struct GroupLanes {
   };
   Pass<T> p;
   GroupPlanes<T> planes;
-  ptrdiff_t n;  // products of the outputs of all phases
+  ptrdiff_t n;  // products for one output of each phase
   size_t out_size;
   T *weights, *workers;
   Phase* phases;
@@ -231,7 +237,7 @@ template <class T> struct GroupLanes {
       list_rows(b, plan);
       planes.each_vector(job % planes.chunks, [&](int v, bool is_first, bool is_last) {
         for (int i = 0; i < b.images; i++) {
-          int top = 0;  // of the rows that are not packed yet
+          int top = 0;  // the first row that is not packed yet
           each_output_unit(p, b, i, v * L, planes.lanes_of(v), kRunPixels,
                            [&](int d, int row, int rows, int column, int columns, const Run& run) {
             const int bottom = p.axis[1].extent((row + rows - 1) / p.axis[1].phases - b.row + 1);
@@ -244,7 +250,7 @@ template <class T> struct GroupLanes {
             copy_out(out, L, run, p.y, p.out_elements());
             Run next = run;
             next.first += L * run.plane;
-            if (!is_last) expect_out(next, p.y, p.out_elements());
+            if (!is_last) prefetch_out(next, p.y, p.out_elements());
           });
         }
       });
@@ -273,7 +279,7 @@ template <class T> struct GroupLanes {
         }
   }
 
-  // out[output][lane]: some outputs of a row of the tensor, from column `column` of each phase on.
+  // Computes out[output][lane]: `columns` outputs of a row of the tensor, from column `column` of each phase on.
   void compute(const Row* row, int column, int columns, const T* packed, const T* weight, T* out) const {
     const Axis& aw = p.axis[2];
     const ptrdiff_t step = aw.stride * L, out_pitch = static_cast<ptrdiff_t>(aw.phases) * L;
@@ -305,7 +311,7 @@ template <class T> struct GroupLanes {
     return tiles;
   }
 
-  // out[phase][line][tap][lane] of vector v.
+  // Packs the weights of vector v as out[phase][line][tap][lane].
   void pack_weights(int v, T* out) const {
     const int first = v * L, used = planes.lanes_of(v);
     for (int f = 0; f < p.phases(); f++) {

@@ -1,15 +1,16 @@
-// Gradient of the weights with channels of several groups in the lanes; counterpart of group_lanes.h, whose planes it
-// uses. Each accumulator belongs to a tap and a place in the group, and adds products of vectors over the pixels.
+// The gradient of the weights with channels of several groups in the lanes: the counterpart of group_lanes.h, whose
+// planes it uses. An accumulator belongs to a tap and a place in the group, and adds products of vectors over the
+// pixels.
 #pragma once
-#include "conv/channel_lanes_weight.h"
+#include "conv/partial_gradients.h"
 #include "conv/group_lanes.h"
 
 namespace EK_ISA {
 
-constexpr int group_lines = EK_VECTOR_BYTES == 16 ? 2 : 3;  // of a tile
+constexpr int group_lines = EK_VECTOR_BYTES == 16 ? 2 : 3;  // lines of a tile: what fits into registers
 
-// out[l·out_line + t][lane] += Σ over rows and columns: x[lines[l] + …] · dy[…], for N lines of K taps each. U columns
-// are taken together, whose windows share vectors of x. S: the stride; 0 means `stride`, of a single tap.
+// The products of U neighbouring outputs with N lines of K taps: acc[l][t] += Σ over u: x[line l, u·stride + t] ·
+// dy[u]. The windows of the outputs share vectors of x. S: the stride; 0: any `stride`, with a single tap.
 template <class T, int N, int K, int S, int U>
 EK_INLINE void group_products(vec<T> (&acc)[N][K], const T* const (&from)[N], ptrdiff_t stride, const T* dy) {
   constexpr int L = lanes<T>, step = S ? S : 1;
@@ -28,6 +29,7 @@ EK_INLINE void group_products(vec<T> (&acc)[N][K], const T* const (&from)[N], pt
     }
   }
 }
+// out[l·out_line + t·L + lane] += Σ over the rows and columns of outputs: the products above.
 template <class T, int N, int K, int S>
 __attribute__((noinline)) void group_weight_tile(const T* x, ptrdiff_t x_row, ptrdiff_t stride, const int* lines,
                                                  const T* dy, int rows, int columns, T* out, ptrdiff_t out_line) {
@@ -55,14 +57,14 @@ __attribute__((noinline)) void group_weight_tile(const T* x, ptrdiff_t x_row, pt
     for (int t = 0; t < K; t++) store(out + l * out_line + t * L, load(out + l * out_line + t * L) + acc[l][t]);
 }
 
-// A job is a split of the blocks × a chunk of vectors; it leaves a partial gradient [vector][line][tap][lane].
+// A job is a split of the blocks × a chunk of vectors. It leaves a partial gradient [vector][line][tap][lane].
 template <class T> struct GroupLanesWeight {
   static constexpr int L = lanes<T>;
   Pass<T> p;  // the forward pass; p.y is not used
   const T* dy;
   GroupPlanes<T> planes;
   GroupLines<T> lines;
-  int splits, band;  // band: rows of outputs whose packed rows stay in L1
+  int splits, band;  // band: rows of outputs that are computed together, because the packed rows that they read fit L1
   size_t gradient_size, dy_size;
   T *partials, *packed, *gradients;
   double* bias_partials;
@@ -84,7 +86,7 @@ template <class T> struct GroupLanesWeight {
 
   template <class Prologue, class GradientPrologue>
   void run(const Prologue& prologue, const GradientPrologue& gradient_prologue, T* dw, T* dbias) const {
-    const ptrdiff_t length = static_cast<ptrdiff_t>(p.taps()) * p.c * L;  // of a vector's gradient
+    const ptrdiff_t length = static_cast<ptrdiff_t>(p.taps()) * p.c * L;  // elements of a vector's gradient
     lines.offsets(p, planes, offsets);
     const Blocks& blocks = planes.blocks;
     parallel_for(splits * planes.chunks, [&](int job, int worker) {
@@ -101,8 +103,7 @@ template <class T> struct GroupLanesWeight {
       for (int index = begin; index < end; index++) {
         const Block b = blocks(p, index);
         planes.each_vector(chunk, [&](int v, bool is_first, bool) {
-          // Rows of one image, or small images together.
-          int top = 0;  // of the rows that are not packed yet
+          int top = 0;  // the first row that is not packed yet
           even_parts(b.rows, band, [&](int row, int rows) {
             const Block some{b.image, b.images, b.depth, b.row + row, rows, b.column, b.columns};
             const int bottom = p.axis[1].extent(row + rows), pixels = rows * b.columns;
@@ -142,7 +143,7 @@ template <class T> struct GroupLanesWeight {
     });
   }
 
-  // dw[o][place][tap] of a vector of outputs = Σ over splits, one after the other.
+  // Writes dw[o][place][tap] of a vector of outputs: the sum over the splits, one after the other.
   void merge(int v, T* dw) const {
     const int length = p.taps() * p.c;
     const T* from = partials + static_cast<size_t>(v) * length * L;

@@ -1,29 +1,30 @@
-// The tiles of channel_lanes.h with images instead of neighbouring pixels: a tile is the same output of several images
-// × channels. For small images, whose rows would fill no tile, and of which padding is a large part: here every tap of
-// a tile finds an input or none. conv_core.h chooses.
+// A loop core for small images. Its lanes are output channels, as in channel_lanes.h, but a tile is one output pixel of
+// several images × channels. The rows of small images would not fill a tile of neighbouring pixels. Padding, a large
+// part of small images, costs nothing here: a tap reads an input for all pixels of a tile, or for none. conv_core.h
+// chooses.
 #pragma once
 #include "conv/channel_lanes.h"
 
 namespace EK_ISA {
 
-constexpr int kSmallImage = 100;  // pixels
+constexpr int kSmallImage = 100;  // pixels of an image at most
 
 template <class T> struct ImageRows {
-  // A phase, and where its tables begin.
+  // A phase, and where its rows begin in `offsets` and its taps in the weights.
   struct Phase {
     Pass<T> pass;
     int first_row, first_tap;
   };
   Pass<T> p;
   ChannelWeights<T> weights;
-  int groups, per_group;  // of images
-  ptrdiff_t image;        // between packed images
+  int groups, per_group;  // groups of images, and images of a group: one tile takes a group
+  ptrdiff_t image;        // elements between packed images
   T *packed, *workers;
   Phase* phases;
   int* offsets;
 
   static int tile_of(int n) { return n / ceil_div(n, outer_rows); }
-  // Whether n images make larger tiles than a row.
+  // Whether tiles of images are larger than tiles of a row's pixels.
   static bool suits(const Pass<T>& p) {
     return p.axis[0].pointwise() && p.axis[0].count == 1 && p.in_volume() <= kSmallImage && p.kernel_size() > 1 &&
            p.n > 1 && tile_of(p.n) >= tile_of(p.axis[2].count);
@@ -32,7 +33,7 @@ template <class T> struct ImageRows {
   ImageRows(const Pass<T>& pass, Scratch& scratch)
       : p(pass), weights(pass, scratch), groups(ceil_div(pass.n, outer_rows)), per_group(ceil_div(pass.n, groups)) {
     groups = ceil_div(p.n, per_group);
-    image = p.in_volume() * p.c + 64 / sizeof(T);  // not a power of two, so that images do not share cache sets
+    image = p.in_volume() * p.c + 64 / sizeof(T);  // not a power of two: images would share sets of the cache
     packed = scratch.take<T>(static_cast<size_t>(image) * p.n * p.groups);
     workers = scratch.take<T>(static_cast<size_t>(outer_rows) * weights.width * worker_count());
     phases = scratch.take<Phase>(p.phases());
@@ -54,15 +55,15 @@ template <class T> struct ImageRows {
       copy_in(p.x, run, to, p.c);
       prologue.channels(to, p.c, run);
     });
-    // Groups of images that a job does.
+    // `together`: groups of images that a job computes.
     const int jobs = p.groups * weights.blocks, together = weights.by_job ? groups : 1;
     parallel_for(groups / together * jobs, [&](int job, int worker) {
       const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / jobs;
       const T* w = weights.of(p, group, block, worker);
       T* out = workers + static_cast<size_t>(worker) * outer_rows * weights.width;
-      Ahead<T> ahead;
+      Prefetch<T> ahead;
       if (weights.by_job && job + worker_count() < jobs) ahead = weights.memory_of_block(p, job + worker_count());
-      // About half of all: under the edges of small images fewer taps find an input.
+      // Half of all taps: at the edges of small images many taps read padding.
       if (weights.vectors > 1)
         ahead.pace(static_cast<double>(groups) * p.kernel_size() * p.axis[1].count * p.axis[2].count * p.c / 2);
       for (int i = index; i < index + together; i++) outputs(i, group, block, w, out, epilogue.part(i), ahead);
@@ -70,9 +71,10 @@ template <class T> struct ImageRows {
     });
   }
 
-  // The outputs of some images and a block of channels.
+  // Computes the outputs of a group of images and a block of channels.
   template <class Epilogue>
-  void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part, Ahead<T>& ahead) const {
+  void outputs(int index, int group, int block, const T* weight, T* out, const Epilogue& part,
+               Prefetch<T>& ahead) const {
     const int first = index * per_group, images = p.n - first < per_group ? p.n - first : per_group,
               o = block * weights.width;
     const int channels = p.o - o < weights.width ? p.o - o : weights.width, all = p.o * p.groups;
@@ -83,7 +85,7 @@ template <class T> struct ImageRows {
         const ptrdiff_t place = (first * all * volume) + (h * p.axis[2].out_size + w) * pixel +
                                 (group * p.o + o) * plane;
         const Run run{images, group * p.o + o, channels, place, all * volume, plane};
-        expect_out(run, p.y, p.out_elements());
+        prefetch_out(run, p.y, p.out_elements());
         compute(h, w, weight, images, packed + (static_cast<ptrdiff_t>(first) * p.groups + group) * image, out, ahead);
         part.channels(out, weights.width, run);
         copy_out(out, weights.width, run, p.y, p.out_elements());
@@ -100,8 +102,8 @@ template <class T> struct ImageRows {
     }
   }
 
-  // out[image][width] of output (h, w).
-  void compute(int h, int w, const T* weight, int images, const T* x, T* out, Ahead<T>& ahead) const {
+  // Computes out[image][width] for the output pixel (h, w).
+  void compute(int h, int w, const T* weight, int images, const T* x, T* out, Prefetch<T>& ahead) const {
     const Phase& phase = phases[h % p.axis[1].phases * p.axis[2].phases + w % p.axis[2].phases];
     const Axis &ah = phase.pass.axis[1], &aw = phase.pass.axis[2];
     const int j = h / ah.phases, i = w / aw.phases, step = aw.spacing * aw.unit;

@@ -1,66 +1,65 @@
-// The seams of a convolution: what happens to its input while a block of it is packed (prologue), and to its output
-// before it is stored (epilogue). Either is a map, called on runs of values that lie in L1; stores and formats are not
-// its business.
+// The two places in a convolution where other work can join in. A prologue changes the input while a block of it is
+// packed; an epilogue changes the output before it is stored. Both are maps: they work in place on runs of values that
+// lie in L1. Maps do not store into tensors, and they do not know the memory format.
 //
-// Prologue: sees every packed value that comes from the tensor, never the padding around it. A value may be packed, and
-// so mapped, several times. Forward has one for x, backward by data one for dy, backward by weights one for each.
-// Epilogue: sees every element of the output once, in forward and in backward by data, phases of a stride included.
+// Prologue: sees every packed value that comes from the tensor, and never the padding around it. A value that is packed
+// several times is mapped each time. Forward has a prologue for x, backward by data has one for dy, and backward by
+// weights has one for each of the two.
+// Epilogue: sees every element of the output exactly once. Forward and backward by data have one.
 #pragma once
 #include "simd/vec.h"
 
 namespace EK_ISA {
 
-// A run: channels channel, channel + 1, … of some pixels, and where its values come from, or go to: channel channel + c
-// of pixel i is element first + i·pixel + c·plane of the tensor, whatever its format.
+// Some pixels of the channels channel, channel + 1, …, and their places in the tensor, in either memory format: channel
+// channel + c of pixel i is the element first + i·pixel + c·plane.
 struct Run {
   int pixels, channel, channels;
   ptrdiff_t first, pixel, plane;
 };
 
-// A map is a class with the members of this one, of which a loop core uses either of the last two.
+// The map that changes nothing. It shows the members that every map has; a loop core calls either `channels` or
+// `plane`.
 struct Identity {
-  // The map of one part of the output. Parts are blocks of pixels, `parts()` of them in a core, and depend on the shape
-  // alone; all runs of one channel in a part are seen one after the other, in an order that depends on the shape alone.
-  // So what an epilogue sums in a slot for each (part, channel) needs no lock, and is equal for any number of threads.
-  // Epilogues only.
+  // Epilogues only: the map for one part of the output. Parts are blocks of pixels, a core has `parts()` of them, and
+  // they depend on the shape alone. The runs of a channel in a part are mapped one after the other, in an order that
+  // depends on the shape alone. So an epilogue can sum in a slot for each (part, channel) without a lock, and the sums
+  // are the same for any number of threads.
   Identity part(int) const { return {}; }
-  // Lanes are channels: channel c of pixel i is values[i·pitch + c]. What lies beyond the last channel is not the
-  // map's.
+  // The lanes are channels: channel c of pixel i is values[i·pitch + c]. A map does not touch what lies behind the last
+  // channel.
   template <class T> EK_INLINE void channels(T*, ptrdiff_t, const Run&) const {}
-  // Lanes are pixels, of one channel: values[i].
+  // The lanes are pixels of one channel: pixel i is values[i].
   template <class T> EK_INLINE void plane(T*, const Run&) const {}
-  // body(x) for each further tensor of which the map reads the same places.
+  // Calls body(x) for each further tensor that the map reads, at the places of the run.
   template <class F> EK_INLINE void each_read(const F&) const {}
-  // Asks for those of a run. Epilogues only.
-  EK_INLINE void expect(const Run&) const {}
-  // Whether values stay as they are, so that nobody need copy them for this map. Prologues only.
+  // Epilogues only: prefetches what `channels` will read for a run.
+  EK_INLINE void prefetch(const Run&) const {}
+  // Prologues only: whether the map changes nothing, so that values need not be copied for it.
   bool none() const { return true; }
 };
 
-template <class T> struct Bias {
-  const T* bias;  // optional
-
-  EK_INLINE void channels(T* values, ptrdiff_t pitch, const Run& run) const {
-    if (!bias) return;
-    for (int c = 0; c < run.channels; c += lanes<T>) {
-      const int left = run.channels - c;
-      if (left < lanes<T>) {
-        const vec<T> b = load_n(bias + run.channel + c, left);
-        for (int i = 0; i < run.pixels; i++)
-          store_n(values + i * pitch + c, load_n(values + i * pitch + c, left) + b, left);
-      } else {
-        const vec<T> b = load(bias + run.channel + c);
-        for (int i = 0; i < run.pixels; i++) store(values + i * pitch + c, load(values + i * pitch + c) + b);
-      }
-    }
-  }
-  EK_INLINE void plane(T* values, const Run& run) const {
-    if (!bias) return;
-    const vec<T> b = splat(bias[run.channel]);
-    int i = 0;
-    for (; i + lanes<T> <= run.pixels; i += lanes<T>) store(values + i, load(values + i) + b);
-    if (i < run.pixels) store_n(values + i, load_n(values + i, run.pixels - i) + b, run.pixels - i);
-  }
-};
+// n values that lie `step` apart. The lanes behind them are 0.
+template <class T> EK_INLINE vec<T> load_apart(const T* from, ptrdiff_t step, int n) {
+  if (step == 1) return load_some(from, n);
+  vec<T> v = {};
+  for (int l = 0; l < n; l++) v[l] = from[l * step];
+  return v;
+}
+// What a map reads of a further tensor x at the places of a run: n channels of pixel i, from channel c of the run on;
+// or n pixels of one channel, from pixel i on.
+template <class T> EK_INLINE vec<T> channels_at(const T* x, const Run& run, int i, int c, int n) {
+  return load_apart(x + run.first + i * run.pixel + c * run.plane, run.plane, n);
+}
+template <class T> EK_INLINE vec<T> pixels_at(const T* x, const Run& run, int i, int n) {
+  return load_apart(x + run.first + i * run.pixel, run.pixel, n);
+}
+// Prefetches n channels of pixel i, in a tensor that is channels last. The hardware does not foresee rows that lie this
+// far apart. Always inlined, because GCC drops calls of a function that only prefetches.
+template <class T> EK_INLINE void prefetch_pixel(const T* x, const Run& run, int i, int n) {
+  const T* at = x + run.first + i * run.pixel;
+  for (int j = 0; j < n; j += line_of<T>) __builtin_prefetch(at + j);
+}
+constexpr int kSoon = 12;  // pixels between the prefetch and the use: a step in a loop over pixels is short
 
 }  // namespace EK_ISA

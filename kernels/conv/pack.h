@@ -1,5 +1,5 @@
-// Between tensors and the loop cores' buffers: where rows of a block lie, and moving runs of them, in either memory
-// format.
+// Between tensors and the buffers of the loop cores, in either memory format: where the rows of a block lie, and how
+// runs of them are copied.
 #pragma once
 #include "conv/geometry.h"
 #include "conv/map.h"
@@ -9,83 +9,28 @@
 
 namespace EK_ISA {
 
-constexpr int kConvJobs = 32;            // wanted, so that many threads have work
-constexpr int kPackedBytes = 256 << 10;  // of a block of input: it stays in L2 beside a block of weights
-// Of an output run: it stays in L1, and is long enough for what an epilogue does once for each.
+constexpr int kConvJobs = 32;            // jobs that a pass should have at least: work for many threads
+constexpr int kPackedBytes = 256 << 10;  // bytes of a packed block of input: it stays in L2 beside a block of weights
+// Pixels of a run of outputs. The run stays in L1, and is long enough to pay for what an epilogue does once per run.
 constexpr int kRunPixels = 112;
 
-// What the next block will read, asked for while this one is computed, so that packing does not wait for memory: runs
-// `pitch` apart, of which the one that `at` is in ends at `end`.
-template <class T> struct Ahead {
-  static constexpr int line = 64 / sizeof(T);
-  const T *at = nullptr, *end = nullptr, *stop = nullptr;
-  ptrdiff_t gap = 0, pitch = 0;  // between runs; from one to the next
-  int step = line;
-
-  bool done() const { return at >= stop; }
-  // Spreads `elements`, this memory's among them, over so many calls of ask(), where those are more than lines: a
-  // processor that has asked for as much as it can have under way stands still. A line is then asked for several times
-  // in succession, which costs nothing.
-  void pace(double asks, double elements) {
-    const double each = 1 + elements / (asks > 0 ? asks : 1);
-    step = each < line ? static_cast<int>(each) : line;
-  }
-  void pace(double asks) { pace(asks, elements()); }
-  double elements() const {
-    return static_cast<double>(stop - at) * (pitch > 0 ? static_cast<double>(end - at) / pitch : 1);
-  }
-  // body(ask): a loop each of whose steps calls ask().
-  template <class F> EK_INLINE void during(const F& body) {
-    if constexpr (!has_prefetch) return body([] {});
-    // When all is asked for, for something that is there: looking for an address that is none takes long.
-    const bool idle = done();
-    const T *from = idle ? reinterpret_cast<const T*>(this) : at, *last = idle ? from + 1 : end;
-    const ptrdiff_t further = idle ? 0 : step;
-    body([&]() __attribute__((always_inline)) {  // or GCC drops the calls: to it, what only prefetches has no effect
-      __builtin_prefetch(from, 0, 2);
-      from += further;
-      if (from >= last) from += gap, last += pitch;
-    });
-    if (!idle) at = from, end = last;
-  }
-};
-
-// What of several tensors the next block will read, in turn.
-template <class T> struct AheadOf {
-  Ahead<T> of[5];
-  int count = 0, at = 0;
-
-  void add(const Ahead<T>& one) {
-    if (!one.done()) of[count++] = one;
-  }
-  void pace(double asks) {
-    double elements = 0;
-    for (int i = 0; i < count; i++) elements += of[i].elements();
-    for (int i = 0; i < count; i++) of[i].pace(asks, elements);
-  }
-  Ahead<T>& now() {
-    while (at + 1 < count && of[at].done()) at++;
-    return of[at];
-  }
-};
-
-// A block of packed input, in pixels: [image][depth][row][column].
+// The layout of a packed block of input, in pixels: [image][depth][row][column].
 struct PackedGrid {
-  ptrdiff_t row, plane, image;  // sizes
+  ptrdiff_t row, plane, image;  // pixels of each
 
   template <class T> PackedGrid(const Pass<T>& p, const Blocks& b) {
     row = p.axis[2].extent(b.columns), plane = row * p.axis[1].extent(b.rows), image = plane * p.axis[0].extent(1);
   }
-  // From a block's first pixel to the one under a tap of its first output.
+  // The distance from a block's first pixel to the pixel that a tap of its first output reads.
   template <class T> ptrdiff_t tap(const Pass<T>& p, int d, int h, int w) const {
     const auto at = [&](int i, int t) { return p.axis[i].shift + t * p.axis[i].spacing; };
     return at(0, d) * plane + at(1, h) * row + at(2, w);
   }
 };
 
-// row(pixel, columns, lo, hi, run) for each row of a packed block: it begins at `pixel` and has so many columns, of
-// which lo … hi are `run` in the tensor, and the others, or all where lo == hi, padding. top … bottom: of the rows of
-// each image and depth, all unless given.
+// Calls row(pixel, columns, lo, hi, run) for each row of a packed block. The row begins at `pixel` and has `columns`
+// columns. The columns lo … hi − 1 are `run` in the tensor; the others are padding, which is all of them if lo == hi.
+// top … bottom − 1: which rows of each image and depth; by default all of them.
 template <class T, class F>
 EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels,
                                const F& row, int top = 0, int bottom = -1) {
@@ -95,9 +40,8 @@ EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const B
   const ptrdiff_t volume = p.in_volume(), pixel = last ? all : 1, plane = last ? 1 : volume;
   const int columns = aw.extent(b.columns), first = aw.offset + b.column * aw.stride * aw.unit;
   const int lo = first >= 0 ? 0 : ceil_div(-first, aw.unit) < columns ? ceil_div(-first, aw.unit) : columns;
-  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit), hi = end < lo        ? lo
-                                                                                        : end < columns ? end
-                                                                                                        : columns;
+  const int end = first >= aw.in_size ? 0 : ceil_div(aw.in_size - first, aw.unit);
+  const int hi = end < lo ? lo : end < columns ? end : columns;
   for (int i = 0; i < b.images; i++)
     for (int d = 0; d < ad.extent(1); d++)
       for (int h = top; h < (bottom < 0 ? ah.extent(b.rows) : bottom); h++) {
@@ -112,57 +56,9 @@ EK_INLINE void each_packed_row(const Pass<T>& p, const PackedGrid& grid, const B
       }
 }
 
-// That of some of `all` channels of the pixels first … last of a tensor.
-template <class T> Ahead<T> memory_of(const T* x, ptrdiff_t first, ptrdiff_t last, int channel, int channels, int all) {
-  const T *at = x + first * all + channel, *stop = x + last * all + channel + channels;
-  if (channels == all) return {at, stop, stop, 0, 0};
-  return {at, at + channels, stop, all - channels, all};
-}
-// The memory from a block's first input to its last, of some channels, in a tensor like the input; known where it is
-// channels last.
-template <class T> Ahead<T> memory_under(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
-  const Axis &ah = p.axis[1], &aw = p.axis[2];
-  if (p.x_format != EK_CHANNELS_LAST || p.axis[0].in_size > 1) return {};
-  const auto clip = [](int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; };
-  const auto pixel = [&](int image, int row, int column) {
-    const int h = clip(ah.offset + row * ah.unit, ah.in_size), w = clip(aw.offset + column * aw.unit, aw.in_size);
-    return (static_cast<ptrdiff_t>(image) * ah.in_size + h) * aw.in_size + w;
-  };
-  const int row = b.row * ah.stride, column = b.column * aw.stride;
-  return memory_of(x, pixel(b.image, row, column),
-                   pixel(b.image + b.images - 1, row + ah.extent(b.rows) - 1, column + aw.extent(b.columns) - 1),
-                   channel, channels, p.c * p.groups);
-}
-
-// All that a prologue reads for a block's inputs.
-template <class T, class Map>
-void add_inputs(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
-  const auto add = [&](const T* x) { ahead.add(memory_under(p, x, b, channel, channels)); };
-  add(p.x), map.each_read(add);
-}
-
-// The memory of a block's outputs in a tensor like them, of some channels; known where they are channels last, of one
-// phase and depth.
-template <class T> Ahead<T> memory_beside(const Pass<T>& p, const T* x, const Block& b, int channel, int channels) {
-  const Axis &ah = p.axis[1], &aw = p.axis[2];
-  if (p.y_format != EK_CHANNELS_LAST || p.phases() > 1 || p.axis[0].count > 1) return {};
-  const auto pixel = [&](int image, int row, int column) {
-    return (static_cast<ptrdiff_t>(image) * ah.count + row) * aw.count + column;
-  };
-  const auto last = [](int begin, int size, int count) { return begin + size < count ? begin + size - 1 : count - 1; };
-  return memory_of(x, pixel(b.image, b.row, b.column),
-                   pixel(b.image + b.images - 1, last(b.row, b.rows, ah.count), last(b.column, b.columns, aw.count)),
-                   channel, channels, p.o * p.groups);
-}
-
-// All that a map reads beside a block's outputs.
-template <class T, class Map>
-void add_beside(const Pass<T>& p, const Block& b, int channel, int channels, const Map& map, AheadOf<T>& ahead) {
-  map.each_read([&](const T* x) { ahead.add(memory_beside(p, x, b, channel, channels)); });
-}
-
-// unit(depth, row, rows, column, columns, run) for neighbouring outputs, in the tensor and of all phases, that make up
-// an image of a block: whole rows of it where the block has them, up to `most` pixels; otherwise parts of a row.
+// Cuts the outputs of a block in one image, of all phases, into units of up to `most` neighbouring pixels: whole rows
+// of the tensor if the block has whole rows, otherwise parts of one row. Calls unit(depth, row, rows, column, columns,
+// run) for each.
 template <class T, class F>
 EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int channel, int channels, int most,
                                 const F& unit) {
@@ -175,7 +71,7 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
   const bool whole = width == aw.out_size && width <= most;
   for (int d = ad.output(b.depth); d < ad.output(b.depth + 1); d++)
     even_parts(height, whole ? most / width : 1, [&](int row, int rows) {
-      const int groups = most / aw.phases > 0 ? most / aw.phases : 1;  // of one output of each phase
+      const int groups = most / aw.phases > 0 ? most / aw.phases : 1;  // groups of one output of each phase
       even_parts(ceil_div(width, aw.phases), whole ? aw.out_size : groups, [&](int group, int some) {
         const int column = group * aw.phases, end = column + some * aw.phases,
                   columns = (end < width ? end : width) - column;
@@ -187,7 +83,7 @@ EK_INLINE void each_output_unit(const Pass<T>& p, const Block& b, int image, int
     });
 }
 
-// out[j·pitch + c] = channel c of pixel j of a run in the tensor x.
+// Copies a run out of the tensor x: channel c of pixel j goes to out[j·pitch + c].
 template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, ptrdiff_t pitch) {
   const T* from = x + run.first;
   if (run.plane == 1 && run.pixel == pitch && run.channels == pitch)
@@ -200,16 +96,17 @@ template <class T> EK_INLINE void copy_in(const T* x, const Run& run, T* out, pt
       for (int c = 0; c < run.channels; c++) out[j * pitch + c] = from[j * run.pixel + c * run.plane];
 }
 
-// Whether pixels so far apart share so few sets of a cache that they push each other out.
+// Whether pixels that lie so far apart fall into so few sets of a cache that they push each other out.
 template <class T> bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T) % 4096 == 0; }
-// Whether a run of an output of `elements` is stored past the caches: where pixels meet there, of smaller outputs too.
+// Whether a run of an output of `elements` elements is stored past the caches. If its pixels meet in the cache, the
+// output may be half as large as otherwise.
 template <class T> bool streams_out(const Run& run, const T* y, int64_t elements) {
   return run.plane == 1 && run.channels % lanes<T> == 0 &&
          can_stream(y + run.first, meet_in_cache<T>(run.pixel) ? 2 * elements : elements, run.pixel);
 }
 
-// The same back: values[j·pitch + c] go to their places in the tensor y of `elements` elements. A job that has stored
-// ends with stream_fence().
+// Copies a run into the tensor y of `elements` elements: values[j·pitch + c] is channel c of pixel j. A job that calls
+// this ends with stream_fence().
 template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const Run& run, T* y, int64_t elements) {
   T* to = y + run.first;
   if (streams_out(run, y, elements)) {
@@ -227,15 +124,15 @@ template <class T> inline void copy_out(const T* values, ptrdiff_t pitch, const 
       for (int j = 0; j < run.pixels; j++) to[c * run.plane + j * run.pixel] = values[j * pitch + c];
   }
 }
-// Asks for the cache lines that copy_out will write: no hardware foresees lines that far apart. Always inlined, or GCC
-// drops the calls.
-template <class T> EK_INLINE void expect_out(const Run& run, T* y, int64_t elements) {
+// Prefetches the cache lines that copy_out will write. The hardware does not foresee lines that lie this far apart.
+// Always inlined, because GCC drops calls of a function that only prefetches.
+template <class T> EK_INLINE void prefetch_out(const Run& run, T* y, int64_t elements) {
   if (run.plane != 1 || streams_out(run, y, elements)) return;
   for (int j = 0; j < run.pixels; j++)
     for (int c = 0; c < run.channels; c += 64 / sizeof(T)) __builtin_prefetch(y + run.first + j * run.pixel + c, 1);
 }
 
-// A block's rows, pixels `pixel` apart, mapped, and zero where they are padding.
+// Packs and maps a block's rows, with pixels `pixel` elements apart, and writes zeros for the padding.
 template <class T, class Map>
 inline void pack_rows(const Pass<T>& p, const PackedGrid& grid, const Block& b, int channel, int channels,
                       ptrdiff_t pixel, const Map& map, T* out) {
@@ -249,8 +146,8 @@ inline void pack_rows(const Pass<T>& p, const PackedGrid& grid, const Block& b, 
   });
 }
 
-// Packs a run in panels of `width` channels, out[panel][pixel][channel] with `volume` pixels each, from `pixel` on, and
-// maps them. Lanes beyond the last channel are 0.
+// Packs a run of x into panels of `width` channels, from pixel `pixel` of each panel on, and maps it. The layout of
+// `out` is [panel][pixel][channel], with `volume` pixels in a panel. Lanes behind the last channel are 0.
 template <class T, class Map>
 inline void pack_panels(const T* x, const Run& run, int width, ptrdiff_t volume, ptrdiff_t pixel, const Map& map,
                         T* out) {

@@ -1,22 +1,23 @@
-// Loop core whose lanes are output pixels: a tile of output channels × pixels, over input planes packed flat and zero
-// padded, so that each tap of the kernel is the same row of pixels at another offset. No lane is lost to few channels:
-// best for few output channels in a group, depthwise included. The other core is channel_lanes.h; conv_core.h chooses.
+// A loop core whose lanes are output pixels. Its tiles are output channels × pixels. Input planes are packed with zeros
+// as padding and then seen as one long row, so that a tap of the kernel is that row at an offset. Few channels waste no
+// lanes: this core is best for few output channels in a group, depthwise included. conv_core.h chooses.
 //
-// Padding at the right of a row serves the next row as its left one, so a pitch of width + padding is enough for both;
-// outputs that fall between two rows are computed and dropped. A stride is taken out by packing: a plane holds stride_h
-// × stride_w parts, in each of which neighbours are neighbours of the same output row.
+// The padding at the right of a row is also the padding at the left of the next row, so the pitch of rows is width +
+// padding. Outputs that fall between two rows are computed and dropped. Packing removes the stride: a plane is packed
+// as stride_d × stride_h × stride_w parts, and neighbouring outputs read neighbouring values of the same part.
 #pragma once
 #include "conv/channel_lanes.h"
 
 namespace EK_ISA {
 
-// Layout of a packed plane: [step d][step h][step w][depth][row][pitch], with a step for each input within a stride.
+// The layout of a packed plane: [part d][part h][part w][depth][row][pitch].
 template <class T> struct PixelPlanes {
-  int depths, rows, pitch, flat;  // flat: pixels from the first output to the last, gaps included
-  ptrdiff_t part, plane, image;   // sizes
+  int depths, rows, pitch;       // of a part
+  int flat;                      // outputs of a block, with those between its rows
+  ptrdiff_t part, plane, image;  // elements of each
 
   static int reach(const Axis& a) { return a.reach < 0 ? -1 : a.reach / a.stride; }
-  // Columns lo … hi of a part that lie inside the input, of `columns`.
+  // Finds which of `columns` columns of a part lie inside the input: lo … hi − 1.
   static void inside(const Axis& a, int start, int part, int columns, int& lo, int& hi) {
     const int first = a.offset + (start * a.stride + part) * a.unit, step = a.stride * a.unit;
     lo = first >= 0 ? 0 : ceil_div(-first, step), hi = first >= a.in_size ? 0 : ceil_div(a.in_size - first, step);
@@ -39,21 +40,21 @@ template <class T> struct PixelPlanes {
     flat = (b.rows - 1) * pitch + b.columns;
     part = static_cast<ptrdiff_t>(depths) * rows * pitch;
     plane = part * p.axis[0].stride * p.axis[1].stride * p.axis[2].stride;
-    // Behind the last plane: the right padding of its last row, and what the last tile reads beyond its pixels.
+    // Behind the last plane there is the right padding of its last row, and what the last tile reads behind its pixels.
     image = plane * channels + columns + wide_vectors * lanes<T>;
   }
-  // Offset of a tap in a plane.
+  // The offset of a tap in a plane.
   ptrdiff_t offset(const Pass<T>& p, int d, int h, int w) const {
     const Axis &ad = p.axis[0], &ah = p.axis[1], &aw = p.axis[2];
     const int xd = ad.shift + d * ad.spacing, xh = ah.shift + h * ah.spacing, xw = aw.shift + w * aw.spacing;
     const int f = (xd % ad.stride * ah.stride + xh % ah.stride) * aw.stride + xw % aw.stride;
     return f * part + (static_cast<ptrdiff_t>(xd / ad.stride) * rows + xh / ah.stride) * pitch + xw / aw.stride;
   }
-  // offsets[…] in the order of each_tap.
+  // Writes the offsets of all taps, in the order of each_tap.
   void offsets(const Pass<T>& p, int* out) const {
     each_tap(p, [&](int d, int h, int c, int w) { *out++ = static_cast<int>(c * plane + offset(p, d, h, w)); });
   }
-  // Rows of the kernel outside channels, so that those that see only padding can be left out.
+  // The loop over the kernel's rows is outside that over channels, so that rows that read only padding can be left out.
   template <class F> static void each_tap(const Pass<T>& p, const F& body) {
     for (int d = 0; d < p.axis[0].taps; d++)
       for (int h = 0; h < p.axis[1].taps; h++)
@@ -62,7 +63,7 @@ template <class T> struct PixelPlanes {
   }
 };
 
-// Packs `channels` planes from `channel` on, of one image.
+// Packs `channels` planes of one image, from `channel` on.
 template <class T, class Prologue>
 void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b, int image, int channel, int channels,
                  const Prologue& prologue, T* out) {
@@ -101,7 +102,7 @@ void pack_planes(const Pass<T>& p, const PixelPlanes<T>& planes, const Block& b,
       }
 }
 
-// out[i·out_pitch + pixel] = Σ_k w[k][i] · x[offsets[k] + pixel], for M channels i and V·lanes pixels.
+// out[i·out_pitch + pixel] = Σ over k: w[k][i] · x[offsets[k] + pixel], for M channels i and V·lanes pixels.
 template <class T, int M, int V>
 __attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n, const T* w, T* out,
                                           ptrdiff_t out_pitch) {
@@ -113,17 +114,17 @@ __attribute__((noinline)) void pixel_tile(const T* x, const int* offsets, int n,
     for (int v = 0; v < V; v++) store(out + i * out_pitch + v * lanes<T>, acc[i][v]);
 }
 
-// float64 has the other core only: it serves checks, where size and build time weigh more than its speed.
+// float64 has no core but channel_lanes.h: it serves checks, where code size and build time matter more than speed.
 template <class T> constexpr bool has_pixel_lanes = sizeof(T) == 4;
 
 template <class T> struct PixelLanes {
-  // A phase, and where its tables begin.
+  // A phase, and where its taps begin in `offsets` and in the weights.
   struct Phase {
     Pass<T> pass;
     int first_tap;
   };
   Pass<T> p;
-  int group_chunk, chunks;  // a job does a chunk of groups: channels last, one group may be less than a cache line
+  int group_chunk, chunks;  // a job computes a chunk of groups: one group may be less than a cache line
   Blocks blocks;
   PixelPlanes<T> planes;
   size_t out_pitch, packed_size, out_size;
@@ -138,7 +139,7 @@ template <class T> struct PixelLanes {
   static Blocks choose(const Pass<T>& p, int group_chunk) {
     Blocks b = choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / static_cast<int>(sizeof(T)),
                              ceil_div(kConvJobs, ceil_div(p.groups, group_chunk)), 4 * lanes<T> * wide_vectors);
-    b.images = 1, b.over_images = p.n;  // images are not joined: one fills many tiles
+    b.images = 1, b.over_images = p.n;  // images are not joined: one image fills many tiles
     return b;
   }
   static double cost(const Pass<T>& p) {
@@ -149,7 +150,7 @@ template <class T> struct PixelLanes {
     if (p.x_format == EK_CHANNELS_LAST) moved += in;
     if (p.y_format == EK_CHANNELS_LAST) moved += out;
     const double per_image = static_cast<double>(b.over_depth) * b.over_rows * b.over_columns;
-    // 1.1: unaligned loads.
+    // The factor 1.1 is for unaligned loads.
     return per_image * ceil_div(planes.flat, lanes<T>) * p.kernel_size() * p.c * p.o * 1.1 + moved;
   }
 
@@ -189,14 +190,14 @@ template <class T> struct PixelLanes {
       pack_planes(p, planes, whole, whole.image, group * p.c, groups * p.c, prologue, packed);
       for (int f = 0; f < p.phases(); f++) {
         const Pass<T>& q = phases[f].pass;
-        Block b = whole;  // a phase may have less
+        Block b = whole;  // a phase may have fewer rows and columns
         b.rows = b.row + b.rows < q.axis[1].count ? b.rows : q.axis[1].count - b.row;
         b.columns = b.column + b.columns < q.axis[2].count ? b.columns : q.axis[2].count - b.column;
         if (b.depth >= q.axis[0].count || b.rows <= 0 || b.columns <= 0) continue;
         for (int g = 0; g < groups; g++)
           compute(phases[f], b, packed + g * p.c * planes.plane, weights + weights_of(group + g, phases[f].first_tap),
                   out + g * p.o * out_pitch);
-        // Whole rows of the tensor follow each other there: one run.
+        // Whole rows of the tensor lie side by side, so they are one run.
         const bool joined = p.phases() == 1 && b.columns == q.axis[2].out_size;
         if (joined) close_gaps(b, groups * p.o, out);
         for (int h = 0; h < b.rows; h += joined ? b.rows : 1) {
@@ -217,7 +218,7 @@ template <class T> struct PixelLanes {
     return (static_cast<ptrdiff_t>(group) * p.kernel_size() + tap) * p.c * p.o;
   }
 
-  // A group's outputs of a block: out[channel][pixel]
+  // Computes out[channel][pixel]: the outputs of a block and a group.
   void compute(const Phase& phase, const Block& b, const T* packed, const T* weight, T* out) const {
     const Pass<T>& q = phase.pass;
     const int* at = offsets + phase.first_tap * p.c;
@@ -244,7 +245,7 @@ template <class T> struct PixelLanes {
     });
   }
 
-  // Moves a block's rows together, over the outputs between them.
+  // Removes the dropped outputs between a block's rows, by moving the rows together.
   void close_gaps(const Block& b, int channels, T* out) const {
     for (int c = 0; c < channels; c++, out += out_pitch)
       for (int h = 1; h < b.rows && planes.pitch > b.columns; h++) {
@@ -256,7 +257,7 @@ template <class T> struct PixelLanes {
       }
   }
 
-  // out[tile of channels][taps of a phase in the order of each_tap][M]
+  // out[tile of channels][tap][channel of the tile], the taps of a phase in the order of each_tap
   void pack_weights(const Pass<T>& q, int group, T* out) const {
     even_parts(p.o, wide_rows, [&](int begin, int size) {
       const T* from = p.w + group * p.w_group + begin * p.w_out;

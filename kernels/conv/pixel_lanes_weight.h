@@ -1,14 +1,15 @@
-// Gradient of the weights with pixels in the lanes: a tile of output channels × taps, each accumulator a vector of
-// pixels that is added up at the very end. Planes are packed flat as for the forward pass (pixel_lanes.h); the gradient
-// of the output gets the same pitch, with zeros where the input's rows have their padding. Counterpart:
-// channel_lanes_weight.h.
+// The gradient of the weights with pixels in the lanes. Its tiles are output channels × taps. Each accumulator is a
+// vector over pixels, whose lanes are added up at the very end. Planes of x are packed as in pixel_lanes.h. The
+// gradient of the output is packed with the same pitch, and with zeros where the rows of x have their padding. The
+// counterpart with channels in the lanes is channel_lanes_weight.h.
 #pragma once
-#include "conv/channel_lanes_weight.h"
+#include "conv/partial_gradients.h"
 #include "conv/pixel_lanes.h"
 
 namespace EK_ISA {
 
-// out[i·out_row + j·lanes …] += Σ over images and pixels: dy[i·dy_row + …] · x[offsets[j] + …]
+// out[i·out_row + j·lanes + lane] += Σ over the images and over every lanes-th pixel p from `lane` on:
+// dy[i·dy_row + p] · x[offsets[j] + p]
 template <class T, int M, int N>
 __attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image, ptrdiff_t dy_row, const T* x,
                                                  ptrdiff_t x_image, const int* offsets, int images, int pixels, T* out,
@@ -28,7 +29,7 @@ __attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image
     for (int j = 0; j < N; j++) store(out + i * out_row + j * lanes<T>, acc[i][j]);
 }
 
-// A job is a split of the blocks × a chunk of groups; it leaves a partial gradient [o][c][tap].
+// A job is a split of the blocks × a chunk of groups. It leaves a partial gradient [o][c][tap].
 template <class T> struct PixelLanesWeight {
   Pass<T> p;  // the forward pass; p.y is not used
   const T* dy;
@@ -45,10 +46,7 @@ template <class T> struct PixelLanesWeight {
     return choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / 2 / static_cast<int>(sizeof(T)),
                          kConvJobs, 4 * lanes<T> * wide_vectors);
   }
-  static double cost(const Pass<T>& p) {
-    // The forward cost, and adding up the lanes of each split's accumulators.
-    return PixelLanes<T>::cost(p);
-  }
+  static double cost(const Pass<T>& p) { return PixelLanes<T>::cost(p); }
 
   PixelLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
       : p(pass), dy(g), group_chunk(PixelLanes<T>::choose_groups(pass)), chunks(ceil_div(pass.groups, group_chunk)),
@@ -101,7 +99,7 @@ template <class T> struct PixelLanesWeight {
           out[c * p.w_in + p.tap(d, h, w)] = sum_lanes<T>(load(sum)), sum += lanes<T>;
         });
     });
-    parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // split by split
+    parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // adds one split after the other
       for (int i = begin; i < end; i++) {
         T s = partials[i];
         for (int split = 1; split < splits; split++) s += partials[split * whole + i];
@@ -125,7 +123,7 @@ template <class T> struct PixelLanesWeight {
     });
   }
 
-  // out[channel][row·pitch + column], zero between rows and behind the last.
+  // Packs out[channel][row·pitch + column], with zeros between the rows and behind the last.
   template <class Map>
   void pack_gradient(const Block& b, int image, int channel, int channels, const Map& map, T* out) const {
     const Axis &ah = p.axis[1], &aw = p.axis[2];

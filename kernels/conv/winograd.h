@@ -1,22 +1,22 @@
-// Loop core for kernels of 3x3 and stride 1: Winograd's minimal filtering F(2x2, 3x3), 16 products for 2x2 outputs
-// instead of 36 (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.1).
-// conv_core.h chooses; the gradient of the weights is in winograd_weight.h.
+// A loop core for kernels of 3x3 and stride 1. Winograd's minimal filtering F(2x2, 3x3) computes a tile of 2x2 outputs
+// with 16 products instead of 36 (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016,
+// section 4.1). conv_core.h chooses. The gradient of the weights is in winograd_weight.h.
 //
-// With d a patch of 4x4 inputs and g a kernel, Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A: the inner product over input channels is a
-// matrix product for each of 16 points, and the transforms, which are sums and differences, happen in the cache beside
-// it.
+// With a patch d of 4x4 inputs and a kernel g, the tile is Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A. A transformed patch has 16
+// points. For each point, the sum over the input channels is a matrix product, tiles × output channels. The transforms
+// are sums and differences of values that are in the cache.
 #pragma once
 #include "conv/channel_lanes.h"
 
 namespace EK_ISA {
 
-constexpr int kPoints = 16;                    // of a transformed patch
-constexpr int kTransformedBytes = 512 << 10;   // of a block's patches: they stay in L2 beside the products
-constexpr int kFewTiles = 32;                  // of a block at least: each has all weights come from memory
-constexpr int kTileRun = 28;                   // tiles of a row whose outputs stay in L1
-constexpr int kProductTiles = 9 * outer_rows;  // whose products stay in L2 beside a point's weights
+constexpr int kPoints = 16;                    // points of a transformed patch
+constexpr int kTransformedBytes = 512 << 10;   // bytes of a block's patches: they stay in L2 beside the products
+constexpr int kFewTiles = 32;                  // tiles of a block at least: each block reads all weights from memory
+constexpr int kTileRun = 28;                   // tiles of a row whose outputs are computed together, and stay in L1
+constexpr int kProductTiles = 9 * outer_rows;  // tiles whose products stay in L2 beside the weights of a point
 
-// The transforms of a line; that of a square is the one of its lines after that of its columns.
+// The transforms of one line. A square is transformed by transforming its columns, and then the lines of the result.
 // Bᵀ.
 template <class V> EK_INLINE void input_line(V a, V b, V c, V d, V* out) {
   out[0] = a - c, out[1] = b + c, out[2] = c - b, out[3] = b - d;
@@ -29,15 +29,15 @@ template <class V> EK_INLINE void weight_line(V a, V b, V c, V* out) {
   out[0] = a, out[1] = (ends + b) * 0.5f, out[2] = (ends - b) * 0.5f, out[3] = c;
 }
 
-// Elements between points of so many elements each: the lines of one place of all points are in different sets of the
-// L1 cache.
+// Elements from one point to the next, if a point has `elements` elements. A transform writes the same place of all
+// points; with this distance those cache lines fall into different sets of L1.
 template <class T> constexpr ptrdiff_t point_pitch(ptrdiff_t elements) {
   constexpr ptrdiff_t page = 4096 / sizeof(T), line = 64 / sizeof(T);
   return (elements + page - 1) / page * page + 5 * line;
 }
 
-// The patches under a row of tiles: out[point·pitch + tile·out_pixel + channel], from rows of packed pixels, whose
-// channels are whole vectors.
+// Transforms the patches of a row of tiles: out[point·pitch + tile·out_pixel + channel]. x: packed pixels, whose
+// channels are padded to whole vectors.
 template <class T>
 inline void transform_input(const T* x, ptrdiff_t row, ptrdiff_t pixel, int tiles, int channels, T* out,
                             ptrdiff_t pitch, ptrdiff_t out_pixel) {
@@ -64,7 +64,7 @@ inline void transform_input(const T* x, ptrdiff_t row, ptrdiff_t pixel, int tile
   }
 }
 
-// Two rows of outputs from the products of a row of tiles: out[row·out_row + pixel·width + channel].
+// Transforms the products of a row of tiles into two rows of outputs: out[row·out_row + pixel·width + channel].
 template <class T>
 inline void transform_output(const T* products, ptrdiff_t pitch, int tiles, int width, T* out, ptrdiff_t out_row) {
   for (int t = 0; t < tiles; t++)
@@ -84,24 +84,24 @@ inline void transform_output(const T* products, ptrdiff_t pitch, int tiles, int 
     }
 }
 
-// Two orders. By blocks: the weights are transformed once for all, then a job transforms a block of inputs and
-// multiplies it with them. By outputs, where there are fewer patches than weights: the patches are transformed once for
-// all, then a job transforms the weights of a block of output channels and multiplies all patches with them, so that
-// transformed weights never leave a worker's cache.
+// There are two orders. By blocks: all weights are transformed first; then a job transforms a block of inputs and
+// multiplies it with the weights. By outputs, if there are fewer patches than weights: all patches are transformed
+// first; then a job transforms the weights of a block of output channels and multiplies all patches with them, so that
+// the transformed weights stay in the worker's cache.
 template <class T> struct Winograd {
   Pass<T> p;
-  Pass<T> tiles;  // the same pass, of which an output is a tile; for the geometry of its input
+  Pass<T> tiles;  // the same pass with tiles as outputs: for the geometry of the input
   static constexpr int width = outer_vectors * lanes<T>;
-  static constexpr int some = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
-  int o_blocks, chunks, per_chunk;                      // blocks of output channels: a job does a chunk of them
+  static constexpr int together = ceil_div(kWeightRun, 9);  // input channels whose weights are packed together
+  int o_blocks, chunks, per_chunk;                          // blocks of output channels; a job computes a chunk of them
   bool by_outputs;
-  Blocks inputs, blocks;  // whose inputs are transformed together; whose products are formed together
+  Blocks inputs, blocks;  // blocks of tiles that are transformed together; that are multiplied together
   PackedGrid grid;
-  ptrdiff_t pixel;                            // between packed pixels, and between transformed patches
-  ptrdiff_t patches, products, weight_pitch;  // between points
+  ptrdiff_t pixel;                            // elements between packed pixels, and between transformed patches
+  ptrdiff_t patches, products, weight_pitch;  // elements between points
   size_t packed_size, transformed_size, product_size, out_size, weight_size;
-  // weights: by blocks all, by outputs those of each worker; transformed: by outputs all, by blocks among a worker's
-  // buffers.
+  // weights: all of them, or by outputs one block for each worker. transformed: by outputs all patches; by blocks they
+  // are among a worker's buffers.
   T *weights, *transformed, *workers;
   int* places;
 
@@ -111,13 +111,14 @@ template <class T> struct Winograd {
       tiles.axis[d].count = ceil_div(p.axis[d].count, 2), tiles.axis[d].stride = 2, tiles.axis[d].reach = 3;
     return tiles;
   }
-  // The outputs of a block of tiles; the last of them may lie beyond the tensor.
+  // The outputs of a block of tiles. The last row and column may lie outside the tensor.
   static Block outputs_of(const Block& b) {
     return {b.image, b.images, b.depth, 2 * b.row, 2 * b.rows, 2 * b.column, 2 * b.columns};
   }
-  // Whether the pass is of this kind, and cheaper here than where products are formed tap by tap, padding left out.
-  // Costs are in vector operations, as measured: weights come from memory, and by blocks 16 of each 9 go back there; a
-  // transform of a vector of channels of a tile takes about 60.
+  // Whether the pass has such a kernel, and is cheaper here than tap by tap without the padding. Costs are in vector
+  // operations, as measured. 75 (direct), 60 (by outputs) and 125 (by blocks) are the cost of a weight, which comes
+  // from memory; by blocks, 16 transformed weights are written to memory for each 9. Transforming a vector of channels
+  // of a tile costs about 60.
   static bool suits(const Pass<T>& p) {
     const auto line = [](const Axis& a) {
       return a.taps == 3 && a.phases == 1 && a.stride == 1 && a.unit == 1 && a.spacing == 1 && a.shift == 0;
@@ -145,7 +146,7 @@ template <class T> struct Winograd {
   static double count_tiles(const Pass<T>& p) {
     return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2);
   }
-  // Where the transformed patches take no more memory than the weights would.
+  // If the transformed patches take no more memory than the transformed weights would, and there are enough jobs.
   static bool is_by_outputs(const Pass<T>& p) { return p.o > (kFewJobs - 1) * width && count_tiles(p) <= p.o; }
 
   Winograd(const Pass<T>& pass, Scratch& scratch)
@@ -165,12 +166,12 @@ template <class T> struct Winograd {
     const int count = worker_count();
     weights = scratch.take<T>(weight_size * (by_outputs ? count : o_blocks));
     transformed = scratch.take<T>(by_outputs ? transformed_size : 0);
-    places = scratch.take<int>(some * 9);
+    places = scratch.take<int>(together * 9);
     workers = scratch.take<T>(worker_size() * count);
   }
   size_t worker_size() const {
     return packed_size + (by_outputs ? 0 : transformed_size) + product_size + out_size +
-           static_cast<size_t>(some) * 9 * width;
+           static_cast<size_t>(together) * 9 * width;
   }
 
   int parts() const { return blocks.count(); }
@@ -193,7 +194,7 @@ template <class T> struct Winograd {
 
   template <class Prologue, class Epilogue>
   void run_by_blocks(const Prologue& prologue, const Epilogue& epilogue) const {
-    const int groups = ceil_div(p.c, some);
+    const int groups = ceil_div(p.c, together);
     parallel_for(o_blocks * groups, [&](int job, int worker) {
       transform_weights(job / groups, job % groups, buffers(worker).weights, weights + job / groups * weight_size);
     });
@@ -204,14 +205,15 @@ template <class T> struct Winograd {
       const Buffers own = buffers(worker);
       transform_inputs(b, prologue, own.packed, own.transformed);
       const int next = job + worker_count(), next_index = next / chunks;
-      AheadOf<T> ahead;
-      if (next_index < blocks.count()) {  // what this worker will probably take next
+      PrefetchList<T> ahead;
+      if (next_index < blocks.count()) {  // the memory that this worker's next job will probably read
         const int o = next % chunks * per_chunk * width, most = per_chunk * width;
         if (next_index != index) add_inputs(tiles, blocks(tiles, next_index), 0, p.c, prologue, ahead);
-        add_beside(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < most ? p.o - o : most, epilogue, ahead);
+        add_beside_outputs(p, outputs_of(blocks(tiles, next_index)), o, p.o - o < most ? p.o - o : most, epilogue,
+                           ahead);
       }
       const int end = (chunk + 1) * per_chunk < o_blocks ? (chunk + 1) * per_chunk : o_blocks;
-      ahead.pace((end - chunk * per_chunk) * asks(b));
+      ahead.pace((end - chunk * per_chunk) * prefetches(b));
       for (int block = chunk * per_chunk; block < end; block++)
         outputs(b, block, own.transformed, weights + block * weight_size, own, part, ahead);
       stream_fence();
@@ -227,11 +229,11 @@ template <class T> struct Winograd {
     parallel_for(o_blocks, [&](int block, int worker) {
       const Buffers own = buffers(worker);
       T* w = weights + worker * weight_size;
-      for (int i = 0; i < ceil_div(p.c, some); i++) transform_weights(block, i, own.weights, w);
-      AheadOf<T> ahead;
+      for (int i = 0; i < ceil_div(p.c, together); i++) transform_weights(block, i, own.weights, w);
+      PrefetchList<T> ahead;
       const int o = (block + worker_count()) * width;
       if (o < p.o) ahead.add(memory_of_weights(p, 0, o, width));
-      ahead.pace(blocks.count() * asks(blocks(tiles, 0)));
+      ahead.pace(blocks.count() * prefetches(blocks(tiles, 0)));
       for (int index = 0; index < blocks.count(); index++) {
         const Block b = blocks(tiles, index);
         outputs(b, block, transformed + first_tile(b) * pixel, w, own, epilogue.part(index), ahead);
@@ -239,16 +241,16 @@ template <class T> struct Winograd {
       stream_fence();
     });
   }
-  // How often the products of a block of tiles and one of channels can ask for something.
-  double asks(const Block& b) const {
+  // The number of prefetches that fit into multiplying a block of tiles with a block of channels.
+  double prefetches(const Block& b) const {
     return static_cast<double>(kPoints) * p.c * ceil_div(b.images * b.rows * b.columns, outer_rows);
   }
-  // Tiles in the order of a tensor; those of a block are neighbours.
+  // The index of a block's first tile, in the order of a tensor. The tiles of a block are neighbours.
   ptrdiff_t first_tile(const Block& b) const {
     return (static_cast<ptrdiff_t>(b.image) * tiles.axis[1].count + b.row) * tiles.axis[2].count + b.column;
   }
 
-  // The patches of a block, one after the other.
+  // Packs the inputs of a block and transforms its patches, one after the other.
   template <class Prologue> void transform_inputs(const Block& b, const Prologue& prologue, T* packed, T* out) const {
     pack_rows(tiles, grid, b, 0, p.c, pixel, prologue, packed);
     for (int i = 0; i < b.images; i++)
@@ -257,10 +259,10 @@ template <class T> struct Winograd {
                         out + (i * b.rows + r) * b.columns * pixel, patches, pixel);
   }
 
-  // A block of outputs of a block of channels, from its patches and that block's weights.
+  // Computes a block of outputs of a block of channels, from transformed patches and weights.
   template <class Epilogue>
   void outputs(const Block& b, int block, const T* x, const T* w, const Buffers& own, const Epilogue& part,
-               AheadOf<T>& ahead) const {
+               PrefetchList<T>& ahead) const {
     multiply(b.images * b.rows * b.columns, x, w, own.product, ahead);
     for (int i = 0; i < b.images; i++)
       for (int r = 0; r < b.rows; r++)
@@ -272,8 +274,8 @@ template <class T> struct Winograd {
         });
   }
 
-  // out[point][tile][width] of a block of output channels
-  void multiply(int count, const T* x, const T* w, T* out, AheadOf<T>& ahead) const {
+  // Multiplies: out[point][tile][width], for a block of output channels.
+  void multiply(int count, const T* x, const T* w, T* out, PrefetchList<T>& ahead) const {
     const int none = 0;
     for (int k = 0; k < kPoints; k++, x += patches, w += weight_pitch, out += products) {
       const TapRows<T> rows{&none, 1, 1, p.c, 0, w, 0};
@@ -286,7 +288,7 @@ template <class T> struct Winograd {
     }
   }
 
-  // Two rows of outputs, out[row][column][width], of which the last of either may lie beyond the tensor.
+  // Maps and stores two rows of outputs, out[row][column][width]. The last row and column may lie outside the tensor.
   template <class Epilogue> void finish(Block b, int block, const Epilogue& part, T* out) const {
     const int o = block * width, channels = p.o - o < width ? p.o - o : width, row = b.columns * width;
     if (b.column + b.columns > p.axis[2].count) b.columns--;
@@ -300,20 +302,20 @@ template <class T> struct Winograd {
   void list_places() const {
     for (int h = 0; h < 3; h++)
       for (int w = 0; w < 3; w++)
-        for (int c = 0; c < some; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * some + c) * width;
+        for (int c = 0; c < together; c++) places[c * 9 + p.tap(0, h, w)] = ((h * 3 + w) * together + c) * width;
   }
-  // out[point][c][width] for the group-th `some` input channels of a block of output channels, zero beyond the last of
-  // either
+  // Packs and transforms the weights of a block of output channels and of `together` input channels, the group-th such
+  // ones: out[point][c][width], with zeros behind the last output channel.
   void transform_weights(int block, int group, T* buffer, T* out) const {
-    const int first = group * some, count = p.c - first < some ? p.c - first : some;
+    const int first = group * together, count = p.c - first < together ? p.c - first : together;
     gather_weights(p, places, 0, block * width, width, first, count, buffer);
     out += static_cast<ptrdiff_t>(first) * width;
     for (int i = 0; i < count * width; i += lanes<T>) {
       vec<T> column[3][4];
 #pragma GCC unroll 3
       for (int j = 0; j < 3; j++) {
-        const T* from = buffer + j * some * width + i;
-        weight_line(load(from), load(from + 3 * some * width), load(from + 6 * some * width), column[j]);
+        const T* from = buffer + j * together * width + i;
+        weight_line(load(from), load(from + 3 * together * width), load(from + 6 * together * width), column[j]);
       }
 #pragma GCC unroll 4
       for (int r = 0; r < 4; r++) {

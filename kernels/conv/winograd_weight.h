@@ -1,14 +1,14 @@
-// Gradient of the weights for kernels of 3x3 and stride 1, in the transformed points of winograd.h: with e a tile of
-// 2x2 gradients of the output, dg = Gᵀ[Σ (Bᵀ d B) ⊙ (A e Aᵀ)]G, the sum over all tiles: a matrix product, input
-// channels × output channels, for each point.
+// The gradient of the weights for kernels of 3x3 and stride 1, by the transforms of winograd.h. With a tile e of 2x2
+// gradients of the output, dg = Gᵀ[Σ (Bᵀ d B) ⊙ (A e Aᵀ)]G. The sum goes over all tiles: for each point it is a matrix
+// product, input channels × output channels.
 #pragma once
-#include "conv/channel_lanes_weight.h"
+#include "conv/partial_gradients.h"
 #include "conv/winograd.h"
 
 namespace EK_ISA {
 
-constexpr int kWinogradChunk = 64;  // channels of x and of dy that a job takes: 16 products of that square stay in L2
-constexpr int kWinogradTiles = 64;  // of a block, which stay there beside it
+constexpr int kWinogradChunk = 64;  // channels of x and of dy of a job at most: the 16 matrices of products stay in L2
+constexpr int kWinogradTiles = 64;  // tiles of a block, which stay in L2 beside them
 
 // A.
 template <class V> EK_INLINE void gradient_line(V a, V b, V* out) {
@@ -20,7 +20,7 @@ template <class V> EK_INLINE void weight_gradient_line(V a, V b, V c, V d, V* ou
   out[0] = a + sum, out[1] = (b - c) * 0.5f, out[2] = sum + d;
 }
 
-// The transforms of a row of tiles of `width` channels: out[point·pitch + tile·width + channel]
+// Transforms a row of tiles of `width` channels: out[point·pitch + tile·width + channel].
 template <class T>
 inline void transform_gradient(const T* g, ptrdiff_t row, int tiles, int width, T* out, ptrdiff_t pitch) {
   for (int t = 0; t < tiles; t++)
@@ -40,12 +40,14 @@ inline void transform_gradient(const T* g, ptrdiff_t row, int tiles, int width, 
     }
 }
 
-// out[i·out_row + channel] (+)= Σ over tiles: x[tile·pitch + i] · g[tile·V·lanes + channel]. add: to what `out` holds.
+// out[i·out_row + channel] = Σ over the tiles: x[tile·pitch + i] · g[tile·V·lanes + channel]. add: adds it to what
+// `out` holds.
 template <class T, int M, int V>
 __attribute__((noinline)) void point_weight_tile(const T* x, ptrdiff_t pitch, const T* g, int count, bool add, T* out,
-                                                 ptrdiff_t out_row, Ahead<T>& ahead) {
+                                                 ptrdiff_t out_row, Prefetch<T>& ahead) {
   vec<T> acc[M][V] = {};
-  ahead.during([&](const auto& ask) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, ask); });
+  ahead.during(
+      [&](const auto& prefetch_next) { outer<T, M, V>(acc, x, 1, pitch, g, V * lanes<T>, count, prefetch_next); });
   put_tile<T, M, V>(acc, add, out, out_row);
 }
 
@@ -58,7 +60,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
   Blocks blocks;
   PackedGrid grid;
   int count;                     // tiles of a block
-  ptrdiff_t patches, gradients;  // between points
+  ptrdiff_t patches, gradients;  // elements between points
   size_t packed_size, gradient_size, patch_size, transformed_size, sum_size;
   T* workers;
 
@@ -102,15 +104,15 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
             transform_gradient(gradient + (4 * o * here + static_cast<ptrdiff_t>(i) * 4 * b.columns * width),
                                2 * b.columns * width, b.columns, width,
                                transformed + (static_cast<ptrdiff_t>(o) * here + i * b.columns * width), gradients);
-        AheadOf<T> ahead;
+        PrefetchList<T> ahead;
         Base::with_next(number, job, index,
-                        [&](int next, const Job& of) { expect(next, of, prologue, gradient_prologue, ahead); });
+                        [&](int next, const Job& of) { add_memory(next, of, prologue, gradient_prologue, ahead); });
         ahead.pace(static_cast<double>(kPoints) * here * ceil_div(job.c_count, outer_rows) *
                    ceil_div(job.o_count, width));
         for (int k = 0; k < kPoints; k++)
           for (int o = 0; o < job.o_count; o += width) {
             const T* g = transformed + k * gradients + static_cast<ptrdiff_t>(o) * here;
-            // Point 5 has the sum of a tile.
+            // Point 5 of a transformed tile is the sum of its 4 gradients.
             if (bias_sums && k == 5)
               add_pixels(g, width, here, job.o_count - o < width ? job.o_count - o : width, bias_sums + o);
             even_parts(job.c_count, outer_rows, [&](int c, int size) {
@@ -126,17 +128,17 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
     });
   }
 
-  // What a block of a job reads.
+  // Adds the memory that a block of a job reads.
   template <class Prologue, class GradientPrologue>
-  void expect(int index, const Job& job, const Prologue& prologue, const GradientPrologue& gradient_prologue,
-              AheadOf<T>& ahead) const {
+  void add_memory(int index, const Job& job, const Prologue& prologue, const GradientPrologue& gradient_prologue,
+                  PrefetchList<T>& ahead) const {
     const Block b = blocks(tiles, index), outputs = Winograd<T>::outputs_of(b);
     add_inputs(tiles, b, job.c, job.c_count, prologue, ahead);
-    ahead.add(memory_beside(p, dy, outputs, job.o, job.o_count));
-    add_beside(p, outputs, job.o, job.o_count, gradient_prologue, ahead);
+    ahead.add(memory_of_outputs(p, dy, outputs, job.o, job.o_count));
+    add_beside_outputs(p, outputs, job.o, job.o_count, gradient_prologue, ahead);
   }
 
-  // out[panel of channels][image][two rows for each of tiles][column][width], zero beyond the tensor's rows and columns
+  // Packs out[panel of channels][image][two rows for each row of tiles][column][width], with zeros outside the tensor.
   template <class Map> void pack_gradient(const Block& b, const Job& job, const Map& map, T* out) const {
     const int rows = 2 * b.rows, columns = 2 * b.columns, volume = b.images * rows * columns;
     const int h = 2 * b.row, w = 2 * b.column,
@@ -150,7 +152,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
       }
   }
 
-  // out[tap][c of the chunk][o of the chunk] of the sums in the points
+  // Transforms the sums of the points into out[tap][c of the chunk][o of the chunk].
   void transform_sums(const Job& job, const T* sums, T* out) const {
     const ptrdiff_t point = static_cast<ptrdiff_t>(c_chunk) * o_chunk;
     for (ptrdiff_t i = 0; i < job.c_count * static_cast<ptrdiff_t>(o_chunk); i += lanes<T>) {

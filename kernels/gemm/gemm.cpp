@@ -1,6 +1,6 @@
-// Matrix products for every combination of transposes. A job is one block of c with its whole reduction; its operands
-// are packed block by block into the worker's scratch, or b, where several jobs need the same of it, before for all of
-// them. Convolution shares only the register tile (simd/tile.h).
+// Matrix products c = op(a)·op(b), for every combination of transposes. A job computes one block of c with its whole
+// reduction. It packs its operands block by block into the worker's scratch. If several jobs need the same blocks of b,
+// b is packed once before all jobs. Convolution shares only the register tile with this file (simd/tile.h).
 #include "kernel.h"
 #include "scratch.h"
 #include "simd/copy.h"
@@ -9,11 +9,13 @@
 namespace EK_ISA {
 namespace {
 
-constexpr int kDepth = 256;       // of a packed block: 32 columns of b stay in L1
-constexpr int kColumns = 512;     // at most, of a block of c: depth × columns of b stay in L2
-constexpr int kRows = 504;        // at most; packing b again for each such block costs 1/504 of the arithmetic
-constexpr int kJobs = 32;         // wanted, so that many threads have work; the split depends on the shape alone
-constexpr int kShared = 1 << 20;  // elements of b at most that are packed for all jobs: they stay in the last cache
+constexpr int kDepth = 256;    // steps of the reduction in a packed block: kDepth × 32 columns of b stay in L1
+constexpr int kColumns = 512;  // columns of a block of c at most: kDepth × kColumns of b stay in L2
+constexpr int kRows =
+    504;  // rows of a block of c at most: packing b again for each such block costs 1/504 of the arithmetic
+constexpr int kJobs = 32;  // jobs that a product should have: work for many threads; the cut depends on the shape alone
+constexpr int kShared = 1
+                        << 20;  // elements of b at most that are packed once for all jobs: they stay in the last cache
 
 constexpr int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
 
@@ -25,7 +27,7 @@ struct Blocks {
 template <class T> Blocks choose_blocks(int batch, int m, int n, int k) {
   const int vectors = n > lanes<T> ? outer_vectors : 1, width = vectors * lanes<T>;
   const bool shares_b = batch == 1 && static_cast<int64_t>(n) * k <= kShared;
-  // Rows pay for packing b, unless it is shared; columns pay for packing a.
+  // The rows of a block pay for packing b, unless b is shared; its columns pay for packing a.
   const int least_rows = (shares_b ? 1 : 4) * outer_rows;
   int rows = kRows < m ? kRows : m, columns = kColumns < n ? kColumns : n;
   while (batch * ceil_div(m, rows) * ceil_div(n, columns) < kJobs) {
@@ -36,8 +38,9 @@ template <class T> Blocks choose_blocks(int batch, int m, int n, int k) {
   return {rows, round_up(columns, width), vectors, shares_b && m > rows};
 }
 
-// Each worker packs rows × depth of a and depth × columns of b.
-constexpr int kPitch = kDepth + 16;  // of a row of a; not a power of two, so that rows do not share cache sets
+// A worker packs outer_rows × kDepth of a and kDepth × kColumns of b.
+constexpr int kPitch = kDepth +
+                       16;  // elements between rows of packed a: not a power of two, or rows would share cache sets
 
 template <class T> size_t packed_a() { return static_cast<size_t>(round_up(outer_rows, lanes<T>)) * kPitch; }
 
@@ -46,7 +49,7 @@ template <class T> struct Gemm {
   T* c;
   int m, n, k, transpose_a, transpose_b, accumulate;
 
-  // out[column block][k][width] = op(b)[k0 …][j0 …], zero beyond n.
+  // Packs op(b)[k0 …][j0 …] as out[panel of columns][k][width], with zeros behind column n.
   template <int V> void pack_b(int k0, int depth, int j0, int columns, T* out) const {
     constexpr int W = V * lanes<T>;
     for (int j = 0; j < columns; j += W, out += depth * W) {
@@ -61,7 +64,8 @@ template <class T> struct Gemm {
     }
   }
 
-  // Tile of c at (i, j): c = a · b + (first block of the reduction ? bias or c : c).
+  // Computes a tile of c at (i, j). The first block of the reduction starts from the bias and, to accumulate, from c;
+  // every other block adds to c.
   template <int M, int V>
   __attribute__((noinline)) void tile(const T* pa, const T* pb, int depth, bool first, int i, int j) const {
     constexpr int L = lanes<T>;
@@ -95,7 +99,7 @@ template <class T> struct Gemm {
     }
   }
 
-  // The whole of b, packed: blocks of depth, one after the other, each as pack_b leaves it.
+  // Packs all of b: one block of the reduction after the other, each as pack_b packs it.
   template <int V> void share_b(T* shared) const {
     const int chunks = ceil_div(n, kColumns);
     parallel_for(ceil_div(k, kDepth) * chunks, [&](int job, int) {
@@ -108,7 +112,7 @@ template <class T> struct Gemm {
     return static_cast<ptrdiff_t>(k0) * round_up(n, V * lanes<T>) + static_cast<ptrdiff_t>(j0) * depth;
   }
 
-  // shared: b as share_b leaves it, or null.
+  // Computes a block of c. shared: b as share_b packs it, or null.
   template <int V> void block(int i0, int rows, int j0, int columns, const T* shared, T* pa, T* pb) const {
     constexpr int W = V * lanes<T>, P = round_up(outer_rows, lanes<T>);
     int k0 = 0;
@@ -133,7 +137,7 @@ template <class T> struct Gemm {
   }
 };
 
-// What the workers pack into, and b where it is shared.
+// The scratch: what the workers pack into, and all of b if it is shared.
 template <class T> struct Packed {
   size_t each;
   T *workers, *shared;

@@ -1,11 +1,11 @@
-// Reading, writing and accumulating along the middle axis of (outer, n, inner) at positions from an int64 tensor. Reads
-// split their output between threads; writes split their destination, so each element receives its terms in index
-// order.
-#include "types.h"
+// Reads, writes and adds along the middle axis of (outer, n, inner), at positions from an int64 tensor. Reads split
+// their output between threads. Writes split their destination, so that each element receives its terms in the order of
+// the index.
+#include "reduce/columns.h"
 
 namespace EK_ISA {
 
-// Collects whether any tile met an index outside [0, n).
+// Notes whether any tile met an index outside [0, n).
 struct index_check {
   int bad = 0;
   EK_INLINE bool valid(int64_t i, int n) {
@@ -19,12 +19,12 @@ struct index_check {
 template <class T>
 static int index_select(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
   index_check check;
-  // An index is looked at also where nothing is read.
+  // Indices are checked even if nothing is read.
   if (outer == 0 || inner == 0) {
     for (int k = 0; k < count; k++) check.valid(index[k], n);
     return check.status();
   }
-  // Tiles of rows of the output, or of parts of rows where these are long.
+  // A tile is some rows of the output, or a part of a long row.
   const int parts = ceil_div(inner, tile_elements), rows = inner < tile_elements ? tile_elements / inner : 1;
   parallel_blocks(outer * count * parts, rows, [&](int begin, int end) {
     for (int i = begin; i < end; i++) {
@@ -48,14 +48,14 @@ EK_API int ek_index_select(int size, const void* x, const void* index, void* out
   return EK_OK;
 }
 
-// Sums of floats stay in their own precision: each term is added to what is there, as PyTorch does.
+// Floats are added in their own precision, each term to what is there, as in PyTorch.
 template <class T> EK_INLINE T add(T a, T b) {
   if constexpr (is_float<T>) return a + b;
   else return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));  // wraps
 }
 
-// Every tile owns a range of destination rows and walks the whole index: reading it is cheap next to moving rows.
-// Nothing is written where an index is bad. put(T& to, T from) is told of each element.
+// Calls put(T& to, T from) for each element that is written. A tile has a range of destination rows, and walks through
+// the whole index: reading the index is cheap beside moving rows. If an index is bad, nothing is written.
 template <class T, class F>
 static int write_rows(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner, const F& put) {
   index_check check;
@@ -148,26 +148,19 @@ EK_API int ek_gather(int size, const void* x, const void* index, void* out, int 
   return EK_OK;
 }
 
-// Every tile owns a slice o and a range of i, within which nothing but its own terms is added.
+// A tile has a slice o and a range of i; no other tile adds to them.
 template <class T>
 static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
   index_check check;
-  constexpr int width = 256;
-  const int panels = ceil_div(inner, width);
-  const int64_t work = static_cast<int64_t>(count) * (inner < width ? inner : width);
-  const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
-  parallel_blocks(outer * panels, block, [&](int begin, int end) {
-    for (int tile = begin; tile < end; tile++) {
-      const int64_t o = tile / panels;
-      const int first = tile % panels * width, last = inner - first < width ? inner : first + width;
-      T* to = out + o * n * inner;
-      for (int k = 0; k < count; k++) {
-        const int64_t at = (o * count + k) * inner;
-        for (int i = first; i < last; i++) {
-          const int64_t row = index[at + i];
-          if (!check.valid(row, n)) return;
-          to[row * inner + i] = add(to[row * inner + i], x[at + i]);
-        }
+  constexpr int width = 256;  // columns of a tile
+  for_columns(outer, count, inner, width, tile_elements, [&](int64_t o, int first, int columns) EK_INLINE_LAMBDA {
+    T* to = out + o * n * inner;
+    for (int k = 0; k < count; k++) {
+      const int64_t at = (o * count + k) * inner;
+      for (int i = first; i < first + columns; i++) {
+        const int64_t row = index[at + i];
+        if (!check.valid(row, n)) return;
+        to[row * inner + i] = add(to[row * inner + i], x[at + i]);
       }
     }
   });

@@ -1,5 +1,5 @@
-// The Node-API addon: the kernel table, addresses of ArrayBuffers, weak references, the number of threads. Pointers
-// travel as numbers (addresses are below 2^53), the same as in WebAssembly; TypeScript keeps the buffers alive across a
+// The Node-API addon: kernels, addresses of ArrayBuffers, weak references, the number of threads. JavaScript passes
+// pointers as numbers, as it does to WebAssembly; addresses are below 2^53. TypeScript keeps the buffers alive during a
 // call.
 #include <node_api.h>
 
@@ -35,12 +35,12 @@ static bool read_numbers(napi_env env, napi_callback_info info, size_t count, do
 struct AddonKernel {
   const char* name;
   KernelCall call;
-  int count;    // of arguments
-  int waiting;  // who waits for it: the number of the argument whose dtype decides, or
-  int ndim;     // the number of the argument that says how many axes there are, or -1
+  int count;    // the number of arguments
+  int waiting;  // one of the enum below; or the index of the dtype's argument: a kernel of integers is then awaited
+  int ndim;     // the index of the argument that is the number of axes, or -1
 };
 enum { kRunsAtOnce = -1, kRunsLater = -2, kIsAwaited = -3 };
-constexpr int kAxes = 16;  // that no kernel refuses
+constexpr int kAxes = 16;  // no kernel refuses a tensor with so many axes
 
 #include "../generated/addon_calls.inc"
 
@@ -71,7 +71,7 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// Weak references that also end while a synchronous loop runs, as numbers.
+// A weak reference, as a number. Unlike JavaScript's own, it also ends while a synchronous loop runs.
 static napi_value weak_reference(napi_env env, napi_callback_info info) {
   napi_value argv[1], result;
   size_t argc = 1;
@@ -150,8 +150,8 @@ NAPI_MODULE_INIT() {
                      "this addon holds no kernels for this processor, or none of the EVENKEEL_ISA asked for");
     return nullptr;
   }
-  // What still waits works on memory that goes with the environment.
-  // The argument makes each hook another one: the addon may be loaded several times.
+  // Kernels that still wait use memory that goes with the environment. Node.js tells hooks apart by function and
+  // argument; the argument is there because the addon may be loaded several times.
   napi_add_env_cleanup_hook(env, [](void* own) {
     finish(launched());
     delete static_cast<char*>(own);

@@ -1,6 +1,5 @@
-// Chooses, when the addon is loaded, the best build of the kernels that it carries and this processor runs. The build
-// script says with EK_WITH_… which those are. EVENKEEL_ISA=baseline|avx2|avx512 asks for one, so that all can be tested
-// on one machine.
+// Chooses the instruction set when the addon is loaded: the best one that the addon was built with (EK_WITH_…) and that
+// this processor has. EVENKEEL_ISA=baseline|avx2|avx512 asks for one of them, so that all can be tested on one machine.
 #include "dispatch.h"
 
 #include <cstdlib>
@@ -49,7 +48,7 @@ static const KernelTable neon_table = {
 #undef EK_NAMESPACE
 #endif
 
-// Null where the addon holds nothing for this processor: loading then fails with a message.
+// Null if the addon has no kernels for this processor. Loading then fails with a message.
 static const KernelTable* choose() {
   const char* wanted = std::getenv("EVENKEEL_ISA");
   [[maybe_unused]] const auto allowed = [&](const char* name) {

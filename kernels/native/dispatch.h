@@ -1,4 +1,4 @@
-// One table of kernels per instruction set; `kernels` points to the best that this processor runs.
+// There is one table of kernels for each instruction set. `kernels` points to the best one that this processor can run.
 #pragma once
 
 namespace avx512 {

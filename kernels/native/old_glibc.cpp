@@ -1,7 +1,7 @@
-// What lets an addon that was built on a new Linux run on older ones, from glibc 2.28 on: calls are bound to the oldest
-// version of a function, which every glibc has, and what only new ones have is here. For packages alone (EK_OLD_GLIBC);
-// the linker is told by scripts to wrap what EK_OLDEST names (`--wrap`), so that the C++ library's own calls come here
-// too. Threads themselves are the same code in both versions.
+// Lets an addon that was built on a new Linux run on older ones, from glibc 2.28 on. Calls are bound to the oldest
+// version of a function, which every glibc has. What only new versions have is defined here. This is for packages only
+// (EK_OLD_GLIBC). The build tells the linker to wrap the functions that EK_OLDEST names (`--wrap`), so that the C++
+// library's own calls come here, too. Old and new versions of the functions for threads are the same code.
 #if defined(EK_OLD_GLIBC)
 #include <dlfcn.h>
 #include <pthread.h>
@@ -38,17 +38,17 @@ extern "C" void* ek_oldest_pthread_getspecific(pthread_key_t key);
 asm(".symver ek_oldest_pthread_getspecific,pthread_getspecific@" EK_FIRST_GLIBC);
 extern "C" void* __wrap_pthread_getspecific(pthread_key_t key) { return ek_oldest_pthread_getspecific(key); }
 
-// 2.32: whether atomic operations may be left out. They may not: there are threads.
+// Since 2.32: whether atomic operations may be left out. They may not, because there are threads.
 extern "C" {
 char __libc_single_threaded = 0;
 }
 
-// 2.35: finds unwind tables quickly. There is nothing to unwind: kernels throw nothing, and what the C++ library throws
-// ends the process.
+// Since 2.35: finds unwind tables quickly. Nothing is ever unwound: kernels throw nothing, and what the C++ library
+// throws ends the process.
 struct dl_find_object;
 extern "C" int _dl_find_object(void*, dl_find_object*) noexcept { return -1; }
 
-// 2.36. Nothing here draws random numbers; the C++ library's std::random_device, which is linked along, would.
+// Since 2.36: random numbers. Nothing here calls it; std::random_device, which is linked with the C++ library, does.
 extern "C" uint32_t arc4random() noexcept {
   uint32_t value = 0;
   if (getentropy(&value, sizeof value) != 0) __builtin_trap();

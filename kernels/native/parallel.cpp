@@ -1,8 +1,8 @@
-// The threads of native builds and what they do: kernels in the order of their launch (launch.h), one at a time, by
-// whatever thread comes first; and the tiles of a kernel (parallel.h), by all. The JavaScript thread that waits for
-// kernels is one of them. Threads spin briefly when there is nothing to do, because the next job usually follows within
-// microseconds, and then sleep. Thread count: OMP_NUM_THREADS, else the number of cores; setNumThreads() changes it at
-// any time.
+// The threads of the native addon. They run kernels in the order of their launch (launch.h), one kernel at a time, on
+// whatever thread comes first. All threads share the tiles of that kernel (parallel.h). A JavaScript thread that waits
+// for kernels is one of the threads. A thread that has nothing to do first spins, because the next job usually comes
+// within microseconds, and then sleeps. The number of threads is OMP_NUM_THREADS, or else the number of processors;
+// setNumThreads() changes it at any time.
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -22,13 +22,15 @@
 
 namespace {
 
-// About 200 µs: longer than the gap between two kernels of a training step, which is up to 130.
+// How often a thread looks for work before it sleeps: about 200 µs. The gap between two kernels of a training step is
+// up to 130 µs.
 constexpr int kSpins = 20000;
 constexpr int kMaxWorkers = 256;
-constexpr uint64_t kDepth = 64;  // launches that may wait; JavaScript that is ahead helps until half of them have run
-// On one processor, one after the other, before a worker leaves it: the other may have gone meanwhile.
+constexpr uint64_t kDepth = 64;  // launches that may wait; with so many, JavaScript helps until half of them have run
+// How often in succession a worker meets JavaScript on its processor before it leaves: JavaScript may move on
+// meanwhile.
 constexpr int kMeetings = 3;
-constexpr unsigned kClosed = 1u << 31;
+constexpr unsigned kClosed = 1u << 31;  // the bit of `joined_` that says that a job takes no more workers
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -38,14 +40,14 @@ inline void relax() {
 #endif
 }
 
-// The processors that threads may run on. A scheduler may wake a worker on the one that the caller is busy on, and
-// leave both there while others are idle: seen on virtual machines for seconds, at half the speed.
+// The processors that threads may run on. A scheduler may wake a worker on the processor that the caller is busy on,
+// and leave both there while others are idle. On virtual machines that has been seen for seconds, at half the speed.
 #if defined(__linux__)
 class Processors {
  public:
   Processors() { known_ = sched_getaffinity(0, sizeof all_, &all_) == 0; }
   static int current() { return sched_getcpu(); }
-  // Moves this thread away from one, for good, if so many threads can have one each.
+  // Moves this thread away from a processor, for good, if there are enough processors for `threads` threads.
   void leave(int processor, int threads) const {
     if (!known_ || CPU_COUNT(&all_) < threads) return;
     cpu_set_t others = all_;
@@ -66,7 +68,7 @@ struct Processors {
 
 using Body = void (*)(const void*, int, int);
 
-// Of a thread that launches: what it was not told yet, the first of several.
+// The refusal that a launching thread has not been told yet: the first one, if there are several.
 struct Refusals {
   std::atomic<const char*> name{nullptr};
   std::atomic<int> status{0};
@@ -86,7 +88,7 @@ struct Refusals {
 struct Launch {
   const char* name;
   KernelCall call;
-  int* status;  // where somebody waits for it
+  int* status;  // where the status goes if somebody waits for it, otherwise null
   Refusals* refusals;
   double arguments[kMaxArguments];
 };
@@ -123,7 +125,7 @@ class Pool {
     int status = 0;
     {
       std::unique_lock<std::mutex> only(launching_);  // two JavaScript threads may launch at once
-      if (workers_ == 1) {                            // since a moment ago
+      if (workers_ == 1) {                            // another thread has changed it since the test above
         only.unlock();
         return launch(name, call, arguments, count, is_awaited);
       }
@@ -146,7 +148,7 @@ class Pool {
   uint64_t launched() const { return launched_.load(std::memory_order_acquire); }
   uint64_t done() const { return done_.load(std::memory_order_acquire); }
 
-  // Takes part in what there is to do until so many launches have run.
+  // Takes part in the work until so many launches have run.
   void attend(uint64_t launches) {
     std::unique_lock<std::mutex> place(caller_place_, std::defer_lock);
     unsigned seen = generation_.load(std::memory_order_relaxed) - 1;
@@ -175,7 +177,7 @@ class Pool {
     }
     if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
     work();
-    // Close the job instead of waiting for every worker: one that still sleeps must not delay a job that is done.
+    // The job is closed, and only the workers inside it are waited for: a worker that still sleeps must not delay it.
     joined_.fetch_or(kClosed, std::memory_order_acq_rel);
     while (joined_.load(std::memory_order_acquire) != kClosed) relax();
   }
@@ -187,8 +189,8 @@ class Pool {
     inside_ = false;
   }
 
-  // Takes part in the present job, unless it is the one that was seen last or takes nobody any more. Returns whether
-  // there was a new one.
+  // Takes part in the present job. Returns false if it is the one that this thread has seen already. A closed job takes
+  // no more workers.
   bool join(unsigned& seen) {
     const unsigned generation = generation_.load(std::memory_order_acquire);
     if (generation == seen) return false;
@@ -199,7 +201,7 @@ class Pool {
     return true;
   }
 
-  // Runs what has been launched, the first `launches` at most, unless another thread is at it.
+  // Runs launched kernels, up to the first `launches`. Returns false if there is none, or if another thread runs them.
   bool execute(uint64_t launches) {
     if (!is_pending() || executing_.load(std::memory_order_relaxed) || executing_.exchange(true)) return false;
     for (uint64_t at; (at = done_.load(std::memory_order_relaxed)) < launches && at < launched();) {
@@ -224,9 +226,9 @@ class Pool {
     const int now = Processors::current();
     if (launcher_.load(std::memory_order_relaxed) != now) launcher_.store(now, std::memory_order_relaxed);
   }
-  // Called before each piece of work. A scheduler may leave a worker on the processor that JavaScript is busy on.
+  // Is called before each piece of work, and moves a worker away from JavaScript's processor (see Processors).
   void avoid_launcher() const {
-    if (worker_ == 0) return;  // not a thread of ours
+    if (worker_ == 0) return;  // a JavaScript thread
     const int taken = launcher_.load(std::memory_order_relaxed);
     met_ = taken >= 0 && Processors::current() == taken ? met_ + 1 : 0;
     if (met_ < kMeetings) return;
@@ -249,7 +251,8 @@ class Pool {
     }
   }
 
-  // Whoever sleeps has seen the present state, or sleeps by the time the mutex is free.
+  // Wakes all that sleep. Taking the mutex makes sure that a thread which has just found no work is really asleep by
+  // now.
   void wake() {
     { std::lock_guard<std::mutex> lock(mutex_); }
     wake_.notify_all();
@@ -266,14 +269,17 @@ class Pool {
     threads_.clear();
   }
 
-  static thread_local bool inside_;        // a tile
-  static thread_local int met_;            // how often in succession this thread was where JavaScript was seen
-  static thread_local Refusals refusals_;  // outlives the thread's launches: whoever ends waits for them
-  static thread_local int worker_;         // 0: a JavaScript thread, which works only in the place of callers
+  static thread_local bool inside_;  // whether this thread runs a tile
+  static thread_local int met_;      // how often in succession it was on the processor of JavaScript
+  static thread_local Refusals
+      refusals_;                    // lives longer than the thread's launches, for which a thread waits at its end
+  static thread_local int worker_;  // its number; 0: a JavaScript thread, of which one at a time works
 
   const Processors processors_;
-  std::mutex launching_, caller_place_, mutex_;
-  // Held together by those who run a kernel at once, alone by who changes the number of threads.
+  std::mutex launching_;     // is held during a launch
+  std::mutex caller_place_;  // is held by the JavaScript thread that works as worker 0
+  std::mutex mutex_;         // protects falling asleep and waking
+  // Is held in common by those who run a kernel at once, and exclusively by who changes the number of threads.
   std::shared_mutex at_once_;
   std::condition_variable wake_;
   std::vector<std::thread> threads_;
@@ -281,7 +287,7 @@ class Pool {
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleeping_{0};
 
-  // Launches: the first `done_` of `launched_` have run.
+  // The queue of launches. Of `launched_` launches the first `done_` have run.
   alignas(128) Launch queue_[kDepth];
   alignas(128) std::atomic<uint64_t> launched_{0}, done_{0};
   std::atomic<bool> executing_{false};
@@ -290,7 +296,7 @@ class Pool {
   // The present job.
   alignas(128) std::atomic<unsigned> generation_{0};
   std::atomic<int> next_{0};
-  std::atomic<unsigned> joined_{kClosed};  // workers inside the present job, and whether it still takes any
+  std::atomic<unsigned> joined_{kClosed};  // workers inside the present job, and the bit kClosed
   Body body_ = nullptr;
   const void* context_ = nullptr;
   int tiles_ = 0;
@@ -302,7 +308,7 @@ thread_local Refusals Pool::refusals_;
 thread_local int Pool::worker_ = 0;
 
 Pool& pool() {
-  static Pool* instance = new Pool();  // never destroyed: workers may still sleep in it when the process ends
+  static Pool* instance = new Pool();  // is never destroyed: workers may still sleep in it when the process ends
   return *instance;
 }
 

@@ -1,5 +1,5 @@
-// Norms and scaling of all gradients of a table: clipping by norm or by value, and unscaling. Update rules are in
-// optim.cpp.
+// The norm of all gradients of a table, and their scaling: for clipping by norm or by value, and for unscaling. The
+// steps of optimizers are in optim.cpp.
 #include "optim/table.h"
 #include "simd/math.h"
 #include "simd/strip.h"
@@ -8,7 +8,7 @@ namespace EK_ISA {
 
 enum class norm_kind { count, sum, square, power, max };
 
-// Σ|g|^p in double, or max|g|, NaN included. p = 0 counts what is not 0.
+// Σ|g|^p in double, or max|g|, which is NaN if a gradient is. p = 0 counts the gradients that are not 0.
 template <class T, norm_kind kind> static double norm_of(const T* g, int n, double p) {
   auto term = [&](vec<double> x) -> vec<double> {
     const vec<double> a = abs<double>(x);
@@ -38,7 +38,8 @@ template <class T, norm_kind kind> static double norm_of(const T* g, int n, doub
 }
 
 template <class T, norm_kind kind> static void grad_norm(const parameter_table& table, double p, double* result) {
-  constexpr int groups = 64;  // of consecutive tiles: as many partial sums, whatever the table's size
+  // Consecutive tiles form a group, which leaves a partial sum. The number of groups does not depend on the threads.
+  constexpr int groups = 64;
   double partial[groups] = {};
   const int used = table.tiles < groups ? table.tiles : groups;
   auto join = [](double a, double b) { return kind == norm_kind::max ? (b > a || b != b ? b : a) : a + b; };

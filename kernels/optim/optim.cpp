@@ -1,5 +1,5 @@
-// Optimizer steps over all parameters of a group. The formulas are those of torch/optim/{sgd,adam,rmsprop}.py,
-// single-tensor form, with the order of operations kept, so that trajectories agree to rounding.
+// The steps of optimizers, over all parameters of a group. The formulas are those of torch/optim/{sgd,adam,rmsprop}.py,
+// in the form for single tensors. The order of operations is the same, so that trajectories agree up to rounding.
 #include "optim/table.h"
 #include "simd/math.h"
 #include "simd/strip.h"

@@ -1,11 +1,11 @@
-// The table of an optimizer's parameters, and the loop over all of them at once: every row is cut into tiles of fixed
-// size and the tiles of all rows form one parallel job. Update rules are in the .cpp files.
+// The table of an optimizer's parameters, and one parallel loop over all of them: every row is cut into tiles of a
+// fixed size, and the tiles of all rows are shared out among the threads.
 #pragma once
 #include "types.h"
 
 namespace EK_ISA {
 
-// Addresses and a count, as doubles: exact, because addresses stay below 2^53.
+// Addresses and a count, as doubles. They are exact, because addresses are below 2^53.
 struct table_row {
   double parameter, gradient, state[3], elements;
 };
@@ -24,7 +24,7 @@ struct parameter_table {
   }
   int tiles_of(int row) const { return ceil_div(static_cast<int>(rows[row].elements), tile_elements); }
 
-  // body(row, begin, end) for tiles first … last − 1, in order.
+  // Calls body(row, begin, end) for the tiles first … last − 1, in order.
   template <class F> void walk(int first, int last, const F& body) const {
     int row = 0, before = 0;
     for (int tile = first; tile < last; tile++) {

@@ -1,30 +1,25 @@
-// Average pooling, forward and backward, in two steps, both of them vectors: the rows of input under a row of outputs
-// are added up to one row of sums, and then neighbours within a window. Backward is the same, transposed: a row of
-// gradients is spread over a row of the input, and that row over all rows. One code serves both formats: contiguous is
-// one channel. A norm whose values are pooled is carried out on runs of a row before they are added.
-#include "conv/norm_maps.h"
+// Average pooling, forward and backward, in two steps. First the rows of input that a row of outputs reads are added up
+// to one row of sums; then the sums within each window are added up. Backward is the same in reverse: a row of
+// gradients is spread to a row of sums, and that row is added to all rows of the input. Both steps compute with
+// vectors. The same code serves both formats: a contiguous plane is an image with one channel. If a norm's values are
+// pooled, runs of a row are normalized before they are added.
+#include "conv/norm_map.h"
 #include "pool/window.h"
 
 namespace EK_ISA {
 namespace {
 
-constexpr int kSums = 4096;  // values in a row of sums, on the stack
+constexpr int kSums = 4096;  // values in the rows of sums, which are on the stack: 16 KiB of floats stay in L1
 
 struct Divisor {
   int include_pad, fixed;
-  // 0 for a window outside the input.
+  // The factor of a window. It is 0 for a window outside the input.
   template <class T> T scale(const Window& d, const Window& h, const Window& w) const {
     const double inside = static_cast<double>(d.count) * h.count * w.count;
     if (inside == 0) return 0;
     return static_cast<T>(1 / (fixed ? fixed : include_pad ? static_cast<double>(d.full) * h.full * w.full : inside));
   }
 };
-
-template <class T> EK_INLINE vec<T> load_some(const T* p, int n) { return n == lanes<T> ? load(p) : load_n(p, n); }
-template <class T> EK_INLINE void store_some(T* p, vec<T> v, int n) {
-  if (n == lanes<T>) store(p, v);
-  else store_n(p, v, n);
-}
 
 template <class T> T sum_run(const T* x, int n) {
   T s = 0;
@@ -38,7 +33,8 @@ template <class T> T sum_run(const T* x, int n) {
   return s;
 }
 
-// out may be a or b: the last vector, which overlaps its neighbour, is added before that one is stored.
+// out = a + b, and out may be a or b. The last vector overlaps its neighbour, so it is computed before that one is
+// stored.
 template <class T> EK_INLINE void add_runs(T* out, const T* a, const T* b, int n) {
   constexpr int L = lanes<T>;
   if (n < L) return store_n(out, load_n(a, n) + load_n(b, n), n);
@@ -47,17 +43,17 @@ template <class T> EK_INLINE void add_runs(T* out, const T* a, const T* b, int n
   store(out + n - L, last);
 }
 
-// Some channels of one image, from `channel` on. `pitch`: elements between its pixels, 1 for a plane.
+// Pools some channels of one image, from `channel` on. pitch: elements between pixels, 1 for a plane.
 template <class T> struct Average {
   const PoolGeometry& g;
   const Divisor& divisor;
   int channel, channels, pitch;
-  Normalizing<T> norm = {};  // of what forward reads
+  NormMap<T> norm = {};  // what happens to the values that forward reads
 
   const PoolAxis& columns() const { return g.axis[2]; }
-  bool dense() const { return channels == pitch; }  // rows are runs
+  bool dense() const { return channels == pitch; }  // the values of a row lie side by side
 
-  // Columns of the input under the outputs begin … end − 1.
+  // The columns of the input that the outputs begin … end − 1 read.
   struct Span {
     int first, count;
   };
@@ -71,7 +67,8 @@ template <class T> struct Average {
     return {first, stop > first ? stop - first : 0};
   }
 
-  // body(begin, end): outputs of a row, in parts whose span fits into a row of sums; or a single one that need not.
+  // Cuts a row of outputs into parts whose columns fit into a row of sums, and calls body(begin, end) for each. A part
+  // of one output may be too large for it.
   template <class F> void parts(const F& body) const {
     const PoolAxis& a = columns();
     if (a.in <= kSums / channels) return body(0, a.out);
@@ -81,25 +78,23 @@ template <class T> struct Average {
     for (int begin = 0; begin < a.out; begin += size) body(begin, a.out - begin < size ? a.out : begin + size);
   }
 
-  // body(window in depth, first row, rows, the first row's number in the volume): rows of outputs that are computed
-  // together.
+  // Calls body(window in depth, first row, rows, number of the first row in the volume) for rows of outputs that are
+  // computed together.
   template <class F> void row_groups(const F& body) const {
     if (g.out_volume() == 0) return;
-    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1),
-              most = fit < 1        ? 1
-                     : fit < height ? fit
-                                    : height;
+    const int height = g.axis[1].out, fit = kSums / (columns().in * channels + 1);
+    const int most = fit < 1 ? 1 : fit < height ? fit : height;
     for (int depth = 0; depth < g.axis[0].out; depth++)
       for (int row = 0; row < height; row += most)
         body(g.axis[0].window(depth), row, height - row < most ? height - row : most, depth * height + row);
   }
 
-  // Of a column, counted on where rows lie side by side.
+  // The window of a column. Where sums of several rows lie side by side, columns are counted on.
   Window window_of(int j) const {
     const PoolAxis& a = columns();
     return j < a.out ? a.window(j) : Window{j * a.kernel, a.kernel, a.kernel};
   }
-  // The factor of a window, divided out again only where the window's size changes.
+  // The factor of a window. It is computed again only if the window's size changes.
   struct Scale {
     const Average& average;
     const Window &d, &h;
@@ -113,10 +108,11 @@ template <class T> struct Average {
     }
   };
 
-  // Rows of outputs with equal windows: in the input run `rows` × depths × heights runs of `length` elements.
+  // Rows of outputs with windows of equal height. They read rows × depths × heights runs of `length` elements.
   struct Runs {
-    ptrdiff_t place, row, depth, height;      // of the first; steps
-    int rows, depths, heights, length, sums;  // sums: place in the rows of sums
+    ptrdiff_t place, row, depth, height;  // of the first run; from one row, depth, height to the next
+    int rows, depths, heights, length;
+    int sums;  // the place in the rows of sums
   };
   template <class F> EK_INLINE void each_run(const Window& d, int row, int rows, const Span& s, const F& body) const {
     const PoolAxis& a = g.axis[1];
@@ -136,7 +132,7 @@ template <class T> struct Average {
   }
 
   // ---- forward ----------------------------------------------------------------------------------------------------
-  // Whole pixels: x as it is, or their normalized values, written to `to`.
+  // Returns the values of whole pixels: x itself, or their normalized values, which are written to `to`.
   const T* values(const T* x, int length, T* to) const {
     if (norm.none()) return x;
     copy_run(to, x, length);
@@ -145,7 +141,7 @@ template <class T> struct Average {
     return to;
   }
 
-  // sums[row][pixel][channel] over the rows of the windows, for the columns of `s`.
+  // Adds up the rows of the windows, for the columns of `s`: sums[row][pixel][channel].
   void add_rows(const T* x, const Window& d, int row, int rows, const Span& s, T* sums) const {
     alignas(64) T normalized[kSums + lanes<T>];
     each_run(d, row, rows, s, [&](const Runs& run) {
@@ -168,14 +164,14 @@ template <class T> struct Average {
     });
   }
 
-  // Outputs begin … end of planes, from sums that start at column `first`.
+  // Computes the outputs begin … end − 1 of a plane, from sums that begin at column `first`.
   void combine_columns(const T* sums, int first, const Window& d, const Window& h, int begin, int end, T* y) const {
     const PoolAxis& a = columns();
     int lo, hi;
     a.inner(lo, hi);
-    if (end > a.out) hi = end;  // rows side by side
+    if (end > a.out) hi = end;  // sums of several rows lie side by side
     lo = lo < begin ? begin : lo, hi = hi > end ? end : hi;
-    // Lanes along the window.
+    // With large windows and few outputs, the lanes run along the window instead (sum_run).
     if (hi < lo || (a.kernel > 2 * lanes<T> && a.dilation == 1 && hi - lo < lanes<T>)) hi = lo = end;
     const auto one = [&](int j) {
       const Window w = window_of(j);
@@ -200,8 +196,8 @@ template <class T> struct Average {
     for (int j = hi; j < end; j++) one(j);
   }
 
-  // The same with several channels. Lanes beyond the channels spill over the next pixel, which is written after this
-  // one.
+  // The same with several channels. If there are fewer channels than lanes, a whole vector also writes to the next
+  // pixel, which is computed afterwards.
   void combine_pixels(const T* sums, int first, const Window& d, const Window& h, int begin, int end, T* y) const {
     const int whole = channels < lanes<T> && dense() ? lanes<T> : channels;
     Scale scale(*this, d, h);
@@ -227,7 +223,7 @@ template <class T> struct Average {
         const int length = s.count * channels;
         if (length > kSums) return forward_tap_by_tap(x, d, g.axis[1].window(row), begin, to);
         add_rows(x, d, row, rows, s, sums);
-        // Where windows tile the input, sums of several rows lie side by side as their outputs do.
+        // If windows tile the input, the sums of several rows lie side by side, as their outputs do.
         const int runs = tiled ? 1 : rows, stop = tiled && rows > 1 ? rows * end : end;
         for (int r = 0; r < runs; r++) {
           const Window h = g.axis[1].window(row + r);
@@ -238,7 +234,7 @@ template <class T> struct Average {
       });
     });
   }
-  // A window too wide for a row of sums.
+  // One output, whose window is too wide for a row of sums.
   void forward_tap_by_tap(const T* x, const Window& d, const Window& h, int j, T* y) const {
     const Window w = columns().window(j);
     const T scale = divisor.scale<T>(d, h, w);
@@ -251,16 +247,17 @@ template <class T> struct Average {
       };
       if (norm.none()) add([](vec<T> v) { return v; });
       else
-        norm.with_map([&](const auto& map) {
+        norm.with_step([&](const auto& step) {
           const Coefficients<vec<T>> k = coefficients_at(norm.norm, norm.c, channel + c, n);
-          add([&](vec<T> v) { return map(v, vec<T>{}, k); });
+          add([&](vec<T> v) { return step(v, vec<T>{}, k); });
         });
       store_n(to + c, s * scale, n);
     }
   }
 
   // ---- backward ---------------------------------------------------------------------------------------------------
-  // sums[pixel][channel] += or, where windows meet no other, = the gradients of the outputs begin … end.
+  // Spreads the gradients of the outputs begin … end − 1 to sums[pixel][channel]. alone: windows do not overlap, so
+  // that gradients are stored; otherwise they are added.
   void spread(const T* dy, int first, const Window& d, const Window& h, int begin, int end, bool alone, T* sums) const {
     const PoolAxis& a = columns();
     if (alone && pitch == 1 && a.kernel == 2) {
@@ -272,7 +269,7 @@ template <class T> struct Average {
     int lo = 0, hi = 0;
     if (pitch == 1 && a.stride == 1 && !alone) a.inner(lo, hi);
     lo = lo < begin ? begin : lo, hi = hi > end ? end : hi;
-    if (hi - lo >= lanes<T>) {  // outputs side by side have their k-th taps side by side
+    if (hi - lo >= lanes<T>) {  // the k-th taps of neighbouring outputs are neighbours
       const vec<T> scale = splat(divisor.scale<T>(d, h, {0, a.kernel, a.kernel}));
       hi -= (hi - lo) % lanes<T>;
       for (int k = 0; k < a.kernel; k++) {
@@ -295,7 +292,7 @@ template <class T> struct Average {
       } else if (alone) {
         vectors<T>(0, channels, [&](int c, int n) EK_INLINE_LAMBDA {
           const vec<T> v = load_some(from + c, n) * scale;
-          for (int k = 0; k < w.count; k++) store(to + k * channels + c, v);  // ascending: what spills is overwritten
+          for (int k = 0; k < w.count; k++) store(to + k * channels + c, v);  // the next tap overwrites what spills
         });
       } else {
         for (int k = 0; k < w.count; k++)
@@ -304,7 +301,7 @@ template <class T> struct Average {
     }
   }
 
-  // dx[…] = or += sums, in all rows of the windows.
+  // Stores sums to all rows of the windows in dx, or adds them.
   void put_rows(const T* sums, const Window& d, int row, int rows, const Span& s, bool alone, T* dx) const {
     each_run(d, row, rows, s, [&](const Runs& run) {
       for (int r = 0; r < run.rows; r++) {
@@ -351,9 +348,9 @@ template <class T> struct Average {
   }
 };
 
-// body(pooling, place in the input, in the output, channels, elements between pixels). Where windows tile the input,
-// all images and planes are one tall image, cut between any two rows of windows; planes only where their channels do
-// not matter.
+// Calls body(pooling, place in the input, place in the output, channels, elements between pixels) for each part of the
+// tensor, in parallel. If windows tile the input, all images and planes are seen as one tall image, which may be cut
+// between any two rows of windows. by_channel: the channel matters, so that contiguous planes are not joined.
 template <class F> void each_job(const PoolGeometry& g, bool by_channel, const F& body) {
   if (!g.tiled() || g.axis[0].kernel != 1 || (by_channel && g.format == EK_CONTIGUOUS))
     return g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int pitch) { body(g, in, out, channels, pitch); });
@@ -378,7 +375,7 @@ int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, int divis
   if (!g.valid()) return EK_BAD_ARGUMENT;
   const Divisor by{count_include_pad, divisor};
   EK_DISPATCH_FLOAT(dtype, {
-    const Normalizing<T> norm{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
+    const NormMap<T> norm{Map::forward, static_cast<const T*>(x_norm), nullptr, g.c, x_relu};
     each_job(g, !norm.none(), [&](const PoolGeometry& part, ptrdiff_t in, ptrdiff_t out, int channels, int pitch) {
       Average<T>{part, by, g.channel_at(in), channels, pitch, norm}.forward(static_cast<const T*>(x) + in,
                                                                             static_cast<T*>(y) + out);

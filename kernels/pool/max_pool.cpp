@@ -1,5 +1,5 @@
-// Maximum pooling with indices, forward and backward. As in PyTorch the first of equal maxima is taken, a NaN always
-// is. A norm whose values are pooled is carried out on each value that is read.
+// Maximum pooling with indices, forward and backward. As in PyTorch, the first of equal maxima is taken, and NaN comes
+// before all numbers. If a norm's values are pooled, each value is normalized when it is read.
 #include "batch_norm/map.h"
 #include "pool/window.h"
 
@@ -18,15 +18,14 @@ template <class T> struct Best {
 
 template <class T> EK_INLINE Best<T> nothing() { return {splat(static_cast<T>(-__builtin_inf())), ivec<T>{} - 1}; }
 
-// The first tap must win even at −inf.
+// Takes the first tap, also if it is −inf.
 template <class T> EK_INLINE void start(Best<T>& best, vec<T> x, ivec<T> at) {
   best.value = x;
   best.index = at;
 }
 
 template <class T> EK_INLINE void put(const Best<T>& best, int n, T* y, int64_t* indices) {
-  if (n == lanes<T>) store(y, best.value);
-  else store_n(y, best.value, n);
+  store_some(y, best.value, n);
   if (indices)
     for (int i = 0; i < n; i++) indices[i] = best.index[i];
 }
@@ -35,7 +34,8 @@ template <class T> EK_INLINE ivec<T> splat_index(ptrdiff_t i) {
   return ivec<T>{} + static_cast<typename vec_of<T>::lane_int>(i);
 }
 
-// What becomes of values before they are compared: of those of a channel, or of n channels from one on.
+// What happens to values before they are compared: nothing, or a norm. plane(channel) gives the function for the values
+// of one channel, channels(channel, n) that for n channels from one on.
 template <class T> struct AsTheyAre {
   EK_INLINE vec<T> operator()(vec<T> x) const { return x; }
   AsTheyAre plane(int) const { return {}; }
@@ -61,7 +61,8 @@ template <class T> struct Normalized {
   }
 };
 
-// One plane of (n, c): lanes are neighbouring outputs of a row where the windows are inside, else one output at a time.
+// Pools one plane. The lanes are neighbouring outputs of a row. Outputs whose windows reach into the padding are
+// computed one at a time.
 template <class T, class V> void max_plane(const PoolGeometry& g, const T* x, const V& value, T* y, int64_t* indices) {
   const PoolAxis& a = g.axis[2];
   int begin, end;
@@ -98,7 +99,7 @@ template <class T, class V> void max_plane(const PoolGeometry& g, const T* x, co
     }
 }
 
-// Some channels of one image, channels last: lanes are channels.
+// Pools some channels of one image, channels last. The lanes are channels.
 template <class T, class N>
 void max_channels(const PoolGeometry& g, const T* x, const N& norm, int channel, int channels, T* y, int64_t* indices) {
   g.outputs([&](const Window& d, const Window& h, const Window& w, ptrdiff_t place) {
@@ -107,7 +108,7 @@ void max_channels(const PoolGeometry& g, const T* x, const N& norm, int channel,
       Best<T> best = nothing<T>();
       bool first = true;
       g.taps(d, h, w, [&](ptrdiff_t at) {
-        const vec<T> v = value(n == lanes<T> ? load(x + at * g.c + c) : load_n(x + at * g.c + c, n));
+        const vec<T> v = value(load_some(x + at * g.c + c, n));
         if (first) start(best, v, splat_index<T>(at));
         else best.take(v, splat_index<T>(at));
         first = false;
@@ -126,7 +127,7 @@ template <class T, class N> void max_pool(const PoolGeometry& g, const T* x, con
   });
 }
 
-// dx[index of output] += dy[output], output by output, by the one job that owns the plane or the channels.
+// dx[index of output] += dy[output], one output after the other.
 template <class T> void max_pool_backward(const PoolGeometry& g, const T* dy, const int64_t* indices, T* dx) {
   const ptrdiff_t in_volume = g.in_volume(), out_volume = g.out_volume();
   g.each_job([&](ptrdiff_t in, ptrdiff_t out, int channels, int pixel) {

@@ -1,15 +1,15 @@
-// Which inputs an output of a pooling reads, axis by axis, and strided vector loads along a row of outputs.
+// Which inputs an output of a pooling reads, axis by axis; and loads of strided values along a row of outputs.
 #pragma once
 #include "simd/copy.h"
 #include "simd/tile.h"
 #include "types.h"
 
-#define EK_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace EK_ISA {
 
+// The inputs of an output along one axis.
 struct Window {
-  // Inside the input: first, first + step, … (count times); full: with padding, dilation not counted.
+  // It reads first, first + dilation, …, `count` inputs. full: how many positions it has with those in the padding;
+  // PyTorch counts these without dilation.
   int first, count, full;
 };
 
@@ -24,7 +24,7 @@ struct PoolAxis {
       return {begin, end - begin, end - begin};
     }
     const int start = i * stride - padding;
-    // No divisions.
+    // The usual case, without divisions.
     if (start >= 0 && start + (kernel - 1) * dilation < in && start + kernel <= in + padding)
       return {start, kernel, kernel};
     const int skipped = start < 0 ? ceil_div(-start, dilation) : 0;
@@ -33,11 +33,11 @@ struct PoolAxis {
     const int end = start + kernel < in + padding ? start + kernel : in + padding;  // beyond the padding nothing counts
     return {first, left < 0 ? 0 : left, end - start};
   }
-  // Outputs begin … end lie wholly inside the input, at equal distances.
+  // Finds the outputs whose windows lie inside the input: begin … end − 1. They are at equal distances.
   void inner(int& begin, int& end) const {
     begin = end = 0;
     if (adaptive) return;
-    const int room = in + padding - dilation * (kernel - 1) - 1;  // of the last start
+    const int room = in + padding - dilation * (kernel - 1) - 1;  // the last start inside, plus the padding
     end = room < 0 ? 0 : room / stride + 1 < out ? room / stride + 1 : out;
     begin = ceil_div(padding, stride) < end ? ceil_div(padding, stride) : end;
   }
@@ -63,16 +63,17 @@ struct PoolGeometry {
     return true;
   }
   ptrdiff_t in_volume() const { return static_cast<ptrdiff_t>(axis[0].in) * axis[1].in * axis[2].in; }
-  // Of what begins at a place of the input.
+  // The first channel of what begins at a place of the input.
   int channel_at(ptrdiff_t place) const {
     return static_cast<int>((format == EK_CONTIGUOUS ? place / in_volume() : place) % c);
   }
   ptrdiff_t out_volume() const { return static_cast<ptrdiff_t>(axis[0].out) * axis[1].out * axis[2].out; }
-  // body(place in the input, in the output, channels, elements between pixels): a job owns what it writes. Contiguous:
-  // one plane, a channel; channels last: a chunk of channels of an image.
+  // Calls body(place in the input, place in the output, channels, elements between pixels) for each part of the tensor,
+  // in parallel. Only one job writes to a part. Contiguous: a part is a plane, which is one channel of an image.
+  // Channels last: it is a chunk of channels of an image.
   template <class F> void each_job(const F& body) const {
     const ptrdiff_t in = in_volume(), out = out_volume();
-    if (format == EK_CONTIGUOUS) {  // small planes are handed out together
+    if (format == EK_CONTIGUOUS) {  // a job computes several small planes
       const int block = in + out < tile_elements ? static_cast<int>(tile_elements / (in + out + 1)) + 1 : 1;
       return parallel_blocks(n * c, block, [&](int begin, int end) {
         for (int plane = begin; plane < end; plane++) body(plane * in, plane * out, 1, 1);
@@ -85,13 +86,13 @@ struct PoolGeometry {
     });
   }
 
-  // Every input belongs to exactly one window: gradients need not be added up.
+  // Whether every input belongs to exactly one window, so that gradients need not be added up.
   bool tiled() const {
     for (const PoolAxis& a : axis)
       if (a.adaptive || a.kernel != a.stride || a.padding || a.dilation != 1 || a.in != a.out * a.kernel) return false;
     return true;
   }
-  // body(d, h, w, position of the output) for every output pixel.
+  // Calls body(d, h, w, position of the output) for every output pixel.
   template <class F> EK_INLINE void outputs(const F& body) const {
     ptrdiff_t place = 0;
     for (int d = 0; d < axis[0].out; d++)
@@ -100,7 +101,7 @@ struct PoolGeometry {
         for (int w = 0; w < axis[2].out; w++) body(wd, wh, axis[2].window(w), place++);
       }
   }
-  // body(position of the input) for every tap of a window, in order.
+  // Calls body(position of the input) for every tap of a window, in order.
   template <class F> EK_INLINE void taps(const Window& d, const Window& h, const Window& w, const F& body) const {
     for (int i = 0; i < d.count; i++)
       for (int j = 0; j < h.count; j++) {
@@ -117,7 +118,7 @@ template <class V, int... I> EK_INLINE V every_other(V a, V b, Indices<I...>) {
   constexpr int n = sizeof...(I);
   return __builtin_shufflevector(a, b, (2 * I < n ? 2 * I : 2 * I + 1)...);
 }
-// Every second lane of a and b side by side, from lane `first` on.
+// Every second lane of a and then of b, from lane `first` on.
 template <int first, class V, int... I> EK_INLINE V half_of(V a, V b, Indices<I...>) {
   return __builtin_shufflevector(a, b, (2 * I + first)...);
 }
@@ -126,7 +127,7 @@ template <class T> EK_INLINE vec<T> add_pairs(const T* p) {
   const vec<T> a = load(p), b = load(p + lanes<T>);
   return half_of<0>(a, b, indices<lanes<T>>{}) + half_of<1>(a, b, indices<lanes<T>>{});
 }
-// Lanes high · n/2 … of both, alternating.
+// The lower or upper half of the lanes of a and b, alternating.
 template <bool high, class V, int... I> EK_INLINE V interleave(V a, V b, Indices<I...>) {
   constexpr int n = sizeof...(I);
   return __builtin_shufflevector(a, b, ((high ? n / 2 : 0) + I / 2 + (I % 2 ? n : 0))...);
@@ -145,7 +146,7 @@ template <class T> EK_INLINE void store_twice(T* p, vec<T> v, int n) {
   }
 }
 
-// p[0], p[stride], …: n (1 … lanes) values, reading nothing behind the last.
+// Loads p[0], p[stride], …: n values (1 … lanes). It reads nothing behind the last.
 template <class T> EK_INLINE vec<T> load_strided(const T* p, int stride, int n) {
   constexpr int L = lanes<T>;
   if (stride == 1) return n == L ? load(p) : load_n(p, n);
@@ -160,7 +161,8 @@ template <class T> EK_INLINE vec<T> load_strided(const T* p, int stride, int n) 
   return v;
 }
 
-// body(j, n) for whole vectors of begin … end; the last overlaps its neighbour, unless all are fewer than a vector.
+// Calls body(j, n) for the vectors of begin … end − 1. All are whole, and the last may overlap its neighbour; but if
+// there are fewer values than lanes, there is one vector with n values.
 template <class T, class F> EK_INLINE void vectors(int begin, int end, const F& body) {
   constexpr int L = lanes<T>;
   int j = begin;

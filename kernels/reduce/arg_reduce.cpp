@@ -1,42 +1,35 @@
-// Extremes with their positions, and the k largest or smallest of a row.
-#include "types.h"
+// Minimum and maximum with their positions, and the k largest or smallest values of a row.
+#include "reduce/columns.h"
 
 namespace EK_ISA {
 
-// Whether b comes before a in the search for the extreme: NaN before any number, otherwise strictly, so the first of
-// equals stays.
+// Whether b replaces a in the search for the extreme. NaN comes before any number. An equal value does not replace the
+// first one.
 template <bool largest, class T> EK_INLINE bool before(T b, T a) {
   return largest ? (b > a) | ((b != b) & (a == a)) : (b < a) | ((b != b) & (a == a));
 }
 
-constexpr int columns_at_once = 128;
+constexpr int columns_at_once = 128;  // columns whose extremes and positions are on the stack
 
 template <bool largest, class T>
 static void arg_reduce(const T* x, T* values, int64_t* indices, int outer, int n, int inner) {
-  const int panels = ceil_div(inner, columns_at_once);
-  const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  const int block = work >= tile_elements ? 1 : static_cast<int>(tile_elements / work);
-  parallel_blocks(outer * panels, block, [=](int begin, int end) {
-    for (int i = begin; i < end; i++) {
-      const int64_t o = i / panels, first = i % panels * columns_at_once;
-      const int columns = inner - first < columns_at_once ? static_cast<int>(inner - first) : columns_at_once;
-      const T* from = x + o * n * inner + first;
-      T best[columns_at_once];
-      int32_t index[columns_at_once];
-      for (int j = 0; j < columns; j++) best[j] = from[j], index[j] = 0;
-      for (int k = 1; k < n; k++) {
-        from += inner;
-        for (int j = 0; j < columns; j++) {
-          const bool take = before<largest>(from[j], best[j]);
-          best[j] = take ? from[j] : best[j];
-          index[j] = take ? k : index[j];
-        }
-      }
-      const int64_t to = o * inner + first;
+  for_columns(outer, n, inner, columns_at_once, tile_elements, [=](int64_t o, int first, int columns) EK_INLINE_LAMBDA {
+    const T* from = x + o * n * inner + first;
+    T best[columns_at_once];
+    int32_t index[columns_at_once];
+    for (int j = 0; j < columns; j++) best[j] = from[j], index[j] = 0;
+    for (int k = 1; k < n; k++) {
+      from += inner;
       for (int j = 0; j < columns; j++) {
-        if (values) values[to + j] = best[j];
-        indices[to + j] = index[j];
+        const bool take = before<largest>(from[j], best[j]);
+        best[j] = take ? from[j] : best[j];
+        index[j] = take ? k : index[j];
       }
+    }
+    const int64_t to = o * inner + first;
+    for (int j = 0; j < columns; j++) {
+      if (values) values[to + j] = best[j];
+      indices[to + j] = index[j];
     }
   });
 }
@@ -52,7 +45,8 @@ EK_API int ek_arg_reduce(int op, int dtype, const void* x, void* values, void* i
 }
 
 // ---- topk -----------------------------------------------------------------------------------------------------------
-// A total order on positions: by value, NaN largest, then by position. So the result does not depend on the algorithm.
+// A total order of positions: by value, with NaN as the largest, and then by position. So the result does not depend on
+// the algorithm.
 template <class T> struct ranking {
   const T* row;
   bool largest;
@@ -64,7 +58,7 @@ template <class T> struct ranking {
   }
 };
 
-// Restores the heap (worst on top) below `root`.
+// Restores the heap below `root`. The worst position is on top.
 template <class T> static void sift(const ranking<T>& order, int* heap, int size, int root) {
   const int moving = heap[root];
   for (int child; (child = 2 * root + 1) < size; root = child) {
@@ -77,7 +71,7 @@ template <class T> static void sift(const ranking<T>& order, int* heap, int size
 
 EK_API int ek_topk_scratch(int n) { return n * 4 * worker_count(); }
 
-// A heap of the k best so far, whose top is the worst of them; then heapsort, best first.
+// A heap holds the k best positions so far, with the worst of them on top. Heapsort then puts the best one first.
 EK_API int ek_topk(int dtype, const void* x, void* values, void* indices, int outer, int n, int k, int largest,
                    void* scratch) {
   if (k < 0 || k > n) return EK_BAD_ARGUMENT;

@@ -1,41 +1,21 @@
-// Running sums along the middle axis, forward or from the end.
-#include "types.h"
+// Running sums along the middle axis, from its beginning or from its end.
+#include "reduce/columns.h"
 
 namespace EK_ISA {
 
-template <class T> struct running {
-  using type = T;
-};
-template <> struct running<float> {
-  using type = double;
-};  // so that errors do not add up along the axis
-template <> struct running<int32_t> {
-  using type = uint32_t;
-};  // unsigned: wraps
-template <> struct running<int64_t> {
-  using type = uint64_t;
-};
-
 template <class T> static void cumsum(const T* x, T* out, int outer, int n, int inner, bool reverse) {
-  using A = typename running<T>::type;
-  constexpr int columns_at_once = 128;
-  const int panels = ceil_div(inner, columns_at_once);
-  const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  parallel_blocks(outer * panels, work >= tile_elements ? 1 : static_cast<int>(tile_elements / work),
-                  [=](int begin, int end) {
-    for (int i = begin; i < end; i++) {
-      const int64_t o = i / panels, first = i % panels * columns_at_once;
-      const int columns = inner - first < columns_at_once ? static_cast<int>(inner - first) : columns_at_once;
-      const int64_t start = o * n * inner + first + (reverse ? static_cast<int64_t>(n - 1) * inner : 0);
-      const int64_t step = reverse ? -static_cast<int64_t>(inner) : inner;
-      A sum[columns_at_once] = {};
-      for (int k = 0; k < n; k++) {
-        const T* from = x + start + k * step;
-        T* to = out + start + k * step;
-        for (int j = 0; j < columns; j++) {
-          sum[j] = static_cast<A>(sum[j] + static_cast<A>(from[j]));
-          to[j] = static_cast<T>(sum[j]);
-        }
+  using A = wide_sum<T>;
+  constexpr int columns_at_once = 128;  // columns whose sums are on the stack
+  for_columns(outer, n, inner, columns_at_once, tile_elements, [=](int64_t o, int first, int columns) {
+    const int64_t start = o * n * inner + first + (reverse ? static_cast<int64_t>(n - 1) * inner : 0);
+    const int64_t step = reverse ? -static_cast<int64_t>(inner) : inner;
+    A sum[columns_at_once] = {};
+    for (int k = 0; k < n; k++) {
+      const T* from = x + start + k * step;
+      T* to = out + start + k * step;
+      for (int j = 0; j < columns; j++) {
+        sum[j] = static_cast<A>(sum[j] + static_cast<A>(from[j]));
+        to[j] = static_cast<T>(sum[j]);
       }
     }
   });

@@ -1,10 +1,10 @@
-// Mean and M2 = Σ(x − mean)² along the middle axis: var and std of any tensor. Batch norm's statistics, which also know
-// formats, are in batch_norm/.
+// Mean and M2 = Σ(x − mean)² along the middle axis: for var and std of any tensor. The statistics of batch norm are in
+// batch_norm/.
 #include "reduce/panel.h"
 
 namespace EK_ISA {
 
-constexpr int block_rows = 64;  // read twice; 32 KB of floats, so the second time from the first-level cache
+constexpr int block_rows = 64;  // rows that are read twice together: 32 KB of floats, which are in L1 the second time
 
 struct moment_columns {
   alignas(64) double count[panel_width];
@@ -12,14 +12,14 @@ struct moment_columns {
   alignas(64) double m2[panel_width];
 };
 
-// (count, mean, m2) of the union of two sets (Chan, Golub, LeVeque 1983), for `columns` pairs of sets from columns i of
-// a and k of b: mean += δ·c₂/c, m2 += m2₂ + δ²·c₁·c₂/c, δ = mean₂ − mean₁, c = c₁ + c₂.
+// Merges (count, mean, m2) of two sets (Chan, Golub, LeVeque 1983): mean += δ·c₂/c, m2 += m2₂ + δ²·c₁·c₂/c, where δ =
+// mean₂ − mean₁ and c = c₁ + c₂. It does so for `columns` pairs of sets, from column i of a and column k of b on.
 static void merge(int columns, moment_columns& a, int i, const moment_columns& b, int k) {
   for (int j = 0; j < columns; j++) {
     const double total = a.count[i + j] + b.count[k + j], weight = total > 0 ? b.count[k + j] / total : 0;
     const double delta = b.mean[k + j] - a.mean[i + j];
     a.mean[i + j] += delta * weight;
-    // In the order in which a square that overflows does not meet an empty set.
+    // In this order an overflow of δ² is not multiplied with the 0 of an empty set, which would give NaN.
     a.m2[i + j] += b.m2[k + j] + delta * (delta * (a.count[i + j] * weight));
     a.count[i + j] = total;
   }
@@ -54,7 +54,7 @@ template <class T> static int reduce_moments(const void* x, double* mean, double
     moment_columns& a = parts[0];
     const int columns = p.columns(panel);
     for (int split = 1; split < splits; split++) merge(columns, a, 0, parts[split], 0);
-    // The elements behind the last row are sets of one.
+    // Each element behind the last row is a set of its own.
     moment_columns rest;
     const T* from = static_cast<const T*>(x) + o * p.slice + static_cast<int64_t>(p.rows) * p.width;
     for (int j = 0; j < p.rest; j++) rest.count[j] = 1, rest.mean[j] = static_cast<double>(from[j]), rest.m2[j] = 0;

@@ -1,24 +1,24 @@
-// How a reduction over the middle axis of (outer, n, inner) is cut into work. Every slice x[o] is seen as a matrix
-// whose rows are added up elementwise into `width` accumulators: with a large inner axis a row is a part of it, with a
-// small one several consecutive k share a row and the accumulators are folded at the end. So one loop serves rows,
-// columns and all between. Everything depends on the shape alone, never on the number of threads.
+// How a reduction over the middle axis of (outer, n, inner) is cut into work. A slice x[o] is seen as a matrix, whose
+// rows are added up elementwise into accumulators. If the inner axis is large, a row of the matrix is cut into panels.
+// If it is small, several consecutive k form a row, and the accumulators are folded at the end. So one loop serves all
+// shapes. The cut depends on the shape alone, never on the number of threads.
 #pragma once
 #include "types.h"
 
 namespace EK_ISA {
 
-constexpr int panel_width = 128;  // accumulators: 1 KB of doubles, and a multiple of every vector
-constexpr int max_splits = 16;    // parts of one panel's rows, where outer·panels is too few tiles
+constexpr int panel_width = 128;  // accumulators of a panel: 1 KB of doubles, and a multiple of every vector
+constexpr int max_splits = 16;    // parts of a panel's rows at most; rows are split if outer·panels gives too few tiles
 
 struct panels {
   int inner;
-  int group;   // consecutive k in a row
-  int width;   // of a row: group·inner
-  int rows;    // full rows of x[o]
-  int rest;    // elements behind them, less than one row
-  int count;   // panels of a row; 1 where rows are grouped
-  int splits;  // parts of a panel's rows
-  int64_t slice;
+  int group;      // consecutive k in a row
+  int width;      // elements of a row: group·inner
+  int rows;       // full rows of x[o]
+  int rest;       // elements behind the full rows, less than one row
+  int count;      // panels of a row; 1 if a row has several k
+  int splits;     // parts of a panel's rows
+  int64_t slice;  // elements of x[o]
 
   panels(int outer, int n, int inner_) : inner(inner_) {
     group = panel_width / inner;
@@ -41,8 +41,8 @@ struct panels {
   int first_row(int split) const { return part_begin(rows, split, splits); }
 };
 
-// Runs part(o, panel, split, P&) on every part and finish(o, panel, parts, splits) once per panel, with its parts in
-// order. P: what one part leaves behind, some KB, on the stack.
+// Calls part(o, panel, split, P&) for every part, and finish(o, panel, parts, splits) once per panel, with its parts in
+// order. P is the result of a part: some KB, on the stack.
 template <class P, class Part, class Finish>
 inline void for_panels(const panels& p, int outer, const Part& part, const Finish& finish) {
   if (p.splits == 1) {
@@ -64,7 +64,8 @@ inline void for_panels(const panels& p, int outer, const Part& part, const Finis
   }
 }
 
-// Folds `group` groups of `inner` neighbours into the first by merge(to, from, length), in a fixed tree.
+// Merges `group` groups of `inner` neighbouring accumulators into the first, in a fixed tree of merge(to, from,
+// length).
 template <class F> EK_INLINE void fold(int group, int inner, const F& merge) {
   while (group > 1) {
     const int half = (group + 1) / 2;

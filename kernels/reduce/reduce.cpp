@@ -1,30 +1,13 @@
-// Sum, product, extremes and logical reductions. Means and variances are in moments.cpp, positions of extremes in
-// arg_reduce.cpp.
+// Sum, product, minimum, maximum and logical reductions. Means and variances are in moments.cpp, and the positions of
+// minimum and maximum in arg_reduce.cpp.
 #include "reduce/panel.h"
 
 namespace EK_ISA {
 
-// An operation: the type that accumulates, its neutral element, and the step. Floating-point sums and products
-// accumulate in double: with 53 bits the rounding of float sums happens once, at the end.
-template <class T> struct wide {
-  using type = T;
-};
-template <> struct wide<float> {
-  using type = double;
-};
-
+// A reduction is given by the type A that accumulates, its first value, and a step. Sums and products of floats
+// accumulate in double, and are rounded to float once, at the end.
 template <class T> struct sum_of {
-  using A = typename wide<T>::type;
-  static constexpr A start = 0;
-  static EK_INLINE A step(A a, A b) { return a + b; }
-};
-template <> struct sum_of<int32_t> {  // wraps, which C++ grants to unsigned numbers only
-  using A = uint32_t;
-  static constexpr A start = 0;
-  static EK_INLINE A step(A a, A b) { return a + b; }
-};
-template <> struct sum_of<int64_t> {
-  using A = uint64_t;
+  using A = wide_sum<T>;
   static constexpr A start = 0;
   static EK_INLINE A step(A a, A b) { return a + b; }
 };
@@ -60,8 +43,8 @@ template <class T> struct all_of {
   static EK_INLINE A step(A a, A b) { return (a != 0) & (b != 0); }
 };
 
-// An operation on one dtype: its loops over `n` accumulators. What is the same for all is written once, below, without
-// types.
+// A reduction of one dtype: its loops over `n` accumulators. The code below that cuts the work is the same for all
+// reductions, and compiled once.
 struct reduction {
   int element, accumulator;  // bytes
   void (*start)(void* a, int n);
@@ -79,7 +62,7 @@ template <class T, class Op> struct loops {
   static void add(void* sums, const void* x, int64_t pitch, int rows, int n) {
     A* __restrict a = static_cast<A*>(sums);
     const T* r0 = static_cast<const T*>(x);
-    for (; rows >= 4; rows -= 4, r0 += 4 * pitch) {  // four rows for one read and write of the accumulators
+    for (; rows >= 4; rows -= 4, r0 += 4 * pitch) {  // the accumulators are read and written once for four rows
       const T *r1 = r0 + pitch, *r2 = r1 + pitch, *r3 = r2 + pitch;
       for (int j = 0; j < n; j++) {
         const A upper = Op::step(static_cast<A>(r0[j]), static_cast<A>(r1[j]));

@@ -1,12 +1,12 @@
-// softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the row
-// where the axis is the innermost, and across the columns otherwise.
+// softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the axis if
+// it is the innermost one, and across the columns otherwise.
+#include "reduce/columns.h"
 #include "simd/math.h"
 #include "simd/strip.h"
-#include "types.h"
 
 namespace EK_ISA {
 
-// The lanes of v in double, added to a sum.
+// Adds the lanes of v, as doubles, to a sum.
 template <class T> EK_INLINE vec<double> add_wide(vec<double> sum, vec<T> v) {
   alignas(64) T values[lanes<T>];
   store(values, v);
@@ -19,14 +19,14 @@ template <class T> EK_INLINE T max_lanes(vec<T> v) {
   return m;
 }
 
-// With m = max x and s = Σ e^(x − m): y = e^(x − m)/s, or log y = x − m − log s.
+// With m = max x and s = Σ e^(x − m): y = e^(x − m)/s, or log y = x − m − log s. This is for one row.
 template <class T, bool logarithm> static void softmax_row(const T* x, T* y, int n) {
   const T inf = real<T>::inf;
-  vec<T> top = splat(-inf);  // a NaN need not show here: it makes the sum NaN, and so the row
+  vec<T> top = splat(-inf);  // it may miss a NaN, which makes the sum NaN, and so the whole row
   for_vectors<T>(0, n, [&](auto at) { top = greater(at.read(x, -inf), top); });
   const T m = max_lanes<T>(top);
   vec<double> sums = {};
-  // Lanes behind the row add e^−inf = 0; or NaN where m = −inf, but then so do the row's own.
+  // Lanes behind the row add e^−inf = 0. If m = −inf they add NaN, but then the row's own values do so, too.
   for_vectors<T>(0, n, [&](auto at) {
     const vec<T> e = exp<T>(at.read(x, -inf) - m);
     if (!logarithm) at.write(y, e);
@@ -37,7 +37,7 @@ template <class T, bool logarithm> static void softmax_row(const T* x, T* y, int
   for_vectors<T>(0, n, [&](auto at) { at.write(y, logarithm ? (at.read(x) - m) - s : at.read(y) / s); });
 }
 
-constexpr int columns_at_once = 64;
+constexpr int columns_at_once = 64;  // columns that are computed together: their numbers are on the stack
 
 template <class T, bool logarithm> static void softmax_columns(const T* x, T* y, int n, int64_t inner, int columns) {
   T m[columns_at_once], shift[columns_at_once], e[columns_at_once];
@@ -100,18 +100,11 @@ static void softmax_backward_columns(const T* y, const T* g, T* dx, int n, int64
   }
 }
 
-// row(offset, columns) for each row, or each panel of columns.
-template <class F> static void for_rows(int outer, int n, int inner, const F& row) {
-  const int panels = inner == 1 ? 1 : ceil_div(inner, columns_at_once);
-  const int64_t work = static_cast<int64_t>(n) * (inner < columns_at_once ? inner : columns_at_once);
-  // Exp weighs more than a copy.
-  const int block = work >= tile_elements / 4 ? 1 : static_cast<int>(tile_elements / 4 / work);
-  parallel_blocks(outer * panels, block, [&](int begin, int end) {
-    for (int i = begin; i < end; i++) {
-      const int first = i % panels * columns_at_once, left = inner - first;
-      row(static_cast<int64_t>(i / panels) * n * inner + first, left < columns_at_once ? left : columns_at_once);
-    }
-  });
+// Calls body(offset, columns) for each row, or for each panel of columns. A tile has a quarter of the usual elements,
+// because exp takes longer than a copy.
+template <class F> static void for_rows(int outer, int n, int inner, const F& body) {
+  for_columns(outer, n, inner, columns_at_once, tile_elements / 4,
+              [=](int64_t o, int first, int columns) { body(o * n * inner + first, columns); });
 }
 
 template <class T, bool logarithm> static int softmax(const T* x, T* y, int outer, int n, int inner) {

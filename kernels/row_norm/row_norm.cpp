@@ -1,18 +1,19 @@
-// Normalization of rows: layer, RMS, group and instance norm. Three ways through memory:
-//   lines   s = 1: a row is k neighbours, each with a weight of its own; backward in blocks of rows, so
-//           that the sums down the columns ride along
-//   planes  contiguous, s > 1: a row is k runs of s neighbours with one weight each
-//   images  channels last: an image is a matrix with channels in the columns, as batch norm sees it; groups
-//           merge their channels' sums
+// Normalization of rows: layer, RMS, group and instance norm. A tensor is (n, g, k, s), and each of its n·g rows of k·s
+// values is normalized. There are three ways through memory:
+//   lines   s = 1. A row is k neighbours, and each has a weight of its own. Backward takes blocks of rows, and adds up
+//           the gradients of the weights down the columns in the same pass.
+//   planes  Contiguous, s > 1. A row is k runs of s neighbours, and each run has one weight.
+//   images  Channels last, s > 1. An image is a matrix with channels in the columns, as batch norm sees it. The sums
+//           of a group's channels are merged.
 #include "batch_norm/passes.h"
 
 namespace EK_ISA {
 namespace {
 
-constexpr int kRowElements = 1 << 15;  // wanted of a job
-constexpr int kLine = 1 << 14;         // values of a line up to which x and dy of it stay in a cache
-constexpr int kLineBlock = 1024;       // columns of a job where it is longer
-constexpr int kLineRows = 256;         // and rows, at most
+constexpr int kRowElements = 1 << 15;  // elements that a job should have: enough to outweigh handing it out
+constexpr int kLine = 1 << 14;         // values of a line whose x and dy stay in a cache
+constexpr int kLineBlock = 1024;       // columns of a job, if lines have more than kLine values
+constexpr int kLineRows = 256;         // rows of such a job at most
 
 struct Rows {
   int n, g, k, s, format;
@@ -31,10 +32,10 @@ struct Rows {
     layout.tensor_elements *= n;
     return layout;
   }
-  // Jobs over whole rows.
+  // Jobs of whole rows.
   int rows_per_job() const { return length() < kRowElements ? kRowElements / length() : 1; }
   int row_jobs() const { return ceil_div(count(), rows_per_job()); }
-  // Lines backward: blocks of rows × blocks of columns.
+  // Backward of lines: a job is a block of rows × a block of columns.
   int line_columns() const { return k <= kLine ? k : kLineBlock; }
   int line_rows() const {
     const int wanted = k <= kLine ? 2 * kRowElements / k : kLineRows;
@@ -43,10 +44,12 @@ struct Rows {
   int line_row_blocks() const { return ceil_div(n, line_rows()); }
 };
 
+// The numbers that a caller gives for each row, and for each channel.
 template <class T> struct Given {
   const double *mean, *invstd;
   const T *weight, *bias;
 
+  // The mean is hi + lo (batch_norm/map.h).
   T hi(int row) const { return static_cast<T>(mean[row]); }
   T lo(int row) const {
     const T h = hi(row);
@@ -56,7 +59,7 @@ template <class T> struct Given {
 
 // ---- forward --------------------------------------------------------------------------------------------------------
 
-// Statistics of a row of neighbours.
+// The moments of a row whose values are neighbours; if it is not centred, M2 is the sum of squares and the mean is 0.
 template <class T> Moments row_moments(const T* x, int length, bool centred) {
   const Known<double> known = centred ? pivot(x[0]) : Known<double>{};
   Wide<double> a = {}, b = {};
@@ -68,7 +71,7 @@ template <class T> Moments row_moments(const T* x, int length, bool centred) {
   });
 }
 
-// y = x̃·invstd·weight + bias with a weight for each value.
+// y = x̃·invstd·weight + bias, where each value has its own weight and bias.
 template <bool streams, bool has_weight, bool has_bias, class T>
 void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T* bias, T* y) {
   for_vectors<T>(0, n, [&](const auto& at) {
@@ -113,7 +116,8 @@ void forward_rows(const Rows& r, const T* x, double eps, const T* weight, const 
   });
 }
 
-// Runs body(image, work, sums of its channels) for every image: many images in parallel, or the blocks of few ones.
+// Calls body(image, layout, work) for every image. Many images are computed in parallel; of few images, one after the
+// other, the blocks are.
 template <class F> void for_images(const Rows& r, void* scratch, const F& body) {
   Scratch part(scratch);
   const Layout layout = r.image();
@@ -154,9 +158,9 @@ void forward_images(const Rows& r, const T* x, double eps, const T* weight, cons
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
-// dx = ((h + a) + x̃·b)·invstd with a = −Σh/length and b = −invstd²·Σ(h·x̃)/length.
+// With h = dy·weight: dx = ((h + a) + x̃·b)·invstd, where a = −Σh/length and b = −invstd²·Σ(h·x̃)/length.
 
-struct RowTerms {
+struct RowTerms {  // a and b of a row, from (Σh, Σh·x̃)
   double a, b;
   RowTerms(const Rows& r, double invstd, Pair h) {
     a = r.centred ? -h.a / r.length() : 0;
@@ -164,26 +168,26 @@ struct RowTerms {
   }
 };
 
-// What the backward of a line needs of it.
+// The numbers of a line that its backward needs.
 template <class T> struct Line {
   T hi, lo, invstd, a, b;
 };
 
-// (Σh, Σh·x̃) of a line, with a weight for each value. One line at a time: several together are compiled to other
-// roundings than one alone.
+// (Σh, Σh·x̃) of a line, where h = dy·weight. It takes one line at a time: compiled for several lines together, the
+// roundings would differ from those of a single line.
 template <class T>
 Pair line_sums(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int n, const T* weight) {
   Wide<T> a = {}, b = {};
   for_vectors<T>(0, n, [&](const auto& at) {
     const vec<T> w = weight ? at.read(weight) : splat(T{1});
     if (at.i % line_of<T> == 0) prefetch(x + at.i + ahead), prefetch(dy + at.i + ahead);
-    const vec<T> h = at.read(dy) * w;  // behind the end 0
+    const vec<T> h = at.read(dy) * w;  // 0 behind the end
     a.add(h), b.add_product(h, (at.read(x) - splat(line.hi)) - splat(line.lo));
   });
   return {a.sum(), b.sum()};
 }
 
-// dx of a line, and its part of the sums down the columns: sum_dw[j] += dy·x̃·invstd, sum_db[j] += dy.
+// Writes dx of a line, and adds to the sums down the columns: sum_dw[j] += dy·x̃·invstd, sum_db[j] += dy.
 template <bool streams, class T>
 void line_backward(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int columns, const T* weight, T* dx,
                    double* sum_dw, double* sum_db) {
@@ -221,7 +225,7 @@ void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& give
     return {t.a, t.b};
   };
   if (!fused && dx) parallel_for(r.count(), [&](int row, int) { terms[row] = terms_of(known(row), row / g, row % g); });
-  // A job: a block of rows of one g, and of columns.
+  // A job is a block of rows of one g × a block of columns.
   parallel_for(row_blocks * g * column_blocks, [&](int job, int) {
     const int column = job % column_blocks * columns, group = job / column_blocks % g, block = job / column_blocks / g;
     const int width = k - column < columns ? k - column : columns, first = group * k + column;
@@ -255,7 +259,7 @@ void backward_lines(const Rows& r, const T* x, const T* dy, const Given<T>& give
   });
 }
 
-// Sums of each channel of each image, (Σdy, Σdy·x̃), to the gradients of weight and bias.
+// The gradients of weight and bias, from the sums (Σdy, Σdy·x̃) of each channel of each image.
 inline void parameter_gradients(const Rows& r, const double* invstd, const Pair* sums, double* dweight, double* dbias) {
   const int all = r.channels();
   for (int c = 0; c < all; c++) dweight[c] = dbias[c] = 0;
@@ -266,7 +270,7 @@ inline void parameter_gradients(const Rows& r, const double* invstd, const Pair*
     }
 }
 
-// (Σh, Σh·x̃) of a row from its channels' sums.
+// (Σh, Σh·x̃) of a row, from the sums of its channels.
 template <class T> Pair weighted(const Rows& r, const Pair* sums, const T* weight) {
   Pair h{0, 0};
   for (int i = 0; i < r.k; i++) {
@@ -317,7 +321,7 @@ void backward_images(const Rows& r, const T* x, const T* dy, const Given<T>& giv
                                  [&](int c) { return Known<T>{given.hi(row(c)), given.lo(row(c)), 0, 0}; });
     for (int c = 0; c < all; c++) own[c] = work.total[c];
     if (!dx) return;
-    Pair* const terms = work.total;  // from here on, one for each group
+    Pair* const terms = work.total;  // the totals are not needed any more: their place holds the terms of each group
     for (int group = 0, first = 0; group < r.g; group++, first += r.k) {
       const RowTerms t(r, given.invstd[image * r.g + group],
                        weighted(r, own + first, given.weight ? given.weight + first : nullptr));
@@ -335,8 +339,8 @@ void backward_images(const Rows& r, const T* x, const T* dy, const Given<T>& giv
   });
 }
 
-// Scratch of the backward pass: a pair for each channel of each image (or for each line), partial sums of lines; and
-// what images need.
+// The scratch of a call: a pair for each channel of each image, or for each line; partial sums of lines; and what
+// images need.
 struct RowScratch {
   Pair* sums;
   double* partial;

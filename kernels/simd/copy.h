@@ -1,4 +1,4 @@
-// Moving runs and small matrices: what every packing routine is made of.
+// Copies runs and transposes small matrices: what packing routines are made of.
 #pragma once
 #include "simd/vec.h"
 
@@ -13,8 +13,9 @@ template <class T> EK_INLINE void copy_run(T* out, const T* x, int n) {
   else store_n(out, load_n(x, n), n);
 }
 
-// Splits rows of n values into panels of up to `most`, as equal as possible, the longer ones first: value i of a panel
-// of `size` that begins at `begin` goes to out[begin·volume + (first + row)·size + i]. Reads x in order.
+// Splits rows of n values into panels of at most `most` values, as equal as possible, the longer ones first. Value i of
+// a panel of `size` values that begins at value `begin` goes to out[begin·volume + (first + row)·size + i]. x is read
+// in its order.
 template <class T>
 inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, ptrdiff_t x_pitch, int rows, int n,
                         int most) {
@@ -28,8 +29,8 @@ inline void copy_panels(T* out, ptrdiff_t volume, ptrdiff_t first, const T* x, p
       copy(out + begin * volume + (first + row) * size, from + begin, size);
     for (; begin < n; begin += shorter) copy(out + begin * volume + (first + row) * shorter, from + begin, shorter);
   };
-  // Whole vectors where the next row, or a next panel, has values behind a short run and writes over them, if masked
-  // stores are slow.
+  // Without fast masked stores, short runs are copied as whole vectors. The next row, or the next panel, then writes
+  // over what was written behind the run. The last row is copied exactly.
   const bool is_short = EK_VECTOR_BYTES < 64 && shorter + (longer > 0) <= L && 2 * shorter >= L;
   int row = 0;
   for (; is_short && row < rows - 1; row++) copy_row(row, [](T* to, const T* from, int) { store(to, load(from)); });
@@ -51,14 +52,15 @@ template <int N> using indices = __make_integer_seq<IndicesOf, int, N>;
 template <int N> using indices = Indices<__integer_pack(N)...>;
 #endif
 
-// One of the two halves of exchanging lane bit `bit` with the choice between a and b.
+// Exchanges one bit of the lane's number with the choice between a and b; this is one half of the result.
 template <int bit, bool high, class V, int... I> EK_INLINE V exchange(V a, V b, Indices<I...>) {
   constexpr int n = sizeof...(I);
   return high ? __builtin_shufflevector(a, b, ((I & bit) ? n + I : I + bit)...)
               : __builtin_shufflevector(a, b, ((I & bit) ? n + I - bit : I)...);
 }
 
-// Transposes a lanes × lanes matrix held in registers: lane bits and row bits change places, one bit at a time.
+// Transposes a lanes × lanes matrix in registers: the bits of the lane's number and of the row's number change places,
+// one bit at a time.
 template <class T, int bit = 1> EK_INLINE void transpose(vec<T> (&r)[lanes<T>]) {
   if constexpr (bit < lanes<T>) {
 #pragma GCC unroll 16
@@ -76,7 +78,7 @@ template <class T, int bit = 1> EK_INLINE void transpose(vec<T> (&r)[lanes<T>]) 
 template <class T, class F>
 EK_INLINE void transpose_to(const T* x, ptrdiff_t x_pitch, int rows, int columns, const F& to) {
   constexpr int L = lanes<T>;
-  // The last square overlaps its neighbour where there are enough rows or columns for a whole one.
+  // If there are enough rows or columns for a whole square, the last square overlaps its neighbour.
   const int last_row = rows < L ? 0 : rows - L, last_column = columns < L ? 0 : columns - L;
   for (int row = 0; row < rows; row += L)
     for (int column = 0; column < columns; column += L) {

@@ -1,9 +1,10 @@
-// Vector exp, log, trigonometric, error and power functions for float and double: one source for both and for all
-// instruction sets, without a C library. float: within 2 ulp, double: within 4, at every argument, including denormals,
-// ±0, ±inf and NaN; test/kernels/math.test.ts measures it. Activations built from them are in elementwise/.
+// Vector exp, log, trigonometric, error and power functions for float and double. One source serves both types and all
+// instruction sets, and needs no C library. Results are within 2 ulp for float and within 4 ulp for double, at every
+// argument, also denormals, ±0, ±inf and NaN; test/kernels/math.test.ts measures it. Activations that use these
+// functions are in elementwise/.
 //
-// The polynomials are minimax fits of ours, made by scripts/fit_coefficients.py. Nothing here relies on fused
-// multiply-adds and nothing is hurt by them.
+// The polynomials are our own minimax fits, made by scripts/fit_coefficients.py. Nothing here needs fused
+// multiply-adds, and they do no harm.
 #pragma once
 #include "simd/math_constants.h"
 #include "simd/vec.h"
@@ -26,8 +27,7 @@ template <class T, int n> EK_INLINE vec<T> polynomial(vec<T> x, const T (&c)[n])
 }
 
 // ---- rounding -------------------------------------------------------------------------------------------------------
-// Adding 1.5·2^mantissa pushes the fraction out of the mantissa, rounding half to even; the integer is then in the low
-// bits.
+// Adding 1.5·2^mantissa rounds the fraction away, half to even. The integer is then in the low bits.
 template <class T> EK_INLINE vec<T> to_integer_bits(vec<T> x) { return x + real<T>::round; }
 
 template <class T> EK_INLINE vec<T> rint(vec<T> x) {
@@ -45,15 +45,15 @@ template <class T> EK_INLINE vec<T> ceil(vec<T> x) {
 }
 
 // ---- exp ------------------------------------------------------------------------------------------------------------
-// 2^n from to_integer_bits(n): the shift drops all but n, which becomes the exponent.
+// 2^n from to_integer_bits(n). The shift drops all bits but n, and n becomes the exponent.
 template <class T> EK_INLINE vec<T> exp2_of_bits(vec<T> t) {
   using U = typename real<T>::unsigned_vec;
   return from_bits<T>(
       (ivec<T>)(((U)t << real<T>::mantissa) + static_cast<typename real<T>::unsigned_int>(real<T>::one)));
 }
 
-// x + x_low = n·ln 2 + r + (what rounding took from r), |r| ≤ ln 2 / 2; e^(that) − 1 = r + tail, tail = r²·p(r) + the
-// rest.
+// x + x_low = n·ln 2 + r + lost, where |r| ≤ ln 2 / 2 and `lost` is what rounding took from r. e^(r + lost) − 1 = r +
+// tail, where tail = lost + r²·p(r).
 template <class T> struct exp_parts {
   vec<T> n, r, tail;
 };
@@ -64,7 +64,7 @@ template <class T> EK_INLINE exp_parts<T> split_exp(vec<T> x, vec<T> x_low) {
   return {n, r, lost + r * r * polynomial<T>(r, real<T>::exp)};
 }
 
-// e^(x + x_low), x_low being what is lost in x: within rounding of x.
+// e^(x + x_low), where x_low is smaller than a rounding of x.
 template <class T> EK_INLINE vec<T> exp_sum(vec<T> x, vec<T> x_low) {
   const exp_parts<T> e = split_exp<T>(max<T>(min<T>(x, real<T>::exp_max), real<T>::exp_min), x_low);
   const vec<T> sum = T(1) + e.r, lost = e.r - (sum - T(1));
@@ -85,16 +85,16 @@ template <class T> EK_INLINE vec<T> expm1(vec<T> x) {
   return abs<T>(x) < real<T>::epsilon ? x : y;  // keeps −0 and denormals
 }
 
-// tanh|x| = y = t / (t + 2), t = expm1(2|x|). Rounding takes `lost` from t + 2; as 1/(t + 2) = (1 − y)/2, that changes
-// y by y·lost·(1 − y)/2, which matters for small t only.
+// tanh|x| = y = t / (t + 2), where t = expm1(2|x|). Rounding takes `lost` from t + 2. Because 1/(t + 2) = (1 − y)/2,
+// that changes y by y·lost·(1 − y)/2, which matters only for a small t.
 template <class T> EK_INLINE vec<T> tanh(vec<T> x) {
   const vec<T> t = expm1<T>(T(2) * min<T>(abs<T>(x), real<T>::tanh_max));
   const vec<T> sum = t + T(2), lost = t < T(2) ? t - (sum - T(2)) : vec<T>{}, y = t / sum;
   return flip_sign<T>(y - y * (T(1) - y) * (T(0.5) * lost), sign_bit<T>(x));
 }
 
-// 1 / (1 + e^−x); for x < 0 as e^x / (1 + e^x), which is right down to the denormals. What rounding takes from 1 + e is
-// given back as in tanh.
+// 1 / (1 + e^−x). For x < 0 it is computed as e^x / (1 + e^x), which is right down to the denormals. What rounding
+// takes from 1 + e is corrected as in tanh.
 template <class T> EK_INLINE vec<T> sigmoid(vec<T> x) {
   const vec<T> e = exp<T>(-abs<T>(x)), sum = T(1) + e, lost = e - (sum - T(1));
   const ivec<T> negative = x < T(0);
@@ -103,7 +103,7 @@ template <class T> EK_INLINE vec<T> sigmoid(vec<T> x) {
 }
 
 // ---- log ------------------------------------------------------------------------------------------------------------
-// x = 2^k·m with m in [√½, √2), for 0 < x < inf.
+// x = 2^k·m, where m is in [√½, √2), for 0 < x < inf.
 template <class T> struct log_parts {
   vec<T> k, m;
 };
@@ -111,10 +111,11 @@ template <class T> EK_INLINE log_parts<T> split_log(vec<T> x) {
   using U = typename real<T>::unsigned_vec;
   const ivec<T> tiny = x < real<T>::min_normal;
   x = tiny ? x * real<T>::two_mantissa : x;
-  // Counting exponents from √½ instead of 1 puts the cut between them at √2.
+  // Exponents are counted from √½ instead of from 1, so that one ends and the next begins at √2.
   const U u = (U)x + static_cast<typename real<T>::unsigned_int>(real<T>::one - real<T>::sqrt_half);
   const vec<T> m = from_bits<T>((ivec<T>)(u & real<T>::mantissa_mask) + real<T>::sqrt_half);
-  // Integer to float without a conversion: the bits below the exponent of 2^mantissa count ones.
+  // An integer becomes a float without a conversion: with the exponent of 2^mantissa, the lowest bit of the mantissa
+  // is 1.
   const vec<T> biased = from_bits<T>((ivec<T>)(u >> real<T>::mantissa) | real<T>::two_mantissa_bits);
   const vec<T> k = biased - (real<T>::two_mantissa + real<T>::bias);
   return {tiny ? k - T(real<T>::mantissa) : k, m};
@@ -164,7 +165,7 @@ template <class T> EK_INLINE vec<T> erf(vec<T> x) {
 }
 
 // ---- exact products -------------------------------------------------------------------------------------------------
-// high + low = a·b exactly (Dekker 1971): halves with so few bits that their products are exact.
+// high + low = a·b exactly (Dekker 1971): both are split into halves of so few bits that products of halves are exact.
 template <class T> struct two {
   vec<T> high, low;
 };
@@ -201,9 +202,9 @@ template <class T> struct angle {
   ivec<T> quadrant;
 };
 
-// Payne and Hanek (1983), one number: x = m·2^e, and of the product m·(2/π) only the bits between weight 2 and 2^−188
-// are formed; multiples of 4 quarter turns do not matter. Called for x beyond the other method's range, up to inf and
-// NaN.
+// Reduces one number (Payne and Hanek 1983). x = m·2^e, and of the product m·(2/π) only the bits of weight 2 to 2^−188
+// are computed, because whole turns do not matter. It is for numbers that are too large for reduce_angle's own method,
+// and for inf and NaN.
 inline __attribute__((noinline)) double reduce_huge_angle(double x, int* quadrant) {
   int64_t bits;
   __builtin_memcpy(&bits, &x, sizeof bits);
@@ -236,7 +237,7 @@ inline __attribute__((noinline)) double reduce_huge_angle(double x, int* quadran
   return turn * 1.57079632679489661923;
 }
 
-// Cody and Waite (1980) with π/2 in pieces of so few bits that each n·piece is exact.
+// Cody and Waite (1980). π/2 is split into pieces of so few bits that each n·piece is exact.
 template <class T> EK_INLINE angle<T> reduce_angle(vec<T> x) {
   const vec<T> a = abs<T>(x), t = to_integer_bits<T>(a * T(0.63661977236758134308)), n = t - real<T>::round;
   angle<T> result = {a, bits_of<T>(t)};
@@ -272,9 +273,9 @@ template <class T> EK_INLINE vec<T> cos(vec<T> x) {
 }
 
 // ---- pow ------------------------------------------------------------------------------------------------------------
-// a^y for 0 < a < inf and |y| ≤ y_max. An error of δ in y·log a is a relative error of δ in the result, so the
-// logarithm is needed with about 11 bits (8 for float) more than the result.
-constexpr double pow_y_max = 0x1p64;  // |log a| ≥ 2^−53 for a ≠ 1: from here on all is 0, 1 or inf
+// a^y for 0 < a < inf and |y| ≤ pow_y_max. An error of δ in y·log a is a relative error of δ in the result, so the
+// logarithm must have about 11 bits (8 for float) more than the result.
+constexpr double pow_y_max = 0x1p64;  // |log a| ≥ 2^−53 for a ≠ 1: with a larger |y| the result is 0, 1 or inf
 
 EK_INLINE vec<double> pow_positive(vec<double> a, vec<double> y) {
   using T = double;

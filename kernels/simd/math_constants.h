@@ -1,5 +1,6 @@
-// The numbers of simd/math.h: layout of the floating-point formats, limits, and the coefficients that
-// scripts/fit_coefficients.py prints (each with the error of its fit, relative to the function's result).
+// The numbers of simd/math.h: the layout of the floating-point formats, limits, and the coefficients of polynomials,
+// which scripts/fit_coefficients.py prints. Behind the coefficients stands the error of the fit, relative to the
+// result.
 #pragma once
 #include "simd/vec.h"
 
@@ -55,12 +56,12 @@ template <> struct real<double> {
   static constexpr double log[] = {0.666666666666673464, 0.399999999994127945, 0.285714287428880498,
                                    0.222221985138629159, 0.181835678045929655, 0.153139518725196213,
                                    0.14797030041509674};  // 2^−59.5
-  static constexpr double sin[] = {-0.166666666666666305, 0.00833333333332206202, -0.000198412698295425282,
-                                   // 2^−57.9.
-                                   2.75573136045104307e-6, -2.50507450365736126e-8, 1.58960674925049644e-10};
-  static constexpr double cos[] = {0.0416666666666665925, -0.00138888888888729762, 0.0000248015872888001883,
-                                   // 2^−64.0.
-                                   -2.7557314164019978e-7, 2.08756987140787114e-9, -1.13584237900791878e-11};
+  static constexpr double sin[] = {-0.166666666666666305,    0.00833333333332206202,
+                                   -0.000198412698295425282, 2.75573136045104307e-6,
+                                   -2.50507450365736126e-8,  1.58960674925049644e-10};  // 2^−57.9
+  static constexpr double cos[] = {0.0416666666666665925,    -0.00138888888888729762,
+                                   0.0000248015872888001883, -2.7557314164019978e-7,
+                                   2.08756987140787114e-9,   -1.13584237900791878e-11};  // 2^−64.0
   static constexpr double erf[] = {
       0.128379167095512566,   -0.376126389031835195,    0.112837916709441837,   -0.0268661706431113352,
       0.00522397760611760345, -0.000854832592928036109, 0.00012055293576054535, -0.0000149247122884115292,
@@ -74,7 +75,7 @@ template <> struct real<double> {
   static constexpr double half_pi[] = {0x1.921fb544p+0, 0x1.0b4611a6p-34, 0x1.3198a2ep-69, 0x1.b839a252049c1p-104};
 };
 
-// ((log((1 + s)/(1 − s))/s − 2)/z − 2/3)/z, z = s²: what follows the two leading terms, in pow. 2^−65.3
+// For pow: ((log((1 + s)/(1 − s))/s − 2)/z − 2/3)/z with z = s², the terms behind the two leading ones. 2^−65.3
 constexpr double log_tail[] = {0.400000000000022713, 0.285714285700919025, 0.222222225213520278, 0.181817842372761829,
                                0.153867635175813301, 0.132566692352029173, 0.13197745909975747};
 

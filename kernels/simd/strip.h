@@ -1,23 +1,24 @@
-// Walks an array in vectors: whole ones, then the rest. for_vectors: the body is written once and compiled for both.
-// run_strip: it is compiled once, for whole vectors, and the rest passes through buffers; for the many bodies of the
-// elementwise families.
+// Walks through an array in vectors: whole ones, and then the rest. With for_vectors the body is written once and
+// compiled twice, for whole vectors and for the rest. With run_strip it is compiled once, for whole vectors, and the
+// rest passes through buffers: this is for the many bodies of the elementwise families.
 #pragma once
 #include "simd/vec.h"
 
 namespace EK_ISA {
 
-// Above this size a result pushes out of the caches what is still wanted there, and is itself largely gone before it is
-// read. In a chain of layers that each read what the one before wrote, with 32 MiB of cache, stores past it were 7 %
-// faster at 8 MiB and 12 % at 25, and slower below 5.
+// Results of more bytes than this are stored past the caches. They would push out what is still needed there, and would
+// largely be pushed out themselves before anybody reads them. Measured with a chain of layers, each of which reads what
+// the one before has written, and 32 MiB of cache: such stores were 7 % faster at 8 MiB, 12 % faster at 25 MiB, and
+// slower below 5 MiB.
 constexpr int64_t kStreamBytes = 8 << 20;
-// Whether a part of a result is stored past the caches: of a large one, where its runs of whole vectors begin at
-// multiples of `step` from `out` on; a store past the caches must be aligned.
+// Whether a part of a result of `elements` elements is stored past the caches: if the result is large, and all stores
+// are aligned. The part's runs of whole vectors begin at multiples of `step` elements from `out` on.
 template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdiff_t step = 0) {
   return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % lanes<T> == 0 &&
          reinterpret_cast<uintptr_t>(out) % EK_VECTOR_BYTES == 0;
 }
 
-// Where in an array a vector lies. read and write reach that place in any array of the same shape.
+// The place of a vector in an array, a whole one or the rest. read and write take any array of the same shape.
 template <class T> struct whole {
   int i;
   static constexpr int count = lanes<T>;
@@ -41,20 +42,21 @@ template <class T> struct partial {
   template <bool streams = false> EK_INLINE void write(T* p, vec<T> v) const { store_n(p + i, v, count); }
 };
 
-// body(at) for begin … end − 1.
+// Calls body(at) for all vectors of begin … end − 1.
 template <class T, class F> EK_INLINE void for_vectors(int begin, int end, const F& body) {
   int i = begin;
   for (; end - i >= lanes<T>; i += lanes<T>) body(whole<T>{i});
   if (i < end) body(partial<T>{i, end - i});
 }
 
-// Where the mask of a test goes: one byte, 0 or 1, for each lane.
+// Stores the mask of a test: one byte for each lane, 0 or 1.
 template <class T> EK_INLINE void store_mask(uint8_t* out, ivec<T> mask) {
   const bvec<T> bits = __builtin_convertvector(mask, bvec<T>) & 1;
   __builtin_memcpy(out, &bits, sizeof bits);
 }
 
-// An operand or result of run_strip: `size` bytes an element; an operand with step 0 is one element, for all.
+// An operand and a result of run_strip, with elements of `size` bytes. An operand with step 0 is a single element,
+// which is used for all.
 struct strip_in {
   const void* data;
   int size, step;
@@ -78,14 +80,14 @@ inline void fill_vector(char* to, const void* element, int size) {
     default: return fill(double{});
   }
 }
-// The first n bytes; those behind them are 0, to the end of a vector.
+// Copies n bytes, and sets those behind them to 0, up to the end of a vector.
 inline void fill_part(char* to, const char* from, int n) {
   if (n % 4 == 0) return store(reinterpret_cast<float*>(to), load_n(reinterpret_cast<const float*>(from), n / 4));
   for (int i = 0; i < EK_VECTOR_BYTES; i++) to[i] = i < n ? from[i] : 0;
 }
 
-// loop(in[N], steps[N], out, vectors): vectors of `lanes` elements; steps are in vectors, 1 or 0. One element for all
-// comes as a vector of it.
+// Runs loop(in[N], steps[N], out, vectors) on n elements. A loop computes `vectors` vectors of `lanes` elements. A step
+// is in vectors, 1 or 0: a single element for all comes as a vector that is filled with it.
 template <int N, class Loop>
 inline void run_strip(int n, int lanes, const strip_in (&in)[N], const strip_out& out, const Loop& loop) {
   alignas(64) char values[N][64], result[64];

@@ -1,18 +1,19 @@
-// The two register tiles under matrix products and convolutions. Their M × V (M × N) accumulators stay in registers for
-// a whole reduction; how operands are packed, and what becomes of the result, is the caller's business.
+// The two register tiles of matrix products and convolutions: `outer` and `dot`. Their accumulators, M × V or M × N
+// vectors, stay in registers for a whole reduction. The caller packs the operands, and does what it wants with the
+// result.
 #pragma once
 #include "simd/vec.h"
 
 namespace EK_ISA {
 
-// Largest tile. `outer` holds rows × 2 accumulators, 2 vectors of b and 1 broadcast; `dot` holds M × N accumulators, N
-// vectors and 1.
+// The largest tiles that fit into the registers. `outer` holds rows × vectors accumulators, the vectors of b and one
+// broadcast number of a. `dot` holds rows × columns accumulators, a vector for each column, and one more.
 #if EK_VECTOR_BYTES == 64
 constexpr int outer_rows = 14, wide_rows = 6, wide_vectors = 4, dot_rows = 6, dot_columns = 4;  // 32 registers
 #elif EK_VECTOR_BYTES == 32
 constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot_columns = 4;  // 16 registers
 #else
-// 8 of 16: WebAssembly engines spill more.
+// Accumulators take 8 of the 16 registers: with more, WebAssembly engines would spill.
 constexpr int outer_rows = 4, wide_rows = 2, wide_vectors = 4, dot_rows = 2, dot_columns = 4;
 #endif
 constexpr int outer_vectors = 2;
@@ -21,7 +22,7 @@ template <int N> struct Const {
   static constexpr int value = N;
 };
 
-// f(Const<n>) for 1 <= n <= N: turns a run-time tile size into a compile-time one.
+// Calls f(Const<n>) for 1 <= n <= N: the size of a tile becomes a constant.
 template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
   if constexpr (N > 1) {
     if (n < N) return with_const<N - 1>(n, f);
@@ -29,7 +30,7 @@ template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
   f(Const<N>{});
 }
 
-// Splits n into the fewest parts of at most `most`, as equal as possible: body(begin, size).
+// Splits n into the fewest parts of at most `most`, as equal as possible, and calls body(begin, size) for each.
 template <class F> EK_INLINE void even_parts(int n, int most, const F& body) {
   if (n <= most) {  // no division
     if (n > 0) body(0, n);
@@ -43,7 +44,7 @@ template <class F> EK_INLINE void even_parts(int n, int most, const F& body) {
   }
 }
 
-// Keeps a loaded vector in its register: GCC would rather load it again for each product.
+// Keeps a loaded vector in its register. GCC would load it again for each product.
 template <class V> EK_INLINE void pin(V& v) {
 #if defined(__x86_64__)
   asm("" : "+v"(v));
@@ -52,7 +53,7 @@ template <class V> EK_INLINE void pin(V& v) {
 #endif
 }
 
-// acc[i][v] += Σ_k a[i·a_row + k·a_step] · b[k·b_step + v·lanes …]. beside(): what else each step does.
+// acc[i][v][lane] += Σ over k: a[i·a_row + k·a_step] · b[k·b_step + v·lanes + lane]. Each step also calls beside().
 template <class T, int M, int V, class F>
 EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t a_step, const T* b, ptrdiff_t b_step,
                      int n, const F& beside) {
@@ -76,8 +77,7 @@ EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t
   outer<T, M, V>(acc, a, a_row, a_step, b, b_step, n, [] {});
 }
 
-// acc[i][j] += a_i[p …] · b_j[p …], lane by lane, for p in steps of one vector; a_i = a + i·a_row, b_j = b +
-// b_offset[j].
+// acc[i][j][lane] += Σ over p, in steps of one vector: a[i·a_row + p + lane] · b[b_offset[j] + p + lane].
 template <class T, int M, int N>
 EK_INLINE void dot(vec<T> (&acc)[M][N], const T* a, ptrdiff_t a_row, const T* b, const int (&b_offset)[N], int n) {
   for (int p = 0; p < n; p += lanes<T>) {

@@ -1,6 +1,6 @@
-// The vector vocabulary: all that kernels may assume of a machine, over the compilers' vector extensions.
-// One width per build (EK_VECTOR_BYTES); arithmetic, comparison and ?: are the operators of the extension itself, and
-// a·b + c contracts to a fused multiply-add where the machine has one. No kernel uses intrinsics beyond this file.
+// The vectors that kernels compute with, on top of the compilers' vector extensions. A build has one width of vectors
+// (EK_VECTOR_BYTES). Arithmetic, comparisons and ?: are operators of the extension. a·b + c becomes a fused
+// multiply-add if the machine has one. Intrinsics are used in this file only.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -11,9 +11,10 @@
 #define EK_VECTOR_BYTES 32
 #include <immintrin.h>
 #else
-#define EK_VECTOR_BYTES 16  // SSE2, NEON, WebAssembly SIMD; without any of them the compiler lowers to scalars
+#define EK_VECTOR_BYTES 16  // SSE2, NEON, WebAssembly SIMD; without any of them the compiler makes scalar code
 #endif
 #define EK_INLINE inline __attribute__((always_inline))
+#define EK_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace EK_ISA {
 
@@ -58,11 +59,11 @@ template <> struct vec_of<uint64_t> {
   typedef uint64_t type __attribute__((vector_size(EK_VECTOR_BYTES)));
 };
 template <class T> using vec = typename vec_of<T>::type;  // `lanes<T>` values
-// As many integers of the same size; comparisons give 0 or −1.
+// `lanes<T>` integers of the size of T. Comparisons of vec<T> give such a vector, with 0 or −1 in each lane.
 template <class T> using ivec = typename vec_of<T>::mask;
-template <class T> using bvec = typename vec_of<T>::bytes;  // as many bytes
-// What to compute with so that integers wrap around, which C++ grants to unsigned ones only; vectors of both convert by
-// a cast.
+template <class T> using bvec = typename vec_of<T>::bytes;  // `lanes<T>` bytes
+// The type to compute with so that integers wrap around: C++ defines that for unsigned integers only. A cast converts
+// between vectors of the two.
 template <class T> struct wrapping_of {
   using type = T;
 };
@@ -95,7 +96,7 @@ template <> EK_INLINE vec<float> splat<float>(float x) { return (vec<float>)_mm2
 template <> EK_INLINE vec<double> splat<double>(double x) { return (vec<double>)_mm256_set1_pd(x); }
 #endif
 
-// The first n (0 … lanes) values; the other lanes are 0.
+// Loads or stores the first n lanes (0 … lanes). After a load the other lanes are 0.
 template <class T> EK_INLINE vec<T> load_n(const T* p, int n) {
   vec<T> v = {};
   for (int i = 0; i < n; i++) v[i] = p[i];
@@ -119,7 +120,15 @@ template <> EK_INLINE void store_n<double>(double* p, vec<double> v, int n) {
 }
 #endif
 
-// `lanes` bytes as integers of the size of T; a conversion of vectors this far apart the compilers take lane by lane.
+// The same, with a whole load or store if n is all lanes.
+template <class T> EK_INLINE vec<T> load_some(const T* p, int n) { return n == lanes<T> ? load(p) : load_n(p, n); }
+template <class T> EK_INLINE void store_some(T* p, vec<T> v, int n) {
+  if (n == lanes<T>) store(p, v);
+  else store_n(p, v, n);
+}
+
+// Loads `lanes` bytes as integers of the size of T. The compilers convert vectors of such different sizes lane by lane,
+// so there are intrinsics for it.
 template <class T> EK_INLINE ivec<T> widen_bytes(const uint8_t* p) {
   bvec<T> v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -138,7 +147,7 @@ template <> EK_INLINE ivec<int32_t> widen_bytes<int32_t>(const uint8_t* p) {
 }
 #endif
 
-// lanes<double> floats as doubles, and back; gcc takes its own conversion of 8 in two halves.
+// Converts lanes<double> floats to doubles, and back. GCC's own conversion of 8 of them works in two halves.
 #if EK_VECTOR_BYTES == 64
 EK_INLINE vec<double> widen(vec_of<float>::half v) { return (vec<double>)_mm512_maskz_cvtps_pd(0xff, (__m256)v); }
 #else
@@ -160,7 +169,7 @@ EK_INLINE void narrow(float* p, vec<double> x) {
 }
 EK_INLINE void narrow(double* p, vec<double> x) { store(p, x); }
 
-// Correctly rounded square root, and whether any lane of a mask is set: the extensions have no operator for these.
+// The correctly rounded square root, and whether any lane of a mask is set. The extensions have no operators for them.
 EK_INLINE vec<float> sqrt(vec<float> x);
 EK_INLINE vec<double> sqrt(vec<double> x);
 template <class M> EK_INLINE bool any(M mask);
@@ -187,8 +196,9 @@ template <class M> EK_INLINE bool any(M mask) {
 }
 #endif
 
-// The lesser and the greater of two; b where either is NaN. One instruction on x86, where the compilers make two.
-// scale: x·2^n for integral n, rounded once, where has_scale; math.h builds it from products elsewhere.
+// The lesser and the greater of two; b if either is NaN. On x86 this is one instruction, of which the compilers make
+// two. scale: x·2^n for an integral n, rounded once. It exists if has_scale; otherwise math.h computes it with
+// products.
 template <class T> constexpr bool has_scale = EK_VECTOR_BYTES == 64;
 #if EK_VECTOR_BYTES == 64
 EK_INLINE vec<float> lesser(vec<float> a, vec<float> b) {
@@ -226,8 +236,8 @@ template <class V> EK_INLINE V greater(V a, V b) { return a > b ? a : b; }
 template <class V> EK_INLINE V scale(V x, V) { return x; }
 #endif
 
-// Stores past the caches, where the machine has them: p must be aligned to the vector, and stream_fence() ends a loop
-// of them.
+// Stores past the caches, if the machine can (has_stream). p must be aligned to the vector. Code that streams calls
+// stream_fence() at its end.
 constexpr bool has_stream = EK_VECTOR_BYTES == 64;
 #if EK_VECTOR_BYTES == 64
 template <class T> EK_INLINE void stream(T* p, vec<T> v) {
@@ -244,16 +254,17 @@ constexpr bool has_prefetch = false;
 #else
 constexpr bool has_prefetch = true;
 #endif
-// Asks for the line of the cache that p lies in, to read or to write. Loops ask for what comes about kAhead elements
-// later: time enough for memory.
+// Prefetches the cache line that p lies in, to read it or to write it. Loops prefetch what comes kAhead elements later,
+// which gives memory enough time.
 template <class T> EK_INLINE void prefetch(const T* p) { __builtin_prefetch(p); }
 template <class T> EK_INLINE void prefetch_write(const T* p) { __builtin_prefetch(p, 1); }
-template <class T> constexpr int line_of = 64 / static_cast<int>(sizeof(T));
+template <class T> constexpr int line_of = 64 / static_cast<int>(sizeof(T));  // elements of a cache line
 template <class T> constexpr int kAhead = 8192 / static_cast<int>(sizeof(T));
-// The same in rows of a matrix that is read in bands of 4.
+// The same in rows of a matrix of `columns` columns, which is read in bands of 4 rows.
 template <class T> EK_INLINE int rows_ahead(int columns) { return (kAhead<T> / columns + 4) / 4 * 4; }
 
-// v, loaded whole even where only a mask of it is used: loads under a mask are not prefetched by the processor.
+// Returns v, and makes the compiler load all of it, even if only some lanes are used: the processor does not prefetch
+// for loads under a mask.
 template <class V> EK_INLINE V loaded(V v) {
 #if EK_VECTOR_BYTES == 64
   asm("" : "+v"(v));
@@ -266,7 +277,8 @@ template <class T> EK_INLINE T sum_lanes(vec<T> v) {
   for (int i = 0; i < lanes<T>; i++) s += v[i];
   return s;
 }
-// NaN in either operand gives NaN, as PyTorch's maximum and minimum: a NaN in b fails the comparison.
+// The greater and the lesser of two; NaN if either is NaN, as PyTorch's maximum and minimum. If b is NaN, the
+// comparison is false and the result is b.
 template <class V> EK_INLINE V max_nan(V a, V b) { return ((a > b) | (a != a)) ? a : b; }
 template <class V> EK_INLINE V min_nan(V a, V b) { return ((a < b) | (a != a)) ? a : b; }
 

@@ -1,4 +1,5 @@
-// What compilers expect of a C library, for the freestanding WebAssembly build: each is one bulk-memory instruction.
+// The functions of a C library that compilers call, for the WebAssembly build, which has no library. Each is one
+// bulk-memory instruction.
 #include <stddef.h>
 
 extern "C" {

@@ -161,48 +161,54 @@ export interface Kernels {
    */
   where(size: number, condition: Pointer, a: Pointer, b: Pointer, out: Pointer, ndim: number, shape: Pointer, conditionStrides: Pointer, aStrides: Pointer, bStrides: Pointer): number;
   /**
-   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in
-   * double by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
+   * sum and prod compute in the dtype itself (the caller converts int32, uint8 and bool to int64 first). Float sums are
+   * accumulated in double, in blocks that depend on the shape alone. any and all take and give bool. min and max give NaN
+   * if a value is NaN; with n = 0 they return EK_BAD_ARGUMENT.
    */
   reduce(op: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
   /**
-   * mean and M2 = Σ(x − mean)², both float64, two passes over each tile merged in double (Chan et al. 1983).
+   * mean and M2 = Σ(x − mean)², both float64. Each tile is read twice, and tiles are merged in double (Chan et al. 1983).
    */
   reduceMoments(dtype: number, x: Pointer, mean: Pointer, m2: Pointer, outer: number, n: number, inner: number): number;
   /**
-   * min or max with its index (int64, the first of equals; NaN wins). values is optional.
+   * The minimum or maximum, and its index (int64). Of equal values the first one counts; NaN comes before all numbers.
+   * values is optional.
    */
   argReduce(op: number, dtype: number, x: Pointer, values: Pointer, indices: Pointer, outer: number, n: number, inner: number): number;
+  /**
+   * Running sums along the axis. reverse: they begin at its end.
+   */
   cumsum(dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number, reverse: number): number;
   /**
-   * The k largest (or smallest) of each row of (outer, n), sorted; ties: lower index first; NaN counts as largest.
-   * scratch: n ints for each worker thread (ek_topk_scratch bytes).
+   * The k largest (or smallest) values of each row of (outer, n), sorted. Of equal values the one with the lower index
+   * comes first. NaN counts as the largest value. scratch: n ints for each worker thread (ek_topk_scratch bytes).
    */
   topkScratch(n: number): number;
   topk(dtype: number, x: Pointer, values: Pointer, indices: Pointer, outer: number, n: number, k: number, largest: number, scratch: Pointer): number;
   /**
-   * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output.
+   * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output y.
    */
   softmax(log: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
   softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
   /**
-   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves
-   * the output unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
+   * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
+   * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
    */
   indexSelect(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are
-   * deterministic.
+   * out (outer, n, inner) += x (outer, count, inner) at index[count], in the order of index: the result is deterministic
+   * for repeated indices, too.
    */
   indexAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is
-   * written where one is bad.
+   * out (outer, n, inner) = x (outer, count, inner) at index[count]. Of repeated indices the last one counts. If an index
+   * is bad, nothing is written.
    */
   indexPut(size: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
   /**
-   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the
-   * index has strides, in elements. wrap: indices from -n on are legal and count from the end.
+   * positions[i] = step·index[i] + Σ over the axes d: ramp[d]·(coordinate d of i), for all elements i of a shape.
+   * accumulate: this is added to the positions instead. The positions are dense; the index has strides, in elements.
+   * wrap: indices from -n on are allowed, and count from the end.
    */
   indexPositions(index: Pointer, positions: Pointer, ndim: number, shape: Pointer, indexStrides: Pointer, ramp: Pointer, n: number, step: number, wrap: number, accumulate: number): number;
   /**
@@ -213,76 +219,78 @@ export interface Kernels {
    * out[o][index[o][k][i]][i] += x[o][k][i].
    */
   scatterAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
-  /**
-   * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64.
-   * Transposed: a is stored (k, m), b (n, k). a_step, b_step: elements between matrices of the batch (0: shared). bias is
-   * optional. accumulate: c += … instead.
-   */
   gemmScratch(dtype: number, batch: number, m: number, n: number, k: number): number;
+  /**
+   * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. A
+   * transposed a is stored as (k, m), a transposed b as (n, k). a_step, b_step: elements from one matrix of the batch to
+   * the next; 0: all use the same one. bias is optional. accumulate: the result is added to c.
+   */
   gemm(dtype: number, transposeA: number, transposeB: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, bias: Pointer, c: Pointer, accumulate: number, scratch: Pointer): number;
   /**
    * geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D,
    * H, W; dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading
-   * places. The padding behind follows from the output's size. w is (O, C/groups, KD, KH, KW), dense. bias (O) is
-   * optional. Scratch: bytes, a multiple of 64; which: 0 forward, 1 backward_data, 2 backward_weight.
+   * places. The padding behind follows from the size of the output. w is (O, C/groups, KD, KH, KW), dense. bias (O) is
+   * optional. Scratch: bytes, a multiple of 64. which: 0 forward, 1 backward_data, 2 backward_weight.
    * 
-   * A convolution does the work of the batch norms beside it. A norm is its coefficients (7, channels), in dtype, from
-   * ek_batch_norm_coefficients; null: there is none. x_norm: x stands for norm(x), with x_relu within the limits of its
-   * ReLU.
+   * A convolution can do the work of the batch norms beside it. A norm is given by its coefficients (7, channels), in
+   * dtype, from ek_batch_norm_coefficients; null means that there is no norm. With x_norm, the input is norm(x) instead
+   * of x; with x_relu it is limited as the norm's ReLU limits it.
    */
   convScratch(which: number, dtype: number, geometry: Pointer): number;
   /**
-   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) +
-   * residual, both optional, the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's
-   * own where there is one.
+   * y = conv(x). With y_mean and y_m2 (O, optional) it also takes the statistics of y, equal to those of
+   * ek_batch_norm_stats up to rounding. Or y = relu(y_norm(conv(x)) + residual), where each of the three is optional; the
+   * residual has the format of y. y_relu is the limit of the ReLU, as in ek_batch_norm_apply; a norm brings its own
+   * limit.
    */
   conv(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, w: Pointer, bias: Pointer, y: Pointer, yMean: Pointer, yM2: Pointer, yNorm: Pointer, residual: Pointer, yRelu: number, scratch: Pointer): number;
   /**
-   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input
-   * dy_x (in the format of dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With
-   * x_norm, dx is 0 where the ReLU behind norm(x) was closed, and its sums are left as ek_batch_norm_backward_reduce has
-   * them; x_limited (optional): that ReLU's output, where more was added to norm(x). x, x_limited and plus are in the
-   * format of dx.
+   * dx = the gradient of the input; every element of dx is written. plus (optional) is added to it.
+   * With dy_norm there is a norm in training behind the convolution, and dy is the gradient of that norm's output. The
+   * kernel turns it into the gradient of the norm's input dy_x, which has the format of dy.
+   * With x_norm there is a norm before the convolution, and x is its input. dx is set to 0 where the ReLU behind norm(x)
+   * was closed, and the kernel takes the two sums of ek_batch_norm_backward_reduce. x_limited (optional) is the output of
+   * that ReLU; it is given if something was added to norm(x). x, x_limited and plus have the format of dx.
    */
   convBackwardData(dtype: number, geometry: Pointer, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, w: Pointer, dx: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, xLimited: Pointer, plus: Pointer, sumDx: Pointer, sumDxXmu: Pointer, scratch: Pointer): number;
   /**
-   * dw (O, C/groups, K…) and, when not null, dbias (O).
+   * dw (O, C/groups, K…), and dbias (O), which is optional. x_norm and dy_norm are as above.
    */
   convBackwardWeight(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, dy: Pointer, dyX: Pointer, dyNorm: Pointer, dyRelu: number, dw: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
    * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D,
-   * H, W; format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat
-   * position in the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in
-   * the forward. With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
+   * H, W; format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out) − 1. Indices (int64) say where
+   * in the input's spatial volume each maximum is, in the layout of y. Of equal values the first one counts; NaN counts
+   * before all numbers. Indices are optional in the forward. x_norm and x_relu are as in the convolution.
    */
   maxPool(dtype: number, geometry: Pointer, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer, indices: Pointer): number;
   maxPoolBackward(dtype: number, geometry: Pointer, dy: Pointer, indices: Pointer, dx: Pointer): number;
   /**
-   * divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
+   * divisor: the number to divide by. 0: the size of the window, which includes padding if count_include_pad.
    */
   avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer): number;
   avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
   /**
    * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
-   * relu: y is limited to 0 … relu, which may be infinite; 0: it is not.
+   * relu: the limit of a ReLU: y is limited to 0 … relu, which may be infinite. 0: there is no ReLU.
    */
   batchNormScratch(n: number, c: number, s: number, format: number): number;
   /**
-   * mean = Σx / (n·s), m2 = Σ(x − mean)²; sums are shifted by a pivot and merged in double in a fixed order.
+   * mean = Σx / (n·s), m2 = Σ(x − mean)². Sums are shifted by a pivot, and merged in double in a fixed order.
    */
   batchNormStats(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, m2: Pointer, scratch: Pointer): number;
   /**
-   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with
-   * count 0 are as if absent.
+   * Merges the statistics of `parts` parts in their order (Chan et al. 1983): counts (parts), means (parts, c), m2s
+   * (parts, c). Parts with a count of 0 change nothing.
    */
   batchNormCombine(parts: number, c: number, counts: Pointer, means: Pointer, m2s: Pointer, count: Pointer, mean: Pointer, m2: Pointer): number;
   /**
-   * invstd = 1/√(m2/count + eps), or 0 where both terms are 0.
+   * invstd = 1/√(m2/count + eps), or 0 if m2 and eps are both 0.
    */
   batchNormInvstd(c: number, count: number, m2: Pointer, eps: number, invstd: Pointer): number;
   /**
-   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is
-   * NaN, 1 / tracked[0] (int64). running_mean and running_var are optional.
+   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f is the momentum, or 1 / tracked[0]
+   * (int64) if momentum is NaN. running_mean and running_var are optional.
    */
   batchNormUpdateRunning(dtype: number, c: number, count: number, mean: Pointer, m2: Pointer, momentum: number, tracked: Pointer, runningMean: Pointer, runningVar: Pointer): number;
   /**
@@ -290,56 +298,58 @@ export interface Kernels {
    */
   batchNormCount(tracked: Pointer): number;
   /**
-   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
+   * mean and invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
    */
   batchNormFromRunning(dtype: number, c: number, runningMean: Pointer, runningVar: Pointer, eps: number, mean: Pointer, invstd: Pointer): number;
   /**
-   * The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.
+   * The gradients of weight and bias, in dtype, each optional: dweight = invstd·sum_dy_xmu, dbias = sum_dy.
    */
   batchNormParameterGradients(dtype: number, c: number, invstd: Pointer, sumDy: Pointer, sumDyXmu: Pointer, dweight: Pointer, dbias: Pointer): number;
   /**
-   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in
-   * backward_apply), −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd
-   * null, here and in apply: 0 and 1.
+   * The numbers with which a norm is applied, in dtype (7, c): the mean as a sum of two numbers, hi and lo;
+   * invstd·weight; bias; −sum_dy/count and −invstd²·sum_dy_xmu/count, which are 0 if sum_dy is null; and the limit of a
+   * ReLU, NaN if it is infinite. A null mean is 0 and a null invstd is 1, here and in apply.
    */
   batchNormCoefficients(dtype: number, c: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, coefficients: Pointer): number;
   /**
-   * y = (x − mean)·(invstd·weight) + bias + residual, centred. weight, bias and the residual, which lies as x does, are
-   * optional. y may be x.
+   * y = (x − mean)·(invstd·weight) + bias + residual; the mean is subtracted first. weight, bias and residual are
+   * optional. The residual has the format of x. y may be x.
    */
   batchNormApply(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, residual: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its
-   * parameters, no test. With dy (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+   * out = op(z), where z is the result of ek_batch_norm_apply without ReLU and residual. op is one of ek_unary, with its
+   * parameters, but not one that gives bool. With dy (optional): out = dy·op′(z); then y = op(z) is given, too, as in
+   * ek_unary_backward.
    */
   batchNormFunction(op: number, dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, p0: number, p1: number, y: Pointer, dy: Pointer, out: Pointer, scratch: Pointer): number;
   /**
-   * stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
+   * stats, invstd and apply in one kernel, with the same bits. x is read from memory once if a few channels of it fit a
+   * cache.
    */
   batchNormForward(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, eps: number, weight: Pointer, bias: Pointer, relu: number, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
   /**
-   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits
-   * and else 0. invstd, weight and bias are read for relu only.
+   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy. With relu, g is 0 where the forward's y was not between the
+   * limits of the ReLU. invstd, weight and bias are read only with relu.
    */
   batchNormBackwardReduce(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, scratch: Pointer): number;
   /**
-   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then
-   * x and mean are read for relu only): dx = weight·invstd·g. g as above.
+   * With g as in backward_reduce. Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count).
+   * Evaluation (sum_dy is null): dx = weight·invstd·g; then x and mean are read only with relu.
    */
   batchNormBackwardApply(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, count: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
-   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch:
-   * values between the rows of plus.
+   * dx = the dx of training in backward_apply + plus, on rows of c channels. norm: the result of
+   * ek_batch_norm_coefficients with sums. plus_pitch: elements from one row of plus to the next.
    */
   batchNormBackwardJoined(dtype: number, x: Pointer, dy: Pointer, rows: number, c: number, norm: Pointer, relu: number, plus: Pointer, plusPitch: number, dx: Pointer): number;
   /**
-   * backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
+   * backward_reduce, and backward_apply in training with count = n·s, in one kernel, with the same bits.
    */
   batchNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, invstd: Pointer, weight: Pointer, bias: Pointer, relu: number, sumDy: Pointer, sumDyXmu: Pointer, dx: Pointer, scratch: Pointer): number;
   /**
-   * x: (n, g, k, s) contiguous or (n, s, g, k) channels last; each of the n·g rows of k·s values is normalized by its own
-   * mean, m2 and invstd (float64, n·g); weight and bias hold g·k values and are optional. Without `centred` the mean is
-   * taken as 0 (RMS).
+   * x: (n, g, k, s) contiguous or (n, s, g, k) channels last. Each of the n·g rows of k·s values is normalized with its
+   * own mean, m2 and invstd (float64, n·g). weight and bias have g·k values and are optional. If not `centred`, the mean
+   * is taken as 0 (RMS norm).
    */
   rowNormScratch(n: number, g: number, k: number, s: number, format: number): number;
   /**
@@ -348,15 +358,15 @@ export interface Kernels {
   rowNormForward(dtype: number, x: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, eps: number, weight: Pointer, bias: Pointer, mean: Pointer, m2: Pointer, invstd: Pointer, y: Pointer, scratch: Pointer): number;
   /**
    * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without
-   * avg(h) where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so
-   * are dweight and dbias together.
+   * avg(h) if not centred. dweight = Σ dy·x̂ and dbias = Σ dy, over n and s (both float64, g·k). dx is optional; dweight
+   * and dbias are optional together.
    */
   rowNormBackward(dtype: number, x: Pointer, dy: Pointer, n: number, g: number, k: number, s: number, format: number, centred: number, mean: Pointer, invstd: Pointer, weight: Pointer, dx: Pointer, dweight: Pointer, dbias: Pointer, scratch: Pointer): number;
   /**
-   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and
-   * the number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64). SGD: g +=
-   * weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf :
-   * buf; p −= lr·g. State 0: buf. maximize: g = −g at the start.
+   * table: `count` rows of 6 doubles. They are the addresses of the parameter, its gradient, and the states 0, 1 and 2 (0
+   * if unused), and the number of elements. All of them are of `dtype` (float32 or float64). maximize: g = −g at the
+   * start. SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g
+   * + momentum·buf : buf; p −= lr·g. State 0: buf.
    */
   optimSgd(dtype: number, table: Pointer, count: number, lr: number, momentum: number, dampening: number, weightDecay: number, nesterov: number, maximize: number, first: number): number;
   /**
@@ -369,11 +379,11 @@ export interface Kernels {
    */
   optimRmsprop(dtype: number, table: Pointer, count: number, lr: number, alpha: number, eps: number, weightDecay: number, momentum: number, centered: number, maximize: number): number;
   /**
-   * norms over the gradients of a table: result[0] = Σ|g|^p (p finite) or max|g| (p = inf), in double.
+   * The norm of all gradients of a table: result[0] = Σ|g|^p for a finite p, or max|g| for p = inf, in double.
    */
   optimGradNorm(dtype: number, table: Pointer, count: number, p: number, result: Pointer): number;
   /**
-   * g = min(max(g·scale, −limit), limit) over the gradients of a table.
+   * g = min(max(g·scale, −limit), limit), for all gradients of a table.
    */
   optimGradScale(dtype: number, table: Pointer, count: number, scale: number, limit: number): number;
 }

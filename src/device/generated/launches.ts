@@ -54,43 +54,49 @@ export interface Launches {
    */
   where(caller: string, given: { readonly condition: Operand; readonly a: Operand; readonly b: Operand; readonly out: Operand; readonly shape: readonly number[]; readonly conditionStrides: readonly number[]; readonly aStrides: readonly number[]; readonly bStrides: readonly number[] }): void;
   /**
-   * sum, prod: the dtype itself (int32, uint8, bool are summed by the caller as int64); float sums are accumulated in
-   * double by fixed blocks. any, all: bool in, bool out. min, max propagate NaN; n = 0: EK_BAD_ARGUMENT.
+   * sum and prod compute in the dtype itself (the caller converts int32, uint8 and bool to int64 first). Float sums are
+   * accumulated in double, in blocks that depend on the shape alone. any and all take and give bool. min and max give NaN
+   * if a value is NaN; with n = 0 they return EK_BAD_ARGUMENT.
    */
   reduce(caller: string, given: { readonly op: number; readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   /**
-   * mean and M2 = Σ(x − mean)², both float64, two passes over each tile merged in double (Chan et al. 1983).
+   * mean and M2 = Σ(x − mean)², both float64. Each tile is read twice, and tiles are merged in double (Chan et al. 1983).
    */
   reduceMoments(caller: string, given: { readonly x: Operand; readonly mean: Operand; readonly m2: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   /**
-   * min or max with its index (int64, the first of equals; NaN wins). values is optional.
+   * The minimum or maximum, and its index (int64). Of equal values the first one counts; NaN comes before all numbers.
+   * values is optional.
    */
   argReduce(caller: string, given: { readonly op: number; readonly x: Operand; readonly values?: Operand | null; readonly indices: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
+  /**
+   * Running sums along the axis. reverse: they begin at its end.
+   */
   cumsum(caller: string, given: { readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number; readonly reverse: boolean }): void;
   topk(caller: string, given: { readonly x: Operand; readonly values: Operand; readonly indices: Operand; readonly outer: number; readonly n: number; readonly k: number; readonly largest: boolean }): void;
   /**
-   * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output.
+   * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output y.
    */
   softmax(caller: string, given: { readonly log: boolean; readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   softmaxBackward(caller: string, given: { readonly log: boolean; readonly y: Operand; readonly g: Operand; readonly dx: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   /**
-   * Index tensors are int64; an index outside [0, n) gives EK_BAD_INDEX, also where nothing would be moved, and leaves
-   * the output unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], elements of `size` bytes.
+   * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
+   * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
    */
   indexSelect(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   /**
-   * out (outer, n, inner) += x (outer, count, inner) at index[count]; in index order, so repeated indices are
-   * deterministic.
+   * out (outer, n, inner) += x (outer, count, inner) at index[count], in the order of index: the result is deterministic
+   * for repeated indices, too.
    */
   indexAdd(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   /**
-   * out (outer, n, inner) = x (outer, count, inner) at index[count]; of repeated indices the last one counts. Nothing is
-   * written where one is bad.
+   * out (outer, n, inner) = x (outer, count, inner) at index[count]. Of repeated indices the last one counts. If an index
+   * is bad, nothing is written.
    */
   indexPut(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
   /**
-   * positions[i] (+)= step·index[i] + Σ ramp[d]·coordinate d of i, over a shape, which the positions fill densely; the
-   * index has strides, in elements. wrap: indices from -n on are legal and count from the end.
+   * positions[i] = step·index[i] + Σ over the axes d: ramp[d]·(coordinate d of i), for all elements i of a shape.
+   * accumulate: this is added to the positions instead. The positions are dense; the index has strides, in elements.
+   * wrap: indices from -n on are allowed, and count from the end.
    */
   indexPositions(caller: string, given: { readonly index: Operand; readonly positions: Operand; readonly shape: readonly number[]; readonly indexStrides: readonly number[]; readonly ramp?: readonly number[] | null; readonly n: number; readonly step: number; readonly wrap: boolean; readonly accumulate: boolean }): void;
   /**
@@ -101,54 +107,61 @@ export interface Launches {
    * out[o][index[o][k][i]][i] += x[o][k][i].
    */
   scatterAdd(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
+  /**
+   * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. A
+   * transposed a is stored as (k, m), a transposed b as (n, k). a_step, b_step: elements from one matrix of the batch to
+   * the next; 0: all use the same one. bias is optional. accumulate: the result is added to c.
+   */
   gemm(caller: string, given: { readonly transposeA: boolean; readonly transposeB: boolean; readonly batch: number; readonly m: number; readonly n: number; readonly k: number; readonly a: Operand; readonly aStep: number; readonly b: Operand; readonly bStep: number; readonly bias?: Operand | null; readonly c: Operand; readonly accumulate: boolean }): void;
   /**
-   * y_mean, y_m2 (O, optional): the statistics of y, as ek_batch_norm_stats has them up to rounding; or y is norm(conv) +
-   * residual, both optional, the residual in the format of y, limited by a ReLU as ek_batch_norm_apply has it, the norm's
-   * own where there is one.
+   * y = conv(x). With y_mean and y_m2 (O, optional) it also takes the statistics of y, equal to those of
+   * ek_batch_norm_stats up to rounding. Or y = relu(y_norm(conv(x)) + residual), where each of the three is optional; the
+   * residual has the format of y. y_relu is the limit of the ReLU, as in ek_batch_norm_apply; a norm brings its own
+   * limit.
    */
   conv(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly w: Operand; readonly bias?: Operand | null; readonly y: Operand; readonly yMean?: Operand | null; readonly yM2?: Operand | null; readonly yNorm?: Operand | null; readonly residual?: Operand | null; readonly yRelu: number }): void;
   /**
-   * dx = the gradient of the input; every element of dx is written. With dy_norm, dy stands for the gradient of the input
-   * dy_x (in the format of dy) of a norm in training whose output's gradient it is. plus (optional) is added to dx. With
-   * x_norm, dx is 0 where the ReLU behind norm(x) was closed, and its sums are left as ek_batch_norm_backward_reduce has
-   * them; x_limited (optional): that ReLU's output, where more was added to norm(x). x, x_limited and plus are in the
-   * format of dx.
+   * dx = the gradient of the input; every element of dx is written. plus (optional) is added to it.
+   * With dy_norm there is a norm in training behind the convolution, and dy is the gradient of that norm's output. The
+   * kernel turns it into the gradient of the norm's input dy_x, which has the format of dy.
+   * With x_norm there is a norm before the convolution, and x is its input. dx is set to 0 where the ReLU behind norm(x)
+   * was closed, and the kernel takes the two sums of ek_batch_norm_backward_reduce. x_limited (optional) is the output of
+   * that ReLU; it is given if something was added to norm(x). x, x_limited and plus have the format of dx.
    */
   convBackwardData(caller: string, given: { readonly geometry: readonly number[]; readonly dy: Operand; readonly dyX?: Operand | null; readonly dyNorm?: Operand | null; readonly dyRelu: boolean; readonly w: Operand; readonly dx: Operand; readonly x?: Operand | null; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly xLimited?: Operand | null; readonly plus?: Operand | null; readonly sumDx?: Operand | null; readonly sumDxXmu?: Operand | null }): void;
   /**
-   * dw (O, C/groups, K…) and, when not null, dbias (O).
+   * dw (O, C/groups, K…), and dbias (O), which is optional. x_norm and dy_norm are as above.
    */
   convBackwardWeight(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly dy: Operand; readonly dyX?: Operand | null; readonly dyNorm?: Operand | null; readonly dyRelu: boolean; readonly dw: Operand; readonly dbias?: Operand | null }): void;
   /**
    * geometry, 22 ints: N, C; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding D, H, W; dilation D,
-   * H, W; format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out). Indices (int64): the flat
-   * position in the input's spatial volume of each maximum (first of equals; NaN wins), in the layout of y; optional in
-   * the forward. With x_norm, x stands for norm(x), with x_relu within the limits of its ReLU; see the convolution.
+   * H, W; format; adaptive. Adaptive: window i covers floor(i·in/out) … ceil((i+1)·in/out) − 1. Indices (int64) say where
+   * in the input's spatial volume each maximum is, in the layout of y. Of equal values the first one counts; NaN counts
+   * before all numbers. Indices are optional in the forward. x_norm and x_relu are as in the convolution.
    */
   maxPool(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly y: Operand; readonly indices?: Operand | null }): void;
   maxPoolBackward(caller: string, given: { readonly geometry: readonly number[]; readonly dy: Operand; readonly indices: Operand; readonly dx: Operand }): void;
   /**
-   * divisor: 0 = the window's size, with padding counted if count_include_pad; otherwise that number.
+   * divisor: the number to divide by. 0: the size of the window, which includes padding if count_include_pad.
    */
   avgPool(caller: string, given: { readonly geometry: readonly number[]; readonly countIncludePad: boolean; readonly divisor: number; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly y: Operand }): void;
   avgPoolBackward(caller: string, given: { readonly geometry: readonly number[]; readonly countIncludePad: boolean; readonly divisor: number; readonly dy: Operand; readonly dx: Operand }): void;
   /**
-   * mean = Σx / (n·s), m2 = Σ(x − mean)²; sums are shifted by a pivot and merged in double in a fixed order.
+   * mean = Σx / (n·s), m2 = Σ(x − mean)². Sums are shifted by a pivot, and merged in double in a fixed order.
    */
   batchNormStats(caller: string, given: { readonly x: Operand; readonly mean: Operand; readonly m2: Operand }): void;
   /**
-   * Merges `parts` triples (counts (parts), means (parts, c), m2s (parts, c)) in order (Chan et al. 1983); parts with
-   * count 0 are as if absent.
+   * Merges the statistics of `parts` parts in their order (Chan et al. 1983): counts (parts), means (parts, c), m2s
+   * (parts, c). Parts with a count of 0 change nothing.
    */
   batchNormCombine(caller: string, given: { readonly counts: Operand; readonly means: Operand; readonly m2s: Operand; readonly count: Operand; readonly mean: Operand; readonly m2: Operand }): void;
   /**
-   * invstd = 1/√(m2/count + eps), or 0 where both terms are 0.
+   * invstd = 1/√(m2/count + eps), or 0 if m2 and eps are both 0.
    */
   batchNormInvstd(caller: string, given: { readonly count: number; readonly m2: Operand; readonly eps: number; readonly invstd: Operand }): void;
   /**
-   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f = momentum, or, when momentum is
-   * NaN, 1 / tracked[0] (int64). running_mean and running_var are optional.
+   * running ← (1 − f)·running + f·batch, with the unbiased variance m2/(count − 1). f is the momentum, or 1 / tracked[0]
+   * (int64) if momentum is NaN. running_mean and running_var are optional.
    */
   batchNormUpdateRunning(caller: string, given: { readonly count: number; readonly mean: Operand; readonly m2: Operand; readonly momentum: number; readonly tracked?: Operand | null; readonly runningMean?: Operand | null; readonly runningVar?: Operand | null }): void;
   /**
@@ -156,50 +169,52 @@ export interface Launches {
    */
   batchNormCount(caller: string, given: { readonly tracked: Operand }): void;
   /**
-   * mean, invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
+   * mean and invstd (float64) from running statistics: invstd = 1/√(running_var + eps).
    */
   batchNormFromRunning(caller: string, given: { readonly runningMean: Operand; readonly runningVar: Operand; readonly eps: number; readonly mean: Operand; readonly invstd: Operand }): void;
   /**
-   * The gradients of weight and bias in dtype, each optional: invstd·sum_dy_xmu and sum_dy.
+   * The gradients of weight and bias, in dtype, each optional: dweight = invstd·sum_dy_xmu, dbias = sum_dy.
    */
   batchNormParameterGradients(caller: string, given: { readonly invstd: Operand; readonly sumDy: Operand; readonly sumDyXmu: Operand; readonly dweight?: Operand | null; readonly dbias?: Operand | null }): void;
   /**
-   * What the maps of a norm need, in dtype (7, c): the mean as hi + lo, invstd·weight, bias; where sum_dy is given (as in
-   * backward_apply), −sum_dy/count and −invstd²·sum_dy_xmu/count, else zeros; and the limit of a ReLU. mean and invstd
-   * null, here and in apply: 0 and 1.
+   * The numbers with which a norm is applied, in dtype (7, c): the mean as a sum of two numbers, hi and lo;
+   * invstd·weight; bias; −sum_dy/count and −invstd²·sum_dy_xmu/count, which are 0 if sum_dy is null; and the limit of a
+   * ReLU, NaN if it is infinite. A null mean is 0 and a null invstd is 1, here and in apply.
    */
   batchNormCoefficients(caller: string, given: { readonly count: number; readonly mean?: Operand | null; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy?: Operand | null; readonly sumDyXmu?: Operand | null; readonly coefficients: Operand }): void;
   /**
-   * y = (x − mean)·(invstd·weight) + bias + residual, centred. weight, bias and the residual, which lies as x does, are
-   * optional. y may be x.
+   * y = (x − mean)·(invstd·weight) + bias + residual; the mean is subtracted first. weight, bias and residual are
+   * optional. The residual has the format of x. y may be x.
    */
   batchNormApply(caller: string, given: { readonly x: Operand; readonly mean?: Operand | null; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly residual?: Operand | null; readonly y: Operand }): void;
   /**
-   * out = op(z), where z is what ek_batch_norm_apply gives without ReLU and residual, and op one of ek_unary with its
-   * parameters, no test. With dy (optional) out = dy·op′ at z; then y is given too, and read as in ek_unary_backward.
+   * out = op(z), where z is the result of ek_batch_norm_apply without ReLU and residual. op is one of ek_unary, with its
+   * parameters, but not one that gives bool. With dy (optional): out = dy·op′(z); then y = op(z) is given, too, as in
+   * ek_unary_backward.
    */
   batchNormFunction(caller: string, given: { readonly op: number; readonly x: Operand; readonly mean: Operand; readonly invstd: Operand; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly p0: number; readonly p1: number; readonly y?: Operand | null; readonly dy?: Operand | null; readonly out: Operand }): void;
   /**
-   * stats, invstd and apply in one, bit for bit: x is read from memory once where a few channels of it fit a cache.
+   * stats, invstd and apply in one kernel, with the same bits. x is read from memory once if a few channels of it fit a
+   * cache.
    */
   batchNormForward(caller: string, given: { readonly x: Operand; readonly eps: number; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly mean: Operand; readonly m2: Operand; readonly invstd: Operand; readonly y: Operand }): void;
   /**
-   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy, or with relu dy where the forward's y was between its limits
-   * and else 0. invstd, weight and bias are read for relu only.
+   * sum_dy = Σg, sum_dy_xmu = Σg·(x − mean), where g = dy. With relu, g is 0 where the forward's y was not between the
+   * limits of the ReLU. invstd, weight and bias are read only with relu.
    */
   batchNormBackwardReduce(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly mean: Operand; readonly invstd?: Operand | null; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy: Operand; readonly sumDyXmu: Operand }): void;
   /**
-   * Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count). Evaluation (sum_dy null; then
-   * x and mean are read for relu only): dx = weight·invstd·g. g as above.
+   * With g as in backward_reduce. Training: dx = weight·invstd·(g − sum_dy/count − (x − mean)·invstd²·sum_dy_xmu/count).
+   * Evaluation (sum_dy is null): dx = weight·invstd·g; then x and mean are read only with relu.
    */
   batchNormBackwardApply(caller: string, given: { readonly x?: Operand | null; readonly dy: Operand; readonly count: number; readonly mean?: Operand | null; readonly invstd: Operand; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy?: Operand | null; readonly sumDyXmu?: Operand | null; readonly dx: Operand }): void;
   /**
-   * The same of training + plus, on rows of c channels; norm: from ek_batch_norm_coefficients, with the sums; plus_pitch:
-   * values between the rows of plus.
+   * dx = the dx of training in backward_apply + plus, on rows of c channels. norm: the result of
+   * ek_batch_norm_coefficients with sums. plus_pitch: elements from one row of plus to the next.
    */
   batchNormBackwardJoined(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly rows: number; readonly c: number; readonly norm: Operand; readonly relu: boolean; readonly plus: Operand; readonly plusPitch: number; readonly dx: Operand }): void;
   /**
-   * backward_reduce and the backward_apply of training in one, bit for bit, with count = n·s.
+   * backward_reduce, and backward_apply in training with count = n·s, in one kernel, with the same bits.
    */
   batchNormBackward(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly mean: Operand; readonly invstd: Operand; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly relu: number; readonly sumDy: Operand; readonly sumDyXmu: Operand; readonly dx: Operand }): void;
   /**
@@ -208,15 +223,15 @@ export interface Launches {
   rowNormForward(caller: string, given: { readonly x: Operand; readonly n: number; readonly g: number; readonly k: number; readonly s: number; readonly centred: boolean; readonly eps: number; readonly weight?: Operand | null; readonly bias?: Operand | null; readonly mean: Operand; readonly m2: Operand; readonly invstd: Operand; readonly y: Operand }): void;
   /**
    * With h = dy·weight, x̂ = (x − mean)·invstd and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), without
-   * avg(h) where not centred; dweight = Σ dy·x̂, dbias = Σ dy (both float64, g·k, over n and s). dx is optional, and so
-   * are dweight and dbias together.
+   * avg(h) if not centred. dweight = Σ dy·x̂ and dbias = Σ dy, over n and s (both float64, g·k). dx is optional; dweight
+   * and dbias are optional together.
    */
   rowNormBackward(caller: string, given: { readonly x: Operand; readonly dy: Operand; readonly n: number; readonly g: number; readonly k: number; readonly s: number; readonly centred: boolean; readonly mean: Operand; readonly invstd: Operand; readonly weight?: Operand | null; readonly dx?: Operand | null; readonly dweight?: Operand | null; readonly dbias?: Operand | null }): void;
   /**
-   * table: `count` rows of 6 doubles: addresses of parameter, gradient, state 0, state 1, state 2 (0 where unused), and
-   * the number of elements. Parameters, gradients and states are all of `dtype` (float32 or float64). SGD: g +=
-   * weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g + momentum·buf :
-   * buf; p −= lr·g. State 0: buf. maximize: g = −g at the start.
+   * table: `count` rows of 6 doubles. They are the addresses of the parameter, its gradient, and the states 0, 1 and 2 (0
+   * if unused), and the number of elements. All of them are of `dtype` (float32 or float64). maximize: g = −g at the
+   * start. SGD: g += weight_decay·p; with momentum: buf = first ? g : momentum·buf + (1 − dampening)·g; g = nesterov ? g
+   * + momentum·buf : buf; p −= lr·g. State 0: buf.
    */
   optimSgd(caller: string, given: { readonly table: readonly TableRow[]; readonly lr: number; readonly momentum: number; readonly dampening: number; readonly weightDecay: number; readonly nesterov: boolean; readonly maximize: boolean; readonly first: boolean }): void;
   /**
@@ -229,11 +244,11 @@ export interface Launches {
    */
   optimRmsprop(caller: string, given: { readonly table: readonly TableRow[]; readonly lr: number; readonly alpha: number; readonly eps: number; readonly weightDecay: number; readonly momentum: number; readonly centered: boolean; readonly maximize: boolean }): void;
   /**
-   * norms over the gradients of a table: result[0] = Σ|g|^p (p finite) or max|g| (p = inf), in double.
+   * The norm of all gradients of a table: result[0] = Σ|g|^p for a finite p, or max|g| for p = inf, in double.
    */
   optimGradNorm(caller: string, given: { readonly table: readonly TableRow[]; readonly p: number; readonly result: Operand }): void;
   /**
-   * g = min(max(g·scale, −limit), limit) over the gradients of a table.
+   * g = min(max(g·scale, −limit), limit), for all gradients of a table.
    */
   optimGradScale(caller: string, given: { readonly table: readonly TableRow[]; readonly scale: number; readonly limit: number }): void;
 }
