@@ -222,7 +222,7 @@ export const sigmoid = defineFunction(
 /** log(1 / (1 + e⁻ˣ)), element by element, without overflow; integers give float32 (PyTorch: `F.logsigmoid`). */
 export const logsigmoid = defineFunction(
   'logsigmoid',
-  Unary.logSigmoid,
+  Unary.logsigmoid,
   'both',
   times((x) => where(lt(x, 0), sub(1, sigmoid(x)), sigmoid(neg(x)))),
 );
@@ -300,13 +300,13 @@ const clampOp = defineParametric('clamp', Unary.clamp, 'x', (g, x, _, low, high)
   masked(g, logicalAnd(ge(x, low), le(x, high))),
 );
 /** x/6 + 1/2, limited to [0, 1] (PyTorch: `F.hardsigmoid`). */
-export const hardsigmoid = defineFunction('hardsigmoid', Unary.hardSigmoid, 'x', (g, x) =>
+export const hardsigmoid = defineFunction('hardsigmoid', Unary.hardsigmoid, 'x', (g, x) =>
   constantIn(mul(masked(g, logicalAnd(gt(x, -3), lt(x, 3))), 1 / 6), x),
 );
 /** x · hardsigmoid(x) (Howard et al. 2019; PyTorch: `F.hardswish`). */
 export const hardswish = defineFunction(
   'hardswish',
-  Unary.hardSwish,
+  Unary.hardswish,
   'x',
   times((x) => whereWith(le(x, -3), 0, whereWith(ge(x, 3), 1, add(mul(x, 1 / 3), 0.5), x.dtype), x.dtype)),
 );
@@ -459,9 +459,9 @@ function definePredicate(name: string, op: Unary): (x: Tensor) => Tensor {
 /** True where x is 0, as bool (PyTorch: `torch.logical_not`). */
 export const logicalNot = definePredicate('logicalNot', Unary.logicalNot);
 /** True where x is NaN, as bool (PyTorch: `torch.isnan`). */
-export const isnan = definePredicate('isnan', Unary.isNan);
+export const isnan = definePredicate('isnan', Unary.isnan);
 /** True where x is neither NaN nor infinite, as bool (PyTorch: `torch.isfinite`). */
-export const isfinite = definePredicate('isfinite', Unary.isFinite);
+export const isfinite = definePredicate('isfinite', Unary.isfinite);
 
 // ---- two tensors --------------------------------------------------------------------------------------------------
 

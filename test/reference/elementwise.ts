@@ -40,7 +40,7 @@ export const unary: Record<UnaryName, UnaryReference> = {
   ceil: { p: plain, f: Math.ceil, d: () => 0 },
   round: { p: plain, f: roundHalfToEven, d: () => 0 },
   sigmoid: { p: plain, f: sigmoid, d: (x) => sigmoid(x) * sigmoid(-x) },
-  logSigmoid: { p: plain, f: (x) => -softplus(-x), d: (x) => sigmoid(-x) },
+  logsigmoid: { p: plain, f: (x) => -softplus(-x), d: (x) => sigmoid(-x) },
   relu: { p: plain, f: (x) => Math.max(x, 0), d: (x) => (x <= 0 ? 0 : 1) },
   leakyRelu: { p: [0.125, 0], f: (x) => (x > 0 ? x : 0.125 * x), d: (x) => (x > 0 ? 1 : 0.125) },
   elu: { p: [1.5, 0], f: (x) => (x > 0 ? x : 1.5 * Math.expm1(x)), d: (x) => (x > 0 ? 1 : 1.5 * Math.exp(x)) },
@@ -66,8 +66,8 @@ export const unary: Record<UnaryName, UnaryReference> = {
   },
   clamp: { p: [-0.5, 2], f: (x) => clampTo(x, -0.5, 2), d: (x) => (x >= -0.5 && x <= 2 ? 1 : 0) },
   hardtanh: { p: [-0.5, 2], f: (x) => clampTo(x, -0.5, 2), d: (x) => (x <= -0.5 || x >= 2 ? 0 : 1) },
-  hardSigmoid: { p: plain, f: (x) => relu6(x) / 6, d: (x) => (x > -3 && x < 3 ? 1 / 6 : 0) },
-  hardSwish: { p: plain, f: (x) => (x * relu6(x)) / 6, d: (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1) },
+  hardsigmoid: { p: plain, f: (x) => relu6(x) / 6, d: (x) => (x > -3 && x < 3 ? 1 / 6 : 0) },
+  hardswish: { p: plain, f: (x) => (x * relu6(x)) / 6, d: (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1) },
   mish: {
     p: plain,
     f: (x) => x * Math.tanh(softplus(x)),
@@ -77,8 +77,8 @@ export const unary: Record<UnaryName, UnaryReference> = {
     },
   },
   logicalNot: { p: plain, f: (x) => Number(x === 0) },
-  isNan: { p: plain, f: (x) => Number(Number.isNaN(x)) },
-  isFinite: { p: plain, f: (x) => Number(Number.isFinite(x)) },
+  isnan: { p: plain, f: (x) => Number(Number.isNaN(x)) },
+  isfinite: { p: plain, f: (x) => Number(Number.isFinite(x)) },
 };
 
 /** Operations on two floats. */
