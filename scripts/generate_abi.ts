@@ -391,7 +391,12 @@ function extents(): string {
     const list = uses('m') ? (uses('a') ? '(a, m)' : '(_a, m)') : uses('a') ? '(a)' : '()';
     lines.push(`  ${camel(declaration.name.slice(3))}: ${list} => [`, ...rows, '  ],');
   }
-  lines.push('};', '', '/** The operations that write bool, by the list that they stand in. */', 'export const tests = {');
+  lines.push(
+    '};',
+    '',
+    '/** The operations that write bool, by the list that they stand in. */',
+    'export const tests = {',
+  );
   for (const { name, tests } of parseEnums().filter((one) => one.tests.length > 0))
     lines.push(`  ${name}: new Set<number>([${tests.join(', ')}]),`);
   lines.push('};', '');
