@@ -89,10 +89,7 @@ takes(
   'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod',
   (name) => (o) => (x() as Given)[method(name)](0, o),
 );
-takes(
-  'Tensor.leakyRelu Tensor.elu Tensor.gelu Tensor.softplus Tensor.hardtanh',
-  (name) => (o) => (x() as Given)[method(name)](o),
-);
+for (const [name, { options }] of unaryRows) if (options) one(`Tensor.${name}`, (o) => (x() as Given)[name](o));
 takes('Tensor.add Tensor.sub Tensor.add_ Tensor.sub_', (name) => (o) => (x() as Given)[method(name)](x(), o));
 takes('Tensor.addcmul_ Tensor.addcdiv_', (name) => (o) => (x() as Given)[method(name)](x(), x(), o));
 takes('Tensor.uniform_ Tensor.normal_', (name) => (o) => (x() as Given)[method(name)](0, 1, o));
