@@ -1,4 +1,4 @@
-// The kernels of unary functions as functions of tensors, unrecorded; the operations are in elementwise.ts.
+// The kernels of unary functions as functions of tensors, unrecorded; the operations are in ops/elementwise/.
 import type { Unary } from '../device/generated/abi.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
