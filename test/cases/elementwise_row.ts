@@ -66,7 +66,7 @@ export interface UnaryRow extends Row<OfOne> {
   readonly publicName?: string;
   /** PyTorch's name in torch.nn.functional, where it has one. */
   readonly functional?: string;
-  /** What is compared at kinks, zeros, infinities, NaN, the largest and the smallest numbers. Default: the case. */
+  /** What is compared at kinks, zeros, infinities, NaN, the largest and the smallest numbers, first without options. Default: the case. */
   readonly kinks?: readonly Call<OfOne>[];
   /** Each option of the function, with others that must stand beside it. */
   readonly options?: Readonly<Record<string, readonly [kind: Kind, beside?: object]>>;
