@@ -297,7 +297,11 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('nn.functional.gelu', 'x {approximate}', { isElementwise: true }),
   row('nn.functional.softplus', 'x {beta threshold}', { isElementwise: true }),
   row('nn.functional.hardtanh', 'x {minVal maxVal !inplace=false}', { isElementwise: true }),
-  row('nn.functional.softsign', 'x', { isElementwise: true }),
+  // Not there yet.
+  ...elementwise('nn.functional.softsign nn.functional.tanhshrink', 'x'),
+  ...elementwise('nn.functional.hardshrink nn.functional.softshrink', 'x {lambd}'),
+  row('nn.functional.celu', 'x {alpha !inplace=false}', { isElementwise: true }),
+  row('nn.functional.threshold', 'x threshold value !inplace=false', { isElementwise: true }),
 
   row('nn.functional.conv1d', 'x weight bias {stride padding dilation groups}'),
   row('nn.functional.conv2d', 'x weight bias {stride padding dilation groups}'),
@@ -389,6 +393,13 @@ const layerSignatures: Record<string, string> = {
   Sigmoid: '*none',
   LogSigmoid: '*none',
   Tanh: '*none',
+  // Not there yet.
+  Softsign: '*none',
+  Tanhshrink: '*none',
+  Hardshrink: '{lambd}',
+  Softshrink: '{lambd}',
+  CELU: '{alpha inplace}',
+  Threshold: 'threshold value {inplace}',
   Softmax: 'dim',
   LogSoftmax: 'dim',
   MaxPool1d: 'kernelSize {stride padding dilation !returnIndices=false ceilMode}',

@@ -35,8 +35,21 @@ const isPrivate = (node: ts.Node): boolean =>
   ts.canHaveModifiers(node) &&
   (ts.getModifiers(node)?.some(({ kind }) => kind === ts.SyntaxKind.PrivateKeyword) ?? false);
 
+/** `export * from` with the names that it stands for. */
+function withNames(statement: ts.Statement): ts.Statement {
+  if (!ts.isExportDeclaration(statement) || statement.exportClause || !statement.moduleSpecifier) return statement;
+  const module = checker.getSymbolAtLocation(statement.moduleSpecifier)!;
+  const names = checker.getExportsOfModule(module).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const specifiers = names.map((each) =>
+    ts.factory.createExportSpecifier(!(resolved(each).flags & ts.SymbolFlags.Value), undefined, each.name),
+  );
+  const clause = ts.factory.createNamedExports(specifiers);
+  return ts.factory.updateExportDeclaration(statement, undefined, false, clause, statement.moduleSpecifier, undefined);
+}
+
 /** A declaration without what nobody outside can use. */
 function publicPart(node: ts.Declaration): ts.Node {
+  if (ts.isSourceFile(node)) return ts.factory.updateSourceFile(node, node.statements.map(withNames));
   if (!ts.isClassDeclaration(node)) return ts.isVariableDeclaration(node) ? node.parent.parent : node;
   const members = node.members.filter(
     (member) => !isPrivate(member) && !(member.name && ts.isPrivateIdentifier(member.name)),

@@ -1,5 +1,6 @@
-// Reads the kernel ABI (kernels/include/evenkeel.h) and writes everything that must agree with it: the TypeScript table,
-// the Node-API marshalling, the per-instruction-set tables and the WebAssembly export list. `--check` compares instead.
+// Reads the kernel ABI (kernels/include/evenkeel.h, with the lists of operations that it includes) and writes everything that
+// must agree with it: the TypeScript table, the Node-API marshalling, the per-instruction-set tables and the WebAssembly export
+// list. `--check` compares instead.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const root = new URL('..', import.meta.url);
@@ -116,20 +117,44 @@ function parseDeclarations(): Declaration[] {
 const camel = (snake: string) => snake.toLowerCase().replace(/_(\w)/g, (_, c: string) => c.toUpperCase());
 const pascal = (snake: string) => camel(snake).replace(/^\w/, (c) => c.toUpperCase());
 
-function parseEnums(): { name: string; members: [string, number][] }[] {
+/** The names in a list such as kernels/elementwise/unary.def, and whether an operation writes bool. */
+function entriesOf(path: string): { name: string; isTest: boolean }[] {
+  const entries = [...read(`kernels/${path}`).matchAll(/^EK_(\w+)\((\w+),/gm)];
+  return entries.map(([, kind, name]) => ({ name, isTest: kind === 'TEST' }));
+}
+
+interface Enum {
+  name: string;
+  members: [name: string, value: number][];
+  /** Members, of a list of operations, that write bool. */
+  tests: number[];
+}
+
+/** An enum's members stand in it, or in a list that it includes. */
+function parseEnums(): Enum[] {
   return [...header.matchAll(/^enum ek_(\w+) \{([^}]*)\};/gm)].map(([, name, body]) => {
+    const list = /#include "(.+)"/.exec(body)?.[1];
+    if (list) {
+      const entries = entriesOf(list);
+      return {
+        name,
+        members: entries.map((entry, value) => [camel(entry.name), value]),
+        tests: entries.flatMap(({ isTest }, value) => (isTest ? [value] : [])),
+      };
+    }
     const names = body
       .split(',')
       .map((member) => member.trim())
       .filter(Boolean);
-    // EK_UNARY_NEG → neg inside UnaryOp: the enum's own name, where its members carry it, is dropped.
-    const prefixes = [`EK_${name.toUpperCase()}_`, 'EK_REDUCE_', 'EK_'];
+    // EK_REDUCE_SUM → sum inside Reduction: the enum's own name, where its members carry it, is dropped.
+    const prefixes = ['EK_REDUCE_', 'EK_'];
     return {
       name,
       members: names.map((member, value) => {
         const prefix = prefixes.find((p) => member.startsWith(p))!;
         return [camel(member.slice(prefix.length)), value];
       }),
+      tests: [],
     };
   });
 }
@@ -366,6 +391,14 @@ function extents(): string {
     const list = uses('m') ? (uses('a') ? '(a, m)' : '(_a, m)') : uses('a') ? '(a)' : '()';
     lines.push(`  ${camel(declaration.name.slice(3))}: ${list} => [`, ...rows, '  ],');
   }
+  lines.push(
+    '};',
+    '',
+    '/** The operations that write bool, by the list that they stand in. */',
+    'export const tests = {',
+  );
+  for (const { name, tests } of parseEnums().filter((one) => one.tests.length > 0))
+    lines.push(`  ${name}: new Set<number>([${tests.join(', ')}]),`);
   lines.push('};', '');
   return lines.join('\n');
 }

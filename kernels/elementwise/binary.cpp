@@ -1,5 +1,5 @@
-// Arithmetic, comparison and logic of two operands: ek_binary with broadcasting, ek_binary_scalar. What one operation
-// does is in binary_ops.h; here is the choice of the loop for an operation and a dtype.
+// Functions of two operands: ek_binary with broadcasting, ek_binary_scalar. The list of them is binary.def, their
+// formulas are in binary_ops.h; here are the loops, and the choice of one for an operation and a dtype.
 #include "elementwise/binary_ops.h"
 #include "elementwise/broadcast.h"
 #include "simd/strip.h"
@@ -38,70 +38,74 @@ static bool run_scalars(const void* a, int a_step, const void* b, int b_step, vo
   return ok;
 }
 
-template <class T, class Op> static binary_loop vectors() { return {run_vectors<T, Op>, nullptr}; }
-template <class T, class Op> static binary_loop scalars() { return {nullptr, run_scalars<T, Op>}; }
-
-template <class T> static binary_loop loop_for(int op, double alpha) {
-  switch (op) {
-    case EK_BINARY_ADD: return alpha == 1 ? vectors<T, op_add>() : vectors<T, op_add_scaled>();
-    case EK_BINARY_SUB: return alpha == 1 ? vectors<T, op_sub>() : vectors<T, op_sub_scaled>();
-    case EK_BINARY_MUL: return vectors<T, op_mul>();
-    case EK_BINARY_MAXIMUM: return vectors<T, op_maximum>();
-    case EK_BINARY_MINIMUM: return vectors<T, op_minimum>();
-    case EK_BINARY_EQ: return vectors<T, op_eq>();
-    case EK_BINARY_NE: return vectors<T, op_ne>();
-    case EK_BINARY_LT: return vectors<T, op_lt>();
-    case EK_BINARY_LE: return vectors<T, op_le>();
-    case EK_BINARY_GT: return vectors<T, op_gt>();
-    case EK_BINARY_GE: return vectors<T, op_ge>();
-    case EK_BINARY_LOGICAL_AND: return vectors<T, op_and>();
-    case EK_BINARY_LOGICAL_OR: return vectors<T, op_or>();
-    case EK_BINARY_LOGICAL_XOR: return vectors<T, op_xor>();
-    case EK_BINARY_REMAINDER: return scalars<T, op_remainder>();
-  }
-  if constexpr (is_float<T>) {
-    if (op == EK_BINARY_DIV) return vectors<T, op_div>();
-    if (op == EK_BINARY_POW) return vectors<T, op_pow>();
-  } else {
-    if (op == EK_BINARY_DIV) return scalars<T, op_int_div>();
-    if (op == EK_BINARY_POW) return scalars<T, op_int_pow>();
-  }
-  return {};
+template <class T, class Op> static binary_loop loop_of() {
+  if constexpr (Op::of == unit::vector) return {run_vectors<T, Op>, nullptr};
+  else if constexpr (Op::of == unit::scalar) return {nullptr, run_scalars<T, Op>};
+  else return {};
 }
 
-// PyTorch's arithmetic on bool: + is or, · is and; the comparisons are those of 0 and 1.
-static binary_loop loop_for_bool(int op, double alpha) {
-  using T = uint8_t;
+template <class T> static int find_loop(int op, double alpha, binary_loop* loop) {
+  if (alpha != 1 && op == EK_BINARY_add) return *loop = loop_of<T, op_add_scaled>(), EK_OK;
+  if (alpha != 1 && op == EK_BINARY_sub) return *loop = loop_of<T, op_sub_scaled>(), EK_OK;
   switch (op) {
-    case EK_BINARY_ADD: return alpha != 0 ? vectors<T, op_or>() : vectors<T, op_first>();
-    case EK_BINARY_MUL: return vectors<T, op_and>();
-    case EK_BINARY_SUB:
-    case EK_BINARY_DIV:
-    case EK_BINARY_POW:
-    case EK_BINARY_REMAINDER: return {};
-    default: return loop_for<T>(op, 1);
+#define EK_BINARY(name, of_floats, of_integers, of_bools)       \
+  case EK_BINARY_##name:                                        \
+    if constexpr (is_float<T>) *loop = loop_of<T, of_floats>(); \
+    else *loop = loop_of<T, of_integers>();                     \
+    return loop->vectors || loop->scalars ? EK_OK : EK_BAD_DTYPE;
+#define EK_TEST(name, ...) EK_BINARY(name, op_##name, op_##name, op_##name)
+#include "elementwise/binary.def"
+#undef EK_BINARY
+#undef EK_TEST
   }
+  return EK_BAD_ARGUMENT;
+}
+
+static int find_loop_of_bool(int op, double alpha, binary_loop* loop) {
+  if (alpha == 0 && op == EK_BINARY_add) return *loop = loop_of<uint8_t, op_first>(), EK_OK;
+  switch (op) {
+#define EK_BINARY(name, of_floats, of_integers, of_bools) \
+  case EK_BINARY_##name: *loop = loop_of<uint8_t, of_bools>(); return loop->vectors ? EK_OK : EK_BAD_DTYPE;
+#define EK_TEST(name, ...) EK_BINARY(name, op_##name, op_##name, op_##name)
+#include "elementwise/binary.def"
+#undef EK_BINARY
+#undef EK_TEST
+  }
+  return EK_BAD_ARGUMENT;
+}
+
+// Whether an operation writes bool.
+static bool is_test(int op) {
+  switch (op) {
+#define EK_BINARY(...)
+#define EK_TEST(name, ...) case EK_BINARY_##name:
+#include "elementwise/binary.def"
+#undef EK_BINARY
+#undef EK_TEST
+    return true;
+  }
+  return false;
 }
 
 // The exponents of everyday use, each exact or faster than pow; empty: none of them.
 template <class T> static binary_loop loop_for_power(double exponent) {
-  return exponent == 2     ? vectors<T, op_square>()
-         : exponent == 3   ? vectors<T, op_cube>()
-         : exponent == -1  ? vectors<T, op_reciprocal>()
-         : exponent == 0.5 ? vectors<T, op_root>()
+  return exponent == 2     ? loop_of<T, op_square>()
+         : exponent == 3   ? loop_of<T, op_cube>()
+         : exponent == -1  ? loop_of<T, op_reciprocal>()
+         : exponent == 0.5 ? loop_of<T, op_root>()
                            : binary_loop{};
 }
 
 static int size_of(int dtype) {
   return dtype == EK_FLOAT64 || dtype == EK_INT64 ? 8 : dtype == EK_UINT8 || dtype == EK_BOOL ? 1 : 4;
 }
-static int output_size(int op, int dtype) { return op >= EK_BINARY_EQ ? 1 : size_of(dtype); }
+static int output_size(int op, int dtype) { return is_test(op) ? 1 : size_of(dtype); }
 
 static int find_loop(int op, int dtype, double alpha, binary_loop* loop) {
-  if (op < 0 || op > EK_BINARY_LOGICAL_XOR) return EK_BAD_ARGUMENT;
-  if (dtype == EK_BOOL) *loop = loop_for_bool(op, alpha);
-  else EK_DISPATCH_NUMBER(dtype, *loop = loop_for<T>(op, alpha);)
-  return loop->vectors || loop->scalars ? EK_OK : EK_BAD_DTYPE;
+  if (dtype == EK_BOOL) return find_loop_of_bool(op, alpha, loop);
+  int status = EK_OK;
+  EK_DISPATCH_NUMBER(dtype, status = find_loop<T>(op, alpha, loop);)
+  return status;
 }
 
 static bool run(const binary_loop& loop, int size, int out_size, const void* a, int a_step, const void* b, int b_step,
@@ -147,7 +151,7 @@ EK_API int ek_binary_scalar(int op, int dtype, const void* x, double s, int reve
       __builtin_memcpy(scalar, &value, sizeof value);
     })
   }
-  if (op == EK_BINARY_POW && !reverse) {
+  if (op == EK_BINARY_pow && !reverse) {
     binary_loop fast;
     if (dtype == EK_FLOAT32) fast = loop_for_power<float>(s);
     if (dtype == EK_FLOAT64) fast = loop_for_power<double>(s);

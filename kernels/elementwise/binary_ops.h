@@ -1,13 +1,21 @@
-// What each binary operation computes: on vectors of any number type where the machine has vectors for it, else on
-// scalars. Loops, broadcasting and the choice by dtype are in binary.cpp.
+// The operations of binary.def: on vectors of any number type where the machine has vectors for it, else on scalars.
+// Loops, broadcasting and the choice by dtype are in binary.cpp.
 #pragma once
 #include "simd/math.h"
 #include "types.h"
 
 namespace EK_ISA {
 
+// What an operation is applied to at a time.
+enum class unit { nothing, vector, scalar };
+// Where there is no operation.
+struct none {
+  static constexpr unit of = unit::nothing;
+};
+
 #define EK_ARITHMETIC(name, expression)                                                                             \
   struct op_##name {                                                                                                \
+    static constexpr unit of = unit::vector;                                                                        \
     static constexpr bool is_test = false;                                                                          \
     template <class T>                                                                                              \
     static EK_INLINE vec<T> apply([[maybe_unused]] vec<T> a, [[maybe_unused]] vec<T> b, [[maybe_unused]] T alpha) { \
@@ -17,6 +25,7 @@ namespace EK_ISA {
 // Of integers that wrap around.
 #define EK_WRAPPING(name, expression)                                                \
   struct op_##name {                                                                 \
+    static constexpr unit of = unit::vector;                                         \
     static constexpr bool is_test = false;                                           \
     template <class T> static EK_INLINE vec<T> apply(vec<T> x, vec<T> y, T factor) { \
       using U = wrapping<T>;                                                         \
@@ -25,11 +34,16 @@ namespace EK_ISA {
       return (vec<T>)(expression);                                                   \
     }                                                                                \
   };
-#define EK_TEST(name, expression)                                                                \
-  struct op_##name {                                                                             \
-    static constexpr bool is_test = true;                                                        \
-    template <class T> static EK_INLINE ivec<T> apply(vec<T> a, vec<T> b) { return expression; } \
+#define EK_BINARY(...)
+#define EK_TEST(name, formula)                                                    \
+  struct op_##name {                                                              \
+    static constexpr unit of = unit::vector;                                      \
+    static constexpr bool is_test = true;                                         \
+    template <class T> static EK_INLINE ivec<T> apply(vec<T> a, vec<T> b) formula \
   };
+#include "elementwise/binary.def"
+#undef EK_BINARY
+#undef EK_TEST
 
 EK_WRAPPING(add, a + b)
 EK_WRAPPING(sub, a - b)
@@ -47,19 +61,8 @@ EK_ARITHMETIC(cube, a * a * a)
 EK_ARITHMETIC(reciprocal, T(1) / a)
 // pow(−0, ½) = +0 and pow(−inf, ½) = +inf, where a root would give −0 and NaN.
 EK_ARITHMETIC(root, a == -real<T>::inf ? splat<T>(real<T>::inf) : sqrt(a + T(0)))
-
-EK_TEST(eq, a == b)
-EK_TEST(ne, a != b)
-EK_TEST(lt, a < b)
-EK_TEST(le, a <= b)
-EK_TEST(gt, a > b)
-EK_TEST(ge, a >= b)
-EK_TEST(and, (a != T(0)) & (b != T(0)))
-EK_TEST(or, (a != T(0)) | (b != T(0)))
-EK_TEST(xor, (a != T(0)) ^ (b != T(0)))
 #undef EK_ARITHMETIC
 #undef EK_WRAPPING
-#undef EK_TEST
 
 // ---- scalars: apply(a, b, &result) is false where the result does not exist -----------------------------------------
 // Wrapping arithmetic, for which C++ has only the unsigned types; int64 holds the other two types' products.
@@ -70,6 +73,7 @@ template <class T> EK_INLINE T wrapping_neg(T a) { return static_cast<T>(uint64_
 
 // Truncating; the most negative number divided by −1 wraps.
 struct op_int_div {
+  static constexpr unit of = unit::scalar;
   template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
     *result = b == 0 ? T(0) : b == static_cast<T>(-1) && T(-1) < T(0) ? wrapping_neg(a) : static_cast<T>(a / b);
     return b != 0;
@@ -78,6 +82,7 @@ struct op_int_div {
 
 // By repeated squaring. A negative exponent gives the integer part of 1/a^|b|: 0 unless a = ±1 (as PyTorch).
 struct op_int_pow {
+  static constexpr unit of = unit::scalar;
   template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
     if (b < T(0)) {
       *result = a == T(1) ? T(1) : a == static_cast<T>(-1) ? (b % 2 ? a : T(1)) : T(0);
@@ -124,6 +129,7 @@ template <class T> inline T exact_remainder(T a, T b) {
 
 // a − b·floor(a/b): the sign of the divisor (Python's %, torch.remainder).
 struct op_remainder {
+  static constexpr unit of = unit::scalar;
   template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
     if constexpr (is_float<T>) {
       T r;

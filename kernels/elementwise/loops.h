@@ -14,6 +14,17 @@ using gradient_loop = void (*)(const void* x, const void* y, const void* g, void
 unary_loop find_unary_loop(int op, int dtype);
 gradient_loop find_gradient_loop(int op, int dtype);
 
-inline bool is_test(int op) { return op == EK_UNARY_LOGICAL_NOT || op == EK_UNARY_IS_NAN || op == EK_UNARY_IS_FINITE; }
+// Whether a function writes bool.
+inline bool is_test(int op) {
+  switch (op) {
+#define EK_UNARY(...)
+#define EK_TEST(name, ...) case EK_UNARY_##name:
+#include "elementwise/unary.def"
+#undef EK_UNARY
+#undef EK_TEST
+    return true;
+  }
+  return false;
+}
 
 }  // namespace EK_ISA

@@ -1,4 +1,4 @@
-// Functions of one operand. The formulas are in unary_ops.h.
+// Functions of one operand: the loop over vectors, and the choice of it. The formulas are in unary.def.
 #include "elementwise/loops.h"
 #include "elementwise/unary_ops.h"
 #include "simd/strip.h"
@@ -16,59 +16,17 @@ template <class T, class Op> static void run(const void* x, void* out, int vecto
 }
 
 template <class T> static int find_loop(int op, unary_loop* loop) {
-#define EK_CASE(NAME, name) \
-  case EK_UNARY_##NAME: *loop = run<T, name##_op>; return EK_OK;
   switch (op) {
-    EK_CASE(NEG, neg)
-    EK_CASE(ABS, abs)
-    EK_CASE(SIGN, sign)
-    EK_CASE(SQUARE, square)
-    EK_CASE(RELU, relu)
-    EK_CASE(CLAMP, clamp)
-    EK_CASE(HARDTANH, hardtanh)
-    EK_CASE(LOGICAL_NOT, logical_not)
-    EK_CASE(IS_NAN, is_nan)
-    EK_CASE(IS_FINITE, is_finite)
+#define EK_UNARY(name, ...)                                                     \
+  case EK_UNARY_##name:                                                         \
+    if constexpr (name##_op::takes<T>) return *loop = run<T, name##_op>, EK_OK; \
+    else return EK_BAD_DTYPE;
+#define EK_TEST(...) EK_UNARY(__VA_ARGS__)
+#include "elementwise/unary.def"
+#undef EK_UNARY
+#undef EK_TEST
   }
-  if constexpr (is_float<T>) {
-    switch (op) {
-      EK_CASE(SQRT, sqrt)
-      EK_CASE(RSQRT, rsqrt)
-      EK_CASE(RECIPROCAL, reciprocal)
-      EK_CASE(EXP, exp)
-      EK_CASE(EXPM1, expm1)
-      EK_CASE(LOG, log)
-      EK_CASE(LOG1P, log1p)
-      EK_CASE(SIN, sin)
-      EK_CASE(COS, cos)
-      EK_CASE(TANH, tanh)
-      EK_CASE(ERF, erf)
-      EK_CASE(FLOOR, floor)
-      EK_CASE(CEIL, ceil)
-      EK_CASE(ROUND, round)
-      EK_CASE(SIGMOID, sigmoid)
-      EK_CASE(LOG_SIGMOID, log_sigmoid)
-      EK_CASE(LEAKY_RELU, leaky_relu)
-      EK_CASE(ELU, elu)
-      EK_CASE(SELU, selu)
-      EK_CASE(GELU, gelu)
-      EK_CASE(GELU_TANH, gelu_tanh)
-      EK_CASE(SILU, silu)
-      EK_CASE(SOFTPLUS, softplus)
-      EK_CASE(HARD_SIGMOID, hard_sigmoid)
-      EK_CASE(HARD_SWISH, hard_swish)
-      EK_CASE(MISH, mish)
-    }
-    return EK_BAD_ARGUMENT;
-  } else {
-    switch (op) {
-      EK_CASE(FLOOR, identity)
-      EK_CASE(CEIL, identity)
-      EK_CASE(ROUND, identity)
-    }
-    return op >= 0 && op <= EK_UNARY_IS_FINITE ? EK_BAD_DTYPE : EK_BAD_ARGUMENT;
-  }
-#undef EK_CASE
+  return EK_BAD_ARGUMENT;
 }
 
 unary_loop find_unary_loop(int op, int dtype) {

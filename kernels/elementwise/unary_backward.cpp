@@ -1,4 +1,4 @@
-// Gradients of functions of one operand. The derivatives are in unary_ops.h.
+// Gradients of functions of one operand: the loop over vectors, and the choice of it. The derivatives are in unary.def.
 #include "elementwise/loops.h"
 #include "elementwise/unary_ops.h"
 #include "simd/strip.h"
@@ -17,44 +17,14 @@ static void run(const void* x, const void* y, const void* g, void* dx, int vecto
 }
 
 template <class T> static gradient_loop find_loop(int op) {
-#define EK_CASE(NAME, name) \
-  case EK_UNARY_##NAME: return run<T, name##_derivative>;
   switch (op) {
-    EK_CASE(NEG, neg)
-    EK_CASE(ABS, abs)
-    EK_CASE(SIGN, zero)
-    EK_CASE(SQUARE, square)
-    EK_CASE(SQRT, sqrt)
-    EK_CASE(RSQRT, rsqrt)
-    EK_CASE(RECIPROCAL, reciprocal)
-    EK_CASE(EXP, exp)
-    EK_CASE(EXPM1, expm1)
-    EK_CASE(LOG, log)
-    EK_CASE(LOG1P, log1p)
-    EK_CASE(SIN, sin)
-    EK_CASE(COS, cos)
-    EK_CASE(TANH, tanh)
-    EK_CASE(ERF, erf)
-    EK_CASE(FLOOR, zero)
-    EK_CASE(CEIL, zero)
-    EK_CASE(ROUND, zero)
-    EK_CASE(SIGMOID, sigmoid)
-    EK_CASE(LOG_SIGMOID, log_sigmoid)
-    EK_CASE(RELU, relu)
-    EK_CASE(LEAKY_RELU, leaky_relu)
-    EK_CASE(ELU, elu)
-    EK_CASE(SELU, selu)
-    EK_CASE(GELU, gelu)
-    EK_CASE(GELU_TANH, gelu_tanh)
-    EK_CASE(SILU, silu)
-    EK_CASE(SOFTPLUS, softplus)
-    EK_CASE(CLAMP, clamp)
-    EK_CASE(HARD_SIGMOID, hard_sigmoid)
-    EK_CASE(HARD_SWISH, hard_swish)
-    EK_CASE(HARDTANH, hardtanh)
-    EK_CASE(MISH, mish)
+#define EK_UNARY(name, ...) \
+  case EK_UNARY_##name: return run<T, name##_derivative>;
+#define EK_TEST(...)
+#include "elementwise/unary.def"
+#undef EK_UNARY
+#undef EK_TEST
   }
-#undef EK_CASE
   return nullptr;
 }
 

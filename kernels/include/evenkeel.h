@@ -34,63 +34,21 @@ enum ek_dtype { EK_FLOAT32, EK_FLOAT64, EK_INT32, EK_INT64, EK_UINT8, EK_BOOL };
 enum ek_format { EK_CONTIGUOUS, EK_CHANNELS_LAST };
 enum ek_isa { EK_BASELINE, EK_AVX2, EK_AVX512, EK_NEON, EK_WASM };
 
+// The functions of elementwise/unary.def and binary.def, in their order.
+#define EK_TEST(...) EK_UNARY(__VA_ARGS__)
+#define EK_UNARY(name, ...) EK_UNARY_##name,
 enum ek_unary {
-  EK_UNARY_NEG,
-  EK_UNARY_ABS,
-  EK_UNARY_SIGN,
-  EK_UNARY_SQUARE,
-  EK_UNARY_SQRT,
-  EK_UNARY_RSQRT,
-  EK_UNARY_RECIPROCAL,
-  EK_UNARY_EXP,
-  EK_UNARY_EXPM1,
-  EK_UNARY_LOG,
-  EK_UNARY_LOG1P,
-  EK_UNARY_SIN,
-  EK_UNARY_COS,
-  EK_UNARY_TANH,
-  EK_UNARY_ERF,
-  EK_UNARY_FLOOR,
-  EK_UNARY_CEIL,
-  EK_UNARY_ROUND,
-  EK_UNARY_SIGMOID,
-  EK_UNARY_LOG_SIGMOID,
-  EK_UNARY_RELU,
-  EK_UNARY_LEAKY_RELU,
-  EK_UNARY_ELU,
-  EK_UNARY_SELU,
-  EK_UNARY_GELU,
-  EK_UNARY_GELU_TANH,
-  EK_UNARY_SILU,
-  EK_UNARY_SOFTPLUS,
-  EK_UNARY_CLAMP,
-  EK_UNARY_HARD_SIGMOID,
-  EK_UNARY_HARD_SWISH,
-  EK_UNARY_MISH,
-  EK_UNARY_HARDTANH,
-  EK_UNARY_LOGICAL_NOT,
-  EK_UNARY_IS_NAN,
-  EK_UNARY_IS_FINITE
+#include "elementwise/unary.def"
 };
+#undef EK_UNARY
+#undef EK_TEST
+#define EK_TEST(...) EK_BINARY(__VA_ARGS__)
+#define EK_BINARY(name, ...) EK_BINARY_##name,
 enum ek_binary {
-  EK_BINARY_ADD,
-  EK_BINARY_SUB,
-  EK_BINARY_MUL,
-  EK_BINARY_DIV,
-  EK_BINARY_POW,
-  EK_BINARY_MAXIMUM,
-  EK_BINARY_MINIMUM,
-  EK_BINARY_REMAINDER,
-  EK_BINARY_EQ,
-  EK_BINARY_NE,
-  EK_BINARY_LT,
-  EK_BINARY_LE,
-  EK_BINARY_GT,
-  EK_BINARY_GE,
-  EK_BINARY_LOGICAL_AND,
-  EK_BINARY_LOGICAL_OR,
-  EK_BINARY_LOGICAL_XOR
+#include "elementwise/binary.def"
 };
+#undef EK_BINARY
+#undef EK_TEST
 enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
 
 // ---- machine --------------------------------------------------------------------------------------------------------
@@ -122,9 +80,8 @@ EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const i
 // and a number of bytes.
 //: table: blocks(table, count)
 EK_API int ek_copy_blocks(const double* table, int count);
-// out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper
-// (±inf allowed). is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is
-// allowed.
+// out[i] = op(x[i]). p0, p1: the parameters p and q of elementwise/unary.def, where op has any; limits may be ±inf.
+// Tests write bool (1 byte). In place (out == x) is allowed.
 //: x: n*sizeof(dtype); out: n*unary_size(op, dtype)
 //: given n = x.size
 EK_API int ek_unary(int op, int dtype, const void* x, void* out, int n, double p0, double p1);

@@ -1,8 +1,10 @@
-// Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that.
+// Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that. All that is
+// exported is public.
 
 import { requireChoice, requireInteger, requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import * as elementwise from '../ops/elementwise.ts';
+import { inPlace } from '../ops/in_place.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { floatText } from '../python_text.ts';
@@ -15,7 +17,7 @@ export interface InplaceOption {
   /** Overwrite the input instead of making a new tensor. Default: false. */
   inplace?: boolean;
 }
-export const inplaceOption = declareOptions<InplaceOption>({ inplace: kind.flag });
+const inplaceOption = declareOptions<InplaceOption>({ inplace: kind.flag });
 
 /** A function of each element, perhaps in place. Subclasses say which, and which options they take besides. */
 abstract class Activation extends Module {
@@ -46,7 +48,7 @@ abstract class Activation extends Module {
 
   forward(x: Tensor): Tensor {
     if (!this.inplace) return this.compute(x);
-    return elementwise.inPlace(this.constructor.name, x, (before) => this.compute(before));
+    return inPlace(this.constructor.name, x, (before) => this.compute(before));
   }
 
   override extraRepr(): string {
@@ -67,7 +69,7 @@ export class ReLU extends Activation {
 }
 
 const leakyReluOptions = declareOptions<elementwise.LeakyReluOptions & InplaceOption>({
-  ...elementwise.leakyReluOptions.kinds,
+  negativeSlope: kind.number,
   ...inplaceOption.kinds,
 });
 
@@ -85,7 +87,7 @@ export class LeakyReLU extends Activation {
   }
   /** @internal */
   protected compute(x: Tensor): Tensor {
-    return elementwise.leakyReluWith(x, this.negativeSlope);
+    return elementwise.leakyRelu(x, { negativeSlope: this.negativeSlope });
   }
   /** @internal */
   protected override parameterText(): string {
@@ -94,7 +96,7 @@ export class LeakyReLU extends Activation {
 }
 
 const eluOptions = declareOptions<elementwise.EluOptions & InplaceOption>({
-  ...elementwise.eluOptions.kinds,
+  alpha: kind.number,
   ...inplaceOption.kinds,
 });
 
@@ -112,7 +114,7 @@ export class ELU extends Activation {
   }
   /** @internal */
   protected compute(x: Tensor): Tensor {
-    return elementwise.eluWith(x, this.alpha);
+    return elementwise.elu(x, { alpha: this.alpha });
   }
   /** @internal */
   protected override parameterText(): string {
@@ -145,7 +147,8 @@ export class Mish extends Activation {
 }
 
 const hardtanhOptions = declareOptions<elementwise.HardtanhOptions & InplaceOption>({
-  ...elementwise.hardtanhOptions.kinds,
+  minVal: kind.number,
+  maxVal: kind.number,
   ...inplaceOption.kinds,
 });
 
@@ -171,7 +174,7 @@ export class Hardtanh extends Activation {
   }
   /** @internal */
   protected compute(x: Tensor): Tensor {
-    return elementwise.hardtanhWith(x, this.minVal, this.maxVal);
+    return elementwise.hardtanh(x, { minVal: this.minVal, maxVal: this.maxVal });
   }
   /** @internal */
   protected override parameterText(): string {
@@ -236,22 +239,26 @@ export class LogSigmoid extends Module {
   }
 }
 
+const geluOptions = declareOptions<elementwise.GeluOptions>({ approximate: kind.choice });
+
 /** x·Φ(x), exactly or by `approximate: 'tanh'` (Hendrycks & Gimpel 2016; PyTorch: `nn.GELU`). */
 export class GELU extends Module {
   /** `'none'`: exact; `'tanh'`: by tanh. */
   readonly approximate: 'none' | 'tanh';
   constructor(options: elementwise.GeluOptions = {}) {
     super();
-    requireOptions('GELU', options, elementwise.geluOptions);
-    this.approximate = requireChoice('GELU', 'approximate', options.approximate ?? 'none', elementwise.approximations);
+    requireOptions('GELU', options, geluOptions);
+    this.approximate = requireChoice('GELU', 'approximate', options.approximate ?? 'none', ['none', 'tanh']);
   }
   forward(x: Tensor): Tensor {
-    return elementwise.geluWith(x, this.approximate);
+    return elementwise.gelu(x, { approximate: this.approximate });
   }
   override extraRepr(): string {
     return `approximate='${this.approximate}'`;
   }
 }
+
+const softplusOptions = declareOptions<elementwise.SoftplusOptions>({ beta: kind.number, threshold: kind.number });
 
 /** log(1 + e^(beta·x))/beta, and x where beta·x > threshold; defaults 1 and 20 (PyTorch: `nn.Softplus`). */
 export class Softplus extends Module {
@@ -261,12 +268,12 @@ export class Softplus extends Module {
   readonly threshold: number;
   constructor(options: elementwise.SoftplusOptions = {}) {
     super();
-    requireOptions('Softplus', options, elementwise.softplusOptions);
+    requireOptions('Softplus', options, softplusOptions);
     this.beta = requireNumber('Softplus', 'beta', options.beta ?? 1);
     this.threshold = requireNumber('Softplus', 'threshold', options.threshold ?? 20);
   }
   forward(x: Tensor): Tensor {
-    return elementwise.softplusWith(x, this.beta, this.threshold);
+    return elementwise.softplus(x, { beta: this.beta, threshold: this.threshold });
   }
   override extraRepr(): string {
     return `beta=${floatText(this.beta)}, threshold=${floatText(this.threshold)}`;

@@ -3,13 +3,15 @@
 import { requireChoice, requireNumber, requireProbability } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { dropout2dWith, dropoutWith, type StochasticDepthMode, stochasticDepthWith } from '../ops/dropout.ts';
-import { inPlace } from '../ops/elementwise.ts';
-import { requireOptions } from '../options.ts';
+import { inPlace } from '../ops/in_place.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { boolText, floatText } from '../python_text.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type InplaceOption, inplaceOption } from './activation.ts';
+import type { InplaceOption } from './activation.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
+
+const inplaceOption = declareOptions<InplaceOption>({ inplace: kind.flag });
 
 abstract class DropoutBase extends Module {
   /** The probability with which a value is dropped. */

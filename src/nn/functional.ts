@@ -11,27 +11,7 @@ export {
   type Padding,
 } from '../ops/conv.ts';
 export { type DropoutOptions, dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
-export {
-  type EluOptions,
-  elu,
-  type GeluOptions,
-  gelu,
-  type HardtanhOptions,
-  hardsigmoid,
-  hardswish,
-  hardtanh,
-  type LeakyReluOptions,
-  leakyRelu,
-  logsigmoid,
-  mish,
-  relu,
-  type SoftplusOptions,
-  selu,
-  sigmoid,
-  silu,
-  softplus,
-  tanh,
-} from '../ops/elementwise.ts';
+export * from '../ops/elementwise/activations.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { linear } from '../ops/linear.ts';
 export {

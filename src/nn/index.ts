@@ -6,26 +6,7 @@
 import '../ops/methods.ts';
 
 export type { ProcessGroup } from '../ops/norm/process_group.ts';
-export {
-  ELU,
-  GELU,
-  Hardsigmoid,
-  Hardswish,
-  Hardtanh,
-  type InplaceOption,
-  LeakyReLU,
-  LogSigmoid,
-  LogSoftmax,
-  Mish,
-  ReLU,
-  ReLU6,
-  SELU,
-  Sigmoid,
-  SiLU,
-  Softmax,
-  Softplus,
-  Tanh,
-} from './activation.ts';
+export * from './activation.ts';
 export { AveragedModel, type AveragedModelOptions } from './averaged_model.ts';
 export { ModuleDict, ModuleList, Sequential } from './containers.ts';
 export {

@@ -3,7 +3,7 @@
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
-import { overwrite } from '../ops/elementwise.ts';
+import { overwrite } from '../ops/in_place.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { inFormat } from '../tensor/copy.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';

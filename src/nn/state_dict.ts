@@ -4,7 +4,7 @@ import { setGradEnabled } from '../autograd/grad_mode.ts';
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError, RuntimeError } from '../errors.ts';
 import { cast } from '../ops/convert.ts';
-import { overwrite } from '../ops/elementwise.ts';
+import { overwrite } from '../ops/in_place.ts';
 import { declareOptions, kind } from '../options.ts';
 import { inFormat } from '../tensor/copy.ts';
 import { isTensorJSON, readTensorJSON } from '../tensor/create.ts';

@@ -9,7 +9,7 @@ import { copyAs, copyDense } from '../tensor/copy.ts';
 import { type DType, dtypes, kindOf, promote, requireDType } from '../tensor/dtype.ts';
 import { requireTensor } from '../tensor/requirements.ts';
 import { type MemoryFormat, memoryFormats } from '../tensor/shape.ts';
-import { allocate, copyStrided, type Tensor } from '../tensor/tensor.ts';
+import { aliasOf, allocate, copyStrided, type Tensor } from '../tensor/tensor.ts';
 
 /** x in another memory format (PyTorch: `x.contiguous(memory_format=…)`); x itself where it already is. */
 export const toFormat: (x: Tensor, format: MemoryFormat) => Tensor = (x, format) => {
@@ -84,6 +84,9 @@ export function to(x: Tensor, target: Device | DType | Placement): Tensor {
   const { device, dtype = x.dtype } = placed(target);
   return converted(x, dtype, backendFor(device, x.backend));
 }
+
+/** The same memory without history: no gradient flows through it (PyTorch: `Tensor.detach`). In-place changes are seen by both. */
+export const detach: (x: Tensor) => Tensor = aliasOf;
 
 /** A copy of x (PyTorch: `clone`). */
 export const clone: (x: Tensor) => Tensor = defineOp({

@@ -22,7 +22,8 @@ import {
 import { allocate, requireKnownShape, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { broadcastTo } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
-import { mul, ne, type Operand, where } from './elementwise.ts';
+import type { Operand } from './elementwise/binary.ts';
+import { mul, ne, where } from './elementwise.ts';
 import { flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
 
 // ---- indices ------------------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ import { broadcastShapes, formatShape, type Shape, sameShape } from '../tensor/s
 import { type Tensor, toNumber } from '../tensor/tensor.ts';
 import { sumTo } from './broadcast.ts';
 import { cast } from './convert.ts';
+import { constantAbove } from './elementwise/constant.ts';
 import {
   abs,
   add,
   clamp,
-  constantAbove,
   div,
   exp,
   hardtanh,

@@ -16,9 +16,11 @@ import { Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
 import type * as broadcast from './broadcast.ts';
 import { broadcastTo, repeat, sumTo } from './broadcast.ts';
-import type * as launch from './convert.ts';
-import { cast, clone, converted, type Placement, to, toFormat } from './convert.ts';
+import type * as convert from './convert.ts';
+import { cast, clone, converted, detach, type Placement, to, toFormat } from './convert.ts';
+import type { Operand } from './elementwise/binary.ts';
 import * as elementwise from './elementwise.ts';
+import { addOver, inPlace, overwrite } from './in_place.ts';
 import * as index from './indexing.ts';
 import type * as matrices from './matmul.ts';
 import { matmul } from './matmul.ts';
@@ -28,26 +30,19 @@ import * as reduce from './reduce.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
 
-const { inPlace, overwrite } = elementwise;
+/** The functions of elements, but for `where`, whose first argument is the condition. */
+const { where: _, ...functionsOfElements } = elementwise;
 
 // biome-ignore format: one line a family reads better
 const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
-  neg: elementwise.neg, abs: elementwise.abs, sign: elementwise.sign, square: elementwise.square, floor: elementwise.floor, ceil: elementwise.ceil, round: elementwise.round,
-  sqrt: elementwise.sqrt, rsqrt: elementwise.rsqrt, reciprocal: elementwise.reciprocal, exp: elementwise.exp, expm1: elementwise.expm1, log: elementwise.log, log1p: elementwise.log1p,
-  sin: elementwise.sin, cos: elementwise.cos, tanh: elementwise.tanh, erf: elementwise.erf, sigmoid: elementwise.sigmoid, logsigmoid: elementwise.logsigmoid,
-  relu: elementwise.relu, leakyRelu: elementwise.leakyRelu, elu: elementwise.elu, selu: elementwise.selu, gelu: elementwise.gelu, silu: elementwise.silu, softplus: elementwise.softplus,
-  hardsigmoid: elementwise.hardsigmoid, hardswish: elementwise.hardswish, hardtanh: elementwise.hardtanh, mish: elementwise.mish, clamp: elementwise.clamp,
-  logicalNot: elementwise.logicalNot, isnan: elementwise.isnan, isfinite: elementwise.isfinite,
-  add: elementwise.add, sub: elementwise.sub, mul: elementwise.mul, div: elementwise.div, pow: elementwise.pow, maximum: elementwise.maximum, minimum: elementwise.minimum, remainder: elementwise.remainder,
-  eq: elementwise.eq, ne: elementwise.ne, lt: elementwise.lt, le: elementwise.le, gt: elementwise.gt, ge: elementwise.ge,
-  logicalAnd: elementwise.logicalAnd, logicalOr: elementwise.logicalOr, logicalXor: elementwise.logicalXor, detach: elementwise.detach,
+  ...functionsOfElements,
   sum: reduce.sum, mean: reduce.mean, prod: reduce.prod, var: reduce.variance, amax: reduce.amax, amin: reduce.amin, argmax: reduce.argmax, argmin: reduce.argmin,
   any: reduce.any, all: reduce.all, cumsum: reduce.cumsum, topk: reduce.topk, sort: reduce.sort, softmax: reduce.softmax, logSoftmax: reduce.logSoftmax,
   flatten: selecting.flatten, unflatten: selecting.unflatten, squeeze: selecting.squeeze, unsqueeze: selecting.unsqueeze, transpose: selecting.transpose, t: selecting.t,
   narrow: selecting.narrow, slice: selecting.slice, select: selecting.select, pad, split: selecting.split, chunk: selecting.chunk,
   index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
   gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter, nonzero: index.nonzero,
-  matmul, clone, bernoulli,
+  matmul, clone, detach, bernoulli,
 };
 
 /** Methods that take sizes or dimensions as one array, or one after the other: `reshape([2, 3])`, `reshape(2, 3)`. */
@@ -70,11 +65,7 @@ function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tens
   return x;
 }
 
-/** See `alphaOption` in elementwise.ts. */
-function alphaOptionOf(op: string, options: elementwise.AlphaOption | undefined): number | boolean {
-  requireOptions(op, options, elementwise.alphaOption);
-  return options?.alpha ?? 1;
-}
+const alphaOption = declareOptions<elementwise.AlphaOption>({ alpha: kind.numeric });
 
 /** Options of `addcmul_` and `addcdiv_`. */
 export interface ValueOption {
@@ -87,7 +78,6 @@ function valueOptionOf(op: string, options: ValueOption | undefined): number {
   return requireNumber(op, 'value', options?.value ?? 1);
 }
 
-type Operand = elementwise.Operand;
 const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   max(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
     return dim === undefined ? reduce.max(this) : reduce.max(this, dim, options);
@@ -115,12 +105,12 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
     retainGrad(this);
   },
   add_(this: Tensor, other: Operand, options?: elementwise.AlphaOption) {
-    const alpha = alphaOptionOf('add_', options);
-    return inPlace('add_', this, (x) => elementwise.addScaled(x, other, alpha));
+    requireOptions('add_', options, alphaOption);
+    return inPlace('add_', this, (x) => elementwise.add(x, other, options));
   },
   sub_(this: Tensor, other: Operand, options?: elementwise.AlphaOption) {
-    const alpha = alphaOptionOf('sub_', options);
-    return inPlace('sub_', this, (x) => elementwise.subScaled(x, other, alpha));
+    requireOptions('sub_', options, alphaOption);
+    return inPlace('sub_', this, (x) => elementwise.sub(x, other, options));
   },
   mul_(this: Tensor, other: Operand) {
     return inPlace('mul_', this, (x) => elementwise.mul(x, other));
@@ -155,19 +145,21 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   /** x + value·a·b (PyTorch: `Tensor.addcmul_`). */
   addcmul_(this: Tensor, a: Tensor, b: Tensor, options?: ValueOption) {
     const value = valueOptionOf('addcmul_', options);
-    return inPlace('addcmul_', this, (x) => elementwise.addScaled(x, elementwise.mul(a, b), value));
+    return inPlace('addcmul_', this, (x) => elementwise.add(x, elementwise.mul(a, b), { alpha: value }));
   },
   /** x + value·a/b (PyTorch: `Tensor.addcdiv_`). */
   addcdiv_(this: Tensor, a: Tensor, b: Tensor, options?: ValueOption) {
     const value = valueOptionOf('addcdiv_', options);
-    return inPlace('addcdiv_', this, (x) => elementwise.addScaled(x, elementwise.div(a, b), value));
+    return inPlace('addcdiv_', this, (x) => elementwise.add(x, elementwise.div(a, b), { alpha: value }));
   },
   /** x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). */
   lerp_(this: Tensor, end: Tensor, weight: number) {
     requireNumber('lerp_', 'weight', weight);
     return inPlace('lerp_', this, (x) => {
       const way = elementwise.sub(end, x);
-      return weight < 0.5 ? elementwise.addScaled(x, way, weight) : elementwise.subScaled(end, way, 1 - weight);
+      return weight < 0.5
+        ? elementwise.add(x, way, { alpha: weight })
+        : elementwise.sub(end, way, { alpha: 1 - weight });
     });
   },
   maskedFill_(this: Tensor, mask: Tensor, value: Operand) {
@@ -229,14 +221,7 @@ type TakingSizes = (...sizes: number[] | [sizes: readonly number[]]) => Tensor;
 /** The operations as methods: the functions of the same names, and those that there are as methods only. */
 // biome-ignore format: the names read better in rows
 export interface TensorMethods
-  extends Methods<
-      typeof elementwise,
-      | 'neg' | 'abs' | 'sign' | 'square' | 'floor' | 'ceil' | 'round' | 'sqrt' | 'rsqrt' | 'reciprocal' | 'exp' | 'expm1' | 'log' | 'log1p'
-      | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'logsigmoid' | 'relu' | 'leakyRelu' | 'elu' | 'selu' | 'gelu' | 'silu' | 'softplus'
-      | 'hardsigmoid' | 'hardswish' | 'hardtanh' | 'mish' | 'clamp' | 'logicalNot' | 'isnan' | 'isfinite'
-      | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'remainder' | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
-      | 'logicalAnd' | 'logicalOr' | 'logicalXor' | 'detach'
-    >,
+  extends Methods<typeof elementwise, Exclude<keyof typeof elementwise, 'where'>>,
     Methods<
       typeof reduce,
       | 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'argmax' | 'argmin' | 'any' | 'all' | 'cumsum' | 'topk' | 'sort' | 'softmax' | 'logSoftmax'
@@ -256,7 +241,7 @@ export interface TensorMethods
     Methods<typeof brackets, 'setIndex'>,
     Methods<typeof matrices, 'matmul'>,
     Methods<typeof padding, 'pad'>,
-    Methods<typeof launch, 'clone'>,
+    Methods<typeof convert, 'clone' | 'detach'>,
     Methods<typeof random, 'bernoulli' | 'uniform_' | 'normal_'> {
   /** The maximum of all values (PyTorch: `Tensor.max`). NaN counts as the largest. */
   max(): Tensor;
@@ -383,7 +368,7 @@ for (const [name, fn] of Object.entries(methods)) {
 
 provideEngineOps({
   add: elementwise.add,
-  addInPlace: elementwise.addOver,
+  addInPlace: addOver,
   clone,
   toFormat,
   cast,

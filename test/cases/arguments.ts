@@ -4,6 +4,8 @@ import * as dataRoom from '../../src/data/index.ts';
 import * as rootRoom from '../../src/index.ts';
 import * as nnRoom from '../../src/nn/index.ts';
 import * as optimRoom from '../../src/optim/index.ts';
+import { binaryRows } from './binary.ts';
+import { unaryRows } from './unary.ts';
 
 // Objects, whose members may be asked for by name.
 const [ek, nn, optim, data] = [{ ...rootRoom }, { ...nnRoom }, { ...optimRoom }, { ...dataRoom }];
@@ -125,24 +127,7 @@ takes('summary', {
 takes('zeros', { device: ['name', (v) => ek.zeros([1], { device: v })] });
 
 // ---- elements -----------------------------------------------------------------------------------------------------
-const tensorOr = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'pow',
-  'maximum',
-  'minimum',
-  'remainder',
-  'eq',
-  'ne',
-  'lt',
-  'le',
-  'gt',
-  'ge',
-] as const;
-for (const name of [...tensorOr, 'logicalAnd', 'logicalOr', 'logicalXor'] as const)
-  takes(name, { other: ['element', (v) => ek[name](x(), v)] });
+for (const [name] of binaryRows) takes(name, { other: ['element', (v) => ek[name](x(), v)] });
 for (const name of ['add', 'sub'] as const)
   takes(name, {
     alpha: ['number', (v) => ek[name](x(), 1, { alpha: v })],
@@ -236,17 +221,13 @@ takes('indexAdd', { alpha: ['element', (v) => ek.indexAdd(x(), 0, rows(), x(), {
 takes('embedding', { paddingIdx: ['integer', (v) => f.embedding(rows(), x(), { paddingIdx: v }), -1] });
 
 // ---- functional ---------------------------------------------------------------------------------------------------
-takes('leakyRelu', { negativeSlope: ['number', (v) => f.leakyRelu(x(), { negativeSlope: v })] });
-takes('elu', { alpha: ['number', (v) => f.elu(x(), { alpha: v })] });
-takes('gelu', { approximate: ['name', (v) => f.gelu(x(), { approximate: v })] });
-takes('softplus', {
-  beta: ['number', (v) => f.softplus(x(), { beta: v })],
-  threshold: ['number', (v) => f.softplus(x(), { threshold: v })],
-});
-takes('hardtanh', {
-  minVal: ['number', (v) => f.hardtanh(x(), { minVal: v, maxVal: 2 ** 33 })],
-  maxVal: ['number', (v) => f.hardtanh(x(), { minVal: -2, maxVal: v })],
-});
+for (const [name, { options = {}, layers = [] }] of unaryRows)
+  for (const [option, [kind, beside]] of Object.entries(options)) {
+    const run = f[name as 'elu'] as (x: rootRoom.Tensor, options: object) => unknown;
+    takes(name, { [option]: [kind, (v) => run(x(), { ...beside, [option]: v })] });
+    for (const { Layer, isPreset } of layers)
+      if (!isPreset) takes(Layer.name, { [option]: [kind, (v) => new Layer({ ...beside, [option]: v } as never)] });
+  }
 for (const name of ['dropout', 'dropout2d'] as const) takes(name, { p: ['probability', (v) => f[name](image(), v)] });
 takes('stochasticDepth', {
   p: ['probability', (v) => f.stochasticDepth(image(), v, 'row')],
@@ -393,17 +374,6 @@ takes('AvgPool2d', {
 });
 for (const name of ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveMaxPool1d', 'AdaptiveMaxPool2d'] as const)
   takes(name, { outputSize: ['size', (v) => new nn[name](v), [null]] });
-takes('LeakyReLU', { negativeSlope: ['number', (v) => new nn.LeakyReLU({ negativeSlope: v })] });
-takes('ELU', { alpha: ['number', (v) => new nn.ELU({ alpha: v })] });
-takes('GELU', { approximate: ['name', (v) => new nn.GELU({ approximate: v })] });
-takes('Softplus', {
-  beta: ['number', (v) => new nn.Softplus({ beta: v })],
-  threshold: ['number', (v) => new nn.Softplus({ threshold: v })],
-});
-takes('Hardtanh', {
-  minVal: ['number', (v) => new nn.Hardtanh({ minVal: v, maxVal: 2 ** 33 }), NaN],
-  maxVal: ['number', (v) => new nn.Hardtanh({ minVal: -2, maxVal: v }), NaN],
-});
 takes('Softmax', { dim: ['integer', (v) => new nn.Softmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
 takes('LogSoftmax', { dim: ['integer', (v) => new nn.LogSoftmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
 for (const name of ['Dropout', 'Dropout2d'] as const) takes(name, { p: ['probability', (v) => new nn[name](v)] });
@@ -687,20 +657,22 @@ export const swept: readonly Argument[] = all;
 export const rooms = { root: ek, nn, functional: f, init, optim, data } as const;
 
 /** What takes no such argument. */
-export const without: ReadonlySet<string> = new Set(
-  `
+export const without: ReadonlySet<string> = new Set([
+  ...unaryRows.flatMap(([name, { options, layers = [] }]) => [
+    ...(options ? [] : [name]),
+    ...layers.filter(({ isPreset }) => !options || isPreset).map(({ Layer }) => Layer.name),
+  ]),
+  ...`
     ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
-    FusionReport Generator Hardsigmoid Hardswish Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult LogSigmoid Mish
-    MissingDataPackageError ModelSummary Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList ReLU ReLU6
-    RecalibrationReport RuntimeError SELU SampleMismatchError Sequential SequentialSampler SiLU Sigmoid StagedStatistics StateDict Subset
-    SubsetRandomSampler Tanh Tensor TensorDataset UninitializedBuffer UninitializedParameter ValueError WorkerDataset abs addStatistics
-    asyncScope backward bernoulli calculateFanInAndFanOut ceil checkpoint clone compose convertSyncBatchNorm copyModule cos defaultCollate
-    defineFunction detach enableGrad erf exp expm1 eye_ floor fold freezeBatchNorm fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm
-    gatherRows getEngine getNumThreads grad gradcheck gradgradcheck hardsigmoid hardswish isArraySample isFusionEnabled isGradEnabled
-    isIterableDataset isParametrized isRecomputing isUninitialized isfinite isnan keep linear log log1p logicalNot logsigmoid mapArrays
-    mapDataset maskedScatter maskedSelect matmul mish neg noGrad nonzero ones_ parseIdx preciseBatchNorm reciprocal registerParametrization
-    relu removeParametrizations replaceAllBatchNormModules_ resetLinearLike round rowOf rsqrt scope selu setFusion setWarningHandler sigmoid
-    sign silu sin sqrt square stackSamples stageStatistics syncBatchNorm synchronize t tanh toFloat toFrozenBatchNorm unfreezeBatchNorm
-    trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
+    FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult MissingDataPackageError ModelSummary
+    Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList RecalibrationReport RuntimeError
+    SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict Subset SubsetRandomSampler Tensor TensorDataset
+    UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
+    checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detach enableGrad eye_ fold freezeBatchNorm
+    fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
+    isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized keep linear mapArrays mapDataset maskedScatter
+    maskedSelect matmul noGrad nonzero ones_ parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
+    resetLinearLike rowOf scope setFusion setWarningHandler stackSamples stageStatistics syncBatchNorm synchronize t toFloat toFrozenBatchNorm
+    unfreezeBatchNorm trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
-);
+]);

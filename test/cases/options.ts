@@ -11,6 +11,7 @@ import * as nn from '../../src/nn/index.ts';
 import * as optim from '../../src/optim/index.ts';
 import * as train from '../../src/train/index.ts';
 import { mirror } from '../support/fake_group.ts';
+import { activationLayers, unaryRows } from './unary.ts';
 
 /** Any options: what a test hands over is wrong on purpose. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -62,7 +63,7 @@ one('bernoulli', (o) => ek.bernoulli(x(), o));
 takes('uniform_ normal_', (name) => (o) => make(name)(x(), 0, 1, o));
 one('truncNormal_', (o) => ek.truncNormal_(x(), 0, 1, -2, 2, o));
 takes('add sub', (name) => (o) => make(name)(x(), x(), o));
-takes('elu gelu hardtanh leakyRelu softplus', (name) => (o) => make(name)(x(), o));
+for (const [name, { options }] of unaryRows) if (options) one(name, (o) => make(name)(x(), o));
 one('where', (o) => ek.where(ek.gt(x(), 0), 1, 2, o));
 takes('all amax amin any argmax argmin max mean min prod sort sum var', (name) => (o) => make(name)(x(), 0, o));
 one('topk', (o) => ek.topk(x(), 1, 0, o));
@@ -88,10 +89,7 @@ takes(
   'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod',
   (name) => (o) => (x() as Given)[method(name)](0, o),
 );
-takes(
-  'Tensor.leakyRelu Tensor.elu Tensor.gelu Tensor.softplus Tensor.hardtanh',
-  (name) => (o) => (x() as Given)[method(name)](o),
-);
+for (const [name, { options }] of unaryRows) if (options) one(`Tensor.${name}`, (o) => (x() as Given)[name](o));
 takes('Tensor.add Tensor.sub Tensor.add_ Tensor.sub_', (name) => (o) => (x() as Given)[method(name)](x(), o));
 takes('Tensor.addcmul_ Tensor.addcdiv_', (name) => (o) => (x() as Given)[method(name)](x(), x(), o));
 takes('Tensor.uniform_ Tensor.normal_', (name) => (o) => (x() as Given)[method(name)](0, 1, o));
@@ -130,8 +128,10 @@ takes('crossEntropy nllLoss', (name) => (o) => make(name)(x(), indices(), o));
 takes('kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (o) => make(name)(x(), o));
 
 // ---- layers ---------------------------------------------------------------------------------------------------------
+for (const { Layer, name, isPreset, of } of activationLayers)
+  if ((of.options && !isPreset) || 'inplace' in new Layer({} as never)) one(name, (o) => new Layer(o as never));
 takes(
-  'ELU GELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish ReLU ReLU6 SELU SiLU Softplus BCEWithLogitsLoss CrossEntropyLoss L1Loss MSELoss NLLLoss SmoothL1Loss LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d UninitializedBuffer UninitializedParameter',
+  'BCEWithLogitsLoss CrossEntropyLoss L1Loss MSELoss NLLLoss SmoothL1Loss LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d UninitializedBuffer UninitializedParameter',
   (name) => (o) => new (make(name))(o),
 );
 takes(

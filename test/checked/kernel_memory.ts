@@ -2,8 +2,9 @@
 // each address of a kernel's arguments. The sizes that kernels need are in generated/extents.ts, made from the C header.
 import type { AddressBackend } from '../../src/device/address_backend.ts';
 import type { Block } from '../../src/device/backend.ts';
-import { Binary, Dtype, type Kernels, type Pointer, Unary } from '../../src/device/generated/abi.ts';
+import { Dtype, type Kernels, type Pointer } from '../../src/device/generated/abi.ts';
 import { type Given, type Operand, operandsOf, startOf } from '../../src/device/operand.ts';
+import { tests } from './generated/extents.ts';
 
 /** Bytes behind an address that a kernel reads or writes: so many, or from the first offset to the second. */
 export type Bytes = number | readonly [low: number, high: number];
@@ -91,11 +92,10 @@ export class KernelMemory {
     return bytes;
   }
   unarySize(op: number, dtype: number): number {
-    const isTest = op === Unary.logicalNot || op === Unary.isNan || op === Unary.isFinite;
-    return isTest ? 1 : this.sizeof(dtype);
+    return tests.unary.has(op) ? 1 : this.sizeof(dtype);
   }
   binarySize(op: number, dtype: number): number {
-    return op >= Binary.eq && op <= Binary.logicalXor ? 1 : this.sizeof(dtype);
+    return tests.binary.has(op) ? 1 : this.sizeof(dtype);
   }
   int(address: Pointer, index: number): number {
     const { start, ints } = this.inside.parameters!;

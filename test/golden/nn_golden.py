@@ -1,12 +1,13 @@
 """Writes nn.golden.json: initial values, dropout masks and printed forms of PyTorch's modules, for test/nn/.
 
-Run: python test/golden/nn_golden.py   (made with PyTorch 2.13.0)
+Run: npx tsx test/golden/nn_cases.ts | python test/golden/nn_golden.py   (made with PyTorch 2.13.0)
 Arrays are base64 of little-endian values.
 """
 
 import base64
 import json
 import pathlib
+import sys
 
 import torch
 from torch import nn
@@ -16,6 +17,9 @@ from torch.nn import functional as F
 def raw(tensor):
     return base64.b64encode(tensor.detach().contiguous().numpy().tobytes()).decode()
 
+
+# Activation layers, which rows of test/cases/unary.ts list.
+ACTIVATIONS = json.load(sys.stdin)
 
 # Every layer with random parameters, after manual_seed(7); the draws go on from one parameter to the next.
 LAYERS = {
@@ -74,22 +78,7 @@ PRINTED = {
     "Flatten": nn.Flatten(2),
     "Unflatten": nn.Unflatten(1, (2, 5)),
     "Identity": nn.Identity(54, unused=1),
-    "ReLU": nn.ReLU(),
-    "ReLU inplace": nn.ReLU(inplace=True),
-    "LeakyReLU": nn.LeakyReLU(0.2, inplace=True),
-    "ELU": nn.ELU(),
-    "SELU": nn.SELU(inplace=True),
-    "GELU": nn.GELU("tanh"),
-    "SiLU": nn.SiLU(),
-    "Sigmoid": nn.Sigmoid(),
-    "Tanh": nn.Tanh(),
-    "Softplus": nn.Softplus(),
-    "Hardtanh": nn.Hardtanh(),
-    "ReLU6": nn.ReLU6(inplace=True),
-    "Hardsigmoid": nn.Hardsigmoid(inplace=True),
-    "Hardswish": nn.Hardswish(),
-    "Mish": nn.Mish(inplace=True),
-    "LogSigmoid": nn.LogSigmoid(),
+    **{name: eval(text) for name, text in ACTIVATIONS["printed"].items()},
     "Softmax": nn.Softmax(dim=1),
     "LogSoftmax": nn.LogSoftmax(dim=-1),
     "BatchNorm1d": nn.BatchNorm1d(3, eps=0.001, momentum=None),
@@ -172,10 +161,7 @@ FORWARDS = [
     ["AdaptiveMaxPool2d", lambda: nn.AdaptiveMaxPool2d(2), [2, 3, 4, 5]],
     ["Flatten", lambda: nn.Flatten(1, 2), [2, 3, 4, 5]],
     ["Unflatten", lambda: nn.Unflatten(1, (2, -1)), [2, 6, 3]],
-    *[[name, lambda name=name: getattr(nn, name)(), [3, 7]] for name in (
-        "ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Hardtanh", "ReLU6", "Hardsigmoid",
-        "Hardswish", "Mish", "LogSigmoid")],
-    ["GELU tanh", lambda: nn.GELU("tanh"), [3, 7]],
+    *[[name, lambda text=text: eval(text), [3, 7]] for name, text in ACTIVATIONS["forward"].items()],
     ["Softmax", lambda: nn.Softmax(dim=1), [3, 7]],
     ["LogSoftmax", lambda: nn.LogSoftmax(dim=0), [3, 7]],
 ]

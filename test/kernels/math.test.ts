@@ -1,7 +1,7 @@
 // Accuracy of the vector functions of kernels/simd/math.h, through the unary kernels and pow.
 import { describe, expect, test } from 'vitest';
 import { Binary, Dtype, Unary } from '../../src/device/generated/abi.ts';
-import { type UnaryName, unary } from '../reference/elementwise.ts';
+import { type UnaryName, unary } from '../cases/unary.ts';
 import { pow } from '../reference/math.ts';
 import { Arena, engines, floats, random, rounded, ulpError } from './arena.ts';
 

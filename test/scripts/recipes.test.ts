@@ -12,7 +12,7 @@ const isLeftOut = (path: string) => /\/generated\/|\/golden\/|recipes\.test\.ts$
 const searched = ['src', 'kernels', 'test'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
-    .filter((path) => /\.(ts|h|cpp|md)$/.test(path) && !isLeftOut(path)),
+    .filter((path) => /\.(ts|h|cpp|def|md)$/.test(path) && !isLeftOut(path)),
 );
 const contents = new Map(searched.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
 
@@ -44,6 +44,10 @@ describe.each(recipes)('$title', ({ pattern, body, files }) => {
     const found = searched.filter((path) => pattern.test(contents.get(path)!));
     expect(found.sort()).toEqual([...files].sort());
   });
+});
+
+test('an elementwise operation stands in four files', () => {
+  expect(recipes[0].files).toHaveLength(4);
 });
 
 test('every npm script that is named is there', () => {

@@ -35,41 +35,41 @@ export type Isa = (typeof Isa)[keyof typeof Isa];
 
 export const Unary = {
   neg: 0,
-  abs: 1,
-  sign: 2,
+  sign: 1,
+  abs: 2,
   square: 3,
-  sqrt: 4,
-  rsqrt: 5,
-  reciprocal: 6,
-  exp: 7,
-  expm1: 8,
-  log: 9,
-  log1p: 10,
-  sin: 11,
-  cos: 12,
-  tanh: 13,
-  erf: 14,
-  floor: 15,
-  ceil: 16,
-  round: 17,
-  sigmoid: 18,
-  logSigmoid: 19,
-  relu: 20,
-  leakyRelu: 21,
-  elu: 22,
-  selu: 23,
-  gelu: 24,
-  geluTanh: 25,
-  silu: 26,
-  softplus: 27,
-  clamp: 28,
-  hardSigmoid: 29,
-  hardSwish: 30,
-  mish: 31,
-  hardtanh: 32,
+  reciprocal: 4,
+  clamp: 5,
+  floor: 6,
+  ceil: 7,
+  round: 8,
+  sqrt: 9,
+  rsqrt: 10,
+  exp: 11,
+  expm1: 12,
+  log: 13,
+  log1p: 14,
+  sin: 15,
+  cos: 16,
+  erf: 17,
+  tanh: 18,
+  sigmoid: 19,
+  logsigmoid: 20,
+  relu: 21,
+  leakyRelu: 22,
+  elu: 23,
+  selu: 24,
+  gelu: 25,
+  geluTanh: 26,
+  silu: 27,
+  softplus: 28,
+  hardtanh: 29,
+  hardsigmoid: 30,
+  hardswish: 31,
+  mish: 32,
   logicalNot: 33,
-  isNan: 34,
-  isFinite: 35,
+  isnan: 34,
+  isfinite: 35,
 } as const;
 export type Unary = (typeof Unary)[keyof typeof Unary];
 
@@ -135,9 +135,8 @@ export interface Kernels {
    */
   copyBlocks(table: Pointer, count: number): number;
   /**
-   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper
-   * (±inf allowed). is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is
-   * allowed.
+   * out[i] = op(x[i]). p0, p1: the parameters p and q of elementwise/unary.def, where op has any; limits may be ±inf.
+   * Tests write bool (1 byte). In place (out == x) is allowed.
    */
   unary(op: number, dtype: number, x: Pointer, out: Pointer, n: number, p0: number, p1: number): number;
   /**

@@ -28,9 +28,8 @@ export interface Launches {
    */
   copyBlocks(caller: string, given: { readonly table: readonly CopiedBlock[] }): void;
   /**
-   * out[i] = op(x[i]). p0, p1: leaky_relu slope; elu alpha; softplus beta, threshold; clamp and hardtanh lower, upper
-   * (±inf allowed). is_nan, is_finite and logical_not write bool (1 byte). round: half to even. In place (out == x) is
-   * allowed.
+   * out[i] = op(x[i]). p0, p1: the parameters p and q of elementwise/unary.def, where op has any; limits may be ±inf.
+   * Tests write bool (1 byte). In place (out == x) is allowed.
    */
   unary(caller: string, given: { readonly op: number; readonly x: Operand; readonly out: Operand; readonly p0: number; readonly p1: number }): void;
   /**

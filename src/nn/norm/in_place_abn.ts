@@ -3,7 +3,7 @@
 
 import { requireNumber } from '../../checks.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
-import { eluWith, leakyReluWith, relu } from '../../ops/elementwise.ts';
+import { elu, leakyRelu, relu } from '../../ops/elementwise.ts';
 import type { batchNormWith } from '../../ops/norm/batch_norm.ts';
 import { type InvertibleActivation, inPlaceAbn, requireInvertible } from '../../ops/norm/in_place_abn.ts';
 import { declareOptions, kind } from '../../options.ts';
@@ -57,8 +57,8 @@ abstract class AbnBase<A extends string> extends BatchNormBase {
 
 const functions = {
   relu: (x: Tensor) => relu(x),
-  leakyRelu: leakyReluWith,
-  elu: eluWith,
+  leakyRelu: (x: Tensor, negativeSlope: number) => leakyRelu(x, { negativeSlope }),
+  elu: (x: Tensor, alpha: number) => elu(x, { alpha }),
   identity: (x: Tensor) => x,
 };
 

@@ -27,7 +27,7 @@ import { requireFloat, requireTensor } from '../../tensor/requirements.ts';
 import { formatShape, type Shape, sizeOf } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { cast } from '../convert.ts';
-import { add, eq, hardtanhWith, mul, relu, rsqrt, sub } from '../elementwise.ts';
+import { add, eq, hardtanh, mul, relu, rsqrt, sub } from '../elementwise.ts';
 import { maskedFill } from '../indexing.ts';
 import { mean as meanOf, sum } from '../reduce.ts';
 import { reshape } from '../shape_ops.ts';
@@ -87,7 +87,7 @@ function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
   const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
   if (!top) return scaled;
   const y = bias ? add(scaled, acrossChannels(bias, normal.shape)) : scaled;
-  return top === Infinity ? relu(y) : hardtanhWith(y, 0, top);
+  return top === Infinity ? relu(y) : hardtanh(y, { minVal: 0, maxVal: top });
 }
 
 /**

@@ -10,23 +10,9 @@ import { declareOptions, kind, required, requireOptions } from '../../options.ts
 import { requireFloat } from '../../tensor/requirements.ts';
 import { outsideScopes } from '../../tensor/storage.ts';
 import { Tensor } from '../../tensor/tensor.ts';
-import { cast, clone } from '../convert.ts';
-import {
-  add,
-  clamp,
-  detach,
-  div,
-  gt,
-  maximum,
-  minimum,
-  mul,
-  neg,
-  overwrite,
-  sqrt,
-  square,
-  sub,
-  where,
-} from '../elementwise.ts';
+import { cast, clone, detach } from '../convert.ts';
+import { add, clamp, div, gt, maximum, minimum, mul, neg, sqrt, square, sub, where } from '../elementwise.ts';
+import { overwrite } from '../in_place.ts';
 import { mean as meanOf } from '../reduce.ts';
 import { reshape } from '../shape_ops.ts';
 import { acrossChannels, type BatchNormOptions, batchNormKinds, normalizeBatch, statisticAxes } from './batch_norm.ts';

@@ -3,8 +3,8 @@
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { requireTensor } from '../../tensor/requirements.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { cast, resultType } from '../convert.ts';
-import { add, detach, mul, rsqrt, sub } from '../elementwise.ts';
+import { cast, detach, resultType } from '../convert.ts';
+import { add, mul, rsqrt, sub } from '../elementwise.ts';
 import { reshape } from '../shape_ops.ts';
 import { batchNormWith } from './batch_norm.ts';
 import { requireNormOptions } from './norm_checks.ts';

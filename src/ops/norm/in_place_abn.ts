@@ -15,19 +15,18 @@ import {
   abs,
   add,
   div,
-  eluWith,
+  elu,
   ge,
-  leakyReluWith,
+  leakyRelu,
   log1p,
   mul,
   neg,
-  overwrite,
   reciprocal,
   rsqrt,
   square,
   where,
-  whereWith,
 } from '../elementwise.ts';
+import { overwrite } from '../in_place.ts';
 import { type BatchNormOptions, batchNormKinds, gradientsOf, settleStatistics } from './batch_norm.ts';
 import {
   emptyResult,
@@ -50,12 +49,12 @@ interface Invertible {
 
 const activations: Record<InvertibleActivation, Invertible> = {
   leakyRelu: {
-    apply: leakyReluWith,
+    apply: (z, slope) => leakyRelu(z, { negativeSlope: slope }),
     invert: (y, slope) => where(ge(y, 0), y, div(y, slope)),
-    backward: (g, y, slope) => mul(g, whereWith(ge(y, 0), 1, slope, y.dtype)),
+    backward: (g, y, slope) => mul(g, where(ge(y, 0), 1, slope, { dtype: y.dtype })),
   },
   elu: {
-    apply: eluWith,
+    apply: (z, alpha) => elu(z, { alpha }),
     invert: (y, alpha) => where(ge(y, 0), y, log1p(div(y, alpha))),
     backward: (g, y, alpha) => mul(g, where(ge(y, 0), 1, add(y, alpha))),
   },

@@ -7,7 +7,7 @@ import { fromTypedArrayOn } from '../../tensor/create.ts';
 import { requireFloat, requireTensor } from '../../tensor/requirements.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { toFormat } from '../convert.ts';
-import { addScaled, div, mul, pow, square } from '../elementwise.ts';
+import { add, div, mul, pow, square } from '../elementwise.ts';
 import { avgPool2d } from '../pool.ts';
 import { narrow, reshape } from '../shape_ops.ts';
 
@@ -51,7 +51,7 @@ function requireSize(op: string, size: number, rank: number): void {
 
 /** x/(k + factor·squares)^beta, in x's memory format. */
 const divideByPower = (x: Tensor, squares: Tensor, factor: number, k: number, beta: number): Tensor =>
-  div(x, pow(addScaled(k, toFormat(squares, x.memoryFormat), factor), beta));
+  div(x, pow(add(k, toFormat(squares, x.memoryFormat), { alpha: factor }), beta));
 
 /**
  * y_c = x_c/(k + alpha/size·Σ x_j²)^beta over the channels j from c − ⌊size/2⌋ to c + ⌊(size − 1)/2⌋ of x (N, C, …)
@@ -109,6 +109,6 @@ export function crossMapLRN2dWith(x: Tensor, size: number, options: LocalRespons
   // Channel 0, for those whose window it is not in.
   const isBeyond = Float64Array.from({ length: c }, (_, i) => (i < reach ? 0 : 1));
   const kept = mul(narrow(squares, 1, 0, 1), fromTypedArrayOn(x.backend, isBeyond, [1, c, 1, 1], x.dtype));
-  const sums = addScaled(kept, channelMeans(squares, window), window);
+  const sums = add(kept, channelMeans(squares, window), { alpha: window });
   return divideByPower(x, sums, alpha / size, k, beta);
 }

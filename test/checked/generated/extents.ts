@@ -354,3 +354,9 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [1, 'table', false, m.rows(a[1], a[2], m.sizeof(a[0]))],
   ],
 };
+
+/** The operations that write bool, by the list that they stand in. */
+export const tests = {
+  unary: new Set<number>([33, 34, 35]),
+  binary: new Set<number>([8, 9, 10, 11, 12, 13, 14, 15, 16]),
+};

@@ -1,0 +1,58 @@
+// Powers, exponentials, logarithms, trigonometry. Everything that is exported is public: see ../elementwise.ts.
+import { NotImplementedError, RuntimeError } from '../../errors.ts';
+import { fullOn } from '../../tensor/create.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { add, div, mul, neg, reciprocal, square, sub } from './arithmetic.ts';
+import { defineBinary, type Operand } from './binary.ts';
+import { eq, ge, logicalAnd, where } from './comparison.ts';
+import { zerosAs } from './constant.ts';
+import { defineFunction } from './unary.ts';
+
+/**
+ * a to the power b, element by element, broadcast (PyTorch: `torch.pow`). One of the two may be a number.
+ * @throws RuntimeError on an integer tensor to a negative integer power; NotImplementedError on bool.
+ */
+export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
+  'pow',
+  (g, a, b, y) => [
+    // b·a^(b−1), and 0 where b is 0 (also at a = 0). That is chosen last: in a second order, what it replaces may be NaN.
+    () =>
+      typeof b === 'number'
+        ? b === 0
+          ? zerosAs(g)
+          : mul(g, mul(pow(a, b - 1), b))
+        : where(eq(b, 0), 0, mul(g, mul(b, pow(a, sub(b, 1))))),
+    // y·ln a, and 0 where a is 0 and b is not negative.
+    () => {
+      const base = typeof a === 'number' ? fullOn(g.backend, [], a, g.dtype) : a;
+      return mul(g, where(logicalAnd(eq(base, 0), ge(b as Tensor, 0)), 0, mul(y, log(base)), { dtype: g.dtype }));
+    },
+  ],
+  {
+    saves: 'result',
+    refuse(_a, b, dtype) {
+      if (dtype === 'bool') throw new NotImplementedError('"pow" not implemented for \'bool\'');
+      if (typeof b === 'number' && b < 0)
+        throw new RuntimeError('Integers to negative integer powers are not allowed.');
+    },
+  },
+);
+/** √x, element by element, NaN below 0; integers give float32 (PyTorch: `torch.sqrt`). */
+export const sqrt = defineFunction('sqrt', 'y', (g, _, y) => mul(g, div(0.5, y)));
+/** 1/√x, element by element; integers give float32 (PyTorch: `torch.rsqrt`). */
+export const rsqrt = defineFunction('rsqrt', 'y', (g, _, y) => mul(g, mul(pow(y, 3), -0.5)));
+/** eˣ, element by element; integers give float32 (PyTorch: `torch.exp`). */
+export const exp = defineFunction('exp', 'y', (g, _, y) => mul(g, y));
+/** eˣ − 1, exact also for x near 0; integers give float32 (PyTorch: `torch.expm1`). */
+export const expm1 = defineFunction('expm1', 'both', (g, _, y) => mul(g, add(y, 1)));
+/** The natural logarithm of each element, NaN below 0; integers give float32 (PyTorch: `torch.log`). */
+export const log = defineFunction('log', 'x', (g, x) => mul(g, reciprocal(x)));
+/** log(1 + x), exact also for x near 0; integers give float32 (PyTorch: `torch.log1p`). */
+export const log1p = defineFunction('log1p', 'x', (g, x) => mul(g, reciprocal(add(x, 1))));
+/** The sine of each element, in radians; integers give float32 (PyTorch: `torch.sin`). */
+export const sin = defineFunction('sin', 'x', (g, x) => mul(g, cos(x)));
+/** The cosine of each element, in radians; integers give float32 (PyTorch: `torch.cos`). */
+export const cos = defineFunction('cos', 'x', (g, x) => mul(g, neg(sin(x))));
+const twoOverRootPi = 2 / Math.sqrt(Math.PI);
+/** The error function, 2/√π · ∫₀ˣ e^(−t²) dt, of each element; integers give float32 (PyTorch: `torch.erf`). */
+export const erf = defineFunction('erf', 'x', (g, x) => mul(g, mul(exp(neg(square(x))), twoOverRootPi)));
