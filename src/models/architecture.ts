@@ -1,0 +1,149 @@
+// What the functions of this folder have in common: `resnet18()` makes a model at once, `await resnet18({ weights })` one with the weights of a file, and
+// `resnet18.transforms()` is what images go through before torchvision's weights see them. Not here: any architecture; how weights find their places (io/).
+import { requireChoice, shown } from '../checks.ts';
+import {
+  type ImageClassificationOptions,
+  type ImageTransform,
+  imageClassification,
+} from '../data/image_classification.ts';
+import { ArgumentTypeError } from '../errors.ts';
+import {
+  type LoadWeightsOptions,
+  loadWeightsAs,
+  loadWeightsOptions,
+  WeightsMismatchError,
+  type WeightsSource,
+} from '../io/load_weights.ts';
+import type { Module } from '../nn/index.ts';
+import { declareOptions, kind, type Options, required, requireOptions } from '../options.ts';
+
+/** Weights for a model, and how they are loaded. */
+export interface WeightsOptions extends LoadWeightsOptions {
+  /** A file (path, URL, `File`, `Blob`, bytes), or tensors by name. */
+  from: WeightsSource;
+  /** Whether the last layer is loaded, too. false: it keeps the weights that it was made with, for classes of one's own. Default: true. */
+  head?: boolean;
+}
+const weightsOptions = declareOptions<WeightsOptions>({
+  from: required(kind.own),
+  head: kind.flag,
+  ...loadWeightsOptions.kinds,
+});
+
+/** Where the weights of a model come from: a file, tensors by name, or either of them with options. */
+export type Weights = WeightsSource | WeightsOptions;
+
+/**
+ * A function that makes models of one architecture.
+ *
+ * Reading takes time, so with `weights` it gives a promise: `const model = await resnet18({ weights: 'resnet18.pth' })`.
+ */
+export interface Architecture<M extends Module, O extends object> {
+  /**
+   * A model with the weights of a file, and a printed report of what became of every name in it, as by `loadWeights` of `evenkeel/io`.
+   * @throws WeightsMismatchError unless every name stands on both sides; FileReadError, FileFormatError.
+   */
+  (options: O & { weights: Weights }): Promise<M>;
+  /** A model with random weights, which follow from `manualSeed`. */
+  (options?: O & { weights?: undefined }): M;
+}
+
+/** A function that makes models of an architecture for which torchvision has weights. `W` are their names. */
+export interface TorchvisionArchitecture<M extends Module, O extends object, W extends string>
+  extends Architecture<M, O> {
+  /**
+   * What an image goes through before these weights see it: resized, cropped at its centre, scaled, normalized (torchvision:
+   * `ResNet18_Weights.IMAGENET1K_V1.transforms()`). Default: those that `weights="DEFAULT"` means in torchvision.
+   */
+  transforms(weights?: W | 'DEFAULT'): ImageTransform;
+}
+
+interface Declaration<M extends Module, O extends object> {
+  readonly name: string;
+  readonly options: Options<O>;
+  /** Path of the layer whose size is the number of classes, with a dot behind it. */
+  readonly head: string;
+  make(options: O): M;
+}
+
+/** How an image is prepared for weights, by their name; the last is torchvision's default. */
+type Presets<W extends string> = Readonly<Record<W, Omit<ImageClassificationOptions, 'cropSize'>>>;
+
+/** torchvision's first recipe, and its second, of which the weights are named V2. */
+export const imageNetV1 = { IMAGENET1K_V1: { resizeSize: 256 } } as const;
+export const imageNetV2 = { ...imageNetV1, IMAGENET1K_V2: { resizeSize: 232 } } as const;
+
+type WithWeights<O> = O & { weights?: Weights };
+
+/** A function that makes a model, with `weights` or without. */
+export function architecture<M extends Module, O extends object>(declaration: Declaration<M, O>): Architecture<M, O> {
+  const { name, options: own, make } = declaration;
+  const known = declareOptions<WithWeights<O>>({ ...own.kinds, weights: kind.own } as never);
+  function build(options: WithWeights<O> = {} as O): M | Promise<M> {
+    requireOptions(name, options, known);
+    const { weights, ...rest } = options;
+    const model = make(rest as unknown as O);
+    return weights === undefined ? model : withWeights(declaration, model, weights);
+  }
+  Object.defineProperty(build, 'name', { value: name });
+  return build as Architecture<M, O>;
+}
+
+/** The same for one that torchvision has weights of. */
+export function torchvisionArchitecture<M extends Module, O extends object, W extends string>(
+  declaration: Declaration<M, O>,
+  presets: Presets<W>,
+): TorchvisionArchitecture<M, O, W> {
+  const names = Object.keys(presets) as W[];
+  return Object.assign(architecture(declaration), {
+    transforms(weights: W | 'DEFAULT' = 'DEFAULT') {
+      requireChoice(`${declaration.name}.transforms`, 'weights', weights, [...names, 'DEFAULT']);
+      return imageClassification({ cropSize: 224, ...presets[weights === 'DEFAULT' ? names.at(-1)! : weights] });
+    },
+  });
+}
+
+const hasOptions = (weights: Weights): weights is WeightsOptions => {
+  const prototype = Object.getPrototypeOf(weights);
+  return (
+    'from' in (weights as object) ||
+    ((prototype === Object.prototype || prototype === null) && !('read' in (weights as object)))
+  );
+};
+
+async function withWeights<M extends Module>(
+  { name, head }: Pick<Declaration<M, never>, 'name' | 'head'>,
+  model: M,
+  given: Weights,
+): Promise<M> {
+  if (typeof given !== 'string' && (typeof given !== 'object' || given === null))
+    throw new ArgumentTypeError(
+      `[${name}] expected weights as a path, URL, File, Blob, bytes, tensors by name or { from: … }, got ${shown(given)}`,
+    );
+  const isFile = typeof given === 'string' || !hasOptions(given);
+  if (!isFile) requireOptions(name, given, weightsOptions);
+  const { from, head: loadsHead = true, fresh = [], ...options }: WeightsOptions = isFile ? { from: given } : given;
+  try {
+    await loadWeightsAs(name, model, from, { ...options, fresh: loadsHead ? fresh : [...fresh, head] });
+  } catch (error) {
+    throw adviceAbout(name, head, error) ?? error;
+  }
+  return model;
+}
+
+/** Of a file that fits but for its number of classes, the error that says so, and what to do. */
+function adviceAbout(name: string, head: string, error: unknown): WeightsMismatchError | null {
+  if (!(error instanceof WeightsMismatchError)) return null;
+  const { report } = error;
+  const { mismatched, missing, unexpected } = report;
+  const [layer] = mismatched;
+  if (!layer || missing.length + unexpected.length > 0 || !mismatched.every((each) => each.name.startsWith(head)))
+    return null;
+  const [classes, ours] = [layer.given[0], layer.shape[0]];
+  return new WeightsMismatchError(
+    `[${name}] the weights in ${report.source} are of ${classes} classes, the model is of ${ours}. For classes of your own, load all but the last layer, ` +
+      `${head.slice(0, -1)}, which keeps its random weights: ${name}({ numClasses: ${ours}, weights: { from: …, head: false } }). ` +
+      `For those of the file: ${name}({ numClasses: ${classes}, weights: … }).\n\n${report}`,
+    report,
+  );
+}
