@@ -19,7 +19,13 @@ export function imageSizes(operation: string, image: ArraySample): [channels: nu
       `[${operation}] expected an image of channels × rows × columns, got shape ${shapeText(image.shape)}`,
     );
   }
-  return image.shape as [number, number, number];
+  const [channels, rows, columns] = image.shape;
+  const count = channels! * rows! * columns!;
+  if (image.data.length !== count)
+    throw new SampleMismatchError(
+      `[${operation}] expected ${count} elements for shape ${shapeText(image.shape)}, got ${image.data.length}`,
+    );
+  return [channels!, rows!, columns!];
 }
 
 /** Applies transforms one after the other. Source: `torchvision.transforms.Compose`. */
@@ -30,7 +36,11 @@ export function compose(...transforms: Transform<never, TypedArray>[]): Transfor
 
 /** Bytes 0 … 255 to float32 0 … 1. Source: the scaling in `torchvision.transforms.ToTensor`. */
 export function toFloat(): Transform<Uint8Array, Float32Array> {
-  return ({ data, shape }) => ({ data: Float32Array.from(data, (byte) => byte / 255), shape: [...shape] });
+  return ({ data, shape }) => {
+    const result = new Float32Array(data.length);
+    for (let i = 0; i < data.length; i++) result[i] = data[i]! / 255;
+    return { data: result, shape: [...shape] };
+  };
 }
 
 /**

@@ -3,7 +3,6 @@ import { requireInteger } from '../checks.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { centerCrop, centerOffset, imageSizes, normalize, type Transform, toFloat } from './augment.ts';
 import { type ImageArray, type Interpolation, requireImageArray, resample, resize, resizedSizes } from './resize.ts';
-import type { ArraySample } from './sample.ts';
 
 /** Makes the floats that a network takes of an image in bytes, or in floats from 0 to 1. */
 export type ImageTransform = Transform<Uint8Array | Float32Array, Float32Array>;
@@ -46,14 +45,38 @@ export function imageClassification(options: ImageClassificationOptions): ImageT
   requireInteger('imageClassification', 'resizeSize', resizeSize, 1);
   const resized = resize<ImageArray>(resizeSize, { interpolation, antialias });
   const crop = centerCrop<ImageArray>(cropSize);
-  const scale = toFloat();
+  const scaled = toFloat();
   const normalized = normalize(mean, std);
-  const floats = (image: ArraySample<ImageArray>) =>
-    normalized(
-      image.data instanceof Uint8Array ? scale(image as ArraySample<Uint8Array>) : (image as ArraySample<Float32Array>),
-    );
+  let values: Float32Array | null = null;
+  /** What each byte becomes in each channel. */
+  const valuesOf = (channels: number): Float32Array => {
+    if (values?.length !== 256 * channels) {
+      const bytes = Uint8Array.from({ length: 256 * channels }, (_, i) => i);
+      values = normalized(scaled({ data: bytes, shape: [channels, 1, 256] })).data;
+    }
+    return values;
+  };
   return (image) => {
-    void [requireImageArray, resample, resizedSizes, centerOffset, imageSizes];
-    return floats(crop(resized(image)));
+    const [, rows, columns] = imageSizes('imageClassification', image);
+    requireImageArray('imageClassification', image);
+    const sizes = resizedSizes(rows, columns, resizeSize, null);
+    // What the crop leaves out is not made, where it only leaves out.
+    const isWithin = rows * columns > 0 && sizes[0] >= cropSize && sizes[1] >= cropSize;
+    const cropped = isWithin
+      ? resample<ImageArray>(image, sizes, interpolation, antialias, {
+          top: centerOffset(sizes[0], cropSize),
+          left: centerOffset(sizes[1], cropSize),
+          rows: cropSize,
+          columns: cropSize,
+        })
+      : crop(resized(image));
+    const { data, shape } = cropped;
+    if (!(data instanceof Uint8Array)) return normalized({ data: data as Float32Array, shape });
+    const own = valuesOf(shape[0]!);
+    const result = new Float32Array(data.length);
+    const size = cropSize * cropSize;
+    for (let i = 0, c = 0; c < shape[0]!; c++)
+      for (const end = i + size; i < end; i++) result[i] = own[256 * c + data[i]!]!;
+    return { data: result, shape };
   };
 }

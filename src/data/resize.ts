@@ -28,10 +28,11 @@ export const resizeOptions = declareOptions<ResizeOptions>({
   antialias: kind.flag,
 });
 
-/** The contribution of `taps` input pixels from `first[i]` on to output pixel i: `weights[i * taps …]`. */
+/** The contributions to output pixel i: of input pixel `first[i] + k` by `weights[i * taps + k]`. */
 interface Weights {
   readonly first: Int32Array;
   readonly weights: Float64Array;
+  /** A multiple of 4, so that the last ones may be 0 and meet pixels behind the last. */
   readonly taps: number;
 }
 
@@ -44,43 +45,50 @@ function cubic(x: number, a: number): number {
   return t < 2 ? (((t - 5) * t + 8) * t - 4) * a : 0;
 }
 
-function weightsOf(from: number, to: number, interpolation: Interpolation, antialias: boolean): Weights {
+/** Adds what one input pixel contributes to one output pixel. */
+type Add = (pixel: number, weight: number) => void;
+
+/** Tells what contributes to output pixel i; weights need not sum to 1. Pixels may lie beyond the edges, where those of the edge stand for them. */
+type Contributions = (i: number, add: Add) => void;
+
+function contributionsOf(from: number, to: number, interpolation: Interpolation, antialias: boolean): Contributions {
   const scale = from / to;
+  if (interpolation === 'nearest') return (i, add) => add(Math.floor(i * scale), 1);
+  if (interpolation === 'nearestExact') return (i, add) => add(Math.floor((i + 0.5) * scale), 1);
   const isCubic = interpolation === 'bicubic';
-  const averages = antialias && (isCubic || interpolation === 'bilinear');
-  const reach = isCubic ? 2 : 1;
-  const stretch = averages ? Math.max(1, scale) : 1;
-  const taps = interpolation.startsWith('nearest') ? 1 : Math.min(from, 2 * Math.ceil(reach * stretch) + 1);
-  const first = new Int32Array(to);
+  const stretch = antialias ? Math.max(1, scale) : 1;
+  const reach = (isCubic ? 2 : 1) * stretch;
+  const a = antialias ? -0.5 : -0.75;
+  return (i, add) => {
+    const center = scale * (i + 0.5) - 0.5;
+    for (let pixel = Math.ceil(center - reach); pixel <= center + reach; pixel++) {
+      // A mean is over pixels that there are; between pixels the edge's are repeated.
+      if (antialias && (pixel < 0 || pixel >= from)) continue;
+      const x = (pixel - center) / stretch;
+      add(pixel, isCubic ? cubic(x, a) : triangle(x));
+    }
+  };
+}
+
+function weightsOf(from: number, to: number, interpolation: Interpolation, antialias: boolean): Weights {
+  const contributions = contributionsOf(from, to, interpolation, antialias);
+  const rows = Array.from({ length: to }, (_, i) => {
+    const row = new Map<number, number>();
+    let total = 0;
+    contributions(i, (pixel, weight) => {
+      if (weight === 0) return;
+      const at = Math.min(Math.max(pixel, 0), from - 1);
+      row.set(at, (row.get(at) ?? 0) + weight);
+      total += weight;
+    });
+    return { row, total };
+  });
+  const first = Int32Array.from(rows, ({ row }) => Math.min(...row.keys()));
+  const spans = rows.map(({ row }, i) => Math.max(...row.keys()) - first[i] + 1);
+  const taps = 4 * Math.ceil(spans.reduce((most, span) => Math.max(most, span)) / 4);
   const weights = new Float64Array(to * taps);
-  for (let i = 0; i < to; i++) {
-    if (taps === 1 && interpolation.startsWith('nearest')) {
-      const at = interpolation === 'nearest' ? i * scale : (i + 0.5) * scale;
-      first[i] = Math.min(Math.floor(at), from - 1);
-      weights[i] = 1;
-      continue;
-    }
-    const center = scale * (i + 0.5);
-    const start = Math.min(Math.max(0, Math.floor(center - reach * stretch)), from - taps);
-    first[i] = start;
-    const own = weights.subarray(i * taps, (i + 1) * taps);
-    if (averages) {
-      for (let k = 0; k < taps; k++) {
-        const x = (start + k + 0.5 - center) / stretch;
-        own[k] = isCubic ? cubic(x, -0.5) : triangle(x);
-      }
-      const total = own.reduce((sum, weight) => sum + weight, 0);
-      for (let k = 0; k < taps; k++) own[k] /= total;
-      continue;
-    }
-    // Pixels beyond the edge are those of the edge.
-    const at = isCubic ? center - 0.5 : Math.max(0, center - 0.5);
-    const low = Math.floor(at);
-    for (let k = low - reach + 1; k <= low + reach; k++) {
-      const weight = isCubic ? cubic(at - k, -0.75) : triangle(at - k);
-      own[Math.min(Math.max(k, 0), from - 1) - start] += weight;
-    }
-  }
+  for (const [i, { row, total }] of rows.entries())
+    for (const [pixel, weight] of row) weights[i * taps + pixel - first[i]] = weight / total;
   return { first, weights, taps };
 }
 
@@ -121,47 +129,60 @@ export function resample<T extends ImageArray>(
   const result = emptyLike(data, channels * window.rows * window.columns);
   // Conversion to clamped bytes rounds half to even, and cubic weights leave the range.
   const out = result instanceof Uint8Array ? new Uint8ClampedArray(result.buffer) : result;
-  // Only the rows that the window is made of are resized across.
-  const firstRow = down.first[window.top];
-  const lastRow = down.first[window.top + window.rows - 1] + down.taps;
   const width = window.columns;
-  const between =
-    data instanceof Float64Array
-      ? new Float64Array((lastRow - firstRow) * width)
-      : new Float32Array((lastRow - firstRow) * width);
+  // Only the rows that the window is made of; a few more stay 0, which the last weights of 0 meet.
+  const [start, end] = [down.first[window.top], down.first[window.top + window.rows - 1] + down.taps];
+  const between = new Float64Array((end - start) * width);
+  const row = new Float64Array(fromColumns + across.taps);
   const sums = new Float64Array(width);
   for (let c = 0; c < channels; c++) {
-    for (let row = firstRow; row < lastRow; row++)
-      resizeRow(data, (c * fromRows + row) * fromColumns, across, window, between, (row - firstRow) * width);
-    for (let row = 0; row < window.rows; row++) {
-      const at = window.top + row;
-      sums.fill(0);
-      for (let k = 0; k < down.taps; k++) {
-        const weight = down.weights[at * down.taps + k];
-        if (weight === 0) continue;
-        const start = (down.first[at] + k - firstRow) * width;
-        for (let x = 0; x < width; x++) sums[x] += weight * between[start + x];
-      }
-      out.set(sums, (c * window.rows + row) * width);
+    for (let y = start; y < Math.min(end, fromRows); y++) {
+      const at = (c * fromRows + y) * fromColumns;
+      row.set(data.subarray(at, at + fromColumns));
+      resizeAcross(row, across, window.left, between.subarray((y - start) * width, (y - start + 1) * width));
+    }
+    for (let y = 0; y < window.rows; y++) {
+      resizeDown(between, down, window.top + y, start, sums);
+      out.set(sums, (c * window.rows + y) * width);
     }
   }
   return { data: result, shape: [channels, window.rows, window.columns] };
 }
 
-function resizeRow(
-  data: ImageArray,
-  start: number,
-  { first, weights, taps }: Weights,
-  { left, columns }: Window,
-  target: Float32Array | Float64Array,
-  to: number,
-): void {
-  for (let x = 0; x < columns; x++) {
-    const from = start + first[left + x];
+/** Four products at a time: the common three or four taps are then one round. */
+function resizeAcross(row: Float64Array, { first, weights, taps }: Weights, left: number, target: Float64Array): void {
+  for (let x = 0; x < target.length; x++) {
+    const from = first[left + x];
     const at = (left + x) * taps;
     let sum = 0;
-    for (let k = 0; k < taps; k++) sum += weights[at + k] * data[from + k];
-    target[to + x] = sum;
+    for (let k = 0; k < taps; k += 4)
+      sum +=
+        weights[at + k] * row[from + k] +
+        weights[at + k + 1] * row[from + k + 1] +
+        weights[at + k + 2] * row[from + k + 2] +
+        weights[at + k + 3] * row[from + k + 3];
+    target[x] = sum;
+  }
+}
+
+/** Row `y` of the result, of rows from `start` on. */
+function resizeDown(
+  rows: Float64Array,
+  { first, weights, taps }: Weights,
+  y: number,
+  start: number,
+  sums: Float64Array,
+): void {
+  const width = sums.length;
+  sums.fill(0);
+  for (let k = 0; k < taps; k += 4) {
+    const at = y * taps + k;
+    const [a, b, c, d] = [weights[at], weights[at + 1], weights[at + 2], weights[at + 3]];
+    const from = (first[y] - start + k) * width;
+    for (let x = 0; x < width; x++) {
+      const i = from + x;
+      sums[x] += a * rows[i] + b * rows[i + width] + c * rows[i + 2 * width] + d * rows[i + 3 * width];
+    }
   }
 }
 
