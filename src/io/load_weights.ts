@@ -263,6 +263,9 @@ export async function loadWeightsAs(
   const notes = [
     ...(state instanceof LoadedState ? state.notes : []),
     ...[elsewhere?.difference?.(model)].filter((text) => typeof text === 'string'),
+    ...([...own.values()].some(({ device }) => device === 'meta')
+      ? ['the model is on the meta device, which has no values: nothing is in it now']
+      : []),
   ];
   for (const { name, entry } of kept) {
     const final = renamings.reduce((text, { apply }) => apply(text), name);

@@ -57,6 +57,11 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /num_batches_tracked|running_|_orig_mod/,
     because: 'Names in state dicts.',
   },
+  {
+    in: /^models\/(efficientnet|mobilenet|timm_names|vgg)/,
+    text: /^(conv_(stem|head|pwl?|dw|reduce|expand)|pre_logits\.fc\d)$/,
+    because: "timm's names of modules.",
+  },
   { in: /^io\/open/, text: /Python/, because: 'Where a file must be written anew.' },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
   { in: /^data\/worker_pool/, text: /^loader_worker$/, because: 'The name of a file.' },

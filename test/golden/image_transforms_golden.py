@@ -12,6 +12,7 @@ import json
 import pathlib
 
 import torch
+from torchvision.models import get_model_weights
 from torchvision.transforms import _presets, functional as F, v2
 from torchvision.transforms.functional import InterpolationMode
 
@@ -80,5 +81,26 @@ def preset_cases():
             yield {"shape": shape, "dtype": dtype, "options": given, "out": packed(transform(image(shape, getattr(torch, dtype))))}
 
 
-document = {"resize": list(resize_cases()), "centerCrop": list(crop_cases()), "presets": list(preset_cases())}
+ARCHITECTURES = "resnet18 resnet34 resnet50 resnet101 resnext50_32x4d vgg11 vgg16 vgg11_bn vgg16_bn mobilenet_v2 mobilenet_v3_large mobilenet_v3_small efficientnet_b0 densenet121"
+
+
+def weights_of(name):
+    """What the transforms of each of an architecture's weights are, and which of them is the default."""
+    weights = get_model_weights(name)
+    presets = {}
+    for each in weights:
+        transform = each.transforms()
+        presets[each.name] = {
+            "cropSize": transform.crop_size[0],
+            "resizeSize": transform.resize_size[0],
+            "mean": transform.mean,
+            "std": transform.std,
+            "interpolation": transform.interpolation.value,
+            "antialias": transform.antialias,
+        }
+    return {"presets": presets, "default": weights.DEFAULT.name}
+
+
+document = {"weights": {name: weights_of(name) for name in ARCHITECTURES.split()}}
+document |= {"resize": list(resize_cases()), "centerCrop": list(crop_cases()), "presets": list(preset_cases())}
 (HERE / "image_transforms.golden.json.gz").write_bytes(gzip.compress(json.dumps(document).encode(), mtime=0))
