@@ -234,10 +234,24 @@ export async function loadWeightsAs(
   source: WeightsSource,
   options: LoadWeightsOptions,
 ): Promise<LoadReport> {
-  const { strict = true, rename, fresh = [], print = true, key, parts } = options;
+  const { fresh = [], key, parts } = options;
   if (!Array.isArray(fresh) || !fresh.every((prefix) => typeof prefix === 'string' && prefix !== ''))
     throw new ArgumentTypeError(`[${op}] expected an array of beginnings of names as fresh, got ${shown(fresh)}`);
   const state = isState(source) ? source : await readState(op, source, { key, parts });
+  try {
+    return loadState(op, model, state, options);
+  } finally {
+    // The model has copies: a second set of weights must not wait for the garbage collector.
+    if (state !== source) for (const tensor of state.values()) tensor.storage.release();
+  }
+}
+
+function loadState(
+  op: string,
+  model: Module,
+  state: ReadonlyMap<string, Tensor>,
+  { strict = true, rename, fresh = [], print = true }: LoadWeightsOptions,
+): LoadReport {
   const own = model.stateDict();
   const isFresh = (name: string) => fresh.some((prefix) => name.startsWith(prefix));
 

@@ -1,4 +1,4 @@
-"""Writes checkpoints/cifar_resnet20.pt.gz and cifar_checkpoint.golden.json: a training checkpoint in the shape of the public ones of the CIFAR ResNets
+"""Writes cifar_resnet20.pt.gz and cifar_checkpoint.golden.json: a training checkpoint in the shape of the public ones of the CIFAR ResNets
 (github.com/akamaster/pytorch_resnet_cifar10: keys of DataParallel, the state beside the best precision), and PyTorch's logits.
 
 Run: python test/golden/cifar_checkpoint_golden.py   (PyTorch 2.13)
@@ -61,5 +61,5 @@ with torch.no_grad():
     logits = model.eval()(images)
 file = io.BytesIO()
 torch.save({"state_dict": nn.DataParallel(model).state_dict(), "best_prec1": 91.73}, file)
-(HERE / "checkpoints" / "cifar_resnet20.pt.gz").write_bytes(gzip.compress(file.getvalue(), mtime=0))
+(HERE / "cifar_resnet20.pt.gz").write_bytes(gzip.compress(file.getvalue(), mtime=0))
 (HERE / "cifar_checkpoint.golden.json").write_text(json.dumps({"logits": logits.tolist()}) + "\n")

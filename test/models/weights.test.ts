@@ -228,7 +228,7 @@ describe("timm's names", () => {
 });
 
 it('a checkpoint of the CIFAR ResNets as it is published gives PyTorch’s logits', async () => {
-  const model = await cifarResnet20({ weights: unpacked('checkpoints/cifar_resnet20.pt.gz') });
+  const model = await cifarResnet20({ weights: unpacked('cifar_resnet20.pt.gz') });
   expect(printed[0]).toContain(
     "the given bytes, at 'state_dict' → CifarResNet\n  'module.' was taken out of the file's names\n  loaded                 116",
   );
