@@ -43,9 +43,19 @@ export interface Architecture<M extends Module, O extends object> {
    * A model with the weights of a file, and a printed report of what became of every name in it, as by `loadWeights` of `evenkeel/io`.
    * @throws WeightsMismatchError unless every name stands on both sides; FileReadError, FileFormatError.
    */
-  (options: O & { weights: Weights }): Promise<M>;
+  (
+    options: O & {
+      /** A file (path, URL, `File`, `Blob`, bytes), tensors by name, or either of them with options: `{ from: file, head: false }`. */
+      weights: Weights;
+    },
+  ): Promise<M>;
   /** A model with random weights, which follow from `manualSeed`. */
-  (options?: O & { weights?: undefined }): M;
+  (
+    options?: O & {
+      /** A file of weights makes the result a promise. Default: none. */
+      weights?: undefined;
+    },
+  ): M;
 }
 
 /** A function that makes models of an architecture for which torchvision has weights. `W` are their names. */
@@ -81,9 +91,12 @@ export function architecture<M extends Module, O extends object>(declaration: De
   const known = declareOptions<WithWeights<O>>({ ...own.kinds, weights: kind.own } as never);
   function build(options: WithWeights<O> = {} as O): M | Promise<M> {
     requireOptions(name, options, known);
-    const { weights, ...rest } = options;
-    const model = make(rest as unknown as O);
-    return weights === undefined ? model : withWeights(declaration, model, weights);
+    const { weights } = options;
+    // With inherited ones, which a spread would lose.
+    const rest: Record<string, unknown> = {};
+    for (const each in options) if (each !== 'weights') rest[each] = options[each];
+    const makeModel = () => make(rest as O);
+    return weights === undefined ? makeModel() : withWeights(declaration, makeModel, weights);
   }
   Object.defineProperty(build, 'name', { value: name });
   return build as Architecture<M, O>;
@@ -103,28 +116,31 @@ export function torchvisionArchitecture<M extends Module, O extends object, W ex
   });
 }
 
-const hasOptions = (weights: Weights): weights is WeightsOptions => {
+/** Whether weights come with options; else they are a source themselves. */
+function haveOptions(weights: object): weights is WeightsOptions {
   const prototype = Object.getPrototypeOf(weights);
-  return (
-    'from' in (weights as object) ||
-    ((prototype === Object.prototype || prototype === null) && !('read' in (weights as object)))
-  );
-};
+  const isPlain = prototype === Object.prototype || prototype === null;
+  return 'from' in weights || (isPlain && !('read' in weights));
+}
 
 async function withWeights<M extends Module>(
   { name, head }: Pick<Declaration<M, never>, 'name' | 'head'>,
-  model: M,
+  makeModel: () => M,
   given: Weights,
 ): Promise<M> {
-  if (typeof given !== 'string' && (typeof given !== 'object' || given === null))
+  const isObject = typeof given === 'object' && given !== null;
+  if (typeof given !== 'string' && !isObject)
     throw new ArgumentTypeError(
       `[${name}] expected weights as a path, URL, File, Blob, bytes, tensors by name or { from: … }, got ${shown(given)}`,
     );
-  const isFile = typeof given === 'string' || !hasOptions(given);
-  if (!isFile) requireOptions(name, given, weightsOptions);
-  const { from, head: loadsHead = true, fresh = [], ...options }: WeightsOptions = isFile ? { from: given } : given;
+  const options: WeightsOptions = isObject && haveOptions(given) ? given : { from: given as WeightsSource };
+  requireOptions(name, options, weightsOptions);
+  const { from, head: loadsHead = true, fresh = [], strict, rename, print, key, parts } = options;
+  // What is no array is refused by its own name.
+  const kept = loadsHead || !Array.isArray(fresh) ? fresh : [...fresh, head];
+  const model = makeModel();
   try {
-    await loadWeightsAs(name, model, from, { ...options, fresh: loadsHead ? fresh : [...fresh, head] });
+    await loadWeightsAs(name, model, from, { strict, rename, print, key, parts, fresh: kept });
   } catch (error) {
     throw adviceAbout(name, head, error) ?? error;
   }

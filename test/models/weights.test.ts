@@ -84,6 +84,12 @@ describe('weights', () => {
     expect(printed[2]).toBe('lenet.pt → Sequential\n  loaded                  30');
   });
 
+  it('stand beside options that an object has inherited', async () => {
+    const options = Object.create({ numClasses: 3, weights: { from: file, head: false, print: false } });
+    expect((await lenetBatchNorm(options)).at(-1)).toMatchObject({ outFeatures: 3 });
+    expect(lenetBatchNorm(Object.create({ numClasses: 3 })).at(-1)).toMatchObject({ outFeatures: 3 });
+  });
+
   it('are no promise where there are none', () => {
     expect(lenetBatchNorm({ weights: undefined })).not.toHaveProperty('then');
     expect(lenetBatchNorm()).not.toHaveProperty('then');
@@ -145,7 +151,8 @@ describe('weights', () => {
     expect(await messages(cifarResnet20().stateDict())).toBe('Error(s) in loading stateDict for Sequential:');
     expect(await messages({ form: file })).toBe("[lenetBatchNorm] unknown option 'form'; did you mean 'from'?");
     expect(await messages({})).toBe("[lenetBatchNorm] expected the option 'from', which has no default");
-    expect(await messages({ from: file, fresh: '15.' })).toContain('[lenetBatchNorm] expected an array of beginnings');
+    for (const head of [true, false])
+      expect(await messages({ from: file, fresh: '15.', head })).toContain('[lenetBatchNorm] expected an array of beg');
     expect(await messages(null)).toContain('[lenetBatchNorm] expected weights as a path, URL, File, Blob');
     expect(await messages({ from: 3 })).toContain('[lenetBatchNorm] expected a path, URL');
   });
