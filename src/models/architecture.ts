@@ -94,7 +94,7 @@ export function architecture<M extends Module, O extends object>(declaration: De
     const { weights } = options;
     // With inherited ones, which a spread would lose.
     const rest: Record<string, unknown> = {};
-    for (const each in options) if (each !== 'weights') rest[each] = options[each];
+    for (const each in options) if (each !== 'weights') rest[each] = options[each as keyof O];
     const makeModel = () => make(rest as O);
     return weights === undefined ? makeModel() : withWeights(declaration, makeModel, weights);
   }
