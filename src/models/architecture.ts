@@ -142,19 +142,25 @@ async function withWeights<M extends Module>(
   try {
     await loadWeightsAs(name, model, from, { strict, rename, print, key, parts, fresh: kept });
   } catch (error) {
-    throw adviceAbout(name, head, error) ?? error;
+    throw inOtherWords(name, head, error);
   }
   return model;
 }
 
-/** Of a file that fits but for its number of classes, the error that says so, and what to do. */
-function adviceAbout(name: string, head: string, error: unknown): WeightsMismatchError | null {
-  if (!(error instanceof WeightsMismatchError)) return null;
+/** What does not fit in terms of the function that was called: another number of classes, with what to do, or another architecture. */
+function inOtherWords(name: string, head: string, error: unknown): unknown {
+  if (!(error instanceof WeightsMismatchError)) return error;
   const { report } = error;
   const { mismatched, missing, unexpected } = report;
   const [layer] = mismatched;
-  if (!layer || missing.length + unexpected.length > 0 || !mismatched.every((each) => each.name.startsWith(head)))
-    return null;
+  const isHeadAlone = mismatched.every((each) => each.name.startsWith(head));
+  if (!layer || missing.length + unexpected.length > 0 || !isHeadAlone) {
+    const all = report.loaded.length + report.inserted.length + missing.length + mismatched.length;
+    return new WeightsMismatchError(
+      `[${name}] the weights in ${report.source} do not fit: they have ${report.loaded.length} of the model's ${all} parameters and buffers. Are they of this architecture?\n${error.message}`,
+      report,
+    );
+  }
   const [classes, ours] = [layer.given[0], layer.shape[0]];
   return new WeightsMismatchError(
     `[${name}] the weights in ${report.source} are of ${classes} classes, the model is of ${ours}. For classes of your own, load all but the last layer, ` +

@@ -149,7 +149,10 @@ describe('weights', () => {
     expect(await messages(`${url}/missing`)).toBe(`[lenetBatchNorm] ${url}/missing: the server answered 404 Not Found`);
     expect(await messages(file.subarray(0, 30_000))).toMatch(/^\[lenetBatchNorm\] the given bytes: .*truncated/);
     expect(await messages(new Uint8Array(8))).toMatch(/^\[lenetBatchNorm\] the given bytes: it is no file of PyTorch/);
-    expect(await messages(cifarResnet20().stateDict())).toBe('Error(s) in loading stateDict for Sequential:');
+    const other = await refusal(lenetBatchNorm({ weights: cifarResnet20().stateDict() }));
+    expect(other.message).toMatch(
+      /^\[lenetBatchNorm\] the weights in the given tensors do not fit: they have 0 of the model's 30 parameters and buffers\. Are they of this architecture\?\nError\(s\) in loading stateDict for Sequential:/,
+    );
     expect(await messages({ form: file })).toBe("[lenetBatchNorm] unknown option 'form'; did you mean 'from'?");
     expect(await messages({})).toBe("[lenetBatchNorm] expected the option 'from', which has no default");
     for (const head of [true, false])
