@@ -8,6 +8,7 @@ const titles: Record<Report['suite'], string> = {
   lenet: 'LeNet with batch norm, and the cost of an operation',
   norm: 'Normalization layers, forward and backward',
   conv: 'Convolutions and linear layers, one direction at a time',
+  io: 'Files of tensors',
 };
 
 /** Three digits, as far as a measurement carries; thousands in full. */
