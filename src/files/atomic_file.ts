@@ -11,6 +11,7 @@ export interface WriteFs {
   openSync(path: string, flags: string): number;
   writeSync(file: number, bytes: Uint8Array, offset: number, length: number): number;
   fsyncSync(file: number): void;
+  fdatasync?(file: number, done: (error: Error | null) => void): void;
   closeSync(file: number): void;
   renameSync(from: string, to: string): void;
   rmSync(path: string, options: { force: boolean }): void;
@@ -137,6 +138,7 @@ export class AtomicFile {
   private readonly fs: WriteFs;
   private readonly temporary: string;
   private file: number | null = null;
+  private readonly flushes: Promise<Error | null>[] = [];
 
   constructor(path: string, options: AtomicWriteOptions = {}) {
     this.path = path;
@@ -170,6 +172,19 @@ export class AtomicFile {
     this.attempt(() => {
       // A single write may take fewer bytes than given.
       for (let done = 0; done < part.length; ) done += this.fs.writeSync(this.file!, part, done, part.length - done);
+    });
+  }
+
+  /** Begins to flush what has been written so far, by another thread. `flushed` is to be awaited before `commit` and `abort`. */
+  flushBeside(): void {
+    if (this.fs.fdatasync) this.flushes.push(new Promise((resolve) => this.fs.fdatasync!(this.file!, resolve)));
+  }
+
+  /** Waits for all that `flushBeside` has begun. */
+  async flushed(): Promise<void> {
+    const error = (await Promise.all(this.flushes.splice(0))).find((each) => each !== null);
+    this.attempt(() => {
+      if (error) throw error;
     });
   }
 

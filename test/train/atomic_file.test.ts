@@ -6,7 +6,13 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AtomicWriteError, temporaryOf, type WriteFs, writeFileAtomic } from '../../src/files/atomic_file.ts';
+import {
+  AtomicFile,
+  AtomicWriteError,
+  temporaryOf,
+  type WriteFs,
+  writeFileAtomic,
+} from '../../src/files/atomic_file.ts';
 import { saveStateDict } from '../../src/io/index.ts';
 import { zeros } from '../../src/tensor/create.ts';
 
@@ -173,7 +179,20 @@ describe('writeFileAtomic', () => {
     expect(fs.readdirSync(folder).sort()).toEqual([...stay, path].map((name) => basename(name)).sort());
   });
 
-  it('does so when a state is saved, too', async () => {
+  it('says that the disk refused what was flushed beside', async () => {
+    writeFileAtomic(path, bytes('old'));
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    const refusing = { ...fs, fdatasync: (_: number, done: (error: Error) => void) => setTimeout(done, 1, full) };
+    const file = new AtomicFile(path, { fs: refusing as unknown as WriteFs });
+    file.write(bytes('new'));
+    file.flushBeside();
+    const error = await file.flushed().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(AtomicWriteError);
+    expect(error.code).toBe('ENOSPC');
+    expect([fs.readdirSync(folder), text()]).toEqual([['file.bin'], 'old']);
+  });
+
+  it('removes them when a state is saved, too', async () => {
     const target = join(folder, 'state.pt');
     // Killed before the file has its name.
     const source = JSON.stringify(new URL('../../src/', import.meta.url).href);
