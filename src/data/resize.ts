@@ -22,7 +22,7 @@ export type ResizeOptions = {
   /** Whether each pixel of a smaller image is a mean over all that it covers; 'bilinear' and 'bicubic' only. Default: true. */
   antialias?: boolean;
 };
-export const resizeOptions = declareOptions<ResizeOptions>({
+const resizeOptions = declareOptions<ResizeOptions>({
   interpolation: kind.choice,
   maxSize: kind.integerOrNull,
   antialias: kind.flag,
@@ -93,7 +93,7 @@ function weightsOf(from: number, to: number, interpolation: Interpolation, antia
 }
 
 /** A part of the resized image: from (top, left), so many rows and columns. */
-export interface Window {
+interface Window {
   readonly top: number;
   readonly left: number;
   readonly rows: number;

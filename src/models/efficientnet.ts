@@ -132,9 +132,10 @@ declareNames(EfficientNet, {
   paths: ({ features }) => [
     ...pathsOfPair('features.0', 'conv_stem', 'bn1'),
     ...pathsOfStages(
-      stages.map((_, i) =>
-        [...(features.at(i + 1) as Sequential)].map((block, position) => [`features.${i + 1}.${position}`, block]),
-      ),
+      features
+        .namedChildren()
+        .slice(1, -1)
+        .map(([stage, blocks]) => blocks.namedChildren().map(([name, block]) => [`features.${stage}.${name}`, block])),
     ),
     ...pathsOfPair(`features.${features.length - 1}`, 'conv_head', 'bn2'),
     ['classifier.1', 'classifier'],

@@ -1,6 +1,6 @@
 // What timm calls the modules of the mobile networks, which it builds otherwise than torchvision: [here, there], for `loadWeights`, which so finds its weights
 // by itself. Its ResNets and DenseNets have torchvision's names. Source: timm/models/_efficientnet_builder.py, _efficientnet_blocks.py.
-import { Conv2d, type Module, type Sequential } from '../nn/index.ts';
+import { Conv2d, type Module } from '../nn/index.ts';
 
 export type Paths = [here: string, there: string][];
 
@@ -13,13 +13,15 @@ const normBehind = (path: string): string => path.replace(/\d+$/, (digits) => St
 /** An inverted residual block: its convolutions in their order, with their norms, and those of squeeze and excitation, which have none. */
 function pathsOfBlock(block: Module, here: string, there: string): Paths {
   const convolutions = convolutionsOf(block);
-  const expands = convolutions[0][1].groups === 1;
+  const expands = convolutions[0]?.[1].groups === 1;
   const names = expands ? ['conv_pw', 'conv_dw', 'conv_pwl'] : ['conv_dw', 'conv_pw'];
   let count = 0;
   return convolutions.flatMap(([path]): Paths => {
     const squeeze = /\.fc([12])$/.exec(path)?.[1];
     if (squeeze) return [[`${here}.${path}`, `${there}.se.${squeeze === '1' ? 'conv_reduce' : 'conv_expand'}`]];
     const name = names[count++];
+    // A block of the user's own.
+    if (name === undefined) return [];
     return [
       [`${here}.${path}`, `${there}.${name}`],
       [`${here}.${normBehind(path)}`, `${there}.bn${count}`],
@@ -39,16 +41,15 @@ export const pathsOfStages = (stages: readonly (readonly [string, Module][])[]):
     stage.flatMap(([path, block], position) => pathsOfBlock(block, path, `blocks.${i}.${position}`)),
   );
 
-/** Blocks that stand in one list, from 1 on, in stages: those that follow each other with as many output channels. */
-export function stagesOf(features: Sequential): [string, Module][][] {
+/** Blocks that stand in one list, between the first and the last, in stages: those that follow each other with as many output channels. */
+export function stagesOf(features: Module): [string, Module][][] {
   const stages: [string, Module][][] = [];
-  let before = 0;
-  for (let i = 1; i < features.length - 1; i++) {
-    const block = features.at(i);
-    const { outChannels } = convolutionsOf(block).at(-1)![1];
-    if (outChannels !== before) stages.push([]);
-    stages.at(-1)!.push([`features.${i}`, block]);
-    before = outChannels;
+  let before: number | undefined;
+  for (const [name, block] of features.namedChildren().slice(1, -1)) {
+    const channels = convolutionsOf(block).at(-1)?.[1].outChannels;
+    if (channels !== before || stages.length === 0) stages.push([]);
+    stages.at(-1)!.push([`features.${name}`, block]);
+    before = channels;
   }
   return stages;
 }

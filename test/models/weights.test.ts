@@ -12,7 +12,7 @@ import { withDevice } from '../../src/device/engine.ts';
 import { encodeStateDict, loadWeights, WeightsMismatchError } from '../../src/io/index.ts';
 import { declareNames } from '../../src/io/names_elsewhere.ts';
 import * as models from '../../src/models/index.ts';
-import { BatchNorm2d, Conv2d, Linear, Module } from '../../src/nn/index.ts';
+import { BatchNorm2d, Conv2d, Linear, Module, Sequential } from '../../src/nn/index.ts';
 import { fromTypedArray, zeros } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -225,6 +225,17 @@ describe("timm's names", () => {
     expect((await refusal(loadWeights(model, state, { print: false }))).message).toContain(
       'size mismatch for head.weight',
     );
+  });
+
+  it('of a network that somebody has changed are no trouble', async () => {
+    for (const make of [models.mobilenetV2, models.mobilenetV3Large, models.efficientnetB0, models.vgg11]) {
+      const state = new Map([['a.weight', zeros([3])]]);
+      for (const features of [new Linear(1, 1), new Sequential(new Linear(1, 1), new Linear(1, 1), new Linear(1, 1))]) {
+        const model = onMeta(() => (make as () => Module)());
+        Object.assign(model, { features });
+        expect(await refusal(loadWeights(model, state, { print: false }))).toBeInstanceOf(WeightsMismatchError);
+      }
+    }
   });
 
   it('of a network whose norms have another eps come with a sentence about that', async () => {
