@@ -74,18 +74,19 @@ function weightsOf(from: number, to: number, interpolation: Interpolation, antia
   const contributions = contributionsOf(from, to, interpolation, antialias);
   const rows = Array.from({ length: to }, (_, i) => {
     const row = new Map<number, number>();
-    let total = 0;
+    let [total, low, high] = [0, from, 0];
     contributions(i, (pixel, weight) => {
       if (weight === 0) return;
       const at = Math.min(Math.max(pixel, 0), from - 1);
       row.set(at, (row.get(at) ?? 0) + weight);
       total += weight;
+      low = Math.min(low, at);
+      high = Math.max(high, at);
     });
-    return { row, total };
+    return { row, total, low, span: high - low + 1 };
   });
-  const first = Int32Array.from(rows, ({ row }) => Math.min(...row.keys()));
-  const spans = rows.map(({ row }, i) => Math.max(...row.keys()) - first[i] + 1);
-  const taps = 4 * Math.ceil(spans.reduce((most, span) => Math.max(most, span)) / 4);
+  const first = Int32Array.from(rows, ({ low }) => low);
+  const taps = 4 * Math.ceil(rows.reduce((most, { span }) => Math.max(most, span), 0) / 4);
   const weights = new Float64Array(to * taps);
   for (const [i, { row, total }] of rows.entries())
     for (const [pixel, weight] of row) weights[i * taps + pixel - first[i]] = weight / total;

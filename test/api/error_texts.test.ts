@@ -73,7 +73,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   },
   { in: /^device\/wasm/, text: /script-src 'self'/, because: 'A word of Content-Security-Policy.' },
   { in: /^data\/worker_pool/, text: /^worker_threads$/, because: "The name of a module of Node.js's." },
-  { in: /^files\/lock_file/, text: /^\/proc\/self\//, because: 'The name of a file.' },
+  { in: /^files\/processes/, text: /^\/proc\/self\//, because: 'The name of a file.' },
 ];
 
 /** Every string of a file that is not part of a printed form of a module, an import or a type. */

@@ -94,6 +94,8 @@ describe('resize', () => {
     const given = { data: Float32Array.from({ length: 1000 }, (_, i) => i % 2), shape: [1, 1, 1000] };
     const { data } = resize([1, 1])(given);
     expect(data[0]).toBeCloseTo(0.5, 6);
+    const long = { data: new Float32Array(500_000).fill(0.25), shape: [1, 1, 500_000] };
+    expect(resize([1, 2])(long).data).toEqual(Float32Array.of(0.25, 0.25));
     expect(resize(1)({ data: new Uint8Array(5000).fill(7), shape: [1, 5000, 1] }).shape).toEqual([1, 5000, 1]);
   });
 
