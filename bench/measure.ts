@@ -61,7 +61,7 @@ export interface Times {
   readonly turns: readonly number[];
 }
 
-const timesOf = (turns: readonly (readonly number[])[]): Times => ({
+export const timesOf = (turns: readonly (readonly number[])[]): Times => ({
   ms: median(turns.flat()),
   turns: turns.map(median),
 });

@@ -9,6 +9,7 @@ const titles: Record<Report['suite'], string> = {
   norm: 'Normalization layers, forward and backward',
   ops: 'Every operation on small tensors, forward and backward',
   conv: 'Convolutions and linear layers, one direction at a time',
+  io: 'Files of tensors',
 };
 
 /** Three digits, as far as a measurement carries; thousands in full. */

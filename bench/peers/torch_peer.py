@@ -236,6 +236,35 @@ def case(text):
     return run
 
 
+def io(action, file_format, path):
+    """Reads or writes a state dict. safetensors' load_file alone maps the file into memory and reads nothing of it, so its tensors are cloned."""
+    from safetensors.torch import load, load_file, save_file
+
+    def load_bytes():
+        with open(path, "rb") as file:
+            return load(file.read())
+
+    if action == "read":
+        if file_format == "pytorch":
+            return lambda: torch.load(path, mmap=False, weights_only=True)
+        return {"cloned": lambda: lambda: {key: value.clone() for key, value in load_file(path).items()}, "of bytes": lambda: load_bytes}
+    state = torch.load(path, weights_only=True) if file_format == "pytorch" else load_file(path)
+    state = {key: value.clone() for key, value in state.items()}
+    target = f"{path}.torch"
+    return lambda: torch.save(state, target) if file_format == "pytorch" else save_file(state, target)
+
+
+def io_one(path, name):
+    """Opens a file of safetensors and reads one tensor of it."""
+    from safetensors import safe_open
+
+    def run():
+        with safe_open(path, "pt") as file:
+            return file.get_tensor(name).clone()
+
+    return run
+
+
 def fastest(makers):
     """The name and the work of the fastest of several ways to do the same."""
     best = None
@@ -262,6 +291,8 @@ WORK = {
     "case": case,
     "conv": conv,
     "linear": linear,
+    "io": io,
+    "io_one": io_one,
     "dispatch": lambda count: dispatch(int(count)),
 }
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { EvenkeelError } from '../errors.ts';
-import { makeFolder, removeLeftovers } from '../files/atomic_file.ts';
+import { makeFolder } from '../files/atomic_file.ts';
 import { takeLock } from '../files/lock_file.ts';
 
 /** The folder holds an earlier run, and the user has not said whether to continue or to replace it. */
@@ -48,7 +48,7 @@ async function ask(question: string): Promise<string> {
 }
 
 /**
- * Makes the folder, takes its lock, removes what killed processes have left half written, and decides about an earlier run: in a terminal it asks.
+ * Makes the folder, takes its lock, and decides about an earlier run: in a terminal it asks.
  * @returns what to do, and what gives the folder free.
  * @throws LockError where another process works there; RunExistsError where an earlier run would be lost.
  */
@@ -56,7 +56,6 @@ export async function openRunFolder(out: string, intent: Intent): Promise<Intent
   makeFolder(out);
   const release = takeLock('train', join(out, '.lock'));
   try {
-    for (const name of Object.values(runFiles)) removeLeftovers(join(out, name));
     const earlier = earlierRun(out);
     if (earlier === null || intent.resume || intent.overwrite) return { ...intent, release };
     if (process.stdin.isTTY && process.stdout.isTTY) {

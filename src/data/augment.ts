@@ -12,13 +12,20 @@ export type Transform<I extends TypedArray = TypedArray, O extends TypedArray = 
   image: ArraySample<I>,
 ) => ArraySample<O>;
 
-function sizesOf(operation: string, image: ArraySample): [channels: number, rows: number, columns: number] {
+/** Channels, rows and columns of an image. */
+export function imageSizes(operation: string, image: ArraySample): [channels: number, rows: number, columns: number] {
   if (image.shape.length !== 3) {
     throw new SampleMismatchError(
       `[${operation}] expected an image of channels × rows × columns, got shape ${shapeText(image.shape)}`,
     );
   }
-  return image.shape as [number, number, number];
+  const [channels, rows, columns] = image.shape;
+  const count = channels! * rows! * columns!;
+  if (image.data.length !== count)
+    throw new SampleMismatchError(
+      `[${operation}] expected ${count} elements for shape ${shapeText(image.shape)}, got ${image.data.length}`,
+    );
+  return [channels!, rows!, columns!];
 }
 
 /** Applies transforms one after the other. Source: `torchvision.transforms.Compose`. */
@@ -29,7 +36,11 @@ export function compose(...transforms: Transform<never, TypedArray>[]): Transfor
 
 /** Bytes 0 … 255 to float32 0 … 1. Source: the scaling in `torchvision.transforms.ToTensor`. */
 export function toFloat(): Transform<Uint8Array, Float32Array> {
-  return ({ data, shape }) => ({ data: Float32Array.from(data, (byte) => byte / 255), shape: [...shape] });
+  return ({ data, shape }) => {
+    const result = new Float32Array(data.length);
+    for (let i = 0; i < data.length; i++) result[i] = data[i]! / 255;
+    return { data: result, shape: [...shape] };
+  };
 }
 
 /**
@@ -45,7 +56,7 @@ export function normalize(mean: readonly number[], std: readonly number[]): Tran
     throw new DataArgumentError(`[normalize] expected every std above 0, got ${shapeText(std)}`);
   }
   return (image) => {
-    const [channels, rows, columns] = sizesOf('normalize', image);
+    const [channels, rows, columns] = imageSizes('normalize', image);
     for (const [name, list] of [
       ['mean', mean],
       ['std', std],
@@ -65,6 +76,59 @@ export function normalize(mean: readonly number[], std: readonly number[]): Tran
     }
     return { data, shape: [...image.shape] };
   };
+}
+
+/** Where a window of so many pixels begins at the centre; half a pixel goes to the even side, as Python rounds. */
+export function centerOffset(size: number, window: number): number {
+  const half = (size - window) / 2;
+  const low = Math.floor(half);
+  return low === half || low % 2 === 0 ? low : low + 1;
+}
+
+/**
+ * The window of `size` (rows and columns, or one number for both) at the image's centre; where the image is smaller, it gets zeros around it.
+ *
+ * Source: `torchvision.transforms.v2.CenterCrop`.
+ */
+export function centerCrop<T extends TypedArray>(
+  size: number | readonly [rows: number, columns: number],
+): Transform<T> {
+  const [cropRows, cropColumns] = cropSizes('centerCrop', size);
+  return (image) => {
+    const [, rows, columns] = imageSizes('centerCrop', image);
+    // The odd pixel of padding comes last.
+    const offset = (from: number, to: number) => (to > from ? -Math.floor((to - from) / 2) : centerOffset(from, to));
+    return cropped(image, offset(rows, cropRows), offset(columns, cropColumns), cropRows, cropColumns);
+  };
+}
+
+function cropSizes(operation: string, size: number | readonly [rows: number, columns: number]): [number, number] {
+  const [rows, columns] = Array.isArray(size) ? size : [size, size];
+  return [requireInteger(operation, 'size', rows, 1), requireInteger(operation, 'size', columns, 1)];
+}
+
+/** A window whose first pixel is the image's at (top, left); beyond the image it is 0. */
+function cropped<T extends TypedArray>(
+  image: ArraySample<T>,
+  top: number,
+  left: number,
+  cropRows: number,
+  cropColumns: number,
+): ArraySample<T> {
+  const [channels, rows, columns] = imageSizes('crop', image);
+  const data = emptyLike(image.data, channels * cropRows * cropColumns);
+  const from = Math.max(0, -left);
+  const to = Math.min(cropColumns, columns - left);
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < cropRows; y++) {
+      const row = y + top;
+      if (row < 0 || row >= rows || from >= to) continue;
+      const source = (c * rows + row) * columns + left;
+      const target = (c * cropRows + y) * cropColumns;
+      (data as Float64Array).set((image.data as Float64Array).subarray(source + from, source + to), target + from);
+    }
+  }
+  return { data, shape: [channels, cropRows, cropColumns] };
 }
 
 /** Options of `randomCrop`. */
@@ -88,13 +152,11 @@ export function randomCrop<T extends TypedArray>(
   options: RandomCropOptions = {},
 ): Transform<T> {
   requireOptions('randomCrop', options, randomCropOptions);
-  const [cropRows, cropColumns] = Array.isArray(size) ? size : [size, size];
+  const [cropRows, cropColumns] = cropSizes('randomCrop', size);
   const { padding = 0, generator = defaultGenerator } = options;
-  requireInteger('randomCrop', 'size', cropRows, 1);
-  requireInteger('randomCrop', 'size', cropColumns, 1);
   requireInteger('randomCrop', 'padding', padding, 0);
   return (image) => {
-    const [channels, rows, columns] = sizesOf('randomCrop', image);
+    const [, rows, columns] = imageSizes('randomCrop', image);
     const spareRows = rows + 2 * padding - cropRows;
     const spareColumns = columns + 2 * padding - cropColumns;
     if (spareRows < 0 || spareColumns < 0) {
@@ -107,21 +169,7 @@ export function randomCrop<T extends TypedArray>(
     const isWhole = spareRows === 0 && spareColumns === 0;
     const top = isWhole ? 0 : drawBelow(spareRows + 1, generator);
     const left = isWhole ? 0 : drawBelow(spareColumns + 1, generator);
-    const data = emptyLike(image.data, channels * cropRows * cropColumns);
-    // Window column x shows image column x + left - padding.
-    const shift = left - padding;
-    const from = Math.max(0, -shift);
-    const to = Math.min(cropColumns, columns - shift);
-    for (let c = 0; c < channels; c++) {
-      for (let y = 0; y < cropRows; y++) {
-        const row = y + top - padding;
-        if (row < 0 || row >= rows || from >= to) continue;
-        const source = (c * rows + row) * columns + shift;
-        const target = (c * cropRows + y) * cropColumns;
-        (data as Float64Array).set((image.data as Float64Array).subarray(source + from, source + to), target + from);
-      }
-    }
-    return { data, shape: [channels, cropRows, cropColumns] };
+    return cropped(image, top - padding, left - padding, cropRows, cropColumns);
   };
 }
 
@@ -143,7 +191,7 @@ export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, options: Ran
   if (!(typeof p === 'number' && p >= 0 && p <= 1))
     throw new DataArgumentError(`[randomHorizontalFlip] expected p from 0 to 1, got ${shown(p)}`);
   return (image) => {
-    const [channels, rows, columns] = sizesOf('randomHorizontalFlip', image);
+    const [channels, rows, columns] = imageSizes('randomHorizontalFlip', image);
     const data = image.data.slice() as T;
     if (uniform(new Float32Array(1), 0, 1, generator)[0]! < p) {
       for (let row = 0; row < channels * rows; row++) data.subarray(row * columns, (row + 1) * columns).reverse();

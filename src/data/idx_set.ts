@@ -1,7 +1,7 @@
 // A folder with the four IDX files of MNIST and its relatives, plain or compressed with gzip. The format itself is in idx.ts. Node only.
 
-import { codeOf } from '../files/atomic_file.ts';
 import { nodeModule } from '../files/node.ts';
+import { codeOf } from '../files/processes.ts';
 import { DataFormatError } from './errors.ts';
 import { type IdxArray, parseIdx } from './idx.ts';
 import type { ImageSet, ImageSplit } from './image_set.ts';

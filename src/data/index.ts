@@ -5,6 +5,7 @@
 
 export { ArrayLoader, type DataLoaderOptions } from './array_loader.ts';
 export {
+  centerCrop,
   compose,
   normalize,
   type RandomCropOptions,
@@ -39,6 +40,8 @@ export {
   SampleMismatchError,
 } from './errors.ts';
 export { type IdxArray, parseIdx } from './idx.ts';
+export { type ImageClassificationOptions, type ImageTransform, imageClassification } from './image_classification.ts';
+export { type ImageArray, type Interpolation, type ResizeOptions, resize } from './resize.ts';
 export { type ArraySample, gatherRows, isArraySample, rowOf, stackSamples, type TypedArray } from './sample.ts';
 export {
   type BatchedSampler,

@@ -4,21 +4,20 @@
 import { EvenkeelError } from '../errors.ts';
 import { declareOptions, kind } from '../options.ts';
 import { nodeModule } from './node.ts';
+import { codeOf, host, isRunning } from './processes.ts';
 
 /** The calls of Node.js's `fs` that writing needs; tests inject failures through it. */
 export interface WriteFs {
   openSync(path: string, flags: string): number;
   writeSync(file: number, bytes: Uint8Array, offset: number, length: number): number;
   fsyncSync(file: number): void;
+  fdatasync?(file: number, done: (error: Error | null) => void): void;
   closeSync(file: number): void;
   renameSync(from: string, to: string): void;
   rmSync(path: string, options: { force: boolean }): void;
   linkSync(from: string, to: string): void;
   copyFileSync(from: string, to: string): void;
 }
-
-/** The code of a system's error, such as `ENOSPC`. */
-export const codeOf = (error: unknown): string | undefined => (error as { code?: string } | undefined)?.code;
 
 /** Options of `writeFileAtomic`. */
 export type AtomicWriteOptions = {
@@ -72,41 +71,47 @@ export function makeFolder(path: string): void {
 
 let counter = 0;
 
-/** A file beside `path` for bytes on their way there. It names the process that writes it. */
-function temporaryOf(path: string): string {
-  const { basename, dirname, join } = nodeModule('writeFileAtomic', 'path');
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${counter++}.tmp`);
+/** Where this process runs, in few letters: FNV-1a, 32 bits. */
+let place: string | null = null;
+function placeOf(): string {
+  if (place === null) {
+    let hash = 0x811c9dc5;
+    for (const letter of host()) hash = Math.imul(hash ^ letter.codePointAt(0)!, 0x01000193);
+    place = (hash >>> 0).toString(16);
+  }
+  return place;
 }
 
+/** A file beside `path` for bytes on their way there. It names the process that writes it, and where that runs. */
+export function temporaryOf(path: string, pid = process.pid): string {
+  const { basename, dirname, join } = nodeModule('writeFileAtomic', 'path');
+  return join(dirname(path), `.${basename(path)}.${pid}.${placeOf()}.${counter++}.tmp`);
+}
+
+/** Processes elsewhere, which cannot be seen, touch what they write much more often. In ms. */
+const goneAfter = 3_600_000;
+
 /** Removes the temporary files that killed processes have left on their way to `path` and the file before it. */
-export function removeLeftovers(path: string): void {
-  const { readdirSync, rmSync } = nodeModule('removeLeftovers', 'fs');
-  const { basename, dirname, join } = nodeModule('removeLeftovers', 'path');
+function removeLeftovers(path: string): void {
+  const { readdirSync, rmSync, statSync } = nodeModule('writeFileAtomic', 'fs');
+  const { basename, dirname, join } = nodeModule('writeFileAtomic', 'path');
   let names: string[] = [];
   try {
     names = readdirSync(dirname(path));
   } catch {
     // No folder, no files.
   }
+  const targets = [basename(path), `${basename(path)}.previous`];
   for (const name of names) {
-    const [, of, pid] = /^\.(.*)\.(\d+)\.\d+\.tmp$/s.exec(name) ?? [];
-    if (of !== basename(path) && of !== `${basename(path)}.previous`) continue;
+    const [, of, pid, where] = /^\.(.*)\.(\d+)\.([\da-f]+)\.\d+\.tmp$/s.exec(name) ?? [];
+    if (!targets.includes(of)) continue;
+    const left = join(dirname(path), name);
     try {
-      if (!isRunning(Number(pid))) rmSync(join(dirname(path), name), { force: true });
+      const isWritten = where === placeOf() ? isRunning(Number(pid)) : Date.now() - statSync(left).mtimeMs < goneAfter;
+      if (!isWritten) rmSync(left, { force: true });
     } catch {
       // It is in nobody's way.
     }
-  }
-}
-
-/** Whether a process of this machine runs. */
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it is somebody else's.
-    return codeOf(error) === 'EPERM';
   }
 }
 
@@ -114,7 +119,7 @@ export function isRunning(pid: number): boolean {
  * Writes `bytes` to `path` so that a reader, or a machine that crashes, sees the old file or the new one, never a part.
  *
  * The bytes go to a temporary file in the same folder, are flushed to the disk and renamed over `path`; then the folder is
- * flushed. On failure the temporary file is removed and AtomicWriteError thrown.
+ * flushed. On failure the temporary file is removed and AtomicWriteError thrown; that of a process that was killed is removed by the next that writes there.
  */
 export function writeFileAtomic(
   path: string,
@@ -133,12 +138,15 @@ export class AtomicFile {
   private readonly fs: WriteFs;
   private readonly temporary: string;
   private file: number | null = null;
+  private readonly flushes: Promise<Error | null>[] = [];
 
   constructor(path: string, options: AtomicWriteOptions = {}) {
     this.path = path;
     this.options = options;
     this.fs = options.fs ?? nodeModule('writeFileAtomic', 'fs');
     this.temporary = temporaryOf(path);
+    // Before anything needs their room on the disk.
+    removeLeftovers(path);
     this.attempt(() => {
       this.file = this.fs.openSync(this.temporary, 'wx');
     });
@@ -164,6 +172,19 @@ export class AtomicFile {
     this.attempt(() => {
       // A single write may take fewer bytes than given.
       for (let done = 0; done < part.length; ) done += this.fs.writeSync(this.file!, part, done, part.length - done);
+    });
+  }
+
+  /** Begins to flush what has been written so far, by another thread. `flushed` is to be awaited before `commit` and `abort`. */
+  flushBeside(): void {
+    if (this.fs.fdatasync) this.flushes.push(new Promise((resolve) => this.fs.fdatasync!(this.file!, resolve)));
+  }
+
+  /** Waits for all that `flushBeside` has begun. */
+  async flushed(): Promise<void> {
+    const error = (await Promise.all(this.flushes.splice(0))).find((each) => each !== null);
+    this.attempt(() => {
+      if (error) throw error;
     });
   }
 

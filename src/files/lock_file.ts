@@ -2,8 +2,8 @@
 // process is looked for, and on another, whose processes cannot be seen, the lock is taken for left behind once it has not been touched for a
 // minute. Node only.
 import { EvenkeelError } from '../errors.ts';
-import { codeOf, isRunning } from './atomic_file.ts';
 import { nodeModule } from './node.ts';
+import { codeOf, host, isRunning } from './processes.ts';
 
 /** The lock cannot be had: another process holds it, or the folder takes no files. */
 export class LockError extends EvenkeelError {
@@ -46,16 +46,6 @@ function beginOf(pid: number): string {
     );
   } catch {
     return '';
-  }
-}
-
-/** Containers may share a machine's name, and do not see one another's processes. */
-function host(): string {
-  const name = nodeModule('takeLock', 'os').hostname();
-  try {
-    return `${name} ${fs().readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return name;
   }
 }
 

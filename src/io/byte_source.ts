@@ -149,7 +149,7 @@ class UrlSource implements ByteSource {
     const response = await get(this.operation, this.name, start, end);
     if (response.status !== 206 || sizeInRange(response) !== this.size || response.headers.get('etag') !== this.tag)
       throw new FileReadError(this.operation, this.name, 'the file behind the URL changed while it was read');
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const bytes = await bodyOf(this.operation, this.name, response);
     if (bytes.length !== end - start)
       throw new FileReadError(this.operation, this.name, `expected ${end - start} bytes, got ${bytes.length}`);
     return bytes;
@@ -162,12 +162,29 @@ class UrlSource implements ByteSource {
 const sizeInRange = (response: Response): number =>
   Number(/\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1]);
 
+/** What fetch throws says little; its cause says why. */
+function requestError(operation: string, url: string, thrown: unknown): FileReadError {
+  const { message, cause } = thrown as Error;
+  const { message: why, code } = (cause ?? {}) as NodeJS.ErrnoException;
+  const reason = `the request failed: ${message}${why ? ` (${why})` : ''}`;
+  return new FileReadError(operation, url, reason, code, { cause: thrown });
+}
+
+/** What a response holds; a connection may end in the middle of it. */
+async function bodyOf(operation: string, url: string, response: Response): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (thrown) {
+    throw requestError(operation, url, thrown);
+  }
+}
+
 async function get(operation: string, url: string, start: number, end: number): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { headers: { Range: `bytes=${start}-${end - 1}` } });
   } catch (cause) {
-    throw new FileReadError(operation, url, `the request failed: ${(cause as Error).message}`, undefined, { cause });
+    throw requestError(operation, url, cause);
   }
   // 416: an empty file has no range at all.
   if (!response.ok && response.status !== 416)
@@ -185,7 +202,7 @@ const firstBytes = 64 * 1024;
 
 async function openUrl(operation: string, url: string): Promise<ByteSource> {
   const response = await get(operation, url, 0, firstBytes);
-  const bytes = new Uint8Array(await response.arrayBuffer());
+  const bytes = await bodyOf(operation, url, response);
   if (response.status === 416) return new MemorySource(new Uint8Array(0), url);
   // A server without ranges sends everything.
   if (response.status !== 206) return new MemorySource(bytes, url);
@@ -228,7 +245,8 @@ export async function openSource(operation: string, given: FileSource): Promise<
         `the server answered ${given.status} ${given.statusText}`,
         String(given.status),
       );
-    return new MemorySource(new Uint8Array(await given.arrayBuffer()), given.url || 'the given Response');
+    const name = given.url || 'the given Response';
+    return new MemorySource(await bodyOf(operation, name, given), name);
   }
   if (typeof given === 'object' && given !== null && isSource(given)) return given;
   throw new ArgumentTypeError(

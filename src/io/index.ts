@@ -17,8 +17,14 @@ export {
   inspectFile,
   type Spread,
 } from './inspect.ts';
-export type { LoadedEntry, LoadReport, LoadReportParts, UnmatchedEntry } from './load_report.ts';
-export { type LoadWeightsOptions, loadWeights, type Rename, WeightsMismatchError } from './load_weights.ts';
+export type { LoadedEntry, LoadReport, LoadReportParts, ShapeMismatch, UnmatchedEntry } from './load_report.ts';
+export {
+  type LoadWeightsOptions,
+  loadWeights,
+  type Rename,
+  WeightsMismatchError,
+  type WeightsSource,
+} from './load_weights.ts';
 export {
   loadNpy,
   loadPytorch,

@@ -29,6 +29,18 @@ export interface UnmatchedEntry {
   readonly suggestion: string | null;
 }
 
+/** A name that means tensors of two shapes. */
+export interface ShapeMismatch {
+  /** In the model. */
+  readonly name: string;
+  /** In the file. */
+  readonly from: string;
+  /** The size of each dimension in the model. */
+  readonly shape: Shape;
+  /** The size of each dimension in the file. */
+  readonly given: Shape;
+}
+
 /** What a `LoadReport` is made of. */
 export interface LoadReportParts {
   /** The file, as it was given. */
@@ -43,6 +55,8 @@ export interface LoadReportParts {
   readonly missing: readonly UnmatchedEntry[];
   /** Tensors of the file that the model has no place for. */
   readonly unexpected: readonly UnmatchedEntry[];
+  /** Names on both sides whose shapes differ. */
+  readonly mismatched: readonly ShapeMismatch[];
   /** Of the file, left out as the options say. */
   readonly skipped: readonly string[];
   /** Of the model, left as they were as the options say. */
@@ -76,6 +90,8 @@ export class LoadReport implements LoadReportParts {
   readonly missing!: readonly UnmatchedEntry[];
   /** Tensors of the file that the model has no place for. */
   readonly unexpected!: readonly UnmatchedEntry[];
+  /** Names on both sides whose shapes differ. */
+  readonly mismatched!: readonly ShapeMismatch[];
   /** Of the file, left out as the options say. */
   readonly skipped!: readonly string[];
   /** Of the model, left as they were as the options say. */

@@ -5,11 +5,13 @@ import { keepNames } from '../class_names.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { carryOut, planLoad, problemsOf, StateDict } from '../nn/state_dict.ts';
+import { reshape } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { sameShape } from '../tensor/shape.ts';
+import { sameShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { FileSource } from './byte_source.ts';
 import { type LoadedEntry, LoadReport, suggestNames } from './load_report.ts';
+import { type NamesElsewhere, namesElsewhere, translate } from './names_elsewhere.ts';
 import type { OpenOptions } from './open.ts';
 import { readState } from './state_files.ts';
 import type { StoredDType } from './stored_dtype.ts';
@@ -29,7 +31,7 @@ export interface LoadWeightsOptions extends OpenOptions {
   /** Whether the report is printed. Default: true. */
   print?: boolean;
 }
-const loadWeightsOptions = declareOptions<LoadWeightsOptions>({
+export const loadWeightsOptions = declareOptions<LoadWeightsOptions>({
   strict: kind.flag,
   rename: kind.own,
   fresh: kind.own,
@@ -51,23 +53,23 @@ export class WeightsMismatchError extends RuntimeError {
 keepNames({ WeightsMismatchError });
 
 /** Applies a user's table or function. */
-function renamer(rename: Rename | undefined): (name: string) => string | null {
+function renamer(op: string, rename: Rename | undefined): (name: string) => string | null {
   if (rename === undefined) return (name) => name;
   if (typeof rename === 'function')
     return (name) => {
       const renamed: unknown = rename(name);
       if (renamed !== null && typeof renamed !== 'string')
         throw new ArgumentTypeError(
-          `[loadWeights] expected rename to give a name or null for '${name}', got ${shown(renamed)}`,
+          `[${op}] expected rename to give a name or null for '${name}', got ${shown(renamed)}`,
         );
       return renamed;
     };
   if (typeof rename !== 'object' || rename === null || Array.isArray(rename))
-    throw new ArgumentTypeError(`[loadWeights] expected a table or a function as rename, got ${shown(rename)}`);
+    throw new ArgumentTypeError(`[${op}] expected a table or a function as rename, got ${shown(rename)}`);
   const table = new Map(Object.entries(rename));
   for (const [name, to] of table)
     if (to !== null && typeof to !== 'string')
-      throw new ArgumentTypeError(`[loadWeights] expected a name or null for '${name}' in rename, got ${shown(to)}`);
+      throw new ArgumentTypeError(`[${op}] expected a name or null for '${name}' in rename, got ${shown(to)}`);
   // The longest beginning counts.
   const prefixes = [...table.keys()].filter((name) => name.endsWith('.')).sort((a, b) => b.length - a.length);
   return (name) => {
@@ -120,25 +122,38 @@ function beginnings(names: Iterable<string>): Set<string> {
 /** Enough for any wrapper, which stands in front of all names. */
 const mostBeginnings = 64;
 
+interface Named {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
+const countMatches = (names: readonly Named[], own: Shapes, isAlike = sameShape): number => {
+  const hits = new Set<string>();
+  for (const { name, shape } of names) {
+    const target = own.get(name);
+    if (target && isAlike(target.shape, shape)) hits.add(name);
+  }
+  return hits.size;
+};
+
+/** What is found of how the names of a file differ from those of a model. */
+interface Found {
+  readonly renamings: readonly Renaming[];
+  /** How many tensors then find a parameter or buffer of their shape. */
+  readonly matches: number;
+  /** The library whose names they were; null: the model's own. */
+  readonly elsewhere: NamesElsewhere | null;
+}
+
 /**
  * Changes of names that wrappers make (`DataParallel`, `torch.compile`, Lightning, a backbone in a larger model), one after the other, as long as more
  * tensors of the file find a parameter or buffer of their shape.
  */
-function findRenamings(
-  names: readonly { name: string; shape: readonly number[] }[],
-  own: ReadonlyMap<string, Tensor>,
-): Renaming[] {
+function findWrappers(names: readonly Named[], own: Shapes, isAlike = sameShape): Found {
   const found: Renaming[] = [];
   let current = names;
-  const matches = (list: typeof names) => {
-    const hits = new Set<string>();
-    for (const { name, shape } of list) {
-      const target = own.get(name);
-      if (target && sameShape(target.shape, shape)) hits.add(name);
-    }
-    return hits.size;
-  };
-  let best = matches(current);
+  let best = countMatches(current, own, isAlike);
   for (let round = 0; round < 4 && best < own.size; round++) {
     const candidates: Renaming[] = [
       ...['_orig_mod.', 'module.'].map(stripEverywhere),
@@ -147,7 +162,8 @@ function findRenamings(
     ];
     let chosen: Renaming | null = null;
     for (const candidate of candidates) {
-      const count = matches(current.map(({ name, shape }) => ({ name: candidate.apply(name), shape })));
+      const changed = current.map(({ name, shape }) => ({ name: candidate.apply(name), shape }));
+      const count = countMatches(changed, own, isAlike);
       if (count > best) [best, chosen] = [count, candidate];
     }
     // A few tensors of one shape may find places by accident: a wrapper explains most of them.
@@ -156,8 +172,34 @@ function findRenamings(
     const { apply } = chosen;
     current = current.map(({ name, shape }) => ({ name: apply(name), shape }));
   }
+  return { renamings: found, matches: best, elsewhere: null };
+}
+
+/** Whether a convolution over all of its input is the linear layer that the other shape is of: the same elements in the same order. */
+const isReshaped = (a: readonly number[], b: readonly number[]): boolean =>
+  sameShape(a, b) || (a[0] === b[0] && Math.min(a.length, b.length) === 2 && sizeOf(a) === sizeOf(b));
+
+/** Wrappers' changes of names, and, where more tensors then find their place, the names of another library's model of the same architecture. */
+function findRenamings(names: readonly Named[], model: Module, own: Shapes): Found {
+  let found = findWrappers(names, own);
+  if (found.matches === own.size) return found;
+  for (const elsewhere of namesElsewhere(model)) {
+    const there = new Map(elsewhere.paths(model));
+    const here = new Map([...there].map(([ours, theirs]) => [theirs, ours]));
+    const theirs = new Map([...own].map(([name, tensor]) => [translate(name, there), tensor]));
+    const { renamings, matches } = findWrappers(names, theirs, isReshaped);
+    if (matches <= found.matches || 2 * matches < own.size) continue;
+    const renaming = {
+      text: `the file's names are those of ${elsewhere.library}, and were replaced by this model's`,
+      apply: (name: string) => translate(name, here),
+    };
+    found = { renamings: [...renamings, renaming], matches, elsewhere };
+  }
   return found;
 }
+
+/** A file of weights, or tensors by name, such as the state dict of another model. */
+export type WeightsSource = FileSource | ReadonlyMap<string, Tensor>;
 
 /** Whether a source is tensors by name already, rather than a file. */
 const isState = (source: unknown): source is ReadonlyMap<string, Tensor> => source instanceof Map;
@@ -167,7 +209,8 @@ const isState = (source: unknown): source is ReadonlyMap<string, Tensor> => sour
  * What does not fit is an error that holds the report, and then nothing is loaded.
  *
  * Prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `backbone.`) are taken off, or put in front, where more tensors then find their places; the state
- * dict inside a training checkpoint is found. Other names take a table: `report.suggestedRename` is a first draft of it.
+ * dict inside a training checkpoint is found; models of `evenkeel/models` know timm's names. Other names take a table: `report.suggestedRename` is a first draft
+ * of it.
  *
  * @throws WeightsMismatchError; FileReadError and FileFormatError as `loadStateDict` of this module.
  * @example
@@ -177,14 +220,38 @@ const isState = (source: unknown): source is ReadonlyMap<string, Tensor> => sour
  */
 export async function loadWeights(
   model: Module,
-  source: FileSource | ReadonlyMap<string, Tensor>,
+  source: WeightsSource,
   options: LoadWeightsOptions = {},
 ): Promise<LoadReport> {
   requireOptions('loadWeights', options, loadWeightsOptions);
-  const { strict = true, rename, fresh = [], print = true, key, parts } = options;
+  return loadWeightsAs('loadWeights', model, source, options);
+}
+
+/** `loadWeights` for another function, which its user called. */
+export async function loadWeightsAs(
+  op: string,
+  model: Module,
+  source: WeightsSource,
+  options: LoadWeightsOptions,
+): Promise<LoadReport> {
+  const { fresh = [], key, parts } = options;
   if (!Array.isArray(fresh) || !fresh.every((prefix) => typeof prefix === 'string' && prefix !== ''))
-    throw new ArgumentTypeError(`[loadWeights] expected an array of beginnings of names as fresh, got ${shown(fresh)}`);
-  const state = isState(source) ? source : await readState('loadWeights', source, { key, parts });
+    throw new ArgumentTypeError(`[${op}] expected an array of beginnings of names as fresh, got ${shown(fresh)}`);
+  const state = isState(source) ? source : await readState(op, source, { key, parts });
+  try {
+    return loadState(op, model, state, options);
+  } finally {
+    // The model has copies: a second set of weights must not wait for the garbage collector.
+    if (state !== source) for (const tensor of state.values()) tensor.storage.release();
+  }
+}
+
+function loadState(
+  op: string,
+  model: Module,
+  state: ReadonlyMap<string, Tensor>,
+  { strict = true, rename, fresh = [], print = true }: LoadWeightsOptions,
+): LoadReport {
   const own = model.stateDict();
   const isFresh = (name: string) => fresh.some((prefix) => name.startsWith(prefix));
 
@@ -192,25 +259,35 @@ export async function loadWeights(
   const entries = new Map<string, Entry>();
   const put = (name: string, entry: Entry) => {
     const other = entries.get(name);
-    if (other)
-      throw new ArgumentTypeError(`[loadWeights] '${other.from}' and '${entry.from}' would both become '${name}'`);
+    if (other) throw new ArgumentTypeError(`[${op}] '${other.from}' and '${entry.from}' would both become '${name}'`);
     entries.set(name, entry);
   };
-  const renamed = renamer(rename);
+  const renamed = renamer(op, rename);
   const kept: { name: string; entry: Entry }[] = [];
   for (const [from, tensor] of state) {
     const name = renamed(from);
     if (name === null) skipped.push(from);
     else kept.push({ name, entry: { from, tensor } });
   }
-  const renamings = findRenamings(
+  const { renamings, elsewhere } = findRenamings(
     kept.map(({ name, entry }) => ({ name, shape: entry.tensor.shape })),
+    model,
     own,
   );
+  const notes = [
+    ...(state instanceof LoadedState ? state.notes : []),
+    ...[elsewhere?.difference?.(model)].filter((text) => typeof text === 'string'),
+    ...([...own.values()].some(({ device }) => device === 'meta')
+      ? ['the model is on the meta device, which has no values: nothing is in it now']
+      : []),
+  ];
   for (const { name, entry } of kept) {
     const final = renamings.reduce((text, { apply }) => apply(text), name);
-    if (isFresh(final)) skipped.push(entry.from);
-    else put(final, entry);
+    const { from, tensor } = entry;
+    const target = own.get(final);
+    const reshapes = elsewhere && target && isReshaped(target.shape, tensor.shape);
+    if (isFresh(final)) skipped.push(from);
+    else put(final, { from, tensor: reshapes ? reshape(tensor, target.shape) : tensor });
   }
 
   const given = new StateDict([...entries].map(([name, { tensor }]) => [name, tensor]));
@@ -230,6 +307,10 @@ export async function loadWeights(
     const [target, entry] = [own.get(name), entries.get(name)];
     return target !== undefined && entry !== undefined && sameShape(target.shape, entry.tensor.shape);
   };
+  const mismatched = [...entries].flatMap(([name, { from, tensor }]) => {
+    const target = own.get(name);
+    return target && !fits(name) ? [{ name, from, shape: target.shape, given: tensor.shape }] : [];
+  });
   const suggestions = suggestNames(
     [...own.keys()]
       .filter((name) => !fits(name) && !isFresh(name))
@@ -245,7 +326,7 @@ export async function loadWeights(
   const inserted: string[] = [];
   for (const [name, target] of own) {
     const tensor = plan.state.get(name);
-    if (!tensor) continue;
+    if (!tensor || !sameShape(tensor.shape, target.shape)) continue;
     const from = entries.get(name)?.from ?? nameOf.get(tensor);
     if (from === undefined) inserted.push(name);
     else {
@@ -260,11 +341,12 @@ export async function loadWeights(
     loaded,
     missing: missing.map((each) => ({ ...each, suggestion: suggestions.get(each.name) ?? null })),
     unexpected: unexpected.map((each) => ({ ...each, suggestion: bySuggestion.get(each.name) ?? null })),
+    mismatched,
     skipped,
     fresh: untouched,
     inserted,
     renamings: renamings.map(({ text }) => text),
-    notes: state instanceof LoadedState ? state.notes : [],
+    notes,
     suggestedRename: Object.fromEntries([...suggestions].map(([name, other]) => [entries.get(other)!.from, name])),
     errors: plan.errors,
   });

@@ -56,7 +56,13 @@ export async function readPytorchZip(source: ByteSource, zip: ZipReader, fail: F
     if (!member) throw fail(`its storage ${JSON.stringify(key)} is missing`);
     if (view !== null)
       throw fail(`its storage ${JSON.stringify(key)} is a view, which zip archives have none of`, member.headerStart);
-    return { size: member.size, start: member.headerStart, crc: member.crc, isBigEndian, open: () => zip.open(name) };
+    return {
+      size: member.size,
+      start: member.headerStart,
+      crc: member.crc ?? undefined,
+      isBigEndian,
+      open: () => zip.open(name),
+    };
   };
   const { value } = readPickle(await zip.read(`${folder}data.pkl`), fail);
   return new PytorchTree(value, source.size, find, fail);

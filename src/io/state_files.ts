@@ -82,6 +82,9 @@ export function writeState(
   return format === 'safetensors' ? writeSafetensors(operation, described, versions) : writeNpz(operation, described);
 }
 
+/** In bytes. */
+const flushedAtOnce = 16 * 1024 ** 2;
+
 /** Writes a file in one step: it stands there whole, or what stood there before does. */
 export async function writeFile(
   operation: string,
@@ -96,14 +99,22 @@ export async function writeFile(
       `[${operation}] there are no files here; encodeStateDict and encodePytorch give bytes for a Blob or a request`,
     );
   const file = new AtomicFile(path);
-  let length = 0;
+  let [length, flushed] = [0, 0];
   try {
     for await (const piece of bytes) {
       file.write(piece);
       length += piece.length;
+      // The disk works while checksums are computed, not only at the end.
+      if (length - flushed >= flushedAtOnce) {
+        file.flushBeside();
+        flushed = length;
+      }
       onProgress?.(length);
     }
+    await file.flushed();
   } catch (error) {
+    // Nobody closes the file under those who flush.
+    await file.flushed().catch(() => {});
     file.abort();
     throw error;
   }

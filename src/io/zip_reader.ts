@@ -17,11 +17,14 @@ const encrypted = 1;
 export interface ZipMember {
   readonly name: string;
   readonly method: number;
-  readonly crc: number;
+  /** null: its writer computed none. */
+  readonly crc: number | null;
   readonly compressedSize: number;
   readonly size: number;
   /** Where its own header begins. */
   readonly headerStart: number;
+  /** Bytes of its name. */
+  readonly nameLength: number;
 }
 
 /** Archives whose members grow beyond this when they are unpacked are taken for bombs: the larger of a number of bytes and a multiple of the file. */
@@ -188,12 +191,15 @@ export class ZipReader {
           `the member ${JSON.stringify(name)} cannot grow from ${sizes.compressedSize} to ${sizes.size} bytes`,
           offset,
         );
-      if (sizes.headerStart + 30 + sizes.compressedSize > directory.start)
+      if (sizes.headerStart + 30 + (nameEnd - at - 46) + sizes.compressedSize > directory.start)
         throw fail(`the member ${JSON.stringify(name)} reaches past the archive's directory`, offset);
-      members.set(name, { name, method, crc, ...sizes });
+      members.set(name, { name, method, crc, nameLength: nameEnd - at - 46, ...sizes });
       at = next;
     }
     if (at !== bytes.length) throw fail(`its directory has ${bytes.length - at} bytes too many`, directory.start + at);
+    // PyTorch's set_crc32_options(False) writes zeros, which one member may have by chance and all of them never.
+    const hasChecksums = [...members.values()].some(({ crc }) => crc !== 0);
+    if (!hasChecksums) for (const [name, member] of members) members.set(name, { ...member, crc: null });
     const ordered = [...members.values()].sort((a, b) => a.headerStart - b.headerStart);
     for (let i = 1; i < ordered.length; i++)
       if (ordered[i].headerStart < ordered[i - 1].headerStart + 30 + ordered[i - 1].compressedSize)
@@ -212,16 +218,16 @@ export class ZipReader {
 
   /** Where the data of a member lies, from its own header, which must agree with the directory. */
   private async dataOf(member: ZipMember): Promise<WindowSource> {
-    const { headerStart, compressedSize, name } = member;
-    const header = viewOf(await this.source.read(headerStart, headerStart + 30));
+    const { headerStart, compressedSize, name, nameLength } = member;
+    const nameEnd = headerStart + 30 + nameLength;
+    const bytes = await this.source.read(headerStart, nameEnd);
+    const header = viewOf(bytes);
     if (header.getUint32(0, true) !== localSignature)
       throw this.fail(`the header of the member ${JSON.stringify(name)} is damaged`, headerStart);
-    const nameLength = header.getUint16(26, true);
-    const start = headerStart + 30 + nameLength + header.getUint16(28, true);
+    const start = nameEnd + header.getUint16(28, true);
     if (start + compressedSize > this.source.size)
       throw this.fail(`the member ${JSON.stringify(name)} reaches past the file's end`, headerStart);
-    const ownName = await this.source.read(headerStart + 30, headerStart + 30 + nameLength);
-    if (new TextDecoder().decode(ownName) !== name)
+    if (header.getUint16(26, true) !== nameLength || new TextDecoder().decode(bytes.subarray(30)) !== name)
       throw this.fail(`the member ${JSON.stringify(name)} has another name in its own header`, headerStart);
     return new WindowSource(this.source, start, start + compressedSize);
   }
@@ -278,7 +284,7 @@ export class ZipReader {
   }
 
   private check(member: ZipMember, crc: number): void {
-    if (crc !== member.crc)
+    if (member.crc !== null && crc !== member.crc)
       throw this.fail(
         `the checksum of the member ${JSON.stringify(member.name)} does not match: the file is damaged`,
         member.headerStart,

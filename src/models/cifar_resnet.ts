@@ -7,6 +7,7 @@ import { pad } from '../ops/pad_modes.ts';
 import { flatten, slice } from '../ops/shape_ops.ts';
 import { requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { type Architecture, architecture } from './architecture.ts';
 import { batchNorm2d, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
 const conv3x3 = (inChannels: number, channels: number, stride = 1) =>
@@ -106,14 +107,18 @@ export class CifarResNet extends Module {
 }
 
 /** ResNet-20 for CIFAR: 269,722 parameters (He et al. 2016, section 4.2). */
-export function cifarResnet20(options: CifarResNetOptions = {}): CifarResNet {
-  requireOptions('cifarResnet20', options, modelOptions);
-  return new CifarResNet(3, options);
-}
+export const cifarResnet20: Architecture<CifarResNet, CifarResNetOptions> = architecture({
+  name: 'cifarResnet20',
+  options: modelOptions,
+  head: 'linear.',
+  make: (options) => new CifarResNet(3, options),
+});
 /** ResNet-56 for CIFAR: 853,018 parameters (He et al. 2016, section 4.2). */
-export function cifarResnet56(options: CifarResNetOptions = {}): CifarResNet {
-  requireOptions('cifarResnet56', options, modelOptions);
-  return new CifarResNet(9, options);
-}
+export const cifarResnet56: Architecture<CifarResNet, CifarResNetOptions> = architecture({
+  name: 'cifarResnet56',
+  options: modelOptions,
+  head: 'linear.',
+  make: (options) => new CifarResNet(9, options),
+});
 
 declareModules({ CifarBlock, CifarResNet });

@@ -21,6 +21,7 @@ import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { cat, flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { imageNetV1, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
 /** Channels that every layer adds, and how many times as many its bottleneck has. */
@@ -182,9 +183,14 @@ export class DenseNet extends Module {
 }
 
 /** DenseNet-121: 7,978,856 parameters (Huang et al. 2017; torchvision: `densenet121`). */
-export function densenet121(options: DenseNetOptions = {}): DenseNet {
-  requireOptions('densenet121', options, denseNetOptions);
-  return new DenseNet([6, 12, 24, 16], options);
-}
+export const densenet121: TorchvisionArchitecture<DenseNet, DenseNetOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
+  {
+    name: 'densenet121',
+    options: denseNetOptions,
+    head: 'classifier.',
+    make: (options) => new DenseNet([6, 12, 24, 16], options),
+  },
+  imageNetV1,
+);
 
 declareModules({ DenseLayer, DenseBlock, Transition, DenseNet });

@@ -1,12 +1,14 @@
 // EfficientNet-B0. Structure, names and initial weights are torchvision's.
-
+import { declareNames } from '../io/names_elsewhere.ts';
 import { AdaptiveAvgPool2d, Dropout, init, Linear, Module, Sequential, SiLU, StochasticDepth } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { imageNetV1, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 import { Conv2dNormActivation, InvertedResidual, SqueezeExcitation } from './inverted_residual.ts';
+import { pathsOfPair, pathsOfStages } from './timm_names.ts';
 
 /** Table 1 of the paper, without first and last row: how many times wider inside, kernel size, stride of the first, output channels, blocks. */
 const stages = [
@@ -103,15 +105,38 @@ export class EfficientNet extends Module {
   }
 }
 
+const efficientnetPresets = { IMAGENET1K_V1: { ...imageNetV1.IMAGENET1K_V1, interpolation: 'bicubic' } } as const;
+
 /**
  * EfficientNet-B0: 5,288,548 parameters (Tan & Le 2019; torchvision: `efficientnet_b0`).
  * @example
  * const model = efficientnetB0({ numClasses: 10 });
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
-export function efficientnetB0(options: EfficientNetOptions = {}): EfficientNet {
-  requireOptions('efficientnetB0', options, efficientNetOptions);
-  return new EfficientNet(options);
-}
+export const efficientnetB0: TorchvisionArchitecture<EfficientNet, EfficientNetOptions, 'IMAGENET1K_V1'> =
+  torchvisionArchitecture(
+    {
+      name: 'efficientnetB0',
+      options: efficientNetOptions,
+      head: 'classifier.1.',
+      make: (options) => new EfficientNet(options),
+    },
+    efficientnetPresets,
+  );
 
 declareModules({ MBConv, EfficientNet });
+
+declareNames(EfficientNet, {
+  library: 'timm',
+  paths: ({ features }) => [
+    ...pathsOfPair('features.0', 'conv_stem', 'bn1'),
+    ...pathsOfStages(
+      features
+        .namedChildren()
+        .slice(1, -1)
+        .map(([stage, blocks]) => blocks.namedChildren().map(([name, block]) => [`features.${stage}.${name}`, block])),
+    ),
+    ...pathsOfPair(`features.${features.length - 1}`, 'conv_head', 'bn2'),
+    ['classifier.1', 'classifier'],
+  ],
+});

@@ -2,6 +2,7 @@
  * Architectures, with the names and the states of torchvision.
  * @module evenkeel/models
  */
+export type { Architecture, TorchvisionArchitecture, Weights, WeightsOptions } from './architecture.ts';
 export type { ModelOptions, NormLayer } from './blocks.ts';
 export { CifarResNet, type CifarResNetOptions, cifarResnet20, cifarResnet56 } from './cifar_resnet.ts';
 export { DenseNet, type DenseNetOptions, densenet121 } from './densenet.ts';

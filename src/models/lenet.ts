@@ -1,6 +1,7 @@
 // LeNet with batch normalization.
 import { AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, Sequential, Sigmoid } from '../nn/index.ts';
-import { declareOptions, kind, requireOptions } from '../options.ts';
+import { declareOptions, kind } from '../options.ts';
+import { type Architecture, architecture } from './architecture.ts';
 
 /** Options of `lenetBatchNorm`. */
 export interface LenetOptions {
@@ -15,24 +16,27 @@ const lenetOptions = declareOptions<LenetOptions>({ numClasses: kind.integer });
  * const model = lenetBatchNorm({ numClasses: 10 });
  * model(rand([4, 1, 28, 28])); // shape [4, 10]
  */
-export function lenetBatchNorm(options: LenetOptions = {}): Sequential {
-  requireOptions('lenetBatchNorm', options, lenetOptions);
-  return new Sequential(
-    new Conv2d(1, 6, 5, { padding: 2 }),
-    new BatchNorm2d(6),
-    new Sigmoid(),
-    new AvgPool2d(2),
-    new Conv2d(6, 16, 5),
-    new BatchNorm2d(16),
-    new Sigmoid(),
-    new AvgPool2d(2),
-    new Flatten(),
-    new Linear(16 * 5 * 5, 120),
-    new BatchNorm1d(120),
-    new Sigmoid(),
-    new Linear(120, 84),
-    new BatchNorm1d(84),
-    new Sigmoid(),
-    new Linear(84, options.numClasses ?? 10),
-  );
-}
+export const lenetBatchNorm: Architecture<Sequential, LenetOptions> = architecture({
+  name: 'lenetBatchNorm',
+  options: lenetOptions,
+  head: '15.',
+  make: ({ numClasses = 10 }) =>
+    new Sequential(
+      new Conv2d(1, 6, 5, { padding: 2 }),
+      new BatchNorm2d(6),
+      new Sigmoid(),
+      new AvgPool2d(2),
+      new Conv2d(6, 16, 5),
+      new BatchNorm2d(16),
+      new Sigmoid(),
+      new AvgPool2d(2),
+      new Flatten(),
+      new Linear(16 * 5 * 5, 120),
+      new BatchNorm1d(120),
+      new Sigmoid(),
+      new Linear(120, 84),
+      new BatchNorm1d(84),
+      new Sigmoid(),
+      new Linear(84, numClasses),
+    ),
+});

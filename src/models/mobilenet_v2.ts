@@ -1,13 +1,15 @@
 // MobileNetV2. Structure, names and initial weights are torchvision's.
-
+import { declareNames } from '../io/names_elsewhere.ts';
 import { Conv2d, Dropout, init, Linear, Module, ReLU6, Sequential } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
 import { adaptiveAvgPool2d } from '../ops/pool.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { imageNetV2, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 import { Conv2dNormActivation, makeDivisible } from './inverted_residual.ts';
+import { pathsOfPair, pathsOfStages, stagesOf } from './timm_names.ts';
 
 /** Table 2 of the paper, without first and last row: how many times wider inside, output channels, blocks, stride of the first. */
 const stages = [
@@ -98,9 +100,25 @@ export class MobileNetV2 extends Module {
  * const model = mobilenetV2({ numClasses: 10, widthMult: 0.5 });
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
-export function mobilenetV2(options: MobileNetV2Options = {}): MobileNetV2 {
-  requireOptions('mobilenetV2', options, mobileNetV2Options);
-  return new MobileNetV2(options);
-}
+export const mobilenetV2: TorchvisionArchitecture<MobileNetV2, MobileNetV2Options, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
+  torchvisionArchitecture(
+    {
+      name: 'mobilenetV2',
+      options: mobileNetV2Options,
+      head: 'classifier.1.',
+      make: (options) => new MobileNetV2(options),
+    },
+    imageNetV2,
+  );
 
 declareModules({ LinearBottleneck, MobileNetV2 });
+
+declareNames(MobileNetV2, {
+  library: 'timm',
+  paths: ({ features }) => [
+    ...pathsOfPair('features.0', 'conv_stem', 'bn1'),
+    ...pathsOfStages(stagesOf(features)),
+    ...pathsOfPair(`features.${features.length - 1}`, 'conv_head', 'bn2'),
+    ['classifier.1', 'classifier'],
+  ],
+});

@@ -1,5 +1,6 @@
 // MobileNetV3, large and small. Structure, names and initial weights are torchvision's.
 import { requireChoice } from '../checks.ts';
+import { declareNames } from '../io/names_elsewhere.ts';
 import {
   AdaptiveAvgPool2d,
   BatchNorm2d,
@@ -16,8 +17,10 @@ import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { imageNetV1, imageNetV2, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 import { Conv2dNormActivation, InvertedResidual, makeDivisible, SqueezeExcitation } from './inverted_residual.ts';
+import { pathsOfPair, pathsOfStages, stagesOf } from './timm_names.ts';
 
 /** A block: kernel size, channels inside and out, whether it squeezes, its activation, its stride. */
 type Row = readonly [
@@ -74,6 +77,9 @@ const small: Table = {
 };
 
 const batchNorm: NormLayer = (channels) => new BatchNorm2d(channels, { eps: 0.001, momentum: 0.01 });
+
+/** What timm has in the same place: PyTorch's default. */
+const timmEps = 1e-5;
 
 /** Options of MobileNetV3. */
 export interface MobileNetV3Options extends ModelOptions {
@@ -148,19 +154,55 @@ export class MobileNetV3 extends Module {
 }
 
 /** MobileNetV3 large: 5,483,032 parameters (Howard et al. 2019; torchvision: `mobilenet_v3_large`). */
-export function mobilenetV3Large(options: MobileNetV3Options = {}): MobileNetV3 {
-  requireOptions('mobilenetV3Large', options, mobileNetV3Options);
-  return new MobileNetV3('large', options);
-}
+export const mobilenetV3Large: TorchvisionArchitecture<
+  MobileNetV3,
+  MobileNetV3Options,
+  'IMAGENET1K_V1' | 'IMAGENET1K_V2'
+> = torchvisionArchitecture(
+  {
+    name: 'mobilenetV3Large',
+    options: mobileNetV3Options,
+    head: 'classifier.3.',
+    make: (options) => new MobileNetV3('large', options),
+  },
+  imageNetV2,
+);
 /**
  * MobileNetV3 small: 2,542,856 parameters (Howard et al. 2019; torchvision: `mobilenet_v3_small`).
  * @example
  * const model = mobilenetV3Small({ numClasses: 10 });
  * model(randn([2, 3, 32, 32])); // shape [2, 10]
  */
-export function mobilenetV3Small(options: MobileNetV3Options = {}): MobileNetV3 {
-  requireOptions('mobilenetV3Small', options, mobileNetV3Options);
-  return new MobileNetV3('small', options);
-}
+export const mobilenetV3Small: TorchvisionArchitecture<MobileNetV3, MobileNetV3Options, 'IMAGENET1K_V1'> =
+  torchvisionArchitecture(
+    {
+      name: 'mobilenetV3Small',
+      options: mobileNetV3Options,
+      head: 'classifier.3.',
+      make: (options) => new MobileNetV3('small', options),
+    },
+    imageNetV1,
+  );
 
 declareModules({ MobileNetV3 });
+
+declareNames(MobileNetV3, {
+  library: 'timm',
+  paths({ features }) {
+    const stages = stagesOf(features);
+    const last = `blocks.${stages.length}.0`;
+    return [
+      ...pathsOfPair('features.0', 'conv_stem', 'bn1'),
+      ...pathsOfStages(stages),
+      ...pathsOfPair(`features.${features.length - 1}`, `${last}.conv`, `${last}.bn1`),
+      ['classifier.0', 'conv_head'],
+      ['classifier.3', 'classifier'],
+    ];
+  },
+  difference(model) {
+    const isOther = model.modules().some((each) => each instanceof BatchNorm2d && each.eps !== timmEps);
+    return isOther
+      ? `timm's batch norms have eps ${timmEps}, those of this model have not: its logits are others. Make the model with { normLayer: (channels) => new BatchNorm2d(channels) }`
+      : null;
+  },
+});

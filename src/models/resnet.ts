@@ -7,6 +7,7 @@ import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { imageNetV1, imageNetV2, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
 
 /** Options of `BasicBlock` and `Bottleneck`. */
@@ -278,29 +279,57 @@ function zeroWeight(norm: Module): void {
  * const model = resnet18({ numClasses: 10 });
  * model(randn([2, 3, 64, 64])); // shape [2, 10]
  */
-export function resnet18(options: ResNetOptions = {}): ResNet {
-  requireOptions('resnet18', options, resNetOptions);
-  return new ResNet(BasicBlock, [2, 2, 2, 2], options);
-}
+export const resnet18: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
+  {
+    name: 'resnet18',
+    options: resNetOptions,
+    head: 'fc.',
+    make: (options) => new ResNet(BasicBlock, [2, 2, 2, 2], options),
+  },
+  imageNetV1,
+);
 /** ResNet-34: 21,797,672 parameters (He et al. 2016; torchvision: `resnet34`). */
-export function resnet34(options: ResNetOptions = {}): ResNet {
-  requireOptions('resnet34', options, resNetOptions);
-  return new ResNet(BasicBlock, [3, 4, 6, 3], options);
-}
+export const resnet34: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
+  {
+    name: 'resnet34',
+    options: resNetOptions,
+    head: 'fc.',
+    make: (options) => new ResNet(BasicBlock, [3, 4, 6, 3], options),
+  },
+  imageNetV1,
+);
 /** ResNet-50: 25,557,032 parameters (He et al. 2016; torchvision: `resnet50`). */
-export function resnet50(options: ResNetOptions = {}): ResNet {
-  requireOptions('resnet50', options, resNetOptions);
-  return new ResNet(Bottleneck, [3, 4, 6, 3], options);
-}
+export const resnet50: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
+  torchvisionArchitecture(
+    {
+      name: 'resnet50',
+      options: resNetOptions,
+      head: 'fc.',
+      make: (options) => new ResNet(Bottleneck, [3, 4, 6, 3], options),
+    },
+    imageNetV2,
+  );
 /** ResNet-101: 44,549,160 parameters (He et al. 2016; torchvision: `resnet101`). */
-export function resnet101(options: ResNetOptions = {}): ResNet {
-  requireOptions('resnet101', options, resNetOptions);
-  return new ResNet(Bottleneck, [3, 4, 23, 3], options);
-}
+export const resnet101: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
+  torchvisionArchitecture(
+    {
+      name: 'resnet101',
+      options: resNetOptions,
+      head: 'fc.',
+      make: (options) => new ResNet(Bottleneck, [3, 4, 23, 3], options),
+    },
+    imageNetV2,
+  );
 /** ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431; torchvision: `resnext50_32x4d`). */
-export function resnext50_32x4d(options: ResNextOptions = {}): ResNet {
-  requireOptions('resnext50_32x4d', options, resNextOptions);
-  return new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 });
-}
+export const resnext50_32x4d: TorchvisionArchitecture<ResNet, ResNextOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
+  torchvisionArchitecture(
+    {
+      name: 'resnext50_32x4d',
+      options: resNextOptions,
+      head: 'fc.',
+      make: (options) => new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 }),
+    },
+    imageNetV2,
+  );
 
 declareModules({ BasicBlock, Bottleneck, ResNet });

@@ -1,10 +1,11 @@
 // VGG networks, with batch norm and without. Structure, names and initial weights are torchvision's.
-
+import { declareNames } from '../io/names_elsewhere.ts';
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { imageNetV1, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
 
 /** Output channels of the 3×3 convolutions in their order; `'M'` halves the image by maxima. */
@@ -82,24 +83,61 @@ export type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
 const batchNormOptions = declareOptions<BatchNormOptions>({ ...vggOptions.kinds, normLayer: kind.function });
 
 /** VGG-11: 132,863,336 parameters (Simonyan & Zisserman 2015, column A; torchvision: `vgg11`). */
-export function vgg11(options: VggOptions = {}): VGG {
-  requireOptions('vgg11', options, vggOptions);
-  return new VGG(columns.a, options);
-}
+export const vgg11: TorchvisionArchitecture<VGG, VggOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
+  {
+    name: 'vgg11',
+    options: vggOptions,
+    head: 'classifier.6.',
+    make: (options) => new VGG(columns.a, options),
+  },
+  imageNetV1,
+);
+/** Weights of the convolutions only, of the first port, whose images are from 0 to 255. */
+const vgg16Presets = {
+  IMAGENET1K_FEATURES: { mean: [0.48235, 0.45882, 0.40784], std: [1 / 255, 1 / 255, 1 / 255] },
+  ...imageNetV1,
+} as const;
+
 /** VGG-16: 138,357,544 parameters (Simonyan & Zisserman 2015, column D; torchvision: `vgg16`). */
-export function vgg16(options: VggOptions = {}): VGG {
-  requireOptions('vgg16', options, vggOptions);
-  return new VGG(columns.d, options);
-}
+export const vgg16: TorchvisionArchitecture<VGG, VggOptions, 'IMAGENET1K_FEATURES' | 'IMAGENET1K_V1'> =
+  torchvisionArchitecture(
+    {
+      name: 'vgg16',
+      options: vggOptions,
+      head: 'classifier.6.',
+      make: (options) => new VGG(columns.d, options),
+    },
+    vgg16Presets,
+  );
 /** VGG-11 with a norm behind every convolution: 132,868,840 parameters (torchvision: `vgg11_bn`). */
-export function vgg11Bn(options: BatchNormOptions = {}): VGG {
-  requireOptions('vgg11Bn', options, batchNormOptions);
-  return new VGG(columns.a, { ...options, normLayer: options.normLayer ?? batchNorm2d });
-}
+export const vgg11Bn: TorchvisionArchitecture<VGG, BatchNormOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
+  {
+    name: 'vgg11Bn',
+    options: batchNormOptions,
+    head: 'classifier.6.',
+    make: (options) => new VGG(columns.a, { ...options, normLayer: options.normLayer ?? batchNorm2d }),
+  },
+  imageNetV1,
+);
 /** VGG-16 with a norm behind every convolution: 138,365,992 parameters (torchvision: `vgg16_bn`). */
-export function vgg16Bn(options: BatchNormOptions = {}): VGG {
-  requireOptions('vgg16Bn', options, batchNormOptions);
-  return new VGG(columns.d, { ...options, normLayer: options.normLayer ?? batchNorm2d });
-}
+export const vgg16Bn: TorchvisionArchitecture<VGG, BatchNormOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
+  {
+    name: 'vgg16Bn',
+    options: batchNormOptions,
+    head: 'classifier.6.',
+    make: (options) => new VGG(columns.d, { ...options, normLayer: options.normLayer ?? batchNorm2d }),
+  },
+  imageNetV1,
+);
 
 declareModules({ VGG });
+
+declareNames(VGG, {
+  library: 'timm',
+  // Its hidden layers are convolutions over all of their input, whose weights are the same numbers in the same order.
+  paths: () => [
+    ['classifier.0', 'pre_logits.fc1'],
+    ['classifier.3', 'pre_logits.fc2'],
+    ['classifier.6', 'head.fc'],
+  ],
+});

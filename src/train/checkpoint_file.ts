@@ -2,8 +2,9 @@
 // What belongs into a checkpoint (model, optimizer, generators) is decided by whoever builds the tree. Node only.
 
 import { EvenkeelError } from '../errors.ts';
-import { type AtomicWriteOptions, atomicWriteOptions, codeOf, writeFileAtomic } from '../files/atomic_file.ts';
+import { type AtomicWriteOptions, atomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
 import { nodeModule } from '../files/node.ts';
+import { codeOf } from '../files/processes.ts';
 import { FileFormatError } from '../io/errors.ts';
 import { decodeSafetensors, encodeSafetensors } from '../io/safetensors_arrays.ts';
 import { requireOptions } from '../options.ts';

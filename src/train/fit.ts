@@ -4,7 +4,6 @@
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireInteger, requireNumber, shown } from '../checks.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
-import { removeLeftovers } from '../files/atomic_file.ts';
 import { nodeModule } from '../files/node.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/norm/statistics/statistics.ts';
@@ -305,7 +304,6 @@ class Training implements Run {
     const { checkpoint, resume } = this.options;
     if (!checkpoint) return;
     const { existsSync } = nodeModule('fit', 'fs');
-    removeLeftovers(checkpoint);
     if (!resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
     const { extra, path, problem } = loadCheckpoint(checkpoint, this.parts, (found, source) => {
       const reason = problemOfSaved(found, this.generators.length);

@@ -5,8 +5,8 @@
 import { PbfWriter } from 'pbf';
 import { requireInteger } from '../checks.ts';
 import { EvenkeelError } from '../errors.ts';
-import { codeOf } from '../files/atomic_file.ts';
 import { nodeModule } from '../files/node.ts';
+import { codeOf } from '../files/processes.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 
 /** A value that cannot be logged, a writer that is closed, or a disk that refuses; `code` is then the system's, such as `ENOSPC`. */

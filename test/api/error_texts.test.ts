@@ -57,6 +57,11 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /num_batches_tracked|running_|_orig_mod/,
     because: 'Names in state dicts.',
   },
+  {
+    in: /^models\//,
+    text: /^(conv_(stem|head|pwl?|dw|reduce|expand)|pre_logits\.fc\d)$/,
+    because: "timm's names of modules.",
+  },
   { in: /^io\/open/, text: /Python/, because: 'Where a file must be written anew.' },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
   { in: /^data\/worker_pool/, text: /^loader_worker$/, because: 'The name of a file.' },
@@ -68,7 +73,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   },
   { in: /^device\/wasm/, text: /script-src 'self'/, because: 'A word of Content-Security-Policy.' },
   { in: /^data\/worker_pool/, text: /^worker_threads$/, because: "The name of a module of Node.js's." },
-  { in: /^files\/lock_file/, text: /^\/proc\/self\//, because: 'The name of a file.' },
+  { in: /^files\/processes/, text: /^\/proc\/self\//, because: 'The name of a file.' },
 ];
 
 /** Every string of a file that is not part of a printed form of a module, an import or a type. */

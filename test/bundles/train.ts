@@ -2,7 +2,8 @@
 // everything that a training script in a browser uses.
 import { getEngine, manualSeed, ones, setEngine } from 'evenkeel';
 import { DataLoader, TensorDataset, WorkerDataset } from 'evenkeel/data';
-import { lenetBatchNorm } from 'evenkeel/models';
+import { encodeStateDict } from 'evenkeel/io';
+import { lenetBatchNorm, resnet18 } from 'evenkeel/models';
 import * as nn from 'evenkeel/nn';
 import { SGD } from 'evenkeel/optim';
 import { accuracy, evaluate, fit } from 'evenkeel/train';
@@ -13,6 +14,7 @@ export interface Result {
   accuracy: number;
   text: string;
   parameters: number;
+  prepared: number[];
 }
 
 const side = 12;
@@ -62,13 +64,20 @@ export async function train(): Promise<Result> {
     metrics: { accuracy },
     handleInterrupt: true,
   });
+  // A file that somebody chose, and the weights of a network for pictures.
+  const file = await encodeStateDict(lenetBatchNorm().stateDict(), 'safetensors');
+  const weights = { from: new Blob([file]), head: false, print: false };
+  const loaded = await lenetBatchNorm({ numClasses: 3, weights });
+  const picture = { data: new Uint8Array(3 * 40 * 30).map((_, i) => i), shape: [3, 40, 30] };
+  const prepared = resnet18.transforms()(picture);
   const seen = await evaluate(model, loader, { loss, metrics: { accuracy } });
   return {
     engine: getEngine(),
     losses: history.map(({ train }) => train.loss!),
     accuracy: seen.accuracy!,
     text: String(model),
-    parameters: lenetBatchNorm().parameters().length,
+    parameters: loaded.parameters().length,
+    prepared: [...prepared.shape, prepared.data.reduce((sum, value) => sum + value)],
   };
 }
 

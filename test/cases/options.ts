@@ -228,6 +228,12 @@ one('LambdaLR', (o) => new optim.LambdaLR(adam(), () => 1, o));
 takes('RandomSampler DataLoader', (name) => (o) => new (make(name))(dataset(), o));
 one('ArrayLoader', (o) => new data.ArrayLoader(dataset(), o), none, 'DataLoader');
 one('randomCrop', (o) => data.randomCrop(2, o));
+one('resize', (o) => data.resize(2, o));
+one(
+  'imageClassification',
+  (o) => data.imageClassification(o),
+  () => ({ cropSize: 2 }),
+);
 one('randomHorizontalFlip', (o) => data.randomHorizontalFlip(0.5, o));
 one('randomSplit', (o) => data.randomSplit(dataset(), [1, 1], o));
 one(

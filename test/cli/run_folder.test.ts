@@ -11,10 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { temporaryOf } from '../../src/files/atomic_file.ts';
 import { takeLock } from '../../src/files/lock_file.ts';
 import { writeIdxFiles } from '../support/idx_files.ts';
 import { linesOf, stateOf } from '../support/run_state.ts';
@@ -119,17 +120,17 @@ describe('two processes with one folder', () => {
     await first.exit;
     expect(existsSync(join(out, '.lock'))).toBe(true);
     // As if it had been killed while it wrote, and another process, which lives, were writing.
-    const left = ['checkpoint', 'checkpoint.previous', 'metrics.jsonl', 'report.html'].map(
-      (name) => `.${name}.${first.child.pid}.7.tmp`,
+    const left = ['checkpoint', 'checkpoint.previous', 'metrics.jsonl', 'report.html'].map((name) =>
+      temporaryOf(join(out, name), first.child.pid),
     );
-    for (const name of [...left, `.checkpoint.${process.pid}.0.tmp`, '.mine.1.2.tmp'])
-      writeFileSync(join(out, name), 'half');
+    const living = temporaryOf(join(out, 'checkpoint'));
+    for (const path of [...left, living, join(out, '.mine.1.2.tmp')]) writeFileSync(path, 'half');
     const { extra } = stateOf(out) as unknown as { extra: { position: { epoch: number; step: number } } };
     expect(extra.position.step % 3).toBe(0);
     const third = await run('--out', out, '--resume', '--epochs', String(extra.position.epoch + 1));
     expect([third.code, third.stderr]).toEqual([0, '']);
     expect(readdirSync(out).sort()).toEqual([
-      `.checkpoint.${process.pid}.0.tmp`,
+      basename(living),
       '.mine.1.2.tmp',
       'checkpoint',
       'checkpoint.previous',

@@ -166,6 +166,12 @@ for name, tensor in torch.load(folder / "big_endian.pt").items():
     assert torch.equal(tensor, state[name]), name
 expected["big_endian.pt"] = state_of(state)
 
+# Without checksums, which is PyTorch's own option.
+torch.serialization.set_crc32_options(False)
+torch.save(state, folder / "no_checksums.pt")
+torch.serialization.set_crc32_options(True)
+expected["no_checksums.pt"] = state_of(state)
+
 with tarfile.open(folder / "tar.pt", "w", format=tarfile.USTAR_FORMAT) as archive:
     for name in ("sys_info", "pickle", "storages", "tensors"):
         info = tarfile.TarInfo(name)

@@ -73,6 +73,11 @@ describe('a server', () => {
     server = createServer((request, response) => {
       const path = request.url!.slice(1);
       if (path === 'none') return void response.writeHead(404).end();
+      if (path === 'broken') {
+        response.writeHead(200, { 'content-length': file.length });
+        response.write(file.subarray(0, 1000), () => response.destroy());
+        return;
+      }
       const bytes = path.startsWith('large') || path.startsWith('whole') ? file : golden(path);
       const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
       requests.push(range ? `${path} ${range[1]}-${range[2]}` : path);
@@ -121,6 +126,12 @@ describe('a server', () => {
     await expect(open.get('other')).rejects.toThrow('the file behind the URL changed while it was read');
     tag = '"1"';
     await expect(loadStateDict('http://127.0.0.1:9/none.pt')).rejects.toThrow('the request failed');
+    // A connection that ends in the middle.
+    for (const source of [`${base}broken`, await fetch(`${base}broken`)]) {
+      const cut = await loadStateDict(source).catch((e) => e);
+      expect(cut).toBeInstanceOf(FileReadError);
+      expect(cut.message).toMatch(/^\[loadStateDict\] .*broken: the request failed: terminated/);
+    }
   });
 });
 

@@ -83,7 +83,13 @@ describe('what is kept for the backward', () => {
     return count;
   }
 
-  const rows = [models.resnet18, models.mobilenetV2, models.efficientnetB0, models.densenet121].flatMap((make) =>
+  const makers: ((options: { numClasses: number }) => nn.Module)[] = [
+    models.resnet18,
+    models.mobilenetV2,
+    models.efficientnetB0,
+    models.densenet121,
+  ];
+  const rows = makers.flatMap((make) =>
     (['contiguous', 'channelsLast'] as const).flatMap((memoryFormat) =>
       [true, false].map((fusion) => [make.name, memoryFormat, fusion, make] as const),
     ),

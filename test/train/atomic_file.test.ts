@@ -4,9 +4,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AtomicWriteError, type WriteFs, writeFileAtomic } from '../../src/files/atomic_file.ts';
+import {
+  AtomicFile,
+  AtomicWriteError,
+  temporaryOf,
+  type WriteFs,
+  writeFileAtomic,
+} from '../../src/files/atomic_file.ts';
+import { saveStateDict } from '../../src/io/index.ts';
+import { zeros } from '../../src/tensor/create.ts';
 
 let folder: string;
 let path: string;
@@ -154,5 +162,52 @@ describe('writeFileAtomic', () => {
     await once(writer, 'exit');
     whole(path);
     whole(`${path}.previous`);
+  });
+
+  it('removes what killed processes have left, and nothing of those that run', async () => {
+    const dead = spawn(process.execPath, ['-e', '']);
+    await once(dead, 'exit');
+    const { pid } = dead;
+    const left = [path, `${path}.previous`].map((name) => temporaryOf(name, pid));
+    const elsewhere = left.map((name) => name.replace(/\.[\da-f]+(\.\d+\.tmp)$/, '.0$1'));
+    const stay = [temporaryOf(path), elsewhere[0], temporaryOf(join(folder, 'other'), pid), join(folder, '.mine.tmp')];
+    for (const name of [...left, elsewhere[1], ...stay]) fs.writeFileSync(name, 'half');
+    // Of another machine's processes only the time tells.
+    const before = Date.now() / 1000 - 7200;
+    fs.utimesSync(elsewhere[1], before, before);
+    writeFileAtomic(path, bytes('whole'));
+    expect(fs.readdirSync(folder).sort()).toEqual([...stay, path].map((name) => basename(name)).sort());
+  });
+
+  it('says that the disk refused what was flushed beside', async () => {
+    writeFileAtomic(path, bytes('old'));
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    const refusing = { ...fs, fdatasync: (_: number, done: (error: Error) => void) => setTimeout(done, 1, full) };
+    const file = new AtomicFile(path, { fs: refusing as unknown as WriteFs });
+    file.write(bytes('new'));
+    file.flushBeside();
+    const error = await file.flushed().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(AtomicWriteError);
+    expect(error.code).toBe('ENOSPC');
+    expect([fs.readdirSync(folder), text()]).toEqual([['file.bin'], 'old']);
+  });
+
+  it('removes them when a state is saved, too', async () => {
+    const target = join(folder, 'state.pt');
+    // Killed before the file has its name.
+    const source = JSON.stringify(new URL('../../src/', import.meta.url).href);
+    const script = `
+      const { zeros } = await import(${source} + 'index.ts');
+      const { saveStateDict } = await import(${source} + 'io/index.ts');
+      const fs = process.getBuiltinModule('node:fs');
+      const { fsyncSync } = fs;
+      fs.fsyncSync = (file) => { fsyncSync(file); process.kill(process.pid, 'SIGKILL'); };
+      await saveStateDict(${JSON.stringify(target)}, { x: zeros([1000]) });`;
+    const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script];
+    const writer = spawn(process.execPath, args, { stdio: 'inherit' });
+    await once(writer, 'exit');
+    expect(fs.readdirSync(folder)).toEqual([expect.stringMatching(/^\.state\.pt\.\d+\..*\.tmp$/)]);
+    await saveStateDict(target, { x: zeros([10]) });
+    expect(fs.readdirSync(folder)).toEqual(['state.pt']);
   });
 });

@@ -1,16 +1,20 @@
-"""torchvision's side of torchvision_weights.ts: for every line NAME FOLDER a checkpoint of seeded weights whose batch norms have seen a batch, and the
-logits of a rule input in evaluation."""
+"""The Python side of library_weights.ts: for every line NAME FOLDER a checkpoint of seeded weights whose batch norms have seen a batch, as training scripts save
+it, and the logits of an input in evaluation. library_weights_peer.py torchvision | timm"""
 
 import sys
 
 import numpy as np
 import torch
-from torchvision import models
+
+if sys.argv[1] == "timm":
+    from timm import create_model as make
+else:
+    from torchvision.models import get_model as make
 
 for line in sys.stdin:
     name, folder = line.split()
     torch.manual_seed(0)
-    model = getattr(models, name)()
+    model = make(name)
     images = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
         model.train()(torch.randn(4, 3, 96, 96))
