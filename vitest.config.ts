@@ -1,13 +1,17 @@
-// Tests run once per engine where the engine matters. Kernel tests go through both engines by themselves; tests of files, random
-// numbers and data touch none. `vitest run --mode checked` runs them in the checked build: every address that a kernel is given is
-// looked up. `--mode fast` runs what answers within a minute or so on two cores while one works: on one engine, without kernels' own tests,
-// training, models and files. `--mode large` runs those of the largest tensors alone, with EVENKEEL_ADDON=build/checked/evenkeel.node in that build.
+// Tests run once per engine where the engine matters. Kernel tests go through both engines by themselves; tests of
+// files, random numbers and data touch none. `vitest run --mode checked` runs them in the checked build: every address
+// that a kernel is given is looked up. `--mode fast` runs what answers within a minute or so on two cores while one
+// works: on one engine, without kernels' own tests, training, models and files. `--mode large` runs those of the
+// largest tensors alone, with EVENKEEL_ADDON=build/checked/evenkeel.node in that build.
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
 
-/** The inner loop: every operation in every mode, autograd, layers, the rules of the surface; but for files that take long by themselves. */
+/**
+ * The inner loop: every operation in every mode, autograd, layers, the rules of the surface; but for files that take
+ * long by themselves.
+ */
 const fast = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'api', 'checked', 'scripts'].map((folder) => `test/${folder}/**/*.test.ts`);
 const slow = ['accuracy', 'averaged_model', 'recalibrate', 'norm_spec', 'fold', 'enclosed', 'summary'].map((name) => `test/nn/${name}.test.ts`);
 

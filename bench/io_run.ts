@@ -1,5 +1,5 @@
-// One process of the memory measurements of files: a state dict is read or written once, and what the process then held at most.
-// `node --import tsx bench/io_run.ts '<IoJob as JSON>'` prints a line of JSON (IoFigures).
+// One process of the memory measurements of files: a state dict is read or written once, and what the process then held
+// at most. `node --import tsx bench/io_run.ts '<IoJob as JSON>'` prints a line of JSON (IoFigures).
 import { readFileSync, writeFileSync } from 'node:fs';
 import '../src/index.ts';
 import { setEngine } from '../src/device/engine.ts';

@@ -1,6 +1,7 @@
 // Benchmarks: ratios measured side by side in one run. `npm run bench -- --suite lenet [--json FILE] [--rounds N]`.
-// Each case runs in turns with its peers, several rounds, so that the machine's moods hit all alike; medians are compared.
-// PyTorch is used where `python3`, or EVENKEEL_PYTHON, has it; the JavaScript peers where `npm install --prefix bench` put them.
+// Each case runs in turns with its peers, several rounds, so that the machine's moods hit all alike; medians are
+// compared. PyTorch is used where `python3`, or EVENKEEL_PYTHON, has it; the JavaScript peers where `npm install
+// --prefix bench` put them.
 import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { Command, Option } from 'commander';

@@ -66,12 +66,15 @@ export const timesOf = (turns: readonly (readonly number[])[]): Times => ({
   turns: turns.map(median),
 });
 
-/** How much longer a took than b: the median over the turns, in each of which the machine was in one mood, which medians of all runs mix. */
+/**
+ * How much longer a took than b: the median over the turns, in each of which the machine was in one mood, which medians
+ * of all runs mix.
+ */
 export const ratioOf = (a: Times, b: Times): number => median(a.turns.map((ms, turn) => ms / b.turns[turn]));
 
 /**
- * Times of all contenders, which run in turns, so that the machine's moods hit all alike: ours, given as single runs, then the peers.
- * Ours run once before for compilation, caches and pools; peers have done so when they were prepared.
+ * Times of all contenders, which run in turns, so that the machine's moods hit all alike: ours, given as single runs,
+ * then the peers. Ours run once before for compilation, caches and pools; peers have done so when they were prepared.
  */
 export async function inTurns(
   own: readonly (() => unknown)[],

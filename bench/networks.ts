@@ -1,4 +1,5 @@
-// Networks that are trained and run by several suites, under the names that the peers know them by, and one step of each.
+// Networks that are trained and run by several suites, under the names that the peers know them by, and one step of
+// each.
 import { noGrad } from '../src/autograd/grad_mode.ts';
 import { densenet121, lenetBatchNorm, mobilenetV2, resnet18, resnet50, vgg11Bn } from '../src/models/index.ts';
 import { BatchNorm1d, fold, Linear, type Module, ReLU, Sequential } from '../src/nn/index.ts';
@@ -50,7 +51,10 @@ const inputOf = ({ shape }: Workload): Tensor => {
   return x.rank === 4 ? x.contiguous('channelsLast') : x;
 };
 
-/** A training step by SGD with momentum, on the same random batch each time; its memory goes when the collector finds it. */
+/**
+ * A training step by SGD with momentum, on the same random batch each time; its memory goes when the collector finds
+ * it.
+ */
 export function unscopedStep(work: Workload): () => void {
   manualSeed(0);
   const model: Module = makers[work.network](work.classes);

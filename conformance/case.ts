@@ -1,5 +1,5 @@
-// One case of PyTorch's inventory as torch_cases.py writes it, a line of JSON: a call, or a layer's or optimizer's life, as data, and what
-// PyTorch gave. And how its values become those of the library.
+// One case of PyTorch's inventory as torch_cases.py writes it, a line of JSON: a call, or a layer's or optimizer's
+// life, as data, and what PyTorch gave. And how its values become those of the library.
 import { type DType, fromTypedArray, type MemoryFormat, type Tensor, type TypedArray } from '../src/index.ts';
 
 export interface TensorData {

@@ -63,8 +63,8 @@ export function compare(result: unknown, inputs: readonly Tensor[], expected: Ex
   const leaves = inputs.filter((t) => t.requiresGrad);
   const cotangents = expected.cotangents!.map((data) => tensorOf({ ...data, grad: second }));
 
-  // A gradient is a sum of cotangents times slopes. Where those cancel, roundings of the terms stay; a slope's magnitude is estimated by
-  // the whole call's, outputs over inputs.
+  // A gradient is a sum of cotangents times slopes. Where those cancel, roundings of the terms stay; a slope's
+  // magnitude is estimated by the whole call's, outputs over inputs.
   const size = (tensors: readonly unknown[]) => magnitudeOf(tensors, isElementwise);
   const inputSize = size(inputs) || 1;
   const slope = size(outputs) / inputSize;

@@ -1,4 +1,5 @@
-// Where the library differs from PyTorch on purpose, or PyTorch is the one that is off. A difference that no row here explains is a failure.
+// Where the library differs from PyTorch on purpose, or PyTorch is the one that is off. A difference that no row here
+// explains is a failure.
 import { gather, Tensor } from '../src/index.ts';
 import { type Expected, isTensorData } from './case.ts';
 import { difference } from './judge.ts';

@@ -3,11 +3,14 @@ import { Tensor } from '../src/index.ts';
 import { isTensorData, type TensorData, valuesOf } from './case.ts';
 
 /**
- * Float64: 2^-52 is a rounding. Both sides sum in their own order and take their own exponentials; with the samples' sizes (sums of some
- * hundred terms of one magnitude) that is up to some hundred roundings of the largest value.
+ * Float64: 2^-52 is a rounding. Both sides sum in their own order and take their own exponentials; with the samples'
+ * sizes (sums of some hundred terms of one magnitude) that is up to some hundred roundings of the largest value.
  */
 const float64Bar = 1e-12;
-/** Float32, relative to the truth: what PyTorch itself is off by, times four, or this many roundings of 2^-24 where it was lucky. */
+/**
+ * Float32, relative to the truth: what PyTorch itself is off by, times four, or this many roundings of 2^-24 where it
+ * was lucky.
+ */
 const torchMultiple = 4;
 const float32Roundings = 16;
 const roundingOf = 2 ** -24;
@@ -46,7 +49,9 @@ export interface Bars {
   isElementwise: boolean;
   /** Multiplies the bars: for gradients of gradients, whose formulas lose digits that the functions keep. */
   looseness: number;
-  /** A magnitude whose roundings count even where the values are smaller: what a gradient's terms have that may cancel. */
+  /**
+   * A magnitude whose roundings count even where the values are smaller: what a gradient's terms have that may cancel.
+   */
   least?: number;
 }
 

@@ -1,4 +1,5 @@
-// Conformance to PyTorch's own inventory of tests: module_db, op_db, optim_db with their sample, reference and error inputs.
+// Conformance to PyTorch's own inventory of tests: module_db, op_db, optim_db with their sample, reference and error
+// inputs.
 //   npm run conformance -- --against torch [--only NAME] [--engine native|wasm] [--seed N] [--json FILE] [--write-goldens]
 //   npm run conformance -- --against goldens     the committed sample of it, without Python
 //   npm run conformance -- --page [--check]      docs/conformance.md from conformance/results/

@@ -1,4 +1,5 @@
-// docs/conformance.md from the reports in conformance/results/, which `--json` writes: what PyTorch has, what of it is here, and how they compare.
+// docs/conformance.md from the reports in conformance/results/, which `--json` writes: what PyTorch has, what of it is
+// here, and how they compare.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { intended } from './intended.ts';
 import { type Counts, noCounts, type Report } from './report.ts';

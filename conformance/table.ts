@@ -1,5 +1,5 @@
-// What PyTorch's names are here: functions, layers, optimizers, each with its signature (signature.ts). A name without a row, or whose
-// row names what the library does not export, is not available.
+// What PyTorch's names are here: functions, layers, optimizers, each with its signature (signature.ts). A name without
+// a row, or whose row names what the library does not export, is not available.
 import * as ek from '../src/index.ts';
 import { Tensor } from '../src/index.ts';
 import * as nn from '../src/nn/index.ts';
@@ -437,7 +437,10 @@ export function layerRow(name: string): LayerRow | null {
 /** The one place where the run calls a layer. */
 export const callLayer = (layer: nn.Module, ...args: unknown[]): unknown => layer(...(args as never[]));
 
-/** Options by PyTorch's names; others are not available. What PyTorch chooses by itself (`foreach`, `fused`) has no counterpart. */
+/**
+ * Options by PyTorch's names; others are not available. What PyTorch chooses by itself (`foreach`, `fused`) has no
+ * counterpart.
+ */
 export const optimizerOptions: Record<string, string> = {
   SGD: '{lr momentum dampening weightDecay nesterov maximize !foreach=false !fused=false !differentiable=false}',
   Adam: '{lr betas eps weightDecay amsgrad maximize decoupledWeightDecay !foreach=false !fused=false !capturable=false !differentiable=false}',

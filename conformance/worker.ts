@@ -1,5 +1,5 @@
-// The library in a process of its own, so that a case that ends it ends nothing else: a line with a case comes in, a line of verdicts goes
-// out. The argument names the engine.
+// The library in a process of its own, so that a case that ends it ends nothing else: a line with a case comes in, a
+// line of verdicts goes out. The argument names the engine.
 import { createInterface } from 'node:readline';
 import { setEngine, setWarningHandler } from '../src/index.ts';
 import type { Case } from './case.ts';

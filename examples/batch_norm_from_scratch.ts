@@ -1,5 +1,6 @@
-// Batch norm written by hand, with running buffers of its own and the gradient mode as the switch between batch and running statistics,
-// trained beside the built-in layer on the same data from the same weights: the same loss, step by step.
+// Batch norm written by hand, with running buffers of its own and the gradient mode as the switch between batch and
+// running statistics, trained beside the built-in layer on the same data from the same weights: the same loss, step by
+// step.
 import assert from 'node:assert/strict';
 import { isGradEnabled, manualSeed, noGrad, ones, randint, randn, type Tensor, zeros } from 'evenkeel';
 import * as nn from 'evenkeel/nn';

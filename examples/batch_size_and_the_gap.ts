@@ -1,5 +1,5 @@
-// The smaller the batch, the noisier the statistics a network is trained with, and the further they are from the running ones it is
-// evaluated with. Group norm, which knows no batch, has no such gap.
+// The smaller the batch, the noisier the statistics a network is trained with, and the further they are from the
+// running ones it is evaluated with. Group norm, which knows no batch, has no such gap.
 import assert from 'node:assert/strict';
 import { manualSeed, noGrad, randint, randn, type Tensor } from 'evenkeel';
 import * as nn from 'evenkeel/nn';

@@ -1,5 +1,5 @@
-// Batch, layer, instance and group norm of one tensor (N, C, H, W) = (4, 4, 8, 8): which values share a mean. Each column shows the largest
-// |mean| of y over one kind of slice; it is 0 exactly where the norm normalizes that slice.
+// Batch, layer, instance and group norm of one tensor (N, C, H, W) = (4, 4, 8, 8): which values share a mean. Each
+// column shows the largest |mean| of y over one kind of slice; it is 0 exactly where the norm normalizes that slice.
 import assert from 'node:assert/strict';
 import { manualSeed, randn } from 'evenkeel';
 import * as nn from 'evenkeel/nn';

@@ -1,5 +1,6 @@
-// A pretrained network A, frozen by requiresGrad_(false), feeds a trainable network B on data from another domain. A's weights stay, but its
-// batch norm goes on following the new data, so A is no longer the network that was pretrained. freezeBatchNorm repairs it.
+// A pretrained network A, frozen by requiresGrad_(false), feeds a trainable network B on data from another domain. A's
+// weights stay, but its batch norm goes on following the new data, so A is no longer the network that was pretrained.
+// freezeBatchNorm repairs it.
 import assert from 'node:assert/strict';
 import { manualSeed, noGrad, randint, randn, type Tensor } from 'evenkeel';
 import * as nn from 'evenkeel/nn';

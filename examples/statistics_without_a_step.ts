@@ -1,5 +1,5 @@
-// Running statistics move in forward, not in optimizer.step(): a forward in training mode under noGrad, with no optimizer anywhere, moves
-// them. `withStatistics` normalizes by the batch and leaves them alone.
+// Running statistics move in forward, not in optimizer.step(): a forward in training mode under noGrad, with no
+// optimizer anywhere, moves them. `withStatistics` normalizes by the batch and leaves them alone.
 import assert from 'node:assert/strict';
 import { manualSeed, noGrad, randn } from 'evenkeel';
 import * as nn from 'evenkeel/nn';

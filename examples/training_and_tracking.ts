@@ -1,4 +1,5 @@
-// The four combinations of training mode and trackRunningStats: by what a layer normalizes, and whether its running mean moves.
+// The four combinations of training mode and trackRunningStats: by what a layer normalizes, and whether its running
+// mean moves.
 import assert from 'node:assert/strict';
 import { manualSeed, randn } from 'evenkeel';
 import * as nn from 'evenkeel/nn';

@@ -1,6 +1,7 @@
-// How far a result in float32 or float64 may be from the exact one (formulas.ts): counts of roundings, each with its reason. The library
-// has float64 statistics and centres by a mean in two halves; PyTorch, and any arithmetic in float64, is allowed plain sums and x·a + b.
-// An infinite bar means that nothing is judged: where an intermediate number leaves float32's range, or nothing is left of the digits.
+// How far a result in float32 or float64 may be from the exact one (formulas.ts): counts of roundings, each with its
+// reason. The library has float64 statistics and centres by a mean in two halves; PyTorch, and any arithmetic in
+// float64, is allowed plain sums and x·a + b. An infinite bar means that nothing is judged: where an intermediate
+// number leaves float32's range, or nothing is left of the digits.
 import type { Gradients, LocalResponse, Normalized, Row, RowNorm } from './formulas.ts';
 
 /** A result, and how far the library and PyTorch may be from it, element by element. */
@@ -35,8 +36,8 @@ const known = (bar: number): number => (Number.isNaN(bar) ? unjudged : bar);
 
 /** What plain sums do to a row's statistics: absolute errors, and `relative`, their effect on x̂ of usual size. */
 export function plainErrors({ count, mean, variance, r, largest }: Row, isFixed: boolean, { u }: Precision) {
-  // A sum of n numbers in order errs by at most n roundings of its largest partial sum (Higham 2002, 4.2); merging the variances of parts
-  // costs roundings of their means times their distance.
+  // A sum of n numbers in order errs by at most n roundings of its largest partial sum (Higham 2002, 4.2); merging the
+  // variances of parts costs roundings of their means times their distance.
   const ofMean = isFixed ? 0 : count * u * largest;
   const ofVariance = isFixed
     ? 0
@@ -47,8 +48,8 @@ export function plainErrors({ count, mean, variance, r, largest }: Row, isFixed:
 }
 
 /**
- * What is left of a mean that is kept in two halves, relative to the spread; before, it is a double, the sum of a pivot and a quotient, and rounds as the
- * values do of which it is one, even where it is near 0.
+ * What is left of a mean that is kept in two halves, relative to the spread; before, it is a double, the sum of a pivot
+ * and a quotient, and rounds as the values do of which it is one, even where it is near 0.
  */
 const centringInHalves = ({ mean, r, largest }: Row, isFixed: boolean, { u }: Precision): number =>
   (4 * u * u * Math.abs(mean) + (isFixed ? 0 : 2 ** -52 * largest)) * r;
@@ -69,8 +70,8 @@ export function outputBars(given: RowNorm, { y, xHat, rows }: Normalized, precis
       const size = Math.abs(xHat[p]);
       const plain = w * (16 * u * (size + spread) + centring + 2 * size * scaling) + 4 * u * b + floor;
       result.torch[p] = relative > 0.5 ? unjudged : plain;
-      // Eight roundings: of the two differences, the mean's halves, the scale, the product, the sum, and reserve. 10⁻⁶ of the spread is the
-      // project's bar for values of usual size.
+      // Eight roundings: of the two differences, the mean's halves, the scale, the product, the sum, and reserve. 10⁻⁶
+      // of the spread is the project's bar for values of usual size.
       result.ours[p] = isSingle
         ? w * (Math.max(8 * u * size, 1e-6 * spread) + centringInHalves(row, fixed !== undefined, precision)) +
           2 * u * b +
@@ -120,7 +121,8 @@ export function gradientBars(
       } else {
         const all = h + sizeH + size * sizeHX + sizeHX;
         dx.torch[p] = isLost || isBeyond ? unjudged : r * (16 * u + 4 * relative + count * u) * all + smallest;
-        // As for y: eight roundings of the three terms, and those of the two sums. Products g·x̃ and the coefficient of x̃ may vanish among the smallest floats.
+        // As for y: eight roundings of the three terms, and those of the two sums. Products g·x̃ and the coefficient of
+        // x̃ may vanish among the smallest floats.
         const terms = 8 * u * (h + Math.abs(meanH) + Math.abs(xHat[p] * meanHX));
         const sums = chain * (sizeH + size * sizeHX) + halves * all;
         dx.ours[p] = !isSingle
@@ -162,7 +164,8 @@ export function movedBars(
   const data = (1 - momentum) * old + momentum * value;
   const size = Math.abs((1 - momentum) * old) + Math.abs(momentum * value);
   const torch = 8 * u * size + 2 * Math.abs(momentum) * errorOfValue + floor;
-  // Computed in float64 and rounded once; the error of the statistics in float64 is u times that of plain sums in float32.
+  // Computed in float64 and rounded once; the error of the statistics in float64 is u times that of plain sums in
+  // float32.
   const ours = 2 * u * Math.abs(data) + 1e-12 * size + u * Math.abs(momentum) * errorOfValue + floor;
   return { data, ours: isSingle ? ours : torch, torch };
 }
@@ -172,8 +175,8 @@ const responseRoundings = ({ size, beta }: LocalResponse, { u }: Precision): num
   (8 + size) * (1 + Math.abs(beta)) * u;
 
 /**
- * Places where a float cannot hold an intermediate number, or where x or g is divided by 0. Both sides square and take powers in the dtype. A
- * value beyond its range spoils all channels that may see it.
+ * Places where a float cannot hold an intermediate number, or where x or g is divided by 0. Both sides square and take
+ * powers in the dtype. A value beyond its range spoils all channels that may see it.
  */
 function spoilt(
   { x, shape: [, c, s] }: LocalResponse,

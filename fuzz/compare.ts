@@ -1,6 +1,7 @@
-// Judging one run of a program: the library against the reference, always; and against PyTorch, where it ran the same program. PyTorch's
-// numbers are held against the reference too, from PyTorch's own state before the call, within its own error; words, shapes, dtypes,
-// formats and flags directly against the library's. What may differ stands in known_differences.ts.
+// Judging one run of a program: the library against the reference, always; and against PyTorch, where it ran the same
+// program. PyTorch's numbers are held against the reference too, from PyTorch's own state before the call, within its
+// own error; words, shapes, dtypes, formats and flags directly against the library's. What may differ stands in
+// known_differences.ts.
 
 import type { Expectation, Expected } from './expectation.ts';
 import { knownDifferences } from './known_differences.ts';

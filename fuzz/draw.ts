@@ -1,5 +1,6 @@
-// Drawing programs: fast-check draws plain records of independent choices, which shrink well, and `programOf` turns each into a program
-// whose shapes fit together except where a choice says they shall not. The first of a list is what a choice shrinks to.
+// Drawing programs: fast-check draws plain records of independent choices, which shrink well, and `programOf` turns
+// each into a program whose shapes fit together except where a choice says they shall not. The first of a list is what
+// a choice shrinks to.
 import fc, { type Arbitrary } from 'fast-check';
 import type { DType } from '../src/tensor/dtype.ts';
 import {
@@ -265,7 +266,10 @@ function programOf(drawn: DrawnSubject, calls: readonly DrawnCall[]): Program {
   return possible({ subject: subjectOf(drawn, channels, normalized, stateSpec), calls: calls.map(toCall) });
 }
 
-/** The program without calls that make no sense: methods that a layer has not, and of a lazy one all before its first input. */
+/**
+ * The program without calls that make no sense: methods that a layer has not, and of a lazy one all before its first
+ * input.
+ */
 export function possible({ subject, calls }: Program): Program {
   const isFrozen = subject.kind.startsWith('Frozen');
   const hasStatistics = !isFrozen && /atch_?norm|instance_?norm/i.test(subject.kind);

@@ -1,5 +1,5 @@
-// What the reference says of a call: results with their bars, state that changed, or a refusal. Not here: the rules (functional_rules.ts,
-// reference.ts).
+// What the reference says of a call: results with their bars, state that changed, or a refusal. Not here: the rules
+// (functional_rules.ts, reference.ts).
 import type { MemoryFormat } from '../src/tensor/shape.ts';
 import { type Estimate, exactly } from './bars.ts';
 import { inOurWords } from './our_words.ts';

@@ -1,6 +1,7 @@
-// The normalizations as scalar float64 formulas, written for reading. All but local response norm are one: rows of elements are brought
-// to mean 0 and variance 1, then times a weight and plus a bias. Not here: which elements make a row, what is checked, when statistics
-// move (reference.ts); how far other arithmetic may be from these numbers (bars.ts).
+// The normalizations as scalar float64 formulas, written for reading. All but local response norm are one: rows of
+// elements are brought to mean 0 and variance 1, then times a weight and plus a bias. Not here: which elements make a
+// row, what is checked, when statistics move (reference.ts); how far other arithmetic may be from these numbers
+// (bars.ts).
 
 export interface RowNorm {
   x: ArrayLike<number>;
@@ -41,7 +42,10 @@ export interface Normalized {
 
 const sum = (values: Float64Array): number => values.reduce((a, b) => a + b, 0);
 
-/** Mean, and x − mean: around a pivot, so that a mean far from 0 costs no digits; with an infinity or NaN, what plain sums give. */
+/**
+ * Mean, and x − mean: around a pivot, so that a mean far from 0 costs no digits; with an infinity or NaN, what plain
+ * sums give.
+ */
 function centre(values: Float64Array): { mean: number; centred: Float64Array } {
   const count = values.length;
   const pivot = values[0];
@@ -94,7 +98,10 @@ export interface Gradients {
   rows: RowGradient[];
 }
 
-/** dx = r·(h − mean(h) − x̂·mean(h·x̂)); without the first mean for RMS norm, and r·h by given statistics. dweight = Σ g·x̂, dbias = Σ g. */
+/**
+ * dx = r·(h − mean(h) − x̂·mean(h·x̂)); without the first mean for RMS norm, and r·h by given statistics. dweight = Σ
+ * g·x̂, dbias = Σ g.
+ */
 export function gradients(given: RowNorm, { xHat, rows }: Normalized, g: ArrayLike<number>): Gradients {
   const { x, parameters, parameterAt, weight, fixed, isCentred } = given;
   const dx = new Float64Array(x.length);
@@ -144,7 +151,10 @@ export function localResponse(given: LocalResponse): { y: Float64Array; scale: F
   return { y: scale.map((d, p) => x[p] / d ** beta), scale };
 }
 
-/** dx = g·D^−beta − (2·alpha·beta/size)·x·Σ g·x·D^(−beta−1) over the channels that see this one. `size`: |both terms|, the second's parts added up. */
+/**
+ * dx = g·D^−beta − (2·alpha·beta/size)·x·Σ g·x·D^(−beta−1) over the channels that see this one. `size`: |both terms|,
+ * the second's parts added up.
+ */
 export function localResponseGradient(
   given: LocalResponse,
   scale: Float64Array,

@@ -1,5 +1,6 @@
-// The functional normalizations: which elements of an input are normalized together and by what, what is refused and with which words, and
-// in which order; and how running statistics move. Not here: when a layer calls them with what (reference.ts), the arithmetic (formulas.ts).
+// The functional normalizations: which elements of an input are normalized together and by what, what is refused and
+// with which words, and in which order; and how running statistics move. Not here: when a layer calls them with what
+// (reference.ts), the arithmetic (formulas.ts).
 import { movedBars, plainErrors, precisionOf } from './bars.ts';
 import { constant, type Expectation, isFloating, list, product, refuse, torchSize, Unknown } from './expectation.ts';
 import type { LocalResponse, Normalized, RowNorm } from './formulas.ts';

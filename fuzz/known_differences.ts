@@ -1,5 +1,6 @@
-// Where the library differs from PyTorch on purpose. Each row says in which calls, in what, by which section of the specification of the
-// normalization family, and what is still checked. The library is always held against the reference, so a row only excuses PyTorch.
+// Where the library differs from PyTorch on purpose. Each row says in which calls, in what, by which section of the
+// specification of the normalization family, and what is still checked. The library is always held against the
+// reference, so a row only excuses PyTorch.
 import type { Case } from './compare.ts';
 import { isForward, type TensorSpec } from './program.ts';
 import { valuesOf } from './values.ts';
@@ -10,7 +11,10 @@ export interface KnownDifference {
   section: string;
   /** In one sentence: PyTorch's way and ours. */
   what: string;
-  /** Aspects of a difference (compare.ts) that the row excuses: names of results, `state` for all of the state, `error`, `text`, … */
+  /**
+   * Aspects of a difference (compare.ts) that the row excuses: names of results, `state` for all of the state, `error`,
+   * `text`, …
+   */
   aspects: readonly string[];
   when(one: Case): boolean;
   /** What is checked in place of what is excused, beyond the reference: words for what is wrong, or null. */

@@ -1,4 +1,5 @@
-// Programs of a single layer as a target of the fuzzer: drawn by draw.ts, run here by run.ts and in PyTorch by torch.ts, judged by compare.ts.
+// Programs of a single layer as a target of the fuzzer: drawn by draw.ts, run here by run.ts and in PyTorch by
+// torch.ts, judged by compare.ts.
 import fc from 'fast-check';
 import { judge } from './compare.ts';
 import { possible, programs } from './draw.ts';

@@ -1,8 +1,9 @@
-// The fuzzer. Random layers and calls (layers.ts) are judged against PyTorch or the scalar reference, random graphs of operations
-// (graphs/) with fusion against those without, and calls on tensors (tensors/) against PyTorch, or what it once said (golden); checkpoints (files/) go
-// to PyTorch and back, and damaged ones must end in errors. `npm run fuzz -- --against torch|reference|plain|golden|errors [--of layers|tensors|files]
-// [--kind TEXT] [--seconds N] [--count N] [--seed N] [--engine native|wasm] [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure the smallest program is
-// sought and printed with what replays it.
+// The fuzzer. Random layers and calls (layers.ts) are judged against PyTorch or the scalar reference, random graphs of
+// operations (graphs/) with fusion against those without, and calls on tensors (tensors/) against PyTorch, or what it
+// once said (golden); checkpoints (files/) go to PyTorch and back, and damaged ones must end in errors. `npm run fuzz
+// -- --against torch|reference|plain|golden|errors [--of layers|tensors|files] [--kind TEXT] [--seconds N] [--count N]
+// [--seed N] [--engine native|wasm] [--replay SEED:INDEX]`. A program follows from seed and index alone. Of a failure
+// the smallest program is sought and printed with what replays it.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EngineName } from '../src/device/backend.ts';
 import { getEngine, setEngine } from '../src/device/engine.ts';

@@ -1,5 +1,6 @@
-// PyTorch's texts as the library says them: the same words, with its own names for what a user writes here. Tests that hold recorded texts of
-// PyTorch against ours go through this; what is said otherwise altogether stands in their own tables.
+// PyTorch's texts as the library says them: the same words, with its own names for what a user writes here. Tests that
+// hold recorded texts of PyTorch against ours go through this; what is said otherwise altogether stands in their own
+// tables.
 
 /** Names of PyTorch's that no rule makes ours. */
 const names: readonly [RegExp, string][] = [

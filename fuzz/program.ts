@@ -1,5 +1,6 @@
-// What the fuzzer runs: a layer or a functional form, and a sequence of calls on it; and what one run of a program reports. Programs
-// are plain data, so that PyTorch in another process can run the same ones. Not here: how they are drawn (draw.ts).
+// What the fuzzer runs: a layer or a functional form, and a sequence of calls on it; and what one run of a program
+// reports. Programs are plain data, so that PyTorch in another process can run the same ones. Not here: how they are
+// drawn (draw.ts).
 import type { DType } from '../src/tensor/dtype.ts';
 import type { MemoryFormat } from '../src/tensor/shape.ts';
 
@@ -23,7 +24,10 @@ export type Kind = LayerKind | FunctionalKind;
 export const stateNames = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'] as const;
 export type StateName = (typeof stateNames)[number];
 
-/** How a tensor's values are spread. `offset`: a mean of 10 to 10⁴ standard deviations; `nan`, `inf`: one such element among normal ones. */
+/**
+ * How a tensor's values are spread. `offset`: a mean of 10 to 10⁴ standard deviations; `nan`, `inf`: one such element
+ * among normal ones.
+ */
 export type Distribution =
   | 'normal'
   | 'offset'

@@ -1,6 +1,7 @@
-// What a call on a layer must give: which rule its forward follows and what moves whatever comes of it, what its other methods do to its
-// state. A pure function of the state before the call, so each side of a comparison is judged from its own state. The rules of the
-// functional forms are in functional_rules.ts, the arithmetic in formulas.ts; this file is written for reading, not for speed.
+// What a call on a layer must give: which rule its forward follows and what moves whatever comes of it, what its other
+// methods do to its state. A pure function of the state before the call, so each side of a comparison is judged from
+// its own state. The rules of the functional forms are in functional_rules.ts, the arithmetic in formulas.ts; this file
+// is written for reading, not for speed.
 import type { MemoryFormat } from '../src/tensor/shape.ts';
 import {
   type Estimate,
@@ -240,11 +241,13 @@ function forward(
         wants(name) && estimate ? { ...result(value!.shape, estimate), dtype: value!.dtype } : null;
   };
   if (steps.kind === 'empty') {
-    // Whether a parameter without elements has a gradient, and what an empty tensor of integers becomes, is nobody's concern.
+    // Whether a parameter without elements has a gradient, and what an empty tensor of integers becomes, is nobody's
+    // concern.
     if (!isFloating(x.dtype) || weight?.data.length === 0 || bias?.data.length === 0) throw new Unknown();
     if ([weight, bias].some((value) => value && value.dtype !== x.dtype)) throw new Unknown();
     expectation.tensors.y = result(x.shape, exactly([]));
-    // Of several ways to keep an empty result in the graph none is judged; local response norm gives back its very input.
+    // Of several ways to keep an empty result in the graph none is judged; local response norm gives back its very
+    // input.
     if (!call.needsInput || isResponse) expectation.requiresGrad = null;
     if (g && !recorded) throw new Unknown();
     if (g) {
@@ -369,8 +372,8 @@ function control(program: Program, pre: State, call: Call, saved: State, expecta
 }
 
 /**
- * What the call at `index` of a program (0: the construction) must give, from the states before it; null where the rules do not say.
- * `saved` is the state that a `load` would load.
+ * What the call at `index` of a program (0: the construction) must give, from the states before it; null where the
+ * rules do not say. `saved` is the state that a `load` would load.
  */
 export function expectationOf(
   program: Program,

@@ -1,5 +1,5 @@
-// Writes the table of docs/accuracy.md: our largest errors beside PyTorch's, on the same float32 data, both against float64 truth.
-// Needs PyTorch: `EVENKEEL_PYTHON=… npx tsx scripts/accuracy_table.ts`.
+// Writes the table of docs/accuracy.md: our largest errors beside PyTorch's, on the same float32 data, both against
+// float64 truth. Needs PyTorch: `EVENKEEL_PYTHON=… npx tsx scripts/accuracy_table.ts`.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import '../src/ops/methods.ts';

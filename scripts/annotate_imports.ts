@@ -1,5 +1,6 @@
-// The last step of build:dist: imports of what only the running program knows. tsc would change the ending of such a name at run time, which here is
-// a user's own, and bundlers leave it alone only where comments, which the build drops, say so.
+// The last step of build:dist: imports of what only the running program knows. tsc would change the ending of such a
+// name at run time, which here is a user's own, and bundlers leave it alone only where comments, which the build drops,
+// say so.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

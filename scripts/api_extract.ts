@@ -1,5 +1,6 @@
-// The public surface of the package, word for word: docs/api.md, made from the declarations that users get (`npm run build:dist` first), so that a
-// change of it is seen in review. `--check` compares instead; `--undocumented` lists public declarations without a sentence of their own.
+// The public surface of the package, word for word: docs/api.md, made from the declarations that users get (`npm run
+// build:dist` first), so that a change of it is seen in review. `--check` compares instead; `--undocumented` lists
+// public declarations without a sentence of their own.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -116,7 +117,10 @@ const exported = (file: string): ts.Symbol[] => {
 };
 const surface = new Set(entries.flatMap(({ file }) => exported(file).map(resolved)));
 
-/** What a class has from bases that are not exported, such as the methods of Tensor: no declaration of the surface shows it. */
+/**
+ * What a class has from bases that are not exported, such as the methods of Tensor: no declaration of the surface shows
+ * it.
+ */
 function inherited(target: ts.Symbol): string[] {
   if (!(target.flags & ts.SymbolFlags.Class)) return [];
   const found = checker

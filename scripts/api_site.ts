@@ -1,5 +1,6 @@
-// The pages of the public surface, made by TypeDoc from the docstrings: one page structure for each entry point of the package, the README in
-// front, in build/api. A warning, such as a broken link or a type that no entry point exports, fails.
+// The pages of the public surface, made by TypeDoc from the docstrings: one page structure for each entry point of the
+// package, the README in front, in build/api. A warning, such as a broken link or a type that no entry point exports,
+// fails.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {
@@ -43,7 +44,10 @@ const app = await Application.bootstrap({
   ],
 });
 
-/** Makes a method of Tensor, which TypeDoc takes for a property, of the function of its name: without the first parameter, which is the tensor. */
+/**
+ * Makes a method of Tensor, which TypeDoc takes for a property, of the function of its name: without the first
+ * parameter, which is the tensor.
+ */
 function toMethod(project: ProjectReflection, property: DeclarationReflection, of: DeclarationReflection): void {
   property.kind = ReflectionKind.Method;
   property.type = undefined;

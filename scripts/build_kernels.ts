@@ -1,9 +1,10 @@
-// Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the WebAssembly
-// module, embedded in src/device/generated/evenkeel.wasm.ts). How is in src/cli/native_build.ts, which packages carry too.
-// `native` compiles for this machine's instruction set, with `--every-isa` for all of its architecture (packages, tests);
-// `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan and UBSan; `--checked` builds what the checked run
-// of the suite loads: UBSan alone, which needs no library loaded before Node.js; `--debug` builds for a debugger, into
-// build/debug/; `--prebuild` builds what a package carries, into prebuilds/.
+// Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the
+// WebAssembly module, embedded in src/device/generated/evenkeel.wasm.ts). How is in src/cli/native_build.ts, which
+// packages carry too. `native` compiles for this machine's instruction set, with `--every-isa` for all of its
+// architecture (packages, tests); `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan
+// and UBSan; `--checked` builds what the checked run of the suite loads: UBSan alone, which needs no library loaded
+// before Node.js; `--debug` builds for a debugger, into build/debug/; `--prebuild` builds what a package carries, into
+// prebuilds/.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,8 +25,9 @@ import {
 } from '../src/cli/native_build.ts';
 
 /**
- * What the WebAssembly module does without, for its size: files whose inner loops are written as vectors and tiles lose nothing
- * at -Os; plain loops, which -Os would not vectorize, lose nothing without unrolling. Vector math needs all of -O3.
+ * What the WebAssembly module does without, for its size: files whose inner loops are written as vectors and tiles lose
+ * nothing at -Os; plain loops, which -Os would not vectorize, lose nothing without unrolling. Vector math needs all of
+ * -O3.
  */
 const smaller: [RegExp, string[]][] = [
   [/kernels\/(batch_norm|row_norm|conv|index|pool)\/|grad_norm/, ['-Os']],

@@ -1,5 +1,6 @@
-// Bundles for browsers: no import of the library's own reaches a module of Node.js, and what esbuild and Vite make of a page and its module worker
-// trains in Chromium, with the numbers of Node.js. `npm run build:dist` comes first. Chromium: the system's, or the one that CHROMIUM names.
+// Bundles for browsers: no import of the library's own reaches a module of Node.js, and what esbuild and Vite make of a
+// page and its module worker trains in Chromium, with the numbers of Node.js. `npm run build:dist` comes first.
+// Chromium: the system's, or the one that CHROMIUM names.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';

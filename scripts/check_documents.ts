@@ -1,6 +1,6 @@
-// Runs what the documents show: every TypeScript block of the README and of docs/, and every program of examples/, type-checked, as a
-// user's file that imports the built package by its name; and every @example of a docstring, among the exports of the package and the names
-// in `given`.
+// Runs what the documents show: every TypeScript block of the README and of docs/, and every program of examples/,
+// type-checked, as a user's file that imports the built package by its name; and every @example of a docstring, among
+// the exports of the package and the names in `given`.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

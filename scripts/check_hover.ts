@@ -1,5 +1,5 @@
-// What an editor shows beside a name, on the declarations of the package: no method of a tensor, no member of a layer, and no option of anything
-// public may be without a sentence. `npm run build:dist` comes first.
+// What an editor shows beside a name, on the declarations of the package: no method of a tensor, no member of a layer,
+// and no option of anything public may be without a sentence. `npm run build:dist` comes first.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';

@@ -1,5 +1,5 @@
-// The layer rule: imports point only downward, and in no circle. Reads every import in src/ and names those that point up, and files that import each
-// other, if only their types: who reads one of them must read all.
+// The layer rule: imports point only downward, and in no circle. Reads every import in src/ and names those that point
+// up, and files that import each other, if only their types: who reads one of them must read all.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';

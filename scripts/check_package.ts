@@ -1,5 +1,6 @@
-// The package as a user gets it: npm pack, linted, installed into an empty project without scripts, every subpath export type-checked and run with
-// the addon that the package carries and on WebAssembly; what is said where an addon cannot be taken; the command, and an addon built by it.
+// The package as a user gets it: npm pack, linted, installed into an empty project without scripts, every subpath
+// export type-checked and run with the addon that the package carries and on WebAssembly; what is said where an addon
+// cannot be taken; the command, and an addon built by it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -23,7 +24,10 @@ const { name, exports, version } = JSON.parse(readFileSync(join(root, 'package.j
   exports: Record<string, unknown>;
   version: string;
 };
-/** An addon of two instruction sets is 1.4 MB of it, the WebAssembly module 0.4 MB, and the sources, from which others build theirs, 0.15 MB. */
+/**
+ * An addon of two instruction sets is 1.4 MB of it, the WebAssembly module 0.4 MB, and the sources, from which others
+ * build theirs, 0.15 MB.
+ */
 const limit = 2_500_000;
 const work = mkdtempSync(join(tmpdir(), 'evenkeel-package-'));
 const run = (cwd: string, command: string, args: string[], env: Record<string, string> = {}) =>
@@ -90,7 +94,10 @@ function use(args: string[], env: Record<string, string> = {}) {
   return { status, signal, stdout, stderr };
 }
 
-/** A package whose addon is cut off, damaged, or of another machine: the line says which files and why, and the program goes on. */
+/**
+ * A package whose addon is cut off, damaged, or of another machine: the line says which files and why, and the program
+ * goes on.
+ */
 function checkRefusals(installed: string): void {
   const addon = join(installed, 'prebuilds', `${process.platform}-${process.arch}`, 'evenkeel.node');
   const built = join(installed, 'build', 'native', 'evenkeel.node');

@@ -1,5 +1,6 @@
-// The package in every runtime that npm carries: Node.js 20, 22, 24 and the newest, Bun, Deno (with and without permissions). Each trains the same
-// network on each engine it can have, and must come to the same numbers. `npx tsx scripts/check_runtimes.ts`; .ci/full does it.
+// The package in every runtime that npm carries: Node.js 20, 22, 24 and the newest, Bun, Deno (with and without
+// permissions). Each trains the same network on each engine it can have, and must come to the same numbers. `npx tsx
+// scripts/check_runtimes.ts`; .ci/full does it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

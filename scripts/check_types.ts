@@ -1,5 +1,5 @@
-// The package's declarations as users of several versions of TypeScript see them: test/types/ compiles, and what must not compile does not.
-// `npm run build:dist` comes first.
+// The package's declarations as users of several versions of TypeScript see them: test/types/ compiles, and what must
+// not compile does not. `npm run build:dist` comes first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
-// Reads the kernel ABI (kernels/include/evenkeel.h, with the lists of operations that it includes) and writes everything that
-// must agree with it: the TypeScript table, the Node-API marshalling, the per-instruction-set tables and the WebAssembly export
-// list. `--check` compares instead.
+// Reads the kernel ABI (kernels/include/evenkeel.h, with the lists of operations that it includes) and writes
+// everything that must agree with it: the TypeScript table, the Node-API marshalling, the per-instruction-set tables
+// and the WebAssembly export list. `--check` compares instead.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const root = new URL('..', import.meta.url);
@@ -356,7 +356,10 @@ function addon(): string {
   return lines.join('\n');
 }
 
-/** An expression of the header's notation in TypeScript: `a` are the kernel's arguments, `m` is what reads the memory that they point to. */
+/**
+ * An expression of the header's notation in TypeScript: `a` are the kernel's arguments, `m` is what reads the memory
+ * that they point to.
+ */
 function expression(text: string, { name, parameters }: Declaration): string {
   const place = (word: string) => parameters.findIndex((p) => p.name === word);
   return text

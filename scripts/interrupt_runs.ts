@@ -1,6 +1,6 @@
-// Interrupts the main job as often as wanted, at random moments, and compares what each run is after it was resumed with a run that nobody
-// interrupted: `npx tsx scripts/interrupt_runs.ts --times 50 --engine native --ending Ctrl-C` (or SIGTERM, or 'closed terminal'). A sample of it is
-// in the tests (test/cli/interrupted.test.ts).
+// Interrupts the main job as often as wanted, at random moments, and compares what each run is after it was resumed
+// with a run that nobody interrupted: `npx tsx scripts/interrupt_runs.ts --times 50 --engine native --ending Ctrl-C`
+// (or SIGTERM, or 'closed terminal'). A sample of it is in the tests (test/cli/interrupted.test.ts).
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

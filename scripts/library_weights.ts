@@ -1,5 +1,6 @@
-// Checkpoints of torchvision's and timm's architectures, as training scripts save them, into ours: the same logits to 1e-4. `npm run test:torchvision`, where
-// EVENKEEL_PYTHON has torchvision 0.29; `npm run test:timm`, where it has timm 1.0.
+// Checkpoints of torchvision's and timm's architectures, as training scripts save them, into ours: the same logits to
+// 1e-4. `npm run test:torchvision`, where EVENKEEL_PYTHON has torchvision 0.29; `npm run test:timm`, where it has timm
+// 1.0.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

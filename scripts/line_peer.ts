@@ -1,4 +1,5 @@
-// A program in a process of its own, spoken to in lines: fuzz/, conformance/ and bench/peers/ drive PyTorch and others so.
+// A program in a process of its own, spoken to in lines: fuzz/, conformance/ and bench/peers/ drive PyTorch and others
+// so.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 

@@ -1,5 +1,5 @@
-// Writes the tables of docs/performance.md from the measurements in bench/results/, which `npm run bench -- --json` makes.
-// `npx tsx scripts/performance_page.ts [--check]`: with --check, says whether the page is what it would write.
+// Writes the tables of docs/performance.md from the measurements in bench/results/, which `npm run bench -- --json`
+// makes. `npx tsx scripts/performance_page.ts [--check]`: with --check, says whether the page is what it would write.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Report, Row } from '../bench/measure.ts';
 

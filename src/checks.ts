@@ -1,8 +1,12 @@
-// What a caller hands over as a plain value: one function for each kind of argument, so that every operation and layer refuses the same
-// things in the same words. The first argument is always the name of the function that the user called. Not here: tensors (ops/launch.ts).
+// What a caller hands over as a plain value: one function for each kind of argument, so that every operation and layer
+// refuses the same things in the same words. The first argument is always the name of the function that the user
+// called. Not here: tensors (ops/launch.ts).
 import { ArgumentTypeError, RuntimeError, ValueError } from './errors.ts';
 
-/** The most elements that a tensor may have: kernels count in 32 bits, and the end of their last block of elements must fit too. */
+/**
+ * The most elements that a tensor may have: kernels count in 32 bits, and the end of their last block of elements must
+ * fit too.
+ */
 export const maxElements = 2 ** 31 - 2 ** 20;
 
 /** A value as an error shows it: short, and never of its own making. */
@@ -43,7 +47,10 @@ export function requireInteger(
   return value;
 }
 
-/** An array of whole numbers, from `least` on: sizes that may be −1, dimensions, counts, milestones. How many is the caller's business. */
+/**
+ * An array of whole numbers, from `least` on: sizes that may be −1, dimensions, counts, milestones. How many is the
+ * caller's business.
+ */
 export function requireIntegers(op: string, name: string, values: unknown, least?: number): readonly number[] {
   if (!Array.isArray(values))
     throw new ArgumentTypeError(`[${op}] expected an array of integers as ${name}, got ${shown(values)}`);
@@ -117,7 +124,10 @@ export function requireNumbers(op: string, name: string, value: unknown): readon
   return value;
 }
 
-/** Refuses a shape of more elements than kernels can count, or one size of which they cannot: a size of 0 does not excuse the others. */
+/**
+ * Refuses a shape of more elements than kernels can count, or one size of which they cannot: a size of 0 does not
+ * excuse the others.
+ */
 export function requireCountable(shape: readonly number[], op?: string): void {
   const elements = shape.reduce((product, size) => product * size, 1);
   if (elements > maxElements || shape.some((size) => size > maxElements))

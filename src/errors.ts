@@ -1,10 +1,14 @@
-// The typed errors of the whole library. Names and meanings are PyTorch's, so that a ported script can tell them apart; texts name
-// the operation, what was expected and what was given, or are PyTorch's own where it has one, in the library's spelling.
+// The typed errors of the whole library. Names and meanings are PyTorch's, so that a ported script can tell them apart;
+// texts name the operation, what was expected and what was given, or are PyTorch's own where it has one, in the
+// library's spelling.
 import { keepNames } from './class_names.ts';
 
 const isInstance = Function.prototype[Symbol.hasInstance];
 
-/** Base of every error that evenkeel throws on purpose. Those that are a TypeError or a RangeError too count by `instanceof`. */
+/**
+ * Base of every error that evenkeel throws on purpose. Those that are a TypeError or a RangeError too count by
+ * `instanceof`.
+ */
 export class EvenkeelError extends Error {
   /** Makes `instanceof EvenkeelError` hold for the errors that are a TypeError or a RangeError too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
@@ -18,7 +22,10 @@ export class RuntimeError extends EvenkeelError {}
 export class ValueError extends RangeError {}
 /** A dimension or index outside its range: an EvenkeelError and a RangeError. */
 export class IndexError extends RangeError {}
-/** An argument of the wrong type, or an option that does not exist: an EvenkeelError and a TypeError, whose `name` it has. */
+/**
+ * An argument of the wrong type, or an option that does not exist: an EvenkeelError and a TypeError, whose `name` it
+ * has.
+ */
 export class ArgumentTypeError extends TypeError {}
 /** A key that is missing or already taken. */
 export class KeyError extends EvenkeelError {}

@@ -1,8 +1,8 @@
 /**
  * The root of the package: tensors, operations, autograd, random numbers, engines.
  *
- * Layers are in `evenkeel/nn`, optimizers in `evenkeel/optim`, data in `evenkeel/data`, models in `evenkeel/models`, training in `evenkeel/train`,
- * files of PyTorch, safetensors and NumPy in `evenkeel/io`.
+ * Layers are in `evenkeel/nn`, optimizers in `evenkeel/optim`, data in `evenkeel/data`, models in `evenkeel/models`,
+ * training in `evenkeel/train`, files of PyTorch, safetensors and NumPy in `evenkeel/io`.
  * @module evenkeel
  */
 import './ops/methods.ts';

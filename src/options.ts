@@ -1,5 +1,6 @@
-// Options: the object that a function or a constructor takes last. What may stand in it is declared beside its interface, and checked where
-// the user calls: names, what has no default, and kinds that no later check looks at. The library's own calls go around that.
+// Options: the object that a function or a constructor takes last. What may stand in it is declared beside its
+// interface, and checked where the user calls: names, what has no default, and kinds that no later check looks at. The
+// library's own calls go around that.
 import { shown } from './checks.ts';
 import { ArgumentTypeError } from './errors.ts';
 
@@ -79,7 +80,9 @@ export interface Options<O> {
   readonly required: readonly string[];
 }
 
-/** Declares options. The order is that in which PyTorch takes them, the likeliest first: an error's advice goes by it. */
+/**
+ * Declares options. The order is that in which PyTorch takes them, the likeliest first: an error's advice goes by it.
+ */
 export function declareOptions<O extends object>(kinds: Kinds<O>): Options<O> {
   return {
     // Without a prototype, so that 'toString' is as unknown as any other name.
@@ -111,7 +114,10 @@ export function requireOptions<O extends object>(op: string, options: O | undefi
       throw new ArgumentTypeError(`[${op}] expected the option '${name}', which has no default`);
 }
 
-/** Plain objects and instances of a user's own classes may be options, what the language or the library has for other purposes may not. */
+/**
+ * Plain objects and instances of a user's own classes may be options, what the language or the library has for other
+ * purposes may not.
+ */
 function requireObject(op: string, options: unknown, known: { readonly kinds: object }): void {
   const isOther = !isObject(options) || Object.prototype.toString.call(options) !== '[object Object]';
   if (!isOther && !isTensor(options)) return;
@@ -152,7 +158,9 @@ function nearest(name: string, known: readonly string[]): string | null {
   return best;
 }
 
-/** How many letters must be put in, left out, changed or exchanged with their neighbour to make one word of the other. */
+/**
+ * How many letters must be put in, left out, changed or exchanged with their neighbour to make one word of the other.
+ */
 export function editsBetween(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -1,6 +1,10 @@
-// How Python prints the values that stand in a module's printed form, so that these equal PyTorch's. Not here: what a module prints.
+// How Python prints the values that stand in a module's printed form, so that these equal PyTorch's. Not here: what a
+// module prints.
 
-/** A float: 1 is `1.0`, 0.00001 is `1e-05`. Options may hold what is no number until a call refuses it; it is printed as it is. */
+/**
+ * A float: 1 is `1.0`, 0.00001 is `1e-05`. Options may hold what is no number until a call refuses it; it is printed as
+ * it is.
+ */
 export function floatText(value: number | boolean | string | null): string {
   if (value === null) return 'None';
   if (typeof value === 'boolean') return boolText(value);

@@ -22,7 +22,8 @@ const show: WarningHandler = (message, category) => {
 let handler: WarningHandler = show;
 
 /**
- * Puts `next` in the place of what shows warnings; null brings back the default, which shows each text once. Returns the handler before.
+ * Puts `next` in the place of what shows warnings; null brings back the default, which shows each text once. Returns
+ * the handler before.
  * @example
  * const texts: string[] = [];
  * const before = setWarningHandler((message) => texts.push(message));

@@ -55,7 +55,8 @@ const golden = JSON.parse(readFileSync(new URL('./golden/random.golden.json', im
   cases: { seed: string | null; calls: Call[] }[];
 };
 
-// What must agree only closely: these go through the platform's log, sin and cos in double, which differ in the last bits.
+// What must agree only closely: these go through the platform's log, sin and cos in double, which differ in the last
+// bits.
 const TOLERANT = new Set(['normal', 'exponential', 'truncNormal']);
 
 function draw(call: Call, gen: Generator): AnyArray {

@@ -1,6 +1,6 @@
-// Contenders in processes of their own: a line in, a line of JSON out. "prepare lenet_step:256" names the work; "run 150": times (ms) of
-// single runs for 150 ms; "repeat 1000": the same for 1000 runs; "peak": [MiB] of resident memory at most so far. They stay alive between
-// turns and serve one case after the other.
+// Contenders in processes of their own: a line in, a line of JSON out. "prepare lenet_step:256" names the work; "run
+// 150": times (ms) of single runs for 150 ms; "repeat 1000": the same for 1000 runs; "peak": [MiB] of resident memory
+// at most so far. They stay alive between turns and serve one case after the other.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-// What batch norm and ReLU add to a training step: chains of 3x3 convolutions with them and without, ours and PyTorch's.
+// What batch norm and ReLU add to a training step: chains of 3x3 convolutions with them and without, ours and
+// PyTorch's.
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { BatchNorm2d, Conv2d, type Module, ReLU, Sequential } from '../../src/nn/index.ts';
 import { SGD } from '../../src/optim/index.ts';

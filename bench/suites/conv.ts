@@ -1,5 +1,5 @@
-// Convolutions of well-known networks and matrix products of linear layers, each direction for itself, against the faster of PyTorch's
-// two memory formats and against the machine's peak of multiply-adds.
+// Convolutions of well-known networks and matrix products of linear layers, each direction for itself, against the
+// faster of PyTorch's two memory formats and against the machine's peak of multiply-adds.
 import { grad } from '../../src/autograd/backward.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';

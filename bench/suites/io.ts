@@ -1,5 +1,6 @@
-// Files of tensors: reading and writing a state dict of 100 MB against PyTorch and safetensors' Python package, the memory that it takes, and one tensor of a
-// file of 4 GiB. Files lie in build/bench_io, and in the system's cache: what is measured is the reader, not the disk.
+// Files of tensors: reading and writing a state dict of 100 MB against PyTorch and safetensors' Python package, the
+// memory that it takes, and one tensor of a file of 4 GiB. Files lie in build/bench_io, and in the system's cache: what
+// is measured is the reader, not the disk.
 import { execFile } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -97,7 +98,8 @@ function writing(format: Format): SpecialCase {
     engine,
     threads,
     budget: 600,
-    // Python's writers leave the bytes in the system's cache: a crash may lose them, and a killed process leaves half a file.
+    // Python's writers leave the bytes in the system's cache: a crash may lose them, and a killed process leaves half a
+    // file.
     peers: peersOf(`io:write:${format}:${path}`),
     target,
     async measure(one, turns): Promise<Row> {

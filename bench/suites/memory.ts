@@ -1,5 +1,5 @@
-// Resident memory, ours and the peers', each in a fresh process: 10,000 LeNet steps written by hand without scopes or disposal, and the
-// peak of a step of ResNet-50.
+// Resident memory, ours and the peers', each in a fresh process: 10,000 LeNet steps written by hand without scopes or
+// disposal, and the peak of a step of ResNet-50.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -16,7 +16,10 @@ async function figuresOf(job: MemoryJob): Promise<MemoryFigures> {
   return JSON.parse(stdout) as MemoryFigures;
 }
 
-/** A row of ours and of PyTorch's peak (MiB) after so many steps, the smaller of its memory formats where it has several works. */
+/**
+ * A row of ours and of PyTorch's peak (MiB) after so many steps, the smaller of its memory formats where it has several
+ * works.
+ */
 async function besidePeer(one: SpecialCase, ms: number, steps: number): Promise<{ row: Row; peak?: number }> {
   const once = (time: number) => ({ ms: time, turns: [time] });
   let best: { row: Row; peak?: number } = { row: rowOf(one, once(ms), [], []) };

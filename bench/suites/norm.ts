@@ -1,5 +1,5 @@
-// Forward and backward of every normalization on shapes of real networks, in both memory formats, against PyTorch and against copying
-// the same tensor.
+// Forward and backward of every normalization on shapes of real networks, in both memory formats, against PyTorch and
+// against copying the same tensor.
 import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
@@ -15,8 +15,8 @@ import type { TimedCase } from './index.ts';
 const threads = 2;
 const budget = 120;
 /**
- * Reads and writes of the tensor that the definitions need, when nothing stays in a cache: x for the statistics, x and y; then x and dy for
- * the sums, x and dy again, and dx.
+ * Reads and writes of the tensor that the definitions need, when nothing stays in a cache: x for the statistics, x and
+ * y; then x and dy for the sums, x and dy again, and dx.
  */
 const passes = 8;
 

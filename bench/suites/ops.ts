@@ -1,5 +1,5 @@
-// Every case of test/cases, forward and backward at its own size, against PyTorch: these are small tensors, so what is measured is what an
-// operation costs besides its arithmetic.
+// Every case of test/cases, forward and backward at its own size, against PyTorch: these are small tensors, so what is
+// measured is what an operation costs besides its arithmetic.
 import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { scope } from '../../src/tensor/scope.ts';

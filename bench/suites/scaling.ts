@@ -1,4 +1,5 @@
-// How the time of a ResNet-18 step grows with the batch, with the image and with threads; ours alone, the sizes of a row in turns.
+// How the time of a ResNet-18 step grows with the batch, with the image and with threads; ours alone, the sizes of a
+// row in turns.
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { inTurns, type Row, ratioOf, rowOf } from '../measure.ts';
 import { trainingStep } from '../networks.ts';

@@ -1,4 +1,5 @@
-// Training steps and inference of whole networks, what batch norm and ReLU add to a step, and how cost grows with size and threads.
+// Training steps and inference of whole networks, what batch norm and ReLU add to a step, and how cost grows with size
+// and threads.
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { inference, textOf, trainingStep, type Workload } from '../networks.ts';
 import { batchNormCost } from './batch_norm_cost.ts';

@@ -1,4 +1,5 @@
-// Damaged files through all readers: each must end in data, or in a typed error that names the file; soon, and within twice the file's memory.
+// Damaged files through all readers: each must end in data, or in a typed error that names the file; soon, and within
+// twice the file's memory.
 import '../../src/ops/methods.ts';
 import { readFileSync } from 'node:fs';
 import { EvenkeelError } from '../../src/errors.ts';
@@ -7,7 +8,10 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import { setWarningHandler } from '../../src/warnings.ts';
 import { damaged, type Part, parts } from './mutations.ts';
 
-/** Milliseconds of computing after which a reader counts as hanging: they need some tenths of one, and a collection of garbage may come in between. */
+/**
+ * Milliseconds of computing after which a reader counts as hanging: they need some tenths of one, and a collection of
+ * garbage may come in between.
+ */
 const patience = 2000;
 /** Of this process, not of the clock: the machine may be somebody else's for a while. */
 const computed = (): number => {

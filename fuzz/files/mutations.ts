@@ -1,5 +1,5 @@
-// Damaged files: a golden one, changed by a few random edits. Pickles in zip archives and headers of safetensors are also changed before they are
-// wrapped, since a checksum or a length would otherwise hide the readers behind them.
+// Damaged files: a golden one, changed by a few random edits. Pickles in zip archives and headers of safetensors are
+// also changed before they are wrapped, since a checksum or a length would otherwise hide the readers behind them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import { writeZip } from '../../src/io/zip_writer.ts';

@@ -1,5 +1,6 @@
-// Checkpoints there and back: files that PyTorch, safetensors and NumPy made (peer.py) are read here, written here in every format, and read there again. All
-// must be the same to the bit, tensors of types that we have none of in their wider types.
+// Checkpoints there and back: files that PyTorch, safetensors and NumPy made (peer.py) are read here, written here in
+// every format, and read there again. All must be the same to the bit, tensors of types that we have none of in their
+// wider types.
 import '../../src/ops/methods.ts';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';

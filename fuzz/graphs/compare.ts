@@ -1,6 +1,6 @@
-// Fused against plain: whether a program's run with fusion reports what its run without does. Values may differ by rounding, and how much
-// rounding changes each of them is found by disturbing the last bits of the program's inputs in plain runs: a mask that flips, or a channel
-// that is nearly constant, shows there just as it does here.
+// Fused against plain: whether a program's run with fusion reports what its run without does. Values may differ by
+// rounding, and how much rounding changes each of them is found by disturbing the last bits of the program's inputs in
+// plain runs: a mask that flips, or a channel that is nearly constant, shows there just as it does here.
 import type { Verdict } from '../target.ts';
 import { runGraph } from './machine.ts';
 import type { Event, Float, GraphProgram, Seen } from './program.ts';
@@ -8,8 +8,9 @@ import type { Event, Float, GraphProgram, Seen } from './program.ts';
 /** Half a unit in the last place of 1. */
 const rounding: Readonly<Record<Float, number>> = { float32: 2 ** -24, float64: 2 ** -53 };
 /**
- * Roundings of the largest value reported by a step that always pass: sums of a few hundred products in another order, through some
- * layers. Of the largest of all its values, as a gradient that should be 0 is the difference of others: of the bias before a norm, say.
+ * Roundings of the largest value reported by a step that always pass: sums of a few hundred products in another order,
+ * through some layers. Of the largest of all its values, as a gradient that should be 0 is the difference of others: of
+ * the bias before a norm, say.
  */
 const alwaysAllowed = 256;
 /** Disturbed runs: the first few settle most, the rest find masks that flip in half of all runs. */
@@ -41,7 +42,10 @@ const textOf = (event: Event | undefined): string =>
 const isGone = (event: Event | undefined): boolean =>
   typeof event?.seen === 'string' && event.seen.includes('inside a scope that has ended');
 
-/** What two runs first report in other words; null: nothing; '': what fusion alone can still do, behind which nothing compares. */
+/**
+ * What two runs first report in other words; null: nothing; '': what fusion alone can still do, behind which nothing
+ * compares.
+ */
 function inWords(fused: readonly Event[], plain: readonly Event[]): string | null {
   for (let i = 0; i < Math.max(fused.length, plain.length); i++) {
     const [left, right] = [textOf(fused[i]), textOf(plain[i])];

@@ -1,5 +1,5 @@
-// Drawing graph programs: steps are drawn one by one and carried out at once, plainly, so that each finds operands which fit, mostly.
-// A program follows from its seed alone.
+// Drawing graph programs: steps are drawn one by one and carried out at once, plainly, so that each finds operands
+// which fit, mostly. A program follows from its seed alone.
 import { withFusion } from '../../src/fusion/switch.ts';
 import { sameShape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

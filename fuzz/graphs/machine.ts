@@ -1,5 +1,6 @@
-// Carries out steps on this library, one after the other, and reports what can be seen of them: values, places in the graph, gradients,
-// running statistics, errors. Not here: which steps (draw.ts), and what their reports must have in common (compare.ts).
+// Carries out steps on this library, one after the other, and reports what can be seen of them: values, places in the
+// graph, gradients, running statistics, errors. Not here: which steps (draw.ts), and what their reports must have in
+// common (compare.ts).
 import '../../src/ops/methods.ts';
 import { grad } from '../../src/autograd/backward.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
@@ -104,7 +105,10 @@ function isFree({ integer, bool, constant, distinct }: Input): boolean {
   return !(integer || bool || constant || distinct);
 }
 
-/** A case with a tensor of the graph as its first input: repeated or cut to that input's shape, and mapped into its range. */
+/**
+ * A case with a tensor of the graph as its first input: repeated or cut to that input's shape, and mapped into its
+ * range.
+ */
 function caseOf(name: string, x: Tensor, dtype: Float): Tensor {
   const one = graphCases.get(name)!;
   const { shape, low = -2, high = 2 } = one.inputs[0];

@@ -1,5 +1,6 @@
-// What the graph fuzzer runs: steps that make tensors from earlier ones, look at them, change them, and go backward; and what a run reports.
-// Programs are plain data. A step whose operands do not exist does nothing, so that steps can be left out of any program.
+// What the graph fuzzer runs: steps that make tensors from earlier ones, look at them, change them, and go backward;
+// and what a run reports. Programs are plain data. A step whose operands do not exist does nothing, so that steps can
+// be left out of any program.
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
 
 export type Float = 'float32' | 'float64';

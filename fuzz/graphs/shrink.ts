@@ -1,5 +1,5 @@
-// The smallest graph program with a failure: steps are left out, those behind them taking what the step took; blocks give way to their
-// bodies; what is left is made plainer.
+// The smallest graph program with a failure: steps are left out, those behind them taking what the step took; blocks
+// give way to their bodies; what is left is made plainer.
 import type { GraphProgram, Step } from './program.ts';
 
 /** The steps with tensor `from` read as `to`, or, without `to`, as they are. */

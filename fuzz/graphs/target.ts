@@ -1,4 +1,5 @@
-// Programs of whole graphs as a target of the fuzzer: drawn by draw.ts, run twice by machine.ts, with and without fusion, judged by compare.ts.
+// Programs of whole graphs as a target of the fuzzer: drawn by draw.ts, run twice by machine.ts, with and without
+// fusion, judged by compare.ts.
 import type { Target } from '../target.ts';
 import { judgeGraph } from './compare.ts';
 import { drawGraph } from './draw.ts';

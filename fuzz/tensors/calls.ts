@@ -1,4 +1,5 @@
-// The library's side of every call that the tensor fuzzer knows; peer.py has PyTorch's under the same names. Views share memory there as they do here.
+// The library's side of every call that the tensor fuzzer knows; peer.py has PyTorch's under the same names. Views
+// share memory there as they do here.
 import * as ek from '../../src/index.ts';
 import { functional } from '../../src/nn/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

@@ -1,11 +1,12 @@
-// Says where the library and PyTorch differ in a program of the tensor fuzzer: which refuses, dtype, shape, values, gradients of both orders.
+// Says where the library and PyTorch differ in a program of the tensor fuzzer: which refuses, dtype, shape, values,
+// gradients of both orders.
 import type { Difference, Verdict } from '../target.ts';
 import { knownDifferences } from './known_differences.ts';
 import { type Outcome, plain, type Seen, type TensorProgram } from './program.ts';
 
 /**
- * Largest difference beside the largest value of a tensor: roundings of either side, which functions of a program of two calls magnify by less than a
- * hundred.
+ * Largest difference beside the largest value of a tensor: roundings of either side, which functions of a program of
+ * two calls magnify by less than a hundred.
  */
 const bounds = { float32: 2e-5, float64: 1e-11 };
 

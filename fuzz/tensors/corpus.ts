@@ -1,5 +1,5 @@
-// Programs with what PyTorch made of them, for machines without it: `npx tsx fuzz/tensors/corpus.ts FILE COUNT SEED [KIND]` writes FILE (gzipped JSON),
-// `npm run fuzz -- --against golden` compares the committed ones.
+// Programs with what PyTorch made of them, for machines without it: `npx tsx fuzz/tensors/corpus.ts FILE COUNT SEED
+// [KIND]` writes FILE (gzipped JSON), `npm run fuzz -- --against golden` compares the committed ones.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';

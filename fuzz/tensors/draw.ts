@@ -1,5 +1,5 @@
-// Draws programs of the tensor fuzzer from a seed: tensors with sizes of 0 and 1 among them, arguments that mostly fit, and in one call of four one that
-// does not.
+// Draws programs of the tensor fuzzer from a seed: tensors with sizes of 0 and 1 among them, arguments that mostly fit,
+// and in one call of four one that does not.
 import { type DType, isFloat } from '../../src/tensor/dtype.ts';
 import { sizeOf } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -438,12 +438,16 @@ const kinds: readonly Kind[] = [
 export const kindNames = kinds.map(({ name }) => name);
 const shaping = kinds.find(({ name }) => name === 'shape')!;
 
-/** Adds one call on tensor x. Its arguments' tensors are given before it, so the numbers of earlier results move up; see `drawTensors`. */
+/**
+ * Adds one call on tensor x. Its arguments' tensors are given before it, so the numbers of earlier results move up; see
+ * `drawTensors`.
+ */
 function addStep(d: Draw, kind: Kind, x: number): void {
   const op = d.pick(Object.keys(kind.ops));
   const { shape, dtype } = d.pool[x];
   const args = [...kind.ops[op](d, shape, dtype, x)];
-  // Truth values (keepdim) and operands are not among what may be wrong: Python has its own idea of the first, the second may be anything.
+  // Truth values (keepdim) and operands are not among what may be wrong: Python has its own idea of the first, the
+  // second may be anything.
   const open = kind.name === 'elementwise' ? 0 : kind.name === 'reduce' ? Math.min(1, args.length) : args.length;
   if (open > 0 && d.chance(0.12)) args[d.below(open)] = d.wrong();
   d.steps.push({ op, on: x, args });
@@ -479,7 +483,8 @@ export function drawTensors(seed: number, isWanted: (kind: string) => boolean): 
         // The program ends here.
       }
       if (result) {
-        // The result's number is one behind all that is given, so it is put there only when the next call's tensors are drawn.
+        // The result's number is one behind all that is given, so it is put there only when the next call's tensors are
+        // drawn.
         const probe = new Draw(seed ^ 0x5bd1e995);
         probe.given.push(...d.given);
         probe.pool.push(...d.given.map(tensorOf), result);

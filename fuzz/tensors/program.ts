@@ -1,5 +1,5 @@
-// A program of the tensor fuzzer: a few small tensors with their values, one to three calls on them, and whether gradients are asked for. It is
-// plain JSON, so that PyTorch (peer.py) and a corpus can have it as it is.
+// A program of the tensor fuzzer: a few small tensors with their values, one to three calls on them, and whether
+// gradients are asked for. It is plain JSON, so that PyTorch (peer.py) and a corpus can have it as it is.
 import type { DType } from '../../src/tensor/dtype.ts';
 
 /** What JSON has no number for. */
@@ -26,7 +26,10 @@ export interface TensorProgram {
   readonly kind: string;
   readonly given: readonly Given[];
   readonly steps: readonly Step[];
-  /** 0: values only; 1: and gradients of what is given; 2: those of the last tensor's square, and of the sum of their squares. */
+  /**
+   * 0: values only; 1: and gradients of what is given; 2: those of the last tensor's square, and of the sum of their
+   * squares.
+   */
   readonly order: 0 | 1 | 2;
 }
 
@@ -37,7 +40,9 @@ export interface Seen {
   readonly data: readonly (number | Special)[];
 }
 
-/** What one side made of a program: what each step gave (several, for a list), the error that ended it, and gradients. */
+/**
+ * What one side made of a program: what each step gave (several, for a list), the error that ended it, and gradients.
+ */
 export interface Outcome {
   readonly steps: readonly (readonly Seen[])[];
   readonly error: string | null;

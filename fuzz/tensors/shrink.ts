@@ -1,4 +1,5 @@
-// The smallest program of the tensor fuzzer with a failure: steps are left out, sizes become smaller, values plain, arguments simple.
+// The smallest program of the tensor fuzzer with a failure: steps are left out, sizes become smaller, values plain,
+// arguments simple.
 import { sizeOf } from '../../src/tensor/shape.ts';
 import { type Arg, isTensor, type TensorProgram } from './program.ts';
 

@@ -1,5 +1,5 @@
-// Walking the graph backwards: gradients flow from the roots to the leaves in descending order of creation, are summed where
-// paths meet, pass the hooks, and end in `.grad` or in the list that grad() returns.
+// Walking the graph backwards: gradients flow from the roots to the leaves in descending order of creation, are summed
+// where paths meet, pass the hooks, and end in `.grad` or in the list that grad() returns.
 import { shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
@@ -100,7 +100,8 @@ function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
 }
 
 /**
- * Turns the gradient that a user's function returned into one of the input: converts the dtype, and sums where the input was broadcast.
+ * Turns the gradient that a user's function returned into one of the input: converts the dtype, and sums where the
+ * input was broadcast.
  * @throws RuntimeError where its shape does not fit.
  */
 export function conformed(name: string, index: number, gradient: unknown, input: OutputInfo): Gradient {
@@ -134,7 +135,10 @@ class Walk {
   /** For each leaf: how many edges may still bring a gradient, and the sum so far. Hooks see only the complete sum. */
   private readonly awaited = new Map<Tensor, number>();
   private readonly arrived = new Map<Tensor, Tensor>();
-  /** Counts who holds each gradient: one hold for each place above where it waits, and one for each method that works with it. */
+  /**
+   * Counts who holds each gradient: one hold for each place above where it waits, and one for each method that works
+   * with it.
+   */
   private readonly holds: GradientHolds;
   private readonly createGraph: boolean;
   readonly capture: Capture | null;
@@ -240,7 +244,10 @@ class Walk {
     keepStorage(leaf.peekGrad()!.storage);
   }
 
-  /** The complete gradients of a node's outputs, after hooks, retained and captured where that was asked for. Null if none arrived. */
+  /**
+   * The complete gradients of a node's outputs, after hooks, retained and captured where that was asked for. Null if
+   * none arrived.
+   */
   private receive(node: Node): Gradient[] | null {
     const grads = this.pending.get(node);
     if (!grads) return null;
@@ -310,7 +317,10 @@ class Walk {
 /** The walks that are running, the innermost last. */
 const walks: Walk[] = [];
 
-/** Whether anybody but the next operation sees the gradient of an edge: a hook, `retainGrad`, a caller of `grad`, or a leaf. */
+/**
+ * Whether anybody but the next operation sees the gradient of an edge: a hook, `retainGrad`, a caller of `grad`, or a
+ * leaf.
+ */
 export function isGradientObserved(edge: Edge): boolean {
   if (!edge || 'leaf' in edge) return true;
   const { node, index } = edge;
@@ -322,8 +332,8 @@ export function isGradientObserved(edge: Edge): boolean {
 }
 
 /**
- * The gradient that other paths have already brought to an edge of the running node; null if there is none, or if its dtype or format is not that
- * of `like`. The caller must add it to the gradient that the node returns for this edge.
+ * The gradient that other paths have already brought to an edge of the running node; null if there is none, or if its
+ * dtype or format is not that of `like`. The caller must add it to the gradient that the node returns for this edge.
  */
 export const takeArrived = (edge: Edge, like: Tensor): Tensor | null => walks.at(-1)?.take(edge, like) ?? null;
 
@@ -387,10 +397,11 @@ function walk(
 }
 
 /**
- * Adds the gradients of `roots` to the `.grad` of every leaf that requires one (PyTorch: `torch.autograd.backward`). Afterwards the graph is freed,
- * unless `retainGraph` is set.
+ * Adds the gradients of `roots` to the `.grad` of every leaf that requires one (PyTorch: `torch.autograd.backward`).
+ * Afterwards the graph is freed, unless `retainGraph` is set.
  * @param grads the gradient of each root. Default: 1, for roots of one element.
- * @throws RuntimeError where a root requires no gradient, or has more elements and no gradient was given, or its graph is gone.
+ * @throws RuntimeError where a root requires no gradient, or has more elements and no gradient was given, or its graph
+ * is gone.
  * @example
  * const w = ones([3], { requiresGrad: true });
  * backward([w.mul(2).sum()]);

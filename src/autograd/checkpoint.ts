@@ -1,5 +1,6 @@
-// Activation checkpointing: a part of the model keeps only its inputs, and is computed again when the backward needs what it would have saved.
-// For others: `isRecomputing` says whether the second run is under way, `replayed` makes it decide as the first run did.
+// Activation checkpointing: a part of the model keeps only its inputs, and is computed again when the backward needs
+// what it would have saved. For others: `isRecomputing` says whether the second run is under way, `replayed` makes it
+// decide as the first run did.
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -33,7 +34,10 @@ interface Run {
 let current: Run | null = null;
 let recomputing = 0;
 
-/** Whether this code runs for the second time, in a checkpoint. Then running statistics and counters must not move again. */
+/**
+ * Whether this code runs for the second time, in a checkpoint. Then running statistics and counters must not move
+ * again.
+ */
 export const isRecomputing = (): boolean => recomputing > 0;
 
 /** Whether a checkpoint's function runs, for the first or the second time. */
@@ -50,8 +54,9 @@ export function asRecomputation<R>(fn: () => R): R {
 }
 
 /**
- * A decision that depends on more than the checkpoint's inputs, such as modes or running statistics. The first run takes it, the second run
- * gets the same answer, even if things have changed in between. `again` turns the answer into the one for the second run.
+ * A decision that depends on more than the checkpoint's inputs, such as modes or running statistics. The first run
+ * takes it, the second run gets the same answer, even if things have changed in between. `again` turns the answer into
+ * the one for the second run.
  */
 export function replayed<T>(decide: () => T, again: (decided: T) => T): T {
   let source = current;
@@ -76,7 +81,10 @@ interface Saved {
 const describe = (tensors: readonly (Tensor | null)[]): (Saved | null)[] =>
   tensors.map((tensor) => tensor && { shape: tensor.shape, dtype: tensor.dtype, version: tensor.version });
 
-/** Whether the second run saves the same tensors as the first. Other versions mean that a parameter was changed in between. */
+/**
+ * Whether the second run saves the same tensors as the first. Other versions mean that a parameter was changed in
+ * between.
+ */
 const isSame = (first: readonly (Saved | null)[] | undefined, again: readonly (Tensor | null)[]): boolean =>
   first?.length === again.length &&
   first.every((saved, i) => {
@@ -108,7 +116,8 @@ class Segment {
 
   constructor(fn: Checkpointed, args: readonly unknown[], preserveRngState: boolean) {
     this.fn = fn;
-    // The inputs are saved as an operation saves tensors: changes in place are noticed, and a checkpoint around this one works.
+    // The inputs are saved as an operation saves tensors: changes in place are noticed, and a checkpoint around this
+    // one works.
     this.args = args.map((arg) => (arg instanceof Tensor ? null : arg));
     this.inputs.save(args.map((arg) => (arg instanceof Tensor ? arg : null)));
     this.randomState = preserveRngState ? defaultGenerator.getState() : null;
@@ -213,18 +222,21 @@ class Segment {
 }
 
 /**
- * Runs `fn` on the inputs and keeps none of what its operations would save for the backward; the backward runs it again instead
- * (Chen et al. 2016; PyTorch: `torch.utils.checkpoint` with `use_reentrant=False`). Time of a second forward, for memory.
+ * Runs `fn` on the inputs and keeps none of what its operations would save for the backward; the backward runs it again
+ * instead (Chen et al. 2016; PyTorch: `torch.utils.checkpoint` with `use_reentrant=False`). Time of a second forward,
+ * for memory.
  *
- * Gradients reach the inputs and every parameter that `fn` uses, through `backward`, `grad` and `createGraph` alike, and checkpoints may be
- * nested. Random numbers are drawn again as they were, and the generator then goes on where it stood. Running statistics of batch norm move
- * once, in the first run, where PyTorch moves them twice and counts two batches (pytorch#62471, pytorch#96136); modes and running
- * statistics are in the second run what they were in the first.
+ * Gradients reach the inputs and every parameter that `fn` uses, through `backward`, `grad` and `createGraph` alike,
+ * and checkpoints may be nested. Random numbers are drawn again as they were, and the generator then goes on where it
+ * stood. Running statistics of batch norm move once, in the first run, where PyTorch moves them twice and counts two
+ * batches (pytorch#62471, pytorch#96136); modes and running statistics are in the second run what they were in the
+ * first.
  *
- * `fn` runs in a scope: of the tensors that it makes only its result outlives it (see `scope`). Without gradients it simply runs.
+ * `fn` runs in a scope: of the tensors that it makes only its result outlives it (see `scope`). Without gradients it
+ * simply runs.
  *
- * @throws RuntimeError in the backward, where the second run is not like the first: parameters or inputs were changed in between, or `fn`
- * depends on what it should not; and where `fn` itself takes gradients of what it computes.
+ * @throws RuntimeError in the backward, where the second run is not like the first: parameters or inputs were changed
+ * in between, or `fn` depends on what it should not; and where `fn` itself takes gradients of what it computes.
  * @example
  * const block = new Sequential(new Conv2d(6, 6, 3, { padding: 1 }), new BatchNorm2d(6), new ReLU());
  * checkpoint((t) => block(t), x).sum().backward();

@@ -11,7 +11,10 @@ import { edgeOf, type Gradient, SavedTensors } from './node.ts';
 /** The gradient of an output: one tensor, or one for each output, null where no gradient arrived. */
 export type OutputGradient<R> = R extends Tensor ? Tensor : { readonly [K in keyof R]: Tensor | null };
 
-/** A function and its derivative; see `defineFunction`. `A`: its arguments; `R`: a tensor or several; `S`: what it saves. */
+/**
+ * A function and its derivative; see `defineFunction`. `A`: its arguments; `R`: a tensor or several; `S`: what it
+ * saves.
+ */
 export interface FunctionDefinition<
   A extends readonly unknown[],
   R extends Tensor | readonly Tensor[],
@@ -22,8 +25,9 @@ export interface FunctionDefinition<
   /** Computes the output, unrecorded, and says what the backward needs: tensors, and anything else. */
   forward(...args: A): { output: R; saved: S };
   /**
-   * The gradients of the arguments from that of the output: one for each argument, null for what is no tensor; of a single argument it may
-   * stand alone. They are converted to the dtypes of the arguments, and summed where these were broadcast.
+   * The gradients of the arguments from that of the output: one for each argument, null for what is no tensor; of a
+   * single argument it may stand alone. They are converted to the dtypes of the arguments, and summed where these were
+   * broadcast.
    * @param needs for each argument, whether it is a tensor whose gradient is wanted.
    */
   backward(grad: OutputGradient<R>, saved: S, needs: readonly boolean[]): Gradient | readonly Gradient[];
@@ -36,7 +40,10 @@ const definitionOptions = declareOptions<AnyDefinition>({
   backward: required(kind.function),
 });
 
-/** Splits what a forward saves into tensors, which are watched for changes in place and freed after the backward, and the rest. */
+/**
+ * Splits what a forward saves into tensors, which are watched for changes in place and freed after the backward, and
+ * the rest.
+ */
 class Saved<S extends object> {
   private readonly store = new SavedTensors(true);
   private readonly names: readonly string[];
@@ -62,9 +69,10 @@ class Saved<S extends object> {
 /**
  * A differentiable function with a backward of its own (PyTorch: a subclass of `torch.autograd.Function`).
  *
- * Tensors that are properties of `saved` are kept for the backward, which notices when they were changed in place meanwhile. The backward may
- * be differentiated itself where it consists of differentiable operations.
- * @throws ArgumentTypeError where forward returns no tensors; RuntimeError, in the backward, where a gradient is missing or of a wrong shape.
+ * Tensors that are properties of `saved` are kept for the backward, which notices when they were changed in place
+ * meanwhile. The backward may be differentiated itself where it consists of differentiable operations.
+ * @throws ArgumentTypeError where forward returns no tensors; RuntimeError, in the backward, where a gradient is
+ * missing or of a wrong shape.
  * @example
  * const cube = defineFunction({
  *   name: 'cube',

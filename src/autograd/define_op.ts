@@ -1,5 +1,5 @@
-// defineOp makes every operation of the library. It joins a forward with the backward that is written below it, and records calls in the graph where
-// gradients are wanted. Forward and backward share nothing but the context.
+// defineOp makes every operation of the library. It joins a forward with the backward that is written below it, and
+// records calls in the graph where gradients are wanted. Forward and backward share nothing but the context.
 
 import type { Backend } from '../device/backend.ts';
 import { RuntimeError } from '../errors.ts';
@@ -63,9 +63,9 @@ export interface OpDefinition<A extends readonly unknown[], R extends Output> {
   /** Checks the arguments and computes the result, without recording anything. */
   forward(ctx: Context, ...args: A): R;
   /**
-   * The gradients of the arguments from those of the outputs (missing ones are null for multi-output ops); `args` are the forward's,
-   * tensors as their shapes and dtypes. Written in terms of other ops, or of kernels where `isGradEnabled()` is false: with
-   * `createGraph` it is on, and the gradient itself must be differentiable.
+   * The gradients of the arguments from those of the outputs (missing ones are null for multi-output ops); `args` are
+   * the forward's, tensors as their shapes and dtypes. Written in terms of other ops, or of kernels where
+   * `isGradEnabled()` is false: with `createGraph` it is on, and the gradient itself must be differentiable.
    */
   backward(ctx: Context, grads: readonly Tensor[], ...args: InfosOf<A>): Gradients;
 }
@@ -161,8 +161,8 @@ export function attach(
 }
 
 /**
- * x at a place of its own in the graph, for a backward that differentiates the plain definition of its operation. Derivatives by it are partial ones,
- * even if another operand depends on x, and hooks of x do not see them.
+ * x at a place of its own in the graph, for a backward that differentiates the plain definition of its operation.
+ * Derivatives by it are partial ones, even if another operand depends on x, and hooks of x do not see them.
  */
 export function asOperand(x: Tensor): Tensor {
   const operand = aliasOf(x);

@@ -19,8 +19,8 @@ function within<R>(mode: boolean, fn: () => R): R {
 }
 
 /**
- * Runs `fn` without recording operations (PyTorch: `torch.no_grad`). An async `fn` is covered until its promise settles; other work
- * that runs meanwhile is then covered too.
+ * Runs `fn` without recording operations (PyTorch: `torch.no_grad`). An async `fn` is covered until its promise
+ * settles; other work that runs meanwhile is then covered too.
  * @example
  * const y = noGrad(() => x.mul(2)); // y.requiresGrad is false
  */

@@ -1,5 +1,5 @@
-// gradcheck compares backward formulas with central differences, in float64, for a random gradient of the outputs. A gradient of ones would not do:
-// for batch norm the result is then 0, even if the formula is wrong.
+// gradcheck compares backward formulas with central differences, in float64, for a random gradient of the outputs. A
+// gradient of ones would not do: for batch norm the result is then 0, even if the formula is wrong.
 import { RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fromTypedArray } from '../tensor/create.ts';
@@ -41,8 +41,8 @@ function project(outputs: readonly Tensor[], cotangents: readonly Float64Array[]
 }
 
 /**
- * Compares the gradients of `fn` at the given float64 inputs with central differences (PyTorch: `torch.autograd.gradcheck`).
- * Inputs that require a gradient are checked, element by element.
+ * Compares the gradients of `fn` at the given float64 inputs with central differences (PyTorch:
+ * `torch.autograd.gradcheck`). Inputs that require a gradient are checked, element by element.
  * @throws RuntimeError naming input, element and both values at the first disagreement.
  * @example
  * const x = randn([3, 2], { dtype: 'float64', requiresGrad: true });

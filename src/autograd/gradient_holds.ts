@@ -1,5 +1,5 @@
-// Counts who holds each gradient during a backward: the places of the walk where it waits, and whether somebody outside may hold it. A gradient that
-// nobody holds any more is released at once.
+// Counts who holds each gradient during a backward: the places of the walk where it waits, and whether somebody outside
+// may hold it. A gradient that nobody holds any more is released at once.
 import type { Storage } from '../tensor/storage.ts';
 import type { Gradient } from './node.ts';
 

@@ -1,5 +1,5 @@
-// The graph: one node per recorded operation, with edges to the nodes that made its inputs. A node knows what was saved for its
-// backward and checks that nobody changed it. Walking the graph is in backward.ts.
+// The graph: one node per recorded operation, with edges to the nodes that made its inputs. A node knows what was saved
+// for its backward and checks that nobody changed it. Walking the graph is in backward.ts.
 
 import type { Backend } from '../device/backend.ts';
 import { RuntimeError } from '../errors.ts';

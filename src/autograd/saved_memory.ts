@@ -1,4 +1,5 @@
-// Memory of enclosed forwards: what operations have saved is released with the backward of the last of them, the rest at once.
+// Memory of enclosed forwards: what operations have saved is released with the backward of the last of them, the rest
+// at once.
 import { adoptStorage, collectStorages, type Storage, withSources } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type SavedTensors, setHolder } from './node.ts';
@@ -54,14 +55,18 @@ let isInside = false;
 /** Whether an enclosed function is running. */
 export const isEnclosed = (): boolean => isInside;
 
-/** Tells that somebody may hold tensors of the enclosed function that is running. They then live until the end of the scope. */
+/**
+ * Tells that somebody may hold tensors of the enclosed function that is running. They then live until the end of the
+ * scope.
+ */
 export const unclose = (): void => {
   isInside = false;
 };
 
 /**
- * Runs `fn`, which gives nobody a tensor that it makes, except its results. The other tensors are released when `fn` has returned. Those that
- * operations have saved are released when the backward of the last of these operations has run, without `retainGraph`.
+ * Runs `fn`, which gives nobody a tensor that it makes, except its results. The other tensors are released when `fn`
+ * has returned. Those that operations have saved are released when the backward of the last of these operations has
+ * run, without `retainGraph`.
  */
 export function enclosed<R>(fn: () => R): R {
   const saves: SavedTensors[] = [];

@@ -1,5 +1,5 @@
-// The commands for files of tensors: convert, inspect, diff. Each prints a table, or with --json one line of JSON. Exit codes: 0 done, and for diff
-// "the same"; 1 failed, and for diff "they differ"; 2 wrong usage.
+// The commands for files of tensors: convert, inspect, diff. Each prints a table, or with --json one line of JSON. Exit
+// codes: 0 done, and for diff "the same"; 1 failed, and for diff "they differ"; 2 wrong usage.
 import { type Command, Option } from 'commander';
 import { convertFile } from '../io/convert.ts';
 import { type Difference, diffFiles, type InspectedNorm, inspectFile } from '../io/inspect.ts';

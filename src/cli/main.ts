@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The command line: options in, errors as one line, exit codes. 0 done, 1 failed, 2 wrong usage; interrupted and saved: 130 (Ctrl-C), 143
-// (SIGTERM), 129 (SIGHUP).
+// The command line: options in, errors as one line, exit codes. 0 done, 1 failed, 2 wrong usage; interrupted and saved:
+// 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP).
 import '../ops/methods.ts';
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';

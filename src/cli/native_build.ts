@@ -1,5 +1,6 @@
-// Compiles the kernels: the Node-API addon, once per instruction set, from the C++ sources that a checkout and a package carry. Objects are cached by
-// the content of everything they are made from. What a developer builds besides (sanitizers, WebAssembly) is in scripts/build_kernels.ts.
+// Compiles the kernels: the Node-API addon, once per instruction set, from the C++ sources that a checkout and a
+// package carry. Objects are cached by the content of everything they are made from. What a developer builds besides
+// (sanitizers, WebAssembly) is in scripts/build_kernels.ts.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

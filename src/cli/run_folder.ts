@@ -1,4 +1,5 @@
-// The folder of a run: who works in it, and what an earlier run has left there. A new run does not replace an older one unless it is told to.
+// The folder of a run: who works in it, and what an earlier run has left there. A new run does not replace an older one
+// unless it is told to.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';

@@ -1,5 +1,5 @@
-// The main job: LeNet with batch norm on Fashion-MNIST (or MNIST). Reads the data, trains, evaluates by running and by batch
-// statistics, and leaves metrics, a report and a checkpoint. Options and help are in main.ts.
+// The main job: LeNet with batch norm on Fashion-MNIST (or MNIST). Reads the data, trains, evaluates by running and by
+// batch statistics, and leaves metrics, a report and a checkpoint. Options and help are in main.ts.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataLoader } from '../data/data_loader.ts';

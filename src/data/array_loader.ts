@@ -1,5 +1,6 @@
-// Batches of a dataset as arrays, in PyTorch's order and with its draws: sampling, fetching and collating in this thread.
-// Worker threads are in worker_pool.ts; the loader that users see, which makes tensors of the arrays, is in data_loader.ts.
+// Batches of a dataset as arrays, in PyTorch's order and with its draws: sampling, fetching and collating in this
+// thread. Worker threads are in worker_pool.ts; the loader that users see, which makes tensors of the arrays, is in
+// data_loader.ts.
 
 import { shown } from '../checks.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -22,11 +23,17 @@ export type DataLoaderOptions<T> = {
   batchSampler?: BatchedSampler;
   /** Leave out a last batch smaller than `batchSize`. Default false. */
   dropLast?: boolean;
-  /** Makes a batch of samples. Default `defaultCollate`. With workers, export `collate` from the dataset's module instead. */
+  /**
+   * Makes a batch of samples. Default `defaultCollate`. With workers, export `collate` from the dataset's module
+   * instead.
+   */
   collate?: (samples: T[]) => unknown;
   /** Where shuffling draws from. Default: the default generator. */
   generator?: Generator;
-  /** Worker threads that read ahead; 0 reads in this thread. Default 0. Needs a `WorkerDataset`, and Node.js, Deno or Bun. */
+  /**
+   * Worker threads that read ahead; 0 reads in this thread. Default 0. Needs a `WorkerDataset`, and Node.js, Deno or
+   * Bun.
+   */
   numWorkers?: number;
   /** Batches that each worker has in hand, read or being read. Default 2. Source: `prefetch_factor`. */
   prefetch?: number;
@@ -47,11 +54,12 @@ const loaderOptions = declareOptions<DataLoaderOptions<unknown>>({
 });
 
 /**
- * Iterates over batches of a dataset: `for (const batch of loader)`, or `for await` with workers and asynchronous datasets.
+ * Iterates over batches of a dataset: `for (const batch of loader)`, or `for await` with workers and asynchronous
+ * datasets.
  *
- * Each iteration is an epoch. Per epoch it draws one seed (for the workers) and the sampler its own, both as PyTorch does, so
- * the same `manualSeed` gives the same batches. Leaving the loop early ends the workers. Throws DataArgumentError for options
- * that exclude each other. Source: `torch.utils.data.DataLoader`.
+ * Each iteration is an epoch. Per epoch it draws one seed (for the workers) and the sampler its own, both as PyTorch
+ * does, so the same `manualSeed` gives the same batches. Leaving the loop early ends the workers. Throws
+ * DataArgumentError for options that exclude each other. Source: `torch.utils.data.DataLoader`.
  */
 export class ArrayLoader<T, B = Collated<T>> {
   /** What the samples are read from. */

@@ -1,5 +1,5 @@
-// Changes to single images before they are batched: to floats, normalized, cropped, flipped. Images are channels × rows × columns.
-// Random ones draw what torchvision's transforms draw. Batches and tensors are not handled here.
+// Changes to single images before they are batched: to floats, normalized, cropped, flipped. Images are channels × rows
+// × columns. Random ones draw what torchvision's transforms draw. Batches and tensors are not handled here.
 
 import { requireInteger, requireNumbers, shown } from '../checks.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -86,7 +86,8 @@ export function centerOffset(size: number, window: number): number {
 }
 
 /**
- * The window of `size` (rows and columns, or one number for both) at the image's centre; where the image is smaller, it gets zeros around it.
+ * The window of `size` (rows and columns, or one number for both) at the image's centre; where the image is smaller, it
+ * gets zeros around it.
  *
  * Source: `torchvision.transforms.v2.CenterCrop`.
  */
@@ -144,8 +145,8 @@ const randomCropOptions = declareOptions<RandomCropOptions>({ padding: kind.inte
 /**
  * A random window of `size` (rows and columns, or one number for both), after padding with zeros.
  *
- * Draws the row, then the column; nothing if the window is as large as the padded image. Throws SampleMismatchError if it is
- * larger. Source: `torchvision.transforms.RandomCrop`.
+ * Draws the row, then the column; nothing if the window is as large as the padded image. Throws SampleMismatchError if
+ * it is larger. Source: `torchvision.transforms.RandomCrop`.
  */
 export function randomCrop<T extends TypedArray>(
   size: number | readonly [rows: number, columns: number],
@@ -184,7 +185,10 @@ export type RandomFlipOptions = {
 };
 const randomFlipOptions = declareOptions<RandomFlipOptions>(generatorKinds);
 
-/** Mirrors left and right with probability p, default 0.5; draws once per image. Source: `torchvision.transforms.RandomHorizontalFlip`. */
+/**
+ * Mirrors left and right with probability p, default 0.5; draws once per image. Source:
+ * `torchvision.transforms.RandomHorizontalFlip`.
+ */
 export function randomHorizontalFlip<T extends TypedArray>(p = 0.5, options: RandomFlipOptions = {}): Transform<T> {
   requireOptions('randomHorizontalFlip', options, randomFlipOptions);
   const { generator = defaultGenerator } = options;

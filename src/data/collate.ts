@@ -35,9 +35,9 @@ export type Collated<T> = T extends Tensor
  * One batch of the given samples, each field stacked along a new first dimension.
  *
  * Arrays stack with equal shape and type (a bare typed array counts as one-dimensional); lists collate per position and
- * objects per key; strings become a list. Numbers become int64 (BigInt64Array) if all of the batch are integers, float64
- * otherwise, bigints int64, booleans bytes 0 and 1. Throws SampleMismatchError, naming both shapes, where samples differ.
- * Source: `torch.utils.data.default_collate`.
+ * objects per key; strings become a list. Numbers become int64 (BigInt64Array) if all of the batch are integers,
+ * float64 otherwise, bigints int64, booleans bytes 0 and 1. Throws SampleMismatchError, naming both shapes, where
+ * samples differ. Source: `torch.utils.data.default_collate`.
  */
 export function defaultCollate<T>(samples: readonly T[]): Collated<T> {
   if (samples.length === 0) throw new SampleMismatchError('[defaultCollate] expected at least one sample, got none');

@@ -1,5 +1,5 @@
-// The loader that users see: batches as tensors, one step scope per batch. What is in a batch, and in which order, is decided in
-// array_loader.ts.
+// The loader that users see: batches as tensors, one step scope per batch. What is in a batch, and in which order, is
+// decided in array_loader.ts.
 import { fromTypedArray } from '../tensor/create.ts';
 import { openScope, outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -37,12 +37,13 @@ function toTensor({ data, shape }: ArraySample): Tensor {
 }
 
 /**
- * Iterates over batches of a dataset as tensors: `for (const [x, y] of loader)`, or `for await` with workers and asynchronous datasets.
+ * Iterates over batches of a dataset as tensors: `for (const [x, y] of loader)`, or `for await` with workers and
+ * asynchronous datasets.
  *
- * Each iteration of the loop is a step scope: memory of tensors made in its body is recycled when the next batch is asked for. The
- * batches themselves, gradients and optimizer states live on; `keep(tensor)` makes others do so. Leaving the loop early ends
- * workers. Order and random draws are PyTorch's. Throws DataArgumentError for options that exclude each other. Source:
- * `torch.utils.data.DataLoader`.
+ * Each iteration of the loop is a step scope: memory of tensors made in its body is recycled when the next batch is
+ * asked for. The batches themselves, gradients and optimizer states live on; `keep(tensor)` makes others do so. Leaving
+ * the loop early ends workers. Order and random draws are PyTorch's. Throws DataArgumentError for options that exclude
+ * each other. Source: `torch.utils.data.DataLoader`.
  *
  * @example
  * for (const [images, labels] of new DataLoader(dataset, { batchSize: 256, shuffle: true })) {

@@ -9,7 +9,9 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { DataArgumentError, SampleMismatchError } from './errors.ts';
 import { type ArraySample, rowOf, shapeText, toArraySample } from './sample.ts';
 
-/** A fixed number of samples, read by index. `get` may answer at once or with a promise (then loop with `for await`). */
+/**
+ * A fixed number of samples, read by index. `get` may answer at once or with a promise (then loop with `for await`).
+ */
 export interface Dataset<T> {
   /** The number of samples. */
   readonly length: number;
@@ -44,8 +46,8 @@ export type RowsOf<A extends readonly unknown[]> = {
 };
 
 /**
- * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i (PyTorch: `torch.utils.data.TensorDataset`). Tensors are copied to arrays once,
- * row-major.
+ * Tensors, or arrays, of equal first dimension; sample i is the list of their rows i (PyTorch:
+ * `torch.utils.data.TensorDataset`). Tensors are copied to arrays once, row-major.
  * @throws SampleMismatchError where the lengths differ.
  * @example
  * const pairs = new TensorDataset(images, labels);
@@ -167,8 +169,8 @@ const randomSplitOptions = declareOptions<RandomSplitOptions>({ generator: kind.
 /**
  * Splits a dataset at random into parts of the given lengths, or fractions of the whole that sum to 1.
  *
- * A fraction takes the floor of its share; what remains goes to the parts one each, from the first. Throws DataArgumentError
- * if the lengths do not sum to the dataset's. Source: `torch.utils.data.random_split`.
+ * A fraction takes the floor of its share; what remains goes to the parts one each, from the first. Throws
+ * DataArgumentError if the lengths do not sum to the dataset's. Source: `torch.utils.data.random_split`.
  */
 export function randomSplit<T>(
   dataset: Dataset<T>,
@@ -259,7 +261,9 @@ export class WorkerDataset<T, A = unknown> implements Dataset<T> {
   }
 }
 
-/** Imports a WorkerDataset's module and builds its dataset; throws DataArgumentError if either is not what it should be. */
+/**
+ * Imports a WorkerDataset's module and builds its dataset; throws DataArgumentError if either is not what it should be.
+ */
 export async function openWorkerDataset<T>(module: string, args: unknown, length: number): Promise<Dataset<T>> {
   const { default: factory } = (await import(module)) as { default?: unknown };
   if (typeof factory !== 'function') {

@@ -28,7 +28,9 @@ const samplerOptions = declareOptions<DistributedSamplerOptions>({
   dropLast: kind.flag,
 });
 
-/** Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`. */
+/**
+ * Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`.
+ */
 export class DistributedSampler implements Sampler {
   /** How many processes share the samples. */
   readonly numReplicas: number;

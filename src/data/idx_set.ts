@@ -1,4 +1,5 @@
-// A folder with the four IDX files of MNIST and its relatives, plain or compressed with gzip. The format itself is in idx.ts. Node only.
+// A folder with the four IDX files of MNIST and its relatives, plain or compressed with gzip. The format itself is in
+// idx.ts. Node only.
 
 import { nodeModule } from '../files/node.ts';
 import { codeOf } from '../files/processes.ts';
@@ -6,7 +7,10 @@ import { DataFormatError } from './errors.ts';
 import { type IdxArray, parseIdx } from './idx.ts';
 import type { ImageSet, ImageSplit } from './image_set.ts';
 
-/** What is in the folder. Labels are below `classes.length`. Throws DataFormatError, naming the file, where it is not that. */
+/**
+ * What is in the folder. Labels are below `classes.length`. Throws DataFormatError, naming the file, where it is not
+ * that.
+ */
 export function readIdxSet(op: string, folder: string, classes: readonly string[]): ImageSet {
   const train = readSplit(op, folder, 'train', classes.length);
   const test = readSplit(op, folder, 't10k', classes.length);

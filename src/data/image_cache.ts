@@ -1,5 +1,5 @@
-// The compact file in which an image set is kept between runs: magic, a small JSON header, the bytes, a SHA-256 over it all.
-// A cache that is missing, damaged or of another version reads as "none", so the caller rebuilds it. Node only.
+// The compact file in which an image set is kept between runs: magic, a small JSON header, the bytes, a SHA-256 over it
+// all. A cache that is missing, damaged or of another version reads as "none", so the caller rebuilds it. Node only.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';

@@ -32,10 +32,11 @@ const imageClassificationOptions = declareOptions<ImageClassificationOptions>({
 });
 
 /**
- * Resizes the shorter side, crops the centre, scales bytes to 0 … 1, and subtracts the mean and divides by std, per channel.
+ * Resizes the shorter side, crops the centre, scales bytes to 0 … 1, and subtracts the mean and divides by std, per
+ * channel.
  *
- * Throws SampleMismatchError on what is no image of 3 channels. Source: `torchvision.transforms._presets.ImageClassification`, which the weights of torchvision give
- * by `transforms()`.
+ * Throws SampleMismatchError on what is no image of 3 channels. Source:
+ * `torchvision.transforms._presets.ImageClassification`, which the weights of torchvision give by `transforms()`.
  */
 export function imageClassification(options: ImageClassificationOptions): ImageTransform {
   requireOptions('imageClassification', options, imageClassificationOptions);

@@ -1,5 +1,6 @@
 /**
- * Datasets, samplers, loaders, augmentation: what runs anywhere. Image sets, which read files, are in `evenkeel/data/node`.
+ * Datasets, samplers, loaders, augmentation: what runs anywhere. Image sets, which read files, are in
+ * `evenkeel/data/node`.
  * @module evenkeel/data
  */
 

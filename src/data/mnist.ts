@@ -8,7 +8,10 @@ import { findDataPackage, type ImageSet } from './image_set.ts';
 
 /** Options of `loadMnist`. */
 export type MnistOptions = {
-  /** Folder with the four IDX files (`train-images-idx3-ubyte` …, or the same with `.gz`), instead of the installed package. */
+  /**
+   * Folder with the four IDX files (`train-images-idx3-ubyte` …, or the same with `.gz`), instead of the installed
+   * package.
+   */
   folder?: string;
 };
 const mnistOptions = declareOptions<MnistOptions>({ folder: kind.string });

@@ -1,5 +1,6 @@
-// Images in other sizes, as torchvision resizes tensors: each axis by itself, every output pixel a weighted mean of some input pixels. The weights depend on the
-// two sizes only. Source: `torch.nn.functional.interpolate`, aten/src/ATen/native/cpu/UpSampleKernel.cpp.
+// Images in other sizes, as torchvision resizes tensors: each axis by itself, every output pixel a weighted mean of
+// some input pixels. The weights depend on the two sizes only. Source: `torch.nn.functional.interpolate`,
+// aten/src/ATen/native/cpu/UpSampleKernel.cpp.
 import { requireChoice, requireInteger, shown } from '../checks.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { imageSizes, type Transform } from './augment.ts';
@@ -19,7 +20,10 @@ export type ResizeOptions = {
   interpolation?: Interpolation;
   /** The longer side is at most so long, where `size` is one number or null. Default: null, no limit. */
   maxSize?: number | null;
-  /** Whether each pixel of a smaller image is a mean over all that it covers; 'bilinear' and 'bicubic' only. Default: true. */
+  /**
+   * Whether each pixel of a smaller image is a mean over all that it covers; 'bilinear' and 'bicubic' only. Default:
+   * true.
+   */
   antialias?: boolean;
 };
 const resizeOptions = declareOptions<ResizeOptions>({
@@ -38,7 +42,9 @@ interface Weights {
 
 /** 1 − |x|, for |x| < 1. */
 const triangle = (x: number): number => Math.max(0, 1 - Math.abs(x));
-/** The cubic convolution of Keys (1981); a = −0.5 is exact for parabolas, PyTorch has −0.75 where it does not average. */
+/**
+ * The cubic convolution of Keys (1981); a = −0.5 is exact for parabolas, PyTorch has −0.75 where it does not average.
+ */
 function cubic(x: number, a: number): number {
   const t = Math.abs(x);
   if (t < 1) return ((a + 2) * t - (a + 3)) * t * t + 1;
@@ -48,7 +54,10 @@ function cubic(x: number, a: number): number {
 /** Adds what one input pixel contributes to one output pixel. */
 type Add = (pixel: number, weight: number) => void;
 
-/** Tells what contributes to output pixel i; weights need not sum to 1. Pixels may lie beyond the edges, where those of the edge stand for them. */
+/**
+ * Tells what contributes to output pixel i; weights need not sum to 1. Pixels may lie beyond the edges, where those of
+ * the edge stand for them.
+ */
 type Contributions = (i: number, add: Add) => void;
 
 function contributionsOf(from: number, to: number, interpolation: Interpolation, antialias: boolean): Contributions {
@@ -115,7 +124,10 @@ function knownWeights(from: number, to: number, interpolation: Interpolation, an
   return weights;
 }
 
-/** An image as rows × columns, or the window of that which is wanted; bytes are rounded as `torch.round` does, half to even. */
+/**
+ * An image as rows × columns, or the window of that which is wanted; bytes are rounded as `torch.round` does, half to
+ * even.
+ */
 export function resample<T extends ImageArray>(
   image: ArraySample<T>,
   [rows, columns]: readonly [rows: number, columns: number],
@@ -212,10 +224,12 @@ export function requireImageArray(operation: string, { data }: ArraySample): voi
 }
 
 /**
- * The image in another size: `size` is that of its shorter side, [rows, columns], or null where `maxSize` alone says it. Bytes stay bytes.
+ * The image in another size: `size` is that of its shorter side, [rows, columns], or null where `maxSize` alone says
+ * it. Bytes stay bytes.
  *
- * Throws DataArgumentError on sizes that contradict each other, SampleMismatchError on what is no image. Source: `torchvision.transforms.v2.Resize` on tensors; it
- * computes bytes in float32 and rounds them, as PyTorch does where it has no instructions of its own for bytes.
+ * Throws DataArgumentError on sizes that contradict each other, SampleMismatchError on what is no image. Source:
+ * `torchvision.transforms.v2.Resize` on tensors; it computes bytes in float32 and rounds them, as PyTorch does where it
+ * has no instructions of its own for bytes.
  */
 export function resize<T extends ImageArray>(
   size: number | readonly [rows: number, columns: number] | null,

@@ -206,7 +206,8 @@ export class BatchSampler implements BatchedSampler {
 
   /** The batches of an epoch. */
   *[Symbol.iterator](): Indices<number[]> {
-    // A full batch goes out before the sampler is asked for more: samplers draw lazily, so the order of draws depends on it.
+    // A full batch goes out before the sampler is asked for more: samplers draw lazily, so the order of draws depends
+    // on it.
     let batch: number[] = [];
     for (const index of this.sampler) {
       batch.push(index);

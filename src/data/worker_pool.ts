@@ -25,8 +25,9 @@ const longWait = 60;
 /**
  * The batches of `tasks`, in their order, each read by one of the workers.
  *
- * Batch k goes to worker k mod numWorkers; each has up to `prefetch` batches in hand. Ending the iteration ends the workers.
- * Throws DataWorkerError, naming batch and samples, when a worker fails, or when `timeout` (in seconds, 0 for none) passes while one is waited for.
+ * Batch k goes to worker k mod numWorkers; each has up to `prefetch` batches in hand. Ending the iteration ends the
+ * workers. Throws DataWorkerError, naming batch and samples, when a worker fails, or when `timeout` (in seconds, 0 for
+ * none) passes while one is waited for.
  */
 export async function* batchesFromWorkers(
   dataset: Dataset<unknown>,
@@ -138,7 +139,10 @@ class PoolWorker {
     await this.worker.terminate();
   }
 
-  /** A batch that is waited for has not come within `timeout` seconds; 0: within a time that is long for a wait without an end. */
+  /**
+   * A batch that is waited for has not come within `timeout` seconds; 0: within a time that is long for a wait without
+   * an end.
+   */
   tooLate(batch: number, timeout: number): void {
     const waiting = this.waiting.get(batch);
     if (!waiting) return;

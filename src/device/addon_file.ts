@@ -1,4 +1,5 @@
-// Finds the native addon: the places where it may be, and whether its file is complete. If none can be used, says which files were tried and why not.
+// Finds the native addon: the places where it may be, and whether its file is complete. If none can be used, says which
+// files were tried and why not.
 import { RuntimeError } from '../errors.ts';
 import { hasNodeModules, nodeModule } from '../files/node.ts';
 
@@ -43,8 +44,8 @@ export function loadAddon(): { addon: unknown; reason: string } {
   const here = import.meta.url;
   // In a bundle there are no files beside this module.
   if (!own && !here.startsWith('file:')) return { addon: null, reason: `${here} is no file that one could lie beside` };
-  // From src/device/ or dist/device/: what was built here, then what the package carries. An explicit path serves builds with
-  // sanitizers or with all instruction sets.
+  // From src/device/ or dist/device/: what was built here, then what the package carries. An explicit path serves
+  // builds with sanitizers or with all instruction sets.
   const candidates = own
     ? [path.resolve(own)]
     : ['build/native', `prebuilds/${process.platform}-${process.arch}`].map((folder) =>

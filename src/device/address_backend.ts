@@ -1,5 +1,5 @@
-// A backend whose launches call kernels with addresses (numbers, 0 is null). During a call it keeps the operands alive and in place, and provides
-// scratch memory and small arrays of integers.
+// A backend whose launches call kernels with addresses (numbers, 0 is null). During a call it keeps the operands alive
+// and in place, and provides scratch memory and small arrays of integers.
 import { RuntimeError } from '../errors.ts';
 import type { AddressCalls } from './address_calls.ts';
 import { Backend, type Block } from './backend.ts';
@@ -7,7 +7,10 @@ import { type Kernels, type Pointer, Status } from './generated/abi.ts';
 import { AddressLaunches } from './generated/address_launches.ts';
 import type { Launches } from './generated/launches.ts';
 
-/** Bytes of the ring for small arrays, enough for thousands of kernels. Where it begins anew, kernels that have not yet run are waited for. */
+/**
+ * Bytes of the ring for small arrays, enough for thousands of kernels. Where it begins anew, kernels that have not yet
+ * run are waited for.
+ */
 const parameterBytes = 256 * 1024;
 
 /** Bytes of scratch. Up to so many, all calls use the same memory, which is kept; more is allocated for one call. */
@@ -28,8 +31,8 @@ export abstract class AddressBackend extends Backend implements AddressCalls {
   /** A block that never changes its address. */
   protected abstract allocateFixed(byteLength: number): Block;
 
-  // The blocks of the present kernel call. They must stay alive (native: the garbage collector may run while arguments are converted) and in place
-  // (wasm: the allocation of a later argument must not move them out).
+  // The blocks of the present kernel call. They must stay alive (native: the garbage collector may run while arguments
+  // are converted) and in place (wasm: the allocation of a later argument must not move them out).
   protected readonly pinned: Block[] = [];
   protected pinnedCount = 0;
 

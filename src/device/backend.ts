@@ -2,7 +2,10 @@
 import type { Pointer } from './generated/abi.ts';
 import type { Launches } from './generated/launches.ts';
 
-/** Where a tensor lives: `'cpu'`, or `'meta'`, where it has a shape, a dtype and a memory format, but no values and no memory. */
+/**
+ * Where a tensor lives: `'cpu'`, or `'meta'`, where it has a shape, a dtype and a memory format, but no values and no
+ * memory.
+ */
 export type Device = 'cpu' | 'meta';
 
 /** The engines that compute on the cpu. */
@@ -25,7 +28,10 @@ export abstract class Backend {
   abstract launch: Launches;
   /** The instruction set that runs, for reports: 'avx512', 'wasm', … */
   abstract readonly instructionSet: string;
-  /** @param isGivenBack whether `free` or `abandon` will be called for the block. Other blocks may be lost to the garbage collector at any time. */
+  /**
+   * @param isGivenBack whether `free` or `abandon` will be called for the block. Other blocks may be lost to the
+   * garbage collector at any time.
+   */
   abstract allocate(byteLength: number, isGivenBack?: boolean): Block;
   /** Gives a block back for reuse. The caller guarantees that nobody reads it any more. */
   abstract free(block: Block): void;

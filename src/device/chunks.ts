@@ -1,6 +1,6 @@
-// Memory of the native backend for blocks that will be released explicitly: pieces of large ArrayBuffers. Pieces of different sizes use the same place
-// one after the other. A pool of whole buffers would keep buffers of every size that a step has: 1,000 MiB on ResNet-50, where 709 are live at the peak
-// and chunks take 720.
+// Memory of the native backend for blocks that will be released explicitly: pieces of large ArrayBuffers. Pieces of
+// different sizes use the same place one after the other. A pool of whole buffers would keep buffers of every size that
+// a step has: 1,000 MiB on ResNet-50, where 709 are live at the peak and chunks take 720.
 import { FreeList } from './free_list.ts';
 import type { Pointer } from './generated/abi.ts';
 

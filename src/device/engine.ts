@@ -1,5 +1,6 @@
-// Chooses where new tensors live. Users name a device, 'cpu' or 'meta'; a backend implements it. The cpu has two backends, its engines: the native addon,
-// if there is one, and WebAssembly. The engine is chosen at its first use; EVENKEEL_ENGINE=native|wasm or setEngine() can choose another.
+// Chooses where new tensors live. Users name a device, 'cpu' or 'meta'; a backend implements it. The cpu has two
+// backends, its engines: the native addon, if there is one, and WebAssembly. The engine is chosen at its first use;
+// EVENKEEL_ENGINE=native|wasm or setEngine() can choose another.
 import { requireChoice, requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { hasNodeModules } from '../files/node.ts';
@@ -73,8 +74,9 @@ export const deviceNames: readonly Device[] = ['cpu', 'meta'];
 export const isDevice = (value: unknown): value is Device => deviceNames.includes(value as Device);
 
 /**
- * Makes new tensors live on a device while `fn` runs, unless they are asked for on another (PyTorch: `with torch.device(…)`). Where a tensor is
- * made from others, or for an operation on them, it lives where they do. Waits for an async `fn`; what runs meanwhile makes its tensors there too.
+ * Makes new tensors live on a device while `fn` runs, unless they are asked for on another (PyTorch: `with
+ * torch.device(…)`). Where a tensor is made from others, or for an operation on them, it lives where they do. Waits for
+ * an async `fn`; what runs meanwhile makes its tensors there too.
  * @throws ArgumentTypeError on a device that does not exist.
  * @example
  * const model = withDevice('meta', () => new Linear(40_000, 40_000)); // takes no memory
@@ -88,7 +90,10 @@ export function withDevice<R>(device: Device, fn: () => R): R {
   }, fn);
 }
 
-/** Makes new tensors of the cpu live on the given engine, `'native'` or `'wasm'`. Tensors of two engines cannot meet in one operation. */
+/**
+ * Makes new tensors of the cpu live on the given engine, `'native'` or `'wasm'`. Tensors of two engines cannot meet in
+ * one operation.
+ */
 export function setEngine(name: EngineName): void {
   const former = cpu;
   cpu = open(checkName(name));
@@ -101,8 +106,9 @@ export function getEngine(): EngineName {
 }
 
 /**
- * Returns when all kernels that operations have launched have run (PyTorch: `torch.cuda.synchronize`). On the native engine with more than one
- * thread, kernels run beside JavaScript. Reading values waits for them anyway; this function is for measuring time.
+ * Returns when all kernels that operations have launched have run (PyTorch: `torch.cuda.synchronize`). On the native
+ * engine with more than one thread, kernels run beside JavaScript. Reading values waits for them anyway; this function
+ * is for measuring time.
  *
  * @example
  * const start = performance.now();

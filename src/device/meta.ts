@@ -1,5 +1,5 @@
-// The backend of the meta device: tensors have shape, dtype and memory format, but no memory. Operations run with all their checks; their launches
-// compute nothing. Reading values is an error.
+// The backend of the meta device: tensors have shape, dtype and memory format, but no memory. Operations run with all
+// their checks; their launches compute nothing. Reading values is an error.
 import { NotImplementedError } from '../errors.ts';
 import { Backend, type Block } from './backend.ts';
 import type { Pointer } from './generated/abi.ts';

@@ -1,6 +1,6 @@
-// The native backend: kernels from the Node-API addon, and memory in ArrayBuffers, which V8 reclaims even inside a synchronous loop. Large blocks that
-// will be released explicitly, such as those of a scope, are pieces of chunks (chunks.ts). Other released blocks are kept by size for the next step,
-// since fresh memory costs page faults.
+// The native backend: kernels from the Node-API addon, and memory in ArrayBuffers, which V8 reclaims even inside a
+// synchronous loop. Large blocks that will be released explicitly, such as those of a scope, are pieces of chunks
+// (chunks.ts). Other released blocks are kept by size for the next step, since fresh memory costs page faults.
 import { RuntimeError } from '../errors.ts';
 import { loadAddon } from './addon_file.ts';
 import { AddressBackend } from './address_backend.ts';
@@ -25,7 +25,10 @@ interface Addon extends Record<string, unknown>, WeakReferences {
 const heldAtMost = 128 * 1024 ** 2;
 
 const alignment = 64;
-/** Bytes. Smaller blocks have buffers of their own: a step has few different sizes of them, and they must not keep a chunk alive. */
+/**
+ * Bytes. Smaller blocks have buffers of their own: a step has few different sizes of them, and they must not keep a
+ * chunk alive.
+ */
 const smallestPiece = 64 * 1024;
 
 class NativeBlock implements Block {
@@ -93,7 +96,8 @@ export class NativeBackend extends AddressBackend {
     this.instructionSet = Object.entries(Isa).find(([, value]) => value === isa)?.[0] ?? 'unknown';
   }
 
-  // Kernels run later than they are called. Until then their blocks are kept alive here, each with the number of launches up to its kernel, oldest first.
+  // Kernels run later than they are called. Until then their blocks are kept alive here, each with the number of
+  // launches up to its kernel, oldest first.
   private held: { readonly block: NativeBlock; readonly until: number }[] = [];
   private heldFrom = 0;
   /** Of blocks that the collector could take. */

@@ -1,4 +1,5 @@
-// Operands of launches, and tables of them. A launch first materializes its operands, and then asks for their addresses; nothing else does.
+// Operands of launches, and tables of them. A launch first materializes its operands, and then asks for their
+// addresses; nothing else does.
 import type { Pointer } from './generated/abi.ts';
 
 /** What a kernel reads or writes: a tensor, or a part of one. */
@@ -63,7 +64,10 @@ export function spatialSize({ shape }: Operand): number {
   return size;
 }
 
-/** A parameter, its gradient and its states, as an optimizer's kernel takes them. All have one dtype and number of elements. */
+/**
+ * A parameter, its gradient and its states, as an optimizer's kernel takes them. All have one dtype and number of
+ * elements.
+ */
 export interface TableRow {
   readonly parameter: Operand;
   /** In the parameter's memory order, as the states are. */
@@ -79,7 +83,9 @@ export function materializeRow({ parameter, gradient, states }: TableRow): void 
   for (const state of states) state.materialize();
 }
 
-/** The table of an optimizer's kernel: of each row five addresses, 0 where there is none, and the number of elements. */
+/**
+ * The table of an optimizer's kernel: of each row five addresses, 0 where there is none, and the number of elements.
+ */
 export function addressesOfRows(rows: readonly TableRow[]): Float64Array {
   const table = new Float64Array(rows.length * rowColumns);
   rows.forEach(({ parameter, gradient, states }, i) => {

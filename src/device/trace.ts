@@ -1,5 +1,6 @@
-// Traces kernels: for which operation they run, on which shapes, and how long. While a trace is taken, the launches of each engine are replaced by ones
-// that wait for the kernel and measure its time. EVENKEEL_TRACE=1 prints every launch of the process.
+// Traces kernels: for which operation they run, on which shapes, and how long. While a trace is taken, the launches of
+// each engine are replaced by ones that wait for the kernel and measure its time. EVENKEEL_TRACE=1 prints every launch
+// of the process.
 import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { restoring } from '../restoring.ts';
@@ -142,12 +143,14 @@ function print({ name, dur, args: { caller, operands } }: TraceEvent): void {
 /** The same for an async function, which is waited for. */
 export function trace<R>(fn: () => Promise<R>): Promise<Traced<R>>;
 /**
- * Runs `fn` and returns which kernels ran: for which operation, on which shapes, and how long. Each kernel is waited for, so that its time is its own;
- * the whole takes longer than without a trace. What fusion defers appears when it is computed. An async `fn` is awaited, and other work that runs
- * meanwhile appears too. Kernels of other threads, such as a loader's workers, do not. The environment variable `EVENKEEL_TRACE=1` prints a line
- * for each kernel of the process on stderr.
+ * Runs `fn` and returns which kernels ran: for which operation, on which shapes, and how long. Each kernel is waited
+ * for, so that its time is its own; the whole takes longer than without a trace. What fusion defers appears when it is
+ * computed. An async `fn` is awaited, and other work that runs meanwhile appears too. Kernels of other threads, such as
+ * a loader's workers, do not. The environment variable `EVENKEEL_TRACE=1` prints a line for each kernel of the process
+ * on stderr.
  *
- * @returns what `fn` returned, and a trace that Chrome (`chrome://tracing`) and Perfetto open once it is written as JSON
+ * @returns what `fn` returned, and a trace that Chrome (`chrome://tracing`) and Perfetto open once it is written as
+ * JSON
  * @throws ArgumentTypeError unless `fn` is a function; what `fn` throws
  * @example
  * const { result, trace: kernels } = trace(() => matmul(ones([2, 3]), ones([3, 4])));

@@ -1,6 +1,7 @@
-// The WebAssembly backend: the same kernels in one linear memory, with one thread. The garbage collector does not know this memory, and reports nothing
-// inside a synchronous loop. So when the memory reaches its budget, blocks that were not released are moved out to ordinary ArrayBuffers, oldest first.
-// There the garbage collector reclaims the dead ones; a living one is moved back in when a kernel needs it. Steps inside a scope move nothing.
+// The WebAssembly backend: the same kernels in one linear memory, with one thread. The garbage collector does not know
+// this memory, and reports nothing inside a synchronous loop. So when the memory reaches its budget, blocks that were
+// not released are moved out to ordinary ArrayBuffers, oldest first. There the garbage collector reclaims the dead
+// ones; a living one is moved back in when a kernel needs it. Steps inside a scope move nothing.
 import { inflateSync } from 'fflate';
 import { RuntimeError } from '../errors.ts';
 import { AddressBackend } from './address_backend.ts';
@@ -43,7 +44,10 @@ interface WasmExports extends Record<string, unknown> {
   __heap_base: WebAssembly.Global;
 }
 
-/** Words in the errors of JavaScript engines where a page's policy forbids WebAssembly. The errors have nothing else in common. */
+/**
+ * Words in the errors of JavaScript engines where a page's policy forbids WebAssembly. The errors have nothing else in
+ * common.
+ */
 const forbidden = /unsafe-eval|wasm-eval|Content.Security.Policy|\bCSP\b/i;
 
 function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
@@ -134,8 +138,8 @@ export class WasmBackend extends AddressBackend {
   }
 
   /**
-   * Moves a block back in. If that happens often, the budget is too small for what is in use, and grows. If it is rare, a tensor was not used for a
-   * long time, and a larger budget would only hold more garbage.
+   * Moves a block back in. If that happens often, the budget is too small for what is in use, and grows. If it is rare,
+   * a tensor was not used for a long time, and a larger budget would only hold more garbage.
    */
   moveIn(block: WasmBlock): void {
     this.movedIn += block.byteLength;

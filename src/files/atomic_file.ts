@@ -1,5 +1,5 @@
-// Replaces a file completely or not at all, also across a crash or a full disk. Used for caches, checkpoints and reports.
-// Knows nothing about what is in the file. Node only; lives below data/, io/ and train/, which need it.
+// Replaces a file completely or not at all, also across a crash or a full disk. Used for caches, checkpoints and
+// reports. Knows nothing about what is in the file. Node only; lives below data/, io/ and train/, which need it.
 
 import { EvenkeelError } from '../errors.ts';
 import { declareOptions, kind } from '../options.ts';
@@ -118,8 +118,9 @@ function removeLeftovers(path: string): void {
 /**
  * Writes `bytes` to `path` so that a reader, or a machine that crashes, sees the old file or the new one, never a part.
  *
- * The bytes go to a temporary file in the same folder, are flushed to the disk and renamed over `path`; then the folder is
- * flushed. On failure the temporary file is removed and AtomicWriteError thrown; that of a process that was killed is removed by the next that writes there.
+ * The bytes go to a temporary file in the same folder, are flushed to the disk and renamed over `path`; then the folder
+ * is flushed. On failure the temporary file is removed and AtomicWriteError thrown; that of a process that was killed
+ * is removed by the next that writes there.
  */
 export function writeFileAtomic(
   path: string,
@@ -131,7 +132,10 @@ export function writeFileAtomic(
   file.commit();
 }
 
-/** `writeFileAtomic` for bytes that come piece by piece: nothing stands at the path before `commit`. What goes wrong removes the temporary file. */
+/**
+ * `writeFileAtomic` for bytes that come piece by piece: nothing stands at the path before `commit`. What goes wrong
+ * removes the temporary file.
+ */
 export class AtomicFile {
   private readonly path: string;
   private readonly options: AtomicWriteOptions;
@@ -175,7 +179,10 @@ export class AtomicFile {
     });
   }
 
-  /** Begins to flush what has been written so far, by another thread. `flushed` is to be awaited before `commit` and `abort`. */
+  /**
+   * Begins to flush what has been written so far, by another thread. `flushed` is to be awaited before `commit` and
+   * `abort`.
+   */
   flushBeside(): void {
     if (this.fs.fdatasync) this.flushes.push(new Promise((resolve) => this.fs.fdatasync!(this.file!, resolve)));
   }
@@ -210,7 +217,8 @@ export class AtomicFile {
   }
 }
 
-// The previous file keeps its name until the rename, so `path` always exists: a second name is linked, then moved into place.
+// The previous file keeps its name until the rename, so `path` always exists: a second name is linked, then moved into
+// place.
 function keepPrevious(fs: WriteFs, path: string): void {
   const previous = `${path}.previous`;
   const link = temporaryOf(previous);

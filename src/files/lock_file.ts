@@ -1,6 +1,6 @@
-// A lock file: one process at a time works in a folder. It ends with its process, also where that was killed: on the same machine the holder's
-// process is looked for, and on another, whose processes cannot be seen, the lock is taken for left behind once it has not been touched for a
-// minute. Node only.
+// A lock file: one process at a time works in a folder. It ends with its process, also where that was killed: on the
+// same machine the holder's process is looked for, and on another, whose processes cannot be seen, the lock is taken
+// for left behind once it has not been touched for a minute. Node only.
 import { EvenkeelError } from '../errors.ts';
 import { nodeModule } from './node.ts';
 import { codeOf, host, isRunning } from './processes.ts';
@@ -23,7 +23,10 @@ const heldBy = (op: string, path: string, holder: string): LockError =>
     `is held by ${holder}: wait until that has ended, or use another folder; if it has ended, delete the file`,
   );
 
-/** Who holds a lock: its process, when that began (where the system tells), and the machine, with the space of its process numbers. */
+/**
+ * Who holds a lock: its process, when that began (where the system tells), and the machine, with the space of its
+ * process numbers.
+ */
 interface Holder {
   pid: number;
   began: string;
@@ -72,7 +75,8 @@ function holderOf(path: string): string | null {
 }
 
 /**
- * Takes the lock `path` for `op`, the function that the user called, until the returned function is called or the process ends, in whatever way.
+ * Takes the lock `path` for `op`, the function that the user called, until the returned function is called or the
+ * process ends, in whatever way.
  * @throws LockError while another process holds it, or where the file cannot be made.
  */
 export function takeLock(op: string, path: string): () => void {
@@ -95,8 +99,8 @@ export function takeLock(op: string, path: string): () => void {
   if (!tryToTake()) {
     const holder = holderOf(path);
     if (holder !== null) throw heldBy(op, path, holder);
-    // What was left behind is moved away first: of several processes that see it so, one moves it, and the others move nothing, or, too late,
-    // the lock of the first, which they put back.
+    // What was left behind is moved away first: of several processes that see it so, one moves it, and the others move
+    // nothing, or, too late, the lock of the first, which they put back.
     const away = `${path}.${process.pid}`;
     const isMissing = (error: unknown) => codeOf(error) === 'ENOENT';
     try {

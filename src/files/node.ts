@@ -1,5 +1,5 @@
-// Node.js's own modules, asked for at run time instead of imported: so no bundle for browsers meets a name that it cannot resolve, and a function
-// that needs files says so when it is called. Deno and Bun have them too.
+// Node.js's own modules, asked for at run time instead of imported: so no bundle for browsers meets a name that it
+// cannot resolve, and a function that needs files says so when it is called. Deno and Bun have them too.
 import { RuntimeError } from '../errors.ts';
 
 interface NodeModules {

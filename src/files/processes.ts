@@ -15,7 +15,10 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** The machine, with the space of its process numbers: containers may share a machine's name, and do not see one another's processes. */
+/**
+ * The machine, with the space of its process numbers: containers may share a machine's name, and do not see one
+ * another's processes.
+ */
 export function host(): string {
   const name = nodeModule('host', 'os').hostname();
   try {

@@ -24,7 +24,10 @@ import { leaveStatistics, statisticsLeft } from './statistics_left.ts';
 import { isFusionEnabled } from './switch.ts';
 import { cachedMatrix } from './thresholds.ts';
 
-/** Whether one kernel should compute statistics and output together, because x is still in a cache when it is read again. */
+/**
+ * Whether one kernel should compute statistics and output together, because x is still in a cache when it is read
+ * again.
+ */
 const isReadAtOnce = (x: Tensor): boolean =>
   !isFusionEnabled() || (x.memoryFormat === 'contiguous' && (x.rank > 2 || x.size <= cachedMatrix));
 

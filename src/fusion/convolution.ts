@@ -40,8 +40,8 @@ function statisticsFor(y: Tensor): BatchStatistics {
 }
 
 /**
- * The output of a convolution. It is deferred where nothing is recorded; otherwise its statistics are left with it, because
- * in training a batch norm usually follows.
+ * The output of a convolution. It is deferred where nothing is recorded; otherwise its statistics are left with it,
+ * because in training a batch norm usually follows.
  */
 export function mergedConv(
   x: Tensor,
@@ -53,7 +53,8 @@ export function mergedConv(
   const shape = forwardShape(x.shape, weight.shape, conv);
   noteConvolution(shape, weight);
   if (!isRecorded) {
-    // The kernel can normalize its input while reading, if the norm's input has values. Everything else is computed first.
+    // The kernel can normalize its input while reading, if the norm's input has values. Everything else is computed
+    // first.
     const norm = pendingNorm(x);
     if (!norm || pendingConv(norm.x)) x.materialize();
     return deferConv(shape, x, weight, bias, (input, w, b, y, seams) =>
@@ -68,9 +69,9 @@ export function mergedConv(
 }
 
 /**
- * The gradient of the input x. Before it is written, the epilogue adds the gradients that other paths have brought to x.
- * If x is the output of a norm, it also does the part of that norm's backward that needs nothing but this gradient; not
- * where somebody wants to see the gradient as it is.
+ * The gradient of the input x. Before it is written, the epilogue adds the gradients that other paths have brought to
+ * x. If x is the output of a norm, it also does the part of that norm's backward that needs nothing but this gradient;
+ * not where somebody wants to see the gradient as it is.
  */
 function mergedInputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvShape, to: Edge): Tensor {
   const dx = allocate(x.shape, dy.dtype, dy.memoryFormat, dy.backend);
@@ -98,9 +99,9 @@ function mergedInputGradient(dy: Tensor, weight: Tensor, x: Tensor, conv: ConvSh
 }
 
 /**
- * Whether the gradient of the weights normalizes a deferred input itself. The kernel for 3x3 packs its input once for each
- * 64 output channels, and normalizing then costs little. Other kernels pack more often, or do not pack at all: for them the
- * values are written before.
+ * Whether the gradient of the weights normalizes a deferred input itself. The kernel for 3x3 packs its input once for
+ * each 64 output channels, and normalizing then costs little. Other kernels pack more often, or do not pack at all: for
+ * them the values are written before.
  */
 const takesPendingNorm = (weight: Shape, { stride, dilation, groups }: ConvShape): boolean =>
   weight.length === 4 &&
@@ -117,12 +118,16 @@ function weightGradients(x: Tensor, dy: Tensor, shape: Shape, conv: ConvShape, w
   return withInput(x, null, (input) => launchConvBackwardWeight(input, readGradient(grad), shape, conv, withBias));
 }
 
-/** The gradients of input, weights and bias. Null where the bias needs one and the weights do not: the definition does that. */
+/**
+ * The gradients of input, weights and bias. Null where the bias needs one and the weights do not: the definition does
+ * that.
+ */
 export function mergedConvBackward(ctx: Context, g: Tensor, weightShape: Shape, conv: ConvShape): Gradients | null {
   const [needsX, needsWeight, needsBias] = ctx.needs;
   if (needsBias && !needsWeight) return null;
   const [x, weight] = ctx.saved;
-  // Both kernels pack this gradient several times, so one pass that writes it is cheaper. One kernel alone computes it itself.
+  // Both kernels pack this gradient several times, so one pass that writes it is cheaper. One kernel alone computes it
+  // itself.
   if (needsX && needsWeight) g.materialize();
   const dx = needsX ? mergedInputGradient(g, weight, x, conv, ctx.edges[0]) : null;
   if (!needsWeight) return [dx, null, null];

@@ -1,5 +1,5 @@
-// A convolution that is not recorded is deferred. If a norm, a residual and a ReLU follow, its epilogue computes them too,
-// and only the last result is written.
+// A convolution that is not recorded is deferred. If a norm, a residual and a ReLU follow, its epilogue computes them
+// too, and only the last result is written.
 
 import type { OutputSeams } from '../launch/conv.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -56,8 +56,8 @@ export function onLoan(x: Tensor): Tensor {
 export const onLoanIfAny = (x: Tensor | null): Tensor | null => x && onLoan(x);
 
 /**
- * The deferred output of a convolution of x. `write` gets x, weight and bias with their present values, even if they change
- * in between; x may be deferred itself.
+ * The deferred output of a convolution of x. `write` gets x, weight and bias with their present values, even if they
+ * change in between; x may be deferred itself.
  */
 export function deferConv(
   shape: Shape,

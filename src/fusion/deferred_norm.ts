@@ -1,6 +1,6 @@
-// Deferred normalization: a batch norm whose values are not computed until somebody asks for them. An operation behind it
-// can join it (ReLU, addition), or read the norm's input and normalize while it reads (convolution). Everybody else gets the
-// values, which are written in one pass. The graph is the same as without fusion.
+// Deferred normalization: a batch norm whose values are not computed until somebody asks for them. An operation behind
+// it can join it (ReLU, addition), or read the norm's input and normalize while it reads (convolution). Everybody else
+// gets the values, which are written in one pass. The graph is the same as without fusion.
 import type { Affine } from '../launch/batch_norm.ts';
 import { launchApply, normCoefficients } from '../launch/batch_norm.ts';
 import type { Recipe, Storage } from '../tensor/storage.ts';
@@ -12,7 +12,9 @@ import { deferred, formerRecipeOf, isLike, recipeOf, storagesOf } from './recipe
 /** All that a deferred norm is computed from. */
 export interface NormParts {
   readonly x: Tensor;
-  /** Mean of each channel, float64 (C). Mean and invstd are both null where the norm changes nothing: mean 0, invstd 1. */
+  /**
+   * Mean of each channel, float64 (C). Mean and invstd are both null where the norm changes nothing: mean 0, invstd 1.
+   */
   readonly mean: Tensor | null;
   readonly invstd: Tensor | null;
   readonly affine: Affine;
@@ -51,15 +53,18 @@ export class PendingNorm implements Recipe {
   }
 }
 
-/** The deferred norm that x is the output of; null if there is none, if its values are written, or for views of another shape. */
+/**
+ * The deferred norm that x is the output of; null if there is none, if its values are written, or for views of another
+ * shape.
+ */
 export function pendingNorm(x: Tensor): NormParts | null {
   const recipe = recipeOf(x);
   return recipe instanceof PendingNorm && isLike(x, recipe.parts.x) ? recipe.parts : null;
 }
 
 /**
- * The deferred norm that a ReLU or an addition can join. For a deferred convolution this is a norm that changes nothing, so
- * that its epilogue can do the ReLU or the addition.
+ * The deferred norm that a ReLU or an addition can join. For a deferred convolution this is a norm that changes
+ * nothing, so that its epilogue can do the ReLU or the addition.
  */
 export function joinableNorm(x: Tensor): NormParts | null {
   const norm = pendingNorm(x);
@@ -107,7 +112,10 @@ export function deferNorm(x: Tensor, mean: Tensor, invstd: Tensor, affine: Affin
 /** What the backward of an operation behind a norm needs to know of that norm. */
 type ServedNorm = Pick<NormParts, 'x' | 'mean' | 'invstd' | 'affine' | 'key'>;
 
-/** The norm whose written values x holds, if the norm's input is still there. Weight and bias are left out of its `affine`. */
+/**
+ * The norm whose written values x holds, if the norm's input is still there. Weight and bias are left out of its
+ * `affine`.
+ */
 export function writtenNorm(x: Tensor): ServedNorm | null {
   const recipe = formerRecipeOf(x);
   if (!(recipe instanceof PendingNorm) || recipe.parts.isForeign || !isLike(x, recipe.parts.x)) return null;

@@ -54,8 +54,8 @@ export const sumRule: Rule<[a: Tensor | number, b: Tensor | number, alpha: numbe
  */
 export function mergedInPlace(to: Tensor, from: Tensor): boolean {
   const recipe = recipeOf(from);
-  // If the change is not recorded, `to` keeps its place in the graph. Then its gradient must not be masked by a ReLU that
-  // the graph does not know.
+  // If the change is not recorded, `to` keeps its place in the graph. Then its gradient must not be masked by a ReLU
+  // that the graph does not know.
   const isForeign = recipe instanceof PendingNorm && !from.gradFn;
   return takeOver(to, from, isForeign ? new PendingNorm({ ...borrowed(recipe.parts), isForeign: true }) : null);
 }

@@ -1,5 +1,5 @@
-// How an operation asks for fusion: `fused` takes its definition, and a rule that may compute the same together with the
-// operations around it. The definition alone says what the operation is.
+// How an operation asks for fusion: `fused` takes its definition, and a rule that may compute the same together with
+// the operations around it. The definition alone says what the operation is.
 import type { Context, Gradients, OpDefinition } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -9,13 +9,17 @@ type Definition<A extends readonly unknown[], R extends Tensor | readonly Tensor
 type Infos<A extends readonly unknown[], R extends Tensor | readonly Tensor[]> =
   Parameters<Definition<A, R>['backward']> extends [unknown, unknown, ...infer I] ? I : never;
 
-/** How an operation is merged with others. Where `forward` or `backward` returns null, the definition is carried out. */
+/**
+ * How an operation is merged with others. Where `forward` or `backward` returns null, the definition is carried out.
+ */
 export interface Rule<A extends readonly unknown[], R extends Tensor | readonly Tensor[]> {
   /** Takes the place of the definition's forward, and saves what its backward needs. Not called where fusion is off. */
   forward?(ctx: Context, ...args: A): R | null;
   /** Called after the definition's forward: notes facts about the result for operations that follow. */
   after?(result: R, ...args: A): void;
-  /** Takes the place of the definition's backward. Not called where the backward itself is recorded, for second orders. */
+  /**
+   * Takes the place of the definition's backward. Not called where the backward itself is recorded, for second orders.
+   */
   backward?(ctx: Context, grads: readonly Tensor[], ...infos: Infos<A, R>): Gradients | null;
 }
 

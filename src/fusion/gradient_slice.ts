@@ -1,5 +1,5 @@
-// The gradient of tensors that were joined along the channels. Each part's gradient is a slice of it. The slice is not copied
-// until somebody asks for its values; an addition to another gradient reads it where it is (norm_gradient.ts).
+// The gradient of tensors that were joined along the channels. Each part's gradient is a slice of it. The slice is not
+// copied until somebody asks for its values; an addition to another gradient reads it where it is (norm_gradient.ts).
 //   condition  channels last; the slice has more than half of the channels, since it keeps the memory of the whole
 //   saves      writing and reading the slice: 2 passes
 

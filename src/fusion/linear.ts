@@ -1,5 +1,5 @@
-// Linear → norm (→ add, ReLU) → Linear: large layers use the kernels of convolution, for which (N, C) is an image of N pixels.
-// These pack their operands better, and their prologues and epilogues work for the norms around.
+// Linear → norm (→ add, ReLU) → Linear: large layers use the kernels of convolution, for which (N, C) is an image of N
+// pixels. These pack their operands better, and their prologues and epilogues work for the norms around.
 //   condition  2048 rows, 2^26 multiplications, at most 2^22 weights
 //   saves      as a convolution does
 import type { ConvShape } from '../launch/conv.ts';

@@ -24,7 +24,10 @@ export type Step =
   | 'sums in epilogue'
   | 'gradient in prologue';
 
-/** @param norm the key of the norm (`NormParts.key`). @param weight the weight of the convolution in which the step happens. */
+/**
+ * @param norm the key of the norm (`NormParts.key`). @param weight the weight of the convolution in which the step
+ * happens.
+ */
 export type Listener = (step: Step, norm: object, weight: Tensor | null) => void;
 let listener: Listener | null = null;
 

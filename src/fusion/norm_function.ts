@@ -1,5 +1,5 @@
-// norm → an elementwise function, mostly an activation: one pass reads the norm's input and writes the function's values. The
-// derivative does the same. The values of the norm are never written.
+// norm → an elementwise function, mostly an activation: one pass reads the norm's input and writes the function's
+// values. The derivative does the same. The values of the norm are never written.
 //   condition  nothing has joined the norm; its input is there
 //   saves      forward: writing and reading between the two, 2 passes, and the memory; the derivative computes the norm again
 import { launchFunction, type UnaryFunction } from '../launch/batch_norm.ts';
@@ -8,7 +8,10 @@ import { pendingConv } from './deferred_conv.ts';
 import { pendingNorm } from './deferred_norm.ts';
 import { note } from './log.ts';
 
-/** The deferred norm that x is, if nothing has joined it and its input has values. (A deferred convolution computes its norm itself.) */
+/**
+ * The deferred norm that x is, if nothing has joined it and its input has values. (A deferred convolution computes its
+ * norm itself.)
+ */
 function normBehind(x: Tensor) {
   const norm = pendingNorm(x);
   if (!norm?.mean || !norm.invstd || norm.affine.relu || norm.residual || pendingConv(norm.x)) return null;
@@ -24,7 +27,10 @@ export function functionOfNorm(f: UnaryFunction, x: Tensor): Tensor | null {
   return launchFunction(f, norm.x, norm.mean, norm.invstd, norm.affine);
 }
 
-/** g·f′(x) where x is a deferred norm; else null. y = f(x); any tensor of that layout where the derivative does not read it. */
+/**
+ * g·f′(x) where x is a deferred norm; else null. y = f(x); any tensor of that layout where the derivative does not read
+ * it.
+ */
 export function gradientOfFunction(f: UnaryFunction, x: Tensor, y: Tensor, g: Tensor): Tensor | null {
   const norm = normBehind(x);
   if (!norm) return null;

@@ -1,5 +1,5 @@
-// The gradient of a norm's input is deferred. A convolution in front of the norm computes it while it reads. Gradients that
-// other paths have brought to the same input are added in the same pass.
+// The gradient of a norm's input is deferred. A convolution in front of the norm computes it while it reads. Gradients
+// that other paths have brought to the same input are added in the same pass.
 //   condition  in a convolution's gradient of the weights: its input needs no gradient, and it has 64 channels or more;
 //              additions: channels last, the norm in training, the other gradients have arrived, equal formats
 //   saves      writing and reading the gradient, 2 passes; with an addition 3
@@ -56,7 +56,8 @@ class PendingGradient implements Recipe {
 
 /**
  * The deferred gradient of a norm's input.
- * @param to the edge it goes to. In channels-last tensors it takes over the gradient that has arrived there, and adds it.
+ * @param to the edge it goes to. In channels-last tensors it takes over the gradient that has arrived there, and adds
+ * it.
  */
 export function deferGradient(
   { x, dy, mean, invstd, affine, count, sums }: Omit<GradientParts, 'key' | 'plus'>,
@@ -91,8 +92,8 @@ interface NormGradient {
 }
 
 /**
- * The gradient g of a norm's output, as the norm's backward takes it: a deferred mask of its ReLU is taken off, and the sums that
- * a convolution has left are found. `mean` is the norm's key.
+ * The gradient g of a norm's output, as the norm's backward takes it: a deferred mask of its ReLU is taken off, and the
+ * sums that a convolution has left are found. `mean` is the norm's key.
  */
 export function arrivedGradient(g: Tensor, mean: Tensor, affine: Affine): NormGradient {
   forgetInput(mean);

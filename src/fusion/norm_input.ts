@@ -41,8 +41,8 @@ export function withInput<R>(x: Tensor, owner: Tensor | null, run: (input: ReadI
 }
 
 /**
- * Runs `fn` on the values of x. If x is a deferred norm it stays deferred: the values exist during this call. For kernels that
- * read their operand so often that normalizing it each time would cost more than one pass.
+ * Runs `fn` on the values of x. If x is a deferred norm it stays deferred: the values exist during this call. For
+ * kernels that read their operand so often that normalizing it each time would cost more than one pass.
  */
 export function withMaterialized<R>(x: Tensor, fn: (values: Tensor) => R): R {
   const norm = pendingNorm(x);
@@ -56,7 +56,9 @@ export function withMaterialized<R>(x: Tensor, fn: (values: Tensor) => R): R {
   }
 }
 
-/** How a kernel reads the gradient of its output: as it is, or as a gradient of a norm's input that the kernel computes. */
+/**
+ * How a kernel reads the gradient of its output: as it is, or as a gradient of a norm's input that the kernel computes.
+ */
 export function readGradient(dy: Tensor): ReadGradient {
   const parts = pendingGradient(dy);
   if (!parts) return gradientAsItIs(dy);

@@ -45,7 +45,10 @@ class PendingMask implements Recipe {
   }
 }
 
-/** The deferred gradient in front of the ReLU, where y is a norm that the ReLU has joined; null where y's values are written. */
+/**
+ * The deferred gradient in front of the ReLU, where y is a norm that the ReLU has joined; null where y's values are
+ * written.
+ */
 export function maskGradient(g: Tensor, y: Tensor): Tensor | null {
   const made = madeBy(y);
   // The epilogue of a convolution has masked it already.

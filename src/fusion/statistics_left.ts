@@ -1,6 +1,6 @@
-// Statistics that are left: in training a convolution leaves the statistics of its output, and the batch norm that follows
-// does not read the tensor again. A norm that computed statistics leaves them too. That serves DenseNets, where each layer
-// normalizes all channels before it, joined: the statistics of the parts are joined as well.
+// Statistics that are left: in training a convolution leaves the statistics of its output, and the batch norm that
+// follows does not read the tensor again. A norm that computed statistics leaves them too. That serves DenseNets, where
+// each layer normalizes all channels before it, joined: the statistics of the parts are joined as well.
 //   condition  recorded; float32 or float64; the norm in training; joined tensors: each part has its statistics left
 //   saves      reading for statistics: 1 pass
 import { type CopiedBlock, partOf } from '../device/operand.ts';

@@ -1,5 +1,6 @@
-// Sums that are left: behind a norm, a convolution's backward by data writes the gradient of the norm's output. Its epilogue
-// also masks that gradient where the ReLU was closed, and adds up the sums per channel that the norm's backward needs.
+// Sums that are left: behind a norm, a convolution's backward by data writes the gradient of the norm's output. Its
+// epilogue also masks that gradient where the ReLU was closed, and adds up the sums per channel that the norm's
+// backward needs.
 //   condition  channels last; nobody observes the gradient
 //   saves      masking, 3 passes, and reading for the sums, 1
 import type { BackwardSums } from '../launch/batch_norm.ts';

@@ -1,5 +1,5 @@
-// Where bytes come from: memory, a file, a Blob, a URL. All of them are read in ranges, so that nobody loads more than he asked for. Not here:
-// what the bytes mean.
+// Where bytes come from: memory, a file, a Blob, a URL. All of them are read in ranges, so that nobody loads more than
+// he asked for. Not here: what the bytes mean.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { FileFormatError, FileReadError } from './errors.ts';

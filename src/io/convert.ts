@@ -1,4 +1,5 @@
-// One file of tensors as another: every byte of a type that both formats have stays what it is, without becoming a tensor on the way.
+// One file of tensors as another: every byte of a type that both formats have stays what it is, without becoming a
+// tensor on the way.
 
 import { requireChoice } from '../checks.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -10,7 +11,9 @@ import type { FileFormat } from './tensor_file.ts';
 
 /** Options of `convertFile`. */
 export interface ConvertOptions extends OpenOptions {
-  /** Default: what the target's ending says: .pt, .pth, .bin and .ckpt are PyTorch's, .safetensors and .npz their own. */
+  /**
+   * Default: what the target's ending says: .pt, .pth, .bin and .ckpt are PyTorch's, .safetensors and .npz their own.
+   */
   format?: WrittenFormat;
   /** Is told how many bytes have been written. */
   onProgress?: (bytes: number) => void;
@@ -39,10 +42,12 @@ export interface Conversion {
 }
 
 /**
- * Writes the tensors of one file into another, of another format or the same: PyTorch (both formats are read, the zip format is written), safetensors, npz.
+ * Writes the tensors of one file into another, of another format or the same: PyTorch (both formats are read, the zip
+ * format is written), safetensors, npz.
  *
- * Bits stay what they are, also of types that no tensor of this library has. From PyTorch to PyTorch all data go along, a training checkpoint with all that is in
- * it; else the state dict does, and what is left out is told. Memory is needed for a piece of the file only.
+ * Bits stay what they are, also of types that no tensor of this library has. From PyTorch to PyTorch all data go along,
+ * a training checkpoint with all that is in it; else the state dict does, and what is left out is told. Memory is
+ * needed for a piece of the file only.
  * @throws FileReadError, FileFormatError on the source; AtomicWriteError on the target, which is then what it was.
  * @example
  * await saveStateDict('build/lenet.pt', model.stateDict());

@@ -1,5 +1,5 @@
-// The checksum of zip archives: CRC-32, polynomial 0xEDB88320 reflected (ISO 3309). Node's zlib where it has one, which is as fast as memory; else
-// eight bytes at a time by tables (Kounavis and Berry 2005, "slicing-by-8").
+// The checksum of zip archives: CRC-32, polynomial 0xEDB88320 reflected (ISO 3309). Node's zlib where it has one, which
+// is as fast as memory; else eight bytes at a time by tables (Kounavis and Berry 2005, "slicing-by-8").
 
 type NodeCrc = (data: Uint8Array, value?: number) => number;
 const ofNode = (globalThis.process?.getBuiltinModule?.('node:zlib') as { crc32?: NodeCrc } | undefined)?.crc32;

@@ -20,7 +20,10 @@ export class FileFormatError extends EvenkeelError {
   }
 }
 
-/** A file that cannot be opened or read at all. `code` is the system's, such as `ENOENT`, or the status of an HTTP response. */
+/**
+ * A file that cannot be opened or read at all. `code` is the system's, such as `ENOENT`, or the status of an HTTP
+ * response.
+ */
 export class FileReadError extends EvenkeelError {
   override name = 'FileReadError';
   /** The file, as it was given. */

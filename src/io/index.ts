@@ -1,5 +1,6 @@
 /**
- * Files of tensors and checkpoints: of PyTorch, safetensors, NumPy. Checkpoints that go on where a training run stopped are in `evenkeel/train`.
+ * Files of tensors and checkpoints: of PyTorch, safetensors, NumPy. Checkpoints that go on where a training run stopped
+ * are in `evenkeel/train`.
  * @module evenkeel/io
  */
 import '../ops/methods.ts';

@@ -1,4 +1,5 @@
-// What a file of tensors holds, for people: each tensor, and the batch norms among them with what looks wrong. Values are read for the norms only.
+// What a file of tensors holds, for people: each tensor, and the batch norms among them with what looks wrong. Values
+// are read for the norms only.
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { FileSource } from './byte_source.ts';
 import { type OpenOptions, openAs, openOptions } from './open.ts';
@@ -94,7 +95,8 @@ async function inspectNorm(file: TensorFile, name: string): Promise<InspectedNor
 }
 
 /**
- * Describes a file of tensors: names, types, shapes, bytes, and the layers with running statistics with what looks wrong in them.
+ * Describes a file of tensors: names, types, shapes, bytes, and the layers with running statistics with what looks
+ * wrong in them.
  * @throws FileReadError, FileFormatError.
  * @example
  * await saveStateDict('build/lenet.pt', model.stateDict());
@@ -180,7 +182,8 @@ async function compare(a: TensorFile, b: TensorFile, name: string): Promise<Diff
 }
 
 /**
- * Which tensors of two files differ, and by how much; weights and running statistics apart: did a frozen backbone drift?
+ * Which tensors of two files differ, and by how much; weights and running statistics apart: did a frozen backbone
+ * drift?
  * @throws FileReadError, FileFormatError.
  * @example
  * await saveStateDict('build/before.pt', model.stateDict());

@@ -1,4 +1,5 @@
-// What became of every tensor of a file and of every parameter and buffer of a model when one was loaded into the other: as data, and as a table.
+// What became of every tensor of a file and of every parameter and buffer of a model when one was loaded into the
+// other: as data, and as a table.
 
 import { editsBetween } from '../options.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -159,9 +160,9 @@ const haveOrder = (a: readonly Named[], b: readonly Named[]): boolean =>
   a.length === b.length && a.every(({ shape }, i) => sameShape(shape, b[i].shape));
 
 /**
- * For names in the model that found nothing those of the file that found no place and may be meant. Where both lists have the same shapes in the same order they
- * are paired so, since modules register in the order of the network, with or without counters, which old files lack; else the nearest spelling of the same shape is
- * taken, if it is near.
+ * For names in the model that found nothing those of the file that found no place and may be meant. Where both lists
+ * have the same shapes in the same order they are paired so, since modules register in the order of the network, with
+ * or without counters, which old files lack; else the nearest spelling of the same shape is taken, if it is near.
  */
 export function suggestNames(wanted: readonly Named[], unexpected: readonly Named[]): Map<string, string> {
   for (const keeps of [() => true, (each: Named) => !isCounter(each)]) {

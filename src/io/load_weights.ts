@@ -1,5 +1,5 @@
-// Weights of a file into a model, with a report of what became of every name. Wrappers' prefixes are found and taken off; what else has another name is
-// renamed by the user's table.
+// Weights of a file into a model, with a report of what became of every name. Wrappers' prefixes are found and taken
+// off; what else has another name is renamed by the user's table.
 import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
@@ -17,16 +17,25 @@ import { readState } from './state_files.ts';
 import type { StoredDType } from './stored_dtype.ts';
 import { LoadedState } from './tensor_file.ts';
 
-/** New names by those in the file, whole or, where they end in a dot, their beginnings; null leaves a tensor out. Or a function of them. */
+/**
+ * New names by those in the file, whole or, where they end in a dot, their beginnings; null leaves a tensor out. Or a
+ * function of them.
+ */
 export type Rename = Readonly<Record<string, string | null>> | ((name: string) => string | null);
 
 /** Options of `loadWeights`. */
 export interface LoadWeightsOptions extends OpenOptions {
   /** Whether every name must stand on both sides; else nothing is loaded. Default: true. */
   strict?: boolean;
-  /** Names in the model by those in the file: `{ 'fc.': 'classifier.', 'old.weight': 'new.weight', 'head.': null }`, or a function. */
+  /**
+   * Names in the model by those in the file: `{ 'fc.': 'classifier.', 'old.weight': 'new.weight', 'head.': null }`, or
+   * a function.
+   */
   rename?: Rename;
-  /** Beginnings of names in the model that stay as they are, whatever the file has: `['fc.']` for a head of another size. */
+  /**
+   * Beginnings of names in the model that stay as they are, whatever the file has: `['fc.']` for a head of another
+   * size.
+   */
   fresh?: readonly string[];
   /** Whether the report is printed. Default: true. */
   print?: boolean;
@@ -147,8 +156,8 @@ interface Found {
 }
 
 /**
- * Changes of names that wrappers make (`DataParallel`, `torch.compile`, Lightning, a backbone in a larger model), one after the other, as long as more
- * tensors of the file find a parameter or buffer of their shape.
+ * Changes of names that wrappers make (`DataParallel`, `torch.compile`, Lightning, a backbone in a larger model), one
+ * after the other, as long as more tensors of the file find a parameter or buffer of their shape.
  */
 function findWrappers(names: readonly Named[], own: Shapes, isAlike = sameShape): Found {
   const found: Renaming[] = [];
@@ -175,11 +184,17 @@ function findWrappers(names: readonly Named[], own: Shapes, isAlike = sameShape)
   return { renamings: found, matches: best, elsewhere: null };
 }
 
-/** Whether a convolution over all of its input is the linear layer that the other shape is of: the same elements in the same order. */
+/**
+ * Whether a convolution over all of its input is the linear layer that the other shape is of: the same elements in the
+ * same order.
+ */
 const isReshaped = (a: readonly number[], b: readonly number[]): boolean =>
   sameShape(a, b) || (a[0] === b[0] && Math.min(a.length, b.length) === 2 && sizeOf(a) === sizeOf(b));
 
-/** Wrappers' changes of names, and, where more tensors then find their place, the names of another library's model of the same architecture. */
+/**
+ * Wrappers' changes of names, and, where more tensors then find their place, the names of another library's model of
+ * the same architecture.
+ */
 function findRenamings(names: readonly Named[], model: Module, own: Shapes): Found {
   let found = findWrappers(names, own);
   if (found.matches === own.size) return found;
@@ -205,12 +220,13 @@ export type WeightsSource = FileSource | ReadonlyMap<string, Tensor>;
 const isState = (source: unknown): source is ReadonlyMap<string, Tensor> => source instanceof Map;
 
 /**
- * Loads weights of a file, or a state dict, into a model, and reports what became of every name: loaded, renamed, cast, missing, unexpected, counters inserted.
- * What does not fit is an error that holds the report, and then nothing is loaded.
+ * Loads weights of a file, or a state dict, into a model, and reports what became of every name: loaded, renamed, cast,
+ * missing, unexpected, counters inserted. What does not fit is an error that holds the report, and then nothing is
+ * loaded.
  *
- * Prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `backbone.`) are taken off, or put in front, where more tensors then find their places; the state
- * dict inside a training checkpoint is found; models of `evenkeel/models` know timm's names. Other names take a table: `report.suggestedRename` is a first draft
- * of it.
+ * Prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, `backbone.`) are taken off, or put in front, where more
+ * tensors then find their places; the state dict inside a training checkpoint is found; models of `evenkeel/models`
+ * know timm's names. Other names take a table: `report.suggestedRename` is a first draft of it.
  *
  * @throws WeightsMismatchError; FileReadError and FileFormatError as `loadStateDict` of this module.
  * @example

@@ -1,5 +1,6 @@
-// What another library calls the modules of a model that both have: tables that models declare, and by which weights of that library are found to be theirs.
-// Not here: the tables, which stand beside the models; wrappers' prefixes (load_weights.ts).
+// What another library calls the modules of a model that both have: tables that models declare, and by which weights of
+// that library are found to be theirs. Not here: the tables, which stand beside the models; wrappers' prefixes
+// (load_weights.ts).
 import type { Module } from '../nn/module.ts';
 
 /** Names of one library for the modules of a class of models. */

@@ -17,7 +17,9 @@ const header =
 /** The type of records is a list of their fields. */
 const recordHeader = /^\{\s*'descr':\s*\[/;
 
-/** The description of an array: its header, which is a dictionary of Python in which keys stand in alphabetical order. */
+/**
+ * The description of an array: its header, which is a dictionary of Python in which keys stand in alphabetical order.
+ */
 function parse(
   text: string,
   fail: Fail,
@@ -46,7 +48,10 @@ export const npyHeadBytes = 12 + longestHeader;
 
 /** What an array's file says of it. */
 export interface NpyArray {
-  /** With its elements as a storage that begins `dataStart` bytes behind the file's beginning, and must be opened by whoever knows the file. */
+  /**
+   * With its elements as a storage that begins `dataStart` bytes behind the file's beginning, and must be opened by
+   * whoever knows the file.
+   */
   readonly tensor: Omit<StoredTensor, 'storage'>;
   readonly isBigEndian: boolean;
   readonly dataStart: number;

@@ -19,9 +19,14 @@ import { ZipReader } from './zip_reader.ts';
 
 /** Options of everything that opens a file of tensors. */
 export interface OpenOptions {
-  /** Of a training checkpoint: where the state dict stands, such as `'ema.state_dict'`. Default: found by its content and the usual names. */
+  /**
+   * Of a training checkpoint: where the state dict stands, such as `'ema.state_dict'`. Default: found by its content
+   * and the usual names.
+   */
   key?: string;
-  /** Of an index of several files: gives each of them. Default: they lie beside the index, whose path or URL was given. */
+  /**
+   * Of an index of several files: gives each of them. Default: they lie beside the index, whose path or URL was given.
+   */
   parts?: (name: string) => FileSource | Promise<FileSource>;
 }
 export const openOptions = declareOptions<OpenOptions>({ key: kind.string, parts: kind.function });
@@ -150,8 +155,9 @@ export class PytorchFile extends TensorFile {
 /** Options of `data()` of a PyTorch file. */
 export interface PytorchDataOptions {
   /**
-   * What becomes of objects whose classes are no plain data, such as a script's own settings: `'refuse'` is an error, `'keep'` makes an `UnknownObject` of
-   * each, that is its class's name and its parts. Nothing of them is ever run. Default: `'refuse'`.
+   * What becomes of objects whose classes are no plain data, such as a script's own settings: `'refuse'` is an error,
+   * `'keep'` makes an `UnknownObject` of each, that is its class's name and its parts. Nothing of them is ever run.
+   * Default: `'refuse'`.
    */
   unknownObjects?: 'refuse' | 'keep';
 }
@@ -187,8 +193,8 @@ async function dataOf(
 }
 
 /**
- * Opens a file of tensors for reading one by one: a state dict of PyTorch (.pt, .pth, .bin), safetensors or an index of several, npz, npy. Its format is
- * found by its content. `close()` gives the file back; so does `await using`.
+ * Opens a file of tensors for reading one by one: a state dict of PyTorch (.pt, .pth, .bin), safetensors or an index of
+ * several, npz, npy. Its format is found by its content. `close()` gives the file back; so does `await using`.
  *
  * @throws FileReadError where it cannot be opened; FileFormatError where it is damaged, unsafe or none of these.
  */
@@ -203,7 +209,10 @@ export async function openPytorch(source: FileSource, options: OpenOptions = {})
   return (await openAs('openPytorch', source, options, ['pytorch', 'pytorch-legacy'])) as PytorchFile;
 }
 
-/** `openTensors` for safetensors files, and indices of several of them, alone. Its `texts` are what the format calls metadata. */
+/**
+ * `openTensors` for safetensors files, and indices of several of them, alone. Its `texts` are what the format calls
+ * metadata.
+ */
 export async function openSafetensors(source: FileSource, options: OpenOptions = {}): Promise<TensorFile> {
   requireOptions('openSafetensors', options, openOptions);
   return openAs('openSafetensors', source, options, ['safetensors', 'safetensors-index']);
@@ -246,11 +255,12 @@ export function openFound(found: Found, key: string | undefined): TensorFile {
 }
 
 /**
- * All that `torch.save` wrote: numbers, texts, lists, dictionaries, tensors. The state of a module is a `StateDict`, other dictionaries are plain
- * objects, or a Map where their keys would change as properties; tuples are arrays; what stood in several places stands there once.
+ * All that `torch.save` wrote: numbers, texts, lists, dictionaries, tensors. The state of a module is a `StateDict`,
+ * other dictionaries are plain objects, or a Map where their keys would change as properties; tuples are arrays; what
+ * stood in several places stands there once.
  *
- * Nothing that the file names is ever called: objects of classes that are no plain data are refused, or kept as descriptions. PyTorch's `weights_only` has
- * the same rule; besides it, NumPy's scalars and arrays are understood here.
+ * Nothing that the file names is ever called: objects of classes that are no plain data are refused, or kept as
+ * descriptions. PyTorch's `weights_only` has the same rule; besides it, NumPy's scalars and arrays are understood here.
  * @throws FileReadError, FileFormatError.
  */
 export async function loadPytorch(source: FileSource, options: PytorchDataOptions = {}): Promise<PytorchData> {

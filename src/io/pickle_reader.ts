@@ -1,6 +1,6 @@
-// Reads pickles of protocols 0 to 5 as a description of what they hold. Nothing is imported or called, whatever the bytes say, so there is nothing
-// that a hostile file could reach; which calls mean something is decided by an allow-list above (pytorch_tree.ts).
-// Source: CPython's Lib/pickletools.py, which documents every opcode.
+// Reads pickles of protocols 0 to 5 as a description of what they hold. Nothing is imported or called, whatever the
+// bytes say, so there is nothing that a hostile file could reach; which calls mean something is decided by an
+// allow-list above (pytorch_tree.ts). Source: CPython's Lib/pickletools.py, which documents every opcode.
 import type { Fail } from './errors.ts';
 import { FileFormatError } from './errors.ts';
 import {
@@ -230,7 +230,9 @@ class PickleReader {
     }
   }
 
-  /** Carries out one opcode, named by its character as in CPython's table: the value that it puts down, or undefined. */
+  /**
+   * Carries out one opcode, named by its character as in CPython's table: the value that it puts down, or undefined.
+   */
   private step(opcode: number): PyValue | undefined {
     switch (opcode) {
       case 0x80: {

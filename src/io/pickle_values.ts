@@ -1,7 +1,9 @@
-// What a pickle says, as plain data: each kind of Python value that JavaScript has none for is a small class. Objects and calls are never made,
-// only described: what they would be is in pytorch_tree.ts.
+// What a pickle says, as plain data: each kind of Python value that JavaScript has none for is a small class. Objects
+// and calls are never made, only described: what they would be is in pytorch_tree.ts.
 
-/** A Python value: None, bool, int (bigint beyond 2^53), str, bytes, a list as an array, or one of the classes below. */
+/**
+ * A Python value: None, bool, int (bigint beyond 2^53), str, bytes, a list as an array, or one of the classes below.
+ */
 export type PyValue =
   | null
   | boolean
@@ -33,7 +35,10 @@ export class PyTuple {
   }
 }
 
-/** A key by which Python would find an item: equal keys give equal texts. Null where the value cannot be a key that we know. */
+/**
+ * A key by which Python would find an item: equal keys give equal texts. Null where the value cannot be a key that we
+ * know.
+ */
 export function keyOf(key: PyValue): string | null {
   if (typeof key === 'string') return `s${key}`;
   // 1, 1.0 and True are one key.

@@ -1,5 +1,5 @@
-// Writes pickles of protocol 2, with the few opcodes that PyTorch's `weights_only` reader takes. What stands in several places is written once and
-// recalled, so that what was shared stays shared.
+// Writes pickles of protocol 2, with the few opcodes that PyTorch's `weights_only` reader takes. What stands in several
+// places is written once and recalled, so that what was shared stays shared.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { type PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';

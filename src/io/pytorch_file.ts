@@ -1,5 +1,6 @@
-// Files that PyTorch's `torch.save` writes: the zip archives of 1.6 and later, and the pickles of before. Finds the data's pickle and the storages; what
-// they mean is in pytorch_tree.ts. Source: torch/serialization.py, caffe2/serialize/inline_container.cc.
+// Files that PyTorch's `torch.save` writes: the zip archives of 1.6 and later, and the pickles of before. Finds the
+// data's pickle and the storages; what they mean is in pytorch_tree.ts. Source: torch/serialization.py,
+// caffe2/serialize/inline_container.cc.
 import { type ByteSource, WindowSource } from './byte_source.ts';
 import type { Fail } from './errors.ts';
 import { readPickle, UnexpectedEnd } from './pickle_reader.ts';
@@ -23,7 +24,9 @@ export type PytorchFormat = 'zip' | 'legacy';
 /** Whether a file begins as a pickle of PyTorch does. */
 export const isLegacyStart = (head: Uint8Array): boolean => legacyStart.every((byte, i) => head[i] === byte);
 
-/** The member names of an archive without the folder that they are all in; null where they are not a file of PyTorch's. */
+/**
+ * The member names of an archive without the folder that they are all in; null where they are not a file of PyTorch's.
+ */
 function folderOf(zip: ZipReader): string | null {
   for (const name of zip.members.keys()) if (/^[^/]+\/data\.pkl$/.test(name)) return name.slice(0, -'data.pkl'.length);
   return null;

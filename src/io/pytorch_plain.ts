@@ -1,4 +1,5 @@
-// Pickled data as JavaScript's: what `loadPytorch` gives. Tuples and sizes are arrays, dictionaries objects or maps, tensors tensors.
+// Pickled data as JavaScript's: what `loadPytorch` gives. Tuples and sizes are arrays, dictionaries objects or maps,
+// tensors tensors.
 import { StateDict } from '../nn/state_dict.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { PyCall, type PyDict, PyFloat, PyGlobal, PyPersistent, PyTuple, type PyValue } from './pickle_values.ts';
@@ -66,7 +67,8 @@ const isValueOfTorch = ({ module, qualname }: PyGlobal): boolean => module === '
 
 /**
  * The whole data, with each tensor as `tensorOf` gives it.
- * @param keepsUnknown whether objects of classes that are not on the allow-list become descriptions; else they are refused.
+ * @param keepsUnknown whether objects of classes that are not on the allow-list become descriptions; else they are
+ * refused.
  */
 export function toPlain(
   tree: PytorchTree,

@@ -1,5 +1,5 @@
-// Where in a checkpoint the state of a network is: at its root, under one of the names that training scripts use, or in a module that was pickled as a
-// whole. Not here: reading the tensors.
+// Where in a checkpoint the state of a network is: at its root, under one of the names that training scripts use, or in
+// a module that was pickled as a whole. Not here: reading the tensors.
 import type { StateMetadata } from '../nn/state_dict.ts';
 import { PyCall, type PyDict, type PyValue } from './pickle_values.ts';
 import { joined, keyText, type PytorchTree } from './pytorch_tree.ts';

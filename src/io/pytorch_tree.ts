@@ -1,5 +1,5 @@
-// What the calls in a PyTorch pickle mean: tensors, dictionaries, sizes, NumPy's scalars and arrays. This is the allow-list: everything that is not
-// named here stays a description. Not here: where storages lie (pytorch_file.ts).
+// What the calls in a PyTorch pickle mean: tensors, dictionaries, sizes, NumPy's scalars and arrays. This is the
+// allow-list: everything that is not named here stays a description. Not here: where storages lie (pytorch_file.ts).
 import { MemorySource } from './byte_source.ts';
 import type { Fail } from './errors.ts';
 import { PyCall, PyDict, PyFloat, PyGlobal, PyPersistent, PySet, PyTuple, type PyValue } from './pickle_values.ts';
@@ -32,7 +32,10 @@ const ofNumpy = (name: string): RegExp => new RegExp(`^numpy\\.(_core|core)\\.mu
 const [numpyScalar, numpyReconstruct] = [ofNumpy('scalar'), ofNumpy('_reconstruct')];
 const dictionaries = new Set(['collections.OrderedDict', 'collections.defaultdict', 'collections.Counter']);
 
-/** An object of a class that is not on the allow-list: its parts, as plain data. It was not made, and nothing of it has run. */
+/**
+ * An object of a class that is not on the allow-list: its parts, as plain data. It was not made, and nothing of it has
+ * run.
+ */
 export class UnknownObject {
   /** The full name of its class in Python. */
   readonly className: string;
@@ -322,7 +325,8 @@ export class PytorchTree {
   }
 
   /**
-   * Visits a value and all it holds, each once, with the path at which it was met first. `visit` returns whether what is inside is wanted too.
+   * Visits a value and all it holds, each once, with the path at which it was met first. `visit` returns whether what
+   * is inside is wanted too.
    */
   walk(visit: (value: PyValue, path: string) => boolean): void {
     const seen = new Set<PyValue>();

@@ -1,4 +1,5 @@
-// Data and tensors as a file that PyTorch 1.6 and later load, with `weights_only` too: a zip archive of a pickle and the storages.
+// Data and tensors as a file that PyTorch 1.6 and later load, with `weights_only` too: a zip archive of a pickle and
+// the storages.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { Parameter } from '../nn/parameter.ts';
@@ -129,7 +130,8 @@ export class PytorchEncoder {
     if (prototype !== Object.prototype && prototype !== null) throw this.refuse(path, value, '');
     for (const [key, item] of Object.entries(value)) {
       if (item === undefined) continue;
-      // Whole numbers as keys are texts in JavaScript only; an optimizer's state has the numbers of its parameters as keys.
+      // Whole numbers as keys are texts in JavaScript only; an optimizer's state has the numbers of its parameters as
+      // keys.
       dict.add(isIndex(key) ? Number(key) : key, this.encode(item, joined(path, key)));
     }
     return dict;

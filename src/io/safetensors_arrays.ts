@@ -1,5 +1,5 @@
-// Arrays as the bytes of a safetensors file and back, at once and in memory: what a checkpoint of a training run is made of
-// (train/checkpoint_file.ts). Tensors in files on disk, of all types, are in safetensors_file.ts.
+// Arrays as the bytes of a safetensors file and back, at once and in memory: what a checkpoint of a training run is
+// made of (train/checkpoint_file.ts). Tensors in files on disk, of all types, are in safetensors_file.ts.
 
 import { type Fail, failing } from './errors.ts';
 import {
@@ -83,8 +83,9 @@ export function encodeSafetensors(
 /**
  * The arrays, in the order of their bytes, and the metadata of a safetensors file; `source` names it in errors.
  *
- * The arrays are copies. Throws FileFormatError unless header, names, types, shapes and offsets are consistent and the offsets
- * cover all bytes without gap or overlap; nothing is allocated from a number that was not checked against the file's length.
+ * The arrays are copies. Throws FileFormatError unless header, names, types, shapes and offsets are consistent and the
+ * offsets cover all bytes without gap or overlap; nothing is allocated from a number that was not checked against the
+ * file's length.
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
@@ -99,7 +100,8 @@ export function decodeSafetensors(
 
 function readEntry(info: SafetensorsInfo, payload: Uint8Array, fail: Fail): DecodedEntry {
   const { name, dtype, stored, shape, start, end } = info;
-  // A copy, because the file's bytes need not be aligned for the element type. (A Buffer's own slice() would be no copy.)
+  // A copy, because the file's bytes need not be aligned for the element type. (A Buffer's own slice() would be no
+  // copy.)
   const raw = new Uint8Array(payload.subarray(start, end));
   const count = raw.length / storedDTypes[stored].size;
   if (dtype === 'F16' || dtype === 'BF16') {

@@ -1,4 +1,5 @@
-// Safetensors files, and those in several parts with an index beside them: read in ranges, and written. The header's rules are in safetensors_header.ts.
+// Safetensors files, and those in several parts with an index beside them: read in ranges, and written. The header's
+// rules are in safetensors_header.ts.
 
 import type { StateMetadata } from '../nn/state_dict.ts';
 import { sizeOf, stridesOf } from '../tensor/shape.ts';
@@ -74,7 +75,9 @@ export function parseIndex(text: string, fail: Fail): SafetensorsIndex {
   return { parts };
 }
 
-/** Opens all parts of an index and joins what they hold; what one does not have, or has beyond the index, is an error. */
+/**
+ * Opens all parts of an index and joins what they hold; what one does not have, or has beyond the index, is an error.
+ */
 export async function readParts(
   index: SafetensorsIndex,
   open: (part: string) => Promise<ByteSource>,
@@ -114,7 +117,9 @@ export async function readParts(
 const writeOrder = ['U64', 'I64', 'F64', 'C64', 'U32', 'I32', 'F32', 'U16', 'I16', 'F16', 'BF16'];
 const rank = (code: string): number => (writeOrder.indexOf(code) + writeOrder.length + 1) % (writeOrder.length + 1);
 
-/** A file of the tensors, piece by piece: widest types first, then by name, so that each lies at a multiple of its size. */
+/**
+ * A file of the tensors, piece by piece: widest types first, then by name, so that each lies at a multiple of its size.
+ */
 export async function* writeSafetensors(
   operation: string,
   tensors: ReadonlyMap<string, StoredTensor>,

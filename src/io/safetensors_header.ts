@@ -1,5 +1,6 @@
-// The header of a safetensors file, parsed and made: names, types, shapes and where the bytes lie. Distrusts every byte it reads; nothing is
-// allocated from a number that was not checked against the file's length. Source: https://huggingface.co/docs/safetensors, "Format".
+// The header of a safetensors file, parsed and made: names, types, shapes and where the bytes lie. Distrusts every byte
+// it reads; nothing is allocated from a number that was not checked against the file's length. Source:
+// https://huggingface.co/docs/safetensors, "Format".
 import type { Fail } from './errors.ts';
 import { dtypeOfSafetensors, type StoredDType, storedDTypes } from './stored_dtype.ts';
 
@@ -35,7 +36,10 @@ export function headerLength(bytes: Uint8Array, fileSize: number, fail: Fail): n
   return Number(length);
 }
 
-/** Reads the header from its own bytes, behind the first eight. The offsets must cover the rest of the file without gap or overlap. */
+/**
+ * Reads the header from its own bytes, behind the first eight. The offsets must cover the rest of the file without gap
+ * or overlap.
+ */
 export function parseHeader(bytes: Uint8Array, fileSize: number, fail: Fail): SafetensorsHeader {
   const payloadStart = 8 + bytes.length;
   const payloadBytes = fileSize - payloadStart;

@@ -155,12 +155,14 @@ function requireFormat(operation: string, format: WrittenFormat): WrittenFormat 
 }
 
 /**
- * Reads a state dict: of PyTorch, at the root of the file or inside a training checkpoint; of safetensors, one file or an index of several; of npz. The
- * format is found by the file's content.
+ * Reads a state dict: of PyTorch, at the root of the file or inside a training checkpoint; of safetensors, one file or
+ * an index of several; of npz. The format is found by the file's content.
  *
- * Tensors of types that this library has none of become those of a wider type, without rounding: halves and floats of 8 bits float32, small integers int32.
- * A warning says so, and `casts` lists them; `notes` says what else was not read. PyTorch: `torch.load(path, weights_only=True)`.
- * @throws FileReadError where the file cannot be opened; FileFormatError where it is damaged, unsafe, or holds no state dict.
+ * Tensors of types that this library has none of become those of a wider type, without rounding: halves and floats of 8
+ * bits float32, small integers int32. A warning says so, and `casts` lists them; `notes` says what else was not read.
+ * PyTorch: `torch.load(path, weights_only=True)`.
+ * @throws FileReadError where the file cannot be opened; FileFormatError where it is damaged, unsafe, or holds no state
+ * dict.
  * @example
  * await saveStateDict('build/lenet.pt', model.stateDict());
  * model.loadStateDict(await loadStateDict('build/lenet.pt'));
@@ -192,10 +194,12 @@ export function losses({ casts, notes }: LoadedState): string[] {
 }
 
 /**
- * Writes a state dict, or any tensors by name, as a file of PyTorch, safetensors or npz, in one step: the file stands there whole, or what stood there before.
+ * Writes a state dict, or any tensors by name, as a file of PyTorch, safetensors or npz, in one step: the file stands
+ * there whole, or what stood there before.
  *
- * PyTorch's files keep the order of the keys, the versions of modules and which tensors share memory, and load with `weights_only=True`; safetensors keep
- * the versions in a text of their own, npz has no place for them. PyTorch: `torch.save(model.state_dict(), path)`.
+ * PyTorch's files keep the order of the keys, the versions of modules and which tensors share memory, and load with
+ * `weights_only=True`; safetensors keep the versions in a text of their own, npz has no place for them. PyTorch:
+ * `torch.save(model.state_dict(), path)`.
  * @throws ArgumentTypeError on what are no tensors; AtomicWriteError where the file cannot be written.
  */
 export async function saveStateDict(path: string, state: TensorsByName, options: SaveStateOptions = {}): Promise<void> {
@@ -217,11 +221,13 @@ function writeData(operation: string, data: PytorchData): AsyncGenerator<Uint8Ar
 }
 
 /**
- * Writes plain data with tensors in it as `torch.save` would: numbers, texts, lists, objects, maps, sets, state dicts. It loads with `weights_only=True`.
+ * Writes plain data with tensors in it as `torch.save` would: numbers, texts, lists, objects, maps, sets, state dicts.
+ * It loads with `weights_only=True`.
  *
- * Whole numbers become Python's int, others float. An object's keys that are whole numbers become int, as an optimizer's state needs them; a Map's keys stay
- * what they are.
- * @throws ArgumentTypeError naming the place of a value that is no plain data; AtomicWriteError where the file cannot be written.
+ * Whole numbers become Python's int, others float. An object's keys that are whole numbers become int, as an
+ * optimizer's state needs them; a Map's keys stay what they are.
+ * @throws ArgumentTypeError naming the place of a value that is no plain data; AtomicWriteError where the file cannot
+ * be written.
  * @example
  * await savePytorch('build/run.pt', { epoch: 3, model: model.stateDict(), optimizer: optimizer.stateDict() });
  */

@@ -1,5 +1,6 @@
-// Element types as files have them, more than tensors have: their names in each format, and what becomes of them in a tensor. Bits that no tensor
-// holds yet (halves, small and unsigned integers) become those of a wider type, without rounding; what has no wider one is refused.
+// Element types as files have them, more than tensors have: their names in each format, and what becomes of them in a
+// tensor. Bits that no tensor holds yet (halves, small and unsigned integers) become those of a wider type, without
+// rounding; what has no wider one is refused.
 import type { DType, TypedArray } from '../tensor/dtype.ts';
 
 /** PyTorch's name of an element type in a file. */
@@ -93,7 +94,10 @@ function half(bits: number): number {
   return bits & 1023 ? Number.NaN : bits & 0x8000 ? -Infinity : Infinity;
 }
 
-/** The values of the floats of 8 bits (Micikevicius et al. 2022, https://arxiv.org/abs/2209.05433; "fnuz": no infinities and no −0; OCP's e8m0). */
+/**
+ * The values of the floats of 8 bits (Micikevicius et al. 2022, https://arxiv.org/abs/2209.05433; "fnuz": no infinities
+ * and no −0; OCP's e8m0).
+ */
 const eightBits: Partial<Record<StoredDType, (bits: number) => number>> = {
   float8_e4m3fn: (bits) => ((bits & 127) === 127 ? Number.NaN : smallFloat(bits, 4, 3, 7)),
   // The upper half of a binary16.
@@ -128,7 +132,8 @@ const views: Partial<Record<StoredDType, View>> = {
 };
 
 /**
- * Writes elements of a type that no tensor has into one that can hold them: null, or the index of the first that does not fit.
+ * Writes elements of a type that no tensor has into one that can hold them: null, or the index of the first that does
+ * not fit.
  * @param bytes in little-endian order, aligned.
  */
 export function convertInto(target: TypedArray, bytes: Uint8Array, dtype: StoredDType): number | null {

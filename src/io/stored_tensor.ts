@@ -1,5 +1,6 @@
-// A tensor as it lies in a file: type, shape, strides, and the storage it is a view of. Its bytes are read when somebody wants them, into the
-// memory of the tensor that they become. Formats make these; none of them reads elements itself.
+// A tensor as it lies in a file: type, shape, strides, and the storage it is a view of. Its bytes are read when
+// somebody wants them, into the memory of the tensor that they become. Formats make these; none of them reads elements
+// itself.
 import { maxElements, shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import type { DType, TypedArray } from '../tensor/dtype.ts';
@@ -63,7 +64,10 @@ function formatOf({ shape, strides }: StoredTensor): MemoryFormat | null {
 export const bytesOf = ({ dtype, shape }: Pick<StoredTensor, 'dtype' | 'shape'>): number =>
   sizeOf(shape) * storedDTypes[dtype].size;
 
-/** The most that tensors of a file may have: twice its size, or what is no bomb anyway, such as a scalar expanded to a layer's shape. */
+/**
+ * The most that tensors of a file may have: twice its size, or what is no bomb anyway, such as a scalar expanded to a
+ * layer's shape.
+ */
 export const mostBytes = (fileSize: number): number => Math.max(16 * 1024 ** 2, 2 * fileSize);
 
 /**

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// An open file of named tensors, whatever its format: what it holds is known, and read when it is asked for. The reference above lets programs whose own
-// settings do not name it use `await using`.
+// An open file of named tensors, whatever its format: what it holds is known, and read when it is asked for. The
+// reference above lets programs whose own settings do not name it use `await using`.
 
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, KeyError } from '../errors.ts';
@@ -67,8 +67,8 @@ export class LoadedState extends StateDict {
 }
 
 /**
- * A file of named tensors, open for reading: `openTensors`, `openPytorch`, `openSafetensors`, `openNpz` give one. Reading a tensor touches only its bytes.
- * `close()` gives the file back.
+ * A file of named tensors, open for reading: `openTensors`, `openPytorch`, `openSafetensors`, `openNpz` give one.
+ * Reading a tensor touches only its bytes. `close()` gives the file back.
  */
 export class TensorFile {
   /** The file, as it was given. */
@@ -77,7 +77,9 @@ export class TensorFile {
   readonly format: FileFormat;
   /** Versions of the modules that wrote the tensors, where the file has them. */
   readonly metadata: StateMetadata | null;
-  /** Where in the file's data the tensors stand: of a training checkpoint, the key of the model's state; '' is the root. */
+  /**
+   * Where in the file's data the tensors stand: of a training checkpoint, the key of the model's state; '' is the root.
+   */
   readonly path: string;
   /** What somebody who reads the tensors alone does not get, one sentence each. */
   readonly notes: readonly string[];
@@ -132,7 +134,8 @@ export class TensorFile {
 
   /**
    * Reads one tensor, and nothing else.
-   * @throws KeyError where there is none of the name; FileFormatError where it is damaged, or of a type that no tensor holds.
+   * @throws KeyError where there is none of the name; FileFormatError where it is damaged, or of a type that no tensor
+   * holds.
    */
   get(name: string): Promise<Tensor> {
     return loadStored(this.stored(name), name, this.fail);

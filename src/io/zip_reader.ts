@@ -1,6 +1,6 @@
-// Zip archives, read by their directory, so that one member costs only its own bytes. Every number is checked against the file's length before
-// it is used; whatever two readers could understand differently (overlaps, two members of one name, names that leave the folder) is refused.
-// Source: PKWARE's APPNOTE.TXT 6.3.10.
+// Zip archives, read by their directory, so that one member costs only its own bytes. Every number is checked against
+// the file's length before it is used; whatever two readers could understand differently (overlaps, two members of one
+// name, names that leave the folder) is refused. Source: PKWARE's APPNOTE.TXT 6.3.10.
 import { Inflate } from 'fflate';
 import { type ByteSource, MemorySource, pieces, WindowSource } from './byte_source.ts';
 import { crc32 } from './crc32.ts';
@@ -27,7 +27,10 @@ export interface ZipMember {
   readonly nameLength: number;
 }
 
-/** Archives whose members grow beyond this when they are unpacked are taken for bombs: the larger of a number of bytes and a multiple of the file. */
+/**
+ * Archives whose members grow beyond this when they are unpacked are taken for bombs: the larger of a number of bytes
+ * and a multiple of the file.
+ */
 const mostInflated = (fileSize: number): number => Math.max(64 * 1024 ** 2, 64 * fileSize);
 
 interface Directory {

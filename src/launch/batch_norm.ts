@@ -1,5 +1,6 @@
-// The kernels of batch normalization as functions of tensors. They are cut where the statistics of several processes can be merged: statistics, apply,
-// sums of the backward, apply of the backward. Nothing here is recorded; the operations are in ops/norm/, their rules in fusion/.
+// The kernels of batch normalization as functions of tensors. They are cut where the statistics of several processes
+// can be merged: statistics, apply, sums of the backward, apply of the backward. Nothing here is recorded; the
+// operations are in ops/norm/, their rules in fusion/.
 import { Binary, type Unary } from '../device/generated/abi.ts';
 import { partOf } from '../device/operand.ts';
 import type { DType } from '../tensor/dtype.ts';
@@ -50,7 +51,10 @@ export interface RunningStatistics {
   readonly tracked?: Tensor | null;
 }
 
-/** Moves running statistics towards those of a batch, in place; `momentum` null averages over all batches counted by `tracked`. */
+/**
+ * Moves running statistics towards those of a batch, in place; `momentum` null averages over all batches counted by
+ * `tracked`.
+ */
 export function batchNormUpdateRunning(
   batch: BatchStatistics,
   running: RunningStatistics,
@@ -82,7 +86,8 @@ export interface Affine {
 }
 
 /**
- * y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. Residual and y have x's memory format. mean and invstd may be null, for 0 and 1.
+ * y = (x − mean)·(invstd·weight) + bias + residual, then the ReLU. Residual and y have x's memory format. mean and
+ * invstd may be null, for 0 and 1.
  */
 export function launchApply(
   x: Tensor,
@@ -104,7 +109,10 @@ export interface UnaryFunction {
   readonly p1: number;
 }
 
-/** f(z) for z the output of a norm of x, which is not written. With dy, and y = f(z): dy·f′(z). y may be anything if f′ does not read it. */
+/**
+ * f(z) for z the output of a norm of x, which is not written. With dy, and y = f(z): dy·f′(z). y may be anything if f′
+ * does not read it.
+ */
 export function launchFunction(
   { name, op, p0, p1 }: UnaryFunction,
   x: Tensor,
@@ -136,7 +144,10 @@ export function fromRunning(runningMean: Tensor, runningVar: Tensor, eps: number
   return [mean, invstd];
 }
 
-/** The coefficients by which kernels of convolution compute a norm of x; with `sums`, those of its backward. See `ek_batch_norm_coefficients`. */
+/**
+ * The coefficients by which kernels of convolution compute a norm of x; with `sums`, those of its backward. See
+ * `ek_batch_norm_coefficients`.
+ */
 export function normCoefficients(
   x: Tensor,
   mean: Tensor | null,
@@ -187,8 +198,9 @@ export function launchBackwardReduce(
 }
 
 /**
- * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count). Without sums the statistics are constants, and dx = weight·r·g.
- * With sums, `plus` is added: the channels of the gradient `whole` from `start` on; both must be channels last.
+ * With r = invstd: dx = weight·r·(g − Σg/count − (x − mean)·r²·Σg·(x − mean)/count). Without sums the statistics are
+ * constants, and dx = weight·r·g. With sums, `plus` is added: the channels of the gradient `whole` from `start` on;
+ * both must be channels last.
  */
 export function launchBackwardApply(
   x: Tensor,
@@ -247,7 +259,10 @@ export function launchBackwardOfBatch(
   return [dx, sums];
 }
 
-/** dweight = invstd·Σg·(x − mean) and dbias = Σg, each null where it is not wanted. @param needs what is wanted: of x, weight, bias. */
+/**
+ * dweight = invstd·Σg·(x − mean) and dbias = Σg, each null where it is not wanted. @param needs what is wanted: of x,
+ * weight, bias.
+ */
 export function parameterGradients(
   sums: BackwardSums | null,
   invstd: Tensor,

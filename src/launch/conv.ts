@@ -1,5 +1,6 @@
-// The kernels of convolution as functions of tensors. Their prologues and epilogues can compute the norms around a convolution (see fusion/). Nothing
-// here is recorded; the operations are in ops/conv.ts. A linear layer is a convolution without spatial dimensions: each row of (N, C) is one pixel.
+// The kernels of convolution as functions of tensors. Their prologues and epilogues can compute the norms around a
+// convolution (see fusion/). Nothing here is recorded; the operations are in ops/conv.ts. A linear layer is a
+// convolution without spatial dimensions: each row of (N, C) is one pixel.
 import { Format } from '../device/generated/abi.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
@@ -13,7 +14,10 @@ export interface ConvShape {
   readonly padding: readonly number[];
   readonly dilation: readonly number[];
   readonly groups: number;
-  /** The size of the output, where it is smaller than the window could give: that of a transposed convolution's input with output padding. */
+  /**
+   * The size of the output, where it is smaller than the window could give: that of a transposed convolution's input
+   * with output padding.
+   */
   readonly outputSize?: readonly number[];
 }
 
@@ -56,7 +60,10 @@ export interface ReadInput {
 }
 export const asItIs = (x: Tensor): ReadInput => ({ x, xNorm: null, xRelu: false });
 
-/** The gradient that a kernel reads: dy as it is; or that of a norm's input, which the kernel computes from dy, that of the norm's output. */
+/**
+ * The gradient that a kernel reads: dy as it is; or that of a norm's input, which the kernel computes from dy, that of
+ * the norm's output.
+ */
 export interface ReadGradient {
   readonly dy: Tensor;
   /** The norm's input; null: there is no norm. */
@@ -112,7 +119,10 @@ export function launchConv(
 export interface InputSeams {
   /** Added to dx. */
   readonly plus?: Tensor | null;
-  /** Input and coefficients of a norm, where dx is the gradient of its output: dx becomes 0 where the ReLU was closed, and is summed up. */
+  /**
+   * Input and coefficients of a norm, where dx is the gradient of its output: dx becomes 0 where the ReLU was closed,
+   * and is summed up.
+   */
   readonly x?: Tensor | null;
   readonly xNorm?: Tensor | null;
   readonly xRelu?: boolean;
@@ -153,7 +163,10 @@ export function launchConvBackwardData(
   return dx;
 }
 
-/** The gradient of the weights, which have this shape, and with `withBias` that of the bias. dy has the input's memory format. */
+/**
+ * The gradient of the weights, which have this shape, and with `withBias` that of the bias. dy has the input's memory
+ * format.
+ */
 export function launchConvBackwardWeight(
   input: ReadInput,
   gradient: ReadGradient,

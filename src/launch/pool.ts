@@ -1,5 +1,5 @@
-// The kernels of pooling as functions of tensors. They can normalize their input while they read it (see fusion/). Nothing here is recorded; the
-// operations are in ops/pool.ts.
+// The kernels of pooling as functions of tensors. They can normalize their input while they read it (see fusion/).
+// Nothing here is recorded; the operations are in ops/pool.ts.
 import { inFormat } from '../tensor/copy.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';

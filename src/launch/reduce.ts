@@ -1,4 +1,5 @@
-// The kernel of reductions as a function of tensors: one call for each run of neighbouring dimensions in memory order. Nothing is recorded.
+// The kernel of reductions as a function of tensors: one call for each run of neighbouring dimensions in memory order.
+// Nothing is recorded.
 import type { Reduction } from '../device/generated/abi.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { physicalOrder, type Shape } from '../tensor/shape.ts';

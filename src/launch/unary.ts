@@ -1,5 +1,5 @@
-// The kernels of elementwise functions of one operand as functions of tensors. Nothing is recorded; the operations are in
-// ops/elementwise/.
+// The kernels of elementwise functions of one operand as functions of tensors. Nothing is recorded; the operations are
+// in ops/elementwise/.
 import type { Unary } from '../device/generated/abi.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';

@@ -1,5 +1,6 @@
-// What the functions of this folder have in common: `resnet18()` makes a model at once, `await resnet18({ weights })` one with the weights of a file, and
-// `resnet18.transforms()` is what images go through before torchvision's weights see them. Not here: any architecture; how weights find their places (io/).
+// What the functions of this folder have in common: `resnet18()` makes a model at once, `await resnet18({ weights })`
+// one with the weights of a file, and `resnet18.transforms()` is what images go through before torchvision's weights
+// see them. Not here: any architecture; how weights find their places (io/).
 import { requireChoice, shown } from '../checks.ts';
 import {
   type ImageClassificationOptions,
@@ -21,7 +22,10 @@ import { declareOptions, kind, type Options, required, requireOptions } from '..
 export interface WeightsOptions extends LoadWeightsOptions {
   /** A file (path, URL, `File`, `Blob`, bytes), or tensors by name. */
   from: WeightsSource;
-  /** Whether the last layer is loaded, too. false: it keeps the weights that it was made with, for classes of one's own. Default: true. */
+  /**
+   * Whether the last layer is loaded, too. false: it keeps the weights that it was made with, for classes of one's own.
+   * Default: true.
+   */
   head?: boolean;
 }
 const weightsOptions = declareOptions<WeightsOptions>({
@@ -36,16 +40,21 @@ export type Weights = WeightsSource | WeightsOptions;
 /**
  * A function that makes models of one architecture.
  *
- * Reading takes time, so with `weights` it gives a promise: `const model = await resnet18({ weights: 'resnet18.pth' })`.
+ * Reading takes time, so with `weights` it gives a promise: `const model = await resnet18({ weights: 'resnet18.pth'
+ * })`.
  */
 export interface Architecture<M extends Module, O extends object> {
   /**
-   * A model with the weights of a file, and a printed report of what became of every name in it, as by `loadWeights` of `evenkeel/io`.
+   * A model with the weights of a file, and a printed report of what became of every name in it, as by `loadWeights` of
+   * `evenkeel/io`.
    * @throws WeightsMismatchError unless every name stands on both sides; FileReadError, FileFormatError.
    */
   (
     options: O & {
-      /** A file (path, URL, `File`, `Blob`, bytes), tensors by name, or either of them with options: `{ from: file, head: false }`. */
+      /**
+       * A file (path, URL, `File`, `Blob`, bytes), tensors by name, or either of them with options: `{ from: file,
+       * head: false }`.
+       */
       weights: Weights;
     },
   ): Promise<M>;
@@ -62,8 +71,9 @@ export interface Architecture<M extends Module, O extends object> {
 export interface TorchvisionArchitecture<M extends Module, O extends object, W extends string>
   extends Architecture<M, O> {
   /**
-   * What an image goes through before these weights see it: resized, cropped at its centre, scaled, normalized (torchvision:
-   * `ResNet18_Weights.IMAGENET1K_V1.transforms()`). Default: those that `weights="DEFAULT"` means in torchvision.
+   * What an image goes through before these weights see it: resized, cropped at its centre, scaled, normalized
+   * (torchvision: `ResNet18_Weights.IMAGENET1K_V1.transforms()`). Default: those that `weights="DEFAULT"` means in
+   * torchvision.
    */
   transforms(weights?: W | 'DEFAULT'): ImageTransform;
 }
@@ -147,7 +157,10 @@ async function withWeights<M extends Module>(
   return model;
 }
 
-/** What does not fit in terms of the function that was called: another number of classes, with what to do, or another architecture. */
+/**
+ * What does not fit in terms of the function that was called: another number of classes, with what to do, or another
+ * architecture.
+ */
 function inOtherWords(name: string, head: string, error: unknown): unknown {
   if (!(error instanceof WeightsMismatchError)) return error;
   const { report } = error;

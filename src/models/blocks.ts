@@ -1,9 +1,12 @@
-// What several architectures are built of: the choice of a norm, and how weights begin. Not here: anything of one family.
+// What several architectures are built of: the choice of a norm, and how weights begin. Not here: anything of one
+// family.
 import { BatchNorm2d, Conv2d, init, Linear, type Module } from '../nn/index.ts';
 import { declareOptions, kind } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Makes the norm behind a convolution of so many output channels, such as `(channels) => new GroupNorm(32, channels)`. */
+/**
+ * Makes the norm behind a convolution of so many output channels, such as `(channels) => new GroupNorm(32, channels)`.
+ */
 export type NormLayer = (channels: number) => Module;
 
 /** What all models of images take. */
@@ -18,8 +21,9 @@ export const modelOptions = declareOptions<ModelOptions>({ numClasses: kind.inte
 export const batchNorm2d: NormLayer = (channels) => new BatchNorm2d(channels);
 
 /**
- * Draws the weights of all convolutions anew, in the order of `modules()`, and those of linear layers where `linear` says how; biases of
- * what was visited become 0. torchvision's models begin this way, so a seed must find the same order here.
+ * Draws the weights of all convolutions anew, in the order of `modules()`, and those of linear layers where `linear`
+ * says how; biases of what was visited become 0. torchvision's models begin this way, so a seed must find the same
+ * order here.
  */
 export function drawWeights(
   model: Module,

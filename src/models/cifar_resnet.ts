@@ -1,4 +1,5 @@
-// The small residual networks of the CIFAR experiments. Names are those of the usual PyTorch port (github.com/akamaster/pytorch_resnet_cifar10).
+// The small residual networks of the CIFAR experiments. Names are those of the usual PyTorch port
+// (github.com/akamaster/pytorch_resnet_cifar10).
 
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
@@ -13,7 +14,10 @@ import { batchNorm2d, type ModelOptions, modelOptions, type NormLayer } from './
 const conv3x3 = (inChannels: number, channels: number, stride = 1) =>
   new Conv2d(inChannels, channels, 3, { stride, padding: 1, bias: false });
 
-/** Two 3×3 convolutions and the input added; where shapes differ, every second pixel of it, with zeros in the new channels (option A). */
+/**
+ * Two 3×3 convolutions and the input added; where shapes differ, every second pixel of it, with zeros in the new
+ * channels (option A).
+ */
 class CifarBlock extends Module {
   conv1: Conv2d;
   bn1: Module;
@@ -54,8 +58,8 @@ export interface CifarResNetOptions extends ModelOptions {
 }
 
 /**
- * A residual network of 6·blocks + 2 layers for small images: (N, 3, 32, 32) to logits (N, numClasses) (He et al. 2016, section 4.2,
- * https://arxiv.org/abs/1512.03385). Three stages of `blocks` blocks, 16, 32 and 64 channels wide.
+ * A residual network of 6·blocks + 2 layers for small images: (N, 3, 32, 32) to logits (N, numClasses) (He et al. 2016,
+ * section 4.2, https://arxiv.org/abs/1512.03385). Three stages of `blocks` blocks, 16, 32 and 64 channels wide.
  * @example
  * const model = new CifarResNet(5); // ResNet-32
  * model(randn([2, 3, 32, 32])); // shape [2, 10]

@@ -34,7 +34,9 @@ interface LayerOptions {
   normLayer: NormLayer;
 }
 
-/** Whether a norm leaves what it reads as it is. Others get a copy of their own, as torchvision's layers give to all. */
+/**
+ * Whether a norm leaves what it reads as it is. Others get a copy of their own, as torchvision's layers give to all.
+ */
 const keepsInput = (norm: Module): boolean => norm instanceof BatchNormBase && !(norm instanceof InPlaceABN);
 
 /** Makes `growth` new channels of all that were made before it. */
@@ -86,8 +88,8 @@ class DenseBlock extends Module {
   }
 
   /**
-   * Where that is possible, a layer's output is joined at once to what the layer has read, so that neither the values nor their gradients are taken
-   * apart into the outputs of all layers.
+   * Where that is possible, a layer's output is joined at once to what the layer has read, so that neither the values
+   * nor their gradients are taken apart into the outputs of all layers.
    */
   forward(x: Tensor): Tensor {
     const layers = [...this.children()] as DenseLayer[];
@@ -117,7 +119,10 @@ class Transition extends Sequential {
 export interface DenseNetOptions extends ModelOptions {
   /** Probability of an element of what a layer makes to be dropped. Default: 0. */
   dropRate?: number;
-  /** Compute the wide inputs of all layers again in backward instead of keeping them (Pleiss et al. 2017). Default: false. */
+  /**
+   * Compute the wide inputs of all layers again in backward instead of keeping them (Pleiss et al. 2017). Default:
+   * false.
+   */
   memoryEfficient?: boolean;
 }
 const denseNetOptions = declareOptions<DenseNetOptions>({

@@ -10,7 +10,10 @@ import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOption
 import { Conv2dNormActivation, InvertedResidual, SqueezeExcitation } from './inverted_residual.ts';
 import { pathsOfPair, pathsOfStages } from './timm_names.ts';
 
-/** Table 1 of the paper, without first and last row: how many times wider inside, kernel size, stride of the first, output channels, blocks. */
+/**
+ * Table 1 of the paper, without first and last row: how many times wider inside, kernel size, stride of the first,
+ * output channels, blocks.
+ */
 const stages = [
   [1, 3, 1, 16, 1],
   [6, 3, 2, 24, 2],
@@ -52,7 +55,10 @@ class MBConv extends InvertedResidual {
 export interface EfficientNetOptions extends ModelOptions {
   /** Probability of an element to be dropped before the last layer. Default: 0.2. */
   dropout?: number;
-  /** Probability of a sample to skip a block's branch, at the end of the network; it rises from 0 block by block. Default: 0.2. */
+  /**
+   * Probability of a sample to skip a block's branch, at the end of the network; it rises from 0 block by block.
+   * Default: 0.2.
+   */
   stochasticDepthProb?: number;
 }
 const efficientNetOptions = declareOptions<EfficientNetOptions>({
@@ -62,8 +68,8 @@ const efficientNetOptions = declareOptions<EfficientNetOptions>({
 });
 
 /**
- * Inverted residual blocks with squeeze and excitation, SiLU and stochastic depth: (N, 3, H, W) to logits (N, numClasses) (Tan & Le 2019,
- * https://arxiv.org/abs/1905.11946; torchvision: `EfficientNet`).
+ * Inverted residual blocks with squeeze and excitation, SiLU and stochastic depth: (N, 3, H, W) to logits (N,
+ * numClasses) (Tan & Le 2019, https://arxiv.org/abs/1905.11946; torchvision: `EfficientNet`).
  */
 export class EfficientNet extends Module {
   /** All before the mean over the image. */

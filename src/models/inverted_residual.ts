@@ -1,5 +1,5 @@
-// What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the inverted residual block.
-// Not here: the tables of channels, and what one family does differently.
+// What the mobile networks are built of: convolution, norm and activation in one, squeeze and excitation, and the
+// inverted residual block. Not here: the tables of channels, and what one family does differently.
 
 import { AdaptiveAvgPool2d, Conv2d, Module, ReLU, Sequential, Sigmoid } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
@@ -38,8 +38,8 @@ const convNormOptions = declareOptions<Conv2dNormActivationOptions>({
 });
 
 /**
- * A convolution without bias, a norm and an activation under the names 0, 1, 2, padded so that only the stride makes the image smaller
- * (torchvision: `ops.Conv2dNormActivation`).
+ * A convolution without bias, a norm and an activation under the names 0, 1, 2, padded so that only the stride makes
+ * the image smaller (torchvision: `ops.Conv2dNormActivation`).
  */
 export class Conv2dNormActivation extends Sequential {
   constructor(inChannels: number, outChannels: number, options: Conv2dNormActivationOptions = {}) {
@@ -67,8 +67,8 @@ const squeezeOptions = declareOptions<SqueezeExcitationOptions>({
 });
 
 /**
- * Scales every channel by a number that two 1×1 convolutions make of all channels' means: (N, channels, H, W) to the same (Hu et al. 2018,
- * https://arxiv.org/abs/1709.01507; torchvision: `ops.SqueezeExcitation`).
+ * Scales every channel by a number that two 1×1 convolutions make of all channels' means: (N, channels, H, W) to the
+ * same (Hu et al. 2018, https://arxiv.org/abs/1709.01507; torchvision: `ops.SqueezeExcitation`).
  * @example
  * new SqueezeExcitation(6, 2)(x); // shape [4, 6, 8, 8]
  */
@@ -115,8 +115,8 @@ export interface InvertedResidualOptions {
 }
 
 /**
- * A 1×1 convolution to `expandedChannels`, a depthwise one, and a 1×1 convolution to `outChannels` without activation; the input is added where
- * the shape stays. The first is left out where there is nothing to expand.
+ * A 1×1 convolution to `expandedChannels`, a depthwise one, and a 1×1 convolution to `outChannels` without activation;
+ * the input is added where the shape stays. The first is left out where there is nothing to expand.
  */
 export class InvertedResidual extends Module {
   block: Sequential;

@@ -11,7 +11,8 @@ export interface LenetOptions {
 const lenetOptions = declareOptions<LenetOptions>({ numClasses: kind.integer });
 
 /**
- * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits (N, numClasses).
+ * LeNet with batch norm after each hidden layer, as in "Dive into Deep Learning", section 8.5: (N, 1, 28, 28) to logits
+ * (N, numClasses).
  * @example
  * const model = lenetBatchNorm({ numClasses: 10 });
  * model(rand([4, 1, 28, 28])); // shape [4, 10]

@@ -11,7 +11,10 @@ import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOption
 import { Conv2dNormActivation, makeDivisible } from './inverted_residual.ts';
 import { pathsOfPair, pathsOfStages, stagesOf } from './timm_names.ts';
 
-/** Table 2 of the paper, without first and last row: how many times wider inside, output channels, blocks, stride of the first. */
+/**
+ * Table 2 of the paper, without first and last row: how many times wider inside, output channels, blocks, stride of the
+ * first.
+ */
 const stages = [
   [1, 16, 1, 1],
   [6, 24, 2, 2],
@@ -22,7 +25,10 @@ const stages = [
   [6, 320, 1, 1],
 ] as const;
 
-/** As `InvertedResidual` of inverted_residual.ts, but the last convolution and its norm are no pair of their own, which shows in their names. */
+/**
+ * As `InvertedResidual` of inverted_residual.ts, but the last convolution and its norm are no pair of their own, which
+ * shows in their names.
+ */
 class LinearBottleneck extends Module {
   conv: Sequential;
   private readonly isResidual: boolean;
@@ -60,8 +66,8 @@ const mobileNetV2Options = declareOptions<MobileNetV2Options>({
 });
 
 /**
- * Inverted residual blocks with ReLU6: (N, 3, H, W) to logits (N, numClasses) (Sandler et al. 2018, https://arxiv.org/abs/1801.04381; torchvision:
- * `MobileNetV2`).
+ * Inverted residual blocks with ReLU6: (N, 3, H, W) to logits (N, numClasses) (Sandler et al. 2018,
+ * https://arxiv.org/abs/1801.04381; torchvision: `MobileNetV2`).
  */
 export class MobileNetV2 extends Module {
   /** All before the mean over the image. */

@@ -1,5 +1,5 @@
-// Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure, names and initial
-// weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
+// Residual networks for images of ImageNet's kind, and ResNeXt, which is the same with grouped convolutions. Structure,
+// names and initial weights are torchvision's. The small ones of the CIFAR experiments are in cifar_resnet.ts.
 import { shown } from '../checks.ts';
 import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
@@ -94,8 +94,8 @@ export class BasicBlock extends Module {
 }
 
 /**
- * A 3×3 convolution between two of 1×1 and the input added: (N, inChannels, H, W) to (N, 4·channels, H/stride, W/stride). The stride is that of the
- * 3×3 convolution ("ResNet v1.5"), where the paper has it in the first.
+ * A 3×3 convolution between two of 1×1 and the input added: (N, inChannels, H, W) to (N, 4·channels, H/stride,
+ * W/stride). The stride is that of the 3×3 convolution ("ResNet v1.5"), where the paper has it in the first.
  */
 export class Bottleneck extends Module {
   /** The block's output has this times `channels` channels. */
@@ -156,13 +156,19 @@ export class Bottleneck extends Module {
 
 /** Options of the residual networks. */
 export interface ResNetOptions extends ModelOptions {
-  /** Begin the last norm of every residual branch with weight 0, so that each block begins as the identity (Goyal et al. 2017). Default: false. */
+  /**
+   * Begin the last norm of every residual branch with weight 0, so that each block begins as the identity (Goyal et al.
+   * 2017). Default: false.
+   */
   zeroInitResidual?: boolean;
   /** Groups of the 3×3 convolutions; `Bottleneck` only. Default: 1. */
   groups?: number;
   /** Channels of a group in the first stage; `Bottleneck` only. Default: 64. */
   widthPerGroup?: number;
-  /** For the second, third and fourth stage, whether it dilates where it would halve the image; `Bottleneck` only. Default: none does. */
+  /**
+   * For the second, third and fourth stage, whether it dilates where it would halve the image; `Bottleneck` only.
+   * Default: none does.
+   */
   replaceStrideWithDilation?: readonly [boolean, boolean, boolean];
 }
 const resNetOptions = declareOptions<ResNetOptions>({
@@ -178,7 +184,8 @@ const { groups: _, widthPerGroup: __, ...resNextKinds } = resNetOptions.kinds;
 const resNextOptions = declareOptions<ResNextOptions>(resNextKinds);
 
 /**
- * A residual network: (N, 3, H, W) to logits (N, numClasses) (He et al. 2016, https://arxiv.org/abs/1512.03385; torchvision: `ResNet`).
+ * A residual network: (N, 3, H, W) to logits (N, numClasses) (He et al. 2016, https://arxiv.org/abs/1512.03385;
+ * torchvision: `ResNet`).
  *
  * `layers` are the numbers of blocks of the four stages.
  * @throws ValueError, NotImplementedError where `BasicBlock` meets an option for `Bottleneck`.
@@ -320,7 +327,10 @@ export const resnet101: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET
     },
     imageNetV2,
   );
-/** ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431; torchvision: `resnext50_32x4d`). */
+/**
+ * ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431;
+ * torchvision: `resnext50_32x4d`).
+ */
 export const resnext50_32x4d: TorchvisionArchitecture<ResNet, ResNextOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
   torchvisionArchitecture(
     {

@@ -1,5 +1,6 @@
-// What timm calls the modules of the mobile networks, which it builds otherwise than torchvision: [here, there], for `loadWeights`, which so finds its weights
-// by itself. Its ResNets and DenseNets have torchvision's names. Source: timm/models/_efficientnet_builder.py, _efficientnet_blocks.py.
+// What timm calls the modules of the mobile networks, which it builds otherwise than torchvision: [here, there], for
+// `loadWeights`, which so finds its weights by itself. Its ResNets and DenseNets have torchvision's names. Source:
+// timm/models/_efficientnet_builder.py, _efficientnet_blocks.py.
 import { Conv2d, type Module } from '../nn/index.ts';
 
 export type Paths = [here: string, there: string][];
@@ -10,7 +11,10 @@ const convolutionsOf = (block: Module): [path: string, Conv2d][] =>
 /** A norm stands behind its convolution, under the next number. */
 const normBehind = (path: string): string => path.replace(/\d+$/, (digits) => String(Number(digits) + 1));
 
-/** An inverted residual block: its convolutions in their order, with their norms, and those of squeeze and excitation, which have none. */
+/**
+ * An inverted residual block: its convolutions in their order, with their norms, and those of squeeze and excitation,
+ * which have none.
+ */
 function pathsOfBlock(block: Module, here: string, there: string): Paths {
   const convolutions = convolutionsOf(block);
   const expands = convolutions[0]?.[1].groups === 1;
@@ -41,7 +45,10 @@ export const pathsOfStages = (stages: readonly (readonly [string, Module][])[]):
     stage.flatMap(([path, block], position) => pathsOfBlock(block, path, `blocks.${i}.${position}`)),
   );
 
-/** Blocks that stand in one list, between the first and the last, in stages: those that follow each other with as many output channels. */
+/**
+ * Blocks that stand in one list, between the first and the last, in stages: those that follow each other with as many
+ * output channels.
+ */
 export function stagesOf(features: Module): [string, Module][][] {
   const stages: [string, Module][][] = [];
   let before: number | undefined;

@@ -34,8 +34,9 @@ const vggConstructorOptions = declareOptions<VggConstructorOptions>({
 });
 
 /**
- * A chain of 3×3 convolutions and three linear layers: (N, 3, H, W) to logits (N, numClasses) (Simonyan & Zisserman 2015,
- * https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; without `normLayer` there are no norms.
+ * A chain of 3×3 convolutions and three linear layers: (N, 3, H, W) to logits (N, numClasses) (Simonyan & Zisserman
+ * 2015, https://arxiv.org/abs/1409.1556; torchvision: `VGG`). `layers` must end with 512 channels; without `normLayer`
+ * there are no norms.
  */
 export class VGG extends Module {
   /** The convolutions. */

@@ -1,5 +1,5 @@
-// Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers that. All that is
-// exported is public.
+// Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers
+// that. All that is exported is public.
 
 import { requireChoice, requireInteger, requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';

@@ -1,5 +1,5 @@
-// AveragedModel: a model whose weights are the average of another model's weights over training. Its batch norms get their statistics from
-// norm/statistics/recalibrate.ts.
+// AveragedModel: a model whose weights are the average of another model's weights over training. Its batch norms get
+// their statistics from norm/statistics/recalibrate.ts.
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireNumber } from '../checks.ts';
@@ -25,11 +25,20 @@ import { copyModule } from './surgery/copy_module.ts';
 
 /** Options of `AveragedModel`. */
 export interface AveragedModelOptions {
-  /** An exponential moving average: average ← decay·average + (1 − decay)·model. Default: null, the equal average of all updates (SWA). */
+  /**
+   * An exponential moving average: average ← decay·average + (1 − decay)·model. Default: null, the equal average of all
+   * updates (SWA).
+   */
   decay?: number | null;
-  /** Computes the next average of a tensor from the present average, the model's tensor, and the number of models in the average. */
+  /**
+   * Computes the next average of a tensor from the present average, the model's tensor, and the number of models in the
+   * average.
+   */
   avgFn?: (averaged: Tensor, current: Tensor, count: number) => Tensor;
-  /** Whether buffers are averaged too instead of copied at every update; integer ones, such as counters, are copied. Default: false. */
+  /**
+   * Whether buffers are averaged too instead of copied at every update; integer ones, such as counters, are copied.
+   * Default: false.
+   */
   useBuffers?: boolean;
 }
 const averagedModelOptions = declareOptions<AveragedModelOptions>({
@@ -39,13 +48,13 @@ const averagedModelOptions = declareOptions<AveragedModelOptions>({
 });
 
 /**
- * A copy of a model whose parameters are the average of those it is updated with: exponentially weighted (EMA, with `decay`) or equally (SWA,
- * Izmailov et al. 2018) (PyTorch: `optim.swa_utils.AveragedModel`). The first update copies. States have the model's keys behind
- * `module.`, and `n_averaged`.
+ * A copy of a model whose parameters are the average of those it is updated with: exponentially weighted (EMA, with
+ * `decay`) or equally (SWA, Izmailov et al. 2018) (PyTorch: `optim.swa_utils.AveragedModel`). The first update copies.
+ * States have the model's keys behind `module.`, and `n_averaged`.
  *
- * Running statistics of the model describe the model's activations, not those of averaged weights, and neither does their average: copied
- * or averaged, the statistics of an average are stale. Compute them once before the average is evaluated or saved, in one call:
- * `await average.preciseBatchNorm(loader)` (timm#102, swa#15, ignite#2592).
+ * Running statistics of the model describe the model's activations, not those of averaged weights, and neither does
+ * their average: copied or averaged, the statistics of an average are stale. Compute them once before the average is
+ * evaluated or saved, in one call: `await average.preciseBatchNorm(loader)` (timm#102, swa#15, ignite#2592).
  *
  * @throws ValueError on a decay outside [0, 1], and on both of `decay` and `avgFn`.
  * @example
@@ -89,7 +98,8 @@ export class AveragedModel<M extends Module = Module> extends Module {
 
   /**
    * Takes a model into the average, in place (PyTorch: `update_parameters`).
-   * @throws RuntimeError, having changed nothing, where its parameters or buffers are not those of the model that was copied.
+   * @throws RuntimeError, having changed nothing, where its parameters or buffers are not those of the model that was
+   * copied.
    */
   updateParameters(model: Module): void {
     const parameters = pairs('parameters', this.module.namedParameters(), model.namedParameters());

@@ -1,5 +1,5 @@
-// Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry, under their
-// positions or names.
+// Modules that hold modules: Sequential, ModuleList, ModuleDict. All keep their children in the module's own registry,
+// under their positions or names.
 
 import { ArgumentTypeError, EvenkeelError, IndexError, KeyError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -126,8 +126,8 @@ const assign = (parent: Module, name: string, child: Module): void => {
 /**
  * Modules called one after the other, each with what the one before gave (PyTorch: `nn.Sequential`).
  *
- * Takes modules, or an object (or Map) whose keys become their names. `A` and `R`: what the first takes and the last gives, one tensor each unless
- * said otherwise, as in `new Sequential<[Tensor, Tensor], Tensor>(…)`.
+ * Takes modules, or an object (or Map) whose keys become their names. `A` and `R`: what the first takes and the last
+ * gives, one tensor each unless said otherwise, as in `new Sequential<[Tensor, Tensor], Tensor>(…)`.
  * @example
  * const net = new Sequential(new Flatten(), new Linear(784, 10));
  * const named = new Sequential({ conv: new Conv2d(1, 6, 5), act: new ReLU() });
@@ -162,7 +162,8 @@ export class Sequential<A extends readonly unknown[] = [x: Tensor], R = Tensor> 
 }
 
 /**
- * A list of modules that its owner calls as it likes (PyTorch: `nn.ModuleList`). Iterable; `at`, `append`, `extend`, `insert`, `pop`, `set`.
+ * A list of modules that its owner calls as it likes (PyTorch: `nn.ModuleList`). Iterable; `at`, `append`, `extend`,
+ * `insert`, `pop`, `set`.
  */
 export class ModuleList<M extends Module = Module> extends IndexedModules<M> {
   constructor(modules: Iterable<M> = []) {

@@ -16,7 +16,9 @@ import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
 
-/** What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end. */
+/**
+ * What a convolution pads with: zeros, the input mirrored at its ends, its outermost values again, or its other end.
+ */
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
 
@@ -234,8 +236,8 @@ export class Conv3d extends ForwardConv {
 }
 
 /**
- * Transposed convolution over (N, C, H, W) or (C, H, W), which spreads every value over a window: the gradient of `Conv2d` as a layer
- * (PyTorch: `nn.ConvTranspose2d`). Weight (in, out/groups, KH, KW).
+ * Transposed convolution over (N, C, H, W) or (C, H, W), which spreads every value over a window: the gradient of
+ * `Conv2d` as a layer (PyTorch: `nn.ConvTranspose2d`). Weight (in, out/groups, KH, KW).
  */
 export class ConvTranspose2d extends ConvBase {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTranspose2dOptions = {}) {

@@ -46,8 +46,8 @@ abstract class DropoutBase extends Module {
 }
 
 /**
- * In training, sets each element to 0 with probability p (default 0.5) and scales the rest by 1/(1 − p); in evaluation nothing changes (Srivastava et al. 2014;
- * PyTorch: `nn.Dropout`).
+ * In training, sets each element to 0 with probability p (default 0.5) and scales the rest by 1/(1 − p); in evaluation
+ * nothing changes (Srivastava et al. 2014; PyTorch: `nn.Dropout`).
  * @throws ValueError unless 0 ≤ p ≤ 1.
  * @example
  * const y1 = new Dropout(0.1)(x);
@@ -66,8 +66,8 @@ export class Dropout2d extends DropoutBase {
 }
 
 /**
- * In training, sets whole samples of (N, …), or with mode `batch` all of them, to 0 with probability p and scales the rest by 1/(1 − p), which
- * skips a residual branch at random (Huang et al. 2016; torchvision: `ops.StochasticDepth`).
+ * In training, sets whole samples of (N, …), or with mode `batch` all of them, to 0 with probability p and scales the
+ * rest by 1/(1 − p), which skips a residual branch at random (Huang et al. 2016; torchvision: `ops.StochasticDepth`).
  * @example
  * new StochasticDepth(0.2, 'row')(x).add(x);
  */

@@ -1,5 +1,5 @@
-// model.explain(input): says for each layer what fusion merges in a forward and a backward, and why it does not merge the rest. fusion/log.ts reports the
-// steps; here they are assigned to layers and put into words.
+// model.explain(input): says for each layer what fusion merges in a forward and a backward, and why it does not merge
+// the rest. fusion/log.ts reports the steps; here they are assigned to layers and put into words.
 import { backward } from '../autograd/backward.ts';
 import { type Listener, listening, type Step } from '../fusion/log.ts';
 import { isFusionEnabled } from '../fusion/switch.ts';
@@ -163,7 +163,10 @@ class Watch {
   };
 }
 
-/** The text of a step for its norm. @param by the layer in which it happened. @param source where the norm's input comes from. */
+/**
+ * The text of a step for its norm. @param by the layer in which it happened. @param source where the norm's input comes
+ * from.
+ */
 function normText(step: Step, by: string, source: string, asker: string): string {
   switch (step) {
     case 'statistics left':
@@ -224,9 +227,9 @@ function convText(step: Step, norm: string | null): string | null {
 declare module './module.ts' {
   interface Module {
     /**
-     * Which operations are merged in a forward and a backward of this model, for each layer, and where not, why: see docs/batch_norm_for_free.md.
-     * A copy of the model runs on `example`, the arguments of its forward, in its own modes; under `noGrad` forward only. The model, its
-     * statistics and the random numbers stay as they are.
+     * Which operations are merged in a forward and a backward of this model, for each layer, and where not, why: see
+     * docs/batch_norm_for_free.md. A copy of the model runs on `example`, the arguments of its forward, in its own
+     * modes; under `noGrad` forward only. The model, its statistics and the random numbers stay as they are.
      *
      * @throws RuntimeError on lazy layers that have not seen an input.
      * @example

@@ -16,7 +16,10 @@ export class ForwardWatch {
     return this.running.at(-1);
   }
 
-  /** Calls `begin` with the first argument of every call from now on, and `end` with its result. The model gets hooks, so it must be a copy. */
+  /**
+   * Calls `begin` with the first argument of every call from now on, and `end` with its result. The model gets hooks,
+   * so it must be a copy.
+   */
   follow(begin: (module: Module, input: unknown) => void, end: (module: Module, output: Result) => void): void {
     for (const module of this.names.keys()) {
       module.registerForwardPreHook((_, [input]) => {

@@ -1,5 +1,5 @@
-// Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's generator what
-// PyTorch draws, and returns the tensor. Not here: which layer starts with what.
+// Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's
+// generator what PyTorch draws, and returns the tensor. Not here: which layer starts with what.
 import { requireElement, requireFinite } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -53,7 +53,10 @@ const xavierOptions = declareOptions<XavierOptions>({ gain: kind.number, ...gene
 export interface KaimingOptions extends GeneratorOption {
   /** Negative slope of the leaky ReLU behind the layer; used with that nonlinearity only. Default: 0. */
   a?: number;
-  /** Which variance is kept: of the activations forward (`'fanIn'`), or of the gradients backward (`'fanOut'`). Default: `'fanIn'`. */
+  /**
+   * Which variance is kept: of the activations forward (`'fanIn'`), or of the gradients backward (`'fanOut'`). Default:
+   * `'fanIn'`.
+   */
   mode?: FanMode;
   /** What follows the layer. Default: `'leakyRelu'`. */
   nonlinearity?: Nonlinearity;
@@ -66,7 +69,8 @@ const kaimingOptions = declareOptions<KaimingOptions>({
 });
 
 /**
- * The factor by which a nonlinearity shrinks a signal's standard deviation, to be made up for (PyTorch: `nn.init.calculate_gain`).
+ * The factor by which a nonlinearity shrinks a signal's standard deviation, to be made up for (PyTorch:
+ * `nn.init.calculate_gain`).
  * @param param the negative slope, for `'leakyRelu'` only; default 0.01.
  * @throws ValueError on an unknown nonlinearity or a slope that is no number.
  */
@@ -78,7 +82,10 @@ export function calculateGain(nonlinearity: Nonlinearity, param?: number): numbe
   return gains[nonlinearity](param);
 }
 
-/** How many inputs feed one output of a layer with weights of this shape (O, I, …), and how many outputs one input feeds. */
+/**
+ * How many inputs feed one output of a layer with weights of this shape (O, I, …), and how many outputs one input
+ * feeds.
+ */
 export function calculateFanInAndFanOut(shape: Shape): { fanIn: number; fanOut: number } {
   if (shape.length < 2)
     throw new ValueError('Fan in and fan out can not be computed for tensor with fewer than 2 dimensions');
@@ -101,7 +108,9 @@ export const uniform_ = (x: Tensor, a = 0, b = 1, options: GeneratorOption = {})
 export const normal_ = (x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor =>
   random.normal_(x, mean, std, options);
 
-/** Fills with normal numbers, drawn again while outside [a, b]; defaults 0, 1, −2, 2 (PyTorch: `nn.init.trunc_normal_`). */
+/**
+ * Fills with normal numbers, drawn again while outside [a, b]; defaults 0, 1, −2, 2 (PyTorch: `nn.init.trunc_normal_`).
+ */
 export const truncNormal_ = (x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: GeneratorOption = {}): Tensor =>
   random.truncNormal_(x, mean, std, a, b, options);
 
@@ -136,7 +145,8 @@ function xavierStd(x: Tensor, gain: number): number {
 }
 
 /**
- * Fills with uniform numbers from ±gain·√(6 / (fanIn + fanOut)) (Glorot & Bengio 2010; PyTorch: `nn.init.xavier_uniform_`).
+ * Fills with uniform numbers from ±gain·√(6 / (fanIn + fanOut)) (Glorot & Bengio 2010; PyTorch:
+ * `nn.init.xavier_uniform_`).
  * @throws ValueError below two dimensions.
  */
 export function xavierUniform_(x: Tensor, options: XavierOptions = {}): Tensor {
@@ -147,7 +157,9 @@ export function xavierUniform_(x: Tensor, options: XavierOptions = {}): Tensor {
   return uniform_(x, -bound, bound, { generator });
 }
 
-/** As `xavierUniform_`, normal with standard deviation gain·√(2 / (fanIn + fanOut)) (PyTorch: `nn.init.xavier_normal_`). */
+/**
+ * As `xavierUniform_`, normal with standard deviation gain·√(2 / (fanIn + fanOut)) (PyTorch: `nn.init.xavier_normal_`).
+ */
 export function xavierNormal_(x: Tensor, options: XavierOptions = {}): Tensor {
   requireOptions('xavierNormal_', options, xavierOptions);
   const { gain = 1, generator } = options;
@@ -160,7 +172,8 @@ function kaimingStd(x: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRel
 }
 
 /**
- * Fills with uniform numbers from ±gain·√(3 / fan) (He et al. 2015; PyTorch: `nn.init.kaiming_uniform_`). A tensor without elements stays.
+ * Fills with uniform numbers from ±gain·√(3 / fan) (He et al. 2015; PyTorch: `nn.init.kaiming_uniform_`). A tensor
+ * without elements stays.
  * @throws ValueError below two dimensions, or on an unknown mode or nonlinearity.
  * @example
  * kaimingUniform_(conv.weight, { nonlinearity: 'relu' });
@@ -179,7 +192,9 @@ export function kaimingNormal_(x: Tensor, options: KaimingOptions = {}): Tensor 
   return normal_(x, 0, kaimingStd(x, options), { generator: options.generator });
 }
 
-/** How linear and convolution layers begin: weights from ±1/√fanIn, biases likewise (PyTorch: their `reset_parameters`). */
+/**
+ * How linear and convolution layers begin: weights from ±1/√fanIn, biases likewise (PyTorch: their `reset_parameters`).
+ */
 export function resetLinearLike(weight: Tensor, bias: Tensor | null): void {
   kaimingUniform_(weight, { a: Math.sqrt(5) });
   if (!bias) return;

@@ -76,7 +76,8 @@ export interface EmbeddingOptions extends DTypeOption {
 const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull, dtype: kind.choice });
 
 /**
- * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). The vectors start normal, with mean 0 and variance 1.
+ * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). The vectors
+ * start normal, with mean 0 and variance 1.
  * @throws ValueError where paddingIdx is no row; IndexError at the call where an index is none.
  * @example
  * const vectors = new Embedding(1000, 16)(tensor([3, 7], { dtype: 'int64' })); // shape [2, 16]

@@ -1,4 +1,5 @@
-// Losses as modules; the functions are in ops/loss.ts. Weights are buffers, so that they are part of the state and change dtype.
+// Losses as modules; the functions are in ops/loss.ts. Weights are buffers, so that they are part of the state and
+// change dtype.
 
 import { requireInteger, requireProbability, requireRate } from '../checks.ts';
 import {
@@ -52,7 +53,8 @@ abstract class ClassLoss extends Loss {
 }
 
 /**
- * Cross entropy of logits (N, C, …) against classes (N, …) or class probabilities (N, C, …) (PyTorch: `nn.CrossEntropyLoss`).
+ * Cross entropy of logits (N, C, …) against classes (N, …) or class probabilities (N, C, …) (PyTorch:
+ * `nn.CrossEntropyLoss`).
  * @example
  * const loss = new CrossEntropyLoss()(logits, labels);
  */

@@ -1,5 +1,6 @@
-// Module: the tree of parameters, buffers and children, with modes, hooks and printing. State dicts are in state_dict.ts.
-// As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines forward.
+// Module: the tree of parameters, buffers and children, with modes, hooks and printing. State dicts are in
+// state_dict.ts. As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines
+// forward.
 
 import type { Backend, Device } from '../device/backend.ts';
 import { ArgumentTypeError, KeyError, NotImplementedError, RuntimeError } from '../errors.ts';
@@ -44,7 +45,10 @@ interface Buffer {
   tensor: Tensor | null;
   isPersistent: boolean;
 }
-/** An entry that was registered by name, and how many plain properties there were before it: both together give the order of the tree. */
+/**
+ * An entry that was registered by name, and how many plain properties there were before it: both together give the
+ * order of the tree.
+ */
 interface Registered<T> {
   value: T | null;
   readonly after: number;
@@ -63,7 +67,9 @@ type Slots = Record<string, unknown>;
 const describe = (value: unknown): string =>
   value instanceof Module || (typeof value === 'object' && value) ? value.constructor.name : typeof value;
 
-/** Makes `this` a function. JavaScript uses the object that a base class's constructor returns in the place of `this`. */
+/**
+ * Makes `this` a function. JavaScript uses the object that a base class's constructor returns in the place of `this`.
+ */
 class Callable {
   constructor() {
     const module = (...args: Arguments): Result => invoke(module as unknown as Module, args);
@@ -83,10 +89,12 @@ export interface Module {
 }
 
 /**
- * Base of all layers and models (PyTorch: `nn.Module`). A module is a function: `model(x)` runs its hooks and its forward.
+ * Base of all layers and models (PyTorch: `nn.Module`). A module is a function: `model(x)` runs its hooks and its
+ * forward.
  *
- * Parameters and modules are set as properties; the tree is read from these when it is asked for. `registerParameter`, `registerBuffer` and
- * `registerModule` do the same under names of any kind. Modules in arrays, `#private` or `accessor` fields are no part of the tree.
+ * Parameters and modules are set as properties; the tree is read from these when it is asked for. `registerParameter`,
+ * `registerBuffer` and `registerModule` do the same under names of any kind. Modules in arrays, `#private` or
+ * `accessor` fields are no part of the tree.
  * @example
  * class Net extends Module {
  *   conv = new Conv2d(1, 6, 5);
@@ -98,7 +106,9 @@ export interface Module {
 export abstract class Module extends Callable {
   /** Whether the module is in training mode; `train()` and `eval()` set it for the whole tree. */
   training = true;
-  /** The version of the module's state, which is stored in the metadata of state dicts; see `upgradeState`. Default: 1. */
+  /**
+   * The version of the module's state, which is stored in the metadata of state dicts; see `upgradeState`. Default: 1.
+   */
   get stateVersion(): number {
     return 1;
   }
@@ -236,7 +246,8 @@ export abstract class Module extends Callable {
   }
 
   /**
-   * Adds a tensor that is state but not learned; a persistent one (default) is part of the state dict (PyTorch: `register_buffer`).
+   * Adds a tensor that is state but not learned; a persistent one (default) is part of the state dict (PyTorch:
+   * `register_buffer`).
    * @throws KeyError on a name that is empty, has a dot, or is taken.
    */
   registerBuffer(name: string, tensor: Tensor | null, options: RegisterBufferOptions = {}): void {
@@ -306,7 +317,10 @@ export abstract class Module extends Callable {
     return this.namedChildren().map(([, child]) => child);
   }
 
-  /** This module and all below it with dotted names, each once, a module before those below it (PyTorch: `named_modules`). */
+  /**
+   * This module and all below it with dotted names, each once, a module before those below it (PyTorch:
+   * `named_modules`).
+   */
   namedModules(prefix = ''): [string, Module][] {
     const found: [string, Module][] = [];
     const seen = new Set<Module>();
@@ -366,7 +380,8 @@ export abstract class Module extends Callable {
   }
 
   /**
-   * What outlives the steps in which it was made: tensors in the module's own properties, also in arrays and plain objects.
+   * What outlives the steps in which it was made: tensors in the module's own properties, also in arrays and plain
+   * objects.
    * @internal
    */
   *ownedStorages(): Generator<Storage> {
@@ -387,14 +402,17 @@ export abstract class Module extends Callable {
     for (const child of this.children()) child.train(mode);
     return this;
   }
-  /** Sets evaluation mode for the whole tree: dropout off, batch norm by its running statistics (PyTorch: `eval`). Returns the module. */
+  /**
+   * Sets evaluation mode for the whole tree: dropout off, batch norm by its running statistics (PyTorch: `eval`).
+   * Returns the module.
+   */
   eval(): this {
     return this.train(false);
   }
 
   /**
-   * Lets all parameters of the tree require gradients, or not (PyTorch: `requires_grad_`). Statistics of batch norm move in training mode all the same. Returns the
-   * module.
+   * Lets all parameters of the tree require gradients, or not (PyTorch: `requires_grad_`). Statistics of batch norm
+   * move in training mode all the same. Returns the module.
    */
   requiresGrad_(value = true): this {
     for (const parameter of this.parameters()) parameter.requiresGrad = value;
@@ -414,9 +432,10 @@ export abstract class Module extends Callable {
   }
 
   /**
-   * Moves all parameters and buffers to a device, converts those of floating point to a dtype, or both (PyTorch: `Module.to`); integer buffers
-   * keep their dtype. Parameters remain the same objects.
-   * @throws NotImplementedError from the meta device to another, having changed nothing: there are no values to move; see `toEmpty`.
+   * Moves all parameters and buffers to a device, converts those of floating point to a dtype, or both (PyTorch:
+   * `Module.to`); integer buffers keep their dtype. Parameters remain the same objects.
+   * @throws NotImplementedError from the meta device to another, having changed nothing: there are no values to move;
+   * see `toEmpty`.
    * @example
    * const double = new Linear(6, 2).to('float64');
    * double.to({ device: 'meta', dtype: 'float32' });
@@ -436,8 +455,9 @@ export abstract class Module extends Callable {
   }
 
   /**
-   * Gives all parameters and buffers memory on a device whose values are arbitrary until written, by `loadStateDict` or by the layers'
-   * `resetParameters()` (PyTorch: `Module.to_empty`). Gradients are dropped. Parameters remain the same objects.
+   * Gives all parameters and buffers memory on a device whose values are arbitrary until written, by `loadStateDict` or
+   * by the layers' `resetParameters()` (PyTorch: `Module.to_empty`). Gradients are dropped. Parameters remain the same
+   * objects.
    * @example
    * const loaded = withDevice('meta', () => lenetBatchNorm()); // no time for initial values
    * loaded.toEmpty('cpu').loadStateDict(model.stateDict());
@@ -459,8 +479,8 @@ export abstract class Module extends Callable {
   // ---- state --------------------------------------------------------------------------------------------------------
 
   /**
-   * All parameters and persistent buffers by dotted name, in PyTorch's order and keys. The tensors are the module's own, not copies. JSON carries
-   * them: `loadStateDict(JSON.parse(JSON.stringify(model.stateDict())))`.
+   * All parameters and persistent buffers by dotted name, in PyTorch's order and keys. The tensors are the module's
+   * own, not copies. JSON carries them: `loadStateDict(JSON.parse(JSON.stringify(model.stateDict())))`.
    */
   stateDict(): StateDict {
     return stateDict(this);
@@ -468,22 +488,26 @@ export abstract class Module extends Callable {
 
   /**
    * Copies a state dict, or one that went through JSON, into the module (PyTorch: `load_state_dict`).
-   * @throws RuntimeError listing every missing, unexpected or misshapen entry; with `strict: false` only misshapen ones.
+   * @throws RuntimeError listing every missing, unexpected or misshapen entry; with `strict: false` only misshapen
+   * ones.
    */
   loadStateDict(state: StateSource, options: LoadOptions = {}): LoadResult {
     requireOptions('loadStateDict', options, loadOptions);
     return loadStateDict(this, state, options);
   }
 
-  /** What `JSON.stringify` makes of a module, which as a function would be left out: its state. `loadStateDict` takes it back. */
+  /**
+   * What `JSON.stringify` makes of a module, which as a function would be left out: its state. `loadStateDict` takes it
+   * back.
+   */
   toJSON(): ReturnType<StateDict['toJSON']> {
     return this.stateDict().toJSON();
   }
 
   /**
-   * Called for each module before its entries are loaded, with a copy of the state, which it may change: names and values of older versions become the present
-   * ones. `prefix` stands before the module's own names; `version` is the `stateVersion` that wrote the state, if known; what is pushed to `errors` is thrown with
-   * the others.
+   * Called for each module before its entries are loaded, with a copy of the state, which it may change: names and
+   * values of older versions become the present ones. `prefix` stands before the module's own names; `version` is the
+   * `stateVersion` that wrote the state, if known; what is pushed to `errors` is thrown with the others.
    */
   upgradeState(_state: StateDict, _prefix: string, _version: number | undefined, _errors: string[]): void {}
 
@@ -505,7 +529,10 @@ export abstract class Module extends Callable {
     return this.hasHooks;
   }
 
-  /** Whether the module normalizes, so that its parameters get no weight decay from `paramGroups`. A norm of one's own says so. */
+  /**
+   * Whether the module normalizes, so that its parameters get no weight decay from `paramGroups`. A norm of one's own
+   * says so.
+   */
   get isNorm(): boolean {
     return false;
   }

@@ -1,5 +1,6 @@
-// What a call of a module does around its forward. It knows which modules are running, tells the scope that their tensors live on, encloses forwards
-// whose intermediate results nobody can hold, and warns of modules that are called but are not part of the tree.
+// What a call of a module does around its forward. It knows which modules are running, tells the scope that their
+// tensors live on, encloses forwards whose intermediate results nobody can hold, and warns of modules that are called
+// but are not part of the tree.
 import { enclosed, isEnclosed, unclose } from '../autograd/saved_memory.ts';
 import { keepNames } from '../class_names.ts';
 import { RuntimeError } from '../errors.ts';
@@ -81,7 +82,8 @@ function first(module: CalledModule, args: Arguments): Result {
 }
 
 /**
- * A module's name in warnings: its path in the model that is being called, or its printed form where it is called by itself.
+ * A module's name in warnings: its path in the model that is being called, or its printed form where it is called by
+ * itself.
  */
 export function nameInCall(module: CalledModule): string {
   const [root] = running;
@@ -100,10 +102,11 @@ const verdicts = new WeakMap<CalledModule, 'closed' | 'open'>();
 const closedForwards = new WeakMap<object, CalledModule['forward']>();
 
 /**
- * Declares modules of the library, by the names that printing and errors show. Each class of the library is declared so (test/nn/declared.test.ts).
+ * Declares modules of the library, by the names that printing and errors show. Each class of the library is declared so
+ * (test/nn/declared.test.ts).
  *
- * It says of their forwards, not of those of subclasses: only their children and their caller get what they compute. So nobody can hold the tensors
- * in between where the whole tree of a module is declared, and its calls are `enclosed`.
+ * It says of their forwards, not of those of subclasses: only their children and their caller get what they compute. So
+ * nobody can hold the tensors in between where the whole tree of a module is declared, and its calls are `enclosed`.
  */
 export function declareModules(
   classes: Readonly<Record<string, abstract new (...args: never[]) => CalledModule>>,
@@ -126,13 +129,18 @@ export const isDeclared = (prototype: object, forward = (prototype as CalledModu
 const isClosedItself = (module: CalledModule): boolean =>
   isDeclared(Object.getPrototypeOf(module), module.forward) && !module.isObserved;
 
-/** Whether it holds for a module and all below it. A module without children makes too little in between to be worth it. */
+/**
+ * Whether it holds for a module and all below it. A module without children makes too little in between to be worth it.
+ */
 function isClosed(module: CalledModule): boolean {
   const all = module.modules();
   return all.length > 1 && all.every(isClosedItself);
 }
 
-/** Looks whether the module may be part of an enclosed forward. Hooks or children may have been added since the first call. */
+/**
+ * Looks whether the module may be part of an enclosed forward. Hooks or children may have been added since the first
+ * call.
+ */
 function requireClosed(module: CalledModule): void {
   if (isClosedItself(module)) return;
   unclose();
@@ -150,7 +158,9 @@ export const forgetVerdict = (module: CalledModule): void => {
 let callers: Map<CalledModule, CalledModule> | null = null;
 const warned = new WeakSet<CalledModule>();
 
-/** Runs a model, and warns, once, of modules with parameters, statistics or modes that it calls and does not contain. */
+/**
+ * Runs a model, and warns, once, of modules with parameters, statistics or modes that it calls and does not contain.
+ */
 function lookingForStrangers(model: CalledModule, args: Arguments): Result {
   const found = new Map<CalledModule, CalledModule>();
   callers = found;

@@ -21,8 +21,8 @@ export interface ParameterOptions {
 const parameterOptions = declareOptions<ParameterOptions>({ requiresGrad: kind.flag });
 
 /**
- * A tensor that is a module's to learn: set as a property of a module, it is found by `parameters()` (PyTorch: `nn.Parameter`).
- * Shares memory with the tensor it is made from, and outlives scopes.
+ * A tensor that is a module's to learn: set as a property of a module, it is found by `parameters()` (PyTorch:
+ * `nn.Parameter`). Shares memory with the tensor it is made from, and outlives scopes.
  */
 export class Parameter extends TensorClass {
   constructor(data: Tensor, options: ParameterOptions = {}) {

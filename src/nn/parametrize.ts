@@ -1,5 +1,5 @@
-// Parametrizations (torch.nn.utils.parametrize): a parameter or buffer of a module that is computed from others whenever it is read. The
-// maps themselves, such as weight norm, are in files of their own.
+// Parametrizations (torch.nn.utils.parametrize): a parameter or buffer of a module that is computed from others
+// whenever it is read. The maps themselves, such as weight norm, are in files of their own.
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
@@ -16,7 +16,10 @@ import { Parameter } from './parameter.ts';
 /** A module that computes the value of a parameter from the tensors that are stored instead of it. */
 export interface Parametrization extends Module {
   forward(...originals: Tensor[]): Tensor;
-  /** The tensors to store for a value that is assigned. Without it nothing can be assigned, and registering stores the value itself. */
+  /**
+   * The tensors to store for a value that is assigned. Without it nothing can be assigned, and registering stores the
+   * value itself.
+   */
   rightInverse?(value: Tensor): Tensor | readonly Tensor[];
 }
 
@@ -38,8 +41,9 @@ function requireSame(name: string, before: Tensor, after: unknown): void {
 }
 
 /**
- * The maps of one tensor, in the order in which they are applied, and the tensors that the first of them takes: `original`, or `original0`,
- * `original1`, …, where its right inverse gives several (PyTorch: `ParametrizationList`). Made by `registerParametrization`.
+ * The maps of one tensor, in the order in which they are applied, and the tensors that the first of them takes:
+ * `original`, or `original0`, `original1`, …, where its right inverse gives several (PyTorch: `ParametrizationList`).
+ * Made by `registerParametrization`.
  */
 export class ParametrizationList extends ModuleList {
   private readonly names: readonly string[];
@@ -126,12 +130,13 @@ function ownClass(module: Module): void {
 }
 
 /**
- * Makes a parameter or buffer of a module the value of a map, computed whenever it is read; assigning to it goes through the map's right
- * inverse (PyTorch: `parametrize.register_parametrization`). On a tensor that is parametrized already, the map follows those before.
- * Returns the module.
+ * Makes a parameter or buffer of a module the value of a map, computed whenever it is read; assigning to it goes
+ * through the map's right inverse (PyTorch: `parametrize.register_parametrization`). On a tensor that is parametrized
+ * already, the map follows those before. Returns the module.
  *
- * States have `parametrizations.NAME.original` in the tensor's place, the same object as before; or, where the right inverse gives several
- * tensors, `original0`, `original1`, …, which are new parameters, so build the optimizer afterwards.
+ * States have `parametrizations.NAME.original` in the tensor's place, the same object as before; or, where the right
+ * inverse gives several tensors, `original0`, `original1`, …, which are new parameters, so build the optimizer
+ * afterwards.
  * @throws ValueError where there is no such tensor, or the map changes its dtype or shape.
  * @example
  * class Positive extends Module {
@@ -183,9 +188,10 @@ export interface RemoveParametrizationsOptions {
 const removeOptions = declareOptions<RemoveParametrizationsOptions>({ leaveParametrized: kind.flag });
 
 /**
- * Ends the parametrization of a tensor: it is a parameter or buffer again, of the value it has, or with `leaveParametrized: false` of that of
- * its `original` (PyTorch: `parametrize.remove_parametrizations`). Where there is one original, the tensor is that same object; otherwise
- * a new parameter, which an optimizer does not know. Returns the module.
+ * Ends the parametrization of a tensor: it is a parameter or buffer again, of the value it has, or with
+ * `leaveParametrized: false` of that of its `original` (PyTorch: `parametrize.remove_parametrizations`). Where there is
+ * one original, the tensor is that same object; otherwise a new parameter, which an optimizer does not know. Returns
+ * the module.
  * @throws ValueError where the tensor is not parametrized, or where several tensors should be left unparametrized.
  */
 export function removeParametrizations<M extends Module>(

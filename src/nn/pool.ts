@@ -32,7 +32,9 @@ function requireSize(layer: Module, name: string, value: unknown, least: number)
   else requireIntegers(layer.constructor.name, name, value, least);
 }
 
-/** Checks sizes: the first named ones must be positive, the others at least 0. Their number is checked with the input. */
+/**
+ * Checks sizes: the first named ones must be positive, the others at least 0. Their number is checked with the input.
+ */
 function requireSizes<N extends string>(
   layer: Module & Record<N, Size>,
   positive: readonly N[],
@@ -92,8 +94,10 @@ export class MaxPool1d extends MaxPool {
   }
 }
 /**
- * Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.MaxPool2d`).
- * @throws ValueError on sizes that are not positive; RuntimeError at the call on a padding of more than half of the kernel.
+ * Maxima over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch:
+ * `nn.MaxPool2d`).
+ * @throws ValueError on sizes that are not positive; RuntimeError at the call on a padding of more than half of the
+ * kernel.
  * @example
  * const smaller = new MaxPool2d(2)(x); // shape [4, 6, 4, 4]
  */
@@ -155,7 +159,10 @@ export class AvgPool1d extends AvgPool {
     super(1, tuple(kernelSize), { ...options, stride: tuple(stride), padding: tuple(padding) }, avgPool1dOptions);
   }
 }
-/** Means over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch: `nn.AvgPool2d`). */
+/**
+ * Means over windows of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default (PyTorch:
+ * `nn.AvgPool2d`).
+ */
 export class AvgPool2d extends AvgPool {
   constructor(kernelSize: Size, options: AvgPoolOptions = {}) {
     super(2, kernelSize, options, avgPoolOptions);
@@ -191,7 +198,8 @@ export class AdaptiveAvgPool1d extends AdaptivePool<Size> {
   }
 }
 /**
- * Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `nn.AdaptiveAvgPool2d`).
+ * Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch:
+ * `nn.AdaptiveAvgPool2d`).
  * @example
  * const means = new AdaptiveAvgPool2d(1)(x); // shape [4, 6, 1, 1]
  */
@@ -206,7 +214,10 @@ export class AdaptiveMaxPool1d extends AdaptivePool<Size> {
     super(adaptiveMaxPool1d, outputSize);
   }
 }
-/** Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `nn.AdaptiveMaxPool2d`). */
+/**
+ * Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch:
+ * `nn.AdaptiveMaxPool2d`).
+ */
 export class AdaptiveMaxPool2d extends AdaptivePool<AdaptiveSize> {
   constructor(outputSize: AdaptiveSize) {
     super(adaptiveMaxPool2d, outputSize);

@@ -1,5 +1,5 @@
-// Spectral norm: a weight divided by its largest singular value, which power iteration estimates as training goes. How a parameter
-// becomes a computed one is in parametrize.ts.
+// Spectral norm: a weight divided by its largest singular value, which power iteration estimates as training goes. How
+// a parameter becomes a computed one is in parametrize.ts.
 
 import { replayed } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
@@ -29,7 +29,10 @@ export interface SpectralNormOptions {
   nPowerIterations?: number;
   /** The least length that a vector is divided by. Default: 1e-12. */
   eps?: number;
-  /** The dimension of outputs: the rows of the matrix that the tensor is taken for. Default: 0, and 1 for a transposed convolution. */
+  /**
+   * The dimension of outputs: the rows of the matrix that the tensor is taken for. Default: 0, and 1 for a transposed
+   * convolution.
+   */
   dim?: number;
 }
 const spectralNormOptions = declareOptions<SpectralNormOptions>({
@@ -84,7 +87,8 @@ class _SpectralNorm extends Module {
     if (weight.rank < 2) return unit(weight, this.eps);
     const matrix = this.matrixOf(weight);
     const vectors = () => ({ u: clone(this._u), v: clone(this._v) });
-    // Copies: the next forward changes the vectors, and this backward needs the present ones. A checkpoint's second run changes nothing.
+    // Copies: the next forward changes the vectors, and this backward needs the present ones. A checkpoint's second run
+    // changes nothing.
     const { u, v } = replayed(
       () =>
         noGrad(() => {
@@ -102,12 +106,14 @@ class _SpectralNorm extends Module {
 }
 
 /**
- * Makes a parameter w/σ(w), with σ the largest singular value of w as a matrix (outputs, rest), which bounds the layer's Lipschitz constant
- * (Miyato et al. 2018; PyTorch: `parametrizations.spectral_norm`). A vector is divided by its length. Returns the module.
+ * Makes a parameter w/σ(w), with σ the largest singular value of w as a matrix (outputs, rest), which bounds the
+ * layer's Lipschitz constant (Miyato et al. 2018; PyTorch: `parametrizations.spectral_norm`). A vector is divided by
+ * its length. Returns the module.
  *
- * w is `parametrizations.NAME.original`, the same parameter as before; the singular vectors are the buffers `0._u` and `0._v` beside it. They
- * start random, from the default generator, with 15 steps of power iteration, and each reading in training adds `nPowerIterations`;
- * in evaluation they stay. A value that is assigned is stored as it is, and then divided.
+ * w is `parametrizations.NAME.original`, the same parameter as before; the singular vectors are the buffers `0._u` and
+ * `0._v` beside it. They start random, from the default generator, with 15 steps of power iteration, and each reading
+ * in training adds `nPowerIterations`; in evaluation they stay. A value that is assigned is stored as it is, and then
+ * divided.
  * @throws ValueError where there is no such parameter, or no step; IndexError where it has no such dimension.
  * @example
  * const layer = spectralNorm(new Linear(20, 40), { nPowerIterations: 2 });

@@ -1,4 +1,5 @@
-// State dicts: a module's parameters and persistent buffers by dotted name, and loading them with PyTorch's checks and messages.
+// State dicts: a module's parameters and persistent buffers by dotted name, and loading them with PyTorch's checks and
+// messages.
 
 import { setGradEnabled } from '../autograd/grad_mode.ts';
 import { shown } from '../checks.ts';
@@ -17,8 +18,9 @@ import { initialize, isUninitialized } from './uninitialized.ts';
 export type StateMetadata = Map<string, { version: number }>;
 
 /**
- * Tensors by dotted name, in PyTorch's order. `metadata`, where present, says which version of each module wrote them. JSON carries it all but the
- * metadata, and `loadStateDict` takes what `JSON.parse` gives; `structuredClone` and `postMessage` cannot carry tensors, but `toJSON()`.
+ * Tensors by dotted name, in PyTorch's order. `metadata`, where present, says which version of each module wrote them.
+ * JSON carries it all but the metadata, and `loadStateDict` takes what `JSON.parse` gives; `structuredClone` and
+ * `postMessage` cannot carry tensors, but `toJSON()`.
  */
 export class StateDict extends Map<string, Tensor> {
   /** Which version of each module wrote the state; null where that is not known. */
@@ -163,7 +165,10 @@ export interface LoadPlan {
   readonly missing: string[];
   readonly unexpected: string[];
   readonly errors: string[];
-  /** The given state, after modules have upgraded it: counters that an old version did not save were added, old names changed. */
+  /**
+   * The given state, after modules have upgraded it: counters that an old version did not save were added, old names
+   * changed.
+   */
   readonly state: StateDict;
   /** False if an entry cannot be read: then nothing is loaded. */
   readonly isReadable: boolean;

@@ -1,5 +1,5 @@
-// summary(model, input): layers with their output shapes, parameters, multiply-adds and what is kept for the backward, found by running a copy of
-// the model on the meta device, where nothing is computed and nothing takes memory.
+// summary(model, input): layers with their output shapes, parameters, multiply-adds and what is kept for the backward,
+// found by running a copy of the model on the meta device, where nothing is computed and nothing takes memory.
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { type SavedTensors, setHolder } from '../autograd/node.ts';
 import { requireChoice, requireShape, shown } from '../checks.ts';
@@ -19,7 +19,10 @@ import { shellOf } from './surgery/copy_module.ts';
 
 /** Options of `summary`. */
 export interface SummaryOptions {
-  /** Of inputs that are given as shapes. Default: the dtype of the model's first parameter of floating point, else float32. */
+  /**
+   * Of inputs that are given as shapes. Default: the dtype of the model's first parameter of floating point, else
+   * float32.
+   */
   dtype?: DType;
   /** Of inputs that are given as shapes; fusion keeps less in channels-last order. Default: `'contiguous'`. */
   memoryFormat?: MemoryFormat;
@@ -27,7 +30,9 @@ export interface SummaryOptions {
 
 const summaryOptions = declareOptions<SummaryOptions>({ dtype: kind.choice, memoryFormat: kind.choice });
 
-/** An argument of the model: a tensor of any device, of which only shape, dtype and format count, or the shape of one. */
+/**
+ * An argument of the model: a tensor of any device, of which only shape, dtype and format count, or the shape of one.
+ */
 export type SummaryInput = Shape | Tensor;
 
 /** One module of the model. Its numbers are its own, without those of the modules below it. */
@@ -223,17 +228,19 @@ function inputsOf(
 }
 
 /**
- * The layers of a model, what they return for an input of a shape, and what they cost; nothing is computed (in the place of torchinfo and of
- * Keras' `model.summary`). A copy of the model runs once on the meta device, in the modes that its layers are in, with gradients recorded. The
- * model, its modes and statistics, and random numbers stay as they are; hooks do not run.
+ * The layers of a model, what they return for an input of a shape, and what they cost; nothing is computed (in the
+ * place of torchinfo and of Keras' `model.summary`). A copy of the model runs once on the meta device, in the modes
+ * that its layers are in, with gradients recorded. The model, its modes and statistics, and random numbers stay as they
+ * are; hooks do not run.
  *
- * Counted are, for each module and in all: parameters; multiply-adds of convolutions and matrix products, a multiplication and its addition as one,
- * biases, norms and functions not at all; and bytes kept for the backward: the memory that recorded operations save, each piece once, with what
- * fusion leaves unwritten, indices and statistics included, without parameters, buffers and the inputs, which are there in any case.
+ * Counted are, for each module and in all: parameters; multiply-adds of convolutions and matrix products, a
+ * multiplication and its addition as one, biases, norms and functions not at all; and bytes kept for the backward: the
+ * memory that recorded operations save, each piece once, with what fusion leaves unwritten, indices and statistics
+ * included, without parameters, buffers and the inputs, which are there in any case.
  *
  * @param input the shape of the model's input, or a tensor in its place; several arguments as an array of these.
- * @throws whatever the forward throws on that shape; NotImplementedError where the forward reads values; RuntimeError on lazy layers that have not
- * seen an input.
+ * @throws whatever the forward throws on that shape; NotImplementedError where the forward reads values; RuntimeError
+ * on lazy layers that have not seen an input.
  * @example
  * const counted = summary(model, [32, 1, 28, 28]);
  * console.log(String(counted)); // a table

@@ -1,5 +1,5 @@
-// Parameters and buffers whose shape is not known yet. A lazy layer has them until its first input, or until a state is loaded. They stay the same
-// objects when they get their memory, so that optimizers still have them.
+// Parameters and buffers whose shape is not known yet. A lazy layer has them until its first input, or until a state is
+// loaded. They stay the same objects when they get their memory, so that optimizers still have them.
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { empty } from '../tensor/create.ts';
@@ -68,7 +68,10 @@ export class UninitializedBuffer extends Tensor {
 export const isUninitialized = (tensor: Tensor | null): boolean =>
   tensor instanceof UninitializedParameter || tensor instanceof UninitializedBuffer;
 
-/** Gives it a shape, and memory whose values are arbitrary until written; from then on it is a plain parameter or tensor. */
+/**
+ * Gives it a shape, and memory whose values are arbitrary until written; from then on it is a plain parameter or
+ * tensor.
+ */
 export function initialize(tensor: Tensor, shape: Shape): void {
   const { storage } = keep(allocate(shape, tensor.dtype, 'contiguous', tensor.storage.backend));
   for (const name of Object.keys(nothingKnown)) Reflect.deleteProperty(tensor, name);

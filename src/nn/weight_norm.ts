@@ -1,4 +1,5 @@
-// Weight norm: a weight as direction and length, learned apart. How a parameter becomes a computed one is in parametrize.ts.
+// Weight norm: a weight as direction and length, learned apart. How a parameter becomes a computed one is in
+// parametrize.ts.
 
 import { div, mul, sqrt, square } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
@@ -41,11 +42,11 @@ export interface WeightNormOptions {
 const weightNormOptions = declareOptions<WeightNormOptions>({ name: kind.string, dim: kind.integerOrNull });
 
 /**
- * Makes a parameter w = g·v/‖v‖, with the norm over all dimensions but `dim`, so that length and direction are learned apart (Salimans &
- * Kingma 2016; PyTorch: `parametrizations.weight_norm`). Returns the module.
+ * Makes a parameter w = g·v/‖v‖, with the norm over all dimensions but `dim`, so that length and direction are learned
+ * apart (Salimans & Kingma 2016; PyTorch: `parametrizations.weight_norm`). Returns the module.
  *
- * g is `parametrizations.NAME.original0`, v `original1`; both are new parameters, so build the optimizer afterwards. A v of zeros has no
- * direction and gives NaN, as in PyTorch.
+ * g is `parametrizations.NAME.original0`, v `original1`; both are new parameters, so build the optimizer afterwards. A
+ * v of zeros has no direction and gives NaN, as in PyTorch.
  * @throws ValueError where there is no such parameter; IndexError where it has no such dimension.
  * @example
  * const layer = weightNorm(new Linear(20, 40));

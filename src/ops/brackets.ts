@@ -1,5 +1,6 @@
-// PyTorch's square brackets: x.index(…) reads, and x.setIndex(…) writes, what numbers, slices, new axes, lists, index tensors and masks select together.
-// Numbers and slices select one strided block. Index tensors then become positions along one axis of that block (indexing.ts).
+// PyTorch's square brackets: x.index(…) reads, and x.setIndex(…) writes, what numbers, slices, new axes, lists, index
+// tensors and masks select together. Numbers and slices select one strided block. Index tensors then become positions
+// along one axis of that block (indexing.ts).
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
@@ -41,9 +42,10 @@ export interface SliceSpec {
 export type IndexList = readonly (number | boolean | IndexList)[];
 
 /**
- * One entry between the square brackets: a number selects, `{ start, end, step }` or a string as in Python, `'1:'`, `'::2'`, `'-3:-1'`, slices,
- * `null` inserts a dimension, `'...'` stands for the dimensions in between, a tensor or list of integers picks, one of booleans masks as many
- * dimensions as it has, `true` and `false` insert a dimension of size 1 or 0.
+ * One entry between the square brackets: a number selects, `{ start, end, step }` or a string as in Python, `'1:'`,
+ * `'::2'`, `'-3:-1'`, slices, `null` inserts a dimension, `'...'` stands for the dimensions in between, a tensor or
+ * list of integers picks, one of booleans masks as many dimensions as it has, `true` and `false` insert a dimension of
+ * size 1 or 0.
  */
 export type IndexSpec = number | boolean | null | string | SliceSpec | Tensor | IndexList;
 
@@ -110,7 +112,10 @@ const consumed = (entry: Entry): number =>
       ? entry.rank
       : 1;
 
-/** @param holdsEverywhere whether masks on the meta device, which have no values, count as true everywhere; where the number of true values does not matter. */
+/**
+ * @param holdsEverywhere whether masks on the meta device, which have no values, count as true everywhere; where the
+ * number of true values does not matter.
+ */
 function placeOf(op: string, x: Tensor, specs: readonly unknown[], holdsEverywhere = false): Place {
   const entries = specs.map((spec) => entryOf(op, spec, x.backend));
   // Before the values of a mask are read.
@@ -207,8 +212,8 @@ interface Positions {
 }
 
 /**
- * Index tensors that stand side by side are joined into one axis in their place. Where something stands between them, all dimensions up to the last
- * of them are joined, and those of the index tensors come first, as in PyTorch and NumPy.
+ * Index tensors that stand side by side are joined into one axis in their place. Where something stands between them,
+ * all dimensions up to the last of them are joined, and those of the index tensors come first, as in PyTorch and NumPy.
  */
 function positionsIn(op: string, { shape, indices }: Place): Positions | null {
   const given = indices.filter((each) => each !== null);
@@ -272,8 +277,9 @@ const isWhole = (x: Tensor, { selection }: Place): boolean =>
   sameShape(selection.shape, x.shape) && selection.step.every((by) => by === 1);
 
 /**
- * The square brackets of PyTorch, as a copy: see `IndexSpec` for what may stand between them. Index tensors and masks are broadcast together; their
- * common dimensions stand where they stood, or in front where slices or new axes stand between them.
+ * The square brackets of PyTorch, as a copy: see `IndexSpec` for what may stand between them. Index tensors and masks
+ * are broadcast together; their common dimensions stand where they stood, or in front where slices or new axes stand
+ * between them.
  * @throws IndexError on an index outside, too many indices, float indices, a mask of another shape.
  * @example
  * x.index('...', '1:', 0); // x[..., 1:, 0]
@@ -304,10 +310,12 @@ export interface SetIndexOptions {
 const setIndexOptions = declareOptions<SetIndexOptions>({ accumulate: kind.flag });
 
 /**
- * Writes a number or a tensor, broadcast, to a place of x, in place: PyTorch's `x[spec] = value`. `spec` is one entry (see `IndexSpec`) or an array
- * of entries, so a list of indices stands in an array of its own: `x.setIndex([[0, 2]], 1)`. Of repeated indices the last one counts. Gradients flow
- * to `value`, and no longer to what was replaced. Returns x.
- * @throws RuntimeError where the value does not fit, or x is a leaf that requires gradients; IndexError as `index` does. x is unchanged then.
+ * Writes a number or a tensor, broadcast, to a place of x, in place: PyTorch's `x[spec] = value`. `spec` is one entry
+ * (see `IndexSpec`) or an array of entries, so a list of indices stands in an array of its own: `x.setIndex([[0, 2]],
+ * 1)`. Of repeated indices the last one counts. Gradients flow to `value`, and no longer to what was replaced. Returns
+ * x.
+ * @throws RuntimeError where the value does not fit, or x is a leaf that requires gradients; IndexError as `index`
+ * does. x is unchanged then.
  * @example
  * x.setIndex(0, 1); // x[0] = 1
  * x.setIndex(['...', '1:'], y.index('...', '1:')); // x[..., 1:] = y[..., 1:]

@@ -49,7 +49,10 @@ const expandOp = defineOp({
   backward: (_ctx, [g], x) => [sumTo(g, x.shape)],
 });
 
-/** Size-1 dimensions repeated to the given sizes, −1 for as it is, new ones in front; always a copy (PyTorch: `Tensor.expand`). */
+/**
+ * Size-1 dimensions repeated to the given sizes, −1 for as it is, new ones in front; always a copy (PyTorch:
+ * `Tensor.expand`).
+ */
 export function expand(x: Tensor, shape: Shape): Tensor {
   const expanded = broadcastTo(x, shape);
   return expanded === x ? copyOf(x) : expanded;
@@ -79,7 +82,10 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(target, x.shape) ? x : expandOp(x, target);
 }
 
-/** x repeated `counts[d]` times along each dimension d; more counts than dimensions add some in front; a copy (PyTorch: `Tensor.repeat`). */
+/**
+ * x repeated `counts[d]` times along each dimension d; more counts than dimensions add some in front; a copy (PyTorch:
+ * `Tensor.repeat`).
+ */
 export function repeat(x: Tensor, counts: Shape): Tensor {
   requireTensor('repeat', x);
   requireIntegers('repeat', 'counts', counts);

@@ -1,5 +1,5 @@
-// Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders come from
-// three kernels; a transposed convolution is the backward by data, run forwards.
+// Convolution in one to three dimensions and its two backwards. The three are each other's derivatives, so all orders
+// come from three kernels; a transposed convolution is the backward by data, run forwards.
 import { defineOp } from '../autograd/define_op.ts';
 import { maxElements, requireInteger, requireShape, shown } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
@@ -33,7 +33,10 @@ export type Padding = Size | 'valid' | 'same';
 export interface ConvOptions {
   /** The distance of neighbouring windows. Default: 1. */
   stride?: Size;
-  /** How much is added on each side of the input, or 'valid' (nothing) or 'same' (output size = input size; stride 1 only). Default: 0. */
+  /**
+   * How much is added on each side of the input, or 'valid' (nothing) or 'same' (output size = input size; stride 1
+   * only). Default: 0.
+   */
   padding?: Padding;
   /** The distance of neighbouring values of a window. Default: 1. */
   dilation?: Size;
@@ -50,7 +53,10 @@ export const convOptions = declareOptions<ConvOptions>({
 
 /** Options of `convTranspose2d`. */
 export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
-  /** How much is taken from each side of the output: what a convolution of the same padding adds to its input. Default: 0. */
+  /**
+   * How much is taken from each side of the output: what a convolution of the same padding adds to its input. Default:
+   * 0.
+   */
   padding?: Size;
   /** Added to one side of the output's size. Default: 0. */
   outputPadding?: Size;
@@ -242,7 +248,8 @@ export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, op
   return convolve('conv1d', 1, x, weight, bias, options);
 }
 /**
- * Convolution over (N, C, H, W); weight (O, C/groups, KH, KW), bias (O) (PyTorch: `F.conv2d`). Unbatched (C, H, W) is accepted.
+ * Convolution over (N, C, H, W); weight (O, C/groups, KH, KW), bias (O) (PyTorch: `F.conv2d`). Unbatched (C, H, W) is
+ * accepted.
  * @throws RuntimeError on wrong ranks, channels, dtypes, or a kernel larger than the padded input.
  * @example
  * conv2d(images, conv.weight, conv.bias, { padding: 2 }); // shape [8, 6, 28, 28]

@@ -74,7 +74,8 @@ export const backendFor = (device: Device | undefined, own: Backend): Backend =>
   device === undefined || device === own.device ? own : backendOf(device);
 
 /**
- * x of another dtype, on another device, or both; x itself where it already is (PyTorch: `Tensor.to`). Gradients go back the same way.
+ * x of another dtype, on another device, or both; x itself where it already is (PyTorch: `Tensor.to`). Gradients go
+ * back the same way.
  * @throws NotImplementedError from the meta device, whose tensors have no values, to another.
  * @example
  * x.to('float64').to('meta'); // as x.to({ device: 'meta', dtype: 'float64' })
@@ -85,7 +86,10 @@ export function to(x: Tensor, target: Device | DType | Placement): Tensor {
   return converted(x, dtype, backendFor(device, x.backend));
 }
 
-/** The same memory without history: no gradient flows through it (PyTorch: `Tensor.detach`). In-place changes are seen by both. */
+/**
+ * The same memory without history: no gradient flows through it (PyTorch: `Tensor.detach`). In-place changes are seen
+ * by both.
+ */
 export const detach: (x: Tensor) => Tensor = aliasOf;
 
 /** A copy of x (PyTorch: `clone`). */

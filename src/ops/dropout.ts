@@ -1,4 +1,5 @@
-// Dropout: in training sets elements, channels or samples to 0 at random, and scales the rest up. The random numbers are those that PyTorch draws.
+// Dropout: in training sets elements, channels or samples to 0 at random, and scales the rest up. The random numbers
+// are those that PyTorch draws.
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -44,7 +45,8 @@ export interface DropoutOptions {
 const dropoutOptions = declareOptions<DropoutOptions>({ training: kind.flag });
 
 /**
- * Each element is 0 with probability p, default 0.5, else scaled by 1/(1 − p); x itself outside of training (PyTorch: `F.dropout`).
+ * Each element is 0 with probability p, default 0.5, else scaled by 1/(1 − p); x itself outside of training (PyTorch:
+ * `F.dropout`).
  * @throws ValueError unless 0 ≤ p ≤ 1.
  */
 export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
@@ -56,8 +58,8 @@ export const dropoutWith = (x: Tensor, p: number, training: boolean): Tensor =>
   apply('dropout', x, p, training, x.shape);
 
 /**
- * As `dropout`, for whole channels of (N, C, H, W); any number of dimensions after the channels, so that (N, C, L) is dropped by channel too
- * (PyTorch: `F.dropout2d`).
+ * As `dropout`, for whole channels of (N, C, H, W); any number of dimensions after the channels, so that (N, C, L) is
+ * dropped by channel too (PyTorch: `F.dropout2d`).
  */
 export function dropout2d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
   requireOptions('dropout2d', options, dropoutOptions);
@@ -79,9 +81,9 @@ export function dropout2dWith(x: Tensor, p: number, training: boolean): Tensor {
 export type StochasticDepthMode = 'row' | 'batch';
 
 /**
- * Each sample of (N, …), or the whole batch, is 0 with probability p, else scaled by 1/(1 − p); x itself outside of training. For the branch of
- * a residual block, which is thereby skipped at random (Huang et al. 2016, https://arxiv.org/abs/1603.09382; torchvision:
- * `ops.stochastic_depth`).
+ * Each sample of (N, …), or the whole batch, is 0 with probability p, else scaled by 1/(1 − p); x itself outside of
+ * training. For the branch of a residual block, which is thereby skipped at random (Huang et al. 2016,
+ * https://arxiv.org/abs/1603.09382; torchvision: `ops.stochastic_depth`).
  * @throws ValueError unless 0 ≤ p ≤ 1, or on an unknown mode.
  * @example
  * stochasticDepth(x, 0.2, 'row').add(x);

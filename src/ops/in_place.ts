@@ -38,7 +38,10 @@ export function inPlace(name: string, x: Tensor, compute: (x: Tensor) => Tensor)
   return x;
 }
 
-/** Gives a tensor memory of its own with the same values: a backward needs these when others share the memory and overwrite it. */
+/**
+ * Gives a tensor memory of its own with the same values: a backward needs these when others share the memory and
+ * overwrite it.
+ */
 function moveAway(saved: Tensor): void {
   const { version } = saved;
   const copy = allocate(saved.shape, saved.dtype, saved.memoryFormat, saved.backend);

@@ -1,5 +1,6 @@
-// Ops that read, write and add elements at index tensors: gather, scatter, index select, masks, embedding. Each is made of three operations (and two fast
-// paths) along the middle axis of (outer, n, inner). Positions are checked before a kernel uses them. The square brackets are in brackets.ts.
+// Ops that read, write and add elements at index tensors: gather, scatter, index select, masks, embedding. Each is made
+// of three operations (and two fast paths) along the middle axis of (outer, n, inner). Positions are checked before a
+// kernel uses them. The square brackets are in brackets.ts.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { requireElement, requireInteger, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
@@ -66,8 +67,8 @@ export interface IndexedAxis {
 }
 
 /**
- * Positions, int64, of a shape: Σ step·index over the axes, and ramp[d] for each step along dimension d. With `wrap`, negative indices count from
- * the end. Throws, naming the index, before anything else has happened.
+ * Positions, int64, of a shape: Σ step·index over the axes, and ramp[d] for each step along dimension d. With `wrap`,
+ * negative indices count from the end. Throws, naming the index, before anything else has happened.
  */
 export function positionsOf(
   op: string,
@@ -155,7 +156,9 @@ export const pickAt = defineOp({
   backward: (ctx, [g], x, dim) => [addAt(zerosFor(x), dim, ctx.saved[1], g, true, 'indexAdd'), null, null],
 }) as (x: Tensor, dim: number, index: Tensor, op: string) => Tensor;
 
-/** x with slices of `source` added at an index vector, in its order; `over`: in x's own memory, which must be row-major. */
+/**
+ * x with slices of `source` added at an index vector, in its order; `over`: in x's own memory, which must be row-major.
+ */
 export const addAt = defineOp({
   name: 'indexAdd',
   forward(ctx, x: Tensor, dim: number, index: Tensor, source: Tensor, over: boolean, op: string) {
@@ -210,7 +213,10 @@ const scatterAddOp = defineOp({
 /** PyTorch sees a 0-d tensor as a vector of one element here. */
 const atLeast1d = (x: Tensor): Tensor => (x.rank === 0 ? reshape(x, [1]) : x);
 
-/** A value to be written to x, as a tensor: numbers are converted, as PyTorch converts them, and refused where they do not fit the dtype. */
+/**
+ * A value to be written to x, as a tensor: numbers are converted, as PyTorch converts them, and refused where they do
+ * not fit the dtype.
+ */
 export function valueTensor(op: string, value: unknown, x: Tensor): Tensor {
   if (typeof value === 'number' || typeof value === 'boolean') return tensorOn(x.backend, value, x.dtype);
   if (typeof value !== 'object' || value === null || !('storage' in value))
@@ -274,8 +280,10 @@ export interface IndexAddOptions {
 const indexAddOptions = declareOptions<IndexAddOptions>({ alpha: kind.numeric });
 
 /**
- * x with alpha times slices of `source` added at the given indices of a dimension, in order; indices may repeat (PyTorch: `torch.index_add`).
- * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError on an index outside.
+ * x with alpha times slices of `source` added at the given indices of a dimension, in order; indices may repeat
+ * (PyTorch: `torch.index_add`).
+ * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError
+ * on an index outside.
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: IndexAddOptions = {}): Tensor {
   requireOptions('indexAdd', options, indexAddOptions);
@@ -294,9 +302,10 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 }
 
 /**
- * x with slices of `source` in the place of those at the given indices of a dimension; of equal indices the last one counts (PyTorch:
- * `torch.index_copy`).
- * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError on an index outside.
+ * x with slices of `source` in the place of those at the given indices of a dimension; of equal indices the last one
+ * counts (PyTorch: `torch.index_copy`).
+ * @throws RuntimeError unless `source` has x's dtype and shape, apart from one slice per index along `dim`; IndexError
+ * on an index outside.
  */
 export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
   requireTensor('indexCopy', x);
@@ -312,8 +321,8 @@ export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor)
 }
 
 /**
- * x with one value, a number or a 0-d tensor, at the given indices of a dimension; negative ones count from the end (PyTorch:
- * `torch.index_fill`).
+ * x with one value, a number or a 0-d tensor, at the given indices of a dimension; negative ones count from the end
+ * (PyTorch: `torch.index_fill`).
  * @throws IndexError on an index outside; RuntimeError on a value that does not fit the dtype.
  */
 export function indexFill(x: Tensor, dim: number, index: Tensor, value: Operand): Tensor {
@@ -372,9 +381,10 @@ function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, sour
 }
 
 /**
- * out[i][j][k] = x[i][index[i][j][k]][k] for dim 1, and so on; the result has the shape of `index`, which may be smaller than x in the other
- * dimensions (PyTorch: `torch.gather`).
- * @throws RuntimeError where index has other than x's number of dimensions, or is larger; IndexError on an index outside [0, n).
+ * out[i][j][k] = x[i][index[i][j][k]][k] for dim 1, and so on; the result has the shape of `index`, which may be
+ * smaller than x in the other dimensions (PyTorch: `torch.gather`).
+ * @throws RuntimeError where index has other than x's number of dimensions, or is larger; IndexError on an index
+ * outside [0, n).
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   requireTensor('gather', x);
@@ -390,7 +400,10 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   return reshape(pickAt(flatten(whole), 0, positions, 'gather'), index.shape);
 }
 
-/** What scatter and scatterAdd have in common: x, index and source, of as many elements as the index, or null where there is none. */
+/**
+ * What scatter and scatterAdd have in common: x, index and source, of as many elements as the index, or null where
+ * there is none.
+ */
 function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Operand) {
   requireTensor(op, x);
   const indices = requireIndicesIfAny(op, index);
@@ -410,8 +423,8 @@ function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Ope
 }
 
 /**
- * x with elements of `source`, or one number, at x[i][index[i][j][k]][k] (dim 1), and so on; of equal indices the last one counts. `index` may be
- * smaller than x and source (PyTorch: `torch.scatter`).
+ * x with elements of `source`, or one number, at x[i][index[i][j][k]][k] (dim 1), and so on; of equal indices the last
+ * one counts. `index` may be smaller than x and source (PyTorch: `torch.scatter`).
  * @throws RuntimeError on shapes or dtypes that do not fit; IndexError on an index outside [0, n).
  */
 export function scatter(x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
@@ -423,8 +436,8 @@ export function scatter(x: Tensor, dim: number, index: Tensor, source: Operand):
 }
 
 /**
- * x with elements of `source` added at x[i][index[i][j][k]][k] (dim 1), and so on, in order; `index` may be smaller than x and source (PyTorch:
- * `torch.scatter_add`).
+ * x with elements of `source` added at x[i][index[i][j][k]][k] (dim 1), and so on, in order; `index` may be smaller
+ * than x and source (PyTorch: `torch.scatter_add`).
  * @throws RuntimeError on shapes or dtypes that do not fit; IndexError on an index outside [0, n).
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
@@ -440,8 +453,8 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 }
 
 /**
- * As `gather`, but x and `indices` are broadcast apart from `dim`, and negative indices count from the end; without `dim`, of flattened x, and
- * without negative ones (PyTorch: `torch.take_along_dim`).
+ * As `gather`, but x and `indices` are broadcast apart from `dim`, and negative indices count from the end; without
+ * `dim`, of flattened x, and without negative ones (PyTorch: `torch.take_along_dim`).
  */
 export function takeAlongDim(x: Tensor, indices: Tensor, dim?: number): Tensor {
   requireTensor('takeAlongDim', x);
@@ -491,7 +504,10 @@ function placesOf(x: Tensor, op: string): Int32Array {
   return places.subarray(0, count);
 }
 
-/** An int64 tensor of integers that are not negative, by their low and high halves: bigints would cost ten times as much. */
+/**
+ * An int64 tensor of integers that are not negative, by their low and high halves: bigints would cost ten times as
+ * much.
+ */
 function longTensor(backend: Backend, values: Int32Array, shape: Shape): Tensor {
   const halves = new Int32Array(2 * values.length);
   for (let i = 0; i < values.length; i++) halves[2 * i] = values[i];
@@ -505,7 +521,8 @@ export function nonzeroPositions(x: Tensor, op: string): Tensor {
 }
 
 /**
- * The indices of all elements that are not 0: one row for each, in row-major order; int64 of shape [count, rank] (PyTorch: `torch.nonzero`).
+ * The indices of all elements that are not 0: one row for each, in row-major order; int64 of shape [count, rank]
+ * (PyTorch: `torch.nonzero`).
  * @example
  * nonzero(tensor([[0, 5], [7, 0]])); // [[0, 1], [1, 0]]
  */
@@ -541,7 +558,8 @@ export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
 }
 
 /**
- * x with one value, a number or a 0-d tensor, wherever the mask holds; x and mask are broadcast (PyTorch: `torch.masked_fill`).
+ * x with one value, a number or a 0-d tensor, wherever the mask holds; x and mask are broadcast (PyTorch:
+ * `torch.masked_fill`).
  * @throws RuntimeError on a value that does not fit the dtype.
  */
 export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
@@ -556,7 +574,8 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
 }
 
 /**
- * x with the first elements of `source`, in row-major order, wherever the mask holds; x and mask are broadcast (PyTorch: `torch.masked_scatter`).
+ * x with the first elements of `source`, in row-major order, wherever the mask holds; x and mask are broadcast
+ * (PyTorch: `torch.masked_scatter`).
  * @throws RuntimeError where source has another dtype, or fewer elements than the mask holds at.
  */
 export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
@@ -588,7 +607,8 @@ export interface EmbeddingOptions {
 const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull });
 
 /**
- * Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of the row `paddingIdx` are 0.
+ * Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of the row `paddingIdx`
+ * are 0.
  * @throws ValueError where `paddingIdx` is no row; IndexError on an index outside [0, n).
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {

@@ -30,7 +30,8 @@ const linearOp = defineOp(
 );
 
 /**
- * x·weightᵀ + bias over the last dimension: x (…, in), weight (out, in), bias (out) or null give (…, out) (PyTorch: `F.linear`).
+ * x·weightᵀ + bias over the last dimension: x (…, in), weight (out, in), bias (out) or null give (…, out) (PyTorch:
+ * `F.linear`).
  * @throws RuntimeError where sizes or dtypes do not fit.
  * @example
  * linear(logits, randn([3, 10])); // shape [8, 3]

@@ -135,8 +135,8 @@ function validTargets(
 }
 
 /**
- * The negative log-likelihood of target classes under log-probabilities (N, C) or (N, C, d1, …); target (N) or (N, d1, …), int64
- * (PyTorch: `F.nll_loss`). The mean is over the weights of the targets.
+ * The negative log-likelihood of target classes under log-probabilities (N, C) or (N, C, d1, …); target (N) or (N, d1,
+ * …), int64 (PyTorch: `F.nll_loss`). The mean is over the weights of the targets.
  * @throws IndexError where a target is no class; RuntimeError or ValueError on shapes that do not fit.
  */
 export function nllLoss(logProbabilities: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
@@ -187,8 +187,8 @@ function nll(
 }
 
 /**
- * Cross entropy of logits (N, C) or (N, C, d1, …) against classes (int64, (N) or (N, d1, …)) or class probabilities (the logits' shape)
- * (PyTorch: `F.cross_entropy`).
+ * Cross entropy of logits (N, C) or (N, C, d1, …) against classes (int64, (N) or (N, d1, …)) or class probabilities
+ * (the logits' shape) (PyTorch: `F.cross_entropy`).
  * @throws IndexError where a target is no class; RuntimeError or ValueError on shapes that do not fit.
  * @example
  * const loss = crossEntropy(model(images), labels);

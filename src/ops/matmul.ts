@@ -1,4 +1,5 @@
-// Matrix products: one op over the gemm kernel, with either operand transposed, so that gradients of every order are products again.
+// Matrix products: one op over the gemm kernel, with either operand transposed, so that gradients of every order are
+// products again.
 import { defineOp } from '../autograd/define_op.ts';
 import { RuntimeError } from '../errors.ts';
 import { noteMultiplyAdds } from '../launch/work.ts';
@@ -46,8 +47,8 @@ export function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias:
 }
 
 /**
- * op(a)·op(b) over matrices (m, k), (k, n) or batches of them with equal batch dimensions; a transposed operand is given as it is stored.
- * With C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC.
+ * op(a)·op(b) over matrices (m, k), (k, n) or batches of them with equal batch dimensions; a transposed operand is
+ * given as it is stored. With C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC.
  */
 export const product = defineOp({
   name: 'matmul',
@@ -64,7 +65,8 @@ export const product = defineOp({
 }) as (a: Tensor, b: Tensor, ta: boolean, tb: boolean) => Tensor;
 
 /**
- * The matrix product (PyTorch: `torch.matmul`): of matrices (m, k) and (k, n), of vectors, and of batches of matrices whose batch dimensions broadcast.
+ * The matrix product (PyTorch: `torch.matmul`): of matrices (m, k) and (k, n), of vectors, and of batches of matrices
+ * whose batch dimensions broadcast.
  * @throws RuntimeError where the inner sizes differ, the dtypes differ, or an operand has no dimension.
  * @example
  * matmul(randn([2, 3]), randn([3, 5])); // shape [2, 5]

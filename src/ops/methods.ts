@@ -1,4 +1,5 @@
-// The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are defined elsewhere.
+// The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are
+// defined elsewhere.
 import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
@@ -54,7 +55,10 @@ const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tenso
   flip: shape.flip,
 };
 
-/** Overwrites every value by what `write` puts into a tensor; where that is recorded, nothing flows to what was there before. */
+/**
+ * Overwrites every value by what `write` puts into a tensor; where that is recorded, nothing flows to what was there
+ * before.
+ */
 function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tensor {
   if (isGradEnabled() && x.requiresGrad) {
     const values = emptyLike(x);
@@ -96,7 +100,10 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   backward(this: Tensor, gradient?: Tensor | null, options?: BackwardOptions) {
     backward([this], [gradient], options);
   },
-  /** Calls `hook` with the gradient of this tensor; what it returns replaces it. Returns a function that removes the hook. */
+  /**
+   * Calls `hook` with the gradient of this tensor; what it returns replaces it. Returns a function that removes the
+   * hook.
+   */
   registerHook(this: Tensor, hook: TensorHook) {
     return registerHook(this, hook);
   },
@@ -202,8 +209,8 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   },
 };
 
-// The methods' types are computed from the functions, not from the table above, which would refer to itself. A mapped type keeps what is written
-// at a function, so that the method is explained where it is used.
+// The methods' types are computed from the functions, not from the table above, which would refer to itself. A mapped
+// type keeps what is written at a function, so that the method is explained where it is used.
 declare module '../tensor/tensor.ts' {
   interface Tensor extends TensorMethods {}
 }
@@ -251,30 +258,39 @@ export interface TensorMethods
   min(): Tensor;
   /** The minima along a dimension, with their indices (PyTorch: `Tensor.min`). NaN counts as the smallest. */
   min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
-  /** See the function `var`: the variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch: `Tensor.var`). */
+  /**
+   * See the function `var`: the variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch:
+   * `Tensor.var`).
+   */
   var(dim?: number | readonly number[], options?: reduce.VarianceOptions): Tensor;
   /**
-   * This tensor on another device, of another dtype, or both; itself where nothing changes (PyTorch: `Tensor.to`). Gradients are converted back.
-   * @throws ArgumentTypeError on a name that is neither a device nor a dtype; NotImplementedError from the meta device, which has no values to give.
+   * This tensor on another device, of another dtype, or both; itself where nothing changes (PyTorch: `Tensor.to`).
+   * Gradients are converted back.
+   * @throws ArgumentTypeError on a name that is neither a device nor a dtype; NotImplementedError from the meta device,
+   * which has no values to give.
    * @example
    * x.to('float64');
    * x.to({ device: 'meta', dtype: 'int64' });
    */
   to(target: Device | DType | Placement): Tensor;
-  /** Dense in the given memory format, row-major by default; the tensor itself where it already is (PyTorch: `Tensor.contiguous`). */
+  /**
+   * Dense in the given memory format, row-major by default; the tensor itself where it already is (PyTorch:
+   * `Tensor.contiguous`).
+   */
   contiguous(memoryFormat?: MemoryFormat): Tensor;
   /**
-   * Accumulates the gradients of this tensor into the `.grad` of every leaf that requires one (PyTorch: `Tensor.backward`). The graph is gone
-   * afterwards, unless `retainGraph`.
+   * Accumulates the gradients of this tensor into the `.grad` of every leaf that requires one (PyTorch:
+   * `Tensor.backward`). The graph is gone afterwards, unless `retainGraph`.
    * @param gradient of this tensor's shape; may be missing for one element, where it is 1.
-   * @throws RuntimeError where this tensor requires no gradient, or has more elements and no gradient was given, or its graph is gone.
+   * @throws RuntimeError where this tensor requires no gradient, or has more elements and no gradient was given, or its
+   * graph is gone.
    * @example
    * crossEntropy(model(images), labels).backward();
    */
   backward(gradient?: Tensor | null, options?: BackwardOptions): void;
   /**
-   * Calls `hook` with the gradient of this tensor whenever one is computed; what it returns, unless undefined, replaces the gradient (PyTorch:
-   * `Tensor.register_hook`). Returns a function that removes the hook.
+   * Calls `hook` with the gradient of this tensor whenever one is computed; what it returns, unless undefined, replaces
+   * the gradient (PyTorch: `Tensor.register_hook`). Returns a function that removes the hook.
    * @throws RuntimeError on a tensor that requires no gradient.
    * @example
    * const w = ones([3], { requiresGrad: true });
@@ -288,7 +304,8 @@ export interface TensorMethods
   retainGrad(): void;
   /**
    * Adds alpha·other, broadcast, in place (PyTorch: `Tensor.add_`). Returns the tensor.
-   * @throws RuntimeError on a leaf that requires gradients (as all changes in place), or where the result has another shape, or does not fit the dtype.
+   * @throws RuntimeError on a leaf that requires gradients (as all changes in place), or where the result has another
+   * shape, or does not fit the dtype.
    */
   add_(other: Operand, options?: elementwise.AlphaOption): Tensor;
   /** Subtracts alpha·other, broadcast, in place; errors as `add_` (PyTorch: `Tensor.sub_`). Returns the tensor. */
@@ -318,13 +335,16 @@ export interface TensorMethods
   /** Adds value·a/b, in place (PyTorch: `Tensor.addcdiv_`). Returns the tensor. */
   addcdiv_(a: Tensor, b: Tensor, options?: ValueOption): Tensor;
   /**
-   * Moves towards `end`, in place: x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). Returns the
-   * tensor.
+   * Moves towards `end`, in place: x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end`
+   * (PyTorch: `Tensor.lerp_`). Returns the tensor.
    */
   lerp_(end: Tensor, weight: number): Tensor;
   /** As `maskedFill`, in place (PyTorch: `Tensor.masked_fill_`). Returns the tensor. */
   maskedFill_(mask: Tensor, value: Operand): Tensor;
-  /** Overwrites the values by those of `source`, broadcast and converted to this dtype (PyTorch: `Tensor.copy_`). Returns the tensor. */
+  /**
+   * Overwrites the values by those of `source`, broadcast and converted to this dtype (PyTorch: `Tensor.copy_`).
+   * Returns the tensor.
+   */
   copy_(source: Tensor): Tensor;
   /**
    * Overwrites every value by one (PyTorch: `Tensor.fill_`). Returns the tensor.

@@ -32,7 +32,10 @@ const sources: Record<IndexedPadMode, (before: number, after: number, n: number)
 
 /** Options of `pad`. */
 export interface PadOptions {
-  /** What the new positions hold: `value`, or x's own values mirrored at its ends, the outermost one again, or those of the other end. Default: `'constant'`. */
+  /**
+   * What the new positions hold: `value`, or x's own values mirrored at its ends, the outermost one again, or those of
+   * the other end. Default: `'constant'`.
+   */
   mode?: PadMode;
   /** The value of the new positions, for `'constant'` only. Default: 0. */
   value?: number | boolean;
@@ -40,10 +43,10 @@ export interface PadOptions {
 const padOptions = declareOptions<PadOptions>({ mode: kind.choice, value: kind.numeric });
 
 /**
- * x with more positions around it; `padding` lists (before, after) pairs from the last dimension on, of which negative ones cut (PyTorch:
- * `F.pad`).
- * @throws RuntimeError on more pairs than dimensions, where reflecting or wrapping would need more values than there are, or a mode other
- * than `'constant'` would leave nothing.
+ * x with more positions around it; `padding` lists (before, after) pairs from the last dimension on, of which negative
+ * ones cut (PyTorch: `F.pad`).
+ * @throws RuntimeError on more pairs than dimensions, where reflecting or wrapping would need more values than there
+ * are, or a mode other than `'constant'` would leave nothing.
  * @example
  * const y1 = pad(x, [1, 1]); // a column of zeros left and right
  * const y2 = pad(x, [2, 2, 0, 1], { mode: 'replicate' });

@@ -206,7 +206,9 @@ function maxPool(op: string, dims: number, x: Tensor, shape: (x: Tensor) => Pool
   );
 }
 
-/** Maxima over windows of so many dimensions, for a function named `op`; layers, whose options are checked, call this. */
+/**
+ * Maxima over windows of so many dimensions, for a function named `op`; layers, whose options are checked, call this.
+ */
 export const maxPoolOver = (
   op: string,
   dims: number,
@@ -252,12 +254,18 @@ export function avgPool2d(x: Tensor, kernelSize: Size, options: AvgPoolOptions =
 /** Means over windows chosen so that the output has the given size (PyTorch: `F.adaptive_avg_pool1d`). */
 export const adaptiveAvgPool1d = (x: Tensor, outputSize: Size): Tensor =>
   avgPool('adaptiveAvgPool1d', 1, x, (input) => adaptiveShape('adaptiveAvgPool1d', input, 1, outputSize));
-/** Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `F.adaptive_avg_pool2d`). */
+/**
+ * Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch:
+ * `F.adaptive_avg_pool2d`).
+ */
 export const adaptiveAvgPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
   avgPool('adaptiveAvgPool2d', 2, x, (input) => adaptiveShape('adaptiveAvgPool2d', input, 2, outputSize));
 /** Maxima over windows chosen so that the output has the given size (PyTorch: `F.adaptive_max_pool1d`). */
 export const adaptiveMaxPool1d = (x: Tensor, outputSize: Size): Tensor =>
   maxPool('adaptiveMaxPool1d', 1, x, (input) => adaptiveShape('adaptiveMaxPool1d', input, 1, outputSize)).values;
-/** Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch: `F.adaptive_max_pool2d`). */
+/**
+ * Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch:
+ * `F.adaptive_max_pool2d`).
+ */
 export const adaptiveMaxPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
   maxPool('adaptiveMaxPool2d', 2, x, (input) => adaptiveShape('adaptiveMaxPool2d', input, 2, outputSize)).values;

@@ -1,5 +1,5 @@
-// Reductions: sums, means, variances, extrema, logical any and all, cumulative sums, sorting, softmax. A reduction over any set of
-// dimensions becomes one kernel call per run of neighbouring dimensions in memory order.
+// Reductions: sums, means, variances, extrema, logical any and all, cumulative sums, sorting, softmax. A reduction over
+// any set of dimensions becomes one kernel call per run of neighbouring dimensions in memory order.
 import { defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber } from '../checks.ts';
@@ -52,7 +52,8 @@ export function sum(x: Tensor, dim?: number | readonly number[], options?: Reduc
 
 /**
  * The mean over all, or the given, dimensions (PyTorch: `torch.mean`).
- * @throws RuntimeError on integers and bool: convert them first, by `x.to('float32')`; IndexError on a dimension that x does not have.
+ * @throws RuntimeError on integers and bool: convert them first, by `x.to('float32')`; IndexError on a dimension that x
+ * does not have.
  * @example
  * mean(x, 1, { keepdim: true }); // shape [4, 1, 8, 8]
  */
@@ -144,7 +145,8 @@ const varianceOp = defineOp({
 });
 
 /**
- * The variance over all, or the given, dimensions, unbiased unless `correction: 0`; exported as `var` (PyTorch: `torch.var`).
+ * The variance over all, or the given, dimensions, unbiased unless `correction: 0`; exported as `var` (PyTorch:
+ * `torch.var`).
  * @throws NotImplementedError on integers and bool.
  */
 export function variance(x: Tensor, dim?: number | readonly number[], options: VarianceOptions = {}): Tensor {
@@ -163,8 +165,8 @@ function defineExtremum(name: string, op: Reduction) {
       ctx.save(x, y);
       return y;
     },
-    // Shared equally between all that reach the extremum, as in PyTorch. Where that is NaN, no value equals it, and the share is 0/0; `sharesNaN`
-    // gives it to all NaN.
+    // Shared equally between all that reach the extremum, as in PyTorch. Where that is NaN, no value equals it, and the
+    // share is 0/0; `sharesNaN` gives it to all NaN.
     backward(ctx, [g], info, dims, _keepdim, sharesNaN) {
       const [x, y] = ctx.saved;
       const top = withDims(y, info.shape, dims);
@@ -260,7 +262,8 @@ function extremumOfAll(name: 'max' | 'min', x: Tensor): Tensor {
  */
 export function max(x: Tensor): Tensor;
 /**
- * The maxima along a dimension, with their indices; of equal ones the first (PyTorch: `torch.max`). NaN counts as the largest.
+ * The maxima along a dimension, with their indices; of equal ones the first (PyTorch: `torch.max`). NaN counts as the
+ * largest.
  * @throws IndexError on a dimension that x does not have, or that has size 0.
  * @example
  * const { values, indices } = max(logits, 1); // both of shape [8]
@@ -276,7 +279,8 @@ export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | 
  */
 export function min(x: Tensor): Tensor;
 /**
- * The minima along a dimension, with their indices; of equal ones the first (PyTorch: `torch.min`). NaN counts as the smallest.
+ * The minima along a dimension, with their indices; of equal ones the first (PyTorch: `torch.min`). NaN counts as the
+ * smallest.
  * @throws IndexError on a dimension that x does not have, or that has size 0.
  */
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
@@ -301,7 +305,8 @@ function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keep
   return dim === undefined ? viewAs(indices, keepdim ? x.shape.map(() => 1) : []) : indices;
 }
 /**
- * The index of the largest value, int64, in the flattened tensor or along `dim`; of equal ones the first (PyTorch: `torch.argmax`).
+ * The index of the largest value, int64, in the flattened tensor or along `dim`; of equal ones the first (PyTorch:
+ * `torch.argmax`).
  * @throws RuntimeError on bool.
  * @example
  * const predictions = argmax(logits, 1); // shape [8]
@@ -309,7 +314,8 @@ function arg(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, keep
 export const argmax = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
   arg('argmax', x, dim, keepdimOf('argmax', options));
 /**
- * The index of the smallest value, int64, in the flattened tensor or along `dim`; of equal ones the first (PyTorch: `torch.argmin`).
+ * The index of the smallest value, int64, in the flattened tensor or along `dim`; of equal ones the first (PyTorch:
+ * `torch.argmin`).
  * @throws RuntimeError on bool.
  */
 export const argmin = (x: Tensor, dim?: number, options?: ReduceOptions): Tensor =>
@@ -379,7 +385,8 @@ export interface TopkOptions {
 const topkOptions = declareOptions<TopkOptions>({ largest: kind.flag });
 
 /**
- * The k largest (or smallest) values along a dimension, by default the last, sorted, with their indices (PyTorch: `torch.topk`).
+ * The k largest (or smallest) values along a dimension, by default the last, sorted, with their indices (PyTorch:
+ * `torch.topk`).
  * @throws RuntimeError on k outside of 0 … the dimension's size, or on bool.
  */
 export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesAndIndices {
@@ -407,7 +414,10 @@ export interface SortOptions {
 }
 const sortOptions = declareOptions<SortOptions>({ descending: kind.flag });
 
-/** The values sorted along a dimension, by default the last, ascending, with their indices; equal ones keep their order (PyTorch: `torch.sort`). */
+/**
+ * The values sorted along a dimension, by default the last, ascending, with their indices; equal ones keep their order
+ * (PyTorch: `torch.sort`).
+ */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesAndIndices {
   requireTensor('sort', x);
   requireOptions('sort', options, sortOptions);

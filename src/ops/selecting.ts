@@ -1,5 +1,6 @@
-// Operations that return views in PyTorch and copies here, as users call them: the copies are marked, so that a change in place of one can warn
-// (tensor/selected.ts). The library itself calls the functions of shape_ops.ts, which mark nothing.
+// Operations that return views in PyTorch and copies here, as users call them: the copies are marked, so that a change
+// in place of one can warn (tensor/selected.ts). The library itself calls the functions of shape_ops.ts, which mark
+// nothing.
 import { markSelected } from '../tensor/selected.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -20,7 +21,8 @@ function marking<A extends readonly unknown[], R extends Tensor | Tensor[]>(
 }
 
 /**
- * The same elements, in row-major order, under another shape; one size may be −1. Shares memory, unless x is channels-last (PyTorch: `torch.reshape`).
+ * The same elements, in row-major order, under another shape; one size may be −1. Shares memory, unless x is
+ * channels-last (PyTorch: `torch.reshape`).
  * @throws RuntimeError where the sizes do not multiply up to the number of elements.
  * @example
  * reshape(x, [4, -1]); // shape [4, 384]
@@ -38,7 +40,10 @@ export const flatten: (x: Tensor, startDim?: number, endDim?: number) => Tensor 
  * @throws RuntimeError where the sizes do not multiply up to that of `dim`.
  */
 export const unflatten: (x: Tensor, dim: number, sizes: Shape) => Tensor = marking('unflatten', shape.unflatten);
-/** Without the dimensions of size 1, or without those given, where they have size 1. Shares memory (PyTorch: `torch.squeeze`). */
+/**
+ * Without the dimensions of size 1, or without those given, where they have size 1. Shares memory (PyTorch:
+ * `torch.squeeze`).
+ */
 export const squeeze: (x: Tensor, dim?: number | readonly number[]) => Tensor = marking('squeeze', shape.squeeze);
 /** With a new dimension of size 1 at `dim`. Shares memory (PyTorch: `torch.unsqueeze`). */
 export const unsqueeze: (x: Tensor, dim: number) => Tensor = marking('unsqueeze', shape.unsqueeze);
@@ -52,12 +57,14 @@ export const permute: (x: Tensor, dims: readonly number[]) => Tensor = marking('
 /** Two dimensions exchanged; always a copy (PyTorch: `torch.transpose`). */
 export const transpose: (x: Tensor, dim0: number, dim1: number) => Tensor = marking('transpose', shape.transpose);
 /**
- * Dimensions of size 1 repeated to the given sizes, −1 for as it is, new dimensions in front; always a copy (PyTorch: `Tensor.expand`).
+ * Dimensions of size 1 repeated to the given sizes, −1 for as it is, new dimensions in front; always a copy (PyTorch:
+ * `Tensor.expand`).
  * @throws RuntimeError on another size for a dimension that is not 1.
  */
 export const expand: (x: Tensor, shape: Shape) => Tensor = marking('expand', broadcast.expand);
 /**
- * `length` elements of a dimension from `start` on, which counts from the end where negative; a copy (PyTorch: `torch.narrow`).
+ * `length` elements of a dimension from `start` on, which counts from the end where negative; a copy (PyTorch:
+ * `torch.narrow`).
  * @throws IndexError or RuntimeError where that reaches beyond the dimension.
  */
 export const narrow: (x: Tensor, dim: number, start: number, length: number) => Tensor = marking(
@@ -65,7 +72,8 @@ export const narrow: (x: Tensor, dim: number, start: number, length: number) => 
   shape.narrow,
 );
 /**
- * Elements `start`, `start + step`, … before `end` of a dimension, limits clipped, negative ones from the end; a copy (PyTorch: `x[start:end:step]`).
+ * Elements `start`, `start + step`, … before `end` of a dimension, limits clipped, negative ones from the end; a copy
+ * (PyTorch: `x[start:end:step]`).
  * @throws ValueError on a step that is not positive.
  */
 export const slice: (x: Tensor, dim: number, start?: number, end?: number, step?: number) => Tensor = marking(
@@ -73,23 +81,29 @@ export const slice: (x: Tensor, dim: number, start?: number, end?: number, step?
   shape.slice,
 );
 /**
- * The part at one index of a dimension, which disappears; negative indices count from the end; a copy (PyTorch: `torch.select`).
+ * The part at one index of a dimension, which disappears; negative indices count from the end; a copy (PyTorch:
+ * `torch.select`).
  * @throws IndexError on an index outside of the dimension.
  */
 export const select: (x: Tensor, dim: number, index: number) => Tensor = marking('select', shape.select);
 /**
- * Pieces of the given size (the last may be smaller), or of the given sizes, along a dimension, by default the first; copies (PyTorch: `torch.split`).
+ * Pieces of the given size (the last may be smaller), or of the given sizes, along a dimension, by default the first;
+ * copies (PyTorch: `torch.split`).
  * @throws RuntimeError on sizes that do not add up to the dimension.
  */
 export const split: (x: Tensor, sizes: number | readonly number[], dim?: number) => Tensor[] = marking(
   'split',
   shape.split,
 );
-/** At most `count` pieces of equal size, the last smaller, along a dimension, by default the first; copies (PyTorch: `torch.chunk`). */
+/**
+ * At most `count` pieces of equal size, the last smaller, along a dimension, by default the first; copies (PyTorch:
+ * `torch.chunk`).
+ */
 export const chunk: (x: Tensor, count: number, dim?: number) => Tensor[] = marking('chunk', shape.chunk);
 
 /**
- * The square brackets: what the entries select, one entry for each dimension from the first on (PyTorch: `x[…]`). A copy, always: to write, use `setIndex`.
+ * The square brackets: what the entries select, one entry for each dimension from the first on (PyTorch: `x[…]`). A
+ * copy, always: to write, use `setIndex`.
  * @throws IndexError on too many entries, or an index outside of its dimension.
  * @example
  * index(x, 0); // the first image

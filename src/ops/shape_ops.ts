@@ -1,6 +1,7 @@
-// Ops that move elements without computing: views, permutations, slices, joins, padding. One rule: reshape and its kin (flatten,
-// unflatten, squeeze, unsqueeze) share memory with their argument, everything else makes a dense copy, always. A copy of all elements in their
-// order is lent: it gets memory of its own when either side is changed in place.
+// Ops that move elements without computing: views, permutations, slices, joins, padding. One rule: reshape and its kin
+// (flatten, unflatten, squeeze, unsqueeze) share memory with their argument, everything else makes a dense copy,
+// always. A copy of all elements in their order is lent: it gets memory of its own when either side is changed in
+// place.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireInteger, requireIntegers, requireShape } from '../checks.ts';
@@ -32,8 +33,8 @@ const reshapeOp = defineOp({
 });
 
 /**
- * The same elements, in row-major order, under another shape; one size may be −1. Shares memory, unless x is channels-last (PyTorch:
- * `torch.reshape`).
+ * The same elements, in row-major order, under another shape; one size may be −1. Shares memory, unless x is
+ * channels-last (PyTorch: `torch.reshape`).
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   requireTensor('reshape', x);
@@ -145,7 +146,10 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   return permuteOp(x, dims);
 }
 
-/** A matrix with its two dimensions exchanged, as a dense copy; tensors of fewer dimensions as they are (PyTorch: `Tensor.t`). */
+/**
+ * A matrix with its two dimensions exchanged, as a dense copy; tensors of fewer dimensions as they are (PyTorch:
+ * `Tensor.t`).
+ */
 export function t(x: Tensor): Tensor {
   requireTensor('t', x);
   if (x.rank > 2) throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but got one of ${x.rank}`);
@@ -212,8 +216,8 @@ const embed = defineOp({
 }) as (part: Tensor, shape: Shape, selection: Selection, value: number) => Tensor;
 
 /**
- * x with `part`, of the selection's shape, at the places of a selection; in place, and then unrecorded as a change, or as a copy. What is replaced
- * gets no gradient.
+ * x with `part`, of the selection's shape, at the places of a selection; in place, and then unrecorded as a change, or
+ * as a copy. What is replaced gets no gradient.
  */
 export const replaceSelected = defineOp({
   name: 'replace',
@@ -271,7 +275,10 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   return part(x, d, from, length);
 }
 
-/** Where a slice of a dimension of size n begins, and how long it is; limits are clipped, negative ones count from the end. */
+/**
+ * Where a slice of a dimension of size n begins, and how long it is; limits are clipped, negative ones count from the
+ * end.
+ */
 export function sliceRange(op: string, n: number, start?: number | null, end?: number | null, step?: number | null) {
   const by = requireInteger(op, 'step', step ?? 1);
   if (by <= 0) throw new ValueError(`[${op}] slice step must be positive, got ${by}`);
@@ -283,8 +290,8 @@ export function sliceRange(op: string, n: number, start?: number | null, end?: n
 }
 
 /**
- * Elements `start`, `start + step`, … before `end` of a dimension, as a copy; limits are clipped, negative ones count from the end (PyTorch:
- * `x[start:end:step]`).
+ * Elements `start`, `start + step`, … before `end` of a dimension, as a copy; limits are clipped, negative ones count
+ * from the end (PyTorch: `x[start:end:step]`).
  */
 export function slice(x: Tensor, dim: number, start?: number, end?: number, step = 1): Tensor {
   requireTensor('slice', x);
@@ -406,7 +413,8 @@ function requireTensors(op: string, tensors: readonly Tensor[]): void {
 }
 
 /**
- * Tensors joined along an existing dimension, by default the first; those of shape [0] do not count (PyTorch: `torch.cat`).
+ * Tensors joined along an existing dimension, by default the first; those of shape [0] do not count (PyTorch:
+ * `torch.cat`).
  * @throws RuntimeError on an empty list, or sizes that differ in another dimension.
  * @example
  * cat([x, x], 1); // shape [4, 12, 8, 8]
@@ -460,7 +468,10 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   );
 }
 
-/** Pieces of the given size (the last may be smaller), or of the given sizes, along a dimension; copies (PyTorch: `torch.split`). */
+/**
+ * Pieces of the given size (the last may be smaller), or of the given sizes, along a dimension; copies (PyTorch:
+ * `torch.split`).
+ */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   requireTensor('split', x);
   if (typeof sizes === 'number') requireInteger('split', 'the size', sizes);

@@ -23,9 +23,15 @@ export interface AdamOptions extends CommonOptions {
   betas: readonly [number, number];
   /** Added to the root that is divided by. Default: 1e-8. */
   eps: number;
-  /** Divide by the largest running mean of squares so far instead of the present one (Reddi et al. 2018). Default: false. */
+  /**
+   * Divide by the largest running mean of squares so far instead of the present one (Reddi et al. 2018). Default:
+   * false.
+   */
   amsgrad: boolean;
-  /** Shrink the parameters by lr·weightDecay instead of adding weightDecay·p to the gradient (Loshchilov & Hutter 2019). Default: false. */
+  /**
+   * Shrink the parameters by lr·weightDecay instead of adding weightDecay·p to the gradient (Loshchilov & Hutter 2019).
+   * Default: false.
+   */
   decoupledWeightDecay: boolean;
 }
 
@@ -50,8 +56,8 @@ const checks: readonly Check<AdamOptions>[] = [
 ];
 
 /**
- * Adam (Kingma & Ba 2015; PyTorch: `optim.Adam`): p −= lr·m̂/(√v̂ + eps), with bias-corrected running means m of the gradient and v of its
- * square.
+ * Adam (Kingma & Ba 2015; PyTorch: `optim.Adam`): p −= lr·m̂/(√v̂ + eps), with bias-corrected running means m of the
+ * gradient and v of its square.
  *
  * Defaults: lr 1e-3, betas [0.9, 0.999], eps 1e-8, weightDecay 0, amsgrad and maximize false.
  * @throws ValueError on options outside their domain.
@@ -95,7 +101,8 @@ const { decoupledWeightDecay: _, ...adamWKinds } = optionsOf(defaults).kinds;
 const adamWOptions = declareOptions<AdamWOptions>(adamWKinds);
 
 /**
- * Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch: `optim.AdamW`). Defaults as `Adam`, but weightDecay 1e-2.
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019; PyTorch: `optim.AdamW`). Defaults as `Adam`, but
+ * weightDecay 1e-2.
  * @throws ValueError on options outside their domain.
  * @example
  * const optimizer = new AdamW(net.parameters(), { lr: 3e-4, weightDecay: 0.05 });

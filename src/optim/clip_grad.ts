@@ -1,4 +1,5 @@
-// Clipping of gradients, by their norm over all parameters or element by element, in place (PyTorch: torch.nn.utils.clip_grad).
+// Clipping of gradients, by their norm over all parameters or element by element, in place (PyTorch:
+// torch.nn.utils.clip_grad).
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -39,9 +40,10 @@ export interface ClipGradNormOptions {
 const clipGradNormOptions = declareOptions<ClipGradNormOptions>({ normType: kind.number, errorIfNonfinite: kind.flag });
 
 /**
- * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), with the norm over all of them together, which is returned, as it was before
- * (PyTorch: `nn.utils.clip_grad_norm_`).
- * @throws ValueError on a negative norm; RuntimeError with `errorIfNonfinite`, where the norm is NaN or infinite; nothing is scaled then.
+ * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), with the norm over all of them together, which is returned,
+ * as it was before (PyTorch: `nn.utils.clip_grad_norm_`).
+ * @throws ValueError on a negative norm; RuntimeError with `errorIfNonfinite`, where the norm is NaN or infinite;
+ * nothing is scaled then.
  * @example
  * const norm = clipGradNorm(net.parameters(), 1);
  */
@@ -77,7 +79,9 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
   return norm;
 }
 
-/** Limits every element of every gradient to [−clipValue, clipValue], in place (PyTorch: `nn.utils.clip_grad_value_`). */
+/**
+ * Limits every element of every gradient to [−clipValue, clipValue], in place (PyTorch: `nn.utils.clip_grad_value_`).
+ */
 export function clipGradValue(parameters: Iterable<Tensor>, clipValue: number): void {
   requireLimit('clipGradValue', 'clipValue', clipValue);
   scale(partition(gradientRows(parameters)), 1, clipValue);

@@ -1,5 +1,5 @@
-// LRScheduler: when learning rates change, and its state. What they change to is a rule per schedule, in schedules.ts. ReduceLROnPlateau,
-// which looks at a metric instead of counting, and SequentialLR stand in schedules too.
+// LRScheduler: when learning rates change, and its state. What they change to is a rule per schedule, in schedules.ts.
+// ReduceLROnPlateau, which looks at a metric instead of counting, and SequentialLR stand in schedules too.
 import { requireInteger, shown } from '../checks.ts';
 import { KeyError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
@@ -53,7 +53,10 @@ export const lastEpochOption = declareOptions<LastEpochOption>({ lastEpoch: kind
 const stateKeys: Record<string, string> = { tMax: 'T_max', annealStrategy: '_anneal_func_type' };
 const keyOf = (name: string) => stateKeys[name] ?? snakeText(name);
 
-/** Base of the schedules that count their steps (PyTorch: `lr_scheduler.LRScheduler`). Call `step()` after the optimizer's. */
+/**
+ * Base of the schedules that count their steps (PyTorch: `lr_scheduler.LRScheduler`). Call `step()` after the
+ * optimizer's.
+ */
 export abstract class LRScheduler<P extends object = object> {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: AnyOptimizer;
@@ -170,8 +173,8 @@ export abstract class LRScheduler<P extends object = object> {
   }
 
   /**
-   * Goes on from a saved state, or one that went through JSON. The optimizer's learning rates are part of the optimizer's state. All of it is
-   * loaded, or nothing.
+   * Goes on from a saved state, or one that went through JSON. The optimizer's learning rates are part of the
+   * optimizer's state. All of it is loaded, or nothing.
    * @throws ValueError where an entry is missing or of another kind.
    */
   loadStateDict(state: SchedulerState): void {

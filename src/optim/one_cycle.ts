@@ -1,4 +1,5 @@
-// OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch: OneCycleLR).
+// OneCycleLR: learning rates up and down again in one cycle, momentum the other way (Smith & Topin 2018; PyTorch:
+// OneCycleLR).
 
 import { requireInteger, requireNumber, requireRate, shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
@@ -151,8 +152,10 @@ function totalStepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): n
 }
 
 /**
- * One cycle of the learning rate over the whole training, with momentum against it; step once per batch (PyTorch: `OneCycleLR`).
- * @throws ValueError on options outside their domain, where the optimizer has no momentum to cycle, and when stepped beyond the cycle.
+ * One cycle of the learning rate over the whole training, with momentum against it; step once per batch (PyTorch:
+ * `OneCycleLR`).
+ * @throws ValueError on options outside their domain, where the optimizer has no momentum to cycle, and when stepped
+ * beyond the cycle.
  * @example
  * const schedule = new OneCycleLR(optimizer, 0.1, { epochs: 10, stepsPerEpoch: loader.length });
  */

@@ -1,4 +1,5 @@
-// Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each beside this.
+// Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each
+// beside this.
 import { enableGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
@@ -46,7 +47,10 @@ export interface OptimizerStateDict {
 export interface CommonOptions {
   /** The learning rate, at least 0. Default: 1e-3; of RMSprop 1e-2. */
   lr: number;
-  /** How much of each parameter is added to its gradient; of AdamW, how much the parameter shrinks by, times lr. Default: 0; of AdamW 1e-2. */
+  /**
+   * How much of each parameter is added to its gradient; of AdamW, how much the parameter shrinks by, times lr.
+   * Default: 0; of AdamW 1e-2.
+   */
   weightDecay: number;
   /** Climb instead of descending. Default: false. */
   maximize: boolean;
@@ -180,8 +184,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   /**
-   * Moves all parameters along their gradients (PyTorch: `Optimizer.step`). Where a guard, such as `stageStatistics`, does not permit the step, parameters
-   * and states stay as they are.
+   * Moves all parameters along their gradients (PyTorch: `Optimizer.step`). Where a guard, such as `stageStatistics`,
+   * does not permit the step, parameters and states stay as they are.
    */
   step(): void;
   /** The same, after a closure, which computes the loss anew and calls backward; returns what that returns. */
@@ -218,7 +222,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     return state;
   }
 
-  /** A tensor of a parameter's state: zeros in the parameter's memory order at first, living as long as the optimizer. */
+  /**
+   * A tensor of a parameter's state: zeros in the parameter's memory order at first, living as long as the optimizer.
+   */
   protected buffer(param: Tensor, name: string): Tensor {
     const state = this.stateOf(param);
     const known = state[name];
@@ -244,8 +250,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   // ---- saving and loading -------------------------------------------------------------------------------------------
 
   /**
-   * States and options in PyTorch's layout and names. The tensors are the optimizer's own, not copies. JSON carries it, and `loadStateDict` takes what
-   * `JSON.parse` gives; `structuredClone` and `postMessage` cannot carry tensors.
+   * States and options in PyTorch's layout and names. The tensors are the optimizer's own, not copies. JSON carries it,
+   * and `loadStateDict` takes what `JSON.parse` gives; `structuredClone` and `postMessage` cannot carry tensors.
    */
   stateDict(): OptimizerStateDict {
     const position = new Map<Tensor, number>();
@@ -269,8 +275,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   /**
-   * Takes over a state in that layout, PyTorch's too, or one that went through JSON: options as they are there, states copied and converted to the parameters' dtypes
-   * and memory orders (PyTorch: `load_state_dict`). All of it is loaded, or nothing.
+   * Takes over a state in that layout, PyTorch's too, or one that went through JSON: options as they are there, states
+   * copied and converted to the parameters' dtypes and memory orders (PyTorch: `load_state_dict`). All of it is loaded,
+   * or nothing.
    * @throws ValueError where groups, their sizes, an option or the shape of a state do not match.
    */
   loadStateDict(stateDict: OptimizerStateDict): void {

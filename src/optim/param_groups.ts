@@ -17,8 +17,9 @@ const paramGroupsOptions = declareOptions<ParamGroupsOptions>({
 });
 
 /**
- * A module's parameters as groups for an optimizer, of which norms and biases get no weight decay: decaying them saves nothing and shrinks
- * what normalization has set. A norm of one's own says that it is one: `override get isNorm() { return true; }`.
+ * A module's parameters as groups for an optimizer, of which norms and biases get no weight decay: decaying them saves
+ * nothing and shrinks what normalization has set. A norm of one's own says that it is one: `override get isNorm() {
+ * return true; }`.
  * @returns the decaying group, then the other; empty ones are left out.
  * @example
  * const optimizer = new SGD(paramGroups(net, { weightDecay: 5e-4 }), { lr: 0.1, momentum: 0.9 });

@@ -14,7 +14,10 @@ export interface Row extends TableRow {
   readonly states: readonly Tensor[];
 }
 
-/** Refuses gradients and states of another dtype, size or format than their parameter: the kernels use those of the parameter for the whole row. */
+/**
+ * Refuses gradients and states of another dtype, size or format than their parameter: the kernels use those of the
+ * parameter for the whole row.
+ */
 export function requireAlike(what: string, parameter: Tensor, tensor: Tensor): void {
   if (
     tensor.dtype !== parameter.dtype ||

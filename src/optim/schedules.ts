@@ -1,4 +1,5 @@
-// The learning-rate schedules that follow a formula: each a rule over the base in lr_scheduler.ts (PyTorch: torch.optim.lr_scheduler).
+// The learning-rate schedules that follow a formula: each a rule over the base in lr_scheduler.ts (PyTorch:
+// torch.optim.lr_scheduler).
 
 import { requireFinite, requireInteger, requireIntegers, requireNumber } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
@@ -105,7 +106,8 @@ export interface CosineAnnealingOptions extends LastEpochOption {
 }
 const cosineOptions = declareOptions<CosineAnnealingOptions>({ etaMin: kind.number, ...lastEpochOption.kinds });
 /**
- * Half a cosine from the beginning rates down to `etaMin` in `tMax` steps (Loshchilov & Hutter 2017; PyTorch: `CosineAnnealingLR`).
+ * Half a cosine from the beginning rates down to `etaMin` in `tMax` steps (Loshchilov & Hutter 2017; PyTorch:
+ * `CosineAnnealingLR`).
  * @example
  * const schedule = new CosineAnnealingLR(optimizer, 90);
  */
@@ -149,7 +151,10 @@ const linearOptions = declareOptions<LinearLROptions>({
   totalIters: kind.integer,
   ...lastEpochOption.kinds,
 });
-/** A straight line from `startFactor` to `endFactor` times the rates in `totalIters` steps: a warm-up (PyTorch: `LinearLR`). */
+/**
+ * A straight line from `startFactor` to `endFactor` times the rates in `totalIters` steps: a warm-up (PyTorch:
+ * `LinearLR`).
+ */
 export class LinearLR extends LRScheduler<LinearParameters> {
   constructor(optimizer: AnyOptimizer, options: LinearLROptions = {}) {
     requireOptions(new.target.name, options, linearOptions);

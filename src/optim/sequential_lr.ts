@@ -6,7 +6,8 @@ import { ValueError } from '../errors.ts';
 import { type AnyOptimizer, type LRScheduler, type SchedulerState, StateReader } from './lr_scheduler.ts';
 
 /**
- * Runs the first schedule until the first milestone, then the second from its beginning, and so on: a warm-up and what follows it.
+ * Runs the first schedule until the first milestone, then the second from its beginning, and so on: a warm-up and what
+ * follows it.
  * @throws ValueError unless there is one milestone fewer than schedules, all of one optimizer.
  * @example
  * const warmup = new LinearLR(optimizer, { startFactor: 0.1, totalIters: 5 });

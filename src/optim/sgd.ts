@@ -38,7 +38,8 @@ const checks: readonly Check<SGDOptions>[] = [
 ];
 
 /**
- * Stochastic gradient descent (PyTorch: `optim.SGD`): g += weightDecay·p; buf = momentum·buf + (1 − dampening)·g; p −= lr·buf.
+ * Stochastic gradient descent (PyTorch: `optim.SGD`): g += weightDecay·p; buf = momentum·buf + (1 − dampening)·g; p −=
+ * lr·buf.
  *
  * Defaults: lr 1e-3, momentum 0, dampening 0, weightDecay 0, nesterov and maximize false.
  * @throws ValueError on options outside their domain.

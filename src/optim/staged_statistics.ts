@@ -1,5 +1,6 @@
-// Running statistics that move only together with the parameters. Forwards stage their movements. If the loss and all gradients are finite,
-// optimizer.step() carries them out; otherwise it drops them, and the parameters do not move either.
+// Running statistics that move only together with the parameters. Forwards stage their movements. If the loss and all
+// gradients are finite, optimizer.step() carries them out; otherwise it drops them, and the parameters do not move
+// either.
 import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { BatchNormBase } from '../nn/norm/batch_norm.ts';
@@ -18,7 +19,10 @@ export type GuardedOptimizer = Pick<Optimizer, 'paramGroups' | 'stepCount' | 'ad
 export interface DroppedStep {
   /** The optimizer's `stepCount` after it. */
   readonly step: number;
-  /** What was NaN or infinite first of all; `'guard'`: nothing here, but another guard of the optimizer forbade the step. */
+  /**
+   * What was NaN or infinite first of all; `'guard'`: nothing here, but another guard of the optimizer forbade the
+   * step.
+   */
   readonly cause: 'loss' | 'statistics' | 'gradients' | 'guard';
   /** Names of the layers whose movements were dropped, in the order of their forwards, each once. */
   readonly layers: readonly string[];
@@ -26,7 +30,10 @@ export interface DroppedStep {
   readonly updates: number;
 }
 
-/** Whether all values of all tensors are finite: one kernel call and one number read for each dtype among them. What has no values is. */
+/**
+ * Whether all values of all tensors are finite: one kernel call and one number read for each dtype among them. What has
+ * no values is.
+ */
 function areFinite(tensors: readonly Tensor[]): boolean {
   const rows = tensors.map((tensor): Row => ({ parameter: tensor, gradient: tensor, states: [] }));
   return partition(rows).every((part) => {
@@ -74,8 +81,8 @@ export class StagedStatistics {
   }
 
   /**
-   * Makes the next step depend on this loss too. Seldom needed: a loss that is NaN or infinite almost always has such gradients.
-   * With several micro-batches, call it for each.
+   * Makes the next step depend on this loss too. Seldom needed: a loss that is NaN or infinite almost always has such
+   * gradients. With several micro-batches, call it for each.
    */
   observe(loss: Tensor | number): void {
     if (typeof loss === 'number') this.hasBadLoss ||= !Number.isFinite(loss);
@@ -137,17 +144,19 @@ export class StagedStatistics {
 }
 
 /**
- * Binds the running statistics of a model's batch norms to the steps of an optimizer: forwards in training mode stage their movements
- * of mean, variance and counter, and `optimizer.step()` carries them out, in order, if the losses given to `observe`, the batches'
- * statistics and all gradients are finite. If not, it drops them, takes no step, warns and reports (`lastDrop`, `skippedSteps`), so that a bad
- * batch leaves parameters, optimizer state and statistics bit for bit as they were.
+ * Binds the running statistics of a model's batch norms to the steps of an optimizer: forwards in training mode stage
+ * their movements of mean, variance and counter, and `optimizer.step()` carries them out, in order, if the losses given
+ * to `observe`, the batches' statistics and all gradients are finite. If not, it drops them, takes no step, warns and
+ * reports (`lastDrop`, `skippedSteps`), so that a bad batch leaves parameters, optimizer state and statistics bit for
+ * bit as they were.
  *
- * In PyTorch the statistics have taken a bad batch in before anybody can look at the loss, and one NaN stays in a running variance for
- * good: training goes on well and evaluation gives NaN (pytorch#1206, pytorch#90342, pytorch#115500, keras#9646).
+ * In PyTorch the statistics have taken a bad batch in before anybody can look at the loss, and one NaN stays in a
+ * running variance for good: training goes on well and evaluation gives NaN (pytorch#1206, pytorch#90342,
+ * pytorch#115500, keras#9646).
  *
- * Several forwards before a step, as with gradient accumulation, are staged in order and stand or fall together. Evaluation and state dicts
- * meanwhile have the statistics of the last step; recomputation in a checkpoint stages nothing. With two optimizers, stage each part
- * of the model with its own: `stageStatistics(generator, optimizerG)`.
+ * Several forwards before a step, as with gradient accumulation, are staged in order and stand or fall together.
+ * Evaluation and state dicts meanwhile have the statistics of the last step; recomputation in a checkpoint stages
+ * nothing. With two optimizers, stage each part of the model with its own: `stageStatistics(generator, optimizerG)`.
  * @throws RuntimeError where a layer is staged already.
  * @example
  * const staged = stageStatistics(model, optimizer);

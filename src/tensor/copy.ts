@@ -19,7 +19,9 @@ export function copyElements(
   out.backend.launch.copyStrided(op, { x: from, out: to, shape, xStrides, outStrides });
 }
 
-/** Copies all elements between two tensors of one size, dtype and memory order, which may live on different backends. */
+/**
+ * Copies all elements between two tensors of one size, dtype and memory order, which may live on different backends.
+ */
 export function copyDense(op: string, from: Tensor, to: Tensor): void {
   if (from.backend === to.backend) copyElements(op, from, to, [from.size], [1], [1]);
   else if (to.device !== 'meta') {
@@ -28,14 +30,20 @@ export function copyDense(op: string, from: Tensor, to: Tensor): void {
   }
 }
 
-/** x in another dtype, by the rules of the kernels, as a copy. Not recorded; see `cast` in ops/convert.ts for the differentiable form. */
+/**
+ * x in another dtype, by the rules of the kernels, as a copy. Not recorded; see `cast` in ops/convert.ts for the
+ * differentiable form.
+ */
 export function copyAs(x: Tensor, dtype: DType): Tensor {
   const out = allocate(x.shape, dtype, x.memoryFormat, x.backend);
   x.backend.launch.cast('to', { x, out });
   return out;
 }
 
-/** x in a format: itself where it already is. Not recorded; see `toFormat` in ops/convert.ts for the differentiable form. */
+/**
+ * x in a format: itself where it already is. Not recorded; see `toFormat` in ops/convert.ts for the differentiable
+ * form.
+ */
 export const inFormat = (x: Tensor, format: MemoryFormat): Tensor =>
   x.memoryFormat === format || x.rank < 3 ? x : copyStrided(x, format);
 export const rowMajor = (x: Tensor): Tensor => inFormat(x, 'contiguous');

@@ -20,13 +20,22 @@ import { allocate, copyStrided, type NestedArray, requireReadable, Tensor, type 
 
 /** What tensors are made as: options of `zeros`, `tensor` and all others that make one. */
 export interface TensorOptions {
-  /** The element type. Default: float32, unless the function says something else; of the functions named …Like, that of the given tensor. */
+  /**
+   * The element type. Default: float32, unless the function says something else; of the functions named …Like, that of
+   * the given tensor.
+   */
   dtype?: DType;
   /** Compute gradients for the tensor. Default: false. */
   requiresGrad?: boolean;
-  /** The order of the elements in memory. Default: `'contiguous'`; of the functions named …Like, that of the given tensor. */
+  /**
+   * The order of the elements in memory. Default: `'contiguous'`; of the functions named …Like, that of the given
+   * tensor.
+   */
   memoryFormat?: MemoryFormat;
-  /** Where the tensor lives. Default: `'cpu'`, or what `withDevice` says; of the functions named …Like, where the given tensor does. */
+  /**
+   * Where the tensor lives. Default: `'cpu'`, or what `withDevice` says; of the functions named …Like, where the given
+   * tensor does.
+   */
   device?: Device;
 }
 
@@ -75,8 +84,8 @@ const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView
 /**
  * A tensor of the given values (PyTorch: `torch.tensor`).
  *
- * Numbers become float32 and booleans bool unless `dtype` says otherwise; bigints become int64. A typed array gives a tensor of one dimension
- * and of its own type; `tensor(array, { dtype })` converts, `fromTypedArray` gives it a shape.
+ * Numbers become float32 and booleans bool unless `dtype` says otherwise; bigints become int64. A typed array gives a
+ * tensor of one dimension and of its own type; `tensor(array, { dtype })` converts, `fromTypedArray` gives it a shape.
  *
  * @throws ValueError where nested arrays are ragged; ArgumentTypeError on values that are no numbers.
  * @example
@@ -149,8 +158,8 @@ const limits: Partial<Record<DType, readonly [least: number, most: number]>> = {
 };
 
 /**
- * Refuses a number that a dtype cannot hold. Fractions are cut off, and numbers too large for a float become infinite. A number that comes from a
- * float tensor does not wrap around.
+ * Refuses a number that a dtype cannot hold. Fractions are cut off, and numbers too large for a float become infinite.
+ * A number that comes from a float tensor does not wrap around.
  * @throws RuntimeError with PyTorch's text.
  */
 export function requireRepresentable(value: number, dtype: DType, wasFloat = false): void {
@@ -281,7 +290,10 @@ export function fullOn(
   return out;
 }
 
-/** `full` for the functions that are made of it. The tensor lives on the device of `beside`, unless the options name one. */
+/**
+ * `full` for the functions that are made of it. The tensor lives on the device of `beside`, unless the options name
+ * one.
+ */
 function filled(
   op: string,
   shape: Shape,
@@ -355,8 +367,9 @@ function refuseBool(op: string, dtype: DType): void {
 }
 
 /**
- * The numbers `start, start + step, …` up to, not including, `end`, as a vector; `arange(n)` counts from 0 (PyTorch: `torch.arange`).
- * Default dtype: int64 when all arguments are integers, as in PyTorch, else float32. For integers start and step are cut to integers.
+ * The numbers `start, start + step, …` up to, not including, `end`, as a vector; `arange(n)` counts from 0 (PyTorch:
+ * `torch.arange`). Default dtype: int64 when all arguments are integers, as in PyTorch, else float32. For integers
+ * start and step are cut to integers.
  * @throws RuntimeError on a step of 0, or away from `end`.
  * @example
  * arange(4); // [0, 1, 2, 3]
@@ -385,7 +398,8 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
 }
 
 /**
- * A vector of `steps` evenly spaced values from `start` to `end`, both included; for integers both are cut to integers (PyTorch: `torch.linspace`).
+ * A vector of `steps` evenly spaced values from `start` to `end`, both included; for integers both are cut to integers
+ * (PyTorch: `torch.linspace`).
  * @throws RuntimeError on a negative number of steps.
  */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
@@ -407,7 +421,10 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   return tensor(values, { ...options, dtype });
 }
 
-/** The identity matrix, of shape [rows, columns] with ones on its diagonal (PyTorch: `torch.eye`). Default of `columns`: `rows`. */
+/**
+ * The identity matrix, of shape [rows, columns] with ones on its diagonal (PyTorch: `torch.eye`). Default of `columns`:
+ * `rows`.
+ */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
   requireInteger('eye', 'rows', rows, 0);
   requireInteger('eye', 'columns', columns, 0);

@@ -49,7 +49,8 @@ export function requireDType(op: string, value: unknown): DType {
 export const isFloat = (dtype: DType): boolean => dtypes[dtype].isFloat;
 
 /**
- * 0 for truth values, 1 for integers, 2 for floats: results are kept in tensors of their own kind or a higher one (PyTorch: `torch.can_cast`).
+ * 0 for truth values, 1 for integers, 2 for floats: results are kept in tensors of their own kind or a higher one
+ * (PyTorch: `torch.can_cast`).
  */
 export const kindOf = (dtype: DType): 0 | 1 | 2 => (dtypes[dtype].isFloat ? 2 : dtype === 'bool' ? 0 : 1);
 

@@ -1,5 +1,5 @@
-// How a tensor prints: the form of PyTorch with its defaults (4 digits, lines of 80, beyond 1000 elements 3 at each edge).
-// Source: torch/_tensor_str.py.
+// How a tensor prints: the form of PyTorch with its defaults (4 digits, lines of 80, beyond 1000 elements 3 at each
+// edge). Source: torch/_tensor_str.py.
 import type { Device } from '../device/backend.ts';
 import type { DType, TypedArray } from './dtype.ts';
 import type { Shape } from './shape.ts';

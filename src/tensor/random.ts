@@ -46,8 +46,8 @@ const make = (
     : fromTypedArray(values, shape, { requiresGrad, memoryFormat, dtype, device });
 
 /**
- * Uniform numbers in [0, 1) (PyTorch: `torch.rand`), the same that PyTorch draws from the same seed. On the meta device, here and below, nothing is drawn and no
- * generator moves.
+ * Uniform numbers in [0, 1) (PyTorch: `torch.rand`), the same that PyTorch draws from the same seed. On the meta
+ * device, here and below, nothing is drawn and no generator moves.
  * @throws RuntimeError on a dtype other than float32 and float64.
  */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
@@ -113,7 +113,9 @@ export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
 export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
   normalTensor('randnLike', x.shape, like('randnLike', x, options));
 
-/** 1 with the probability that each element of `p` gives, else 0; of p's shape and dtype (PyTorch: `torch.bernoulli`). */
+/**
+ * 1 with the probability that each element of `p` gives, else 0; of p's shape and dtype (PyTorch: `torch.bernoulli`).
+ */
 export function bernoulli(p: Tensor, options: GeneratorOption = {}): Tensor {
   requireOptions('bernoulli', options, generatorOption);
   const isMeta = p.device === 'meta';
@@ -151,7 +153,10 @@ export function uniform_(x: Tensor, from = 0, to = 1, options: GeneratorOption =
   requireFinite('uniform_', 'to', to);
   return fillWith('uniform_', x, (out) => draw.uniform(out, from, to, options.generator));
 }
-/** Fills x, in place, with normal numbers of the given mean (default: 0) and standard deviation (default: 1) (PyTorch: `Tensor.normal_`). */
+/**
+ * Fills x, in place, with normal numbers of the given mean (default: 0) and standard deviation (default: 1) (PyTorch:
+ * `Tensor.normal_`).
+ */
 export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption = {}): Tensor {
   requireOptions('normal_', options, generatorOption);
   requireFinite('normal_', 'mean', mean);
@@ -159,8 +164,8 @@ export function normal_(x: Tensor, mean = 0, std = 1, options: GeneratorOption =
   return fillWith('normal_', x, (out) => draw.normal(out, mean, std, options.generator));
 }
 /**
- * Fills x, in place, with normal numbers limited to [a, b]; defaults: mean 0, standard deviation 1, limits −2 and 2 (PyTorch: `nn.init.trunc_normal_`). The limits are
- * values, not multiples of `std`.
+ * Fills x, in place, with normal numbers limited to [a, b]; defaults: mean 0, standard deviation 1, limits −2 and 2
+ * (PyTorch: `nn.init.trunc_normal_`). The limits are values, not multiples of `std`.
  */
 export function truncNormal_(x: Tensor, mean = 0, std = 1, a = -2, b = 2, options: GeneratorOption = {}): Tensor {
   requireOptions('truncNormal_', options, generatorOption);

@@ -15,9 +15,9 @@ function* storagesIn(value: unknown): Generator<Storage> {
 }
 
 /**
- * Runs `fn` and recycles the memory of every tensor made in it, at once instead of at the next garbage collection. Tensors that it returns
- * (also in arrays and plain objects), gradients, optimizer states and tensors given to `keep()` live on; any other use of a tensor
- * from inside is an error afterwards, never other data.
+ * Runs `fn` and recycles the memory of every tensor made in it, at once instead of at the next garbage collection.
+ * Tensors that it returns (also in arrays and plain objects), gradients, optimizer states and tensors given to `keep()`
+ * live on; any other use of a tensor from inside is an error afterwards, never other data.
  * @example
  * const loss = scope(() => { const l = crossEntropy(model(images), labels); l.backward(); return l.item(); });
  */

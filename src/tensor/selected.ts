@@ -1,11 +1,14 @@
-// Marks copies of selected elements. In PyTorch they would share memory with their source, so a user who changes one in place may expect that the source
-// changes. The first such change warns; afterwards nothing is marked any more.
+// Marks copies of selected elements. In PyTorch they would share memory with their source, so a user who changes one in
+// place may expect that the source changes. The first such change warns; afterwards nothing is marked any more.
 import { warn } from '../warnings.ts';
 import type { Tensor } from './tensor.ts';
 
 let hasWarned = false;
 
-/** Marks a copy of part of x that the user's operation `op` has made. Views of the copy share the mark; clones and results do not. */
+/**
+ * Marks a copy of part of x that the user's operation `op` has made. Views of the copy share the mark; clones and
+ * results do not.
+ */
 export function markSelected(op: string, x: Tensor, result: Tensor): void {
   if (!hasWarned && result.storage !== x.storage) result.storage.selectedBy = op;
 }

@@ -51,7 +51,9 @@ export function stridesOf(shape: Shape, format: MemoryFormat = 'contiguous'): nu
   return strides;
 }
 
-/** A dimension counted from the front; negative ones count from the back, as in PyTorch. `op` is what the user called. */
+/**
+ * A dimension counted from the front; negative ones count from the back, as in PyTorch. `op` is what the user called.
+ */
 export function normalizeDim(dim: number, rank: number, op?: string): number {
   const size = Math.max(rank, 1);
   if (!Number.isInteger(dim)) requireInteger(op ?? 'dim', 'dim', dim);

@@ -1,5 +1,5 @@
-// Storage: the memory behind tensors, which views share; its version, by which autograd notices changes; and scopes, which release the memory of a step
-// at its end.
+// Storage: the memory behind tensors, which views share; its version, by which autograd notices changes; and scopes,
+// which release the memory of a step at its end.
 
 import type { Backend, Block } from '../device/backend.ts';
 import { currentBackend, trimMemory } from '../device/engine.ts';
@@ -17,7 +17,9 @@ export class Storage {
   scope: Scope | null;
   /** Storages that outlive a scope together with this one: statistics that were left with its values. */
   companions: readonly Storage[] = [];
-  /** The user's operation that selected these values from another tensor; null if there is none. See ops/selecting.ts. */
+  /**
+   * The user's operation that selected these values from another tensor; null if there is none. See ops/selecting.ts.
+   */
   selectedBy: string | null = null;
   /** Counts the storages that share the block; null: it belongs to this one alone. See `lend`. */
   private sharers: { count: number } | null = null;
@@ -54,7 +56,8 @@ export class Storage {
   }
 
   /**
-   * A loan: a second storage that keeps the present values. Both share the memory; whichever is changed in place moves to a copy first.
+   * A loan: a second storage that keeps the present values. Both share the memory; whichever is changed in place moves
+   * to a copy first.
    */
   lend(): Storage {
     const loan = new Storage(this.byteLength, this.backend, null);
@@ -135,7 +138,10 @@ export class Storage {
 
 /** How the values of a deferred storage are computed. */
 export interface Recipe {
-  /** What it reads: loans and copies that belong to it. They are released when the values are computed, or will never be. */
+  /**
+   * What it reads: loans and copies that belong to it. They are released when the values are computed, or will never
+   * be.
+   */
   readonly sources: readonly Storage[];
   /** Writes the values into the storage, which has memory by then. */
   materializeInto(storage: Storage): void;
@@ -147,7 +153,10 @@ interface Pending {
   readonly holders: Set<DeferredStorage>;
 }
 
-/** A storage that has no memory until a launch or JavaScript asks for its values. Fusion reads its recipe and may do without the values. */
+/**
+ * A storage that has no memory until a launch or JavaScript asks for its values. Fusion reads its recipe and may do
+ * without the values.
+ */
 export class DeferredStorage extends Storage {
   private pending: Pending | null = null;
   private former: { readonly recipe: Recipe; readonly version: number } | null = null;
@@ -293,7 +302,10 @@ export function noteOwner(owner: Owner): void {
   currentScope?.owners.add(owner);
 }
 
-/** Opens a scope, for generators and async loops. The returned function closes it; the storages it is given move to the outer scope. */
+/**
+ * Opens a scope, for generators and async loops. The returned function closes it; the storages it is given move to the
+ * outer scope.
+ */
 export function openScope(): (kept?: Iterable<Storage>) => void {
   const opened = new Scope(currentScope, true);
   currentScope = opened;
@@ -332,7 +344,9 @@ function place(storage: Storage, scope: Scope | null): void {
   storage.abandonUnlessOwned();
 }
 
-/** Scopes of interleaved async loops may close out of order. The storages of a closed one have been released already. */
+/**
+ * Scopes of interleaved async loops may close out of order. The storages of a closed one have been released already.
+ */
 function unlink(closed: Scope): void {
   for (let scope = currentScope; scope; scope = scope.parent)
     if (scope.parent === closed) (scope as { parent: Scope | null }).parent = closed.parent;
@@ -366,8 +380,8 @@ export function adoptStorage(storage: Storage): void {
 }
 
 /**
- * Runs `fn` outside of the scopes around it. Returns its result and the storages that it made and nobody kept. The caller must release them, or give
- * them to a scope or to the garbage collector.
+ * Runs `fn` outside of the scopes around it. Returns its result and the storages that it made and nobody kept. The
+ * caller must release them, or give them to a scope or to the garbage collector.
  */
 export function collectStorages<R>(fn: () => R): [result: R, made: readonly Storage[]] {
   const saved = currentScope;

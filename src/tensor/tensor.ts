@@ -1,5 +1,5 @@
-// The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by ops/methods.ts;
-// here are only identity, creation from memory, and the ways back to JavaScript.
+// The tensor: shape, dtype, memory format, storage, and its place in the autograd graph. Operations are attached by
+// ops/methods.ts; here are only identity, creation from memory, and the ways back to JavaScript.
 import { maxElements, requireCountable, shown } from '../checks.ts';
 import type { Backend, Device } from '../device/backend.ts';
 import { currentBackend } from '../device/engine.ts';
@@ -10,7 +10,9 @@ import { formatTensor } from './format_tensor.ts';
 import { formatShape, type MemoryFormat, physicalOrder, type Shape, sameShape, sizeOf, stridesOf } from './shape.ts';
 import { keepStorage, Storage } from './storage.ts';
 
-/** The operation that made a tensor: a node of the graph that `backward` walks (PyTorch: `torch.autograd.graph.Node`). */
+/**
+ * The operation that made a tensor: a node of the graph that `backward` walks (PyTorch: `torch.autograd.graph.Node`).
+ */
 export interface GradNode {
   /** The name of the operation, with `Backward` behind it. */
   readonly name: string;
@@ -39,10 +41,11 @@ export interface TensorJSON {
 }
 
 /**
- * An array of any number of dimensions, of elements of one type, that remembers the operations it came from, for gradients (PyTorch: `torch.Tensor`).
+ * An array of any number of dimensions, of elements of one type, that remembers the operations it came from, for
+ * gradients (PyTorch: `torch.Tensor`).
  *
- * Tensors are made by `tensor`, `zeros`, `randn` and their kin. Operations are methods (`x.add(y).relu()`) and functions (`relu(add(x, y))`),
- * which are the same. Shape and dtype of a tensor never change.
+ * Tensors are made by `tensor`, `zeros`, `randn` and their kin. Operations are methods (`x.add(y).relu()`) and
+ * functions (`relu(add(x, y))`), which are the same. Shape and dtype of a tensor never change.
  *
  * @example
  * const a = tensor([[1, 2], [3, 4]], { requiresGrad: true });
@@ -61,7 +64,10 @@ export class Tensor {
    * @internal
    */
   storage: Storage;
-  /** The operation that made this tensor, while gradients can flow through it; null for leaves (PyTorch: `Tensor.grad_fn`). */
+  /**
+   * The operation that made this tensor, while gradients can flow through it; null for leaves (PyTorch:
+   * `Tensor.grad_fn`).
+   */
   gradFn: GradNode | null = null;
   /**
    * Which of that operation's outputs this is.
@@ -102,8 +108,9 @@ export class Tensor {
   }
 
   /**
-   * The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first `backward()` (PyTorch: `Tensor.grad`). It may be
-   * set: to null, or to a tensor of this one's shape, dtype and device.
+   * The accumulated gradient of a leaf, or of a tensor that asked for `retainGrad()`; null before the first
+   * `backward()` (PyTorch: `Tensor.grad`). It may be set: to null, or to a tensor of this one's shape, dtype and
+   * device.
    * @throws ArgumentTypeError or RuntimeError on another value.
    */
   get grad(): Tensor | null {
@@ -191,7 +198,10 @@ export class Tensor {
     return this.storage.version;
   }
 
-  /** Whether no recorded operation made this tensor. Only leaves collect gradients by themselves (PyTorch: `Tensor.is_leaf`). */
+  /**
+   * Whether no recorded operation made this tensor. Only leaves collect gradients by themselves (PyTorch:
+   * `Tensor.is_leaf`).
+   */
   get isLeaf(): boolean {
     return this.gradFn === null;
   }
@@ -275,7 +285,8 @@ export class Tensor {
   }
 
   /**
-   * A copy of the values in row-major order; int64 as BigInt64Array, bool as 0 and 1. On every device that has values, also those that only answer later.
+   * A copy of the values in row-major order; int64 as BigInt64Array, bool as 0 and 1. On every device that has values,
+   * also those that only answer later.
    * @throws NotImplementedError on the meta device, whose tensors have no values.
    */
   async data(): Promise<TypedArray> {
@@ -300,7 +311,8 @@ export class Tensor {
 
   /**
    * The only value of a one-element tensor; bool as 0 or 1 (PyTorch: `Tensor.item`).
-   * @throws RuntimeError on more or fewer elements; ValueError on an int64 value beyond 2^53, which `dataSync()` gives as a bigint.
+   * @throws RuntimeError on more or fewer elements; ValueError on an int64 value beyond 2^53, which `dataSync()` gives
+   * as a bigint.
    */
   item(): number {
     if (this.size !== 1) throw new RuntimeError(`a Tensor with ${this.size} elements cannot be converted to Scalar`);
@@ -327,9 +339,9 @@ export class Tensor {
   }
 
   /**
-   * What `JSON.stringify` makes of a tensor: its dtype and shape, and the values in row-major order. What JSON has no number for is a string:
-   * 'NaN', 'Infinity', '-Infinity', '-0', and int64 values beyond 2^53. `tensorFromJSON` reads it, bit for bit. `structuredClone` and
-   * `postMessage` cannot carry a tensor (DataCloneError), but they carry this.
+   * What `JSON.stringify` makes of a tensor: its dtype and shape, and the values in row-major order. What JSON has no
+   * number for is a string: 'NaN', 'Infinity', '-Infinity', '-0', and int64 values beyond 2^53. `tensorFromJSON` reads
+   * it, bit for bit. `structuredClone` and `postMessage` cannot carry a tensor (DataCloneError), but they carry this.
    */
   toJSON(): TensorJSON {
     const data = Array.from(this.dataSync() as ArrayLike<number | bigint>, (value) => {

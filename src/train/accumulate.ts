@@ -1,5 +1,5 @@
-// Gradient accumulation that equals one large batch, batch norm included. The statistics of all micro-batches are merged before any micro-batch is
-// normalized, and gradients flow back through the merged statistics.
+// Gradient accumulation that equals one large batch, batch norm included. The statistics of all micro-batches are
+// merged before any micro-batch is normalized, and gradients flow back through the merged statistics.
 import { backward } from '../autograd/backward.ts';
 import { asRecomputation, isInCheckpoint, isRecomputing } from '../autograd/checkpoint.ts';
 import { noGrad } from '../autograd/grad_mode.ts';
@@ -27,13 +27,13 @@ import type { LossFunction } from './evaluate.ts';
 /** Options of `accumulate`. */
 export interface AccumulateOptions {
   /**
-   * `'exact'` (default): batch norm uses the statistics of all micro-batches together. `'momentum'`: each uses its own, and the momentum is
-   * such that all together weigh as one batch in the running statistics (`withMicroBatches`).
+   * `'exact'` (default): batch norm uses the statistics of all micro-batches together. `'momentum'`: each uses its own,
+   * and the momentum is such that all together weigh as one batch in the running statistics (`withMicroBatches`).
    */
   statistics?: 'exact' | 'momentum';
   /**
-   * What the loss function does over the samples of a batch. `'mean'` (default): the losses are averaged, each weighing as many samples
-   * as the first dimension of its micro-batch's target has; `'sum'`: they are added up.
+   * What the loss function does over the samples of a batch. `'mean'` (default): the losses are averaged, each weighing
+   * as many samples as the first dimension of its micro-batch's target has; `'sum'`: they are added up.
    */
   reduction?: 'mean' | 'sum';
 }
@@ -91,7 +91,8 @@ class Accumulation {
   private normalize(index: number, x: Tensor, { weight, bias }: LayerStatistics): Tensor {
     if (index === this.wanted?.index) {
       this.wanted.look(x);
-      // In a checkpoint the forward must end: its backward runs it again. And the first sweep counts all calls and random draws.
+      // In a checkpoint the forward must end: its backward runs it again. And the first sweep counts all calls and
+      // random draws.
       if (!this.isFirst && !isInCheckpoint()) throw new Enough();
     }
     const { layer, merged } = this.calls[index];
@@ -129,7 +130,10 @@ class Accumulation {
       });
   }
 
-  /** Finds the statistics of each call over all micro-batches, one call after the other, since each depends on those before. */
+  /**
+   * Finds the statistics of each call over all micro-batches, one call after the other, since each depends on those
+   * before.
+   */
   findStatistics(): void {
     for (let index = 0; this.isFirst || index < this.calls.length; index++) {
       const parts: BatchStatistics[] = [];
@@ -150,8 +154,8 @@ class Accumulation {
   output = (i: number): Tensor => this.forward(i)!;
 
   /**
-   * Sends the gradients of the statistics, which are complete once those of all later calls have been sent, on to what the statistics were
-   * computed from: dx = dmean/count + 2·(x − mean)·dM2, for each micro-batch.
+   * Sends the gradients of the statistics, which are complete once those of all later calls have been sent, on to what
+   * the statistics were computed from: dx = dmean/count + 2·(x − mean)·dM2, for each micro-batch.
    */
   sendGradients(): void {
     for (const [index, { merged }] of [...this.calls.entries()].reverse()) {
@@ -218,21 +222,23 @@ function check(microBatches: readonly MicroBatch[], { statistics = 'exact', redu
 }
 
 /**
- * Computes gradients of one batch that is given in parts, as [...inputs, target] each, and adds them to `.grad`; an optimizer's step may follow.
- * Returns the loss of the whole batch.
+ * Computes gradients of one batch that is given in parts, as [...inputs, target] each, and adds them to `.grad`; an
+ * optimizer's step may follow. Returns the loss of the whole batch.
  *
- * In PyTorch, k micro-batches with batch norm are not the large batch: each is normalized by its own statistics, and the running ones
- * move k times (pytorch#46516, keras#16633, GradientAccumulator#6, tuning_playbook#69). Here, with `statistics: 'exact'`, outputs, loss,
- * gradients, running statistics and counter are to rounding those of the one large batch, in the memory of one micro-batch. Time, with B
- * forwards of batch norms in training mode in the model: B sweeps over all micro-batches without gradients, the first whole and each other
- * up to its batch norm; one forward and backward; and B forwards and backwards, each up to its batch norm. Where batch norms lie evenly that
- * is about (2B + 4)/3 times plain accumulation. `'momentum'` costs nothing.
+ * In PyTorch, k micro-batches with batch norm are not the large batch: each is normalized by its own statistics, and
+ * the running ones move k times (pytorch#46516, keras#16633, GradientAccumulator#6, tuning_playbook#69). Here, with
+ * `statistics: 'exact'`, outputs, loss, gradients, running statistics and counter are to rounding those of the one
+ * large batch, in the memory of one micro-batch. Time, with B forwards of batch norms in training mode in the model: B
+ * sweeps over all micro-batches without gradients, the first whole and each other up to its batch norm; one forward and
+ * backward; and B forwards and backwards, each up to its batch norm. Where batch norms lie evenly that is about (2B +
+ * 4)/3 times plain accumulation. `'momentum'` costs nothing.
  *
- * Every sweep draws the same random numbers from the default generator. The loss function is called once per micro-batch; the model is
- * called several times, and may be left in the middle of its forward. A layer that is used twice has two forwards.
+ * Every sweep draws the same random numbers from the default generator. The loss function is called once per
+ * micro-batch; the model is called several times, and may be left in the middle of its forward. A layer that is used
+ * twice has two forwards.
  *
- * @throws ValueError without micro-batches or on one value per channel in all of them; RuntimeError where micro-batches go different ways
- * through the model, and on layers with statistics beyond this process or of parts of a batch.
+ * @throws ValueError without micro-batches or on one value per channel in all of them; RuntimeError where micro-batches
+ * go different ways through the model, and on layers with statistics beyond this process or of parts of a batch.
  * @example
  * const parts = [0, 1].map((i) => [images.chunk(2)[i], labels.chunk(2)[i]]);
  * const loss = accumulate(model, parts, crossEntropy);

@@ -1,5 +1,5 @@
-// Checkpoints of a training run: everything that the next step depends on, in one file. checkpoint_file.ts writes the file, its checksum, and keeps the
-// previous one.
+// Checkpoints of a training run: everything that the next step depends on, in one file. checkpoint_file.ts writes the
+// file, its checksum, and keeps the previous one.
 import type { Module } from '../nn/module.ts';
 import { loadStateDict, StateDict } from '../nn/state_dict.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
@@ -73,7 +73,8 @@ function fromTree(value: Tree): unknown {
 const bytesOf = (bytes: Uint8Array): Tree => ({ dtype: 'uint8', shape: [bytes.length], data: bytes });
 
 /**
- * Writes a checkpoint atomically; the one it replaces is kept as `<path>.previous`. `extra` is anything plain (position, history).
+ * Writes a checkpoint atomically; the one it replaces is kept as `<path>.previous`. `extra` is anything plain
+ * (position, history).
  * @throws AtomicWriteError where the file cannot be written; the old one is then untouched.
  */
 export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree = null): void {
@@ -91,10 +92,11 @@ export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree
 }
 
 /**
- * Restores model, optimizer, scheduler and generator from the checkpoint, or from its predecessor where the newest one is damaged: all of
- * them, or none.
+ * Restores model, optimizer, scheduler and generator from the checkpoint, or from its predecessor where the newest one
+ * is damaged: all of them, or none.
  * @param acceptExtra throws where it cannot use what was saved besides, before anything is restored.
- * @throws CheckpointError naming file and reason where neither can be read; RuntimeError where it does not fit the model.
+ * @throws CheckpointError naming file and reason where neither can be read; RuntimeError where it does not fit the
+ * model.
  */
 export function loadCheckpoint(
   path: string,
@@ -116,8 +118,8 @@ export function loadCheckpoint(
   const bytes = generatorStateOf(tree.generator);
   if (!bytes) throw wrong('generator state');
   acceptExtra(tree.extra, found.path);
-  // Each part loads its whole state or nothing. If a later part refuses, the earlier ones get their old state back. The model comes last: keeping its old
-  // state would take the most memory.
+  // Each part loads its whole state or nothing. If a later part refuses, the earlier ones get their old state back. The
+  // model comes last: keeping its old state would take the most memory.
   const undo: (() => void)[] = [];
   try {
     if (optimizer) {

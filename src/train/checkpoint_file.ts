@@ -1,5 +1,5 @@
-// A checkpoint on disk: any tree of plain values and arrays as one safetensors file, with a checksum over every byte of it.
-// What belongs into a checkpoint (model, optimizer, generators) is decided by whoever builds the tree. Node only.
+// A checkpoint on disk: any tree of plain values and arrays as one safetensors file, with a checksum over every byte of
+// it. What belongs into a checkpoint (model, optimizer, generators) is decided by whoever builds the tree. Node only.
 
 import { EvenkeelError } from '../errors.ts';
 import { type AtomicWriteOptions, atomicWriteOptions, writeFileAtomic } from '../files/atomic_file.ts';
@@ -33,10 +33,11 @@ const CHECKSUM_DIGITS = 64;
 const NO_CHECKSUM = '0'.repeat(CHECKSUM_DIGITS);
 
 /**
- * Writes a tree to `path` in one step; the file that stood there stays as `<path>.previous` unless `keepPrevious` is false.
+ * Writes a tree to `path` in one step; the file that stood there stays as `<path>.previous` unless `keepPrevious` is
+ * false.
  *
- * Throws CheckpointTreeError, naming the place, for a value that a checkpoint cannot hold, and AtomicWriteError if the disk
- * refuses; in both cases the old file is untouched.
+ * Throws CheckpointTreeError, naming the place, for a value that a checkpoint cannot hold, and AtomicWriteError if the
+ * disk refuses; in both cases the old file is untouched.
  */
 export function saveTree(path: string, tree: Tree, options: AtomicWriteOptions = {}): void {
   requireOptions('saveTree', options, atomicWriteOptions);
@@ -58,7 +59,9 @@ export function saveTree(path: string, tree: Tree, options: AtomicWriteOptions =
   writeFileAtomic(path, bytes, { keepPrevious: true, ...options });
 }
 
-/** Reads what `saveTree` wrote; throws CheckpointError, naming the path and the reason, if the file is not exactly that. */
+/**
+ * Reads what `saveTree` wrote; throws CheckpointError, naming the path and the reason, if the file is not exactly that.
+ */
 export function loadTree(path: string): Tree {
   const fail = (reason: string, cause?: unknown) => new CheckpointError('loadTree', path, reason, { cause });
   const { readFileSync } = nodeModule('loadTree', 'fs');

@@ -43,7 +43,8 @@ const LEAF_DTYPES = Object.fromEntries(Object.entries(STORED).map(([leaf, stored
 >;
 
 /**
- * The arrays of a tree, named by their path (`model.conv1.weight`), and the rest as JSON with references to those names.
+ * The arrays of a tree, named by their path (`model.conv1.weight`), and the rest as JSON with references to those
+ * names.
  *
  * Throws CheckpointTreeError for anything but plain objects, arrays and the leaves of Tree.
  */

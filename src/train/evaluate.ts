@@ -1,4 +1,5 @@
-// Evaluates a model on a loader, by running statistics or by those of each batch; and finds the statistics that each batch norm sees.
+// Evaluates a model on a loader, by running statistics or by those of each batch; and finds the statistics that each
+// batch norm sees.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice } from '../checks.ts';
 import { type BatchStatistics, batchNormStats } from '../launch/batch_norm.ts';
@@ -10,7 +11,10 @@ import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Averages, type Metric } from './metrics.ts';
 
-/** A loss of an output and its target: a layer such as `new CrossEntropyLoss()`, a function such as `crossEntropy`, or one's own. */
+/**
+ * A loss of an output and its target: a layer such as `new CrossEntropyLoss()`, a function such as `crossEntropy`, or
+ * one's own.
+ */
 export type LossFunction = (output: Tensor, target: Tensor) => Tensor;
 /** Batches of inputs and targets, in any order of arrival. */
 export type Batches = Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>;
@@ -22,8 +26,8 @@ export interface EvaluateOptions {
   /** Figures whose means stand in the result under their names. Default: none. */
   metrics?: Readonly<Record<string, Metric>>;
   /**
-   * What batch norm normalizes by: `'running'` statistics, as in deployment (default), or those of each `'batch'`, without moving the
-   * running ones. A large difference between the two results is the train/eval gap.
+   * What batch norm normalizes by: `'running'` statistics, as in deployment (default), or those of each `'batch'`,
+   * without moving the running ones. A large difference between the two results is the train/eval gap.
    */
   statistics?: 'running' | 'batch';
   /** Applied to each input before the model, such as a conversion from bytes. */
@@ -37,7 +41,8 @@ const evaluateOptions = declareOptions<EvaluateOptions>({
 });
 
 /**
- * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored, also after an error. Returns them by name.
+ * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored,
+ * also after an error. Returns them by name.
  * @example
  * const { loss, accuracy: share } = await evaluate(model, loader, { loss: crossEntropy, metrics: { accuracy } });
  */
@@ -88,7 +93,10 @@ export interface ObservedStatistics {
   readonly variance: Float64Array;
 }
 
-/** The statistics of one batch at the input of every batch norm, with the model in its present mode except that nothing moves. */
+/**
+ * The statistics of one batch at the input of every batch norm, with the model in its present mode except that nothing
+ * moves.
+ */
 export function observeBatchNorms(model: Module, input: Tensor): Map<string, ObservedStatistics> {
   const seen = new Map<string, ObservedStatistics>();
   const removers = batchNorms(model).map(([name, norm]) =>

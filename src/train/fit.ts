@@ -1,5 +1,5 @@
-// fit: the training loop, with what a loop written by hand often lacks: scopes of steps, averages, checks of the loss, checkpoints, resuming at the same
-// batch, and saving on Ctrl-C. Callbacks print (progress.ts).
+// fit: the training loop, with what a loop written by hand often lacks: scopes of steps, averages, checks of the loss,
+// checkpoints, resuming at the same batch, and saving on Ctrl-C. Callbacks print (progress.ts).
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireInteger, requireNumber, shown } from '../checks.ts';
@@ -102,32 +102,43 @@ export interface FitOptions {
   scheduler?: (Stateful & { step(): void }) | ReduceLROnPlateau;
   /** When the scheduler is stepped. Default: `'epoch'`. */
   schedule?: 'epoch' | 'step';
-  /** What a `ReduceLROnPlateau` is given after each epoch: `'loss'` or the name of a metric, averaged over the epoch. Default: `'loss'`. */
+  /**
+   * What a `ReduceLROnPlateau` is given after each epoch: `'loss'` or the name of a metric, averaged over the epoch.
+   * Default: `'loss'`.
+   */
   monitor?: string;
   /** Figures to average over each epoch beside the loss, by name. Default: none. */
   metrics?: Readonly<Record<string, Metric>>;
-  /** Micro-batches per update; gradients are averaged over them, at the end of an epoch over those that are left. Default: 1. */
+  /**
+   * Micro-batches per update; gradients are averaged over them, at the end of an epoch over those that are left.
+   * Default: 1.
+   */
   accumulate?: number;
   /** Largest norm of all gradients together; larger ones are scaled down. */
   clipGradNorm?: number;
   /**
-   * Skip the update of a batch with a NaN or infinite loss or gradient instead of stopping: it leaves parameters, optimizer and running
-   * statistics as they were (`stageStatistics`). An epoch in which every update was skipped stops all the same. Default: false.
+   * Skip the update of a batch with a NaN or infinite loss or gradient instead of stopping: it leaves parameters,
+   * optimizer and running statistics as they were (`stageStatistics`). An epoch in which every update was skipped stops
+   * all the same. Default: false.
    */
   skipNonFinite?: boolean;
   /** Applied to each input before the model, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
   /** What is called at the beginning and end of training, epochs and steps. Default: none. */
   callbacks?: readonly Callback[];
-  /** File for checkpoints: written after each epoch, on interruption, and every `checkpointEvery` steps. Not in browsers. */
+  /**
+   * File for checkpoints: written after each epoch, on interruption, and every `checkpointEvery` steps. Not in
+   * browsers.
+   */
   checkpoint?: string;
   /** Steps from one checkpoint within an epoch to the next. Default: none within an epoch. */
   checkpointEvery?: number;
   /** Go on from `checkpoint` where it exists, with the same results as an uninterrupted run. Default: false. */
   resume?: boolean;
   /**
-   * Finish the step, save and return on SIGINT (Ctrl-C), SIGTERM and SIGHUP; a second one, more than a second later, ends the process.
-   * Programs in TypeScript start with `node --import tsx`: the command `tsx` kills what has not answered 60 ms after Ctrl-C. Default: false.
+   * Finish the step, save and return on SIGINT (Ctrl-C), SIGTERM and SIGHUP; a second one, more than a second later,
+   * ends the process. Programs in TypeScript start with `node --import tsx`: the command `tsx` kills what has not
+   * answered 60 ms after Ctrl-C. Default: false.
    */
   handleInterrupt?: boolean;
   /** A generator besides the default one and the loader's own; the states of all are in checkpoints. */
@@ -361,7 +372,8 @@ class Training implements Run {
     }
     if (this.position.step === 0) throw new ValueError('[fit] the loader gave no batches');
     if (isCut && this.position.step !== this.stepsPerEpoch) return;
-    // The loader ended within a group of batches without having told its length: their losses were divided by the whole group's size.
+    // The loader ended within a group of batches without having told its length: their losses were divided by the whole
+    // group's size.
     const left = this.position.step % accumulate;
     if (this.stepsPerEpoch === null && left > 0) {
       for (const parameter of this.model.parameters()) noGrad(() => parameter.peekGrad()?.mul_(accumulate / left));
@@ -470,7 +482,10 @@ class Training implements Run {
   }
 }
 
-/** Refuses an optimizer that has none of the model's parameters. One with a part of them, or with others beside them, is accepted. */
+/**
+ * Refuses an optimizer that has none of the model's parameters. One with a part of them, or with others beside them, is
+ * accepted.
+ */
 function requireOptimizerOf(model: Module, optimizer: AnyOptimizer): void {
   const own = new Set<Tensor>(model.parameters());
   const held = optimizer.paramGroups.flatMap(({ params }) => params);
@@ -509,12 +524,14 @@ function check(model: Module, options: FitOptions): void {
 /**
  * Trains a model on a loader.
  *
- * Per batch: forward, loss, backward, update; inside a scope, so that memory stays flat. A NaN or infinite loss stops training before
- * it reaches the parameters; with `skipNonFinite` only its batch is passed over. With `checkpoint`, model, optimizer, scheduler, generator
- * and position are saved, and `resume` goes on bit for bit as if nothing had happened.
+ * Per batch: forward, loss, backward, update; inside a scope, so that memory stays flat. A NaN or infinite loss stops
+ * training before it reaches the parameters; with `skipNonFinite` only its batch is passed over. With `checkpoint`,
+ * model, optimizer, scheduler, generator and position are saved, and `resume` goes on bit for bit as if nothing had
+ * happened.
  *
- * @throws NonFiniteLossError naming the layer and the last good checkpoint; CheckpointError where neither the checkpoint nor the one before
- * it can be read; AtomicWriteError where one cannot be written; ValueError on impossible options.
+ * @throws NonFiniteLossError naming the layer and the last good checkpoint; CheckpointError where neither the
+ * checkpoint nor the one before it can be read; AtomicWriteError where one cannot be written; ValueError on impossible
+ * options.
  * @example
  * await fit(model, { loader, loss: crossEntropy, optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 10, metrics: { accuracy } });
  */

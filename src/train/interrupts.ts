@@ -1,5 +1,5 @@
-// The signals that ask a process to end: SIGINT (Ctrl-C), SIGTERM (containers, schedulers), SIGHUP (a closed terminal). The first one asks the run to
-// stop, and `fit` saves. In browsers there are no signals, and nothing is watched.
+// The signals that ask a process to end: SIGINT (Ctrl-C), SIGTERM (containers, schedulers), SIGHUP (a closed terminal).
+// The first one asks the run to stop, and `fit` saves. In browsers there are no signals, and nothing is watched.
 
 /** A signal that asks a process to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
@@ -9,8 +9,9 @@ const exitCodes: Record<StopSignal, number> = { SIGHUP: 129, SIGINT: 130, SIGTER
 const signals = Object.keys(exitCodes) as StopSignal[];
 
 /**
- * One press of Ctrl-C can arrive several times: the terminal sends it to every process of its group, and npm sends it on to its child.
- * A process that is closed gets SIGHUP and SIGTERM together. What comes within this time (in ms) is the same request.
+ * One press of Ctrl-C can arrive several times: the terminal sends it to every process of its group, and npm sends it
+ * on to its child. A process that is closed gets SIGHUP and SIGTERM together. What comes within this time (in ms) is
+ * the same request.
  */
 const sameRequest = 1000;
 

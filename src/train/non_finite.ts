@@ -1,4 +1,5 @@
-// The error of a loss that is NaN or infinite: it names the first layer with a non-finite output, and the last good checkpoint.
+// The error of a loss that is NaN or infinite: it names the first layer with a non-finite output, and the last good
+// checkpoint.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
@@ -27,7 +28,9 @@ const isGood = (tensor: Tensor): boolean => !isFloat(tensor.dtype) || scope(() =
 /** The name of the layer that holds an entry of a state dict. */
 export const layerOf = (name: string): string => name.replace(/\.?[^.]*$/, '');
 
-/** The first parameter or running statistic that is not finite. Other buffers may be infinite on purpose, as masks are. */
+/**
+ * The first parameter or running statistic that is not finite. Other buffers may be infinite on purpose, as masks are.
+ */
 export function firstNonFinite(model: Module): { name: string; kind: 'parameter' | 'running statistic' } | null {
   for (const [name, parameter] of model.namedParameters()) if (!isGood(parameter)) return { name, kind: 'parameter' };
   for (const [name, buffer] of model.namedBuffers())
@@ -36,8 +39,9 @@ export function firstNonFinite(model: Module): { name: string; kind: 'parameter'
 }
 
 /**
- * Names the cause of a non-finite loss: a parameter, the input, or the first layer whose output is not finite when the batch runs through
- * the model once more, in its present mode. Buffers and the default generator are put back afterwards.
+ * Names the cause of a non-finite loss: a parameter, the input, or the first layer whose output is not finite when the
+ * batch runs through the model once more, in its present mode. Buffers and the default generator are put back
+ * afterwards.
  */
 export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string } {
   for (const [name, parameter] of model.namedParameters())

@@ -1,5 +1,6 @@
-// Renders a training run as one HTML page that works from a file without network: charts, tables, no server, no build step.
-// Which curves there are is the caller's choice; the page's own style and script are in report_page.ts. Node only.
+// Renders a training run as one HTML page that works from a file without network: charts, tables, no server, no build
+// step. Which curves there are is the caller's choice; the page's own style and script are in report_page.ts. Node
+// only.
 
 import { ValueError } from '../errors.ts';
 import { nodeModule } from '../files/node.ts';
@@ -67,8 +68,8 @@ export class ReportError extends ValueError {
 /**
  * A self-contained HTML page with the charts and tables of a run.
  *
- * uPlot is inlined, so the string can be saved and opened anywhere. All text is escaped. Throws ReportError where numbers of
- * values do not agree.
+ * uPlot is inlined, so the string can be saved and opened anywhere. All text is escaped. Throws ReportError where
+ * numbers of values do not agree.
  */
 export function renderReport(content: ReportContent): string {
   requireOptions('renderReport', content, reportContent);

@@ -9,7 +9,10 @@ import { nodeModule } from '../files/node.ts';
 import { codeOf } from '../files/processes.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 
-/** A value that cannot be logged, a writer that is closed, or a disk that refuses; `code` is then the system's, such as `ENOSPC`. */
+/**
+ * A value that cannot be logged, a writer that is closed, or a disk that refuses; `code` is then the system's, such as
+ * `ENOSPC`.
+ */
 export class SummaryWriterError extends EvenkeelError {
   override name = 'SummaryWriterError';
   /** The system's code, such as `ENOSPC`. */
@@ -91,9 +94,9 @@ let filesOpened = 0;
 /**
  * Writes scalars to a new event file in a folder, for `tensorboard --logdir`.
  *
- * Creates the folder. Events are written out every `maxQueue` events, by `flush` and by `close`. Throws SummaryWriterError
- * after `close`, and where the disk refuses: what it has not taken is written by the next `flush`. Not in browsers.
- * Source: `torch.utils.tensorboard.SummaryWriter`.
+ * Creates the folder. Events are written out every `maxQueue` events, by `flush` and by `close`. Throws
+ * SummaryWriterError after `close`, and where the disk refuses: what it has not taken is written by the next `flush`.
+ * Not in browsers. Source: `torch.utils.tensorboard.SummaryWriter`.
  */
 export class SummaryWriter {
   /** The event file. */

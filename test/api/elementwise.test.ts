@@ -1,5 +1,5 @@
-// Each entry of kernels/elementwise/*.def is an operation: declared in src/ops/elementwise/ with a docstring, a method, a functional form where
-// PyTorch has one, a case.
+// Each entry of kernels/elementwise/*.def is an operation: declared in src/ops/elementwise/ with a docstring, a method,
+// a functional form where PyTorch has one, a case.
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';

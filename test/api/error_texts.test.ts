@@ -1,5 +1,6 @@
-// What the library says is in its own names: no snake_case, no None, no True of another language. Every string of src is looked at, since any
-// may become part of a text; what has to be spelt as PyTorch or a file spells it is listed with its reason.
+// What the library says is in its own names: no snake_case, no None, no True of another language. Every string of src
+// is looked at, since any may become part of a text; what has to be spelt as PyTorch or a file spells it is listed with
+// its reason.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// Errors as JavaScript knows them: an argument of the wrong type is a TypeError, a value out of range a RangeError, and all of them are the
-// library's.
+// Errors as JavaScript knows them: an argument of the wrong type is a TypeError, a value out of range a RangeError, and
+// all of them are the library's.
 import { inspect, types } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { DataArgumentError } from '../../src/data/errors.ts';

@@ -1,4 +1,5 @@
-// One thing has one name, whatever form it takes: a function, a method, a layer. What has no other form stands here with its reason.
+// One thing has one name, whatever form it takes: a function, a method, a layer. What has no other form stands here
+// with its reason.
 import { describe, expect, test } from 'vitest';
 import * as root from '../../src/index.ts';
 import * as nn from '../../src/nn/index.ts';

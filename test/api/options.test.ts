@@ -1,5 +1,6 @@
-// Options, wherever the public surface takes any: misspelt, missing, or of the wrong kind they are refused by the name of what was called, with
-// the nearest right name. Which functions take options is read from their types, so that a new one without the check fails.
+// Options, wherever the public surface takes any: misspelt, missing, or of the wrong kind they are refused by the name
+// of what was called, with the nearest right name. Which functions take options is read from their types, so that a new
+// one without the check fails.
 import { afterAll, describe, expect, test } from 'vitest';
 import { EvenkeelError } from '../../src/errors.ts';
 import { Conv2d, Linear } from '../../src/nn/index.ts';

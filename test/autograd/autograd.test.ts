@@ -1,5 +1,6 @@
-// The rules of autograd, as PyTorch has them: where gradients end, who owns their memory, hooks, higher orders, changes in place, what a
-// second backward may do, modes, and functions of the user's own. Formulas of single operations are walked in test/cases.
+// The rules of autograd, as PyTorch has them: where gradients end, who owns their memory, hooks, higher orders, changes
+// in place, what a second backward may do, modes, and functions of the user's own. Formulas of single operations are
+// walked in test/cases.
 import { describe, expect, test } from 'vitest';
 import { RuntimeError } from '../../src/errors.ts';
 import {
@@ -177,7 +178,8 @@ describe('grad', () => {
     expect(list(x.grad)).toEqual([8, 16]);
   });
 
-  // Their backward differentiates the plain definition by its operands, of which one may have been computed from another.
+  // Their backward differentiates the plain definition by its operands, of which one may have been computed from
+  // another.
   test.each<[string, () => Module]>([
     ['batch norm', () => new BatchNorm1d(3, { dtype: 'float64' })],
     ['layer norm', () => new LayerNorm([3], { dtype: 'float64' })],

@@ -1,5 +1,5 @@
-// What a caller may hand to the engine: gradients, hooks' results and states of another size, dtype or engine never reach a kernel. The
-// values, and what is refused, are PyTorch's.
+// What a caller may hand to the engine: gradients, hooks' results and states of another size, dtype or engine never
+// reach a kernel. The values, and what is refused, are PyTorch's.
 import { describe, expect, test } from 'vitest';
 import { backward, grad } from '../../src/autograd/backward.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../../src/errors.ts';

@@ -1,5 +1,5 @@
-// checkpoint against the same computation without it: values and gradients to the bit, random numbers, statistics counted once, nesting,
-// higher orders, and the memory it is for.
+// checkpoint against the same computation without it: values and gradients to the bit, random numbers, statistics
+// counted once, nesting, higher orders, and the memory it is for.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { grad } from '../../src/autograd/backward.ts';
@@ -54,7 +54,8 @@ function step(through: Through, needsInput: boolean) {
 
 describe('checkpoint', () => {
   it.each([true, false])('gives the same as without, to the bit; input requires a gradient: %s', (needsInput) => {
-    // Parameters come in through the closure; batch norm counts one batch (pytorch#62471, pytorch#96136); the generator goes on alike.
+    // Parameters come in through the closure; batch norm counts one batch (pytorch#62471, pytorch#96136); the generator
+    // goes on alike.
     expect(step(checkpointed, needsInput)).toEqual(step(plainly, needsInput));
   });
 

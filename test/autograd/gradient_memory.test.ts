@@ -1,4 +1,5 @@
-// The memory of gradients: given back when they have done their part in a backward, and when they are dropped, unless somebody holds them.
+// The memory of gradients: given back when they have done their part in a backward, and when they are dropped, unless
+// somebody holds them.
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
@@ -119,7 +120,10 @@ describe('a gradient in a backward', () => {
     expect(liveBytes(() => void grad([y.mul(2).sin().sum()], [y])).left).toBeLessThan(bytes + 1024);
   });
 
-  /** Runs a backward in which somebody takes hold of gradients, and has their values afterwards, when memory given back is used again. */
+  /**
+   * Runs a backward in which somebody takes hold of gradients, and has their values afterwards, when memory given back
+   * is used again.
+   */
   const held = (take: (x: Tensor, hold: (...gradients: (Tensor | null)[]) => void) => void) => {
     const leaf = randn([64, 64]).requiresGrad_();
     scope(() => {

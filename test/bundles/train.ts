@@ -1,5 +1,5 @@
-// What the bundle tests run, in a page, in a module worker and in Node.js: a small network with batch norm learns to tell three patterns apart, with
-// everything that a training script in a browser uses.
+// What the bundle tests run, in a page, in a module worker and in Node.js: a small network with batch norm learns to
+// tell three patterns apart, with everything that a training script in a browser uses.
 import { getEngine, manualSeed, ones, setEngine } from 'evenkeel';
 import { DataLoader, TensorDataset, WorkerDataset } from 'evenkeel/data';
 import { encodeStateDict } from 'evenkeel/io';

@@ -1,5 +1,6 @@
-// Every number, size, axis, rate, name and dtype that a public function, method or constructor takes, each with a call in which it alone varies.
-// test/ops/arguments.test.ts hands over what is none. Functions that take nothing of the kind are listed at the end.
+// Every number, size, axis, rate, name and dtype that a public function, method or constructor takes, each with a call
+// in which it alone varies. test/ops/arguments.test.ts hands over what is none. Functions that take nothing of the kind
+// are listed at the end.
 import * as dataRoom from '../../src/data/index.ts';
 import * as rootRoom from '../../src/index.ts';
 import * as nnRoom from '../../src/nn/index.ts';
@@ -11,9 +12,9 @@ import { unaryRows } from './unary.ts';
 const [ek, nn, optim, data] = [{ ...rootRoom }, { ...nnRoom }, { ...optimRoom }, { ...dataRoom }];
 
 /**
- * integer: a count or an index; size: an integer or several; axis: an integer within the rank; axes: one or several; shape: an array of
- * integers; number: any; element: a number or a truth value; finite: no NaN or infinity; rate: finite and at least 0; probability: 0 to 1; name: one of a few;
- * numbers: an array of numbers.
+ * integer: a count or an index; size: an integer or several; axis: an integer within the rank; axes: one or several;
+ * shape: an array of integers; number: any; element: a number or a truth value; finite: no NaN or infinity; rate:
+ * finite and at least 0; probability: 0 to 1; name: one of a few; numbers: an array of numbers.
  */
 export type Kind =
   | 'integer'

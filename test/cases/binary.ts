@@ -1,4 +1,5 @@
-// The functions of two operands: see elementwise_row.ts. An entry of kernels/elementwise/binary.def without a row does not compile.
+// The functions of two operands: see elementwise_row.ts. An entry of kernels/elementwise/binary.def without a row does
+// not compile.
 import type { Binary } from '../../src/device/generated/abi.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import { pow, remainder } from '../reference/math.ts';

@@ -1,4 +1,5 @@
-// What a case of an op is: inputs, a call, and what it is held against. cases.test.ts walks all of them through every mode.
+// What a case of an op is: inputs, a call, and what it is held against. cases.test.ts walks all of them through every
+// mode.
 import type { Tensor } from '../../src/tensor/tensor.ts';
 
 export interface Input {

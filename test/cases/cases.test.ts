@@ -1,5 +1,6 @@
-// Every case through every mode: PyTorch's float64 results, gradients of first and second order by differences, both memory formats,
-// fused between norms against plain, float32 against float64, one thread against many, and the other engine. A differentiable op without a case fails here.
+// Every case through every mode: PyTorch's float64 results, gradients of first and second order by differences, both
+// memory formats, fused between norms against plain, float32 against float64, one thread against many, and the other
+// engine. A differentiable op without a case fails here.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import '../../src/index.ts';
@@ -78,7 +79,10 @@ const normed = (one: Case): boolean[] =>
       shape[1] > 0,
   );
 
-/** The case on inputs that are the output of a batch norm, and a batch norm of each output: what fusion defers, and what it looks back at. */
+/**
+ * The case on inputs that are the output of a batch norm, and a batch norm of each output: what fusion defers, and what
+ * it looks back at.
+ */
 function betweenNorms(one: Case, dtype: DType, format: MemoryFormat): number[][] {
   const leaves = inputsOf(one, dtype, format);
   const isNormed = normed(one);
@@ -148,7 +152,8 @@ describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
     });
 
   test('float32 stays near float64', () => {
-    // Inputs are rounded to float32 (6e-8 relative); the steepest case here magnifies that and its own roundings about a hundredfold.
+    // Inputs are rounded to float32 (6e-8 relative); the steepest case here magnifies that and its own roundings about
+    // a hundredfold.
     expectClose(evaluate(one, 'float32', 'contiguous'), evaluate(one, 'float64', 'contiguous'), 2e-5);
   });
 

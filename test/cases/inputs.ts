@@ -10,8 +10,8 @@ import type { Case, Input } from './case.ts';
 const modulus = 10007;
 
 /**
- * Value i of input k: a multiplicative walk over the residues of a prime, so that values look random, are exact in float64, differ from each
- * other, and take one line in any language.
+ * Value i of input k: a multiplicative walk over the residues of a prime, so that values look random, are exact in
+ * float64, differ from each other, and take one line in any language.
  */
 export function valuesOf(input: Input, k: number): number[] {
   const { shape, low = -2, high = 2 } = input;

@@ -1,6 +1,6 @@
-// Every function of elements (by its row), reduction and loss at the places where formulas break: kinks, both zeros, infinities, NaN, the largest and the
-// smallest numbers. test/golden/kink_golden.py has PyTorch's values and gradients of first and second order there; test/ops/kinks.test.ts
-// compares, and fails where a public function is missing here.
+// Every function of elements (by its row), reduction and loss at the places where formulas break: kinks, both zeros,
+// infinities, NaN, the largest and the smallest numbers. test/golden/kink_golden.py has PyTorch's values and gradients
+// of first and second order there; test/ops/kinks.test.ts compares, and fails where a public function is missing here.
 import * as f from '../../src/ops/elementwise.ts';
 import * as indexing from '../../src/ops/indexing.ts';
 import * as loss from '../../src/ops/loss.ts';

@@ -1,4 +1,5 @@
-// Where functions differ from PyTorch at kinks and extreme numbers on purpose, each with its reason; elementwise ones say it in their rows. kinks.test.ts fails where an entry is of no use.
+// Where functions differ from PyTorch at kinks and extreme numbers on purpose, each with its reason; elementwise ones
+// say it in their rows. kinks.test.ts fails where an entry is of no use.
 
 import { binaryRows } from './binary.ts';
 import type { Difference, Intended } from './elementwise_row.ts';

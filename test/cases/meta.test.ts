@@ -1,5 +1,5 @@
-// Every case on the meta device: outputs and gradients have the shape, dtype and memory format that they have on the cpu, and no byte is
-// allocated there. Where an operation would read values, what it says instead.
+// Every case on the meta device: outputs and gradients have the shape, dtype and memory format that they have on the
+// cpu, and no byte is allocated there. Where an operation would read values, what it says instead.
 import { describe, expect, test } from 'vitest';
 import '../../src/index.ts';
 import { grad } from '../../src/autograd/backward.ts';

@@ -1,5 +1,6 @@
-// A call of everything public that takes options, with options that a test chooses: test/api/options.test.ts hands over wrong ones. Which
-// functions, constructors and methods these are is read from the types, so a new one that is not here makes the test fail.
+// A call of everything public that takes options, with options that a test chooses: test/api/options.test.ts hands over
+// wrong ones. Which functions, constructors and methods these are is read from the types, so a new one that is not here
+// makes the test fail.
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as data from '../../src/data/index.ts';

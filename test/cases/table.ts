@@ -1,4 +1,5 @@
-// The cases: at least one for every op of the registry; those of elementwise operations are made of their rows. Python forms are read by test/golden/op_golden.py.
+// The cases: at least one for every op of the registry; those of elementwise operations are made of their rows. Python
+// forms are read by test/golden/op_golden.py.
 
 import * as br from '../../src/ops/brackets.ts';
 import * as broadcast from '../../src/ops/broadcast.ts';

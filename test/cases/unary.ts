@@ -1,4 +1,5 @@
-// The functions of one operand: see elementwise_row.ts. An entry of kernels/elementwise/unary.def without a row does not compile.
+// The functions of one operand: see elementwise_row.ts. An entry of kernels/elementwise/unary.def without a row does
+// not compile.
 import type { Unary } from '../../src/device/generated/abi.ts';
 import * as nn from '../../src/nn/index.ts';
 import * as el from '../../src/ops/elementwise.ts';
@@ -275,7 +276,10 @@ export const activationLayers = unaryRows.flatMap(([, { layers = [], ...of }]) =
   layers.map((layer) => ({ ...layer, name: layer.Layer.name, of })),
 );
 
-/** Layers to make, by the names that PyTorch's results have in golden/nn.golden.json: Python's arguments, and a function. */
+/**
+ * Layers to make, by the names that PyTorch's results have in golden/nn.golden.json: Python's arguments, and a
+ * function.
+ */
 export const madeLayers = (kind: 'forward' | 'printed') =>
   activationLayers.flatMap(({ Layer, name, [kind]: given = { [name]: ['', {}] as const } }) =>
     Object.entries(given).map(([key, [python, options]]) => ({

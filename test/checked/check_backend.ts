@@ -1,5 +1,6 @@
-// The checked build: a backend in which every address that a kernel is given is looked up, new memory holds no numbers, and the bytes
-// behind each block stay as they were. Kernels are waited for one by one. See kernels/include/evenkeel.h for the sizes.
+// The checked build: a backend in which every address that a kernel is given is looked up, new memory holds no numbers,
+// and the bytes behind each block stay as they were. Kernels are waited for one by one. See kernels/include/evenkeel.h
+// for the sizes.
 import type { AddressBackend } from '../../src/device/address_backend.ts';
 import type { Block } from '../../src/device/backend.ts';
 import type { Kernels, Pointer } from '../../src/device/generated/abi.ts';

@@ -1,5 +1,6 @@
-// What the checked build knows of memory: every block that a backend has handed out, with the bytes that were asked for, and what lies behind
-// each address of a kernel's arguments. The sizes that kernels need are in generated/extents.ts, made from the C header.
+// What the checked build knows of memory: every block that a backend has handed out, with the bytes that were asked
+// for, and what lies behind each address of a kernel's arguments. The sizes that kernels need are in
+// generated/extents.ts, made from the C header.
 import type { AddressBackend } from '../../src/device/address_backend.ts';
 import type { Block } from '../../src/device/backend.ts';
 import { Dtype, type Kernels, type Pointer } from '../../src/device/generated/abi.ts';
@@ -121,7 +122,9 @@ export class KernelMemory {
   steps(count: number, step: number, each: number): number {
     return count === 0 ? 0 : (count - 1) * step + each;
   }
-  /** Rows of an optimizer's table: five addresses, of which only the first is always there, and a number of elements. */
+  /**
+   * Rows of an optimizer's table: five addresses, of which only the first is always there, and a number of elements.
+   */
   rows(table: Pointer, count: number, bytes: number): number {
     for (let row = 0; row < count; row++) {
       const elements = this.double(table, row * 6 + 5);
@@ -151,7 +154,10 @@ export class KernelMemory {
 
   // ---- looking addresses up ----------------------------------------------------------------------------------------
 
-  /** Throws unless every address of a call has the bytes behind it that the kernel needs: in its block, and in the operand that it is of. */
+  /**
+   * Throws unless every address of a call has the bytes behind it that the kernel needs: in its block, and in the
+   * operand that it is of.
+   */
   check(kernel: string, a: readonly number[], extents: readonly Extent[]): void {
     const blocks = this.pinned();
     const addresses = extents.map(([index, name, isOptional, bytes]) => {
@@ -190,7 +196,10 @@ export class KernelMemory {
   }
 }
 
-/** A block may be longer than what lies in it. `low` and `high` count from the operand's address: that of a part is inside of a whole. */
+/**
+ * A block may be longer than what lies in it. `low` and `high` count from the operand's address: that of a part is
+ * inside of a whole.
+ */
 function requireWithin(what: string, operand: Operand, low: number, high: number): void {
   const { size, itemSize } = operand;
   const before = startOf(operand) * itemSize;

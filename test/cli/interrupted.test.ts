@@ -1,5 +1,5 @@
-// `npm start`, interrupted in every way that people and containers have: the run is saved, and resumed it ends as if nothing had happened. Once
-// each; scripts/interrupt_runs.ts does it as often as one likes.
+// `npm start`, interrupted in every way that people and containers have: the run is saved, and resumed it ends as if
+// nothing had happened. Once each; scripts/interrupt_runs.ts does it as often as one likes.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// The folder of a run: older runs, locks, leftovers; and what the command needs besides: its data, its version, its parent.
+// The folder of a run: older runs, locks, leftovers; and what the command needs besides: its data, its version, its
+// parent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   existsSync,

@@ -1,5 +1,6 @@
-// The command line in processes of its own: files that a run leaves, Ctrl-C and --resume, damaged checkpoints, disks that refuse, wrong
-// usage; exit codes and one-line messages of each. What fit itself guarantees is in test/training/resume.test.ts.
+// The command line in processes of its own: files that a run leaves, Ctrl-C and --resume, damaged checkpoints, disks
+// that refuse, wrong usage; exit codes and one-line messages of each. What fit itself guarantees is in
+// test/training/resume.test.ts.
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   existsSync,

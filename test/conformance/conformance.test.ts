@@ -1,4 +1,5 @@
-// The conformance run's own parts: how arguments are carried over, what the judge lets pass, and that a case that ends its process is one failure.
+// The conformance run's own parts: how arguments are carried over, what the judge lets pass, and that a case that ends
+// its process is one failure.
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Case, type TensorData, tensorOf } from '../../conformance/case.ts';
 import { difference } from '../../conformance/judge.ts';

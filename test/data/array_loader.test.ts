@@ -1,4 +1,5 @@
-// Orders of samplers, loaders and splits against PyTorch 2.13 (golden/data_loader_golden.py), and the loader's own rules.
+// Orders of samplers, loaders and splits against PyTorch 2.13 (golden/data_loader_golden.py), and the loader's own
+// rules.
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

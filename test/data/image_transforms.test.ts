@@ -68,7 +68,8 @@ describe('resize', () => {
       expect(most(differences(result.data, floatsOf(out)))).toBeLessThan(1e-6);
       return;
     }
-    // Each byte is a rounding of what PyTorch's float32 made, which is off by 1e-3 of a step at most: of ties it rounds some up and some down.
+    // Each byte is a rounding of what PyTorch's float32 made, which is off by 1e-3 of a step at most: of ties it rounds
+    // some up and some down.
     const floats = resize(size, { maxSize, interpolation, antialias })({
       ...given,
       data: Float32Array.from(given.data),

@@ -1,4 +1,5 @@
-// Convolutions that nobody records: they are carried out with the norm, the addition and the ReLU behind them, once, and nothing else is written.
+// Convolutions that nobody records: they are carried out with the norm, the addition and the ReLU behind them, once,
+// and nothing else is written.
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';

@@ -1,5 +1,5 @@
-// Fused against plain: every pattern gives the same outputs, gradients and running statistics with fusion on and off, and whoever looks at
-// a tensor in between sees its values.
+// Fused against plain: every pattern gives the same outputs, gradients and running statistics with fusion on and off,
+// and whoever looks at a tensor in between sees its values.
 import { describe, expect, it } from 'vitest';
 import { grad, registerHook, retainGrad } from '../../src/autograd/backward.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
@@ -434,7 +434,8 @@ describe.each([nn.ReLU, nn.ReLU6])('what is not done, with %o', (Activation) => 
 
   it('backward, one pass a norm forms the gradient that both backwards of a convolution read, and of 1x1 one the input of its weights', () => {
     const conv = ['batchNormBackwardApply', 'convBackwardData', 'convBackwardWeight'];
-    // The last convolution has no norm behind it; the first needs no gradient of its input, and forms that of its output as it reads.
+    // The last convolution has no norm behind it; the first needs no gradient of its input, and forms that of its
+    // output as it reads.
     const last = ['convBackwardData', 'batchNormApply', 'convBackwardWeight'];
     expect(onTensors(true, true)).toEqual([...last, ...conv, 'convBackwardWeight']);
     // One of few channels is formed by a pass even so.

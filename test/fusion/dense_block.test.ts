@@ -1,5 +1,5 @@
-// Norms of joined tensors, as in the blocks of a DenseNet: statistics that are read once for each channel, and gradients that meet at the input
-// of a norm.
+// Norms of joined tensors, as in the blocks of a DenseNet: statistics that are read once for each channel, and
+// gradients that meet at the input of a norm.
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';

@@ -1,4 +1,5 @@
-// Activations other than ReLU behind a norm: one pass writes their values, one their gradients, and the norm's own values are nowhere.
+// Activations other than ReLU behind a norm: one pass writes their values, one their gradients, and the norm's own
+// values are nowhere.
 import { describe, expect, it } from 'vitest';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';

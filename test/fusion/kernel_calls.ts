@@ -1,4 +1,5 @@
-// Which kernels a piece of code calls, in order: what a fusion saves is kernels that do not run and tensors that are not written.
+// Which kernels a piece of code calls, in order: what a fusion saves is kernels that do not run and tensors that are
+// not written.
 import { addressBackend } from '../support/address_backend.ts';
 
 /** Kernels that handle numbers for each channel only, or none. */

@@ -1,4 +1,5 @@
-// Linear layers whose matrices are large: statistics leave with their outputs, norms enter with their inputs, as with convolutions.
+// Linear layers whose matrices are large: statistics leave with their outputs, norms enter with their inputs, as with
+// convolutions.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';

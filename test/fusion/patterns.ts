@@ -1,4 +1,5 @@
-// Patterns of layers, run fused and plain on the same numbers and held together: outputs, gradients and running statistics.
+// Patterns of layers, run fused and plain on the same numbers and held together: outputs, gradients and running
+// statistics.
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { withFusion } from '../../src/fusion/switch.ts';

@@ -1,4 +1,5 @@
-// Files that somebody damaged or made up: each is refused in words, with the file and the place, before anything comes of it.
+// Files that somebody damaged or made up: each is refused in words, with the file and the place, before anything comes
+// of it.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Files that PyTorch 2.13, NumPy and safetensors wrote (golden/checkpoints_golden.py), read to the bit; what no tensor can be, refused; and written
-// again.
+// Files that PyTorch 2.13, NumPy and safetensors wrote (golden/checkpoints_golden.py), read to the bit; what no tensor
+// can be, refused; and written again.
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import '../../src/ops/methods.ts';

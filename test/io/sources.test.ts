@@ -1,4 +1,5 @@
-// Where bytes come from: memory, Blobs, servers with and without ranges, sources of one's own; in a browser too. And that nobody reads more than he asked for.
+// Where bytes come from: memory, Blobs, servers with and without ranges, sources of one's own; in a browser too. And
+// that nobody reads more than he asked for.
 
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';

@@ -1,4 +1,5 @@
-// Which file is taken for the addon, and what is said where none is. The package's own is tried out in scripts/check_package.ts.
+// Which file is taken for the addon, and what is said where none is. The package's own is tried out in
+// scripts/check_package.ts.
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

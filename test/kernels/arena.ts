@@ -1,5 +1,5 @@
-// Calls kernels directly: places arguments in one block of device memory, each between guard bytes, and checks after every call
-// that nothing outside the outputs was written. No tensors here.
+// Calls kernels directly: places arguments in one block of device memory, each between guard bytes, and checks after
+// every call that nothing outside the outputs was written. No tensors here.
 import { expect } from 'vitest';
 import type { AddressBackend } from '../../src/device/address_backend.ts';
 import { setEngine } from '../../src/device/engine.ts';
@@ -155,7 +155,10 @@ export function engines(): ('native' | 'wasm')[] {
   }
 }
 
-/** Runs `body` with 1, 2 and 3 threads and expects the same bytes in what it returns; where an engine has only one thread, once. */
+/**
+ * Runs `body` with 1, 2 and 3 threads and expects the same bytes in what it returns; where an engine has only one
+ * thread, once.
+ */
 export function sameForAnyThreads<R extends Place | Record<string, Place>>(arena: Arena, body: () => R): R {
   const { backend } = arena;
   if (backend.name === 'wasm') return body();

@@ -106,7 +106,8 @@ for (const engine of engines()) {
     const masked = relu ? dy.map((v, i) => (open[i] ? v : 0)) : dy;
     const expected = relu ? batchNormReference(g, x, masked, weight, bias, eps) : plain;
     if (relu) for (const [i, y] of plain.y.entries()) expected.y[i] = Math.min(Math.max(y, 0), relu);
-    // float32: y must be within 1e-6 whatever the mean. float64: the data themselves resolve the spread to |mean|/std ulps.
+    // float32: y must be within 1e-6 whatever the mean. float64: the data themselves resolve the spread to |mean|/std
+    // ulps.
     const tolerance = type === 'float32' ? 1e-6 : 1e-14 * (1 + Math.abs(mean) / std);
     expect(largestError(arena.read(out.y), expected.y)).toBeLessThanOrEqual(tolerance);
     const scale = Math.max(1, ...expected.channels.map((channel) => channel.invstd));

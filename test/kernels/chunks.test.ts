@@ -1,4 +1,5 @@
-// Pieces of chunks: they never overlap, follow each other in the same place, and come back when the collector has found their blocks.
+// Pieces of chunks: they never overlap, follow each other in the same place, and come back when the collector has found
+// their blocks.
 import { describe, expect, it } from 'vitest';
 import { Chunks, type Piece } from '../../src/device/chunks.ts';
 

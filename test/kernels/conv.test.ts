@@ -1,4 +1,5 @@
-// Convolution kernels against their definition: ranks, formats, strides, groups, odd sizes, thread counts, both engines.
+// Convolution kernels against their definition: ranks, formats, strides, groups, odd sizes, thread counts, both
+// engines.
 import { describe, expect, test } from 'vitest';
 import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { type ConvCase, convReference } from '../reference/conv.ts';
@@ -133,7 +134,8 @@ function check(arena: Arena, type: FloatName, g: ConvCase, seed: number): void {
     return out;
   });
 
-  // A sum of K products of magnitude <= 1/4, rounded at each step, is off by some √K·u·√K/12; 2 leaves room for the tails.
+  // A sum of K products of magnitude <= 1/4, rounded at each step, is off by some √K·u·√K/12; 2 leaves room for the
+  // tails.
   const expected = convReference(g, x, w, bias, dy);
   const tolerance = (terms: number) => 2 * roundoff[type] * (4 + terms / 6 + 4 * Math.sqrt(terms));
   const pixels = g.n * elements(g.output);
@@ -154,7 +156,8 @@ const shapes: Record<string, Shape> = {
   'second layer of LeNet': { n: 3, c: 6, o: 16, input: [14, 14], kernel: [5, 5] },
   '3x3, channels no multiple of anything': { n: 2, c: 19, o: 37, input: [9, 11], kernel: [3, 3], padding: 1 },
   '3x3, many channels on few pixels': { n: 2, c: 98, o: 130, input: [5, 7], kernel: [3, 3], padding: 1 },
-  // In tiles of 2x2 outputs on every instruction set: odd sizes, several blocks of images, of rows and of channels, parts of a row.
+  // In tiles of 2x2 outputs on every instruction set: odd sizes, several blocks of images, of rows and of channels,
+  // parts of a row.
   'tiles of outputs': { n: 3, c: 34, o: 40, input: [10, 11], kernel: [3, 3], padding: 1 },
   'tiles of outputs, no padding': { n: 2, c: 48, o: 34, input: [11, 12], kernel: [3, 3] },
   'tiles of outputs, wide padding': { n: 1, c: 48, o: 64, input: [12, 13], kernel: [3, 3], padding: 2 },

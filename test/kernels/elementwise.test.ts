@@ -1,5 +1,5 @@
-// The kernels of kernels/elementwise/ against float64 references: dtypes, edge values, odd sizes, broadcasting, aliasing, guards
-// around every output, and the same bytes for any number of threads.
+// The kernels of kernels/elementwise/ against float64 references: dtypes, edge values, odd sizes, broadcasting,
+// aliasing, guards around every output, and the same bytes for any number of threads.
 import { describe, expect, test } from 'vitest';
 import { Binary, Dtype, Status, Unary } from '../../src/device/generated/abi.ts';
 import { binary, binaryRows, integerBinary } from '../cases/binary.ts';
@@ -129,7 +129,8 @@ describe.each(engines())('%s', (engine) => {
     }
   });
 
-  // [shape, strides of a, strides of b]: dense, broadcast rows and columns, permuted, sliced, short and long rows, scalars.
+  // [shape, strides of a, strides of b]: dense, broadcast rows and columns, permuted, sliced, short and long rows,
+  // scalars.
   const layouts: [number[], number[], number[]][] = [
     [[], [], []],
     [[0], [1], [1]],

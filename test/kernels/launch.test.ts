@@ -1,4 +1,5 @@
-// Natively kernels run beside the JavaScript that called them: in order, on memory that is still there, and whoever reads or writes it waits.
+// Natively kernels run beside the JavaScript that called them: in order, on memory that is still there, and whoever
+// reads or writes it waits.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -208,7 +209,8 @@ const peaks = [1, 2].map((threads) => {
   return peak;
 });
 console.log(Math.max(...peaks) / 2 ** 20);`;
-    // Tensors of 32 MiB: 128 MiB that may be held, and some more before the collector runs; without a limit it is 2,500.
+    // Tensors of 32 MiB: 128 MiB that may be held, and some more before the collector runs; without a limit it is
+    // 2,500.
     expect(Number(run(program))).toBeLessThan(1000);
   },
   120_000,

@@ -5,7 +5,8 @@ import { type UnaryName, unary } from '../cases/unary.ts';
 import { pow } from '../reference/math.ts';
 import { Arena, engines, floats, random, rounded, ulpError } from './arena.ts';
 
-// float32: 2 ulp, against float64 references. float64: 4 ulp, and the error of Math and of the reference's own formulas.
+// float32: 2 ulp, against float64 references. float64: 4 ulp, and the error of Math and of the reference's own
+// formulas.
 const functions: [UnaryName, number, number, number, number][] = [
   // name, interval, ulps for float32, for float64
   ['exp', -90, 90, 2, 5],

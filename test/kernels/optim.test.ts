@@ -44,7 +44,8 @@ describe.each(engines())('%s', (engine) => {
           Array.from({ length: size }, () => low + next()),
         );
       const [p, g, a, b] = [column(-0.5), column(-0.5), column(0.5), column(0.5)];
-      // State 2 is grad_avg for rmsprop: small, so that the variance stays positive; for amsgrad a maximum as well as any.
+      // State 2 is grad_avg for rmsprop: small, so that the variance stays positive; for amsgrad a maximum as well as
+      // any.
       slots.push(p.map((v, i) => ({ p: v, g: g[i], state: [a[i], b[i], b[i] / 8] })));
     }
     let last: Place[][] = [];

@@ -1,4 +1,5 @@
-// Where the native engine's threads run: a worker that finds itself on the processor of the thread that waits for it goes elsewhere.
+// Where the native engine's threads run: a worker that finds itself on the processor of the thread that waits for it
+// goes elsewhere.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -180,8 +180,8 @@ describe.each(engines())('%s', (engine) => {
           const total = sum(log ? gs : gs.map((v, k) => v * ys[k]));
           const size = sum((log ? gs : gs.map((v, k) => v * ys[k])).map(Math.abs));
           for (let k = 0; k < n; k++) {
-            // exp (1 ulp), its argument (|x − m| ≤ 24 rounded), the quotient; log: absolute in x − m and log s. The sum, in
-            // float64: a rounding per term.
+            // exp (1 ulp), its argument (|x − m| ≤ 24 rounded), the quotient; log: absolute in x − m and log s. The
+            // sum, in float64: a rounding per term.
             const sumError = n * 2 ** -53;
             const limit = log ? 4 * eps * (Math.abs(want[k]) + 8) + sumError : (32 * eps + sumError) * want[k];
             if (!(Math.abs(ys[k] - want[k]) <= limit)) expect.fail(`softmax ${ys[k]}, expected ${want[k]}`);

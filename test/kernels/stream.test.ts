@@ -1,5 +1,6 @@
-// Large results are stored past the caches, where the machine can: the same numbers as through them. Tensors too large for a scalar
-// reference are held against the same kernels on parts of them, which are small enough to take the usual way.
+// Large results are stored past the caches, where the machine can: the same numbers as through them. Tensors too large
+// for a scalar reference are held against the same kernels on parts of them, which are small enough to take the usual
+// way.
 import { expect, test } from 'vitest';
 import { Dtype, Format } from '../../src/device/generated/abi.ts';
 import { Arena, engines, type Place, Source } from './arena.ts';

@@ -1,5 +1,5 @@
-// Tensors near the largest: values at their ends are right, or one typed error comes. Takes some 10 GB and minutes, so it has a run of its
-// own, `vitest run --mode large`.
+// Tensors near the largest: values at their ends are right, or one typed error comes. Takes some 10 GB and minutes, so
+// it has a run of its own, `vitest run --mode large`.
 import { afterEach, describe, expect, test } from 'vitest';
 import { maxElements } from '../../src/checks.ts';
 import { EvenkeelError } from '../../src/errors.ts';

@@ -1,7 +1,8 @@
-// Every architecture against torchvision's (golden/models_golden.py): initial weights, bit for bit; outputs, gradients and running
-// statistics in float64, where roundings are not magnified to anything; outputs in float32, no farther from those than PyTorch's.
-// Drawing the weights is the same code on both engines and takes most of the time. So the larger models, which have no kernel that the
-// smaller have not, are left out on WebAssembly, and all VGGs but one on both; structure.test.ts has them all.
+// Every architecture against torchvision's (golden/models_golden.py): initial weights, bit for bit; outputs, gradients
+// and running statistics in float64, where roundings are not magnified to anything; outputs in float32, no farther from
+// those than PyTorch's. Drawing the weights is the same code on both engines and takes most of the time. So the larger
+// models, which have no kernel that the smaller have not, are left out on WebAssembly, and all VGGs but one on both;
+// structure.test.ts has them all.
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import '../../src/index.ts';
@@ -44,7 +45,8 @@ function expectDigest(x: Tensor, expected: Digest, bound: number, what: string, 
   const elements = expected.elements.map((_, i) => values[Math.floor((i * (values.length - 1)) / 11)]);
   expectClose(elements, expected.elements, 0, absolute, what);
   expectClose([Math.sqrt(squares / values.length)], [expected.rms], 0, absolute, `${what}, root mean square`);
-  // The rule's numbers have a root mean square of 1.7, by which a mean of products may exceed the bound on the elements.
+  // The rule's numbers have a root mean square of 1.7, by which a mean of products may exceed the bound on the
+  // elements.
   expectClose([products / values.length], [expected.product], 0, 1.8 * absolute, `${what}, mean product`);
 }
 
@@ -55,8 +57,8 @@ const train = (model: Module, x: Tensor): Tensor => {
 const evaluate = (model: Module, x: Tensor): Tensor => noGrad(() => model.eval()(x));
 
 /**
- * Roundings of 1e-16, magnified as those of float32 are: PyTorch's float32 (6e-8) is off by 2e-3 in the worst model, so these would be by
- * some 1e-11, and gradients by a little more.
+ * Roundings of 1e-16, magnified as those of float32 are: PyTorch's float32 (6e-8) is off by 2e-3 in the worst model, so
+ * these would be by some 1e-11, and gradients by a little more.
  */
 const float64Bound = 1e-10;
 /** PyTorch's largest error is one draw; ours is another, with sums in another order. */
@@ -67,7 +69,8 @@ let model: Module;
 
 describe.each(Object.entries(golden).filter((one) => isDrawn(...one)))('%s', (name, expected) => {
   const size = name.startsWith('cifar') ? 32 : 64;
-  // Elements of images are dropped in the order of their memory, so that another format is another draw; in PyTorch too.
+  // Elements of images are dropped in the order of their memory, so that another format is another draw; in PyTorch
+  // too.
   const dropsMaps = name === 'DenseNet, with dropout';
   beforeAll(() => {
     manualSeed(0);

@@ -1,4 +1,5 @@
-// What models can be told: other norms, recomputation, bad options; and loading states, torchvision's old names among them.
+// What models can be told: other norms, recomputation, bad options; and loading states, torchvision's old names among
+// them.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../src/io/safetensors_arrays.ts';
@@ -83,7 +84,8 @@ it('memoryEfficient changes no number of a DenseNet but by roundings', () => {
     const gradients = [...model.namedParameters()].map(([name, { grad }]) => [`gradient of ${name}`, grad!] as const);
     return new Map<string, Tensor>([['output', y], ...model.namedBuffers(), ...gradients]);
   });
-  // What merges with what differs inside of a checkpoint, and so does the order of sums: 1e-16, magnified by norms of few values.
+  // What merges with what differs inside of a checkpoint, and so does the order of sums: 1e-16, magnified by norms of
+  // few values.
   for (const [name, tensor] of recomputed) {
     const expected = Array.from(kept.get(name)!.dataSync(), Number);
     expectClose(Array.from(tensor.dataSync(), Number), expected, 1e-10, 1e-10, name);

@@ -1,5 +1,5 @@
-// Every architecture has the state dict of torchvision's: names, order, shapes, number of parameters. No weight is drawn here, which would
-// take most of a minute; what they begin with is compared in models.test.ts.
+// Every architecture has the state dict of torchvision's: names, order, shapes, number of parameters. No weight is
+// drawn here, which would take most of a minute; what they begin with is compared in models.test.ts.
 import { expect, it, vi } from 'vitest';
 import '../../src/index.ts';
 import { golden, make } from './catalog.ts';

@@ -1,5 +1,6 @@
-// Models with the weights of a file: `resnet50({ weights })`, what it says and refuses; timm's names; checkpoints of the CIFAR ResNets; the transforms of torchvision's
-// weights. Values do not matter to names and shapes: those run on the meta device.
+// Models with the weights of a file: `resnet50({ weights })`, what it says and refuses; timm's names; checkpoints of
+// the CIFAR ResNets; the transforms of torchvision's weights. Values do not matter to names and shapes: those run on
+// the meta device.
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,5 +1,5 @@
-// The accuracy that the documents promise: outputs within 1e-6 of float64 truth for |mean|/std up to 1e4, the running variance within 2e-7
-// up to 100, on every engine, in both memory formats, with one thread and with many.
+// The accuracy that the documents promise: outputs within 1e-6 of float64 truth for |mean|/std up to 1e4, the running
+// variance within 2e-7 up to 100, on every engine, in both memory formats, with one thread and with many.
 import { describe, expect, test } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { getEngine, getNumThreads, setNumThreads } from '../../src/device/engine.ts';

@@ -1,4 +1,5 @@
-// BatchNorm layers against PyTorch's (golden/norm_golden.json) and against the rules of their statistics, checks and states, row by row.
+// BatchNorm layers against PyTorch's (golden/norm_golden.json) and against the rules of their statistics, checks and
+// states, row by row.
 
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
@@ -532,7 +533,8 @@ describe('gradients that are recorded', () => {
       { requiresGrad: true },
     );
     const g = cotangent().to('float32');
-    // Differences of neighbours of 10000 are exact in float32, so both have the same normal form up to its own roundings.
+    // Differences of neighbours of 10000 are exact in float32, so both have the same normal form up to its own
+    // roundings.
     expectClose(recorded(bn, x, g)[0], list(recorded(bn, near, g)[0])!, 2e-6);
   });
   it('exist where only the bias requires one', () => {

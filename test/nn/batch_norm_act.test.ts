@@ -1,4 +1,5 @@
-// BatchNormAct2d: batch norm, then drop, then activation; the ReLU that rides along; what controls batch norms controls it; SyncBatchNorm.
+// BatchNormAct2d: batch norm, then drop, then activation; the ReLU that rides along; what controls batch norms controls
+// it; SyncBatchNorm.
 import { describe, expect, it } from 'vitest';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';

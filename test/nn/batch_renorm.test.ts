@@ -1,4 +1,5 @@
-// Batch renormalization against its formulas, element by element, in both published forms; the schedule; what controls batch norms.
+// Batch renormalization against its formulas, element by element, in both published forms; the schedule; what controls
+// batch norms.
 import { describe, expect, it } from 'vitest';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
@@ -74,7 +75,8 @@ function reference(
     const r = clip(sigma / old.std, 1 / rmax, rmax);
     const d = clip((mean - old.mean) / old.std, -dmax, dmax);
     const normal = (i: number) => (xs[i] - mean) / sigma;
-    // The derivative of (x − μ)/σ_B, of which the deviation's part is dσ_B/dx = (x − μ)/(n·root), where root is σ_B without an outer eps.
+    // The derivative of (x − μ)/σ_B, of which the deviation's part is dσ_B/dx = (x − μ)/(n·root), where root is σ_B
+    // without an outer eps.
     const root = std === port.std ? Math.sqrt(variance) : sigma;
     const [meanG, meanGX] = [average((i) => gs[i]), average((i) => gs[i] * normal(i))];
     for (const i of at) {
@@ -203,7 +205,8 @@ describe('both forms', () => {
   });
 
   it.each(makers)('%s: the paper’s schedule by default, counted before the batch', (_, make) => {
-    // Running statistics of mean 0 and deviation 1 that do not move, and a batch with both limits out of reach: ±1 about 100.
+    // Running statistics of mean 0 and deviation 1 that do not move, and a batch with both limits out of reach: ±1
+    // about 100.
     const [layer, plain] = [{}, { rmax: 1, dmax: 0 }].map(
       (o) => make({ eps: 1e-9, momentum: 0, dtype: 'float64', ...o }) as BatchRenorm2d,
     );

@@ -1,4 +1,5 @@
-// Deep copies of modules: nothing is shared with the original that one of them changes, and what is one thing stays one.
+// Deep copies of modules: nothing is shared with the original that one of them changes, and what is one thing stays
+// one.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';

@@ -1,5 +1,5 @@
-// Every class of the library is declared (`declareModules`), so that models of them are enclosed; and what is declared of it holds: its forwards
-// let nobody have what they compute in between, and their state is not given back with it.
+// Every class of the library is declared (`declareModules`), so that models of them are enclosed; and what is declared
+// of it holds: its forwards let nobody have what they compute in between, and their state is not given back with it.
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { withDevice } from '../../src/device/engine.ts';

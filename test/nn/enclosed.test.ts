@@ -1,4 +1,5 @@
-// What a module of the library computes in between and nobody can hold gives its memory back in the backward; what somebody may hold stays.
+// What a module of the library computes in between and nobody can hold gives its memory back in the backward; what
+// somebody may hold stays.
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';

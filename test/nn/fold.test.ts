@@ -424,7 +424,8 @@ describe('refuses, with the reason', () => {
   });
 
   it('channels that are not those of the layer, though as many', () => {
-    // Linear layers have their features last, batch norm has its channels first; and an image without a batch has them in front.
+    // Linear layers have their features last, batch norm has its channels first; and an image without a batch has them
+    // in front.
     const text = (name: string) => `its channels are not those of '0' (${name})`;
     expect(reason(trained(new Sequential(new Linear(3, 4), new BatchNorm1d(4))), randn([2, 4, 3]))).toBe(
       text('Linear'),

@@ -1,4 +1,5 @@
-// freezeBatchNorm stays through train() and state dicts and is undone whole; layers that move where they should not say so, once.
+// freezeBatchNorm stays through train() and state dicts and is undone whole; layers that move where they should not say
+// so, once.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';

@@ -1,4 +1,5 @@
-// FrozenBatchNorm2d against its definition (torchvision's) and against evaluated batch norm, and the conversions to it and back (timm's).
+// FrozenBatchNorm2d against its definition (torchvision's) and against evaluated batch norm, and the conversions to it
+// and back (timm's).
 import { describe, expect, it } from 'vitest';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
 import {

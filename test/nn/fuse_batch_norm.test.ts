@@ -85,7 +85,8 @@ describe('equals PyTorch 2.13', () => {
     expect([fused.weight.requiresGrad, fused.bias!.requiresGrad]).toEqual(one.requires_grad);
     expect(fused.weight.shape).toEqual(one.weight.shape);
     expect(fused.bias!.shape).toEqual(one.bias.shape);
-    // float64: a few roundings of numbers up to about 30; float32 (PyTorch rounds every step of it): a few of 6e-8 of those.
+    // float64: a few roundings of numbers up to about 30; float32 (PyTorch rounds every step of it): a few of 6e-8 of
+    // those.
     const tolerance = dtypes[2] === 'float64' ? 1e-14 : 5e-7;
     expectClose(fused.weight, one.weight.data, tolerance, 30 * tolerance, 'weight');
     expectClose(fused.bias!, one.bias.data, tolerance, 30 * tolerance, 'bias');

@@ -1,4 +1,5 @@
-// InPlaceABN against its definition as plain ops, which the engine differentiates; what it keeps, overwrites and refuses; ABN beside it.
+// InPlaceABN against its definition as plain ops, which the engine differentiates; what it keeps, overwrites and
+// refuses; ABN beside it.
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
@@ -90,7 +91,8 @@ describe('InPlaceABN', () => {
         param,
       );
       expected.backward(g.to('float64'));
-      // x comes back from y divided by the activation's parameter and |γ| + eps: digits are lost by as much. 0.01 is the least.
+      // x comes back from y divided by the activation's parameter and |γ| + eps: digits are lost by as much. 0.01 is
+      // the least.
       const tolerance = dtype === 'float64' ? 1e-11 : 2e-5;
       const close = (actual: Tensor, wanted: Tensor, what: string) =>
         expectClose(actual, values(wanted), tolerance, tolerance, what);
@@ -178,7 +180,8 @@ describe('InPlaceABN', () => {
     };
     step(1)();
     const [three, six] = [3, 6].map((times) => liveBytes(step(times)).peak);
-    // Of each further layer: its output, which is also its input, the gradients of both, and a little for the statistics.
+    // Of each further layer: its output, which is also its input, the gradients of both, and a little for the
+    // statistics.
     expect(six - three).toBeLessThan(3 * 3.5 * activation);
   });
 

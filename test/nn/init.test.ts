@@ -1,5 +1,5 @@
-// Initial values of layers and the functions of nn.init against PyTorch's (golden/nn_golden.py): uniforms bit for bit, normals to two units
-// in the last place.
+// Initial values of layers and the functions of nn.init against PyTorch's (golden/nn_golden.py): uniforms bit for bit,
+// normals to two units in the last place.
 import { describe, expect, it } from 'vitest';
 import { inOurWords } from '../../fuzz/our_words.ts';
 import {

@@ -1,4 +1,5 @@
-// Every layer and loss, forward and backward, against PyTorch's results (golden/nn_golden.py), in float64 and in both memory formats.
+// Every layer and loss, forward and backward, against PyTorch's results (golden/nn_golden.py), in float64 and in both
+// memory formats.
 import { describe, expect, it } from 'vitest';
 import * as nn from '../../src/nn/index.ts';
 import { fromTypedArray, ones, tensor } from '../../src/tensor/create.ts';

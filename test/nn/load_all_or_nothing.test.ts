@@ -1,5 +1,5 @@
-// What checkpoints ask of a model: a state that does not fit changes nothing, whatever is wrong with it. A model's own loadStateDict copies
-// what fits before it raises, as PyTorch's does.
+// What checkpoints ask of a model: a state that does not fit changes nothing, whatever is wrong with it. A model's own
+// loadStateDict copies what fits before it raises, as PyTorch's does.
 import { expect, test } from 'vitest';
 import { full, scope, type Tensor } from '../../src/index.ts';
 import { BatchNorm2d, Conv2d, Sequential } from '../../src/nn/index.ts';

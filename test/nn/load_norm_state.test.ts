@@ -1,5 +1,5 @@
-// States of the norm layers: keys, versions and printed forms are PyTorch 2.13's; loading follows its rules for old and foreign states.
-// Batch norm's own table is in batch_norm.test.ts.
+// States of the norm layers: keys, versions and printed forms are PyTorch 2.13's; loading follows its rules for old and
+// foreign states. Batch norm's own table is in batch_norm.test.ts.
 import { describe, expect, it } from 'vitest';
 import * as nn from '../../src/nn/index.ts';
 import { ones, tensor } from '../../src/tensor/create.ts';
@@ -34,7 +34,9 @@ const modules: Record<string, () => nn.Module> = {
   CrossMapLRN2d: () => new nn.CrossMapLRN2d(3),
 };
 
-/** PyTorch 2.13 prints `bias` in every norm that may have one; here it stands only where it is not what `affine` says. */
+/**
+ * PyTorch 2.13 prints `bias` in every norm that may have one; here it stands only where it is not what `affine` says.
+ */
 const withoutBias = (printed: string) =>
   printed.includes('affine=False') ? printed.replace(', bias=False', '') : printed.replace(', bias=True', '');
 

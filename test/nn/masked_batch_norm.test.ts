@@ -25,7 +25,10 @@ import { expectClose } from '../support/golden.ts';
 const dtype = 'float64';
 const { maskedBatchNorm, batchNorm } = functional;
 
-/** The definition, element by element: statistics of channel c over unmasked positions, and what becomes of each element. */
+/**
+ * The definition, element by element: statistics of channel c over unmasked positions, and what becomes of each
+ * element.
+ */
 function reference(x: Tensor, mask: Tensor, eps: number) {
   const [n, c] = x.shape;
   const space = x.shape.slice(2).reduce((a, b) => a * b, 1);

@@ -1,5 +1,5 @@
-// Batch norm where it is hard: the rows of PyTorch's behaviour that batch_norm.test.ts has not, extreme numbers, its known bugs, and
-// derivatives of every order.
+// Batch norm where it is hard: the rows of PyTorch's behaviour that batch_norm.test.ts has not, extreme numbers, its
+// known bugs, and derivatives of every order.
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';

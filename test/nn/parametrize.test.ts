@@ -1,5 +1,5 @@
-// Parametrizations against PyTorch's (golden/parametrize.golden.json): weight norm and spectral norm in values, gradients, states and
-// printed forms, and the rules of registering, assigning and removing.
+// Parametrizations against PyTorch's (golden/parametrize.golden.json): weight norm and spectral norm in values,
+// gradients, states and printed forms, and the rules of registering, assigning and removing.
 import { describe, expect, it } from 'vitest';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
 import { gradcheck, gradgradcheck } from '../../src/autograd/gradcheck.ts';
@@ -73,7 +73,8 @@ describe('parametrize.golden.json', () => {
       name: `${one.kind} norm of ${one.module} ${JSON.stringify(one.kwargs)}, ${one.dtype}`,
     })),
   )('$name', ({ one }) => {
-    // float64: roundings of the sums; float32: PyTorch's own float32 sums differ by as much, and 15 steps of iteration add to it.
+    // float64: roundings of the sums; float32: PyTorch's own float32 sums differ by as much, and 15 steps of iteration
+    // add to it.
     const tolerance = one.dtype === 'float64' ? 1e-12 : 1e-5;
     const close = (actual: Tensor, { shape, data }: Plain, what: string) => {
       expect(actual.shape, what).toEqual(shape);

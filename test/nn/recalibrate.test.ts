@@ -1,5 +1,5 @@
-// Statistics computed anew: PyTorch's update_bn, and precise batch norm against the statistics of all data; and that everything else is as
-// before, however it ends.
+// Statistics computed anew: PyTorch's update_bn, and precise batch norm against the statistics of all data; and that
+// everything else is as before, however it ends.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
@@ -350,8 +350,8 @@ describe('preciseBatchNorm', () => {
     manualSeed(7);
     const model = new BatchNorm1d(400, { dtype: 'float64' });
     const sizes = [3, 50, 8, 20, 3, 40, 16, 5, 9, 46];
-    // 200 samples: every channel's mean has the standard error 1/√200 = 0.0707; the largest of 400 estimates with 9 degrees of freedom
-    // is about √(χ²₉ at 1 − 1/400 / 9) = √(25.5/9) = 1.68 times that.
+    // 200 samples: every channel's mean has the standard error 1/√200 = 0.0707; the largest of 400 estimates with 9
+    // degrees of freedom is about √(χ²₉ at 1 − 1/400 / 9) = √(25.5/9) = 1.68 times that.
     const { layers } = await preciseBatchNorm(
       model,
       sizes.map((n) => randn([n, 400], { dtype: 'float64' })),

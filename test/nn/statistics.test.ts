@@ -1,4 +1,5 @@
-// withStatistics, named sets of statistics, and momentum over micro-batches: what each uses and moves, and that all is undone.
+// withStatistics, named sets of statistics, and momentum over micro-batches: what each uses and moves, and that all is
+// undone.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';

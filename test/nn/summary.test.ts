@@ -1,5 +1,5 @@
-// summary: its numbers are torchvision's where these are known, what it says is kept for the backward is what a forward on the cpu leaves, and the
-// model stays as it was.
+// summary: its numbers are torchvision's where these are known, what it says is kept for the backward is what a forward
+// on the cpu leaves, and the model stays as it was.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { currentBackend } from '../../src/device/engine.ts';
 import { NotImplementedError } from '../../src/errors.ts';
@@ -112,7 +112,8 @@ describe('what is kept for the backward', () => {
 
   test('nothing of frozen layers but what others need, and of a checkpoint its inputs', () => {
     const block = new nn.Sequential(new nn.Linear(8, 8), new nn.Tanh(), new nn.Linear(8, 8), new nn.Tanh());
-    // Both linear layers' inputs, of which the first is the model's, and both functions' results: one of them the other's input.
+    // Both linear layers' inputs, of which the first is the model's, and both functions' results: one of them the
+    // other's input.
     expect(summary(block, [4, 8]).keptBytes).toBe(2 * 4 * 8 * 4);
     class Checkpointed extends nn.Module {
       first = new nn.Linear(8, 8);

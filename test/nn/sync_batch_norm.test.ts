@@ -1,4 +1,5 @@
-// SyncBatchNorm: three ranks against one process that has their whole batch; without a group it is batch norm. And the conversions.
+// SyncBatchNorm: three ranks against one process that has their whole batch; without a group it is batch norm. And the
+// conversions.
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import {

@@ -1,5 +1,5 @@
-// What is no number, size, axis, rate, name or dtype is refused by every public function and constructor, in a typed error that names it:
-// test/cases/arguments.ts lists them, and what is exported and not listed fails here.
+// What is no number, size, axis, rate, name or dtype is refused by every public function and constructor, in a typed
+// error that names it: test/cases/arguments.ts lists them, and what is exported and not listed fails here.
 import { describe, expect, test } from 'vitest';
 import { EvenkeelError } from '../../src/index.ts';
 import { type Argument, type Kind, rooms, swept, without } from '../cases/arguments.ts';
@@ -50,7 +50,10 @@ const isAllowed = ({ allowed }: Argument, value: unknown): boolean =>
       (Array.isArray(value) && value.length === 1 && Object.is(one, value[0])),
   );
 
-/** Whether a value is not even of the kind: then errors name the function. What is one but out of range may get PyTorch's text, which does not. */
+/**
+ * Whether a value is not even of the kind: then errors name the function. What is one but out of range may get
+ * PyTorch's text, which does not.
+ */
 function isForeign(kind: Kind, value: unknown): boolean {
   const list = Array.isArray(value) ? value : [value];
   if (kind === 'name') return false;

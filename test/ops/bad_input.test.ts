@@ -1,5 +1,6 @@
-// What operations and layers say to input that does not fit: typed errors that name the operation, what was expected and what was given,
-// in PyTorch's words where it has some. Empty batches are no bad input: they give empty results, and gradients of zeros.
+// What operations and layers say to input that does not fit: typed errors that name the operation, what was expected
+// and what was given, in PyTorch's words where it has some. Empty batches are no bad input: they give empty results,
+// and gradients of zeros.
 import { describe, expect, test } from 'vitest';
 import {
   cat,

@@ -1,5 +1,5 @@
-// Transposed convolution with any legal output padding, a stride and more too, against PyTorch: values, gradients of first and second order,
-// both memory formats, and by differences.
+// Transposed convolution with any legal output padding, a stride and more too, against PyTorch: values, gradients of
+// first and second order, both memory formats, and by differences.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';

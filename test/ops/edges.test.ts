@@ -1,5 +1,5 @@
-// What used to be computed quietly wrong, or refused without reason, each with PyTorch's result or text: integers and booleans, ranges of options,
-// empty products, integer conversion, JSON.
+// What used to be computed quietly wrong, or refused without reason, each with PyTorch's result or text: integers and
+// booleans, ranges of options, empty products, integer conversion, JSON.
 import { describe, expect, test } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import {

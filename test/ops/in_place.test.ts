@@ -1,4 +1,5 @@
-// In-place methods of tensors that are not leaves: gradients of what was computed, although the input's memory is overwritten.
+// In-place methods of tensors that are not leaves: gradients of what was computed, although the input's memory is
+// overwritten.
 import { describe, expect, it } from 'vitest';
 import '../../src/ops/methods.ts';
 import { grad } from '../../src/autograd/backward.ts';

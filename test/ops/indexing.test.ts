@@ -1,4 +1,5 @@
-// Indexing and aliasing by hand: what the goldens of indexing_golden.test.ts do not say. PyTorch's values were read off PyTorch 2.13.
+// Indexing and aliasing by hand: what the goldens of indexing_golden.test.ts do not say. PyTorch's values were read off
+// PyTorch 2.13.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   arange,

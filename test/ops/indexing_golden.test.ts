@@ -1,5 +1,6 @@
-// Random places, valid and invalid, read, written and summed up, with gradients of both orders: what PyTorch 2.13 made of 1500 programs of the tensor
-// fuzzer. Made by `npx tsx fuzz/tensors/corpus.ts test/golden/indexing.golden.json.gz 1500 20261129 ndex`.
+// Random places, valid and invalid, read, written and summed up, with gradients of both orders: what PyTorch 2.13 made
+// of 1500 programs of the tensor fuzzer. Made by `npx tsx fuzz/tensors/corpus.ts test/golden/indexing.golden.json.gz
+// 1500 20261129 ndex`.
 import { expect, test } from 'vitest';
 import { judgeTensors } from '../../fuzz/tensors/compare.ts';
 import { readCorpus } from '../../fuzz/tensors/corpus.ts';

@@ -1,5 +1,5 @@
-// Functions at their kinks and at extreme numbers against PyTorch: test/cases/kinks.ts has the cases. A gradient is computed twice, by the
-// kernels and as it is recorded for a second order.
+// Functions at their kinks and at extreme numbers against PyTorch: test/cases/kinks.ts has the cases. A gradient is
+// computed twice, by the kernels and as it is recorded for a second order.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
@@ -19,8 +19,8 @@ const goldens = JSON.parse(readFileSync(new URL('../golden/kinks.golden.json', i
   Golden
 >;
 
-// Values: roundings of a few operations in a row, and of the smallest numbers. Gradients have been multiplied by 1.5, and differences of numbers
-// near 1 among them have lost what those were rounded by.
+// Values: roundings of a few operations in a row, and of the smallest numbers. Gradients have been multiplied by 1.5,
+// and differences of numbers near 1 among them have lost what those were rounded by.
 const bounds = {
   float32: { relative: 1e-6, smallest: 3e-45, gradient: 1e-6 },
   float64: { relative: 4e-15, smallest: 2e-323, gradient: 4e-15 },
@@ -38,7 +38,10 @@ function isClose(actual: number, expected: number, dtype: Float, isGradient: boo
 const isAsGood = (actual: number, torch: number, exact: number, dtype: Float, isGradient: boolean): boolean =>
   isClose(actual, exact, dtype, isGradient) || Math.abs(actual - exact) <= 2.5 * Math.abs(torch - exact);
 
-/** The names of what PyTorch gave, with our values: the output, gradients by kernels, gradients as recorded, gradients of those. */
+/**
+ * The names of what PyTorch gave, with our values: the output, gradients by kernels, gradients as recorded, gradients
+ * of those.
+ */
 function evaluate({ inputs, run }: KinkCase, dtype: Float): Record<string, number[] | null> {
   const numbers = (x: Tensor | null | undefined) => (x ? Array.from(x.dataSync() as ArrayLike<number>, Number) : null);
   const given = inputs(dtype).map(({ shape, data, kind, constant }) =>

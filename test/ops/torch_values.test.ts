@@ -1,5 +1,6 @@
-// Truth values and numbers beside tensors, ranges of integers, paddings that cut, order and tests of special tensors: dtype, shape and values as
-// PyTorch 2.13 gives them. The inventory in conformance/ has many more; these are the kinds that once differed.
+// Truth values and numbers beside tensors, ranges of integers, paddings that cut, order and tests of special tensors:
+// dtype, shape and values as PyTorch 2.13 gives them. The inventory in conformance/ has many more; these are the kinds
+// that once differed.
 import { describe, expect, test } from 'vitest';
 import {
   amax,

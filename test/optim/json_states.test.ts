@@ -1,4 +1,5 @@
-// States as text: model, optimizer and schedule go through JSON, and training goes on bit for bit; what is malformed is refused and changes nothing.
+// States as text: model, optimizer and schedule go through JSON, and training goes on bit for bit; what is malformed is
+// refused and changes nothing.
 import { expect, test } from 'vitest';
 import {
   type DType,

@@ -1,4 +1,5 @@
-// Optimizers against PyTorch's (golden/optim_golden.py): trajectories with every option, saved states both ways, groups, clipping, errors.
+// Optimizers against PyTorch's (golden/optim_golden.py): trajectories with every option, saved states both ways,
+// groups, clipping, errors.
 import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { WasmBackend } from '../../src/device/wasm.ts';

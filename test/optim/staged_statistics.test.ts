@@ -1,4 +1,5 @@
-// stageStatistics: a bad batch leaves every bit as it was, whatever is bad about it; a good one moves what plain training moves.
+// stageStatistics: a bad batch leaves every bit as it was, whatever is bad about it; a good one moves what plain
+// training moves.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';

@@ -1,4 +1,5 @@
-// Convolution as its definition: y[o] += x[c] · w[o][c] wherever output, tap and input meet; both gradients from the same walk.
+// Convolution as its definition: y[o] += x[c] · w[o][c] wherever output, tap and input meet; both gradients from the
+// same walk.
 import type { Format } from '../../src/device/generated/abi.ts';
 import { eachPosition, elements, indexer, type Volume } from './layout.ts';
 

@@ -1,4 +1,5 @@
-// Where an element of (N, C, D, H, W) lies in memory, by format; shared by the references of convolution, pooling and norms.
+// Where an element of (N, C, D, H, W) lies in memory, by format; shared by the references of convolution, pooling and
+// norms.
 import { Format } from '../../src/device/generated/abi.ts';
 
 export type Volume = readonly [d: number, h: number, w: number];

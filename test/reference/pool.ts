@@ -1,4 +1,5 @@
-// Pooling as its definition. As in PyTorch: the first of equal maxima, a NaN always; a divisor counts padding only on request.
+// Pooling as its definition. As in PyTorch: the first of equal maxima, a NaN always; a divisor counts padding only on
+// request.
 import type { Format } from '../../src/device/generated/abi.ts';
 import { eachPosition, elements, indexer, type Volume } from './layout.ts';
 

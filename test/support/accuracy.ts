@@ -1,5 +1,5 @@
-// How far results are from float64 truth, for data far from 0: the cases, the truth, and our errors. The truth is computed from the rounded
-// inputs. Used by the accuracy test and by the table in docs/accuracy.md.
+// How far results are from float64 truth, for data far from 0: the cases, the truth, and our errors. The truth is
+// computed from the rounded inputs. Used by the accuracy test and by the table in docs/accuracy.md.
 import * as nn from '../../src/nn/index.ts';
 import { tensor } from '../../src/tensor/create.ts';
 import { Generator } from '../../src/tensor/random/index.ts';

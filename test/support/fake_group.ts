@@ -1,4 +1,5 @@
-// Process groups inside one process. `runRanks` gives every rank a group that meets the others' values; `mirror` is a rank among equals.
+// Process groups inside one process. `runRanks` gives every rank a group that meets the others' values; `mirror` is a
+// rank among equals.
 import type { ProcessGroup } from '../../src/ops/norm/process_group.ts';
 import { stack } from '../../src/ops/shape_ops.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -7,8 +8,9 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 class Waiting extends Error {}
 
 /**
- * Runs `body` for every rank. A collective stops the rank until all ranks have reached the same one; then everything runs again from
- * the start, with the values that are known by then. So `body` must make its modules itself, and give the same each time.
+ * Runs `body` for every rank. A collective stops the rank until all ranks have reached the same one; then everything
+ * runs again from the start, with the values that are known by then. So `body` must make its modules itself, and give
+ * the same each time.
  */
 export function runRanks<R>(
   worldSize: number,

@@ -1,5 +1,5 @@
-// The main job, started by `npm start` as a person or a container starts it, and ended as they end it: ^C typed into a terminal, which reaches every
-// process of its group, or SIGTERM to npm alone, or a terminal that is closed.
+// The main job, started by `npm start` as a person or a container starts it, and ended as they end it: ^C typed into a
+// terminal, which reaches every process of its group, or SIGTERM to npm alone, or a terminal that is closed.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,10 @@ async function until(isSo: () => boolean, what: () => string): Promise<void> {
   }
 }
 
-/** Starts the job, ends it `delay` ms after training has begun, and resolves to what it wrote once no process of it is left. */
+/**
+ * Starts the job, ends it `delay` ms after training has begun, and resolves to what it wrote once no process of it is
+ * left.
+ */
 export async function interruptRun(ending: Ending, out: string, args: string[], delay: number): Promise<string> {
   const command = ['start', '--', '--out', out, ...args];
   let text = '';

@@ -25,7 +25,10 @@ function count(): () => { peak: number; left: number } {
   };
 }
 
-/** The most bytes in blocks that `fn`, run in a scope, takes from the device at a time, and how many it has not given back after it. */
+/**
+ * The most bytes in blocks that `fn`, run in a scope, takes from the device at a time, and how many it has not given
+ * back after it.
+ */
 export function liveBytes(fn: () => void): { peak: number; left: number } {
   const end = count();
   try {

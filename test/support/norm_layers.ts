@@ -1,5 +1,5 @@
-// What the tests of the norm layers share: PyTorch 2.13's results (golden/norm_2_13.golden.json) walked for one class, its error texts
-// by name, and tensors from the rule of norm_golden.json.
+// What the tests of the norm layers share: PyTorch 2.13's results (golden/norm_2_13.golden.json) walked for one class,
+// its error texts by name, and tensors from the rule of norm_golden.json.
 import { describe, expect, it } from 'vitest';
 import { inOurWords } from '../../fuzz/our_words.ts';
 import type { EvenkeelError } from '../../src/errors.ts';
@@ -45,12 +45,18 @@ export const det = (shape: readonly number[], seed: number, dtype: Float = 'floa
 export const make = ({ shape, data }: Plain, dtype: Float | 'int64' = 'float64', requiresGrad = false): Tensor =>
   fromTypedArray(Float64Array.from(data), shape, { dtype, requiresGrad });
 
-/** float64: a few roundings of sums; float32: against float64's results, the inputs' rounding (6e-8) magnified by the norm. */
+/**
+ * float64: a few roundings of sums; float32: against float64's results, the inputs' rounding (6e-8) magnified by the
+ * norm.
+ */
 const tolerances = { float64: { y: 1e-12, gradient: 1e-12 }, float32: { y: 2e-6, gradient: 5e-6 } };
 
 const camel = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
-/** One test for every golden case of a class: outputs, gradients and buffers in both dtypes and memory formats. `keeps`: the output's format is the input's. */
+/**
+ * One test for every golden case of a class: outputs, gradients and buffers in both dtypes and memory formats. `keeps`:
+ * the output's format is the input's.
+ */
 export function walkLayers(Layer: new (...args: never[]) => Module, keeps: boolean): void {
   const cls = Layer.name;
   const cases = golden.layers.filter((one) => one.cls === cls);

@@ -1,4 +1,5 @@
-// What the public functions, constructors and methods take as options, read from their types: so that a test can hold them all.
+// What the public functions, constructors and methods take as options, read from their types: so that a test can hold
+// them all.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -25,7 +26,9 @@ export interface OptionsTaker {
   readonly options: readonly { readonly name: string; readonly isRequired: boolean }[];
 }
 
-/** An object of named values, some of which may be left out: no class, no array, nothing that can be called or iterated. */
+/**
+ * An object of named values, some of which may be left out: no class, no array, nothing that can be called or iterated.
+ */
 function optionsOf(checker: ts.TypeChecker, type: ts.Type): OptionsTaker['options'] | null {
   const given = checker.getNonNullableType(type);
   if (!(given.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection)) || given.isClass()) return null;
@@ -41,7 +44,10 @@ function optionsOf(checker: ts.TypeChecker, type: ts.Type): OptionsTaker['option
   return properties.map(({ name, flags }) => ({ name, isRequired: !(flags & ts.SymbolFlags.Optional) }));
 }
 
-/** The parameters of a signature by name; those of a rest whose type lists them, as methods of Tensor have, are as good as written out. */
+/**
+ * The parameters of a signature by name; those of a rest whose type lists them, as methods of Tensor have, are as good
+ * as written out.
+ */
 function parametersOf(checker: ts.TypeChecker, signature: ts.Signature): { name: string; type: ts.Type }[] {
   return signature.getParameters().flatMap((parameter) => {
     const type = checker.getTypeOfSymbol(parameter);

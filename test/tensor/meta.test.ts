@@ -1,5 +1,5 @@
-// The meta device: where tensors are made, what moves them, what they say of themselves, and what cannot be asked of them. That every operation
-// gives the right shapes there is tested with the cases (test/cases/meta.test.ts).
+// The meta device: where tensors are made, what moves them, what they say of themselves, and what cannot be asked of
+// them. That every operation gives the right shapes there is tested with the cases (test/cases/meta.test.ts).
 import { afterEach, describe, expect, test } from 'vitest';
 import { currentBackend } from '../../src/device/engine.ts';
 import { NotImplementedError, RuntimeError } from '../../src/errors.ts';

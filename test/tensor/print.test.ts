@@ -1,4 +1,5 @@
-// Printed forms are PyTorch's, character by character: widths, scientific form, line breaks, summaries, notes on dtype and gradients.
+// Printed forms are PyTorch's, character by character: widths, scientific form, line breaks, summaries, notes on dtype
+// and gradients.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type DType, fromTypedArray, tensor } from '../../src/index.ts';

@@ -1,4 +1,5 @@
-// Scopes: what lives on after one, what does not and says so, nesting, errors, promises, and the scopes that loaders open.
+// Scopes: what lives on after one, what does not and says so, nesting, errors, promises, and the scopes that loaders
+// open.
 import { describe, expect, test } from 'vitest';
 import { DataLoader, TensorDataset } from '../../src/data/index.ts';
 import { currentBackend } from '../../src/device/engine.ts';

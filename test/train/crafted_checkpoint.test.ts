@@ -1,5 +1,5 @@
-// Checkpoints whose checksum is right and whose content is not: made by another program, or on purpose. Loading ends in a typed error and
-// changes nothing, or it loads everything; never in a crash, a hang, or a model half loaded.
+// Checkpoints whose checksum is right and whose content is not: made by another program, or on purpose. Loading ends in
+// a typed error and changes nothing, or it loads everything; never in a crash, a hang, or a model half loaded.
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// accumulate against the one large batch: loss, outputs, all gradients, running statistics and counters, in float64 to 1e-10.
+// accumulate against the one large batch: loss, outputs, all gradients, running statistics and counters, in float64 to
+// 1e-10.
 import { describe, expect, it } from 'vitest';
 import '../../src/index.ts';
 import { checkpoint } from '../../src/autograd/checkpoint.ts';
@@ -216,7 +217,8 @@ describe("accumulate, statistics: 'exact'", () => {
       .map((part, i): MicroBatch => [part, targets[i]]);
     const peak = (count: number) => liveBytes(() => void accumulate(model, parts.slice(0, count), mean)).peak;
     peak(1);
-    // Statistics of three layers per micro-batch, and losses, come to a few hundred bytes each. (Scratch stays, and is in neither.)
+    // Statistics of three layers per micro-batch, and losses, come to a few hundred bytes each. (Scratch stays, and is
+    // in neither.)
     expect((peak(6) - peak(1)) / 5).toBeLessThan(0.05 * peak(1));
   });
 

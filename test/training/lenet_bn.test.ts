@@ -1,5 +1,5 @@
-// A LeNet with batch norm from a seed: weights, data, dropout, losses, clipping, schedule and running statistics as in PyTorch
-// (golden/lenet_bn_golden.py), in both precisions and memory formats.
+// A LeNet with batch norm from a seed: weights, data, dropout, losses, clipping, schedule and running statistics as in
+// PyTorch (golden/lenet_bn_golden.py), in both precisions and memory formats.
 import { expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import {

@@ -1,5 +1,6 @@
-// Memory stays flat in a plain synchronous loop, written as in PyTorch: no scope, no disposal, nothing awaited. 10,000 steps at batch 256
-// are measured by `npm run bench -- --suite memory`; here fewer and smaller ones, in which a leak of any kind would still show.
+// Memory stays flat in a plain synchronous loop, written as in PyTorch: no scope, no disposal, nothing awaited. 10,000
+// steps at batch 256 are measured by `npm run bench -- --suite memory`; here fewer and smaller ones, in which a leak of
+// any kind would still show.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
@@ -63,8 +64,9 @@ test('resident memory is bounded while a loop runs that never pauses', () => {
     }
     return highest;
   };
-  // A step allocates 6 MiB. Between two collections the engine may let garbage of some 60 MiB pile up, hence the bound; were only the
-  // parameters' gradients (240 KiB a step) to stay, the second 250 steps would add 60 MiB, the activations 1.5 GiB.
+  // A step allocates 6 MiB. Between two collections the engine may let garbage of some 60 MiB pile up, hence the bound;
+  // were only the parameters' gradients (240 KiB a step) to stay, the second 250 steps would add 60 MiB, the
+  // activations 1.5 GiB.
   const first = peak();
   const second = peak();
   expect((second - first) / MiB).toBeLessThan(40);
@@ -103,7 +105,8 @@ describe('other ways of holding on', () => {
     const after = held();
     return (after.heap - before.heap + after.buffers - before.buffers) / MiB;
   };
-  // 30 rounds that each leave one tensor of 1 MiB would leave 30 MiB; WebAssembly's moved-out blocks come in portions of 8 MiB.
+  // 30 rounds that each leave one tensor of 1 MiB would leave 30 MiB; WebAssembly's moved-out blocks come in portions
+  // of 8 MiB.
   const bound = 10;
   const big = () => randn([512, 512], { requiresGrad: true });
 

@@ -1,7 +1,8 @@
-// 100 training steps of ResNet-18 against PyTorch's, loss by loss, fused and plain: same seed, hence same initial weights, same batches.
-// A ReLU that meets a number within rounding of 0 takes another gradient, and from then on two runs differ: in float32 that happens
-// within a few steps, to PyTorch too (the golden's `strays`), in float64 not at all. So float64 runs to the end, and float32 beside it,
-// from the same weights at each step; by itself it runs for the three steps in which PyTorch agrees with itself.
+// 100 training steps of ResNet-18 against PyTorch's, loss by loss, fused and plain: same seed, hence same initial
+// weights, same batches. A ReLU that meets a number within rounding of 0 takes another gradient, and from then on two
+// runs differ: in float32 that happens within a few steps, to PyTorch too (the golden's `strays`), in float64 not at
+// all. So float64 runs to the end, and float32 beside it, from the same weights at each step; by itself it runs for the
+// three steps in which PyTorch agrees with itself.
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import '../../src/index.ts';
@@ -54,7 +55,10 @@ function train(precision: 'float32' | 'float64', steps: number, watch?: Step): n
   return losses;
 }
 
-/** How far float32's loss, and its gradient (2-norm of the difference), are from those of the float64 model, from the same weights. */
+/**
+ * How far float32's loss, and its gradient (2-norm of the difference), are from those of the float64 model, from the
+ * same weights.
+ */
 function besideFloat64() {
   const errors: { loss: number; gradient: number }[] = [];
   manualSeed(0);
@@ -98,9 +102,11 @@ describe('ResNet-18', () => {
       const { errors, watch } = besideFloat64();
       const losses = withFusion(fused, () => train('float64', steps, watch));
       expect(losses).toHaveLength(steps);
-      // Rounding of 1e-16, grown by 100 steps: measured 1.4e-11. PyTorch's own run moves by 2e-12 in 60 steps when its weights do by 1e-15.
+      // Rounding of 1e-16, grown by 100 steps: measured 1.4e-11. PyTorch's own run moves by 2e-12 in 60 steps when its
+      // weights do by 1e-15.
       expectLosses(losses, golden.float64, 1e-9);
-      // Roundoff of 6e-8 times the depth: measured 9e-7, and 3e-6 for the gradient, but 0.014 where the sign of a ReLU is undecided.
+      // Roundoff of 6e-8 times the depth: measured 9e-7, and 3e-6 for the gradient, but 0.014 where the sign of a ReLU
+      // is undecided.
       const sorted = errors.map(({ gradient }) => gradient).sort((a, b) => a - b);
       expect(Math.max(...errors.map(({ loss }) => loss))).toBeLessThan(5e-6);
       expect(sorted[Math.floor(steps / 2)]).toBeLessThan(1e-5);

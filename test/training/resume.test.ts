@@ -1,5 +1,6 @@
-// Interrupted and resumed equals uninterrupted, bit for bit: checkpoints of both are compared whole. Further: what fit does when a loss
-// or a state is not finite, when checkpoints are damaged, and when they cannot be written. The same through the command line is in test/cli.
+// Interrupted and resumed equals uninterrupted, bit for bit: checkpoints of both are compared whole. Further: what fit
+// does when a loss or a state is not finite, when checkpoints are damaged, and when they cannot be written. The same
+// through the command line is in test/cli.
 import {
   copyFileSync,
   existsSync,

@@ -1,6 +1,7 @@
-// 200 training steps of LeNet with batch norm against PyTorch's, loss by loss: same seed, hence same initial values, same shuffled batches
-// of Fashion-MNIST. Rounding alone makes two float32 runs drift apart: with the main job's learning rate of 1, PyTorch's own losses with 1
-// and 2 threads differ by 1.2e-4, and are 5e-5 from its float64 run. So float64 is compared too, where drift cannot hide a mistake.
+// 200 training steps of LeNet with batch norm against PyTorch's, loss by loss: same seed, hence same initial values,
+// same shuffled batches of Fashion-MNIST. Rounding alone makes two float32 runs drift apart: with the main job's
+// learning rate of 1, PyTorch's own losses with 1 and 2 threads differ by 1.2e-4, and are 5e-5 from its float64 run. So
+// float64 is compared too, where drift cannot hide a mistake.
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import '../../src/index.ts';
@@ -78,11 +79,13 @@ describe.each(Object.entries(goldens))('200 steps, %s', (_, golden) => {
         train('float32', golden.options, golden.float32.losses.length),
       );
       expectLosses(losses, golden.float32.losses, 1e-4);
-      // Later a single rounding moves a run by as much as this: kernels that halve the error of a gradient moved ours from 4.9e-5 to 5.1e-5.
+      // Later a single rounding moves a run by as much as this: kernels that halve the error of a gradient moved ours
+      // from 4.9e-5 to 5.1e-5.
       expectLosses(losses, golden.float64.losses, 1e-4);
       // Before the drift a mistake would show: measured up to 3e-7, as PyTorch's 2.5e-7.
       expectLosses(losses.slice(0, 10), golden.float64.losses, 1e-6);
-      // Activations drift further than the loss, which averages over them: measured up to 5e-4 between two float32 runs.
+      // Activations drift further than the loss, which averages over them: measured up to 5e-4 between two float32
+      // runs.
       expectRunning(running, golden.float32.running, 2e-3);
     },
     240_000,

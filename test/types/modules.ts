@@ -1,5 +1,5 @@
-// What compiles, and what must not, for users of modules: checked against the package's declarations with several versions of TypeScript
-// (scripts/check_types.ts). A line under @ts-expect-error that compiles fails the check.
+// What compiles, and what must not, for users of modules: checked against the package's declarations with several
+// versions of TypeScript (scripts/check_types.ts). A line under @ts-expect-error that compiles fails the check.
 import { defineFunction, randn, type Tensor, tensor } from 'evenkeel';
 import * as nn from 'evenkeel/nn';
 import { SGD } from 'evenkeel/optim';

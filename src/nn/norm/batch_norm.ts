@@ -1,6 +1,7 @@
-// Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers with running
-// statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation. The arithmetic is in ops/;
-// what may override a layer's flags, from freezing to staged updates, is in statistics_control.ts.
+// Batch normalization layers: their parameters and running statistics, and when these move. NormBase is what layers
+// with running statistics share (instance norm too), BatchNormBase the rule of batch norm for batches and evaluation.
+// The arithmetic is in ops/; what may override a layer's flags, from freezing to staged updates, is in
+// statistics_control.ts.
 
 import { isInCheckpoint, isRecomputing } from '../../autograd/checkpoint.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
@@ -62,7 +63,10 @@ export abstract class NormBase extends Module {
   momentum: number | null;
   /** Whether the layer was made with a weight. */
   readonly affine: boolean;
-  /** Whether batches move the running statistics. May be changed later: then batches no longer move them, and evaluation still uses them. */
+  /**
+   * Whether batches move the running statistics. May be changed later: then batches no longer move them, and evaluation
+   * still uses them.
+   */
   trackRunningStats: boolean;
   /** The factor of each channel (C), null where the layer is not affine. */
   declare weight: Parameter | null;
@@ -103,8 +107,8 @@ export abstract class NormBase extends Module {
     return normOptions;
   }
 
-  // State dicts and printed forms have PyTorch's names of the buffers. These properties are the same buffers under the library's names; inside
-  // useStatistics() they are those of the set in use.
+  // State dicts and printed forms have PyTorch's names of the buffers. These properties are the same buffers under the
+  // library's names; inside useStatistics() they are those of the set in use.
 
   override get isNorm(): boolean {
     return true;
@@ -216,7 +220,10 @@ export abstract class NormBase extends Module {
     return `${this.numFeatures}, eps=${floatText(this.eps)}, momentum=${floatText(this.momentum)}, affine=${boolText(this.affine)}${bias}, track_running_stats=${boolText(this.trackRunningStats)}${frozenText}`;
   }
 
-  /** States written before the counter existed (version 1, or none) load with the present counter; sets of statistics in a state are added. */
+  /**
+   * States written before the counter existed (version 1, or none) load with the present counter; sets of statistics in
+   * a state are added.
+   */
   override upgradeState(state: StateDict, prefix: string, version: number | undefined, _errors: string[]): void {
     const key = `${prefix}num_batches_tracked`;
     if ((version === undefined || version < 2) && this.trackRunningStats && !state.has(key))
@@ -239,11 +246,20 @@ function present(buffer: Tensor | null): Tensor {
   return buffer;
 }
 
-/** Batch norm of any number of dimensions: what it normalizes by, and when the running statistics move (PyTorch: `_BatchNorm`). */
+/**
+ * Batch norm of any number of dimensions: what it normalizes by, and when the running statistics move (PyTorch:
+ * `_BatchNorm`).
+ */
 export abstract class BatchNormBase extends NormBase {
-  /** Whether the layer normalizes its whole input by one set of statistics. Then `accumulate` can merge the statistics of several batches. */
+  /**
+   * Whether the layer normalizes its whole input by one set of statistics. Then `accumulate` can merge the statistics
+   * of several batches.
+   */
   isPlain = true;
-  /** For subclasses that do more than batch norm in evaluation: the module that follows the norm, which `fold` leaves in its place. */
+  /**
+   * For subclasses that do more than batch norm in evaluation: the module that follows the norm, which `fold` leaves in
+   * its place.
+   */
   afterNorm?(): Module;
 
   forward(x: Tensor): Tensor {
@@ -252,7 +268,8 @@ export abstract class BatchNormBase extends NormBase {
   }
 
   /**
-   * Forward after the check of dimensions: the one place where it is decided which statistics are used, and whether and where they move.
+   * Forward after the check of dimensions: the one place where it is decided which statistics are used, and whether and
+   * where they move.
    * @internal
    */
   protected forwardChecked(x: Tensor): Tensor {
@@ -306,7 +323,8 @@ export function requireRank(x: Tensor, ...ranks: number[]): void {
 }
 
 /**
- * Batch norm over (N, C) or (N, C, L) (PyTorch: `nn.BatchNorm1d`). See `BatchNorm2d`. An unbatched (C, L) is read as (N, C).
+ * Batch norm over (N, C) or (N, C, L) (PyTorch: `nn.BatchNorm1d`). See `BatchNorm2d`. An unbatched (C, L) is read as
+ * (N, C).
  * @throws ValueError on other ranks.
  */
 export class BatchNorm1d extends BatchNormBase {
@@ -316,8 +334,8 @@ export class BatchNorm1d extends BatchNormBase {
 }
 
 /**
- * Batch norm over (N, C, H, W): every channel to mean 0 and variance 1, by the batch's own statistics in training and by the running ones
- * in evaluation, then times weight plus bias (Ioffe & Szegedy 2015; PyTorch: `nn.BatchNorm2d`).
+ * Batch norm over (N, C, H, W): every channel to mean 0 and variance 1, by the batch's own statistics in training and
+ * by the running ones in evaluation, then times weight plus bias (Ioffe & Szegedy 2015; PyTorch: `nn.BatchNorm2d`).
  *
  * @throws ValueError on other ranks, and in training on a single value per channel.
  * @example

@@ -1,5 +1,5 @@
-// Batch norm with what follows it, a dropout and an activation, in one layer whose state is a plain batch norm's: trainable, over processes,
-// and frozen. Source: timm's layers/norm_act.py.
+// Batch norm with what follows it, a dropout and an activation, in one layer whose state is a plain batch norm's:
+// trainable, over processes, and frozen. Source: timm's layers/norm_act.py.
 
 import type { batchNormWith } from '../../ops/norm/batch_norm.ts';
 import { declareOptions, kind } from '../../options.ts';
@@ -45,13 +45,15 @@ const activate = ({ drop, act }: NormAct, y: Tensor): Tensor => act(drop(y)) as 
 /** The same children without a norm. */
 const restOf = ({ drop, act }: NormAct): Module => new Sequential({ drop, act });
 
-/** Whether nothing but a ReLU follows: the norm's kernel can do it. Not where the ReLU has hooks, which must be called. */
+/**
+ * Whether nothing but a ReLU follows: the norm's kernel can do it. Not where the ReLU has hooks, which must be called.
+ */
 const isRelu = ({ drop, act }: NormAct): boolean =>
   !act.hasHooks && !drop.hasHooks && act.constructor === ReLU && drop.constructor === Identity;
 
 /**
- * `BatchNorm2d`, then a dropout, then an activation (timm: `BatchNormAct2d`). Parameters, buffers and states are those of the `BatchNorm2d`.
- * A ReLU, the default, is computed in the same pass over memory.
+ * `BatchNorm2d`, then a dropout, then an activation (timm: `BatchNormAct2d`). Parameters, buffers and states are those
+ * of the `BatchNorm2d`. A ReLU, the default, is computed in the same pass over memory.
  *
  * `convertSyncBatchNorm` and `toFrozenBatchNorm` keep `drop` and `act`.
  * @throws ValueError on other ranks than 4, and in training on a single value per channel.

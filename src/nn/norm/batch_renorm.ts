@@ -1,5 +1,5 @@
-// Batch renormalization layers, in the two published forms: the paper's, whose state is a batch norm's, and that of the widespread port to
-// PyTorch, which keeps a running deviation. The arithmetic is in ops/norm/batch_renorm.ts.
+// Batch renormalization layers, in the two published forms: the paper's, whose state is a batch norm's, and that of the
+// widespread port to PyTorch, which keeps a running deviation. The arithmetic is in ops/norm/batch_renorm.ts.
 
 import { isRecomputing, replayed } from '../../autograd/checkpoint.ts';
 import { maxElements, requireFinite, requireInteger, requireNumber } from '../../checks.ts';
@@ -38,7 +38,10 @@ export interface Ramp {
 
 /** How far batch renormalization corrects. */
 export interface RenormLimitOptions {
-  /** The largest r, whose inverse is the smallest. Default, the paper's: 1 for 5000 batches, then growing to 3 at 40,000. */
+  /**
+   * The largest r, whose inverse is the smallest. Default, the paper's: 1 for 5000 batches, then growing to 3 at
+   * 40,000.
+   */
   rmax?: number | Ramp;
   /** The largest |d|. Default, the paper's: 0 for 5000 batches, then growing to 5 at 25,000. */
   dmax?: number | Ramp;
@@ -127,12 +130,14 @@ export class BatchRenorm1d extends BatchRenormBase {
 }
 
 /**
- * Batch renormalization over (N, C, H, W) as in the paper: batch norm that in training is corrected towards what the running statistics
- * would give, for small or uneven batches (Ioffe 2017; Keras 3: `BatchNormalization(renorm=True)` with one momentum). See
- * `functional.batchRenorm` for the formulas. Defaults: eps 1e-3, inside the root, momentum 0.01.
+ * Batch renormalization over (N, C, H, W) as in the paper: batch norm that in training is corrected towards what the
+ * running statistics would give, for small or uneven batches (Ioffe 2017; Keras 3: `BatchNormalization(renorm=True)`
+ * with one momentum). See `functional.batchRenorm` for the formulas. Defaults: eps 1e-3, inside the root, momentum
+ * 0.01.
  *
- * Parameters, buffers and states are a batch norm's: `running_var` is σ² − eps, so that a `BatchNorm2d` of the same eps evaluates alike.
- * `rmax` and `dmax` limit the correction; by default they grow on the paper's schedule, the first 5000 batches being plain batch norm.
+ * Parameters, buffers and states are a batch norm's: `running_var` is σ² − eps, so that a `BatchNorm2d` of the same eps
+ * evaluates alike. `rmax` and `dmax` limit the correction; by default they grow on the paper's schedule, the first 5000
+ * batches being plain batch norm.
  * @throws ValueError on other ranks, in training on a single value per channel, and where rmax < 1 or dmax < 0.
  * @example
  * const norm = new BatchRenorm2d(6, { rmax: { from: 1, to: 3, start: 100, end: 500 }, dmax: 0.5 });
@@ -260,9 +265,9 @@ export class RunningStdBatchRenorm1d extends RunningStdBatchRenormBase {
 }
 
 /**
- * Batch renormalization over (N, C, H, W) as the widespread port to PyTorch has it (ludvb/batchrenorm), for its states and results: a running
- * deviation, `running_std`, and eps added to the deviation. See `functional.runningStdBatchRenorm`; `BatchRenorm2d` is the paper's form,
- * and the one to choose otherwise.
+ * Batch renormalization over (N, C, H, W) as the widespread port to PyTorch has it (ludvb/batchrenorm), for its states
+ * and results: a running deviation, `running_std`, and eps added to the deviation. See
+ * `functional.runningStdBatchRenorm`; `BatchRenorm2d` is the paper's form, and the one to choose otherwise.
  *
  * It is no batch norm to `freezeBatchNorm`, `withStatistics` and the like. One value per channel is no error.
  * @throws ValueError on other ranks, and where rmax < 1 or dmax < 0.

@@ -1,5 +1,6 @@
-// FrozenBatchNorm2d: batch norm with buffers only, so that nothing is learned and nothing moves. Turning a network's batch norms
-// into it and back is in surgery/frozen_conversion.ts; freezing a batch norm that stays one, in statistics/freeze_batch_norm.ts.
+// FrozenBatchNorm2d: batch norm with buffers only, so that nothing is learned and nothing moves. Turning a network's
+// batch norms into it and back is in surgery/frozen_conversion.ts; freezing a batch norm that stays one, in
+// statistics/freeze_batch_norm.ts.
 
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';
 import { frozenBatchNorm } from '../../ops/norm/frozen_batch_norm.ts';
@@ -24,11 +25,12 @@ export const frozenBatchNorm2dOptions = declareOptions<FrozenBatchNorm2dOptions>
 });
 
 /**
- * Batch norm over (N, C, H, W) by four buffers, `weight`, `bias`, `running_mean` and `running_var`, alike in training and evaluation; a
- * gradient flows to the input only (torchvision: `ops.FrozenBatchNorm2d`). See `functional.frozenBatchNorm` for other shapes and dtypes.
+ * Batch norm over (N, C, H, W) by four buffers, `weight`, `bias`, `running_mean` and `running_var`, alike in training
+ * and evaluation; a gradient flows to the input only (torchvision: `ops.FrozenBatchNorm2d`). See
+ * `functional.frozenBatchNorm` for other shapes and dtypes.
  *
- * For pretrained detectors, whose code and states have this class; a state of a batch norm loads too, without its counter. To freeze
- * layers of a network and go on with it, `freezeBatchNorm` keeps them what they are.
+ * For pretrained detectors, whose code and states have this class; a state of a batch norm loads too, without its
+ * counter. To freeze layers of a network and go on with it, `freezeBatchNorm` keeps them what they are.
  * @throws RuntimeError at the call where the input does not broadcast with (1, C, 1, 1).
  * @example
  * const norm = new FrozenBatchNorm2d(6);
@@ -39,7 +41,10 @@ export class FrozenBatchNorm2d extends Module {
   readonly numFeatures: number;
   /** Added to the variance. */
   readonly eps: number;
-  /** Whether `fromFrozenBatchNorm` makes a layer with weight and bias of it; false for one made of a layer that had none. */
+  /**
+   * Whether `fromFrozenBatchNorm` makes a layer with weight and bias of it; false for one made of a layer that had
+   * none.
+   */
   affine = true;
   /** The factor of each channel (C), a buffer. */
   declare weight: Tensor;

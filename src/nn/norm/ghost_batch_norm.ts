@@ -1,6 +1,6 @@
-// Ghost batch norm (Hoffer et al. 2017): a large batch normalized in small parts. Two published layers bear the name and differ in which
-// samples make a part and in what is tracked: here they are ChunkedGhostBatchNorm1d and InterleavedGhostBatchNorm2d. A third, with parameters
-// of its own for each part, is split_batch_norm.ts.
+// Ghost batch norm (Hoffer et al. 2017): a large batch normalized in small parts. Two published layers bear the name
+// and differ in which samples make a part and in what is tracked: here they are ChunkedGhostBatchNorm1d and
+// InterleavedGhostBatchNorm2d. A third, with parameters of its own for each part, is split_batch_norm.ts.
 
 import { isRecomputing } from '../../autograd/checkpoint.ts';
 import { noGrad } from '../../autograd/grad_mode.ts';
@@ -33,8 +33,8 @@ const chunkedOptions = declareOptions<ChunkedGhostBatchNormOptions>({
 });
 
 /**
- * The sizes of the parts of n rows, as `chunk(ceil(n / most))` cuts them. A last part of one value per channel, of which there are no
- * statistics, joins its neighbour (dreamquark-ai/tabnet#384).
+ * The sizes of the parts of n rows, as `chunk(ceil(n / most))` cuts them. A last part of one value per channel, of
+ * which there are no statistics, joins its neighbour (dreamquark-ai/tabnet#384).
  */
 function chunkSizes(n: number, most: number, valuesPerRow: number): number[] {
   const length = Math.max(1, Math.ceil(n / Math.max(1, Math.ceil(n / most))));
@@ -43,7 +43,10 @@ function chunkSizes(n: number, most: number, valuesPerRow: number): number[] {
   return sizes;
 }
 
-/** Whether one kernel call can normalize all chunks: they must be of equal size, and the input a matrix that fits the layer. */
+/**
+ * Whether one kernel call can normalize all chunks: they must be of equal size, and the input a matrix that fits the
+ * layer.
+ */
 function isOneCall(bn: BatchNorm1d, x: Tensor, sizes: readonly number[]): boolean {
   const { weight, bias, runningMean, runningVar, eps } = bn;
   return (
@@ -75,13 +78,14 @@ const byChunks =
   };
 
 /**
- * Batch norm over (N, C) or (N, C, L) of which contiguous chunks of at most `virtualBatchSize` rows are each normalized by themselves, by one
- * shared `BatchNorm1d` under the name `bn` (TabNet: `GBN`; Arik & Pfister 2019). The running statistics move once per chunk, in
- * order. In evaluation any number of rows does.
+ * Batch norm over (N, C) or (N, C, L) of which contiguous chunks of at most `virtualBatchSize` rows are each normalized
+ * by themselves, by one shared `BatchNorm1d` under the name `bn` (TabNet: `GBN`; Arik & Pfister 2019). The running
+ * statistics move once per chunk, in order. In evaluation any number of rows does.
  *
- * N rows make ⌈N/virtualBatchSize⌉ chunks of equal size, but for the last: 25 rows by 10 are 9, 9 and 7. The default momentum is TabNet's 0.01.
- * What controls batch norms (freezing, modes, sets of statistics) controls `bn`.
- * @throws ValueError on other ranks, and in training where a chunk has a single value per channel; but a last chunk of one joins its neighbour.
+ * N rows make ⌈N/virtualBatchSize⌉ chunks of equal size, but for the last: 25 rows by 10 are 9, 9 and 7. The default
+ * momentum is TabNet's 0.01. What controls batch norms (freezing, modes, sets of statistics) controls `bn`.
+ * @throws ValueError on other ranks, and in training where a chunk has a single value per channel; but a last chunk of
+ * one joins its neighbour.
  * @example
  * const norm = new ChunkedGhostBatchNorm1d(6, { virtualBatchSize: 16 });
  */
@@ -130,12 +134,14 @@ const interleavedOptions = declareOptions<InterleavedGhostBatchNormOptions>({
 });
 
 /**
- * Batch norm over (N, C, H, W) of which every `numSplits`-th sample is normalized together: sample i belongs to part i mod numSplits (Page's
- * cifar10-fast: `GhostBatchNorm`). Weight and bias are shared; every part has running statistics of its own, in buffers of numSplits·C
- * elements, part after part, which `eval()` replaces by their average. Evaluation uses that average and takes any N.
+ * Batch norm over (N, C, H, W) of which every `numSplits`-th sample is normalized together: sample i belongs to part i
+ * mod numSplits (Page's cifar10-fast: `GhostBatchNorm`). Weight and bias are shared; every part has running statistics
+ * of its own, in buffers of numSplits·C elements, part after part, which `eval()` replaces by their average. Evaluation
+ * uses that average and takes any N.
  *
  * Unlike the original, the counter counts batches.
- * @throws ValueError on other ranks, and in training where numSplits does not divide N or a part has a single value per channel.
+ * @throws ValueError on other ranks, and in training where numSplits does not divide N or a part has a single value per
+ * channel.
  * @example
  * const norm = new InterleavedGhostBatchNorm2d(6, { numSplits: 2 });
  */
@@ -175,7 +181,10 @@ export class InterleavedGhostBatchNorm2d extends BatchNormBase {
     return super.train(mode);
   }
 
-  /** The average over the parts. It may be taken at any time: the average of moving averages is the moving average of averages. */
+  /**
+   * The average over the parts. It may be taken at any time: the average of moving averages is the moving average of
+   * averages.
+   */
   private average(statistics: Tensor): Tensor {
     return meanOf(reshape(statistics, [this.numSplits, -1]), 0);
   }

@@ -30,10 +30,11 @@ const groupNormOptions = declareOptions<GroupNormOptions>({
 });
 
 /**
- * Group norm over (N, C, …): the channels of every sample in `numGroups` groups, each to mean 0 and variance 1, then times weight plus
- * bias per channel; the same in training and evaluation (Wu & He 2018; PyTorch: `nn.GroupNorm`).
+ * Group norm over (N, C, …): the channels of every sample in `numGroups` groups, each to mean 0 and variance 1, then
+ * times weight plus bias per channel; the same in training and evaluation (Wu & He 2018; PyTorch: `nn.GroupNorm`).
  *
- * @throws ValueError where the channels do not divide into the groups, and on a single value in all; RuntimeError on other channels.
+ * @throws ValueError where the channels do not divide into the groups, and on a single value in all; RuntimeError on
+ * other channels.
  * @example
  * const norm = new GroupNorm(3, 6);
  */

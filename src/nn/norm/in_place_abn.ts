@@ -1,5 +1,5 @@
-// Activated batch norm (mapillary's inplace_abn): InPlaceABN, which overwrites its input and keeps nothing but its output for the backward,
-// and ABN, the same in the ordinary way.
+// Activated batch norm (mapillary's inplace_abn): InPlaceABN, which overwrites its input and keeps nothing but its
+// output for the backward, and ABN, the same in the ordinary way.
 
 import { requireNumber } from '../../checks.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
@@ -63,9 +63,10 @@ const functions = {
 };
 
 /**
- * Batch norm over (N, C, …), then an activation: relu, leakyRelu (default), elu or identity (mapillary: `ABN`). Parameters, buffers and
- * states are a batch norm's.
- * @throws RuntimeError on another activation; ValueError below two dimensions, and in training on a single value per channel.
+ * Batch norm over (N, C, …), then an activation: relu, leakyRelu (default), elu or identity (mapillary: `ABN`).
+ * Parameters, buffers and states are a batch norm's.
+ * @throws RuntimeError on another activation; ValueError below two dimensions, and in training on a single value per
+ * channel.
  * @example
  * const norm = new ABN(6, { activation: 'elu', activationParam: 1 });
  */
@@ -82,12 +83,13 @@ export class ABN extends AbnBase<keyof typeof functions> {
 }
 
 /**
- * Batch norm over (N, C, …) and an activation, leakyRelu (default), elu or identity, that overwrite their input and keep nothing but
- * the output for the backward (Rota Bulò et al. 2018; mapillary: `InPlaceABN`): of a convolution, batch norm and activation one tensor
- * stays instead of two or three. See `functional.inPlaceAbn`. Parameters, buffers and states are `ABN`'s, but the scale is |weight| + eps, so
- * results differ a little, or, with a negative weight, very much.
- * @throws ValueError on another activation, below two dimensions, and in training on a single value per channel; RuntimeError where the
- * input is a leaf that requires a gradient, and in a backward with createGraph.
+ * Batch norm over (N, C, …) and an activation, leakyRelu (default), elu or identity, that overwrite their input and
+ * keep nothing but the output for the backward (Rota Bulò et al. 2018; mapillary: `InPlaceABN`): of a convolution,
+ * batch norm and activation one tensor stays instead of two or three. See `functional.inPlaceAbn`. Parameters, buffers
+ * and states are `ABN`'s, but the scale is |weight| + eps, so results differ a little, or, with a negative weight, very
+ * much.
+ * @throws ValueError on another activation, below two dimensions, and in training on a single value per channel;
+ * RuntimeError where the input is a leaf that requires a gradient, and in a backward with createGraph.
  * @example
  * const block = new Sequential(new Conv2d(1, 6, 5), new InPlaceABN(6));
  */

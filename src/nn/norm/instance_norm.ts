@@ -1,5 +1,5 @@
-// Instance normalization layers: unbatched inputs, the check of their channels, and which statistics are used. Parameters and running
-// statistics are NormBase's (batch_norm.ts), the arithmetic is in ops/.
+// Instance normalization layers: unbatched inputs, the check of their channels, and which statistics are used.
+// Parameters and running statistics are NormBase's (batch_norm.ts), the arithmetic is in ops/.
 
 import { ValueError } from '../../errors.ts';
 import { instanceNormWith } from '../../ops/norm/instance_norm.ts';
@@ -19,7 +19,10 @@ export interface InstanceNormOptions extends Omit<NormOptions, 'affine' | 'track
   trackRunningStats?: boolean;
 }
 
-/** Instance norm of any number of dimensions (PyTorch: `_InstanceNorm`). It is no batch norm: tools that look for those pass it by. */
+/**
+ * Instance norm of any number of dimensions (PyTorch: `_InstanceNorm`). It is no batch norm: tools that look for those
+ * pass it by.
+ */
 export abstract class InstanceNormBase extends NormBase {
   constructor(numFeatures: number, options: InstanceNormOptions = {}) {
     requireOptions(new.target.name, options, normOptions);
@@ -98,10 +101,12 @@ export class InstanceNorm1d extends InstanceNormBase {
 }
 
 /**
- * Instance norm over (N, C, H, W) or (C, H, W): every channel of every sample to mean 0 and variance 1, in training and evaluation
- * alike, unless running statistics are tracked (Ulyanov et al. 2016; PyTorch: `nn.InstanceNorm2d`). The result is contiguous.
+ * Instance norm over (N, C, H, W) or (C, H, W): every channel of every sample to mean 0 and variance 1, in training and
+ * evaluation alike, unless running statistics are tracked (Ulyanov et al. 2016; PyTorch: `nn.InstanceNorm2d`). The
+ * result is contiguous.
  *
- * @throws ValueError on other ranks, on a single value per channel, and, where affine, on other than `numFeatures` channels.
+ * @throws ValueError on other ranks, on a single value per channel, and, where affine, on other than `numFeatures`
+ * channels.
  * @example
  * const norm = new InstanceNorm2d(6, { affine: true });
  */

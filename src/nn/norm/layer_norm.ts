@@ -1,4 +1,5 @@
-// Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in ops/norm/layer_norm.ts.
+// Layer norm and RMS norm as layers: their parameters and printed forms. The arithmetic and the checks are in
+// ops/norm/layer_norm.ts.
 
 import { maxElements, requireInteger, requireNormNumbers } from '../../checks.ts';
 import { layerNormWith, rmsNormWith } from '../../ops/norm/layer_norm.ts';
@@ -48,8 +49,9 @@ function shapeOf(layer: string, normalizedShape: number | Shape): Shape {
 }
 
 /**
- * Layer norm over the trailing dimensions `normalizedShape` of (*, ...normalizedShape): mean 0, variance 1, then times weight plus bias
- * of the same shape; the same in training and evaluation (Ba et al. 2016; PyTorch: `nn.LayerNorm`). The result is contiguous.
+ * Layer norm over the trailing dimensions `normalizedShape` of (*, ...normalizedShape): mean 0, variance 1, then times
+ * weight plus bias of the same shape; the same in training and evaluation (Ba et al. 2016; PyTorch: `nn.LayerNorm`).
+ * The result is contiguous.
  *
  * @throws RuntimeError at the call where the input's trailing dimensions are others.
  * @example
@@ -104,8 +106,8 @@ export class LayerNorm extends Module {
 }
 
 /**
- * RMS norm over the trailing dimensions `normalizedShape`: x/√(mean(x²) + eps) times a weight of the same shape; no mean is subtracted,
- * and there is no bias (Zhang & Sennrich 2019; PyTorch: `nn.RMSNorm`). The result is contiguous.
+ * RMS norm over the trailing dimensions `normalizedShape`: x/√(mean(x²) + eps) times a weight of the same shape; no
+ * mean is subtracted, and there is no bias (Zhang & Sennrich 2019; PyTorch: `nn.RMSNorm`). The result is contiguous.
  *
  * @throws RuntimeError at the call where the input's trailing dimensions are others.
  * @example

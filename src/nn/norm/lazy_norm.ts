@@ -1,5 +1,6 @@
-// Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three dimensions. With
-// that input the module becomes the plain layer, class and all. Tensors without a shape are in uninitialized.ts.
+// Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three
+// dimensions. With that input the module becomes the plain layer, class and all. Tensors without a shape are in
+// uninitialized.ts.
 
 import { IndexError } from '../../errors.ts';
 import { requireOptions } from '../../options.ts';
@@ -21,7 +22,10 @@ import { InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormBase } from
 const hasUninitialized = (module: NormBase): boolean =>
   [module.weight, module.bias, module.runningMean, module.runningVar].some(isUninitialized);
 
-/** Makes a layer lazy: its tensors have no shape until the first input, which turns the layer into one of the class `eager`. */
+/**
+ * Makes a layer lazy: its tensors have no shape until the first input, which turns the layer into one of the class
+ * `eager`.
+ */
 function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, { dtype }: NormOptions): void {
   if (module.weight) module.weight = new UninitializedParameter({ dtype });
   if (module.bias) module.bias = new UninitializedParameter({ dtype });
@@ -78,7 +82,9 @@ abstract class LazyInstanceNorm extends InstanceNormBase {
   }
 }
 
-/** A `BatchNorm1d` for as many channels as its first input has (PyTorch: `nn.LazyBatchNorm1d`). See `LazyBatchNorm2d`. */
+/**
+ * A `BatchNorm1d` for as many channels as its first input has (PyTorch: `nn.LazyBatchNorm1d`). See `LazyBatchNorm2d`.
+ */
 export class LazyBatchNorm1d extends LazyBatchNorm {
   constructor(options: NormOptions = {}) {
     super(BatchNorm1d, options);
@@ -88,8 +94,8 @@ export class LazyBatchNorm1d extends LazyBatchNorm {
 /**
  * A `BatchNorm2d` for as many channels as its first input has, on axis 1 (PyTorch: `nn.LazyBatchNorm2d`).
  *
- * Until then its parameters and statistics have no shape; loading a state gives them one, but not `numFeatures`. The first call, in either
- * mode, makes it a `BatchNorm2d` and then goes on as one.
+ * Until then its parameters and statistics have no shape; loading a state gives them one, but not `numFeatures`. The
+ * first call, in either mode, makes it a `BatchNorm2d` and then goes on as one.
  *
  * @throws IndexError at the first call with an input of less than two dimensions.
  * @example
@@ -102,14 +108,19 @@ export class LazyBatchNorm2d extends LazyBatchNorm {
   }
 }
 
-/** A `BatchNorm3d` for as many channels as its first input has (PyTorch: `nn.LazyBatchNorm3d`). See `LazyBatchNorm2d`. */
+/**
+ * A `BatchNorm3d` for as many channels as its first input has (PyTorch: `nn.LazyBatchNorm3d`). See `LazyBatchNorm2d`.
+ */
 export class LazyBatchNorm3d extends LazyBatchNorm {
   constructor(options: NormOptions = {}) {
     super(BatchNorm3d, options);
   }
 }
 
-/** An `InstanceNorm1d` for as many channels as axis 1 of its first input has (PyTorch: `nn.LazyInstanceNorm1d`). See `LazyInstanceNorm2d`. */
+/**
+ * An `InstanceNorm1d` for as many channels as axis 1 of its first input has (PyTorch: `nn.LazyInstanceNorm1d`). See
+ * `LazyInstanceNorm2d`.
+ */
 export class LazyInstanceNorm1d extends LazyInstanceNorm {
   constructor(options: NormOptions = {}) {
     super(InstanceNorm1d, options);
@@ -126,7 +137,10 @@ export class LazyInstanceNorm2d extends LazyInstanceNorm {
   }
 }
 
-/** An `InstanceNorm3d` for as many channels as axis 1 of its first input has (PyTorch: `nn.LazyInstanceNorm3d`). See `LazyInstanceNorm2d`. */
+/**
+ * An `InstanceNorm3d` for as many channels as axis 1 of its first input has (PyTorch: `nn.LazyInstanceNorm3d`). See
+ * `LazyInstanceNorm2d`.
+ */
 export class LazyInstanceNorm3d extends LazyInstanceNorm {
   constructor(options: NormOptions = {}) {
     super(InstanceNorm3d, options);

@@ -1,4 +1,5 @@
-// Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in ops/.
+// Local response normalization as layers: LocalResponseNorm, and CrossMapLRN2d for old networks. The formulas are in
+// ops/.
 
 import { requireFinite, requireInteger } from '../../checks.ts';
 import {
@@ -49,8 +50,8 @@ abstract class ResponseNorm extends Module {
 }
 
 /**
- * Every value of (N, C, …) divided by (k + alpha·mean square of `size` neighbouring channels)^beta (Krizhevsky et al. 2012; PyTorch:
- * `nn.LocalResponseNorm`).
+ * Every value of (N, C, …) divided by (k + alpha·mean square of `size` neighbouring channels)^beta (Krizhevsky et al.
+ * 2012; PyTorch: `nn.LocalResponseNorm`).
  * @throws ValueError at the call below three dimensions; RuntimeError where `size` is not positive.
  * @example
  * const norm = new LocalResponseNorm(5, { k: 2 });
@@ -61,7 +62,10 @@ export class LocalResponseNorm extends ResponseNorm {
   }
 }
 
-/** The legacy form over (N, C, H, W), in which channel 0 counts for all (PyTorch: `nn.CrossMapLRN2d`). See `functional.crossMapLRN2d`. */
+/**
+ * The legacy form over (N, C, H, W), in which channel 0 counts for all (PyTorch: `nn.CrossMapLRN2d`). See
+ * `functional.crossMapLRN2d`.
+ */
 export class CrossMapLRN2d extends ResponseNorm {
   forward(x: Tensor): Tensor {
     return crossMapLRN2dWith(x, this.size, this);

@@ -36,9 +36,10 @@ abstract class MaskedBatchNormBase extends BatchNormBase {
 }
 
 /**
- * Batch norm over (N, C) or (N, C, L), of which a bool mask (N) or (N, L) says what counts, so that padding of sequences does not. See
- * `maskedBatchNorm`; parameters, buffers and states are `BatchNorm1d`'s.
- * @throws ValueError on other ranks, and in training on fewer than 2 unmasked positions; RuntimeError where the mask does not fit.
+ * Batch norm over (N, C) or (N, C, L), of which a bool mask (N) or (N, L) says what counts, so that padding of
+ * sequences does not. See `maskedBatchNorm`; parameters, buffers and states are `BatchNorm1d`'s.
+ * @throws ValueError on other ranks, and in training on fewer than 2 unmasked positions; RuntimeError where the mask
+ * does not fit.
  * @example
  * const norm = new MaskedBatchNorm1d(6);
  * const y1 = norm(randn([4, 6, 10]), rand([4, 10]).gt(0.5));

@@ -1,5 +1,5 @@
-// SplitBatchNorm2d: in training, each part of a batch has a batch norm of its own, parameters and all. With shared parameters it is
-// ghost_batch_norm.ts.
+// SplitBatchNorm2d: in training, each part of a batch has a batch norm of its own, parameters and all. With shared
+// parameters it is ghost_batch_norm.ts.
 
 import { maxElements, requireInteger } from '../../checks.ts';
 import { ValueError } from '../../errors.ts';
@@ -20,9 +20,10 @@ export interface SplitBatchNormOptions extends NormOptions {
 const splitOptions = declareOptions<SplitBatchNormOptions>({ numSplits: kind.integer, ...normOptions.kinds });
 
 /**
- * Batch norm over (N, C, H, W) that in training cuts the batch into `numSplits` contiguous parts and normalizes the first by itself and each
- * other by a `BatchNorm2d` of its own, under the name `aux_bn`; in evaluation all by itself (timm: `SplitBatchNorm2d`). For batches of
- * several kinds of images, such as clean and adversarial ones (Xie et al. 2020, AdvProp).
+ * Batch norm over (N, C, H, W) that in training cuts the batch into `numSplits` contiguous parts and normalizes the
+ * first by itself and each other by a `BatchNorm2d` of its own, under the name `aux_bn`; in evaluation all by itself
+ * (timm: `SplitBatchNorm2d`). For batches of several kinds of images, such as clean and adversarial ones (Xie et al.
+ * 2020, AdvProp).
  * @throws ValueError below 2 parts, on other ranks, and in training where numSplits does not divide N.
  * @example
  * const norm = new SplitBatchNorm2d(6, { numSplits: 2 });

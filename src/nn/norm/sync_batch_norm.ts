@@ -1,5 +1,5 @@
-// SyncBatchNorm: batch norm whose batch is that of all processes. The exchange is in ops/norm/sync_batch_norm.ts; turning a network's batch
-// norms into this layer in norm_conversion.ts.
+// SyncBatchNorm: batch norm whose batch is that of all processes. The exchange is in ops/norm/sync_batch_norm.ts;
+// turning a network's batch norms into this layer in norm_conversion.ts.
 
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { type BatchNormOptions, batchNormWith } from '../../ops/norm/batch_norm.ts';
@@ -21,13 +21,14 @@ export const syncBatchNormOptions = declareOptions<SyncBatchNormOptions>({
 });
 
 /**
- * Batch norm over (N, C, …) by the statistics of all processes' batches, in training; in evaluation, alone, or without a process group
- * it is plain batch norm (PyTorch: `nn.SyncBatchNorm`, here on the CPU too). It is no `BatchNorm2d`.
+ * Batch norm over (N, C, …) by the statistics of all processes' batches, in training; in evaluation, alone, or without
+ * a process group it is plain batch norm (PyTorch: `nn.SyncBatchNorm`, here on the CPU too). It is no `BatchNorm2d`.
  *
- * Every process must run the layer in the same mode, forward and backward, or the others wait for it. Batches may differ in size, and may
- * be empty. The gradients of weight and bias are this process's share.
+ * Every process must run the layer in the same mode, forward and backward, or the others wait for it. Batches may
+ * differ in size, and may be empty. The gradients of weight and bias are this process's share.
  *
- * @throws ValueError below two dimensions, on no channels, and in training on a single value per channel in all processes.
+ * @throws ValueError below two dimensions, on no channels, and in training on a single value per channel in all
+ * processes.
  * @example
  * const bn = new SyncBatchNorm(6, { processGroup: null });
  */

@@ -1,4 +1,5 @@
-// Deep copies of modules. Each object that belongs to a module is copied once, so that the copy shares its parts as the original does.
+// Deep copies of modules. Each object that belongs to a module is copied once, so that the copy shares its parts as the
+// original does.
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError } from '../../errors.ts';
 import { clone } from '../../ops/convert.ts';
@@ -57,7 +58,8 @@ class Copier {
     for (const name of Reflect.ownKeys(from)) {
       if (registered.has(name)) continue;
       const descriptor = Object.getOwnPropertyDescriptor(from, name)!;
-      // Of what is asked of a layer only freezing is copied. The rest holds while a function runs, or belongs to an optimizer.
+      // Of what is asked of a layer only freezing is copied. The rest holds while a function runs, or belongs to an
+      // optimizer.
       if (descriptor.value instanceof StatisticsControl) {
         const { frozen } = descriptor.value;
         Object.assign(to, { control: null });
@@ -68,7 +70,10 @@ class Copier {
     }
   }
 
-  /** Arrays, plain objects, maps, sets and typed arrays are copied with what they hold; functions and objects of other classes are shared. */
+  /**
+   * Arrays, plain objects, maps, sets and typed arrays are copied with what they hold; functions and objects of other
+   * classes are shared.
+   */
   private value(from: unknown): unknown {
     // A module is a function, and the only one that is copied.
     if (from instanceof Module) return this.module(from);
@@ -121,13 +126,14 @@ class Copier {
 }
 
 /**
- * A copy of a module and of everything below it, tensors included; gradients stay behind (PyTorch: `copy.deepcopy`). Its class is not
- * constructed again.
+ * A copy of a module and of everything below it, tensors included; gradients stay behind (PyTorch: `copy.deepcopy`).
+ * Its class is not constructed again.
  *
- * What stands in several places, such as a tied weight or a module in two lists, is one thing in the copy too. Plain objects and
- * collections are copied with what they hold. Hooks, other functions and objects of other classes are shared: a function that was made
- * with the original's `this` still means the original. Freezing is kept; staged statistics, and what holds inside `withStatistics` and the like,
- * are not. A class with `#private` members cannot be copied, since nobody else can give them to an object; TypeScript's `private` is no obstacle.
+ * What stands in several places, such as a tied weight or a module in two lists, is one thing in the copy too. Plain
+ * objects and collections are copied with what they hold. Hooks, other functions and objects of other classes are
+ * shared: a function that was made with the original's `this` still means the original. Freezing is kept; staged
+ * statistics, and what holds inside `withStatistics` and the like, are not. A class with `#private` members cannot be
+ * copied, since nobody else can give them to an object; TypeScript's `private` is no obstacle.
  *
  * @param replacements modules of which copies of other modules are to take the place, wherever they stand.
  * @throws RuntimeError on lazy layers that have not seen an input.
@@ -138,7 +144,10 @@ export function copyModule<M extends Module>(module: M, replacements: ReadonlyMa
   return outsideScopes(() => noGrad(() => new Copier('copyModule', replacements).module(module))) as M;
 }
 
-/** The same on the meta device, without values, gradients and hooks: what can be run to see shapes. `op`: what the user called. */
+/**
+ * The same on the meta device, without values, gradients and hooks: what can be run to see shapes. `op`: what the user
+ * called.
+ */
 export function shellOf<M extends Module>(op: string, module: M): M {
   return outsideScopes(() => noGrad(() => new Copier(op, new Map(), true).module(module))) as M;
 }

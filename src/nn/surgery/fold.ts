@@ -1,5 +1,6 @@
-// fold: folds the batch norms of a model into the layers before them. One run on an example shows which layer feeds which norm, and that nothing else
-// reads the tensor between the two. The arithmetic of one pair is in fuse_batch_norm.ts.
+// fold: folds the batch norms of a model into the layers before them. One run on an example shows which layer feeds
+// which norm, and that nothing else reads the tensor between the two. The arithmetic of one pair is in
+// fuse_batch_norm.ts.
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError } from '../../errors.ts';
 import { withFusion } from '../../fusion/switch.ts';
@@ -23,7 +24,10 @@ import { fuseConvBatchNorm, fuseLinearBatchNorm } from './fuse_batch_norm.ts';
 
 /** What `fold` returns. */
 export interface Folded<M extends Module> {
-  /** A copy of the model, with the folded batch norms replaced by what is left of them: `Identity`, or the activation that was part of the layer. */
+  /**
+   * A copy of the model, with the folded batch norms replaced by what is left of them: `Identity`, or the activation
+   * that was part of the layer.
+   */
   readonly model: M;
   /** Names of the batch norms that were folded. */
   readonly folded: readonly string[];
@@ -45,7 +49,10 @@ class Trace {
   readonly calls = new Map<Module, number>();
   /** The last input of every module, and the version of its memory at that time. */
   readonly inputs = new Map<Module, Passed>();
-  /** For each tensor, the module that returned it first, which is the innermost, and the version of its memory at that time. */
+  /**
+   * For each tensor, the module that returned it first, which is the innermost, and the version of its memory at that
+   * time.
+   */
   readonly products = new Map<Tensor, Passed & { readonly maker: Module }>();
   /** What the model has returned. */
   readonly outputs: readonly Tensor[];
@@ -203,17 +210,17 @@ function largestDifference(left: readonly Tensor[], right: readonly Tensor[]): n
 }
 
 /**
- * A copy of a model for evaluation in which every batch norm that can be is folded into the convolution or linear layer before it, so that it
- * costs nothing. The model stays as it is.
+ * A copy of a model for evaluation in which every batch norm that can be is folded into the convolution or linear layer
+ * before it, so that it costs nothing. The model stays as it is.
  *
- * What can be folded is found by one run of a copy, in evaluation mode and without gradients, on `example`, the arguments of the model's forward:
- * a batch norm's input must be the very tensor that a convolution or linear layer has returned, both must run once, and nothing else may
- * use that tensor, return it or use the parameters of the two. Every other batch norm is refused with its reason. A model that
- * goes another way on other data needs an example that goes there. A subclass of batch norm with a forward of its own
- * tells with `afterNorm()` what is to be left in its place.
+ * What can be folded is found by one run of a copy, in evaluation mode and without gradients, on `example`, the
+ * arguments of the model's forward: a batch norm's input must be the very tensor that a convolution or linear layer has
+ * returned, both must run once, and nothing else may use that tensor, return it or use the parameters of the two. Every
+ * other batch norm is refused with its reason. A model that goes another way on other data needs an example that goes
+ * there. A subclass of batch norm with a forward of its own tells with `afterNorm()` what is to be left in its place.
  *
- * States of the copy differ from the model's: folded layers have a bias, and their batch norms no entries. See also `copyModule` for what a copy
- * cannot have.
+ * States of the copy differ from the model's: folded layers have a bias, and their batch norms no entries. See also
+ * `copyModule` for what a copy cannot have.
  *
  * @throws RuntimeError on lazy layers that have not seen an input, and on a model that returns no tensors.
  * @example

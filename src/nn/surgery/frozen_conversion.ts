@@ -1,5 +1,6 @@
-// Turning the batch norms of a network into FrozenBatchNorm2d, and back. Source of the rules: timm's freeze_batch_norm_2d and
-// unfreeze_batch_norm_2d. Freezing batch norms as they are is norm/statistics/freeze_batch_norm.ts's.
+// Turning the batch norms of a network into FrozenBatchNorm2d, and back. Source of the rules: timm's
+// freeze_batch_norm_2d and unfreeze_batch_norm_2d. Freezing batch norms as they are is
+// norm/statistics/freeze_batch_norm.ts's.
 
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError } from '../../errors.ts';
@@ -12,8 +13,8 @@ import { FrozenBatchNorm2d } from '../norm/frozen_batch_norm.ts';
 import { SyncBatchNorm } from '../norm/sync_batch_norm.ts';
 
 /**
- * Walks a tree, each module once however many names it has, and puts what `convert` makes of a module in its place; null: go on with its
- * children. Returns what stands for the root.
+ * Walks a tree, each module once however many names it has, and puts what `convert` makes of a module in its place;
+ * null: go on with its children. Returns what stands for the root.
  */
 function replace(root: Module, convert: (module: Module) => Module | null): Module {
   const results = new Map<Module, Module>();
@@ -49,14 +50,14 @@ function copyAffine(
 }
 
 /**
- * Replaces every `BatchNorm2d`, `SyncBatchNorm` and `BatchNormAct2d` below `module` by a `FrozenBatchNorm2d` (`FrozenBatchNormAct2d` with the
- * same drop and activation), in place, and returns `module`, or its replacement where it is a batch norm itself (timm:
- * `freeze_batch_norm_2d`). Weight and bias are copied; the running statistics are the same tensors. Other batch norms stay, subclasses
- * of `BatchNorm2d` with a warning.
+ * Replaces every `BatchNorm2d`, `SyncBatchNorm` and `BatchNormAct2d` below `module` by a `FrozenBatchNorm2d`
+ * (`FrozenBatchNormAct2d` with the same drop and activation), in place, and returns `module`, or its replacement where
+ * it is a batch norm itself (timm: `freeze_batch_norm_2d`). Weight and bias are copied; the running statistics are the
+ * same tensors. Other batch norms stay, subclasses of `BatchNorm2d` with a warning.
  *
- * Choose this to save or exchange a network with frozen layers, as detectors do: the layers lose their parameters, so build the
- * optimizer afterwards. To freeze for some epochs, choose `freezeBatchNorm`, which changes no module, and which `unfreezeBatchNorm` undoes
- * exactly.
+ * Choose this to save or exchange a network with frozen layers, as detectors do: the layers lose their parameters, so
+ * build the optimizer afterwards. To freeze for some epochs, choose `freezeBatchNorm`, which changes no module, and
+ * which `unfreezeBatchNorm` undoes exactly.
  * @throws RuntimeError, having changed nothing, where a layer has no running statistics.
  * @example
  * const backbone = toFrozenBatchNorm(new Sequential(new Conv2d(1, 6, 5), new BatchNorm2d(6)));
@@ -92,9 +93,10 @@ export function toFrozenBatchNorm(module: Module): Module {
 }
 
 /**
- * Replaces every `FrozenBatchNorm2d` below `module` by a `BatchNorm2d`, and `FrozenBatchNormAct2d` by `BatchNormAct2d`, in place, and returns
- * `module`, or its replacement where it is one itself (timm: `unfreeze_batch_norm_2d`). Weight and bias are copied into parameters that
- * require gradients; the running statistics are the same tensors; the momentum is 0.1 and the counter 0.
+ * Replaces every `FrozenBatchNorm2d` below `module` by a `BatchNorm2d`, and `FrozenBatchNormAct2d` by `BatchNormAct2d`,
+ * in place, and returns `module`, or its replacement where it is one itself (timm: `unfreeze_batch_norm_2d`). Weight
+ * and bias are copied into parameters that require gradients; the running statistics are the same tensors; the momentum
+ * is 0.1 and the counter 0.
  *
  * Choose this to train a detector's frozen layers; what `freezeBatchNorm` has frozen, `unfreezeBatchNorm` frees.
  * @example

@@ -1,4 +1,5 @@
-// Folding one batch norm into the convolution or linear layer before it, for evaluation. Not here: finding such pairs in a model (fold.ts).
+// Folding one batch norm into the convolution or linear layer before it, for evaluation. Not here: finding such pairs
+// in a model (fold.ts).
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { expand } from '../../ops/broadcast.ts';
@@ -16,7 +17,8 @@ import { Parameter } from '../parameter.ts';
 import { copyModule } from './copy_module.ts';
 
 /**
- * Puts into a layer, whose output channels are axis `axis` of its weight seen as `view`, what a batch norm in evaluation does behind it:
+ * Puts into a layer, whose output channels are axis `axis` of its weight seen as `view`, what a batch norm in
+ * evaluation does behind it:
  *   s = γ/√(runningVar + eps),  weight′ = weight·s,  bias′ = (bias − runningMean)·s + β,
  * in float64, and rounded once to the layer's dtypes (PyTorch: `fuse_conv_bn_weights`, `fuse_linear_bn_weights`).
  */
@@ -58,11 +60,12 @@ function changed<M extends ConvBase | Linear>(layer: M, change: (copy: M) => voi
 }
 
 /**
- * A convolution that computes bn(conv(x)) of the two in evaluation, with a bias in any case, for convolutions of any number of dimensions
- * and transposed ones, in groups too (PyTorch: `nn.utils.fuse_conv_bn_eval`, whose `transpose` is the layer's class here, and which fails on
- * transposed convolutions in groups, pytorch#180995).
+ * A convolution that computes bn(conv(x)) of the two in evaluation, with a bias in any case, for convolutions of any
+ * number of dimensions and transposed ones, in groups too (PyTorch: `nn.utils.fuse_conv_bn_eval`, whose `transpose` is
+ * the layer's class here, and which fails on transposed convolutions in groups, pytorch#180995).
  *
- * Options, mode, dtypes and memory format are the convolution's, and `requiresGrad` that of its weight and bias. Both layers stay as they are.
+ * Options, mode, dtypes and memory format are the convolution's, and `requiresGrad` that of its weight and bias. Both
+ * layers stay as they are.
  *
  * @throws RuntimeError in training mode, and without running statistics; ValueError where the channels do not match.
  * @example
@@ -88,11 +91,11 @@ export function fuseConvBatchNorm<M extends ConvBase>(conv: M, bn: BatchNormBase
 }
 
 /**
- * A linear layer that computes bn(linear(x)) of the two in evaluation, with a bias in any case; batch norm without weight and bias too, on
- * which PyTorch fails (PyTorch: `nn.utils.fuse_linear_bn_eval`). Both layers stay as they are.
+ * A linear layer that computes bn(linear(x)) of the two in evaluation, with a bias in any case; batch norm without
+ * weight and bias too, on which PyTorch fails (PyTorch: `nn.utils.fuse_linear_bn_eval`). Both layers stay as they are.
  *
- * x is (N, in), since batch norm's channels are axis 1 and the linear layer's features the last. A batch norm of one channel serves
- * any number of features, where x is (N, 1, in).
+ * x is (N, in), since batch norm's channels are axis 1 and the linear layer's features the last. A batch norm of one
+ * channel serves any number of features, where x is (N, 1, in).
  *
  * @throws RuntimeError in training mode, and without running statistics; ValueError where the features do not match.
  * @example

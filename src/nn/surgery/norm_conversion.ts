@@ -1,4 +1,5 @@
-// Walks through a tree of modules that change its batch norms: into SyncBatchNorm, or into layers without running statistics.
+// Walks through a tree of modules that change its batch norms: into SyncBatchNorm, or into layers without running
+// statistics.
 
 import type { ProcessGroup } from '../../ops/norm/process_group.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
@@ -47,12 +48,13 @@ export interface ConvertSyncBatchNormOptions {
 const convertOptions = declareOptions<ConvertSyncBatchNormOptions>({ processGroup: kind.processGroup });
 
 /**
- * Replaces every batch norm below `module` by a `SyncBatchNorm` with the same parameters, statistics, counter, mode and freezing, in place, and
- * returns `module`, or its replacement where it is a batch norm itself (PyTorch: `SyncBatchNorm.convert_sync_batchnorm`).
+ * Replaces every batch norm below `module` by a `SyncBatchNorm` with the same parameters, statistics, counter, mode and
+ * freezing, in place, and returns `module`, or its replacement where it is a batch norm itself (PyTorch:
+ * `SyncBatchNorm.convert_sync_batchnorm`).
  *
- * A layer that stands under several names stays one layer. `BatchNormAct2d` keeps what follows its norm. Other subclasses of batch norm
- * convert too, and lose what they add: a warning names those with a forward of their own. Hooks and further properties stay behind. SyncBatchNorm layers are rebuilt with the given group;
- * instance norm stays.
+ * A layer that stands under several names stays one layer. `BatchNormAct2d` keeps what follows its norm. Other
+ * subclasses of batch norm convert too, and lose what they add: a warning names those with a forward of their own.
+ * Hooks and further properties stay behind. SyncBatchNorm layers are rebuilt with the given group; instance norm stays.
  *
  * @example
  * const net2 = convertSyncBatchNorm(new Sequential(new Conv2d(1, 6, 5), new BatchNorm2d(6)));
@@ -79,8 +81,9 @@ export function convertSyncBatchNorm(module: Module, options: ConvertSyncBatchNo
 }
 
 /**
- * Takes the running statistics from every batch norm of the tree, which then normalizes by the batch's own in evaluation too, as transforms
- * of functions want it; in place (PyTorch: `torch.func.replace_all_batch_norm_modules_`). Returns `root`. Instance norms stay.
+ * Takes the running statistics from every batch norm of the tree, which then normalizes by the batch's own in
+ * evaluation too, as transforms of functions want it; in place (PyTorch: `torch.func.replace_all_batch_norm_modules_`).
+ * Returns `root`. Instance norms stay.
  *
  * @example
  * const stateless = replaceAllBatchNormModules_(new Sequential(new BatchNorm2d(6))).eval();

@@ -74,7 +74,10 @@ export function elu(x: Tensor, options: EluOptions = {}): Tensor {
 
 const seluScale = 1.0507009873554805;
 const seluAlpha = 1.6732632423543772;
-/** scale · (x where positive, α·(eˣ − 1) elsewhere), with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017; PyTorch: `F.selu`). */
+/**
+ * scale · (x where positive, α·(eˣ − 1) elsewhere), with the constants that keep mean 0 and variance 1 (Klambauer et
+ * al. 2017; PyTorch: `F.selu`).
+ */
 export const selu = defineFunction('selu', 'both', (g, x) =>
   mul(g, where(gt(x, 0), seluScale, mul(exp(negativePart(x)), seluScale * seluAlpha), { dtype: x.dtype })),
 );
@@ -96,7 +99,9 @@ const geluTanh = defineFunction('geluTanh', 'x', (g, x) => {
   const inner = mul(add(mul(square(x), 3 * 0.044715), 1), root);
   return mul(g, add(mul(add(t, 1), 0.5), mul(mul(mul(x, 0.5), sub(1, square(t))), inner)));
 });
-/** x·Φ(x), where Φ is the normal distribution function, exactly or by tanh (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`). */
+/**
+ * x·Φ(x), where Φ is the normal distribution function, exactly or by tanh (Hendrycks & Gimpel 2016; PyTorch: `F.gelu`).
+ */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   requireOptions('gelu', options, geluOptions);
   const approximate = requireChoice('gelu', 'approximate', options.approximate ?? 'none', ['none', 'tanh']);

@@ -54,14 +54,16 @@ const subScaled = defineScaled('sub', (g, _a, _b, _y, alpha) => [() => g, () => 
 });
 /**
  * a − alpha·b, element by element, broadcast (PyTorch: `torch.sub`). One of the two may be a number.
- * @throws RuntimeError where the shapes do not broadcast, or on bool, for which there are `logicalXor` and `logicalNot`.
+ * @throws RuntimeError where the shapes do not broadcast, or on bool, for which there are `logicalXor` and
+ * `logicalNot`.
  */
 export function sub(a: Operand, b: Operand, options?: AlphaOption): Tensor {
   if (options !== undefined) requireOptions('sub', options, alphaOption);
   return subScaled(a, b, options?.alpha ?? 1);
 }
 /**
- * a·b, element by element, broadcast (PyTorch: `torch.mul`). One of the two may be a number. `matmul` is the product of matrices.
+ * a·b, element by element, broadcast (PyTorch: `torch.mul`). One of the two may be a number. `matmul` is the product of
+ * matrices.
  * @throws RuntimeError where the shapes do not broadcast, or the tensors are on two devices.
  */
 export const mul = defineBinary('mul', (g, a, b) => [() => mul(g, b), () => mul(g, a)], {
@@ -78,12 +80,18 @@ export const div = defineBinary('div', (g, a, b) => [() => div(g, b), () => neg(
 // Where both are equal each gets half, and where either is NaN each gets all, as in PyTorch.
 const share = (g: Tensor, loses: Tensor, ties: Tensor) => where(loses, 0, where(ties, mul(g, 0.5), g));
 const compareWith = (f: (a: Operand, b: Operand) => Tensor, a: Operand, b: Operand) => f(a, b);
-/** The larger of a and b, element by element, broadcast; NaN where either is NaN (PyTorch: `torch.maximum`). Equal ones share the gradient. */
+/**
+ * The larger of a and b, element by element, broadcast; NaN where either is NaN (PyTorch: `torch.maximum`). Equal ones
+ * share the gradient.
+ */
 export const maximum = defineBinary('maximum', (g, a, b) => [
   () => share(g, compareWith(lt, a, b), eq(a, b)),
   () => share(g, compareWith(gt, a, b), eq(a, b)),
 ]);
-/** The smaller of a and b, element by element, broadcast; NaN where either is NaN (PyTorch: `torch.minimum`). Equal ones share the gradient. */
+/**
+ * The smaller of a and b, element by element, broadcast; NaN where either is NaN (PyTorch: `torch.minimum`). Equal ones
+ * share the gradient.
+ */
 export const minimum = defineBinary('minimum', (g, a, b) => [
   () => share(g, compareWith(gt, a, b), eq(a, b)),
   () => share(g, compareWith(lt, a, b), eq(a, b)),
@@ -145,16 +153,20 @@ export const reciprocal = defineFunction('reciprocal', 'y', (g, _, y) => mul(g, 
 export const floor = defineUnary('floor', 'x', (_g, x) => zerosAs(x));
 /** The next integer at or above each element, in x's dtype (PyTorch: `torch.ceil`). The gradient is 0. */
 export const ceil = defineUnary('ceil', 'x', (_g, x) => zerosAs(x));
-/** The nearest integer of each element, halves to the even one: 0.5 gives 0, 1.5 gives 2 (PyTorch: `torch.round`). The gradient is 0. */
+/**
+ * The nearest integer of each element, halves to the even one: 0.5 gives 0, 1.5 gives 2 (PyTorch: `torch.round`). The
+ * gradient is 0.
+ */
 export const round = defineUnary('round', 'x', (_g, x) => zerosAs(x));
 
-// The mask alone depends on x, and in PyTorch too such a gradient does not require one. It is chosen, not multiplied, since g may be infinite.
+// The mask alone depends on x, and in PyTorch too such a gradient does not require one. It is chosen, not multiplied,
+// since g may be infinite.
 const clampOp = defineParametric('clamp', 'x', (g, x, _, low, high) =>
   where(logicalAnd(ge(x, low), le(x, high)), g, 0),
 );
 /**
- * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a limit that is NaN makes all NaN.
- * Integers with a fractional limit give float32. At a limit itself the gradient flows.
+ * Values limited to [min, max]; either may be left out (PyTorch: `torch.clamp`). NaN stays NaN, and a limit that is NaN
+ * makes all NaN. Integers with a fractional limit give float32. At a limit itself the gradient flows.
  * @throws RuntimeError without either limit.
  * @example
  * clamp(x, 0, 1);

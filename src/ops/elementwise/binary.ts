@@ -1,5 +1,5 @@
-// What makes an operation of a function of two operands: its entry in kernels/elementwise/binary.def, by name, and its derivatives as
-// operations. Operands are tensors, which are broadcast, and numbers.
+// What makes an operation of a function of two operands: its entry in kernels/elementwise/binary.def, by name, and its
+// derivatives as operations. Operands are tensors, which are broadcast, and numbers.
 import { defineOp, type OpDefinition, type TensorInfo } from '../../autograd/define_op.ts';
 import { requireElement, shown } from '../../checks.ts';
 import { KernelRefusal } from '../../device/address_backend.ts';
@@ -85,7 +85,9 @@ function requireATensor(name: string, a: Operand, b: Operand): void {
   throw new ArgumentTypeError(`[${name}] expected at least one tensor, got two numbers`);
 }
 
-/** The dtype an integer tensor is computed in together with a number: float32 when the number is none of the integers. */
+/**
+ * The dtype an integer tensor is computed in together with a number: float32 when the number is none of the integers.
+ */
 export const withScalar = (x: Tensor, scalar: number): DType =>
   isFloat(x.dtype) ? x.dtype : !Number.isInteger(scalar) ? 'float32' : x.dtype === 'bool' ? 'int64' : x.dtype;
 
@@ -100,7 +102,10 @@ type BinaryDerivatives = (
 interface BinaryOptions {
   /** What the backward reads: the operands or the result. */
   readonly saves?: 'operands' | 'nothing' | 'result';
-  /** Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept alive. */
+  /**
+   * Which operands it reads, where not both, given which gradients are wanted. What nobody reads need not be kept
+   * alive.
+   */
   readonly reads?: (needsA: boolean, needsB: boolean) => readonly [a: boolean, b: boolean];
   /** Throws where integers or booleans, computed in a dtype, are not what PyTorch takes. */
   readonly refuse?: (a: Prepared, b: Prepared, dtype: DType) => void;
@@ -110,7 +115,10 @@ interface BinaryOptions {
   readonly rule?: Rule<[a: Prepared, b: Prepared, alpha: number], Tensor>;
 }
 
-/** A function of two operands, and of the number alpha where it has one. `derivatives`: the gradients at a and b, as operations. */
+/**
+ * A function of two operands, and of the number alpha where it has one. `derivatives`: the gradients at a and b, as
+ * operations.
+ */
 export function defineScaled(name: BinaryName, derivatives: BinaryDerivatives, options: BinaryOptions = {}) {
   const { saves = 'operands', reads = () => [true, true] } = options;
   const definition: OpDefinition<[a: Prepared, b: Prepared, alpha: number], Tensor> = {

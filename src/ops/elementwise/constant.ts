@@ -7,7 +7,10 @@ import { aliasOf, type Tensor } from '../../tensor/tensor.ts';
 export const zerosAs = ({ backend, shape, dtype, memoryFormat }: TensorInfo): Tensor =>
   fullOn(backend, shape, 0, dtype, memoryFormat);
 
-/** A gradient whose derivative by x is 0 although x has chosen it: as in PyTorch it requires a gradient, and that one is zeros. */
+/**
+ * A gradient whose derivative by x is 0 although x has chosen it: as in PyTorch it requires a gradient, and that one is
+ * zeros.
+ */
 export const constantIn = defineOp({
   name: 'constantIn',
   forward: (_ctx, gradient: Tensor, _x: Tensor) => aliasOf(gradient),

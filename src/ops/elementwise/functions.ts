@@ -15,7 +15,8 @@ import { defineFunction } from './unary.ts';
 export const pow: (a: Operand, b: Operand) => Tensor = defineBinary(
   'pow',
   (g, a, b, y) => [
-    // b·a^(b−1), and 0 where b is 0 (also at a = 0). That is chosen last: in a second order, what it replaces may be NaN.
+    // b·a^(b−1), and 0 where b is 0 (also at a = 0). That is chosen last: in a second order, what it replaces may be
+    // NaN.
     () =>
       typeof b === 'number'
         ? b === 0

@@ -1,5 +1,6 @@
-// What makes an operation of a function of one operand: its entry in kernels/elementwise/unary.def, by name, and its derivative as operations.
-// A gradient so has two forms: the kernel, and what is recorded when higher orders are asked for.
+// What makes an operation of a function of one operand: its entry in kernels/elementwise/unary.def, by name, and its
+// derivative as operations. A gradient so has two forms: the kernel, and what is recorded when higher orders are asked
+// for.
 import { defineOp } from '../../autograd/define_op.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
 import { Unary } from '../../device/generated/abi.ts';

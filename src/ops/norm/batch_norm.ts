@@ -1,6 +1,6 @@
-// Batch normalization over channels (axis 1): the operations in training and in evaluation, and every order of their derivatives. The
-// kernels are called in launch/batch_norm.ts. Not here: when running statistics move (nn/norm/batch_norm.ts).
-// Source: Ioffe & Szegedy 2015; semantics of PyTorch's F.batch_norm.
+// Batch normalization over channels (axis 1): the operations in training and in evaluation, and every order of their
+// derivatives. The kernels are called in launch/batch_norm.ts. Not here: when running statistics move
+// (nn/norm/batch_norm.ts). Source: Ioffe & Szegedy 2015; semantics of PyTorch's F.batch_norm.
 
 import { grad } from '../../autograd/backward.ts';
 import { asOperand, defineOp } from '../../autograd/define_op.ts';
@@ -62,7 +62,10 @@ export function settleStatistics(
     );
 }
 
-/** The gradients of x, weight and bias. @param isTraining whether mean and invstd are statistics of x; otherwise they are constants. */
+/**
+ * The gradients of x, weight and bias. @param isTraining whether mean and invstd are statistics of x; otherwise they
+ * are constants.
+ */
 export function gradientsOf(
   x: Tensor,
   dy: Tensor,
@@ -82,7 +85,10 @@ export function gradientsOf(
   return [dx, ...parameterGradients(sums, invstd, x.dtype, needs)];
 }
 
-/** x̂·weight + bias, then the ReLU, as ops that have derivatives of all orders. The bias matters to derivatives only if there is a ReLU. */
+/**
+ * x̂·weight + bias, then the ReLU, as ops that have derivatives of all orders. The bias matters to derivatives only if
+ * there is a ReLU.
+ */
 function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
   const scaled = weight ? mul(normal, acrossChannels(weight, normal.shape)) : normal;
   if (!top) return scaled;
@@ -91,8 +97,9 @@ function affineOf(normal: Tensor, { weight, bias, relu: top }: Affine): Tensor {
 }
 
 /**
- * The plain definition of the normal form in training, of which every derivative exists: what the kernels compute, as ops on x. `mean` is
- * what the kernels found, here a constant: taken off first, it leaves what is accurate far from 0 too, and exactly 0 where x is constant.
+ * The plain definition of the normal form in training, of which every derivative exists: what the kernels compute, as
+ * ops on x. `mean` is what the kernels found, here a constant: taken off first, it leaves what is accurate far from 0
+ * too, and exactly 0 where x is constant.
  */
 function normalOf(x: Tensor, mean: Tensor, eps: number): Tensor {
   const axes = statisticAxes(x.shape);
@@ -192,7 +199,10 @@ export interface BatchNormOptions {
   bias?: Tensor | null;
   /** Normalize by the batch's statistics and move the running ones. Default: false. */
   training?: boolean;
-  /** Weight of the new value in the running statistics; null: their plain average, counted by `numBatchesTracked`. Default: 0.1. */
+  /**
+   * Weight of the new value in the running statistics; null: their plain average, counted by `numBatchesTracked`.
+   * Default: 0.1.
+   */
   momentum?: number | null;
   /** Added to the variance. Default: 1e-5. */
   eps?: number;
@@ -218,10 +228,12 @@ export const batchNormOptions = declareOptions<BatchNormOptions>({ ...batchNormK
 /**
  * Batch normalization of x (N, C, …) over all axes but 1 (PyTorch: `F.batch_norm`).
  *
- * In training: y = (x − mean)/√(biased variance + eps)·weight + bias with the statistics of x, and the running statistics, where given,
- * move towards them in place (the variance unbiased). In evaluation the running statistics are used and stay.
+ * In training: y = (x − mean)/√(biased variance + eps)·weight + bias with the statistics of x, and the running
+ * statistics, where given, move towards them in place (the variance unbiased). In evaluation the running statistics are
+ * used and stay.
  *
- * @throws ValueError with one value per channel, or an eps that is not positive, in training; RuntimeError on sizes or dtypes that do not fit.
+ * @throws ValueError with one value per channel, or an eps that is not positive, in training; RuntimeError on sizes or
+ * dtypes that do not fit.
  * @example
  * const y = batchNorm(x, runningMean, runningVar, { training: true });
  */
@@ -247,7 +259,10 @@ export function batchNormWith(
   return normalizeBatch(x, runningMean, runningVar, options);
 }
 
-/** `batchNormWith` for layers that may be without an eps, such as instance norm: a channel of one value then gives the bias. */
+/**
+ * `batchNormWith` for layers that may be without an eps, such as instance norm: a channel of one value then gives the
+ * bias.
+ */
 export function normalizeBatch(
   x: Tensor,
   runningMean: Tensor | null,

@@ -1,5 +1,6 @@
-// Batch norm by statistics that are given and can be differentiated: what lets several batches be normalized as one. Their statistics are
-// merged by combine; gradients come back to (mean, M2), and from there to each batch. The kernels are batch_norm.ts's.
+// Batch norm by statistics that are given and can be differentiated: what lets several batches be normalized as one.
+// Their statistics are merged by combine; gradients come back to (mean, M2), and from there to each batch. The kernels
+// are batch_norm.ts's.
 import { defineOp } from '../../autograd/define_op.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
 import { RuntimeError } from '../../errors.ts';
@@ -88,8 +89,8 @@ const givenOp = defineOp({
 });
 
 /**
- * Batch norm of x (N, C, …) by given statistics of `count` elements a channel, `mean` and `m2` = Σ(x − mean)² (C, float64), which are
- * differentiated as independent of x.
+ * Batch norm of x (N, C, …) by given statistics of `count` elements a channel, `mean` and `m2` = Σ(x − mean)² (C,
+ * float64), which are differentiated as independent of x.
  * @throws RuntimeError on sizes or dtypes that do not fit.
  */
 export function batchNormGiven(
@@ -117,7 +118,10 @@ export function batchNormGiven(
   return givenOp(x, mean, m2, count, weight, bias, eps);
 }
 
-/** The gradient of x from those of its statistics, which had `count` elements a channel: dmean/count + 2·(x − mean)·dm2. Unrecorded. */
+/**
+ * The gradient of x from those of its statistics, which had `count` elements a channel: dmean/count + 2·(x − mean)·dm2.
+ * Unrecorded.
+ */
 export function statisticsBackward(x: Tensor, { count, mean }: BatchStatistics, dmean: Tensor, dm2: Tensor): Tensor {
   return launchApply(x, mean, mul(dm2, 2), { weight: null, bias: cast(div(dmean, count), x.dtype), relu: 0 });
 }

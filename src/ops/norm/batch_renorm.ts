@@ -1,6 +1,6 @@
-// Batch renormalization (Ioffe 2017): batch norm whose output is corrected towards what the running statistics would give, by factors r and
-// d per channel that are constants to the gradient. Its two published forms are here, which keep different statistics; when these move is
-// nn/norm/batch_renorm.ts's.
+// Batch renormalization (Ioffe 2017): batch norm whose output is corrected towards what the running statistics would
+// give, by factors r and d per channel that are constants to the gradient. Its two published forms are here, which keep
+// different statistics; when these move is nn/norm/batch_renorm.ts's.
 import { replayed } from '../../autograd/checkpoint.ts';
 import { noGrad } from '../../autograd/grad_mode.ts';
 import { requireNumber } from '../../checks.ts';
@@ -60,8 +60,8 @@ interface Correction {
 const wide = (t: Tensor): Tensor => cast(detach(t), 'float64');
 
 /**
- * r = σ_B/σ and d = (μ_B − μ)/σ within their limits, of the moments of the batch and the running ones before they move. They have moved
- * by the time a checkpoint runs again, so its second run is given what the first computed.
+ * r = σ_B/σ and d = (μ_B − μ)/σ within their limits, of the moments of the batch and the running ones before they move.
+ * They have moved by the time a checkpoint runs again, so its second run is given what the first computed.
  */
 const correctionOf = (batch: Moments, running: Moments, { rmax, dmax }: RenormLimits): Correction =>
   replayed(
@@ -77,7 +77,10 @@ const correctionOf = (batch: Moments, running: Moments, { rmax, dmax }: RenormLi
     ({ r, d }) => outsideScopes(() => ({ r: clone(r), d: clone(d) })),
   );
 
-/** The affine part behind a correction: (x̂·r + d)·weight + bias = x̂·(r·weight) + (d·weight + bias), in the parameters' dtype. */
+/**
+ * The affine part behind a correction: (x̂·r + d)·weight + bias = x̂·(r·weight) + (d·weight + bias), in the parameters'
+ * dtype.
+ */
 function corrected({ r, d }: Correction, like: Tensor, weight: Tensor | null, bias: Tensor | null) {
   const by = (t: Tensor) => (weight ? mul(cast(t, like.dtype), weight) : cast(t, like.dtype));
   return { weight: by(r), bias: bias ? add(by(d), bias) : by(d) };
@@ -89,8 +92,8 @@ const assign = (running: Tensor, next: Tensor): void => overwrite(running, cast(
 const stdOf = ({ m2, count }: BatchStatistics, eps: number): Tensor => sqrt(add(div(m2, count), eps));
 
 /**
- * Moves the running statistics of `batchRenorm`, in place: μ += m·(μ_B − μ) and σ += m·(σ_B − σ), where σ² = variance + eps. Momentum null
- * averages over all batches counted by `tracked`.
+ * Moves the running statistics of `batchRenorm`, in place: μ += m·(μ_B − μ) and σ += m·(σ_B − σ), where σ² = variance +
+ * eps. Momentum null averages over all batches counted by `tracked`.
  */
 export function batchRenormUpdateRunning(
   batch: BatchStatistics,
@@ -109,10 +112,12 @@ export function batchRenormUpdateRunning(
 }
 
 /**
- * Batch renormalization of x (N, C, …) as in the paper (Ioffe 2017; Keras 3: `BatchNormalization(renorm=True)`), eps inside the root. With
- * the batch's mean μ_B and σ_B = √(biased variance + eps), and the running μ and σ = √(runningVar + eps), in training
+ * Batch renormalization of x (N, C, …) as in the paper (Ioffe 2017; Keras 3: `BatchNormalization(renorm=True)`), eps
+ * inside the root. With the batch's mean μ_B and σ_B = √(biased variance + eps), and the running μ and σ = √(runningVar
+ * + eps), in training
  *   y = ((x − μ_B)/σ_B·r + d)·weight + bias,  r = σ_B/σ within [1/rmax, rmax],  d = (μ_B − μ)/σ within ±dmax,
- * no gradient flowing through r and d; then μ and σ move by the momentum (default 0.1), in place. In evaluation it is `batchNorm`.
+ * no gradient flowing through r and d; then μ and σ move by the momentum (default 0.1), in place. In evaluation it is
+ * `batchNorm`.
  *
  * rmax = 1 and dmax = 0 make it batch norm, but for σ in the place of the unbiased variance in the moving average.
  * @throws ValueError with one value per channel in training; RuntimeError on sizes or dtypes that do not fit.
@@ -170,8 +175,9 @@ const runningStdBatchRenormOptions = declareOptions<RunningStdBatchRenormOptions
 });
 
 /**
- * Batch renormalization as the widespread port to PyTorch has it (ludvb/batchrenorm), eps outside the root: as `batchRenorm`, but σ_B =
- * √(biased variance) + eps, and σ is `runningStd` itself, in evaluation too: y = (x − μ)/σ·weight + bias. One value per channel is no error.
+ * Batch renormalization as the widespread port to PyTorch has it (ludvb/batchrenorm), eps outside the root: as
+ * `batchRenorm`, but σ_B = √(biased variance) + eps, and σ is `runningStd` itself, in evaluation too: y = (x −
+ * μ)/σ·weight + bias. One value per channel is no error.
  * @throws RuntimeError on sizes or dtypes that do not fit.
  * @example
  * const y1 = runningStdBatchRenorm(x, runningMean, ones([6]), { training: true, rmax: 3, dmax: 5 });

@@ -1,5 +1,5 @@
-// Batch norm by constants: statistics, weight and bias are given and none of them is learned. Where the input fits the channels it is the
-// evaluation of batch_norm.ts; elsewhere what torchvision's broadcasting makes of it.
+// Batch norm by constants: statistics, weight and bias are given and none of them is learned. Where the input fits the
+// channels it is the evaluation of batch_norm.ts; elsewhere what torchvision's broadcasting makes of it.
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { requireTensor } from '../../tensor/requirements.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -17,10 +17,11 @@ export interface FrozenBatchNormOptions {
 const frozenBatchNormOptions = declareOptions<FrozenBatchNormOptions>({ eps: kind.number });
 
 /**
- * y = (x − mean)/√(variance + eps)·weight + bias per channel of x (N, C, H, W), by constants (C): a gradient flows to x only (torchvision:
- * `FrozenBatchNorm2d`). The result has the wider of the dtypes, so an integer x gives floats.
+ * y = (x − mean)/√(variance + eps)·weight + bias per channel of x (N, C, H, W), by constants (C): a gradient flows to x
+ * only (torchvision: `FrozenBatchNorm2d`). The result has the wider of the dtypes, so an integer x gives floats.
  *
- * As in torchvision the rank is not checked: anything that broadcasts with (1, C, 1, 1) does, so (N, C) gives (1, C, N, C).
+ * As in torchvision the rank is not checked: anything that broadcasts with (1, C, 1, 1) does, so (N, C) gives (1, C, N,
+ * C).
  * @throws RuntimeError where x does not broadcast.
  * @example
  * const y1 = frozenBatchNorm(x, runningMean, runningVar, ones([6]), zeros([6]));

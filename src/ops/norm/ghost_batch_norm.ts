@@ -1,5 +1,6 @@
-// Batch norm of the equal parts of a batch (N, C), each by its own statistics, in one call and without a copy: n rows of C are, in
-// memory, C channels of n positions, channels last; so it is instance norm of the parts. When running statistics move is nn/norm/ghost_batch_norm.ts's.
+// Batch norm of the equal parts of a batch (N, C), each by its own statistics, in one call and without a copy: n rows
+// of C are, in memory, C channels of n positions, channels last; so it is instance norm of the parts. When running
+// statistics move is nn/norm/ghost_batch_norm.ts's.
 import { defineOp } from '../../autograd/define_op.ts';
 import type { BatchStatistics } from '../../launch/batch_norm.ts';
 import { present, requireSameDevice } from '../../tensor/requirements.ts';
@@ -30,7 +31,10 @@ export interface NormalizedParts {
   readonly batches: Iterable<BatchStatistics>;
 }
 
-/** y = (x − mean)/√(variance + eps)·weight + bias for every `rows` rows of x (N, C), which are a divisor of N. Shapes are not checked. */
+/**
+ * y = (x − mean)/√(variance + eps)·weight + bias for every `rows` rows of x (N, C), which are a divisor of N. Shapes
+ * are not checked.
+ */
 export function batchNormOfParts(
   x: Tensor,
   rows: number,

@@ -1,5 +1,5 @@
-// Group normalization (Wu & He 2018): every sample's channels in groups, each brought to mean 0 and variance 1. The checks and the view
-// of a group as a row; the arithmetic is in row_norm.ts.
+// Group normalization (Wu & He 2018): every sample's channels in groups, each brought to mean 0 and variance 1. The
+// checks and the view of a group as a row; the arithmetic is in row_norm.ts.
 import { requireInteger } from '../../checks.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
@@ -25,8 +25,8 @@ const groupNormOptions = declareOptions<GroupNormOptions>({
 });
 
 /**
- * Normalization of x (N, C, …) over each group of C / numGroups neighbouring channels of a sample, then times weight plus bias per channel
- * (PyTorch: `F.group_norm`). Keeps the memory format.
+ * Normalization of x (N, C, …) over each group of C / numGroups neighbouring channels of a sample, then times weight
+ * plus bias per channel (PyTorch: `F.group_norm`). Keeps the memory format.
  *
  * @throws ValueError where there is a single value in all; RuntimeError on groups, sizes or dtypes that do not fit.
  * @example

@@ -1,5 +1,5 @@
-// Batch norm and an invertible activation that overwrite their input. The backward needs nothing but the output (Rota Bulò et al. 2018, In-Place Activated
-// BatchNorm). The kernels are those of batch norm.
+// Batch norm and an invertible activation that overwrite their input. The backward needs nothing but the output (Rota
+// Bulò et al. 2018, In-Place Activated BatchNorm). The kernels are those of batch norm.
 import { defineOp } from '../../autograd/define_op.ts';
 import { isGradEnabled, noGrad } from '../../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
@@ -133,13 +133,15 @@ const inPlaceAbnOptions = declareOptions<InPlaceAbnOptions>({
 });
 
 /**
- * x overwritten by act(x̂·(|weight| + eps) + bias), with x̂ as in `batchNorm`, and returned; the backward computes what it needs from it
- * (mapillary: `inplace_abn`). So x may be nobody else's, and a leaf that requires a gradient is an error. At weight 1 the scale is 1 + eps,
- * which differs a little from batch norm's. The gradient at a weight of 0, where |weight| has none, is that from the right.
+ * x overwritten by act(x̂·(|weight| + eps) + bias), with x̂ as in `batchNorm`, and returned; the backward computes what
+ * it needs from it (mapillary: `inplace_abn`). So x may be nobody else's, and a leaf that requires a gradient is an
+ * error. At weight 1 the scale is 1 + eps, which differs a little from batch norm's. The gradient at a weight of 0,
+ * where |weight| has none, is that from the right.
  *
- * Where |weight| + eps is as small as the rounding of the bias, the output hardly tells x̂, and gradients lose their digits.
- * @throws ValueError with one value per channel in training, and on activations that cannot be inverted; RuntimeError on sizes and dtypes
- * that do not fit, and in a backward with createGraph: there is no second derivative.
+ * Where |weight| + eps is as small as the rounding of the bias, the output hardly tells x̂, and gradients lose their
+ * digits.
+ * @throws ValueError with one value per channel in training, and on activations that cannot be inverted; RuntimeError
+ * on sizes and dtypes that do not fit, and in a backward with createGraph: there is no second derivative.
  * @example
  * const y1 = inPlaceAbn(x.clone(), runningMean, runningVar, { training: true, activation: 'elu', activationParam: 1 });
  */

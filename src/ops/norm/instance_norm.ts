@@ -1,5 +1,6 @@
-// Instance normalization (Ulyanov, Vedaldi & Lempitsky 2016): every channel of every sample brought to mean 0 and variance 1, or all
-// samples by running statistics. The checks, the view as rows, and how the running statistics move; the arithmetic is in row_norm.ts.
+// Instance normalization (Ulyanov, Vedaldi & Lempitsky 2016): every channel of every sample brought to mean 0 and
+// variance 1, or all samples by running statistics. The checks, the view as rows, and how the running statistics move;
+// the arithmetic is in row_norm.ts.
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { batchNormStats, batchNormUpdateRunning } from '../../launch/batch_norm.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
@@ -50,13 +51,14 @@ const instanceNormOptions = declareOptions<InstanceNormOptions>({
 });
 
 /**
- * Normalization of x (N, C, …) over the axes after the channels, for each sample and channel alone, then times weight plus bias
- * per channel (PyTorch: `F.instance_norm`). The result is contiguous.
+ * Normalization of x (N, C, …) over the axes after the channels, for each sample and channel alone, then times weight
+ * plus bias per channel (PyTorch: `F.instance_norm`). The result is contiguous.
  *
  * Running statistics, where given, move towards the averages of the samples' means and unbiased variances. With
  * `useInputStats: false` they are what x is normalized by, as in `batchNorm`.
  *
- * @throws ValueError on a single value to take statistics of; RuntimeError on statistics, sizes or dtypes that do not fit.
+ * @throws ValueError on a single value to take statistics of; RuntimeError on statistics, sizes or dtypes that do not
+ * fit.
  * @example
  * const y = instanceNorm(randn([4, 6, 8, 8]), { eps: 1e-3 });
  */
@@ -118,8 +120,8 @@ export function instanceNormWith(x: Tensor, options: InstanceNormOptions): Tenso
 }
 
 /**
- * As `normalizeRows`, by batch norm: samples' channels as the channels of one sample. Without eps a constant channel gives the bias and no
- * gradient, as in batch norm, where rows of other norms give NaN.
+ * As `normalizeRows`, by batch norm: samples' channels as the channels of one sample. Without eps a constant channel
+ * gives the bias and no gradient, as in batch norm, where rows of other norms give NaN.
  */
 function normalizeChannels(
   x: Tensor,

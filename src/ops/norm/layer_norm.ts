@@ -1,5 +1,6 @@
-// Layer normalization (Ba, Kiros & Hinton 2016) and root-mean-square normalization (Zhang & Sennrich 2019): over the trailing dimensions,
-// each value with a weight of its own. The checks and the view as rows; the arithmetic is in row_norm.ts.
+// Layer normalization (Ba, Kiros & Hinton 2016) and root-mean-square normalization (Zhang & Sennrich 2019): over the
+// trailing dimensions, each value with a weight of its own. The checks and the view as rows; the arithmetic is in
+// row_norm.ts.
 import { requireIntegers } from '../../checks.ts';
 import { RuntimeError } from '../../errors.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
@@ -82,8 +83,8 @@ function normalizeTrailing(
 }
 
 /**
- * Normalization of x (*, ...normalizedShape) over its trailing dimensions to mean 0 and variance 1, then times weight plus bias, value
- * by value (PyTorch: `F.layer_norm`). The result is contiguous.
+ * Normalization of x (*, ...normalizedShape) over its trailing dimensions to mean 0 and variance 1, then times weight
+ * plus bias, value by value (PyTorch: `F.layer_norm`). The result is contiguous.
  *
  * @throws RuntimeError on shapes or dtypes that do not fit; TypeError where `normalizedShape` is no array of integers.
  * @example
@@ -108,8 +109,8 @@ export function layerNormWith(x: Tensor, normalizedShape: Shape, options: LayerN
 }
 
 /**
- * Normalization of x (*, ...normalizedShape) over its trailing dimensions to mean square 1, y = x/√(mean(x²) + eps)·weight
- * (PyTorch: `F.rms_norm`). The result is contiguous and of x's dtype, whatever the weight's.
+ * Normalization of x (*, ...normalizedShape) over its trailing dimensions to mean square 1, y = x/√(mean(x²) +
+ * eps)·weight (PyTorch: `F.rms_norm`). The result is contiguous and of x's dtype, whatever the weight's.
  *
  * @throws RuntimeError on shapes or dtypes that do not fit; TypeError where `normalizedShape` is no array of integers.
  * @example

@@ -1,5 +1,5 @@
-// Local response normalization (Krizhevsky, Sutskever & Hinton 2012): every value divided by a power of the mean square of its
-// neighbours in the channels; and the form that Lua Torch left behind. Both as compositions of other ops.
+// Local response normalization (Krizhevsky, Sutskever & Hinton 2012): every value divided by a power of the mean square
+// of its neighbours in the channels; and the form that Lua Torch left behind. Both as compositions of other ops.
 import { maxElements, requireFinite, requireInteger } from '../../checks.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
@@ -26,7 +26,10 @@ export const localResponseNormOptions = declareOptions<LocalResponseNormOptions>
   k: kind.number,
 });
 
-/** Means over `size` neighbouring channels of a contiguous tensor, zeros beyond the first and last; even windows reach one further down. */
+/**
+ * Means over `size` neighbouring channels of a contiguous tensor, zeros beyond the first and last; even windows reach
+ * one further down.
+ */
 function channelMeans(x: Tensor, size: number): Tensor {
   const [n, c] = x.shape;
   // The channels as rows of an image.
@@ -81,9 +84,9 @@ export function localResponseNormWith(x: Tensor, size: number, options: LocalRes
 }
 
 /**
- * The legacy form of `localResponseNorm` for x (N, C, H, W) (PyTorch: `nn.CrossMapLRN2d`). Its running sum never lets go of channel 0:
- * y_c = x_c/(k + alpha/size·(x_0² + Σ x_j²))^beta over the other channels less than p = ⌊(size + 1)/2⌋ away from c.
- * The gradient is that of this formula; PyTorch's leaves channel 0 out where it is far away.
+ * The legacy form of `localResponseNorm` for x (N, C, H, W) (PyTorch: `nn.CrossMapLRN2d`). Its running sum never lets
+ * go of channel 0: y_c = x_c/(k + alpha/size·(x_0² + Σ x_j²))^beta over the other channels less than p = ⌊(size + 1)/2⌋
+ * away from c. The gradient is that of this formula; PyTorch's leaves channel 0 out where it is far away.
  *
  * @throws ValueError on other than four dimensions; RuntimeError on a size that is not positive.
  * @example

@@ -1,5 +1,6 @@
-// Batch norm over the positions that a mask leaves: they are gathered as rows, normalized as any batch is (batch_norm.ts), and spread out
-// again. So padding is never read: not for statistics, not for gradients, not even if it is NaN.
+// Batch norm over the positions that a mask leaves: they are gathered as rows, normalized as any batch is
+// (batch_norm.ts), and spread out again. So padding is never read: not for statistics, not for gradients, not even if
+// it is NaN.
 import { RuntimeError, ValueError } from '../../errors.ts';
 import { requireOptions } from '../../options.ts';
 import { fullOn } from '../../tensor/create.ts';
@@ -12,7 +13,10 @@ import { permute, reshape } from '../shape_ops.ts';
 import { type BatchNormOptions, batchNormOptions, batchNormWith } from './batch_norm.ts';
 import { requireNormOptions } from './norm_checks.ts';
 
-/** x as rows (positions, C) of its unmasked positions, and the way back from such rows: x's shape, 0 where the mask is false. */
+/**
+ * x as rows (positions, C) of its unmasked positions, and the way back from such rows: x's shape, 0 where the mask is
+ * false.
+ */
 export function gatherUnmasked(x: Tensor, mask: Tensor): { rows: Tensor; spread: (rows: Tensor) => Tensor } {
   requireTensor('maskedBatchNorm', x);
   requireTensor('maskedBatchNorm', mask);
@@ -46,11 +50,11 @@ export function requireTwoRows(rows: Tensor): void {
 }
 
 /**
- * As `batchNorm` of x (N, C, …), over the positions where `mask` (N, …; bool) is true: in statistics, running updates (with their number as the
- * count) and gradients the others do not exist; their outputs are 0, whatever x is there.
+ * As `batchNorm` of x (N, C, …), over the positions where `mask` (N, …; bool) is true: in statistics, running updates
+ * (with their number as the count) and gradients the others do not exist; their outputs are 0, whatever x is there.
  *
- * Padding that counts shifts mean and variance by the share of padding in the batch (pytorch#70529, pytorch#81985, pytorch#25910). The
- * divisor is the number of unmasked positions on every rank (keras#19848, keras#20815).
+ * Padding that counts shifts mean and variance by the share of padding in the batch (pytorch#70529, pytorch#81985,
+ * pytorch#25910). The divisor is the number of unmasked positions on every rank (keras#19848, keras#20815).
  * @throws ValueError in training on fewer than 2 unmasked positions; RuntimeError where the mask does not fit.
  * @example
  * const mask = rand([4, 8, 8]).gt(0.5); // x: (4, 6, 8, 8)

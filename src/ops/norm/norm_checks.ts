@@ -1,5 +1,5 @@
-// The checks that normalizations share, with PyTorch's texts, and what they give for a tensor without elements. Which checks an op
-// makes, and in what order, is in its own file.
+// The checks that normalizations share, with PyTorch's texts, and what they give for a tensor without elements. Which
+// checks an op makes, and in what order, is in its own file.
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
 import { requireFinite, requireNumber, requireRate, shown } from '../../checks.ts';
 import { RuntimeError, ValueError } from '../../errors.ts';
@@ -32,7 +32,10 @@ export function requireNormOptions(op: string, { eps, momentum }: { eps?: unknow
   if (momentum !== undefined && momentum !== null) requireFinite(op, 'momentum', momentum);
 }
 
-/** The number of elements decides, not the shape. `copies`: how often the text counts each, for ops that repeat the vector. */
+/**
+ * The number of elements decides, not the shape. `copies`: how often the text counts each, for ops that repeat the
+ * vector.
+ */
 export function requireElements(op: string, name: string, value: Tensor | null, count: number, copies = 1): void {
   if (!value) return;
   requireTensor(op, value);

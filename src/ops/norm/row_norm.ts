@@ -1,6 +1,7 @@
-// Normalization of rows: what layer norm, RMS norm, group norm and instance norm have in common. A tensor is seen as (n, g, k, s);
-// each of its n·g rows of k·s values is brought to mean 0 and variance 1 (RMS: only to mean square 1), then times a weight and plus a
-// bias that belong to one of the g·k. Not here: which axes these are and what is checked (layer_norm.ts, group_norm.ts, …).
+// Normalization of rows: what layer norm, RMS norm, group norm and instance norm have in common. A tensor is seen as
+// (n, g, k, s); each of its n·g rows of k·s values is brought to mean 0 and variance 1 (RMS: only to mean square 1),
+// then times a weight and plus a bias that belong to one of the g·k. Not here: which axes these are and what is checked
+// (layer_norm.ts, group_norm.ts, …).
 import { grad } from '../../autograd/backward.ts';
 import { asOperand, defineOp, type TensorInfo } from '../../autograd/define_op.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
@@ -29,8 +30,8 @@ export interface NormalizedRows {
 }
 
 /**
- * The plain definition, of which every derivative exists. A bias adds nothing to its derivatives. `mean` is what the kernels found, here a
- * constant, taken off first (batch_norm.ts's `normalOf` says why); null: RMS.
+ * The plain definition, of which every derivative exists. A bias adds nothing to its derivatives. `mean` is what the
+ * kernels found, here a constant, taken off first (batch_norm.ts's `normalOf` says why); null: RMS.
  */
 function composed(x: Tensor, { n, g, k, s }: RowView, weight: Tensor | null, mean: Tensor | null, eps: number): Tensor {
   const rows = reshape(toFormat(x, 'contiguous'), [n, g, k * s]);
@@ -62,7 +63,10 @@ const rowNormOp = defineOp({
     ctx.markConstant(mean, m2);
     return [y, mean, m2];
   },
-  /** With h = dy·weight and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), dweight = Σ dy·x̂, dbias = Σ dy. */
+  /**
+   * With h = dy·weight and averages over a row: dx = invstd·(h − avg(h) − x̂·avg(h·x̂)), dweight = Σ dy·x̂, dbias = Σ
+   * dy.
+   */
   backward(ctx, [dy], info, weightInfo, biasInfo, view, eps, centred) {
     const [x, weight, mean, invstd] = ctx.saved;
     if (!dy) return [null, null, null];
@@ -116,8 +120,8 @@ const rowNormOp = defineOp({
 });
 
 /**
- * y = (x − mean)/√(m2/(k·s) + eps)·weight + bias for every row of `view`; without `centred` the mean is taken as 0 (RMS).
- * `weight` and `bias` hold g·k values, or are null. Nothing is checked.
+ * y = (x − mean)/√(m2/(k·s) + eps)·weight + bias for every row of `view`; without `centred` the mean is taken as 0
+ * (RMS). `weight` and `bias` hold g·k values, or are null. Nothing is checked.
  */
 export function normalizeRows(
   x: Tensor,

@@ -1,5 +1,6 @@
-// Batch normalization by the statistics of all ranks: batch norm with one exchange between its steps stats and apply, and one between
-// backward_reduce and backward_apply. Not here: who the ranks are (process_group.ts), and when statistics are exchanged (nn/norm/sync_batch_norm.ts).
+// Batch normalization by the statistics of all ranks: batch norm with one exchange between its steps stats and apply,
+// and one between backward_reduce and backward_apply. Not here: who the ranks are (process_group.ts), and when
+// statistics are exchanged (nn/norm/sync_batch_norm.ts).
 import { defineOp } from '../../autograd/define_op.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
 import { ValueError } from '../../errors.ts';
@@ -86,14 +87,20 @@ function reduceSums({ dy, dyXmu }: BackwardSums, group: ProcessGroup): BackwardS
   return { dy: narrow(total, 0, 0, c), dyXmu: narrow(total, 0, c, c) };
 }
 
-/** The sum over the ranks. Its gradient is again a sum over the ranks, since the result of each rank depends on this rank's value. */
+/**
+ * The sum over the ranks. Its gradient is again a sum over the ranks, since the result of each rank depends on this
+ * rank's value.
+ */
 const allReduceSum = defineOp({
   name: 'allReduceSum',
   forward: (_ctx, x: Tensor, group: ProcessGroup) => cast(group.allReduceSum(cast(x, 'float64')), x.dtype),
   backward: (_ctx, [g], _x, group) => [allReduceSum(g, group)],
 }) as (x: Tensor, group: ProcessGroup) => Tensor;
 
-/** The plain definition of the normal form over all ranks, of which every derivative exists; `mean` as in batch_norm.ts's. */
+/**
+ * The plain definition of the normal form over all ranks, of which every derivative exists; `mean` as in
+ * batch_norm.ts's.
+ */
 function normalOf(x: Tensor, mean: Tensor, eps: number, count: number, group: ProcessGroup): Tensor {
   const meanOf = (t: Tensor) => div(allReduceSum(sum(t, statisticAxes(x.shape), { keepdim: true }), group), count);
   const shifted = sub(x, acrossChannels(cast(mean, x.dtype), x.shape));
@@ -151,9 +158,9 @@ const syncOp = defineOp({
 });
 
 /**
- * Batch normalization of x (N, C, …) in training by the statistics of all ranks' x, whose N may differ, and may be 0 (PyTorch:
- * `nn.SyncBatchNorm`). Every rank must call it, and go backward through it. Running statistics move as if one process had it all; the
- * gradients of weight and bias are this rank's share.
+ * Batch normalization of x (N, C, …) in training by the statistics of all ranks' x, whose N may differ, and may be 0
+ * (PyTorch: `nn.SyncBatchNorm`). Every rank must call it, and go backward through it. Running statistics move as if one
+ * process had it all; the gradients of weight and bias are this rank's share.
  *
  * @throws ValueError, on all ranks, with one value per channel in all; RuntimeError on sizes or dtypes that do not fit.
  */

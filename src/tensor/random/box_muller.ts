@@ -1,6 +1,6 @@
 // PyTorch's two ways to make normals: one at a time in double (fewer than 16 values), and blocks of 16 (16 or more).
-// The float32 block follows the AVX2 kernel's rounding steps, so that results agree to the last bit on machines with AVX2.
-// Drawing the uniforms and the choice between the two ways belong to sampling.ts.
+// The float32 block follows the AVX2 kernel's rounding steps, so that results agree to the last bit on machines with
+// AVX2. Drawing the uniforms and the choice between the two ways belong to sampling.ts.
 
 import { fusedMultiplyAdd64 } from './fused_multiply_add.ts';
 import type { Generator } from './generator.ts';
@@ -37,8 +37,8 @@ const COS_2 = f32(4.166664568298827e-2);
 const bitsFloat = new Float32Array(1);
 const bitsInt = new Int32Array(bitsFloat.buffer);
 
-// Natural logarithm of a float32 in (0, 1]. f32(a * b + c) stands for a fused multiply-add: the product of two float32 is
-// exact in double, and the sum's double rounding has never been seen to matter here.
+// Natural logarithm of a float32 in (0, 1]. f32(a * b + c) stands for a fused multiply-add: the product of two float32
+// is exact in double, and the sum's double rounding has never been seen to matter here.
 function log32(value: number): number {
   // value = m · 2^e with m in [1/2, 1), moved to [√½ - 1, √2 - 1].
   bitsFloat[0] = value;
@@ -100,7 +100,9 @@ export function boxMullerBlock32(data: Float32Array, offset: number, mean: numbe
   }
 }
 
-/** The same for float64; agrees with PyTorch to a few units in the last place (different logarithm, sine and cosine). */
+/**
+ * The same for float64; agrees with PyTorch to a few units in the last place (different logarithm, sine and cosine).
+ */
 export function boxMullerBlock64(data: Float64Array, offset: number, mean: number, std: number): void {
   for (let j = offset; j < offset + 8; j++) {
     const radius = Math.sqrt(-2 * Math.log(1 - data[j]!));

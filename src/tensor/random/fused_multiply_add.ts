@@ -1,12 +1,14 @@
 // Correctly rounded a·b + c, which JavaScript lacks. PyTorch's CPU kernels are compiled with fused multiply-add, so
-// uniform(from, to) needs it to give the same last bit. Not for general numeric code: it is slow and assumes no overflow.
+// uniform(from, to) needs it to give the same last bit. Not for general numeric code: it is slow and assumes no
+// overflow.
 
 const float64 = new Float64Array(1);
 const words = new Uint32Array(float64.buffer);
 const LOW = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
 const HIGH = 1 - LOW;
 
-// x + y rounded to odd: inexact sums get an odd last bit, which keeps a second rounding honest (Boldo & Melquiond 2008).
+// x + y rounded to odd: inexact sums get an odd last bit, which keeps a second rounding honest (Boldo & Melquiond
+// 2008).
 function addRoundToOdd(x: number, y: number): number {
   const sum = x + y;
   const back = sum - x;

@@ -15,8 +15,9 @@ export const DEFAULT_SEED = 67280421310721n;
 /** Size in bytes of `Generator.getState()`, the same as of `torch.get_rng_state()`. */
 export const GENERATOR_STATE_BYTES = 5056;
 
-// Byte offsets of torch.get_rng_state(): seed u64, left i32, seeded i32, next u64, 624 words as u64 each, three doubles of
-// which only the second (cached normal) is used, its flag i32, padding, a float normal that CPU code never sets, its flag.
+// Byte offsets of torch.get_rng_state(): seed u64, left i32, seeded i32, next u64, 624 words as u64 each, three doubles
+// of which only the second (cached normal) is used, its flag i32, padding, a float normal that CPU code never sets, its
+// flag.
 const OFFSET_LEFT = 8;
 const OFFSET_SEEDED = 12;
 const OFFSET_NEXT = 16;
@@ -49,8 +50,8 @@ export class Generator {
   /**
    * Starts the sequence of this seed and forgets the cached normal.
    *
-   * Seeds run from -2^63 to 2^64 - 1 (negative ones count from 2^64); a `number` must be a safe integer. MT19937 itself uses
-   * the low 32 bits only. Throws GeneratorError otherwise. Source: `torch.Generator.manual_seed`.
+   * Seeds run from -2^63 to 2^64 - 1 (negative ones count from 2^64); a `number` must be a safe integer. MT19937 itself
+   * uses the low 32 bits only. Throws GeneratorError otherwise. Source: `torch.Generator.manual_seed`.
    */
   manualSeed(seed: number | bigint): this {
     this.currentSeed = normalizeSeed(seed);
@@ -111,7 +112,10 @@ export class Generator {
     return bytes;
   }
 
-  /** Restores `getState()` bytes, also those of `torch.get_rng_state()`; throws GeneratorError if they cannot be such a state. */
+  /**
+   * Restores `getState()` bytes, also those of `torch.get_rng_state()`; throws GeneratorError if they cannot be such a
+   * state.
+   */
   setState(bytes: Uint8Array): this {
     if (bytes.length !== GENERATOR_STATE_BYTES) {
       throw new GeneratorError(

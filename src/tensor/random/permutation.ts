@@ -50,9 +50,9 @@ function remainder64(high: number, low: number, divisor: number): number {
 /**
  * Indices drawn with probability proportional to `weights`, numSamples of them.
  *
- * Weights need not sum to one. Without replacement the numSamples largest weight/exponential ratios win, so there should be as
- * many non-zero weights. Throws RandomArgumentError for weights that are negative, infinite, NaN or all zero, and for more
- * samples than weights without replacement. Source: `torch.multinomial`.
+ * Weights need not sum to one. Without replacement the numSamples largest weight/exponential ratios win, so there
+ * should be as many non-zero weights. Throws RandomArgumentError for weights that are negative, infinite, NaN or all
+ * zero, and for more samples than weights without replacement. Source: `torch.multinomial`.
  */
 export function multinomial(
   weights: FloatArray,

@@ -1,5 +1,5 @@
-// Fills typed arrays with random numbers, drawing from a generator exactly what PyTorch's CPU kernels draw.
-// Knows nothing of tensors, shapes or dtypes beyond the typed array given. Permutations and weighted choice: permutation.ts.
+// Fills typed arrays with random numbers, drawing from a generator exactly what PyTorch's CPU kernels draw. Knows
+// nothing of tensors, shapes or dtypes beyond the typed array given. Permutations and weighted choice: permutation.ts.
 
 import { ValueError } from '../../errors.ts';
 import { boxMullerBlock32, boxMullerBlock64, singleNormal, uniform53 } from './box_muller.ts';
@@ -20,8 +20,8 @@ const FLOAT32_MAX = 3.4028234663852886e38;
 /**
  * Fills `out` with uniform values from [from, to), default [0, 1).
  *
- * float32 uses 24 bits of one 32-bit draw, float64 uses 53 bits of two. Throws RandomArgumentError if from > to or the span
- * overflows. Source: `torch.Tensor.uniform_`.
+ * float32 uses 24 bits of one 32-bit draw, float64 uses 53 bits of two. Throws RandomArgumentError if from > to or the
+ * span overflows. Source: `torch.Tensor.uniform_`.
  */
 export function uniform<T extends FloatArray>(out: T, from = 0, to = 1, gen: Generator = defaultGenerator): T {
   if (!(from <= to)) {
@@ -67,8 +67,9 @@ function fillUniform64(out: Float64Array, from: number, to: number, gen: Generat
 /**
  * Fills `out` with normal values, default mean 0 and standard deviation 1.
  *
- * Fewer than 16 values are drawn one by one in double; 16 or more in blocks of 16, and if the count is not a multiple of 16 the
- * last 16 are drawn anew. Throws RandomArgumentError if std < 0. Source: `torch.Tensor.normal_`, `torch.randn`.
+ * Fewer than 16 values are drawn one by one in double; 16 or more in blocks of 16, and if the count is not a multiple
+ * of 16 the last 16 are drawn anew. Throws RandomArgumentError if std < 0. Source: `torch.Tensor.normal_`,
+ * `torch.randn`.
  */
 export function normal<T extends FloatArray>(out: T, mean = 0, std = 1, gen: Generator = defaultGenerator): T {
   if (!(std >= 0)) throw new RandomArgumentError(`normal expects std >= 0.0, but found std ${std}`);
@@ -96,8 +97,8 @@ export function normal<T extends FloatArray>(out: T, mean = 0, std = 1, gen: Gen
 /**
  * Fills `out` with integers from [low, high).
  *
- * A range of 2^28 or more takes 64 bits a value, a smaller one 32. Throws RandomArgumentError if the range is empty or does
- * not fit the element type. Source: `torch.randint`, `torch.Tensor.random_(from, to)`.
+ * A range of 2^28 or more takes 64 bits a value, a smaller one 32. Throws RandomArgumentError if the range is empty or
+ * does not fit the element type. Source: `torch.randint`, `torch.Tensor.random_(from, to)`.
  */
 export function randint<T extends IntegerTarget>(
   out: T,
@@ -142,7 +143,8 @@ function toInteger(name: string, value: number | bigint): bigint {
   return BigInt(value);
 }
 
-// A bound that rounds outward in the float type moves inward by one step of that type, so that no draw leaves the range.
+// A bound that rounds outward in the float type moves inward by one step of that type, so that no draw leaves the
+// range.
 function insideFloats(out: FloatArray, from: bigint, to: bigint): [bigint, bigint] {
   const single = out instanceof Float32Array;
   const digits = single ? 24 : 53;
@@ -171,8 +173,8 @@ export function randomInt64(gen: Generator = defaultGenerator): bigint {
 /**
  * Fills `out` with 1 where a draw falls below `p` and 0 elsewhere.
  *
- * A single p, or a Float64Array of one p per element, compares 53-bit draws; a Float32Array of probabilities 24-bit draws.
- * Throws RandomArgumentError if a p is outside [0, 1]. Source: `torch.Tensor.bernoulli_`, `torch.bernoulli`.
+ * A single p, or a Float64Array of one p per element, compares 53-bit draws; a Float32Array of probabilities 24-bit
+ * draws. Throws RandomArgumentError if a p is outside [0, 1]. Source: `torch.Tensor.bernoulli_`, `torch.bernoulli`.
  */
 export function bernoulli<T extends FloatArray | Uint8Array | Int32Array>(
   out: T,

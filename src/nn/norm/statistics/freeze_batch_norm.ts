@@ -1,4 +1,5 @@
-// Freezes normalization layers until they are unfrozen. statistics_control.ts keeps what is asked of each layer, and decides each forward.
+// Freezes normalization layers until they are unfrozen. statistics_control.ts keeps what is asked of each layer, and
+// decides each forward.
 import { declareOptions, kind, requireOptions } from '../../../options.ts';
 import type { Module } from '../../module.ts';
 import { NormBase } from '../batch_norm.ts';
@@ -8,7 +9,10 @@ import { ask, asked } from './statistics_control.ts';
 export interface FreezeOptions {
   /** Weight and bias: they require no gradient any more. Default: true. */
   affine?: boolean;
-  /** Running statistics: the layer normalizes by them in training mode too, and neither they nor the counter move. Default: true. */
+  /**
+   * Running statistics: the layer normalizes by them in training mode too, and neither they nor the counter move.
+   * Default: true.
+   */
   statistics?: boolean;
 }
 const freezeOptions = declareOptions<FreezeOptions>({ affine: kind.flag, statistics: kind.flag });
@@ -19,12 +23,13 @@ function* normsOf(module: Module): Generator<[string, NormBase]> {
 }
 
 /**
- * Freezes all batch norms of a module, and its instance norms where they track statistics. It stays through `train()`, and through
- * loading of a state dict, until `unfreezeBatchNorm`; the printed form shows it. Returns the names of the layers that have anything to freeze.
+ * Freezes all batch norms of a module, and its instance norms where they track statistics. It stays through `train()`,
+ * and through loading of a state dict, until `unfreezeBatchNorm`; the printed form shows it. Returns the names of the
+ * layers that have anything to freeze.
  *
- * In PyTorch a backbone with `requires_grad = False` still moves its running statistics in training mode, and `eval()` on its batch norms
- * lasts until the next `model.train()` (pytorch#86590, pytorch#66073, pytorch#10856; Lightning#13902, lightly#1438). Here freezing the
- * parameters alone warns.
+ * In PyTorch a backbone with `requires_grad = False` still moves its running statistics in training mode, and `eval()`
+ * on its batch norms lasts until the next `model.train()` (pytorch#86590, pytorch#66073, pytorch#10856;
+ * Lightning#13902, lightly#1438). Here freezing the parameters alone warns.
  * @example
  * freezeBatchNorm(model); // then fine-tune the rest: model.train(); …
  * freezeBatchNorm(model, { affine: false }); // statistics only; weight and bias go on learning
@@ -51,7 +56,10 @@ export function freezeBatchNorm(module: Module, options: FreezeOptions = {}): st
   return names;
 }
 
-/** Undoes `freezeBatchNorm`: statistics move again in training mode, weight and bias require gradients if they did before. Returns names. */
+/**
+ * Undoes `freezeBatchNorm`: statistics move again in training mode, weight and bias require gradients if they did
+ * before. Returns names.
+ */
 export function unfreezeBatchNorm(module: Module): string[] {
   const names: string[] = [];
   for (const [name, norm] of normsOf(module)) {

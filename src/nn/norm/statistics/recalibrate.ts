@@ -1,5 +1,5 @@
-// Running statistics computed anew from data, at fixed weights: PyTorch's way, and the exact one. Loaders are any iterables of batches. Not here:
-// statistics that move while a model trains (norm/batch_norm.ts).
+// Running statistics computed anew from data, at fixed weights: PyTorch's way, and the exact one. Loaders are any
+// iterables of batches. Not here: statistics that move while a model trains (norm/batch_norm.ts).
 import { noGrad } from '../../../autograd/grad_mode.ts';
 import { RuntimeError, ValueError } from '../../../errors.ts';
 import type { BatchStatistics } from '../../../launch/batch_norm.ts';
@@ -55,14 +55,15 @@ function forward(
 
 /**
  * Computes the running statistics of all batch norms anew, as plain averages over the batches of a loader (PyTorch:
- * `optim.swa_utils.update_bn`): in training mode, dropout included, each batch weighing the same whatever its size, from statistics that
- * are reset in place, with the counter at the number of batches in the end. Without batch norms the loader is not touched.
+ * `optim.swa_utils.update_bn`): in training mode, dropout included, each batch weighing the same whatever its size,
+ * from statistics that are reset in place, with the counter at the number of batches in the end. Without batch norms
+ * the loader is not touched.
  *
- * Other than in PyTorch every module has its own mode and momentum again afterwards, and after an error its statistics too. Frozen layers
- * (`freezeBatchNorm`) stay as they are. Inside `useStatistics` the set in use is computed.
+ * Other than in PyTorch every module has its own mode and momentum again afterwards, and after an error its statistics
+ * too. Frozen layers (`freezeBatchNorm`) stay as they are. Inside `useStatistics` the set in use is computed.
  *
- * The average of batches' variances lacks the variance between batches, and a short last batch counts as a full one: for the statistics
- * of the data there is `preciseBatchNorm`.
+ * The average of batches' variances lacks the variance between batches, and a short last batch counts as a full one:
+ * for the statistics of the data there is `preciseBatchNorm`.
  * @example
  * await updateBatchNorm(loader, model);
  */
@@ -99,9 +100,9 @@ export async function updateBatchNorm(
 /** Options of `preciseBatchNorm`. */
 export interface PreciseOptions extends RecalibrationOptions {
   /**
-   * Stops as soon as the mean of every channel is known to this standard error, in units of the channel's standard deviation. (A running mean
-   * of momentum 0.1 has 0.23/√n of batches with n independent values.) Only for batches in random order: sorted ones seem to agree. Default: 0,
-   * all batches.
+   * Stops as soon as the mean of every channel is known to this standard error, in units of the channel's standard
+   * deviation. (A running mean of momentum 0.1 has 0.23/√n of batches with n independent values.) Only for batches in
+   * random order: sorted ones seem to agree. Default: 0, all batches.
    */
   standardError?: number;
   /** How many batches to use at most. Default: all. */
@@ -113,7 +114,10 @@ const preciseOptions = declareOptions<PreciseOptions>({
   ...recalibrationOptions.kinds,
 });
 
-/** Below so many batches, their scatter says too little about the error: with b batches it is known to about 1/√(2(b − 1)). */
+/**
+ * Below so many batches, their scatter says too little about the error: with b batches it is known to about 1/√(2(b −
+ * 1)).
+ */
 const fewestBatches = 10;
 
 /** Runs `fn` in a scope whose results live on. */
@@ -148,9 +152,11 @@ class Estimate {
   }
 
   /**
-   * The standard error of the mean in units of the standard deviation, of the channel where it is largest; NaN from a single batch.
+   * The standard error of the mean in units of the standard deviation, of the channel where it is largest; NaN from a
+   * single batch.
    *
-   * Values of one image are no independent samples, batches are: for b batches of n_b values with means μ_b, of N in all,
+   * Values of one image are no independent samples, batches are: for b batches of n_b values with means μ_b, of N in
+   * all,
    *   error² = Σ n_b(μ_b − μ)² / ((b − 1)·N),  std² = M2/N,  and  Σ n_b(μ_b − μ)² = M2 − Σ M2_b  (Chan et al. 1983).
    */
   async standardError(): Promise<number> {
@@ -208,17 +214,21 @@ const rangeOf = (values: readonly number[]): ChannelShift => ({
 });
 
 /**
- * Computes the running statistics of all batch norms anew as the mean and the unbiased variance of all values that arrive at them from a
- * loader, each value weighing the same, merged in float64 (precise batch norm, Wu & Johnson 2021, section 3; fvcore: `update_bn_stats`, whose
- * variance is biased and cancels where means are large). Returns what has changed.
+ * Computes the running statistics of all batch norms anew as the mean and the unbiased variance of all values that
+ * arrive at them from a loader, each value weighing the same, merged in float64 (precise batch norm, Wu & Johnson 2021,
+ * section 3; fvcore: `update_bn_stats`, whose variance is biased and cancels where means are large). Returns what has
+ * changed.
  *
- * Batch norms go by each batch's statistics meanwhile, as in training, and everything else, such as dropout, is in evaluation mode. A layer
- * that is used several times in a forward gets the statistics of all its inputs together. Frozen layers, and layers that no batch has
- * reached, keep their statistics; the report names them. Processes of a `SyncBatchNorm` must all call it, with as many batches.
+ * Batch norms go by each batch's statistics meanwhile, as in training, and everything else, such as dropout, is in
+ * evaluation mode. A layer that is used several times in a forward gets the statistics of all its inputs together.
+ * Frozen layers, and layers that no batch has reached, keep their statistics; the report names them. Processes of a
+ * `SyncBatchNorm` must all call it, with as many batches.
  *
- * Modes, momenta and counters are as before when it has ended, and after an error, of the loader too, the statistics are as well, bit for bit.
+ * Modes, momenta and counters are as before when it has ended, and after an error, of the loader too, the statistics
+ * are as well, bit for bit.
  *
- * @throws ValueError on options outside their domain and on one value per channel; RuntimeError on values that are not finite.
+ * @throws ValueError on options outside their domain and on one value per channel; RuntimeError on values that are not
+ * finite.
  * @example
  * const report = await preciseBatchNorm(model, loader, { maxBatches: 200 });
  * console.log(String(report));

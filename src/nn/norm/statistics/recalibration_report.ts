@@ -24,7 +24,10 @@ export interface LayerRecalibration {
   readonly shift: ChannelShift;
   /** (New variance + eps) / (old variance + eps). */
   readonly varianceRatio: ChannelShift;
-  /** Of the new mean, in units of the new standard deviation, in the channel where it is largest; NaN from a single batch. */
+  /**
+   * Of the new mean, in units of the new standard deviation, in the channel where it is largest; NaN from a single
+   * batch.
+   */
   readonly standardError: number;
   /** Whether that is as small as was asked for; null where nothing was asked. */
   readonly isConverged: boolean | null;

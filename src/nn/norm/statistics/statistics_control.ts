@@ -1,5 +1,6 @@
-// Requests to a normalization layer besides its own flags: to freeze its statistics, to use others, to move them later. `decide` combines them, once per
-// forward. The functions that users call are in freeze_batch_norm.ts and statistics.ts, the arithmetic in ops/.
+// Requests to a normalization layer besides its own flags: to freeze its statistics, to use others, to move them later.
+// `decide` combines them, once per forward. The functions that users call are in freeze_batch_norm.ts and
+// statistics.ts, the arithmetic in ops/.
 
 import { isRecomputing, replayed } from '../../../autograd/checkpoint.ts';
 import { isGradEnabled } from '../../../autograd/grad_mode.ts';
@@ -153,8 +154,8 @@ export function recalibrating<R>(fn: () => R): R {
 }
 
 /**
- * Says, once per model, that a layer's running statistics move where they probably should not: while its weight and bias are frozen
- * (pytorch#86590, pytorch#66073), or without gradients, as where `eval()` was forgotten.
+ * Says, once per model, that a layer's running statistics move where they probably should not: while its weight and
+ * bias are frozen (pytorch#86590, pytorch#66073), or without gradients, as where `eval()` was forgotten.
  */
 export function warnOfMovement(layer: ControlledLayer): void {
   if (recalibrations > 0) return;
