@@ -21,10 +21,28 @@ const date = 0x0021;
 const paddingField = 0x4246;
 const most32 = 0xffffffff;
 
+/** Little-endian fields of a record. */
 class Fields {
-  private readonly bytes: number[] = [];
+  private bytes = new Uint8Array(128);
+  length = 0;
+
+  /** The place of `count` more bytes. */
+  private take(count: number): number {
+    const at = this.length;
+    this.length += count;
+    if (this.length > this.bytes.length) {
+      const larger = new Uint8Array(2 * this.length);
+      larger.set(this.bytes);
+      this.bytes = larger;
+    }
+    return at;
+  }
   u16(...values: number[]): this {
-    for (const value of values) this.bytes.push(value & 255, (value >>> 8) & 255);
+    for (const value of values) {
+      const at = this.take(2);
+      this.bytes[at] = value;
+      this.bytes[at + 1] = value >>> 8;
+    }
     return this;
   }
   u32(...values: number[]): this {
@@ -36,14 +54,12 @@ class Fields {
     return this;
   }
   raw(bytes: Uint8Array): this {
-    for (const byte of bytes) this.bytes.push(byte);
+    const at = this.take(bytes.length);
+    this.bytes.set(bytes, at);
     return this;
   }
-  get length(): number {
-    return this.bytes.length;
-  }
   done(): Uint8Array {
-    return Uint8Array.from(this.bytes);
+    return this.bytes.subarray(0, this.length);
   }
 }
 
@@ -57,6 +73,8 @@ export async function* writeZip(entries: readonly ZipEntry[]): AsyncGenerator<Ui
   const directory = new Fields();
   const encoder = new TextEncoder();
   let at = 0;
+  // What stands between the data of two members is one piece.
+  let between = new Fields();
   for (const { name, size, bytes } of entries) {
     const encoded = encoder.encode(name);
     const start = at;
@@ -65,15 +83,16 @@ export async function* writeZip(entries: readonly ZipEntry[]): AsyncGenerator<Ui
     const wide = isLarge ? new Fields().u16(1, 16).u64(size, size).done() : new Uint8Array(0);
     const extra = new Fields().raw(wide);
     extra.raw(padding(start + 30 + encoded.length + extra.length));
-    const header = new Fields()
+    const before = between.length;
+    between
       .u32(0x04034b50)
       .u16(version, flags, 0, 0, date)
       .u32(0, isLarge ? most32 : size, isLarge ? most32 : size)
       .u16(encoded.length, extra.length)
       .raw(encoded)
-      .raw(extra.done())
-      .done();
-    yield header;
+      .raw(extra.done());
+    const headerLength = between.length - before;
+    yield between.done();
     let crc = 0;
     let length = 0;
     for await (const piece of bytes()) {
@@ -82,11 +101,10 @@ export async function* writeZip(entries: readonly ZipEntry[]): AsyncGenerator<Ui
       yield piece;
     }
     if (length !== size) throw new RangeError(`${name} has ${length} bytes instead of ${size}`);
-    const descriptor = new Fields().u32(0x08074b50, crc);
-    if (isLarge) descriptor.u64(size, size);
-    else descriptor.u32(size, size);
-    yield descriptor.done();
-    at = start + header.length + size + descriptor.length;
+    between = new Fields().u32(0x08074b50, crc);
+    if (isLarge) between.u64(size, size);
+    else between.u32(size, size);
+    at = start + headerLength + size + between.length;
     const isFar = start >= most32;
     const wideEntry = new Fields();
     if (isLarge || isFar) {
@@ -103,8 +121,7 @@ export async function* writeZip(entries: readonly ZipEntry[]): AsyncGenerator<Ui
       .raw(encoded)
       .raw(wideEntry.done());
   }
-  yield directory.done();
-  const end = new Fields();
+  const end = between.raw(directory.done());
   const count = entries.length;
   if (at >= most32 || count >= 0xffff || directory.length >= most32) {
     end.u32(0x06064b50).u64(44).u16(version, version).u32(0, 0).u64(count, count, directory.length, at);
