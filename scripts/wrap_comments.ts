@@ -1,5 +1,6 @@
-// Wraps comments of TypeScript at 120 columns, which biome leaves as they are: `npx tsx scripts/wrap_comments.ts [--check]`. A paragraph is wrapped
-// again if one of its lines is longer. Examples, lists, tables and lines that address tools stay as they are.
+// Wraps comments of TypeScript at 120 columns, which biome leaves as they are: `npx tsx scripts/wrap_comments.ts
+// [--check]`. A paragraph is wrapped again if one of its lines is longer. Examples, lists, tables and lines that
+// address tools stay as they are.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
