@@ -1,9 +1,11 @@
 // Traces kernels: for which operation they run, on which shapes, and how long. While a trace is taken, the launches of
 // each engine are replaced by ones that wait for the kernel and measure its time. EVENKEEL_TRACE=1 prints every launch
 // of the process.
+
 import { requireChoice, shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { restoring } from '../restoring.ts';
+import { environment } from './addon_file.ts';
 import type { Backend } from './backend.ts';
 import { Dtype } from './generated/abi.ts';
 import { type Launches, launchNames } from './generated/launches.ts';
@@ -124,7 +126,7 @@ function described(operand: Operand): TracedOperand {
 }
 
 function isPrinting(): boolean {
-  const wanted = globalThis.process?.env?.EVENKEEL_TRACE;
+  const wanted = environment('EVENKEEL_TRACE');
   return wanted ? requireChoice('EVENKEEL_TRACE', 'value', wanted, ['0', '1']) === '1' : false;
 }
 
