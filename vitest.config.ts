@@ -5,6 +5,17 @@
 // largest tensors alone, with EVENKEEL_ADDON=build/checked/evenkeel.node in that build.
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** What takes longest comes first: else one worker would be idle while the other ends with it. */
+const long = ['training/parity', 'training/trajectory', 'models/models', 'cli/train', 'cli/run_folder', 'nn/enclosed'];
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => long.some((name) => moduleId.endsWith(`${name}.test.ts`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
 
@@ -32,6 +43,7 @@ export default defineConfig(({ mode }) => {
       testTimeout: isChecked ? 600_000 : 120_000,
       // Two cores: kernels of one test may use both.
       maxWorkers: 2,
+      sequence: { sequencer: LongestFirst },
       setupFiles: isChecked ? ['test/checked/setup.ts'] : [],
       projects: mode === 'large' ? [project('large', ['test/large/**/*.test.ts'], [], {})] : mode === 'fast' ? [
         project('fast', fast, slow, hasAddon ? { EVENKEEL_ENGINE: 'native' } : { EVENKEEL_ENGINE: 'wasm' }),

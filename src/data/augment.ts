@@ -50,20 +50,25 @@ export function toFloat(): Transform<Uint8Array, Float32Array> {
  * Source: `torchvision.transforms.Normalize`.
  */
 export function normalize(mean: readonly number[], std: readonly number[]): Transform<Float32Array> {
-  requireNumbers('normalize', 'mean', mean);
-  requireNumbers('normalize', 'std', std);
+  return normalizeFor('normalize', mean, std);
+}
+
+/** `normalize` as part of another transform. @param op what errors name. */
+export function normalizeFor(op: string, mean: readonly number[], std: readonly number[]): Transform<Float32Array> {
+  requireNumbers(op, 'mean', mean);
+  requireNumbers(op, 'std', std);
   if (std.some((value) => !(value > 0))) {
-    throw new DataArgumentError(`[normalize] expected every std above 0, got ${shapeText(std)}`);
+    throw new DataArgumentError(`[${op}] expected every std above 0, got ${shapeText(std)}`);
   }
   return (image) => {
-    const [channels, rows, columns] = imageSizes('normalize', image);
+    const [channels, rows, columns] = imageSizes(op, image);
     for (const [name, list] of [
       ['mean', mean],
       ['std', std],
     ] as const) {
       if (list.length !== 1 && list.length !== channels) {
         throw new SampleMismatchError(
-          `[normalize] expected ${name} of 1 value or ${channels} (one per channel), got ${list.length}`,
+          `[${op}] expected ${name} of 1 value or ${channels} (one per channel), got ${list.length}`,
         );
       }
     }

@@ -1,8 +1,16 @@
 // What images go through before the networks of torchvision and timm see them.
-import { requireInteger } from '../checks.ts';
+import { requireChoice, requireInteger } from '../checks.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
-import { centerCrop, centerOffset, imageSizes, normalize, type Transform, toFloat } from './augment.ts';
-import { type ImageArray, type Interpolation, requireImageArray, resample, resize, resizedSizes } from './resize.ts';
+import { centerCrop, centerOffset, imageSizes, normalizeFor, type Transform, toFloat } from './augment.ts';
+import {
+  type ImageArray,
+  type Interpolation,
+  interpolations,
+  requireImageArray,
+  resample,
+  resize,
+  resizedSizes,
+} from './resize.ts';
 
 /** Makes the floats that a network takes of an image in bytes, or in floats from 0 to 1. */
 export type ImageTransform = Transform<Uint8Array | Float32Array, Float32Array>;
@@ -44,10 +52,11 @@ export function imageClassification(options: ImageClassificationOptions): ImageT
   const { mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } = options;
   requireInteger('imageClassification', 'cropSize', cropSize, 1);
   requireInteger('imageClassification', 'resizeSize', resizeSize, 1);
+  requireChoice('imageClassification', 'interpolation', interpolation, interpolations);
   const resized = resize<ImageArray>(resizeSize, { interpolation, antialias });
   const crop = centerCrop<ImageArray>(cropSize);
   const scaled = toFloat();
-  const normalized = normalize(mean, std);
+  const normalized = normalizeFor('imageClassification', mean, std);
   let values: Float32Array | null = null;
   /** What each byte becomes in each channel. */
   const valuesOf = (channels: number): Float32Array => {

@@ -9,7 +9,7 @@ import { type ArraySample, emptyLike } from './sample.ts';
 
 /** How pixels between pixels are made. */
 export type Interpolation = 'nearest' | 'nearestExact' | 'bilinear' | 'bicubic';
-const interpolations: readonly Interpolation[] = ['nearest', 'nearestExact', 'bilinear', 'bicubic'];
+export const interpolations: readonly Interpolation[] = ['nearest', 'nearestExact', 'bilinear', 'bicubic'];
 
 /** Arrays of images that can be resized. */
 export type ImageArray = Uint8Array | Float32Array | Float64Array;

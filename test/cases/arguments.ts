@@ -650,6 +650,19 @@ takes('randomCrop', {
   size: ['size', (v) => data.randomCrop(v), 2 ** 31],
   padding: ['integer', (v) => data.randomCrop(2, { padding: v }), 2 ** 31, 2 ** 32 + 1],
 });
+takes('centerCrop', { size: ['size', (v) => data.centerCrop(v), 2 ** 31] });
+takes('resize', {
+  size: ['size', (v) => data.resize(v), 2 ** 31],
+  interpolation: ['name', (v) => data.resize(2, { interpolation: v })],
+  maxSize: ['integer', (v) => data.resize(2, { maxSize: v }), 2 ** 31, 2 ** 32 + 1, null],
+});
+takes('imageClassification', {
+  cropSize: ['integer', (v) => data.imageClassification({ cropSize: v }), 2 ** 31, 2 ** 32 + 1],
+  resizeSize: ['integer', (v) => data.imageClassification({ cropSize: 2, resizeSize: v }), 2 ** 31, 2 ** 32 + 1],
+  mean: ['shape', (v) => data.imageClassification({ cropSize: 2, mean: v }), -1, 1.5, 2 ** 31],
+  std: ['shape', (v) => data.imageClassification({ cropSize: 2, std: v }), 1.5, 2 ** 31],
+  interpolation: ['name', (v) => data.imageClassification({ cropSize: 2, interpolation: v })],
+});
 takes('randomHorizontalFlip', { p: ['probability', (v) => data.randomHorizontalFlip(v)] });
 
 export const swept: readonly Argument[] = all;
