@@ -18,6 +18,8 @@ class LongestFirst extends BaseSequencer {
 }
 
 const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
+/** Of these, what no engine has a say in: one run is enough. */
+const onOneEngine = ['test/cli/run_folder.test.ts'];
 
 /**
  * The inner loop: every operation in every mode, autograd, layers, the rules of the surface; but for files that take
@@ -50,7 +52,7 @@ export default defineConfig(({ mode }) => {
       ] : [
         project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**', 'test/large/**'], {}),
         ...(hasAddon ? [project('native', onEngines, [], { EVENKEEL_ENGINE: 'native' })] : []),
-        project('wasm', onEngines, [], { EVENKEEL_ENGINE: 'wasm' }),
+        project('wasm', onEngines, hasAddon ? onOneEngine : [], { EVENKEEL_ENGINE: 'wasm' }),
         project('package', ['test/package/**/*.test.ts'], [], {}),
       ],
     },

@@ -85,7 +85,7 @@ describe('an enclosed forward', () => {
   });
 
   it.each<[string, () => Module, number[]]>([
-    ['resnet18', () => resnet18({ numClasses: 5 }), [2, 3, 64, 64]],
+    ['resnet18', () => resnet18({ numClasses: 5 }), [2, 3, 32, 32]],
     ['resnet50', () => resnet50({ numClasses: 5 }), [2, 3, 32, 32]],
     ['mobilenetV2', () => mobilenetV2({ numClasses: 5 }), [2, 3, 32, 32]],
     ['mobilenetV3Small', () => mobilenetV3Small({ numClasses: 5 }), [2, 3, 32, 32]],
