@@ -14,16 +14,17 @@ namespace EK_ISA {
 #include "include/evenkeel.h"
 }
 
+// A case of a dispatch macro: runs the arguments with T = type.
+#define EK_CASE_OF(value, type, ...) \
+  case value: {                      \
+    using T = type;                  \
+    __VA_ARGS__                      \
+  } break;
+
 // Runs the arguments with T = float or double. Any other dtype is EK_BAD_DTYPE.
-#define EK_DISPATCH_FLOAT(dtype, ...) \
-  switch (dtype) {                    \
-    case EK_FLOAT32: {                \
-      using T = float;                \
-      __VA_ARGS__                     \
-    } break;                          \
-    case EK_FLOAT64: {                \
-      using T = double;               \
-      __VA_ARGS__                     \
-    } break;                          \
-    default: return EK_BAD_DTYPE;     \
+#define EK_DISPATCH_FLOAT(dtype, ...)           \
+  switch (dtype) {                              \
+    EK_CASE_OF(EK_FLOAT32, float, __VA_ARGS__)  \
+    EK_CASE_OF(EK_FLOAT64, double, __VA_ARGS__) \
+    default: return EK_BAD_DTYPE;               \
   }

@@ -5,51 +5,24 @@
 #include "kernel.h"
 
 // Runs the arguments with T = the type of a number dtype. Any other dtype, also bool, is EK_BAD_DTYPE.
-#define EK_DISPATCH_NUMBER(dtype, ...) \
-  switch (dtype) {                     \
-    case EK_FLOAT32: {                 \
-      using T = float;                 \
-      __VA_ARGS__                      \
-    } break;                           \
-    case EK_FLOAT64: {                 \
-      using T = double;                \
-      __VA_ARGS__                      \
-    } break;                           \
-    case EK_INT32: {                   \
-      using T = int32_t;               \
-      __VA_ARGS__                      \
-    } break;                           \
-    case EK_INT64: {                   \
-      using T = int64_t;               \
-      __VA_ARGS__                      \
-    } break;                           \
-    case EK_UINT8: {                   \
-      using T = uint8_t;               \
-      __VA_ARGS__                      \
-    } break;                           \
-    default: return EK_BAD_DTYPE;      \
+#define EK_DISPATCH_NUMBER(dtype, ...)          \
+  switch (dtype) {                              \
+    EK_CASE_OF(EK_FLOAT32, float, __VA_ARGS__)  \
+    EK_CASE_OF(EK_FLOAT64, double, __VA_ARGS__) \
+    EK_CASE_OF(EK_INT32, int32_t, __VA_ARGS__)  \
+    EK_CASE_OF(EK_INT64, int64_t, __VA_ARGS__)  \
+    EK_CASE_OF(EK_UINT8, uint8_t, __VA_ARGS__)  \
+    default: return EK_BAD_DTYPE;               \
   }
 
 // Runs the arguments with T = an unsigned integer of `size` bytes, for kernels that only move elements.
-#define EK_DISPATCH_SIZE(size, ...)  \
-  switch (size) {                    \
-    case 1: {                        \
-      using T = uint8_t;             \
-      __VA_ARGS__                    \
-    } break;                         \
-    case 2: {                        \
-      using T = uint16_t;            \
-      __VA_ARGS__                    \
-    } break;                         \
-    case 4: {                        \
-      using T = uint32_t;            \
-      __VA_ARGS__                    \
-    } break;                         \
-    case 8: {                        \
-      using T = uint64_t;            \
-      __VA_ARGS__                    \
-    } break;                         \
-    default: return EK_BAD_ARGUMENT; \
+#define EK_DISPATCH_SIZE(size, ...)      \
+  switch (size) {                        \
+    EK_CASE_OF(1, uint8_t, __VA_ARGS__)  \
+    EK_CASE_OF(2, uint16_t, __VA_ARGS__) \
+    EK_CASE_OF(4, uint32_t, __VA_ARGS__) \
+    EK_CASE_OF(8, uint64_t, __VA_ARGS__) \
+    default: return EK_BAD_ARGUMENT;     \
   }
 
 namespace EK_ISA {

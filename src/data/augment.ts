@@ -121,7 +121,7 @@ function cropped<T extends TypedArray>(
   cropRows: number,
   cropColumns: number,
 ): ArraySample<T> {
-  const [channels, rows, columns] = imageSizes('crop', image);
+  const [channels, rows, columns] = image.shape as [number, number, number];
   const data = emptyLike(image.data, channels * cropRows * cropColumns);
   const from = Math.max(0, -left);
   const to = Math.min(cropColumns, columns - left);

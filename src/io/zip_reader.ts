@@ -164,7 +164,8 @@ export class ZipReader {
         size: view.getUint32(at + 24, true),
         headerStart: view.getUint32(at + 42, true),
       };
-      const nameEnd = at + 46 + view.getUint16(at + 28, true);
+      const nameLength = view.getUint16(at + 28, true);
+      const nameEnd = at + 46 + nameLength;
       const extraEnd = nameEnd + view.getUint16(at + 30, true);
       const next = extraEnd + view.getUint16(at + 32, true);
       if (next > bytes.length) throw fail(`its directory is damaged at member ${i + 1} of ${directory.count}`, offset);
@@ -194,9 +195,9 @@ export class ZipReader {
           `the member ${JSON.stringify(name)} cannot grow from ${sizes.compressedSize} to ${sizes.size} bytes`,
           offset,
         );
-      if (sizes.headerStart + 30 + (nameEnd - at - 46) + sizes.compressedSize > directory.start)
+      if (sizes.headerStart + 30 + nameLength + sizes.compressedSize > directory.start)
         throw fail(`the member ${JSON.stringify(name)} reaches past the archive's directory`, offset);
-      members.set(name, { name, method, crc, nameLength: nameEnd - at - 46, ...sizes });
+      members.set(name, { name, method, crc, nameLength, ...sizes });
       at = next;
     }
     if (at !== bytes.length) throw fail(`its directory has ${bytes.length - at} bytes too many`, directory.start + at);

@@ -5,7 +5,7 @@ import { NotImplementedError, ValueError } from '../errors.ts';
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
-import { declareOptions, kind, requireOptions } from '../options.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { imageNetV1, imageNetV2, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, modelOptions, type NormLayer } from './blocks.ts';
@@ -279,6 +279,15 @@ function zeroWeight(norm: Module): void {
   if (weight instanceof Tensor) init.zeros_(weight);
 }
 
+/** A network of the family. @param fixed the options that make it what it is. */
+const declared = <O extends ResNextOptions>(
+  name: string,
+  options: Options<O>,
+  block: ConstructorParameters<typeof ResNet>[0],
+  layers: ConstructorParameters<typeof ResNet>[1],
+  fixed?: ResNetOptions,
+) => ({ name, options, head: 'fc.', make: (given: O) => new ResNet(block, layers, { ...given, ...fixed }) });
+
 /**
  * ResNet-18: 11,689,512 parameters (He et al. 2016; torchvision: `resnet18`).
  * @example
@@ -287,58 +296,27 @@ function zeroWeight(norm: Module): void {
  * model(randn([2, 3, 64, 64])); // shape [2, 10]
  */
 export const resnet18: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
-  {
-    name: 'resnet18',
-    options: resNetOptions,
-    head: 'fc.',
-    make: (options) => new ResNet(BasicBlock, [2, 2, 2, 2], options),
-  },
+  declared('resnet18', resNetOptions, BasicBlock, [2, 2, 2, 2]),
   imageNetV1,
 );
 /** ResNet-34: 21,797,672 parameters (He et al. 2016; torchvision: `resnet34`). */
 export const resnet34: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
-  {
-    name: 'resnet34',
-    options: resNetOptions,
-    head: 'fc.',
-    make: (options) => new ResNet(BasicBlock, [3, 4, 6, 3], options),
-  },
+  declared('resnet34', resNetOptions, BasicBlock, [3, 4, 6, 3]),
   imageNetV1,
 );
 /** ResNet-50: 25,557,032 parameters (He et al. 2016; torchvision: `resnet50`). */
 export const resnet50: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
-  torchvisionArchitecture(
-    {
-      name: 'resnet50',
-      options: resNetOptions,
-      head: 'fc.',
-      make: (options) => new ResNet(Bottleneck, [3, 4, 6, 3], options),
-    },
-    imageNetV2,
-  );
+  torchvisionArchitecture(declared('resnet50', resNetOptions, Bottleneck, [3, 4, 6, 3]), imageNetV2);
 /** ResNet-101: 44,549,160 parameters (He et al. 2016; torchvision: `resnet101`). */
 export const resnet101: TorchvisionArchitecture<ResNet, ResNetOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
-  torchvisionArchitecture(
-    {
-      name: 'resnet101',
-      options: resNetOptions,
-      head: 'fc.',
-      make: (options) => new ResNet(Bottleneck, [3, 4, 23, 3], options),
-    },
-    imageNetV2,
-  );
+  torchvisionArchitecture(declared('resnet101', resNetOptions, Bottleneck, [3, 4, 23, 3]), imageNetV2);
 /**
  * ResNeXt-50 with 32 groups 4 channels wide: 25,028,904 parameters (Xie et al. 2017, https://arxiv.org/abs/1611.05431;
  * torchvision: `resnext50_32x4d`).
  */
 export const resnext50_32x4d: TorchvisionArchitecture<ResNet, ResNextOptions, 'IMAGENET1K_V1' | 'IMAGENET1K_V2'> =
   torchvisionArchitecture(
-    {
-      name: 'resnext50_32x4d',
-      options: resNextOptions,
-      head: 'fc.',
-      make: (options) => new ResNet(Bottleneck, [3, 4, 6, 3], { ...options, groups: 32, widthPerGroup: 4 }),
-    },
+    declared('resnext50_32x4d', resNextOptions, Bottleneck, [3, 4, 6, 3], { groups: 32, widthPerGroup: 4 }),
     imageNetV2,
   );
 

@@ -3,7 +3,7 @@ import { declareNames } from '../io/names_elsewhere.ts';
 import { AdaptiveAvgPool2d, Conv2d, Dropout, init, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
 import { flatten } from '../ops/shape_ops.ts';
-import { declareOptions, kind, requireOptions } from '../options.ts';
+import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { imageNetV1, type TorchvisionArchitecture, torchvisionArchitecture } from './architecture.ts';
 import { batchNorm2d, drawWeights, kaimingFanOut, type ModelOptions, type NormLayer } from './blocks.ts';
@@ -83,14 +83,22 @@ export class VGG extends Module {
 export type BatchNormOptions = VggOptions & Pick<ModelOptions, 'normLayer'>;
 const batchNormOptions = declareOptions<BatchNormOptions>({ ...vggOptions.kinds, normLayer: kind.function });
 
+/** A network of the family. @param normLayer what stands behind its convolutions where the options do not say. */
+const declared = <O extends BatchNormOptions>(
+  name: string,
+  options: Options<O>,
+  layers: VggLayers,
+  normLayer?: NormLayer,
+) => ({
+  name,
+  options,
+  head: 'classifier.6.',
+  make: (given: O) => new VGG(layers, { ...given, normLayer: given.normLayer ?? normLayer }),
+});
+
 /** VGG-11: 132,863,336 parameters (Simonyan & Zisserman 2015, column A; torchvision: `vgg11`). */
 export const vgg11: TorchvisionArchitecture<VGG, VggOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
-  {
-    name: 'vgg11',
-    options: vggOptions,
-    head: 'classifier.6.',
-    make: (options) => new VGG(columns.a, options),
-  },
+  declared('vgg11', vggOptions, columns.a),
   imageNetV1,
 );
 /** Weights of the convolutions only, of the first port, whose images are from 0 to 255. */
@@ -101,33 +109,15 @@ const vgg16Presets = {
 
 /** VGG-16: 138,357,544 parameters (Simonyan & Zisserman 2015, column D; torchvision: `vgg16`). */
 export const vgg16: TorchvisionArchitecture<VGG, VggOptions, 'IMAGENET1K_FEATURES' | 'IMAGENET1K_V1'> =
-  torchvisionArchitecture(
-    {
-      name: 'vgg16',
-      options: vggOptions,
-      head: 'classifier.6.',
-      make: (options) => new VGG(columns.d, options),
-    },
-    vgg16Presets,
-  );
+  torchvisionArchitecture(declared('vgg16', vggOptions, columns.d), vgg16Presets);
 /** VGG-11 with a norm behind every convolution: 132,868,840 parameters (torchvision: `vgg11_bn`). */
 export const vgg11Bn: TorchvisionArchitecture<VGG, BatchNormOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
-  {
-    name: 'vgg11Bn',
-    options: batchNormOptions,
-    head: 'classifier.6.',
-    make: (options) => new VGG(columns.a, { ...options, normLayer: options.normLayer ?? batchNorm2d }),
-  },
+  declared('vgg11Bn', batchNormOptions, columns.a, batchNorm2d),
   imageNetV1,
 );
 /** VGG-16 with a norm behind every convolution: 138,365,992 parameters (torchvision: `vgg16_bn`). */
 export const vgg16Bn: TorchvisionArchitecture<VGG, BatchNormOptions, 'IMAGENET1K_V1'> = torchvisionArchitecture(
-  {
-    name: 'vgg16Bn',
-    options: batchNormOptions,
-    head: 'classifier.6.',
-    make: (options) => new VGG(columns.d, { ...options, normLayer: options.normLayer ?? batchNorm2d }),
-  },
+  declared('vgg16Bn', batchNormOptions, columns.d, batchNorm2d),
   imageNetV1,
 );
 

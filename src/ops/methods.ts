@@ -19,7 +19,7 @@ import type * as broadcast from './broadcast.ts';
 import { broadcastTo, repeat, sumTo } from './broadcast.ts';
 import type * as convert from './convert.ts';
 import { cast, clone, converted, detach, type Placement, to, toFormat } from './convert.ts';
-import type { Operand } from './elementwise/binary.ts';
+import { alphaOption, type Operand } from './elementwise/binary.ts';
 import * as elementwise from './elementwise.ts';
 import { addOver, inPlace, overwrite } from './in_place.ts';
 import * as index from './indexing.ts';
@@ -68,8 +68,6 @@ function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tens
   write(x);
   return x;
 }
-
-const alphaOption = declareOptions<elementwise.AlphaOption>({ alpha: kind.numeric });
 
 /** Options of `addcmul_` and `addcdiv_`. */
 export interface ValueOption {

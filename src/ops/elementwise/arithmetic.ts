@@ -3,25 +3,28 @@ import { noGrad } from '../../autograd/grad_mode.ts';
 import { requireNumber } from '../../checks.ts';
 import { NotImplementedError, RuntimeError } from '../../errors.ts';
 import { sumRule } from '../../fusion/elementwise.ts';
-import { declareOptions, kind, requireOptions } from '../../options.ts';
+import { requireOptions } from '../../options.ts';
 import { asElement, fullOn } from '../../tensor/create.ts';
 import { isFloat } from '../../tensor/dtype.ts';
 import { requireTensor } from '../../tensor/requirements.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { cast, clone } from '../convert.ts';
-import { defineBinary, defineScaled, type Operand, type Prepared, withScalar } from './binary.ts';
+import {
+  type AlphaOption,
+  alphaOption,
+  defineBinary,
+  defineScaled,
+  type Operand,
+  type Prepared,
+  withScalar,
+} from './binary.ts';
 import { eq, ge, gt, le, logicalAnd, lt, where } from './comparison.ts';
 import { constantIn, zerosAs } from './constant.ts';
 import { defineFunction, defineParametric, defineUnary } from './unary.ts';
 
 // ---- two operands ---------------------------------------------------------------------------------------------------
 
-/** Options of `add` and `sub`. */
-export interface AlphaOption {
-  /** Factor of the second operand; a boolean for bool tensors only. Default: 1. */
-  alpha?: number | boolean;
-}
-const alphaOption = declareOptions<AlphaOption>({ alpha: kind.numeric });
+export type { AlphaOption } from './binary.ts';
 
 const addScaled = defineScaled('add', (g, _a, _b, _y, alpha) => [() => g, () => (alpha === 1 ? g : mul(g, alpha))], {
   saves: 'nothing',

@@ -8,6 +8,7 @@ import { Binary, Status } from '../../device/generated/abi.ts';
 import { ArgumentTypeError, RuntimeError } from '../../errors.ts';
 import { fused, type Rule } from '../../fusion/fused.ts';
 import { commonLayout } from '../../launch/layout.ts';
+import { declareOptions, kind } from '../../options.ts';
 import { fullOn } from '../../tensor/create.ts';
 import { type DType, isFloat } from '../../tensor/dtype.ts';
 import { requireSameDevice } from '../../tensor/requirements.ts';
@@ -165,6 +166,13 @@ export function defineBinary(...definition: Parameters<typeof defineScaled>): (a
   const run = defineScaled(...definition);
   return (a, b) => run(a, b, 1);
 }
+
+/** Options of `add` and `sub`. */
+export interface AlphaOption {
+  /** Factor of the second operand; a boolean for bool tensors only. Default: 1. */
+  alpha?: number | boolean;
+}
+export const alphaOption = declareOptions<AlphaOption>({ alpha: kind.numeric });
 
 /** The factor of the second operand. */
 function requireAlpha(name: string, alpha: unknown, dtype: DType): number {
