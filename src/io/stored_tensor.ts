@@ -2,6 +2,7 @@
 // somebody wants them, into the memory of the tensor that they become. Formats make these; none of them reads elements
 // itself.
 import { maxElements, shown } from '../checks.ts';
+import { backendOf } from '../device/engine.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import type { DType, TypedArray } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -149,8 +150,8 @@ export async function loadStored(tensor: StoredTensor, name: string, fail: Fail)
     );
   const format = formatOf(tensor);
   const isDirect = held === dtype && format !== null && !storage.isBigEndian;
-  // What is read while others compute must not end with a scope of theirs.
-  const out = keep(allocate(shape, held, isDirect ? format : 'contiguous'));
+  // What is read while others compute must not end with a scope of theirs, nor lose its values to the meta device.
+  const out = keep(allocate(shape, held, isDirect ? format : 'contiguous', backendOf('cpu')));
   const length = sizeOf(shape) * size;
   if (isDirect) {
     await fill(await storage.open(), () => out.storage.bytes(), offset * size, length);

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import '../../src/ops/methods.ts';
+import { withDevice } from '../../src/device/engine.ts';
 import {
   encodePytorch,
   encodeStateDict,
@@ -20,7 +21,7 @@ import {
 import { BatchNorm2d, Conv2d } from '../../src/nn/index.ts';
 import { StateDict } from '../../src/nn/state_dict.ts';
 import { Adam } from '../../src/optim/index.ts';
-import { isTensorJSON, ones } from '../../src/tensor/create.ts';
+import { isTensorJSON, ones, tensor } from '../../src/tensor/create.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { setWarningHandler, type WarningHandler } from '../../src/warnings.ts';
 
@@ -300,6 +301,16 @@ test('memory that was shared is written once', async () => {
   expect(again.get('shaped')!.storage).toBe(again.get('base')!.storage);
   expect(again.get('channels_last')!.memoryFormat).toBe('channelsLast');
 });
+
+test.each(['pytorch', 'safetensors', 'npz'] as const)(
+  'a %s file is read onto the cpu, whatever device new tensors are made on',
+  async (format) => {
+    const bytes = await encodeStateDict({ x: tensor([1, 2]) }, format);
+    const state = await withDevice('meta', () => loadStateDict(bytes));
+    expect(state.get('x')!.device).toBe('cpu');
+    expect(state.get('x')!.toArray()).toEqual([1, 2]);
+  },
+);
 
 test('tensors of the meta device, which have no values, are refused by name of the function', async () => {
   const state = { x: ones([2], { device: 'meta' }) };

@@ -133,6 +133,11 @@ describe('weights', () => {
     expect(printed.at(-1)).toContain('meta device, which has no values: nothing is in it now');
   });
 
+  it('of a file are read, whatever device the model is on', async () => {
+    await onMeta(() => lenetBatchNorm({ weights: file }));
+    expect(printed.at(-1)).toContain('meta device, which has no values: nothing is in it now');
+  });
+
   it('but for the head leave it as a new model has it', async () => {
     manualSeed(1);
     const fresh = lenetBatchNorm({ numClasses: 4 });
