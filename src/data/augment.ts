@@ -68,7 +68,7 @@ export function normalizeFor(op: string, mean: readonly number[], std: readonly 
     ] as const) {
       if (list.length !== 1 && list.length !== channels) {
         throw new SampleMismatchError(
-          `[${op}] expected ${name} of 1 value or ${channels} (one per channel), got ${list.length}`,
+          `[${op}] expected ${name} of 1 value${channels === 1 ? '' : ` or ${channels}`} (one per channel), got ${list.length}`,
         );
       }
     }

@@ -1,13 +1,13 @@
 // What images go through before the networks of torchvision and timm see them.
 import { requireChoice, requireInteger } from '../checks.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
-import { centerCrop, centerOffset, imageSizes, normalizeFor, type Transform, toFloat } from './augment.ts';
+import { centerCrop, centerOffset, normalizeFor, type Transform, toFloat } from './augment.ts';
 import {
   type ImageArray,
   type Interpolation,
   interpolations,
-  requireImageArray,
   resample,
+  resizableSizes,
   resize,
   resizedSizes,
 } from './resize.ts';
@@ -67,11 +67,10 @@ export function imageClassification(options: ImageClassificationOptions): ImageT
     return values;
   };
   return (image) => {
-    const [, rows, columns] = imageSizes('imageClassification', image);
-    requireImageArray('imageClassification', image);
+    const [rows, columns] = resizableSizes('imageClassification', image);
     const sizes = resizedSizes(rows, columns, resizeSize, null);
     // What the crop leaves out is not made, where it only leaves out.
-    const isWithin = rows * columns > 0 && sizes[0] >= cropSize && sizes[1] >= cropSize;
+    const isWithin = sizes[0] >= cropSize && sizes[1] >= cropSize;
     const cropped = isWithin
       ? resample<ImageArray>(image, sizes, interpolation, antialias, {
           top: centerOffset(sizes[0], cropSize),

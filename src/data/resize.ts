@@ -215,12 +215,17 @@ export function resizedSizes(
   return columns <= rows ? [newLong, newShort] : [newShort, newLong];
 }
 
-/** Refuses what is no array of an image that can be resized. */
-export function requireImageArray(operation: string, { data }: ArraySample): void {
+/** Rows and columns of an image that can be resized. */
+export function resizableSizes(operation: string, image: ArraySample): [rows: number, columns: number] {
+  const [, rows, columns] = imageSizes(operation, image);
+  const { data } = image;
   if (!(data instanceof Uint8Array || data instanceof Float32Array || data instanceof Float64Array))
     throw new SampleMismatchError(
       `[${operation}] expected an image of uint8, float32 or float64, got ${data.constructor.name}`,
     );
+  if (rows * columns === 0)
+    throw new SampleMismatchError(`[${operation}] expected an image with pixels, got ${rows} × ${columns}`);
+  return [rows, columns];
 }
 
 /**
@@ -254,10 +259,7 @@ export function resize<T extends ImageArray>(
       `[resize] maxSize = ${maxSize} must be strictly greater than the requested size for the smaller edge size = ${size}`,
     );
   return (image) => {
-    const [, rows, columns] = imageSizes('resize', image);
-    requireImageArray('resize', image);
-    if (rows * columns === 0)
-      throw new SampleMismatchError(`[resize] expected an image with pixels, got ${rows} × ${columns}`);
+    const [rows, columns] = resizableSizes('resize', image);
     const sizes = resizedSizes(rows, columns, size, maxSize);
     if (sizes[0] < 1 || sizes[1] < 1)
       throw new SampleMismatchError(`[resize] an image of ${rows} × ${columns} would become ${sizes[0]} × ${sizes[1]}`);

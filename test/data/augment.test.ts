@@ -31,6 +31,9 @@ describe('toFloat and normalize', () => {
     expect(normalize([1], [2])(x).data).toEqual(Float32Array.of(0, 0.5, 1, 1.5));
     expect(x.data[0]).toBe(1);
     expect(() => normalize([1, 2, 3], [1])(x)).toThrow(/expected mean of 1 value or 2 .*got 3/);
+    expect(() => normalize([1, 2, 3], [1])({ data: x.data, shape: [1, 1, 4] })).toThrow(
+      'expected mean of 1 value (one per channel), got 3',
+    );
     expect(() => normalize([1], [0])).toThrow(DataArgumentError);
     expect(() => normalize([1], [1])({ data: x.data, shape: [4] })).toThrow(SampleMismatchError);
   });

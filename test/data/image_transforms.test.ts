@@ -167,3 +167,14 @@ test.each(
   expect(isOff.length).toBeLessThanOrEqual(Math.ceil(off.length / 1000));
   expect(most(off)).toBeLessThanOrEqual(step * 1.03);
 });
+
+test('imageClassification refuses what is no image by its own name', () => {
+  const prepare = imageClassification({ cropSize: 4 });
+  for (const [data, shape, message] of [
+    [new Uint8Array(8), [2, 4], 'expected an image of channels × rows × columns, got shape [2, 4]'],
+    [new Uint8Array(0), [3, 0, 5], 'expected an image with pixels, got 0 × 5'],
+    [new Int32Array(12), [3, 2, 2], 'expected an image of uint8, float32 or float64, got Int32Array'],
+    [new Uint8Array(4), [1, 2, 2], 'expected mean of 1 value (one per channel), got 3'],
+  ] as const)
+    expect(() => prepare({ data, shape } as never)).toThrow(`[imageClassification] ${message}`);
+});
