@@ -1,0 +1,95 @@
+// The lane of communication: a thread of its own that carries out collectives in the order of their calls, beside the
+// kernels and beside JavaScript. It is the only thread that calls MPI.
+#pragma once
+#include <mpi.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+enum Kind { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kBarrier, kNewGroup, kDestroy };
+enum Operation { kSum, kMean, kMin, kMax, kProduct };
+
+// A call as the ranks must agree on it, and as errors name it. It travels as bytes.
+struct Entry {
+  int32_t kind = kBarrier, dtype = 0, operation = 0, root = 0, group = 0, is_goodbye = 0;
+  int64_t count = 0;   // elements that each rank gives; 0 where ranks may differ
+  int64_t number = 0;  // of the call, counted per group from 1
+  char label[104] = {};
+  std::string text() const;
+};
+
+struct Call {
+  Entry entry;
+  const void* send = nullptr;
+  void* receive = nullptr;
+  int count = 0;            // elements that this rank gives
+  std::vector<int> counts;  // elements of each rank of the group, where they may differ
+  std::vector<int> ranks;   // of a new group
+  uint64_t after = 0;       // the number of launches that must have run before
+};
+
+struct Group {
+  MPI_Comm comm = MPI_COMM_NULL;
+  std::vector<int> ranks;  // of the world
+  int64_t calls = 0;       // so far
+};
+
+class Lane {
+ public:
+  // Starts MPI. `kernels_done` gives the number of kernel launches that have run.
+  void start(double timeout, uint64_t (*kernels_done)());
+  // Takes a call; returns its place in the lane, from 1.
+  uint64_t add(std::unique_ptr<Call> call);
+  // Waits until so many calls are complete. False where one has failed.
+  bool wait(uint64_t place);
+  uint64_t completed() const { return completed_.load(std::memory_order_acquire); }
+  const std::atomic<uint64_t>* counter() const { return &completed_; }
+  bool has_failed() const { return failed_.load(std::memory_order_acquire); }
+  // What has failed; whoever asks takes it upon himself to end the process.
+  std::string error();
+  // Ends the thread: after kDestroy, or at the end of a process that has not called it.
+  void end();
+  bool is_running() const { return thread_.joinable(); }
+
+  int rank = 0, size = 1, local_rank = 0, local_size = 1;
+  std::string version;
+
+ private:
+  void loop();
+  void open();
+  bool carry_out(Call& call);
+  bool agree(Call& call, Group& group);
+  bool finish(MPI_Request request, const Call& call, const Group& group, bool is_agreement);
+  void hear();
+  void tell(const Entry& entry, const std::vector<int>& ranks);
+  void fail(const std::string& text);
+  void make_group(Call& call, Group& world);
+  void scale(const Call& call) const;
+  void pause(int round) const;
+  std::string lateness(const Call& call, const Group& group) const;
+
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable queued_, progressed_;
+  std::deque<std::unique_ptr<Call>> queue_;
+  uint64_t added_ = 0;
+  std::atomic<uint64_t> completed_{0};
+  std::atomic<bool> failed_{false}, ending_{false}, taken_{false}, opened_{false};
+  std::string error_;
+  double timeout_ = 30;
+  uint64_t (*kernels_done_)() = nullptr;
+  bool is_crowded_ = false;  // more ranks than processors on this machine
+
+  std::vector<Group> groups_;
+  MPI_Comm notices_ = MPI_COMM_NULL;
+  std::vector<Entry> heard_;  // by rank of the world: the last notice
+  std::deque<Entry> told_;    // what is being sent
+  Entry last_;
+};
