@@ -67,7 +67,11 @@ napi_value start(napi_env env, napi_callback_info info) {
   set("localRank", make_number(env, lane->local_rank));
   set("localWorldSize", make_number(env, lane->local_size));
   set("version", make_text(env, lane->version));
-  set("counter", make_number(env, static_cast<double>(reinterpret_cast<uintptr_t>(lane->counter()))));
+  const auto address = [&](const void* at) {
+    return make_number(env, static_cast<double>(reinterpret_cast<uintptr_t>(at)));
+  };
+  set("counter", address(lane->counter()));
+  set("failed", address(lane->failure()));
   // At the end of the process: what it has not destroyed.
   napi_add_env_cleanup_hook(env, [](void*) { lane->end(); }, nullptr);
   return result;
@@ -115,6 +119,18 @@ napi_value error(napi_env env, napi_callback_info) {
   return lane && lane->has_failed() ? make_text(env, lane->error()) : null;
 }
 
+napi_value address_of(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  void* data;
+  size_t length;
+  if (!arguments(env, info, argv, "addressOf")) return nullptr;
+  if (napi_get_arraybuffer_info(env, argv[0], &data, &length) != napi_ok) {
+    napi_throw_type_error(env, nullptr, "addressOf: expected an ArrayBuffer");
+    return nullptr;
+  }
+  return make_number(env, static_cast<double>(reinterpret_cast<uintptr_t>(data)));
+}
+
 void define(napi_env env, napi_value exports, const char* name, napi_callback call) {
   napi_value function;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &function);
@@ -129,5 +145,6 @@ NAPI_MODULE_INIT() {
   define(env, exports, "wait", wait);
   define(env, exports, "completed", completed);
   define(env, exports, "error", error);
+  define(env, exports, "addressOf", address_of);
   return exports;
 }

@@ -51,6 +51,7 @@ class Lane {
   bool wait(uint64_t place);
   uint64_t completed() const { return completed_.load(std::memory_order_acquire); }
   const std::atomic<uint64_t>* counter() const { return &completed_; }
+  const std::atomic<bool>* failure() const { return &failed_; }
   bool has_failed() const { return failed_.load(std::memory_order_acquire); }
   // What has failed; whoever asks takes it upon himself to end the process.
   std::string error();

@@ -28,7 +28,7 @@
 #endif
 #define EK_AWAITED
 
-enum ek_status { EK_OK, EK_BAD_DTYPE, EK_BAD_ARGUMENT, EK_BAD_INDEX };
+enum ek_status { EK_OK, EK_BAD_DTYPE, EK_BAD_ARGUMENT, EK_BAD_INDEX, EK_ABANDONED };
 enum ek_dtype { EK_FLOAT32, EK_FLOAT64, EK_INT32, EK_INT64, EK_UINT8, EK_BOOL };
 // contiguous: (N, C, spatial…); channels_last: (N, spatial…, C).
 enum ek_format { EK_CONTIGUOUS, EK_CHANNELS_LAST };

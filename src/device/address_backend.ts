@@ -49,6 +49,7 @@ export abstract class AddressBackend extends Backend implements AddressCalls {
 
   protected reason(status: number): string {
     if (status === Status.badIndex) return 'index out of range';
+    if (status === Status.abandoned) return 'what it waited for has failed';
     if (status === Status.badDtype) return 'not implemented for this dtype';
     return `the kernel refused its arguments (status ${status})`;
   }

@@ -20,7 +20,23 @@ export interface Block {
   bytes(): Uint8Array;
 }
 
+/** Kernels that run later than they are launched, and what others need to know to work beside them. */
+export interface KernelQueue {
+  /** The number of launches so far. */
+  launched(): number;
+  /** The address of a C function without arguments: how many launches have run. */
+  readonly done: Pointer;
+  /**
+   * Makes all later launches wait until a counter (uint64) has reached a value. They fail if the flag (one byte) is set before.
+   * @param counter its address.
+   * @param failed the flag's address.
+   */
+  awaitCounter(counter: Pointer, value: number, failed: Pointer): void;
+}
+
 export abstract class Backend {
+  /** Null where kernels run when they are called. */
+  readonly queue: KernelQueue | null = null;
   abstract readonly name: EngineName | 'meta';
   /** The device that users know it as. */
   readonly device: Device = 'cpu';
@@ -38,6 +54,10 @@ export abstract class Backend {
   /** Writes bytes of JavaScript to the beginning of a block. */
   write(block: Block, bytes: Uint8Array): void {
     block.bytes().set(bytes);
+  }
+  /** The address of a block for other threads, which stays; null where memory moves. The block must be kept alive. */
+  addressOf(_block: Block): Pointer | null {
+    return null;
   }
   /** Copies a block to another of the same size. */
   copy(from: Block, to: Block): void {

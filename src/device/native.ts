@@ -4,7 +4,7 @@
 import { RuntimeError } from '../errors.ts';
 import { loadAddon } from './addon_file.ts';
 import { AddressBackend } from './address_backend.ts';
-import type { Block } from './backend.ts';
+import type { Block, KernelQueue } from './backend.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
 import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
 
@@ -17,6 +17,10 @@ interface Addon extends Record<string, unknown>, WeakReferences {
   done(): number;
   /** Waits until so many launches have run. */
   finish(launches: number): void;
+  /** The address of the function that gives `done()`. */
+  doneFunction(): Pointer;
+  /** See `KernelQueue`. */
+  awaitCounter(counter: Pointer, value: number, failed: Pointer): void;
   /** The first error of a kernel that nobody waited for; it is given once. */
   takeRefusal(): [name: string, status: number] | undefined;
 }
@@ -79,6 +83,7 @@ export class NativeBackend extends AddressBackend {
   readonly name = 'native';
   readonly kernels: Kernels;
   readonly instructionSet: string;
+  override readonly queue: KernelQueue;
   private readonly addon: Addon;
   private readonly chunks: Chunks;
   private readonly pool = new Map<number, NativeBlock[]>();
@@ -89,6 +94,11 @@ export class NativeBackend extends AddressBackend {
     super();
     this.addon = addon;
     this.chunks = new Chunks(addon);
+    this.queue = {
+      launched: () => addon.launched(),
+      done: addon.doneFunction(),
+      awaitCounter: (...wait) => addon.awaitCounter(...wait),
+    };
     const table: Record<string, unknown> = {};
     for (const [name, symbol] of kernelNames) table[name] = addon[symbol];
     this.kernels = table as unknown as Kernels;
@@ -183,6 +193,10 @@ export class NativeBackend extends AddressBackend {
     const buffer = Buffer.allocUnsafeSlow(size + alignment).buffer as ArrayBuffer;
     const start = this.addon.addressOf(buffer);
     return new NativeBlock(this, size, buffer, start, Math.ceil(start / alignment) * alignment, null, 0);
+  }
+
+  override addressOf(block: Block): Pointer {
+    return (block as NativeBlock).address;
   }
 
   protected allocateFixed(byteLength: number): NativeBlock {

@@ -6,6 +6,14 @@ import { currentBackend, trimMemory } from '../device/engine.ts';
 import type { Pointer } from '../device/generated/abi.ts';
 import { RuntimeError } from '../errors.ts';
 
+/** Values that another thread is about to write: communication (src/distributed/). */
+export interface Arrival {
+  /** Makes later kernels wait for the values. */
+  beforeKernel(): void;
+  /** Waits for the values. */
+  beforeRead(): void;
+}
+
 export class Storage {
   readonly backend: Backend;
   readonly byteLength: number;
@@ -23,6 +31,9 @@ export class Storage {
   selectedBy: string | null = null;
   /** Counts the storages that share the block; null: it belongs to this one alone. See `lend`. */
   private sharers: { count: number } | null = null;
+
+  /** What still writes to the memory; null: nothing. */
+  arrival: Arrival | null = null;
 
   /** @param block the memory; null: there is none yet. Default: new memory. */
   constructor(byteLength: number, backend: Backend = currentBackend(), block?: Block | null) {
@@ -46,6 +57,7 @@ export class Storage {
   /** Called before every change in place. */
   beginChange(): void {
     if (this.isOnLoan) {
+      this.arrive();
       const copy = this.allocate();
       this.backend.copy(this.live(), copy);
       this.sharers!.count--;
@@ -69,6 +81,7 @@ export class Storage {
   handOver(): Storage {
     const heir = new Storage(this.byteLength, this.backend, this.live());
     heir.sharers = this.sharers;
+    heir.arrival = this.arrival;
     this.sharers = null;
     this.block = null;
     return heir;
@@ -77,6 +90,7 @@ export class Storage {
   /** Shares the block of another storage of the same size, until one of them is changed in place. */
   protected shareWith(other: Storage): void {
     this.block = other.live();
+    this.arrival = other.arrival;
     other.sharers ??= { count: 1 };
     other.sharers.count++;
     this.sharers = other.sharers;
@@ -98,16 +112,32 @@ export class Storage {
 
   /** The address of the values, valid during the present kernel call. The values must be there. */
   pin(): Pointer {
+    this.arrive('beforeKernel');
     return this.live().pin();
   }
 
+  /** The address for other threads, while somebody keeps a loan; null where memory moves. */
+  get address(): Pointer | null {
+    return this.backend.addressOf(this.live());
+  }
+
+  /** Waits for values that still arrive. */
+  private arrive(how: keyof Arrival = 'beforeRead'): void {
+    const { arrival } = this;
+    if (!arrival) return;
+    this.arrival = null;
+    arrival[how]();
+  }
+
   bytes(): Uint8Array {
+    this.arrive();
     const bytes = this.live().bytes();
     return bytes.subarray(0, this.byteLength);
   }
 
   /** Overwrites the memory from its beginning with bytes of JavaScript. The caller calls `beginChange` before. */
   write(bytes: Uint8Array): void {
+    this.arrive();
     this.backend.write(this.live(), bytes);
   }
 

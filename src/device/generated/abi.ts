@@ -5,6 +5,7 @@ export const Status = {
   badDtype: 1,
   badArgument: 2,
   badIndex: 3,
+  abandoned: 4,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 

@@ -1,0 +1,149 @@
+// The lane of communication as JavaScript sees it: calls on tensors, carried out in their order. A call starts when the
+// kernels that write its tensors have run; kernels that use its result wait for it; JavaScript waits for neither. The
+// thread behind it is mpi/lane.cpp.
+import { RuntimeError } from '../errors.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Arrival, Storage } from '../tensor/storage.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { MpiAddon, Started } from './mpi_addon.ts';
+
+/** As mpi/lane.h numbers them. */
+export const Kind = {
+  allReduce: 0,
+  allGather: 1,
+  reduceScatter: 2,
+  broadcast: 3,
+  barrier: 4,
+  newGroup: 5,
+  destroy: 6,
+} as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
+const operations = ['sum', 'mean', 'min', 'max', 'product'] as const;
+/** How the values of all ranks become one (PyTorch: `torch.distributed.ReduceOp`). */
+export type ReduceOp = (typeof operations)[number];
+const dtypes: readonly DType[] = ['float32', 'float64', 'int32', 'int64', 'uint8', 'bool'];
+
+/** A call that may still be running (PyTorch: `torch.distributed.Work`). */
+export interface Work {
+  /** Waits until the call is complete. Operations on its result, and whoever reads that, wait by themselves. */
+  wait(): void;
+  /** Whether the call is complete. */
+  readonly isCompleted: boolean;
+}
+
+export interface LaneCall {
+  readonly kind: Kind;
+  /** The number of the group; 0 is the world. */
+  readonly group: number;
+  readonly operation?: ReduceOp;
+  /** Whose values all ranks get: a rank within the group. */
+  readonly root?: number;
+  /** The tensor that this rank gives. */
+  readonly send?: Tensor;
+  /** The tensor that takes the result; it may be `send`. */
+  readonly receive?: Tensor;
+  /** Elements of each rank, where they differ; or the ranks of a new group. */
+  readonly list?: readonly number[];
+  /** What it is for, as errors name it: a layer, a bucket. */
+  readonly label?: string;
+}
+
+/** The memory of a tensor in a call. */
+interface Place {
+  readonly address: number;
+  /** Gives the memory back when the call is complete. */
+  release(): void;
+  /** Takes over what was received, where that is elsewhere than in the tensor. */
+  receive?(): void;
+}
+
+export class Lane {
+  readonly started: Started;
+  private readonly addon: MpiAddon;
+  /** Calls that may be running, oldest first. */
+  private running: { readonly number: number; readonly places: readonly Place[] }[] = [];
+
+  constructor(addon: MpiAddon, timeoutSeconds: number, kernelsDone: number) {
+    this.addon = addon;
+    this.started = addon.start(timeoutSeconds, kernelsDone);
+  }
+
+  /** Gives a call to the lane. @param op the function that the user called. */
+  add(op: string, call: LaneCall): Work {
+    this.releaseCompleted();
+    const { kind, group, operation = 'sum', root = 0, send, receive, list = [], label = '' } = call;
+    const to = receive && this.placeOf(receive, true);
+    const from = send === receive ? to : send && this.placeOf(send, false);
+    const like = send ?? receive;
+    const number = this.addon.add(
+      kind,
+      group,
+      like ? dtypes.indexOf(like.dtype) : 0,
+      operations.indexOf(operation),
+      root,
+      from?.address ?? 0,
+      to?.address ?? 0,
+      like?.size ?? 0,
+      list,
+      like?.backend.queue?.launched() ?? 0,
+      label,
+    );
+    this.running.push({ number, places: [...new Set([to, from])].filter((place) => place !== undefined) });
+    if (receive) receive.storage.arrival = this.arrivalOf(op, number, receive.storage, to);
+    const { addon } = this;
+    return {
+      wait: () => this.wait(op, number),
+      get isCompleted() {
+        return addon.completed() >= number;
+      },
+    };
+  }
+
+  /** Waits until so many calls are complete. @throws RuntimeError where one has failed, with the reason. */
+  private wait(op: string, number: number): void {
+    if (!this.addon.wait(number)) throw new RuntimeError(`[${op}] ${this.addon.error()}`);
+    this.releaseCompleted();
+  }
+
+  /** Gives memory back that completed calls no longer use. */
+  private releaseCompleted(): void {
+    const completed = this.addon.completed();
+    let count = 0;
+    for (; count < this.running.length && this.running[count].number <= completed; count++)
+      for (const place of this.running[count].places) place.release();
+    if (count > 0) this.running = this.running.slice(count);
+  }
+
+  /** The memory of a tensor. Natively MPI reads and writes it where it is; WebAssembly's is copied. */
+  private placeOf(x: Tensor, isReceived: boolean): Place {
+    x.materialize();
+    if (isReceived) x.storage.beginChange();
+    const { address } = x.storage;
+    if (address !== null) {
+      // Nobody else gets the memory before the call is complete, whatever becomes of the tensor.
+      const loan = x.storage.lend();
+      return { address, release: () => loan.release() };
+    }
+    const bytes = x.storage.bytes().slice();
+    return {
+      address: this.addon.addressOf(bytes.buffer) + bytes.byteOffset,
+      release: () => {},
+      receive: () => x.storage.write(bytes),
+    };
+  }
+
+  private arrivalOf(op: string, number: number, storage: Storage, place: Place | undefined): Arrival {
+    const { queue } = storage.backend;
+    let isReceived = false;
+    const beforeRead = () => {
+      this.wait(op, number);
+      // Loans of the storage share its memory: once is enough.
+      if (!isReceived) place?.receive?.();
+      isReceived = true;
+    };
+    return {
+      beforeRead,
+      beforeKernel: queue ? () => queue.awaitCounter(this.started.counter, number, this.started.failed) : beforeRead,
+    };
+  }
+}
