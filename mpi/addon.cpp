@@ -2,7 +2,7 @@
 // alive until a call is complete.
 #include <node_api.h>
 
-#include <cstring>
+#include <cstdlib>
 
 #include "lane.h"
 
@@ -49,16 +49,20 @@ template <class T> T* pointer_of(napi_env env, napi_value value) {
   return reinterpret_cast<T*>(static_cast<uintptr_t>(number_of(env, value)));
 }
 
-// start(timeout in seconds, address of the kernels' done()): starts MPI, and says who this process is.
+// start(timeout in seconds): starts MPI, and says who this process is.
 napi_value start(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
+  napi_value argv[1];
   if (!arguments(env, info, argv, "start")) return nullptr;
   if (lane) {
     napi_throw_error(env, nullptr, "MPI can be started once in a process");
     return nullptr;
   }
   lane = new Lane();
-  lane->start(number_of(env, argv[0]), pointer_of<uint64_t()>(env, argv[1]));
+  lane->start(number_of(env, argv[0]));
+  if (lane->has_failed()) {
+    napi_throw_error(env, nullptr, lane->error().c_str());
+    return nullptr;
+  }
   napi_value result;
   napi_create_object(env, &result);
   const auto set = [&](const char* name, napi_value value) { napi_set_named_property(env, result, name, value); };
@@ -72,14 +76,16 @@ napi_value start(napi_env env, napi_callback_info info) {
   };
   set("counter", address(lane->counter()));
   set("failed", address(lane->failure()));
-  // At the end of the process: what it has not destroyed.
-  napi_add_env_cleanup_hook(env, [](void*) { lane->end(); }, nullptr);
+  // Cleanup hooks of Node-API are not called by process.exit(). Registered after MPI's own functions, this one is
+  // called before them.
+  std::atexit([] { lane->end(); });
   return result;
 }
 
-// add(kind, group, dtype, operation, root, send, receive, count, counts or ranks, after, label): the place in the lane.
+// add(kind, group, dtype, operation, root, send, receive, count, counts or ranks, launches that must have run before,
+// address of the function that counts those that have, label): the place in the lane.
 napi_value add(napi_env env, napi_callback_info info) {
-  napi_value argv[11];
+  napi_value argv[12];
   if (!arguments(env, info, argv, "add")) return nullptr;
   auto call = std::make_unique<Call>();
   Entry& entry = call->entry;
@@ -94,10 +100,20 @@ napi_value add(napi_env env, napi_callback_info info) {
   auto& list = entry.kind == kNewGroup ? call->ranks : call->counts;
   list = ints_of(env, argv[8]);
   entry.count = entry.kind == kAllGather && !list.empty() ? 0 : call->count;
+  if (entry.kind == kNewGroup)
+    for (const int rank : list) entry.count = entry.count * 1000003 % 2147483647 + rank + 1;
   call->after = static_cast<uint64_t>(number_of(env, argv[9]));
+  call->kernels_done = pointer_of<uint64_t()>(env, argv[10]);
   size_t length;
-  napi_get_value_string_utf8(env, argv[10], entry.label, sizeof entry.label, &length);
+  napi_get_value_string_utf8(env, argv[11], entry.label, sizeof entry.label, &length);
   return make_number(env, static_cast<double>(lane->add(std::move(call))));
+}
+
+// leave(exit code): the process is about to end.
+napi_value leave(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (arguments(env, info, argv, "leave")) lane->leave(static_cast<int>(number_of(env, argv[0])));
+  return nullptr;
 }
 
 // wait(place): true once the call is complete, false where it, or one before it, has failed.
@@ -142,6 +158,7 @@ void define(napi_env env, napi_value exports, const char* name, napi_callback ca
 NAPI_MODULE_INIT() {
   define(env, exports, "start", start);
   define(env, exports, "add", add);
+  define(env, exports, "leave", leave);
   define(env, exports, "wait", wait);
   define(env, exports, "completed", completed);
   define(env, exports, "error", error);

@@ -19,7 +19,7 @@ enum Operation { kSum, kMean, kMin, kMax, kProduct };
 // A call as the ranks must agree on it, and as errors name it. It travels as bytes.
 struct Entry {
   int32_t kind = kBarrier, dtype = 0, operation = 0, root = 0, group = 0, is_goodbye = 0;
-  int64_t count = 0;   // elements that each rank gives; 0 where ranks may differ
+  int64_t count = 0;   // elements that each rank gives; 0 where ranks may differ; of a new group a hash of its ranks
   int64_t number = 0;  // of the call, counted per group from 1
   char label[104] = {};
   std::string text() const;
@@ -29,10 +29,11 @@ struct Call {
   Entry entry;
   const void* send = nullptr;
   void* receive = nullptr;
-  int count = 0;            // elements that this rank gives
-  std::vector<int> counts;  // elements of each rank of the group, where they may differ
-  std::vector<int> ranks;   // of a new group
-  uint64_t after = 0;       // the number of launches that must have run before
+  int count = 0;                         // elements that this rank gives
+  std::vector<int> counts;               // elements of each rank of the group, where they may differ
+  std::vector<int> ranks;                // of a new group
+  uint64_t after = 0;                    // the number of kernel launches that must have run before
+  uint64_t (*kernels_done)() = nullptr;  // how many have run; null where kernels run when they are called
 };
 
 struct Group {
@@ -41,10 +42,15 @@ struct Group {
   int64_t calls = 0;       // so far
 };
 
+struct Notice {
+  Entry entry;
+  std::vector<MPI_Request> requests;
+};
+
 class Lane {
  public:
-  // Starts MPI. `kernels_done` gives the number of kernel launches that have run.
-  void start(double timeout, uint64_t (*kernels_done)());
+  // Starts MPI.
+  void start(double timeout);
   // Takes a call; returns its place in the lane, from 1.
   uint64_t add(std::unique_ptr<Call> call);
   // Waits until so many calls are complete. False where one has failed.
@@ -55,24 +61,32 @@ class Lane {
   bool has_failed() const { return failed_.load(std::memory_order_acquire); }
   // What has failed; whoever asks takes it upon himself to end the process.
   std::string error();
-  // Ends the thread: after kDestroy, or at the end of a process that has not called it.
+  // Says that the process is about to end with an exit code, and returns at once: its last words come first.
+  void leave(int exit_code);
+  // Waits until the process may end: the last thing that it does.
   void end();
-  bool is_running() const { return thread_.joinable(); }
 
   int rank = 0, size = 1, local_rank = 0, local_size = 1;
   std::string version;
 
  private:
   void loop();
-  void open();
+  bool open();
+  std::unique_ptr<Call> next();
   bool carry_out(Call& call);
   bool agree(Call& call, Group& group);
   bool finish(MPI_Request request, const Call& call, const Group& group, bool is_agreement);
+  bool succeeds(int status, const Entry& entry);
+  void part();
+  bool is_done_with_calls(bool is_destroyed);
+  [[noreturn]] void give_up();
+  [[noreturn]] void abort(int exit_code);
   void hear();
   void tell(const Entry& entry, const std::vector<int>& ranks);
   void fail(const std::string& text);
-  void make_group(Call& call, Group& world);
-  void scale(const Call& call) const;
+  bool make_group(Call& call, Group& world);
+  void divide(const Call& call) const;
+  void note(const char* state);
   void pause(int round) const;
   std::string lateness(const Call& call, const Group& group) const;
 
@@ -83,14 +97,15 @@ class Lane {
   uint64_t added_ = 0;
   std::atomic<uint64_t> completed_{0};
   std::atomic<bool> failed_{false}, ending_{false}, taken_{false}, opened_{false};
+  std::atomic<int> exit_code_{0};
   std::string error_;
   double timeout_ = 30;
-  uint64_t (*kernels_done_)() = nullptr;
   bool is_crowded_ = false;  // more ranks than processors on this machine
 
   std::vector<Group> groups_;
   MPI_Comm notices_ = MPI_COMM_NULL;
   std::vector<Entry> heard_;  // by rank of the world: the last notice
-  std::deque<Entry> told_;    // what is being sent
+  std::deque<Notice> told_;   // what is being sent
   Entry last_;
+  char* ledger_ = nullptr;  // a file in memory, in which the launcher finds this rank's last call, however it has ended
 };

@@ -3,7 +3,7 @@
 // thread behind it is mpi/lane.cpp.
 import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
-import type { Arrival, Storage } from '../tensor/storage.ts';
+import { type Arrival, outsideScopes, type Storage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { MpiAddon, Started } from './mpi_addon.ts';
 
@@ -53,8 +53,8 @@ interface Place {
   readonly address: number;
   /** Gives the memory back when the call is complete. */
   release(): void;
-  /** Takes over what was received, where that is elsewhere than in the tensor. */
-  receive?(): void;
+  /** What was received, where that is elsewhere than in the tensor. */
+  readonly bytes?: Uint8Array;
 }
 
 export class Lane {
@@ -63,9 +63,10 @@ export class Lane {
   /** Calls that may be running, oldest first. */
   private running: { readonly number: number; readonly places: readonly Place[] }[] = [];
 
-  constructor(addon: MpiAddon, timeoutSeconds: number, kernelsDone: number) {
+  constructor(addon: MpiAddon, timeoutSeconds: number) {
     this.addon = addon;
-    this.started = addon.start(timeoutSeconds, kernelsDone);
+    this.started = addon.start(timeoutSeconds);
+    process.once('exit', (code) => addon.leave(code));
   }
 
   /** Gives a call to the lane. @param op the function that the user called. */
@@ -75,6 +76,7 @@ export class Lane {
     const to = receive && this.placeOf(receive, true);
     const from = send === receive ? to : send && this.placeOf(send, false);
     const like = send ?? receive;
+    const queue = like?.backend.queue;
     const number = this.addon.add(
       kind,
       group,
@@ -85,11 +87,12 @@ export class Lane {
       to?.address ?? 0,
       like?.size ?? 0,
       list,
-      like?.backend.queue?.launched() ?? 0,
+      queue?.launched() ?? 0,
+      queue?.done ?? 0,
       label,
     );
     this.running.push({ number, places: [...new Set([to, from])].filter((place) => place !== undefined) });
-    if (receive) receive.storage.arrival = this.arrivalOf(op, number, receive.storage, to);
+    if (receive) receive.storage.arrival = this.arrivalOf(op, number, receive.storage, to?.bytes);
     const { addon } = this;
     return {
       wait: () => this.wait(op, number),
@@ -120,30 +123,24 @@ export class Lane {
     if (isReceived) x.storage.beginChange();
     const { address } = x.storage;
     if (address !== null) {
-      // Nobody else gets the memory before the call is complete, whatever becomes of the tensor.
-      const loan = x.storage.lend();
+      // Nobody else gets the memory before the call is complete, whatever becomes of the tensor and its scope.
+      const loan = outsideScopes(() => x.storage.lend());
       return { address, release: () => loan.release() };
     }
     const bytes = x.storage.bytes().slice();
-    return {
-      address: this.addon.addressOf(bytes.buffer) + bytes.byteOffset,
-      release: () => {},
-      receive: () => x.storage.write(bytes),
-    };
+    return { address: this.addon.addressOf(bytes.buffer), release: () => {}, bytes };
   }
 
-  private arrivalOf(op: string, number: number, storage: Storage, place: Place | undefined): Arrival {
-    const { queue } = storage.backend;
+  private arrivalOf(op: string, number: number, { backend: { queue } }: Storage, bytes?: Uint8Array): Arrival {
     let isReceived = false;
-    const beforeRead = () => {
+    const beforeRead = (storage: Storage) => {
       this.wait(op, number);
-      // Loans of the storage share its memory: once is enough.
-      if (!isReceived) place?.receive?.();
+      // Loans share the memory: once is enough, into whichever is asked for first.
+      if (bytes && !isReceived) storage.write(bytes);
       isReceived = true;
     };
-    return {
-      beforeRead,
-      beforeKernel: queue ? () => queue.awaitCounter(this.started.counter, number, this.started.failed) : beforeRead,
-    };
+    if (!queue) return { beforeRead, beforeKernel: beforeRead };
+    const { counter, failed } = this.started;
+    return { beforeRead, beforeKernel: () => queue.awaitCounter(counter, number, failed) };
   }
 }

@@ -1,4 +1,5 @@
-// Finding the addon that talks to MPI. It is compiled against the MPI of the machine (src/cli/mpi_build.ts), into build/mpi/, once for each MPI.
+// Finding the addon that talks to MPI. It is compiled against the MPI of the machine (src/cli/mpi_build.ts), into
+// build/mpi/, once for each MPI.
 import { environment } from '../device/addon_file.ts';
 import type { Pointer } from '../device/generated/abi.ts';
 import { RuntimeError } from '../errors.ts';
@@ -19,7 +20,7 @@ export interface Started {
 }
 
 export interface MpiAddon {
-  start(timeoutSeconds: number, kernelsDone: Pointer): Started;
+  start(timeoutSeconds: number): Started;
   /** Gives a call to the lane; returns its place in it, from 1. */
   add(
     kind: number,
@@ -31,9 +32,14 @@ export interface MpiAddon {
     receive: Pointer,
     count: number,
     list: readonly number[],
+    /** Kernel launches that must have run before. */
     after: number,
+    /** The address of the function that says how many have; 0 where kernels run when they are called. */
+    kernelsDone: Pointer,
     label: string,
   ): number;
+  /** Says that the process is about to end, and returns at once. */
+  leave(exitCode: number): void;
   /** Waits until so many calls are complete; false where one has failed. */
   wait(place: number): boolean;
   completed(): number;
@@ -43,25 +49,36 @@ export interface MpiAddon {
   addressOf(buffer: ArrayBuffer): Pointer;
 }
 
-/** The MPI under which this process was started; null: under none. */
-export function startedBy(): 'openmpi' | 'mpich' | null {
-  if (environment('OMPI_COMM_WORLD_SIZE')) return 'openmpi';
+/** The two families of MPI: an addon is compiled against one of them, and cannot talk to the other. */
+export type MpiName = 'openmpi' | 'mpich';
+
+/** The MPI under which this process was started, by its own launcher or by Slurm's; null: under none. */
+export function startedBy(): MpiName | null {
+  if (environment('OMPI_COMM_WORLD_SIZE') || environment('PMIX_RANK')) return 'openmpi';
   if (environment('PMI_SIZE') || environment('PMI_RANK')) return 'mpich';
   return null;
 }
 
-/** The addon for an MPI. */
-export function loadMpiAddon(mpi: 'openmpi' | 'mpich'): MpiAddon {
-  const { existsSync } = nodeModule('initProcessGroup', 'fs');
-  const { createRequire } = nodeModule('initProcessGroup', 'module');
-  const { fileURLToPath } = nodeModule('initProcessGroup', 'url');
+/** Where the addon of an MPI is built: seen from src/distributed/ and from dist/distributed/. */
+export function addonFileOf(mpi: MpiName): string {
   const path = nodeModule('initProcessGroup', 'path');
-  const file =
-    environment('EVENKEEL_MPI_ADDON') ??
-    path.resolve(fileURLToPath(import.meta.url), '../../..', 'build/mpi', mpi, 'mpi.node');
-  if (!existsSync(file))
+  const here = nodeModule('initProcessGroup', 'url').fileURLToPath(import.meta.url);
+  return path.resolve(here, '../../..', 'build/mpi', mpi, 'mpi.node');
+}
+
+/** The addon for an MPI. */
+export function loadMpiAddon(mpi: MpiName): MpiAddon {
+  const file = addonFileOf(mpi);
+  if (!nodeModule('initProcessGroup', 'fs').existsSync(file))
     throw new RuntimeError(
       `[initProcessGroup] there is no ${file}: "npx evenkeel mpi-build" compiles it against the MPI of this machine`,
     );
-  return createRequire(file)(file) as MpiAddon;
+  try {
+    return nodeModule('initProcessGroup', 'module').createRequire(file)(file) as MpiAddon;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RuntimeError(
+      `[initProcessGroup] the addon for MPI cannot be loaded: ${reason}; "npx evenkeel mpi-build" compiles it anew`,
+    );
+  }
 }

@@ -2,8 +2,8 @@
 // they run in the lane (lane.ts), and whoever uses their result waits for it.
 import { noGrad } from '../autograd/grad_mode.ts';
 import { requireChoice, requireNumber, shown } from '../checks.ts';
-import { currentBackend } from '../device/engine.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
+import { nodeModule } from '../files/node.ts';
 import { clone } from '../ops/convert.ts';
 import { overwrite } from '../ops/elementwise.ts';
 import type { ProcessGroup } from '../ops/norm/process_group.ts';
@@ -86,6 +86,7 @@ interface Job {
   groups: number;
 }
 let job: Job | null = null;
+let hasStarted = false;
 
 function jobFor(op: string): Job {
   if (!job)
@@ -141,7 +142,11 @@ export function initProcessGroup(options: InitOptions = {}): void {
     job = { lane: null, world: new Group(0, [0], 0), localRank: 0, groups: 1 };
     return;
   }
-  const lane = new Lane(loadMpiAddon(mpi), timeout, currentBackend().queue?.done ?? 0);
+  if (!nodeModule('initProcessGroup', 'worker_threads').isMainThread)
+    throw new RuntimeError('[initProcessGroup] expected the main thread: a process is one rank');
+  if (hasStarted) throw new RuntimeError('[initProcessGroup] MPI can be started once in a process');
+  hasStarted = true;
+  const lane = new Lane(loadMpiAddon(mpi), timeout);
   const { rank, worldSize, localRank } = lane.started;
   job = {
     lane,
@@ -358,11 +363,11 @@ export function newGroup(ranks: readonly number[]): Group {
 }
 
 /**
- * Leaves the job, together with all ranks (PyTorch: `torch.distributed.destroy_process_group`). Call it in a `finally`: a process that ends without it
- * ends the others with an error.
+ * Leaves the job when the calls before it are complete (PyTorch: `torch.distributed.destroy_process_group`). It returns at once; the process ends
+ * when all ranks have called it. Call it in a `finally`: a rank that ends without it ends the others with an error.
  */
 export function destroyProcessGroup(): void {
   const { lane } = jobFor('destroyProcessGroup');
   job = null;
-  lane?.add('destroyProcessGroup', { kind: Kind.destroy, group: 0 }).wait();
+  lane?.add('destroyProcessGroup', { kind: Kind.destroy, group: 0 });
 }

@@ -9,9 +9,9 @@ import { RuntimeError } from '../errors.ts';
 /** Values that another thread is about to write: communication (src/distributed/). */
 export interface Arrival {
   /** Makes later kernels wait for the values. */
-  beforeKernel(): void;
-  /** Waits for the values. */
-  beforeRead(): void;
+  beforeKernel(storage: Storage): void;
+  /** Waits for the values. @param storage holds the memory. */
+  beforeRead(storage: Storage): void;
 }
 
 export class Storage {
@@ -126,7 +126,7 @@ export class Storage {
     const { arrival } = this;
     if (!arrival) return;
     this.arrival = null;
-    arrival[how]();
+    arrival[how](this);
   }
 
   bytes(): Uint8Array {
