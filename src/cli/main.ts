@@ -9,6 +9,7 @@ import { setEngine, setNumThreads } from '../device/engine.ts';
 import { EvenkeelError, RuntimeError } from '../errors.ts';
 import { exitCodeOf } from '../train/interrupts.ts';
 import { addFileCommands } from './files.ts';
+import type { LaunchOptions } from './launch.ts';
 import { type TrainOptions, trainLenet } from './train_lenet.ts';
 
 function number(name: string, accept: (value: number) => boolean, what: string) {
@@ -68,6 +69,8 @@ const program = new Command('evenkeel')
   )
   .option('--tensorboard', 'write TensorBoard event files too', false)
   .version(version, '--version')
+  // Whatever stands behind the script of `launch` is the script's.
+  .enablePositionalOptions()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .action(train);
 
@@ -79,6 +82,25 @@ program
     const addon = await buildNative('native');
     if (addon === null) throw new RuntimeError(`[build] ${noCompiler}`);
     console.log(`evenkeel: ${addon}`);
+  });
+
+program
+  .command('mpi-build')
+  .description('Builds the addon that ranks talk through, against the MPI of this machine.')
+  .action(async () => (await import('./mpi_build.ts')).buildMpiAddons());
+
+program
+  .command('launch')
+  .description('Runs a script as several ranks, over MPI.')
+  .argument('<script>', 'the script, JavaScript or TypeScript')
+  .argument('[args...]', 'its arguments')
+  .option('--nproc <n>', 'how many ranks (default: as many as --hosts have places)', integerFrom('--nproc', 1))
+  .option('--hosts <list>', 'hosts and their places, as in a:2,b:2 (default: this machine)')
+  .addOption(new Option('--mpi <name>', 'which MPI, where several are installed').choices(['openmpi', 'mpich']))
+  .option('--print', 'print the call of mpirun, and do not run it')
+  .passThroughOptions()
+  .action(async (script: string, args: string[], options: LaunchOptions) => {
+    process.exitCode = await (await import('./launch.ts')).launch(script, args, options);
   });
 
 addFileCommands(program, async (work) => {

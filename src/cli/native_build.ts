@@ -73,7 +73,7 @@ export const sources = filesBelow(kernels, ['.cpp']).filter(
   (path) => !/kernels\/(native|wasm)\//.test(path.replaceAll('\\', '/')),
 );
 
-function hash(parts: (string | Buffer)[]): string {
+export function hash(parts: (string | Buffer)[]): string {
   const digest = createHash('sha256');
   for (const part of parts) digest.update(part).update('\0');
   return digest.digest('hex').slice(0, 20);
@@ -134,6 +134,10 @@ export function job(folder: string, compilerVersion: string, source: string, fla
   return { source, flags, object: join(folder, `${name}.${key}.o`) };
 }
 
+/** The folder of Node-API's headers. */
+export const nodeApiHeaders = (): string =>
+  fileURLToPath(new URL('include', import.meta.resolve('node-api-headers/package.json')));
+
 /** Which addon: `native` for this machine, the others for developers and packages. */
 export type NativeKind = 'native' | 'every_isa' | 'prebuild' | 'sanitize' | 'checked' | 'debug';
 
@@ -158,7 +162,7 @@ export async function buildNative(kind: NativeKind): Promise<string | null> {
   const folder = join(root, 'build', kind);
   const objects = join(root, 'build', 'objects');
   for (const path of [folder, objects]) mkdirSync(path, { recursive: true });
-  const include = fileURLToPath(new URL('include', import.meta.resolve('node-api-headers/package.json')));
+  const include = nodeApiHeaders();
   const extra =
     kind === 'sanitize'
       ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
