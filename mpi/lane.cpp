@@ -415,19 +415,17 @@ bool Lane::finish(MPI_Request request, const Call& call, const Group& group, boo
 std::string Lane::lateness(const Call& call, const Group& group) const {
   std::vector<int> missing, present;
   std::string elsewhere;
-  for (const int other : group.ranks) {
-    if (other == rank) continue;
-    const Entry& entry = heard_[other];
-    if (entry.number == call.entry.number && entry.group == call.entry.group) present.push_back(other);
-    else missing.push_back(other);
-    if (entry.number > 0 && entry.group != call.entry.group && !entry.is_goodbye)
-      elsewhere += "\n  rank " + std::to_string(other) + " waits in " + entry.text();
+  for (const int each : group.ranks) {
+    const Entry& entry = each == rank ? call.entry : heard_[each];
+    const bool is_here = entry.number == call.entry.number && entry.group == call.entry.group;
+    (is_here ? present : missing).push_back(each);
+    if (!is_here && entry.number > 0 && entry.group != call.entry.group && !entry.is_goodbye)
+      elsewhere += "\n  rank " + std::to_string(each) + " waits in " + entry.text();
   }
   char span[32];
   std::snprintf(span, sizeof span, "%g s", timeout_);
   std::string text = call.entry.text() + " has not been completed within " + span + ": ";
   if (missing.empty()) return text + "all ranks have called it, and the connection does not answer";
-  present.push_back(rank);
   return text + list(missing) + (missing.size() == 1 ? " has" : " have") + " not called it, " + list(present) +
          (present.size() == 1 ? " waits" : " wait") + elsewhere;
 }

@@ -10,7 +10,7 @@ import type { MpiName } from '../distributed/mpi_addon.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { exitCodeOf, type StopSignal } from '../train/interrupts.ts';
 import { buildMpiAddon, findMpis, type Mpi, noMpi } from './mpi_build.ts';
-import { Errors, readLines } from './rank_output.ts';
+import { Errors, markOf, readLines } from './rank_output.ts';
 
 export interface LaunchOptions {
   /** How many ranks. Default: as many as the hosts have places. */
@@ -185,13 +185,13 @@ export async function launch(script: string, args: readonly string[], options: L
   console.error(`evenkeel: ${shownCommand(command)}`);
   const ledger = mkdtempSync(join(tmpdir(), 'evenkeel-job-'));
   try {
-    return await run(command, mpi.name, ledger, nproc, hosts === undefined);
+    return await run(command, markOf(mpi), ledger, nproc, hosts === undefined);
   } finally {
     rmSync(ledger, { recursive: true, force: true });
   }
 }
 
-async function run(command: Command, name: MpiName, ledger: string, nproc: number, isLocal: boolean): Promise<number> {
+async function run(command: Command, mark: RegExp, ledger: string, nproc: number, isLocal: boolean): Promise<number> {
   const mpirun = spawn(command.program, command.args, {
     env: { ...process.env, ...command.env, EVENKEEL_LEDGER: ledger },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -205,10 +205,10 @@ async function run(command: Command, name: MpiName, ledger: string, nproc: numbe
     said = `${said}${line}\n`.slice(-10_000);
     errors.take(null, line);
   };
-  readLines(mpirun.stdout!, name, (rank, line) =>
+  readLines(mpirun.stdout!, mark, (rank, line) =>
     rank === null ? own(line) : void process.stdout.write(`[${rank}] ${line}\n`),
   );
-  readLines(mpirun.stderr!, name, (rank, line) => (rank === null ? own(line) : errors.take(rank, line)));
+  readLines(mpirun.stderr!, mark, (rank, line) => (rank === null ? own(line) : errors.take(rank, line)));
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((done, refuse) => {
     mpirun.on('error', refuse);
     mpirun.on('close', (...how) => done(how));

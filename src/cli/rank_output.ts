@@ -5,16 +5,21 @@ import { StringDecoder } from 'node:string_decoder';
 import type { MpiName } from '../distributed/mpi_addon.ts';
 
 /** How mpirun marks a line with its rank. */
-const marks: Record<MpiName, RegExp> = { openmpi: /^\[\d+,(\d+)\]<std\w+>: ?/, mpich: /^\[(\d+)\] / };
+export const markOf = ({ name, major }: { name: MpiName; major: number }): RegExp =>
+  name === 'mpich' ? /^\[(\d+)\] / : major >= 5 ? /^\[[^\]]*,(\d+)\]<std\w+>: / : /^\[\d+,(\d+)\]<std\w+>:/;
 /** Milliseconds in which ranks that write the same on stderr write it together. */
 const together = 300;
 
 /** Gives the lines of a stream to `take`, each with its rank; null: mpirun's own. */
-export function readLines(stream: Readable, mpi: MpiName, take: (rank: number | null, line: string) => void): void {
+export function readLines(
+  stream: Readable,
+  markOfRank: RegExp,
+  take: (rank: number | null, line: string) => void,
+): void {
   const decoder = new StringDecoder('utf8');
   let rest = '';
   const line = (text: string) => {
-    const mark = marks[mpi].exec(text);
+    const mark = markOfRank.exec(text);
     take(mark ? Number(mark[1]) : null, mark ? text.slice(mark[0].length) : text);
   };
   stream.on('data', (bytes: Buffer) => {
