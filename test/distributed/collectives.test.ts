@@ -1,0 +1,33 @@
+// Every collective on both MPIs and both engines, with 1 to 4 ranks. A job carries out all cases: its start is what costs.
+import { describe, expect, test } from 'vitest';
+import { mpis, runJob } from './ranks.ts';
+
+interface Result {
+  rank: number;
+  worldSize: number;
+  count: number;
+  failures: string[];
+}
+
+/** Two threads once for each engine: kernels run beside JavaScript then. */
+const jobs = mpis.flatMap((mpi) =>
+  (['native', 'wasm'] as const).flatMap((engine) =>
+    [1, 2, 3, 4].map((nproc) => ({ mpi, engine, nproc, threads: nproc === 2 || nproc === 3 ? 2 : 1 })),
+  ),
+);
+
+describe.each(jobs)('$nproc ranks of $mpi on the $engine engine, $threads threads each', (job) => {
+  test('collectives equal what one process computes', async () => {
+    const env = { OMP_NUM_THREADS: `${job.threads}` };
+    const { status, stdout, stderr } = await runJob({ ...job, script: 'collective_ranks.ts', env });
+    expect(status, stderr + stdout).toBe(0);
+    const lines = stdout.split('\n').flatMap((line) => /^\[(\d)\] RESULT (.*)$/.exec(line)?.slice(2) ?? []);
+    const results = lines.map((line) => JSON.parse(line) as Result).sort((a, b) => a.rank - b.rank);
+    expect(results.map(({ rank }) => rank)).toEqual(Array.from({ length: job.nproc }, (_, i) => i));
+    for (const { worldSize, count, failures } of results) {
+      expect(failures).toEqual([]);
+      expect(worldSize).toBe(job.nproc);
+      expect(count).toBeGreaterThan(900);
+    }
+  });
+});
