@@ -4,6 +4,7 @@
 // works: on one engine, without kernels' own tests, training, models and files. `--mode large` runs those of the
 // largest tensors alone, with EVENKEEL_ADDON=build/checked/evenkeel.node in that build.
 import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -28,12 +29,18 @@ const onOneEngine = ['test/cli/run_folder.test.ts'];
 const fast = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'api', 'checked', 'scripts'].map((folder) => `test/${folder}/**/*.test.ts`);
 const slow = ['accuracy', 'averaged_model', 'recalibrate', 'norm_spec', 'fold', 'enclosed', 'summary'].map((name) => `test/nn/${name}.test.ts`);
 
+/** Jobs of several ranks take both MPIs that are tested; where they must be there, tests fail without. */
+const hasProgram = (name: string) => (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
+const hasMpi = process.env.EVENKEEL_REQUIRE_MPI !== undefined || ['mpicxx.openmpi', 'mpicxx.mpich'].every(hasProgram);
+
 export default defineConfig(({ mode }) => {
   const checked = 'build/checked/evenkeel.node';
   const isChecked = mode === 'checked' || process.env.EVENKEEL_ADDON === checked;
   const addon = isChecked ? checked : 'build/native/evenkeel.node';
   const hasAddon = existsSync(addon) || (!isChecked && process.env.EVENKEEL_ADDON !== undefined);
   if (!hasAddon) console.log(`evenkeel: there is no ${addon}, so tests run on the WebAssembly engine only`);
+
+  if (!hasMpi) console.log('evenkeel: Open MPI and MPICH are not both here, so tests of several ranks do not run');
 
   const project = (name: string, include: string[], exclude: string[], env: Record<string, string>) => ({
     extends: true as const,
@@ -50,7 +57,8 @@ export default defineConfig(({ mode }) => {
       projects: mode === 'large' ? [project('large', ['test/large/**/*.test.ts'], [], {})] : mode === 'fast' ? [
         project('fast', fast, slow, hasAddon ? { EVENKEEL_ENGINE: 'native' } : { EVENKEEL_ENGINE: 'wasm' }),
       ] : [
-        project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**', 'test/large/**'], {}),
+        project('any', ['test/**/*.test.ts'], [...onEngines, 'test/package/**', 'test/large/**', 'test/distributed/**'], {}),
+        ...(hasMpi && !isChecked ? [project('distributed', ['test/distributed/**/*.test.ts'], [], {})] : []),
         ...(hasAddon ? [project('native', onEngines, [], { EVENKEEL_ENGINE: 'native' })] : []),
         project('wasm', onEngines, hasAddon ? onOneEngine : [], { EVENKEEL_ENGINE: 'wasm' }),
         project('package', ['test/package/**/*.test.ts'], [], {}),

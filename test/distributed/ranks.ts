@@ -1,5 +1,6 @@
 // Jobs of several ranks, as tests start them: by `evenkeel launch`, of the MPIs that are installed.
 import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EngineName } from '../../src/device/backend.ts';
 import type { MpiName } from '../../src/distributed/mpi_addon.ts';
@@ -42,7 +43,7 @@ export function runNode(
 export interface JobOptions {
   mpi: MpiName;
   nproc: number;
-  /** A script of this folder. */
+  /** A script of this folder, or elsewhere by its whole path. */
   script: string;
   args?: readonly string[];
   engine?: EngineName;
@@ -52,7 +53,16 @@ export interface JobOptions {
 
 export const runJob = ({ mpi, nproc, script, args = [], engine, env = {}, watch }: JobOptions): Promise<Ended> =>
   runNode(
-    ['src/cli/main.ts', 'launch', '--nproc', `${nproc}`, '--mpi', mpi, `test/distributed/${script}`, ...args],
+    [
+      'src/cli/main.ts',
+      'launch',
+      '--nproc',
+      `${nproc}`,
+      '--mpi',
+      mpi,
+      resolve(root, 'test/distributed', script),
+      ...args,
+    ],
     { ...env, ...(engine ? { EVENKEEL_ENGINE: engine } : {}) },
     watch,
   );
