@@ -138,33 +138,28 @@ function sendSignalsOn(mpirun: ChildProcess, ledger: string, nproc: number, isLo
   };
 }
 
-/** Which rank a signal has killed, as mpirun says it. */
-function killedRank(said: string, ledger: string): { rank: number; signal: string } | null {
+/** The signal that has killed a rank, as mpirun says it. MPICH's names any of those that it killed itself, too: no rank. */
+function killIn(said: string): { rank: number | null; signal: string } | null {
   const openmpi = /process rank (\d+) with PID \d+ on node \S+ exited on\s+signal (\d+)/.exec(said);
-  const mpich = /PID (\d+) RUNNING AT/.exec(said);
-  const number = openmpi ? openmpi[2] : / \(signal (\d+)\)/.exec(said)?.[1];
+  const number = openmpi?.[2] ?? /APPLICATION TERMINATED WITH THE EXIT STRING: .* \(signal (\d+)\)/.exec(said)?.[1];
   if (number === undefined) return null;
-  const rank = openmpi
-    ? Number(openmpi[1])
-    : [...processesIn(ledger)].find(([, pid]) => pid === Number(mpich?.[1]))?.[0];
-  const signal =
-    Object.entries(constants.signals).find(([, value]) => value === Number(number))?.[0] ?? `signal ${number}`;
-  return rank === undefined ? null : { rank, signal };
+  const [signal] = Object.entries(constants.signals).find(([, value]) => value === Number(number)) ?? [
+    `signal ${number}`,
+  ];
+  return { rank: openmpi ? Number(openmpi[1]) : null, signal };
 }
 
-/** What every rank of this machine did last. */
-function lastCalls(said: string, ledger: string): string {
-  const killed = killedRank(said, ledger);
-  return [...processesIn(ledger).keys()]
-    .sort((a, b) => a - b)
-    .map((rank) => {
-      const file = join(ledger, String(rank));
-      const note = existsSync(file)
-        ? readFileSync(file, 'utf8').replace(/\0.*$/s, '').trim()
-        : 'has not joined the job';
-      return `  rank ${rank} ${killed?.rank === rank ? `was killed by ${killed.signal}: it ` : ''}${note}\n`;
-    })
-    .join('');
+/** How the job has ended, and what every rank of this machine did last. */
+function summary(status: number, said: string, ledger: string): string {
+  const kill = killIn(said);
+  const ranks = [...processesIn(ledger).keys()].sort((a, b) => a - b);
+  const notes = ranks.map((rank) => {
+    const file = join(ledger, String(rank));
+    const note = existsSync(file) ? readFileSync(file, 'utf8').replace(/\0.*$/s, '').trim() : 'has not joined the job';
+    return `  rank ${rank} ${kill?.rank === rank ? `was killed by ${kill.signal}: it ` : ''}${note}\n`;
+  });
+  const why = kill && kill.rank === null ? `, because ${kill.signal} has killed a rank` : '';
+  return `evenkeel: the job has ended with exit code ${status}${why}\n${notes.join('')}`;
 }
 
 /** Starts a script as the ranks of a job. Returns the exit code. */
@@ -217,7 +212,6 @@ async function run(command: Command, mark: RegExp, ledger: string, nproc: number
   errors.flush();
   const received = signals.received();
   const status = received ? exitCodeOf(received) : (code ?? 128 + constants.signals[signal!]);
-  if (status !== 0)
-    process.stderr.write(`evenkeel: the job has ended with exit code ${status}\n${lastCalls(said, ledger)}`);
+  if (status !== 0) process.stderr.write(summary(status, said, ledger));
   return status;
 }

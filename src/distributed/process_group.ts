@@ -193,9 +193,11 @@ function requireValues(op: string, x: Tensor): void {
  * call it with the same shape and dtype. Returns at once; who uses x waits for it.
  * @throws RuntimeError where the ranks do not agree, one is missing, or the dtype has no such operation.
  * @example
+ * initProcessGroup();
  * const loss = tensor([0.5]);
  * allReduce(loss, { op: 'mean', label: 'the loss' });
  * console.log(loss.item());
+ * destroyProcessGroup();
  */
 export function allReduce(x: Tensor, options: ReduceOptions = {}): Work {
   requireOptions('allReduce', options, reduceOptions);
@@ -223,8 +225,10 @@ const allGatherOptions = declareOptions<AllGatherOptions>({ ...collectiveOptions
  * The tensors of all ranks, in rank order (PyTorch: `torch.distributed.all_gather`). With `uneven` the first dimension may differ.
  * @throws RuntimeError where shapes or dtypes do not agree.
  * @example
+ * initProcessGroup();
  * const parts = allGather(tensor([1, 2]));
  * console.log(parts.length); // the number of processes
+ * destroyProcessGroup();
  */
 export function allGather(x: Tensor, options: AllGatherOptions = {}): Tensor[] {
   requireOptions('allGather', options, allGatherOptions);
@@ -257,7 +261,9 @@ export function allGather(x: Tensor, options: AllGatherOptions = {}): Tensor[] {
  * (PyTorch: `torch.distributed.reduce_scatter_tensor`).
  * @throws ValueError where the first dimension cannot be divided so.
  * @example
+ * initProcessGroup();
  * const part = reduceScatter(ones([getWorldSize(), 3])); // shape [1, 3], values getWorldSize()
+ * destroyProcessGroup();
  */
 export function reduceScatter(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireOptions('reduceScatter', options, reduceOptions);
@@ -298,7 +304,9 @@ function rootIn(op: string, group: Group, src: number): number {
  * Replaces x on every rank by its values on rank `src` (PyTorch: `torch.distributed.broadcast`). Returns at once; who uses x waits for it.
  * @throws RuntimeError where shapes or dtypes do not agree.
  * @example
- * broadcast(x, { src: 0 });
+ * initProcessGroup();
+ * broadcast(tensor([1, 2]), { src: 0 });
+ * destroyProcessGroup();
  */
 export function broadcast(x: Tensor, options: BroadcastOptions = {}): Work {
   requireOptions('broadcast', options, broadcastOptions);
@@ -316,7 +324,9 @@ export function broadcast(x: Tensor, options: BroadcastOptions = {}): Work {
 /**
  * Plain data of rank `src`, on every rank (PyTorch: `torch.distributed.broadcast_object_list`). What JSON can hold; the others' argument is not looked at.
  * @example
+ * initProcessGroup();
  * const settings = broadcastObject({ seed: 7 });
+ * destroyProcessGroup();
  */
 export function broadcastObject<T>(value: T, options: BroadcastOptions = {}): T {
   requireOptions('broadcastObject', options, broadcastOptions);
@@ -349,7 +359,9 @@ export function barrier(options: CollectiveOptions = {}): void {
  * order.
  * @param ranks as the world numbers them, in ascending order.
  * @example
+ * initProcessGroup();
  * const evens = newGroup([0]);
+ * destroyProcessGroup();
  */
 export function newGroup(ranks: readonly number[]): Group {
   const { lane, world } = jobFor('newGroup');

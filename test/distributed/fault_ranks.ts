@@ -16,7 +16,7 @@ const isBad = getRank() === 1;
 const forever = new Promise<never>(() => setInterval(() => {}, 1000));
 try {
   barrier();
-  console.log('READY', process.pid);
+  console.log(`READY ${process.pid}`);
   if (isBad && fault === 'throw') throw new TypeError('my own mistake');
   if (isBad && fault === 'exit') process.exit(3);
   if (isBad && fault === 'exit 0') process.exit(0);

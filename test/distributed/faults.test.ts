@@ -1,12 +1,13 @@
 // What becomes of a job in which one rank fails: an error that names ranks and call, an exit code that is not 0, nothing left behind.
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type Ended, mpis, runJob } from './ranks.ts';
 
+/** Whether a process runs. In containers nobody collects those that have lost their parent: they stay as zombies. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;
   }
@@ -88,7 +89,10 @@ describe.each(mpis)('%s', (mpi) => {
   test('a rank that is killed inside a collective', async () => {
     const { status, stderr, seconds } = await runFault(mpi, 'kill');
     expect(status).not.toBe(0);
-    expect(stderr).toContain(`  rank 1 was killed by SIGKILL: it is in ${call}\n`);
+    // MPICH's mpirun does not say which.
+    if (mpi === 'openmpi') expect(stderr).toContain(`  rank 1 was killed by SIGKILL: it is in ${call}\n`);
+    else
+      expect(stderr).toMatch(/exit code 9, because SIGKILL has killed a rank\n.*\n {2}rank 1 is in allReduce no\. 2 /);
     expect(stderr).toContain(`  rank 2 is in ${call}\n`);
     expect(stderr).toContain('  rank 0 has completed barrier no. 1\n');
     // Half a second before the kill.

@@ -14,6 +14,7 @@ const rooms = [
   'optim/index',
   'data/index',
   'data/node',
+  'distributed',
   'models/index',
   'io/index',
   'train/index',
