@@ -14,7 +14,7 @@ const rooms = [
   'optim/index',
   'data/index',
   'data/node',
-  'distributed',
+  'distributed/index',
   'models/index',
   'io/index',
   'train/index',
