@@ -75,6 +75,9 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   { in: /^device\/wasm/, text: /script-src 'self'/, because: 'A word of Content-Security-Policy.' },
   { in: /^data\/worker_pool/, text: /^worker_threads$/, because: "The name of a module of Node.js's." },
   { in: /^files\/processes/, text: /^\/proc\/self\//, because: 'The name of a file.' },
+  { in: /^distributed\//, text: /^worker_threads$/, because: "The name of a module of Node.js's." },
+  { in: /^cli\/launch/, text: /^mpi_yield_when_idle$|^\.\/rank_setup$/, because: 'Names of mpirun, and of a file.' },
+  { in: /^cli\/mpi_build/, text: /^dynamic_lookup$/, because: 'A name of a linker.' },
 ];
 
 /** Every string of a file that is not part of a printed form of a module, an import or a type. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as data from '../../src/data/index.ts';
 import * as dataOfNode from '../../src/data/node.ts';
+import * as distributed from '../../src/distributed/index.ts';
 import * as ek from '../../src/index.ts';
 import * as io from '../../src/io/index.ts';
 import * as models from '../../src/models/index.ts';
@@ -312,6 +313,14 @@ one('convertFile', (o) => io.convertFile(checkpoint, `${folder}.npz`, o));
 one('diffFiles', (o) => io.diffFiles(checkpoint, checkpoint, o));
 one('saveStateDict', (o) => io.saveStateDict(`${folder}.pt`, {}, o));
 one('loadWeights', (o) => io.loadWeights(net(), net().stateDict(), o));
+
+// ---- several processes ----------------------------------------------------------------------------------------------
+one('initProcessGroup', (o) => distributed.initProcessGroup(o));
+one('barrier', (o) => distributed.barrier(o));
+takes('allReduce allGather reduceScatter broadcast broadcastObject', (name) => (o) => {
+  const collectives: Record<string, Given> = distributed;
+  return collectives[name](x(), o);
+});
 
 export const noOptions: Readonly<Record<string, string>> = {
   LoadReport: 'made by loadWeights',
