@@ -30,8 +30,9 @@ export interface KernelQueue {
    * Makes all later launches wait until a counter (uint64) has reached a value. They fail if the flag (one byte) is set before.
    * @param counter its address.
    * @param failed the flag's address.
+   * @param reason what to tell whoever waits for kernels that have failed so.
    */
-  awaitCounter(counter: Pointer, value: number, failed: Pointer): void;
+  awaitCounter(counter: Pointer, value: number, failed: Pointer, reason: () => string): void;
 }
 
 export abstract class Backend {

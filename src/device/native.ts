@@ -6,7 +6,7 @@ import { loadAddon } from './addon_file.ts';
 import { AddressBackend } from './address_backend.ts';
 import type { Block, KernelQueue } from './backend.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
-import { Isa, type Kernels, kernelNames, type Pointer } from './generated/abi.ts';
+import { Isa, type Kernels, kernelNames, type Pointer, Status } from './generated/abi.ts';
 
 interface Addon extends Record<string, unknown>, WeakReferences {
   getNumThreads(): number;
@@ -84,6 +84,7 @@ export class NativeBackend extends AddressBackend {
   readonly kernels: Kernels;
   readonly instructionSet: string;
   override readonly queue: KernelQueue;
+  private reasonOfAbandoned: (() => string) | null = null;
   private readonly addon: Addon;
   private readonly chunks: Chunks;
   private readonly pool = new Map<number, NativeBlock[]>();
@@ -97,7 +98,10 @@ export class NativeBackend extends AddressBackend {
     this.queue = {
       launched: () => addon.launched(),
       done: addon.doneFunction(),
-      awaitCounter: (...wait) => addon.awaitCounter(...wait),
+      awaitCounter: (counter, value, failed, reason) => {
+        this.reasonOfAbandoned = reason;
+        addon.awaitCounter(counter, value, failed);
+      },
     };
     const table: Record<string, unknown> = {};
     for (const [name, symbol] of kernelNames) table[name] = addon[symbol];
@@ -160,6 +164,7 @@ export class NativeBackend extends AddressBackend {
     }
     this.letGo();
     const refusal = this.addon.takeRefusal();
+    if (refusal?.[1] === Status.abandoned && this.reasonOfAbandoned) throw new RuntimeError(this.reasonOfAbandoned());
     if (refusal) throw new RuntimeError(`[${refusal[0]}] ${this.reason(refusal[1])}`);
   }
 

@@ -141,6 +141,11 @@ export class Lane {
     };
     if (!queue) return { beforeRead, beforeKernel: beforeRead };
     const { counter, failed } = this.started;
-    return { beforeRead, beforeKernel: () => queue.awaitCounter(counter, number, failed) };
+    const beforeKernel = () => {
+      queue.awaitCounter(counter, number, failed, () => `[${op}] ${this.addon.error()}`);
+      // With one thread it has waited by now, and kernels must not go on with what never came.
+      if (this.addon.completed() < number && this.addon.error() !== null) this.wait(op, number);
+    };
+    return { beforeRead, beforeKernel };
   }
 }

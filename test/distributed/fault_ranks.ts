@@ -35,7 +35,7 @@ try {
   else if (isBad && fault === 'root') broadcast(x, { label, src: 1 });
   else if (fault === 'root') broadcast(x, { label });
   else allReduce(x, { label, op: isBad && fault === 'op' ? 'max' : 'sum' });
-  console.log(x.toArray());
+  console.log(fault === 'missing' ? x.mul(2).sum().item() : x.toArray());
 } finally {
   destroyProcessGroup();
 }

@@ -14,13 +14,20 @@ function isAlive(pid: number): boolean {
 }
 
 /** A job of three ranks; all of them must be gone at its end. `seconds` are from the moment in which all were ready. */
-async function runFault(mpi: (typeof mpis)[number], fault: string): Promise<Ended & { pids: number[] }> {
+async function runFault(mpi: (typeof mpis)[number], fault: string, threads = '1'): Promise<Ended & { pids: number[] }> {
   let ready = 0;
   const pidsIn = (stdout: string) => Array.from(stdout.matchAll(/READY (\d+)/g), ([, pid]) => Number(pid));
   const watch = (_: number, stdout: string) => {
     if (!ready && pidsIn(stdout).length === 3) ready = Date.now();
   };
-  const ended = await runJob({ mpi, nproc: 3, script: 'fault_ranks.ts', args: [fault], watch });
+  const ended = await runJob({
+    mpi,
+    nproc: 3,
+    script: 'fault_ranks.ts',
+    args: [fault],
+    env: { OMP_NUM_THREADS: threads },
+    watch,
+  });
   const seconds = (Date.now() - ready) / 1000;
   const pids = pidsIn(ended.stdout);
   expect(pids, ended.stdout + ended.stderr).toHaveLength(3);
@@ -55,8 +62,8 @@ describe.each(mpis)('%s', (mpi) => {
     expect(stderr).toContain('  rank 1: broadcast no. 2 (5 float32, from rank 1) for the loss\n');
   });
 
-  test('a rank that does not come', async () => {
-    const { status, stderr, seconds } = await runFault(mpi, 'missing');
+  test.each(['1', '2'])('a rank that does not come, and kernels that wait for it, with %s threads', async (threads) => {
+    const { status, stderr, seconds } = await runFault(mpi, 'missing', threads);
     expect(status).toBe(1);
     expect(stderr).toContain(
       `RuntimeError: [allReduce] ${call} has not been completed within 2 s: rank 1 has not called it, ranks 0, 2 wait\n`,
