@@ -138,7 +138,9 @@ function sendSignalsOn(mpirun: ChildProcess, ledger: string, nproc: number, isLo
   };
 }
 
-/** The signal that has killed a rank, as mpirun says it. MPICH's names any of those that it killed itself, too: no rank. */
+/**
+ * The signal that has killed a rank, as mpirun says it. MPICH's names any of those that it killed itself, too: no rank.
+ */
 function killIn(said: string): { rank: number | null; signal: string } | null {
   const openmpi = /process rank (\d+) with PID \d+ on node \S+ exited on\s+signal (\d+)/.exec(said);
   const number = openmpi?.[2] ?? /APPLICATION TERMINATED WITH THE EXIT STRING: .* \(signal (\d+)\)/.exec(said)?.[1];

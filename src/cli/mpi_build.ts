@@ -1,4 +1,5 @@
-// Finds the MPI of this machine, and compiles the addon of src/distributed/ against it, from the C++ sources in mpi/ that
+// Finds the MPI of this machine, and compiles the addon of src/distributed/ against it, from the C++ sources in mpi/
+// that
 // a checkout and a package carry.
 import { execFileSync } from 'node:child_process';
 import {

@@ -1,4 +1,5 @@
-// What the ranks of a job write, as `evenkeel launch` shows it: each line with its rank, and an error that several ranks
+// What the ranks of a job write, as `evenkeel launch` shows it: each line with its rank, and an error that several
+// ranks
 // have once.
 import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';

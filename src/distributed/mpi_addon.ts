@@ -68,7 +68,8 @@ export function addonFileOf(mpi: MpiName): string {
 
 /**
  * Settings of UCX, a library that MPIs talk through, which reads them when it is loaded. It would take over SIGSEGV, by
- * which V8 finds WebAssembly's bad addresses, and patch the functions that ask the system for memory while other threads
+ * which V8 finds WebAssembly's bad addresses, and patch the functions that ask the system for memory while other
+ * threads
  * of Node.js are in them.
  */
 const settings = { UCX_HANDLE_ERRORS: 'none', UCX_MEM_EVENTS: 'no' };

@@ -123,7 +123,8 @@ function groupOf(op: string, options: CollectiveOptions): Group {
 }
 
 /**
- * Joins the job that `npx evenkeel launch` or `mpirun` has started (PyTorch: `torch.distributed.init_process_group`). A process that was started alone
+ * Joins the job that `npx evenkeel launch` or `mpirun` has started (PyTorch: `torch.distributed.init_process_group`). A
+ * process that was started alone
  * is a job of one. MPI can be started once in a process.
  * @throws RuntimeError where it was called before, or where the addon for MPI has not been built.
  * @example
@@ -163,10 +164,16 @@ export function initProcessGroup(options: InitOptions = {}): void {
 /** The group of all processes. */
 export const worldGroup = (): Group => jobFor('worldGroup').world;
 
-/** Whether `initProcessGroup` was called, and `destroyProcessGroup` was not (PyTorch: `torch.distributed.is_initialized`). */
+/**
+ * Whether `initProcessGroup` was called, and `destroyProcessGroup` was not (PyTorch:
+ * `torch.distributed.is_initialized`).
+ */
 export const isInitialized = (): boolean => job !== null;
 
-/** The number of this process, from 0, among all or in a group (PyTorch: `torch.distributed.get_rank`). −1 where it is not in the group. */
+/**
+ * The number of this process, from 0, among all or in a group (PyTorch: `torch.distributed.get_rank`). −1 where it is
+ * not in the group.
+ */
 export const getRank = (group?: Group): number => groupOf('getRank', { group }).rank;
 
 /** The number of processes, of all or of a group (PyTorch: `torch.distributed.get_world_size`). */
@@ -189,7 +196,8 @@ function requireValues(op: string, x: Tensor): void {
 }
 
 /**
- * Replaces x on every rank by the sum, mean, minimum, maximum or product over all ranks (PyTorch: `torch.distributed.all_reduce`). All ranks must
+ * Replaces x on every rank by the sum, mean, minimum, maximum or product over all ranks (PyTorch:
+ * `torch.distributed.all_reduce`). All ranks must
  * call it with the same shape and dtype. Returns at once; who uses x waits for it.
  * @throws RuntimeError where the ranks do not agree, one is missing, or the dtype has no such operation.
  * @example
@@ -216,13 +224,17 @@ export function allReduce(x: Tensor, options: ReduceOptions = {}): Work {
 
 /** Options of `allGather`. */
 export interface AllGatherOptions extends CollectiveOptions {
-  /** Whether the sizes of the first dimension differ between ranks. They are exchanged first, which waits. Default: false. */
+  /**
+   * Whether the sizes of the first dimension differ between ranks. They are exchanged first, which waits. Default:
+   * false.
+   */
   uneven?: boolean;
 }
 const allGatherOptions = declareOptions<AllGatherOptions>({ ...collectiveOptions.kinds, uneven: kind.flag });
 
 /**
- * The tensors of all ranks, in rank order (PyTorch: `torch.distributed.all_gather`). With `uneven` the first dimension may differ.
+ * The tensors of all ranks, in rank order (PyTorch: `torch.distributed.all_gather`). With `uneven` the first dimension
+ * may differ.
  * @throws RuntimeError where shapes or dtypes do not agree.
  * @example
  * initProcessGroup();
@@ -257,7 +269,8 @@ export function allGather(x: Tensor, options: AllGatherOptions = {}): Tensor[] {
 }
 
 /**
- * The reduction over all ranks of one part of x each: rank r gets part r of as many equal parts of the first dimension as there are ranks
+ * The reduction over all ranks of one part of x each: rank r gets part r of as many equal parts of the first dimension
+ * as there are ranks
  * (PyTorch: `torch.distributed.reduce_scatter_tensor`).
  * @throws ValueError where the first dimension cannot be divided so.
  * @example
@@ -301,7 +314,8 @@ function rootIn(op: string, group: Group, src: number): number {
 }
 
 /**
- * Replaces x on every rank by its values on rank `src` (PyTorch: `torch.distributed.broadcast`). Returns at once; who uses x waits for it.
+ * Replaces x on every rank by its values on rank `src` (PyTorch: `torch.distributed.broadcast`). Returns at once; who
+ * uses x waits for it.
  * @throws RuntimeError where shapes or dtypes do not agree.
  * @example
  * initProcessGroup();
@@ -322,7 +336,8 @@ export function broadcast(x: Tensor, options: BroadcastOptions = {}): Work {
 }
 
 /**
- * Plain data of rank `src`, on every rank (PyTorch: `torch.distributed.broadcast_object_list`). What JSON can hold; the others' argument is not looked at.
+ * Plain data of rank `src`, on every rank (PyTorch: `torch.distributed.broadcast_object_list`). What JSON can hold; the
+ * others' argument is not looked at.
  * @example
  * initProcessGroup();
  * const settings = broadcastObject({ seed: 7 });
@@ -355,7 +370,8 @@ export function barrier(options: CollectiveOptions = {}): void {
 }
 
 /**
- * A group of some of the ranks (PyTorch: `torch.distributed.new_group`). All ranks of the job must call it, those that are not in it too, in the same
+ * A group of some of the ranks (PyTorch: `torch.distributed.new_group`). All ranks of the job must call it, those that
+ * are not in it too, in the same
  * order.
  * @param ranks as the world numbers them, in ascending order.
  * @example
@@ -375,7 +391,8 @@ export function newGroup(ranks: readonly number[]): Group {
 }
 
 /**
- * Leaves the job when the calls before it are complete (PyTorch: `torch.distributed.destroy_process_group`). It returns at once; the process ends
+ * Leaves the job when the calls before it are complete (PyTorch: `torch.distributed.destroy_process_group`). It returns
+ * at once; the process ends
  * when all ranks have called it. Call it in a `finally`: a rank that ends without it ends the others with an error.
  */
 export function destroyProcessGroup(): void {

@@ -1,4 +1,5 @@
-// Run by every rank of a job: collectives against what one process computes from the values of all ranks, which are known
+// Run by every rank of a job: collectives against what one process computes from the values of all ranks, which are
+// known
 // everywhere. Prints one line, `RESULT` and JSON.
 import {
   allGather,

@@ -1,4 +1,5 @@
-// Every collective on both MPIs and both engines, with 1 to 4 ranks. A job carries out all cases: its start is what costs.
+// Every collective on both MPIs and both engines, with 1 to 4 ranks. A job carries out all cases: its start is what
+// costs.
 import { describe, expect, test } from 'vitest';
 import { mpis, runJob } from './ranks.ts';
 

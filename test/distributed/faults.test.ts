@@ -1,4 +1,5 @@
-// What becomes of a job in which one rank fails: an error that names ranks and call, an exit code that is not 0, nothing left behind.
+// What becomes of a job in which one rank fails: an error that names ranks and call, an exit code that is not 0,
+// nothing left behind.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
