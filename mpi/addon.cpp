@@ -76,8 +76,9 @@ napi_value start(napi_env env, napi_callback_info info) {
   };
   set("counter", address(lane->counter()));
   set("failed", address(lane->failure()));
-  // Cleanup hooks of Node-API are not called by process.exit(). Registered after MPI's own functions, this one is
-  // called before them.
+  // Twice: where the process comes to its end by itself, before the memory of tensors goes, which calls still use; and
+  // after process.exit(), which calls no such hooks. Registered after MPI's own functions, it is called before them.
+  napi_add_env_cleanup_hook(env, [](void*) { lane->end(); }, nullptr);
   std::atexit([] { lane->end(); });
   return result;
 }

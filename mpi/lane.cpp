@@ -124,6 +124,7 @@ void Lane::leave(int exit_code) {
 }
 
 void Lane::end() {
+  if (!thread_.joinable()) return;
   leave(exit_code_);
   thread_.join();
 }

@@ -63,7 +63,7 @@ class Lane {
   std::string error();
   // Says that the process is about to end with an exit code, and returns at once: its last words come first.
   void leave(int exit_code);
-  // Waits until the process may end: the last thing that it does.
+  // Waits until the process may end, and its memory may go: when all calls are over, and all ranks have come so far.
   void end();
 
   int rank = 0, size = 1, local_rank = 0, local_size = 1;
