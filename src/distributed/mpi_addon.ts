@@ -66,18 +66,12 @@ export function addonFileOf(mpi: MpiName): string {
   return path.resolve(here, '../../..', 'build/mpi', mpi, 'mpi.node');
 }
 
-/**
- * Settings of UCX, a library that MPIs talk through, which reads them when it is loaded. It would take over SIGSEGV, by
- * which V8 finds WebAssembly's bad addresses, and patch the functions that ask the system for memory while other
- * threads
- * of Node.js are in them.
- */
-const settings = { UCX_HANDLE_ERRORS: 'none', UCX_MEM_EVENTS: 'no' };
-
 /** The addon for an MPI. */
 export function loadMpiAddon(mpi: MpiName): MpiAddon {
   const file = addonFileOf(mpi);
-  for (const [name, value] of Object.entries(settings)) process.env[name] ??= value;
+  // UCX, which MPIs talk through, would take over SIGSEGV, by which V8 finds WebAssembly's bad addresses. It reads this
+  // when it is loaded.
+  process.env.UCX_HANDLE_ERRORS ??= 'none';
   if (!nodeModule('initProcessGroup', 'fs').existsSync(file))
     throw new RuntimeError(
       `[initProcessGroup] there is no ${file}: "npx evenkeel mpi-build" compiles it against the MPI of this machine`,
