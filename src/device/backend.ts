@@ -27,7 +27,8 @@ export interface KernelQueue {
   /** The address of a C function without arguments: how many launches have run. */
   readonly done: Pointer;
   /**
-   * Makes all later launches wait until a counter (uint64) has reached a value. They fail if the flag (one byte) is set before.
+   * Makes all later launches wait until a counter (uint64) has reached a value. They fail if the flag (one byte) is set
+   * before.
    * @param counter its address.
    * @param failed the flag's address.
    * @param reason what to tell whoever waits for kernels that have failed so.

@@ -5,7 +5,7 @@ import { requireChoice, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { nodeModule } from '../files/node.ts';
 import { clone } from '../ops/convert.ts';
-import { overwrite } from '../ops/elementwise.ts';
+import { overwrite } from '../ops/in_place.ts';
 import type { ProcessGroup } from '../ops/norm/process_group.ts';
 import { reshape, select, split } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
