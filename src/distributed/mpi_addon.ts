@@ -69,9 +69,11 @@ export function addonFileOf(mpi: MpiName): string {
 /** The addon for an MPI. */
 export function loadMpiAddon(mpi: MpiName): MpiAddon {
   const file = addonFileOf(mpi);
-  // UCX, which MPIs talk through, would take over SIGSEGV, by which V8 finds WebAssembly's bad addresses. It reads this
-  // when it is loaded.
+  // Settings of UCX, which MPIs talk through, read when it is loaded. It would take over SIGSEGV, by which V8 finds
+  // WebAssembly's bad addresses; and it would patch brk() and mmap() while other threads of Node.js are in them, after
+  // which the heap is broken in one process of thirty.
   process.env.UCX_HANDLE_ERRORS ??= 'none';
+  process.env.UCX_MEM_EVENTS ??= 'no';
   if (!nodeModule('initProcessGroup', 'fs').existsSync(file))
     throw new RuntimeError(
       `[initProcessGroup] there is no ${file}: "npx evenkeel mpi-build" compiles it against the MPI of this machine`,

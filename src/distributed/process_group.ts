@@ -86,7 +86,8 @@ interface Job {
   groups: number;
 }
 let job: Job | null = null;
-let hasStarted = false;
+/** Outlives the job: it holds the memory of calls that are still under way when the process ends. */
+let startedLane: Lane | null = null;
 
 function jobFor(op: string): Job {
   if (!job)
@@ -145,9 +146,9 @@ export function initProcessGroup(options: InitOptions = {}): void {
   }
   if (!nodeModule('initProcessGroup', 'worker_threads').isMainThread)
     throw new RuntimeError('[initProcessGroup] expected the main thread: a process is one rank');
-  if (hasStarted) throw new RuntimeError('[initProcessGroup] MPI can be started once in a process');
-  hasStarted = true;
+  if (startedLane) throw new RuntimeError('[initProcessGroup] MPI can be started once in a process');
   const lane = new Lane(loadMpiAddon(mpi), timeout);
+  startedLane = lane;
   const { rank, worldSize, localRank } = lane.started;
   job = {
     lane,
