@@ -71,11 +71,8 @@ napi_value start(napi_env env, napi_callback_info info) {
   set("localRank", make_number(env, lane->local_rank));
   set("localWorldSize", make_number(env, lane->local_size));
   set("version", make_text(env, lane->version));
-  const auto address = [&](const void* at) {
-    return make_number(env, static_cast<double>(reinterpret_cast<uintptr_t>(at)));
-  };
-  set("counter", address(lane->counter()));
-  set("failed", address(lane->failure()));
+  bool (*const wait)(uint64_t) = [](uint64_t place) { return lane->wait(place); };
+  set("wait", make_number(env, static_cast<double>(reinterpret_cast<uintptr_t>(wait))));
   // Twice: where the process comes to its end by itself, before the memory of tensors goes, which calls still use; and
   // after process.exit(), which calls no such hooks. Registered after MPI's own functions, it is called before them.
   napi_add_env_cleanup_hook(env, [](void*) { lane->end(); }, nullptr);

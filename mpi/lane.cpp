@@ -1,8 +1,10 @@
 #include "lane.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
 #include <unistd.h>
 
 #include <chrono>
@@ -15,15 +17,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-constexpr int kNotice = 7;               // the tag of notices
-constexpr double kSilence = 1;           // seconds that a rank waits before it tells the others
-constexpr double kGrace = 5;             // seconds that JavaScript has to end the process after an error
-constexpr double kFarewell = 2;          // seconds that a rank that ends by an error gives the others to end, too
-constexpr double kSettling = 0.5;        // seconds in which a call ends that a rank has completed and then left
-constexpr double kLastWords = 0.3;       // seconds for what is written on stderr before the job ends
-constexpr size_t kLedger = 512;          // bytes of a ledger
-constexpr int kEager = 2000;             // tests of a request before the processor is given to others
-constexpr int kPatient = kEager + 2000;  // and before the thread sleeps between tests
+constexpr int kNotice = 7;          // the tag of notices
+constexpr double kSilence = 1;      // seconds that a rank waits before it tells the others
+constexpr double kGrace = 5;        // seconds that JavaScript has to end the process after an error
+constexpr double kFarewell = 2;     // seconds that a rank that ends by an error gives the others to end, too
+constexpr double kSettling = 0.5;   // seconds in which a call ends that a rank has completed and then left
+constexpr double kLastWords = 0.3;  // seconds for what is written on stderr before the job ends
+constexpr size_t kLedger = 512;     // bytes of a ledger
+// Tests of a request between which the thread does not sleep, while another thread has given its processor for that,
+// and while the processors may be busy. It never yields: on Linux whoever yields loses a slice of time to threads that
+// spin, and ten thousand yields are half a minute.
+constexpr int kEager = 20000, kHasty = 20;
+constexpr int kShortNaps = 500;  // tests after which sleeping becomes longer
 
 const char* const kind_names[] = {"allReduce", "allGather", "reduceScatter",      "broadcast",
                                   "barrier",   "newGroup",  "destroyProcessGroup"};
@@ -104,9 +109,13 @@ uint64_t Lane::add(std::unique_ptr<Call> call) {
 }
 
 bool Lane::wait(uint64_t place) {
-  for (int i = 0; i < kEager && completed() < place && !has_failed(); i++) {}
-  std::unique_lock<std::mutex> lock(mutex_);
-  progressed_.wait(lock, [&] { return completed() >= place || has_failed(); });
+  if (completed() >= place) return true;
+  waiting_++;
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    progressed_.wait(lock, [&] { return completed() >= place || has_failed(); });
+  }
+  waiting_--;
   return completed() >= place;
 }
 
@@ -164,6 +173,9 @@ bool Lane::open() {
 }
 
 void Lane::loop() {
+#if defined(__linux__)
+  prctl(PR_SET_TIMERSLACK, 1);  // else a nap of 10 µs takes 60
+#endif
   if (!open()) return;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -177,8 +189,10 @@ void Lane::loop() {
     }
     if (!carry_out(*call)) break;
     note("has completed");
-    std::lock_guard<std::mutex> lock(mutex_);
-    completed_.fetch_add(1, std::memory_order_release);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      completed_.fetch_add(1, std::memory_order_release);
+    }
     progressed_.notify_all();
   }
   if (has_failed()) give_up();
@@ -228,7 +242,7 @@ void Lane::part() {
     if (done && !is_clean) abort(exit_code_);
     if (done) break;
     hear();
-    pause(kPatient);
+    pause(kEager);
     if (exit_code_ != 0 && !is_failing) is_failing = true, failing = Clock::now();
     if (is_failing && seconds_since(failing) > kFarewell) abort(exit_code_);
     if (!is_failing && !is_destroyed && seconds_since(start) > timeout_) {
@@ -243,10 +257,10 @@ void Lane::part() {
 // The end of the job by what has failed. JavaScript throws the error; where it is busy or hangs, it is shown here.
 void Lane::give_up() {
   const auto start = Clock::now();
-  while (!taken_ && !ending_ && seconds_since(start) < kGrace) pause(kPatient);
+  while (!taken_ && !ending_ && seconds_since(start) < kGrace) pause(kEager);
   if (!taken_) std::fprintf(stderr, "%s\n", error_.c_str());
   const auto taken = Clock::now();
-  while (!ending_ && seconds_since(taken) < kGrace) pause(kPatient);
+  while (!ending_ && seconds_since(taken) < kGrace) pause(kEager);
   abort(exit_code_ != 0 ? exit_code_.load() : 1);
 }
 
@@ -279,12 +293,8 @@ bool Lane::succeeds(int status, const Entry& entry) {
 }
 
 void Lane::pause(int round) const {
-  if (round < kEager && !is_crowded_) return;
-  if (round < kPatient) {
-    sched_yield();
-    return;
-  }
-  usleep(50);
+  const int eager = is_crowded_ ? 0 : waiting_ > 0 ? kEager : kHasty;
+  if (round >= eager) usleep(round < eager + kShortNaps ? 10 : 50);
 }
 
 bool Lane::carry_out(Call& call) {

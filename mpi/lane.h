@@ -56,8 +56,6 @@ class Lane {
   // Waits until so many calls are complete. False where one has failed.
   bool wait(uint64_t place);
   uint64_t completed() const { return completed_.load(std::memory_order_acquire); }
-  const std::atomic<uint64_t>* counter() const { return &completed_; }
-  const std::atomic<bool>* failure() const { return &failed_; }
   bool has_failed() const { return failed_.load(std::memory_order_acquire); }
   // What has failed; whoever asks takes it upon himself to end the process.
   std::string error();
@@ -96,6 +94,7 @@ class Lane {
   std::deque<std::unique_ptr<Call>> queue_;
   uint64_t added_ = 0;
   std::atomic<uint64_t> completed_{0};
+  std::atomic<int> waiting_{0};  // threads that wait for the lane: their processors are free
   std::atomic<bool> failed_{false}, ending_{false}, taken_{false}, opened_{false};
   std::atomic<int> exit_code_{0};
   std::string error_;

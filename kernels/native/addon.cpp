@@ -42,8 +42,7 @@ struct AddonKernel {
   int ndim;     // the index of the argument that is the number of axes, or -1
 };
 enum { kRunsAtOnce = -1, kRunsLater = -2, kIsAwaited = -3 };
-constexpr int kAxes = 16;      // no kernel refuses a tensor with so many axes
-constexpr int kEager = 20000;  // looks at a counter before the processor is given to others
+constexpr int kAxes = 16;  // no kernel refuses a tensor with so many axes
 
 #include "../generated/addon_calls.inc"
 
@@ -130,21 +129,16 @@ static napi_value finish_launches(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// A launch that ends when a counter has reached a value, or a flag says that it never will: kernels behind it wait for
-// what another thread does, such as communication.
-static int await_counter(const double* a) {
-  const auto* counter = reinterpret_cast<const std::atomic<uint64_t>*>(static_cast<uintptr_t>(a[0]));
-  const auto* failed = reinterpret_cast<const std::atomic<bool>*>(static_cast<uintptr_t>(a[2]));
-  for (int round = 0; counter->load(std::memory_order_acquire) < static_cast<uint64_t>(a[1]); round++) {
-    if (failed->load(std::memory_order_acquire)) return avx512::EK_ABANDONED;
-    if (round >= kEager) std::this_thread::yield();
-  }
-  return avx512::EK_OK;
+// A launch that ends when another thread has come to a place, or never will: kernels behind it wait for communication.
+static int await_place(const double* a) {
+  return wait_elsewhere(reinterpret_cast<WaitForPlace>(static_cast<uintptr_t>(a[0])), static_cast<uint64_t>(a[1]))
+             ? avx512::EK_OK
+             : avx512::EK_ABANDONED;
 }
 
-static napi_value launch_await_counter(napi_env env, napi_callback_info info) {
-  double a[3];
-  if (read_numbers(env, info, 3, a, "awaitCounter")) launch("awaitCounter", await_counter, a, 3, false);
+static napi_value launch_await_place(napi_env env, napi_callback_info info) {
+  double a[2];
+  if (read_numbers(env, info, 2, a, "awaitPlace")) launch("awaitPlace", await_place, a, 2, false);
   return nullptr;
 }
 
@@ -190,7 +184,7 @@ NAPI_MODULE_INIT() {
   define(env, exports, "launched", get_launched);
   define(env, exports, "done", get_done);
   define(env, exports, "doneFunction", get_done_function);
-  define(env, exports, "awaitCounter", launch_await_counter);
+  define(env, exports, "awaitPlace", launch_await_place);
   define(env, exports, "finish", finish_launches);
   define(env, exports, "takeRefusal", take_late_refusal);
   define(env, exports, "getNumThreads", get_num_threads);

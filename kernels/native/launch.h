@@ -21,3 +21,7 @@ struct Refusal {
   int status;
 };
 Refusal take_refusal();
+// Waits within a launch for what another thread does, and lets JavaScript, which would spin, sleep meanwhile. `wait`
+// returns when the other thread has come to a place, from 1; false: it never will.
+using WaitForPlace = bool (*)(uint64_t place);
+bool wait_elsewhere(WaitForPlace wait, uint64_t place);

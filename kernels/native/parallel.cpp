@@ -155,8 +155,16 @@ class Pool {
     while (done() < launches) {
       publish();
       if (!place.owns_lock() && !place.try_lock()) std::this_thread::yield();
-      else if (!execute(launches) && !join(seen)) relax();
+      else if (!execute(launches) && !join(seen)) rest(launches);
     }
+  }
+
+  bool wait_elsewhere(WaitForPlace wait, uint64_t place) {
+    wait_.store(wait);
+    awaited_.store(place);
+    const bool is_there = wait(place);
+    awaited_.store(0);
+    return is_there;
   }
 
   Refusal take_refusal() { return refusals_.take(); }
@@ -199,6 +207,14 @@ class Pool {
     if (!(joined_.fetch_add(1, std::memory_order_acq_rel) & kClosed)) work();
     joined_.fetch_sub(1, std::memory_order_release);
     return true;
+  }
+
+  // A moment without work. A launch that waits for another thread has nothing to share: the processor is that thread's.
+  void rest(uint64_t launches) {
+    const uint64_t place = awaited_.load();
+    // Read in this order: the launch that waits is one of those that the caller needs.
+    if (place > 0 && done() < launches) wait_.load()(place);
+    else relax();
   }
 
   // Runs launched kernels, up to the first `launches`. Returns false if there is none, or if another thread runs them.
@@ -292,6 +308,9 @@ class Pool {
   alignas(128) std::atomic<uint64_t> launched_{0}, done_{0};
   std::atomic<bool> executing_{false};
   std::atomic<int> launcher_{-1};  // the processor on which JavaScript was seen last
+  // What the present launch waits for, and how; 0: it computes.
+  std::atomic<uint64_t> awaited_{0};
+  std::atomic<WaitForPlace> wait_{nullptr};
 
   // The present job.
   alignas(128) std::atomic<unsigned> generation_{0};
@@ -321,6 +340,7 @@ uint64_t launched() { return pool().launched(); }
 uint64_t done() { return pool().done(); }
 void finish(uint64_t launches) { pool().attend(launches); }
 Refusal take_refusal() { return pool().take_refusal(); }
+bool wait_elsewhere(WaitForPlace wait, uint64_t place) { return pool().wait_elsewhere(wait, place); }
 
 extern "C" void ek_parallel_run(int tiles, Body body, const void* context) { pool().run(tiles, body, context); }
 extern "C" int ek_parallel_workers(void) { return pool().workers(); }

@@ -27,13 +27,11 @@ export interface KernelQueue {
   /** The address of a C function without arguments: how many launches have run. */
   readonly done: Pointer;
   /**
-   * Makes all later launches wait until a counter (uint64) has reached a value. They fail if the flag (one byte) is set
-   * before.
-   * @param counter its address.
-   * @param failed the flag's address.
+   * Makes all later launches wait until another thread has come to a place. They fail if it never will.
+   * @param wait the address of a C function that takes the place, and returns whether the thread has come there.
    * @param reason what to tell whoever waits for kernels that have failed so.
    */
-  awaitCounter(counter: Pointer, value: number, failed: Pointer, reason: () => string): void;
+  awaitPlace(wait: Pointer, place: number, reason: () => string): void;
 }
 
 export abstract class Backend {

@@ -20,7 +20,7 @@ interface Addon extends Record<string, unknown>, WeakReferences {
   /** The address of the function that gives `done()`. */
   doneFunction(): Pointer;
   /** See `KernelQueue`. */
-  awaitCounter(counter: Pointer, value: number, failed: Pointer): void;
+  awaitPlace(wait: Pointer, place: number): void;
   /** The first error of a kernel that nobody waited for; it is given once. */
   takeRefusal(): [name: string, status: number] | undefined;
 }
@@ -98,9 +98,9 @@ export class NativeBackend extends AddressBackend {
     this.queue = {
       launched: () => addon.launched(),
       done: addon.doneFunction(),
-      awaitCounter: (counter, value, failed, reason) => {
+      awaitPlace: (wait, place, reason) => {
         this.reasonOfAbandoned = reason;
-        addon.awaitCounter(counter, value, failed);
+        addon.awaitPlace(wait, place);
       },
     };
     const table: Record<string, unknown> = {};

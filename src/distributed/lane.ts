@@ -140,9 +140,8 @@ export class Lane {
       isReceived = true;
     };
     if (!queue) return { beforeRead, beforeKernel: beforeRead };
-    const { counter, failed } = this.started;
     const beforeKernel = () => {
-      queue.awaitCounter(counter, number, failed, () => `[${op}] ${this.addon.error()}`);
+      queue.awaitPlace(this.started.wait, number, () => `[${op}] ${this.addon.error()}`);
       // With one thread it has waited by now, and kernels must not go on with what never came.
       if (this.addon.completed() < number && this.addon.error() !== null) this.wait(op, number);
     };

@@ -13,10 +13,8 @@ export interface Started {
   readonly localWorldSize: number;
   /** Name and version of the MPI library. */
   readonly version: string;
-  /** The address of the number of complete calls (uint64). */
-  readonly counter: Pointer;
-  /** The address of the flag that says that a call has failed (one byte). */
-  readonly failed: Pointer;
+  /** The address of the C function behind `wait`. */
+  readonly wait: Pointer;
 }
 
 export interface MpiAddon {

@@ -1,5 +1,6 @@
 // Every collective on both MPIs and both engines, with 1 to 4 ranks. A job carries out all cases: its start is what
 // costs.
+import { type ChildProcess, spawn } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { mpis, runJob } from './ranks.ts';
 
@@ -17,18 +18,31 @@ const jobs = mpis.flatMap((mpi) =>
   ),
 );
 
+async function runAll(job: (typeof jobs)[number]): Promise<void> {
+  const env = { OMP_NUM_THREADS: `${job.threads}` };
+  const { status, stdout, stderr } = await runJob({ ...job, script: 'collective_ranks.ts', env });
+  expect(status, stderr + stdout).toBe(0);
+  const lines = stdout.split('\n').flatMap((line) => /^\[(\d)\] RESULT (.*)$/.exec(line)?.slice(2) ?? []);
+  const results = lines.map((line) => JSON.parse(line) as Result).sort((a, b) => a.rank - b.rank);
+  expect(results.map(({ rank }) => rank)).toEqual(Array.from({ length: job.nproc }, (_, i) => i));
+  for (const { worldSize, count, failures } of results) {
+    expect(failures).toEqual([]);
+    expect(worldSize).toBe(job.nproc);
+    expect(count).toBeGreaterThan(900);
+  }
+}
+
 describe.each(jobs)('$nproc ranks of $mpi on the $engine engine, $threads threads each', (job) => {
-  test('collectives equal what one process computes', async () => {
-    const env = { OMP_NUM_THREADS: `${job.threads}` };
-    const { status, stdout, stderr } = await runJob({ ...job, script: 'collective_ranks.ts', env });
-    expect(status, stderr + stdout).toBe(0);
-    const lines = stdout.split('\n').flatMap((line) => /^\[(\d)\] RESULT (.*)$/.exec(line)?.slice(2) ?? []);
-    const results = lines.map((line) => JSON.parse(line) as Result).sort((a, b) => a.rank - b.rank);
-    expect(results.map(({ rank }) => rank)).toEqual(Array.from({ length: job.nproc }, (_, i) => i));
-    for (const { worldSize, count, failures } of results) {
-      expect(failures).toEqual([]);
-      expect(worldSize).toBe(job.nproc);
-      expect(count).toBeGreaterThan(900);
-    }
-  });
+  test('collectives equal what one process computes', () => runAll(job));
+});
+
+// A thread that waits must leave its processor to those that have work: else a job stands still here.
+test.each(mpis)('%s, on processors that others keep busy', async (mpi) => {
+  const others: ChildProcess[] = [];
+  for (let i = 0; i < 6; i++) others.push(spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' }));
+  try {
+    await runAll({ mpi, engine: 'native', nproc: 3, threads: 2 });
+  } finally {
+    for (const other of others) other.kill('SIGKILL');
+  }
 });
