@@ -7,9 +7,11 @@
 #endif
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <type_traits>
 
 namespace {
@@ -24,19 +26,46 @@ constexpr double kFarewell = 2;     // seconds that a rank that ends by an error
 constexpr double kSettling = 0.5;   // seconds in which a call ends that a rank has completed and then left
 constexpr double kLastWords = 0.3;  // seconds for what is written on stderr before the job ends
 constexpr size_t kLedger = 512;     // bytes of a ledger
+constexpr int kPacket = 8;          // the tag of packets
+constexpr size_t kFew = 8;          // ranks of a group in which each sends its packets to each
+constexpr size_t kPiece = 1 << 20;  // bytes that are reduced at a time: they stay in the caches
 // Tests of a request between which the thread does not sleep, while another thread has given its processor for that,
 // and while the processors may be busy. It never yields: on Linux whoever yields loses a slice of time to threads that
 // spin, and ten thousand yields are half a minute.
-constexpr int kEager = 20000, kHasty = 20;
-constexpr int kShortNaps = 500;  // tests after which sleeping becomes longer
+constexpr int kEager = 2000, kHasty = 20;
+constexpr double kNap = 10e-6;  // seconds of a short sleep
+// The longest sleep, while another thread waits, and while it may compute: waking up takes time away from that.
+constexpr double kAwaitedNap = 100e-6, kLongNap = 1e-3;
 
 const char* const kind_names[] = {"allReduce", "allGather", "reduceScatter",      "broadcast",
                                   "barrier",   "newGroup",  "destroyProcessGroup"};
 const char* const dtype_names[] = {"float32", "float64", "int32", "int64", "uint8", "bool"};
 const char* const operation_names[] = {"sum", "mean", "min", "max", "product"};
+constexpr size_t sizes[] = {4, 8, 4, 8, 1, 1};
 const MPI_Datatype types[] = {MPI_FLOAT, MPI_DOUBLE, MPI_INT32_T, MPI_INT64_T, MPI_UINT8_T, MPI_UINT8_T};
 MPI_Op operations[] = {MPI_SUM, MPI_SUM, MPI_MIN, MPI_MAX, MPI_PROD};
 MPI_Op float_operations[] = {MPI_SUM, MPI_SUM, MPI_OP_NULL, MPI_OP_NULL, MPI_PROD};  // min and max: see `extreme`
+
+MPI_Op operation_of(const Entry& entry) {
+  const bool is_float = types[entry.dtype] == MPI_FLOAT || types[entry.dtype] == MPI_DOUBLE;
+  return (is_float ? float_operations : operations)[entry.operation];
+}
+
+// Bytes that each rank gives, or the largest part; the same on all ranks that agree.
+size_t bytes_of(const Call& call) {
+  const bool is_uneven = call.entry.kind == kAllGather && !call.counts.empty();
+  const int most = is_uneven ? *std::max_element(call.counts.begin(), call.counts.end()) : call.count;
+  return call.entry.kind <= kBroadcast ? most * sizes[call.entry.dtype] : 0;
+}
+
+// The first element of each rank in the result of an uneven all-gather.
+std::vector<int> places_of(const Call& call) {
+  std::vector<int> places(call.counts.size());
+  for (size_t i = 1; i < places.size(); i++) places[i] = places[i - 1] + call.counts[i - 1];
+  return places;
+}
+
+char* moved(const void* memory, size_t bytes) { return static_cast<char*>(const_cast<void*>(memory)) + bytes; }
 
 std::string list(const std::vector<int>& ranks) {
   std::string text;
@@ -164,6 +193,7 @@ bool Lane::open() {
       !is_done(MPI_Op_create(extreme<true>, true, &float_operations[kMax])))
     return false;
   for (int i = 0; i < size; i++) world.ranks.push_back(i);
+  world.rank = rank;
   groups_.push_back(world);
   heard_.resize(size);
   is_crowded_ = local_size > sysconf(_SC_NPROCESSORS_ONLN);
@@ -242,7 +272,7 @@ void Lane::part() {
     if (done && !is_clean) abort(exit_code_);
     if (done) break;
     hear();
-    pause(kEager);
+    nap(kLongNap);
     if (exit_code_ != 0 && !is_failing) is_failing = true, failing = Clock::now();
     if (is_failing && seconds_since(failing) > kFarewell) abort(exit_code_);
     if (!is_failing && !is_destroyed && seconds_since(start) > timeout_) {
@@ -257,16 +287,16 @@ void Lane::part() {
 // The end of the job by what has failed. JavaScript throws the error; where it is busy or hangs, it is shown here.
 void Lane::give_up() {
   const auto start = Clock::now();
-  while (!taken_ && !ending_ && seconds_since(start) < kGrace) pause(kEager);
+  while (!taken_ && !ending_ && seconds_since(start) < kGrace) nap(kLongNap);
   if (!taken_) std::fprintf(stderr, "%s\n", error_.c_str());
   const auto taken = Clock::now();
-  while (!ending_ && seconds_since(taken) < kGrace) pause(kEager);
+  while (!ending_ && seconds_since(taken) < kGrace) nap(kLongNap);
   abort(exit_code_ != 0 ? exit_code_.load() : 1);
 }
 
 void Lane::abort(int exit_code) {
   std::fflush(stderr);
-  usleep(static_cast<useconds_t>(kLastWords * 1e6));
+  nap(kLastWords);
   MPI_Abort(MPI_COMM_WORLD, exit_code);
   _exit(exit_code);
 }
@@ -292,48 +322,101 @@ bool Lane::succeeds(int status, const Entry& entry) {
   return false;
 }
 
-void Lane::pause(int round) const {
-  const int eager = is_crowded_ ? 0 : waiting_ > 0 ? kEager : kHasty;
-  if (round >= eager) usleep(round < eager + kShortNaps ? 10 : 50);
+void Lane::nap(double seconds) { usleep(static_cast<useconds_t>(seconds * 1e6)); }
+
+// A moment between two looks at what others do. What they may take long for is looked at less and less often: sleeping
+// adds an eighth to that.
+void Lane::pause(int round, double waited) const {
+  const bool is_awaited = waiting_ > 0;
+  if (round < (is_crowded_ ? 0 : is_awaited ? kEager : kHasty)) return;
+  nap(std::clamp(waited / 8, kNap, is_awaited ? kAwaitedNap : kLongNap));
 }
 
 bool Lane::carry_out(Call& call) {
+  const auto start = Clock::now();
   for (int round = 0; call.kernels_done && call.kernels_done() < call.after; round++) {
     if (exit_code_ != 0) return false;
-    pause(round);
+    pause(round, seconds_since(start));
   }
   Group& group = groups_[call.entry.group];
   call.entry.number = ++group.calls;
   last_ = call.entry;
   note("is in");
-  if (!agree(call, group)) return false;
+  const size_t bytes = bytes_of(call);
+  const bool is_few = group.ranks.size() <= kFew;
+  const bool is_little = is_few && bytes <= kLittle;
+  if (is_few ? !exchange(call, group, is_little ? bytes : 0) : !agree(call, group)) return false;
   const Entry& entry = call.entry;
   if (entry.kind == kBarrier) return true;  // the agreement is one
   if (entry.kind == kNewGroup) return make_group(call, group);
-  std::vector<int> places;
-  int total = call.count;
-  if (!call.counts.empty()) {
-    total = 0;
-    for (const int count : call.counts) places.push_back(total), total += count;
+  if (bytes == 0) return true;
+  if (is_little) {
+    if (!combine(call, group)) return false;
+  } else {
+    const int piece = entry.kind == kAllReduce ? static_cast<int>(kPiece / sizes[entry.dtype]) : call.count;
+    int from = 0;
+    do {
+      const int count = std::min(piece, call.count - from);
+      if (!transfer(call, group, from, count)) return false;
+      from += count;
+    } while (from < call.count);
   }
-  if (total == 0) return true;
-  const MPI_Datatype type = types[entry.dtype];
-  const MPI_Op op = (type == MPI_FLOAT || type == MPI_DOUBLE ? float_operations : operations)[entry.operation];
-  const void* const send = call.send == call.receive ? MPI_IN_PLACE : call.send;
-  MPI_Request request = MPI_REQUEST_NULL;
-  int status = MPI_SUCCESS;
-  if (entry.kind == kAllReduce) status = MPI_Iallreduce(send, call.receive, call.count, type, op, group.comm, &request);
-  else if (entry.kind == kReduceScatter)
-    status = MPI_Ireduce_scatter(call.send, call.receive, call.counts.data(), type, op, group.comm, &request);
-  else if (entry.kind == kBroadcast)
-    status = MPI_Ibcast(call.receive, call.count, type, entry.root, group.comm, &request);
-  else if (call.counts.empty())
-    status = MPI_Iallgather(call.send, call.count, type, call.receive, call.count, type, group.comm, &request);
-  else
-    status = MPI_Iallgatherv(call.send, call.count, type, call.receive, call.counts.data(), places.data(), type,
-                             group.comm, &request);
-  if (!succeeds(status, entry) || !finish(request, call, group, false)) return false;
   if (entry.operation == kMean && (entry.kind == kAllReduce || entry.kind == kReduceScatter)) divide(call);
+  return true;
+}
+
+// Carries out a call on elements from one on, by MPI's own algorithm.
+bool Lane::transfer(const Call& call, Group& group, int from, int count) {
+  const Entry& entry = call.entry;
+  const MPI_Datatype type = types[entry.dtype];
+  const MPI_Op op = operation_of(entry);
+  const MPI_Comm comm = group.comm;
+  const std::vector<int> places = places_of(call);  // MPI reads them until the call is complete
+  std::vector<MPI_Request> request(1);
+  int status;
+  if (entry.kind == kAllReduce) {
+    const size_t skipped = from * sizes[entry.dtype];
+    const void* const send = call.send == call.receive ? MPI_IN_PLACE : moved(call.send, skipped);
+    status = MPI_Iallreduce(send, moved(call.receive, skipped), count, type, op, comm, &request[0]);
+  } else if (entry.kind == kReduceScatter) {
+    status = MPI_Ireduce_scatter(call.send, call.receive, call.counts.data(), type, op, comm, &request[0]);
+  } else if (entry.kind == kBroadcast) {
+    status = MPI_Ibcast(call.receive, count, type, entry.root, comm, &request[0]);
+  } else if (call.counts.empty()) {
+    status = MPI_Iallgather(call.send, count, type, call.receive, count, type, comm, &request[0]);
+  } else {
+    status = MPI_Iallgatherv(call.send, count, type, call.receive, call.counts.data(), places.data(), type, comm,
+                             &request[0]);
+  }
+  return succeeds(status, entry) && finish(request, call, group, false);
+}
+
+// Computes the result of a call from what the packets of all ranks have brought, in the order of ranks.
+bool Lane::combine(const Call& call, const Group& group) {
+  const Entry& entry = call.entry;
+  const size_t size = sizes[entry.dtype];
+  if (entry.kind == kBroadcast) {
+    std::memcpy(call.receive, packets_[entry.root].payload, call.count * size);
+    return true;
+  }
+  if (entry.kind == kAllGather) {
+    const std::vector<int> places = places_of(call);
+    for (size_t i = 0; i < group.ranks.size(); i++) {
+      const size_t place = places.empty() ? i * call.count : places[i];
+      const size_t count = places.empty() ? call.count : call.counts[i];
+      std::memcpy(moved(call.receive, place * size), packets_[i].payload, count * size);
+    }
+    return true;
+  }
+  const bool is_part = entry.kind == kReduceScatter;
+  const int count = is_part ? call.counts[0] : call.count;
+  const size_t skipped = is_part ? group.rank * count * size : 0;
+  std::memcpy(call.receive, packets_[0].payload + skipped, count * size);
+  for (size_t i = 1; i < group.ranks.size(); i++) {
+    void* const payload = packets_[i].payload + skipped;
+    const int status = MPI_Reduce_local(payload, call.receive, count, types[entry.dtype], operation_of(entry));
+    if (!succeeds(status, entry)) return false;
+  }
   return true;
 }
 
@@ -345,6 +428,8 @@ bool Lane::make_group(Call& call, Group& world) {
   const int status = MPI_Comm_create(world.comm, part, &made.comm);
   MPI_Group_free(&all), MPI_Group_free(&part);
   made.ranks = call.ranks;
+  for (size_t i = 0; i < made.ranks.size(); i++)
+    if (made.ranks[i] == rank) made.rank = static_cast<int>(i);
   groups_.push_back(made);
   return succeeds(status, call.entry);
 }
@@ -359,47 +444,85 @@ void Lane::divide(const Call& call) const {
   else each(static_cast<double*>(call.receive));
 }
 
-// Whether all ranks have made the same call: two numbers that both are least where they are equal.
-bool Lane::agree(Call& call, Group& group) {
+// Whether all ranks have made the same call; each sends it to each, and what it gives along with it.
+bool Lane::exchange(const Call& call, Group& group, size_t payload) {
+  const size_t size = group.ranks.size();
+  if (packets_.size() < size) packets_.resize(size);
+  Packet& own = packets_[group.rank];
+  own.entry = call.entry;
+  if (call.entry.kind == kAllGather) payload = call.count * sizes[call.entry.dtype] * (payload > 0);
+  if (call.entry.kind == kBroadcast && call.entry.root != group.rank) payload = 0;
+  if (payload > 0) std::memcpy(own.payload, call.send, payload);
+  std::vector<MPI_Request> requests;
+  const auto add = [&](const auto& start) {
+    requests.push_back(MPI_REQUEST_NULL);
+    return succeeds(start(&requests.back()), call.entry);
+  };
+  // A rank that has made another call may send more or less than this one expects.
+  for (size_t i = 0; i < size; i++)
+    if (static_cast<int>(i) != group.rank && !add([&](MPI_Request* request) {
+      return MPI_Irecv(&packets_[i], sizeof(Packet), MPI_BYTE, i, kPacket, group.comm, request);
+    }))
+      return false;
+  for (size_t i = 0; i < size; i++)
+    if (static_cast<int>(i) != group.rank && !add([&](MPI_Request* request) {
+      return MPI_Isend(&own, sizeof(Entry) + payload, MPI_BYTE, i, kPacket, group.comm, request);
+    }))
+      return false;
+  if (!finish(requests, call, group, true)) return false;
+  std::vector<Entry> all;
+  for (size_t i = 0; i < size; i++) all.push_back(packets_[i].entry);
+  return is_one_call(all, group);
+}
+
+// The same where there are many ranks: two numbers that both are least where they are equal.
+bool Lane::agree(const Call& call, Group& group) {
   const uint64_t own = hash(call.entry);
   uint64_t least[2] = {own, ~own};
-  MPI_Request request;
-  if (!succeeds(MPI_Iallreduce(MPI_IN_PLACE, least, 2, MPI_UINT64_T, MPI_MIN, group.comm, &request), call.entry) ||
+  std::vector<MPI_Request> request(1);
+  if (!succeeds(MPI_Iallreduce(MPI_IN_PLACE, least, 2, MPI_UINT64_T, MPI_MIN, group.comm, &request[0]), call.entry) ||
       !finish(request, call, group, true))
     return false;
   if (least[0] == own && least[1] == ~own && least[0] == ~least[1]) return true;
   std::vector<Entry> all(group.ranks.size());
-  if (!succeeds(MPI_Iallgather(&call.entry, sizeof(Entry), MPI_BYTE, all.data(), sizeof(Entry), MPI_BYTE, group.comm,
-                               &request),
-                call.entry) ||
-      !finish(request, call, group, true))
-    return false;
+  const int status = MPI_Iallgather(&call.entry, sizeof(Entry), MPI_BYTE, all.data(), sizeof(Entry), MPI_BYTE,
+                                    group.comm, &request[0]);
+  return succeeds(status, call.entry) && finish(request, call, group, true) && is_one_call(all, group);
+}
+
+bool Lane::is_one_call(const std::vector<Entry>& all, const Group& group) {
+  const auto is_alike = [&](size_t i, size_t j) { return std::memcmp(&all[i], &all[j], sizeof(Entry)) == 0; };
+  bool is_one = true;
+  for (size_t i = 1; i < all.size(); i++) is_one = is_one && is_alike(0, i);
+  if (is_one) return true;
   std::string text = "the ranks have called different collectives:";
   std::vector<bool> is_named(all.size());
   for (size_t i = 0; i < all.size(); i++) {
     if (is_named[i]) continue;
     std::vector<int> alike;
     for (size_t j = i; j < all.size(); j++)
-      if (hash(all[j]) == hash(all[i])) alike.push_back(group.ranks[j]), is_named[j] = true;
+      if (is_alike(i, j)) alike.push_back(group.ranks[j]), is_named[j] = true;
     text += "\n  " + list(alike) + ": " + all[i].text();
   }
   fail(text);
   return false;
 }
 
-// Waits for a request, and hears meanwhile what becomes of the other ranks.
-bool Lane::finish(MPI_Request request, const Call& call, const Group& group, bool is_agreement) {
+// Waits for requests, and hears meanwhile what becomes of the other ranks.
+bool Lane::finish(std::vector<MPI_Request>& requests, const Call& call, const Group& group, bool is_agreement) {
   const auto start = Clock::now();
   auto left = start;
   int leaver = -1;
   bool has_told = false;
   for (int round = 0;; round++) {
     int done;
-    if (!succeeds(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call.entry)) return false;
+    const int count = static_cast<int>(requests.size());
+    if (!succeeds(MPI_Testall(count, requests.data(), &done, MPI_STATUSES_IGNORE), call.entry)) return false;
     if (done) return true;
     if (exit_code_ != 0) return false;
-    pause(round);
-    if (round % 256 != 255) continue;
+    // Where all have come, every look moves data.
+    pause(round, is_agreement ? seconds_since(start) : 0);
+    if (round % 64 != 63) continue;
     hear();
     if (is_agreement && leaver < 0) {
       for (const int other : group.ranks)

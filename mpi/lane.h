@@ -39,7 +39,15 @@ struct Call {
 struct Group {
   MPI_Comm comm = MPI_COMM_NULL;
   std::vector<int> ranks;  // of the world
+  int rank = -1;           // this process's place among them
   int64_t calls = 0;       // so far
+};
+
+// What a rank of a small group says of a call: the entry, and behind it what it gives, where that is little.
+constexpr size_t kLittle = 16384;
+struct Packet {
+  Entry entry;
+  char payload[kLittle];
 };
 
 struct Notice {
@@ -72,8 +80,12 @@ class Lane {
   bool open();
   std::unique_ptr<Call> next();
   bool carry_out(Call& call);
-  bool agree(Call& call, Group& group);
-  bool finish(MPI_Request request, const Call& call, const Group& group, bool is_agreement);
+  bool agree(const Call& call, Group& group);
+  bool exchange(const Call& call, Group& group, size_t payload);
+  bool is_one_call(const std::vector<Entry>& all, const Group& group);
+  bool combine(const Call& call, const Group& group);
+  bool transfer(const Call& call, Group& group, int from, int count);
+  bool finish(std::vector<MPI_Request>& requests, const Call& call, const Group& group, bool is_agreement);
   bool succeeds(int status, const Entry& entry);
   void part();
   bool is_done_with_calls(bool is_destroyed);
@@ -85,7 +97,8 @@ class Lane {
   bool make_group(Call& call, Group& world);
   void divide(const Call& call) const;
   void note(const char* state);
-  void pause(int round) const;
+  static void nap(double seconds);
+  void pause(int round, double waited) const;
   std::string lateness(const Call& call, const Group& group) const;
 
   std::thread thread_;
@@ -102,6 +115,7 @@ class Lane {
   bool is_crowded_ = false;  // more ranks than processors on this machine
 
   std::vector<Group> groups_;
+  std::vector<Packet> packets_;  // of the present call, by rank of its group
   MPI_Comm notices_ = MPI_COMM_NULL;
   std::vector<Entry> heard_;  // by rank of the world: the last notice
   std::deque<Notice> told_;   // what is being sent

@@ -36,6 +36,9 @@ describe.each(jobs)('$nproc ranks of $mpi on the $engine engine, $threads thread
   test('collectives equal what one process computes', () => runAll(job));
 });
 
+// A group of more than eight ranks agrees on its calls in another way.
+test('9 ranks', () => runAll({ mpi: 'mpich', engine: 'wasm', nproc: 9, threads: 1 }));
+
 // A thread that waits must leave its processor to those that have work: else a job stands still here.
 test.each(mpis)('%s, on processors that others keep busy', async (mpi) => {
   const others: ChildProcess[] = [];

@@ -14,16 +14,20 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A job of three ranks; all of them must be gone at its end. `seconds` are from the moment in which all were ready. */
-async function runFault(mpi: (typeof mpis)[number], fault: string, threads = '1'): Promise<Ended & { pids: number[] }> {
+/** A job of three ranks, or more; all of them must be gone at its end. `seconds` are from the moment in which all were ready. */
+async function runFault(
+  mpi: (typeof mpis)[number],
+  fault: string,
+  { threads = '1', nproc = 3 } = {},
+): Promise<Ended & { pids: number[] }> {
   let ready = 0;
   const pidsIn = (stdout: string) => Array.from(stdout.matchAll(/READY (\d+)/g), ([, pid]) => Number(pid));
   const watch = (_: number, stdout: string) => {
-    if (!ready && pidsIn(stdout).length === 3) ready = Date.now();
+    if (!ready && pidsIn(stdout).length === nproc) ready = Date.now();
   };
   const ended = await runJob({
     mpi,
-    nproc: 3,
+    nproc,
     script: 'fault_ranks.ts',
     args: [fault],
     env: { OMP_NUM_THREADS: threads },
@@ -31,7 +35,7 @@ async function runFault(mpi: (typeof mpis)[number], fault: string, threads = '1'
   });
   const seconds = (Date.now() - ready) / 1000;
   const pids = pidsIn(ended.stdout);
-  expect(pids, ended.stdout + ended.stderr).toHaveLength(3);
+  expect(pids, ended.stdout + ended.stderr).toHaveLength(nproc);
   for (let i = 0; i < 20 && pids.some(isAlive); i++) await sleep(50);
   expect(pids.filter(isAlive), 'processes left behind').toEqual([]);
   return { ...ended, seconds, pids };
@@ -56,6 +60,13 @@ describe.each(mpis)('%s', (mpi) => {
     expect(seconds).toBeLessThan(8);
   });
 
+  test('nine ranks, of which one differs', async () => {
+    const { status, stderr } = await runFault(mpi, 'size', { nproc: 9 });
+    expect(status).toBe(1);
+    expect(stderr).toContain(`  ranks 0, 2, 3, 4, 5, 6, 7, 8: ${call}\n`);
+    expect(stderr).toContain('  rank 1: allReduce no. 2 (sum, 6 float32) for the loss\n');
+  });
+
   test('ranks that broadcast from different ones', async () => {
     const { status, stderr } = await runFault(mpi, 'root');
     expect(status).toBe(1);
@@ -64,7 +75,7 @@ describe.each(mpis)('%s', (mpi) => {
   });
 
   test.each(['1', '2'])('a rank that does not come, and kernels that wait for it, with %s threads', async (threads) => {
-    const { status, stderr, seconds } = await runFault(mpi, 'missing', threads);
+    const { status, stderr, seconds } = await runFault(mpi, 'missing', { threads });
     expect(status).toBe(1);
     expect(stderr).toContain(
       `RuntimeError: [allReduce] ${call} has not been completed within 2 s: rank 1 has not called it, ranks 0, 2 wait\n`,
