@@ -1,5 +1,5 @@
-// Run by every rank: how long a mean over ranks takes, from its call to its result, for several sizes of float32. Rank 0
-// prints JSON.
+// Run by every rank: how long a mean over ranks takes, from its call to its result, for several sizes of float32. Rank
+// 0 prints JSON.
 import { allReduce, barrier, destroyProcessGroup, getRank, initProcessGroup } from '../../src/distributed/index.ts';
 import { full } from '../../src/index.ts';
 import { median } from '../measure.ts';

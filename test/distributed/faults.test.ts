@@ -14,7 +14,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A job of three ranks, or more; all of them must be gone at its end. `seconds` are from the moment in which all were ready. */
+/**
+ * A job of three ranks, or more; all of them must be gone at its end. `seconds` are from the moment in which all were
+ * ready.
+ */
 async function runFault(
   mpi: (typeof mpis)[number],
   fault: string,
