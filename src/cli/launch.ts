@@ -19,6 +19,8 @@ export interface LaunchOptions {
   hosts?: string;
   /** Which MPI, where several are installed. Default: the one that `mpicxx` belongs to. */
   mpi?: MpiName;
+  /** How often a job that has ended by an error is started again. Default: 0. */
+  maxRestarts?: number;
   /** Whether to print the call of mpirun instead of running it. */
   print?: boolean;
 }
@@ -30,6 +32,9 @@ interface Command {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** How often the job was started again, as torchrun says it to its ranks. */
+const restartCount = 'TORCHELASTIC_RESTART_COUNT';
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies readonly StopSignal[];
 /** Milliseconds after which mpirun is killed that was told to end. */
 const patience = 5000;
 
@@ -65,6 +70,15 @@ function preloads(script: string): string[] {
   return loaded.flatMap((path) => ['--import', pathToFileURL(path).href]);
 }
 
+/**
+ * MPICH's mpirun does not say which rank was killed: it kills the others by the same signal. Nor does it end a job of
+ * which a rank fails before it has joined. A shell around each rank notes how that ends, before mpirun sees anything,
+ * and ends in the same way. It is in the rank's process group, and goes with it.
+ */
+const shell =
+  '"$@"; s=$?; [ $s -ne 0 ] && [ -d "$EVENKEEL_LEDGER" ] && echo $s >"$EVENKEEL_LEDGER/$PMI_RANK.status"; ' +
+  'case $s in 13[2-9]) kill -$((s-128)) $$;; esac; exit $s';
+
 /** The call of mpirun. */
 function commandFor(mpi: Mpi, nproc: number, script: string, args: readonly string[], hosts?: string): Command {
   const env: Record<string, string> = {
@@ -75,7 +89,10 @@ function commandFor(mpi: Mpi, nproc: number, script: string, args: readonly stri
   if (mpi.name === 'mpich')
     return {
       program: mpi.mpirun!,
-      args: ['-n', `${nproc}`, '-prepend-rank', ...(hosts ? ['-hosts', hosts] : []), ...node],
+      args: [
+        ...['-n', `${nproc}`, '-prepend-rank', ...(hosts ? ['-hosts', hosts] : [])],
+        ...['/bin/sh', '-c', shell, 'sh', ...node],
+      ],
       env,
     };
   const flags = ['-n', `${nproc}`, ...(mpi.major >= 5 ? ['--output', 'tag'] : ['--tag-output'])];
@@ -94,6 +111,7 @@ function commandFor(mpi: Mpi, nproc: number, script: string, args: readonly stri
   if (hosts)
     for (const name of [...Object.keys(env), ...carried])
       if (name in env || name in process.env) flags.push('-x', name);
+  if (hosts) flags.push('-x', restartCount);
   return { program: mpi.mpirun!, args: [...flags, ...node], env };
 }
 
@@ -103,64 +121,103 @@ const shownCommand = ({ program, args, env }: Command): string =>
     ' ',
   );
 
-/** The processes of the ranks of this machine, by rank. */
-function processesIn(ledger: string): Map<number, number> {
-  const files = readdirSync(ledger).filter((file) => file.endsWith('.pid'));
-  return new Map(files.map((file) => [Number.parseInt(file, 10), Number(readFileSync(join(ledger, file), 'utf8'))]));
+/** Numbers that the ranks of this machine have noted under a name, by rank. */
+function notesIn(ledger: string, name: 'pid' | 'status'): Map<number, number> {
+  const notes = new Map<number, number>();
+  for (const file of readdirSync(ledger)) {
+    const text = file.endsWith(`.${name}`) ? readFileSync(join(ledger, file), 'utf8') : '';
+    // Empty: it is being written.
+    if (text) notes.set(Number.parseInt(file, 10), Number(text));
+  }
+  return notes;
 }
 
-/** Sends signals on to the ranks. The second one ends mpirun, and it them. */
-function sendSignalsOn(mpirun: ChildProcess, ledger: string, nproc: number, isLocal: boolean) {
-  let received: StopSignal | null = null;
-  const end = (signal: NodeJS.Signals) => {
-    mpirun.kill(signal);
-    setTimeout(() => mpirun.kill('SIGKILL'), patience).unref();
-  };
-  const onSignal = (signal: StopSignal) => {
-    const processes = processesIn(ledger);
-    const isSecond = received !== null;
-    received ??= signal;
-    if (isSecond || !isLocal || processes.size < nproc) end('SIGTERM');
-    else
-      for (const pid of processes.values()) {
-        try {
-          process.kill(pid, signal);
-        } catch {} // it has ended
-      }
-  };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
-  return {
-    received: () => received,
-    stop: () => {
-      for (const signal of signals) process.off(signal, onSignal);
-    },
+/** A start of the job. */
+interface Start {
+  readonly mpirun: ChildProcess;
+  /** The folder in which ranks note who they are and what they do. */
+  readonly ledger: string;
+}
+
+/** Ends mpirun, and it the ranks. */
+function end(mpirun: ChildProcess): void {
+  mpirun.kill('SIGTERM');
+  setTimeout(() => mpirun.kill('SIGKILL'), patience).unref();
+}
+
+/** Sends signals on to the ranks of the present start. The second one ends mpirun, and it them. */
+class Signals {
+  received: StopSignal | null = null;
+  start: Start | null = null;
+  private readonly nproc: number;
+  private readonly isLocal: boolean;
+
+  constructor(nproc: number, isLocal: boolean) {
+    this.nproc = nproc;
+    this.isLocal = isLocal;
+    for (const signal of stopSignals) process.on(signal, this.onSignal);
+  }
+
+  stop(): void {
+    for (const signal of stopSignals) process.off(signal, this.onSignal);
+  }
+
+  private readonly onSignal = (signal: StopSignal): void => {
+    const isSecond = this.received !== null;
+    this.received ??= signal;
+    if (!this.start) return;
+    const { mpirun, ledger } = this.start;
+    const processes = notesIn(ledger, 'pid');
+    if (isSecond || !this.isLocal || processes.size < this.nproc) {
+      end(mpirun);
+      return;
+    }
+    for (const pid of processes.values()) {
+      try {
+        process.kill(pid, signal);
+      } catch {} // it has ended
+    }
   };
 }
 
-/**
- * The signal that has killed a rank, as mpirun says it. MPICH's names any of those that it killed itself, too: no rank.
- */
-function killIn(said: string): { rank: number | null; signal: string } | null {
+/** The name of a signal that kills; null for those by which programs are asked to end, and say so themselves. */
+function killerOf(number: number): string | null {
+  const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? [null];
+  return name && !stopSignals.some((signal) => signal === name) ? name : null;
+}
+
+/** Ranks that a signal has killed, with its name: as Open MPI's mpirun says it, as the shells around MPICH's note it. */
+function killedRanks(said: string, ledger: string): Map<number, string> {
+  const killed = new Map<number, string>();
+  const add = (rank: string, signal: number) => {
+    const name = killerOf(signal);
+    if (name) killed.set(Number.parseInt(rank, 10), name);
+  };
   const openmpi = /process rank (\d+) with PID \d+ on node \S+ exited on\s+signal (\d+)/.exec(said);
-  const number = openmpi?.[2] ?? /APPLICATION TERMINATED WITH THE EXIT STRING: .* \(signal (\d+)\)/.exec(said)?.[1];
-  if (number === undefined) return null;
-  const [signal] = Object.entries(constants.signals).find(([, value]) => value === Number(number)) ?? [
-    `signal ${number}`,
-  ];
-  return { rank: openmpi ? Number(openmpi[1]) : null, signal };
+  if (openmpi) add(openmpi[1], Number(openmpi[2]));
+  for (const [rank, status] of notesIn(ledger, 'status')) add(`${rank}`, status - 128);
+  return killed;
+}
+
+/** The exit code of a rank that has failed before it joined the job; null: none has. */
+function failureToJoin(ledger: string): number | null {
+  for (const [rank, status] of notesIn(ledger, 'status')) if (!existsSync(join(ledger, `${rank}`))) return status;
+  return null;
 }
 
 /** How the job has ended, and what every rank of this machine did last. */
 function summary(status: number, said: string, ledger: string): string {
-  const kill = killIn(said);
-  const ranks = [...processesIn(ledger).keys()].sort((a, b) => a - b);
+  const killed = killedRanks(said, ledger);
+  const ranks = [...notesIn(ledger, 'pid').keys()].sort((a, b) => a - b);
   const notes = ranks.map((rank) => {
     const file = join(ledger, String(rank));
     const note = existsSync(file) ? readFileSync(file, 'utf8').replace(/\0.*$/s, '').trim() : 'has not joined the job';
-    return `  rank ${rank} ${kill?.rank === rank ? `was killed by ${kill.signal}: it ` : ''}${note}\n`;
+    const signal = killed.get(rank);
+    return `  rank ${rank} ${signal ? `was killed by ${signal}: it ` : ''}${note}\n`;
   });
-  const why = kill && kill.rank === null ? `, because ${kill.signal} has killed a rank` : '';
+  // A rank of another machine.
+  const killer = killed.size === 0 ? killerOf(status - 128) : null;
+  const why = killer ? `, because ${killer} has killed a rank` : '';
   return `evenkeel: the job has ended with exit code ${status}${why}\n${notes.join('')}`;
 }
 
@@ -180,40 +237,57 @@ export async function launch(script: string, args: readonly string[], options: L
   }
   buildMpiAddon(mpi);
   console.error(`evenkeel: ${shownCommand(command)}`);
-  const ledger = mkdtempSync(join(tmpdir(), 'evenkeel-job-'));
+  const { maxRestarts = 0 } = options;
+  const signals = new Signals(nproc, hosts === undefined);
   try {
-    return await run(command, markOf(mpi), ledger, nproc, hosts === undefined);
+    for (let restarts = 0; ; restarts++) {
+      const status = await run(command, markOf(mpi), signals, restarts);
+      if (status === 0 || signals.received || restarts === maxRestarts) return status;
+      console.error(`evenkeel: the job is started again, ${restarts + 1} of at most ${maxRestarts} times`);
+    }
   } finally {
-    rmSync(ledger, { recursive: true, force: true });
+    signals.stop();
   }
 }
 
-async function run(command: Command, mark: RegExp, ledger: string, nproc: number, isLocal: boolean): Promise<number> {
-  const mpirun = spawn(command.program, command.args, {
-    env: { ...process.env, ...command.env, EVENKEEL_LEDGER: ledger },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A session of its own: Ctrl-C in a terminal reaches the launcher alone, which sends it on.
-    detached: true,
-  });
-  const signals = sendSignalsOn(mpirun, ledger, nproc, isLocal);
-  const errors = new Errors((text) => process.stderr.write(text));
-  let said = '';
-  const own = (line: string) => {
-    said = `${said}${line}\n`.slice(-10_000);
-    errors.take(null, line);
-  };
-  readLines(mpirun.stdout!, mark, (rank, line) =>
-    rank === null ? own(line) : void process.stdout.write(`[${rank}] ${line}\n`),
-  );
-  readLines(mpirun.stderr!, mark, (rank, line) => (rank === null ? own(line) : errors.take(rank, line)));
-  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((done, refuse) => {
-    mpirun.on('error', refuse);
-    mpirun.on('close', (...how) => done(how));
-  });
-  signals.stop();
-  errors.flush();
-  const received = signals.received();
-  const status = received ? exitCodeOf(received) : (code ?? 128 + constants.signals[signal!]);
-  if (status !== 0) process.stderr.write(summary(status, said, ledger));
-  return status;
+/** Runs the job once. Returns the exit code. */
+async function run(command: Command, mark: RegExp, signals: Signals, restarts: number): Promise<number> {
+  const ledger = mkdtempSync(join(tmpdir(), 'evenkeel-job-'));
+  try {
+    const mpirun = spawn(command.program, command.args, {
+      env: { ...process.env, ...command.env, EVENKEEL_LEDGER: ledger, [restartCount]: `${restarts}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A session of its own: Ctrl-C in a terminal reaches the launcher alone, which sends it on.
+      detached: true,
+    });
+    signals.start = { mpirun, ledger };
+    const errors = new Errors((text) => process.stderr.write(text));
+    let said = '';
+    const own = (line: string) => {
+      said = `${said}${line}\n`.slice(-10_000);
+      errors.take(null, line);
+    };
+    readLines(mpirun.stdout!, mark, (rank, line) =>
+      rank === null ? own(line) : void process.stdout.write(`[${rank}] ${line}\n`),
+    );
+    readLines(mpirun.stderr!, mark, (rank, line) => (rank === null ? own(line) : errors.take(rank, line)));
+    let failure: number | null = null;
+    const watch = setInterval(() => {
+      if (failure !== null || signals.received) return;
+      failure = failureToJoin(ledger);
+      if (failure !== null) end(mpirun);
+    }, 200);
+    const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((done, refuse) => {
+      mpirun.on('error', refuse);
+      mpirun.on('close', (...how) => done(how));
+    }).finally(() => clearInterval(watch));
+    errors.flush();
+    const { received } = signals;
+    const status = received ? exitCodeOf(received) : (failure ?? code ?? 128 + constants.signals[signal!]);
+    if (status !== 0) process.stderr.write(summary(status, said, ledger));
+    return status;
+  } finally {
+    signals.start = null;
+    rmSync(ledger, { recursive: true, force: true });
+  }
 }

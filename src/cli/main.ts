@@ -97,6 +97,12 @@ program
   .option('--nproc <n>', 'how many ranks (default: as many as --hosts have places)', integerFrom('--nproc', 1))
   .option('--hosts <list>', 'hosts and their places, as in a:2,b:2 (default: this machine)')
   .addOption(new Option('--mpi <name>', 'which MPI, where several are installed').choices(['openmpi', 'mpich']))
+  .option(
+    '--max-restarts <n>',
+    'start a job that has failed again, so often at most',
+    integerFrom('--max-restarts', 0),
+    0,
+  )
   .option('--print', 'print the call of mpirun, and do not run it')
   .passThroughOptions()
   .action(async (script: string, args: string[], options: LaunchOptions) => {

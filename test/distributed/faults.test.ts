@@ -111,10 +111,8 @@ describe.each(mpis)('%s', (mpi) => {
   test('a rank that is killed inside a collective', async () => {
     const { status, stderr, seconds } = await runFault(mpi, 'kill');
     expect(status).not.toBe(0);
-    // MPICH's mpirun does not say which.
-    if (mpi === 'openmpi') expect(stderr).toContain(`  rank 1 was killed by SIGKILL: it is in ${call}\n`);
-    else
-      expect(stderr).toMatch(/exit code 9, because SIGKILL has killed a rank\n.*\n {2}rank 1 is in allReduce no\. 2 /);
+    expect(stderr).toContain(`  rank 1 was killed by SIGKILL: it is in ${call}\n`);
+    expect(stderr.match(/was killed by/g)).toHaveLength(1);
     expect(stderr).toContain(`  rank 2 is in ${call}\n`);
     expect(stderr).toContain('  rank 0 has completed barrier no. 1\n');
     // Half a second before the kill.

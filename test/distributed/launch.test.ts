@@ -102,6 +102,56 @@ describe.each(mpis)('%s', (mpi) => {
     expect(stderr.match(/the same on all ranks/g)!.length).toBeLessThanOrEqual(2);
   });
 
+  describe('a job that fails', () => {
+    const file = join(work, `restarts.${mpi}.mjs`);
+    const restarted = (maxRestarts: number, args: string[], watch?: (pid: number, stdout: string) => void) =>
+      runNode(
+        [cli, 'launch', '--nproc', '2', '--mpi', mpi, '--max-restarts', `${maxRestarts}`, file, ...args],
+        {},
+        watch,
+      );
+    writeFileSync(
+      file,
+      `const { RANK, TORCHELASTIC_RESTART_COUNT: count } = process.env;
+       const [fault, times] = process.argv.slice(2);
+       console.log('start ' + count);
+       if (Number(count) < Number(times) && RANK === '1') {
+         if (fault === 'exit') process.exit(5);
+         process.kill(process.pid, 'SIGKILL');
+       }
+       if (fault === 'wait' || Number(count) < Number(times)) setInterval(() => {}, 1000);`,
+    );
+
+    test.each(['exit', 'kill'])('starts again: %s', async (fault) => {
+      const { status, stdout, stderr } = await restarted(3, [fault, '2']);
+      expect(status, stderr).toBe(0);
+      for (const count of [0, 1, 2]) expect(stdout).toContain(`[1] start ${count}\n`);
+      expect(stderr).toContain('evenkeel: the job is started again, 1 of at most 3 times\n');
+      expect(stderr).toContain('evenkeel: the job is started again, 2 of at most 3 times\n');
+      expect(stderr).not.toContain('again, 3 of');
+      expect(stderr.match(/evenkeel: the job has ended with exit code/g)).toHaveLength(2);
+    });
+
+    test('ends with its exit code after the last start', async () => {
+      const { status, stdout, stderr } = await restarted(1, ['exit', '9']);
+      expect(status, stderr).toBe(5);
+      expect(stdout.match(/\[1\] start/g)).toHaveLength(2);
+      expect(stderr).toMatch(/again, 1 of at most 1 times\n[\s\S]*exit code 5\n/);
+    });
+
+    test('is not started again after Ctrl-C', async () => {
+      let isSent = false;
+      const { status, stdout, stderr } = await restarted(5, ['wait', '1'], (pid, said) => {
+        if (isSent || !said.includes('[0] start 1') || !said.includes('[1] start 1')) return;
+        isSent = true;
+        process.kill(pid, 'SIGINT');
+      });
+      expect(status, stderr).toBe(130);
+      expect(stdout).not.toContain('start 2');
+      expect(stderr.match(/is started again/g)).toHaveLength(1);
+    });
+  });
+
   test('plain mpirun runs a script', () => {
     const { mpirun } = findMpis().find(({ name }) => name === mpi)!;
     const flags = mpi === 'openmpi' ? ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none'] : [];
