@@ -186,7 +186,9 @@ function killerOf(number: number): string | null {
   return name && !stopSignals.some((signal) => signal === name) ? name : null;
 }
 
-/** Ranks that a signal has killed, with its name: as Open MPI's mpirun says it, as the shells around MPICH's note it. */
+/**
+ * Ranks that a signal has killed, with its name: as Open MPI's mpirun says it, as the shells around MPICH's note it.
+ */
 function killedRanks(said: string, ledger: string): Map<number, string> {
   const killed = new Map<number, string>();
   const add = (rank: string, signal: number) => {
