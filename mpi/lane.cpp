@@ -92,6 +92,34 @@ template <bool is_max> void extreme(void* in, void* inout, int* count, MPI_Datat
   else combine(static_cast<double*>(in), static_cast<double*>(inout));
 }
 
+// Ends the process where MPI does not come back from a call that cannot be asked whether it is done.
+class Watch {
+ public:
+  Watch(double seconds, const char* what) {
+    thread_ = std::thread([this, seconds, what] {
+      std::unique_lock<std::mutex> lock(mutex_);
+      if (over_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return is_over_; })) return;
+      std::fprintf(stderr, "evenkeel: %s within %g s\n", what, seconds);
+      std::fflush(stderr);
+      _exit(1);
+    });
+  }
+  ~Watch() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      is_over_ = true;
+    }
+    over_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable over_;
+  bool is_over_ = false;
+  std::thread thread_;
+};
+
 // The memory in which a rank notes its calls, where a launcher has named a folder for that.
 char* open_ledger(int rank) {
   const char* const folder = std::getenv("EVENKEEL_LEDGER");
@@ -171,8 +199,11 @@ void Lane::end() {
 
 bool Lane::open() {
   const auto is_done = [this](int status) { return succeeds(status, Entry()); };
-  int provided;
-  if (!is_done(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided))) return false;
+  {
+    const Watch watch(timeout_, "MPI has not started, because not all ranks have called initProcessGroup(),");
+    int provided;
+    if (!is_done(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided))) return false;
+  }
   // Communicators inherit it.
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -270,8 +301,9 @@ void Lane::part() {
     int done;
     if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) abort(1);
     if (done && !is_clean) abort(exit_code_);
-    if (done) break;
     hear();
+    // MPI wants every message received before it ends.
+    if (done && has_sent() && have_all_left()) break;
     nap(kLongNap);
     if (exit_code_ != 0 && !is_failing) is_failing = true, failing = Clock::now();
     if (is_failing && seconds_since(failing) > kFarewell) abort(exit_code_);
@@ -280,8 +312,26 @@ void Lane::part() {
       abort(1);
     }
   }
-  hear();
+  const Watch watch(timeout_, "all ranks have come to their end, and MPI_Finalize() has not returned");
   MPI_Finalize();
+}
+
+bool Lane::have_all_left() const {
+  for (const int other : groups_[0].ranks)
+    if (other != rank && !heard_[other].is_goodbye) return false;
+  return true;
+}
+
+// Whether all notices so far are on their way; forgets those that are.
+bool Lane::has_sent() {
+  while (!told_.empty()) {
+    auto& requests = told_.front().requests;
+    int done;
+    MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
+    if (!done) return false;
+    told_.pop_front();
+  }
+  return true;
 }
 
 // The end of the job by what has failed. JavaScript throws the error; where it is busy or hangs, it is shown here.
@@ -565,12 +615,7 @@ std::string Lane::lateness(const Call& call, const Group& group) const {
 }
 
 void Lane::tell(const Entry& entry, const std::vector<int>& ranks) {
-  const auto is_sent = [](Notice& notice) {
-    int done;
-    MPI_Testall(static_cast<int>(notice.requests.size()), notice.requests.data(), &done, MPI_STATUSES_IGNORE);
-    return done != 0;
-  };
-  while (!told_.empty() && is_sent(told_.front())) told_.pop_front();
+  has_sent();
   told_.push_back({entry, {}});
   Notice& notice = told_.back();
   for (const int other : ranks) {

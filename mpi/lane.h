@@ -88,6 +88,8 @@ class Lane {
   bool finish(std::vector<MPI_Request>& requests, const Call& call, const Group& group, bool is_agreement);
   bool succeeds(int status, const Entry& entry);
   void part();
+  bool have_all_left() const;
+  bool has_sent();
   bool is_done_with_calls(bool is_destroyed);
   [[noreturn]] void give_up();
   [[noreturn]] void abort(int exit_code);

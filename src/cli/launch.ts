@@ -285,6 +285,8 @@ async function run(command: Command, mark: RegExp, signals: Signals, restarts: n
     }).finally(() => clearInterval(watch));
     errors.flush();
     const { received } = signals;
+    // MPICH says 9 where it has killed the other ranks.
+    if (code !== 0) failure ??= failureToJoin(ledger);
     const status = received ? exitCodeOf(received) : (failure ?? code ?? 128 + constants.signals[signal!]);
     if (status !== 0) process.stderr.write(summary(status, said, ledger));
     return status;

@@ -11,9 +11,17 @@ import {
 import { ones } from '../../src/index.ts';
 
 const [fault] = process.argv.slice(2);
+const forever = new Promise<never>(() => setInterval(() => {}, 1000));
+if (fault.startsWith('before') && process.env.RANK === '1') {
+  console.log(`READY ${process.pid}`);
+  // Until the others wait in it.
+  if (fault === 'before: throw') await new Promise((done) => setTimeout(done, 1000));
+  if (fault === 'before: throw') throw new TypeError('my own mistake');
+  await forever;
+}
+if (fault.startsWith('before')) console.log(`READY ${process.pid}`);
 initProcessGroup({ timeout: 2 });
 const isBad = getRank() === 1;
-const forever = new Promise<never>(() => setInterval(() => {}, 1000));
 try {
   barrier();
   console.log(`READY ${process.pid}`);

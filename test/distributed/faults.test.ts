@@ -108,6 +108,22 @@ describe.each(mpis)('%s', (mpi) => {
     expect(seconds).toBeLessThan(8);
   });
 
+  test('a rank that fails before it has joined', async () => {
+    const { status, stderr } = await runFault(mpi, 'before: throw');
+    expect(status).toBe(1);
+    expect(stderr).toContain('[1] TypeError: my own mistake\n');
+  });
+
+  test('a rank that never joins', async () => {
+    const { status, stderr, seconds } = await runFault(mpi, 'before: missing');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /evenkeel: MPI has not started, because not all ranks have called initProcessGroup\(\), within 2 s\n/,
+    );
+    expect(stderr).toContain('  rank 1 has not joined the job\n');
+    expect(seconds).toBeLessThan(8);
+  });
+
   test('a rank that is killed inside a collective', async () => {
     const { status, stderr, seconds } = await runFault(mpi, 'kill');
     expect(status).not.toBe(0);
