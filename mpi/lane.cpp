@@ -345,6 +345,8 @@ void Lane::give_up() {
 }
 
 void Lane::abort(int exit_code) {
+  // mpirun may be out of reach for other hosts, which it waits for: the launcher then ends it.
+  if (ledger_) ledger_[kLedger - 1] = 1;
   std::fflush(stderr);
   nap(kLastWords);
   MPI_Abort(MPI_COMM_WORLD, exit_code);
@@ -353,7 +355,7 @@ void Lane::abort(int exit_code) {
 
 // What the launcher finds where the rank has been killed.
 void Lane::note(const char* state) {
-  if (ledger_) std::snprintf(ledger_, kLedger, "%s %s", state, last_.number > 0 ? last_.text().c_str() : "");
+  if (ledger_) std::snprintf(ledger_, kLedger - 1, "%s %s", state, last_.number > 0 ? last_.text().c_str() : "");
 }
 
 void Lane::fail(const std::string& text) {

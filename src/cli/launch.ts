@@ -35,6 +35,8 @@ interface Command {
 /** How often the job was started again, as torchrun says it to its ranks. */
 const restartCount = 'TORCHELASTIC_RESTART_COUNT';
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies readonly StopSignal[];
+/** Milliseconds after the end of mpirun in which its last lines are read. */
+const lastLines = 2000;
 /** Milliseconds after which mpirun is killed that was told to end. */
 const patience = 5000;
 
@@ -131,6 +133,10 @@ function notesIn(ledger: string, name: 'pid' | 'status'): Map<number, number> {
   }
   return notes;
 }
+
+/** Whether a rank of this machine has ended the job: the last byte of what it notes says so. */
+const isAborted = (ledger: string): boolean =>
+  readdirSync(ledger).some((file) => /^\d+$/.test(file) && readFileSync(join(ledger, file)).at(-1) === 1);
 
 /** A start of the job. */
 interface Start {
@@ -274,15 +280,23 @@ async function run(command: Command, mark: RegExp, signals: Signals, restarts: n
     );
     readLines(mpirun.stderr!, mark, (rank, line) => (rank === null ? own(line) : errors.take(rank, line)));
     let failure: number | null = null;
+    let isEnding = false;
     const watch = setInterval(() => {
-      if (failure !== null || signals.received) return;
+      if (isEnding || signals.received) return;
       failure = failureToJoin(ledger);
+      isEnding = failure !== null || isAborted(ledger);
       if (failure !== null) end(mpirun);
+      // mpirun has been told to end the job. It waits for hosts that it cannot reach.
+      else if (isEnding) setTimeout(() => end(mpirun), patience).unref();
     }, 200);
     const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((done, refuse) => {
       mpirun.on('error', refuse);
       mpirun.on('close', (...how) => done(how));
+      // What mpirun has started on hosts that cannot be reached may hold its streams.
+      mpirun.on('exit', (...how) => setTimeout(() => done(how), lastLines).unref());
     }).finally(() => clearInterval(watch));
+    mpirun.stdout!.destroy();
+    mpirun.stderr!.destroy();
     errors.flush();
     const { received } = signals;
     // MPICH says 9 where it has killed the other ranks.

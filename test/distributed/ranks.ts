@@ -15,15 +15,19 @@ export interface Ended {
   readonly seconds: number;
 }
 
-/** Runs a program of Node.js to its end; `watch` sees it at work. */
-export function runNode(
+/** What sees a program at work: all that it has written so far. */
+type Watch = (pid: number, stdout: string, stderr: string) => void;
+
+/** Runs a program to its end. */
+export function runProgram(
+  program: string,
   args: readonly string[],
-  env: Record<string, string> = {},
-  watch: (pid: number, stdout: string) => void = () => {},
+  env: Record<string, string>,
+  watch: Watch,
 ): Promise<Ended> {
   const started = Date.now();
   return new Promise((done, refuse) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+    const child = spawn(program, args, {
       cwd: root,
       env: { ...process.env, OMP_NUM_THREADS: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -32,13 +36,23 @@ export function runNode(
     let stderr = '';
     child.stdout.on('data', (bytes: Buffer) => {
       stdout += bytes;
-      watch(child.pid!, stdout);
+      watch(child.pid!, stdout, stderr);
     });
-    child.stderr.on('data', (bytes: Buffer) => (stderr += bytes));
+    child.stderr.on('data', (bytes: Buffer) => {
+      stderr += bytes;
+      watch(child.pid!, stdout, stderr);
+    });
     child.on('error', refuse);
     child.on('close', (status) => done({ status, stdout, stderr, seconds: (Date.now() - started) / 1000 }));
   });
 }
+
+/** Runs a program of Node.js to its end. */
+export const runNode = (
+  args: readonly string[],
+  env: Record<string, string> = {},
+  watch: Watch = () => {},
+): Promise<Ended> => runProgram(process.execPath, ['--import', 'tsx', ...args], env, watch);
 
 export interface JobOptions {
   mpi: MpiName;
@@ -48,7 +62,7 @@ export interface JobOptions {
   args?: readonly string[];
   engine?: EngineName;
   env?: Record<string, string>;
-  watch?: (pid: number, stdout: string) => void;
+  watch?: Watch;
 }
 
 export const runJob = ({ mpi, nproc, script, args = [], engine, env = {}, watch }: JobOptions): Promise<Ended> =>
