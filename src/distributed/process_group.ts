@@ -62,17 +62,17 @@ export class Group implements ProcessGroup {
   }
 
   /** The tensors of all ranks, of one shape and dtype, in rank order: (worldSize, ...shape). */
-  allGather(value: Tensor): Tensor {
+  allGather(value: Tensor, label?: string): Tensor {
     const all = allocate([this.worldSize, ...value.shape], value.dtype, 'contiguous', value.backend);
     const send = inFormat(value, 'contiguous');
-    run('allGather', this, all, send, { kind: Kind.allGather });
+    run('allGather', this, all, send, { kind: Kind.allGather, label });
     return all;
   }
 
   /** The sum of the tensors of all ranks, of one shape and dtype. */
-  allReduceSum(value: Tensor): Tensor {
+  allReduceSum(value: Tensor, label?: string): Tensor {
     const total = clone(inFormat(value, 'contiguous'));
-    run('allReduceSum', this, total, total, { kind: Kind.allReduce });
+    run('allReduceSum', this, total, total, { kind: Kind.allReduce, label });
     return total;
   }
 }
@@ -110,6 +110,8 @@ function run(
   const { lane } = jobFor(op);
   if (group.rank < 0)
     throw new ValueError(`[${op}] this process is not in the group of ranks ${group.ranks.join(', ')}`);
+  // Without values there is nothing to exchange: whoever wants to see shapes does so alone.
+  if (send?.device === 'meta') return isComplete;
   if (lane) return lane.add(op, { ...call, group: group.number, send, receive });
   if (receive && send && receive !== send) overwrite(receive, reshape(send, receive.shape));
   return isComplete;
@@ -161,6 +163,9 @@ export function initProcessGroup(options: InitOptions = {}): void {
     groups: 1,
   };
 }
+
+/** The group of all processes; null: there is no job. */
+export const worldOfJob = (): Group | null => job?.world ?? null;
 
 /** The group of all processes. */
 export const worldGroup = (): Group => jobFor('worldGroup').world;

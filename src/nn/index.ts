@@ -29,7 +29,15 @@ export * as init from './init.ts';
 export { Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
 export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
-export { BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormBase, NormBase, type NormOptions } from './norm/batch_norm.ts';
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  BatchNormBase,
+  BatchNormXd,
+  NormBase,
+  type NormOptions,
+} from './norm/batch_norm.ts';
 export { type ActOptions, BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from './norm/batch_norm_act.ts';
 export {
   BatchRenorm1d,
@@ -119,6 +127,7 @@ export {
   type ConvertSyncBatchNormOptions,
   convertSyncBatchNorm,
   replaceAllBatchNormModules_,
+  revertSyncBatchNorm,
 } from './surgery/norm_conversion.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

@@ -86,9 +86,23 @@ function first(module: CalledModule, args: Arguments): Result {
  * itself.
  */
 export function nameInCall(module: CalledModule): string {
-  const [root] = running;
-  const path = root?.namedModules().find(([, each]) => each === module)?.[0];
+  const path = pathInCall(module);
   return path ? `'${path}'` : String(module).split('\n')[0];
+}
+
+/** The paths of the modules of models that are called, for layers that name themselves in each forward. */
+const paths = new WeakMap<CalledModule, ReadonlyMap<CalledModule, string>>();
+
+/** A module's path in the model that is being called; empty where it is called by itself. */
+export function pathInCall(module: CalledModule): string {
+  const [root] = running;
+  if (!root) return '';
+  let known = paths.get(root);
+  if (!known?.has(module)) {
+    known = new Map(root.namedModules().map(([path, each]) => [each, path]));
+    paths.set(root, known);
+  }
+  return known.get(module) ?? '';
 }
 
 /** The model that is being called: the outermost module, or null. */
@@ -147,9 +161,10 @@ function requireClosed(module: CalledModule): void {
   for (const outer of running) verdicts.set(outer, 'open');
 }
 
-/** Lets the next call of a module find out again whether it can be enclosed. */
+/** Lets the next call of a module find out again whether it can be enclosed, and what is where in it. */
 export const forgetVerdict = (module: CalledModule): void => {
   verdicts.delete(module);
+  paths.delete(module);
 };
 
 // ---- modules that are called and not part of the tree --------------------------------------------------------------------

@@ -394,6 +394,7 @@ const manyNorms = [
   'BatchNorm1d',
   'BatchNorm2d',
   'BatchNorm3d',
+  'BatchNormXd',
   'BatchNormAct2d',
   'SyncBatchNorm',
   'SyncBatchNormAct',
@@ -686,7 +687,7 @@ export const without: ReadonlySet<string> = new Set([
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
     isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized keep linear mapArrays mapDataset maskedScatter
     maskedSelect matmul noGrad nonzero ones_ parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
-    resetLinearLike rowOf scope setFusion setWarningHandler stackSamples stageStatistics syncBatchNorm synchronize t toFloat toFrozenBatchNorm
+    resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics syncBatchNorm synchronize t toFloat toFrozenBatchNorm
     unfreezeBatchNorm trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 ]);

@@ -137,7 +137,7 @@ takes(
   (name) => (o) => new (make(name))(o),
 );
 takes(
-  'BatchNorm1d BatchNorm2d BatchNorm3d BatchNormAct2d FrozenBatchNormAct2d SyncBatchNormAct BatchRenorm1d BatchRenorm2d BatchRenorm3d RunningStdBatchRenorm1d RunningStdBatchRenorm2d RunningStdBatchRenorm3d FrozenBatchNorm2d ChunkedGhostBatchNorm1d ABN InPlaceABN InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm RMSNorm CrossMapLRN2d LocalResponseNorm MaskedBatchNorm1d MaskedBatchNorm2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d SplitBatchNorm2d SyncBatchNorm',
+  'BatchNorm1d BatchNorm2d BatchNorm3d BatchNormXd BatchNormAct2d FrozenBatchNormAct2d SyncBatchNormAct BatchRenorm1d BatchRenorm2d BatchRenorm3d RunningStdBatchRenorm1d RunningStdBatchRenorm2d RunningStdBatchRenorm3d FrozenBatchNorm2d ChunkedGhostBatchNorm1d ABN InPlaceABN InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm RMSNorm CrossMapLRN2d LocalResponseNorm MaskedBatchNorm1d MaskedBatchNorm2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d SplitBatchNorm2d SyncBatchNorm',
   (name) => (o) => new (make(name))(2, o),
 );
 takes(

@@ -2,12 +2,17 @@
 // conversions.
 import { describe, expect, it } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
+import { destroyProcessGroup, initProcessGroup } from '../../src/distributed/index.ts';
+import * as library from '../../src/nn/index.ts';
 import {
   addStatistics,
   BatchNorm1d,
   BatchNorm2d,
+  BatchNorm3d,
   BatchNormBase,
+  BatchNormXd,
   convertSyncBatchNorm,
+  copyModule,
   freezeBatchNorm,
   functional,
   InstanceNorm2d,
@@ -15,6 +20,7 @@ import {
   Module,
   type ProcessGroup,
   replaceAllBatchNormModules_,
+  revertSyncBatchNorm,
   Sequential,
   SyncBatchNorm,
   type SyncBatchNormOptions,
@@ -274,6 +280,37 @@ describe('SyncBatchNorm', () => {
     bn.numBatchesTracked = null;
     expect(() => bn(ones([2, 3]))).toThrow('numBatchesTracked must not be null');
   });
+  it('calls itself by its path where it exchanges', () => {
+    const labels: (string | undefined)[] = [];
+    const group: ProcessGroup = {
+      ...mirror,
+      allGather(value, label) {
+        labels.push(label);
+        return mirror.allGather(value);
+      },
+      allReduceSum(value, label) {
+        labels.push(label);
+        return mirror.allReduceSum(value);
+      },
+    };
+    const net = new Sequential(new Sequential(new SyncBatchNorm(3, { processGroup: group })));
+    const x = f32([4, 3]).requiresGrad_();
+    net(x).sum().backward();
+    // The innermost is called by itself.
+    const alone = net.getSubmodule('0.0') as SyncBatchNorm;
+    alone(x.detach());
+    expect(labels).toEqual(['0.0, forward', '0.0, backward', `${alone}, forward`]);
+  });
+  it('takes all processes of the job where it has no group: alone it is batch norm', () => {
+    initProcessGroup();
+    try {
+      const x = f32([4, 3]);
+      expect(list(new SyncBatchNorm(3)(x))).toEqual(list(new BatchNorm1d(3)(x)));
+      expect(new SyncBatchNorm(3).isLocal).toBe(true);
+    } finally {
+      destroyProcessGroup();
+    }
+  });
   it('is a batch norm, but no BatchNorm2d', () => {
     const bn: Module = new SyncBatchNorm(3);
     expect([bn instanceof BatchNormBase, bn instanceof BatchNorm2d]).toEqual([true, false]);
@@ -378,6 +415,55 @@ describe('convertSyncBatchNorm', () => {
   it('warns of a forward that is lost, by its class (pytorch#187298)', () => {
     const texts = warningsOf(() => convertSyncBatchNorm(new Sequential(new BatchNormAct2d(3), new BatchNorm2d(3))));
     expect(texts).toEqual([expect.stringMatching(/^BatchNormAct2d has a forward of its own/)]);
+  });
+});
+
+describe('revertSyncBatchNorm', () => {
+  it('makes what convertSyncBatchNorm has converted what it was, with the same tensors', () => {
+    class Mine extends BatchNorm2d {}
+    const classes = [BatchNorm1d, BatchNorm2d, BatchNorm3d, library.BatchNormAct2d, Mine];
+    const before = classes.map((Class) => new Class(3, { eps: 1e-3, momentum: null, dtype: 'float64' }).eval());
+    before[0].bias!.requiresGrad = false;
+    const net = new Sequential(...before);
+    addStatistics(net, 'night');
+    freezeBatchNorm(new Sequential(before[1]));
+    const keys = [...net.stateDict().keys()];
+    // Twice, as where another group is given later; and through a copy.
+    const sync = convertSyncBatchNorm(convertSyncBatchNorm(net), { processGroup: mirror });
+    const copies = revertSyncBatchNorm(copyModule(sync)) as Sequential;
+    expect(revertSyncBatchNorm(net)).toBe(net);
+    for (const [i, was] of before.entries()) {
+      const now = net.at(i) as BatchNormBase;
+      const names = [now.constructor.name, copies.at(i).constructor.name];
+      expect(names).toEqual(Array(2).fill(was.constructor === Mine ? 'BatchNorm2d' : was.constructor.name));
+      for (const name of ['weight', 'bias', 'runningMean', 'runningVar', 'numBatchesTracked', 'control'] as const)
+        expect(now[name]).toBe(was[name]);
+      for (const name of ['numFeatures', 'eps', 'momentum', 'affine', 'trackRunningStats', 'training'] as const)
+        expect(now[name]).toBe(was[name]);
+    }
+    expect([...net.stateDict().keys()]).toEqual(keys);
+    expect((net.at(3) as library.BatchNormAct2d).act).toBe((before[3] as library.BatchNormAct2d).act);
+  });
+
+  it('makes of a layer that was built synchronized one that takes any number of dimensions', () => {
+    const root = new SyncBatchNorm(3, { bias: false, processGroup: mirror });
+    const plain = revertSyncBatchNorm(root) as BatchNormXd;
+    expect(plain).toBeInstanceOf(BatchNormXd);
+    expect([plain.weight, plain.bias]).toEqual([root.weight, null]);
+    const x = f32([4, 3, 2]);
+    expect(list(plain(x))).toEqual(list(new BatchNorm1d(3)(x)));
+    expect(plain(f32([2, 3, 1, 1, 2, 2])).shape).toEqual([2, 3, 1, 1, 2, 2]);
+    expect(() => plain(f32([3]))).toThrow('expected at least 2D input (got 1D input)');
+    const act = new library.SyncBatchNormAct(3);
+    expect(revertSyncBatchNorm(act)).toBeInstanceOf(library.BatchNormAct2d);
+  });
+
+  it('leaves one layer under several names one layer, and other modules alone', () => {
+    const shared = new SyncBatchNorm(3);
+    const plain = new BatchNorm2d(3);
+    const net = new Sequential(shared, shared, plain);
+    revertSyncBatchNorm(net);
+    expect([net.at(0) === net.at(1), net.at(2) === plain]).toEqual([true, true]);
   });
 });
 

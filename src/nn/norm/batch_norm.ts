@@ -354,4 +354,15 @@ export class BatchNorm3d extends BatchNormBase {
   }
 }
 
-declareModules({ BatchNorm1d, BatchNorm2d, BatchNorm3d });
+/**
+ * Batch norm over (N, C, …) of any number of dimensions from two on: what `revertSyncBatchNorm` makes of layers that
+ * were built as `SyncBatchNorm` (Lightning, mmcv: `_BatchNormXd`). See `BatchNorm2d`.
+ * @throws ValueError below two dimensions.
+ */
+export class BatchNormXd extends BatchNormBase {
+  protected checkInputDim(x: Tensor): void {
+    if (x.rank < 2) throw new ValueError(`expected at least 2D input (got ${x.rank}D input)`);
+  }
+}
+
+declareModules({ BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormXd });

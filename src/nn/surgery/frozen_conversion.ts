@@ -7,7 +7,7 @@ import { RuntimeError } from '../../errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { warn } from '../../warnings.ts';
 import type { Module } from '../module.ts';
-import { BatchNorm2d, type BatchNormBase } from '../norm/batch_norm.ts';
+import { BatchNorm2d, type BatchNormBase, BatchNormXd } from '../norm/batch_norm.ts';
 import { BatchNormAct2d, FrozenBatchNormAct2d, SyncBatchNormAct } from '../norm/batch_norm_act.ts';
 import { FrozenBatchNorm2d } from '../norm/frozen_batch_norm.ts';
 import { SyncBatchNorm } from '../norm/sync_batch_norm.ts';
@@ -35,7 +35,7 @@ function replace(root: Module, convert: (module: Module) => Module | null): Modu
 
 const isAct = (module: Module): module is BatchNormAct2d | SyncBatchNormAct =>
   module instanceof BatchNormAct2d || module instanceof SyncBatchNormAct;
-const kinds: readonly unknown[] = [BatchNorm2d, SyncBatchNorm, BatchNormAct2d, SyncBatchNormAct];
+const kinds: readonly unknown[] = [BatchNorm2d, BatchNormXd, SyncBatchNorm, BatchNormAct2d, SyncBatchNormAct];
 const isConvertible = (module: Module): module is BatchNormBase => kinds.includes(module.constructor);
 
 /** Copies of weight and bias; a parameter that a layer does not have stays as the other was made with. */

@@ -16,18 +16,25 @@ import { acrossChannels, gradientsOf, statisticAxes } from './batch_norm.ts';
 
 /** The statistics of several batches together (Chan et al. 1983); in float64, merged in the order given. */
 export function batchNormCombine(parts: readonly BatchStatistics[]): BatchStatistics {
-  const [{ mean: first }] = parts;
-  const { backend, size: c } = first;
+  const { backend } = parts[0].mean;
   const counts = fromTypedArrayOn(
     backend,
     Float64Array.from(parts, ({ count }) => count),
     [parts.length],
   );
   const [means, m2s] = [stack(parts.map(({ mean }) => mean)), stack(parts.map(({ m2 }) => m2))];
+  // Sizes are no secret of the device: the sum needs no reading.
+  const total = parts.reduce((sum, part) => sum + part.count, 0);
+  return combineRows(counts, means, m2s, total);
+}
+
+/** The same of statistics that stand in rows: counts (k), means and M2 (k, C); `total` is the sum of the counts. */
+export function combineRows(counts: Tensor, means: Tensor, m2s: Tensor, total: number): BatchStatistics {
+  const { backend } = means;
+  const c = means.shape[1];
   const [count, mean, m2] = [1, c, c].map((n) => allocate([n], 'float64', 'contiguous', backend));
   backend.launch.batchNormCombine('batchNormCombine', { counts, means, m2s, count, mean, m2 });
-  // Sizes are no secret of the device: the sum needs no reading.
-  return { count: parts.reduce((total, part) => total + part.count, 0), mean, m2 };
+  return { count: total, mean, m2 };
 }
 
 /**

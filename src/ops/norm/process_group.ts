@@ -13,8 +13,12 @@ export interface ProcessGroup {
   readonly rank: number;
   /**
    * The tensors of all ranks, float64 and of one shape, in rank order: (worldSize, ...shape), on the engine of `value`.
+   * @param label what the call is for, as errors name it: a layer.
    */
-  allGather(value: Tensor): Tensor;
-  /** The sum of the tensors of all ranks, float64 and of one shape, added in rank order; on the engine of `value`. */
-  allReduceSum(value: Tensor): Tensor;
+  allGather(value: Tensor, label?: string): Tensor;
+  /**
+   * The sum of the tensors of all ranks, float64 and of one shape, added in rank order; on the engine of `value`.
+   * @param label as for `allGather`.
+   */
+  allReduceSum(value: Tensor, label?: string): Tensor;
 }

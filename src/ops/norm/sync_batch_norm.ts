@@ -26,7 +26,7 @@ import { allocate, type Tensor } from '../../tensor/tensor.ts';
 import { cast, clone } from '../convert.ts';
 import { add, div, mul, rsqrt, square, sub } from '../elementwise.ts';
 import { sum } from '../reduce.ts';
-import { cat, narrow, select, split } from '../shape_ops.ts';
+import { cat, narrow, reshape } from '../shape_ops.ts';
 import {
   acrossChannels,
   type BatchNormOptions,
@@ -35,7 +35,7 @@ import {
   settleStatistics,
   statisticAxes,
 } from './batch_norm.ts';
-import { batchNormCombine } from './batch_norm_given.ts';
+import { combineRows } from './batch_norm_given.ts';
 import {
   requireAlike,
   requireConstantStatistics,
@@ -54,36 +54,40 @@ function constant(x: Tensor, shape: Shape, value: number): Tensor {
 }
 const zeroPerChannel = (x: Tensor): Tensor => constant(x, [x.shape[1]], 0);
 
+/** The ranks of one forward and its backward, and what these tell each other without the device. */
+interface Exchange {
+  readonly group: ProcessGroup;
+  /** The layer, as errors of the collectives name it. */
+  readonly layer: string | undefined;
+  /** Elements per channel on all ranks; the forward finds them. */
+  count: number;
+}
+const labelOf = ({ layer }: Exchange, direction: 'forward' | 'backward') => layer && `${layer}, ${direction}`;
+
 /** The statistics of all ranks' channels together, merged in rank order; the same on every rank. */
-function gatherStatistics(x: Tensor, group: ProcessGroup): BatchStatistics {
+function gatherStatistics(x: Tensor, exchange: Exchange): BatchStatistics {
+  const { group } = exchange;
   const c = x.shape[1];
   // A rank without elements takes part all the same, or the others would wait for it.
   const local =
     x.size > 0
       ? (statisticsLeft(x) ?? batchNormStats(x))
       : { count: 0, mean: zeroPerChannel(x), m2: zeroPerChannel(x) };
-  const all = group.allGather(cat([constant(x, [1], local.count), local.mean, local.m2]));
-  // On the meta device nobody knows the others' counts: they are taken to be this rank's.
-  const counts =
+  const all = group.allGather(cat([constant(x, [1], local.count), local.mean, local.m2]), labelOf(exchange, 'forward'));
+  const counts = reshape(narrow(all, 1, 0, 1), [group.worldSize]);
+  // The one thing that JavaScript waits for. On the meta device nobody knows the others' counts: they are taken to be
+  // this rank's.
+  const total =
     x.device === 'meta'
-      ? Array<number>(group.worldSize).fill(local.count)
-      : (narrow(all, 1, 0, 1).dataSync() as Float64Array);
-  return batchNormCombine(
-    Array.from(counts, (count, rank) => {
-      const [, mean, m2] = split(select(all, 0, rank), [1, c, c]);
-      return { count, mean, m2 };
-    }),
-  );
+      ? group.worldSize * local.count
+      : (counts.dataSync() as Float64Array).reduce((sum, count) => sum + count, 0);
+  return combineRows(counts, narrow(all, 1, 1, c), narrow(all, 1, 1 + c, c), total);
 }
 
-/** The number of elements of all ranks, from the exchanged `size`. */
-const countIn = (size: Tensor, x: Tensor, group: ProcessGroup): number =>
-  size.device === 'meta' ? (group.worldSize * x.size) / x.shape[1] : size.item();
-
 /** Both sums of all ranks, in one exchange. */
-function reduceSums({ dy, dyXmu }: BackwardSums, group: ProcessGroup): BackwardSums {
+function reduceSums({ dy, dyXmu }: BackwardSums, exchange: Exchange): BackwardSums {
   const c = dy.size;
-  const total = group.allReduceSum(cat([dy, dyXmu]));
+  const total = exchange.group.allReduceSum(cat([dy, dyXmu]), labelOf(exchange, 'backward'));
   return { dy: narrow(total, 0, 0, c), dyXmu: narrow(total, 0, c, c) };
 }
 
@@ -93,22 +97,24 @@ function reduceSums({ dy, dyXmu }: BackwardSums, group: ProcessGroup): BackwardS
  */
 const allReduceSum = defineOp({
   name: 'allReduceSum',
-  forward: (_ctx, x: Tensor, group: ProcessGroup) => cast(group.allReduceSum(cast(x, 'float64')), x.dtype),
-  backward: (_ctx, [g], _x, group) => [allReduceSum(g, group)],
-}) as (x: Tensor, group: ProcessGroup) => Tensor;
+  forward: (_ctx, x: Tensor, exchange: Exchange) =>
+    cast(exchange.group.allReduceSum(cast(x, 'float64'), labelOf(exchange, 'backward')), x.dtype),
+  backward: (_ctx, [g], _x, exchange) => [allReduceSum(g, exchange)],
+}) as (x: Tensor, exchange: Exchange) => Tensor;
 
 /**
  * The plain definition of the normal form over all ranks, of which every derivative exists; `mean` as in
  * batch_norm.ts's.
  */
-function normalOf(x: Tensor, mean: Tensor, eps: number, count: number, group: ProcessGroup): Tensor {
-  const meanOf = (t: Tensor) => div(allReduceSum(sum(t, statisticAxes(x.shape), { keepdim: true }), group), count);
+function normalOf(x: Tensor, mean: Tensor, eps: number, exchange: Exchange): Tensor {
+  const meanOf = (t: Tensor) =>
+    div(allReduceSum(sum(t, statisticAxes(x.shape), { keepdim: true }), exchange), exchange.count);
   const shifted = sub(x, acrossChannels(cast(mean, x.dtype), x.shape));
   const centred = sub(shifted, meanOf(shifted));
   return mul(centred, rsqrt(add(meanOf(square(centred)), eps)));
 }
 
-/** [y, mean, m2, count] of this rank's part of the batch; the statistics are those of all ranks. */
+/** [y, mean, m2] of this rank's part of the batch; the statistics are those of all ranks. */
 const syncOp = defineOp({
   name: 'syncBatchNorm',
   forward(
@@ -118,29 +124,29 @@ const syncOp = defineOp({
     bias: Tensor | null,
     eps: number,
     relu: number,
-    group: ProcessGroup,
+    exchange: Exchange,
   ): readonly Tensor[] {
-    const { count, mean, m2 } = gatherStatistics(x, group);
+    const { count, mean, m2 } = gatherStatistics(x, exchange);
+    exchange.count = count;
     note('statistics gathered', mean);
     // All ranks know it, so all of them throw.
     if (count === 1)
       throw new ValueError(
-        `Expected more than 1 value per channel when training, got input size ${formatShape(x.shape)} and no other value in ${group.worldSize} processes`,
+        `Expected more than 1 value per channel when training, got input size ${formatShape(x.shape)} and no other value in ${exchange.group.worldSize} processes`,
       );
     // Without any value there is nothing to divide by, and gradients of zeros must not become NaN.
     const invstd = batchNormInvstd({ count: Math.max(count, 1), mean, m2 }, eps);
-    const size = constant(x, [], count);
     // The bias takes part in the backward of a ReLU only; elsewhere it may change in between.
-    ctx.save(x, weight, relu ? bias : null, mean, invstd, size);
-    ctx.markConstant(mean, m2, size);
-    return [x.size > 0 ? normalized(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2, size];
+    ctx.save(x, weight, relu ? bias : null, mean, invstd);
+    ctx.markConstant(mean, m2);
+    return [x.size > 0 ? normalized(x, mean, invstd, { weight, bias, relu }) : clone(x), mean, m2];
   },
-  backward(ctx, [g], _x, _weight, _bias, eps, relu, group) {
-    const [x, weight, bias, mean, invstd, size] = ctx.saved;
-    const count = countIn(size, x, group);
+  backward(ctx, [g], _x, _weight, _bias, eps, relu, exchange) {
+    const [x, weight, bias, mean, invstd] = ctx.saved;
+    const { count } = exchange;
     const given: Affine = { weight, bias, relu };
     if (isGradEnabled())
-      return recordedGradients(x, given, ctx.needs, g, (input) => normalOf(input, mean, eps, count, group));
+      return recordedGradients(x, given, ctx.needs, g, (input) => normalOf(input, mean, eps, exchange));
     const { affine, sums, ...arrived } = arrivedGradient(g, mean, given);
     const dy = inFormat(arrived.dy, x.memoryFormat);
     const local =
@@ -149,7 +155,7 @@ const syncOp = defineOp({
         : { dy: zeroPerChannel(x), dyXmu: zeroPerChannel(x) };
     let dx: Tensor | null = null;
     if (ctx.needs[0]) {
-      const total = reduceSums(local, group);
+      const total = reduceSums(local, exchange);
       dx = x.size > 0 ? deferGradient({ x, dy, mean, invstd, affine, count, sums: total }, ctx.edges[0]) : clone(x);
     }
     // The parameters' gradients are this rank's share; whoever averages those of all ranks adds them up.
@@ -171,8 +177,19 @@ export function syncBatchNorm(
   group: ProcessGroup,
   options: Omit<BatchNormOptions, 'training'> = {},
 ): Tensor {
-  // `training` may stand among them: the layer hands its own on.
   requireOptions('syncBatchNorm', options, batchNormOptions);
+  return syncBatchNormWith(x, runningMean, runningVar, group, options);
+}
+
+/** For layers, which errors of the collectives name by `layer`. */
+export function syncBatchNormWith(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  group: ProcessGroup,
+  options: BatchNormOptions,
+  layer?: string,
+): Tensor {
   const { weight = null, bias = null, momentum = 0.1, relu = false } = options;
   if (momentum !== null) {
     requireNormNumber('syncBatchNorm', 'momentum', momentum);
@@ -190,8 +207,9 @@ export function syncBatchNorm(
   requireFloat('syncBatchNorm', x);
   requireAlike('syncBatchNorm', x, weight, bias, runningMean, runningVar);
   requireConstantStatistics(runningMean, runningVar);
-  const [y, mean, m2, size] = syncOp(x, weight, bias, eps, relu ? Infinity : 0, group);
-  const batch: BatchStatistics = { count: countIn(size, x, group), mean, m2 };
+  const exchange: Exchange = { group, layer, count: 0 };
+  const [y, mean, m2] = syncOp(x, weight, bias, eps, relu ? Infinity : 0, exchange);
+  const batch: BatchStatistics = { count: exchange.count, mean, m2 };
   // Without values on any rank the running statistics stay.
   if (batch.count === 0) return y;
   settleStatistics(batch, runningMean, runningVar, options);
