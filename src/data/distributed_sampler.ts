@@ -1,18 +1,18 @@
 // Each rank's share of a dataset, the same on every rank, as PyTorch's DistributedSampler cuts it.
-// Which ranks there are is told by the caller; process groups belong to distributed/.
 
 import { requireInteger, shown } from '../checks.ts';
-import { declareOptions, kind, required, requireOptions } from '../options.ts';
+import { worldFor } from '../distributed/process_group.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
 import { Generator, randperm } from '../tensor/random/index.ts';
 import { DataArgumentError } from './errors.ts';
 import type { Sampler } from './sampler.ts';
 
 /** Options of `DistributedSampler`. */
 export type DistributedSamplerOptions = {
-  /** How many processes share the samples. */
-  numReplicas: number;
-  /** Which of them this one is, from 0. */
-  rank: number;
+  /** How many processes share the samples. Default: all of the job. */
+  numReplicas?: number;
+  /** Which of them this one is, from 0. Default: its rank in the job. */
+  rank?: number;
   /** Shuffle anew in each epoch set by `setEpoch`. Default true. */
   shuffle?: boolean;
   /** The same on all ranks. Default 0. */
@@ -21,15 +21,22 @@ export type DistributedSamplerOptions = {
   dropLast?: boolean;
 };
 const samplerOptions = declareOptions<DistributedSamplerOptions>({
-  numReplicas: required(kind.integer),
-  rank: required(kind.integer),
+  numReplicas: kind.integer,
+  rank: kind.integer,
   shuffle: kind.flag,
   seed: kind.integer,
   dropLast: kind.flag,
 });
 
 /**
- * Indices rank, rank + R, rank + 2R, … of a common order. Source: `torch.utils.data.distributed.DistributedSampler`.
+ * Indices rank, rank + R, rank + 2R, … of a common order, for R processes (PyTorch:
+ * `torch.utils.data.distributed.DistributedSampler`). All ranks get as many: the order is repeated from its start where
+ * it does not last, or with `dropLast` cut.
+ *
+ * @throws RuntimeError where `numReplicas` or `rank` is missing and `initProcessGroup` was not called;
+ * DataArgumentError on a rank that is not among them.
+ * @example
+ * const sampler = new DistributedSampler(dataset, { numReplicas: 4, rank: 0 });
  */
 export class DistributedSampler implements Sampler {
   /** How many processes share the samples. */
@@ -42,9 +49,10 @@ export class DistributedSampler implements Sampler {
   private readonly dropLast: boolean;
   private epoch = 0;
 
-  constructor(source: { readonly length: number }, options: DistributedSamplerOptions) {
+  constructor(source: { readonly length: number }, options: DistributedSamplerOptions = {}) {
     requireOptions('DistributedSampler', options, samplerOptions);
-    const { numReplicas, rank } = options;
+    const world = () => worldFor('DistributedSampler');
+    const { numReplicas = world().worldSize, rank = world().rank } = options;
     if (!Number.isInteger(numReplicas) || numReplicas < 1) {
       throw new DataArgumentError(`[DistributedSampler] expected numReplicas of 1 or more, got ${shown(numReplicas)}`);
     }

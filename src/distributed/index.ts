@@ -23,4 +23,5 @@ export {
   newGroup,
   type ReduceOptions,
   reduceScatter,
+  worldGroup,
 } from './process_group.ts';

@@ -37,7 +37,7 @@ export interface ReduceOptions extends CollectiveOptions {
   /** How the values become one. Default: `'sum'`. `'mean'` takes floats. */
   op?: ReduceOp;
 }
-const collectiveOptions = declareOptions<CollectiveOptions>({ group: kind.object, label: kind.string });
+export const collectiveOptions = declareOptions<CollectiveOptions>({ group: kind.object, label: kind.string });
 const reduceOptions = declareOptions<ReduceOptions>({ ...collectiveOptions.kinds, op: kind.choice });
 
 /** The processes of the job that a collective is among (PyTorch: `torch.distributed.ProcessGroup`). */
@@ -167,8 +167,14 @@ export function initProcessGroup(options: InitOptions = {}): void {
 /** The group of all processes; null: there is no job. */
 export const worldOfJob = (): Group | null => job?.world ?? null;
 
-/** The group of all processes. */
+/**
+ * The group of all processes (PyTorch: `torch.distributed.group.WORLD`).
+ * @throws RuntimeError where `initProcessGroup` was not called.
+ */
 export const worldGroup = (): Group => jobFor('worldGroup').world;
+
+/** The same for another function, which errors name. */
+export const worldFor = (op: string): Group => jobFor(op).world;
 
 /**
  * Whether `initProcessGroup` was called, and `destroyProcessGroup` was not (PyTorch:

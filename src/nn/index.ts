@@ -95,6 +95,13 @@ export {
 export { addStatistics, useStatistics, withMicroBatches, withStatistics } from './norm/statistics/statistics.ts';
 export type { StatisticsMode } from './norm/statistics/statistics_control.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './norm/sync_batch_norm.ts';
+export {
+  type LayerSpread,
+  StatisticsSpread,
+  type StatisticsSpreadOptions,
+  statisticsSpread,
+} from './parallel/statistics_spread.ts';
+export { type SyncBuffersOptions, syncBuffers } from './parallel/sync_buffers.ts';
 export { type DTypeOption, Parameter, type ParameterOptions } from './parameter.ts';
 export {
   isParametrized,

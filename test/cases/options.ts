@@ -180,6 +180,8 @@ one('AveragedModel.preciseBatchNorm', (o) => new nn.AveragedModel(net()).precise
 one('freezeBatchNorm', (o) => nn.freezeBatchNorm(net(), o));
 one('Module.registerBuffer', (o) => net().registerBuffer('buffer', null, o));
 one('Module.loadStateDict', (o) => net().loadStateDict(net().stateDict(), o));
+one('syncBuffers', (o) => nn.syncBuffers(net(), o));
+one('statisticsSpread', (o) => nn.statisticsSpread(net(), o));
 one('convertSyncBatchNorm', (o) => nn.convertSyncBatchNorm(net(), o));
 one('Parameter', (o) => new nn.Parameter(x(), o));
 one('removeParametrizations', (o) => nn.removeParametrizations(nn.weightNorm(net()), 'weight', o));
@@ -265,6 +267,7 @@ one(
   (o) => train.loadCheckpoint(folder, o),
   () => ({ model: net() }),
 );
+one('Averages.ofAllRanks', (o) => new train.Averages().ofAllRanks(o));
 one('saveTree', (o) => train.saveTree(folder, null, o));
 one('evaluate', (o) => train.evaluate(net(), [], o));
 one(
@@ -324,6 +327,7 @@ takes('allReduce allGather reduceScatter broadcast broadcastObject', (name) => (
 
 export const noOptions: Readonly<Record<string, string>> = {
   LoadReport: 'made by loadWeights',
+  StatisticsSpread: 'made by statisticsSpread',
   PytorchFile: 'made by openPytorch',
   TensorFile: 'made by openTensors',
   'AdamW.loadStateDict': 'a state, judged entry by entry',

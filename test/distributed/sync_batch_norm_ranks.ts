@@ -1,5 +1,6 @@
 // Run by every rank of a job: SyncBatchNorm against batch norm of one process that has the batches of all ranks. Each
-// rank makes the whole batch itself, takes its part, which may be empty, and sums gradients of parameters over the ranks.
+// rank makes the whole batch itself, takes its part, which may be empty, and sums gradients of parameters over the
+// ranks.
 import { destroyProcessGroup, getRank, getWorldSize, initProcessGroup, newGroup } from '../../src/distributed/index.ts';
 import { cat, checkpoint, grad, manualSeed, type Tensor, zeros } from '../../src/index.ts';
 import {

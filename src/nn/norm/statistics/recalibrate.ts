@@ -1,13 +1,18 @@
 // Running statistics computed anew from data, at fixed weights: PyTorch's way, and the exact one. Loaders are any
 // iterables of batches. Not here: statistics that move while a model trains (norm/batch_norm.ts).
 import { noGrad } from '../../../autograd/grad_mode.ts';
+import { worldOfJob } from '../../../distributed/process_group.ts';
 import { RuntimeError, ValueError } from '../../../errors.ts';
 import type { BatchStatistics } from '../../../launch/batch_norm.ts';
 import { cast, clone } from '../../../ops/convert.ts';
 import { add, div } from '../../../ops/elementwise.ts';
 import { overwrite } from '../../../ops/in_place.ts';
-import { batchNormCombine } from '../../../ops/norm/batch_norm_given.ts';
+import { batchNormCombine, combineRows } from '../../../ops/norm/batch_norm_given.ts';
+import type { ProcessGroup } from '../../../ops/norm/process_group.ts';
+import { sum } from '../../../ops/reduce.ts';
+import { cat, narrow, reshape } from '../../../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../../../options.ts';
+import { fromTypedArrayOn } from '../../../tensor/create.ts';
 import { scope } from '../../../tensor/scope.ts';
 import { outsideScopes } from '../../../tensor/storage.ts';
 import { keep, type Tensor } from '../../../tensor/tensor.ts';
@@ -105,12 +110,18 @@ export interface PreciseOptions extends RecalibrationOptions {
    * random order: sorted ones seem to agree. Default: 0, all batches.
    */
   standardError?: number;
-  /** How many batches to use at most. Default: all. */
+  /** How many batches to use at most, on each rank. Default: all. */
   maxBatches?: number;
+  /**
+   * The processes whose batches count together, such as `worldGroup()`; null: this one alone. In a job of several it
+   * must be given: whether all ranks call the function, and whether each has other batches, is not to be guessed.
+   */
+  group?: ProcessGroup | null;
 }
 const preciseOptions = declareOptions<PreciseOptions>({
   standardError: kind.number,
   maxBatches: kind.integer,
+  group: kind.processGroup,
   ...recalibrationOptions.kinds,
 });
 
@@ -151,6 +162,28 @@ class Estimate {
     this.batches++;
   }
 
+  /** What goes to the other ranks: [count, batches, mean, M2, M2 within batches]; zeros where no batch has come. */
+  packed(like: Tensor): Tensor {
+    const { backend, size } = like;
+    const { count, mean, m2 } = this.total ?? { count: 0, mean: null, m2: null };
+    const zero = fromTypedArrayOn(backend, new Float64Array(size), [size]);
+    const counts = fromTypedArrayOn(backend, Float64Array.of(count, this.batches), [2]);
+    return cat([counts, mean ?? zero, m2 ?? zero, this.within ?? zero]);
+  }
+
+  /** Takes what all ranks have found, a row of `packed` each, in the place of this rank's. */
+  merge(rows: Tensor, channels: number): void {
+    const column = (start: number, length: number) => narrow(rows, 1, start, length);
+    const totalOf = (of: Tensor) => (of.dataSync() as Float64Array).reduce((total, value) => total + value, 0);
+    const counts = reshape(column(0, 1), [-1]);
+    const count = totalOf(counts);
+    this.batches = totalOf(column(1, 1));
+    if (count === 0) return;
+    const part = (i: number) => column(2 + i * channels, channels);
+    this.total = kept(() => combineRows(counts, part(0), part(1), count));
+    this.within = kept(() => sum(part(2), 0));
+  }
+
   /**
    * The standard error of the mean in units of the standard deviation, of the channel where it is largest; NaN from a
    * single batch.
@@ -175,6 +208,36 @@ function check({ standardError = 0, maxBatches = Number.POSITIVE_INFINITY }: Pre
   if (!(Number.isInteger(maxBatches) && maxBatches >= 1) && maxBatches !== Number.POSITIVE_INFINITY)
     throw new ValueError(`[preciseBatchNorm] expected a positive integer as maxBatches, got ${maxBatches}`);
   return { standardError, maxBatches };
+}
+
+/** The processes of a job to merge with; null: this one alone. */
+function groupOf({ group }: PreciseOptions): ProcessGroup | null {
+  const world = worldOfJob();
+  if (group === undefined && world && world.worldSize > 1)
+    throw new RuntimeError(
+      `[preciseBatchNorm] expected a group in a job of ${world.worldSize} ranks: worldGroup(), where every rank calls it with batches of its own, or null for this rank alone`,
+    );
+  return group && group.worldSize > 1 ? group : null;
+}
+
+/** Merges what the ranks know of layers, in one exchange. Returns the number of batches of all. */
+function mergeRanks(
+  layers: readonly { readonly norm: BatchNormBase; readonly estimate: Estimate }[],
+  batches: number,
+  group: ProcessGroup,
+): number {
+  return scope(() => {
+    const { backend } = layers[0].norm.runningMean!;
+    const head = fromTypedArrayOn(backend, Float64Array.of(batches), [1]);
+    const parts = layers.map(({ norm, estimate }) => estimate.packed(norm.runningMean!));
+    const rows = group.allGather(cat([head, ...parts]), `preciseBatchNorm of ${layers.length} layers`);
+    let at = 1;
+    for (const [i, { norm, estimate }] of layers.entries()) {
+      estimate.merge(narrow(rows, 1, at, parts[i].size), norm.runningMean!.size);
+      at += parts[i].size;
+    }
+    return (narrow(rows, 1, 0, 1).dataSync() as Float64Array).reduce((total, value) => total + value, 0);
+  });
 }
 
 /** What an estimate would change in a layer. */
@@ -221,14 +284,17 @@ const rangeOf = (values: readonly number[]): ChannelShift => ({
  *
  * Batch norms go by each batch's statistics meanwhile, as in training, and everything else, such as dropout, is in
  * evaluation mode. A layer that is used several times in a forward gets the statistics of all its inputs together.
- * Frozen layers, and layers that no batch has reached, keep their statistics; the report names them. Processes of a
- * `SyncBatchNorm` must all call it, with as many batches.
+ * Frozen layers, and layers that no batch has reached, keep their statistics; the report names them.
+ *
+ * In a job of several processes `group` says whose batches count together: each rank runs its own, as many as it has,
+ * and what they have found is merged at the end in one exchange, so that all have the statistics of all batches, to the
+ * bit, and the same report. Processes of a `SyncBatchNorm` must all call it, with as many batches.
  *
  * Modes, momenta and counters are as before when it has ended, and after an error, of the loader too, the statistics
  * are as well, bit for bit.
  *
  * @throws ValueError on options outside their domain and on one value per channel; RuntimeError on values that are not
- * finite.
+ * finite, and without `group` in a job of several processes.
  * @example
  * const report = await preciseBatchNorm(model, loader, { maxBatches: 200 });
  * console.log(String(report));
@@ -240,6 +306,7 @@ export async function preciseBatchNorm(
 ): Promise<RecalibrationReport> {
   requireOptions('preciseBatchNorm', options, preciseOptions);
   const { standardError, maxBatches } = check(options);
+  const group = groupOf(options);
   const named = batchNorms(model).map(([name, norm]) => ({ name, norm, reason: obstacle(norm) }));
   const movable = named.filter(({ reason }) => reason === null);
   const norms = movable.map(({ norm }) => norm);
@@ -273,6 +340,14 @@ export async function preciseBatchNorm(
     ({ layer, batch }) => estimates.get(layer)!.add(batch),
     () => withModes(model, set, run),
   );
+  // A SyncBatchNorm has the statistics of all ranks' batches already.
+  const own = movable.filter(({ norm }) => norm.isLocal);
+  if (group && own.length > 0)
+    batches = mergeRanks(
+      own.map(({ norm }) => ({ norm, estimate: estimates.get(norm)! })),
+      batches,
+      group,
+    );
   const reached = movable.filter(({ norm }) => estimates.get(norm)!.total);
   const layers: LayerRecalibration[] = [];
   for (const { name, norm } of reached) layers.push(await compare(name, norm, estimates.get(norm)!, standardError));

@@ -1,5 +1,7 @@
 // What preciseBatchNorm has changed, as data and as a table. Not here: how it is computed (recalibrate.ts).
 
+import { tableText } from '../../table_text.ts';
+
 /** A figure of every channel of a layer, summed up. */
 export interface ChannelShift {
   /** Of the channel where it is smallest. */
@@ -63,10 +65,7 @@ export class RecalibrationReport {
       isConverged ? 'yes' : 'no',
     ]);
     const table = [head, ...rows].map((row) => (isAsked ? row : row.slice(0, -1)));
-    const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));
-    const lines = table.map((row) =>
-      row.map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '),
-    );
+    const lines = tableText(table);
     const rest = this.unchanged.map(({ name, reason }) => `${name || '(the model)'} unchanged: ${reason}`);
     return [`${this.batches} batches`, ...(this.layers.length > 0 ? lines : []), ...rest].join('\n');
   }
