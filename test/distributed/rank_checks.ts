@@ -58,11 +58,20 @@ export function sumOfRanks(x: Tensor): Tensor {
 
 const valuesOf = (x: Tensor) => Array.from(x.contiguous().dataSync() as Float64Array, Number);
 
+/** FNV-1a of a tensor's bytes. */
+function hashOf(x: Tensor, start = 0x811c9dc5): number {
+  const { buffer, byteOffset, byteLength } = x.detach().contiguous().dataSync();
+  let hash = start;
+  for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash | 0;
+}
+
 export class Checks {
   count = 0;
   readonly failures: string[] = [];
   /** Of everything that was compared so far: a second run must come to the same bits. */
   private hash = 0x811c9dc5;
+  private readonly shared: [name: string, hash: number][] = [];
 
   fail(text: string): void {
     if (this.failures.length < 20) this.failures.push(text);
@@ -94,24 +103,28 @@ export class Checks {
       this.fail(`${name}: off by ${(error / scale).toExponential(1)} of ${scale}, at most ${tolerance} is right`);
   }
 
-  /** The same bits on every rank of the job. */
+  /** The same bits on every rank of the job, all of which call this alike; `report` compares them. */
   same(name: string, x: Tensor): void {
     this.count++;
-    const [first, ...others] = allGather(x.detach()).map((t) => new Uint8Array(t.dataSync().slice().buffer));
-    for (const other of others)
-      if (!first.every((byte, i) => byte === other[i])) this.fail(`${name}: ranks have different bits`);
+    this.shared.push([name, hashOf(x)]);
     this.add(x);
   }
 
   private add(x: Tensor): void {
-    const data = x.detach().contiguous().dataSync();
-    // FNV-1a.
-    for (const byte of new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-      this.hash = Math.imul(this.hash ^ byte, 0x01000193);
+    this.hash = hashOf(x, this.hash);
   }
 
   /** Prints what a test reads by `resultsOf`. */
   report(): void {
+    const hashes = allGather(
+      fromTypedArray(
+        Int32Array.from(this.shared, ([, hash]) => hash),
+        [this.shared.length],
+      ),
+    );
+    const [first, ...others] = hashes.map((t) => t.dataSync());
+    for (const [i, [name]] of this.shared.entries())
+      if (others.some((other) => other[i] !== first[i])) this.fail(`${name}: ranks have different bits`);
     const { count, failures, hash } = this;
     const result: RankResult = { rank: getRank(), worldSize: getWorldSize(), count, failures, hash: hash >>> 0 };
     console.log(`RESULT ${JSON.stringify(result)}`);

@@ -11,8 +11,14 @@ import { mpis, runJob } from './ranks.ts';
  * more than twice the processors of a small machine.
  */
 const jobs: { mpi: MpiName; engine: EngineName; nproc: number; threads: number }[] = [
-  ...mpis.flatMap((mpi) => [1, 2, 3, 4].map((nproc) => ({ mpi, engine: 'native' as const, nproc, threads: 1 }))),
-  { mpi: 'mpich', engine: 'native', nproc: 2, threads: 2 },
+  ...mpis.flatMap((mpi) =>
+    [1, 2, 3, 4].map((nproc) => ({
+      mpi,
+      engine: 'native' as const,
+      nproc,
+      threads: mpi === 'mpich' && nproc === 2 ? 2 : 1,
+    })),
+  ),
   { mpi: 'openmpi', engine: 'wasm', nproc: 3, threads: 1 },
 ];
 /** The hashes of all ranks, by the number of ranks. */
@@ -21,7 +27,7 @@ const hashes = new Map<string, number[]>();
 test.each(jobs)('$nproc ranks of $mpi equal one process: $engine, $threads threads', async (job) => {
   const { mpi, engine, nproc, threads } = job;
   const env = { OMP_NUM_THREADS: `${threads}` };
-  const { status, stdout, stderr } = await runJob({ ...job, script: 'sync_batch_norm_ranks.ts', args: ['25'], env });
+  const { status, stdout, stderr } = await runJob({ ...job, script: 'sync_batch_norm_ranks.ts', args: ['20'], env });
   expect(status, stderr + stdout).toBe(0);
   const results = resultsOf(stdout);
   expect(results.map(({ rank, worldSize }) => [rank, worldSize])).toEqual(
@@ -29,7 +35,7 @@ test.each(jobs)('$nproc ranks of $mpi equal one process: $engine, $threads threa
   );
   for (const { count, failures } of results) {
     expect(failures).toEqual([]);
-    expect(count).toBeGreaterThan(700);
+    expect(count).toBeGreaterThan(600);
   }
   // A sum of two has one order: every run of two ranks gives the same bits, on any MPI and any number of threads.
   const key = nproc <= 2 ? `${engine} ${nproc}` : `${engine} ${nproc} ${mpi}`;
@@ -38,15 +44,10 @@ test.each(jobs)('$nproc ranks of $mpi equal one process: $engine, $threads threa
   hashes.set(key, hash);
 });
 
-test.each(mpis)('a second run of 3 ranks of %s has the same bits', async (mpi) => {
-  const { stdout } = await runJob({
-    mpi,
-    engine: 'native',
-    nproc: 3,
-    script: 'sync_batch_norm_ranks.ts',
-    args: ['25'],
-  });
-  expect(resultsOf(stdout).map(({ hash }) => hash)).toEqual(hashes.get(`native 3 ${mpi}`));
+test('a second run of 3 ranks has the same bits', async () => {
+  const job = { mpi: 'openmpi', engine: 'native', nproc: 3 } as const;
+  const { stdout } = await runJob({ ...job, script: 'sync_batch_norm_ranks.ts', args: ['20'] });
+  expect(resultsOf(stdout).map(({ hash }) => hash)).toEqual(hashes.get('native 3 openmpi'));
 });
 
 describe.each(mpis)('%s', (mpi) => {

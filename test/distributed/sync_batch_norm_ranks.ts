@@ -17,6 +17,7 @@ import {
   Sequential,
   SyncBatchNorm,
   type SyncBatchNormOptions,
+  summary,
   withMicroBatches,
 } from '../../src/nn/index.ts';
 import { SGD, stageStatistics } from '../../src/optim/index.ts';
@@ -322,6 +323,8 @@ function checkEdges(): void {
   }
   bn.eval();
   if (rank === 0) checks.equal('evaluation of one rank', bn(one).shape, [1, 2]);
+  // Nor for shapes, which have no values to exchange.
+  if (rank === 0) checks.equal('a summary of one rank', summary(bn.train(), [4, 2]).parameters, 4);
 }
 
 for (let seed = 1; seed <= layerCases; seed++) checkLayer(seed);

@@ -1,6 +1,6 @@
 // SyncBatchNorm: three ranks against one process that has their whole batch; without a group it is batch norm. And the
 // conversions.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { grad } from '../../src/autograd/backward.ts';
 import { destroyProcessGroup, initProcessGroup } from '../../src/distributed/index.ts';
 import * as library from '../../src/nn/index.ts';
@@ -27,7 +27,7 @@ import {
 } from '../../src/nn/index.ts';
 import { cat } from '../../src/ops/shape_ops.ts';
 import { ones, tensor, zeros } from '../../src/tensor/create.ts';
-import type { Tensor } from '../../src/tensor/tensor.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror, runRanks } from '../support/fake_group.ts';
 import { expectClose, readGolden } from '../support/golden.ts';
 import { det, list, make, type Plain, walkTexts } from '../support/norm_layers.ts';
@@ -300,6 +300,23 @@ describe('SyncBatchNorm', () => {
     const alone = net.getSubmodule('0.0') as SyncBatchNorm;
     alone(x.detach());
     expect(labels).toEqual(['0.0, forward', '0.0, backward', `${alone}, forward`]);
+  });
+  it('reads nothing but the counts of all ranks', () => {
+    const net = new Sequential(
+      new SyncBatchNorm(3, { processGroup: mirror }),
+      new SyncBatchNorm(3, { processGroup: mirror }),
+    );
+    const reads = vi.spyOn(Tensor.prototype, 'dataSync');
+    const items = vi.spyOn(Tensor.prototype, 'item');
+    try {
+      const y = net(f32([4, 3]).requiresGrad_()) as Tensor;
+      expect([reads.mock.calls.length, items.mock.calls.length]).toEqual([2, 0]);
+      y.sum().backward();
+      expect([reads.mock.calls.length, items.mock.calls.length]).toEqual([2, 0]);
+    } finally {
+      reads.mockRestore();
+      items.mockRestore();
+    }
   });
   it('takes all processes of the job where it has no group: alone it is batch norm', () => {
     initProcessGroup();
