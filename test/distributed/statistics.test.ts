@@ -1,4 +1,5 @@
-// What ranks bring together without SyncBatchNorm: buffers, precise statistics, averages, and their shares of a dataset.
+// What ranks bring together without SyncBatchNorm: buffers, precise statistics, averages, and their shares of a
+// dataset.
 import { expect, test } from 'vitest';
 import type { EngineName } from '../../src/device/backend.ts';
 import type { MpiName } from '../../src/distributed/mpi_addon.ts';

@@ -14,8 +14,8 @@ import { setValues, valuesOfFirst, valuesOfRanks } from './values_of_ranks.ts';
 /** Options of `syncBuffers`. */
 export interface SyncBuffersOptions {
   /**
-   * `'merge'`: running statistics of batch norms become those of all ranks' data, other buffers those of the first rank.
-   * `'broadcast'`: all buffers become those of the first rank. Default: `'merge'`.
+   * `'merge'`: running statistics of batch norms become those of all ranks' data, other buffers those of the first
+   * rank. `'broadcast'`: all buffers become those of the first rank. Default: `'merge'`.
    */
   mode?: 'merge' | 'broadcast';
   /** The processes that take part. Default: all of the job. */
@@ -69,8 +69,8 @@ const areFinite = (values: TypedArray): boolean => (values as Float64Array).ever
  * taken to be of one size on all ranks. Frozen statistics, which are the same everywhere, stay. Counters and all other
  * buffers become those of the first rank, instance norm's too.
  *
- * @throws ValueError on another mode; RuntimeError, having changed nothing, on all ranks, where statistics of one are not
- * finite, and where ranks do not have the same buffers or do not call it.
+ * @throws ValueError on another mode; RuntimeError, having changed nothing, on all ranks, where statistics of one are
+ * not finite, and where ranks do not have the same buffers or do not call it.
  * @example
  * syncBuffers(model); // and then evaluate or save
  */
