@@ -127,5 +127,13 @@ export {
 } from './tensor/random.ts';
 export { asyncScope, scope } from './tensor/scope.ts';
 export type { MemoryFormat, Shape } from './tensor/shape.ts';
-export { type GradNode, keep, type NestedArray, Tensor, type TensorHook, type TensorJSON } from './tensor/tensor.ts';
+export {
+  type AccumulatedHook,
+  type GradNode,
+  keep,
+  type NestedArray,
+  Tensor,
+  type TensorHook,
+  type TensorJSON,
+} from './tensor/tensor.ts';
 export { setWarningHandler, type WarningCategory, type WarningHandler, warn } from './warnings.ts';

@@ -8,7 +8,7 @@ import { fullOn } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import { keepStorage } from '../tensor/storage.ts';
-import { type HookEntry, Tensor, type TensorHook } from '../tensor/tensor.ts';
+import { type AccumulatedHook, type HookEntry, Tensor, type TensorHook } from '../tensor/tensor.ts';
 import { setGradEnabled } from './grad_mode.ts';
 import { GradientHolds } from './gradient_holds.ts';
 import { type Edge, edgeOf, type Gradient, Node, type OutputInfo } from './node.ts';
@@ -63,6 +63,14 @@ function reachable(roots: readonly Node[]): Node[] {
         stack.push(edge.node);
       }
   return [...seen].sort((a, b) => b.sequence - a.sequence);
+}
+
+/** The leaves that a backward from these tensors would reach. */
+export function leavesBehind(roots: readonly Tensor[]): Set<Tensor> {
+  const leaves = new Set<Tensor>(roots.filter((root) => root.isLeaf));
+  for (const node of reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : []))))
+    for (const edge of node.edges) if (edge && 'leaf' in edge) leaves.add(edge.leaf);
+  return leaves;
 }
 
 /** Nodes from which a captured tensor can be reached; grad() runs no others. */
@@ -242,6 +250,7 @@ class Walk {
     }
     // Gradients are read by the optimizer and summed over steps: they outlive the scope of the step.
     keepStorage(leaf.peekGrad()!.storage);
+    for (const hook of [...(leaf.accumulatedHooks ?? [])]) hook(leaf);
   }
 
   /**
@@ -316,6 +325,11 @@ class Walk {
 
 /** The walks that are running, the innermost last. */
 const walks: Walk[] = [];
+/** What is called at the end of the outermost walk. */
+let endings: (() => void)[] = [];
+
+/** Calls a function at the end of the backward that is running, unless it fails. */
+export const atEndOfBackward = (ending: () => void): void => void endings.push(ending);
 
 /**
  * Whether anybody but the next operation sees the gradient of an edge: a hook, `retainGrad`, a caller of `grad`, or a
@@ -378,6 +392,7 @@ function walk(
   const rootGrads = checkRoots(roots, given);
   const former = setGradEnabled(createGraph);
   const state = new Walk(createGraph, capture);
+  if (walks.length === 0) endings = [];
   walks.push(state);
   try {
     const nodes = reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : [])));
@@ -389,6 +404,7 @@ function walk(
     for (const node of nodes)
       if (!useful || useful.has(node)) state.run(node, retainGraph);
       else state.skip(node);
+    if (walks.length === 1) for (const ending of endings.splice(0)) ending();
     return state.captured;
   } finally {
     walks.pop();
@@ -460,6 +476,25 @@ export function registerHook(tensor: Tensor, hook: TensorHook): () => void {
   } else hooks = tensor.hooks ??= [];
   // The same function may be registered twice; each time is an entry of its own.
   const entry: HookEntry = { hook };
+  hooks.push(entry);
+  return () => {
+    const at = hooks.indexOf(entry);
+    if (at >= 0) hooks.splice(at, 1);
+  };
+}
+
+/**
+ * Registers a hook that is called with a leaf when a backward has added to its `.grad`, which it may replace. Returns
+ * what removes it (PyTorch: `Tensor.register_post_accumulate_grad_hook`).
+ */
+export function registerPostAccumulateGradHook(tensor: Tensor, hook: AccumulatedHook): () => void {
+  if (!tensor.requiresGrad) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
+  if (!tensor.isLeaf) throw new RuntimeError('post accumulate grad hooks cannot be registered on non-leaf tensors');
+  if (typeof hook !== 'function')
+    throw new ArgumentTypeError(`[registerPostAccumulateGradHook] expected a function, got ${shown(hook)}`);
+  // The same function may be registered twice; each time is an entry of its own.
+  const entry: AccumulatedHook = (leaf) => hook(leaf);
+  const hooks = (tensor.accumulatedHooks ??= []);
   hooks.push(entry);
   return () => {
     const at = hooks.indexOf(entry);

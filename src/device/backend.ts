@@ -20,6 +20,27 @@ export interface Block {
   bytes(): Uint8Array;
 }
 
+/** Bytes of another block: the address of both is the same memory. It is given back with the whole. */
+export class BlockRange implements Block {
+  readonly byteLength: number;
+  readonly whole: Block;
+  readonly start: number;
+
+  constructor(whole: Block, start: number, byteLength: number) {
+    this.whole = whole;
+    this.start = start;
+    this.byteLength = byteLength;
+  }
+
+  pin(): Pointer {
+    return this.whole.pin() + this.start;
+  }
+
+  bytes(): Uint8Array {
+    return this.whole.bytes().subarray(this.start, this.start + this.byteLength);
+  }
+}
+
 /** Kernels that run later than they are launched, and what others need to know to work beside them. */
 export interface KernelQueue {
   /** The number of launches so far. */

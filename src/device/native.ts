@@ -4,7 +4,7 @@
 import { RuntimeError } from '../errors.ts';
 import { loadAddon } from './addon_file.ts';
 import { AddressBackend } from './address_backend.ts';
-import type { Block, KernelQueue } from './backend.ts';
+import { type Block, BlockRange, type KernelQueue } from './backend.ts';
 import { type Chunk, Chunks, type WeakReferences } from './chunks.ts';
 import { Isa, type Kernels, kernelNames, type Pointer, Status } from './generated/abi.ts';
 
@@ -201,7 +201,7 @@ export class NativeBackend extends AddressBackend {
   }
 
   override addressOf(block: Block): Pointer {
-    return (block as NativeBlock).address;
+    return block instanceof BlockRange ? this.addressOf(block.whole) + block.start : (block as NativeBlock).address;
   }
 
   protected allocateFixed(byteLength: number): NativeBlock {

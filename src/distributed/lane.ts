@@ -92,7 +92,7 @@ export class Lane {
       label,
     );
     this.running.push({ number, places: [...new Set([to, from])].filter((place) => place !== undefined) });
-    if (receive) receive.storage.arrival = this.arrivalOf(op, number, receive.storage, to?.bytes);
+    receive?.storage.expect(this.arrivalOf(op, number, receive.storage, to?.bytes));
     const { addon } = this;
     return {
       wait: () => this.wait(op, number),
@@ -123,7 +123,9 @@ export class Lane {
     if (isReceived) x.storage.beginChange();
     const { address } = x.storage;
     if (address !== null) {
-      // Nobody else gets the memory before the call is complete, whatever becomes of the tensor and its scope.
+      // Nobody else gets the memory before the call is complete, whatever becomes of the tensor and its scope. What is
+      // sent must not change before either: whoever changes it moves to other memory. What is received changes here.
+      if (isReceived) return { address, release: x.storage.hold() };
       const loan = outsideScopes(() => x.storage.lend());
       return { address, release: () => loan.release() };
     }

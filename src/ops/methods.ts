@@ -1,6 +1,13 @@
 // The methods of Tensor: every op that takes a tensor first, and the in-place forms. One table; the functions are
 // defined elsewhere.
-import { type BackwardOptions, backward, provideEngineOps, registerHook, retainGrad } from '../autograd/backward.ts';
+import {
+  type BackwardOptions,
+  backward,
+  provideEngineOps,
+  registerHook,
+  registerPostAccumulateGradHook,
+  retainGrad,
+} from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
 import type { Device } from '../device/backend.ts';
@@ -13,7 +20,7 @@ import { bernoulli, type GeneratorOption, normal_, uniform_ } from '../tensor/ra
 import { requireTensor } from '../tensor/requirements.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import type { MemoryFormat } from '../tensor/shape.ts';
-import { Tensor, type TensorHook } from '../tensor/tensor.ts';
+import { type AccumulatedHook, Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
 import type * as broadcast from './broadcast.ts';
 import { broadcastTo, repeat, sumTo } from './broadcast.ts';
@@ -104,6 +111,10 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
    */
   registerHook(this: Tensor, hook: TensorHook) {
     return registerHook(this, hook);
+  },
+  /** Calls `hook` with this leaf when a backward has added to its `.grad`. Returns a function that removes the hook. */
+  registerPostAccumulateGradHook(this: Tensor, hook: AccumulatedHook) {
+    return registerPostAccumulateGradHook(this, hook);
   },
   /** Makes a non-leaf tensor keep its `.grad`. */
   retainGrad(this: Tensor) {
@@ -295,6 +306,15 @@ export interface TensorMethods
    * const remove = w.registerHook((g) => g.clamp(-1, 1));
    */
   registerHook(hook: TensorHook): () => void;
+  /**
+   * Calls `hook` with this leaf whenever a backward has added to its `.grad`, which is complete then and may be
+   * replaced (PyTorch: `Tensor.register_post_accumulate_grad_hook`). Returns a function that removes the hook.
+   * @throws RuntimeError on a tensor that is no leaf, or requires no gradient.
+   * @example
+   * const w = ones([3], { requiresGrad: true });
+   * const remove = w.registerPostAccumulateGradHook((leaf) => console.log(leaf.grad!.toArray()));
+   */
+  registerPostAccumulateGradHook(hook: AccumulatedHook): () => void;
   /**
    * Makes a tensor that is no leaf keep its `.grad` (PyTorch: `Tensor.retain_grad`).
    * @throws RuntimeError on a tensor that requires no gradient.

@@ -1,7 +1,7 @@
 // Storage: the memory behind tensors, which views share; its version, by which autograd notices changes; and scopes,
 // which release the memory of a step at its end.
 
-import type { Backend, Block } from '../device/backend.ts';
+import { type Backend, type Block, BlockRange } from '../device/backend.ts';
 import { currentBackend, trimMemory } from '../device/engine.ts';
 import type { Pointer } from '../device/generated/abi.ts';
 import { RuntimeError } from '../errors.ts';
@@ -29,11 +29,13 @@ export class Storage {
    * The user's operation that selected these values from another tensor; null if there is none. See ops/selecting.ts.
    */
   selectedBy: string | null = null;
-  /** Counts the storages that share the block; null: it belongs to this one alone. See `lend`. */
-  private sharers: { count: number } | null = null;
-
-  /** What still writes to the memory; null: nothing. */
-  arrival: Arrival | null = null;
+  /**
+   * Counts the storages that share the block, and those who hold it; null: it belongs to this one alone. See `lend` and
+   * `hold`.
+   */
+  private sharers: { storages: number; holds: number } | null = null;
+  /** What still writes to the memory, oldest first. */
+  private arrivals: readonly Arrival[] = [];
 
   /** @param block the memory; null: there is none yet. Default: new memory. */
   constructor(byteLength: number, backend: Backend = currentBackend(), block?: Block | null) {
@@ -60,7 +62,7 @@ export class Storage {
       this.arrive();
       const copy = this.allocate();
       this.backend.copy(this.live(), copy);
-      this.sharers!.count--;
+      this.sharers!.storages--;
       this.sharers = null;
       this.block = copy;
     }
@@ -81,7 +83,7 @@ export class Storage {
   handOver(): Storage {
     const heir = new Storage(this.byteLength, this.backend, this.live());
     heir.sharers = this.sharers;
-    heir.arrival = this.arrival;
+    heir.arrivals = this.arrivals;
     this.sharers = null;
     this.block = null;
     return heir;
@@ -90,16 +92,16 @@ export class Storage {
   /** Shares the block of another storage of the same size, until one of them is changed in place. */
   protected shareWith(other: Storage): void {
     this.block = other.live();
-    this.arrival = other.arrival;
-    other.sharers ??= { count: 1 };
-    other.sharers.count++;
+    this.arrivals = other.arrivals;
+    other.sharers ??= { storages: 1, holds: 0 };
+    other.sharers.storages++;
     this.sharers = other.sharers;
     this.abandonUnlessOwned();
   }
 
   /** Whether a change in place would have to move to a copy first. */
   get isOnLoan(): boolean {
-    return (this.sharers?.count ?? 0) > 1;
+    return (this.sharers?.storages ?? 0) > 1;
   }
 
   /** Identifies the memory: the same object for all storages that share it; null where there is no memory. */
@@ -121,12 +123,17 @@ export class Storage {
     return this.backend.addressOf(this.live());
   }
 
+  /** Notes what is about to write to the memory. */
+  expect(arrival: Arrival): void {
+    this.arrivals = [...this.arrivals, arrival];
+  }
+
   /** Waits for values that still arrive. */
-  private arrive(how: keyof Arrival = 'beforeRead'): void {
-    const { arrival } = this;
-    if (!arrival) return;
-    this.arrival = null;
-    arrival[how](this);
+  arrive(how: keyof Arrival = 'beforeRead'): void {
+    const { arrivals } = this;
+    if (arrivals.length === 0) return;
+    this.arrivals = [];
+    for (const arrival of arrivals) arrival[how](this);
   }
 
   bytes(): Uint8Array {
@@ -146,10 +153,32 @@ export class Storage {
   }
 
   release(): void {
-    if (!this.block) return;
-    if (!this.sharers || --this.sharers.count === 0) this.backend.free(this.block);
+    const { block, sharers } = this;
+    if (!block) return;
+    if (sharers) sharers.storages--;
+    giveBack(this.backend, block, sharers);
     this.sharers = null;
     this.block = null;
+  }
+
+  /**
+   * Keeps the memory from being given back, for another thread that writes to it, until the returned function is
+   * called. It is no loan: changes in place stay where they are.
+   */
+  hold(): () => void {
+    const block = this.live();
+    this.sharers ??= { storages: 1, holds: 0 };
+    const { backend, sharers } = this;
+    sharers.holds++;
+    return () => {
+      sharers.holds--;
+      giveBack(backend, block, sharers);
+    };
+  }
+
+  /** A storage whose memory is a part of this one's. This one must not be released before, nor change in place. */
+  range(start: number, byteLength: number): Storage {
+    return new RangeStorage(this, byteLength, new BlockRange(this.live(), start, byteLength));
   }
 
   /** Throws if the memory has been released. */
@@ -163,6 +192,33 @@ export class Storage {
         'this tensor was made inside a scope that has ended (a step of a loader, fit, or scope()) and its memory is reused; keep(tensor), return it from the scope, assign it to a property of a module, or use .item()',
       );
     return this.block;
+  }
+}
+
+/** Gives a block back that nobody has any more. Ranges belong to their whole. */
+function giveBack(backend: Backend, block: Block, sharers: { storages: number; holds: number } | null): void {
+  const isFree = !sharers || (sharers.storages === 0 && sharers.holds === 0);
+  if (isFree && !(block instanceof BlockRange)) backend.free(block);
+}
+
+/** A part of another storage's memory. What arrives in either is waited for by both. */
+class RangeStorage extends Storage {
+  private readonly whole: Storage;
+
+  constructor(whole: Storage, byteLength: number, block: Block) {
+    super(byteLength, whole.backend, block);
+    this.whole = whole;
+  }
+
+  override expect(arrival: Arrival): void {
+    this.whole.expect({
+      beforeKernel: () => arrival.beforeKernel(this),
+      beforeRead: () => arrival.beforeRead(this),
+    });
+  }
+  override arrive(how?: keyof Arrival): void {
+    this.whole.arrive(how);
+    super.arrive(how);
   }
 }
 

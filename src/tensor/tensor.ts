@@ -22,6 +22,9 @@ export interface GradNode {
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook may also just look
 export type TensorHook = (grad: Tensor) => Tensor | void;
 
+/** What is called with a leaf when a backward has added to its gradient. */
+export type AccumulatedHook = (leaf: Tensor) => void;
+
 /** One registration of a hook. */
 export interface HookEntry {
   readonly hook: TensorHook;
@@ -79,6 +82,11 @@ export class Tensor {
    * @internal
    */
   hooks: HookEntry[] | null = null;
+  /**
+   * Called when a backward has added to this leaf's gradient.
+   * @internal
+   */
+  accumulatedHooks: AccumulatedHook[] | null = null;
   /**
    * Whether a recorded operation has saved this tensor object itself for its backward.
    * @internal

@@ -22,7 +22,7 @@ const onlyMethods = {
   'In-place forms belong to the tensor they change, as in PyTorch.':
     'add_ sub_ mul_ div_ pow_ neg_ exp_ sqrt_ relu_ sigmoid_ tanh_ clamp_ addcmul_ addcdiv_ lerp_ maskedFill_ copy_ fill_ zero_ requiresGrad_',
   'They read or convert this tensor, as in PyTorch.': 'data dataSync item to contiguous toArray toJSON toString',
-  'They concern this place of a graph, as in PyTorch.': 'registerHook retainGrad',
+  'They concern this place of a graph, as in PyTorch.': 'registerHook registerPostAccumulateGradHook retainGrad',
   'For the library itself.': 'checkGradient peekGrad adoptGrad dropGrad materialize pin requireSound',
 };
 /** Functions of nn.functional alone. */
