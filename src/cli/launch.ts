@@ -32,9 +32,16 @@ interface Command {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** The name by which the library's own training is launched, and the program that has it. */
+const ownJob = 'train-lenet';
+const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+const ownProgram = fileURLToPath(new URL(`./main${extension}`, import.meta.url));
+
 /** How often the job was started again, as torchrun says it to its ranks. */
 const restartCount = 'TORCHELASTIC_RESTART_COUNT';
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies readonly StopSignal[];
+/** Milliseconds that ranks have to say what they know of one that was killed. */
+const lastWords = 500;
 /** Milliseconds after the end of mpirun in which its last lines are read. */
 const lastLines = 2000;
 /** Milliseconds after which mpirun is killed that was told to end. */
@@ -52,8 +59,7 @@ function placesOf(hosts: string): number {
 
 /** What Node.js loads before a script: TypeScript's loader, where it is needed, and what says who the rank is. */
 function preloads(script: string): string[] {
-  const setup =
-    fileURLToPath(new URL('./rank_setup', import.meta.url)) + (import.meta.url.endsWith('.ts') ? '.ts' : '.js');
+  const setup = fileURLToPath(new URL(`./rank_setup${extension}`, import.meta.url));
   const isTypeScript = (path: string) => /\.[cm]?ts$/.test(path);
   const loaded = [setup];
   if (isTypeScript(script) || isTypeScript(setup)) {
@@ -213,6 +219,38 @@ function failureToJoin(ledger: string): number | null {
   return null;
 }
 
+/**
+ * Ranks that one has left behind that was killed. They wait for it and answer no signal; Open MPI's mpirun ends them,
+ * but takes two seconds.
+ */
+class Survivors {
+  private readonly ledger: string;
+  private killedAt: number | null = null;
+
+  constructor(ledger: string) {
+    this.ledger = ledger;
+  }
+
+  /** Looks for a rank of this machine that is gone without having said so; a while later, kills the others. */
+  watch(): void {
+    const processes = notesIn(this.ledger, 'pid');
+    const isLost = (rank: number, pid: number) => !existsSync(join(this.ledger, `${rank}.left`)) && !isAlive(pid);
+    if (this.killedAt === null) {
+      if ([...processes].some(([rank, pid]) => isLost(rank, pid))) this.killedAt = performance.now();
+    } else if (performance.now() - this.killedAt > lastWords)
+      for (const pid of processes.values()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** How the job has ended, and what every rank of this machine did last. */
 function summary(status: number, said: string, ledger: string): string {
   const killed = killedRanks(said, ledger);
@@ -234,8 +272,10 @@ export async function launch(script: string, args: readonly string[], options: L
   const { nproc = options.hosts === undefined ? undefined : placesOf(options.hosts), hosts } = options;
   if (nproc === undefined) throw new ValueError('[launch] expected --nproc N or --hosts a:N,b:N');
   if (hosts !== undefined) placesOf(hosts);
-  const path = resolve(script);
+  const isOwn = script === ownJob;
+  const path = isOwn ? ownProgram : resolve(script);
   if (!existsSync(path)) throw new RuntimeError(`[launch] there is no ${path}`);
+  if (isOwn) args = ['--distributed', ...args];
   const mpi = findMpis().find(({ name, mpirun }) => mpirun && (options.mpi === undefined || name === options.mpi));
   if (!mpi) throw new RuntimeError(`[launch] ${options.mpi ? `${options.mpi} is not here; ` : ''}${noMpi}`);
   const command = commandFor(mpi, nproc, path, args, hosts);
@@ -281,7 +321,9 @@ async function run(command: Command, mark: RegExp, signals: Signals, restarts: n
     readLines(mpirun.stderr!, mark, (rank, line) => (rank === null ? own(line) : errors.take(rank, line)));
     let failure: number | null = null;
     let isEnding = false;
+    const survivors = new Survivors(ledger);
     const watch = setInterval(() => {
+      survivors.watch();
       if (isEnding || signals.received) return;
       failure = failureToJoin(ledger);
       isEnding = failure !== null || isAborted(ledger);

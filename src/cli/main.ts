@@ -68,6 +68,7 @@ const program = new Command('evenkeel')
     integerFrom('--checkpoint-every', 1),
   )
   .option('--tensorboard', 'write TensorBoard event files too', false)
+  .option('--distributed', 'be one rank of a job, with a share of each batch (launch ... train-lenet)', false)
   .version(version, '--version')
   // Whatever stands behind the script of `launch` is the script's.
   .enablePositionalOptions()
@@ -92,7 +93,7 @@ program
 program
   .command('launch')
   .description('Runs a script as several ranks, over MPI.')
-  .argument('<script>', 'the script, JavaScript or TypeScript')
+  .argument('<script>', 'the script, JavaScript or TypeScript; train-lenet: the training of LeNet, with --distributed')
   .argument('[args...]', 'its arguments')
   .option('--nproc <n>', 'how many ranks (default: as many as --hosts have places)', integerFrom('--nproc', 1))
   .option('--hosts <list>', 'hosts and their places, as in a:2,b:2 (default: this machine)')

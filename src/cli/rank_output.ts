@@ -5,23 +5,34 @@ import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { MpiName } from '../distributed/mpi_addon.ts';
 
-/** How mpirun marks a line with its rank. */
+/**
+ * How mpirun marks what a rank writes. Open MPI marks each piece that it reads, of which a line may have several, and
+ * lines of other ranks may stand in between; MPICH marks lines.
+ */
 export const markOf = ({ name, major }: { name: MpiName; major: number }): RegExp =>
-  name === 'mpich' ? /^\[(\d+)\] / : major >= 5 ? /^\[[^\]]*,(\d+)\]<std\w+>: / : /^\[\d+,(\d+)\]<std\w+>:/;
+  name === 'mpich' ? /^\[(\d+)\] /g : major >= 5 ? /\[[^\]\s]*,(\d+)\]<std\w+>: /g : /\[\d+,(\d+)\]<std\w+>:/g;
 /** Milliseconds in which ranks that write the same on stderr write it together. */
 const together = 300;
 
 /** Gives the lines of a stream to `take`, each with its rank; null: mpirun's own. */
-export function readLines(
-  stream: Readable,
-  markOfRank: RegExp,
-  take: (rank: number | null, line: string) => void,
-): void {
+export function readLines(stream: Readable, mark: RegExp, take: (rank: number | null, line: string) => void): void {
   const decoder = new StringDecoder('utf8');
   let rest = '';
+  /** What a rank has written of a line so far. */
+  const begun = new Map<number | null, string>();
+  const add = (rank: number | null, text: string, isWhole: boolean) => {
+    const line = (begun.get(rank) ?? '') + text;
+    if (isWhole) take(rank, line);
+    if (isWhole) begun.delete(rank);
+    else begun.set(rank, line);
+  };
   const line = (text: string) => {
-    const mark = markOfRank.exec(text);
-    take(mark ? Number(mark[1]) : null, mark ? text.slice(mark[0].length) : text);
+    let [rank, from]: [number | null, number] = [null, 0];
+    for (const found of text.matchAll(mark)) {
+      if (found.index > from) add(rank, text.slice(from, found.index), false);
+      [rank, from] = [Number(found[1]), found.index + found[0].length];
+    }
+    add(rank, text.slice(from), true);
   };
   stream.on('data', (bytes: Buffer) => {
     const lines = (rest + decoder.write(bytes)).split('\n');
@@ -30,6 +41,7 @@ export function readLines(
   });
   stream.on('end', () => {
     if (rest) line(rest);
+    for (const [rank, text] of begun) take(rank, text);
   });
 }
 

@@ -18,6 +18,15 @@ for (const [name, [openmpi, mpich]] of Object.entries(said)) {
 }
 env.OMP_NUM_THREADS ||= String(Math.max(1, Math.floor(availableParallelism() / Number(env.LOCAL_WORLD_SIZE ?? 1))));
 
+// Open MPI makes every rank believe that it writes to a terminal; the launcher reads lines.
+for (const stream of [process.stdout, process.stderr]) stream.isTTY = false;
+
 // Where the launcher finds the process, to send signals on.
 const ledger = env.EVENKEEL_LEDGER;
-if (ledger && existsSync(ledger)) writeFileSync(join(ledger, `${env.RANK}.pid`), String(process.pid));
+if (ledger && existsSync(ledger)) {
+  writeFileSync(join(ledger, `${env.RANK}.pid`), String(process.pid));
+  // A rank that is gone without this note was killed.
+  process.on('exit', () => {
+    if (existsSync(ledger)) writeFileSync(join(ledger, `${env.RANK}.left`), '');
+  });
+}

@@ -6,6 +6,7 @@ export type { ReduceOp, Work } from './lane.ts';
 export {
   type AllGatherOptions,
   allGather,
+  allGatherObject,
   allReduce,
   type BroadcastOptions,
   barrier,

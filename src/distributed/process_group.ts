@@ -370,6 +370,23 @@ export function broadcastObject<T>(value: T, options: BroadcastOptions = {}): T 
 }
 
 /**
+ * Plain data of every rank, in rank order, on every rank (PyTorch: `torch.distributed.all_gather_object`). What JSON
+ * can hold.
+ * @example
+ * initProcessGroup();
+ * const names = allGatherObject(`rank ${getRank()}`);
+ * destroyProcessGroup();
+ */
+export function allGatherObject<T>(value: T, options: CollectiveOptions = {}): T[] {
+  requireOptions('allGatherObject', options, collectiveOptions);
+  const text = new TextEncoder().encode(JSON.stringify(value) ?? 'null');
+  const bytes = allocate([text.length], 'uint8');
+  bytes.storage.write(text);
+  const parts = allGather(bytes, { ...options, uneven: true });
+  return parts.map((part) => JSON.parse(new TextDecoder().decode(part.dataSync() as Uint8Array)) as T);
+}
+
+/**
  * Waits until all ranks have called it (PyTorch: `torch.distributed.barrier`).
  * @throws RuntimeError where one does not within the timeout.
  */

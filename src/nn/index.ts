@@ -96,6 +96,10 @@ export { addStatistics, useStatistics, withMicroBatches, withStatistics } from '
 export type { StatisticsMode } from './norm/statistics/statistics_control.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './norm/sync_batch_norm.ts';
 export {
+  DistributedDataParallel,
+  type DistributedDataParallelOptions,
+} from './parallel/distributed_data_parallel.ts';
+export {
   type LayerSpread,
   StatisticsSpread,
   type StatisticsSpreadOptions,

@@ -320,7 +320,8 @@ one('loadWeights', (o) => io.loadWeights(net(), net().stateDict(), o));
 // ---- several processes ----------------------------------------------------------------------------------------------
 one('initProcessGroup', (o) => distributed.initProcessGroup(o));
 one('barrier', (o) => distributed.barrier(o));
-takes('allReduce allGather reduceScatter broadcast broadcastObject', (name) => (o) => {
+one('DistributedDataParallel', (o) => new nn.DistributedDataParallel(net(), o));
+takes('allReduce allGather allGatherObject reduceScatter broadcast broadcastObject', (name) => (o) => {
   const collectives: Record<string, Given> = distributed;
   return collectives[name](x(), o);
 });

@@ -1,5 +1,5 @@
-// A job over two hosts: network namespaces of this machine, with host names of their own and a cable between them, which
-// the tests cut. Needs the rights of root, and iproute2.
+// A job over two hosts: network namespaces of this machine, with host names of their own and a cable between them,
+// which the tests cut. Needs the rights of root, and iproute2.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 import type { EngineName } from '../../src/device/backend.ts';
 import type { MpiName } from '../../src/distributed/mpi_addon.ts';
 
@@ -80,3 +81,21 @@ export const runJob = ({ mpi, nproc, script, args = [], engine, env = {}, watch 
     { ...env, ...(engine ? { EVENKEEL_ENGINE: engine } : {}) },
     watch,
   );
+
+/** What a rank has checked. */
+export interface RankResult {
+  rank: number;
+  worldSize: number;
+  count: number;
+  failures: string[];
+}
+
+/** The results of all ranks of a job that has ended well, in their order. */
+export function resultsOf({ status, stdout, stderr }: Ended, nproc: number): RankResult[] {
+  expect(status, stderr + stdout).toBe(0);
+  const lines = stdout.split('\n').flatMap((line) => /^\[(\d)\] RESULT (.*)$/.exec(line)?.slice(2) ?? []);
+  const results = lines.map((line) => JSON.parse(line) as RankResult).sort((a, b) => a.rank - b.rank);
+  expect(results.map(({ rank }) => rank)).toEqual(Array.from({ length: nproc }, (_, i) => i));
+  for (const { worldSize } of results) expect(worldSize).toBe(nproc);
+  return results;
+}

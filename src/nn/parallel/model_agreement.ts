@@ -1,0 +1,32 @@
+// Whether all ranks have built the same model: the first difference, and whose it is.
+import { allGatherObject, type Group } from '../../distributed/process_group.ts';
+import { RuntimeError } from '../../errors.ts';
+import { formatShape } from '../../tensor/shape.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { Module } from '../module.ts';
+
+const describe = (kind: string, [name, x]: readonly [string, Tensor]): string =>
+  `${kind} '${name}' ${formatShape(x.shape)} ${x.dtype}${x.memoryFormat === 'channelsLast' ? ' channelsLast' : ''}${kind === 'parameter' && !x.requiresGrad ? ', frozen' : ''}`;
+
+export const rankList = (ranks: readonly number[]): string =>
+  `${ranks.length === 1 ? 'rank' : 'ranks'} ${ranks.join(', ')}`;
+
+/** @throws RuntimeError, on all ranks, where they have different parameters or buffers. */
+export function requireSameModel(op: string, module: Module, group: Group): void {
+  const own = [
+    ...module.namedParameters().map((named) => describe('parameter', named)),
+    ...module.namedBuffers().map((named) => describe('buffer', named)),
+  ];
+  const all = allGatherObject(own, { group, label: `the model of ${op}` });
+  const longest = Math.max(...all.map(({ length }) => length));
+  for (let i = 0; i < longest; i++) {
+    const ranksOf = new Map<string, number[]>();
+    for (const [rank, entries] of all.entries()) {
+      const entry = entries[i] ?? 'nothing';
+      ranksOf.set(entry, [...(ranksOf.get(entry) ?? []), group.ranks[rank]]);
+    }
+    if (ranksOf.size === 1) continue;
+    const found = Array.from(ranksOf, ([entry, ranks]) => `\n  ${rankList(ranks)}: ${entry}`);
+    throw new RuntimeError(`[${op}] the ranks have built different models; the first difference:${found.join('')}`);
+  }
+}
