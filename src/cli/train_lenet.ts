@@ -3,15 +3,25 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataLoader } from '../data/data_loader.ts';
-import { TensorDataset } from '../data/dataset.ts';
+import { Subset, TensorDataset } from '../data/dataset.ts';
+import { DistributedSampler } from '../data/distributed_sampler.ts';
 import { DataFormatError, MissingDataPackageError } from '../data/errors.ts';
-import { type ImageSet, type ImageSplit, loadFashionMnist, loadMnist, splitArrays } from '../data/node.ts';
+import { type ImageSet, loadFashionMnist, loadMnist, splitArrays } from '../data/node.ts';
 import { currentBackend, getEngine } from '../device/engine.ts';
+import {
+  broadcastObject,
+  destroyProcessGroup,
+  getRank,
+  getWorldSize,
+  initProcessGroup,
+} from '../distributed/process_group.ts';
 import { EvenkeelError, ValueError } from '../errors.ts';
 import { writeFileAtomic } from '../files/atomic_file.ts';
 import { lenetBatchNorm } from '../models/lenet.ts';
 import type { Module } from '../nn/module.ts';
 import { batchNorms } from '../nn/norm/statistics/statistics.ts';
+import { DistributedDataParallel } from '../nn/parallel/distributed_data_parallel.ts';
+import { convertSyncBatchNorm } from '../nn/surgery/norm_conversion.ts';
 import { crossEntropy } from '../ops/loss.ts';
 import { SGD } from '../optim/index.ts';
 import { manualSeed } from '../tensor/random/index.ts';
@@ -39,6 +49,8 @@ export interface TrainOptions {
   /** Steps between checkpoints, besides those at the ends of epochs. */
   checkpointEvery?: number;
   tensorboard: boolean;
+  /** Whether this is one rank of a job, with its share of each batch. */
+  distributed?: boolean;
 }
 
 /** Per batch norm and epoch: means over channels of the running and of the test batch's statistics. */
@@ -63,11 +75,31 @@ interface EpochMetrics {
 const meanOf = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, v) => sum + v, 0) / values.length;
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 
+const plainOf = (model: Module): Module => (model instanceof DistributedDataParallel ? model.module : model);
+
 /** Bytes 0…255 to floats 0…1. */
 const toUnit = (images: Tensor): Tensor => images.to('float32').div(255);
 
-function loaderOf(split: ImageSplit, set: ImageSet, batchSize: number, shuffle: boolean) {
-  return new DataLoader(new TensorDataset(...splitArrays(split, set)), { batchSize, shuffle });
+/** The ranks of the job: one, unless it is distributed. */
+interface Job {
+  readonly rank: number;
+  readonly worldSize: number;
+}
+
+function trainLoader(set: ImageSet, { batchSize, seed, distributed }: TrainOptions, { worldSize }: Job) {
+  const images = new TensorDataset(...splitArrays(set.train, set));
+  if (!distributed) return new DataLoader(images, { batchSize, shuffle: true });
+  if (batchSize % worldSize !== 0)
+    throw new ValueError(`[train] expected a --batch-size that ${worldSize} ranks can share, got ${batchSize}`);
+  const sampler = new DistributedSampler(images, { seed });
+  return new DataLoader(images, { batchSize: batchSize / worldSize, sampler });
+}
+
+/** Every image once, in batches of 1000 on all ranks together. */
+function testLoader(set: ImageSet, { rank, worldSize }: Job) {
+  const images = new TensorDataset(...splitArrays(set.test, set));
+  const own = Array.from({ length: images.length }, (_, i) => i).filter((i) => i % worldSize === rank);
+  return new DataLoader(new Subset(images, own), { batchSize: Math.ceil(1000 / worldSize) });
 }
 
 /** Sides of the images that LeNet takes. */
@@ -87,12 +119,15 @@ function readData({ data: name, dataDir: folder }: TrainOptions): ImageSet {
   }
   if (set.rows !== side || set.columns !== side)
     throw new DataFormatError('train', folder!, `expected images of ${side}x${side}, got ${set.rows}x${set.columns}`);
+  return set;
+}
+
+function describeSet(name: string, set: ImageSet): void {
   console.log(`${name}: ${set.train.count} images to train, ${set.test.count} to test, ${set.rows}x${set.columns}`);
   if (set.dropped.length > 0) {
     const rows = set.dropped.map(({ label, row, reason }) => `class ${label} row ${row}: ${reason}`).join('; ');
     console.log(`${set.dropped.length} rows of the package are no images and were left out (${rows})`);
   }
-  return set;
 }
 
 /** Evaluates after every epoch, and keeps the files in the output folder up to date. */
@@ -100,13 +135,16 @@ class Bookkeeper implements Callback {
   private readonly options: TrainOptions;
   private readonly testLoader: DataLoader<unknown>;
   private readonly writer: SummaryWriter | null;
+  private readonly isFirst: boolean;
   readonly metrics: EpochMetrics[] = [];
   readonly norms: Record<string, NormRecord>[] = [];
 
-  constructor(options: TrainOptions, testLoader: DataLoader<unknown>) {
+  /** @param isFirst whether this rank writes the files. */
+  constructor(options: TrainOptions, testLoader: DataLoader<unknown>, isFirst: boolean) {
     this.options = options;
+    this.isFirst = isFirst;
     this.testLoader = testLoader;
-    this.writer = options.tensorboard ? new SummaryWriter(join(options.out, tensorboardFolder)) : null;
+    this.writer = options.tensorboard && isFirst ? new SummaryWriter(join(options.out, tensorboardFolder)) : null;
   }
 
   get jsonl(): string {
@@ -127,6 +165,7 @@ class Bookkeeper implements Callback {
 
   /** The whole file each time: a full disk then leaves the lines there were, not half of one. */
   private writeMetrics(): void {
+    if (!this.isFirst) return;
     writeFileAtomic(
       this.jsonl,
       new TextEncoder().encode(this.metrics.map((line) => `${JSON.stringify(line)}\n`).join('')),
@@ -148,12 +187,13 @@ class Bookkeeper implements Callback {
       imagesPerSecond: result.samples / result.seconds,
     };
     this.metrics.push(line);
-    this.norms.push(this.observe(run.model));
+    const model = plainOf(run.model);
+    this.norms.push(this.observe(model));
     this.writeMetrics();
     const { epoch, ...scalars } = line;
     for (const [name, value] of Object.entries(scalars)) this.writer?.addScalar(name, value, epoch);
     this.writer?.flush();
-    this.report(run.model);
+    this.report(model);
   }
 
   onTrainEnd(): void {
@@ -181,6 +221,7 @@ class Bookkeeper implements Callback {
   }
 
   report(model: Module): void {
+    if (!this.isFirst) return;
     const column = (name: keyof EpochMetrics) => this.metrics.map((line) => line[name]);
     const names = batchNorms(model).map(([name]) => name);
     const normCurves = names.flatMap((name) =>
@@ -261,28 +302,52 @@ export async function trainLenet(
   options: TrainOptions,
   read: (options: TrainOptions) => ImageSet = readData,
 ): Promise<StopSignal | null> {
-  const { resume, overwrite = false } = options;
-  const folder = await openRunFolder(options.out, { resume, overwrite });
+  if (!options.distributed) return trainInFolder(options, read, { rank: 0, worldSize: 1 });
+  initProcessGroup();
   try {
-    return await trainIn({ ...options, resume: folder.resume }, read);
+    return await trainInFolder(options, read, { rank: getRank(), worldSize: getWorldSize() });
   } finally {
-    folder.release();
+    destroyProcessGroup();
   }
 }
 
-async function trainIn(options: TrainOptions, read: (options: TrainOptions) => ImageSet): Promise<StopSignal | null> {
+/** The first rank has the folder; the others know from it what to do about an earlier run. */
+async function trainInFolder(
+  options: TrainOptions,
+  read: (options: TrainOptions) => ImageSet,
+  job: Job,
+): Promise<StopSignal | null> {
+  const { resume, overwrite = false } = options;
+  const folder = job.rank === 0 ? await openRunFolder(options.out, { resume, overwrite }) : null;
+  try {
+    if (folder && !folder.resume) removeRun(options.out);
+    const resumes = folder?.resume ?? false;
+    return await trainIn({ ...options, resume: job.worldSize > 1 ? broadcastObject(resumes) : resumes }, read, job);
+  } finally {
+    folder?.release();
+  }
+}
+
+async function trainIn(
+  options: TrainOptions,
+  read: (options: TrainOptions) => ImageSet,
+  job: Job,
+): Promise<StopSignal | null> {
+  const isFirst = job.rank === 0;
+  const print = isFirst ? console.log : () => {};
   const checkpoint = join(options.out, runFiles.checkpoint);
   if (options.resume && !existsSync(checkpoint) && !existsSync(`${checkpoint}.previous`))
-    console.log(`${checkpoint} does not exist yet: nothing to resume, starting anew`);
+    print(`${checkpoint} does not exist yet: nothing to resume, starting anew`);
   const backend = currentBackend();
-  console.log(
-    `engine: ${getEngine()} (${backend.instructionSet}), ${backend.getNumThreads()} thread${backend.getNumThreads() === 1 ? '' : 's'}`,
-  );
+  const threads = `${backend.getNumThreads()} thread${backend.getNumThreads() === 1 ? '' : 's'}`;
+  const ranks = options.distributed ? `, ${job.worldSize} rank${job.worldSize === 1 ? '' : 's'}` : '';
+  print(`engine: ${getEngine()} (${backend.instructionSet}), ${threads}${ranks}`);
   const set = read(options);
-  if (!options.resume) removeRun(options.out);
+  if (isFirst) describeSet(options.data, set);
   manualSeed(options.seed);
-  const model = lenetBatchNorm({ numClasses: set.classes.length });
-  const bookkeeper = new Bookkeeper(options, loaderOf(set.test, set, 1000, false) as DataLoader<unknown>);
+  const lenet = lenetBatchNorm({ numClasses: set.classes.length });
+  const model = options.distributed ? new DistributedDataParallel(convertSyncBatchNorm(lenet)) : lenet;
+  const bookkeeper = new Bookkeeper(options, testLoader(set, job) as DataLoader<unknown>, isFirst);
   const describe = ({ epoch }: EpochResult) => {
     const m = bookkeeper.metrics[epoch - 1];
     return (
@@ -292,7 +357,7 @@ async function trainIn(options: TrainOptions, read: (options: TrainOptions) => I
     );
   };
   const { isInterrupted, signal } = await fit(model, {
-    loader: loaderOf(set.train, set, options.batchSize, true),
+    loader: trainLoader(set, options, job),
     loss: crossEntropy,
     optimizer: new SGD(model.parameters(), { lr: options.lr }),
     epochs: options.epochs,
@@ -304,8 +369,10 @@ async function trainIn(options: TrainOptions, read: (options: TrainOptions) => I
     handleInterrupt: true,
     callbacks: [bookkeeper, new Progress(process.stdout, describe)],
   });
-  if (bookkeeper.metrics.length > 0) bookkeeper.report(model);
-  printTable(normTable(model));
+  if (!isFirst) return signal;
+  const plain = plainOf(model);
+  if (bookkeeper.metrics.length > 0) bookkeeper.report(plain);
+  printTable(normTable(plain));
   const left = [runFiles.metrics, runFiles.report, runFiles.checkpoint].filter((name) =>
     existsSync(join(options.out, name)),
   );

@@ -77,6 +77,7 @@ export class ArrayLoader<T, B = Collated<T>> {
   /** Where shuffling draws from; undefined: the default generator. */
   readonly generator: Generator | undefined;
   private readonly indices: Iterable<number | number[]> & { readonly length?: number };
+  private readonly sampler: Iterable<number> | undefined;
   private readonly collate: ((samples: T[]) => unknown) | undefined;
 
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<T> = {}) {
@@ -89,6 +90,7 @@ export class ArrayLoader<T, B = Collated<T>> {
     this.prefetch = options.prefetch ?? 2;
     this.timeout = options.timeout ?? 0;
     this.generator = options.generator;
+    this.sampler = options.sampler;
     this.collate = options.collate;
     this.indices = isIterableDataset(dataset) ? [] : chooseIndices(dataset, this.batchSize, options);
   }
@@ -110,6 +112,15 @@ export class ArrayLoader<T, B = Collated<T>> {
     }
     if (this.batchSize === null) return length;
     return this.dropLast ? Math.floor(length / this.batchSize) : Math.ceil(length / this.batchSize);
+  }
+
+  /**
+   * Tells the sampler which epoch comes next, from 0, where it wants to know (`DistributedSampler.setEpoch`); `fit`
+   * does it.
+   */
+  setEpoch(epoch: number): void {
+    for (const each of [this.indices, this.sampler])
+      if (each && 'setEpoch' in each && typeof each.setEpoch === 'function') each.setEpoch(epoch);
   }
 
   /** Starts an epoch in this thread; throws DataArgumentError if batches can only arrive asynchronously. */

@@ -52,6 +52,11 @@ export class StagedStatistics {
   skippedSteps = 0;
   /** The last of them. */
   lastDrop: DroppedStep | null = null;
+  /**
+   * Turns this process's decision about a step into that of all ranks.
+   * @internal
+   */
+  agree: (isPermitted: boolean) => boolean = (isPermitted) => isPermitted;
   private readonly names = new Map<BatchNormBase, string>();
   private readonly optimizer: GuardedOptimizer;
   private staged: StatisticsUpdate[] = [];
@@ -109,7 +114,9 @@ export class StagedStatistics {
       params.flatMap((param) => param.peekGrad() ?? []),
     );
     this.cause = 'guard';
-    if (!this.hasBadLoss && areFinite([...this.losses, ...statistics, ...gradients])) return true;
+    const isGood = !this.hasBadLoss && areFinite([...this.losses, ...statistics, ...gradients]);
+    if (this.agree(isGood)) return true;
+    if (isGood) return false;
     // Which of them it was matters only now.
     if (this.hasBadLoss || !areFinite(this.losses)) this.cause = 'loss';
     else this.cause = areFinite(statistics) ? 'gradients' : 'statistics';

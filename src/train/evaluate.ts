@@ -10,6 +10,7 @@ import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Averages, type Metric } from './metrics.ts';
+import { Ranks } from './ranks.ts';
 
 /**
  * A loss of an output and its target: a layer such as `new CrossEntropyLoss()`, a function such as `crossEntropy`, or
@@ -43,6 +44,9 @@ const evaluateOptions = declareOptions<EvaluateOptions>({
 /**
  * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored,
  * also after an error. Returns them by name.
+ *
+ * With a `DistributedDataParallel` each rank gives the batches of its part, and every rank gets the means over all; the
+ * running statistics of the ranks are merged before (`syncBuffers`). Every rank must call it.
  * @example
  * const { loss, accuracy: share } = await evaluate(model, loader, { loss: crossEntropy, metrics: { accuracy } });
  */
@@ -54,11 +58,14 @@ export async function evaluate(
   requireOptions('evaluate', options, evaluateOptions);
   const { loss, metrics = {}, statistics = 'running', prepare } = options;
   requireChoice('evaluate', 'statistics', statistics, ['running', 'batch']);
+  const ranks = new Ranks(model);
+  const own = ranks.model;
+  ranks.shareStatistics();
   const averages = new Averages();
-  const norms = statistics === 'batch' ? batchNorms(model).map(([, norm]) => norm) : [];
+  const norms = statistics === 'batch' ? batchNorms(own).map(([, norm]) => norm) : [];
   const tracking = norms.map((norm) => norm.trackRunningStats);
   const set = () => {
-    model.eval();
+    own.eval();
     // Training without tracking is the mode that uses the batch's statistics and moves nothing.
     for (const norm of norms) Object.assign(norm, { training: true, trackRunningStats: false });
   };
@@ -67,7 +74,7 @@ export async function evaluate(
       for await (const [input, target] of loader)
         noGrad(() =>
           scope(() => {
-            const output = model(prepare ? prepare(input) : input) as Tensor;
+            const output = own(prepare ? prepare(input) : input) as Tensor;
             const values = Object.fromEntries(
               Object.entries(metrics).map(([name, metric]) => [name, metric(output, target)]),
             );
@@ -80,9 +87,9 @@ export async function evaluate(
         norm.trackRunningStats = tracking[i];
       });
     }
-    return averages.all();
+    return ranks.averagesOfAll(averages).all();
   };
-  return withModes(model, set, run);
+  return withModes(own, set, run);
 }
 
 /** Mean and unbiased variance per channel that arrived at a batch norm. */

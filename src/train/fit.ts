@@ -27,7 +27,8 @@ import { CheckpointError } from './checkpoint_file.ts';
 import type { LossFunction } from './evaluate.ts';
 import { type StopSignal, watchSignals } from './interrupts.ts';
 import { Averages, type Metric } from './metrics.ts';
-import { explainNonFinite, firstNonFinite, layerOf, NonFiniteLossError } from './non_finite.ts';
+import { firstNonFinite, layerOf, NonFiniteLossError } from './non_finite.ts';
+import { Ranks } from './ranks.ts';
 
 /** Where training stands: `step` batches of epoch `epoch` (from 0) are done. */
 export interface Position {
@@ -69,6 +70,10 @@ export interface Callback {
 export interface Run {
   /** The model. */
   readonly model: Module;
+  /** The place of this process among those that train together, from 0: the first one prints, and writes files. */
+  readonly rank: number;
+  /** How many processes train together. */
+  readonly worldSize: number;
   /** Where training stands. */
   readonly position: Readonly<Position>;
   /** How many epochs there are to be. */
@@ -91,6 +96,9 @@ export interface FitOptions {
   loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & {
     readonly length?: number | undefined;
     readonly generator?: Generator | undefined;
+    readonly batchSize?: number | null;
+    /** Is told each epoch before it begins, from 0. */
+    setEpoch?(epoch: number): void;
   };
   /** What is minimized. */
   loss: LossFunction;
@@ -181,11 +189,27 @@ interface Bytes {
   data: Uint8Array;
 }
 
+/** Of a generator: its state when the epoch's order was drawn, and now. */
+interface GeneratorStates {
+  atEpoch: Bytes;
+  now: Bytes;
+}
+
+/** The state of averages. */
+interface Sums {
+  samples: number;
+  sums: Record<string, number>;
+}
+
 interface Saved {
   position: Position;
-  /** Per generator: its state when the epoch's order was drawn, and now. */
-  generators: { atEpoch: Bytes; now: Bytes }[];
-  averages: { samples: number; sums: Record<string, number> };
+  /** Per generator. */
+  generators: GeneratorStates[];
+  averages: Sums;
+  /** The same of the further ranks, where several have trained together. */
+  otherRanks?: { generators: GeneratorStates[]; averages: Sums }[];
+  /** Samples of a batch, of each rank, where the loader says it. */
+  batchSize?: number;
   seconds: number;
   history: EpochResult[];
   notes: Record<string, unknown>;
@@ -206,22 +230,32 @@ function isGeneratorState(value: unknown): boolean {
   }
 }
 
+const areSums = (value: unknown): boolean =>
+  isObject(value) &&
+  isCount(value.samples) &&
+  isObject(value.sums) &&
+  Object.values(value.sums).every((sum) => typeof sum === 'number');
+
 /** Why a run cannot go on from what a checkpoint holds, or null. */
 function problemOfSaved(saved: unknown, generators: number): string | null {
   if (!isObject(saved) || !isObject(saved.position))
     return 'it was not written by fit: it holds no position in training';
-  const { position, averages, seconds, history, notes, updates } = saved;
+  const { position, averages, seconds, history, notes, updates, otherRanks = [], batchSize } = saved;
   const states = Array.isArray(saved.generators) ? saved.generators : [];
   if (states.length !== generators)
     return `expected the states of ${generators} generators, it holds ${states.length}: was the loader given another generator?`;
+  const areSound = (each: unknown): boolean =>
+    Array.isArray(each) &&
+    each.length === generators &&
+    each.every((state) => isObject(state) && isGeneratorState(state.atEpoch) && isGeneratorState(state.now));
   const isSound =
     isCount(position.epoch) &&
     isCount(position.step) &&
-    states.every((state) => isObject(state) && isGeneratorState(state.atEpoch) && isGeneratorState(state.now)) &&
-    isObject(averages) &&
-    isCount(averages.samples) &&
-    isObject(averages.sums) &&
-    Object.values(averages.sums).every((sum) => typeof sum === 'number') &&
+    areSound(states) &&
+    Array.isArray(otherRanks) &&
+    otherRanks.every((other) => isObject(other) && areSound(other.generators) && areSums(other.averages)) &&
+    areSums(averages) &&
+    (batchSize === undefined || (isCount(batchSize) && batchSize !== 0)) &&
     typeof seconds === 'number' &&
     Array.isArray(history) &&
     history.every((result) => isObject(result) && isCount(result.epoch) && isObject(result.train)) &&
@@ -252,6 +286,7 @@ class Training implements Run {
   averages = new Averages();
   isInterrupted = false;
   readonly stepsPerEpoch: number | null;
+  private readonly ranks: Ranks;
   private readonly generators: readonly Generator[];
   private readonly parts: CheckpointParts;
   /** The generators as they were when the epoch's order was drawn: resuming draws the same order again. */
@@ -268,12 +303,21 @@ class Training implements Run {
   constructor(model: Module, options: FitOptions) {
     this.model = model;
     this.options = options;
+    this.ranks = new Ranks(model);
     this.epochs = options.epochs;
     this.stepsPerEpoch = lengthOf(options.loader);
+    if (this.ranks.worldSize > 1 && this.stepsPerEpoch === null && (options.accumulate ?? 1) > 1)
+      throw new ValueError('[fit] accumulate over several ranks needs a loader that knows its length');
     const others = [options.generator, options.loader.generator].filter((generator) => generator !== undefined);
     this.generators = [...new Set([defaultGenerator, ...others])];
     this.atEpoch = this.generatorStates();
-    this.parts = { model, optimizer: options.optimizer, scheduler: options.scheduler };
+    this.parts = { model: this.ranks.model, optimizer: options.optimizer, scheduler: options.scheduler };
+  }
+
+  /** Lets bad steps be skipped, on all ranks or on none. */
+  stage(): void {
+    this.staged = stageStatistics(this.ranks.model, this.options.optimizer);
+    this.staged.agree = (isPermitted) => !this.ranks.any('updates', !isPermitted);
   }
 
   private generatorStates(): Uint8Array[] {
@@ -288,6 +332,17 @@ class Training implements Run {
     this.isInterrupted = true;
   }
 
+  private get batchSize(): number | null {
+    return this.options.loader.batchSize ?? null;
+  }
+
+  get rank(): number {
+    return this.ranks.rank;
+  }
+  get worldSize(): number {
+    return this.ranks.worldSize;
+  }
+
   private get seconds(): number {
     return this.secondsBefore + (performance.now() - this.startedAt) / 1000;
   }
@@ -296,26 +351,51 @@ class Training implements Run {
     const { checkpoint } = this.options;
     if (!checkpoint) return;
     this.refuseNonFiniteState();
-    const now = this.generatorStates();
+    if (this.position.step > 0) this.ranks.shareStatistics();
+    const averages = this.ranks.averagesOfEach(this.averages).map((each) => each.state());
+    const generators = this.generatorsOfAll();
+    const otherRanks = generators.slice(1).map((each, i) => ({ generators: each, averages: averages[i + 1] }));
     const saved: Saved = {
       position: { ...this.position },
-      generators: now.map((state, i) => ({ atEpoch: toBytes(this.atEpoch[i]), now: toBytes(state) })),
-      averages: this.averages.state(),
+      generators: generators[0],
+      averages: averages[0],
+      ...(otherRanks.length > 0 ? { otherRanks } : {}),
+      ...(this.batchSize === null ? {} : { batchSize: this.batchSize }),
       // Between epochs there is evaluation, which is no part of either.
       seconds: this.position.step > 0 ? this.seconds : 0,
       history: this.history,
       notes: this.notes,
       updates: this.updates,
     };
-    saveCheckpoint(checkpoint, this.parts, saved as never);
+    if (this.rank === 0) saveCheckpoint(checkpoint, this.parts, saved as never);
     this.lastSaved = checkpoint;
+  }
+
+  /** The states of the generators of every rank. */
+  private generatorsOfAll(): GeneratorStates[][] {
+    const now = this.generatorStates();
+    const own = now.flatMap((state, i) => [this.atEpoch[i], state]);
+    const lengths = own.map(({ length }) => length);
+    const all = this.ranks.bytesOfAll('states of generators', Buffer.concat(own));
+    return all.map((bytes) => {
+      let from = 0;
+      const parts = lengths.map((length) => toBytes(bytes.slice(from, (from += length))));
+      return now.map((_, i) => ({ atEpoch: parts[2 * i], now: parts[2 * i + 1] }));
+    });
   }
 
   resume(): void {
     const { checkpoint, resume } = this.options;
     if (!checkpoint) return;
     const { existsSync } = nodeModule('fit', 'fs');
-    if (!resume || !(existsSync(checkpoint) || existsSync(`${checkpoint}.previous`))) return;
+    const isThere = existsSync(checkpoint) || existsSync(`${checkpoint}.previous`);
+    if (resume && isThere) this.load(checkpoint);
+    const { epoch, step } = this.position;
+    const from = resume && isThere ? `going on from epoch ${epoch + 1}, step ${step}` : 'no checkpoint';
+    if (resume) this.ranks.requireSame('fit', 'the checkpoint', from);
+  }
+
+  private load(checkpoint: string): void {
     const { extra, path, problem } = loadCheckpoint(checkpoint, this.parts, (found, source) => {
       const reason = problemOfSaved(found, this.generators.length);
       if (reason) throw new CheckpointError('fit', source, reason);
@@ -323,14 +403,33 @@ class Training implements Run {
     const saved = extra as unknown as Saved;
     if (problem) warn(`[fit] ${problem.path}: ${problem.reason}; resuming from the one before it, ${path}`);
     Object.assign(this.position, saved.position);
-    this.atEpoch = saved.generators.map(({ atEpoch }) => atEpoch.data);
-    this.setGenerators(saved.generators.map(({ now }) => now.data));
-    this.averages.load(saved.averages);
+    const ofRanks = [saved, ...(saved.otherRanks ?? [])];
+    const isSameNumber = ofRanks.length === this.worldSize;
+    if (!isSameNumber) this.position.step = this.stepOf(saved, ofRanks.length);
+    const { generators } = ofRanks[this.rank % ofRanks.length];
+    this.atEpoch = generators.map(({ atEpoch }) => atEpoch.data);
+    this.setGenerators(generators.map(({ now }) => now.data));
+    // Ranks that were not there before must not draw what another one draws.
+    if (this.rank >= ofRanks.length)
+      for (const generator of this.generators) generator.manualSeed(generator.random32() + this.rank);
+    if (isSameNumber) this.averages.load(ofRanks[this.rank].averages);
+    else if (this.rank === 0) for (const { averages } of ofRanks) this.averages.addAll(averages);
     this.secondsBefore = saved.seconds;
     this.history.push(...saved.history);
     Object.assign(this.notes, saved.notes);
     Object.assign(this.updates, saved.updates);
     this.lastSaved = checkpoint;
+  }
+
+  /** The step of the epoch by which this number of ranks has seen as many samples as that of a checkpoint had. */
+  private stepOf({ position: { epoch, step }, batchSize }: Saved, ranksThen: number): number {
+    const then = ranksThen * (batchSize ?? 1);
+    const now = this.worldSize * (batchSize === undefined ? 1 : (this.batchSize ?? batchSize));
+    if ((step * then) % now !== 0)
+      warn(
+        `[fit] ${step} steps of epoch ${epoch + 1} were taken by ${ranksThen} ranks, and ${this.worldSize} cannot take up exactly there: some samples are seen twice`,
+      );
+    return Math.floor((step * then) / now);
   }
 
   async run(): Promise<void> {
@@ -356,6 +455,7 @@ class Training implements Run {
     let skipped = 0;
     let isCut = false;
     if (done === 0) optimizer.zeroGrad();
+    loader.setEpoch?.(this.position.epoch);
     for await (const batch of loader) {
       if (skipped < done) {
         if (++skipped === done) this.setGenerators(now);
@@ -367,8 +467,11 @@ class Training implements Run {
       if (this.position.step % accumulate === 0 && checkpointEvery && this.position.step % checkpointEvery === 0)
         this.save();
       await this.breathe();
-      isCut = this.isInterrupted && this.position.step % accumulate === 0;
-      if (isCut) break;
+      // A signal, or a callback, may have reached one rank alone.
+      if (this.position.step % accumulate === 0) {
+        isCut = this.isInterrupted = this.ranks.any('the end of the run', this.isInterrupted);
+        if (isCut) break;
+      }
     }
     if (this.position.step === 0) throw new ValueError('[fit] the loader gave no batches');
     if (isCut && this.position.step !== this.stepsPerEpoch) return;
@@ -385,6 +488,7 @@ class Training implements Run {
         `[fit] all ${skippedUpdates} updates of epoch ${this.position.epoch + 1} were skipped, because of NaN or infinite losses or gradients; ${this.lastGood}.`,
         '',
       );
+    this.averages = this.ranks.averagesOfAll(this.averages);
     if (scheduler instanceof ReduceLROnPlateau) scheduler.step(this.averages.get(this.options.monitor ?? 'loss'));
     else if (schedule === 'epoch') scheduler?.step();
     const result = {
@@ -401,6 +505,7 @@ class Training implements Run {
     this.averages = new Averages();
     this.secondsBefore = 0;
     this.startedAt = performance.now();
+    this.ranks.shareStatistics();
     await asyncScope(async () => this.each('onEpochEnd', result));
     this.save();
   }
@@ -409,17 +514,23 @@ class Training implements Run {
     const { loss: lossOf, metrics = {}, accumulate = 1, prepare } = this.options;
     const [raw, target] = batch;
     const input = prepare ? prepare(raw) : raw;
-    const output = this.model(input) as Tensor;
-    const loss = lossOf(output, target);
-    const value = loss.item();
-    this.staged?.observe(value);
-    const isGood = Number.isFinite(value);
-    if (!isGood && !this.staged) this.refuse(value, input);
     const { step } = this.position;
     const total = this.stepsPerEpoch ?? Infinity;
     const group = Math.min(accumulate, total - (step - (step % accumulate)));
-    if (isGood) (group > 1 ? loss.div(group) : loss).backward();
-    if ((step + 1) % accumulate === 0 || step + 1 === total) this.update();
+    const isUpdate = (step + 1) % accumulate === 0 || step + 1 === total;
+    const [output, value, isGood] = this.ranks.keeping(!isUpdate, () => {
+      const output = this.model(input) as Tensor;
+      const loss = lossOf(output, target);
+      const value = loss.item();
+      const isGood = Number.isFinite(value);
+      if (!isGood && !this.staged) this.refuse(value, input);
+      // Where one rank has a bad loss, no rank goes backward.
+      const isGoodEverywhere = this.staged ? !this.ranks.any('losses', !isGood) : isGood;
+      this.staged?.observe(value);
+      if (isGoodEverywhere) (group > 1 ? loss.div(group) : loss).backward();
+      return [output, value, isGoodEverywhere];
+    });
+    if (isUpdate) this.update();
     if (!isGood) return;
     const values = Object.fromEntries(
       Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
@@ -447,25 +558,25 @@ class Training implements Run {
   }
 
   private refuse(value: number, input: Tensor): never {
-    const { layer, cause } = explainNonFinite(this.model, input);
+    const { layer, cause } = this.ranks.explain(input);
     const where = `epoch ${this.position.epoch + 1}, step ${this.position.step + 1}`;
     const norms =
-      batchNorms(this.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
+      batchNorms(this.ranks.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
     throw new NonFiniteLossError(
-      `[fit] the loss is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${this.lastGood}.`,
+      `[fit] the loss${this.ranks.place} is ${value} at ${where}: ${cause}. Parameters were not updated with it${norms}; ${this.lastGood}.`,
       layer,
     );
   }
 
   /** A finite loss may have had an infinite gradient: such a state must not replace a good checkpoint. */
   private refuseNonFiniteState(): void {
-    const found = firstNonFinite(this.model);
+    const found = firstNonFinite(this.ranks.model);
     if (!found) return;
     // At the end of an epoch the position already stands at the next one.
     const { epoch, step } = this.position;
     const when = step > 0 ? `epoch ${epoch + 1}, step ${step}` : `epoch ${epoch}`;
     throw new NonFiniteLossError(
-      `[fit] ${found.kind} '${found.name}' holds NaN or infinity after ${when}, though the loss was finite; this state was not saved; ${this.lastGood}.`,
+      `[fit] ${found.kind} '${found.name}'${this.ranks.place} holds NaN or infinity after ${when}, though the loss was finite; this state was not saved; ${this.lastGood}.`,
       layerOf(found.name),
     );
   }
@@ -529,6 +640,12 @@ function check(model: Module, options: FitOptions): void {
  * model, optimizer, scheduler, generator and position are saved, and `resume` goes on bit for bit as if nothing had
  * happened.
  *
+ * With a `DistributedDataParallel` every rank calls it, with a loader of its own part of the samples
+ * (`DistributedSampler`, which is told the epochs). Averages and results are those of all ranks; a request to stop on
+ * one rank stops all; running statistics are merged before callbacks at the end of an epoch and before checkpoints
+ * (`syncBuffers`), which the first rank writes and every rank must be able to read. A checkpoint holds the model
+ * itself: one process, or another number of ranks, can go on from it.
+ *
  * @throws NonFiniteLossError naming the layer and the last good checkpoint; CheckpointError where neither the
  * checkpoint nor the one before it can be read; AtomicWriteError where one cannot be written; ValueError on impossible
  * options.
@@ -539,7 +656,7 @@ export async function fit(model: Module, options: FitOptions): Promise<FitResult
   check(model, options);
   const training = new Training(model, options);
   training.resume();
-  if (options.skipNonFinite) training.staged = stageStatistics(model, options.optimizer);
+  if (options.skipNonFinite) training.stage();
   let signal = null as StopSignal | null;
   const endWatch = options.handleInterrupt
     ? watchSignals((which) => {

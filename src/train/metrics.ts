@@ -1,11 +1,16 @@
 // Metrics: functions of output and target whose values are averaged over samples.
 
-import { allGather, type CollectiveOptions, collectiveOptions, worldOfJob } from '../distributed/process_group.ts';
+import {
+  allGatherObject,
+  type CollectiveOptions,
+  collectiveOptions,
+  type Group,
+  worldOfJob,
+} from '../distributed/process_group.ts';
 import { cast } from '../ops/convert.ts';
 import { eq } from '../ops/elementwise.ts';
 import { argmax, mean } from '../ops/reduce.ts';
 import { requireOptions } from '../options.ts';
-import { tensor } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** A number for one batch; `fit` and `evaluate` average it, weighted by the batch's samples. */
@@ -19,6 +24,15 @@ export class Averages {
   private readonly sums: Record<string, number> = {};
   /** How many samples are in the means. */
   samples = 0;
+
+  /**
+   * Takes the samples of others in.
+   * @internal
+   */
+  addAll({ samples, sums }: { samples: number; sums: Readonly<Record<string, number>> }): void {
+    this.samples += samples;
+    for (const [name, sum] of Object.entries(sums)) this.sums[name] = (this.sums[name] ?? 0) + sum;
+  }
 
   /** Takes the means of so many samples in. */
   add(values: Readonly<Record<string, number>>, samples: number): void {
@@ -54,15 +68,7 @@ export class Averages {
       all.load(this.state());
       return all;
     }
-    // A rank without samples knows no names, so these travel too. JSON has no NaN, text does.
-    const text = JSON.stringify([this.samples, Object.entries(this.sums).map(([name, sum]) => [name, String(sum)])]);
-    const bytes = tensor(new TextEncoder().encode(text));
-    for (const part of allGather(bytes, { group, label, uneven: true })) {
-      const json = new TextDecoder().decode(part.dataSync() as Uint8Array);
-      const [samples, sums] = JSON.parse(json) as [number, [string, string][]];
-      all.samples += samples;
-      for (const [name, sum] of sums) all.sums[name] = (all.sums[name] ?? 0) + Number(sum);
-    }
+    for (const part of averagesOfEach(this, group, label)) all.addAll(part.state());
     return all;
   }
 
@@ -76,4 +82,16 @@ export class Averages {
     this.samples = samples;
     Object.assign(this.sums, sums);
   }
+}
+
+/** The averages of every rank, in rank order. A rank without samples knows no names, so these travel too. */
+export function averagesOfEach(own: Averages, group: Group, label: string): Averages[] {
+  const { samples, sums } = own.state();
+  // JSON has no NaN, text does.
+  const sent = [samples, Object.entries(sums).map(([name, sum]) => [name, String(sum)] as const)] as const;
+  return allGatherObject(sent, { group, label }).map(([samples, texts]) => {
+    const averages = new Averages();
+    averages.load({ samples, sums: Object.fromEntries(texts.map(([name, text]) => [name, Number(text)])) });
+    return averages;
+  });
 }

@@ -43,7 +43,7 @@ export function firstNonFinite(model: Module): { name: string; kind: 'parameter'
  * batch runs through the model once more, in its present mode. Buffers and the default generator are put back
  * afterwards.
  */
-export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string } {
+export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string; isLossItself?: true } {
   for (const [name, parameter] of model.namedParameters())
     if (!isGood(parameter)) return { layer: layerOf(name), cause: `parameter '${name}' holds NaN or infinity` };
   if (!isGood(input)) return { layer: '', cause: 'the input holds NaN or infinity' };
@@ -66,5 +66,5 @@ export function explainNonFinite(model: Module, input: Tensor): { layer: string;
     for (const [buffer, bytes] of buffers) buffer.storage.bytes().set(bytes);
     defaultGenerator.setState(random);
   }
-  return { layer, cause };
+  return layer ? { layer, cause } : { layer, cause, isLossItself: true };
 }

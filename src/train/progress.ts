@@ -19,7 +19,7 @@ const clock = (seconds: number): string => {
     : `${minutes}:${String(s % 60).padStart(2, '0')}`;
 };
 
-/** Reports steps, speed and remaining time; `describe` words the line at the end of an epoch. */
+/** Reports steps, speed and remaining time, on the first rank; `describe` words the line at the end of an epoch. */
 export class Progress implements Callback {
   private readonly out: LineSink;
   private readonly describe: (result: EpochResult) => string;
@@ -48,9 +48,10 @@ export class Progress implements Callback {
 
   onStepEnd(run: Run): void {
     const now = performance.now();
-    if (!this.out.isTTY || now - this.shownAt < 100) return;
+    if (run.rank > 0 || !this.out.isTTY || now - this.shownAt < 100) return;
     this.shownAt = now;
-    const rate = ((run.averages.samples - this.samplesAtEpoch) / (now - this.epochStartedAt)) * 1000;
+    const samples = (run.averages.samples - this.samplesAtEpoch) * run.worldSize;
+    const rate = (samples / (now - this.epochStartedAt)) * 1000;
     const parts = [`epoch ${run.position.epoch + 1}/${run.epochs}`];
     if (run.stepsPerEpoch) {
       const remaining = run.stepsPerEpoch * run.epochs - this.steps(run);
@@ -65,12 +66,13 @@ export class Progress implements Callback {
   }
 
   /** Writes the line of the epoch. */
-  onEpochEnd(_run: Run, result: EpochResult): void {
+  onEpochEnd(run: Run, result: EpochResult): void {
+    if (run.rank > 0) return;
     this.out.write(`${this.out.isTTY ? '\r\x1b[2K' : ''}${this.describe(result)}\n`);
   }
 
   onTrainEnd(run: Run): void {
-    if (run.isInterrupted)
+    if (run.isInterrupted && run.rank === 0)
       this.out.write(
         `${this.out.isTTY ? '\r\x1b[2K' : ''}interrupted in epoch ${run.position.epoch + 1} after step ${run.position.step}\n`,
       );

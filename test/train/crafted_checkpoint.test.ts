@@ -120,7 +120,7 @@ test('what fit saved besides is judged before anything is restored', async () =>
     if (place.length === 0 || ['data', 'shape', 'dtype'].some((key) => place.includes(key))) continue;
     for (const value of [null, 'x', -1, {}, undefined] as unknown[]) {
       // Optional, and what may be any number.
-      if (place[0] === 'updates' && place.length === 1 && value === undefined) continue;
+      if ((place[0] === 'updates' || place[0] === 'batchSize') && place.length === 1 && value === undefined) continue;
       if ((place[0] === 'seconds' || place[0] === 'averages') && value === -1 && place.at(-1) !== 'samples') continue;
       if (place[0] === 'averages' && (place.at(-1) === 'sums' || place.length === 3)) continue;
       saveTree(path, changed(tree as Tree, ['extra', ...place], value), { keepPrevious: false });
@@ -131,6 +131,22 @@ test('what fit saved besides is judged before anything is restored', async () =>
       expect(stateOf(parts)).toEqual(before);
     }
   }
+});
+
+test('so are the states of further ranks', async () => {
+  const path = join(folder, 'run');
+  const trained = begin();
+  await fit(trained.model, { ...training(trained), epochs: 1, checkpoint: path });
+  const tree = loadTree(path) as Tree & { extra: Record<string, Tree> };
+  const { generators, averages } = tree.extra;
+  const resume = (otherRanks: unknown) => {
+    saveTree(path, changed(tree, ['extra', 'otherRanks'], otherRanks), { keepPrevious: false });
+    const parts = begin();
+    return fit(parts.model, { ...training(parts), epochs: 2, checkpoint: path, resume: true });
+  };
+  for (const wrong of ['x', {}, [null], [{}], [{ generators, averages: {} }], [{ generators: [], averages }]])
+    await expect(resume(wrong), JSON.stringify(wrong)).rejects.toBeInstanceOf(EvenkeelError);
+  await expect(resume([{ generators, averages }])).resolves.toMatchObject({ isInterrupted: false });
 });
 
 /** A checkpoint of the given skeleton, word for word. */
