@@ -46,6 +46,8 @@ export function workOf(text: string): Workload {
   return { network: network as Workload['network'], shape: shape.split('x').map(Number), classes: Number(classes) };
 }
 
+export const networkOf = ({ network, classes }: Workload): Module => makers[network](classes);
+
 const inputOf = ({ shape }: Workload): Tensor => {
   const x = randn([...shape]);
   return x.rank === 4 ? x.contiguous('channelsLast') : x;
@@ -57,7 +59,7 @@ const inputOf = ({ shape }: Workload): Tensor => {
  */
 export function unscopedStep(work: Workload): () => void {
   manualSeed(0);
-  const model: Module = makers[work.network](work.classes);
+  const model = networkOf(work);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const x = inputOf(work);
   const labels = randint(0, work.classes, [work.shape[0]]);
@@ -78,7 +80,7 @@ export function trainingStep(work: Workload): () => void {
 export function inference(work: Workload, folded: boolean): () => void {
   manualSeed(0);
   const x = inputOf(work);
-  const model: Module = makers[work.network](work.classes).eval();
+  const model = networkOf(work).eval();
   const deployed = folded ? fold(model, x).model : model;
   return () => noGrad(() => scope(() => void (deployed(x) as Tensor).materialize()));
 }

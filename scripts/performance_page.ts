@@ -10,6 +10,7 @@ const titles: Record<Report['suite'], string> = {
   ops: 'Every operation on small tensors, forward and backward',
   conv: 'Convolutions and linear layers, one direction at a time',
   io: 'Files of tensors',
+  distributed: 'Several processes',
 };
 
 /** Three digits, as far as a measurement carries; thousands in full. */

@@ -29,7 +29,7 @@ def run(rank: int) -> None:
                 times.append((time.perf_counter() - start) * 1e6)
         microseconds[size] = statistics.median(times)
     if rank == 0:
-        print(json.dumps({"microseconds": microseconds, "version": torch.__version__}))
+        print("RESULT " + json.dumps({"microseconds": microseconds, "version": torch.__version__}))
     dist.destroy_process_group()
 
 

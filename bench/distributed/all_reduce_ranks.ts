@@ -25,5 +25,5 @@ for (const [bytes, runs] of sizes) {
   }
   microseconds[bytes] = median(times);
 }
-if (getRank() === 0) console.log(JSON.stringify({ microseconds }));
+if (getRank() === 0) console.log(`RESULT ${JSON.stringify({ microseconds })}`);
 destroyProcessGroup();

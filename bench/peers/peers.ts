@@ -49,6 +49,12 @@ function probe(): void {
   }
 }
 
+/** The version of PyTorch; null where there is none. */
+export function torchVersion(): string | null {
+  const asked = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
+  return asked.status === 0 ? asked.stdout.trim() : null;
+}
+
 export async function missingPeers(): Promise<string[]> {
   probe();
   return Object.values(reasons);

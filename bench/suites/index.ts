@@ -2,6 +2,7 @@
 import type { Row, Turns } from '../measure.ts';
 import type { Peer } from '../peers/peers.ts';
 import { conv2dAndLinear } from './conv.ts';
+import { distributed } from './distributed.ts';
 import { io } from './io.ts';
 import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
@@ -46,4 +47,13 @@ export interface SpecialCase extends CaseBase {
 
 export type Case = TimedCase | SpecialCase;
 
-export const suites: Record<string, () => Case[]> = { conv: conv2dAndLinear, io, lenet, memory, norm, ops, train };
+export const suites: Record<string, () => Case[]> = {
+  conv: conv2dAndLinear,
+  distributed,
+  io,
+  lenet,
+  memory,
+  norm,
+  ops,
+  train,
+};

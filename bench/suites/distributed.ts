@@ -1,0 +1,174 @@
+// Several processes: two ranks of one thread each against one process of two threads, and against PyTorch over gloo;
+// what SyncBatchNorm adds; all-reduces. Every contender is a job of its own, started anew in each turn.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { python } from '../../scripts/line_peer.ts';
+import { type Row, ratioOf, rowOf, type Times, type Turns, timesOf } from '../measure.ts';
+import { textOf, type Workload } from '../networks.ts';
+import { torchVersion } from '../peers/peers.ts';
+import type { SpecialCase, Target } from './index.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const engine = 'native';
+const seconds = 6;
+
+/** What a job prints behind `RESULT`. */
+async function resultOf<R>(program: string, args: readonly string[], threads: number): Promise<R> {
+  const env = { ...process.env, OMP_NUM_THREADS: `${threads}`, EVENKEEL_ENGINE: engine };
+  const { stdout } = await promisify(execFile)(program, args, { cwd: root, env, maxBuffer: 2 ** 24 });
+  const found = /RESULT (.*)$/m.exec(stdout);
+  if (!found) throw new Error(`${program} ${args.join(' ')} has printed no result: ${stdout}`);
+  return JSON.parse(found[1]) as R;
+}
+
+const node = ['--import', 'tsx'];
+const ranksOf = <R>(script: string, args: readonly string[]): Promise<R> =>
+  resultOf<R>(
+    process.execPath,
+    [...node, 'src/cli/main.ts', 'launch', '--nproc', '2', `bench/distributed/${script}`, ...args],
+    1,
+  );
+
+/** What `step_ranks.ts` says. */
+interface StepFigures {
+  readonly ms: number;
+  /** Of a step that exchanges nothing. */
+  readonly quiet: number;
+  /** Of averaging all gradients, while nothing else is done. */
+  readonly communication: number;
+}
+const stepArguments = (work: Workload, mode: 'ddp' | 'sync') => [textOf(work), mode, `${seconds}`];
+const stepsOfRanks = (work: Workload, mode: 'ddp' | 'sync') =>
+  ranksOf<StepFigures>('step_ranks.ts', stepArguments(work, mode));
+const stepsAlone = (work: Workload) =>
+  resultOf<StepFigures>(
+    process.execPath,
+    [...node, 'bench/distributed/step_ranks.ts', ...stepArguments(work, 'ddp')],
+    2,
+  );
+const stepsOfTorch = (work: Workload) =>
+  resultOf<{ ms: number }>(python, ['bench/distributed/step_peer.py', textOf(work), `${seconds}`], 1);
+
+/** Runs of contenders in turns. */
+async function inTurns<R>(contenders: readonly (() => Promise<R>)[], rounds: number): Promise<R[][]> {
+  const results: R[][] = contenders.map(() => []);
+  for (let round = 0; round < rounds; round++)
+    for (const [i, contender] of contenders.entries()) results[i].push(await contender());
+  return results;
+}
+const timesFrom = (figures: readonly number[]): Times => timesOf(figures.map((figure) => [figure]));
+
+interface Step {
+  readonly title: string;
+  readonly work: Workload;
+  readonly target: Target;
+}
+
+function againstOneProcess({ title, work, target }: Step): SpecialCase {
+  return {
+    name: `${title} ${work.shape.join('x')}: 2 ranks of 1 thread against 1 process of 2`,
+    engine,
+    threads: 1,
+    rounds: 5,
+    peers: [],
+    target,
+    async measure(one, { rounds }: Turns): Promise<Row> {
+      const [ours, alone] = await inTurns([() => stepsOfRanks(work, 'ddp'), () => stepsAlone(work)], rounds);
+      const [times, quiet] = (['ms', 'quiet'] as const).map((key) => timesFrom(ours.map((each) => each[key])));
+      const alike = timesFrom(alone.map(({ ms }) => ms));
+      const row = rowOf(one, times, [], []);
+      row.extra = {
+        'of one process': ratioOf(alike, times),
+        'one process, ms': alike.ms,
+        'waiting for gradients, % of the step': 100 * (1 - ratioOf(quiet, times)),
+      };
+      return row;
+    },
+  };
+}
+
+function againstPlain({ title, work, target }: Step): SpecialCase {
+  return {
+    name: `${title} ${work.shape.join('x')}, 2 ranks: SyncBatchNorm against batch norm`,
+    engine,
+    threads: 1,
+    rounds: 5,
+    peers: [],
+    target,
+    async measure(one, { rounds }: Turns): Promise<Row> {
+      const [sync, plain] = await inTurns([() => stepsOfRanks(work, 'sync'), () => stepsOfRanks(work, 'ddp')], rounds);
+      const [ours, theirs] = [sync, plain].map((each) => timesFrom(each.map(({ ms }) => ms)));
+      const row = rowOf(one, ours, [], []);
+      row.extra = { 'batch norm, ms': theirs.ms, 'more time, %': 100 * (ratioOf(ours, theirs) - 1) };
+      return row;
+    },
+  };
+}
+
+function againstTorch({ title, work, target }: Step): SpecialCase {
+  return {
+    name: `${title} ${work.shape.join('x')}, 2 ranks of 1 thread: a step of DistributedDataParallel`,
+    engine,
+    threads: 1,
+    rounds: 5,
+    peers: [],
+    target,
+    async measure(one, { rounds }: Turns): Promise<Row> {
+      const version = torchVersion();
+      const contenders = [() => stepsOfRanks(work, 'ddp'), ...(version ? [() => stepsOfTorch(work)] : [])];
+      const [ours, theirs] = await inTurns<{ ms: number }>(contenders, rounds);
+      const times = timesFrom(ours.map(({ ms }) => ms));
+      const row = rowOf(one, times, [], []);
+      if (version) addPeer(row, times, timesFrom(theirs.map(({ ms }) => ms)), version);
+      return row;
+    },
+  };
+}
+
+function addPeer(row: Row, ours: Times, theirs: Times, version: string): void {
+  row.peers.torch = { ms: theirs.ms, version, threads: 1, note: 'gloo' };
+  row.ratio.torch = ratioOf(theirs, ours);
+}
+
+/** Bytes of the all-reduces, as both scripts have them. */
+const sizes = { 40: '40 B', 40000: '40 KB', 4000000: '4 MB', 100000000: '100 MB' };
+type Microseconds = { microseconds: Record<string, number> };
+let allReduces: Promise<Microseconds[][]> | null = null;
+
+function allReduceOf(bytes: string, title: string): SpecialCase {
+  return {
+    name: `all-reduce of ${title}, 2 ranks, mean`,
+    engine,
+    threads: 1,
+    rounds: 5,
+    peers: [],
+    target: { figure: 'torch', atLeast: 1 },
+    async measure(one, { rounds }: Turns): Promise<Row> {
+      const version = torchVersion();
+      const own = () => ranksOf<Microseconds>('all_reduce_ranks.ts', []);
+      const torch = () => resultOf<Microseconds>(python, ['bench/distributed/all_reduce_peer.py'], 1);
+      // One job measures all sizes.
+      allReduces ??= inTurns([own, ...(version ? [torch] : [])], rounds);
+      const [ours, theirs] = (await allReduces).map((turns) =>
+        timesFrom(turns.map(({ microseconds }) => microseconds[bytes] / 1000)),
+      );
+      const row = rowOf(one, ours, [], []);
+      if (version) addPeer(row, ours, theirs, version);
+      return row;
+    },
+  };
+}
+
+export function distributed(): SpecialCase[] {
+  const resnet: Workload = { network: 'resnet18', shape: [16, 3, 224, 224], classes: 1000 };
+  const lenet: Workload = { network: 'lenet', shape: [256, 1, 28, 28], classes: 10 };
+  const ofOne = 'of one process';
+  return [
+    againstOneProcess({ title: 'ResNet-18', work: resnet, target: { figure: ofOne, atLeast: 0.93 } }),
+    againstOneProcess({ title: 'LeNet-BN', work: lenet, target: { figure: ofOne, atLeast: 0.85 } }),
+    againstPlain({ title: 'ResNet-18', work: resnet, target: { figure: 'more time, %', atMost: 5 } }),
+    againstTorch({ title: 'ResNet-18', work: resnet, target: { figure: 'torch', atLeast: 1.3 } }),
+    ...Object.entries(sizes).map(([bytes, title]) => allReduceOf(bytes, title)),
+  ];
+}
