@@ -5,17 +5,21 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findMpis } from '../src/cli/mpi_build.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'build', 'documents');
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
-function run(path: string): void {
+function run(...words: string[]): void {
   try {
-    execFileSync(process.execPath, ['--import', 'tsx', path], { stdio: ['ignore', 'ignore', 'inherit'], cwd: root });
+    execFileSync(process.execPath, ['--import', 'tsx', ...words], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      cwd: root,
+    });
   } catch {
-    throw new Error(`${path.slice(root.length)} failed`);
+    throw new Error(`${words.join(' ').replaceAll(root, '')} failed`);
   }
 }
 
@@ -25,7 +29,7 @@ function check(files: readonly string[], what: string, ...more: string[]): void 
   const options = '--noEmit --strict --target ES2023 --module NodeNext --types node --skipLibCheck false';
   const tsc = join(root, 'node_modules/.bin/tsc');
   execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...more, ...files], { stdio: 'inherit', cwd: root });
-  files.forEach(run);
+  for (const file of files) run(file);
 }
 
 /** All pages: the README, and those of docs/ and its folders. */
@@ -50,12 +54,14 @@ function checkBlocks(): number {
 }
 
 function checkPrograms(): number {
-  const names = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'));
-  check(
-    names.map((name) => join(root, 'examples', name)),
-    'example',
-  );
-  return names.length;
+  const programs = readdirSync(join(root, 'examples'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(root, 'examples', name));
+  check(programs, 'example');
+  const jobs = programs.filter((path) => readFileSync(path, 'utf8').includes('initProcessGroup'));
+  if (findMpis().length === 0) console.log('documents: no MPI is here, so examples of several ranks ran alone');
+  else for (const path of jobs) run(join(root, 'src/cli/main.ts'), 'launch', '--nproc', '2', path);
+  return programs.length;
 }
 
 /** What examples may use without saying where it comes from. */
