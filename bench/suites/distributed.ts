@@ -1,10 +1,14 @@
 // Several processes: two ranks of one thread each against one process of two threads, and against PyTorch over gloo;
 // what SyncBatchNorm adds; all-reduces. Every contender is a job of its own, started anew in each turn.
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { python } from '../../scripts/line_peer.ts';
-import { type Row, ratioOf, rowOf, type Times, type Turns, timesOf } from '../measure.ts';
+import { obstacle, TwoHosts } from '../../scripts/two_hosts.ts';
+import { median, type Row, ratioOf, rowOf, type Times, type Turns, timesOf } from '../measure.ts';
 import { textOf, type Workload } from '../networks.ts';
 import { torchVersion } from '../peers/peers.ts';
 import type { SpecialCase, Target } from './index.ts';
@@ -14,8 +18,13 @@ const engine = 'native';
 const seconds = 6;
 
 /** What a job prints behind `RESULT`. */
-async function resultOf<R>(program: string, args: readonly string[], threads: number): Promise<R> {
-  const env = { ...process.env, OMP_NUM_THREADS: `${threads}`, EVENKEEL_ENGINE: engine };
+async function resultOf<R>(
+  program: string,
+  args: readonly string[],
+  threads: number,
+  more: Readonly<Record<string, string>> = {},
+): Promise<R> {
+  const env = { ...process.env, OMP_NUM_THREADS: `${threads}`, EVENKEEL_ENGINE: engine, ...more };
   const { stdout } = await promisify(execFile)(program, args, { cwd: root, env, maxBuffer: 2 ** 24 });
   const found = /RESULT (.*)$/m.exec(stdout);
   if (!found) throw new Error(`${program} ${args.join(' ')} has printed no result: ${stdout}`);
@@ -131,6 +140,44 @@ function addPeer(row: Row, ours: Times, theirs: Times, version: string): void {
   row.ratio.torch = ratioOf(theirs, ours);
 }
 
+/**
+ * Two hosts whose connection is so slow that the exchange of all gradients takes half of a backward, two thirds of a
+ * step: how much of the exchange a step does not hide.
+ */
+function overlap(work: Workload, parameters: number): SpecialCase {
+  return {
+    name: `${textOf(work)}, 2 hosts, the exchange of gradients takes half of a backward: what of it is not hidden`,
+    engine,
+    threads: 1,
+    rounds: 3,
+    peers: [],
+    target: { figure: 'not hidden, %', atMost: 15 },
+    async measure(one, { rounds }: Turns): Promise<Row> {
+      const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
+      const hosts = new TwoHosts(join(folder, 'agent.sh'));
+      try {
+        const script = ['launch', '--hosts', hosts.list, '--mpi', 'openmpi', 'bench/distributed/step_ranks.ts'];
+        const words = [process.execPath, ...node, 'src/cli/main.ts', ...script, ...stepArguments(work, 'ddp')];
+        const run = () => resultOf<StepFigures>('ip', hosts.onFirst(words.join(' ')), 1, hosts.env);
+        const { quiet } = await run();
+        hosts.slowDown((parameters * 32) / (quiet / 1000 / 3));
+        const [figures] = await inTurns([run], rounds);
+        const share = ({ ms, quiet, communication }: StepFigures) => (100 * (ms - quiet)) / communication;
+        const row = rowOf(one, timesFrom(figures.map(({ ms }) => ms)), [], []);
+        row.extra = {
+          'without exchange, ms': median(figures.map((each) => each.quiet)),
+          'exchange alone, ms': median(figures.map(({ communication }) => communication)),
+          'not hidden, %': median(figures.map(share)),
+        };
+        return row;
+      } finally {
+        hosts.remove();
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
 /** Bytes of the all-reduces, as both scripts have them. */
 const sizes = { 40: '40 B', 40000: '40 KB', 4000000: '4 MB', 100000000: '100 MB' };
 type Microseconds = { microseconds: Record<string, number> };
@@ -160,6 +207,13 @@ function allReduceOf(bytes: string, title: string): SpecialCase {
   };
 }
 
+function overlaps(work: Workload): SpecialCase[] {
+  const reason = obstacle();
+  if (!reason) return [overlap(work, 11_689_512)];
+  console.log(`not measured: two hosts, which network namespaces would be: ${reason}`);
+  return [];
+}
+
 export function distributed(): SpecialCase[] {
   const resnet: Workload = { network: 'resnet18', shape: [16, 3, 224, 224], classes: 1000 };
   const lenet: Workload = { network: 'lenet', shape: [256, 1, 28, 28], classes: 10 };
@@ -169,6 +223,7 @@ export function distributed(): SpecialCase[] {
     againstOneProcess({ title: 'LeNet-BN', work: lenet, target: { figure: ofOne, atLeast: 0.85 } }),
     againstPlain({ title: 'ResNet-18', work: resnet, target: { figure: 'more time, %', atMost: 5 } }),
     againstTorch({ title: 'ResNet-18', work: resnet, target: { figure: 'torch', atLeast: 1.3 } }),
+    ...overlaps(resnet),
     ...Object.entries(sizes).map(([bytes, title]) => allReduceOf(bytes, title)),
   ];
 }

@@ -28,6 +28,7 @@ import {
   DistributedDataParallel,
   Flatten,
   GroupNorm,
+  LazyBatchNorm1d,
   Linear,
   Module,
   ReLU,
@@ -349,6 +350,7 @@ function checkErrors(): void {
     /rank 1: parameter 'weight' \[3, 3\] float64$/m,
     () => new DistributedDataParallel(new Linear(3, 3, { dtype: rank === 1 ? 'float64' : 'float32' })),
   );
+  throwsWith('lazy', /Run a dummy forward pass/, () => new DistributedDataParallel(new LazyBatchNorm1d()));
   const heads = new DistributedDataParallel(new Heads());
   const x = zeros([1, 4], { dtype: 'float64' });
   heads(x, 0).output.sum().backward();

@@ -10,6 +10,7 @@ import { tensor } from '../../tensor/create.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { Module } from '../module.ts';
 import { type Arguments, declareModules, type Result } from '../module_call.ts';
+import { isUninitialized } from '../uninitialized.ts';
 import { requireSameModel } from './model_agreement.ts';
 import { broadcastAll } from './packed.ts';
 import { Reducer } from './reducer.ts';
@@ -99,6 +100,10 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
     if (!isInitialized())
       throw new RuntimeError(
         '[DistributedDataParallel] Default process group has not been initialized, please make sure to call initProcessGroup().',
+      );
+    if (module.parameters().some(isUninitialized))
+      throw new RuntimeError(
+        "Modules with uninitialized parameters can't be used with `DistributedDataParallel`. Run a dummy forward pass to correctly initialize the modules",
       );
     this.module = module;
     this.processGroup = processGroup ?? worldGroup();
