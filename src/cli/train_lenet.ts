@@ -320,7 +320,6 @@ async function trainInFolder(
   const { resume, overwrite = false } = options;
   const folder = job.rank === 0 ? await openRunFolder(options.out, { resume, overwrite }) : null;
   try {
-    if (folder && !folder.resume) removeRun(options.out);
     const resumes = folder?.resume ?? false;
     return await trainIn({ ...options, resume: job.worldSize > 1 ? broadcastObject(resumes) : resumes }, read, job);
   } finally {
@@ -344,6 +343,7 @@ async function trainIn(
   print(`engine: ${getEngine()} (${backend.instructionSet}), ${threads}${ranks}`);
   const set = read(options);
   if (isFirst) describeSet(options.data, set);
+  if (isFirst && !options.resume) removeRun(options.out);
   manualSeed(options.seed);
   const lenet = lenetBatchNorm({ numClasses: set.classes.length });
   const model = options.distributed ? new DistributedDataParallel(convertSyncBatchNorm(lenet)) : lenet;
