@@ -191,6 +191,8 @@ void Lane::leave(int exit_code) {
 
 void Lane::end() {
   if (!thread_.joinable()) return;
+  // MPI_Abort may call exit().
+  if (thread_.get_id() == std::this_thread::get_id()) return;
   leave(exit_code_);
   thread_.join();
 }
@@ -243,12 +245,16 @@ void Lane::loop() {
     opened_ = true;
     progressed_.notify_all();
   }
-  while (const auto call = next()) {
+  while (auto call = next()) {
     if (call->entry.kind == kDestroy) {
       last_ = call->entry;
       break;
     }
-    if (!carry_out(*call)) break;
+    if (!carry_out(*call)) {
+      // MPI may still work on it.
+      call.release();
+      break;
+    }
     note("has completed");
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -423,7 +429,7 @@ bool Lane::transfer(const Call& call, Group& group, int from, int count) {
   const MPI_Datatype type = types[entry.dtype];
   const MPI_Op op = operation_of(entry);
   const MPI_Comm comm = group.comm;
-  const std::vector<int> places = places_of(call);  // MPI reads them until the call is complete
+  places_ = places_of(call);
   std::vector<MPI_Request> request(1);
   int status;
   if (entry.kind == kAllReduce) {
@@ -437,7 +443,7 @@ bool Lane::transfer(const Call& call, Group& group, int from, int count) {
   } else if (call.counts.empty()) {
     status = MPI_Iallgather(call.send, count, type, call.receive, count, type, comm, &request[0]);
   } else {
-    status = MPI_Iallgatherv(call.send, count, type, call.receive, call.counts.data(), places.data(), type, comm,
+    status = MPI_Iallgatherv(call.send, count, type, call.receive, call.counts.data(), places_.data(), type, comm,
                              &request[0]);
   }
   return succeeds(status, entry) && finish(request, call, group, false);
@@ -530,16 +536,16 @@ bool Lane::exchange(const Call& call, Group& group, size_t payload) {
 // The same where there are many ranks: two numbers that both are least where they are equal.
 bool Lane::agree(const Call& call, Group& group) {
   const uint64_t own = hash(call.entry);
-  uint64_t least[2] = {own, ~own};
+  least_[0] = own, least_[1] = ~own;
   std::vector<MPI_Request> request(1);
-  if (!succeeds(MPI_Iallreduce(MPI_IN_PLACE, least, 2, MPI_UINT64_T, MPI_MIN, group.comm, &request[0]), call.entry) ||
+  if (!succeeds(MPI_Iallreduce(MPI_IN_PLACE, least_, 2, MPI_UINT64_T, MPI_MIN, group.comm, &request[0]), call.entry) ||
       !finish(request, call, group, true))
     return false;
-  if (least[0] == own && least[1] == ~own && least[0] == ~least[1]) return true;
-  std::vector<Entry> all(group.ranks.size());
-  const int status = MPI_Iallgather(&call.entry, sizeof(Entry), MPI_BYTE, all.data(), sizeof(Entry), MPI_BYTE,
+  if (least_[0] == own && least_[1] == ~own && least_[0] == ~least_[1]) return true;
+  all_.resize(group.ranks.size());
+  const int status = MPI_Iallgather(&call.entry, sizeof(Entry), MPI_BYTE, all_.data(), sizeof(Entry), MPI_BYTE,
                                     group.comm, &request[0]);
-  return succeeds(status, call.entry) && finish(request, call, group, true) && is_one_call(all, group);
+  return succeeds(status, call.entry) && finish(request, call, group, true) && is_one_call(all_, group);
 }
 
 bool Lane::is_one_call(const std::vector<Entry>& all, const Group& group) {

@@ -116,6 +116,11 @@ class Lane {
   double timeout_ = 30;
   bool is_crowded_ = false;  // more ranks than processors on this machine
 
+  // What MPI reads and writes until a call is complete, which a rank that ends by an error does not wait for.
+  uint64_t least_[2] = {0, 0};
+  std::vector<Entry> all_;
+  std::vector<int> places_;
+
   std::vector<Group> groups_;
   std::vector<Packet> packets_;  // of the present call, by rank of its group
   MPI_Comm notices_ = MPI_COMM_NULL;

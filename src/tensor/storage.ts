@@ -178,6 +178,8 @@ export class Storage {
 
   /** A storage whose memory is a part of this one's. This one must not be released before, nor change in place. */
   range(start: number, byteLength: number): Storage {
+    if (start < 0 || start + byteLength > this.byteLength)
+      throw new RuntimeError(`bytes ${start} to ${start + byteLength} are no range of a storage of ${this.byteLength}`);
     return new RangeStorage(this, byteLength, new BlockRange(this.live(), start, byteLength));
   }
 
@@ -219,6 +221,16 @@ class RangeStorage extends Storage {
   override arrive(how?: keyof Arrival): void {
     this.whole.arrive(how);
     super.arrive(how);
+  }
+  /** A copy: a change in place must stay in the range. */
+  override lend(): Storage {
+    const copy = new Storage(this.byteLength, this.backend);
+    copy.write(this.bytes());
+    return copy;
+  }
+  override handOver(): Storage {
+    this.arrive();
+    return super.handOver();
   }
 }
 

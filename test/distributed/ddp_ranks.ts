@@ -196,6 +196,58 @@ function checkUnused(staticGraph: boolean): void {
   }
 }
 
+/** What one micro-batch in noSync() has used is averaged with the next one, which does not use it. */
+function checkUnusedWithoutSync(): void {
+  if (worldSize === 1) return;
+  manualSeed(2);
+  const alone = new Heads();
+  const ddp = new DistributedDataParallel(copyModule(alone) as Heads, { findUnusedParameters: true });
+  manualSeed(45);
+  const xs = ranks.map(() => randn([3, 4], { dtype: 'float64' }));
+  ddp.noSync(() =>
+    ddp(xs[rank], rank === 0 ? 0 : 1)
+      .output.sum()
+      .backward(),
+  );
+  ddp(xs[rank], 0).output.sum().backward();
+  for (const r of ranks)
+    alone(xs[r], r === 0 ? 0 : 1)
+      .output.sum()
+      .add(alone(xs[r], 0).output.sum())
+      .div(worldSize)
+      .backward();
+  for (const [i, [key, parameter]] of alone.namedParameters().entries())
+    near(`unused after noSync, ${key}`, ddp.parameters()[i].grad, parameter.grad, 1e-12);
+  sameOnAllRanks(
+    'unused after noSync',
+    ddp.parameters().flatMap(({ grad }) => grad ?? []),
+  );
+}
+
+/** A forward that records nothing, and reading gradients in every way, between a forward and its backward or after. */
+function checkBetween(): void {
+  manualSeed(6);
+  const alone = network('float64');
+  const ddp = new DistributedDataParallel(copyModule(alone) as Sequential);
+  const x = batch('float64', 70);
+  const output = ddp(part(x));
+  const target = noGrad(() => ddp(part(x)));
+  output.sub(target).add(1).square().mean().backward();
+  const loss = alone(x);
+  loss.sub(loss.detach()).add(1).square().mean().backward();
+  for (const [i, parameter] of alone.parameters().entries()) {
+    const gradient = ddp.parameters()[i].grad!;
+    near(`a whole selection, ${i}`, gradient.narrow(0, 0, gradient.shape[0]), parameter.grad, 1e-12);
+    near(`a forward without gradients in between, ${i}`, gradient, parameter.grad, 1e-12);
+  }
+  // An average of the wrapped model is only read.
+  const average = copyModule(ddp) as DistributedDataParallel;
+  check('a copy evaluates', noGrad(() => average(part(x))).shape[0] === samples / worldSize);
+  if (worldSize > 1)
+    throwsWith('a copy that is trained', /this is a copy, whose gradients nobody averages/, () => average(part(x)));
+  ddp(part(x)).mean().backward();
+}
+
 /** A parameter that is used in two checkpoints, in a static graph. */
 class Twice extends Module {
   linear = new Linear(4, 4, { dtype: 'float64' });
@@ -358,6 +410,16 @@ function checkErrors(): void {
   const converted = new DistributedDataParallel(new Linear(3, 3));
   converted.module.bias!.requiresGrad = false;
   throwsWith('frozen', /to be those that it was wrapped with/, () => converted(zeros([1, 3])));
+  const wider = new DistributedDataParallel(new Linear(3, 3));
+  wider.module.to('float64');
+  throwsWith('converted', /to be those that it was wrapped with/, () => wider(zeros([1, 3], { dtype: 'float64' })));
+  const two = new DistributedDataParallel(new Linear(3, 3));
+  const [a, b] = [two(zeros([1, 3])), two(zeros([1, 3]))];
+  a.sum().backward();
+  throwsWith('two backwards', /a second backward, after 2 forwards/, () => b.sum().backward());
+  const unexpected = new DistributedDataParallel(new Heads(), { findUnusedParameters: true });
+  const headless = unexpected(x, 0).output.sum().add(unexpected.module.second.weight.sum());
+  throwsWith('unexpected', /only those that the outputs of the forward depend on/, () => headless.backward());
   const twice = new DistributedDataParallel(new Linear(3, 3));
   throwsWith('createGraph', /'(weight|bias)' is to be differentiated in turn/, () =>
     twice(zeros([1, 3]))
@@ -408,6 +470,8 @@ checkAccumulation();
 checkHeldGradients();
 checkUnused(false);
 checkUnused(true);
+checkUnusedWithoutSync();
+checkBetween();
 checkCheckpoints();
 checkBuffers();
 await checkJoin();

@@ -26,15 +26,24 @@ describe('a range of a storage', () => {
     expect(whole.sum().item()).toBe(48);
   });
 
-  test('moves to memory of its own where it is lent and changed, and the whole stays', () => {
+  test('is lent as a copy: changes in place stay in the range', () => {
     const whole = ones([32]);
     const part = partOf(whole, 0, [16]);
     const loan = new Tensor([16], 'float32', 'contiguous', part.storage.lend());
     part.add_(1);
-    expect([part.sum().item(), loan.sum().item(), whole.sum().item()]).toEqual([32, 16, 32]);
+    expect([part.sum().item(), loan.sum().item(), whole.sum().item()]).toEqual([32, 16, 48]);
     part.storage.release();
     loan.storage.release();
-    expect(whole.sum().item()).toBe(32);
+    expect(whole.sum().item()).toBe(48);
+  });
+
+  test('is inside of the whole', () => {
+    for (const [from, size] of [
+      [-1, 4],
+      [30, 3],
+      [0, 33],
+    ])
+      expect(() => partOf(ones([32]), from, [size])).toThrow('are no range of a storage of 128');
   });
 
   test('gives no memory back', () => {

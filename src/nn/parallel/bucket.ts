@@ -47,7 +47,7 @@ export class Bucket {
   /** The gradients that are ranges of the memory. */
   private views: (Tensor | null)[];
   /** Which of them have been made of nothing in this backward. */
-  private readonly isMadeUp: boolean[];
+  readonly isMadeUp: boolean[];
 
   constructor(named: readonly Named[], group: Group) {
     this.named = named;
@@ -129,12 +129,11 @@ export class Bucket {
     this.views[i] = null;
   }
 
-  /** Adds up the gradients of all ranks. @param isEmpty whether this rank has none to give. */
+  /** Adds up the gradients of all ranks. @param isEmpty whether this rank has none to give, and keeps those it has. */
   reduce(number: number, isEmpty = false): void {
-    if (isEmpty) fill(this.flat, 0);
     const [first] = this.named;
     const last = this.named.at(-1)!;
     const label = `bucket ${number}, the gradients ${first[0]} to ${last[0]}`;
-    allReduce(this.flat, { group: this.group, label });
+    allReduce(isEmpty ? this.makeMemory() : this.flat, { group: this.group, label });
   }
 }

@@ -50,6 +50,8 @@ function tensorsIn(value: unknown): Tensor[] {
   return isPlain ? Object.values(value).flatMap(tensorsIn) : [];
 }
 
+const kindOf = ({ dtype, memoryFormat, backend }: Tensor): string => `${dtype} ${memoryFormat} ${backend.name}`;
+
 /** What a rank tells the others before a forward, inside `join`. */
 const Step = { isActive: 1, sharesBuffers: 2, reduces: 4 } as const;
 
@@ -82,6 +84,9 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
   readonly broadcastBuffers: boolean;
   private readonly reducer: Reducer | null;
   private readonly trained: readonly Tensor[];
+  /** What a conversion would change of them. */
+  private readonly kinds: readonly string[];
+  private readonly isStatic: boolean;
   private isReducing = true;
   /** Whether the buffers have moved since they were shared. */
   private areBuffersStale = true;
@@ -108,12 +113,14 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
     this.module = module;
     this.processGroup = processGroup ?? worldGroup();
     this.broadcastBuffers = broadcastBuffers;
+    this.isStatic = options.staticGraph ?? false;
     const trained = module.namedParameters().filter(([, parameter]) => parameter.requiresGrad);
     if (trained.length === 0)
       throw new RuntimeError(
         "DistributedDataParallel is not needed when a module doesn't have any parameter that requires a gradient.",
       );
     this.trained = trained.map(([, parameter]) => parameter);
+    this.kinds = this.trained.map(kindOf);
     if (this.processGroup.worldSize === 1) {
       this.reducer = null;
       return;
@@ -123,7 +130,7 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
     this.reducer = new Reducer(trained, this.processGroup, {
       bucketBytes: bucketCapMb * 1024 ** 2,
       findsUnused: options.findUnusedParameters ?? false,
-      isStatic: options.staticGraph ?? false,
+      isStatic: this.isStatic,
     });
   }
 
@@ -135,7 +142,13 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
   /** Runs the module; gradients of the backward that follows are averaged. */
   forward(...args: Arguments): Result {
     const { reducer } = this;
-    if (!reducer) return this.module(...(args as Parameters<M['forward']>));
+    // A copy, as of an average, has no reducer of its own, and needs none where nothing is learned.
+    const isCopy = reducer !== null && !reducer.averages(this.trained[0]);
+    if (!reducer || (isCopy && !isGradEnabled())) return this.module(...(args as Parameters<M['forward']>));
+    if (isCopy)
+      throw new RuntimeError(
+        '[DistributedDataParallel] this is a copy, whose gradients nobody averages: copy its module, and wrap that',
+      );
     this.requireSameParameters();
     const reduces = isGradEnabled() && this.isReducing;
     const sharesBuffers = this.broadcastBuffers && this.areBuffersStale;
@@ -151,15 +164,17 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
     this.areBuffersStale = reduces;
     const result = this.module(...(args as Parameters<M['forward']>));
     if (reduces) reducer.prepare(() => tensorsIn(result));
-    else reducer.rest();
+    // A forward that records nothing, between another one and its backward, changes nothing about that.
+    else if (isGradEnabled()) reducer.rest();
     return result;
   }
 
   /** Gradients of other parameters would not be averaged, silently. */
   private requireSameParameters(): void {
     const trained = this.module.parameters().filter((parameter) => parameter.requiresGrad);
-    if (trained.length === this.trained.length && trained.every((parameter, i) => parameter === this.trained[i]))
-      return;
+    const isSame = (parameter: Tensor, i: number) =>
+      parameter === this.trained[i] && kindOf(parameter) === this.kinds[i];
+    if (trained.length === this.trained.length && trained.every(isSame)) return;
     throw new RuntimeError(
       "[DistributedDataParallel] expected the module's parameters to be those that it was wrapped with: convert, freeze and unfreeze a model before it is wrapped, or wrap it anew",
     );
@@ -186,6 +201,7 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
    * number of all ranks. In the end every rank has the parameters and buffers of the highest one among those that have
    * gone on longest. Optimizers are not made equal: momenta of ranks that ended early have missed steps. Layers with
    * collectives of their own, such as `SyncBatchNorm`, are not taken part in.
+   * @throws RuntimeError with `staticGraph`: a rank without a batch would not know the graph.
    * @example
    * await ddp.join(async () => {
    *   for await (const [images, labels] of loader) crossEntropy(ddp(images), labels).backward();
@@ -194,6 +210,7 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
   async join<R>(fn: () => R | Promise<R>): Promise<R> {
     const { reducer } = this;
     if (!reducer) return fn();
+    if (this.isStatic) throw new RuntimeError('[join] expected a model without staticGraph');
     this.isJoining = true;
     try {
       const result = await fn();
@@ -215,6 +232,8 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
       if (source === null) {
         if (before !== null) this.shareModel(before);
         this.last = null;
+        // The same on all ranks, whatever their last forwards were.
+        this.areBuffersStale = true;
         return;
       }
       const step = steps.find((each) => each !== 0)!;

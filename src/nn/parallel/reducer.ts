@@ -41,6 +41,8 @@ export class Reducer {
   private isExpecting = false;
   /** Whether one of them has come. */
   private hasBegun = false;
+  /** Forwards since the last backward whose gradients were averaged. */
+  private forwards = 0;
   /** Parameters in the order in which their gradients have come in the present backward. */
   private came: Tensor[] = [];
   /** Backwards whose gradients have been averaged, on this rank or, without it, on the others. */
@@ -69,11 +71,24 @@ export class Reducer {
         this.places.set(parameter, { bucket, index, awaited: 1, came: 0, isUsed: true });
   }
 
+  /** Whether it averages the gradients of this parameter, and not those of one that it was copied to. */
+  averages(parameter: Tensor): boolean {
+    return this.places.has(parameter);
+  }
+
+  /** The leaves on which the outputs of a forward depend. */
+  private usedBy(outputs: readonly Tensor[]): Set<Tensor> {
+    if (outputs.length > 0) return leavesBehind(outputs);
+    throw new RuntimeError(
+      '[DistributedDataParallel] findUnusedParameters looks for the tensors that a forward gives in arrays and plain objects, and has found none: which parameters are unused cannot be known',
+    );
+  }
+
   /** Before a backward whose gradients are averaged. @param outputs of the forward. */
   prepare(outputs: () => readonly Tensor[]): void {
     this.requireFinished();
     this.cutAnew();
-    const used = this.options.findsUnused && !this.options.isStatic ? leavesBehind(outputs()) : null;
+    const used = this.options.findsUnused && !this.options.isStatic ? this.usedBy(outputs()) : null;
     for (const bucket of this.buckets) bucket.begin();
     for (const [parameter, place] of this.places) {
       place.awaited = this.uses?.get(parameter) ?? 1;
@@ -82,8 +97,15 @@ export class Reducer {
     }
     this.next = 0;
     this.came = [];
+    this.forwards = this.isExpecting ? this.forwards + 1 : 1;
     this.isExpecting = true;
     this.hasBegun = false;
+    // No backward will come to any of them.
+    if ([...this.places.values()].every(({ isUsed }) => !isUsed)) {
+      this.hasBegun = true;
+      for (const place of this.places.values()) this.add(place);
+      this.finish();
+    }
   }
 
   /** The next backward keeps its gradients to itself. */
@@ -120,13 +142,28 @@ export class Reducer {
   /** A backward has added to a gradient. */
   private receive(leaf: Tensor): void {
     const place = this.places.get(leaf);
-    if (!this.isExpecting || !place) return;
+    if (!place) return;
+    const { isStatic } = this.options;
+    if (!this.isExpecting) {
+      if (this.forwards > 1)
+        throw new RuntimeError(
+          `[DistributedDataParallel] a second backward, after ${this.forwards} forwards, would add to '${this.nameOf(leaf)}' what is not averaged: add up the losses and call backward once, or run all forwards but the last one, and their backwards, in noSync()`,
+        );
+      return;
+    }
     if (!this.hasBegun) this.begin();
-    const isFirstOfStatic = this.options.isStatic && !this.uses;
-    if (place.came++ > 0 && !this.options.isStatic)
+    const isFirstOfStatic = isStatic && !this.uses;
+    if (!isFirstOfStatic && (!place.isUsed || place.awaited === 0))
       throw new RuntimeError(
-        `[DistributedDataParallel] expected one gradient of '${this.nameOf(leaf)}' in a backward, got another after it was averaged: is the parameter used in several checkpoints, or was backward called twice after one forward? With staticGraph: true the number may be any that stays the same`,
+        `[DistributedDataParallel] '${this.nameOf(leaf)}' was given a gradient that was not expected, after it was averaged: ${
+          isStatic
+            ? 'with staticGraph every step must use each parameter as often as the first one'
+            : place.isUsed
+              ? 'it is used in several checkpoints, which takes staticGraph: true'
+              : 'a loss may use, of the parameters, only those that the outputs of the forward depend on'
+        }`,
       );
+    place.came++;
     if (place.came === 1 && !this.isCutAnew) this.came.push(leaf);
     if (isFirstOfStatic || --place.awaited > 0) return;
     this.add(place);
@@ -174,7 +211,13 @@ export class Reducer {
 
   /** Parameters that no rank has used get no gradient; those that another has used get that one's. */
   private withdrawUnused(): Tensor[] {
-    const used = this.shareUses(this.order.map(([, parameter]) => this.places.get(parameter)!.isUsed));
+    const used = this.shareUses(
+      this.order.map(([, parameter]) => {
+        const { isUsed, bucket, index } = this.places.get(parameter)!;
+        // What a micro-batch in noSync() has left counts, too.
+        return isUsed || !bucket.isMadeUp[index];
+      }),
+    );
     if (!used) return [];
     const unused = this.order.filter((_, i) => used[i] === 0).map(([, parameter]) => parameter);
     for (const each of unused) this.withdraw(each);
