@@ -16,23 +16,24 @@ const alignment = 64;
 export type Named = readonly [name: string, parameter: Tensor];
 
 /**
- * Parameters, in the order in which their gradients will come, cut into buckets of one dtype each. The first one is
- * small: it is full, and under way, soonest.
+ * Parameters, in the order in which their gradients will come, cut into buckets of one dtype each. No backward hides the
+ * exchange of the last bucket: it is small, and each one before may be twice as large, up to `bytes`.
  */
-export function planBuckets(order: readonly Named[], firstBytes: number, bytes: number): Named[][] {
+export function planBuckets(order: readonly Named[], lastBytes: number, bytes: number): Named[][] {
   const full: { at: number; of: Named[] }[] = [];
-  const open = new Map<string, { at: number; of: Named[]; bytes: number }>();
-  for (const [at, named] of order.entries()) {
+  const open = new Map<string, { at: number; of: Named[]; bytes: number; limit: number }>();
+  for (const [at, named] of [...order.entries()].reverse()) {
     const [, { dtype, size, itemSize }] = named;
-    let bucket = open.get(dtype);
-    if (!bucket) open.set(dtype, (bucket = { at, of: [], bytes: 0 }));
-    bucket.of.push(named);
+    const bucket = open.get(dtype) ?? { at, of: [], bytes: 0, limit: Math.min(lastBytes, bytes) };
+    open.set(dtype, bucket);
+    bucket.of.unshift(named);
     bucket.bytes += size * itemSize;
-    if (bucket.bytes < (full.length === 0 ? firstBytes : bytes)) continue;
+    if (bucket.bytes < bucket.limit) continue;
     full.push(bucket);
-    open.delete(dtype);
+    open.set(dtype, { at: at - 1, of: [], bytes: 0, limit: Math.min(2 * bucket.limit, bytes) });
   }
-  return [...full, ...open.values()].sort((a, b) => a.at - b.at).map(({ of }) => of);
+  const cut = [...full, ...open.values()].filter(({ of }) => of.length > 0);
+  return cut.sort((a, b) => a.at - b.at).map(({ of }) => of);
 }
 
 export class Bucket {

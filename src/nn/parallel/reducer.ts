@@ -7,7 +7,7 @@ import { tensor } from '../../tensor/create.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { Bucket, type Named, planBuckets } from './bucket.ts';
 
-const firstBucketBytes = 1024 ** 2;
+const lastBucketBytes = 1024 ** 2;
 
 export interface ReducerOptions {
   readonly bucketBytes: number;
@@ -63,7 +63,7 @@ export class Reducer {
   }
 
   private cut(): void {
-    const plan = planBuckets(this.order, firstBucketBytes, this.options.bucketBytes);
+    const plan = planBuckets(this.order, lastBucketBytes, this.options.bucketBytes);
     this.buckets = plan.map((named) => new Bucket(named, this.group));
     this.places = new Map();
     for (const bucket of this.buckets)
