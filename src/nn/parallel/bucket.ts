@@ -16,8 +16,8 @@ const alignment = 64;
 export type Named = readonly [name: string, parameter: Tensor];
 
 /**
- * Parameters, in the order in which their gradients will come, cut into buckets of one dtype each. No backward hides the
- * exchange of the last bucket: it is small, and each one before may be twice as large, up to `bytes`.
+ * Parameters, in the order in which their gradients will come, cut into buckets of one dtype each. No backward hides
+ * the exchange of the last bucket: it is small, and each one before may be twice as large, up to `bytes`.
  */
 export function planBuckets(order: readonly Named[], lastBytes: number, bytes: number): Named[][] {
   const full: { at: number; of: Named[] }[] = [];
