@@ -486,6 +486,9 @@ for (const name of ['CrossEntropyLoss', 'NLLLoss'] as const)
   takes(name, { ignoreIndex: ['integer', (v) => new nn[name]({ ignoreIndex: v }), -1, 2 ** 31, 2 ** 32 + 1] });
 takes('CrossEntropyLoss', { labelSmoothing: ['probability', (v) => new nn.CrossEntropyLoss({ labelSmoothing: v })] });
 takes('SmoothL1Loss', { beta: ['rate', (v) => new nn.SmoothL1Loss({ beta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
+takes('DistributedDataParallel', {
+  bucketCapMb: ['finite', (v) => new nn.DistributedDataParallel(new nn.Linear(2, 2), { bucketCapMb: v })],
+});
 takes('AveragedModel', {
   decay: ['probability', (v) => new nn.AveragedModel(new nn.Linear(2, 2), { decay: v }), null],
 });
@@ -681,13 +684,13 @@ export const without: ReadonlySet<string> = new Set([
     ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
     FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult MissingDataPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList RecalibrationReport RuntimeError
-    SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict Subset SubsetRandomSampler Tensor TensorDataset
+    SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
     checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
     isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized keep linear mapArrays mapDataset maskedScatter
     maskedSelect matmul noGrad nonzero ones_ parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
-    resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics syncBatchNorm synchronize t toFloat toFrozenBatchNorm
+    resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
     unfreezeBatchNorm trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 ]);

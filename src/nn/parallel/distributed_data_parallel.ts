@@ -98,7 +98,7 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
     if (!(module instanceof Module)) throw new ArgumentTypeError('[DistributedDataParallel] expected a module');
     const { processGroup, bucketCapMb = 25, broadcastBuffers = true } = options;
     requireNumber('DistributedDataParallel', 'bucketCapMb', bucketCapMb);
-    if (!(bucketCapMb > 0))
+    if (!(bucketCapMb > 0 && bucketCapMb < Infinity))
       throw new ValueError(`[DistributedDataParallel] expected bucketCapMb above 0, got ${bucketCapMb}`);
     if (processGroup !== undefined && !(processGroup instanceof Group))
       throw new ArgumentTypeError('[DistributedDataParallel] expected processGroup as newGroup() returns it');

@@ -1,5 +1,7 @@
 // How far the ranks of a job are apart: running statistics that each rank moves by itself, and parameters, which must
 // not be apart at all.
+
+import { keepNames } from '../../class_names.ts';
 import { type Group, worldOfJob } from '../../distributed/process_group.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { inFormat } from '../../tensor/copy.ts';
@@ -188,3 +190,5 @@ export function statisticsSpread(model: Module, options: StatisticsSpreadOptions
   );
   return new StatisticsSpread(ranks, layers, differing);
 }
+
+keepNames({ StatisticsSpread });
