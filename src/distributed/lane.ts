@@ -18,9 +18,10 @@ export const Kind = {
   destroy: 6,
 } as const;
 type Kind = (typeof Kind)[keyof typeof Kind];
-const operations = ['sum', 'mean', 'min', 'max', 'product'] as const;
 /** How the values of all ranks become one (PyTorch: `torch.distributed.ReduceOp`). */
-export type ReduceOp = (typeof operations)[number];
+export type ReduceOp = 'sum' | 'mean' | 'min' | 'max' | 'product';
+/** In the order of mpi/lane.h. */
+const operations: readonly ReduceOp[] = ['sum', 'mean', 'min', 'max', 'product'];
 const dtypes: readonly DType[] = ['float32', 'float64', 'int32', 'int64', 'uint8', 'bool'];
 
 /** A call that may still be running (PyTorch: `torch.distributed.Work`). */
