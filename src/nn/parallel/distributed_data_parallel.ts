@@ -184,8 +184,11 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
    * Runs `fn` without averaging: gradients add up on each rank by itself, until the backward of a forward outside
    * (PyTorch: `no_sync`). The forward decides, so it must be inside, too.
    * @example
-   * ddp.noSync(() => ddp(first).sum().backward());
-   * ddp(second).sum().backward(); // averages the gradients of both
+   * initProcessGroup();
+   * const ddp = new DistributedDataParallel(new Linear(4, 2));
+   * ddp.noSync(() => ddp(ones([8, 4])).sum().backward());
+   * ddp(zeros([8, 4])).sum().backward(); // averages the gradients of both
+   * destroyProcessGroup();
    */
   noSync<R>(fn: () => R): R {
     const former = this.isReducing;
@@ -203,9 +206,12 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
    * collectives of their own, such as `SyncBatchNorm`, are not taken part in.
    * @throws RuntimeError with `staticGraph`: a rank without a batch would not know the graph.
    * @example
-   * await ddp.join(async () => {
-   *   for await (const [images, labels] of loader) crossEntropy(ddp(images), labels).backward();
+   * initProcessGroup();
+   * const ddp = new DistributedDataParallel(new Linear(4, 2));
+   * await ddp.join(() => {
+   *   for (let batch = 0; batch < 2 + getRank(); batch++) ddp(ones([8, 4])).sum().backward();
    * });
+   * destroyProcessGroup();
    */
   async join<R>(fn: () => R | Promise<R>): Promise<R> {
     const { reducer } = this;
