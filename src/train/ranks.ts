@@ -5,7 +5,7 @@ import { RuntimeError } from '../errors.ts';
 import type { Module } from '../nn/module.ts';
 import { SyncBatchNorm } from '../nn/norm/sync_batch_norm.ts';
 import { DistributedDataParallel } from '../nn/parallel/distributed_data_parallel.ts';
-import { rankList } from '../nn/parallel/model_agreement.ts';
+import { whoSays } from '../nn/parallel/model_agreement.ts';
 import { syncBuffers } from '../nn/parallel/sync_buffers.ts';
 import { tensor } from '../tensor/create.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -66,18 +66,15 @@ export class Ranks {
   bytesOfAll(label: string, own: Uint8Array): Uint8Array[] {
     const { group } = this;
     if (!group) return [own];
-    const sent = tensor(Array.from(own), { dtype: 'uint8' });
-    return allGather(sent, { group, label }).map((part) => part.dataSync() as Uint8Array);
+    return allGather(tensor(own), { group, label }).map((part) => part.dataSync() as Uint8Array);
   }
 
   /** @throws RuntimeError where the ranks do not say the same, naming who says what. */
   requireSame(op: string, label: string, own: string): void {
     const { group } = this;
     if (!group) return;
-    const all = allGatherObject(own, { group, label });
-    const texts = [...new Set(all)];
-    if (texts.length === 1) return;
-    const lines = texts.map((text) => `\n  ${rankList(group.ranks.filter((_, i) => all[i] === text))}: ${text}`);
+    const lines = whoSays(allGatherObject(own, { group, label }), group);
+    if (lines.length === 1) return;
     throw new RuntimeError(`[${op}] the ranks do not agree on ${label}:${lines.join('')}`);
   }
 

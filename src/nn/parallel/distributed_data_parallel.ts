@@ -2,7 +2,7 @@
 // backward computes them (reducer.ts).
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
 import { requireNumber } from '../../checks.ts';
-import { allGather, Group, isInitialized, worldGroup } from '../../distributed/process_group.ts';
+import { allGather, Group, worldFor } from '../../distributed/process_group.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../../errors.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { restoring } from '../../restoring.ts';
@@ -102,16 +102,13 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
       throw new ValueError(`[DistributedDataParallel] expected bucketCapMb above 0, got ${bucketCapMb}`);
     if (processGroup !== undefined && !(processGroup instanceof Group))
       throw new ArgumentTypeError('[DistributedDataParallel] expected processGroup as newGroup() returns it');
-    if (!isInitialized())
-      throw new RuntimeError(
-        '[DistributedDataParallel] Default process group has not been initialized, please make sure to call initProcessGroup().',
-      );
+    const world = worldFor('DistributedDataParallel');
     if (module.parameters().some(isUninitialized))
       throw new RuntimeError(
         "Modules with uninitialized parameters can't be used with `DistributedDataParallel`. Run a dummy forward pass to correctly initialize the modules",
       );
     this.module = module;
-    this.processGroup = processGroup ?? worldGroup();
+    this.processGroup = processGroup ?? world;
     this.broadcastBuffers = broadcastBuffers;
     this.isStatic = options.staticGraph ?? false;
     const trained = module.namedParameters().filter(([, parameter]) => parameter.requiresGrad);

@@ -11,6 +11,10 @@ const describe = (kind: string, [name, x]: readonly [string, Tensor]): string =>
 export const rankList = (ranks: readonly number[]): string =>
   `${ranks.length === 1 ? 'rank' : 'ranks'} ${ranks.join(', ')}`;
 
+/** Who says what, a line for each text; one line where all say the same. @param texts of the ranks, in their order. */
+export const whoSays = (texts: readonly string[], { ranks }: Group): string[] =>
+  [...new Set(texts)].map((text) => `\n  ${rankList(ranks.filter((_, i) => texts[i] === text))}: ${text}`);
+
 /** @throws RuntimeError, on all ranks, where they have different parameters or buffers. */
 export function requireSameModel(op: string, module: Module, group: Group): void {
   const own = [
@@ -20,13 +24,11 @@ export function requireSameModel(op: string, module: Module, group: Group): void
   const all = allGatherObject(own, { group, label: `the model of ${op}` });
   const longest = Math.max(...all.map(({ length }) => length));
   for (let i = 0; i < longest; i++) {
-    const ranksOf = new Map<string, number[]>();
-    for (const [rank, entries] of all.entries()) {
-      const entry = entries[i] ?? 'nothing';
-      ranksOf.set(entry, [...(ranksOf.get(entry) ?? []), group.ranks[rank]]);
-    }
-    if (ranksOf.size === 1) continue;
-    const found = Array.from(ranksOf, ([entry, ranks]) => `\n  ${rankList(ranks)}: ${entry}`);
+    const found = whoSays(
+      all.map((entries) => entries[i] ?? 'nothing'),
+      group,
+    );
+    if (found.length === 1) continue;
     throw new RuntimeError(`[${op}] the ranks have built different models; the first difference:${found.join('')}`);
   }
 }

@@ -10,6 +10,7 @@ import type { TypedArray } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Module } from '../module.ts';
 import { tableText } from '../table_text.ts';
+import { rankList } from './model_agreement.ts';
 import { runningPairs } from './running_statistics.ts';
 import { valuesOfRanks } from './values_of_ranks.ts';
 
@@ -81,7 +82,7 @@ export class StatisticsSpread {
       );
     if (parameter)
       lines.push(
-        `error: the parameter '${parameter.name}' is not the same on ${parameter.ranks.length > 1 ? 'ranks' : 'rank'} ${parameter.ranks.join(', ')} as on the others: the ranks train different models.`,
+        `error: the parameter '${parameter.name}' is not the same on ${rankList(parameter.ranks)} as on the others: the ranks train different models.`,
       );
     return lines.join('\n');
   }

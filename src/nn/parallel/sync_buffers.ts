@@ -8,6 +8,7 @@ import { declareOptions, kind, requireOptions } from '../../options.ts';
 import type { TypedArray } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Module } from '../module.ts';
+import { rankList } from './model_agreement.ts';
 import { type RunningPair, runningPairs } from './running_statistics.ts';
 import { setValues, valuesOfFirst, valuesOfRanks } from './values_of_ranks.ts';
 
@@ -96,7 +97,7 @@ export function syncBuffers(model: Module, options: SyncBuffersOptions = {}): vo
     const bad = group.ranks.filter((_, rank) => !areFinite(means[rank]) || !areFinite(variances[rank]));
     if (bad.length > 0)
       throw new RuntimeError(
-        `[syncBuffers] the running statistics of '${name}' are NaN or infinite on ${bad.length > 1 ? 'ranks' : 'rank'} ${bad.join(', ')}; the buffers of all ranks are as before`,
+        `[syncBuffers] the running statistics of '${name}' are NaN or infinite on ${rankList(bad)}; the buffers of all ranks are as before`,
       );
     const counters = tracked && onRanks(tracked);
     const weights = ranks.map((_, rank) => weightOf(pair, counters?.[rank]));
