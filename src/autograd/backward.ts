@@ -151,6 +151,8 @@ class Walk {
   private readonly createGraph: boolean;
   readonly capture: Capture | null;
   readonly captured: Gradient[] = [];
+  /** What is called at the end. */
+  readonly endings: (() => void)[] = [];
   /** The gradients that the running node has taken over (`takeArrived`): they become part of what it returns. */
   private readonly taken: Tensor[] = [];
 
@@ -325,11 +327,9 @@ class Walk {
 
 /** The walks that are running, the innermost last. */
 const walks: Walk[] = [];
-/** What is called at the end of the outermost walk. */
-let endings: (() => void)[] = [];
 
-/** Calls a function at the end of the backward that is running, unless it fails. */
-export const atEndOfBackward = (ending: () => void): void => void endings.push(ending);
+/** Calls a function at the end of the outermost backward that is running, unless it fails. */
+export const atEndOfBackward = (ending: () => void): void => void walks[0].endings.push(ending);
 
 /**
  * Whether anybody but the next operation sees the gradient of an edge: a hook, `retainGrad`, a caller of `grad`, or a
@@ -392,7 +392,6 @@ function walk(
   const rootGrads = checkRoots(roots, given);
   const former = setGradEnabled(createGraph);
   const state = new Walk(createGraph, capture);
-  if (walks.length === 0) endings = [];
   walks.push(state);
   try {
     const nodes = reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : [])));
@@ -404,7 +403,7 @@ function walk(
     for (const node of nodes)
       if (!useful || useful.has(node)) state.run(node, retainGraph);
       else state.skip(node);
-    if (walks.length === 1) for (const ending of endings.splice(0)) ending();
+    for (const ending of state.endings) ending();
     return state.captured;
   } finally {
     walks.pop();

@@ -220,7 +220,6 @@ class RangeStorage extends Storage {
   }
   override arrive(how?: keyof Arrival): void {
     this.whole.arrive(how);
-    super.arrive(how);
   }
   /** A copy: a change in place must stay in the range. */
   override lend(): Storage {

@@ -231,14 +231,13 @@ export class Reducer {
     return own.every(Boolean) ? null : (uses.dataSync() as Int32Array);
   }
 
-  /** Takes part in a step of the other ranks without gradients of its own. */
+  /** Takes part in a step of the other ranks without gradients of its own; of no static graph. */
   shadow(): void {
     this.requireFinished();
     this.cutAnew();
     this.next = 0;
     while (this.next < this.buckets.length) this.send(true);
-    const { findsUnused, isStatic } = this.options;
-    if ((findsUnused && !isStatic) || (isStatic && this.reductions === 0)) this.shareUses(this.order.map(() => false));
+    if (this.options.findsUnused) this.shareUses(this.order.map(() => false));
     this.reductions++;
   }
 }
