@@ -8,7 +8,7 @@ import { defaultGenerator, type Generator, randomInt64 } from '../tensor/random/
 import { type Collated, defaultCollate } from './collate.ts';
 import { type Dataset, type IterableDataset, isIterableDataset } from './dataset.ts';
 import { DataArgumentError } from './errors.ts';
-import { type BatchedSampler, BatchSampler, RandomSampler, SequentialSampler } from './sampler.ts';
+import { type BatchedSampler, BatchSampler, RandomSampler, SequentialSampler, setEpochOf } from './sampler.ts';
 import { batchesFromWorkers } from './worker_pool.ts';
 
 /** Options of loaders; defaults are PyTorch's. */
@@ -77,7 +77,6 @@ export class ArrayLoader<T, B = Collated<T>> {
   /** Where shuffling draws from; undefined: the default generator. */
   readonly generator: Generator | undefined;
   private readonly indices: Iterable<number | number[]> & { readonly length?: number };
-  private readonly sampler: Iterable<number> | undefined;
   private readonly collate: ((samples: T[]) => unknown) | undefined;
 
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: DataLoaderOptions<T> = {}) {
@@ -90,7 +89,6 @@ export class ArrayLoader<T, B = Collated<T>> {
     this.prefetch = options.prefetch ?? 2;
     this.timeout = options.timeout ?? 0;
     this.generator = options.generator;
-    this.sampler = options.sampler;
     this.collate = options.collate;
     this.indices = isIterableDataset(dataset) ? [] : chooseIndices(dataset, this.batchSize, options);
   }
@@ -119,8 +117,7 @@ export class ArrayLoader<T, B = Collated<T>> {
    * does it.
    */
   setEpoch(epoch: number): void {
-    for (const each of [this.indices, this.sampler])
-      if (each && 'setEpoch' in each && typeof each.setEpoch === 'function') each.setEpoch(epoch);
+    setEpochOf(this.indices, epoch);
   }
 
   /** Starts an epoch in this thread; throws DataArgumentError if batches can only arrive asynchronously. */

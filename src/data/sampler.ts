@@ -171,6 +171,11 @@ export class WeightedRandomSampler implements Sampler {
   }
 }
 
+/** Tells a sampler which epoch comes next, from 0, where it wants to know, as `DistributedSampler` does. */
+export function setEpochOf(sampler: object, epoch: number): void {
+  if ('setEpoch' in sampler && typeof sampler.setEpoch === 'function') sampler.setEpoch(epoch);
+}
+
 /**
  * Cuts a sampler's indices into batches of `batchSize`; `dropLast` leaves out a last smaller one.
  *
@@ -202,6 +207,11 @@ export class BatchSampler implements BatchedSampler {
     }
     const batches = this.sampler.length / this.batchSize;
     return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
+  }
+
+  /** Tells the sampler which epoch comes next, from 0, where it wants to know. */
+  setEpoch(epoch: number): void {
+    setEpochOf(this.sampler, epoch);
   }
 
   /** The batches of an epoch. */

@@ -117,6 +117,16 @@ function run(
   return isComplete;
 }
 
+/** The same of a call whose result takes the place of x. */
+function runOver(op: string, group: Group, x: Tensor, call: Omit<LaneCall, 'group' | 'send' | 'receive'>): Work {
+  if (x.memoryFormat === 'contiguous') return run(op, group, x, x, call);
+  // In the order of indices: ranks may have different memory formats.
+  const values = inFormat(x, 'contiguous');
+  const work = run(op, group, values, values, call);
+  noGrad(() => overwrite(x, inFormat(values, x.memoryFormat)));
+  return work;
+}
+
 /** The group of a call, checked. */
 function groupOf(op: string, options: CollectiveOptions): Group {
   const { world } = jobFor(op);
@@ -225,13 +235,7 @@ export function allReduce(x: Tensor, options: ReduceOptions = {}): Work {
   requireValues('allReduce', x);
   requireReducible('allReduce', x, op);
   const group = groupOf('allReduce', options);
-  if (x.memoryFormat === 'contiguous')
-    return run('allReduce', group, x, x, { kind: Kind.allReduce, operation: op, label });
-  // In the order of indices: ranks may have different memory formats.
-  const values = inFormat(x, 'contiguous');
-  const work = run('allReduce', group, values, values, { kind: Kind.allReduce, operation: op, label });
-  noGrad(() => overwrite(x, inFormat(values, x.memoryFormat)));
-  return work;
+  return runOver('allReduce', group, x, { kind: Kind.allReduce, operation: op, label });
 }
 
 /** Options of `allGather`. */
@@ -339,13 +343,12 @@ export function broadcast(x: Tensor, options: BroadcastOptions = {}): Work {
   const { src = 0, label } = options;
   requireValues('broadcast', x);
   const group = groupOf('broadcast', options);
-  const call = { kind: Kind.broadcast, root: rootIn('broadcast', group, src), label };
-  if (x.memoryFormat === 'contiguous') return run('broadcast', group, x, x, call);
-  const values = inFormat(x, 'contiguous');
-  const work = run('broadcast', group, values, values, call);
-  noGrad(() => overwrite(x, inFormat(values, x.memoryFormat)));
-  return work;
+  return runOver('broadcast', group, x, { kind: Kind.broadcast, root: rootIn('broadcast', group, src), label });
 }
+
+/** Plain data as it travels: JSON. */
+const encoded = (value: unknown) => new TextEncoder().encode(JSON.stringify(value) ?? 'null');
+const decoded = <T>(bytes: Tensor): T => JSON.parse(new TextDecoder().decode(bytes.dataSync() as Uint8Array)) as T;
 
 /**
  * Plain data of rank `src`, on every rank (PyTorch: `torch.distributed.broadcast_object_list`). What JSON can hold; the
@@ -360,13 +363,13 @@ export function broadcastObject<T>(value: T, options: BroadcastOptions = {}): T 
   const { src = 0, label, group: given } = options;
   const group = groupOf('broadcastObject', options);
   const root = rootIn('broadcastObject', group, src);
-  const text = new TextEncoder().encode(JSON.stringify(value) ?? 'null');
+  const text = encoded(value);
   const length = tensor([group.rank === root ? text.length : 0], { dtype: 'int64' });
   broadcast(length, { src, group: given, label });
   const bytes = allocate([Number(length.item())], 'uint8');
   if (group.rank === root) bytes.storage.write(text);
   broadcast(bytes, { src, group: given, label });
-  return JSON.parse(new TextDecoder().decode(bytes.dataSync() as Uint8Array)) as T;
+  return decoded(bytes);
 }
 
 /**
@@ -379,11 +382,7 @@ export function broadcastObject<T>(value: T, options: BroadcastOptions = {}): T 
  */
 export function allGatherObject<T>(value: T, options: CollectiveOptions = {}): T[] {
   requireOptions('allGatherObject', options, collectiveOptions);
-  const text = new TextEncoder().encode(JSON.stringify(value) ?? 'null');
-  const bytes = allocate([text.length], 'uint8');
-  bytes.storage.write(text);
-  const parts = allGather(bytes, { ...options, uneven: true });
-  return parts.map((part) => JSON.parse(new TextDecoder().decode(part.dataSync() as Uint8Array)) as T);
+  return allGather(tensor(encoded(value)), { ...options, uneven: true }).map((part) => decoded<T>(part));
 }
 
 /**
