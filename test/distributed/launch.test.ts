@@ -81,8 +81,15 @@ describe.each(mpis)('%s', (mpi) => {
     const names = ['RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'LOCAL_WORLD_SIZE', 'MASTER_ADDR', 'OMP_NUM_THREADS'];
     writeFileSync(
       file,
-      `console.log('  ' + ${JSON.stringify(names)}.map((name) => process.env[name]).join(' '), process.argv[2]);
-       console.error('the same on all ranks'); process.exitCode = 7;`,
+      `import { existsSync, writeFileSync } from 'node:fs';
+       console.log('  ' + ${JSON.stringify(names)}.map((name) => process.env[name]).join(' '), process.argv[2]);
+       console.error('the same on all ranks');
+       // mpirun ends the other rank when the first one has failed: not before that has written, too.
+       const said = (rank) => import.meta.filename + rank;
+       writeFileSync(said(process.env.RANK), '');
+       while (![0, 1].every((rank) => existsSync(said(rank)))) await new Promise((done) => setTimeout(done, 10));
+       await new Promise((done) => setTimeout(done, 200));
+       process.exitCode = 7;`,
     );
     const { status, stdout, stderr } = await runJob({
       mpi,
