@@ -17,17 +17,10 @@ import {
   reduceScatter,
 } from '../../src/distributed/index.ts';
 import { type DType, full, ones, scope, type Tensor, tensor } from '../../src/index.ts';
+import { dtypes } from '../../src/tensor/dtype.ts';
 
 type Format = 'contiguous' | 'channelsLast';
-const arrays = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
-const dtypes = Object.keys(arrays) as (keyof typeof arrays)[];
+const names = Object.keys(dtypes) as DType[];
 
 let count = 0;
 const failures: string[] = [];
@@ -50,7 +43,7 @@ function make(values: readonly number[], shape: readonly number[], dtype: DType,
   return format === 'channelsLast' && shape.length === 4 ? x.contiguous('channelsLast') : x;
 }
 /** The reduction of one element over ranks, rounded and wrapped as its dtype does. */
-function reduced(op: ReduceOp, values: readonly number[], dtype: keyof typeof arrays): number {
+function reduced(op: ReduceOp, values: readonly number[], dtype: DType): number {
   const by: Record<ReduceOp, (values: readonly number[]) => number> = {
     sum: (v) => v.reduce((a, b) => a + b),
     mean: (v) => v.reduce((a, b) => a + b) / v.length,
@@ -59,7 +52,7 @@ function reduced(op: ReduceOp, values: readonly number[], dtype: keyof typeof ar
     product: (v) => v.reduce((a, b) => a * b),
   };
   const result = by[op](values);
-  const holder = new arrays[dtype](1);
+  const holder = new dtypes[dtype].array(1);
   holder[0] = dtype === 'int64' ? BigInt(result) : result;
   // Integers have no negative zero.
   return dtype === 'float32' || dtype === 'float64' ? result && Number(holder[0]) : Number(holder[0]);
@@ -76,7 +69,7 @@ const ranks = Array.from({ length: worldSize }, (_, i) => i);
 
 /** Every collective, operation, dtype and memory format; even sizes and odd ones, one element, none. */
 function checkAll(): void {
-  for (const dtype of dtypes)
+  for (const dtype of names)
     for (const shape of [[2, 3, 4, 5], [7], [], [0, 3]])
       for (const format of shape.length === 4 ? (['contiguous', 'channelsLast'] as const) : (['contiguous'] as const)) {
         const size = sizeOf(shape);

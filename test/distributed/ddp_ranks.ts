@@ -1,14 +1,6 @@
 // Run by every rank of a job: DistributedDataParallel against one process that has the whole batch. Prints one line,
 // `RESULT` and JSON.
-import { createHash } from 'node:crypto';
-import {
-  allGatherObject,
-  destroyProcessGroup,
-  getRank,
-  getWorldSize,
-  initProcessGroup,
-  newGroup,
-} from '../../src/distributed/index.ts';
+import { destroyProcessGroup, getRank, getWorldSize, initProcessGroup, newGroup } from '../../src/distributed/index.ts';
 import {
   checkpoint,
   type DType,
@@ -35,44 +27,22 @@ import {
   Sequential,
 } from '../../src/nn/index.ts';
 import { Adam, SGD } from '../../src/optim/index.ts';
+import { Checks } from './rank_checks.ts';
 
 initProcessGroup({ timeout: 60 });
 const rank = getRank();
 const worldSize = getWorldSize();
 const ranks = Array.from({ length: worldSize }, (_, i) => i);
 
-let count = 0;
-const failures: string[] = [];
-const fail = (text: string) => failures.length < 20 && failures.push(text);
-function check(name: string, isTrue: boolean): void {
-  count++;
-  if (!isTrue) fail(name);
-}
-const valuesOf = (x: Tensor): number[] => Array.from(x.detach().reshape([-1]).dataSync() as Float64Array, Number);
+const checks = new Checks();
+const check = (name: string, isTrue: boolean): void => checks.equal(name, isTrue, true);
 /** Relative to the largest value: sums over ranks are added in another order. */
-function near(name: string, got: Tensor | null, expected: Tensor | null, tolerance: number): void {
-  count++;
-  if (!got || !expected) {
-    if (got !== expected) fail(`${name}: ${got ? 'a' : 'no'} value, expected ${expected ? 'one' : 'none'}`);
-    return;
-  }
-  const [a, b] = [valuesOf(got), valuesOf(expected)];
-  const scale = Math.max(...b.map(Math.abs), 1e-3);
-  const worst = Math.max(...a.map((value, i) => Math.abs(value - b[i]) / scale));
-  if (!(worst <= tolerance)) fail(`${name}: differs by ${worst}`);
-}
+const near = (name: string, got: Tensor | null, expected: Tensor | null, tolerance: number): void =>
+  checks.close(name, got, expected, tolerance);
+const valuesOf = (x: Tensor): number[] => Array.from(x.detach().reshape([-1]).dataSync() as Float64Array, Number);
 const toleranceOf = (dtype: DType): number => (dtype === 'float64' ? 1e-12 : 1e-5);
-const hashOf = (tensors: readonly Tensor[]): string => {
-  const hash = createHash('sha256');
-  for (const x of tensors) hash.update(new Uint8Array(x.detach().dataSync().buffer));
-  return hash.digest('hex');
-};
 function sameOnAllRanks(name: string, tensors: readonly Tensor[]): void {
-  const hashes = allGatherObject(hashOf(tensors));
-  check(
-    `${name}: the same bits on all ranks`,
-    hashes.every((each) => each === hashes[0]),
-  );
+  for (const [i, x] of tensors.entries()) checks.same(`${name}, ${i}`, x);
 }
 
 /** Without batch statistics: a rank's part of the batch is computed as it is in the whole. */
@@ -373,12 +343,12 @@ function checkGroups(): void {
 }
 
 function throwsWith(name: string, text: RegExp, fn: () => void): void {
-  count++;
+  checks.count++;
   try {
     fn();
-    fail(`${name}: nothing was thrown`);
+    checks.fail(`${name}: nothing was thrown`);
   } catch (error) {
-    if (!text.test(String(error))) fail(`${name}: ${error}`);
+    if (!text.test(String(error))) checks.fail(`${name}: ${error}`);
   }
 }
 function checkErrors(): void {
@@ -479,5 +449,5 @@ checkGroups();
 checkErrors();
 checkMemory();
 
-console.log(`RESULT ${JSON.stringify({ rank, worldSize, count, failures })}`);
+checks.report();
 destroyProcessGroup();

@@ -1,18 +1,7 @@
 // What becomes of a job in which one rank fails: an error that names ranks and call, an exit code that is not 0,
 // nothing left behind.
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { type Ended, mpis, runJob } from './ranks.ts';
-
-/** Whether a process runs. In containers nobody collects those that have lost their parent: they stay as zombies. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
+import { type Ended, expectEnded, mpis, pidsIn, runJob } from './ranks.ts';
 
 /**
  * A job of three ranks, or more; all of them must be gone at its end. `seconds` are from the moment in which all were
@@ -24,7 +13,6 @@ async function runFault(
   { threads = '1', nproc = 3 } = {},
 ): Promise<Ended & { pids: number[] }> {
   let ready = 0;
-  const pidsIn = (stdout: string) => Array.from(stdout.matchAll(/READY (\d+)/g), ([, pid]) => Number(pid));
   const watch = (_: number, stdout: string) => {
     if (!ready && pidsIn(stdout).length === nproc) ready = Date.now();
   };
@@ -39,8 +27,7 @@ async function runFault(
   const seconds = (Date.now() - ready) / 1000;
   const pids = pidsIn(ended.stdout);
   expect(pids, ended.stdout + ended.stderr).toHaveLength(nproc);
-  for (let i = 0; i < 20 && pids.some(isAlive); i++) await sleep(50);
-  expect(pids.filter(isAlive), 'processes left behind').toEqual([]);
+  await expectEnded(pids);
   return { ...ended, seconds, pids };
 }
 
@@ -147,8 +134,6 @@ describe.each(mpis)('%s', (mpi) => {
     };
     const { status, stdout } = await runJob({ mpi, nproc: 3, script: 'fault_ranks.ts', args: ['signal'], watch });
     expect(status).toBe(code);
-    const pids = Array.from(stdout.matchAll(/READY (\d+)/g), ([, pid]) => Number(pid));
-    for (let i = 0; i < 20 && pids.some(isAlive); i++) await sleep(50);
-    expect(pids.filter(isAlive)).toEqual([]);
+    await expectEnded(pidsIn(stdout));
   });
 });

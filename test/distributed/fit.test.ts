@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { mpis, type RankResult, resultsOf, runJob } from './ranks.ts';
+import { mpis, type RankReport, resultsOf, runJob } from './ranks.ts';
 
-interface FitOutcome extends RankResult {
+interface FitOutcome extends RankReport {
   steps: number;
   hash: string;
   values: number[];
@@ -25,7 +25,7 @@ describe.each(mpis)('%s', (mpi) => {
     runJob({ mpi, nproc, script: 'fit_ranks.ts', args: [task, ...(checkpoint ? [checkpoint] : [])] });
   /** What all ranks have got, which must be the same. */
   async function run(nproc: number, task: string, checkpoint?: string): Promise<FitOutcome> {
-    const results = resultsOf(await start(nproc, task, checkpoint), nproc) as FitOutcome[];
+    const results = resultsOf<FitOutcome>(await start(nproc, task, checkpoint), nproc);
     for (const each of results) expect({ ...each, rank: 0 }).toEqual(results[0]);
     return results[0];
   }

@@ -1,12 +1,11 @@
 // Training over two hosts: network namespaces of this machine, with a cable between them that is cut.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { obstacle, TwoHosts } from '../../scripts/two_hosts.ts';
-import { type Ended, runProgram } from './ranks.ts';
+import { type Ended, expectEnded, pidsIn, runProgram } from './ranks.ts';
 
 const reason = obstacle();
 if (reason) console.log(`evenkeel: no network namespaces, so tests of several hosts do not run: ${reason}`);
@@ -21,15 +20,6 @@ afterAll(() => {
   hosts?.remove();
 });
 
-/** Whether a process runs, other than as a zombie. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
 /** A job with a rank on each host, launched on the first one; all ranks must be gone at its end. */
 async function runOnHosts(
   checkpoint: string,
@@ -40,10 +30,9 @@ async function runOnHosts(
   const launch = ['src/cli/main.ts', 'launch', '--hosts', hosts!.list, '--mpi', 'openmpi', ...options, script];
   const command = [process.execPath, '--import', 'tsx', ...launch, join(work, checkpoint)].join(' ');
   const ended = await runProgram('ip', hosts!.onFirst(command), { ...hosts!.env }, (_, ...said) => watch(...said));
-  const pids = Array.from(ended.stdout.matchAll(/READY (\d+)/g), ([, pid]) => Number(pid));
+  const pids = pidsIn(ended.stdout);
   expect(pids.length, ended.stdout + ended.stderr).toBeGreaterThanOrEqual(2);
-  for (let i = 0; i < 60 && pids.some(isAlive); i++) await sleep(50);
-  expect(pids.filter(isAlive), 'processes left behind').toEqual([]);
+  await expectEnded(pids);
   return ended;
 }
 

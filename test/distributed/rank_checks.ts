@@ -3,6 +3,8 @@
 import { allGather, allReduce, getRank, getWorldSize } from '../../src/distributed/index.ts';
 import { fromTypedArray, type Tensor } from '../../src/index.ts';
 
+import type { RankResult } from './ranks.ts';
+
 export type Float = 'float32' | 'float64';
 
 /** Numbers from a seed, the same on every rank (mulberry32). */
@@ -66,6 +68,11 @@ function hashOf(x: Tensor, start = 0x811c9dc5): number {
   return hash | 0;
 }
 
+/** What ranks report of their checks; the hash is of all that was compared. */
+export interface CheckResult extends RankResult {
+  readonly hash: number;
+}
+
 export class Checks {
   count = 0;
   readonly failures: string[] = [];
@@ -126,21 +133,7 @@ export class Checks {
     for (const [i, [name]] of this.shared.entries())
       if (others.some((other) => other[i] !== first[i])) this.fail(`${name}: ranks have different bits`);
     const { count, failures, hash } = this;
-    const result: RankResult = { rank: getRank(), worldSize: getWorldSize(), count, failures, hash: hash >>> 0 };
+    const result: CheckResult = { rank: getRank(), worldSize: getWorldSize(), count, failures, hash: hash >>> 0 };
     console.log(`RESULT ${JSON.stringify(result)}`);
   }
 }
-
-export interface RankResult {
-  readonly rank: number;
-  readonly worldSize: number;
-  readonly count: number;
-  readonly failures: readonly string[];
-  readonly hash: number;
-}
-
-/** What the ranks of a job have reported, in their order. */
-export const resultsOf = (stdout: string): RankResult[] =>
-  Array.from(stdout.matchAll(/^\[\d+\] RESULT (.*)$/gm), ([, text]) => JSON.parse(text) as RankResult).sort(
-    (a, b) => a.rank - b.rank,
-  );

@@ -1,6 +1,8 @@
 // Jobs of several ranks, as tests start them: by `evenkeel launch`, of the MPIs that are installed.
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { EngineName } from '../../src/device/backend.ts';
@@ -82,20 +84,53 @@ export const runJob = ({ mpi, nproc, script, args = [], engine, env = {}, watch 
     watch,
   );
 
+/** What every rank reports. */
+export interface RankReport {
+  readonly rank: number;
+  readonly worldSize: number;
+}
 /** What a rank has checked. */
-export interface RankResult {
-  rank: number;
-  worldSize: number;
-  count: number;
-  failures: string[];
+export interface RankResult extends RankReport {
+  readonly count: number;
+  readonly failures: readonly string[];
 }
 
-/** The results of all ranks of a job that has ended well, in their order. */
-export function resultsOf({ status, stdout, stderr }: Ended, nproc: number): RankResult[] {
+/** What the ranks of a job that has ended well report behind `RESULT`, in their order. */
+export function resultsOf<R extends RankReport = RankResult>({ status, stdout, stderr }: Ended, nproc: number): R[] {
   expect(status, stderr + stdout).toBe(0);
-  const lines = stdout.split('\n').flatMap((line) => /^\[(\d)\] RESULT (.*)$/.exec(line)?.slice(2) ?? []);
-  const results = lines.map((line) => JSON.parse(line) as RankResult).sort((a, b) => a.rank - b.rank);
-  expect(results.map(({ rank }) => rank)).toEqual(Array.from({ length: nproc }, (_, i) => i));
-  for (const { worldSize } of results) expect(worldSize).toBe(nproc);
+  const reports = Array.from(stdout.matchAll(/^\[\d+\] RESULT (.*)$/gm), ([, text]) => JSON.parse(text) as R);
+  reports.sort((a, b) => a.rank - b.rank);
+  expect(reports.map(({ rank, worldSize }) => [rank, worldSize])).toEqual(
+    Array.from({ length: nproc }, (_, rank) => [rank, nproc]),
+  );
+  return reports;
+}
+
+/** The same of ranks that check something: nothing has failed, and there were more than `atLeast` checks. */
+export function checksOf<R extends RankResult = RankResult>(ended: Ended, nproc: number, atLeast: number): R[] {
+  const results = resultsOf<R>(ended, nproc);
+  for (const { count, failures } of results) {
+    expect(failures).toEqual([]);
+    expect(count).toBeGreaterThan(atLeast);
+  }
   return results;
+}
+
+/** Whether a process runs. In containers nobody collects those that have lost their parent: they stay as zombies. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** The processes of the ranks, as they print them. */
+export const pidsIn = (stdout: string): number[] =>
+  Array.from(stdout.matchAll(/READY (\d+)/g), ([, pid]) => Number(pid));
+
+/** All of these processes have ended, or do so within a few seconds. */
+export async function expectEnded(pids: readonly number[]): Promise<void> {
+  for (let i = 0; i < 60 && pids.some(isAlive); i++) await sleep(50);
+  expect(pids.filter(isAlive), 'processes left behind').toEqual([]);
 }
