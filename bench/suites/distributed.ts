@@ -74,70 +74,72 @@ interface Step {
   readonly target: Target;
 }
 
+/** A case of jobs of two ranks, in turns with others. */
+const caseOf = (
+  name: string,
+  target: Target,
+  measure: (one: SpecialCase, turns: Turns) => Promise<Row>,
+): SpecialCase => ({
+  name,
+  engine,
+  threads: 1,
+  rounds: 5,
+  peers: [],
+  target,
+  measure,
+});
+
 function againstOneProcess({ title, work, target }: Step): SpecialCase {
-  return {
-    name: `${title} ${work.shape.join('x')}: 2 ranks of 1 thread against 1 process of 2`,
-    engine,
-    threads: 1,
-    rounds: 5,
-    peers: [],
-    target,
-    async measure(one, { rounds }: Turns): Promise<Row> {
-      const [ours, alone] = await inTurns([() => stepsOfRanks(work, 'ddp'), () => stepsAlone(work)], rounds);
-      const [times, quiet] = (['ms', 'quiet'] as const).map((key) => timesFrom(ours.map((each) => each[key])));
-      const alike = timesFrom(alone.map(({ ms }) => ms));
-      const row = rowOf(one, times, [], []);
-      row.extra = {
-        'of one process': ratioOf(alike, times),
-        'one process, ms': alike.ms,
-        'waiting for gradients, % of the step': 100 * (1 - ratioOf(quiet, times)),
-      };
-      return row;
-    },
-  };
+  const name = `${title} ${work.shape.join('x')}: 2 ranks of 1 thread against 1 process of 2`;
+  return caseOf(name, target, async (one, { rounds }) => {
+    const [ours, alone] = await inTurns([() => stepsOfRanks(work, 'ddp'), () => stepsAlone(work)], rounds);
+    const [times, quiet] = (['ms', 'quiet'] as const).map((key) => timesFrom(ours.map((each) => each[key])));
+    const alike = timesFrom(alone.map(({ ms }) => ms));
+    const row = rowOf(one, times, [], []);
+    row.extra = {
+      'of one process': ratioOf(alike, times),
+      'one process, ms': alike.ms,
+      'waiting for gradients, % of the step': 100 * (1 - ratioOf(quiet, times)),
+    };
+    return row;
+  });
 }
 
 function againstPlain({ title, work, target }: Step): SpecialCase {
-  return {
-    name: `${title} ${work.shape.join('x')}, 2 ranks: SyncBatchNorm against batch norm`,
-    engine,
-    threads: 1,
-    rounds: 5,
-    peers: [],
-    target,
-    async measure(one, { rounds }: Turns): Promise<Row> {
-      const [sync, plain] = await inTurns([() => stepsOfRanks(work, 'sync'), () => stepsOfRanks(work, 'ddp')], rounds);
-      const [ours, theirs] = [sync, plain].map((each) => timesFrom(each.map(({ ms }) => ms)));
-      const row = rowOf(one, ours, [], []);
-      row.extra = { 'batch norm, ms': theirs.ms, 'more time, %': 100 * (ratioOf(ours, theirs) - 1) };
-      return row;
-    },
-  };
+  const name = `${title} ${work.shape.join('x')}, 2 ranks: SyncBatchNorm against batch norm`;
+  return caseOf(name, target, async (one, { rounds }) => {
+    const [sync, plain] = await inTurns([() => stepsOfRanks(work, 'sync'), () => stepsOfRanks(work, 'ddp')], rounds);
+    const [ours, theirs] = [sync, plain].map((each) => timesFrom(each.map(({ ms }) => ms)));
+    const row = rowOf(one, ours, [], []);
+    row.extra = { 'batch norm, ms': theirs.ms, 'more time, %': 100 * (ratioOf(ours, theirs) - 1) };
+    return row;
+  });
 }
+
+/** A row of what our jobs and PyTorch's took in turns. */
+function besideTorch(one: SpecialCase, [ours, theirs]: readonly (readonly number[])[]): Row {
+  const times = timesFrom(ours);
+  const row = rowOf(one, times, [], []);
+  const version = torchVersion();
+  if (!version) return row;
+  const torch = timesFrom(theirs);
+  row.peers.torch = { ms: torch.ms, version, threads: 1, note: 'gloo' };
+  row.ratio.torch = ratioOf(torch, times);
+  return row;
+}
+/** The contender, where PyTorch is here. */
+const ifTorch = <R>(contender: () => Promise<R>): (() => Promise<R>)[] => (torchVersion() ? [contender] : []);
 
 function againstTorch({ title, work, target }: Step): SpecialCase {
-  return {
-    name: `${title} ${work.shape.join('x')}, 2 ranks of 1 thread: a step of DistributedDataParallel`,
-    engine,
-    threads: 1,
-    rounds: 5,
-    peers: [],
-    target,
-    async measure(one, { rounds }: Turns): Promise<Row> {
-      const version = torchVersion();
-      const contenders = [() => stepsOfRanks(work, 'ddp'), ...(version ? [() => stepsOfTorch(work)] : [])];
-      const [ours, theirs] = await inTurns<{ ms: number }>(contenders, rounds);
-      const times = timesFrom(ours.map(({ ms }) => ms));
-      const row = rowOf(one, times, [], []);
-      if (version) addPeer(row, times, timesFrom(theirs.map(({ ms }) => ms)), version);
-      return row;
-    },
-  };
-}
-
-function addPeer(row: Row, ours: Times, theirs: Times, version: string): void {
-  row.peers.torch = { ms: theirs.ms, version, threads: 1, note: 'gloo' };
-  row.ratio.torch = ratioOf(theirs, ours);
+  const name = `${title} ${work.shape.join('x')}, 2 ranks of 1 thread: a step of DistributedDataParallel`;
+  return caseOf(name, target, async (one, { rounds }) => {
+    const contenders = [() => stepsOfRanks(work, 'ddp'), ...ifTorch(() => stepsOfTorch(work))];
+    const figures = await inTurns<{ ms: number }>(contenders, rounds);
+    return besideTorch(
+      one,
+      figures.map((each) => each.map(({ ms }) => ms)),
+    );
+  });
 }
 
 /**
@@ -145,37 +147,30 @@ function addPeer(row: Row, ours: Times, theirs: Times, version: string): void {
  * step: how much of the exchange a step does not hide.
  */
 function overlap(work: Workload, parameters: number): SpecialCase {
-  return {
-    name: `${textOf(work)}, 2 hosts, the exchange of gradients takes half of a backward: what of it is not hidden`,
-    engine,
-    threads: 1,
-    rounds: 3,
-    peers: [],
-    target: { figure: 'not hidden, %', atMost: 15 },
-    async measure(one, { rounds }: Turns): Promise<Row> {
-      const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
-      const hosts = new TwoHosts(join(folder, 'agent.sh'));
-      try {
-        const script = ['launch', '--hosts', hosts.list, '--mpi', 'openmpi', 'bench/distributed/step_ranks.ts'];
-        const words = [process.execPath, ...node, 'src/cli/main.ts', ...script, ...stepArguments(work, 'ddp')];
-        const run = () => resultOf<StepFigures>('ip', hosts.onFirst(words.join(' ')), 1, hosts.env);
-        const { quiet } = await run();
-        hosts.slowDown((parameters * 32) / (quiet / 1000 / 3));
-        const [figures] = await inTurns([run], rounds);
-        const share = ({ ms, quiet, communication }: StepFigures) => (100 * (ms - quiet)) / communication;
-        const row = rowOf(one, timesFrom(figures.map(({ ms }) => ms)), [], []);
-        row.extra = {
-          'without exchange, ms': median(figures.map((each) => each.quiet)),
-          'exchange alone, ms': median(figures.map(({ communication }) => communication)),
-          'not hidden, %': median(figures.map(share)),
-        };
-        return row;
-      } finally {
-        hosts.remove();
-        rmSync(folder, { recursive: true, force: true });
-      }
-    },
-  };
+  const name = `${textOf(work)}, 2 hosts, the exchange of gradients takes half of a backward: what of it is not hidden`;
+  return caseOf(name, { figure: 'not hidden, %', atMost: 15 }, async (one, { rounds }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
+    const hosts = new TwoHosts(join(folder, 'agent.sh'));
+    try {
+      const script = ['launch', '--hosts', hosts.list, '--mpi', 'openmpi', 'bench/distributed/step_ranks.ts'];
+      const words = [process.execPath, ...node, 'src/cli/main.ts', ...script, ...stepArguments(work, 'ddp')];
+      const run = () => resultOf<StepFigures>('ip', hosts.onFirst(words.join(' ')), 1, hosts.env);
+      const { quiet } = await run();
+      hosts.slowDown((parameters * 32) / (quiet / 1000 / 3));
+      const [figures] = await inTurns([run], rounds);
+      const share = ({ ms, quiet, communication }: StepFigures) => (100 * (ms - quiet)) / communication;
+      const row = rowOf(one, timesFrom(figures.map(({ ms }) => ms)), [], []);
+      row.extra = {
+        'without exchange, ms': median(figures.map((each) => each.quiet)),
+        'exchange alone, ms': median(figures.map(({ communication }) => communication)),
+        'not hidden, %': median(figures.map(share)),
+      };
+      return row;
+    } finally {
+      hosts.remove();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
 }
 
 /** Bytes of the all-reduces, as both scripts have them. */
@@ -184,27 +179,18 @@ type Microseconds = { microseconds: Record<string, number> };
 let allReduces: Promise<Microseconds[][]> | null = null;
 
 function allReduceOf(bytes: string, title: string): SpecialCase {
-  return {
-    name: `all-reduce of ${title}, 2 ranks, mean`,
-    engine,
-    threads: 1,
-    rounds: 5,
-    peers: [],
-    target: { figure: 'torch', atLeast: 1 },
-    async measure(one, { rounds }: Turns): Promise<Row> {
-      const version = torchVersion();
-      const own = () => ranksOf<Microseconds>('all_reduce_ranks.ts', []);
-      const torch = () => resultOf<Microseconds>(python, ['bench/distributed/all_reduce_peer.py'], 1);
-      // One job measures all sizes.
-      allReduces ??= inTurns([own, ...(version ? [torch] : [])], rounds);
-      const [ours, theirs] = (await allReduces).map((turns) =>
-        timesFrom(turns.map(({ microseconds }) => microseconds[bytes] / 1000)),
-      );
-      const row = rowOf(one, ours, [], []);
-      if (version) addPeer(row, ours, theirs, version);
-      return row;
-    },
-  };
+  const target = { figure: 'torch', atLeast: 1 };
+  return caseOf(`all-reduce of ${title}, 2 ranks, mean`, target, async (one, { rounds }) => {
+    const own = () => ranksOf<Microseconds>('all_reduce_ranks.ts', []);
+    const torch = () => resultOf<Microseconds>(python, ['bench/distributed/all_reduce_peer.py'], 1);
+    // One job measures all sizes.
+    allReduces ??= inTurns([own, ...ifTorch(torch)], rounds);
+    const figures = await allReduces;
+    return besideTorch(
+      one,
+      figures.map((turns) => turns.map(({ microseconds }) => microseconds[bytes] / 1000)),
+    );
+  });
 }
 
 function overlaps(work: Workload): SpecialCase[] {
