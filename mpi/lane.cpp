@@ -58,6 +58,9 @@ size_t bytes_of(const Call& call) {
   return call.entry.kind <= kBroadcast ? most * sizes[call.entry.dtype] : 0;
 }
 
+// Elements of the result of a reduction on this rank.
+int results_of(const Call& call) { return call.entry.kind == kReduceScatter ? call.counts[0] : call.count; }
+
 // The first element of each rank in the result of an uneven all-gather.
 std::vector<int> places_of(const Call& call) {
   std::vector<int> places(call.counts.size());
@@ -408,18 +411,21 @@ bool Lane::carry_out(Call& call) {
   if (entry.kind == kBarrier) return true;  // the agreement is one
   if (entry.kind == kNewGroup) return make_group(call, group);
   if (bytes == 0) return true;
+  const bool is_mean = entry.operation == kMean;
   if (is_little) {
     if (!combine(call, group)) return false;
+    if (is_mean) divide(call, 0, results_of(call));
   } else {
     const int piece = entry.kind == kAllReduce ? static_cast<int>(kPiece / sizes[entry.dtype]) : call.count;
     int from = 0;
     do {
       const int count = std::min(piece, call.count - from);
       if (!transfer(call, group, from, count)) return false;
+      // While they are in the caches.
+      if (is_mean) divide(call, from, entry.kind == kAllReduce ? count : results_of(call));
       from += count;
     } while (from < call.count);
   }
-  if (entry.operation == kMean && (entry.kind == kAllReduce || entry.kind == kReduceScatter)) divide(call);
   return true;
 }
 
@@ -467,7 +473,7 @@ bool Lane::combine(const Call& call, const Group& group) {
     return true;
   }
   const bool is_part = entry.kind == kReduceScatter;
-  const int count = is_part ? call.counts[0] : call.count;
+  const int count = results_of(call);
   const size_t skipped = is_part ? group.rank * count * size : 0;
   std::memcpy(call.receive, packets_[0].payload + skipped, count * size);
   for (size_t i = 1; i < group.ranks.size(); i++) {
@@ -492,11 +498,11 @@ bool Lane::make_group(Call& call, Group& world) {
   return succeeds(status, call.entry);
 }
 
-void Lane::divide(const Call& call) const {
+// Makes means of sums.
+void Lane::divide(const Call& call, int from, int count) const {
   const auto by = groups_[call.entry.group].ranks.size();
-  const int count = call.entry.kind == kAllReduce ? call.count : call.counts[0];
   const auto each = [&](auto* x) {
-    for (int i = 0; i < count; i++) x[i] /= static_cast<std::remove_reference_t<decltype(*x)>>(by);
+    for (int i = from; i < from + count; i++) x[i] /= static_cast<std::remove_reference_t<decltype(*x)>>(by);
   };
   if (types[call.entry.dtype] == MPI_FLOAT) each(static_cast<float*>(call.receive));
   else each(static_cast<double*>(call.receive));

@@ -97,7 +97,7 @@ class Lane {
   void tell(const Entry& entry, const std::vector<int>& ranks);
   void fail(const std::string& text);
   bool make_group(Call& call, Group& world);
-  void divide(const Call& call) const;
+  void divide(const Call& call, int from, int count) const;
   void note(const char* state);
   static void nap(double seconds);
   void pause(int round, double waited) const;

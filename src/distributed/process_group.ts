@@ -83,6 +83,7 @@ interface Job {
   readonly lane: Lane | null;
   readonly world: Group;
   readonly localRank: number;
+  readonly localWorldSize: number;
   groups: number;
 }
 let job: Job | null = null;
@@ -153,7 +154,7 @@ export function initProcessGroup(options: InitOptions = {}): void {
   if (job) throw new RuntimeError('trying to initialize the default process group twice!');
   const mpi = startedBy();
   if (!mpi) {
-    job = { lane: null, world: new Group(0, [0], 0), localRank: 0, groups: 1 };
+    job = { lane: null, world: new Group(0, [0], 0), localRank: 0, localWorldSize: 1, groups: 1 };
     return;
   }
   if (!nodeModule('initProcessGroup', 'worker_threads').isMainThread)
@@ -161,7 +162,7 @@ export function initProcessGroup(options: InitOptions = {}): void {
   if (startedLane) throw new RuntimeError('[initProcessGroup] MPI can be started once in a process');
   const lane = new Lane(loadMpiAddon(mpi), timeout);
   startedLane = lane;
-  const { rank, worldSize, localRank } = lane.started;
+  const { rank, worldSize, localRank, localWorldSize } = lane.started;
   job = {
     lane,
     world: new Group(
@@ -170,6 +171,7 @@ export function initProcessGroup(options: InitOptions = {}): void {
       rank,
     ),
     localRank,
+    localWorldSize,
     groups: 1,
   };
 }
@@ -203,6 +205,9 @@ export const getWorldSize = (group?: Group): number => groupOf('getWorldSize', {
 
 /** The number of this process, from 0, among those of its machine (PyTorch: the environment variable `LOCAL_RANK`). */
 export const getLocalRank = (): number => jobFor('getLocalRank').localRank;
+
+/** The number of processes on this machine, of all. */
+export const localWorldSizeFor = (op: string): number => jobFor(op).localWorldSize;
 
 function requireReducible(op: string, x: Tensor, by: ReduceOp): void {
   requireChoice(op, 'op', by, ['sum', 'mean', 'min', 'max', 'product']);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { obstacle, TwoHosts } from '../../scripts/two_hosts.ts';
-import { type Ended, expectEnded, pidsIn, runProgram } from './ranks.ts';
+import { checksOf, type Ended, expectEnded, pidsIn, runProgram } from './ranks.ts';
 
 const reason = obstacle();
 if (reason) console.log(`evenkeel: no network namespaces, so tests of several hosts do not run: ${reason}`);
@@ -20,16 +20,19 @@ afterAll(() => {
   hosts?.remove();
 });
 
-/** A job with a rank on each host, launched on the first one; all ranks must be gone at its end. */
-async function runOnHosts(
-  checkpoint: string,
-  options: readonly string[],
-  watch: (stdout: string, stderr: string) => void = () => {},
-): Promise<Ended> {
-  const script = fileURLToPath(new URL('host_ranks.ts', import.meta.url));
-  const launch = ['src/cli/main.ts', 'launch', '--hosts', hosts!.list, '--mpi', 'openmpi', ...options, script];
-  const command = [process.execPath, '--import', 'tsx', ...launch, join(work, checkpoint)].join(' ');
-  const ended = await runProgram('ip', hosts!.onFirst(command), { ...hosts!.env }, (_, ...said) => watch(...said));
+type WatchOutput = (stdout: string, stderr: string) => void;
+
+/** A job with a rank on each host, launched on the first one. @param words options of `launch`, script, arguments. */
+function runOnHosts(words: readonly string[], watch: WatchOutput = () => {}): Promise<Ended> {
+  const launch = ['src/cli/main.ts', 'launch', '--hosts', hosts!.list, '--mpi', 'openmpi', ...words];
+  const command = [process.execPath, '--import', 'tsx', ...launch].join(' ');
+  return runProgram('ip', hosts!.onFirst(command), { ...hosts!.env }, (_, ...said) => watch(...said));
+}
+const scriptAt = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** Training; all ranks must be gone at its end. */
+async function trainOnHosts(checkpoint: string, options: readonly string[], watch?: WatchOutput): Promise<Ended> {
+  const ended = await runOnHosts([...options, scriptAt('host_ranks.ts'), join(work, checkpoint)], watch);
   const pids = pidsIn(ended.stdout);
   expect(pids.length, ended.stdout + ended.stderr).toBeGreaterThanOrEqual(2);
   await expectEnded(pids);
@@ -40,7 +43,7 @@ const hashesIn = ({ stdout }: Ended): string[] => Array.from(stdout.matchAll(/RE
 
 describe.skipIf(reason !== null && process.env.EVENKEEL_REQUIRE_MPI === undefined)('two hosts of openmpi', () => {
   test('training whose connection is cut in the middle of an epoch ends within the timeout, and goes on to the same bits', async () => {
-    const whole = await runOnHosts('whole', []);
+    const whole = await trainOnHosts('whole', []);
     expect(whole.status, whole.stderr).toBe(0);
     for (const [rank, address] of hosts!.addresses.entries())
       expect(whole.stdout).toMatch(new RegExp(`\\[${rank}\\] RESULT \\w+ on host-${address.replaceAll('.', '\\.')}\n`));
@@ -48,7 +51,7 @@ describe.skipIf(reason !== null && process.env.EVENKEEL_REQUIRE_MPI === undefine
     // The first restart may come before the connection is there again.
     let cut = 0;
     let ended = 0;
-    const again = await runOnHosts('cut', ['--max-restarts', '3'], (said, errors) => {
+    const again = await trainOnHosts('cut', ['--max-restarts', '3'], (said, errors) => {
       if (!cut && /\[0\] AT WORK/.test(said)) {
         cut = Date.now();
         hosts!.setCable('down');
@@ -67,5 +70,10 @@ describe.skipIf(reason !== null && process.env.EVENKEEL_REQUIRE_MPI === undefine
     expect(stdout).toMatch(/\[0\] READY \d+ on \S+ from step [1-9]/);
     expect(hashesIn(again)).toEqual(hashesIn(whole));
     expect(new Set(hashesIn(whole)).size).toBe(1);
+  });
+
+  // Within one machine whose processors are busy they wait for the end of the backward.
+  test('gradients that are sent while the backward goes on', async () => {
+    checksOf(await runOnHosts([scriptAt('ddp_ranks.ts')]), 2, 600);
   });
 });

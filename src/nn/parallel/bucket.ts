@@ -1,10 +1,10 @@
-// A piece of memory for the gradients of several parameters, which one collective averages over the ranks. The
-// gradients are ranges of it: nothing is copied back.
+// What one collective averages over the ranks: the gradients of several parameters, which are ranges of one piece of
+// memory, so that nothing is copied back; or a large one, where it is.
 import { allReduce, type Group } from '../../distributed/process_group.ts';
 import { RuntimeError } from '../../errors.ts';
 import { launchBinary } from '../../ops/elementwise/binary.ts';
 import { inFormat } from '../../tensor/copy.ts';
-import { fill } from '../../tensor/create.ts';
+import { fill, fullOn } from '../../tensor/create.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { outsideScopes } from '../../tensor/storage.ts';
 import { allocate, Tensor } from '../../tensor/tensor.ts';
@@ -15,16 +15,25 @@ const alignment = 64;
 /** A parameter with its name in the model. */
 export type Named = readonly [name: string, parameter: Tensor];
 
+/** Bytes of a gradient that is sent where it is: to copy it would take longer than a call of its own. */
+const large = 1024 ** 2;
+
 /**
- * Parameters, in the order in which their gradients will come, cut into buckets of one dtype each. No backward hides
- * the exchange of the last bucket: it is small, and each one before may be twice as large, up to `bytes`.
+ * Parameters, in the order in which their gradients will come, cut into buckets of one dtype each; a large one is
+ * alone. No backward hides the exchange of the last bucket: it is small, and each one before may be twice as large, up
+ * to `bytes`.
  */
-export function planBuckets(order: readonly Named[], lastBytes: number, bytes: number): Named[][] {
+export function planBuckets(order: readonly Named[], bytes: number): Named[][] {
   const full: { at: number; of: Named[] }[] = [];
   const open = new Map<string, { at: number; of: Named[]; bytes: number; limit: number }>();
+  const lastBytes = Math.min(large, bytes);
   for (const [at, named] of [...order.entries()].reverse()) {
     const [, { dtype, size, itemSize }] = named;
-    const bucket = open.get(dtype) ?? { at, of: [], bytes: 0, limit: Math.min(lastBytes, bytes) };
+    if (size * itemSize >= lastBytes) {
+      full.push({ at, of: [named] });
+      continue;
+    }
+    const bucket = open.get(dtype) ?? { at, of: [], bytes: 0, limit: lastBytes };
     open.set(dtype, bucket);
     bucket.of.unshift(named);
     bucket.bytes += size * itemSize;
@@ -36,9 +45,88 @@ export function planBuckets(order: readonly Named[], lastBytes: number, bytes: n
   return cut.sort((a, b) => a.at - b.at).map(({ of }) => of);
 }
 
-export class Bucket {
+/** Gradients that one collective averages. */
+export interface GradientParcel {
   readonly named: readonly Named[];
-  /** Gradients that have not come yet. */
+  /** How many have not come yet. */
+  readonly missing: number;
+  /** Which of them have been made of nothing in this backward. */
+  readonly isMadeUp: readonly boolean[];
+  /** Begins a backward. */
+  begin(): void;
+  /** The gradient of a parameter is there. Where there is none, zeros stand for it. */
+  place(i: number): void;
+  /** Undoes what was placed for a parameter that no rank has used, and that had no gradient before. */
+  withdraw(i: number): void;
+  /**
+   * Averages the gradients over all ranks. @param isEmpty whether this rank has none to give, and keeps those it has.
+   */
+  reduce(number: number, isEmpty?: boolean): void;
+}
+
+/** The parcel of parameters that `planBuckets` has put together. */
+export const parcelOf = (named: readonly Named[], group: Group): GradientParcel =>
+  named.length === 1 ? new SingleGradient(named[0], group) : new Bucket(named, group);
+
+function requireConstant(name: string, gradient: Tensor | null): void {
+  if (gradient?.requiresGrad)
+    throw new RuntimeError(
+      `[DistributedDataParallel] the gradient of '${name}' is to be differentiated in turn (createGraph), and averages over ranks cannot be; use grad(), or noSync()`,
+    );
+}
+
+function replaceGrad(parameter: Tensor, gradient: Tensor): void {
+  parameter.dropGrad();
+  parameter.adoptGrad(gradient);
+}
+
+class SingleGradient implements GradientParcel {
+  readonly named: readonly Named[];
+  missing = 0;
+  readonly isMadeUp = [false];
+  private readonly parameter: Tensor;
+  private readonly group: Group;
+
+  constructor(named: Named, group: Group) {
+    this.named = [named];
+    this.parameter = named[1];
+    this.group = group;
+  }
+
+  begin(): void {
+    this.missing = 1;
+  }
+
+  private zeros(): Tensor {
+    const { shape, dtype, memoryFormat, backend } = this.parameter;
+    return outsideScopes(() => fullOn(backend, shape, 0, dtype, memoryFormat));
+  }
+
+  place(): void {
+    const { parameter } = this;
+    const gradient = parameter.peekGrad();
+    requireConstant(this.named[0][0], gradient);
+    this.isMadeUp[0] = !gradient;
+    const own = gradient ? inFormat(gradient, parameter.memoryFormat) : this.zeros();
+    if (own !== gradient) replaceGrad(parameter, own);
+    this.missing = 0;
+  }
+
+  withdraw(): void {
+    if (this.isMadeUp[0]) this.parameter.dropGrad();
+  }
+
+  reduce(number: number, isEmpty = false): void {
+    const gradient = isEmpty ? this.zeros() : this.parameter.peekGrad()!;
+    gradient.materialize();
+    // In the order of its memory, which is the same on all ranks.
+    const memory = new Tensor([gradient.size], gradient.dtype, 'contiguous', gradient.storage);
+    allReduce(memory, { op: 'mean', group: this.group, label: `bucket ${number}, the gradient ${this.named[0][0]}` });
+  }
+}
+
+class Bucket implements GradientParcel {
+  readonly named: readonly Named[];
   missing = 0;
   private readonly group: Group;
   /** The first element of each gradient. */
@@ -47,7 +135,6 @@ export class Bucket {
   private flat: Tensor;
   /** The gradients that are ranges of the memory. */
   private views: (Tensor | null)[];
-  /** Which of them have been made of nothing in this backward. */
   readonly isMadeUp: boolean[];
 
   constructor(named: readonly Named[], group: Group) {
@@ -87,15 +174,12 @@ export class Bucket {
     return this.named[i][1].peekGrad();
   }
 
-  /** Makes the gradient of a parameter a range of the memory, divided by the number of ranks; without one: zeros. */
+  /** Makes the gradient of a parameter a range of the memory, divided by the number of ranks. */
   place(i: number): void {
     const [name, parameter] = this.named[i];
     const { shape, dtype, memoryFormat } = parameter;
     const gradient = parameter.peekGrad();
-    if (gradient?.requiresGrad)
-      throw new RuntimeError(
-        `[DistributedDataParallel] the gradient of '${name}' is to be differentiated in turn (createGraph), and averages over ranks cannot be; use grad(), or noSync()`,
-      );
+    requireConstant(name, gradient);
     this.isMadeUp[i] = !gradient;
     if (gradient && gradient === this.views[i]) {
       gradient.storage.beginChange();
@@ -107,8 +191,7 @@ export class Bucket {
       storage.beginChange();
       if (gradient) launchBinary('mul', inFormat(gradient, memoryFormat), this.share(), 1, dtype, view);
       else fill(view, 0);
-      parameter.dropGrad();
-      parameter.adoptGrad(view);
+      replaceGrad(parameter, view);
       this.views[i] = view;
     }
     this.missing--;
@@ -123,14 +206,12 @@ export class Bucket {
     }));
   }
 
-  /** Undoes what was placed for a parameter that no rank has used, and that had no gradient before. */
   withdraw(i: number): void {
     if (!this.isMadeUp[i]) return;
     this.named[i][1].dropGrad();
     this.views[i] = null;
   }
 
-  /** Adds up the gradients of all ranks. @param isEmpty whether this rank has none to give, and keeps those it has. */
   reduce(number: number, isEmpty = false): void {
     const [first] = this.named;
     const last = this.named.at(-1)!;

@@ -5,9 +5,7 @@ import { allReduce, broadcastObject, type Group } from '../../distributed/proces
 import { RuntimeError } from '../../errors.ts';
 import { tensor } from '../../tensor/create.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { Bucket, type Named, planBuckets } from './bucket.ts';
-
-const lastBucketBytes = 1024 ** 2;
+import { type GradientParcel, type Named, parcelOf, planBuckets } from './bucket.ts';
 
 export interface ReducerOptions {
   readonly bucketBytes: number;
@@ -15,11 +13,13 @@ export interface ReducerOptions {
   readonly findsUnused: boolean;
   /** Whether all forwards use the same ones, the same number of times. */
   readonly isStatic: boolean;
+  /** Whether gradients are sent while the backward goes on, or at its end. */
+  readonly overlaps: boolean;
 }
 
 /** Where a parameter's gradient goes, and what is known of it in the present backward. */
 interface Place {
-  readonly bucket: Bucket;
+  readonly bucket: GradientParcel;
   readonly index: number;
   /** How many times a backward still has to add to it. */
   awaited: number;
@@ -33,7 +33,7 @@ export class Reducer {
   private readonly group: Group;
   private readonly options: ReducerOptions;
   private order: readonly Named[];
-  private buckets: Bucket[] = [];
+  private buckets: GradientParcel[] = [];
   private places = new Map<Tensor, Place>();
   /** The bucket to be sent next. */
   private next = 0;
@@ -63,8 +63,8 @@ export class Reducer {
   }
 
   private cut(): void {
-    const plan = planBuckets(this.order, lastBucketBytes, this.options.bucketBytes);
-    this.buckets = plan.map((named) => new Bucket(named, this.group));
+    const plan = planBuckets(this.order, this.options.bucketBytes);
+    this.buckets = plan.map((named) => parcelOf(named, this.group));
     this.places = new Map();
     for (const bucket of this.buckets)
       for (const [index, [, parameter]] of bucket.named.entries())
@@ -181,6 +181,10 @@ export class Reducer {
 
   private add({ bucket, index }: Place): void {
     bucket.place(index);
+    if (this.options.overlaps) this.sendFull();
+  }
+
+  private sendFull(): void {
     while (this.next < this.buckets.length && this.buckets[this.next].missing === 0) this.send();
   }
 
@@ -191,12 +195,16 @@ export class Reducer {
 
   /** The end of a backward. */
   private finish(): void {
-    if (this.options.isStatic && !this.uses) {
+    const { isStatic } = this.options;
+    const isFirstOfStatic = isStatic && !this.uses;
+    if (isFirstOfStatic) {
       for (const place of this.places.values()) place.isUsed = place.came > 0;
       this.uses = new Map(Array.from(this.places, ([parameter, { came }]) => [parameter, came]));
       for (const place of this.places.values()) this.add(place);
-      this.neverUsed = this.withdrawUnused();
-    } else if (this.options.isStatic) for (const each of this.neverUsed) this.withdraw(each);
+    }
+    this.sendFull();
+    if (isFirstOfStatic) this.neverUsed = this.withdrawUnused();
+    else if (isStatic) for (const each of this.neverUsed) this.withdraw(each);
     // Another backward of the same forward may bring the rest.
     if (this.next < this.buckets.length) return;
     if (this.options.findsUnused && !this.options.isStatic) this.withdrawUnused();
