@@ -48,7 +48,7 @@ export {
 } from './ops/indexing.ts';
 export { matmul } from './ops/matmul.ts';
 export type { ValueOption } from './ops/methods.ts';
-export { type PadMode, type PadOptions, pad } from './ops/pad_modes.ts';
+export { type PadMode, type PadOptions, pad } from './ops/pad.ts';
 export {
   all,
   amax,

@@ -236,6 +236,25 @@ def case(text):
     return run
 
 
+def expression(text):
+    """An expression of x, an image, forward alone or with backward; repeated, as bench/suites/spatial.ts."""
+    given = json.loads(base64.b64decode(text))
+    formats = {"contiguous": torch.contiguous_format, "channelsLast": torch.channels_last}
+    memory_format, backward = formats[given["format"]], given["backward"]
+    x = torch.randn(given["shape"]).contiguous(memory_format=memory_format).requires_grad_(backward)
+    names = {"x": x, "t": torch, "F": nn.functional}
+    code = compile(given["torch"], "<expression>", "eval")
+    g = torch.randn_like(eval(code, names)).contiguous(memory_format=memory_format)
+
+    def run():
+        for _ in range(given["repetitions"]):
+            y = eval(code, names)
+            if backward:
+                torch.autograd.grad(y, x, g)
+
+    return run
+
+
 def io(action, file_format, path):
     """Reads or writes a state dict. safetensors' load_file alone maps the file into memory and reads nothing of it, so its tensors are cloned."""
     from safetensors.torch import load, load_file, save_file
@@ -289,6 +308,7 @@ WORK = {
     "lenet_inference": lambda batch: lenet_inference(int(batch)),
     "norm": norm,
     "case": case,
+    "expression": expression,
     "conv": conv,
     "linear": linear,
     "io": io,

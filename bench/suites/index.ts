@@ -8,6 +8,7 @@ import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
 import { norm } from './norm.ts';
 import { ops } from './ops.ts';
+import { spatial } from './spatial.ts';
 import { train } from './train.ts';
 
 interface CaseBase {
@@ -55,5 +56,6 @@ export const suites: Record<string, () => Case[]> = {
   memory,
   norm,
   ops,
+  spatial,
   train,
 };

@@ -49,6 +49,7 @@ enum ek_binary {
 };
 #undef EK_BINARY
 #undef EK_TEST
+enum ek_pad_mode { EK_PAD_CONSTANT, EK_PAD_REFLECT, EK_PAD_REPLICATE, EK_PAD_CIRCULAR };
 enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
 
 // ---- machine --------------------------------------------------------------------------------------------------------
@@ -254,6 +255,19 @@ EK_API int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, in
 //: geometry: 22*4; dy: POOL_Y*sizeof(dtype); dx: POOL_X*sizeof(dtype)
 EK_API int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, int divisor, const void* dy,
                                 void* dx);
+
+// ---- padding along up to three axes (pad/) --------------------------------------------------------------------------
+// geometry, 11 ints: outer; three sizes of x; what is added before and after each of them, less than 0 to cut: before
+// (3), after (3); inner. Elements that no mode finds in x are `value`. Each mode other than the constant one needs
+// something left to read, reflect a padding below the size, circular one of at most the size.
+//: let PAD_X = geometry[0]*geometry[1]*geometry[2]*geometry[3]*geometry[10]
+//: let PAD_DH = (geometry[1]+geometry[4]+geometry[7])*(geometry[2]+geometry[5]+geometry[8])
+//: let PAD_W = (geometry[3]+geometry[6]+geometry[9])*geometry[10]
+//: geometry: 11*4; x: PAD_X*sizeof(dtype); y: geometry[0]*PAD_DH*PAD_W*sizeof(dtype)
+EK_API int ek_pad(int dtype, int mode, const int* geometry, double value, const void* x, void* y);
+// dx[i] = the sum of dy over the positions that read x[i].
+//: geometry: 11*4; dy: geometry[0]*PAD_DH*PAD_W*sizeof(dtype); dx: PAD_X*sizeof(dtype)
+EK_API int ek_pad_backward(int dtype, int mode, const int* geometry, const void* dy, void* dx);
 
 // ---- batch normalization, cut at its communication points (batch_norm/) ---------------------------------------------
 // x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.

@@ -4,7 +4,7 @@
 import { AdaptiveAvgPool2d, Conv2d, init, Linear, Module, Sequential } from '../nn/index.ts';
 import { declareModules } from '../nn/module_call.ts';
 import { relu } from '../ops/elementwise.ts';
-import { pad } from '../ops/pad_modes.ts';
+import { pad } from '../ops/pad.ts';
 import { flatten, slice } from '../ops/shape_ops.ts';
 import { requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';

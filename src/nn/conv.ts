@@ -3,7 +3,7 @@
 import { maxElements, requireInteger, shown } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import * as ops from '../ops/conv.ts';
-import { padIndexed } from '../ops/pad_modes.ts';
+import { padLast } from '../ops/pad.ts';
 import { type Size, sizes } from '../ops/window.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { sizeText } from '../python_text.ts';
@@ -190,7 +190,7 @@ abstract class ForwardConv extends ConvBase {
     const { op, dims, stride, padding, dilation, groups, paddingMode } = this;
     if (paddingMode === 'zeros')
       return ops.convolve(op, dims, x, this.weight, this.bias, { stride, padding, dilation, groups });
-    const padded = padIndexed(x, this.paddingPairs(), paddingMode);
+    const padded = padLast(x, this.paddingPairs(), paddingMode);
     return ops.convolve(op, dims, padded, this.weight, this.bias, { stride, dilation, groups });
   }
 

@@ -44,7 +44,7 @@ export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '
 export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/norm/local_response_norm.ts';
 export { maskedBatchNorm } from '../ops/norm/masked_batch_norm.ts';
 export { syncBatchNorm } from '../ops/norm/sync_batch_norm.ts';
-export { type PadMode, type PadOptions, pad } from '../ops/pad_modes.ts';
+export { type PadMode, type PadOptions, pad } from '../ops/pad.ts';
 export {
   type AvgPool1dOptions,
   type AvgPoolOptions,

@@ -96,6 +96,23 @@ export { addStatistics, useStatistics, withMicroBatches, withStatistics } from '
 export type { StatisticsMode } from './norm/statistics/statistics_control.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './norm/sync_batch_norm.ts';
 export {
+  CircularPad1d,
+  CircularPad2d,
+  CircularPad3d,
+  ConstantPad1d,
+  ConstantPad2d,
+  ConstantPad3d,
+  ReflectionPad1d,
+  ReflectionPad2d,
+  ReflectionPad3d,
+  ReplicationPad1d,
+  ReplicationPad2d,
+  ReplicationPad3d,
+  ZeroPad1d,
+  ZeroPad2d,
+  ZeroPad3d,
+} from './pad.ts';
+export {
   DistributedDataParallel,
   type DistributedDataParallelOptions,
 } from './parallel/distributed_data_parallel.ts';

@@ -22,8 +22,9 @@ import { formatShape, type Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { broadcastTo } from './broadcast.ts';
 import { add } from './elementwise.ts';
+import { padLast } from './pad.ts';
 import { sum } from './reduce.ts';
-import { padConstant, reshape } from './shape_ops.ts';
+import { reshape } from './shape_ops.ts';
 import { requireSpan, type Size, sizes } from './window.ts';
 
 /** Padding of a convolution: a size, `'valid'` for none, or `'same'` for an output as large as the input. */
@@ -210,13 +211,8 @@ export function convolve(
       const total = kernel.map((k, i) => dilation[i] * (k - 1));
       padding = total.map((t) => Math.floor(t / 2));
       // An odd total needs one more zero behind.
-      const extra = total.flatMap((t) => [0, t % 2]).reverse();
-      if (extra.includes(1))
-        source = padConstant(
-          input,
-          extra.flatMap((_, i) => (i % 2 === 0 ? [0, extra[i]] : [])),
-          0,
-        );
+      const extra = total.map((t) => [0, t % 2] as const);
+      if (extra.some(([, after]) => after > 0)) source = padLast(input, extra, 'constant');
     } else if (options.padding === 'valid') padding = kernel.map(() => 0);
     else {
       const given = options.padding ?? 0;

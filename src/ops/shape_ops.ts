@@ -4,13 +4,13 @@
 // place.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { requireElement, requireInteger, requireIntegers, requireShape } from '../checks.ts';
+import { requireInteger, requireIntegers } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError, ValueError } from '../errors.ts';
 import { fused } from '../fusion/fused.ts';
 import { mergedSlice } from '../fusion/gradient_slice.ts';
 import { catRule } from '../fusion/statistics_left.ts';
 import { copyDense, copyElements, inFormat } from '../tensor/copy.ts';
-import { asElement, fill, fullOn } from '../tensor/create.ts';
+import { fill, fullOn } from '../tensor/create.ts';
 import { promote } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import {
@@ -203,7 +203,7 @@ export const selected = (x: Tensor, selection: Selection): Tensor => selectOp(x,
 /** A copy of everything, which is lent. */
 export const copyOf = (x: Tensor): Tensor => selectOp(x, wholeOf(x.shape));
 
-/** A tensor filled with `value`, with `part` at the places of a selection: the adjoint of slicing, and padding. */
+/** A tensor filled with `value`, with `part` at the places of a selection: the adjoint of slicing. */
 const embed = defineOp({
   name: 'embed',
   forward(_ctx, part: Tensor, shape: Shape, selection: Selection, value: number) {
@@ -334,38 +334,6 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
       selection.step[d] = -1;
     }
   return selectOp(x, selection);
-}
-
-/** x with `value` around it; see `pad` in pad_modes.ts. */
-export function padConstant(x: Tensor, padding: readonly number[], value: number | boolean): Tensor {
-  requireTensor('pad', x);
-  requireIntegers('pad', 'padding', padding);
-  const element = requireElement('pad', 'value', value);
-  if (padding.length % 2 !== 0) throw new RuntimeError('Padding length must be divisible by 2');
-  if (padding.length > 2 * x.rank)
-    throw new RuntimeError(
-      `Padding length should be less than or equal to two times the input dimension but got padding length ${padding.length} and input of dimension ${x.rank}`,
-    );
-  const shape = [...x.shape];
-  const place = wholeOf(x.shape);
-  let kept = x;
-  for (let i = 0; i * 2 < padding.length; i++) {
-    const d = x.rank - 1 - i;
-    const [before, after] = [padding[2 * i], padding[2 * i + 1]];
-    const length = x.shape[d] + Math.min(0, before) + Math.min(0, after);
-    if (length < 0)
-      throw new RuntimeError(
-        `[pad] expected negative padding of at most the size ${x.shape[d]} of dimension ${d}, got ${before} and ${after}`,
-      );
-    shape[d] += before + after;
-    if (length !== x.shape[d]) kept = part(kept, d, Math.max(0, -before), length);
-    place.start[d] = Math.max(0, before);
-    place.shape[d] = length;
-  }
-  requireShape('pad', shape);
-  // A number that does not fit the dtype is refused where it is used.
-  const isUsed = !sameShape(shape, kept.shape);
-  return embed(kept, shape, place, isUsed ? asElement(element, x.dtype) : 0);
 }
 
 // ---- joining and splitting ----------------------------------------------------------------------------------------

@@ -368,6 +368,26 @@ for (const name of ['MaxPool1d', 'MaxPool2d', 'AvgPool1d', 'AvgPool2d'] as const
     padding: ['size', (v) => new nn[name](2, { padding: v }), 2 ** 31],
   });
 }
+for (const name of [
+  'ZeroPad1d',
+  'ZeroPad2d',
+  'ZeroPad3d',
+  'ReflectionPad1d',
+  'ReflectionPad2d',
+  'ReflectionPad3d',
+  'ReplicationPad1d',
+  'ReplicationPad2d',
+  'ReplicationPad3d',
+  'CircularPad1d',
+  'CircularPad2d',
+  'CircularPad3d',
+] as const)
+  takes(name, { padding: ['size', (v) => new nn[name](v), -1, 2 ** 31] });
+for (const name of ['ConstantPad1d', 'ConstantPad2d', 'ConstantPad3d'] as const)
+  takes(name, {
+    padding: ['size', (v) => new nn[name](v, 0), -1, 2 ** 31],
+    value: ['element', (v) => new nn[name](1, v)],
+  });
 for (const name of ['MaxPool1d', 'MaxPool2d'] as const)
   takes(name, { dilation: ['size', (v) => new nn[name](2, { dilation: v }), 2 ** 31] });
 takes('AvgPool2d', {

@@ -19,7 +19,7 @@ import { instanceNorm } from '../../src/ops/norm/instance_norm.ts';
 import { layerNorm, rmsNorm } from '../../src/ops/norm/layer_norm.ts';
 import { crossMapLRN2d, localResponseNorm } from '../../src/ops/norm/local_response_norm.ts';
 import { syncBatchNorm } from '../../src/ops/norm/sync_batch_norm.ts';
-import { pad } from '../../src/ops/pad_modes.ts';
+import { pad } from '../../src/ops/pad.ts';
 import * as pool from '../../src/ops/pool.ts';
 import * as red from '../../src/ops/reduce.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
@@ -122,11 +122,16 @@ const shapeRows: ReduceRow[] = [
   ['expand', (x) => broadcast.expand(sh.narrow(x, 1, 0, 1), [2, 3, 6, 2, 5]), 'a[:, :1].expand(2, 3, 6, 2, 5)'],
   ['expand', (x) => broadcast.repeat(x, [2, 1, 1, 3, 1]), 'a.repeat(2, 1, 1, 3, 1)'],
   ['slice', (x) => sh.slice(x, 3, 1, 5, 2), 'a[..., 1:5:2]'],
+  ['embed', (x) => sh.narrow(x, 1, 1, 2), 'a[:, 1:3]'],
   ['slice', (x) => sh.select(x, 1, -2), 'a[:, -2]'],
   ['slice', (x) => sh.flip(x, [1, 3]), 'a.flip(1, 3)'],
   ['slice', (x) => br.index(x, '...', { start: 1 }, null, 0), 'a[..., 1:, None, 0]'],
-  ['embed', (x) => pad(x, [1, 2, 0, 1], { value: 3 }), 'F.pad(a, (1, 2, 0, 1), value=3)'],
-  ['embed', (x) => pad(x, [-1, 2]), 'F.pad(a, (-1, 2))'],
+  ['pad', (x) => pad(x, [1, 2, 0, 1], { value: 3 }), 'F.pad(a, (1, 2, 0, 1), value=3)'],
+  ['pad', (x) => pad(x, [-1, 2]), 'F.pad(a, (-1, 2))'],
+  ['pad', (x) => pad(x, [1, 0, -1, 2, 2, 1, 0, 3]), 'F.pad(a, (1, 0, -1, 2, 2, 1, 0, 3))'],
+  ['padBackward', (x) => pad(x, [3, 4, 1, 0], { mode: 'reflect' }), 'F.pad(a, (3, 4, 1, 0), "reflect")'],
+  ['padBackward', (x) => pad(x, [3, -2, 0, 2], { mode: 'replicate' }), 'F.pad(a, (3, -2, 0, 2), "replicate")'],
+  ['padBackward', (x) => pad(x, [5, 4, -1, 1], { mode: 'circular' }), 'F.pad(a, (5, 4, -1, 1), "circular")'],
   ['cat', (x) => sh.cat([x, el.mul(x, 2)], 1), 't.cat([a, a * 2], 1)'],
   ['cat', (x) => sh.stack([x, el.neg(x)], -1), 't.stack([a, -a], -1)'],
   ['slice', (x) => sh.split(x, 2, 1)[1], 'a.split(2, 1)[1]'],

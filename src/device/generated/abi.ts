@@ -95,6 +95,14 @@ export const Binary = {
 } as const;
 export type Binary = (typeof Binary)[keyof typeof Binary];
 
+export const PadMode = {
+  constant: 0,
+  reflect: 1,
+  replicate: 2,
+  circular: 3,
+} as const;
+export type PadMode = (typeof PadMode)[keyof typeof PadMode];
+
 export const Reduction = {
   sum: 0,
   prod: 1,
@@ -271,6 +279,16 @@ export interface Kernels {
   avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer): number;
   avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
   /**
+   * geometry, 11 ints: outer; three sizes of x; what is added before and after each of them, less than 0 to cut: before
+   * (3), after (3); inner. Elements that no mode finds in x are `value`. Each mode other than the constant one needs
+   * something left to read, reflect a padding below the size, circular one of at most the size.
+   */
+  pad(dtype: number, mode: number, geometry: Pointer, value: number, x: Pointer, y: Pointer): number;
+  /**
+   * dx[i] = the sum of dy over the positions that read x[i].
+   */
+  padBackward(dtype: number, mode: number, geometry: Pointer, dy: Pointer, dx: Pointer): number;
+  /**
    * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
    * relu: the limit of a ReLU: y is limited to 0 … relu, which may be infinite. 0: there is no ReLU.
    */
@@ -425,6 +443,8 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['maxPoolBackward', 'ek_max_pool_backward'],
   ['avgPool', 'ek_avg_pool'],
   ['avgPoolBackward', 'ek_avg_pool_backward'],
+  ['pad', 'ek_pad'],
+  ['padBackward', 'ek_pad_backward'],
   ['batchNormScratch', 'ek_batch_norm_scratch'],
   ['batchNormStats', 'ek_batch_norm_stats'],
   ['batchNormCombine', 'ek_batch_norm_combine'],

@@ -616,6 +616,37 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  pad(caller: string, { mode, geometry, value, x, y }: Parameters<Launches['pad']>[1]): void {
+    const { backend } = this;
+    x.materialize();
+    y.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.pad(
+      x.code,
+      mode,
+      geometryAddress,
+      value,
+      x.pin(),
+      y.pin(),
+    );
+    backend.check(caller, status);
+  }
+
+  padBackward(caller: string, { mode, geometry, dy, dx }: Parameters<Launches['padBackward']>[1]): void {
+    const { backend } = this;
+    dy.materialize();
+    dx.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.padBackward(
+      dy.code,
+      mode,
+      geometryAddress,
+      dy.pin(),
+      dx.pin(),
+    );
+    backend.check(caller, status);
+  }
+
   batchNormStats(caller: string, { x, mean, m2 }: Parameters<Launches['batchNormStats']>[1]): void {
     const { backend } = this;
     x.materialize();

@@ -146,6 +146,16 @@ export interface Launches {
   avgPool(caller: string, given: { readonly geometry: readonly number[]; readonly countIncludePad: boolean; readonly divisor: number; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly y: Operand }): void;
   avgPoolBackward(caller: string, given: { readonly geometry: readonly number[]; readonly countIncludePad: boolean; readonly divisor: number; readonly dy: Operand; readonly dx: Operand }): void;
   /**
+   * geometry, 11 ints: outer; three sizes of x; what is added before and after each of them, less than 0 to cut: before
+   * (3), after (3); inner. Elements that no mode finds in x are `value`. Each mode other than the constant one needs
+   * something left to read, reflect a padding below the size, circular one of at most the size.
+   */
+  pad(caller: string, given: { readonly mode: number; readonly geometry: readonly number[]; readonly value: number; readonly x: Operand; readonly y: Operand }): void;
+  /**
+   * dx[i] = the sum of dy over the positions that read x[i].
+   */
+  padBackward(caller: string, given: { readonly mode: number; readonly geometry: readonly number[]; readonly dy: Operand; readonly dx: Operand }): void;
+  /**
    * mean = Σx / (n·s), m2 = Σ(x − mean)². Sums are shifted by a pivot, and merged in double in a fixed order.
    */
   batchNormStats(caller: string, given: { readonly x: Operand; readonly mean: Operand; readonly m2: Operand }): void;
@@ -285,6 +295,8 @@ export const launchNames: readonly (keyof Launches)[] = [
   'maxPoolBackward',
   'avgPool',
   'avgPoolBackward',
+  'pad',
+  'padBackward',
   'batchNormStats',
   'batchNormCombine',
   'batchNormInvstd',

@@ -193,6 +193,16 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [4, 'dy', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 5)*m.int(a[1], 6)*m.int(a[1], 7))*m.sizeof(a[0])],
     [5, 'dx', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 3)*m.int(a[1], 4))*m.sizeof(a[0])],
   ],
+  pad: (a, m) => [
+    [2, 'geometry', false, 11*4],
+    [4, 'x', false, (m.int(a[2], 0)*m.int(a[2], 1)*m.int(a[2], 2)*m.int(a[2], 3)*m.int(a[2], 10))*m.sizeof(a[0])],
+    [5, 'y', false, m.int(a[2], 0)*((m.int(a[2], 1)+m.int(a[2], 4)+m.int(a[2], 7))*(m.int(a[2], 2)+m.int(a[2], 5)+m.int(a[2], 8)))*((m.int(a[2], 3)+m.int(a[2], 6)+m.int(a[2], 9))*m.int(a[2], 10))*m.sizeof(a[0])],
+  ],
+  padBackward: (a, m) => [
+    [2, 'geometry', false, 11*4],
+    [3, 'dy', false, m.int(a[2], 0)*((m.int(a[2], 1)+m.int(a[2], 4)+m.int(a[2], 7))*(m.int(a[2], 2)+m.int(a[2], 5)+m.int(a[2], 8)))*((m.int(a[2], 3)+m.int(a[2], 6)+m.int(a[2], 9))*m.int(a[2], 10))*m.sizeof(a[0])],
+    [4, 'dx', false, (m.int(a[2], 0)*m.int(a[2], 1)*m.int(a[2], 2)*m.int(a[2], 3)*m.int(a[2], 10))*m.sizeof(a[0])],
+  ],
   batchNormStats: (a, m) => [
     [1, 'x', false, a[2]*a[3]*a[4]*m.sizeof(a[0])],
     [6, 'mean', false, a[3]*8],
