@@ -1,7 +1,7 @@
 // Where the library differs from PyTorch on purpose, or PyTorch is the one that is off. A difference that no row here
 // explains is a failure.
-import { gather, Tensor } from '../src/index.ts';
-import { type Expected, isTensorData } from './case.ts';
+import { eq, gather, Tensor } from '../src/index.ts';
+import { type Expected, isTensorData, tensorOf } from './case.ts';
 import { difference } from './judge.ts';
 import type { Seen, Verdict } from './verdict.ts';
 
@@ -20,7 +20,8 @@ export interface IntendedRow {
 }
 
 const isNamed = ({ verdict }: Facts, ...names: string[]) => names.includes(verdict.name);
-const binary = /^(eq|ne|lt|le|gt|ge|maximum|minimum|(max|min)\.binary|logical_(and|or|xor)|rsub|__r\w+__)$/;
+const binary =
+  /^(eq|ne|lt|le|gt|ge|maximum|minimum|(max|min)\.binary|logical_(and|or|xor)|atan2|copysign|fmod|rsub|__r\w+__)$/;
 const shapeAndDtype = /^(shape|dtype)/;
 
 export const intended: readonly IntendedRow[] = [
@@ -100,18 +101,26 @@ export const intended: readonly IntendedRow[] = [
   {
     id: 'order of equal values',
     reason:
-      "Which of several equal values `sort` and `topk` name first: ours keep their order, always; PyTorch promises none without `stable`. Taken from the input, both sides' indices give the same values.",
+      "Which of several equal values `sort`, `argsort` and `topk` name first: ours keep their order, always; PyTorch promises none without `stable`. Taken from the input, both sides' indices give the same values.",
     matches(facts) {
       const { verdict, seen, expected } = facts;
       const [x, second, third] = seen.args;
-      const [values, indices] = seen.outputs;
-      if (!isNamed(facts, 'sort', 'topk') || verdict.aspect !== 'output 1' || shapeAndDtype.test(verdict.detail))
-        return false;
+      const hasIndicesOnly = isNamed(facts, 'argsort');
+      const indices = seen.outputs.at(-1);
+      const aspect = hasIndicesOnly ? 'output 0' : 'output 1';
+      if (!(hasIndicesOnly || isNamed(facts, 'sort', 'topk')) || verdict.aspect !== aspect) return false;
       const [wanted] = expected.outputs ?? [];
+      if (shapeAndDtype.test(verdict.detail) || !isTensorData(wanted)) return false;
+      if (!(x instanceof Tensor && indices instanceof Tensor)) return false;
       const dim = verdict.name === 'topk' ? third : second;
-      if (!(x instanceof Tensor && values instanceof Tensor && indices instanceof Tensor) || !isTensorData(wanted))
-        return false;
-      const taken = x.rank === 0 ? x : gather(x, typeof dim === 'number' ? dim : -1, indices);
+      const at = (places: Tensor) => (x.rank === 0 ? x : gather(x, typeof dim === 'number' ? dim : -1, places));
+      const taken = at(indices);
+      if (hasIndicesOnly)
+        return (
+          eq(taken, at(tensorOf({ ...wanted, grad: false })))
+            .all()
+            .item() === 1
+        );
       return difference(taken, wanted, null, { isElementwise: true, looseness: 1 }) === null;
     },
   },

@@ -85,6 +85,8 @@ export function flatOutputs(result: unknown): unknown[] {
   if (Array.isArray(result)) return result.flatMap(flatOutputs);
   if (typeof result === 'object' && result !== null && 'values' in result && 'indices' in result)
     return [result.values, result.indices];
+  if (typeof result === 'object' && result !== null && 'min' in result && 'max' in result && !('storage' in result))
+    return [result.min, result.max];
   return [result];
 }
 

@@ -3,7 +3,7 @@
 Remez's exchange algorithm on a dense grid, in 60 digits: p minimizes max |w·(f − p)| over an interval. The weights make the
 error relative to the function that the kernel returns in the end. What rounding does to it is measured by the tests.
 """
-from mpmath import mp, mpf, exp, expm1, log, sin, cos, erf, erfc, sqrt, pi, matrix, lu_solve
+from mpmath import mp, mpf, atan, exp, expm1, log, sin, cos, erf, erfc, sqrt, pi, matrix, lu_solve
 
 mp.dps = 60
 
@@ -47,9 +47,9 @@ def erfcx(x):
 half_ln2 = log(mpf(2)) / 2 * mpf("1.001")
 s_max = (sqrt(mpf(2)) - 1) / (sqrt(mpf(2)) + 1)
 tiny = mpf(10) ** -6
-for kind, d_exp, d_log, d_sin, d_cos, d_erf, d_erfc in (
-    ("float", 5, 2, 2, 2, 6, 8),
-    ("double", 10, 6, 5, 5, 11, 18),
+for kind, d_exp, d_log, d_sin, d_cos, d_erf, d_erfc, d_atan in (
+    ("float", 5, 2, 2, 2, 6, 8, 4),
+    ("double", 10, 6, 5, 5, 11, 18, 10),
 ):
     # (e^r − 1 − r)/r², error relative to e^r − 1.
     show("exp", kind, lambda r: (expm1(r) - r) / r**2, lambda r: abs(r**2 / expm1(r)), -half_ln2, half_ln2, d_exp)
@@ -64,6 +64,9 @@ for kind, d_exp, d_log, d_sin, d_cos, d_erf, d_erfc in (
     quarter = (pi / 4) ** 2 * mpf("1.001")
     show("sin", kind, lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / sin(sqrt(z)), tiny, quarter, d_sin)
     show("cos", kind, lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2 / cos(sqrt(z)), tiny, quarter, d_cos)
+    # (atan(x)/x − 1)/z, z = x², on [0, tan π/8].
+    show("atan", kind, lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / atan(sqrt(z)), tiny,
+         (sqrt(mpf(2)) - 1) ** 2 * mpf("1.001"), d_atan)
     # erf(x)/x − 1, z = x², on [0, 1].
     show("erf", kind, lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z)), tiny, mpf(1), d_erf)
     # exp(x²)·erfc(x)·(x + 3) in t = (x − 4)/(x + 3), for x in [1, 28], beyond which erfc is 0 (float: 11).

@@ -29,6 +29,8 @@ export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
 export { repeat } from './ops/broadcast.ts';
 export { clone, detach, type Placement } from './ops/convert.ts';
+export { diag, diagEmbed, diagonal, tril, trilIndices, triu, triuIndices } from './ops/diagonals.ts';
+export { einsum } from './ops/einsum.ts';
 export type { Operand } from './ops/elementwise/binary.ts';
 export * from './ops/elementwise.ts';
 export {
@@ -46,9 +48,49 @@ export {
   scatterAdd,
   takeAlongDim,
 } from './ops/indexing.ts';
+export {
+  type AddmmOptions,
+  addbmm,
+  addmm,
+  addmv,
+  addr,
+  baddbmm,
+  bmm,
+  dot,
+  kron,
+  mm,
+  mv,
+  outer,
+  tensordot,
+} from './ops/linear_algebra.ts';
 export { matmul } from './ops/matmul.ts';
 export type { ValueOption } from './ops/methods.ts';
 export { type PadMode, type PadOptions, pad } from './ops/pad.ts';
+export {
+  broadcastTensors,
+  broadcastToShape as broadcastTo,
+  columnStack,
+  dstack,
+  fliplr,
+  flipud,
+  hstack,
+  type MeshgridOptions,
+  meshgrid,
+  moveaxis,
+  movedim,
+  type RepeatInterleaveOptions,
+  ravel,
+  repeatInterleave,
+  roll,
+  rot90,
+  swapaxes,
+  swapdims,
+  tensorSplit,
+  tile,
+  unbind,
+  view,
+  vstack,
+} from './ops/rearranging.ts';
 export {
   all,
   amax,
@@ -56,7 +98,9 @@ export {
   any,
   argmax,
   argmin,
+  argsort,
   cumsum,
+  type DtypeOption,
   logSoftmax,
   max,
   mean,
@@ -92,6 +136,19 @@ export {
   unsqueeze,
 } from './ops/selecting.ts';
 export { cat, flip, stack } from './ops/shape_ops.ts';
+export {
+  type AminmaxOptions,
+  aminmax,
+  countNonzero,
+  logsumexp,
+  type NormOptions,
+  nanmean,
+  nansum,
+  norm,
+  std,
+  stdMean,
+  varMean,
+} from './ops/statistics.ts';
 export {
   arange,
   empty,

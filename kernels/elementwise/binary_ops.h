@@ -1,7 +1,8 @@
 // The operations of binary.def: on vectors of any number type where the machine has vectors for it, else on scalars.
 // Loops, broadcasting and the choice by dtype are in binary.cpp.
 #pragma once
-#include "simd/math.h"
+#include "elementwise/unary_ops.h"
+#include "simd/inverse.h"
 #include "types.h"
 
 namespace EK_ISA {
@@ -55,6 +56,13 @@ EK_ARITHMETIC(maximum, max_nan(a, b))
 EK_ARITHMETIC(minimum, min_nan(a, b))
 EK_ARITHMETIC(pow, pow<T>(a, b))
 EK_ARITHMETIC(first, a)
+EK_ARITHMETIC(trunc_divide, trunc_op::apply<T>(a / b, T(0), T(0)))
+EK_ARITHMETIC(atan2, atan2<T>(a, b))
+EK_ARITHMETIC(hypot, hypot<T>(a, b))
+EK_ARITHMETIC(copysign, flip_sign<T>(abs<T>(a), sign_bit<T>(b)))
+EK_ARITHMETIC(bitwise_and, (a & b))
+EK_ARITHMETIC(bitwise_or, (a | b))
+EK_ARITHMETIC(bitwise_xor, (a ^ b))
 // pow with a constant exponent; the exponent is b, but need not be read.
 EK_ARITHMETIC(square, (a * a))
 EK_ARITHMETIC(cube, a * a * a)
@@ -77,6 +85,38 @@ struct op_int_div {
   template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
     *result = b == 0 ? T(0) : b == static_cast<T>(-1) && T(-1) < T(0) ? wrapping_neg(a) : static_cast<T>(a / b);
     return b != 0;
+  }
+};
+
+// Rounded down, where that truncates towards 0.
+struct op_int_floor_div {
+  static constexpr unit of = unit::scalar;
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    if (!op_int_div::apply(a, b, result)) return false;
+    const bool minus_one = b == static_cast<T>(-1) && T(-1) < T(0);
+    if ((a < T(0)) != (b < T(0)) && !minus_one && a % b != 0) *result = static_cast<T>(*result - 1);
+    return true;
+  }
+};
+
+// Beyond the number of bits nothing is left; a negative number keeps its sign. As in PyTorch, a negative shift is one
+// beyond.
+struct op_left_shift {
+  static constexpr unit of = unit::scalar;
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    const bool beyond = b < T(0) || static_cast<uint64_t>(b) >= 8 * sizeof(T);
+    *result = beyond ? T(0) : static_cast<T>(static_cast<uint64_t>(a) << static_cast<uint64_t>(b));
+    return true;
+  }
+};
+struct op_right_shift {
+  static constexpr unit of = unit::scalar;
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    constexpr int bits = 8 * static_cast<int>(sizeof(T));
+    const bool beyond = b < T(0) || static_cast<uint64_t>(b) >= bits;
+    // The sign bit fills up from above; without a sign 0 does.
+    *result = !beyond ? static_cast<T>(a >> b) : T(-1) < T(0) ? static_cast<T>(a >> (bits - 1)) : T(0);
+    return true;
   }
 };
 
@@ -126,6 +166,43 @@ template <class T> inline T exact_remainder(T a, T b) {
   __builtin_memcpy(&result, &bits, sizeof result);
   return a < T(0) ? -result : result;
 }
+
+// The same for all numbers, as C's fmod; of integers the remainder of a division that truncates.
+struct op_fmod {
+  static constexpr unit of = unit::scalar;
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    if constexpr (is_float<T>) {
+      if (a - a != T(0) || b != b || b == T(0)) *result = real<T>::nan;
+      else *result = b - b != T(0) ? a : exact_remainder(a, b);
+      return true;
+    } else {
+      if (b == 0) return *result = 0, false;
+      *result = b == static_cast<T>(-1) && T(-1) < T(0) ? T(0) : static_cast<T>(a % b);
+      return true;
+    }
+  }
+};
+
+// floor(a/b) of the exact quotient, not of the rounded one: what is divided is a without its remainder (Python's //, as
+// in PyTorch).
+struct op_floor_divide {
+  static constexpr unit of = unit::scalar;
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    if (b == T(0)) return *result = a / b, true;
+    T rest;
+    op_fmod::apply(a, b, &rest);
+    T quotient = (a - rest) / b;
+    if (rest != T(0) && (b < T(0)) != (rest < T(0))) quotient -= T(1);
+    if (quotient == T(0)) return *result = static_cast<T>(__builtin_copysign(0.0, static_cast<double>(a / b))), true;
+    T whole = quotient;
+    if (quotient - quotient == T(0) && __builtin_fabs(static_cast<double>(quotient)) < 0x1p52) {
+      whole = static_cast<T>(static_cast<int64_t>(quotient));
+      if (whole > quotient) whole -= T(1);
+    }
+    *result = quotient - whole > T(0.5) ? whole + T(1) : whole;
+    return true;
+  }
+};
 
 // a − b·floor(a/b): the sign of the divisor (Python's %, torch.remainder).
 struct op_remainder {

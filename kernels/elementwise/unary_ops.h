@@ -1,7 +1,7 @@
 // Each function of unary.def and its derivative, as what a loop computes on a vector; and what formulas share. Loops
 // are in unary.cpp and unary_backward.cpp.
 #pragma once
-#include "simd/math.h"
+#include "simd/inverse.h"
 #include "types.h"
 
 namespace EK_ISA {

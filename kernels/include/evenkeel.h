@@ -186,6 +186,11 @@ EK_API int ek_gemm_scratch(int dtype, int batch, int m, int n, int k);
 EK_API int ek_gemm(int dtype, int transpose_a, int transpose_b, int batch, int m, int n, int k, const void* a,
                    int a_step, const void* b, int b_step, const void* bias, void* c, int accumulate, void* scratch);
 
+// The same product of integers, which wrap around; bool is no number here. Neither operand is transposed.
+//: a: steps(batch, a_step, m*k)*sizeof(dtype); b: steps(batch, b_step, k*n)*sizeof(dtype); c: batch*m*n*sizeof(dtype)
+EK_API int ek_integer_matmul(int dtype, int batch, int m, int n, int k, const void* a, int a_step, const void* b,
+                             int b_step, void* c);
+
 // ---- convolution, 1-D to 3-D (conv/) --------------------------------------------------------------------------------
 // geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D,
 // H, W; dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading

@@ -44,6 +44,7 @@ export { type LayerNormOptions, layerNorm, type RmsNormOptions, rmsNorm } from '
 export { crossMapLRN2d, type LocalResponseNormOptions, localResponseNorm } from '../ops/norm/local_response_norm.ts';
 export { maskedBatchNorm } from '../ops/norm/masked_batch_norm.ts';
 export { syncBatchNorm } from '../ops/norm/sync_batch_norm.ts';
+export { oneHot } from '../ops/one_hot.ts';
 export { type PadMode, type PadOptions, pad } from '../ops/pad.ts';
 export {
   type AvgPool1dOptions,
@@ -62,4 +63,5 @@ export {
   type PoolWithIndices,
 } from '../ops/pool.ts';
 export { logSoftmax, softmax } from '../ops/reduce.ts';
+export { type NormalizeOptions, normalize } from '../ops/statistics.ts';
 export type { Size } from '../ops/window.ts';

@@ -4,3 +4,6 @@ export * from './elementwise/activations.ts';
 export * from './elementwise/arithmetic.ts';
 export * from './elementwise/comparison.ts';
 export * from './elementwise/functions.ts';
+export * from './elementwise/integers.ts';
+export * from './elementwise/mixed.ts';
+export * from './elementwise/trigonometry.ts';

@@ -1,10 +1,11 @@
 // Matrix products: one op over the gemm kernel, with either operand transposed, so that gradients of every order are
 // products again.
 import { defineOp } from '../autograd/define_op.ts';
-import { RuntimeError } from '../errors.ts';
+import { NotImplementedError, RuntimeError } from '../errors.ts';
 import { noteMultiplyAdds } from '../launch/work.ts';
 import { rowMajor } from '../tensor/copy.ts';
-import { requireFloat, requireSameDevice } from '../tensor/requirements.ts';
+import { isFloat } from '../tensor/dtype.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { broadcastTo, sumTo } from './broadcast.ts';
@@ -14,6 +15,27 @@ import { reshape, squeeze, unsqueeze } from './shape_ops.ts';
 function matrixShape(shape: Shape, isTransposed: boolean): [number, number] {
   const [a, b] = shape.slice(-2);
   return isTransposed ? [b, a] : [a, b];
+}
+
+/** The product of matrices, or batches of them, of integers. */
+function integerProduct(a: Tensor, b: Tensor): Tensor {
+  const [rows, k] = a.shape.slice(-2);
+  const n = b.shape.at(-1)!;
+  const batch = a.rank > 2 ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
+  const out = allocate([...batch, rows, n], a.dtype, 'contiguous', a.backend);
+  const step = (t: Tensor, size: number) => (t.rank > 2 ? size : 0);
+  a.backend.launch.integerMatmul('matmul', {
+    batch: sizeOf(batch),
+    m: rows,
+    n,
+    k,
+    a: rowMajor(a),
+    aStep: step(a, rows * k),
+    b: rowMajor(b),
+    bStep: step(b, k * n),
+    c: out,
+  });
+  return out;
 }
 
 export function launchGemm(a: Tensor, b: Tensor, ta: boolean, tb: boolean, bias: Tensor | null): Tensor {
@@ -72,8 +94,10 @@ export const product = defineOp({
  * matmul(randn([2, 3]), randn([3, 5])); // shape [2, 5]
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  requireFloat('matmul', a);
-  requireFloat('matmul', b);
+  requireTensor('matmul', a);
+  requireTensor('matmul', b);
+  for (const { dtype } of [a, b])
+    if (dtype === 'bool') throw new NotImplementedError(`"matmul" not implemented for '${dtype}'`);
   requireSameDevice('matmul', a, b);
   if (a.dtype !== b.dtype)
     throw new RuntimeError(`expected m1 and m2 to have the same dtype, but got: ${a.dtype} != ${b.dtype}`);
@@ -92,10 +116,11 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       `mat1 and mat2 shapes cannot be multiplied (${sizeOf(left.shape.slice(0, -1))}x${k} and ${k2}x${n})`,
     );
   }
+  const multiply = (x: Tensor, y: Tensor) => (isFloat(x.dtype) ? product(x, y, false, false) : integerProduct(x, y));
   let out: Tensor;
   if (right.rank === 2 && left.rank > 2) {
     // One product with all rows together.
-    out = reshape(product(reshape(left, [sizeOf(left.shape.slice(0, -1)), k]), right, false, false), [
+    out = reshape(multiply(reshape(left, [sizeOf(left.shape.slice(0, -1)), k]), right), [
       ...left.shape.slice(0, -1),
       n,
     ]);
@@ -106,7 +131,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     const [x, y] = [full(left, m, k), full(right, k, n)];
     // The kernel knows one batch dimension.
     const flat = (t: Tensor) => (t.rank > 3 ? reshape(t, [sizeOf(t.shape.slice(0, -2)), ...t.shape.slice(-2)]) : t);
-    out = reshape(product(flat(x), flat(y), false, false), [...batch, m, n]);
+    out = reshape(multiply(flat(x), flat(y)), [...batch, m, n]);
   }
   if (b.rank === 1) out = squeeze(out, -1);
   return a.rank === 1 ? squeeze(out, b.rank === 1 ? -1 : -2) : out;

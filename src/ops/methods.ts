@@ -12,7 +12,7 @@ import { isGradEnabled } from '../autograd/grad_mode.ts';
 import { requireElement, requireNumber } from '../checks.ts';
 import type { Device } from '../device/backend.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import { declareOptions, kind, requireOptions } from '../options.ts';
+import { requireOptions } from '../options.ts';
 import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type * as random from '../tensor/random.ts';
@@ -26,17 +26,21 @@ import type * as broadcast from './broadcast.ts';
 import { broadcastTo, repeat, sumTo } from './broadcast.ts';
 import type * as convert from './convert.ts';
 import { cast, clone, converted, detach, type Placement, to, toFormat } from './convert.ts';
-import { alphaOption, type Operand } from './elementwise/binary.ts';
+import * as diagonals from './diagonals.ts';
+import { alphaOption, divOptions, type Operand, valueOption } from './elementwise/binary.ts';
 import * as elementwise from './elementwise.ts';
 import { addOver, inPlace, overwrite } from './in_place.ts';
 import * as index from './indexing.ts';
+import * as algebra from './linear_algebra.ts';
 import type * as matrices from './matmul.ts';
 import { matmul } from './matmul.ts';
 import type * as padding from './pad.ts';
 import { pad } from './pad.ts';
+import * as rearranging from './rearranging.ts';
 import * as reduce from './reduce.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
+import * as statistics from './statistics.ts';
 
 /** The functions of elements, but for `where`, whose first argument is the condition. */
 const { where: _, ...functionsOfElements } = elementwise;
@@ -51,6 +55,15 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
   gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter, nonzero: index.nonzero,
   matmul, clone, detach, bernoulli,
+  argsort: reduce.argsort,
+  std: statistics.std, varMean: statistics.varMean, stdMean: statistics.stdMean, logsumexp: statistics.logsumexp, norm: statistics.norm,
+  nansum: statistics.nansum, nanmean: statistics.nanmean, countNonzero: statistics.countNonzero, aminmax: statistics.aminmax,
+  unbind: rearranging.unbind, movedim: rearranging.movedim, moveaxis: rearranging.moveaxis, swapaxes: rearranging.swapaxes, swapdims: rearranging.swapdims,
+  ravel: rearranging.ravel, roll: rearranging.roll, repeatInterleave: rearranging.repeatInterleave, fliplr: rearranging.fliplr, flipud: rearranging.flipud,
+  rot90: rearranging.rot90, tensorSplit: rearranging.tensorSplit,
+  tril: diagonals.tril, triu: diagonals.triu, diag: diagonals.diag, diagonal: diagonals.diagonal, diagEmbed: diagonals.diagEmbed,
+  mm: algebra.mm, bmm: algebra.bmm, mv: algebra.mv, dot: algebra.dot, outer: algebra.outer, addmm: algebra.addmm, addmv: algebra.addmv, addr: algebra.addr,
+  baddbmm: algebra.baddbmm, addbmm: algebra.addbmm, kron: algebra.kron,
 };
 
 /** Methods that take sizes or dimensions as one array, or one after the other: `reshape([2, 3])`, `reshape(2, 3)`. */
@@ -60,6 +73,9 @@ const takingSizes: Record<string, (x: Tensor, sizes: readonly number[]) => Tenso
   expand: selecting.expand,
   repeat,
   flip: shape.flip,
+  view: rearranging.view,
+  tile: rearranging.tile,
+  broadcastTo: rearranging.broadcastToShape,
 };
 
 /**
@@ -76,18 +92,13 @@ function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tens
   return x;
 }
 
-/** Options of `addcmul_` and `addcdiv_`. */
-export interface ValueOption {
-  /** Factor of what is added. Default: 1. */
-  value?: number;
-}
-const valueOption = declareOptions<ValueOption>({ value: kind.number });
-function valueOptionOf(op: string, options: ValueOption | undefined): number {
-  requireOptions(op, options, valueOption);
-  return requireNumber(op, 'value', options?.value ?? 1);
-}
-
 const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
+  dim(this: Tensor) {
+    return this.rank;
+  },
+  numel(this: Tensor) {
+    return this.size;
+  },
   max(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
     return dim === undefined ? reduce.max(this) : reduce.max(this, dim, options);
   },
@@ -131,8 +142,9 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   mul_(this: Tensor, other: Operand) {
     return inPlace('mul_', this, (x) => elementwise.mul(x, other));
   },
-  div_(this: Tensor, other: Operand) {
-    return inPlace('div_', this, (x) => elementwise.div(x, other));
+  div_(this: Tensor, other: Operand, options?: elementwise.DivOptions) {
+    requireOptions('div_', options, divOptions);
+    return inPlace('div_', this, (x) => elementwise.div(x, other, options));
   },
   pow_(this: Tensor, exponent: Operand) {
     return inPlace('pow_', this, (x) => elementwise.pow(x, exponent));
@@ -155,28 +167,20 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   tanh_(this: Tensor) {
     return inPlace('tanh_', this, (x) => elementwise.tanh(x));
   },
-  clamp_(this: Tensor, min?: number, max?: number) {
+  clamp_(this: Tensor, min?: number | Tensor, max?: number | Tensor) {
     return inPlace('clamp_', this, (x) => elementwise.clamp(x, min, max));
   },
-  /** x + value·a·b (PyTorch: `Tensor.addcmul_`). */
-  addcmul_(this: Tensor, a: Tensor, b: Tensor, options?: ValueOption) {
-    const value = valueOptionOf('addcmul_', options);
-    return inPlace('addcmul_', this, (x) => elementwise.add(x, elementwise.mul(a, b), { alpha: value }));
+  addcmul_(this: Tensor, a: Tensor, b: Tensor, options?: elementwise.ValueOption) {
+    requireOptions('addcmul_', options, valueOption);
+    return inPlace('addcmul_', this, (x) => elementwise.addcmul(x, a, b, options));
   },
-  /** x + value·a/b (PyTorch: `Tensor.addcdiv_`). */
-  addcdiv_(this: Tensor, a: Tensor, b: Tensor, options?: ValueOption) {
-    const value = valueOptionOf('addcdiv_', options);
-    return inPlace('addcdiv_', this, (x) => elementwise.add(x, elementwise.div(a, b), { alpha: value }));
+  addcdiv_(this: Tensor, a: Tensor, b: Tensor, options?: elementwise.ValueOption) {
+    requireOptions('addcdiv_', options, valueOption);
+    return inPlace('addcdiv_', this, (x) => elementwise.addcdiv(x, a, b, options));
   },
-  /** x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end` (PyTorch: `Tensor.lerp_`). */
-  lerp_(this: Tensor, end: Tensor, weight: number) {
-    requireNumber('lerp_', 'weight', weight);
-    return inPlace('lerp_', this, (x) => {
-      const way = elementwise.sub(end, x);
-      return weight < 0.5
-        ? elementwise.add(x, way, { alpha: weight })
-        : elementwise.sub(end, way, { alpha: 1 - weight });
-    });
+  lerp_(this: Tensor, end: Tensor, weight: number | Tensor) {
+    if (!(weight instanceof Tensor)) requireNumber('lerp_', 'weight', weight);
+    return inPlace('lerp_', this, (x) => elementwise.lerp(x, end, weight));
   },
   maskedFill_(this: Tensor, mask: Tensor, value: Operand) {
     return inPlace('maskedFill_', this, (x) => index.maskedFill(x, mask, value));
@@ -240,7 +244,7 @@ export interface TensorMethods
   extends Methods<typeof elementwise, Exclude<keyof typeof elementwise, 'where'>>,
     Methods<
       typeof reduce,
-      | 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'argmax' | 'argmin' | 'any' | 'all' | 'cumsum' | 'topk' | 'sort' | 'softmax' | 'logSoftmax'
+      | 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'argmax' | 'argmin' | 'any' | 'all' | 'cumsum' | 'topk' | 'sort' | 'argsort' | 'softmax' | 'logSoftmax'
     >,
     Methods<
       typeof selecting,
@@ -255,6 +259,20 @@ export interface TensorMethods
       | 'maskedFill' | 'maskedSelect' | 'maskedScatter' | 'nonzero'
     >,
     Methods<typeof brackets, 'setIndex'>,
+    Methods<
+      typeof statistics,
+      'std' | 'varMean' | 'stdMean' | 'logsumexp' | 'norm' | 'nansum' | 'nanmean' | 'countNonzero' | 'aminmax'
+    >,
+    Methods<
+      typeof rearranging,
+      | 'unbind' | 'movedim' | 'moveaxis' | 'swapaxes' | 'swapdims' | 'ravel' | 'roll' | 'repeatInterleave' | 'fliplr' | 'flipud' | 'rot90' | 'tensorSplit'
+    >,
+    MethodsAs<typeof rearranging, 'view' | 'tile', TakingSizes>,
+    Methods<typeof diagonals, 'tril' | 'triu' | 'diag' | 'diagonal' | 'diagEmbed'>,
+    Methods<
+      typeof algebra,
+      'mm' | 'bmm' | 'mv' | 'dot' | 'outer' | 'addmm' | 'addmv' | 'addr' | 'baddbmm' | 'addbmm' | 'kron'
+    >,
     Methods<typeof matrices, 'matmul'>,
     Methods<typeof padding, 'pad'>,
     Methods<typeof convert, 'clone' | 'detach'>,
@@ -267,6 +285,22 @@ export interface TensorMethods
   min(): Tensor;
   /** The minima along a dimension, with their indices (PyTorch: `Tensor.min`). NaN counts as the smallest. */
   min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
+  /** This tensor broadcast to a shape; a copy, as `expand` (PyTorch: `Tensor.broadcast_to`). */
+  broadcastTo: TakingSizes;
+  /** The number of dimensions, as `rank` (PyTorch: `Tensor.dim`). */
+  dim(): number;
+  /** The number of elements, as `size` (PyTorch: `Tensor.numel`). */
+  numel(): number;
+  /**
+   * All dimensions in reverse order: of a matrix the transposed one; a copy (PyTorch: `Tensor.T`). Other than two
+   * dimensions warn, as in PyTorch.
+   */
+  readonly T: Tensor;
+  /**
+   * The matrices in the last two dimensions transposed; a copy (PyTorch: `Tensor.mT`).
+   * @throws RuntimeError on fewer than two dimensions.
+   */
+  readonly mT: Tensor;
   /**
    * See the function `var`: the variance over all, or the given, dimensions, unbiased unless `correction: 0` (PyTorch:
    * `Tensor.var`).
@@ -331,7 +365,7 @@ export interface TensorMethods
   /** Multiplies by `other`, broadcast, in place; errors as `add_` (PyTorch: `Tensor.mul_`). Returns the tensor. */
   mul_(other: Operand): Tensor;
   /** Divides by `other`, broadcast, in place; errors as `add_` (PyTorch: `Tensor.div_`). Returns the tensor. */
-  div_(other: Operand): Tensor;
+  div_(other: Operand, options?: elementwise.DivOptions): Tensor;
   /** Raises to a power, broadcast, in place; errors as `add_` (PyTorch: `Tensor.pow_`). Returns the tensor. */
   pow_(exponent: Operand): Tensor;
   /** Changes the sign of every element, in place (PyTorch: `Tensor.neg_`). Returns the tensor. */
@@ -347,16 +381,16 @@ export interface TensorMethods
   /** As `tanh`, in place (PyTorch: `Tensor.tanh_`). Returns the tensor. */
   tanh_(): Tensor;
   /** As `clamp`, in place (PyTorch: `Tensor.clamp_`). Returns the tensor. */
-  clamp_(min?: number, max?: number): Tensor;
+  clamp_(min?: number | Tensor, max?: number | Tensor): Tensor;
   /** Adds value·a·b, in place (PyTorch: `Tensor.addcmul_`). Returns the tensor. */
-  addcmul_(a: Tensor, b: Tensor, options?: ValueOption): Tensor;
+  addcmul_(a: Tensor, b: Tensor, options?: elementwise.ValueOption): Tensor;
   /** Adds value·a/b, in place (PyTorch: `Tensor.addcdiv_`). Returns the tensor. */
-  addcdiv_(a: Tensor, b: Tensor, options?: ValueOption): Tensor;
+  addcdiv_(a: Tensor, b: Tensor, options?: elementwise.ValueOption): Tensor;
   /**
    * Moves towards `end`, in place: x + weight·(end − x), from the nearer end, so that a weight of 1 gives `end`
    * (PyTorch: `Tensor.lerp_`). Returns the tensor.
    */
-  lerp_(end: Tensor, weight: number): Tensor;
+  lerp_(end: Tensor, weight: number | Tensor): Tensor;
   /** As `maskedFill`, in place (PyTorch: `Tensor.masked_fill_`). Returns the tensor. */
   maskedFill_(mask: Tensor, value: Operand): Tensor;
   /**
@@ -379,6 +413,13 @@ for (const [name, fn] of Object.entries(functions))
       return fn(this, ...args);
     },
     writable: true,
+    configurable: true,
+  });
+for (const [name, transposed] of Object.entries({ T: rearranging.reversed, mT: rearranging.transposedMatrices }))
+  Object.defineProperty(Tensor.prototype, name, {
+    get(this: Tensor) {
+      return transposed(this);
+    },
     configurable: true,
   });
 for (const [name, fn] of Object.entries(takingSizes))

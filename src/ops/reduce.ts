@@ -9,13 +9,13 @@ import { launchReduce, reducedShape, runsOf } from '../launch/reduce.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { fullOn } from '../tensor/create.ts';
-import { isFloat } from '../tensor/dtype.ts';
+import { type DType, isFloat, requireDType } from '../tensor/dtype.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { aroundDim, normalizeDim, normalizeDims, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
 import { broadcastTo, sumOp, withDims } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
-import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sub } from './elementwise.ts';
+import { div, eq, exp, isnan, logicalAnd, logicalOr, mul, sqrt, sub, where } from './elementwise.ts';
 import { scatterAdd } from './indexing.ts';
 import { cat, flip, narrow, permuteCopy, reshape, transpose } from './shape_ops.ts';
 
@@ -30,11 +30,27 @@ function keepdimOf(op: string, options: ReduceOptions | undefined): boolean {
   requireOptions(op, options, reduceOptions);
   return options.keepdim ?? false;
 }
+/** Options of what may compute in another dtype than its argument's. */
+export interface DtypeOption {
+  /** The dtype that x is converted to before anything is computed. Default: x's, or as the function says. */
+  dtype?: DType;
+}
+export const reduceOptionsWithDtype = declareOptions<ReduceOptions & DtypeOption>({
+  keepdim: kind.flag,
+  dtype: kind.choice,
+});
+const dtypeOption = declareOptions<DtypeOption>({ dtype: kind.choice });
+/** x in the dtype that an option asks for; else as it is, integers and bool as `ofIntegers`. */
+function inDtype(op: string, x: Tensor, dtype: DType | undefined, ofIntegers: DType = x.dtype): Tensor {
+  if (dtype !== undefined) return cast(x, requireDType(op, dtype));
+  return isFloat(x.dtype) ? x : cast(x, ofIntegers);
+}
+
 /** One dimension or several, counted from the back where negative; left out, all. */
 type Dims = number | readonly number[] | undefined;
 
 /** The dimensions to reduce over: none given, or an empty list of them, means all. */
-const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
+export const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
   normalizeDims(Array.isArray(dim) && dim.length === 0 ? undefined : dim, rank, op);
 
 /**
@@ -44,10 +60,11 @@ const reducedDims = (op: string, dim: Dims, rank: number): number[] =>
  * sum(x); // one value
  * sum(x, [0, 2, 3]); // one value for each channel of (N, C, H, W)
  */
-export function sum(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
+export function sum(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions & DtypeOption): Tensor {
   requireTensor('sum', x);
-  const keepdim = keepdimOf('sum', options);
-  return sumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
+  if (options !== undefined) requireOptions('sum', options, reduceOptionsWithDtype);
+  const { keepdim = false, dtype } = options ?? {};
+  return sumOp(inDtype('sum', x, dtype, 'int64'), reducedDims('sum', dim, x.rank), keepdim);
 }
 
 /**
@@ -57,24 +74,29 @@ export function sum(x: Tensor, dim?: number | readonly number[], options?: Reduc
  * @example
  * mean(x, 1, { keepdim: true }); // shape [4, 1, 8, 8]
  */
-export function mean(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions): Tensor {
+export function mean(x: Tensor, dim?: number | readonly number[], options?: ReduceOptions & DtypeOption): Tensor {
   requireTensor('mean', x);
-  const keepdim = keepdimOf('mean', options);
-  if (!isFloat(x.dtype))
+  if (options !== undefined) requireOptions('mean', options, reduceOptionsWithDtype);
+  const { keepdim = false, dtype } = options ?? {};
+  const values = inDtype('mean', x, dtype);
+  if (!isFloat(values.dtype))
     throw new RuntimeError(
-      `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${x.dtype}`,
+      dtype === undefined
+        ? `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${x.dtype}`
+        : `mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: ${dtype}`,
     );
   const dims = reducedDims('mean', dim, x.rank);
   const count = dims.reduce((n, d) => n * x.shape[d], 1);
-  return div(sumOp(x, dims, keepdim), count);
+  return div(sumOp(values, dims, keepdim), count);
 }
 
 /** The product over one, or all, dimensions (PyTorch: `torch.prod`). Integers and bool give int64. */
-export function prod(x: Tensor, dim?: number, options?: ReduceOptions): Tensor {
+export function prod(x: Tensor, dim?: number, options?: ReduceOptions & DtypeOption): Tensor {
   requireTensor('prod', x);
-  const keepdim = keepdimOf('prod', options);
+  if (options !== undefined) requireOptions('prod', options, reduceOptionsWithDtype);
+  const { keepdim = false, dtype } = options ?? {};
   if (dim !== undefined) requireInteger('prod', 'dim', dim);
-  return prodOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDims(dim, x.rank, 'prod'), keepdim);
+  return prodOp(inDtype('prod', x, dtype, 'int64'), normalizeDims(dim, x.rank, 'prod'), keepdim);
 }
 const prodOp = defineOp({
   name: 'prod',
@@ -111,36 +133,54 @@ export interface VarianceOptions extends ReduceOptions {
 }
 export const varianceOptions = declareOptions<VarianceOptions>({ correction: kind.number, keepdim: kind.flag });
 
+/** The variance in float64, of as many elements as the dimensions that stay have. */
+function launchVariance(op: 'var' | 'std', x: Tensor, dims: readonly number[], correction: number): Tensor {
+  const reduced = new Set(dims);
+  // The kernel takes one run of dimensions. Several are brought together by a permuted copy.
+  const kept = x.shape.flatMap((_, d) => (reduced.has(d) ? [] : [d]));
+  const source = rowMajor(x);
+  const together =
+    runsOf(source, reduced).filter((run) => run.reduced).length <= 1 ? source : permuteCopy(source, [...kept, ...dims]);
+  const runs = together === source ? runsOf(source, reduced) : null;
+  const count = dims.reduce((n, d) => n * x.shape[d], 1);
+  const at = runs?.findIndex((run) => run.reduced) ?? -1;
+  const inner = at < 0 ? 1 : runs!.slice(at + 1).reduce((n, run) => n * run.size, 1);
+  const outer = inner === 0 ? 0 : sizeOf(kept.map((d) => x.shape[d])) / inner;
+  const { launch } = x.backend;
+  const [mean, out] = [0, 1].map(() => allocate([outer * inner], 'float64', 'contiguous', x.backend));
+  launch.reduceMoments(op, { x: together, mean, m2: out, outer, n: count, inner });
+  const degrees = Math.max(0, count - correction);
+  launch.binaryScalar(op, { op: Binary.div, x: out, s: degrees, reverse: false, out, alpha: 1 });
+  return out;
+}
+
+/** d var / dx = 2·(x − mean) / (n − correction), times the gradient of the variance. */
+function varianceGradient(g: Tensor, x: Tensor, dims: readonly number[], correction: number): Tensor {
+  const count = dims.reduce((n, d) => n * x.shape[d], 1);
+  const centred = sub(x, mean(x, dims, { keepdim: true }));
+  return mul(centred, mul(withDims(g, x.shape, dims), 2 / Math.max(0, count - correction)));
+}
+
 const varianceOp = defineOp({
   name: 'var',
   forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean, correction: number) {
     ctx.save(x);
-    const reduced = new Set(dims);
-    // The kernel takes one run of dimensions. Several are brought together by a permuted copy.
-    const kept = x.shape.flatMap((_, d) => (reduced.has(d) ? [] : [d]));
-    const source = rowMajor(x);
-    const together =
-      runsOf(source, reduced).filter((run) => run.reduced).length <= 1
-        ? source
-        : permuteCopy(source, [...kept, ...dims]);
-    const runs = together === source ? runsOf(source, reduced) : null;
-    const count = dims.reduce((n, d) => n * x.shape[d], 1);
-    const at = runs?.findIndex((run) => run.reduced) ?? -1;
-    const inner = at < 0 ? 1 : runs!.slice(at + 1).reduce((n, run) => n * run.size, 1);
-    const outer = inner === 0 ? 0 : sizeOf(kept.map((d) => x.shape[d])) / inner;
-    const { launch } = x.backend;
-    const [mean, out] = [0, 1].map(() => allocate([outer * inner], 'float64', 'contiguous', x.backend));
-    launch.reduceMoments('var', { x: together, mean, m2: out, outer, n: count, inner });
-    const degrees = Math.max(0, count - correction);
-    launch.binaryScalar('var', { op: Binary.div, x: out, s: degrees, reverse: false, out, alpha: 1 });
-    return viewAs(cast(out, x.dtype), reducedShape(x.shape, dims, keepdim));
+    return viewAs(cast(launchVariance('var', x, dims, correction), x.dtype), reducedShape(x.shape, dims, keepdim));
   },
-  // d var / dx = 2·(x − mean) / (n − correction)
-  backward(ctx, [g], info, dims, _keepdim, correction) {
-    const [x] = ctx.saved;
-    const count = dims.reduce((n, d) => n * info.shape[d], 1);
-    const centred = sub(x, mean(x, dims, { keepdim: true }));
-    return [mul(centred, mul(withDims(g, info.shape, dims), 2 / Math.max(0, count - correction)))];
+  backward: (ctx, [g], _info, dims, _keepdim, correction) => [varianceGradient(g, ctx.saved[0], dims, correction)],
+});
+/** The root of the variance, taken in float64. Where that is 0 no gradient flows, as in PyTorch. */
+export const deviationOp = defineOp({
+  name: 'std',
+  forward(ctx, x: Tensor, dims: readonly number[], keepdim: boolean, correction: number) {
+    const root = sqrt(launchVariance('std', x, dims, correction));
+    const y = viewAs(cast(root, x.dtype), reducedShape(x.shape, dims, keepdim));
+    ctx.save(x, y);
+    return y;
+  },
+  backward(ctx, [g], _info, dims, _keepdim, correction) {
+    const [x, y] = ctx.saved;
+    return [varianceGradient(where(eq(y, 0), 0, div(g, mul(y, 2))), x, dims, correction)];
   },
 });
 
@@ -149,12 +189,21 @@ const varianceOp = defineOp({
  * `torch.var`).
  * @throws NotImplementedError on integers and bool.
  */
-export function variance(x: Tensor, dim?: number | readonly number[], options: VarianceOptions = {}): Tensor {
-  requireFloat('var', x);
-  requireOptions('var', options, varianceOptions);
+export const variance = (x: Tensor, dim?: number | readonly number[], options: VarianceOptions = {}): Tensor =>
+  varianceIn('var', x, dim, options);
+/** For other functions of the variance; `op`: what the user called. */
+export function varianceIn(
+  op: string,
+  x: Tensor,
+  dim: number | readonly number[] | undefined,
+  options: VarianceOptions,
+  measure = varianceOp,
+): Tensor {
+  requireFloat(op, x);
+  requireOptions(op, options, varianceOptions);
   const { keepdim = false, correction = 1 } = options;
-  requireNumber('var', 'correction', correction);
-  return varianceOp(x, reducedDims('var', dim, x.rank), keepdim, correction);
+  requireNumber(op, 'correction', correction);
+  return measure(x, reducedDims(op, dim, x.rank), keepdim, correction);
 }
 
 function defineExtremum(name: string, op: Reduction) {
@@ -354,9 +403,10 @@ const cumsumOp = defineOp({
 }) as (x: Tensor, dim: number, reverse: boolean) => Tensor;
 
 /** Running sums along a dimension, in x's shape (PyTorch: `torch.cumsum`). Integers and bool give int64. */
-export function cumsum(x: Tensor, dim: number): Tensor {
+export function cumsum(x: Tensor, dim: number, options?: DtypeOption): Tensor {
   requireTensor('cumsum', x);
-  return cumsumOp(isFloat(x.dtype) ? x : cast(x, 'int64'), normalizeDim(dim, x.rank, 'cumsum'), false);
+  requireOptions('cumsum', options, dtypeOption);
+  return cumsumOp(inDtype('cumsum', x, options?.dtype, 'int64'), normalizeDim(dim, x.rank, 'cumsum'), false);
 }
 
 const topkOp = defineOp({
@@ -418,11 +468,21 @@ const sortOptions = declareOptions<SortOptions>({ descending: kind.flag });
  * The values sorted along a dimension, by default the last, ascending, with their indices; equal ones keep their order
  * (PyTorch: `torch.sort`).
  */
-export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesAndIndices {
-  requireTensor('sort', x);
-  requireOptions('sort', options, sortOptions);
+export const sort = (x: Tensor, dim = -1, options: SortOptions = {}): ValuesAndIndices =>
+  sortedBy('sort', x, dim, options);
+/**
+ * The indices that sort x along a dimension, by default the last, ascending; int64; equal values keep their order
+ * (PyTorch: `torch.argsort`).
+ * @example
+ * argsort(tensor([3, 1, 2])); // [1, 2, 0]
+ */
+export const argsort = (x: Tensor, dim = -1, options: SortOptions = {}): Tensor =>
+  sortedBy('argsort', x, dim, options).indices;
+function sortedBy(op: string, x: Tensor, dim: number, options: SortOptions): ValuesAndIndices {
+  requireTensor(op, x);
+  requireOptions(op, options, sortOptions);
   const { descending = false } = options;
-  const d = normalizeDim(dim, x.rank, 'sort');
+  const d = normalizeDim(dim, x.rank, op);
   // The order of booleans is that of 0 and 1.
   const { values, indices } = sorted(x.dtype === 'bool' ? cast(x, 'uint8') : x, x.shape[d] ?? 1, d, descending);
   return { values: cast(values, x.dtype), indices };
@@ -452,21 +512,27 @@ const softmaxOp = defineOp({
   },
 });
 
+function softmaxInput(op: string, given: Tensor, options: DtypeOption | undefined): Tensor {
+  requireTensor(op, given);
+  requireOptions(op, options, dtypeOption);
+  const x = inDtype(op, given, options?.dtype);
+  requireFloat(op, x);
+  return x;
+}
+
 /**
  * eˣ / Σ eˣ along a dimension, without overflow; the shape is x's (PyTorch: `F.softmax`).
  * @throws NotImplementedError on integers and bool.
  * @example
  * const probabilities = softmax(logits, 1);
  */
-export function softmax(x: Tensor, dim: number): Tensor {
-  requireFloat('softmax', x);
-  return softmaxOp(x, normalizeDim(dim, x.rank, 'softmax'), false);
+export function softmax(x: Tensor, dim: number, options?: DtypeOption): Tensor {
+  return softmaxOp(softmaxInput('softmax', x, options), normalizeDim(dim, x.rank, 'softmax'), false);
 }
 /**
  * x − log Σ eˣ along a dimension, without overflow; the shape is x's (PyTorch: `F.log_softmax`).
  * @throws NotImplementedError on integers and bool.
  */
-export function logSoftmax(x: Tensor, dim: number): Tensor {
-  requireFloat('logSoftmax', x);
-  return softmaxOp(x, normalizeDim(dim, x.rank, 'logSoftmax'), true);
+export function logSoftmax(x: Tensor, dim: number, options?: DtypeOption): Tensor {
+  return softmaxOp(softmaxInput('logSoftmax', x, options), normalizeDim(dim, x.rank, 'logSoftmax'), true);
 }

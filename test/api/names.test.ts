@@ -21,7 +21,8 @@ const words = (text: string) => text.trim().split(/\s+/);
 const onlyMethods = {
   'In-place forms belong to the tensor they change, as in PyTorch.':
     'add_ sub_ mul_ div_ pow_ neg_ exp_ sqrt_ relu_ sigmoid_ tanh_ clamp_ addcmul_ addcdiv_ lerp_ maskedFill_ copy_ fill_ zero_ requiresGrad_',
-  'They read or convert this tensor, as in PyTorch.': 'data dataSync item to contiguous toArray toJSON toString',
+  'They read or convert this tensor, as in PyTorch.':
+    'data dataSync dim item numel to contiguous toArray toJSON toString',
   'They concern this place of a graph, as in PyTorch.': 'registerHook registerPostAccumulateGradHook retainGrad',
   'For the library itself.': 'checkGradient peekGrad adoptGrad dropGrad materialize pin requireSound',
 };
@@ -31,14 +32,15 @@ const onlyFunctional = {
     adaptiveAvgPool1d adaptiveAvgPool2d adaptiveMaxPool1d adaptiveMaxPool2d avgPool1d avgPool2d batchNorm batchRenorm
     binaryCrossEntropyWithLogits conv1d conv2d conv3d convTranspose2d crossEntropy crossMapLRN2d dropout dropout2d embedding frozenBatchNorm
     groupNorm inPlaceAbn instanceNorm l1Loss layerNorm linear localResponseNorm maskedBatchNorm maxPool1d maxPool2d maxPool2dWithIndices
-    mseLoss nllLoss rmsNorm runningStdBatchRenorm smoothL1Loss stochasticDepth syncBatchNorm`,
+    mseLoss nllLoss normalize oneHot rmsNorm runningStdBatchRenorm smoothL1Loss stochasticDepth syncBatchNorm`,
 };
 /** Functions of the root without a method. */
 const onlyRoot = {
   'They make a tensor.': `
     arange empty eye fromTypedArray full linspace ones rand randint randn randperm tensor tensorFromJSON zeros
-    emptyLike fullLike onesLike randLike randnLike zerosLike`,
-  'They take a list.': 'cat stack',
+    emptyLike fullLike onesLike randLike randnLike trilIndices triuIndices zerosLike`,
+  'They take a list.': 'broadcastTensors cat columnStack dstack einsum hstack meshgrid stack vstack',
+  'PyTorch has it without a method.': 'tensordot',
   'Its first argument is the condition; PyTorch has a method of the first choice.': 'where',
   'PyTorch has it in torch.nn.init alone, where it is too.': 'truncNormal_',
   'It says what happens to a tensor, and gives it back.': 'keep',
@@ -75,7 +77,7 @@ describe('a layer and its function', () => {
   const takers = optionTakers();
   const named = (name: string) => new Set(takers.get(name)?.options.map((option) => option.name));
   /** What a layer has as a part or as its mode, which its function is given. */
-  const ofCalls = new Set(words('training weight numBatchesTracked onStatistics relu'));
+  const ofCalls = new Set(words('dtype training weight numBatchesTracked onStatistics relu'));
   /** What only a layer can do, as it owns what it makes or decides before it is called. */
   const ofLayers = new Set(
     words('affine bias dtype elementwiseAffine inplace paddingMode processGroup trackRunningStats'),

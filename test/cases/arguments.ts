@@ -128,7 +128,30 @@ takes('summary', {
 takes('zeros', { device: ['name', (v) => ek.zeros([1], { device: v })] });
 
 // ---- elements -----------------------------------------------------------------------------------------------------
-for (const [name] of binaryRows) takes(name, { other: ['element', (v) => ek[name](x(), v)] });
+for (const [op, { publicName = op, takes: taken }] of binaryRows) {
+  const call = (ek as unknown as Record<string, (a: unknown, b: unknown) => unknown>)[publicName];
+  takes(publicName, { other: ['element', (v) => call(taken === 'integers' ? ints() : x(), v)] });
+}
+for (const name of ['addcmul', 'addcdiv'] as const)
+  takes(name, { value: ['number', (v) => ek[name](x(), x(), x(), { value: v })] });
+takes('lerp', { weight: ['number', (v) => ek.lerp(x(), x(), v)] });
+takes('xlogy', { other: ['element', (v) => ek.xlogy(x(), v)] });
+takes('sub', {
+  'other of rsub': ['element', (v) => ek.rsub(x(), v)],
+  'alpha of rsub': ['number', (v) => ek.rsub(x(), 1, { alpha: v })],
+});
+takes('logit', { eps: ['number', (v) => ek.logit(x(), { eps: v })] });
+takes('nanToNum', {
+  nan: ['number', (v) => ek.nanToNum(x(), { nan: v })],
+  posinf: ['number', (v) => ek.nanToNum(x(), { posinf: v })],
+  neginf: ['number', (v) => ek.nanToNum(x(), { neginf: v })],
+});
+for (const name of ['isclose', 'allclose'] as const)
+  takes(name, {
+    rtol: ['number', (v) => ek[name](x(), x(), { rtol: v })],
+    atol: ['number', (v) => ek[name](x(), x(), { atol: v })],
+  });
+takes('div', { roundingMode: ['name', (v) => ek.div(x(), 2, { roundingMode: v }), null] });
 for (const name of ['add', 'sub'] as const)
   takes(name, {
     alpha: ['number', (v) => ek[name](x(), 1, { alpha: v })],
@@ -153,8 +176,24 @@ for (const name of ['sum', 'mean', 'amax', 'amin', 'any', 'all', 'var'] as const
 takes('var', { correction: ['number', (v) => ek.var(x(), 0, { correction: v })] });
 for (const name of ['prod', 'max', 'min', 'argmax', 'argmin', 'cumsum', 'softmax', 'logSoftmax'] as const)
   takes(name, { dim: ['axis', (v) => (ek[name] as (x: rootRoom.Tensor, dim: number) => unknown)(x(), v)] });
+for (const name of ['std', 'varMean', 'stdMean', 'logsumexp', 'nansum', 'nanmean', 'countNonzero'] as const)
+  takes(name, { dim: ['axes', (v) => ek[name](x(), v)] });
+takes('norm', {
+  p: ['number', (v) => ek.norm(x(), v)],
+  dim: ['axes', (v) => ek.norm(x(), 2, v)],
+  dtype: ['dtype', (v) => ek.norm(x(), 2, 0, { dtype: v })],
+});
+takes('normalize', {
+  p: ['number', (v) => nn.functional.normalize(x(), v)],
+  eps: ['number', (v) => nn.functional.normalize(x(), 2, 1, { eps: v })],
+});
+takes('aminmax', { dim: ['axis', (v) => ek.aminmax(x(), { dim: v })] });
+for (const name of ['sum', 'mean', 'nansum', 'nanmean', 'prod', 'cumsum', 'softmax', 'logSoftmax'] as const)
+  takes(name, { dtype: ['dtype', (v) => ek[name](x(), 0, { dtype: v })] });
+takes('oneHot', { numClasses: ['integer', (v) => nn.functional.oneHot(labels(), v), -1] });
 takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
 takes('sort', { dim: ['axis', (v) => ek.sort(x(), v)] });
+takes('argsort', { dim: ['axis', (v) => ek.argsort(x(), v)] });
 
 // ---- shapes and indices -------------------------------------------------------------------------------------------
 const rows = () => ek.tensor([0, 1], long);
@@ -165,6 +204,57 @@ for (const name of ['permute', 'flip'] as const) takes(name, { dims: ['shape', (
 for (const name of ['squeeze', 'unsqueeze'] as const)
   takes(name, { dim: [name === 'squeeze' ? 'axes' : 'axis', (v) => ek[name](x(), v)] });
 takes('transpose', { dim0: ['axis', (v) => ek.transpose(x(), v, 0)], dim1: ['axis', (v) => ek.transpose(x(), 0, v)] });
+for (const name of ['swapaxes', 'swapdims'] as const)
+  takes(name, { dim0: ['axis', (v) => ek[name](x(), v, 0)], dim1: ['axis', (v) => ek[name](x(), 0, v)] });
+for (const name of ['movedim', 'moveaxis'] as const)
+  takes(name, {
+    source: ['axis', (v) => ek[name](x(), v, 0), [], [0]],
+    destination: ['axis', (v) => ek[name](x(), 0, v), [], [0]],
+  });
+for (const name of ['view', 'tile', 'broadcastTo'] as const)
+  takes(name, {
+    sizes: ['shape', (v) => ek[name](x(), v), ...(name === 'tile' ? [[]] : [-1])],
+  });
+takes('unbind', { dim: ['axis', (v) => ek.unbind(x(), v)] });
+takes('roll', {
+  shifts: ['integer', (v) => ek.roll(x(), v, 0), -1, ...beyond, [1]],
+  dims: ['axis', (v) => ek.roll(x(), 1, v), [], [0]],
+});
+takes('repeatInterleave', {
+  repeats: ['integer', (v) => ek.repeatInterleave(x(), v)],
+  dim: ['axis', (v) => ek.repeatInterleave(x(), 2, v)],
+  outputSize: ['integer', (v) => ek.repeatInterleave(x(), 2, 0, { outputSize: v })],
+});
+takes('rot90', {
+  k: ['integer', (v) => ek.rot90(x(), v), -1, ...beyond],
+  dims: ['shape', (v) => ek.rot90(x(), 1, v), [0, 1]],
+});
+takes('tensorSplit', {
+  sections: ['integer', (v) => ek.tensorSplit(x(), v), [], ...beyond],
+  dim: ['axis', (v) => ek.tensorSplit(x(), 2, v)],
+});
+takes('meshgrid', { indexing: ['name', (v) => ek.meshgrid([ek.ones([2])], { indexing: v })] });
+for (const name of ['tril', 'triu', 'diag', 'diagEmbed'] as const)
+  takes(name, { diagonal: ['integer', (v) => ek[name](x(), v), -1, ...(name === 'diagEmbed' ? [] : beyond)] });
+takes('diagonal', {
+  offset: ['integer', (v) => ek.diagonal(x(), v), -1, ...beyond],
+  dim1: ['axis', (v) => ek.diagonal(x(), 0, v)],
+  dim2: ['axis', (v) => ek.diagonal(x(), 0, 0, v)],
+});
+for (const name of ['trilIndices', 'triuIndices'] as const)
+  takes(name, {
+    rows: ['integer', (v) => ek[name](v, 2)],
+    columns: ['integer', (v) => ek[name](2, v)],
+    offset: ['integer', (v) => ek[name](2, 2, v), -1, ...beyond],
+    dtype: ['dtype', (v) => ek[name](2, 2, 0, { dtype: v })],
+  });
+const square = () => ek.ones([2, 2]);
+takes('addmm', {
+  beta: ['element', (v) => ek.addmm(square(), square(), square(), { beta: v })],
+  alpha: ['element', (v) => ek.addmm(square(), square(), square(), { alpha: v })],
+});
+takes('tensordot', { dims: ['integer', (v) => ek.tensordot(square(), square(), v)] });
+takes('einsum', { equation: ['name', (v) => ek.einsum(v, square())] });
 takes('flatten', { startDim: ['axis', (v) => ek.flatten(x(), v)], endDim: ['axis', (v) => ek.flatten(x(), 0, v)] });
 takes('unflatten', {
   dim: ['axis', (v) => ek.unflatten(x(), v, [3])],
@@ -701,7 +791,7 @@ export const without: ReadonlySet<string> = new Set([
     ...layers.filter(({ isPreset }) => !options || isPreset).map(({ Layer }) => Layer.name),
   ]),
   ...`
-    ArgumentTypeError ArrayLoader BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
+    ArgumentTypeError ArrayLoader addbmm addmv addr baddbmm bitwiseNot bmm broadcastTensors columnStack deg2rad dot dstack equal fliplr flipud fmax fmin frac heaviside hstack isneginf isposinf kron logaddexp logaddexp2 mm mv outer rad2deg ravel rsub sinc vstack BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
     FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult MissingDataPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList RecalibrationReport RuntimeError
     SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset

@@ -2,13 +2,18 @@
 // not compile.
 import type { Binary } from '../../src/device/generated/abi.ts';
 import * as el from '../../src/ops/elementwise.ts';
-import { pow, remainder } from '../reference/math.ts';
+import { floorDivide, pow, remainder } from '../reference/math.ts';
 import type { BinaryRow, Call, OfTwo } from './elementwise_row.ts';
 
 export type BinaryName = keyof typeof Binary;
 
 const positive = { low: 0.3, high: 3 };
 const add: Call<OfTwo> = ['t.add(a, b, alpha=0.5)', (a, b) => el.add(a, b, { alpha: 0.5 })];
+
+const truncDivide: OfTwo = (a, b) => el.div(a, b, { roundingMode: 'trunc' });
+const floored: OfTwo = (a, b) => el.div(a, b, { roundingMode: 'floor' });
+/** Of integers alone, which have no kinks. */
+const bits = { f: () => Number.NaN, takes: 'integers', kinks: [] } as const;
 
 export const binary: Readonly<Record<BinaryName, BinaryRow>> = {
   add: { f: (a, b) => a + b, integers: (a, b) => a + b, case: add, kinks: [['a + b', el.add], add] },
@@ -107,6 +112,78 @@ export const binary: Readonly<Record<BinaryName, BinaryRow>> = {
       },
     ],
   },
+  fmod: {
+    f: (a, b) => a % b,
+    integers: (a, b) => a % b,
+    divides: true,
+    case: ['t.fmod(a, b)', el.fmod, { low: 1.1, high: 1.9 }],
+    kinks: [['t.fmod(a, b)', el.fmod]],
+    intended: [
+      {
+        reason: 'the exact remainder, where the quotient overflows in PyTorch',
+        covers: ({ name, expected }) => name === 'y' && Number.isNaN(expected),
+      },
+    ],
+    kinksOfOne: [
+      ['a.fmod(3)', (x) => el.fmod(x, 3)],
+      ['a.fmod(-2.5)', (x) => el.fmod(x, -2.5)],
+    ],
+  },
+  truncDivide: {
+    publicName: 'div',
+    f: (a, b) => Math.trunc(a / b),
+    integers: (a, b) => a / b,
+    divides: true,
+    case: ["t.div(a, b, rounding_mode='trunc')", truncDivide, { low: 1.1, high: 1.9 }],
+    kinks: [["t.div(a, b, rounding_mode='trunc')", truncDivide]],
+  },
+  floorDivide: {
+    f: floorDivide,
+    integers: (a, b) => a / b - (a % b !== 0n && a < 0n !== b < 0n ? 1n : 0n),
+    divides: true,
+    case: ["t.div(a, b, rounding_mode='floor')", floored, { low: 1.1, high: 1.9 }],
+    kinks: [["t.div(a, b, rounding_mode='floor')", floored]],
+    kinksOfOne: [['a.floor_divide(3)', (x) => el.floorDivide(x, 3)]],
+  },
+  atan2: {
+    f: Math.atan2,
+    takes: 'floats',
+    ulps: 3,
+    case: ['t.atan2(a, b)', el.atan2],
+    kinks: [['t.atan2(a, b)', el.atan2]],
+    intended: [
+      {
+        reason: 'the limit, where squares overflow in PyTorch',
+        covers: ({ name, at, actual, expected }) =>
+          name.startsWith('dd') && Math.abs(at[0]) > 1e300 && actual === 0 && Number.isNaN(expected),
+      },
+    ],
+  },
+  hypot: {
+    f: Math.hypot,
+    takes: 'floats',
+    ulps: 3,
+    case: ['t.hypot(a, b)', el.hypot],
+    kinks: [['t.hypot(a, b)', el.hypot]],
+    intended: [
+      {
+        reason: 'along the line there is no curvature; what PyTorch has is the rounding of one that is very large',
+        covers: ({ name, at, actual }) =>
+          name.startsWith('dd') && actual === 0 && at.some((v) => Math.abs(v) === 1e-308),
+      },
+    ],
+  },
+  copysign: {
+    f: (a, b) => (b < 0 || Object.is(b, -0) ? -Math.abs(a) : Math.abs(a)),
+    takes: 'floats',
+    case: ['t.copysign(a, b)', el.copysign, positive],
+    kinks: [['t.copysign(a, b)', el.copysign]],
+  },
+  bitwiseAnd: { ...bits, integers: (a, b) => a & b },
+  bitwiseOr: { ...bits, integers: (a, b) => a | b },
+  bitwiseXor: { ...bits, integers: (a, b) => a ^ b },
+  bitwiseLeftShift: { ...bits, integers: (a, b) => (b < 0n || b >= 64n ? 0n : a << b) },
+  bitwiseRightShift: { ...bits, integers: (a, b) => a >> (b < 0n || b >= 64n ? 64n : b) },
   eq: { f: (a, b) => Number(a === b), kinks: [['a == b', el.eq]] },
   ne: { f: (a, b) => Number(a !== b), kinks: [['a != b', el.ne]] },
   lt: { f: (a, b) => Number(a < b), kinks: [['a < b', el.lt]] },

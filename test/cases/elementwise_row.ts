@@ -89,6 +89,10 @@ export interface UnaryRow extends Row<OfOne> {
 }
 
 export interface BinaryRow extends Row<OfTwo> {
+  /** The public function, where that has another name. */
+  readonly publicName?: string;
+  /** What it takes, where not all numbers. */
+  readonly takes?: 'floats' | 'integers';
   readonly f: (a: number, b: number) => number;
   /** Of integers, before the result wraps around. Default: f. */
   readonly integers?: (a: bigint, b: bigint) => bigint;

@@ -5,6 +5,7 @@ import * as f from '../../src/ops/elementwise.ts';
 import * as indexing from '../../src/ops/indexing.ts';
 import * as loss from '../../src/ops/loss.ts';
 import * as reduce from '../../src/ops/reduce.ts';
+import * as statistics from '../../src/ops/statistics.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { binaryRows } from './binary.ts';
 import { unaryRows } from './unary.ts';
@@ -129,8 +130,34 @@ const along = (name: string, torch: string, run: (x: Tensor, ...others: Tensor[]
 export const kinks: readonly KinkCase[] = [
   ...unaryRows.flatMap(([name, { publicName = name, case: row, kinks = row ? [row] : [] }]) =>
     kinks.map(([torch, run]) => unary(publicName, torch, run))),
-  ...binaryRows.flatMap(([name, { kinksOfOne = [] }]) => kinksOfOne.map(([torch, run]) => unary(name, torch, run))),
-  ...binaryRows.flatMap(([name, row]) => row.kinks.map(([torch, run]) => binary(name, torch, run))),
+  ...binaryRows.flatMap(([name, { publicName = name, kinksOfOne = [] }]) => kinksOfOne.map(([torch, run]) => unary(publicName, torch, run))),
+  ...binaryRows.flatMap(([name, { publicName = name, kinks }]) => kinks.map(([torch, run]) => binary(publicName, torch, run))),
+  binary('addcmul', 't.addcmul(a, a, b, value=2)', (a, b) => f.addcmul(a, a, b, { value: 2 })),
+  binary('addcdiv', 't.addcdiv(a, a, b, value=2)', (a, b) => f.addcdiv(a, a, b, { value: 2 })),
+  binary('lerp', 't.lerp(a, b, 0.3)', (a, b) => f.lerp(a, b, 0.3)),
+  binary('lerp', 't.lerp(a, b, 0.7)', (a, b) => f.lerp(a, b, 0.7)),
+  binary('rsub', 't.rsub(a, b)', (a, b) => f.rsub(a, b)),
+  binary('xlogy', 't.xlogy(a, b)', f.xlogy),
+  binary('logaddexp', 't.logaddexp(a, b)', f.logaddexp),
+  binary('logaddexp2', 't.logaddexp2(a, b)', f.logaddexp2),
+  unary('logit', 'a.logit()', (x) => f.logit(x)),
+  unary('logit', 'a.logit(0.1)', (x) => f.logit(x, { eps: 0.1 })),
+  unary('sinc', 'a.sinc()', f.sinc),
+  unary('frac', 'a.frac()', f.frac),
+  unary('deg2rad', 'a.deg2rad()', f.deg2rad),
+  unary('rad2deg', 'a.rad2deg()', f.rad2deg),
+  unary('nanToNum', 'a.nan_to_num()', (x) => f.nanToNum(x)),
+  unary('nanToNum', 'a.nan_to_num(1, 2, 3)', (x) => f.nanToNum(x, { nan: 1, posinf: 2, neginf: 3 })),
+  binary('fmax', 't.fmax(a, b)', f.fmax),
+  binary('fmin', 't.fmin(a, b)', f.fmin),
+  binary('heaviside', 't.heaviside(a.detach(), b.detach())', f.heaviside),
+  unary('isposinf', 'a.isposinf()', f.isposinf),
+  unary('isneginf', 'a.isneginf()', f.isneginf),
+  binary('isclose', 't.isclose(a, b)', (a, b) => f.isclose(a, b)),
+  binary('isclose', 't.isclose(a, b, equal_nan=True)', (a, b) => f.isclose(a, b, { equalNan: true })),
+  binary('clamp', 'a.clamp(min=b)', (a, b) => f.clamp(a, b)),
+  binary('clamp', 'a.clamp(max=b)', (a, b) => f.clamp(a, undefined, b)),
+  binary('clamp', 'a.clamp(b, a)', (a, b) => f.clamp(a, b, a)),
   binary('where', 't.where(a > b, a, b)', (a, b) => f.where(f.gt(a, b), a, b)),
   binary('maskedFill', 'a.masked_fill(a > b, 7)', (a, b) => indexing.maskedFill(a, f.gt(a, b), 7)),
   alongRows('sum', 'a.sum(1)', (x) => reduce.sum(x, 1)),
@@ -154,6 +181,17 @@ export const kinks: readonly KinkCase[] = [
   alongRows('cumsum', 'a.cumsum(0)', (x) => reduce.cumsum(x, 0)),
   alongRows('topk', 'a.topk(2).values', (x) => reduce.topk(x, 2).values),
   alongRows('sort', 'a.sort(stable=True).values', (x) => reduce.sort(x).values),
+  alongRows('argsort', 'a.argsort(stable=True)', (x) => reduce.argsort(x)),
+  alongRows('std', 'a.std(1)', (x) => statistics.std(x, 1)),
+  alongRows('logsumexp', 'a.logsumexp(1)', (x) => statistics.logsumexp(x, 1)),
+  alongRows('norm', 'a.norm(2, 1)', (x) => statistics.norm(x, 2, 1)),
+  alongRows('norm', 'a.norm(1, 1)', (x) => statistics.norm(x, 1, 1)),
+  alongRows('norm', 'a.norm(float("inf"), 1)', (x) => statistics.norm(x, Infinity, 1)),
+  alongRows('norm', 'a.norm(0, 1)', (x) => statistics.norm(x, 0, 1)),
+  alongRows('normalize', 'F.normalize(a)', (x) => statistics.normalize(x)),
+  alongRows('nansum', 'a.nansum(1)', (x) => statistics.nansum(x, 1)),
+  alongRows('nanmean', 'a.nanmean(1)', (x) => statistics.nanmean(x, 1)),
+  alongRows('countNonzero', 'a.count_nonzero(1)', (x) => statistics.countNonzero(x, 1)),
   alongRows('softmax', 'a.softmax(1)', (x) => reduce.softmax(x, 1)),
   alongRows('softmax', 'a.softmax(0)', (x) => reduce.softmax(x, 0)),
   alongRows('logSoftmax', 'a.log_softmax(1)', (x) => reduce.logSoftmax(x, 1)),

@@ -43,6 +43,13 @@ const line = () => ek.ones([1, 2, 6]);
 const image = () => ek.ones([1, 2, 6, 6]);
 const vector = () => ek.ones([2]);
 const indices = () => ek.zeros([2], { dtype: 'int64' });
+/** A sum with a product, and the factors of that. */
+const terms = (name: string): Given[] => {
+  const [matrix, batch, row] = [ek.ones([2, 2]), ek.ones([1, 2, 2]), vector()];
+  if (name === 'addmm') return [matrix, matrix, matrix];
+  if (name === 'addmv') return [row, matrix, row];
+  return name === 'addr' ? [matrix, row, row] : [matrix, batch, batch];
+};
 const leaf = () => ek.ones([1], { requiresGrad: true });
 const net = () => new nn.Linear(2, 2);
 const adam = () => new optim.SGD([leaf()]);
@@ -67,8 +74,20 @@ one('truncNormal_', (o) => ek.truncNormal_(x(), 0, 1, -2, 2, o));
 takes('add sub', (name) => (o) => make(name)(x(), x(), o));
 for (const [name, { options }] of unaryRows) if (options) one(name, (o) => make(name)(x(), o));
 one('where', (o) => ek.where(ek.gt(x(), 0), 1, 2, o));
-takes('all amax amin any argmax argmin max mean min prod sort sum var', (name) => (o) => make(name)(x(), 0, o));
+takes(
+  'all amax amin any argmax argmin argsort cumsum logSoftmax logsumexp max mean min nanmean nansum prod softmax sort std stdMean sum var varMean',
+  (name) => (o) => make(name)(x(), 0, o),
+);
 one('topk', (o) => ek.topk(x(), 1, 0, o));
+takes('addcmul addcdiv', (name) => (o) => make(name)(x(), x(), x(), o));
+takes('div rsub isclose allclose', (name) => (o) => make(name)(x(), x(), o));
+takes('logit nanToNum', (name) => (o) => make(name)(x(), o));
+one('aminmax', (o) => ek.aminmax(x(), o));
+takes('norm normalize', (name) => (o) => make(name)(x(), 2, 1, o));
+one('repeatInterleave', (o) => ek.repeatInterleave(x(), 2, 0, o));
+one('meshgrid', (o) => ek.meshgrid([vector()], o));
+takes('trilIndices triuIndices', (name) => (o) => make(name)(2, 2, 0, o));
+takes('addmm addmv addr addbmm baddbmm', (name) => (o) => make(name)(...terms(name), o));
 one('pad', (o) => ek.pad(x(), [1, 1], o));
 one('setIndex', (o) => ek.setIndex(x(), 0, 1, o));
 one('indexAdd', (o) => ek.indexAdd(x(), 0, indices(), x(), o));
@@ -88,13 +107,28 @@ takes('gradcheck gradgradcheck', (name) => (o) => make(name)((t: ek.Tensor) => t
 
 const method = (name: string) => name.replace('Tensor.', '');
 takes(
-  'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod',
+  'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod Tensor.argsort Tensor.cumsum Tensor.logSoftmax Tensor.logsumexp Tensor.nanmean Tensor.nansum Tensor.softmax Tensor.std Tensor.stdMean Tensor.varMean',
   (name) => (o) => (x() as Given)[method(name)](0, o),
 );
 for (const [name, { options }] of unaryRows) if (options) one(`Tensor.${name}`, (o) => (x() as Given)[name](o));
 takes('Tensor.add Tensor.sub Tensor.add_ Tensor.sub_', (name) => (o) => (x() as Given)[method(name)](x(), o));
-takes('Tensor.addcmul_ Tensor.addcdiv_', (name) => (o) => (x() as Given)[method(name)](x(), x(), o));
+takes(
+  'Tensor.div Tensor.div_ Tensor.rsub Tensor.isclose Tensor.allclose',
+  (name) => (o) => (x() as Given)[method(name)](x(), o),
+);
+takes('Tensor.logit Tensor.nanToNum', (name) => (o) => (x() as Given)[method(name)](o));
+takes(
+  'Tensor.addcmul Tensor.addcdiv Tensor.addcmul_ Tensor.addcdiv_',
+  (name) => (o) => (x() as Given)[method(name)](x(), x(), o),
+);
 takes('Tensor.uniform_ Tensor.normal_', (name) => (o) => (x() as Given)[method(name)](0, 1, o));
+one('Tensor.aminmax', (o) => x().aminmax(o));
+one('Tensor.norm', (o) => x().norm(2, 1, o));
+one('Tensor.repeatInterleave', (o) => x().repeatInterleave(2, 0, o));
+takes('Tensor.addmm Tensor.addmv Tensor.addr Tensor.addbmm Tensor.baddbmm', (name) => (o) => {
+  const [first, ...rest] = terms(method(name));
+  return first[method(name)](...rest, o);
+});
 one('Tensor.topk', (o) => x().topk(1, 0, o));
 one('Tensor.pad', (o) => x().pad([1, 1], o));
 one('Tensor.setIndex', (o) => x().setIndex(0, 1, o));

@@ -27,6 +27,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror } from '../support/fake_group.ts';
 import { binaryRows } from './binary.ts';
 import type { Case, Input } from './case.ts';
+import { tensorFunctions } from './tensor_functions.ts';
 import { unaryRows } from './unary.ts';
 
 const m = (shape: number[], extra: Partial<Input> = {}): Input => ({ shape, ...extra });
@@ -719,4 +720,5 @@ export const cases: readonly Case[] = [
   ...rowNorms,
   ...losses,
   ...conversion,
+  ...tensorFunctions,
 ];

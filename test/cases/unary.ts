@@ -3,12 +3,13 @@
 import type { Unary } from '../../src/device/generated/abi.ts';
 import * as nn from '../../src/nn/index.ts';
 import * as el from '../../src/ops/elementwise.ts';
-import { erf, normalCdf, normalPdf, roundHalfToEven, sigmoid, softplus } from '../reference/math.ts';
+import { erf, erfc, normalCdf, normalPdf, roundHalfToEven, sigmoid, softplus } from '../reference/math.ts';
 import type { Difference, Intended, UnaryRow } from './elementwise_row.ts';
 
 export type UnaryName = keyof typeof Unary;
 
 const positive = { low: 0.3, high: 3 };
+const inside = { low: -0.8, high: 0.8 };
 const seluAlpha = 1.6732632423543772;
 const seluScale = 1.0507009873554805;
 const geluSlope = 2 * Math.sqrt(2 / Math.PI);
@@ -52,6 +53,8 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
   ceil: { f: Math.ceil, d: () => 0, case: ['a.ceil()', el.ceil, { low: 0.2, high: 0.8 }] },
   round: { f: roundHalfToEven, d: () => 0, case: ['a.round()', el.round, { low: 0.6, high: 1.4 }] },
 
+  trunc: { f: Math.trunc, d: () => 0, case: ['a.trunc()', el.trunc, { low: 0.2, high: 0.8 }] },
+
   // ---- powers, exponentials, logarithms, trigonometry ---------------------------------------------------------------
   sqrt: { f: Math.sqrt, d: (x) => 0.5 / Math.sqrt(x), case: ['a.sqrt()', el.sqrt, positive] },
   rsqrt: {
@@ -71,6 +74,29 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
     case: ['a.erf()', el.erf],
     intended: [limit],
   },
+  erfc: {
+    f: (x) => (x < 0 ? 1 + erf(-x) : erfc(x)),
+    d: (x) => (-2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
+    slack: 8, // the reference adds and takes away 1
+    case: ['a.erfc()', el.erfc],
+    intended: [limit],
+  },
+  exp2: { f: (x) => 2 ** x, d: (x) => 2 ** x * Math.LN2, case: ['a.exp2()', el.exp2] },
+  log2: { f: Math.log2, d: (x) => 1 / (x * Math.LN2), case: ['a.log2()', el.log2, positive] },
+  log10: { f: Math.log10, d: (x) => 1 / (x * Math.LN10), case: ['a.log10()', el.log10, positive] },
+  tan: { f: Math.tan, d: (x) => 1 + Math.tan(x) ** 2, case: ['a.tan()', el.tan, { low: -1.2, high: 1.2 }] },
+  asin: { f: Math.asin, d: (x) => 1 / Math.sqrt((1 - x) * (1 + x)), case: ['a.asin()', el.asin, inside] },
+  acos: { f: Math.acos, d: (x) => -1 / Math.sqrt((1 - x) * (1 + x)), case: ['a.acos()', el.acos, inside] },
+  atan: { f: Math.atan, d: (x) => 1 / (x * x + 1), case: ['a.atan()', el.atan] },
+  sinh: { f: Math.sinh, d: Math.cosh, case: ['a.sinh()', el.sinh] },
+  cosh: { f: Math.cosh, d: Math.sinh, case: ['a.cosh()', el.cosh] },
+  asinh: { f: Math.asinh, d: (x) => 1 / Math.sqrt(x * x + 1), case: ['a.asinh()', el.asinh], intended: [limit] },
+  acosh: {
+    f: Math.acosh,
+    d: (x) => 1 / Math.sqrt((x - 1) * (x + 1)),
+    case: ['a.acosh()', el.acosh, { low: 1.2, high: 3 }],
+  },
+  atanh: { f: Math.atanh, d: (x) => 1 / ((1 - x) * (1 + x)), case: ['a.atanh()', el.atanh, inside], intended: [limit] },
 
   // ---- activations --------------------------------------------------------------------------------------------------
   tanh: {
@@ -267,6 +293,8 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
   logicalNot: { f: (x) => Number(x === 0), kinks: [['a.logical_not()', el.logicalNot]] },
   isnan: { f: (x) => Number(Number.isNaN(x)), kinks: [['a.isnan()', el.isnan]] },
   isfinite: { f: (x) => Number(Number.isFinite(x)), kinks: [['a.isfinite()', el.isfinite]] },
+  isinf: { f: (x) => Number(Math.abs(x) === Infinity), kinks: [['a.isinf()', el.isinf]] },
+  signbit: { f: (x) => Number(x < 0 || Object.is(x, -0)), kinks: [['a.signbit()', el.signbit]] },
 };
 
 export const unaryRows = Object.entries(unary) as [UnaryName, UnaryRow][];

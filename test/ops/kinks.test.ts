@@ -132,7 +132,10 @@ test('every intended difference is one', () => {
 
 test('every function of elements, reduction and loss has a case', () => {
   // No functions of values: what shapes are made with.
-  const others = ['sumTo', 'aroundDim', 'requireReduction'];
+  const others = ['sumTo', 'aroundDim', 'requireReduction', 'reducedDims', 'deviationOp', 'varianceIn'];
+  // No functions of floats, and those whose result is no tensor.
+  others.push('bitwiseAnd', 'bitwiseOr', 'bitwiseXor', 'bitwiseLeftShift', 'bitwiseRightShift', 'bitwiseNot');
+  others.push('allclose', 'equal');
   const names = [elementwise, loss, reduce].flatMap((room) =>
     // What is called so is another's, without the look at its options.
     Object.entries(room).flatMap(([name, value]) =>

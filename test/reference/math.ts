@@ -45,6 +45,16 @@ export function remainder(a: number, b: number): number {
   return r !== 0 && r < 0 !== b < 0 ? r + b : r;
 }
 
+/** Python's //: of the exact quotient, without the rounding of a / b. */
+export function floorDivide(a: number, b: number): number {
+  if (b === 0) return a / b;
+  const rest = a % b;
+  const quotient = (a - rest) / b - (rest !== 0 && rest < 0 !== b < 0 ? 1 : 0);
+  if (quotient === 0) return a / b < 0 || Object.is(a / b, -0) ? -0 : 0;
+  const low = Math.floor(quotient);
+  return quotient - low > 0.5 ? low + 1 : low;
+}
+
 /** C's pow, which differs from JavaScript's at pow(±1, ±inf) and pow(1, NaN). */
 export function pow(a: number, b: number): number {
   if (a === 1 || (a === -1 && (b === Infinity || b === -Infinity))) return 1;

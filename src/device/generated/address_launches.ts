@@ -444,6 +444,26 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  integerMatmul(caller: string, { batch, m, n, k, a, aStep, b, bStep, c }: Parameters<Launches['integerMatmul']>[1]): void {
+    const { backend } = this;
+    a.materialize();
+    b.materialize();
+    c.materialize();
+    const status = backend.kernels.integerMatmul(
+      a.code,
+      batch,
+      m,
+      n,
+      k,
+      a.pin(),
+      aStep,
+      b.pin(),
+      bStep,
+      c.pin(),
+    );
+    backend.check(caller, status);
+  }
+
   conv(caller: string, { geometry, x, xNorm, xRelu, w, bias, y, yMean, yM2, yNorm, residual, yRelu }: Parameters<Launches['conv']>[1]): void {
     const { backend } = this;
     x.materialize();

@@ -113,6 +113,10 @@ export interface Launches {
    */
   gemm(caller: string, given: { readonly transposeA: boolean; readonly transposeB: boolean; readonly batch: number; readonly m: number; readonly n: number; readonly k: number; readonly a: Operand; readonly aStep: number; readonly b: Operand; readonly bStep: number; readonly bias?: Operand | null; readonly c: Operand; readonly accumulate: boolean }): void;
   /**
+   * The same product of integers, which wrap around; bool is no number here. Neither operand is transposed.
+   */
+  integerMatmul(caller: string, given: { readonly batch: number; readonly m: number; readonly n: number; readonly k: number; readonly a: Operand; readonly aStep: number; readonly b: Operand; readonly bStep: number; readonly c: Operand }): void;
+  /**
    * y = conv(x). With y_mean and y_m2 (O, optional) it also takes the statistics of y, equal to those of
    * ek_batch_norm_stats up to rounding. Or y = relu(y_norm(conv(x)) + residual), where each of the three is optional; the
    * residual has the format of y. y_relu is the limit of the ReLU, as in ek_batch_norm_apply; a norm brings its own
@@ -288,6 +292,7 @@ export const launchNames: readonly (keyof Launches)[] = [
   'gather',
   'scatterAdd',
   'gemm',
+  'integerMatmul',
   'conv',
   'convBackwardData',
   'convBackwardWeight',

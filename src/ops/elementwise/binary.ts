@@ -23,6 +23,9 @@ export type Operand = Tensor | number | boolean;
 /** As operations compute with it: truth values are 0-d tensors. */
 export type Prepared = Tensor | number;
 
+/** What divides integers. */
+const dividing: ReadonlySet<BinaryName> = new Set(['remainder', 'fmod', 'truncDivide', 'floorDivide']);
+
 export function launchBinary(
   name: BinaryName,
   a: Tensor,
@@ -38,7 +41,7 @@ export function launchBinary(
   try {
     a.backend.launch.binary(name, { op: Binary[name], a, b, out, shape: layout.dims, aStrides, bStrides, alpha });
   } catch (error) {
-    throw inWords(name, error, name === 'remainder' && !isFloat(a.dtype));
+    throw inWords(name, error, dividing.has(name) && !isFloat(a.dtype));
   }
   return out;
 }
@@ -55,7 +58,7 @@ function launchScalar(
   try {
     x.backend.launch.binaryScalar(name, { op: Binary[name], x, s: scalar, reverse, out, alpha });
   } catch (error) {
-    throw inWords(name, error, name === 'remainder');
+    throw inWords(name, error, dividing.has(name));
   }
   return out;
 }
@@ -65,7 +68,7 @@ export function inWords(name: string, error: unknown, mayDivideBy0: boolean): un
   if (!(error instanceof KernelRefusal) || error.status !== Status.badArgument) return error;
   return new RuntimeError(
     mayDivideBy0
-      ? `[${name}] ZeroDivisionError`
+      ? `[${name === 'truncDivide' ? 'div' : name}] ZeroDivisionError`
       : `[${name}] expected operands that are broadcast along at most 16 separate dimensions, got more`,
   );
 }
@@ -167,6 +170,20 @@ export function defineBinary(...definition: Parameters<typeof defineScaled>): (a
   return (a, b) => run(a, b, 1);
 }
 
+/** Options of `div`. */
+export interface DivOptions {
+  /** Rounds the quotient: `'trunc'` towards 0, `'floor'` down. Default: null, none. */
+  roundingMode?: 'trunc' | 'floor' | null;
+}
+export const divOptions = declareOptions<DivOptions>({ roundingMode: kind.choice });
+
+/** Options of `addcmul` and `addcdiv`. */
+export interface ValueOption {
+  /** Factor of what is added. Default: 1. */
+  value?: number;
+}
+export const valueOption = declareOptions<ValueOption>({ value: kind.number });
+
 /** Options of `add` and `sub`. */
 export interface AlphaOption {
   /** Factor of the second operand; a boolean for bool tensors only. Default: 1. */
@@ -182,6 +199,24 @@ function requireAlpha(name: string, alpha: unknown, dtype: DType): number {
   if (!isFloat(dtype) && !Number.isInteger(factor))
     throw new RuntimeError(`[${name}] For integral input tensors, argument alpha must not be a floating point number.`);
   return factor;
+}
+
+/** A function of two integer operands, or bool, which gives their common dtype and has no gradients. */
+export function defineOfIntegers(
+  name: BinaryName,
+  refuse: (dtype: DType) => void,
+): (left: Operand, right: Operand) => Tensor {
+  return (left, right) => {
+    requireATensor(name, left, right);
+    const a = prepared(name, left, right);
+    const b = prepared(name, right, left);
+    const dtype =
+      typeof b === 'number' ? withScalar(a as Tensor, b) : typeof a === 'number' ? withScalar(b, a) : resultType(a, b);
+    refuse(dtype);
+    if (typeof b === 'number') return launchScalar(name, cast(a as Tensor, dtype), b, false, 1, dtype);
+    if (typeof a === 'number') return launchScalar(name, cast(b, dtype), a, true, 1, dtype);
+    return launchBinary(name, cast(a, dtype), cast(b, dtype), 1, dtype);
+  };
 }
 
 /** A comparison of two operands, which gives bool. */

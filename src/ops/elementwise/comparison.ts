@@ -37,6 +37,10 @@ export const logicalNot = defineTest('logicalNot');
 export const isnan = defineTest('isnan');
 /** True where x is neither NaN nor infinite, as bool (PyTorch: `torch.isfinite`). */
 export const isfinite = defineTest('isfinite');
+/** True where x is infinite, as bool; never of integers (PyTorch: `torch.isinf`). */
+export const isinf = defineTest('isinf');
+/** True where the sign of x is a minus, also of −0, as bool (PyTorch: `torch.signbit`). */
+export const signbit = defineTest('signbit');
 
 const whereOp = defineOp({
   name: 'where',

@@ -57,3 +57,13 @@ export const cos = defineFunction('cos', 'x', (g, x) => mul(g, neg(sin(x))));
 const twoOverRootPi = 2 / Math.sqrt(Math.PI);
 /** The error function, 2/√π · ∫₀ˣ e^(−t²) dt, of each element; integers give float32 (PyTorch: `torch.erf`). */
 export const erf = defineFunction('erf', 'x', (g, x) => mul(g, mul(exp(neg(square(x))), twoOverRootPi)));
+/**
+ * 1 − erf(x), exact also where that is tiny, of each element; integers give float32 (PyTorch: `torch.erfc`).
+ */
+export const erfc = defineFunction('erfc', 'x', (g, x) => mul(g, mul(exp(neg(square(x))), -twoOverRootPi)));
+/** 2ˣ, element by element; integers give float32 (PyTorch: `torch.exp2`). */
+export const exp2 = defineFunction('exp2', 'y', (g, _, y) => mul(g, mul(y, Math.LN2)));
+/** The logarithm to base 2 of each element, NaN below 0; integers give float32 (PyTorch: `torch.log2`). */
+export const log2 = defineFunction('log2', 'x', (g, x) => div(g, mul(x, Math.LN2)));
+/** The logarithm to base 10 of each element, NaN below 0; integers give float32 (PyTorch: `torch.log10`). */
+export const log10 = defineFunction('log10', 'x', (g, x) => div(g, mul(x, Math.LN10)));

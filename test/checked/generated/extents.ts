@@ -127,6 +127,11 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [12, 'c', false, a[3]*a[4]*a[5]*m.sizeof(a[0])],
     [14, 'scratch', false, m.kernels.gemmScratch(a[0], a[3], a[4], a[5], a[6])],
   ],
+  integerMatmul: (a, m) => [
+    [5, 'a', false, m.steps(a[1], a[6], a[2]*a[4])*m.sizeof(a[0])],
+    [7, 'b', false, m.steps(a[1], a[8], a[4]*a[3])*m.sizeof(a[0])],
+    [9, 'c', false, a[1]*a[2]*a[3]*m.sizeof(a[0])],
+  ],
   convScratch: () => [
     [2, 'geometry', false, 24*4],
   ],
@@ -367,6 +372,6 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
 
 /** The operations that write bool, by the list that they stand in. */
 export const tests = {
-  unary: new Set<number>([33, 34, 35]),
-  binary: new Set<number>([8, 9, 10, 11, 12, 13, 14, 15, 16]),
+  unary: new Set<number>([47, 48, 49, 50, 51]),
+  binary: new Set<number>([19, 20, 21, 22, 23, 24, 25, 26, 27]),
 };
