@@ -101,19 +101,27 @@ export const intended: readonly IntendedRow[] = [
   {
     id: 'order of equal values',
     reason:
-      "Which of several equal values `sort`, `argsort` and `topk` name first: ours keep their order, always; PyTorch promises none without `stable`. Taken from the input, both sides' indices give the same values.",
+      "Which of several equal values `sort`, `argsort`, `topk`, `kthvalue`, `median` and `nanmedian` name first: ours keep their order, always; PyTorch promises none without `stable`. Taken from the input, both sides' indices give the same values.",
     matches(facts) {
       const { verdict, seen, expected } = facts;
       const [x, second, third] = seen.args;
       const hasIndicesOnly = isNamed(facts, 'argsort');
       const indices = seen.outputs.at(-1);
       const aspect = hasIndicesOnly ? 'output 0' : 'output 1';
-      if (!(hasIndicesOnly || isNamed(facts, 'sort', 'topk')) || verdict.aspect !== aspect) return false;
+      if (
+        !(hasIndicesOnly || isNamed(facts, 'sort', 'topk', 'kthvalue', 'median', 'nanmedian')) ||
+        verdict.aspect !== aspect
+      )
+        return false;
       const [wanted] = expected.outputs ?? [];
       if (shapeAndDtype.test(verdict.detail) || !isTensorData(wanted)) return false;
       if (!(x instanceof Tensor && indices instanceof Tensor)) return false;
-      const dim = verdict.name === 'topk' ? third : second;
-      const at = (places: Tensor) => (x.rank === 0 ? x : gather(x, typeof dim === 'number' ? dim : -1, places));
+      const given = isNamed(facts, 'topk', 'kthvalue') ? third : second;
+      const dim = typeof given === 'number' ? given : -1;
+      const at = (places: Tensor) => {
+        if (x.rank === 0) return x;
+        return places.rank < x.rank ? gather(x, dim, places.unsqueeze(dim)).squeeze(dim) : gather(x, dim, places);
+      };
       const taken = at(indices);
       if (hasIndicesOnly)
         return (

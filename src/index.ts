@@ -136,6 +136,7 @@ export {
   unsqueeze,
 } from './ops/selecting.ts';
 export { cat, flip, stack } from './ops/shape_ops.ts';
+export { kthvalue, median, nanmedian } from './ops/sorting.ts';
 export {
   type AminmaxOptions,
   aminmax,

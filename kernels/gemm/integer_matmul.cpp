@@ -28,8 +28,8 @@ static void multiply(int batch, int m, int n, int k, const T* a, int a_step, con
 EK_API int ek_integer_matmul(int dtype, int batch, int m, int n, int k, const void* a, int a_step, const void* b,
                              int b_step, void* c) {
   if (dtype == EK_FLOAT32 || dtype == EK_FLOAT64) return EK_BAD_DTYPE;
-  EK_DISPATCH_NUMBER(dtype, multiply(batch, m, n, k, static_cast<const T*>(a), a_step, static_cast<const T*>(b),
-                                     b_step, static_cast<T*>(c));)
+  EK_DISPATCH_NUMBER(dtype, multiply(batch, m, n, k, static_cast<const T*>(a), a_step, static_cast<const T*>(b), b_step,
+                                     static_cast<T*>(c));)
   return EK_OK;
 }
 

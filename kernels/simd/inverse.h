@@ -25,14 +25,12 @@ template <class T> EK_INLINE vec<T> asin(vec<T> x) {
   return flip_sign<T>(atan_positive<T>(a / sqrt((T(1) - a) * (T(1) + a))), sign_bit<T>(x));
 }
 // acos x = 2·atan √((1 − x)/(1 + x))
-template <class T> EK_INLINE vec<T> acos(vec<T> x) {
-  return T(2) * atan_positive<T>(sqrt((T(1) - x) / (T(1) + x)));
-}
+template <class T> EK_INLINE vec<T> acos(vec<T> x) { return T(2) * atan_positive<T>(sqrt((T(1) - x) / (T(1) + x))); }
 // The angle of the point (x, y).
 template <class T> EK_INLINE vec<T> atan2(vec<T> y, vec<T> x) {
   const vec<T> a = abs<T>(y), b = abs<T>(x);
   vec<T> ratio = a / b;
-  ratio = a == b ? splat(T(1)) : ratio;            // infinities
+  ratio = a == b ? splat(T(1)) : ratio;  // infinities
   ratio = ((a == T(0)) & (b == T(0))) ? vec<T>{} : ratio;
   ratio = ((a != a) | (b != b)) ? splat(real<T>::nan) : ratio;
   const vec<T> angle = atan_positive<T>(ratio);

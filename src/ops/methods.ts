@@ -40,6 +40,7 @@ import * as rearranging from './rearranging.ts';
 import * as reduce from './reduce.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
+import * as sorting from './sorting.ts';
 import * as statistics from './statistics.ts';
 
 /** The functions of elements, but for `where`, whose first argument is the condition. */
@@ -55,7 +56,7 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   index: selecting.index, indexSelect: index.indexSelect, indexAdd: index.indexAdd, indexCopy: index.indexCopy, indexFill: index.indexFill,
   gather: index.gather, scatter: index.scatter, scatterAdd: index.scatterAdd, takeAlongDim: index.takeAlongDim, maskedFill: index.maskedFill, maskedSelect: index.maskedSelect, maskedScatter: index.maskedScatter, nonzero: index.nonzero,
   matmul, clone, detach, bernoulli,
-  argsort: reduce.argsort,
+  argsort: reduce.argsort, kthvalue: sorting.kthvalue,
   std: statistics.std, varMean: statistics.varMean, stdMean: statistics.stdMean, logsumexp: statistics.logsumexp, norm: statistics.norm,
   nansum: statistics.nansum, nanmean: statistics.nanmean, countNonzero: statistics.countNonzero, aminmax: statistics.aminmax,
   unbind: rearranging.unbind, movedim: rearranging.movedim, moveaxis: rearranging.moveaxis, swapaxes: rearranging.swapaxes, swapdims: rearranging.swapdims,
@@ -101,6 +102,12 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   },
   max(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
     return dim === undefined ? reduce.max(this) : reduce.max(this, dim, options);
+  },
+  median(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
+    return dim === undefined ? sorting.median(this) : sorting.median(this, dim, options);
+  },
+  nanmedian(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
+    return dim === undefined ? sorting.nanmedian(this) : sorting.nanmedian(this, dim, options);
   },
   min(this: Tensor, dim?: number, options?: reduce.ReduceOptions) {
     return dim === undefined ? reduce.min(this) : reduce.min(this, dim, options);
@@ -259,6 +266,7 @@ export interface TensorMethods
       | 'maskedFill' | 'maskedSelect' | 'maskedScatter' | 'nonzero'
     >,
     Methods<typeof brackets, 'setIndex'>,
+    Methods<typeof sorting, 'kthvalue'>,
     Methods<
       typeof statistics,
       'std' | 'varMean' | 'stdMean' | 'logsumexp' | 'norm' | 'nansum' | 'nanmean' | 'countNonzero' | 'aminmax'
@@ -285,6 +293,14 @@ export interface TensorMethods
   min(): Tensor;
   /** The minima along a dimension, with their indices (PyTorch: `Tensor.min`). NaN counts as the smallest. */
   min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
+  /** The median of all values; NaN where one is NaN (PyTorch: `Tensor.median`). */
+  median(): Tensor;
+  /** The medians along a dimension, with their indices (PyTorch: `Tensor.median`). */
+  median(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
+  /** The median of all values that are not NaN (PyTorch: `Tensor.nanmedian`). */
+  nanmedian(): Tensor;
+  /** The medians along a dimension of what is not NaN, with their indices (PyTorch: `Tensor.nanmedian`). */
+  nanmedian(dim: number, options?: reduce.ReduceOptions): reduce.ValuesAndIndices;
   /** This tensor broadcast to a shape; a copy, as `expand` (PyTorch: `Tensor.broadcast_to`). */
   broadcastTo: TakingSizes;
   /** The number of dimensions, as `rank` (PyTorch: `Tensor.dim`). */

@@ -1,5 +1,5 @@
-// Other ways to say reshape, permute, slice and cat: moved dimensions, rolled and turned elements, tensors side by side,
-// grids. Nothing here has a kernel of its own.
+// Other ways to say reshape, permute, slice and cat: moved dimensions, rolled and turned elements, tensors side by
+// side, grids. Nothing here has a kernel of its own.
 import { requireInteger, requireIntegers } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';

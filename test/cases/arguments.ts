@@ -174,7 +174,18 @@ takes('contiguous', { memoryFormat: ['name', (v) => image().contiguous(v)] });
 for (const name of ['sum', 'mean', 'amax', 'amin', 'any', 'all', 'var'] as const)
   takes(name, { dim: ['axes', (v) => ek[name](x(), v)] });
 takes('var', { correction: ['number', (v) => ek.var(x(), 0, { correction: v })] });
-for (const name of ['prod', 'max', 'min', 'argmax', 'argmin', 'cumsum', 'softmax', 'logSoftmax'] as const)
+for (const name of [
+  'prod',
+  'max',
+  'min',
+  'argmax',
+  'argmin',
+  'cumsum',
+  'softmax',
+  'logSoftmax',
+  'median',
+  'nanmedian',
+] as const)
   takes(name, { dim: ['axis', (v) => (ek[name] as (x: rootRoom.Tensor, dim: number) => unknown)(x(), v)] });
 for (const name of ['std', 'varMean', 'stdMean', 'logsumexp', 'nansum', 'nanmean', 'countNonzero'] as const)
   takes(name, { dim: ['axes', (v) => ek[name](x(), v)] });
@@ -191,6 +202,7 @@ takes('aminmax', { dim: ['axis', (v) => ek.aminmax(x(), { dim: v })] });
 for (const name of ['sum', 'mean', 'nansum', 'nanmean', 'prod', 'cumsum', 'softmax', 'logSoftmax'] as const)
   takes(name, { dtype: ['dtype', (v) => ek[name](x(), 0, { dtype: v })] });
 takes('oneHot', { numClasses: ['integer', (v) => nn.functional.oneHot(labels(), v), -1] });
+takes('kthvalue', { k: ['integer', (v) => ek.kthvalue(x(), v)], dim: ['axis', (v) => ek.kthvalue(x(), 1, v)] });
 takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
 takes('sort', { dim: ['axis', (v) => ek.sort(x(), v)] });
 takes('argsort', { dim: ['axis', (v) => ek.argsort(x(), v)] });

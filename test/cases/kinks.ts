@@ -5,6 +5,7 @@ import * as f from '../../src/ops/elementwise.ts';
 import * as indexing from '../../src/ops/indexing.ts';
 import * as loss from '../../src/ops/loss.ts';
 import * as reduce from '../../src/ops/reduce.ts';
+import * as sorting from '../../src/ops/sorting.ts';
 import * as statistics from '../../src/ops/statistics.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { binaryRows } from './binary.ts';
@@ -182,6 +183,8 @@ export const kinks: readonly KinkCase[] = [
   alongRows('topk', 'a.topk(2).values', (x) => reduce.topk(x, 2).values),
   alongRows('sort', 'a.sort(stable=True).values', (x) => reduce.sort(x).values),
   alongRows('argsort', 'a.argsort(stable=True)', (x) => reduce.argsort(x)),
+  alongRows('median', 'a.median(1).values', (x) => sorting.median(x, 1).values),
+  alongRows('nanmedian', 'a.nanmedian(1).values', (x) => sorting.nanmedian(x, 1).values),
   alongRows('std', 'a.std(1)', (x) => statistics.std(x, 1)),
   alongRows('logsumexp', 'a.logsumexp(1)', (x) => statistics.logsumexp(x, 1)),
   alongRows('norm', 'a.norm(2, 1)', (x) => statistics.norm(x, 2, 1)),

@@ -75,9 +75,10 @@ takes('add sub', (name) => (o) => make(name)(x(), x(), o));
 for (const [name, { options }] of unaryRows) if (options) one(name, (o) => make(name)(x(), o));
 one('where', (o) => ek.where(ek.gt(x(), 0), 1, 2, o));
 takes(
-  'all amax amin any argmax argmin argsort cumsum logSoftmax logsumexp max mean min nanmean nansum prod softmax sort std stdMean sum var varMean',
+  'all amax amin any argmax argmin argsort cumsum logSoftmax logsumexp max mean median min nanmean nanmedian nansum prod softmax sort std stdMean sum var varMean',
   (name) => (o) => make(name)(x(), 0, o),
 );
+one('kthvalue', (o) => ek.kthvalue(x(), 1, 0, o));
 one('topk', (o) => ek.topk(x(), 1, 0, o));
 takes('addcmul addcdiv', (name) => (o) => make(name)(x(), x(), x(), o));
 takes('div rsub isclose allclose', (name) => (o) => make(name)(x(), x(), o));
@@ -107,7 +108,7 @@ takes('gradcheck gradgradcheck', (name) => (o) => make(name)((t: ek.Tensor) => t
 
 const method = (name: string) => name.replace('Tensor.', '');
 takes(
-  'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod Tensor.argsort Tensor.cumsum Tensor.logSoftmax Tensor.logsumexp Tensor.nanmean Tensor.nansum Tensor.softmax Tensor.std Tensor.stdMean Tensor.varMean',
+  'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod Tensor.median Tensor.nanmedian Tensor.argsort Tensor.cumsum Tensor.logSoftmax Tensor.logsumexp Tensor.nanmean Tensor.nansum Tensor.softmax Tensor.std Tensor.stdMean Tensor.varMean',
   (name) => (o) => (x() as Given)[method(name)](0, o),
 );
 for (const [name, { options }] of unaryRows) if (options) one(`Tensor.${name}`, (o) => (x() as Given)[name](o));
@@ -129,6 +130,7 @@ takes('Tensor.addmm Tensor.addmv Tensor.addr Tensor.addbmm Tensor.baddbmm', (nam
   const [first, ...rest] = terms(method(name));
   return first[method(name)](...rest, o);
 });
+one('Tensor.kthvalue', (o) => x().kthvalue(1, 0, o));
 one('Tensor.topk', (o) => x().topk(1, 0, o));
 one('Tensor.pad', (o) => x().pad([1, 1], o));
 one('Tensor.setIndex', (o) => x().setIndex(0, 1, o));

@@ -7,6 +7,7 @@ import * as el from '../../src/ops/elementwise.ts';
 import * as algebra from '../../src/ops/linear_algebra.ts';
 import * as rearranging from '../../src/ops/rearranging.ts';
 import * as reduce from '../../src/ops/reduce.ts';
+import * as sorting from '../../src/ops/sorting.ts';
 import * as statistics from '../../src/ops/statistics.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { Case, Input } from './case.ts';
@@ -23,6 +24,10 @@ const reductions = ofOne(
     ['std', (x) => statistics.stdMean(x, 2)[0], 't.std_mean(a, 2)[0]'],
     ['logsumexp', (x) => statistics.logsumexp(x, [1, 2]), 'a.logsumexp((1, 2))'],
     ['logsumexp', (x) => statistics.logsumexp(x, 3, { keepdim: true }), 'a.logsumexp(3, keepdim=True)'],
+    ['topk', (x) => sorting.kthvalue(x, 2, 1).values, 'a.kthvalue(2, 1).values'],
+    ['gather', (x) => sorting.median(x, 1, { keepdim: true }).values, 'a.median(1, keepdim=True).values'],
+    ['gather', (x) => sorting.median(x), 'a.median()'],
+    ['gather', (x) => sorting.nanmedian(x, -1).values, 'a.nanmedian(-1).values'],
     ['norm', (x) => statistics.norm(x), 'a.norm()'],
     ['norm', (x) => statistics.norm(x, 1, 2), 'a.norm(1, 2)'],
     ['norm', (x) => statistics.norm(x, 3, [0, 2], { keepdim: true }), 'a.norm(3, (0, 2), keepdim=True)'],

@@ -1,5 +1,5 @@
-// ek_integer_matmul against sums of bigints, on both engines: shapes that fill no vector, shared matrices, any number of
-// threads.
+// ek_integer_matmul against sums of bigints, on both engines: shapes that fill no vector, shared matrices, any number
+// of threads.
 import { describe, expect, test } from 'vitest';
 import { Dtype, Status } from '../../src/device/generated/abi.ts';
 import { Arena, engines, random, sameForAnyThreads } from './arena.ts';
