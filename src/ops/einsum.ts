@@ -1,11 +1,11 @@
 // einsum: products and sums over dimensions that are named by letters. Operands are joined one after the other, each
 // time by one batch of matrix products.
 import { ArgumentTypeError, RuntimeError } from '../errors.ts';
-import type { DType } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { broadcastTo } from './broadcast.ts';
+import { cast, resultType } from './convert.ts';
 import { diagonal } from './diagonals.ts';
 import { matmul } from './matmul.ts';
 import { sum } from './reduce.ts';
@@ -50,16 +50,16 @@ const chosen = ({ x, names }: Named, wanted: readonly string[]): Tensor =>
   );
 
 /** Σ over all dimensions that are not `kept`. */
-function reduced(one: Named, kept: ReadonlySet<string>, dtype?: DType): Named {
+function reduced(one: Named, kept: ReadonlySet<string>): Named {
   const gone = one.names.flatMap((name, d) => (kept.has(name) ? [] : [d]));
   if (gone.length === 0) return one;
-  return { x: sum(one.x, gone, { dtype }), names: one.names.filter((name) => kept.has(name)) };
+  return { x: sum(one.x, gone), names: one.names.filter((name) => kept.has(name)) };
 }
 
 /** The product of two, summed over what is not kept: names of both, of one, and of both that go. */
 function joined(a: Named, b: Named, kept: ReadonlySet<string>): Named {
-  const left = reduced(a, new Set([...kept, ...b.names]), a.x.dtype);
-  const right = reduced(b, new Set([...kept, ...a.names]), b.x.dtype);
+  const left = reduced(a, new Set([...kept, ...b.names]));
+  const right = reduced(b, new Set([...kept, ...a.names]));
   const isShared = (name: string) => left.names.includes(name) && right.names.includes(name);
   const batch = left.names.filter((name) => isShared(name) && kept.has(name));
   const inner = left.names.filter((name) => isShared(name) && !kept.has(name));
@@ -77,7 +77,10 @@ function joined(a: Named, b: Named, kept: ReadonlySet<string>): Named {
       broadcastTo(chosen(one, parts.flat()), sizeOfAll(parts.flat())),
       parts.map((part) => sizeOf(sizeOfAll(part))),
     );
-  const product = matmul(matrix(left, batch, rows, inner), matrix(right, batch, inner, columns));
+  const [x, y] = [matrix(left, batch, rows, inner), matrix(right, batch, inner, columns)];
+  // A sum of small integers is one of int64. Operands that users give must be of one dtype.
+  const dtype = a.x.dtype === b.x.dtype ? resultType(x, y) : null;
+  const product = dtype === null ? matmul(x, y) : matmul(cast(x, dtype), cast(y, dtype));
   const names = [...batch, ...rows, ...columns];
   return { x: reshape(product, sizeOfAll(names)), names };
 }
