@@ -64,7 +64,6 @@ export {
   tensordot,
 } from './ops/linear_algebra.ts';
 export { matmul } from './ops/matmul.ts';
-export type { ValueOption } from './ops/methods.ts';
 export { type PadMode, type PadOptions, pad } from './ops/pad.ts';
 export {
   broadcastTensors,

@@ -101,8 +101,8 @@ template <int mode, class T> void pad(const Geometry& g, T value, const T* x, T*
     const T* const from = x + ((static_cast<ptrdiff_t>(o) * depth.in + i) * height.in + j) * width.in * inner;
     pad_end<mode>(width, from, inner, value, 0, first, to);
     if (stop > first)
-      copy_run(to + static_cast<ptrdiff_t>(first) * inner,
-               from + static_cast<ptrdiff_t>(first - width.before) * inner, (stop - first) * inner);
+      copy_run(to + static_cast<ptrdiff_t>(first) * inner, from + static_cast<ptrdiff_t>(first - width.before) * inner,
+               (stop - first) * inner);
     pad_end<mode>(width, from, inner, value, stop, width.out(), to);
   });
 }

@@ -59,7 +59,9 @@ abstract class ConstantPad extends Pad {
   }
 }
 
-/** More positions of one value around (…, L): all ends by one number, or [left, right] (PyTorch: `nn.ConstantPad1d`). */
+/**
+ * More positions of one value around (…, L): all ends by one number, or [left, right] (PyTorch: `nn.ConstantPad1d`).
+ */
 export class ConstantPad1d extends ConstantPad {
   constructor(padding: Size, value: number | boolean) {
     super(1, padding, value);
