@@ -119,7 +119,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
   private average(averaged: Tensor, current: Tensor, count: number): void {
     if (count === 0) averaged.copy_(current);
     else if (this.avgFn) averaged.copy_(this.avgFn(averaged.detach(), current.detach(), count));
-    else averaged.lerp_(current, this.decay === null ? 1 / (count + 1) : 1 - this.decay);
+    else averaged.lerp_(current.to(averaged.dtype), this.decay === null ? 1 / (count + 1) : 1 - this.decay);
   }
 
   /** The running statistics of the average, PyTorch's way; see `updateBatchNorm`. */
