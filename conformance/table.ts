@@ -89,6 +89,11 @@ const padded = (torch: string, mode: nn.functional.PadMode): [string, FunctionRo
     call: ((x: Tensor, pad: number[]) => nn.functional.pad(x, pad, { mode })) as Call,
   });
 
+/** PyTorch has one function for both. */
+const withIndices = (values: unknown, both: unknown): Call =>
+  ((x: Tensor, size: number, { returnIndices = false, ...options }: { returnIndices?: boolean } = {}) =>
+    ((returnIndices ? both : values) as (...args: unknown[]) => unknown)(x, size, options)) as Call;
+
 /** By OpInfo's name and variant. */
 export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   ...elementwise(
@@ -380,6 +385,8 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('nn.functional.conv2d', 'x weight bias {stride padding dilation groups}'),
   row('nn.functional.conv3d', 'x weight bias {stride padding dilation groups}'),
   row('nn.functional.conv_transpose1d', 'x weight bias {stride padding outputPadding groups dilation}'),
+  row('nn.functional.conv_transpose3d', 'x weight bias {stride padding outputPadding groups dilation}'),
+  row('nn.functional.bilinear', 'x other weight bias'),
   row('nn.functional.conv_transpose2d', 'x weight bias {stride padding outputPadding groups dilation}'),
   ...['nn.functional.batch_norm', 'nn.functional.batch_norm.without_cudnn'].map((torch) =>
     row(torch, 'x runningMean runningVar {weight bias training momentum eps !cudnnEnabled}'),
@@ -391,19 +398,21 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('nn.functional.local_response_norm', 'x size {alpha beta k}'),
   row('nn.functional.avg_pool1d', 'x kernelSize {stride padding ceilMode countIncludePad}'),
   row('nn.functional.avg_pool2d', 'x kernelSize {stride padding ceilMode countIncludePad divisorOverride}'),
-  row('nn.functional.max_pool1d', 'x kernelSize {stride padding dilation ceilMode !returnIndices=false}'),
-  row('nn.functional.max_pool2d', 'x kernelSize {stride padding dilation ceilMode returnIndices}', {
-    method: null,
-    call: ((
-      x: Tensor,
-      size: number,
-      { returnIndices = false, ...options }: nn.functional.MaxPoolOptions & { returnIndices?: boolean } = {},
-    ) => (returnIndices ? nn.functional.maxPool2dWithIndices : nn.functional.maxPool2d)(x, size, options)) as Call,
-  }),
-  row('nn.functional.adaptive_avg_pool1d', 'x outputSize'),
-  row('nn.functional.adaptive_avg_pool2d', 'x outputSize'),
-  row('nn.functional.adaptive_max_pool1d', 'x outputSize !returnIndices=false'),
-  row('nn.functional.adaptive_max_pool2d', 'x outputSize !returnIndices=false'),
+  row('nn.functional.avg_pool3d', 'x kernelSize {stride padding ceilMode countIncludePad divisorOverride}'),
+  ...(['1d', '2d', '3d'] as const).flatMap((dims) => [
+    row(`nn.functional.max_pool${dims}`, 'x kernelSize {stride padding dilation ceilMode returnIndices}', {
+      method: null,
+      call: withIndices(nn.functional[`maxPool${dims}`], nn.functional[`maxPool${dims}WithIndices`]),
+    }),
+    row(`nn.functional.adaptive_max_pool${dims}`, 'x outputSize {returnIndices}', {
+      method: null,
+      call: withIndices(nn.functional[`adaptiveMaxPool${dims}`], nn.functional[`adaptiveMaxPool${dims}WithIndices`]),
+    }),
+    row(`nn.functional.adaptive_avg_pool${dims}`, 'x outputSize'),
+    row(`nn.functional.lp_pool${dims}`, 'x normType kernelSize {stride ceilMode}'),
+    row(`nn.functional.max_unpool${dims}`, 'x indices kernelSize {stride padding outputSize}'),
+    row(`nn.functional.max_unpool${dims}.grad`, 'x indices kernelSize {stride padding outputSize}'),
+  ]),
   row('nn.functional.dropout', 'x p {training !inplace=false}', { method: null }),
   row('nn.functional.dropout2d', 'x p {training !inplace=false}', { method: null }),
   row('nn.functional.cross_entropy', 'x target {weight !sizeAverage ignoreIndex !reduce reduction labelSmoothing}'),
@@ -417,8 +426,13 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
 type Constructor = new (...args: never[]) => nn.Module;
 const conv = 'inChannels outChannels kernelSize {stride padding dilation groups bias paddingMode}';
 const transposed = 'inChannels outChannels kernelSize {stride padding outputPadding groups bias dilation paddingMode}';
+const lazyConv = 'outChannels kernelSize {stride padding dilation groups bias paddingMode}';
+const lazyTransposed = 'outChannels kernelSize {stride padding outputPadding groups bias dilation paddingMode}';
 const batchNorm = 'numFeatures {eps momentum affine trackRunningStats bias}';
 const lazyNorm = '{eps momentum affine trackRunningStats bias}';
+const maxPool = 'kernelSize {stride padding dilation returnIndices ceilMode}';
+const maxUnpool = 'kernelSize {stride padding}';
+const lpPool = 'normType kernelSize {stride ceilMode}';
 const inplace = '{inplace}';
 
 /** Constructors by class name; the forward's arguments are positional everywhere. */
@@ -430,6 +444,15 @@ const layerSignatures: Record<string, string> = {
   Conv2d: conv,
   Conv3d: conv,
   ConvTranspose1d: transposed,
+  ConvTranspose3d: transposed,
+  LazyConv1d: lazyConv,
+  LazyConv2d: lazyConv,
+  LazyConv3d: lazyConv,
+  LazyConvTranspose1d: lazyTransposed,
+  LazyConvTranspose2d: lazyTransposed,
+  LazyConvTranspose3d: lazyTransposed,
+  LazyLinear: 'outFeatures {bias}',
+  Bilinear: 'in1Features in2Features outFeatures {bias}',
   ConvTranspose2d: transposed,
   BatchNorm1d: batchNorm,
   BatchNorm2d: batchNorm,
@@ -490,14 +513,24 @@ const layerSignatures: Record<string, string> = {
   CircularPad1d: 'padding',
   CircularPad2d: 'padding',
   CircularPad3d: 'padding',
-  MaxPool1d: 'kernelSize {stride padding dilation !returnIndices=false ceilMode}',
-  MaxPool2d: 'kernelSize {stride padding dilation !returnIndices=false ceilMode}',
+  MaxPool1d: maxPool,
+  MaxPool2d: maxPool,
+  MaxPool3d: maxPool,
+  MaxUnpool1d: maxUnpool,
+  MaxUnpool2d: maxUnpool,
+  MaxUnpool3d: maxUnpool,
+  LPPool1d: lpPool,
+  LPPool2d: lpPool,
+  LPPool3d: lpPool,
+  AvgPool3d: 'kernelSize {stride padding ceilMode countIncludePad divisorOverride}',
   AvgPool1d: 'kernelSize {stride padding ceilMode countIncludePad}',
   AvgPool2d: 'kernelSize {stride padding ceilMode countIncludePad divisorOverride}',
   AdaptiveAvgPool1d: 'outputSize',
   AdaptiveAvgPool2d: 'outputSize',
-  AdaptiveMaxPool1d: 'outputSize !returnIndices=false',
-  AdaptiveMaxPool2d: 'outputSize !returnIndices=false',
+  AdaptiveAvgPool3d: 'outputSize',
+  AdaptiveMaxPool1d: 'outputSize {returnIndices}',
+  AdaptiveMaxPool2d: 'outputSize {returnIndices}',
+  AdaptiveMaxPool3d: 'outputSize {returnIndices}',
   Flatten: 'startDim endDim',
   Unflatten: 'dim unflattenedSize',
   L1Loss: '{!sizeAverage !reduce reduction}',

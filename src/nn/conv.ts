@@ -1,6 +1,6 @@
-// Convolution layers in one to three dimensions, and the transposed one in two. The arithmetic is in ops/conv.ts.
+// Convolution layers in one to three dimensions, and transposed ones. The arithmetic is in ops/conv.ts.
 
-import { maxElements, requireInteger, shown } from '../checks.ts';
+import { maxElements, requireInteger, requireIntegers, shown } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import * as ops from '../ops/conv.ts';
 import { padLast } from '../ops/pad.ts';
@@ -9,7 +9,7 @@ import { declareOptions, kind, type Options, requireOptions } from '../options.t
 import { sizeText } from '../python_text.ts';
 import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
-import type { Shape } from '../tensor/shape.ts';
+import { formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { resetLinearLike } from './init.ts';
 import { Module } from './module.ts';
@@ -22,14 +22,14 @@ import { type DTypeOption, Parameter } from './parameter.ts';
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
 
-/** Options of `ConvTranspose2d`. */
-export interface ConvTranspose2dOptions extends ops.ConvTransposeOptions, DTypeOption {
+/** Options of `ConvTranspose1d`, `ConvTranspose2d` and `ConvTranspose3d`. */
+export interface ConvTransposeOptions extends ops.ConvTransposeOptions, DTypeOption {
   /** Whether there is a bias, one value for each output channel. Default: true. */
   bias?: boolean;
   /** There is no other. Default: `'zeros'`. */
   paddingMode?: 'zeros';
 }
-const convTranspose2dOptions = declareOptions<ConvTranspose2dOptions>({
+const convTransposeOptions = declareOptions<ConvTransposeOptions>({
   ...ops.convTransposeOptions.kinds,
   bias: kind.flag,
   paddingMode: kind.choice,
@@ -235,33 +235,90 @@ export class Conv3d extends ForwardConv {
   }
 }
 
-/**
- * Transposed convolution over (N, C, H, W) or (C, H, W), which spreads every value over a window: the gradient of
- * `Conv2d` as a layer (PyTorch: `nn.ConvTranspose2d`). Weight (in, out/groups, KH, KW).
- */
-export class ConvTranspose2d extends ConvBase {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTranspose2dOptions = {}) {
+/** A transposed convolution layer of any number of dimensions. */
+export abstract class TransposedConv extends ConvBase {
+  private readonly dims: number;
+  private readonly op: string;
+
+  constructor(dims: number, inChannels: number, outChannels: number, kernelSize: Size, options: ConvTransposeOptions) {
     if ((options?.paddingMode ?? 'zeros') !== 'zeros')
-      throw new ValueError('Only "zeros" padding mode is supported for ConvTranspose2d');
-    super(2, true, inChannels, outChannels, kernelSize, options);
+      throw new ValueError(`Only "zeros" padding mode is supported for ${new.target.name}`);
+    super(dims, true, inChannels, outChannels, kernelSize, options);
+    this.dims = dims;
+    this.op = `convTranspose${dims}d`;
   }
 
   /** @internal */
   protected override get knownOptions(): Options<ConvOptions> {
-    return convTranspose2dOptions;
+    return convTransposeOptions;
   }
 
-  forward(x: Tensor): Tensor {
-    const { stride, dilation, groups, outputPadding } = this;
+  /**
+   * @param outputSize the spatial size of the output, or its whole shape: an output padding that depends on the input.
+   * @throws ValueError where no output padding gives this size.
+   */
+  forward(x: Tensor, outputSize?: readonly number[]): Tensor {
+    const { op, dims, stride, dilation, groups } = this;
     const padding = this.padding as readonly number[];
-    return ops.convTranspose('convTranspose2d', 2, x, this.weight, this.bias, {
-      stride,
-      padding,
-      outputPadding,
-      dilation,
-      groups,
-    });
+    const outputPadding = outputSize === undefined ? this.outputPadding : this.outputPaddingFor(x, outputSize);
+    const options = { stride, padding, outputPadding, dilation, groups };
+    return ops.convTranspose(op, dims, x, this.weight, this.bias, options);
+  }
+
+  private outputPaddingFor(x: Tensor, outputSize: readonly number[]): number[] {
+    const { dims, stride, dilation, kernelSize } = this;
+    const padding = this.padding as readonly number[];
+    requireIntegers(this.op, 'outputSize', outputSize, 0);
+    const others = x.rank === dims + 2 ? 2 : 1;
+    if (outputSize.length !== dims && outputSize.length !== dims + others)
+      throw new ValueError(
+        `ConvTranspose${dims}D: for ${x.rank}D input, outputSize must have ${dims} or ${dims + others} elements (got ${outputSize.length})`,
+      );
+    const wanted = outputSize.slice(-dims);
+    const least = stride.map(
+      (step, i) => (x.shape[others + i] - 1) * step - 2 * padding[i] + dilation[i] * (kernelSize[i] - 1) + 1,
+    );
+    const most = least.map((size, i) => size + stride[i] - 1);
+    if (wanted.some((size, i) => size < least[i] || size > most[i]))
+      throw new ValueError(
+        `requested an output size of ${formatShape(wanted)}, but valid sizes range from ${formatShape(least)} to ${formatShape(most)} (for an input of ${formatShape(x.shape.slice(2))})`,
+      );
+    return wanted.map((size, i) => size - least[i]);
   }
 }
 
-declareModules({ Conv1d, Conv2d, Conv3d, ConvTranspose2d });
+/** Transposed convolution over (N, C, L) or (C, L) (PyTorch: `nn.ConvTranspose1d`). See `ConvTranspose2d`. */
+export class ConvTranspose1d extends TransposedConv {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTransposeOptions = {}) {
+    super(1, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+/**
+ * Transposed convolution over (N, C, H, W) or (C, H, W), which spreads every value over a window: the gradient of
+ * `Conv2d` as a layer (PyTorch: `nn.ConvTranspose2d`). Weight (in, out/groups, KH, KW).
+ *
+ * With a stride several sizes belong to one size of a convolution's output. Options name one by `outputPadding`, a call
+ * by a second argument.
+ * @throws ValueError at the call on a size that is none of these.
+ * @example
+ * const up = new ConvTranspose2d(6, 3, 3, { stride: 2, padding: 1 });
+ * up(x).shape; // [4, 3, 15, 15]
+ * up(x, [16, 16]).shape; // [4, 3, 16, 16]
+ */
+export class ConvTranspose2d extends TransposedConv {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTransposeOptions = {}) {
+    super(2, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+/**
+ * Transposed convolution over (N, C, D, H, W) or (C, D, H, W) (PyTorch: `nn.ConvTranspose3d`). See `ConvTranspose2d`.
+ */
+export class ConvTranspose3d extends TransposedConv {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options: ConvTransposeOptions = {}) {
+    super(3, inChannels, outChannels, kernelSize, options);
+  }
+}
+
+declareModules({ Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d });

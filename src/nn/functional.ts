@@ -7,13 +7,15 @@ export {
   conv1d,
   conv2d,
   conv3d,
+  convTranspose1d,
   convTranspose2d,
+  convTranspose3d,
   type Padding,
 } from '../ops/conv.ts';
 export { type DropoutOptions, dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 export * from '../ops/elementwise/activations.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
-export { linear } from '../ops/linear.ts';
+export { bilinear, linear } from '../ops/linear.ts';
 export {
   type BceOptions,
   binaryCrossEntropyWithLogits,
@@ -28,6 +30,8 @@ export {
   type SmoothL1Options,
   smoothL1Loss,
 } from '../ops/loss.ts';
+export { type LpPoolOptions, lpPool1d, lpPool2d, lpPool3d } from '../ops/lp_pool.ts';
+export { type MaxUnpoolOptions, maxUnpool1d, maxUnpool2d, maxUnpool3d } from '../ops/max_unpool.ts';
 export { type BatchNormOptions, batchNorm } from '../ops/norm/batch_norm.ts';
 export {
   type BatchRenormOptions,
@@ -47,18 +51,28 @@ export { syncBatchNorm } from '../ops/norm/sync_batch_norm.ts';
 export { oneHot } from '../ops/one_hot.ts';
 export { type PadMode, type PadOptions, pad } from '../ops/pad.ts';
 export {
+  type AdaptiveSize,
   type AvgPool1dOptions,
   type AvgPoolOptions,
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
   adaptiveMaxPool1d,
+  adaptiveMaxPool1dWithIndices,
   adaptiveMaxPool2d,
+  adaptiveMaxPool2dWithIndices,
+  adaptiveMaxPool3d,
+  adaptiveMaxPool3dWithIndices,
   avgPool1d,
   avgPool2d,
+  avgPool3d,
   type MaxPoolOptions,
   maxPool1d,
+  maxPool1dWithIndices,
   maxPool2d,
   maxPool2dWithIndices,
+  maxPool3d,
+  maxPool3dWithIndices,
   type PoolOptions,
   type PoolWithIndices,
 } from '../ops/pool.ts';

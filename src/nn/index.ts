@@ -15,8 +15,10 @@ export {
   Conv3d,
   ConvBase,
   type ConvOptions,
+  ConvTranspose1d,
   ConvTranspose2d,
-  type ConvTranspose2dOptions,
+  ConvTranspose3d,
+  type ConvTransposeOptions,
   type PaddingMode,
 } from './conv.ts';
 export { Dropout, Dropout2d, StochasticDepth } from './dropout.ts';
@@ -26,7 +28,16 @@ export * as functional from './functional.ts';
 export { Identity } from './identity.ts';
 /** Initial values: functions that fill a tensor in place (PyTorch: `torch.nn.init`). */
 export * as init from './init.ts';
-export { Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear.ts';
+export {
+  LazyConv1d,
+  LazyConv2d,
+  LazyConv3d,
+  LazyConvTranspose1d,
+  LazyConvTranspose2d,
+  LazyConvTranspose3d,
+  LazyLinear,
+} from './lazy_layers.ts';
+export { Bilinear, Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear.ts';
 export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
 export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
 export {
@@ -135,13 +146,25 @@ export {
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
+  AdaptiveAvgPool3d,
   AdaptiveMaxPool1d,
   AdaptiveMaxPool2d,
-  type AdaptiveSize,
+  AdaptiveMaxPool3d,
   AvgPool1d,
   AvgPool2d,
+  AvgPool3d,
+  type IndicesOption,
+  LPPool1d,
+  LPPool2d,
+  LPPool3d,
   MaxPool1d,
   MaxPool2d,
+  MaxPool3d,
+  type MaxPoolOptions,
+  MaxUnpool1d,
+  MaxUnpool2d,
+  MaxUnpool3d,
+  type MaxUnpoolLayerOptions,
 } from './pool.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';

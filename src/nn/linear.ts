@@ -1,22 +1,22 @@
-// Layers that are a matrix product or a look-up in a matrix: Linear, Embedding.
+// Layers that are a matrix product or a look-up in a matrix: Linear, Bilinear, Embedding.
 
 import { noGrad } from '../autograd/grad_mode.ts';
 import { maxElements, requireInteger } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { setIndex } from '../ops/brackets.ts';
 import { embeddingWith } from '../ops/indexing.ts';
-import { linear } from '../ops/linear.ts';
+import { bilinear, linear } from '../ops/linear.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { boolText } from '../python_text.ts';
 import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { normal_, resetLinearLike } from './init.ts';
+import { normal_, resetLinearLike, uniform_ } from './init.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
 
-/** Options of `Linear`. */
+/** Options of `Linear` and `Bilinear`. */
 export interface LinearOptions extends DTypeOption {
   /** Whether there is a bias, one value for each output. Default: true. */
   bias?: boolean;
@@ -42,11 +42,12 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
-    requireOptions(this.constructor.name, options, linearOptions);
+    const { name } = this.constructor;
+    requireOptions(name, options, linearOptions);
     const { bias = true, dtype } = options;
-    requireInteger('Linear', 'inFeatures', inFeatures, 0, maxElements);
-    requireInteger('Linear', 'outFeatures', outFeatures, 0, maxElements);
-    if (dtype !== undefined) requireDType('Linear', dtype);
+    requireInteger(name, 'inFeatures', inFeatures, 0, maxElements);
+    requireInteger(name, 'outFeatures', outFeatures, 0, maxElements);
+    if (dtype !== undefined) requireDType(name, dtype);
     this.inFeatures = inFeatures;
     this.outFeatures = outFeatures;
     this.registerParameter('weight', new Parameter(empty([outFeatures, inFeatures], { dtype })));
@@ -65,6 +66,58 @@ export class Linear extends Module {
 
   override extraRepr(): string {
     return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${boolText(this.bias !== null)}`;
+  }
+}
+
+/**
+ * y[o] = x1·W[o]·x2ᵀ + b[o] over the last dimensions: (…, in1) and (…, in2) → (…, out) (PyTorch: `nn.Bilinear`).
+ *
+ * Weight (out, in1, in2) and bias (out) start uniform in ±1/√in1.
+ * @example
+ * const y1 = new Bilinear(8, 8, 3)(x, y); // shape [4, 6, 8, 3]
+ */
+export class Bilinear extends Module {
+  /** The size of the last dimension of the first input. */
+  readonly in1Features: number;
+  /** The size of the last dimension of the second input. */
+  readonly in2Features: number;
+  /** The size of the last dimension of the output. */
+  readonly outFeatures: number;
+  /** The weights (out, in1, in2). */
+  declare weight: Parameter;
+  /** The bias (out), null where there is none. */
+  declare bias: Parameter | null;
+
+  constructor(in1Features: number, in2Features: number, outFeatures: number, options: LinearOptions = {}) {
+    super();
+    requireOptions(this.constructor.name, options, linearOptions);
+    const { bias = true, dtype } = options;
+    requireInteger('Bilinear', 'in1Features', in1Features, Number.MIN_SAFE_INTEGER, maxElements);
+    if (in1Features <= 0) throw new ValueError(`in1Features must be > 0, but got ${in1Features}`);
+    requireInteger('Bilinear', 'in2Features', in2Features, 0, maxElements);
+    requireInteger('Bilinear', 'outFeatures', outFeatures, 0, maxElements);
+    if (dtype !== undefined) requireDType('Bilinear', dtype);
+    this.in1Features = in1Features;
+    this.in2Features = in2Features;
+    this.outFeatures = outFeatures;
+    this.registerParameter('weight', new Parameter(empty([outFeatures, in1Features, in2Features], { dtype })));
+    this.registerParameter('bias', bias ? new Parameter(empty([outFeatures], { dtype })) : null);
+    this.resetParameters();
+  }
+
+  /** Draws the parameters anew, uniform in ±1/√in1. */
+  resetParameters(): void {
+    const bound = 1 / Math.sqrt(this.in1Features);
+    uniform_(this.weight, -bound, bound);
+    if (this.bias) uniform_(this.bias, -bound, bound);
+  }
+
+  forward(x1: Tensor, x2: Tensor): Tensor {
+    return bilinear(x1, x2, this.weight, this.bias);
+  }
+
+  override extraRepr(): string {
+    return `in1_features=${this.in1Features}, in2_features=${this.in2Features}, out_features=${this.outFeatures}, bias=${boolText(this.bias !== null)}`;
   }
 }
 
@@ -126,4 +179,4 @@ export class Embedding extends Module {
   }
 }
 
-declareModules({ Linear, Embedding });
+declareModules({ Linear, Bilinear, Embedding });

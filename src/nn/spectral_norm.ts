@@ -16,7 +16,7 @@ import { randn } from '../tensor/random.ts';
 import { normalizeDim } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { ConvTranspose2d } from './conv.ts';
+import { TransposedConv } from './conv.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 import { registerParametrization } from './parametrize.ts';
@@ -124,7 +124,7 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
     name = 'weight',
     nPowerIterations = 1,
     eps = 1e-12,
-    dim = module instanceof ConvTranspose2d ? 1 : 0,
+    dim = module instanceof TransposedConv ? 1 : 0,
   } = options;
   const weight = (module as unknown as Record<string, unknown>)[name];
   if (!(weight instanceof Tensor))

@@ -52,7 +52,7 @@ export const convOptions = declareOptions<ConvOptions>({
   groups: kind.integer,
 });
 
-/** Options of `convTranspose2d`. */
+/** Options of `convTranspose1d`, `convTranspose2d` and `convTranspose3d`. */
 export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
   /**
    * How much is taken from each side of the output: what a convolution of the same padding adds to its input. Default:
@@ -301,6 +301,19 @@ export function convTranspose(
   });
 }
 
+/**
+ * Transposed convolution over (N, C, L), which spreads every value over a window: the gradient of `conv1d`; weight
+ * (C, O/groups, K) (PyTorch: `F.conv_transpose1d`).
+ */
+export function convTranspose1d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: ConvTransposeOptions = {},
+): Tensor {
+  requireOptions('convTranspose1d', options, convTransposeOptions);
+  return convTranspose('convTranspose1d', 1, x, weight, bias, options);
+}
 /** Transposed convolution over (N, C, H, W); weight (C, O/groups, KH, KW) (PyTorch: `F.conv_transpose2d`). */
 export function convTranspose2d(
   x: Tensor,
@@ -310,4 +323,17 @@ export function convTranspose2d(
 ): Tensor {
   requireOptions('convTranspose2d', options, convTransposeOptions);
   return convTranspose('convTranspose2d', 2, x, weight, bias, options);
+}
+/**
+ * Transposed convolution over (N, C, D, H, W); weight (C, O/groups, KD, KH, KW) (PyTorch: `F.conv_transpose3d`). See
+ * `convTranspose1d`.
+ */
+export function convTranspose3d(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: ConvTransposeOptions = {},
+): Tensor {
+  requireOptions('convTranspose3d', options, convTransposeOptions);
+  return convTranspose('convTranspose3d', 3, x, weight, bias, options);
 }

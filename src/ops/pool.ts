@@ -1,4 +1,4 @@
-// Pooling in one and two dimensions: maximum, average, and their adaptive forms, in both memory formats.
+// Pooling in one to three dimensions: maximum, average, and their adaptive forms, in both memory formats.
 import { defineOp } from '../autograd/define_op.ts';
 import { maxElements, requireInteger, requireShape } from '../checks.ts';
 import { RuntimeError } from '../errors.ts';
@@ -41,7 +41,7 @@ export interface AvgPool1dOptions extends PoolOptions {
   /** Whether padding zeros count in the divisor. Default: true. */
   countIncludePad?: boolean;
 }
-/** Options of `avgPool2d` and `AvgPool2d`. */
+/** Options of `avgPool2d`, `avgPool3d` and their layers. */
 export interface AvgPoolOptions extends AvgPool1dOptions {
   /** Divides by this instead of the window's size. Default: none. */
   divisorOverride?: number;
@@ -165,7 +165,7 @@ function poolShape(
   };
 }
 
-function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: Size | readonly (number | null)[]): PoolShape {
+function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: AdaptiveSize): PoolShape {
   const wanted = Array.isArray(outputSize) ? outputSize.map((n, i) => n ?? x.shape[i + 2]) : (outputSize as number);
   if (Array.isArray(wanted) && wanted.length !== dims) throw new RuntimeError(`${op}: outputSize must be ${dims}`);
   const output = sizes(op, 'outputSize', wanted, dims);
@@ -185,7 +185,7 @@ function adaptiveShape(op: string, x: Tensor, dims: number, outputSize: Size | r
   };
 }
 
-/** What `maxPool2dWithIndices` returns. */
+/** What poolings return that say where their maxima were, such as `maxPool2dWithIndices`. */
 export interface PoolWithIndices {
   /** The maxima. */
   values: Tensor;
@@ -217,10 +217,23 @@ export const maxPoolOver = (
   options: MaxPoolOptions,
 ): PoolWithIndices => maxPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
 
-/** Maxima over windows with their positions (PyTorch: `F.max_pool2d_with_indices`). */
+/**
+ * Maxima over windows of (N, C, L) with their positions, which `maxUnpool1d` takes (PyTorch:
+ * `F.max_pool1d_with_indices`).
+ */
+export function maxPool1dWithIndices(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices {
+  requireOptions('maxPool1dWithIndices', options, maxPoolOptions);
+  return maxPoolOver('maxPool1dWithIndices', 1, x, kernelSize, options);
+}
+/** The same of (N, C, H, W) (PyTorch: `F.max_pool2d_with_indices`). */
 export function maxPool2dWithIndices(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices {
   requireOptions('maxPool2dWithIndices', options, maxPoolOptions);
   return maxPoolOver('maxPool2dWithIndices', 2, x, kernelSize, options);
+}
+/** The same of (N, C, D, H, W) (PyTorch: `F.max_pool3d_with_indices`). */
+export function maxPool3dWithIndices(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): PoolWithIndices {
+  requireOptions('maxPool3dWithIndices', options, maxPoolOptions);
+  return maxPoolOver('maxPool3dWithIndices', 3, x, kernelSize, options);
 }
 /** Maxima over windows of (N, C, L) (PyTorch: `F.max_pool1d`). */
 export function maxPool1d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
@@ -231,6 +244,11 @@ export function maxPool1d(x: Tensor, kernelSize: Size, options: MaxPoolOptions =
 export function maxPool2d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
   requireOptions('maxPool2d', options, maxPoolOptions);
   return maxPoolOver('maxPool2d', 2, x, kernelSize, options).values;
+}
+/** Maxima over windows of (N, C, D, H, W) (PyTorch: `F.max_pool3d`). */
+export function maxPool3d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
+  requireOptions('maxPool3d', options, maxPoolOptions);
+  return maxPoolOver('maxPool3d', 3, x, kernelSize, options).values;
 }
 
 const avgPool = (op: string, dims: number, x: Tensor, shape: (x: Tensor) => PoolShape): Tensor =>
@@ -251,21 +269,56 @@ export function avgPool2d(x: Tensor, kernelSize: Size, options: AvgPoolOptions =
   return avgPoolOver('avgPool2d', 2, x, kernelSize, options);
 }
 
+/** Means over windows of (N, C, D, H, W) (PyTorch: `F.avg_pool3d`). */
+export function avgPool3d(x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
+  requireOptions('avgPool3d', options, avgPoolOptions);
+  return avgPoolOver('avgPool3d', 3, x, kernelSize, options);
+}
+
+/** A size, in which null keeps the input's. */
+export type AdaptiveSize = Size | readonly (number | null)[];
+
+const adaptiveAvgPool = (op: string, dims: number, x: Tensor, outputSize: AdaptiveSize): Tensor =>
+  avgPool(op, dims, x, (input) => adaptiveShape(op, input, dims, outputSize));
+
 /** Means over windows chosen so that the output has the given size (PyTorch: `F.adaptive_avg_pool1d`). */
 export const adaptiveAvgPool1d = (x: Tensor, outputSize: Size): Tensor =>
-  avgPool('adaptiveAvgPool1d', 1, x, (input) => adaptiveShape('adaptiveAvgPool1d', input, 1, outputSize));
+  adaptiveAvgPool('adaptiveAvgPool1d', 1, x, outputSize);
 /**
  * Means over windows chosen so that the output has the given size; null keeps a dimension (PyTorch:
  * `F.adaptive_avg_pool2d`).
  */
-export const adaptiveAvgPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
-  avgPool('adaptiveAvgPool2d', 2, x, (input) => adaptiveShape('adaptiveAvgPool2d', input, 2, outputSize));
+export const adaptiveAvgPool2d = (x: Tensor, outputSize: AdaptiveSize): Tensor =>
+  adaptiveAvgPool('adaptiveAvgPool2d', 2, x, outputSize);
+/** The same of (N, C, D, H, W) (PyTorch: `F.adaptive_avg_pool3d`). */
+export const adaptiveAvgPool3d = (x: Tensor, outputSize: AdaptiveSize): Tensor =>
+  adaptiveAvgPool('adaptiveAvgPool3d', 3, x, outputSize);
+
+/** Maxima over windows chosen so that the output has the given size, for a function named `op`; layers call this. */
+export const adaptiveMaxPoolOver = (op: string, dims: number, x: Tensor, outputSize: AdaptiveSize): PoolWithIndices =>
+  maxPool(op, dims, x, (input) => adaptiveShape(op, input, dims, outputSize));
+
 /** Maxima over windows chosen so that the output has the given size (PyTorch: `F.adaptive_max_pool1d`). */
 export const adaptiveMaxPool1d = (x: Tensor, outputSize: Size): Tensor =>
-  maxPool('adaptiveMaxPool1d', 1, x, (input) => adaptiveShape('adaptiveMaxPool1d', input, 1, outputSize)).values;
+  adaptiveMaxPoolOver('adaptiveMaxPool1d', 1, x, outputSize).values;
 /**
  * Maxima over windows chosen so that the output has the given size; null keeps a dimension (PyTorch:
  * `F.adaptive_max_pool2d`).
  */
-export const adaptiveMaxPool2d = (x: Tensor, outputSize: Size | readonly (number | null)[]): Tensor =>
-  maxPool('adaptiveMaxPool2d', 2, x, (input) => adaptiveShape('adaptiveMaxPool2d', input, 2, outputSize)).values;
+export const adaptiveMaxPool2d = (x: Tensor, outputSize: AdaptiveSize): Tensor =>
+  adaptiveMaxPoolOver('adaptiveMaxPool2d', 2, x, outputSize).values;
+/** The same of (N, C, D, H, W) (PyTorch: `F.adaptive_max_pool3d`). */
+export const adaptiveMaxPool3d = (x: Tensor, outputSize: AdaptiveSize): Tensor =>
+  adaptiveMaxPoolOver('adaptiveMaxPool3d', 3, x, outputSize).values;
+/**
+ * Maxima over windows chosen so that the output has the given size, with their positions (PyTorch:
+ * `F.adaptive_max_pool1d_with_indices`).
+ */
+export const adaptiveMaxPool1dWithIndices = (x: Tensor, outputSize: Size): PoolWithIndices =>
+  adaptiveMaxPoolOver('adaptiveMaxPool1dWithIndices', 1, x, outputSize);
+/** The same of (N, C, H, W) (PyTorch: `F.adaptive_max_pool2d_with_indices`). */
+export const adaptiveMaxPool2dWithIndices = (x: Tensor, outputSize: AdaptiveSize): PoolWithIndices =>
+  adaptiveMaxPoolOver('adaptiveMaxPool2dWithIndices', 2, x, outputSize);
+/** The same of (N, C, D, H, W) (PyTorch: `F.adaptive_max_pool3d_with_indices`). */
+export const adaptiveMaxPool3dWithIndices = (x: Tensor, outputSize: AdaptiveSize): PoolWithIndices =>
+  adaptiveMaxPoolOver('adaptiveMaxPool3dWithIndices', 3, x, outputSize);

@@ -29,9 +29,11 @@ const onlyMethods = {
 /** Functions of nn.functional alone. */
 const onlyFunctional = {
   'They compute what a layer computes; PyTorch has them in torch.nn.functional alone.': `
-    adaptiveAvgPool1d adaptiveAvgPool2d adaptiveMaxPool1d adaptiveMaxPool2d avgPool1d avgPool2d batchNorm batchRenorm
-    binaryCrossEntropyWithLogits conv1d conv2d conv3d convTranspose2d crossEntropy crossMapLRN2d dropout dropout2d embedding frozenBatchNorm
-    groupNorm inPlaceAbn instanceNorm l1Loss layerNorm linear localResponseNorm maskedBatchNorm maxPool1d maxPool2d maxPool2dWithIndices
+    adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d adaptiveMaxPool1dWithIndices adaptiveMaxPool2d
+    adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices avgPool1d avgPool2d avgPool3d bilinear batchNorm batchRenorm
+    binaryCrossEntropyWithLogits conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d crossEntropy crossMapLRN2d dropout dropout2d embedding frozenBatchNorm
+    groupNorm inPlaceAbn instanceNorm l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d
+    maxPool2dWithIndices maxPool3d maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d
     mseLoss nllLoss normalize oneHot rmsNorm runningStdBatchRenorm smoothL1Loss stochasticDepth syncBatchNorm`,
 };
 /** Functions of the root without a method. */
@@ -77,10 +79,10 @@ describe('a layer and its function', () => {
   const takers = optionTakers();
   const named = (name: string) => new Set(takers.get(name)?.options.map((option) => option.name));
   /** What a layer has as a part or as its mode, which its function is given. */
-  const ofCalls = new Set(words('dtype training weight numBatchesTracked onStatistics relu'));
+  const ofCalls = new Set(words('dtype training weight numBatchesTracked onStatistics relu outputSize'));
   /** What only a layer can do, as it owns what it makes or decides before it is called. */
   const ofLayers = new Set(
-    words('affine bias dtype elementwiseAffine inplace paddingMode processGroup trackRunningStats'),
+    words('affine bias dtype elementwiseAffine inplace paddingMode processGroup returnIndices trackRunningStats'),
   );
   const layers = new Map(
     Object.entries(nn)

@@ -51,6 +51,7 @@ const x = () => ek.ones([2, 3]);
 const labels = () => ek.zeros([2], long);
 const ints = () => ek.ones([2, 3], { dtype: 'int32' });
 const image = () => ek.ones([1, 2, 6, 6]);
+const volume = () => ek.ones([1, 2, 3, 3, 3]);
 const line = () => ek.ones([1, 2, 6]);
 const f = { ...nn.functional };
 
@@ -339,8 +340,10 @@ takes('stochasticDepth', {
 const convs = {
   conv1d: [line, [1, 2, 2]],
   conv2d: [image, [1, 2, 2, 2]],
-  conv3d: [() => ek.ones([1, 2, 3, 3, 3]), [1, 2, 2, 2, 2]],
+  conv3d: [volume, [1, 2, 2, 2, 2]],
+  convTranspose1d: [line, [2, 1, 2]],
   convTranspose2d: [image, [2, 1, 2, 2]],
+  convTranspose3d: [volume, [2, 1, 2, 2, 2]],
 } as const;
 for (const [name, [input, weight]] of Object.entries(convs)) {
   const run = (options: object) =>
@@ -352,11 +355,23 @@ for (const [name, [input, weight]] of Object.entries(convs)) {
     groups: ['integer', (v) => run({ groups: v })],
   });
 }
-takes('convTranspose2d', {
-  outputPadding: ['size', (v) => f.convTranspose2d(image(), ek.ones([2, 1, 2, 2]), null, { outputPadding: v })],
-});
-for (const name of ['maxPool1d', 'maxPool2d', 'maxPool2dWithIndices', 'avgPool1d', 'avgPool2d'] as const) {
-  const input = name.includes('1d') ? line : image;
+for (const name of ['convTranspose1d', 'convTranspose2d', 'convTranspose3d'] as const) {
+  const [input, weight] = convs[name];
+  takes(name, { outputPadding: ['size', (v) => f[name](input(), ek.ones(weight), null, { outputPadding: v })] });
+}
+const inputFor = (name: string) => (name.includes('1d') ? line : name.includes('2d') ? image : volume)();
+for (const name of [
+  'maxPool1d',
+  'maxPool2d',
+  'maxPool3d',
+  'maxPool1dWithIndices',
+  'maxPool2dWithIndices',
+  'maxPool3dWithIndices',
+  'avgPool1d',
+  'avgPool2d',
+  'avgPool3d',
+] as const) {
+  const input = () => inputFor(name);
   const run = (kernel: never, options: object = {}) => (f[name] as typeof f.maxPool2d)(input(), kernel, options);
   takes(name, {
     kernelSize: ['size', (v) => run(v)],
@@ -365,9 +380,38 @@ for (const name of ['maxPool1d', 'maxPool2d', 'maxPool2dWithIndices', 'avgPool1d
   });
   if (name.startsWith('max')) takes(name, { dilation: ['size', (v) => run(2 as never, { dilation: v })] });
 }
-takes('avgPool2d', { divisorOverride: ['integer', (v) => f.avgPool2d(image(), 2, { divisorOverride: v }), -1, null] });
-for (const name of ['adaptiveAvgPool1d', 'adaptiveAvgPool2d', 'adaptiveMaxPool1d', 'adaptiveMaxPool2d'] as const)
-  takes(name, { outputSize: ['size', (v) => f[name](name.includes('1d') ? line() : image(), v), [null]] });
+for (const name of ['avgPool2d', 'avgPool3d'] as const)
+  takes(name, { divisorOverride: ['integer', (v) => f[name](inputFor(name), 2, { divisorOverride: v }), -1, null] });
+for (const name of [
+  'adaptiveAvgPool1d',
+  'adaptiveAvgPool2d',
+  'adaptiveAvgPool3d',
+  'adaptiveMaxPool1d',
+  'adaptiveMaxPool2d',
+  'adaptiveMaxPool3d',
+  'adaptiveMaxPool1dWithIndices',
+  'adaptiveMaxPool2dWithIndices',
+  'adaptiveMaxPool3dWithIndices',
+] as const)
+  takes(name, { outputSize: ['size', (v) => f[name](inputFor(name), v), [null]] });
+for (const name of ['maxUnpool1d', 'maxUnpool2d', 'maxUnpool3d'] as const) {
+  const run = (kernel: never, options: object = {}) => {
+    const x = inputFor(name);
+    return f[name](x, ek.zerosLike(x, { dtype: 'int64' }), kernel, options);
+  };
+  takes(name, {
+    kernelSize: ['size', (v) => run(v)],
+    stride: ['size', (v) => run(2 as never, { stride: v }), null, 2 ** 31],
+    padding: ['size', (v) => run(2 as never, { padding: v }), 2 ** 31],
+    outputSize: ['size', (v) => run(2 as never, { outputSize: [v, v, v].slice(0, Number(name[9])) }), 2 ** 31],
+  });
+}
+for (const name of ['lpPool1d', 'lpPool2d', 'lpPool3d'] as const)
+  takes(name, {
+    normType: ['finite', (v) => f[name](inputFor(name), v, 2)],
+    kernelSize: ['size', (v) => f[name](inputFor(name), 2, v)],
+    stride: ['size', (v) => f[name](inputFor(name), 2, 2, { stride: v }), null, 2 ** 31],
+  });
 takes('pad', {
   mode: ['name', (v) => f.pad(image(), [1, 1], { mode: v })],
   'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' }), -1],
@@ -446,7 +490,7 @@ takes('Embedding', {
   embeddingDim: ['integer', (v) => new nn.Embedding(2, v)],
   paddingIdx: ['integer', (v) => new nn.Embedding(2, 2, { paddingIdx: v }), -1, null],
 });
-for (const name of ['Conv1d', 'Conv2d', 'Conv3d', 'ConvTranspose2d'] as const) {
+for (const name of ['Conv1d', 'Conv2d', 'Conv3d', 'ConvTranspose1d', 'ConvTranspose2d', 'ConvTranspose3d'] as const) {
   const make = (options: object) => new nn[name](2, 2, 2, options);
   takes(name, {
     inChannels: ['integer', (v) => new nn[name](v, 2, 2)],
@@ -460,10 +504,45 @@ for (const name of ['Conv1d', 'Conv2d', 'Conv3d', 'ConvTranspose2d'] as const) {
     dtype: ['dtype', (v) => make({ dtype: v })],
   });
 }
-takes('ConvTranspose2d', {
-  outputPadding: ['size', (v) => new nn.ConvTranspose2d(2, 2, 2, { outputPadding: v }), 2 ** 31],
+for (const name of ['ConvTranspose1d', 'ConvTranspose2d', 'ConvTranspose3d'] as const)
+  takes(name, { outputPadding: ['size', (v) => new nn[name](2, 2, 2, { outputPadding: v }), 2 ** 31] });
+for (const name of [
+  'LazyConv1d',
+  'LazyConv2d',
+  'LazyConv3d',
+  'LazyConvTranspose1d',
+  'LazyConvTranspose2d',
+  'LazyConvTranspose3d',
+] as const)
+  takes(name, {
+    outChannels: ['integer', (v) => new nn[name](v, 2)],
+    kernelSize: ['size', (v) => new nn[name](2, v), 2 ** 31],
+    stride: ['size', (v) => new nn[name](2, 2, { stride: v }), 2 ** 31],
+    dtype: ['dtype', (v) => new nn[name](2, 2, { dtype: v })],
+  });
+takes('LazyLinear', {
+  outFeatures: ['integer', (v) => new nn.LazyLinear(v)],
+  dtype: ['dtype', (v) => new nn.LazyLinear(2, { dtype: v })],
 });
-for (const name of ['MaxPool1d', 'MaxPool2d', 'AvgPool1d', 'AvgPool2d'] as const) {
+takes('Bilinear', {
+  in1Features: ['integer', (v) => new nn.Bilinear(v, 2, 2)],
+  in2Features: ['integer', (v) => new nn.Bilinear(2, v, 2)],
+  outFeatures: ['integer', (v) => new nn.Bilinear(2, 2, v)],
+  dtype: ['dtype', (v) => new nn.Bilinear(2, 2, 2, { dtype: v })],
+});
+for (const name of ['MaxUnpool1d', 'MaxUnpool2d', 'MaxUnpool3d'] as const)
+  takes(name, {
+    kernelSize: ['size', (v) => new nn[name](v), 2 ** 31],
+    stride: ['size', (v) => new nn[name](2, { stride: v }), null, 2 ** 31],
+    padding: ['size', (v) => new nn[name](2, { padding: v }), 2 ** 31],
+  });
+for (const name of ['LPPool1d', 'LPPool2d', 'LPPool3d'] as const)
+  takes(name, {
+    normType: ['finite', (v) => new nn[name](v, 2)],
+    kernelSize: ['size', (v) => new nn[name](2, v), 2 ** 31],
+    stride: ['size', (v) => new nn[name](2, 2, { stride: v }), null, 2 ** 31],
+  });
+for (const name of ['MaxPool1d', 'MaxPool2d', 'MaxPool3d', 'AvgPool1d', 'AvgPool2d', 'AvgPool3d'] as const) {
   takes(name, {
     kernelSize: ['size', (v) => new nn[name](v), 2 ** 31],
     stride: ['size', (v) => new nn[name](2, { stride: v }), null, 2 ** 31],
@@ -490,12 +569,18 @@ for (const name of ['ConstantPad1d', 'ConstantPad2d', 'ConstantPad3d'] as const)
     padding: ['size', (v) => new nn[name](v, 0), -1, 2 ** 31],
     value: ['element', (v) => new nn[name](1, v)],
   });
-for (const name of ['MaxPool1d', 'MaxPool2d'] as const)
+for (const name of ['MaxPool1d', 'MaxPool2d', 'MaxPool3d'] as const)
   takes(name, { dilation: ['size', (v) => new nn[name](2, { dilation: v }), 2 ** 31] });
-takes('AvgPool2d', {
-  divisorOverride: ['integer', (v) => new nn.AvgPool2d(2, { divisorOverride: v }), -1, null, 2 ** 31],
-});
-for (const name of ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveMaxPool1d', 'AdaptiveMaxPool2d'] as const)
+for (const name of ['AvgPool2d', 'AvgPool3d'] as const)
+  takes(name, { divisorOverride: ['integer', (v) => new nn[name](2, { divisorOverride: v }), -1, null, 2 ** 31] });
+for (const name of [
+  'AdaptiveAvgPool1d',
+  'AdaptiveAvgPool2d',
+  'AdaptiveAvgPool3d',
+  'AdaptiveMaxPool1d',
+  'AdaptiveMaxPool2d',
+  'AdaptiveMaxPool3d',
+] as const)
   takes(name, { outputSize: ['size', (v) => new nn[name](v), [null]] });
 takes('Softmax', { dim: ['integer', (v) => new nn.Softmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
 takes('LogSoftmax', { dim: ['integer', (v) => new nn.LogSoftmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
@@ -810,7 +895,7 @@ export const without: ReadonlySet<string> = new Set([
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
     checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
-    isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized keep linear mapArrays mapDataset maskedScatter
+    isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized bilinear keep linear mapArrays mapDataset maskedScatter
     maskedSelect matmul noGrad nonzero ones_ parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
     resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
     unfreezeBatchNorm trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_

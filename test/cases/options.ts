@@ -41,6 +41,7 @@ const files = (name: string): Given => (io as Record<string, Given>)[name];
 const x = () => ek.ones([2, 3]);
 const line = () => ek.ones([1, 2, 6]);
 const image = () => ek.ones([1, 2, 6, 6]);
+const volume = () => ek.ones([1, 2, 3, 3, 3]);
 const vector = () => ek.ones([2]);
 const indices = () => ek.zeros([2], { dtype: 'int64' });
 /** A sum with a product, and the factors of that. */
@@ -154,10 +155,19 @@ takes('layerNorm rmsNorm', (name) => (o) => make(name)(x(), [3], o));
 takes('localResponseNorm crossMapLRN2d', (name) => (o) => make(name)(image(), 2, o));
 one('conv1d', (o) => nn.functional.conv1d(line(), ek.ones([2, 2, 1]), null, o));
 one('conv2d', (o) => nn.functional.conv2d(image(), ek.ones([2, 2, 1, 1]), null, o));
-one('conv3d', (o) => nn.functional.conv3d(ek.ones([1, 2, 3, 3, 3]), ek.ones([2, 2, 1, 1, 1]), null, o));
+one('conv3d', (o) => nn.functional.conv3d(volume(), ek.ones([2, 2, 1, 1, 1]), null, o));
+one('convTranspose1d', (o) => nn.functional.convTranspose1d(line(), ek.ones([2, 2, 1]), null, o));
 one('convTranspose2d', (o) => nn.functional.convTranspose2d(image(), ek.ones([2, 2, 1, 1]), null, o));
-takes('avgPool1d maxPool1d', (name) => (o) => make(name)(line(), 2, o));
+one('convTranspose3d', (o) => nn.functional.convTranspose3d(volume(), ek.ones([2, 2, 1, 1, 1]), null, o));
+takes('avgPool1d maxPool1d maxPool1dWithIndices', (name) => (o) => make(name)(line(), 2, o));
 takes('avgPool2d maxPool2d maxPool2dWithIndices', (name) => (o) => make(name)(image(), 2, o));
+takes('avgPool3d maxPool3d maxPool3dWithIndices', (name) => (o) => make(name)(volume(), 2, o));
+one('lpPool1d', (o) => nn.functional.lpPool1d(line(), 2, 2, o));
+one('lpPool2d', (o) => nn.functional.lpPool2d(image(), 2, 2, o));
+one('lpPool3d', (o) => nn.functional.lpPool3d(volume(), 2, 2, o));
+one('maxUnpool1d', (o) => nn.functional.maxUnpool1d(line(), ek.zerosLike(line(), { dtype: 'int64' }), 2, o));
+one('maxUnpool2d', (o) => nn.functional.maxUnpool2d(image(), ek.zerosLike(image(), { dtype: 'int64' }), 2, o));
+one('maxUnpool3d', (o) => nn.functional.maxUnpool3d(volume(), ek.zerosLike(volume(), { dtype: 'int64' }), 2, o));
 takes('dropout dropout2d', (name) => (o) => make(name)(image(), 0.5, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
 one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
@@ -173,7 +183,7 @@ takes(
   (name) => (o) => new (make(name))(o),
 );
 takes(
-  'BatchNorm1d BatchNorm2d BatchNorm3d BatchNormXd BatchNormAct2d FrozenBatchNormAct2d SyncBatchNormAct BatchRenorm1d BatchRenorm2d BatchRenorm3d RunningStdBatchRenorm1d RunningStdBatchRenorm2d RunningStdBatchRenorm3d FrozenBatchNorm2d ChunkedGhostBatchNorm1d ABN InPlaceABN InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm RMSNorm CrossMapLRN2d LocalResponseNorm MaskedBatchNorm1d MaskedBatchNorm2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d SplitBatchNorm2d SyncBatchNorm',
+  'BatchNorm1d BatchNorm2d BatchNorm3d BatchNormXd BatchNormAct2d FrozenBatchNormAct2d SyncBatchNormAct BatchRenorm1d BatchRenorm2d BatchRenorm3d RunningStdBatchRenorm1d RunningStdBatchRenorm2d RunningStdBatchRenorm3d FrozenBatchNorm2d ChunkedGhostBatchNorm1d ABN InPlaceABN InstanceNorm1d InstanceNorm2d InstanceNorm3d LayerNorm RMSNorm CrossMapLRN2d LocalResponseNorm MaskedBatchNorm1d MaskedBatchNorm2d AvgPool1d AvgPool2d AvgPool3d MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d LazyLinear SplitBatchNorm2d SyncBatchNorm',
   (name) => (o) => new (make(name))(2, o),
 );
 takes(
@@ -182,8 +192,15 @@ takes(
   () => ({ numSplits: 2 }),
 );
 takes('Dropout Dropout2d', (name) => (o) => new (make(name))(0.5, o));
-takes('GroupNorm Embedding Linear', (name) => (o) => new (make(name))(2, 2, o));
-takes('Conv1d Conv2d Conv3d ConvTranspose2d', (name) => (o) => new (make(name))(2, 2, 1, o));
+takes(
+  'GroupNorm Embedding Linear LPPool1d LPPool2d LPPool3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d',
+  (name) => (o) => new (make(name))(2, 2, o),
+);
+one('Bilinear', (o) => new nn.Bilinear(2, 2, 2, o));
+takes(
+  'Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d',
+  (name) => (o) => new (make(name))(2, 2, 1, o),
+);
 // Bases, by a class that derives from them.
 class Norm extends nn.NormBase {
   protected checkInputDim(): void {}

@@ -7,9 +7,11 @@ import * as conv from '../../src/ops/conv.ts';
 import { cast, clone, toFormat } from '../../src/ops/convert.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import * as idx from '../../src/ops/indexing.ts';
-import { linear } from '../../src/ops/linear.ts';
+import { bilinear, linear } from '../../src/ops/linear.ts';
 import * as loss from '../../src/ops/loss.ts';
+import { lpPool1d, lpPool2d, lpPool3d } from '../../src/ops/lp_pool.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { maxUnpool1d, maxUnpool2d, maxUnpool3d } from '../../src/ops/max_unpool.ts';
 import * as batchNorm from '../../src/ops/norm/batch_norm.ts';
 import { batchNormGiven } from '../../src/ops/norm/batch_norm_given.ts';
 import { batchNormOfParts } from '../../src/ops/norm/ghost_batch_norm.ts';
@@ -316,6 +318,13 @@ const products: Case[] = [
     run: linear as Case['run'],
     torch: 'F.linear(a, b, c)',
   },
+  {
+    ops: ['matmul'],
+    name: 'bilinear',
+    inputs: [m([2, 3, 5]), m([2, 3, 4]), m([3, 5, 4]), m([3])],
+    run: bilinear as Case['run'],
+    torch: 'F.bilinear(a, b, c, d)',
+  },
 ];
 
 type ConvRow = [name: string, x: number[], w: number[], options: conv.ConvOptions, torch: string];
@@ -360,6 +369,21 @@ const convolution: Case[] = [
     run: (a, b, c) => conv.convTranspose2d(a, b, c, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }),
     torch: 'F.conv_transpose2d(a, b, c, stride=2, padding=1, output_padding=1, groups=2)',
   },
+  {
+    ops: ['convolutionBackwardData'],
+    name: 'convTranspose1d',
+    inputs: [m([2, 4, 5]), m([4, 3, 3]), m([3])],
+    run: (a, b, c) => conv.convTranspose1d(a, b, c, { stride: 2, padding: 1 }),
+    torch: 'F.conv_transpose1d(a, b, c, stride=2, padding=1)',
+  },
+  {
+    ops: ['convolutionBackwardData'],
+    name: 'convTranspose3d',
+    inputs: [m([1, 2, 2, 3, 2]), m([2, 3, 1, 2, 3]), m([3])],
+    run: (a, b, c) =>
+      conv.convTranspose3d(a, b, c, { stride: [1, 2, 1], dilation: [1, 2, 1], outputPadding: [0, 1, 0] }),
+    torch: 'F.conv_transpose3d(a, b, c, stride=(1, 2, 1), dilation=(1, 2, 1), output_padding=(0, 1, 0))',
+  },
 ];
 
 const distinct = { distinct: true };
@@ -384,6 +408,85 @@ const pooling: Case[] = [
     inputs: [m([2, 3, 9], distinct)],
     run: (a) => pool.maxPool1d(a, 3),
     torch: 'F.max_pool1d(a, 3)',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'maxPool3d',
+    inputs: [m([1, 2, 3, 5, 4], distinct)],
+    run: (a) => pool.maxPool3d(a, [1, 3, 2], { padding: [0, 1, 1], stride: 2 }),
+    torch: 'F.max_pool3d(a, (1, 3, 2), 2, (0, 1, 1))',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'adaptiveMaxPool3d',
+    inputs: [m([2, 2, 3, 4, 5], distinct)],
+    run: (a) => pool.adaptiveMaxPool3d(a, [2, 1, 3]),
+    torch: 'F.adaptive_max_pool3d(a, (2, 1, 3))',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'maxUnpool2d',
+    inputs: [m([2, 2, 4, 6], distinct)],
+    run: (a) => {
+      const { values, indices } = pool.maxPool2dWithIndices(a, 2);
+      return maxUnpool2d(values, indices, 2, { outputSize: [5, 6] });
+    },
+    torch: 'F.max_unpool2d(*F.max_pool2d(a, 2, return_indices=True), 2, output_size=(5, 6))',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'maxUnpool1d, overlapping windows',
+    inputs: [m([2, 9], distinct)],
+    run: (a) => {
+      const { values, indices } = pool.maxPool1dWithIndices(a, 3, { stride: 3 });
+      return maxUnpool1d(values.mul(2), indices, 3);
+    },
+    torch: '(lambda y, i: F.max_unpool1d(y * 2, i, 3))(*F.max_pool1d(a, 3, 3, return_indices=True))',
+  },
+  {
+    ops: ['maxPool'],
+    name: 'maxUnpool3d',
+    inputs: [m([1, 2, 2, 4, 2], distinct)],
+    run: (a) => {
+      const { values, indices } = pool.maxPool3dWithIndices(a, 2);
+      return maxUnpool3d(values, indices, 2);
+    },
+    torch: 'F.max_unpool3d(*F.max_pool3d(a, 2, return_indices=True), 2)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'lpPool1d',
+    inputs: [m([2, 3, 8], positive)],
+    run: (a) => lpPool1d(a, 1.5, 3, { stride: 2 }),
+    torch: 'F.lp_pool1d(a, 1.5, 3, 2)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'lpPool2d',
+    inputs: [m([2, 3, 5, 7])],
+    run: (a) => lpPool2d(a, 2, [2, 3], { ceilMode: true }),
+    torch: 'F.lp_pool2d(a, 2, (2, 3), ceil_mode=True)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'lpPool3d',
+    inputs: [m([1, 2, 3, 4, 5])],
+    run: (a) => lpPool3d(a, 4, 2),
+    torch: 'F.lp_pool3d(a, 4, 2)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'avgPool3d',
+    inputs: [m([2, 2, 3, 5, 4])],
+    run: (a) => pool.avgPool3d(a, 2, { stride: [1, 2, 1], padding: 1, countIncludePad: false }),
+    torch: 'F.avg_pool3d(a, 2, (1, 2, 1), 1, False, False)',
+  },
+  {
+    ops: ['avgPool'],
+    name: 'adaptiveAvgPool3d',
+    inputs: [m([1, 2, 3, 4, 5])],
+    run: (a) => pool.adaptiveAvgPool3d(a, [2, null, 3]),
+    torch: 'F.adaptive_avg_pool3d(a, (2, None, 3))',
   },
   {
     ops: ['maxPool'],

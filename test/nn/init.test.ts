@@ -4,10 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { inOurWords } from '../../fuzz/our_words.ts';
 import {
   BatchNorm2d,
+  Bilinear,
   Conv1d,
   Conv2d,
   Conv3d,
+  ConvTranspose1d,
   ConvTranspose2d,
+  ConvTranspose3d,
   Embedding,
   init,
   Linear,
@@ -33,6 +36,9 @@ const layers: Record<string, (dtype: Float) => Module> = {
   Conv1d: (dtype) => new Conv1d(4, 6, 3, { groups: 2, dtype }),
   Conv2d: (dtype) => new Conv2d(3, 4, [3, 2], { dtype }),
   Conv3d: (dtype) => new Conv3d(2, 2, 2, { dtype }),
+  ConvTranspose1d: (dtype) => new ConvTranspose1d(4, 6, 3, { groups: 2, dtype }),
+  ConvTranspose3d: (dtype) => new ConvTranspose3d(2, 3, 2, { dtype }),
+  Bilinear: (dtype) => new Bilinear(4, 3, 2, { dtype }),
   ConvTranspose2d: (dtype) => new ConvTranspose2d(4, 6, 3, { groups: 2, dtype }),
   Embedding: (dtype) => new Embedding(6, 5, { paddingIdx: 2, dtype }),
   Sequential: (dtype) =>

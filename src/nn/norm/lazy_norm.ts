@@ -1,11 +1,10 @@
 // Norms that learn their number of channels from their first input: LazyBatchNorm and LazyInstanceNorm in one to three
-// dimensions. With that input the module becomes the plain layer, class and all. Tensors without a shape are in
-// uninitialized.ts.
+// dimensions.
 
 import { IndexError } from '../../errors.ts';
 import { requireOptions } from '../../options.ts';
 import { fill } from '../../tensor/create.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import { awaitFirstInput } from '../lazy.ts';
 import { declareModules } from '../module_call.ts';
 import { initialize, isUninitialized, UninitializedBuffer, UninitializedParameter } from '../uninitialized.ts';
 import {
@@ -31,25 +30,22 @@ function awaitInput(module: NormBase, eager: { readonly prototype: NormBase }, {
   if (module.bias) module.bias = new UninitializedParameter({ dtype });
   if (module.runningMean) module.runningMean = new UninitializedBuffer({ dtype });
   if (module.runningVar) module.runningVar = new UninitializedBuffer({ dtype });
-  const stopWaiting = module.registerForwardPreHook((_, [x]: Tensor[]) => {
-    if (hasUninitialized(module)) {
-      if (x.rank < 2)
-        throw new IndexError(`[${module.constructor.name}] expected an input of at least 2 dimensions, got ${x.rank}`);
-      module.numFeatures = x.shape[1];
-      for (const [tensor, value] of [
-        [module.weight, 1],
-        [module.bias, 0],
-        [module.runningMean, 0],
-        [module.runningVar, 1],
-      ] as const)
-        if (tensor && isUninitialized(tensor)) {
-          initialize(tensor, [x.shape[1]]);
-          fill(tensor, value);
-        }
-      module.resetParameters();
-    }
-    stopWaiting();
-    Object.setPrototypeOf(module, eager.prototype);
+  awaitFirstInput(module, eager, (x) => {
+    if (!hasUninitialized(module)) return;
+    if (x.rank < 2)
+      throw new IndexError(`[${module.constructor.name}] expected an input of at least 2 dimensions, got ${x.rank}`);
+    module.numFeatures = x.shape[1];
+    for (const [tensor, value] of [
+      [module.weight, 1],
+      [module.bias, 0],
+      [module.runningMean, 0],
+      [module.runningVar, 1],
+    ] as const)
+      if (tensor && isUninitialized(tensor)) {
+        initialize(tensor, [x.shape[1]]);
+        fill(tensor, value);
+      }
+    module.resetParameters();
   });
 }
 

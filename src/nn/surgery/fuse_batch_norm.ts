@@ -9,7 +9,7 @@ import { reshape } from '../../ops/shape_ops.ts';
 import { inFormat } from '../../tensor/copy.ts';
 import { scope } from '../../tensor/scope.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { type ConvBase, ConvTranspose2d } from '../conv.ts';
+import { type ConvBase, TransposedConv } from '../conv.ts';
 import type { Linear } from '../linear.ts';
 import type { Module } from '../module.ts';
 import type { BatchNormBase } from '../norm/batch_norm.ts';
@@ -80,7 +80,7 @@ export function fuseConvBatchNorm<M extends ConvBase>(conv: M, bn: BatchNormBase
       `[fuseConvBatchNorm] expected a batch norm of the convolution's ${outChannels} channels, got one of ${bn.numFeatures}`,
     );
   return changed(conv, (copy) => {
-    if (copy instanceof ConvTranspose2d) {
+    if (copy instanceof TransposedConv) {
       // A transposed weight is (groups · in/groups, out/groups, …), and output channels are (groups · out/groups).
       const perGroup = outChannels / groups;
       absorb(copy, bn, outChannels, [groups, inChannels / groups, perGroup, -1], (s) =>
