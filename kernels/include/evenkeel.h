@@ -18,7 +18,7 @@
 // whose size depends on it), and what `//: given` lines compute from operands. The ints listed here are truth values.
 //: flags reverse, largest, log, transpose_a, transpose_b, accumulate, wrap, count_include_pad
 //: flags centred, centered, nesterov, maximize, first, decoupled
-//: flags amsgrad, relu, x_relu, dy_relu
+//: flags lose_infinite, amsgrad, relu, x_relu, dy_relu
 //
 // Kernels run in the order of their calls, and may run later than they are called. A call returns only when its kernel
 // has run if a user can cause a status other than EK_OK: kernels declared EK_AWAITED, kernels on integers, and kernels
@@ -134,6 +134,26 @@ EK_API int ek_topk_scratch(int n);
 //: x: outer*n*sizeof(dtype); values: outer*k*sizeof(dtype); indices: outer*k*8; scratch: ek_topk_scratch(n)
 EK_API int ek_topk(int dtype, const void* x, void* values, void* indices, int outer, int n, int k, int largest,
                    void* scratch);
+// Connectionist temporal classification (Graves et al. 2006) of log-probabilities (steps, n, classes). Sample i has
+// input_lengths[i] of the steps, and target_lengths[i] labels of `targets` (int64) from offsets[i] on. losses: the
+// negative log-likelihoods. alpha keeps the forward variables for the backward: for each sample and step 2 + states,
+// of which there are 2·most + 1, with the largest target length as `most`. A label that is no class gives EK_BAD_INDEX.
+// The gradient is that by the logits of a log-softmax, as in PyTorch: where lose_infinite, samples that cannot be
+// aligned have none. scratch: 3 rows of states for each worker thread.
+EK_API int ek_ctc_scratch(int dtype, int most);
+//: log_p: steps*n*classes*sizeof(dtype); targets: labels*8; input_lengths, target_lengths, offsets: n*4;
+//: losses: n*sizeof(dtype); alpha: n*steps*(2*most+3)*sizeof(dtype); scratch: ek_ctc_scratch(dtype, most)
+//: given labels = targets.size; steps = logP.shape[0]; n = logP.shape[1]; classes = logP.shape[2]
+EK_API EK_AWAITED int ek_ctc_loss(int dtype, const void* log_p, const void* targets, int labels,
+                                  const int* input_lengths, const int* target_lengths, const int* offsets, int steps,
+                                  int n, int classes, int most, int blank, void* losses, void* alpha, void* scratch);
+//: log_p, dlog_p: steps*n*classes*sizeof(dtype); targets: labels*8; input_lengths, target_lengths, offsets: n*4;
+//: g, losses: n*sizeof(dtype); alpha: n*steps*(2*most+3)*sizeof(dtype); scratch: ek_ctc_scratch(dtype, most)
+//: given labels = targets.size; steps = logP.shape[0]; n = logP.shape[1]; classes = logP.shape[2]
+EK_API int ek_ctc_loss_backward(int dtype, const void* g, const void* log_p, const void* targets, int labels,
+                                const int* input_lengths, const int* target_lengths, const int* offsets,
+                                const void* losses, const void* alpha, void* dlog_p, int steps, int n, int classes,
+                                int most, int blank, int lose_infinite, void* scratch);
 // softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output y.
 //: x, out: outer*n*inner*sizeof(dtype)
 EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, int n, int inner);

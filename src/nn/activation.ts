@@ -122,6 +122,54 @@ export class ELU extends Activation {
   }
 }
 
+const celuOptions = declareOptions<elementwise.CeluOptions & InplaceOption>({
+  alpha: kind.number,
+  ...inplaceOption.kinds,
+});
+
+/** x where positive, `alpha`·(e^(x/alpha) − 1) elsewhere; default 1 (Barron 2017; PyTorch: `nn.CELU`). */
+export class CELU extends Activation {
+  /** The result goes to −alpha for very negative x. */
+  readonly alpha: number;
+  constructor(options: elementwise.CeluOptions & InplaceOption = {}) {
+    super(options);
+    this.alpha = requireNumber('CELU', 'alpha', options.alpha ?? 1);
+  }
+  /** @internal */
+  protected override get knownOptions(): typeof celuOptions {
+    return celuOptions;
+  }
+  /** @internal */
+  protected compute(x: Tensor): Tensor {
+    return elementwise.celu(x, { alpha: this.alpha });
+  }
+  /** @internal */
+  protected override parameterText(): string {
+    return `alpha=${floatText(this.alpha)}`;
+  }
+}
+
+/** x where it is above `threshold`, `value` elsewhere (PyTorch: `nn.Threshold`). */
+export class Threshold extends Activation {
+  /** Values up to this are replaced. */
+  readonly threshold: number;
+  /** What stands for them. */
+  readonly value: number;
+  constructor(threshold: number, value: number, options: InplaceOption = {}) {
+    super(options);
+    this.threshold = requireNumber('Threshold', 'threshold', threshold);
+    this.value = requireNumber('Threshold', 'value', value);
+  }
+  /** @internal */
+  protected compute(x: Tensor): Tensor {
+    return elementwise.threshold(x, this.threshold, this.value);
+  }
+  /** @internal */
+  protected override parameterText(): string {
+    return `threshold=${floatText(this.threshold)}, value=${floatText(this.value)}`;
+  }
+}
+
 /** Scaled ELU, which keeps mean 0 and variance 1 (Klambauer et al. 2017; PyTorch: `nn.SELU`). */
 export class SELU extends Activation {
   /** @internal */
@@ -239,6 +287,56 @@ export class LogSigmoid extends Module {
   }
 }
 
+/** x/(1 + |x|) (PyTorch: `nn.Softsign`). */
+export class Softsign extends Module {
+  forward(x: Tensor): Tensor {
+    return elementwise.softsign(x);
+  }
+}
+
+/** x − tanh(x) (PyTorch: `nn.Tanhshrink`). */
+export class Tanhshrink extends Module {
+  forward(x: Tensor): Tensor {
+    return elementwise.tanhshrink(x);
+  }
+}
+
+const shrinkOptions = declareOptions<elementwise.ShrinkOptions>({ lambd: kind.number });
+
+abstract class Shrink extends Module {
+  /** Values whose size is at most this become 0. */
+  readonly lambd: number;
+  constructor(options: elementwise.ShrinkOptions) {
+    super();
+    const { name } = this.constructor;
+    requireOptions(name, options, shrinkOptions);
+    this.lambd = requireNumber(name, 'lambd', options.lambd ?? 0.5);
+  }
+  override extraRepr(): string {
+    return floatText(this.lambd);
+  }
+}
+
+/** x moved towards 0 by `lambd`, default 0.5, and 0 where it would pass it (PyTorch: `nn.Softshrink`). */
+export class Softshrink extends Shrink {
+  constructor(options: elementwise.ShrinkOptions = {}) {
+    super(options);
+  }
+  forward(x: Tensor): Tensor {
+    return elementwise.softshrink(x, { lambd: this.lambd });
+  }
+}
+
+/** x, and 0 where its size is at most `lambd`, default 0.5 (PyTorch: `nn.Hardshrink`). */
+export class Hardshrink extends Shrink {
+  constructor(options: elementwise.ShrinkOptions = {}) {
+    super(options);
+  }
+  forward(x: Tensor): Tensor {
+    return elementwise.hardshrink(x, { lambd: this.lambd });
+  }
+}
+
 const geluOptions = declareOptions<elementwise.GeluOptions>({ approximate: kind.choice });
 
 /** x·Φ(x), exactly or by `approximate: 'tanh'` (Hendrycks & Gimpel 2016; PyTorch: `nn.GELU`). */
@@ -316,6 +414,12 @@ declareModules({
   ReLU,
   LeakyReLU,
   ELU,
+  CELU,
+  Threshold,
+  Softsign,
+  Tanhshrink,
+  Softshrink,
+  Hardshrink,
   SELU,
   SiLU,
   Mish,

@@ -12,23 +12,58 @@ export {
   convTranspose3d,
   type Padding,
 } from '../ops/conv.ts';
+export {
+  type CosineSimilarityOptions,
+  cosineSimilarity,
+  type PairwiseDistanceOptions,
+  pairwiseDistance,
+} from '../ops/distance.ts';
 export { type DropoutOptions, dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
 export * from '../ops/elementwise/activations.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { bilinear, linear } from '../ops/linear.ts';
 export {
   type BceOptions,
+  type BinaryCrossEntropyOptions,
+  binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
   type CrossEntropyOptions,
+  type CtcOptions,
+  cosineEmbeddingLoss,
   crossEntropy,
+  ctcLoss,
+  type DistanceFunction,
+  type GaussianNllOptions,
+  gaussianNllLoss,
+  type HuberOptions,
+  hingeEmbeddingLoss,
+  huberLoss,
+  type KlDivOptions,
+  type KlDivReduction,
+  klDiv,
+  type Lengths,
   type LossOptions,
   type LossReduction,
   l1Loss,
+  type MarginOptions,
+  type MultilabelSoftMarginOptions,
+  type MultiMarginOptions,
+  marginRankingLoss,
   mseLoss,
+  multilabelMarginLoss,
+  multilabelSoftMarginLoss,
+  multiMarginLoss,
   type NllLossOptions,
   nllLoss,
+  type PoissonNllOptions,
+  poissonNllLoss,
   type SmoothL1Options,
   smoothL1Loss,
+  softMarginLoss,
+  type TripletMarginOptions,
+  type TripletMarginWithDistanceOptions,
+  tripletMarginLoss,
+  tripletMarginWithDistanceLoss,
 } from '../ops/loss.ts';
 export { type LpPoolOptions, lpPool1d, lpPool2d, lpPool3d } from '../ops/lp_pool.ts';
 export { type MaxUnpoolOptions, maxUnpool1d, maxUnpool2d, maxUnpool3d } from '../ops/max_unpool.ts';

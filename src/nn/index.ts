@@ -21,6 +21,7 @@ export {
   type ConvTransposeOptions,
   type PaddingMode,
 } from './conv.ts';
+export { CosineSimilarity, PairwiseDistance } from './distance.ts';
 export { Dropout, Dropout2d, StochasticDepth } from './dropout.ts';
 export { FusionReport, type LayerFusion } from './explain.ts';
 /** The functional forms of the layers, and what stands behind them (PyTorch: `torch.nn.functional`). */
@@ -38,7 +39,31 @@ export {
   LazyLinear,
 } from './lazy_layers.ts';
 export { Bilinear, Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear.ts';
-export { BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss } from './loss.ts';
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CrossEntropyLoss,
+  CTCLoss,
+  GaussianNLLLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MSELoss,
+  NLLLoss,
+  PoissonNLLLoss,
+  SmoothL1Loss,
+  SoftMarginLoss,
+} from './loss.ts';
+export {
+  CosineEmbeddingLoss,
+  HingeEmbeddingLoss,
+  MarginRankingLoss,
+  MultiLabelMarginLoss,
+  MultiLabelSoftMarginLoss,
+  MultiMarginLoss,
+  TripletMarginLoss,
+  TripletMarginWithDistanceLoss,
+} from './margin_loss.ts';
 export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
 export {
   BatchNorm1d,

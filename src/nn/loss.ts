@@ -1,14 +1,32 @@
 // Losses as modules; the functions are in ops/loss.ts. Weights are buffers, so that they are part of the state and
 // change dtype.
 
-import { requireInteger, requireProbability, requireRate } from '../checks.ts';
+import { requireInteger, requireNumber, requireProbability, requireRate } from '../checks.ts';
 import {
   type BceOptions,
+  type BinaryCrossEntropyOptions,
   bceOptions,
   bceWith,
+  binaryCrossEntropyOptions,
+  binaryCrossEntropyWith,
   type CrossEntropyOptions,
+  type CtcOptions,
   crossEntropyOptions,
   crossEntropyWith,
+  ctcLossWith,
+  ctcOptions,
+  type GaussianNllOptions,
+  gaussianNllLossWith,
+  gaussianNllOptions,
+  type HuberOptions,
+  huberLossWith,
+  huberOptions,
+  type KlDivOptions,
+  type KlDivReduction,
+  klDivOptions,
+  klDivReductions,
+  klDivWith,
+  type Lengths,
   type LossOptions,
   type LossReduction,
   l1LossWith,
@@ -17,17 +35,22 @@ import {
   type NllLossOptions,
   nllLossOptions,
   nllLossWith,
+  type PoissonNllOptions,
+  poissonNllLossWith,
+  poissonNllOptions,
   requireReduction,
   type SmoothL1Options,
   smoothL1LossWith,
   smoothL1Options,
+  softMarginLossWith,
 } from '../ops/loss.ts';
 import { type Options, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 
-abstract class Loss extends Module {
+/** What all losses have: a reduction. */
+export abstract class Loss extends Module {
   /** What becomes of the losses: their mean, their sum, or a tensor of all. */
   readonly reduction: LossReduction;
   constructor(options: LossOptions, known: Options<LossOptions>) {
@@ -117,6 +140,46 @@ export class SmoothL1Loss extends Loss {
   }
 }
 
+/** Quadratic within `delta` (default 1) of the target, linear beyond (Huber 1964; PyTorch: `nn.HuberLoss`). */
+export class HuberLoss extends Loss {
+  /** How far from the target the loss is quadratic. */
+  readonly delta: number;
+  constructor(options: HuberOptions = {}) {
+    super(options, huberOptions);
+    this.delta = requireNumber('HuberLoss', 'delta', options.delta ?? 1);
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return huberLossWith(input, target, this);
+  }
+}
+
+/** log(1 + e^(−t·x)) of targets 1 and −1, of the input's shape (PyTorch: `nn.SoftMarginLoss`). */
+export class SoftMarginLoss extends Loss {
+  constructor(options: LossOptions = {}) {
+    super(options, lossOptions);
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return softMarginLossWith(input, target, this);
+  }
+}
+
+/**
+ * Binary cross entropy of probabilities in [0, 1] against targets in [0, 1], of the same shape (PyTorch: `nn.BCELoss`).
+ * @example
+ * const loss = new BCELoss()(sigmoid(logits), targets);
+ */
+export class BCELoss extends Loss {
+  /** Weights that are broadcast against the losses; null: all weigh the same. */
+  declare weight: Tensor | null;
+  constructor(options: BinaryCrossEntropyOptions = {}) {
+    super(options, binaryCrossEntropyOptions);
+    this.registerBuffer('weight', options.weight ?? null);
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return binaryCrossEntropyWith(input, target, this);
+  }
+}
+
 /** Binary cross entropy of logits against targets in [0, 1] (PyTorch: `nn.BCEWithLogitsLoss`). */
 export class BCEWithLogitsLoss extends Loss {
   /** Weights that are broadcast against the losses; null: all weigh the same. */
@@ -136,4 +199,101 @@ export class BCEWithLogitsLoss extends Loss {
   }
 }
 
-declareModules({ CrossEntropyLoss, NLLLoss, MSELoss, L1Loss, SmoothL1Loss, BCEWithLogitsLoss });
+/**
+ * The Kullback-Leibler divergence of a target distribution from one that is given as log-probabilities (PyTorch:
+ * `nn.KLDivLoss`). The reduction that mathematics means is `'batchmean'`.
+ * @example
+ * const loss = new KLDivLoss({ reduction: 'batchmean' })(logSoftmax(student, 1), softmax(teacher, 1));
+ */
+export class KLDivLoss extends Module {
+  /** What becomes of the divergences. */
+  readonly reduction: KlDivReduction;
+  /** Whether the target is given as logarithms too. */
+  readonly logTarget: boolean;
+  constructor(options: KlDivOptions = {}) {
+    super();
+    requireOptions('KLDivLoss', options, klDivOptions);
+    const { reduction = 'mean', logTarget = false } = options;
+    requireReduction('KLDivLoss', reduction, klDivReductions);
+    this.reduction = reduction;
+    this.logTarget = logTarget;
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return klDivWith(input, target, this);
+  }
+}
+
+/** The negative log-likelihood of counts under Poisson distributions (PyTorch: `nn.PoissonNLLLoss`). */
+export class PoissonNLLLoss extends Loss {
+  /** Whether the input is the logarithm of the expected count. */
+  readonly logInput: boolean;
+  /** Whether Stirling's approximation of log(target!) is added. */
+  readonly full: boolean;
+  /** Added to the input before its logarithm is taken. */
+  readonly eps: number;
+  constructor(options: PoissonNllOptions = {}) {
+    super(options, poissonNllOptions);
+    this.logInput = options.logInput ?? true;
+    this.full = options.full ?? false;
+    this.eps = requireNumber('PoissonNLLLoss', 'eps', options.eps ?? 1e-8);
+  }
+  forward(input: Tensor, target: Tensor): Tensor {
+    return poissonNllLossWith(input, target, this);
+  }
+}
+
+/**
+ * The negative log-likelihood of targets under normal distributions with given means and variances (PyTorch:
+ * `nn.GaussianNLLLoss`).
+ */
+export class GaussianNLLLoss extends Loss {
+  /** Whether the constant ½·log 2π is added. */
+  readonly full: boolean;
+  /** The least variance. */
+  readonly eps: number;
+  constructor(options: GaussianNllOptions = {}) {
+    super(options, gaussianNllOptions);
+    this.full = options.full ?? false;
+    this.eps = requireNumber('GaussianNLLLoss', 'eps', options.eps ?? 1e-6);
+  }
+  forward(input: Tensor, target: Tensor, variance: Tensor | number): Tensor {
+    return gaussianNllLossWith(input, target, variance, this);
+  }
+}
+
+/**
+ * The loss of connectionist temporal classification: log-probabilities (T, N, C) against labels (N, S) that are not
+ * aligned with them (PyTorch: `nn.CTCLoss`).
+ * @example
+ * const loss = new CTCLoss()(logSoftmax(frames, 2), labels, [50, 47], [12, 9]);
+ */
+export class CTCLoss extends Loss {
+  /** The class that stands for no label. */
+  readonly blank: number;
+  /** Whether infinite losses count as 0. */
+  readonly zeroInfinity: boolean;
+  constructor(options: CtcOptions = {}) {
+    super(options, ctcOptions);
+    this.blank = requireInteger('CTCLoss', 'blank', options.blank ?? 0);
+    this.zeroInfinity = options.zeroInfinity ?? false;
+  }
+  forward(logProbabilities: Tensor, targets: Tensor, inputLengths: Lengths, targetLengths: Lengths): Tensor {
+    return ctcLossWith(logProbabilities, targets, inputLengths, targetLengths, this);
+  }
+}
+
+declareModules({
+  CTCLoss,
+  CrossEntropyLoss,
+  NLLLoss,
+  MSELoss,
+  L1Loss,
+  SmoothL1Loss,
+  HuberLoss,
+  SoftMarginLoss,
+  BCELoss,
+  BCEWithLogitsLoss,
+  KLDivLoss,
+  PoissonNLLLoss,
+  GaussianNLLLoss,
+});

@@ -58,8 +58,8 @@ describe.each(entries)('$name', ({ name, isTest, row }) => {
 });
 
 test('every activation layer has its row', () => {
-  // These go along a dimension.
-  const others = ['Softmax', 'LogSoftmax'];
+  // These go along a dimension, or take their numbers by position.
+  const others = ['Softmax', 'LogSoftmax', 'Threshold'];
   const file = fileURLToPath(new URL('../../src/nn/activation.ts', import.meta.url));
   const exported = exportsOf(file).filter(({ isClass }) => isClass);
   const listed = [...activationLayers.map(({ name }) => name), ...others];

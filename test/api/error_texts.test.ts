@@ -63,6 +63,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /^(conv_(stem|head|pwl?|dw|reduce|expand)|pre_logits\.fc\d)$/,
     because: "timm's names of modules.",
   },
+  { in: /^nn\/margin_loss/, text: /^distance_function$/, because: 'A key of state dicts.' },
   { in: /^io\/open/, text: /Python/, because: 'Where a file must be written anew.' },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
   { in: /^data\/worker_pool/, text: /^loader_worker$/, because: 'The name of a file.' },

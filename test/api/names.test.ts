@@ -29,12 +29,16 @@ const onlyMethods = {
 /** Functions of nn.functional alone. */
 const onlyFunctional = {
   'They compute what a layer computes; PyTorch has them in torch.nn.functional alone.': `
-    adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d adaptiveMaxPool1dWithIndices adaptiveMaxPool2d
-    adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices avgPool1d avgPool2d avgPool3d bilinear batchNorm batchRenorm
-    binaryCrossEntropyWithLogits conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d crossEntropy crossMapLRN2d dropout dropout2d embedding frozenBatchNorm
-    groupNorm inPlaceAbn instanceNorm l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d
-    maxPool2dWithIndices maxPool3d maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d
-    mseLoss nllLoss normalize oneHot rmsNorm runningStdBatchRenorm smoothL1Loss stochasticDepth syncBatchNorm`,
+    adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d adaptiveMaxPool1dWithIndices
+    adaptiveMaxPool2d adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices avgPool1d avgPool2d
+    avgPool3d batchNorm batchRenorm bilinear binaryCrossEntropy binaryCrossEntropyWithLogits conv1d conv2d conv3d
+    convTranspose1d convTranspose2d convTranspose3d cosineEmbeddingLoss cosineSimilarity crossEntropy crossMapLRN2d
+    ctcLoss dropout dropout2d embedding frozenBatchNorm gaussianNllLoss groupNorm hingeEmbeddingLoss huberLoss
+    inPlaceAbn instanceNorm klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
+    marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices maxPool3d
+    maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d mseLoss multilabelMarginLoss multilabelSoftMarginLoss
+    multiMarginLoss nllLoss normalize oneHot pairwiseDistance poissonNllLoss rmsNorm runningStdBatchRenorm
+    smoothL1Loss softMarginLoss stochasticDepth syncBatchNorm tripletMarginLoss tripletMarginWithDistanceLoss`,
 };
 /** Functions of the root without a method. */
 const onlyRoot = {

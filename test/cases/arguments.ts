@@ -455,6 +455,52 @@ for (const name of ['localResponseNorm', 'crossMapLRN2d'] as const)
   });
 for (const name of ['mseLoss', 'l1Loss', 'smoothL1Loss', 'binaryCrossEntropyWithLogits'] as const)
   takes(name, { reduction: ['name', (v) => f[name](x(), x(), { reduction: v })] });
+const otherLosses = {
+  ctcLoss: (o: object) => f.ctcLoss(x(), ek.ones([1], long), [2], [1], o),
+  huberLoss: (o: object) => f.huberLoss(x(), x(), o),
+  softMarginLoss: (o: object) => f.softMarginLoss(x(), x(), o),
+  binaryCrossEntropy: (o: object) => f.binaryCrossEntropy(x(), x(), o),
+  klDiv: (o: object) => f.klDiv(x(), x(), o),
+  poissonNllLoss: (o: object) => f.poissonNllLoss(x(), x(), o),
+  gaussianNllLoss: (o: object) => f.gaussianNllLoss(x(), x(), x(), o),
+  multiMarginLoss: (o: object) => f.multiMarginLoss(x(), labels(), o),
+  multilabelMarginLoss: (o: object) => f.multilabelMarginLoss(x(), ek.zeros([2, 3], long), o),
+  multilabelSoftMarginLoss: (o: object) => f.multilabelSoftMarginLoss(x(), x(), o),
+  marginRankingLoss: (o: object) => f.marginRankingLoss(x(), x(), x(), o),
+  hingeEmbeddingLoss: (o: object) => f.hingeEmbeddingLoss(x(), x(), o),
+  cosineEmbeddingLoss: (o: object) => f.cosineEmbeddingLoss(x(), x(), labels(), o),
+  tripletMarginLoss: (o: object) => f.tripletMarginLoss(x(), x(), x(), o),
+  tripletMarginWithDistanceLoss: (o: object) => f.tripletMarginWithDistanceLoss(x(), x(), x(), o),
+};
+for (const [name, run] of Object.entries(otherLosses))
+  takes(name, { reduction: ['name', (v) => run({ reduction: v })] });
+takes('ctcLoss', { blank: ['integer', (v) => otherLosses.ctcLoss({ blank: v })] });
+for (const name of ['inputLengths', 'targetLengths'])
+  takes('ctcLoss', {
+    [name]: [
+      'integer',
+      (v) =>
+        f.ctcLoss(x(), ek.ones([1], long), name === 'inputLengths' ? [v] : [2], name === 'inputLengths' ? [1] : [v]),
+    ],
+  });
+takes('huberLoss', { delta: ['number', (v) => f.huberLoss(x(), x(), { delta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
+takes('multiMarginLoss', { p: ['integer', (v) => f.multiMarginLoss(x(), labels(), { p: v })] });
+for (const name of ['multiMarginLoss', 'marginRankingLoss', 'hingeEmbeddingLoss', 'cosineEmbeddingLoss'] as const)
+  takes(name, { margin: ['number', (v) => otherLosses[name]({ margin: v })] });
+for (const name of ['tripletMarginLoss', 'tripletMarginWithDistanceLoss'] as const)
+  takes(name, { margin: ['number', (v) => otherLosses[name]({ margin: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
+for (const name of ['poissonNllLoss', 'gaussianNllLoss', 'tripletMarginLoss'] as const)
+  takes(name, { eps: ['number', (v) => otherLosses[name]({ eps: v })] });
+takes('gaussianNllLoss', { variance: ['number', (v) => f.gaussianNllLoss(x(), x(), v), 1.5, 2 ** 31, 2 ** 32 + 1] });
+takes('tripletMarginLoss', { p: ['number', (v) => otherLosses.tripletMarginLoss({ p: v })] });
+takes('pairwiseDistance', {
+  p: ['number', (v) => f.pairwiseDistance(x(), x(), { p: v })],
+  eps: ['number', (v) => f.pairwiseDistance(x(), x(), { eps: v })],
+});
+takes('cosineSimilarity', {
+  dim: ['axis', (v) => f.cosineSimilarity(x(), x(), { dim: v })],
+  eps: ['number', (v) => f.cosineSimilarity(x(), x(), { eps: v })],
+});
 takes('smoothL1Loss', { beta: ['rate', (v) => f.smoothL1Loss(x(), x(), { beta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
 for (const name of ['crossEntropy', 'nllLoss'] as const)
   takes(name, {
@@ -692,6 +738,50 @@ for (const name of ['CrossEntropyLoss', 'NLLLoss', 'MSELoss', 'L1Loss', 'SmoothL
 for (const name of ['CrossEntropyLoss', 'NLLLoss'] as const)
   takes(name, { ignoreIndex: ['integer', (v) => new nn[name]({ ignoreIndex: v }), -1, 2 ** 31, 2 ** 32 + 1] });
 takes('CrossEntropyLoss', { labelSmoothing: ['probability', (v) => new nn.CrossEntropyLoss({ labelSmoothing: v })] });
+for (const name of [
+  'CTCLoss',
+  'HuberLoss',
+  'SoftMarginLoss',
+  'BCELoss',
+  'KLDivLoss',
+  'PoissonNLLLoss',
+  'GaussianNLLLoss',
+  'MultiMarginLoss',
+  'MultiLabelMarginLoss',
+  'MultiLabelSoftMarginLoss',
+  'MarginRankingLoss',
+  'HingeEmbeddingLoss',
+  'CosineEmbeddingLoss',
+  'TripletMarginLoss',
+  'TripletMarginWithDistanceLoss',
+] as const)
+  takes(name, { reduction: ['name', (v) => new nn[name]({ reduction: v })] });
+takes('CTCLoss', { blank: ['integer', (v) => new nn.CTCLoss({ blank: v }), -1, ...beyond] });
+takes('Threshold', {
+  threshold: ['number', (v) => new nn.Threshold(v, 0)],
+  value: ['number', (v) => new nn.Threshold(0, v)],
+});
+takes('threshold', {
+  threshold: ['number', (v) => ek.threshold(x(), v, 0)],
+  value: ['number', (v) => ek.threshold(x(), 0, v)],
+});
+takes('HuberLoss', { delta: ['number', (v) => new nn.HuberLoss({ delta: v })] });
+takes('MultiMarginLoss', { p: ['integer', (v) => new nn.MultiMarginLoss({ p: v })] });
+for (const name of ['MultiMarginLoss', 'MarginRankingLoss', 'HingeEmbeddingLoss', 'CosineEmbeddingLoss'] as const)
+  takes(name, { margin: ['number', (v) => new nn[name]({ margin: v })] });
+for (const name of ['TripletMarginLoss', 'TripletMarginWithDistanceLoss'] as const)
+  takes(name, { margin: ['number', (v) => new nn[name]({ margin: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
+for (const name of [
+  'PoissonNLLLoss',
+  'GaussianNLLLoss',
+  'TripletMarginLoss',
+  'PairwiseDistance',
+  'CosineSimilarity',
+] as const)
+  takes(name, { eps: ['number', (v) => new nn[name]({ eps: v })] });
+for (const name of ['TripletMarginLoss', 'PairwiseDistance'] as const)
+  takes(name, { p: ['number', (v) => new nn[name]({ p: v })] });
+takes('CosineSimilarity', { dim: ['integer', (v) => new nn.CosineSimilarity({ dim: v }), -1, ...beyond] });
 takes('SmoothL1Loss', { beta: ['rate', (v) => new nn.SmoothL1Loss({ beta: v }), 1.5, 2 ** 31, 2 ** 32 + 1] });
 takes('DistributedDataParallel', {
   bucketCapMb: ['finite', (v) => new nn.DistributedDataParallel(new nn.Linear(2, 2), { bucketCapMb: v })],

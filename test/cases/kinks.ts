@@ -7,6 +7,7 @@ import * as loss from '../../src/ops/loss.ts';
 import * as reduce from '../../src/ops/reduce.ts';
 import * as sorting from '../../src/ops/sorting.ts';
 import * as statistics from '../../src/ops/statistics.ts';
+import { full, tensor } from '../../src/tensor/create.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { binaryRows } from './binary.ts';
 import { unaryRows } from './unary.ts';
@@ -114,6 +115,11 @@ function logits(dtype: 'float32' | 'float64', ...weights: readonly number[]): Ki
     ...weights.map((w) => ({ ...vector(Array.from({ length: count }, (_, i) => w + (i % 2))), constant: true })),
   ];
 }
+/** Probabilities and targets. */
+function probabilities(dtype: 'float32' | 'float64'): KinkInput[] {
+  const xs = [0, 0.25, 0.5, 1, ...{ float32: [1e-38, 1 - 2 ** -24], float64: [1e-308, 1 - 2 ** -53] }[dtype]];
+  return [vector(xs.flatMap((x) => targets.map(() => x))), vector(xs.flatMap(() => targets))];
+}
 /** Class targets for the rows, one of which is ignored. */
 const classes = (dtype: 'float32' | 'float64'): KinkInput => {
   const count = matrix(dtype).shape[0];
@@ -213,6 +219,23 @@ export const kinks: readonly KinkCase[] = [
   along('crossEntropy', "F.cross_entropy(a, b, label_smoothing=0.25, reduction='none')", (a, b) => loss.crossEntropy(a, b, { ...none, labelSmoothing: 0.25 })),
   along('nllLoss', "F.nll_loss(a, b, reduction='none')", (a, b) => loss.nllLoss(a, b, none)),
   along('nllLoss', "F.nll_loss(a, b, weight=c)", (a, b, weight) => loss.nllLoss(a, b, { weight })),
+  binary('huberLoss', "F.huber_loss(a, b, reduction='none')", (a, b) => loss.huberLoss(a, b, none)),
+  binary('huberLoss', "F.huber_loss(a, b, reduction='none', delta=0.5)", (a, b) => loss.huberLoss(a, b, { ...none, delta: 0.5 })),
+  binary('softMarginLoss', "F.soft_margin_loss(a, b.detach(), reduction='none')", (a, b) => loss.softMarginLoss(a, b.detach(), none)),
+  { covers: ['binaryCrossEntropy'], torch: "F.binary_cross_entropy(a, b, reduction='none')", inputs: probabilities, run: (a, b) => loss.binaryCrossEntropy(a, b, none) },
+  binary('klDiv', "F.kl_div(a, b, reduction='none')", (a, b) => loss.klDiv(a, b, none)),
+  binary('klDiv', "F.kl_div(a, b, reduction='none', log_target=True)", (a, b) => loss.klDiv(a, b, { ...none, logTarget: true })),
+  binary('poissonNllLoss', "F.poisson_nll_loss(a, b, reduction='none')", (a, b) => loss.poissonNllLoss(a, b, none)),
+  binary('poissonNllLoss', "F.poisson_nll_loss(a, b, log_input=False, full=True, reduction='none')", (a, b) => loss.poissonNllLoss(a, b, { ...none, logInput: false, full: true })),
+  binary('gaussianNllLoss', "F.gaussian_nll_loss(a, b, t.full_like(a, 0.5), reduction='none')", (a, b) => loss.gaussianNllLoss(a, b, 0.5, none)),
+  binary('marginRankingLoss', "F.margin_ranking_loss(a, b, t.ones_like(a), 0.5, reduction='none')", (a, b) => loss.marginRankingLoss(a, b, full(a.shape, 1, { dtype: a.dtype }), { ...none, margin: 0.5 })),
+  binary('hingeEmbeddingLoss', "F.hinge_embedding_loss(a, b, reduction='none')", (a, b) => loss.hingeEmbeddingLoss(a, b, none)),
+  along('cosineEmbeddingLoss', "F.cosine_embedding_loss(a, a.flip(0), b.sign(), reduction='none')", (a, b) => loss.cosineEmbeddingLoss(a, a.flip(0), f.sign(b), none)),
+  along('tripletMarginLoss', "F.triplet_margin_loss(a, a.flip(0), a + 1, reduction='none')", (a) => loss.tripletMarginLoss(a, a.flip(0), a.add(1), none)),
+  along('tripletMarginWithDistanceLoss', "F.triplet_margin_with_distance_loss(a, a.flip(0), a + 1, distance_function=lambda x, y: x[:, 0] - y[:, 0], reduction='none')", (a) => loss.tripletMarginWithDistanceLoss(a, a.flip(0), a.add(1), { ...none, distanceFunction: (x, y) => x.select(1, 0).sub(y.select(1, 0)) })),
+  along('multiMarginLoss', "F.multi_margin_loss(a, b.clamp(0), reduction='none')", (a, b) => loss.multiMarginLoss(a, b.clamp(0), none)),
+  along('multilabelMarginLoss', "F.multilabel_margin_loss(a, t.tensor([1, 0, -1, 2]).expand(a.shape), reduction='none')", (a) => loss.multilabelMarginLoss(a, tensor([1, 0, -1, 2], { dtype: 'int64' }).expand(a.shape), none)),
+  along('multilabelSoftMarginLoss', "F.multilabel_soft_margin_loss(a, (a > 0).to(a.dtype), reduction='none')", (a) => loss.multilabelSoftMarginLoss(a, f.gt(a, 0).to(a.dtype as 'float32'), none)),
 ];
 
 /** The same input under another name, for both languages: JSON has no NaN, infinities or −0. */

@@ -171,7 +171,19 @@ one('maxUnpool3d', (o) => nn.functional.maxUnpool3d(volume(), ek.zerosLike(volum
 takes('dropout dropout2d', (name) => (o) => make(name)(image(), 0.5, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
 one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
-takes('binaryCrossEntropyWithLogits l1Loss mseLoss smoothL1Loss', (name) => (o) => make(name)(x(), x(), o));
+takes(
+  'marginRankingLoss gaussianNllLoss tripletMarginLoss tripletMarginWithDistanceLoss',
+  (name) => (o) => make(name)(x(), x(), x(), o),
+);
+one('ctcLoss', (o) => nn.functional.ctcLoss(x(), ek.ones([1], { dtype: 'int64' }), [2], [1], o));
+one('Threshold', (o) => new nn.Threshold(0, 0, o));
+one('multiMarginLoss', (o) => nn.functional.multiMarginLoss(x(), ek.zeros([2], { dtype: 'int64' }), o));
+one('multilabelMarginLoss', (o) => nn.functional.multilabelMarginLoss(x(), ek.zeros([2, 3], { dtype: 'int64' }), o));
+one('cosineEmbeddingLoss', (o) => nn.functional.cosineEmbeddingLoss(x(), x(), ek.ones([2]), o));
+takes(
+  'binaryCrossEntropy binaryCrossEntropyWithLogits cosineSimilarity hingeEmbeddingLoss huberLoss klDiv l1Loss mseLoss multilabelSoftMarginLoss pairwiseDistance poissonNllLoss smoothL1Loss softMarginLoss',
+  (name) => (o) => make(name)(x(), x(), o),
+);
 takes('crossEntropy nllLoss', (name) => (o) => make(name)(x(), indices(), o));
 takes('kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (o) => make(name)(x(), o));
 
@@ -179,7 +191,7 @@ takes('kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (
 for (const { Layer, name, isPreset, of } of activationLayers)
   if ((of.options && !isPreset) || 'inplace' in new Layer({} as never)) one(name, (o) => new Layer(o as never));
 takes(
-  'BCEWithLogitsLoss CrossEntropyLoss L1Loss MSELoss NLLLoss SmoothL1Loss LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d UninitializedBuffer UninitializedParameter',
+  'CTCLoss HuberLoss SoftMarginLoss BCELoss KLDivLoss PoissonNLLLoss GaussianNLLLoss MultiMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MarginRankingLoss HingeEmbeddingLoss CosineEmbeddingLoss TripletMarginLoss TripletMarginWithDistanceLoss PairwiseDistance CosineSimilarity BCEWithLogitsLoss CrossEntropyLoss L1Loss MSELoss NLLLoss SmoothL1Loss LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d UninitializedBuffer UninitializedParameter',
   (name) => (o) => new (make(name))(o),
 );
 takes(

@@ -5,6 +5,7 @@ import * as br from '../../src/ops/brackets.ts';
 import * as broadcast from '../../src/ops/broadcast.ts';
 import * as conv from '../../src/ops/conv.ts';
 import { cast, clone, toFormat } from '../../src/ops/convert.ts';
+import * as distance from '../../src/ops/distance.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import * as idx from '../../src/ops/indexing.ts';
 import { bilinear, linear } from '../../src/ops/linear.ts';
@@ -723,7 +724,8 @@ const rowNorms: Case[] = [
 ];
 
 const labels = (shape: number[], classes: number): Input => ({ shape, integer: true, high: classes });
-const unit = { low: 0.05, high: 0.95, constant: true };
+const inside = { low: 0.05, high: 0.95 };
+const unit = { ...inside, constant: true };
 const losses: Case[] = [
   {
     ops: ['softmax'],
@@ -794,6 +796,149 @@ const losses: Case[] = [
     name: 'binaryCrossEntropyWithLogits, weights that learn',
     inputs: [m([3, 4]), m([3, 4], unit), m([4], positive), m([3, 1], positive)],
     run: (a, b, posWeight, weight) => loss.binaryCrossEntropyWithLogits(a, b, { posWeight, weight }),
+  },
+  {
+    ops: ['huberLoss'],
+    name: 'huberLoss',
+    inputs: [m([3, 4]), m([3, 4])],
+    run: (a, b) => loss.huberLoss(a, b, { delta: 0.7 }),
+    torch: 'F.huber_loss(a, b, delta=0.7)',
+  },
+  {
+    ops: ['logsigmoid'],
+    name: 'softMarginLoss',
+    inputs: [m([3, 4]), m([3, 4], { constant: true })],
+    run: (a, b) => loss.softMarginLoss(a, b),
+    torch: 'F.soft_margin_loss(a, b)',
+  },
+  {
+    ops: ['binaryCrossEntropy', 'binaryCrossEntropyGradient'],
+    name: 'binaryCrossEntropy',
+    inputs: [m([3, 4], inside), m([3, 4], inside), m([4], { ...positive, constant: true })],
+    run: (a, b, weight) => loss.binaryCrossEntropy(a, b, { weight }),
+    torch: 'F.binary_cross_entropy(a, b, weight=c)',
+  },
+  {
+    ops: ['where'],
+    name: 'klDiv',
+    inputs: [m([3, 4]), m([3, 4], inside)],
+    run: (a, b) => loss.klDiv(a, b, { reduction: 'batchmean' }),
+    torch: "F.kl_div(a, b, reduction='batchmean')",
+  },
+  {
+    ops: ['exp'],
+    name: 'klDiv of logarithms',
+    inputs: [m([3, 4]), m([3, 4])],
+    run: (a, b) => loss.klDiv(a, b, { reduction: 'sum', logTarget: true }),
+    torch: "F.kl_div(a, b, reduction='sum', log_target=True)",
+  },
+  {
+    ops: ['exp'],
+    name: 'poissonNllLoss',
+    inputs: [m([3, 4]), m([3, 4], positive)],
+    run: (a, b) => loss.poissonNllLoss(a, b, { full: true }),
+    torch: 'F.poisson_nll_loss(a, b, full=True)',
+  },
+  {
+    ops: ['log'],
+    name: 'poissonNllLoss of counts',
+    inputs: [m([3, 4], positive), m([3, 4], positive)],
+    run: (a, b) => loss.poissonNllLoss(a, b, { logInput: false, eps: 0.1, reduction: 'none' }),
+    torch: "F.poisson_nll_loss(a, b, log_input=False, eps=0.1, reduction='none')",
+  },
+  {
+    ops: ['atLeast'],
+    name: 'gaussianNllLoss',
+    inputs: [m([3, 4]), m([3, 4]), m([3], positive)],
+    run: (a, b, c) => loss.gaussianNllLoss(a, b, c, { full: true }),
+    torch: 'F.gaussian_nll_loss(a, b, c, full=True)',
+  },
+  {
+    ops: ['ctcLoss'],
+    name: 'ctcLoss',
+    inputs: [m([7, 2, 4]), labels([2, 3], 3)],
+    run: (a, b) => loss.ctcLoss(red.logSoftmax(a, 2), el.add(b, 1), [7, 6], [3, 2]),
+    torch: 'F.ctc_loss(a.log_softmax(2), b + 1, (7, 6), (3, 2))',
+    noDifferences: 'the gradient has none of its own, in PyTorch too; ctc.test.ts takes differences of first order',
+  },
+  {
+    ops: ['relu'],
+    name: 'multiMarginLoss',
+    inputs: [m([5, 4]), labels([5], 4), m([4], { ...positive, constant: true })],
+    run: (a, b, weight) => loss.multiMarginLoss(a, b, { p: 2, margin: 0.7, weight }),
+    torch: 'F.multi_margin_loss(a, b, 2, 0.7, c)',
+  },
+  {
+    ops: ['relu'],
+    name: 'multilabelMarginLoss',
+    inputs: [m([5, 4]), labels([5, 4], 4)],
+    run: (a, b) => loss.multilabelMarginLoss(a, el.sub(b, 1), { reduction: 'none' }),
+    torch: "F.multilabel_margin_loss(a, b - 1, reduction='none')",
+  },
+  {
+    ops: ['logsigmoid'],
+    name: 'multilabelSoftMarginLoss',
+    inputs: [m([5, 4]), m([5, 4], inside), m([4], { ...positive, constant: true })],
+    run: (a, b, weight) => loss.multilabelSoftMarginLoss(a, b, { weight }),
+    torch: 'F.multilabel_soft_margin_loss(a, b, c)',
+  },
+  {
+    ops: ['clamp'],
+    name: 'marginRankingLoss',
+    inputs: [m([3, 4]), m([3, 4]), m([3, 4])],
+    run: (a, b, c) => loss.marginRankingLoss(a, b, el.sign(c), { margin: 0.3 }),
+    torch: 'F.margin_ranking_loss(a, b, c.sign(), 0.3)',
+  },
+  {
+    ops: ['where'],
+    name: 'hingeEmbeddingLoss',
+    inputs: [m([3, 4]), m([3, 4], { constant: true })],
+    run: (a, b) => loss.hingeEmbeddingLoss(a, el.sign(b), { margin: 0.3, reduction: 'none' }),
+    torch: "F.hinge_embedding_loss(a, b.sign(), 0.3, reduction='none')",
+  },
+  {
+    ops: ['sqrt'],
+    name: 'cosineEmbeddingLoss',
+    inputs: [m([6, 4]), m([6, 4]), m([6], { constant: true })],
+    run: (a, b, c) => loss.cosineEmbeddingLoss(a, b, el.sign(c), { margin: 0.1, reduction: 'none' }),
+    torch: "F.cosine_embedding_loss(a, b, c.sign(), 0.1, reduction='none')",
+  },
+  ...[0.5, 1, 1.5, 2, 3, Number.POSITIVE_INFINITY].map(
+    (p): Case => ({
+      ops: ['norm'],
+      name: `tripletMarginLoss, norm ${p}`,
+      inputs: [m([5, 4]), m([5, 4]), m([5, 4])],
+      run: (a, b, c) => loss.tripletMarginLoss(a, b, c, { p, margin: 1.5, swap: true }),
+      torch: `F.triplet_margin_loss(a, b, c, 1.5, float('${p}'), swap=True)`,
+    }),
+  ),
+  {
+    ops: ['atLeast'],
+    name: 'tripletMarginWithDistanceLoss',
+    inputs: [m([5, 4, 2]), m([5, 4, 2]), m([5, 4, 2])],
+    run: (a, b, c) =>
+      loss.tripletMarginWithDistanceLoss(a, b, c, {
+        distanceFunction: (x, y) => el.neg(distance.cosineSimilarity(x, y)),
+        reduction: 'sum',
+      }),
+    torch:
+      "F.triplet_margin_with_distance_loss(a, b, c, distance_function=lambda x, y: -F.cosine_similarity(x, y), reduction='sum')",
+  },
+  ...[0, Number.NEGATIVE_INFINITY].map(
+    (p): Case => ({
+      ops: ['norm'],
+      name: `pairwiseDistance, norm ${p}`,
+      inputs: [m([5, 1, 4]), m([3, 4])],
+      run: (a, b) => distance.pairwiseDistance(a, b, { p, keepdim: true }),
+      torch: `F.pairwise_distance(a, b, float('${p}'), keepdim=True)`,
+    }),
+  ),
+  {
+    ops: ['norm', 'atLeast'],
+    name: 'cosineSimilarity',
+    inputs: [m([3, 4, 2]), m([4, 1])],
+    run: (a, b) => distance.cosineSimilarity(a, b),
+    torch: 'F.cosine_similarity(a, b)',
   },
 ];
 

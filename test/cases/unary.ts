@@ -165,6 +165,25 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
     options: { alpha: ['number'] },
     layers: [{ Layer: nn.ELU }],
   },
+  celu: {
+    f: (x) => (x > 0 ? x : 1.5 * Math.expm1(x / 1.5)),
+    d: (x) => (x > 0 ? 1 : Math.exp(x / 1.5)),
+    p: [1.5, 0],
+    slack: 4,
+    functional: 'celu',
+    case: [
+      'F.celu(a, 1.3)',
+      (x) => el.celu(x, { alpha: 1.3 }),
+      {},
+      [6e-8, "PyTorch's 1/alpha is a float32 in the gradient, in float64 too"],
+    ],
+    kinks: [
+      ['F.celu(a)', (x) => el.celu(x)],
+      ['F.celu(a, 0.5)', (x) => el.celu(x, { alpha: 0.5 })],
+    ],
+    options: { alpha: ['number'] },
+    layers: [{ Layer: nn.CELU, printed: { CELU: ['0.5, inplace=True', { alpha: 0.5, inplace: true }] } }],
+  },
   selu: {
     f: (x) => seluScale * (x > 0 ? x : seluAlpha * Math.expm1(x)),
     d: (x) => seluScale * (x > 0 ? 1 : seluAlpha * Math.exp(x)),
@@ -275,6 +294,69 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
       },
     ],
     layers: [{ Layer: nn.Hardswish }],
+  },
+  softsign: {
+    f: (x) => x / (1 + Math.abs(x)),
+    d: (x) => 1 / (1 + Math.abs(x)) ** 2,
+    slack: 4,
+    functional: 'softsign',
+    case: ['F.softsign(a)', el.softsign],
+    intended: [
+      {
+        reason: 'the limit of the gradient, where PyTorch divides infinity by itself',
+        covers: ({ name, at, expected }) => name !== 'y' && !Number.isFinite(at[0]) && Number.isNaN(expected),
+      },
+    ],
+    layers: [{ Layer: nn.Softsign }],
+  },
+  tanhshrink: {
+    f: (x) => x - Math.tanh(x),
+    d: (x) => Math.tanh(x) ** 2,
+    slack: 4,
+    functional: 'tanhshrink',
+    case: ['F.tanhshrink(a)', el.tanhshrink],
+    intended: [
+      {
+        reason: 'a rounding of tanh, of which the difference shows more',
+        covers: ({ name, dtype, at, actual, expected }) =>
+          name === 'y' && dtype === 'float32' && Math.abs(at[0]) < 1 && Math.abs(actual - expected) < 2 ** -25,
+      },
+    ],
+    layers: [{ Layer: nn.Tanhshrink }],
+  },
+  softshrink: {
+    f: (x) => (x > 0.75 ? x - 0.75 : x < -0.75 ? x + 0.75 : Number.isNaN(x) ? x : 0),
+    d: (x) => (x > 0.75 || x < -0.75 ? 1 : 0),
+    p: [0.75, 0],
+    functional: 'softshrink',
+    case: ['F.softshrink(a, 0.7)', (x) => el.softshrink(x, { lambd: 0.7 })],
+    kinks: [
+      ['F.softshrink(a)', (x) => el.softshrink(x)],
+      ['F.softshrink(a, 0.0)', (x) => el.softshrink(x, { lambd: 0 })],
+    ],
+    options: { lambd: ['number'] },
+    layers: [{ Layer: nn.Softshrink, printed: { Softshrink: ['0.25', { lambd: 0.25 }] } }],
+  },
+  hardshrink: {
+    f: (x) => (x >= -0.75 && x <= 0.75 ? 0 : x),
+    d: (x) => (x > 0.75 || x < -0.75 ? 1 : 0),
+    p: [0.75, 0],
+    functional: 'hardshrink',
+    case: ['F.hardshrink(a, 0.7)', (x) => el.hardshrink(x, { lambd: 0.7 })],
+    kinks: [
+      ['F.hardshrink(a)', (x) => el.hardshrink(x)],
+      ['F.hardshrink(a, -1.0)', (x) => el.hardshrink(x, { lambd: -1 })],
+    ],
+    options: { lambd: ['number'] },
+    layers: [{ Layer: nn.Hardshrink, printed: { Hardshrink: ['0.25', { lambd: 0.25 }] } }],
+  },
+  threshold: {
+    f: (x) => (x <= -0.5 ? 3 : x),
+    d: (x) => (x <= -0.5 ? 0 : 1),
+    p: [-0.5, 3],
+    functional: 'threshold',
+    case: ['F.threshold(a, 0.3, -7)', (x) => el.threshold(x, 0.3, -7)],
+    kinks: [['F.threshold(a, 1.0, 20.0)', (x) => el.threshold(x, 1, 20)]],
   },
   mish: {
     f: (x) => x * Math.tanh(softplus(x)),

@@ -117,6 +117,7 @@ PRINTED = {
     "Unflatten": nn.Unflatten(1, (2, 5)),
     "Identity": nn.Identity(54, unused=1),
     **{name: eval(text) for name, text in ACTIVATIONS["printed"].items()},
+    "Threshold": nn.Threshold(0.5, -2.0, inplace=True),
     "Softmax": nn.Softmax(dim=1),
     "LogSoftmax": nn.LogSoftmax(dim=-1),
     "BatchNorm1d": nn.BatchNorm1d(3, eps=0.001, momentum=None),
@@ -129,6 +130,23 @@ PRINTED = {
     "L1Loss": nn.L1Loss(),
     "SmoothL1Loss": nn.SmoothL1Loss(),
     "BCEWithLogitsLoss": nn.BCEWithLogitsLoss(),
+    "CTCLoss": nn.CTCLoss(),
+    "HuberLoss": nn.HuberLoss(),
+    "SoftMarginLoss": nn.SoftMarginLoss(),
+    "BCELoss": nn.BCELoss(),
+    "KLDivLoss": nn.KLDivLoss(),
+    "PoissonNLLLoss": nn.PoissonNLLLoss(),
+    "GaussianNLLLoss": nn.GaussianNLLLoss(),
+    "MultiMarginLoss": nn.MultiMarginLoss(),
+    "MultiLabelMarginLoss": nn.MultiLabelMarginLoss(),
+    "MultiLabelSoftMarginLoss": nn.MultiLabelSoftMarginLoss(),
+    "MarginRankingLoss": nn.MarginRankingLoss(),
+    "HingeEmbeddingLoss": nn.HingeEmbeddingLoss(),
+    "CosineEmbeddingLoss": nn.CosineEmbeddingLoss(),
+    "TripletMarginLoss": nn.TripletMarginLoss(),
+    "TripletMarginWithDistanceLoss": nn.TripletMarginWithDistanceLoss(),
+    "PairwiseDistance": nn.PairwiseDistance(),
+    "CosineSimilarity": nn.CosineSimilarity(),
 }
 
 
@@ -231,6 +249,7 @@ FORWARDS = [
     ["Flatten", lambda: nn.Flatten(1, 2), [2, 3, 4, 5]],
     ["Unflatten", lambda: nn.Unflatten(1, (2, -1)), [2, 6, 3]],
     *[[name, lambda text=text: eval(text), [3, 7]] for name, text in ACTIVATIONS["forward"].items()],
+    ["Threshold", lambda: nn.Threshold(0.5, -2.0), [3, 7]],
     ["Softmax", lambda: nn.Softmax(dim=1), [3, 7]],
     ["LogSoftmax", lambda: nn.LogSoftmax(dim=0), [3, 7]],
 ]
@@ -254,6 +273,7 @@ def loss_case(make, target, shape=(4, 3)):
 CLASSES = torch.tensor([0, 2, 1, 2])
 WEIGHT = torch.tensor([0.5, 2.0, 1.5], dtype=d)
 SHARES = torch.sigmoid(rule((4, 3), 5))
+SIGNS = torch.sign(rule((4, 3), 6) + 0.01)
 LOSSES = {
     "CrossEntropyLoss": lambda x: nn.CrossEntropyLoss()(x, CLASSES),
     "CrossEntropyLoss options": lambda x: nn.CrossEntropyLoss(weight=WEIGHT, ignore_index=1, label_smoothing=0.1)(x, CLASSES),
@@ -263,6 +283,25 @@ LOSSES = {
     "L1Loss": lambda x: nn.L1Loss(reduction="sum")(x, SHARES),
     "SmoothL1Loss": lambda x: nn.SmoothL1Loss(beta=0.5)(x, SHARES),
     "BCEWithLogitsLoss": lambda x: nn.BCEWithLogitsLoss(weight=WEIGHT, pos_weight=WEIGHT + 1)(x, SHARES),
+    "CTCLoss": lambda x: nn.CTCLoss(blank=1)(x.log_softmax(1), torch.tensor([2, 0]), (4,), (2,)),
+    "HuberLoss": lambda x: nn.HuberLoss(delta=0.5)(x, SHARES),
+    "SoftMarginLoss": lambda x: nn.SoftMarginLoss()(x, SIGNS),
+    "BCELoss": lambda x: nn.BCELoss(weight=WEIGHT)(x.sigmoid(), SHARES),
+    "KLDivLoss": lambda x: nn.KLDivLoss(reduction="batchmean")(x.log_softmax(1), SHARES),
+    "KLDivLoss logTarget": lambda x: nn.KLDivLoss(reduction="sum", log_target=True)(x.log_softmax(1), SHARES.log()),
+    "PoissonNLLLoss": lambda x: nn.PoissonNLLLoss(log_input=False, full=True, eps=0.5)(x * x, SHARES * 5),
+    "GaussianNLLLoss": lambda x: nn.GaussianNLLLoss(full=True, eps=0.3)(x, SHARES, SHARES * 0.7),
+    "MultiMarginLoss": lambda x: nn.MultiMarginLoss(p=2, margin=0.5, weight=WEIGHT)(x, CLASSES),
+    "MultiLabelMarginLoss": lambda x: nn.MultiLabelMarginLoss(reduction="sum")(x, torch.tensor([[0, 2, -1], [1, -1, 0], [-1, 0, 0], [2, 1, 0]])),
+    "MultiLabelSoftMarginLoss": lambda x: nn.MultiLabelSoftMarginLoss(weight=WEIGHT)(x, SHARES),
+    "MarginRankingLoss": lambda x: nn.MarginRankingLoss(margin=0.25)(x, SHARES, SIGNS),
+    "HingeEmbeddingLoss": lambda x: nn.HingeEmbeddingLoss(margin=0.5, reduction="none")(x, SIGNS),
+    "CosineEmbeddingLoss": lambda x: nn.CosineEmbeddingLoss(margin=0.1)(x, SHARES, SIGNS[:, 0]),
+    "TripletMarginLoss": lambda x: nn.TripletMarginLoss(margin=0.5, p=3, eps=1e-3, swap=True)(x, SHARES, SIGNS),
+    "TripletMarginWithDistanceLoss": lambda x: nn.TripletMarginWithDistanceLoss(margin=2.0, swap=True)(x, SHARES, SIGNS),
+    "TripletMarginWithDistanceLoss cosine": lambda x: nn.TripletMarginWithDistanceLoss(distance_function=nn.CosineSimilarity())(x, SHARES, SIGNS),
+    "PairwiseDistance": lambda x: nn.PairwiseDistance(p=1, keepdim=True)(x, SHARES),
+    "CosineSimilarity": lambda x: nn.CosineSimilarity(dim=0, eps=3)(x, SHARES),
 }
 
 out = {"layers": {}, "inits": {}, "gains": [], "printed": {}, "dropout": [], "errors": circumstances()}

@@ -103,6 +103,13 @@ describe.each(engines())('%s', (engine) => {
   });
 
   test('unary on integers', () => {
+    // Those that have parameters, which are 1 and 5 below.
+    const limited = (v: number) => Math.min(Math.max(v, 1), 5);
+    const withParameters: Record<string, (v: number) => number> = {
+      clamp: limited,
+      hardtanh: limited,
+      threshold: (v) => (v <= 1 ? 5 : v),
+    };
     for (const dtype of ['int32', 'int64', 'uint8'] as const) {
       for (const [i, { name, isTest, takesIntegers }] of unaryEntries.entries()) {
         arena.reset();
@@ -110,8 +117,7 @@ describe.each(engines())('%s', (engine) => {
         const outType = isTest ? 'bool' : dtype;
         const x = arena.input(dtype, inputs);
         const y = arena.output(outType, inputs.length);
-        const limits = name === 'clamp' || name === 'hardtanh';
-        const f = limits ? (v: number) => Math.min(Math.max(v, 1), 5) : unary[name as 'neg'].f;
+        const f = withParameters[name] ?? unary[name as 'neg'].f;
         if (!takesIntegers) {
           expect(arena.status((k) => k.unary(i, Dtype[dtype], x.address, y.address, 1, 1, 5))).toBe(Status.badDtype);
           continue;

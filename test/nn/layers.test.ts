@@ -84,6 +84,7 @@ const layers: Record<string, () => nn.Module> = {
   Flatten: () => new nn.Flatten(1, 2),
   Unflatten: () => new nn.Unflatten(1, [2, -1]),
   ...Object.fromEntries(madeLayers('forward').map(({ key, make }) => [key, make])),
+  Threshold: () => new nn.Threshold(0.5, -2),
   Softmax: () => new nn.Softmax(1),
   LogSoftmax: () => new nn.LogSoftmax(0),
 };
@@ -160,6 +161,16 @@ describe('losses', () => {
   const classes = tensor([0, 2, 1, 2], { dtype: 'int64' });
   const weight = tensor([0.5, 2, 1.5], { dtype });
   const shares = () => rule([4, 3], 5).sigmoid();
+  const signs = () => rule([4, 3], 6).add(0.01).sign();
+  const classLists = tensor(
+    [
+      [0, 2, -1],
+      [1, -1, 0],
+      [-1, 0, 0],
+      [2, 1, 0],
+    ],
+    { dtype: 'int64' },
+  );
   const losses: Record<string, (x: Tensor) => Tensor> = {
     CrossEntropyLoss: (x) => new nn.CrossEntropyLoss()(x, classes),
     'CrossEntropyLoss options': (x) =>
@@ -170,6 +181,29 @@ describe('losses', () => {
     L1Loss: (x) => new nn.L1Loss({ reduction: 'sum' })(x, shares()),
     SmoothL1Loss: (x) => new nn.SmoothL1Loss({ beta: 0.5 })(x, shares()),
     BCEWithLogitsLoss: (x) => new nn.BCEWithLogitsLoss({ weight, posWeight: weight.add(1) })(x, shares()),
+    CTCLoss: (x) => new nn.CTCLoss({ blank: 1 })(x.logSoftmax(1), tensor([2, 0], { dtype: 'int64' }), [4], [2]),
+    HuberLoss: (x) => new nn.HuberLoss({ delta: 0.5 })(x, shares()),
+    SoftMarginLoss: (x) => new nn.SoftMarginLoss()(x, signs()),
+    BCELoss: (x) => new nn.BCELoss({ weight })(x.sigmoid(), shares()),
+    KLDivLoss: (x) => new nn.KLDivLoss({ reduction: 'batchmean' })(x.logSoftmax(1), shares()),
+    'KLDivLoss logTarget': (x) =>
+      new nn.KLDivLoss({ reduction: 'sum', logTarget: true })(x.logSoftmax(1), shares().log()),
+    PoissonNLLLoss: (x) => new nn.PoissonNLLLoss({ logInput: false, full: true, eps: 0.5 })(x.mul(x), shares().mul(5)),
+    GaussianNLLLoss: (x) => new nn.GaussianNLLLoss({ full: true, eps: 0.3 })(x, shares(), shares().mul(0.7)),
+    MultiMarginLoss: (x) => new nn.MultiMarginLoss({ p: 2, margin: 0.5, weight })(x, classes),
+    MultiLabelMarginLoss: (x) => new nn.MultiLabelMarginLoss({ reduction: 'sum' })(x, classLists),
+    MultiLabelSoftMarginLoss: (x) => new nn.MultiLabelSoftMarginLoss({ weight })(x, shares()),
+    MarginRankingLoss: (x) => new nn.MarginRankingLoss({ margin: 0.25 })(x, shares(), signs()),
+    HingeEmbeddingLoss: (x) => new nn.HingeEmbeddingLoss({ margin: 0.5, reduction: 'none' })(x, signs()),
+    CosineEmbeddingLoss: (x) => new nn.CosineEmbeddingLoss({ margin: 0.1 })(x, shares(), signs().select(1, 0)),
+    TripletMarginLoss: (x) =>
+      new nn.TripletMarginLoss({ margin: 0.5, p: 3, eps: 1e-3, swap: true })(x, shares(), signs()),
+    TripletMarginWithDistanceLoss: (x) =>
+      new nn.TripletMarginWithDistanceLoss({ margin: 2, swap: true })(x, shares(), signs()),
+    'TripletMarginWithDistanceLoss cosine': (x) =>
+      new nn.TripletMarginWithDistanceLoss({ distanceFunction: new nn.CosineSimilarity() })(x, shares(), signs()),
+    PairwiseDistance: (x) => new nn.PairwiseDistance({ p: 1, keepdim: true })(x, shares()),
+    CosineSimilarity: (x) => new nn.CosineSimilarity({ dim: 0, eps: 3 })(x, shares()),
   };
   it.each(Object.entries(golden.losses))('%s', (name, expected) => {
     const x = rule([4, 3], 1).requiresGrad_();
@@ -177,6 +211,15 @@ describe('losses', () => {
     expectValues(y, expected.y, 'loss');
     y.sum().backward();
     expectValues(x.grad!, expected.dx, 'dx');
+  });
+
+  it('of triplets have a module that measures distances as a child', () => {
+    const byModule = new nn.TripletMarginWithDistanceLoss({ distanceFunction: new nn.Linear(2, 2) as never });
+    expect([...byModule.stateDict().keys()]).toEqual(['distance_function.weight', 'distance_function.bias']);
+    const plain = (a: Tensor, b: Tensor) => a.sub(b).sum(1);
+    const byFunction = new nn.TripletMarginWithDistanceLoss({ distanceFunction: plain });
+    expect(byFunction.distanceFunction).toBe(plain);
+    expect([...byFunction.children()]).toEqual([]);
   });
 
   it('keep their weights as buffers', () => {

@@ -44,49 +44,39 @@ export const Unary = {
   floor: 6,
   ceil: 7,
   round: 8,
-  trunc: 9,
-  sqrt: 10,
-  rsqrt: 11,
-  exp: 12,
-  expm1: 13,
-  log: 14,
-  log1p: 15,
-  sin: 16,
-  cos: 17,
-  erf: 18,
-  erfc: 19,
-  exp2: 20,
-  log2: 21,
-  log10: 22,
-  tan: 23,
-  asin: 24,
-  acos: 25,
-  atan: 26,
-  sinh: 27,
-  cosh: 28,
-  asinh: 29,
-  acosh: 30,
-  atanh: 31,
-  tanh: 32,
-  sigmoid: 33,
-  logsigmoid: 34,
-  relu: 35,
-  leakyRelu: 36,
-  elu: 37,
-  selu: 38,
-  gelu: 39,
-  geluTanh: 40,
-  silu: 41,
-  softplus: 42,
-  hardtanh: 43,
-  hardsigmoid: 44,
-  hardswish: 45,
-  mish: 46,
-  logicalNot: 47,
-  isnan: 48,
-  isfinite: 49,
-  isinf: 50,
-  signbit: 51,
+  sqrt: 9,
+  rsqrt: 10,
+  exp: 11,
+  expm1: 12,
+  log: 13,
+  log1p: 14,
+  sin: 15,
+  cos: 16,
+  erf: 17,
+  tanh: 18,
+  sigmoid: 19,
+  logsigmoid: 20,
+  relu: 21,
+  leakyRelu: 22,
+  elu: 23,
+  celu: 24,
+  selu: 25,
+  gelu: 26,
+  geluTanh: 27,
+  silu: 28,
+  softplus: 29,
+  hardtanh: 30,
+  hardsigmoid: 31,
+  hardswish: 32,
+  softsign: 33,
+  tanhshrink: 34,
+  softshrink: 35,
+  hardshrink: 36,
+  threshold: 37,
+  mish: 38,
+  logicalNot: 39,
+  isnan: 40,
+  isfinite: 41,
 } as const;
 export type Unary = (typeof Unary)[keyof typeof Unary];
 
@@ -99,26 +89,15 @@ export const Binary = {
   maximum: 5,
   minimum: 6,
   remainder: 7,
-  fmod: 8,
-  truncDivide: 9,
-  floorDivide: 10,
-  atan2: 11,
-  hypot: 12,
-  copysign: 13,
-  bitwiseAnd: 14,
-  bitwiseOr: 15,
-  bitwiseXor: 16,
-  bitwiseLeftShift: 17,
-  bitwiseRightShift: 18,
-  eq: 19,
-  ne: 20,
-  lt: 21,
-  le: 22,
-  gt: 23,
-  ge: 24,
-  logicalAnd: 25,
-  logicalOr: 26,
-  logicalXor: 27,
+  eq: 8,
+  ne: 9,
+  lt: 10,
+  le: 11,
+  gt: 12,
+  ge: 13,
+  logicalAnd: 14,
+  logicalOr: 15,
+  logicalXor: 16,
 } as const;
 export type Binary = (typeof Binary)[keyof typeof Binary];
 
@@ -221,6 +200,17 @@ export interface Kernels {
   topkScratch(n: number): number;
   topk(dtype: number, x: Pointer, values: Pointer, indices: Pointer, outer: number, n: number, k: number, largest: number, scratch: Pointer): number;
   /**
+   * Connectionist temporal classification (Graves et al. 2006) of log-probabilities (steps, n, classes). Sample i has
+   * input_lengths[i] of the steps, and target_lengths[i] labels of `targets` (int64) from offsets[i] on. losses: the
+   * negative log-likelihoods. alpha keeps the forward variables for the backward: for each sample and step 2 + states,
+   * of which there are 2·most + 1, with the largest target length as `most`. A label that is no class gives EK_BAD_INDEX.
+   * The gradient is that by the logits of a log-softmax, as in PyTorch: where lose_infinite, samples that cannot be
+   * aligned have none. scratch: 3 rows of states for each worker thread.
+   */
+  ctcScratch(dtype: number, most: number): number;
+  ctcLoss(dtype: number, logP: Pointer, targets: Pointer, labels: number, inputLengths: Pointer, targetLengths: Pointer, offsets: Pointer, steps: number, n: number, classes: number, most: number, blank: number, losses: Pointer, alpha: Pointer, scratch: Pointer): number;
+  ctcLossBackward(dtype: number, g: Pointer, logP: Pointer, targets: Pointer, labels: number, inputLengths: Pointer, targetLengths: Pointer, offsets: Pointer, losses: Pointer, alpha: Pointer, dlogP: Pointer, steps: number, n: number, classes: number, most: number, blank: number, loseInfinite: number, scratch: Pointer): number;
+  /**
    * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output y.
    */
   softmax(log: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
@@ -261,10 +251,6 @@ export interface Kernels {
    * the next; 0: all use the same one. bias is optional. accumulate: the result is added to c.
    */
   gemm(dtype: number, transposeA: number, transposeB: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, bias: Pointer, c: Pointer, accumulate: number, scratch: Pointer): number;
-  /**
-   * The same product of integers, which wrap around; bool is no number here. Neither operand is transposed.
-   */
-  integerMatmul(dtype: number, batch: number, m: number, n: number, k: number, a: Pointer, aStep: number, b: Pointer, bStep: number, c: Pointer): number;
   /**
    * geometry, 24 ints: N, C, O, groups; input D, H, W; output D, H, W; kernel D, H, W; stride D, H, W; padding before D,
    * H, W; dilation D, H, W; format of x; format of y. Lower ranks have 1 (stride, dilation 1, padding 0) in the leading
@@ -456,6 +442,9 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['cumsum', 'ek_cumsum'],
   ['topkScratch', 'ek_topk_scratch'],
   ['topk', 'ek_topk'],
+  ['ctcScratch', 'ek_ctc_scratch'],
+  ['ctcLoss', 'ek_ctc_loss'],
+  ['ctcLossBackward', 'ek_ctc_loss_backward'],
   ['softmax', 'ek_softmax'],
   ['softmaxBackward', 'ek_softmax_backward'],
   ['indexSelect', 'ek_index_select'],
@@ -466,7 +455,6 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['scatterAdd', 'ek_scatter_add'],
   ['gemmScratch', 'ek_gemm_scratch'],
   ['gemm', 'ek_gemm'],
-  ['integerMatmul', 'ek_integer_matmul'],
   ['convScratch', 'ek_conv_scratch'],
   ['conv', 'ek_conv'],
   ['convBackwardData', 'ek_conv_backward_data'],

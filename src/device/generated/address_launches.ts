@@ -269,6 +269,77 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  ctcLoss(caller: string, { logP, targets, inputLengths, targetLengths, offsets, most, blank, losses, alpha }: Parameters<Launches['ctcLoss']>[1]): void {
+    const { backend } = this;
+    logP.materialize();
+    targets.materialize();
+    losses.materialize();
+    alpha.materialize();
+    const labels = targets.size;
+    const steps = logP.shape[0];
+    const n = logP.shape[1];
+    const classes = logP.shape[2];
+    const bytes = backend.kernels.ctcScratch(logP.code, most);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.ctcLoss(
+      logP.code,
+      logP.pin(),
+      targets.pin(),
+      labels,
+      backend.ints(inputLengths),
+      backend.ints(targetLengths),
+      backend.ints(offsets),
+      steps,
+      n,
+      classes,
+      most,
+      blank,
+      losses.pin(),
+      alpha.pin(),
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
+  ctcLossBackward(caller: string, { g, logP, targets, inputLengths, targetLengths, offsets, losses, alpha, dlogP, most, blank, loseInfinite }: Parameters<Launches['ctcLossBackward']>[1]): void {
+    const { backend } = this;
+    g.materialize();
+    logP.materialize();
+    targets.materialize();
+    losses.materialize();
+    alpha.materialize();
+    dlogP.materialize();
+    const labels = targets.size;
+    const steps = logP.shape[0];
+    const n = logP.shape[1];
+    const classes = logP.shape[2];
+    const bytes = backend.kernels.ctcScratch(logP.code, most);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.ctcLossBackward(
+      logP.code,
+      g.pin(),
+      logP.pin(),
+      targets.pin(),
+      labels,
+      backend.ints(inputLengths),
+      backend.ints(targetLengths),
+      backend.ints(offsets),
+      losses.pin(),
+      alpha.pin(),
+      dlogP.pin(),
+      steps,
+      n,
+      classes,
+      most,
+      blank,
+      loseInfinite ? 1 : 0,
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
   softmax(caller: string, { log, x, out, outer, n, inner }: Parameters<Launches['softmax']>[1]): void {
     const { backend } = this;
     x.materialize();

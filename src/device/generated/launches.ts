@@ -72,6 +72,8 @@ export interface Launches {
    */
   cumsum(caller: string, given: { readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number; readonly reverse: boolean }): void;
   topk(caller: string, given: { readonly x: Operand; readonly values: Operand; readonly indices: Operand; readonly outer: number; readonly n: number; readonly k: number; readonly largest: boolean }): void;
+  ctcLoss(caller: string, given: { readonly logP: Operand; readonly targets: Operand; readonly inputLengths: readonly number[]; readonly targetLengths: readonly number[]; readonly offsets: readonly number[]; readonly most: number; readonly blank: number; readonly losses: Operand; readonly alpha: Operand }): void;
+  ctcLossBackward(caller: string, given: { readonly g: Operand; readonly logP: Operand; readonly targets: Operand; readonly inputLengths: readonly number[]; readonly targetLengths: readonly number[]; readonly offsets: readonly number[]; readonly losses: Operand; readonly alpha: Operand; readonly dlogP: Operand; readonly most: number; readonly blank: number; readonly loseInfinite: boolean }): void;
   /**
    * softmax, or log-softmax, along the middle axis; float32 and float64. Backward takes the forward's output y.
    */
@@ -283,6 +285,8 @@ export const launchNames: readonly (keyof Launches)[] = [
   'argReduce',
   'cumsum',
   'topk',
+  'ctcLoss',
+  'ctcLossBackward',
   'softmax',
   'softmaxBackward',
   'indexSelect',

@@ -4,10 +4,10 @@ import { RuntimeError, ValueError } from '../../errors.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { asElement } from '../../tensor/create.ts';
 import { isFloat } from '../../tensor/dtype.ts';
-import { requireTensor } from '../../tensor/requirements.ts';
+import { requireFloat, requireTensor } from '../../tensor/requirements.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { add, mul, neg, square, sub } from './arithmetic.ts';
-import { ge, gt, le, logicalAnd, lt, where } from './comparison.ts';
+import { abs, add, div, mul, neg, square, sub } from './arithmetic.ts';
+import { ge, gt, le, logicalAnd, logicalOr, lt, where } from './comparison.ts';
 import { constantIn } from './constant.ts';
 import { erf, exp, pow } from './functions.ts';
 import { defineFunction, defineParametric, defineUnary, floating } from './unary.ts';
@@ -184,3 +184,76 @@ export const mish = defineFunction('mish', 'x', (g, x) => {
   const t = tanh(softplus(x));
   return mul(g, add(t, mul(mul(x, sigmoid(x)), sub(1, square(t)))));
 });
+
+/** Options of `celu` and `CELU`. */
+export interface CeluOptions {
+  /** The result goes to −alpha for very negative x. Default: 1. */
+  alpha?: number;
+}
+const celuOptions = declareOptions<CeluOptions>({ alpha: kind.number });
+const celuOp = defineParametric('celu', 'x', (g, x, _, alpha) =>
+  mul(g, where(gt(x, 0), 1, exp(div(negativePart(x), alpha)), { dtype: x.dtype })),
+);
+/**
+ * x where positive, `alpha`·(e^(x/alpha) − 1) elsewhere, whose slope has no step at 0 (Barron 2017; PyTorch: `F.celu`).
+ * @throws RuntimeError where alpha is 0.
+ */
+export function celu(x: Tensor, options: CeluOptions = {}): Tensor {
+  requireOptions('celu', options, celuOptions);
+  const alpha = requireNumber('celu', 'alpha', options.alpha ?? 1);
+  requireFloat('celu', x);
+  if (alpha === 0) throw new RuntimeError('ZeroDivisionError: alpha cannot be 0 for CELU');
+  return celuOp(x, alpha, 0);
+}
+
+/** x / (1 + |x|), element by element; integers give float32 (PyTorch: `F.softsign`). */
+export const softsign = defineFunction('softsign', 'x', (g, x) => {
+  const size = add(abs(x), 1);
+  return div(div(g, size), size);
+});
+
+/** x − tanh(x), element by element; integers give float32 (PyTorch: `F.tanhshrink`). */
+export const tanhshrink = defineFunction('tanhshrink', 'x', (g, x) => mul(g, square(tanh(x))));
+
+/** Options of `softshrink`, `hardshrink` and their layers. */
+export interface ShrinkOptions {
+  /** Values whose size is at most this become 0. Default: 0.5. */
+  lambd?: number;
+}
+const shrinkOptions = declareOptions<ShrinkOptions>({ lambd: kind.number });
+const outside = (g: Tensor, x: Tensor, _: Tensor, lambd: number) =>
+  constantIn(where(logicalOr(gt(x, lambd), lt(x, -lambd)), g, 0), x);
+const softshrinkOp = defineParametric('softshrink', 'x', outside);
+const hardshrinkOp = defineParametric('hardshrink', 'x', outside);
+/**
+ * x moved towards 0 by `lambd`, and 0 where it would pass it (PyTorch: `F.softshrink`).
+ * @throws RuntimeError where lambd is below 0.
+ */
+export function softshrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
+  requireOptions('softshrink', options, shrinkOptions);
+  const lambd = requireNumber('softshrink', 'lambd', options.lambd ?? 0.5);
+  if (!(lambd >= 0)) throw new RuntimeError(`lambd must be greater or equal to 0, but found to be ${lambd}.`);
+  requireFloat('softshrink', x);
+  return softshrinkOp(x, lambd, 0);
+}
+/** x, and 0 where its size is at most `lambd` (PyTorch: `F.hardshrink`). */
+export function hardshrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
+  requireOptions('hardshrink', options, shrinkOptions);
+  const lambd = requireNumber('hardshrink', 'lambd', options.lambd ?? 0.5);
+  requireFloat('hardshrink', x);
+  return hardshrinkOp(x, lambd, 0);
+}
+
+const thresholdOp = defineParametric('threshold', 'x', (g, x, _, least) => constantIn(where(le(x, least), 0, g), x));
+/**
+ * x where it is above a threshold, `value` elsewhere; NaN stays NaN (PyTorch: `F.threshold`).
+ * @example
+ * threshold(x, 0.1, 0); // what is at most 0.1 becomes 0
+ */
+export function threshold(x: Tensor, threshold: number, value: number): Tensor {
+  requireNumber('threshold', 'threshold', threshold);
+  requireNumber('threshold', 'value', value);
+  requireTensor('threshold', x);
+  const inDtype = (v: number) => (isFloat(x.dtype) ? v : asElement(Math.trunc(v), x.dtype));
+  return thresholdOp(x, inDtype(threshold), inDtype(value));
+}
