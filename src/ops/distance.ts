@@ -1,5 +1,4 @@
 // Distances and similarities of vectors along one dimension.
-import { defineOp } from '../autograd/define_op.ts';
 import { requireNumber } from '../checks.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
@@ -7,49 +6,10 @@ import { broadcastShapes, normalizeDim } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { atLeast } from './at_least.ts';
 import { expand } from './broadcast.ts';
-import { cast } from './convert.ts';
-import { zerosAs } from './elementwise/constant.ts';
 import { floating } from './elementwise/unary.ts';
-import { abs, add, div, eq, mul, ne, pow, sign, sqrt, square, sub, where } from './elementwise.ts';
-import { amax, amin, sum } from './reduce.ts';
-import { squeeze } from './shape_ops.ts';
-
-const keepdim = { keepdim: true } as const;
-
-/** (Σ|x|^p)^(1/p) along a dimension, which stays with size 1; the gradient of a norm of 0 is 0 where p ≥ 1. */
-const norm = defineOp({
-  name: 'norm',
-  forward(ctx, x: Tensor, p: number, dim: number) {
-    const sizes = () => abs(x);
-    let y: Tensor;
-    if (p === 2) y = sqrt(sum(square(x), dim, keepdim));
-    else if (p === 1) y = sum(sizes(), dim, keepdim);
-    else if (p === 0) y = sum(cast(ne(x, 0), x.dtype), dim, keepdim);
-    else if (p === Number.POSITIVE_INFINITY) y = amax(sizes(), dim, keepdim);
-    else if (p === Number.NEGATIVE_INFINITY) y = amin(sizes(), dim, keepdim);
-    else y = pow(sum(pow(sizes(), p), dim, keepdim), 1 / p);
-    ctx.save(x, y);
-    return y;
-  },
-  backward(ctx, [g], info, p, dim) {
-    const [x, y] = ctx.saved;
-    const perNorm = (divisor: Tensor) => where(eq(y, 0), 0, div(g, divisor));
-    if (p === 0) return [zerosAs(info)];
-    if (p === 1) return [mul(sign(x), g)];
-    if (p === 2) return [mul(x, perNorm(y))];
-    if (!Number.isFinite(p)) {
-      // Elements of the same size share the gradient.
-      const chosen = cast(eq(abs(x), y), x.dtype);
-      return [mul(mul(sign(x), chosen), div(g, sum(chosen, dim, keepdim)))];
-    }
-    if (p < 1) {
-      const scaled = mul(sign(x), where(eq(x, 0), 0, pow(abs(x), p - 1)));
-      return [mul(mul(scaled, g), pow(y, 1 - p))];
-    }
-    const scaled = p < 2 ? mul(sign(x), pow(abs(x), p - 1)) : mul(x, pow(abs(x), p - 2));
-    return [mul(scaled, perNorm(pow(y, p - 1)))];
-  },
-}) as (x: Tensor, p: number, dim: number) => Tensor;
+import { add, div, mul, sub } from './elementwise.ts';
+import { sum } from './reduce.ts';
+import { norm } from './statistics.ts';
 
 /** Options of `pairwiseDistance` and `PairwiseDistance`. */
 export interface PairwiseDistanceOptions {
@@ -86,8 +46,7 @@ export function pairwiseDistanceWith(x1: Tensor, x2: Tensor, options: PairwiseDi
   requireTensor('pairwiseDistance', x2);
   const difference = floating('pairwiseDistance', add(sub(x1, x2), eps));
   const last = normalizeDim(-1, difference.rank, 'pairwiseDistance');
-  const distance = norm(difference, p, last);
-  return keepdim ? distance : squeeze(distance, last);
+  return norm(difference, p, last, { keepdim });
 }
 
 /** Options of `cosineSimilarity` and `CosineSimilarity`. */
@@ -122,7 +81,7 @@ export function cosineSimilarityWith(x1: Tensor, x2: Tensor, options: CosineSimi
   const along = normalizeDim(dim, shape.length, 'cosineSimilarity');
   const unit = (x: Tensor) => {
     const whole = expand(x, shape);
-    return div(whole, atLeast(norm(whole, 2, along), eps));
+    return div(whole, atLeast(norm(whole, 2, along, { keepdim: true }), eps));
   };
   return sum(mul(unit(x1), unit(x2)), along);
 }

@@ -149,6 +149,11 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [12, 'c', false, a[3]*a[4]*a[5]*m.sizeof(a[0])],
     [14, 'scratch', false, m.kernels.gemmScratch(a[0], a[3], a[4], a[5], a[6])],
   ],
+  integerMatmul: (a, m) => [
+    [5, 'a', false, m.steps(a[1], a[6], a[2]*a[4])*m.sizeof(a[0])],
+    [7, 'b', false, m.steps(a[1], a[8], a[4]*a[3])*m.sizeof(a[0])],
+    [9, 'c', false, a[1]*a[2]*a[3]*m.sizeof(a[0])],
+  ],
   convScratch: () => [
     [2, 'geometry', false, 24*4],
   ],
@@ -389,6 +394,6 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
 
 /** The operations that write bool, by the list that they stand in. */
 export const tests = {
-  unary: new Set<number>([39, 40, 41]),
-  binary: new Set<number>([8, 9, 10, 11, 12, 13, 14, 15, 16]),
+  unary: new Set<number>([53, 54, 55, 56, 57]),
+  binary: new Set<number>([19, 20, 21, 22, 23, 24, 25, 26, 27]),
 };
