@@ -94,6 +94,17 @@ const withIndices = (values: unknown, both: unknown): Call =>
   ((x: Tensor, size: number, { returnIndices = false, ...options }: { returnIndices?: boolean } = {}) =>
     ((returnIndices ? both : values) as (...args: unknown[]) => unknown)(x, size, options)) as Call;
 
+/** Modes have other names, and antialiased ones other functions. */
+const interpolated = (
+  torch: string,
+  signature: string,
+  options: nn.functional.InterpolateOptions = {},
+): [string, FunctionRow] =>
+  row(torch, signature, {
+    method: null,
+    call: ((x: Tensor, size: number[] | null, scaleFactor: number[] | null, rest: object) =>
+      nn.functional.interpolate(x, { ...rest, size, scaleFactor, ...options })) as Call,
+  });
 /** By OpInfo's name and variant. */
 export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   ...elementwise(
@@ -317,6 +328,20 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   padded('nn.functional.pad.replicate', 'replicate'),
   padded('nn.functional.pad.replicate_negative', 'replicate'),
   padded('nn.functional.pad.circular', 'circular'),
+  ...(['nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear', 'area'] as const).map((mode) =>
+    interpolated(
+      `nn.functional.interpolate.${mode}`,
+      'x size scaleFactor {!mode=* alignCorners recomputeScaleFactor antialias}',
+      { mode: mode === 'nearest-exact' ? 'nearestExact' : mode },
+    ),
+  ),
+  interpolated('nn.functional.upsample_nearest', 'x size scaleFactor', {}),
+  interpolated('nn.functional.upsample_bilinear', 'x size scaleFactor', { mode: 'bilinear', alignCorners: true }),
+  interpolated(
+    '_upsample_bilinear2d_aa',
+    'x output_size=size scale_factors=scaleFactor {alignCorners} !scales_h !scales_w',
+    { mode: 'bilinear', antialias: true },
+  ),
 
   ofMethod('clone', 'x !memoryFormat=contiguous', 'clone', true),
   ofMethod('contiguous', 'x memoryFormat', 'contiguous', true),
@@ -543,6 +568,9 @@ const layerSignatures: Record<string, string> = {
   LPPool2d: lpPool,
   LPPool3d: lpPool,
   AvgPool3d: 'kernelSize {stride padding ceilMode countIncludePad divisorOverride}',
+  Upsample: '{size scaleFactor mode alignCorners recomputeScaleFactor}',
+  UpsamplingNearest2d: '{size scaleFactor}',
+  UpsamplingBilinear2d: '{size scaleFactor}',
   AvgPool1d: 'kernelSize {stride padding ceilMode countIncludePad}',
   AvgPool2d: 'kernelSize {stride padding ceilMode countIncludePad divisorOverride}',
   AdaptiveAvgPool1d: 'outputSize',

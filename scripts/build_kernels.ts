@@ -30,7 +30,7 @@ import {
  * -O3.
  */
 const smaller: [RegExp, string[]][] = [
-  [/kernels\/(batch_norm|row_norm|conv|index|pad|pool)\/|grad_norm/, ['-Os']],
+  [/kernels\/(batch_norm|row_norm|conv|index|pad|pool|resample)\/|grad_norm/, ['-Os']],
   [/kernels\/gemm\//, ['-O2']],
   [
     /reduce\/(arg_reduce|cumsum|moments|reduce)\.|elementwise\/(cast|copy_strided|fill|where)\./,

@@ -3,6 +3,7 @@
 import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { type PadMode, pad } from '../../src/ops/pad.ts';
+import { type InterpolateOptions, interpolate } from '../../src/ops/resample.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import { type MemoryFormat, memoryFormats, type Shape } from '../../src/tensor/shape.ts';
@@ -25,6 +26,13 @@ const padWork = (mode: PadMode, shape: Shape, padding: readonly number[]): Work 
   torch: `F.pad(x, ${JSON.stringify(padding)}, "${mode}")`,
 });
 
+const resizeWork = (shape: Shape, options: InterpolateOptions, torch: string): Work => ({
+  name: `interpolate ${torch} of ${shape.join('x')}`,
+  shape,
+  run: (x) => interpolate(x, options),
+  torch: `F.interpolate(x, ${torch})`,
+});
+
 const works: readonly Work[] = [
   ...padModes.flatMap((mode) => [
     padWork(mode, [8, 64, 56, 56], [1, 1, 1, 1]),
@@ -32,6 +40,13 @@ const works: readonly Work[] = [
   ]),
   padWork('reflect', [16, 64, 1024], [4, 4]),
   padWork('replicate', [2, 16, 16, 28, 28], [1, 1, 1, 1, 1, 1]),
+  resizeWork([4, 64, 28, 28], { scaleFactor: 2, mode: 'bilinear' }, 'scale_factor=2, mode="bilinear"'),
+  resizeWork([4, 64, 28, 28], { scaleFactor: 2 }, 'scale_factor=2'),
+  resizeWork(
+    [8, 3, 224, 224],
+    { size: 96, mode: 'bilinear', antialias: true },
+    'size=96, mode="bilinear", antialias=True',
+  ),
 ];
 
 /** As the peer has it. */

@@ -50,6 +50,14 @@ enum ek_binary {
 #undef EK_BINARY
 #undef EK_TEST
 enum ek_pad_mode { EK_PAD_CONSTANT, EK_PAD_REFLECT, EK_PAD_REPLICATE, EK_PAD_CIRCULAR };
+enum ek_resampling {
+  EK_RESAMPLE_NEAREST,
+  EK_RESAMPLE_NEAREST_EXACT,
+  EK_RESAMPLE_LINEAR,
+  EK_RESAMPLE_CUBIC,
+  EK_RESAMPLE_LANCZOS,
+  EK_RESAMPLE_AREA
+};
 enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
 
 // ---- machine --------------------------------------------------------------------------------------------------------
@@ -293,6 +301,23 @@ EK_API int ek_pad(int dtype, int mode, const int* geometry, double value, const 
 // dx[i] = the sum of dy over the positions that read x[i].
 //: geometry: 11*4; dy: geometry[0]*PAD_DH*PAD_W*sizeof(dtype); dx: PAD_X*sizeof(dtype)
 EK_API int ek_pad_backward(int dtype, int mode, const int* geometry, const void* dy, void* dx);
+
+// ---- resampling along two axes (resample/) --------------------------------------------------------------------------
+// geometry, 11 ints: outer; height, width of x; height, width of y; inner; an ek_resampling; align corners; antialias;
+// transposed; weights of 16 bits, which images of bytes have. scale_h, scale_w: how many times larger y is, where that
+// is not the ratio of the sizes; 0 otherwise. Transposed: the gradient; x has the sizes of y, and y those of x. All
+// sizes are positive. Nearest neighbours of other than floats are found, too, but not their gradients. Lanczos weights
+// are antialiased always.
+//: geometry: 11*4
+EK_API int ek_resample_scratch(int dtype, const int* geometry, double scale_h, double scale_w);
+//: let RESAMPLE_IN = geometry[0]*geometry[1]*geometry[2]*geometry[5]
+//: let RESAMPLE_OUT = geometry[0]*geometry[3]*geometry[4]*geometry[5]
+//: let RESAMPLE_FORWARD = 1-geometry[9]
+//: geometry: 11*4; x: (RESAMPLE_FORWARD*RESAMPLE_IN+geometry[9]*RESAMPLE_OUT)*sizeof(dtype);
+//: y: (RESAMPLE_FORWARD*RESAMPLE_OUT+geometry[9]*RESAMPLE_IN)*sizeof(dtype);
+//: scratch: ek_resample_scratch(dtype, geometry, scale_h, scale_w)
+EK_API int ek_resample(int dtype, const int* geometry, double scale_h, double scale_w, const void* x, void* y,
+                       void* scratch);
 
 // ---- batch normalization, cut at its communication points (batch_norm/) ---------------------------------------------
 // x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.

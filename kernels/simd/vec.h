@@ -127,6 +127,26 @@ template <class T> EK_INLINE void store_some(T* p, vec<T> v, int n) {
   else store_n(p, v, n);
 }
 
+// Loads the first n lanes from p[at[0]], p[at[1]], …; the other lanes are 0.
+template <class T> EK_INLINE vec<T> gather(const T* p, const typename vec_of<T>::lane_int* at, int n) {
+  vec<T> v = {};
+  for (int i = 0; i < n; i++) v[i] = p[at[i]];
+  return v;
+}
+#if EK_VECTOR_BYTES == 64
+template <> EK_INLINE vec<float> gather<float>(const float* p, const int32_t* at, int n) {
+  const __mmask16 some = static_cast<__mmask16>((1u << n) - 1);
+  return (vec<float>)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, _mm512_maskz_loadu_epi32(some, at), p, 4);
+}
+#elif EK_VECTOR_BYTES == 32
+template <> EK_INLINE vec<float> gather<float>(const float* p, const int32_t* at, int n) {
+  if (n == 8) return (vec<float>)_mm256_i32gather_ps(p, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)), 4);
+  vec<float> v = {};
+  for (int i = 0; i < n; i++) v[i] = p[at[i]];
+  return v;
+}
+#endif
+
 // Loads `lanes` bytes as integers of the size of T. The compilers convert vectors of such different sizes lane by lane,
 // so there are intrinsics for it.
 template <class T> EK_INLINE ivec<T> widen_bytes(const uint8_t* p) {

@@ -112,5 +112,12 @@ export {
   type PoolWithIndices,
 } from '../ops/pool.ts';
 export { logSoftmax, softmax } from '../ops/reduce.ts';
+export {
+  type InterpolateOptions,
+  type InterpolationMode,
+  interpolate,
+  type ResizeOptions,
+  type UpsampleOptions,
+} from '../ops/resample.ts';
 export { type NormalizeOptions, normalize } from '../ops/statistics.ts';
 export type { Size } from '../ops/window.ts';

@@ -206,4 +206,5 @@ export {
   revertSyncBatchNorm,
 } from './surgery/norm_conversion.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
+export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from './upsampling.ts';
 export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

@@ -34,7 +34,7 @@ const onlyFunctional = {
     avgPool3d batchNorm batchRenorm bilinear binaryCrossEntropy binaryCrossEntropyWithLogits conv1d conv2d conv3d
     convTranspose1d convTranspose2d convTranspose3d cosineEmbeddingLoss cosineSimilarity crossEntropy crossMapLRN2d
     ctcLoss dropout dropout2d embedding frozenBatchNorm gaussianNllLoss groupNorm hingeEmbeddingLoss huberLoss
-    inPlaceAbn instanceNorm klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
+    inPlaceAbn instanceNorm interpolate klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
     marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices maxPool3d
     maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d mseLoss multilabelMarginLoss multilabelSoftMarginLoss
     multiMarginLoss nllLoss normalize oneHot pairwiseDistance poissonNllLoss rmsNorm runningStdBatchRenorm

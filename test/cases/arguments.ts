@@ -416,6 +416,11 @@ takes('pad', {
   mode: ['name', (v) => f.pad(image(), [1, 1], { mode: v })],
   'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' }), -1],
 });
+takes('interpolate', {
+  size: ['size', (v) => f.interpolate(image(), { size: v }), null, []],
+  scaleFactor: ['finite', (v) => f.interpolate(image(), { scaleFactor: v }), null, 1.5],
+  mode: ['name', (v) => f.interpolate(image(), { size: 2, mode: v })],
+});
 const norms: Record<string, (options: object) => unknown> = {
   batchNorm: (options) => f.batchNorm(image(), null, null, { training: true, ...options }),
   instanceNorm: (options) => f.instanceNorm(image(), options),
@@ -614,6 +619,16 @@ for (const name of ['ConstantPad1d', 'ConstantPad2d', 'ConstantPad3d'] as const)
   takes(name, {
     padding: ['size', (v) => new nn[name](v, 0), -1, 2 ** 31],
     value: ['element', (v) => new nn[name](1, v)],
+  });
+takes('Upsample', {
+  size: ['size', (v) => new nn.Upsample({ size: v }), null, []],
+  scaleFactor: ['finite', (v) => new nn.Upsample({ scaleFactor: v }), null, []],
+  mode: ['name', (v) => new nn.Upsample({ size: 2, mode: v })],
+});
+for (const name of ['UpsamplingNearest2d', 'UpsamplingBilinear2d'] as const)
+  takes(name, {
+    size: ['size', (v) => new nn[name]({ size: v }), null, []],
+    scaleFactor: ['finite', (v) => new nn[name]({ scaleFactor: v }), null, []],
   });
 for (const name of ['MaxPool1d', 'MaxPool2d', 'MaxPool3d'] as const)
   takes(name, { dilation: ['size', (v) => new nn[name](2, { dilation: v }), 2 ** 31] });

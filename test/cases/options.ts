@@ -168,6 +168,11 @@ one('lpPool3d', (o) => nn.functional.lpPool3d(volume(), 2, 2, o));
 one('maxUnpool1d', (o) => nn.functional.maxUnpool1d(line(), ek.zerosLike(line(), { dtype: 'int64' }), 2, o));
 one('maxUnpool2d', (o) => nn.functional.maxUnpool2d(image(), ek.zerosLike(image(), { dtype: 'int64' }), 2, o));
 one('maxUnpool3d', (o) => nn.functional.maxUnpool3d(volume(), ek.zerosLike(volume(), { dtype: 'int64' }), 2, o));
+one(
+  'interpolate',
+  (o) => nn.functional.interpolate(image(), o),
+  () => ({ size: 2 }),
+);
 takes('dropout dropout2d', (name) => (o) => make(name)(image(), 0.5, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
 one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
@@ -203,6 +208,7 @@ takes(
   (name) => (o) => new (make(name))(2, o),
   () => ({ numSplits: 2 }),
 );
+takes('Upsample UpsamplingNearest2d UpsamplingBilinear2d', (name) => (o) => new (make(name))(o));
 takes('Dropout Dropout2d', (name) => (o) => new (make(name))(0.5, o));
 takes(
   'GroupNorm Embedding Linear LPPool1d LPPool2d LPPool3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d',

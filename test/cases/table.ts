@@ -25,6 +25,7 @@ import { syncBatchNorm } from '../../src/ops/norm/sync_batch_norm.ts';
 import { pad } from '../../src/ops/pad.ts';
 import * as pool from '../../src/ops/pool.ts';
 import * as red from '../../src/ops/reduce.ts';
+import { type InterpolateOptions, interpolate } from '../../src/ops/resample.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror } from '../support/fake_group.ts';
@@ -533,6 +534,48 @@ const pooling: Case[] = [
   },
 ];
 
+const resized: [shape: number[], options: InterpolateOptions, torch: string][] = [
+  [[2, 3, 5], { size: 9 }, 'size=9'],
+  [[2, 3, 5, 4], { scaleFactor: 2 }, 'scale_factor=2'],
+  [[2, 3, 5, 4], { scaleFactor: [1.7, 0.6] }, 'scale_factor=(1.7, 0.6)'],
+  [[2, 2, 3, 4, 2], { size: [2, 5, 4] }, 'size=(2, 5, 4)'],
+  [[2, 3, 5, 4], { scaleFactor: 1.7, mode: 'nearestExact' }, 'scale_factor=1.7, mode="nearest-exact"'],
+  [[2, 3, 5], { scaleFactor: 1.7, mode: 'linear' }, 'scale_factor=1.7, mode="linear"'],
+  [[2, 3, 5, 4], { scaleFactor: 2, mode: 'bilinear' }, 'scale_factor=2, mode="bilinear"'],
+  [
+    [2, 3, 5, 4],
+    { size: [3, 7], mode: 'bilinear', alignCorners: true },
+    'size=(3, 7), mode="bilinear", align_corners=True',
+  ],
+  [[2, 3, 9, 7], { size: [4, 3], mode: 'bilinear', antialias: true }, 'size=(4, 3), mode="bilinear", antialias=True'],
+  [
+    [2, 3, 9, 7],
+    { size: [4, 9], mode: 'bilinear', antialias: true, alignCorners: true },
+    'size=(4, 9), mode="bilinear", antialias=True, align_corners=True',
+  ],
+  [[2, 3, 5, 4], { size: [3, 7], mode: 'bicubic' }, 'size=(3, 7), mode="bicubic"'],
+  [
+    [2, 3, 5, 4],
+    { size: [4, 6], mode: 'bicubic', alignCorners: true },
+    'size=(4, 6), mode="bicubic", align_corners=True',
+  ],
+  [[2, 3, 9, 7], { size: [4, 9], mode: 'bicubic', antialias: true }, 'size=(4, 9), mode="bicubic", antialias=True'],
+  [[2, 3, 9, 7], { size: [4, 9], mode: 'lanczos', antialias: true }, 'size=(4, 9), mode="lanczos", antialias=True'],
+  [
+    [2, 2, 3, 4, 3],
+    { scaleFactor: [2, 0.7, 1.3], mode: 'trilinear', recomputeScaleFactor: true },
+    'scale_factor=(2, 0.7, 1.3), mode="trilinear", recompute_scale_factor=True',
+  ],
+  [[2, 2, 5, 4, 3], { size: [3, 6, 2], mode: 'area' }, 'size=(3, 6, 2), mode="area"'],
+];
+const resizings: Case[] = resized.map(([shape, options, torch]) => ({
+  ops: ['resample'],
+  name: `interpolate ${shape.join('x')}, ${torch}`,
+  inputs: [m(shape)],
+  run: (a) => interpolate(a, options),
+  torch: `F.interpolate(a, ${torch})`,
+}));
+
 const normShapes: [string, number[]][] = [
   ['(N, C)', [6, 3]],
   ['(N, C, L)', [3, 4, 5]],
@@ -964,6 +1007,7 @@ export const cases: readonly Case[] = [
   ...products,
   ...convolution,
   ...pooling,
+  ...resizings,
   ...norms,
   ...rowNorms,
   ...losses,

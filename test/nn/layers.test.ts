@@ -66,6 +66,12 @@ const layers: Record<string, () => nn.Module> = {
   CircularPad1d: () => new nn.CircularPad1d([3, 1]),
   CircularPad2d: () => new nn.CircularPad2d([2, 1, 0, 3]),
   CircularPad3d: () => new nn.CircularPad3d([1, 0, 2, 1, 1, 2]),
+  Upsample: () => new nn.Upsample({ scaleFactor: [1.5, 2.3], mode: 'bicubic' }),
+  'Upsample of one dimension': () => new nn.Upsample({ size: 7, mode: 'linear', alignCorners: true }),
+  'Upsample of three': () =>
+    new nn.Upsample({ scaleFactor: [2, 0.7, 1.3], mode: 'trilinear', recomputeScaleFactor: true }),
+  UpsamplingNearest2d: () => new nn.UpsamplingNearest2d({ scaleFactor: 2 }),
+  UpsamplingBilinear2d: () => new nn.UpsamplingBilinear2d({ size: [7, 3] }),
   MaxPool1d: () => new nn.MaxPool1d(3, { stride: 2, padding: 1 }),
   MaxPool2d: () => new nn.MaxPool2d(2, { stride: 2, ceilMode: true }),
   MaxPool3d: () => new nn.MaxPool3d([1, 2, 3], { stride: 2, padding: [0, 1, 1] }),

@@ -136,6 +136,16 @@ export const PadMode = {
 } as const;
 export type PadMode = (typeof PadMode)[keyof typeof PadMode];
 
+export const Resampling = {
+  nearest: 0,
+  nearestExact: 1,
+  linear: 2,
+  cubic: 3,
+  lanczos: 4,
+  area: 5,
+} as const;
+export type Resampling = (typeof Resampling)[keyof typeof Resampling];
+
 export const Reduction = {
   sum: 0,
   prod: 1,
@@ -337,6 +347,15 @@ export interface Kernels {
    */
   padBackward(dtype: number, mode: number, geometry: Pointer, dy: Pointer, dx: Pointer): number;
   /**
+   * geometry, 11 ints: outer; height, width of x; height, width of y; inner; an ek_resampling; align corners; antialias;
+   * transposed; weights of 16 bits, which images of bytes have. scale_h, scale_w: how many times larger y is, where that
+   * is not the ratio of the sizes; 0 otherwise. Transposed: the gradient; x has the sizes of y, and y those of x. All
+   * sizes are positive. Nearest neighbours of other than floats are found, too, but not their gradients. Lanczos weights
+   * are antialiased always.
+   */
+  resampleScratch(dtype: number, geometry: Pointer, scaleH: number, scaleW: number): number;
+  resample(dtype: number, geometry: Pointer, scaleH: number, scaleW: number, x: Pointer, y: Pointer, scratch: Pointer): number;
+  /**
    * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
    * relu: the limit of a ReLU: y is limited to 0 … relu, which may be infinite. 0: there is no ReLU.
    */
@@ -497,6 +516,8 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['avgPoolBackward', 'ek_avg_pool_backward'],
   ['pad', 'ek_pad'],
   ['padBackward', 'ek_pad_backward'],
+  ['resampleScratch', 'ek_resample_scratch'],
+  ['resample', 'ek_resample'],
   ['batchNormScratch', 'ek_batch_norm_scratch'],
   ['batchNormStats', 'ek_batch_norm_stats'],
   ['batchNormCombine', 'ek_batch_norm_combine'],

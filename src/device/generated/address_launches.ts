@@ -738,6 +738,26 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  resample(caller: string, { geometry, scaleH, scaleW, x, y }: Parameters<Launches['resample']>[1]): void {
+    const { backend } = this;
+    x.materialize();
+    y.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const bytes = backend.kernels.resampleScratch(x.code, geometryAddress, scaleH, scaleW);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.resample(
+      x.code,
+      geometryAddress,
+      scaleH,
+      scaleW,
+      x.pin(),
+      y.pin(),
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
   batchNormStats(caller: string, { x, mean, m2 }: Parameters<Launches['batchNormStats']>[1]): void {
     const { backend } = this;
     x.materialize();

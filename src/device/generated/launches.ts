@@ -161,6 +161,7 @@ export interface Launches {
    * dx[i] = the sum of dy over the positions that read x[i].
    */
   padBackward(caller: string, given: { readonly mode: number; readonly geometry: readonly number[]; readonly dy: Operand; readonly dx: Operand }): void;
+  resample(caller: string, given: { readonly geometry: readonly number[]; readonly scaleH: number; readonly scaleW: number; readonly x: Operand; readonly y: Operand }): void;
   /**
    * mean = Σx / (n·s), m2 = Σ(x − mean)². Sums are shifted by a pivot, and merged in double in a fixed order.
    */
@@ -306,6 +307,7 @@ export const launchNames: readonly (keyof Launches)[] = [
   'avgPoolBackward',
   'pad',
   'padBackward',
+  'resample',
   'batchNormStats',
   'batchNormCombine',
   'batchNormInvstd',

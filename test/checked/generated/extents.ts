@@ -230,6 +230,15 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [3, 'dy', false, m.int(a[2], 0)*((m.int(a[2], 1)+m.int(a[2], 4)+m.int(a[2], 7))*(m.int(a[2], 2)+m.int(a[2], 5)+m.int(a[2], 8)))*((m.int(a[2], 3)+m.int(a[2], 6)+m.int(a[2], 9))*m.int(a[2], 10))*m.sizeof(a[0])],
     [4, 'dx', false, (m.int(a[2], 0)*m.int(a[2], 1)*m.int(a[2], 2)*m.int(a[2], 3)*m.int(a[2], 10))*m.sizeof(a[0])],
   ],
+  resampleScratch: () => [
+    [1, 'geometry', false, 11*4],
+  ],
+  resample: (a, m) => [
+    [1, 'geometry', false, 11*4],
+    [4, 'x', false, ((1-m.int(a[1], 9))*(m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 5))+m.int(a[1], 9)*(m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5)))*m.sizeof(a[0])],
+    [5, 'y', false, ((1-m.int(a[1], 9))*(m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5))+m.int(a[1], 9)*(m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 5)))*m.sizeof(a[0])],
+    [6, 'scratch', false, m.kernels.resampleScratch(a[0], a[1], a[2], a[3])],
+  ],
   batchNormStats: (a, m) => [
     [1, 'x', false, a[2]*a[3]*a[4]*m.sizeof(a[0])],
     [6, 'mean', false, a[3]*8],
