@@ -328,6 +328,9 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   padded('nn.functional.pad.replicate', 'replicate'),
   padded('nn.functional.pad.replicate_negative', 'replicate'),
   padded('nn.functional.pad.circular', 'circular'),
+  row('nn.functional.pixel_shuffle', 'x upscaleFactor'),
+  row('nn.functional.pixel_unshuffle', 'x downscaleFactor'),
+  row('nn.functional.channel_shuffle', 'x groups'),
   ...(['nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear', 'area'] as const).map((mode) =>
     interpolated(
       `nn.functional.interpolate.${mode}`,
@@ -568,6 +571,9 @@ const layerSignatures: Record<string, string> = {
   LPPool2d: lpPool,
   LPPool3d: lpPool,
   AvgPool3d: 'kernelSize {stride padding ceilMode countIncludePad divisorOverride}',
+  PixelShuffle: 'upscaleFactor',
+  PixelUnshuffle: 'downscaleFactor',
+  ChannelShuffle: 'groups',
   Upsample: '{size scaleFactor mode alignCorners recomputeScaleFactor}',
   UpsamplingNearest2d: '{size scaleFactor}',
   UpsamplingBilinear2d: '{size scaleFactor}',

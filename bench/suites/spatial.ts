@@ -4,6 +4,7 @@ import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { type PadMode, pad } from '../../src/ops/pad.ts';
 import { type InterpolateOptions, interpolate } from '../../src/ops/resample.ts';
+import { pixelShuffle, pixelUnshuffle } from '../../src/ops/shuffle.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import { type MemoryFormat, memoryFormats, type Shape } from '../../src/tensor/shape.ts';
@@ -47,6 +48,18 @@ const works: readonly Work[] = [
     { size: 96, mode: 'bilinear', antialias: true },
     'size=96, mode="bilinear", antialias=True',
   ),
+  {
+    name: 'pixelShuffle 2 of 4x256x28x28',
+    shape: [4, 256, 28, 28],
+    run: (x) => pixelShuffle(x, 2),
+    torch: 'F.pixel_shuffle(x, 2)',
+  },
+  {
+    name: 'pixelUnshuffle 2 of 4x64x56x56',
+    shape: [4, 64, 56, 56],
+    run: (x) => pixelUnshuffle(x, 2),
+    torch: 'F.pixel_unshuffle(x, 2)',
+  },
 ];
 
 /** As the peer has it. */

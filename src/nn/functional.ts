@@ -119,5 +119,6 @@ export {
   type ResizeOptions,
   type UpsampleOptions,
 } from '../ops/resample.ts';
+export { channelShuffle, pixelShuffle, pixelUnshuffle } from '../ops/shuffle.ts';
 export { type NormalizeOptions, normalize } from '../ops/statistics.ts';
 export type { Size } from '../ops/window.ts';

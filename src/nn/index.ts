@@ -192,6 +192,7 @@ export {
   type MaxUnpoolLayerOptions,
 } from './pool.ts';
 export { Flatten, Unflatten } from './shape.ts';
+export { ChannelShuffle, PixelShuffle, PixelUnshuffle } from './shuffle.ts';
 export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';
 export { type LoadOptions, LoadResult, StateDict, type StateMetadata, type StateSource } from './state_dict.ts';
 export { type LayerSummary, ModelSummary, type SummaryInput, type SummaryOptions, summary } from './summary.ts';

@@ -416,6 +416,9 @@ takes('pad', {
   mode: ['name', (v) => f.pad(image(), [1, 1], { mode: v })],
   'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' }), -1],
 });
+takes('pixelShuffle', { upscaleFactor: ['integer', (v) => f.pixelShuffle(image(), v)] });
+takes('pixelUnshuffle', { downscaleFactor: ['integer', (v) => f.pixelUnshuffle(image(), v)] });
+takes('channelShuffle', { groups: ['integer', (v) => f.channelShuffle(image(), v)] });
 takes('interpolate', {
   size: ['size', (v) => f.interpolate(image(), { size: v }), null, []],
   scaleFactor: ['finite', (v) => f.interpolate(image(), { scaleFactor: v }), null, 1.5],
@@ -620,6 +623,9 @@ for (const name of ['ConstantPad1d', 'ConstantPad2d', 'ConstantPad3d'] as const)
     padding: ['size', (v) => new nn[name](v, 0), -1, 2 ** 31],
     value: ['element', (v) => new nn[name](1, v)],
   });
+takes('PixelShuffle', { upscaleFactor: ['integer', (v) => new nn.PixelShuffle(v), ...beyond] });
+takes('PixelUnshuffle', { downscaleFactor: ['integer', (v) => new nn.PixelUnshuffle(v), ...beyond] });
+takes('ChannelShuffle', { groups: ['integer', (v) => new nn.ChannelShuffle(v), ...beyond] });
 takes('Upsample', {
   size: ['size', (v) => new nn.Upsample({ size: v }), null, []],
   scaleFactor: ['finite', (v) => new nn.Upsample({ scaleFactor: v }), null, []],

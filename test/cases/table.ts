@@ -27,6 +27,7 @@ import * as pool from '../../src/ops/pool.ts';
 import * as red from '../../src/ops/reduce.ts';
 import { type InterpolateOptions, interpolate } from '../../src/ops/resample.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
+import { channelShuffle, pixelShuffle, pixelUnshuffle } from '../../src/ops/shuffle.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { mirror } from '../support/fake_group.ts';
 import { binaryRows } from './binary.ts';
@@ -576,6 +577,22 @@ const resizings: Case[] = resized.map(([shape, options, torch]) => ({
   torch: `F.interpolate(a, ${torch})`,
 }));
 
+const shuffles: Case[] = (
+  [
+    [[2, 12, 3, 2], (a) => pixelShuffle(a, 2), 'F.pixel_shuffle(a, 2)'],
+    [[2, 2, 9, 2, 3], (a) => pixelShuffle(a, 3), 'F.pixel_shuffle(a, 3)'],
+    [[2, 3, 4, 6], (a) => pixelUnshuffle(a, 2), 'F.pixel_unshuffle(a, 2)'],
+    [[2, 6, 3, 2], (a) => channelShuffle(a, 3), 'F.channel_shuffle(a, 3)'],
+    [[2, 4, 5], (a) => channelShuffle(a, 2), 'F.channel_shuffle(a, 2)'],
+  ] as [number[], (a: Tensor) => Tensor, string][]
+).map(([shape, run, torch]) => ({
+  ops: ['shuffle'],
+  name: `${torch} of ${shape.join('x')}`,
+  inputs: [m(shape)],
+  run,
+  torch,
+}));
+
 const normShapes: [string, number[]][] = [
   ['(N, C)', [6, 3]],
   ['(N, C, L)', [3, 4, 5]],
@@ -1008,6 +1025,7 @@ export const cases: readonly Case[] = [
   ...convolution,
   ...pooling,
   ...resizings,
+  ...shuffles,
   ...norms,
   ...rowNorms,
   ...losses,

@@ -70,6 +70,9 @@ const layers: Record<string, () => nn.Module> = {
   'Upsample of one dimension': () => new nn.Upsample({ size: 7, mode: 'linear', alignCorners: true }),
   'Upsample of three': () =>
     new nn.Upsample({ scaleFactor: [2, 0.7, 1.3], mode: 'trilinear', recomputeScaleFactor: true }),
+  PixelShuffle: () => new nn.PixelShuffle(2),
+  PixelUnshuffle: () => new nn.PixelUnshuffle(2),
+  ChannelShuffle: () => new nn.ChannelShuffle(3),
   UpsamplingNearest2d: () => new nn.UpsamplingNearest2d({ scaleFactor: 2 }),
   UpsamplingBilinear2d: () => new nn.UpsamplingBilinear2d({ size: [7, 3] }),
   MaxPool1d: () => new nn.MaxPool1d(3, { stride: 2, padding: 1 }),
