@@ -117,7 +117,7 @@ function each(x: Tensor, what: 'output' | 'scaleFactor', value: Size): readonly 
  * @throws ValueError unless one of `size` and `scaleFactor` is given, on options that do not go together;
  * NotImplementedError on a mode that is not for the rank; RuntimeError where a size is 0.
  * @example
- * const larger = interpolate(x, { scaleFactor: 2, mode: 'bilinear' }); // shape [1, 3, 16, 16]
+ * const larger = interpolate(x, { scaleFactor: 2, mode: 'bilinear' }); // shape [4, 6, 16, 16]
  * const smaller = interpolate(x, { size: [4, 5], mode: 'bicubic', antialias: true });
  */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
