@@ -237,14 +237,14 @@ def case(text):
 
 
 def expression(text):
-    """An expression of x, an image, forward alone or with backward; repeated, as bench/suites/spatial.ts."""
+    """An expression of x, forward alone or with backward; repeated, as bench/suites/spatial.ts."""
     given = json.loads(base64.b64decode(text))
     formats = {"contiguous": torch.contiguous_format, "channelsLast": torch.channels_last}
     memory_format, backward = formats[given["format"]], given["backward"]
     x = torch.randn(given["shape"]).contiguous(memory_format=memory_format).requires_grad_(backward)
     names = {"x": x, "t": torch, "F": nn.functional}
     code = compile(given["torch"], "<expression>", "eval")
-    g = torch.randn_like(eval(code, names)).contiguous(memory_format=memory_format)
+    g = torch.randn_like(eval(code, names)).contiguous(memory_format=memory_format) if backward else None
 
     def run():
         for _ in range(given["repetitions"]):

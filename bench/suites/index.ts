@@ -8,6 +8,7 @@ import { lenet } from './lenet.ts';
 import { memory } from './memory.ts';
 import { norm } from './norm.ts';
 import { ops } from './ops.ts';
+import { random } from './random.ts';
 import { spatial } from './spatial.ts';
 import { train } from './train.ts';
 
@@ -56,6 +57,7 @@ export const suites: Record<string, () => Case[]> = {
   memory,
   norm,
   ops,
+  random,
   spatial,
   train,
 };

@@ -11,7 +11,7 @@ import { type MemoryFormat, memoryFormats, type Shape } from '../../src/tensor/s
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { TimedCase } from './index.ts';
 
-interface Work {
+export interface Work {
   readonly name: string;
   readonly shape: Shape;
   run(x: Tensor): Tensor;
@@ -65,7 +65,8 @@ const works: readonly Work[] = [
 /** As the peer has it. */
 const repetitions = 5;
 
-function timed(work: Work, format: MemoryFormat, backward: boolean, threads: number): TimedCase {
+/** Times an expression against the same in PyTorch. */
+export function timed(work: Work, format: MemoryFormat, backward: boolean, threads: number): TimedCase {
   const { name, shape, torch } = work;
   const text = Buffer.from(JSON.stringify({ torch, shape, format, backward, repetitions })).toString('base64');
   return {

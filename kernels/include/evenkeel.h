@@ -168,6 +168,37 @@ EK_API int ek_softmax(int log, int dtype, const void* x, void* out, int outer, i
 //: y, g, dx: outer*n*inner*sizeof(dtype)
 EK_API int ek_softmax_backward(int log, int dtype, const void* y, const void* g, void* dx, int outer, int n, int inner);
 
+// ---- random numbers (random/) ---------------------------------------------------------------------------------------
+// PyTorch's generator for the cpu. state: the 624 words of a block of MT19937, of which `used` have been drawn, 1 to
+// 624. A kernel draws on, and leaves the block that it came to; the caller knows how many words it has drawn of it. A
+// float is made of one word, a double of two. scratch: blocks, for several threads.
+EK_API int ek_random_scratch(int n);
+// Uniform numbers of [from, to), one word or two for each.
+//: state: 2496; out: n*sizeof(dtype); scratch: ek_random_scratch(n)
+//: given n = out.size
+EK_API int ek_uniform(int dtype, void* state, int used, void* out, int n, double from, double to, void* scratch);
+// Normal numbers, 16 at a time; n is at least 16. If n is no multiple of 16 the last 16 are drawn anew.
+//: state: 2496; out: n*sizeof(dtype); scratch: ek_random_scratch(n)
+//: given n = out.size
+EK_API int ek_normal(int dtype, void* state, int used, void* out, int n, double mean, double std, void* scratch);
+// out[i] = 1 with probability p[i], else 0. If a p is not in [0, 1], EK_BAD_ARGUMENT, and nothing is drawn.
+//: state: 2496; p, out: n*sizeof(dtype); scratch: ek_random_scratch(n)
+//: given n = out.size
+EK_API EK_AWAITED int ek_bernoulli(int dtype, void* state, int used, const void* p, void* out, int n, void* scratch);
+// out[i] = value with probability p, else 0; two words for each, whatever the dtype.
+//: state: 2496; out: n*sizeof(dtype); scratch: ek_random_scratch(n)
+//: given n = out.size
+EK_API int ek_random_mask(int dtype, void* state, int used, void* out, int n, double p, double value, void* scratch);
+// Integers of from … from + range − 1, two words for each if range ≥ 2^28, else one. Both numbers have 64 bits.
+//: state: 2496; out: n*sizeof(dtype); scratch: ek_random_scratch(n)
+//: given n = out.size
+EK_API int ek_random_integers(int dtype, void* state, int used, void* out, int n, int from_high, int from_low,
+                              int range_high, int range_low, void* scratch);
+// 0 … n − 1 in random order, int64; n − 1 words.
+//: state: 2496; out: n*8
+//: given n = out.size
+EK_API int ek_random_permutation(void* state, int used, void* out, int n);
+
 // ---- indexing along the middle axis (index/) ------------------------------------------------------------------------
 // Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
 // then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.

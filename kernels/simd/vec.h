@@ -256,6 +256,32 @@ template <class V> EK_INLINE V greater(V a, V b) { return a > b ? a : b; }
 template <class V> EK_INLINE V scale(V x, V) { return x; }
 #endif
 
+// a·b + c, rounded once, where the machine has the instruction; simd/fused.h has it for the others.
+#if EK_VECTOR_BYTES == 64
+EK_INLINE vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
+  return (vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+EK_INLINE vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
+  return (vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif EK_VECTOR_BYTES == 32
+EK_INLINE vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
+  return (vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+EK_INLINE vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
+  return (vec<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#elif defined(__ARM_FEATURE_FMA)
+EK_INLINE vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
+  for (int i = 0; i < lanes<float>; i++) a[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return a;
+}
+EK_INLINE vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
+  for (int i = 0; i < lanes<double>; i++) a[i] = __builtin_fma(a[i], b[i], c[i]);
+  return a;
+}
+#endif
+
 // Stores past the caches, if the machine can (has_stream). p must be aligned to the vector. Code that streams calls
 // stream_fence() at its end.
 constexpr bool has_stream = EK_VECTOR_BYTES == 64;

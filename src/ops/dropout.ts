@@ -3,22 +3,20 @@
 import { requireNumber } from '../checks.ts';
 import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { dtypes } from '../tensor/dtype.ts';
-import { bernoulli, defaultGenerator } from '../tensor/random/index.ts';
+import { drawByKernel } from '../tensor/random/drawing.ts';
+import { defaultGenerator } from '../tensor/random/index.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { mul } from './elementwise.ts';
 
 /** x times 0 with probability p, else times `scale`, drawn once for each element of `maskShape`. */
-function applyMask(x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {
+function applyMask(op: string, x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {
   // Drawn in the order of x's memory, as PyTorch does.
   const mask = allocate(maskShape, x.dtype, x.memoryFormat, x.backend);
-  if (x.device !== 'meta') {
-    const noise = bernoulli(new dtypes[x.dtype].array(mask.size) as Float32Array, 1 - p, defaultGenerator);
-    for (let i = 0; i < noise.length; i++) noise[i] *= scale;
-    mask.storage.write(new Uint8Array(noise.buffer));
-  }
+  drawByKernel(x.backend, defaultGenerator, 2 * mask.size, (state, used) =>
+    x.backend.launch.randomMask(op, { state, used, out: mask, p: 1 - p, value: scale }),
+  );
   return mul(x, mask);
 }
 
@@ -34,7 +32,7 @@ function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: S
   if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
   if (!training || p === 0 || x.size === 0) return x;
   if (p === 1) return mul(x, 0);
-  return applyMask(x, p, scaleOfKept(x, p), maskShape);
+  return applyMask(op, x, p, scaleOfKept(x, p), maskShape);
 }
 
 /** Options of `dropout`, `dropout2d` and `stochasticDepth`. */
@@ -101,5 +99,5 @@ export function stochasticDepthWith(x: Tensor, p: number, mode: StochasticDepthM
   if (!training || p === 0) return x;
   const maskShape = x.shape.map((n, d) => (d === 0 && mode === 'row' ? n : 1));
   // Nothing is kept with p = 1, but torchvision draws all the same.
-  return applyMask(x, p, p === 1 ? 1 : scaleOfKept(x, p), maskShape);
+  return applyMask('stochasticDepth', x, p, p === 1 ? 1 : scaleOfKept(x, p), maskShape);
 }

@@ -450,9 +450,13 @@ export function keep(tensor: Tensor): Tensor {
 /** A dense copy of x in the given format. */
 export function copyStrided(x: Tensor, format: MemoryFormat): Tensor {
   const out = allocate(x.shape, x.dtype, format, x.backend);
+  copyElements('contiguous', x, out);
+  return out;
+}
+/** Copies the elements of x to those of another tensor of its shape and dtype. */
+export function copyElements(op: string, x: Tensor, out: Tensor): void {
   const order = physicalOrder(x.rank, out.memoryFormat);
   const pick = (values: readonly number[]) => order.map((d) => values[d]);
-  const strides = { xStrides: pick(x.strides), outStrides: pick(stridesOf(x.shape, out.memoryFormat)) };
-  x.backend.launch.copyStrided('contiguous', { x, out, shape: pick(x.shape), ...strides });
-  return out;
+  const strides = { xStrides: pick(x.strides), outStrides: pick(out.strides) };
+  x.backend.launch.copyStrided(op, { x, out, shape: pick(x.shape), ...strides });
 }

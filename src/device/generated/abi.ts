@@ -253,6 +253,36 @@ export interface Kernels {
   softmax(log: number, dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number): number;
   softmaxBackward(log: number, dtype: number, y: Pointer, g: Pointer, dx: Pointer, outer: number, n: number, inner: number): number;
   /**
+   * PyTorch's generator for the cpu. state: the 624 words of a block of MT19937, of which `used` have been drawn, 1 to
+   * 624. A kernel draws on, and leaves the block that it came to; the caller knows how many words it has drawn of it. A
+   * float is made of one word, a double of two. scratch: blocks, for several threads.
+   */
+  randomScratch(n: number): number;
+  /**
+   * Uniform numbers of [from, to), one word or two for each.
+   */
+  uniform(dtype: number, state: Pointer, used: number, out: Pointer, n: number, from: number, to: number, scratch: Pointer): number;
+  /**
+   * Normal numbers, 16 at a time; n is at least 16. If n is no multiple of 16 the last 16 are drawn anew.
+   */
+  normal(dtype: number, state: Pointer, used: number, out: Pointer, n: number, mean: number, std: number, scratch: Pointer): number;
+  /**
+   * out[i] = 1 with probability p[i], else 0. If a p is not in [0, 1], EK_BAD_ARGUMENT, and nothing is drawn.
+   */
+  bernoulli(dtype: number, state: Pointer, used: number, p: Pointer, out: Pointer, n: number, scratch: Pointer): number;
+  /**
+   * out[i] = value with probability p, else 0; two words for each, whatever the dtype.
+   */
+  randomMask(dtype: number, state: Pointer, used: number, out: Pointer, n: number, p: number, value: number, scratch: Pointer): number;
+  /**
+   * Integers of from … from + range − 1, two words for each if range ≥ 2^28, else one. Both numbers have 64 bits.
+   */
+  randomIntegers(dtype: number, state: Pointer, used: number, out: Pointer, n: number, fromHigh: number, fromLow: number, rangeHigh: number, rangeLow: number, scratch: Pointer): number;
+  /**
+   * 0 … n − 1 in random order, int64; n − 1 words.
+   */
+  randomPermutation(state: Pointer, used: number, out: Pointer, n: number): number;
+  /**
    * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
    * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
    */
@@ -497,6 +527,13 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['ctcLossBackward', 'ek_ctc_loss_backward'],
   ['softmax', 'ek_softmax'],
   ['softmaxBackward', 'ek_softmax_backward'],
+  ['randomScratch', 'ek_random_scratch'],
+  ['uniform', 'ek_uniform'],
+  ['normal', 'ek_normal'],
+  ['bernoulli', 'ek_bernoulli'],
+  ['randomMask', 'ek_random_mask'],
+  ['randomIntegers', 'ek_random_integers'],
+  ['randomPermutation', 'ek_random_permutation'],
   ['indexSelect', 'ek_index_select'],
   ['indexAdd', 'ek_index_add'],
   ['indexPut', 'ek_index_put'],

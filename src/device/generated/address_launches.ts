@@ -374,6 +374,127 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  uniform(caller: string, { state, used, out, from, to }: Parameters<Launches['uniform']>[1]): void {
+    const { backend } = this;
+    state.materialize();
+    out.materialize();
+    const n = out.size;
+    const bytes = backend.kernels.randomScratch(n);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.uniform(
+      out.code,
+      state.pin(),
+      used,
+      out.pin(),
+      n,
+      from,
+      to,
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
+  normal(caller: string, { state, used, out, mean, std }: Parameters<Launches['normal']>[1]): void {
+    const { backend } = this;
+    state.materialize();
+    out.materialize();
+    const n = out.size;
+    const bytes = backend.kernels.randomScratch(n);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.normal(
+      out.code,
+      state.pin(),
+      used,
+      out.pin(),
+      n,
+      mean,
+      std,
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
+  bernoulli(caller: string, { state, used, p, out }: Parameters<Launches['bernoulli']>[1]): void {
+    const { backend } = this;
+    state.materialize();
+    p.materialize();
+    out.materialize();
+    const n = out.size;
+    const bytes = backend.kernels.randomScratch(n);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.bernoulli(
+      p.code,
+      state.pin(),
+      used,
+      p.pin(),
+      out.pin(),
+      n,
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
+  randomMask(caller: string, { state, used, out, p, value }: Parameters<Launches['randomMask']>[1]): void {
+    const { backend } = this;
+    state.materialize();
+    out.materialize();
+    const n = out.size;
+    const bytes = backend.kernels.randomScratch(n);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.randomMask(
+      out.code,
+      state.pin(),
+      used,
+      out.pin(),
+      n,
+      p,
+      value,
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
+  randomIntegers(caller: string, { state, used, out, fromHigh, fromLow, rangeHigh, rangeLow }: Parameters<Launches['randomIntegers']>[1]): void {
+    const { backend } = this;
+    state.materialize();
+    out.materialize();
+    const n = out.size;
+    const bytes = backend.kernels.randomScratch(n);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.randomIntegers(
+      out.code,
+      state.pin(),
+      used,
+      out.pin(),
+      n,
+      fromHigh,
+      fromLow,
+      rangeHigh,
+      rangeLow,
+      scratch,
+    );
+    backend.giveScratchBack();
+    backend.check(caller, status);
+  }
+
+  randomPermutation(caller: string, { state, used, out }: Parameters<Launches['randomPermutation']>[1]): void {
+    const { backend } = this;
+    state.materialize();
+    out.materialize();
+    const n = out.size;
+    const status = backend.kernels.randomPermutation(
+      state.pin(),
+      used,
+      out.pin(),
+      n,
+    );
+    backend.check(caller, status);
+  }
+
   indexSelect(caller: string, { x, index, out, outer, n, count, inner }: Parameters<Launches['indexSelect']>[1]): void {
     const { backend } = this;
     x.materialize();

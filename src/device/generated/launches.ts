@@ -80,6 +80,30 @@ export interface Launches {
   softmax(caller: string, given: { readonly log: boolean; readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   softmaxBackward(caller: string, given: { readonly log: boolean; readonly y: Operand; readonly g: Operand; readonly dx: Operand; readonly outer: number; readonly n: number; readonly inner: number }): void;
   /**
+   * Uniform numbers of [from, to), one word or two for each.
+   */
+  uniform(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand; readonly from: number; readonly to: number }): void;
+  /**
+   * Normal numbers, 16 at a time; n is at least 16. If n is no multiple of 16 the last 16 are drawn anew.
+   */
+  normal(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand; readonly mean: number; readonly std: number }): void;
+  /**
+   * out[i] = 1 with probability p[i], else 0. If a p is not in [0, 1], EK_BAD_ARGUMENT, and nothing is drawn.
+   */
+  bernoulli(caller: string, given: { readonly state: Operand; readonly used: number; readonly p: Operand; readonly out: Operand }): void;
+  /**
+   * out[i] = value with probability p, else 0; two words for each, whatever the dtype.
+   */
+  randomMask(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand; readonly p: number; readonly value: number }): void;
+  /**
+   * Integers of from … from + range − 1, two words for each if range ≥ 2^28, else one. Both numbers have 64 bits.
+   */
+  randomIntegers(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand; readonly fromHigh: number; readonly fromLow: number; readonly rangeHigh: number; readonly rangeLow: number }): void;
+  /**
+   * 0 … n − 1 in random order, int64; n − 1 words.
+   */
+  randomPermutation(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand }): void;
+  /**
    * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
    * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
    */
@@ -290,6 +314,12 @@ export const launchNames: readonly (keyof Launches)[] = [
   'ctcLossBackward',
   'softmax',
   'softmaxBackward',
+  'uniform',
+  'normal',
+  'bernoulli',
+  'randomMask',
+  'randomIntegers',
+  'randomPermutation',
   'indexSelect',
   'indexAdd',
   'indexPut',

@@ -5,7 +5,8 @@
 import { shown } from '../../checks.ts';
 import { ValueError } from '../../errors.ts';
 
-const STATE_SIZE = 624;
+/** Words that MT19937 makes at once. */
+export const BLOCK_WORDS = 624;
 const SHIFT_SIZE = 397;
 const MATRIX_A = 0x9908b0df;
 
@@ -22,12 +23,18 @@ const OFFSET_LEFT = 8;
 const OFFSET_SEEDED = 12;
 const OFFSET_NEXT = 16;
 const OFFSET_WORDS = 24;
-const OFFSET_NORMAL = OFFSET_WORDS + STATE_SIZE * 8 + 8;
+const OFFSET_NORMAL = OFFSET_WORDS + BLOCK_WORDS * 8 + 8;
 const OFFSET_NORMAL_VALID = OFFSET_NORMAL + 16;
 
 /** A seed or a saved state that a generator cannot take. */
 export class GeneratorError extends ValueError {
   override name = 'GeneratorError';
+}
+
+/** Where the words of a generator are while others than JavaScript draw. */
+export interface WordsElsewhere {
+  read(words: Uint32Array): void;
+  write(words: Uint32Array): void;
 }
 
 /**
@@ -38,7 +45,9 @@ export class GeneratorError extends ValueError {
 export class Generator {
   /** Second value of the last Box-Muller pair, kept for the next single normal; part of the saved state. */
   cachedNormal: number | undefined = undefined;
-  private readonly words = new Uint32Array(STATE_SIZE);
+  private readonly ownWords = new Uint32Array(BLOCK_WORDS);
+  /** Where the words are that JavaScript's own ones stand for; null: these are they. */
+  private elsewhere: WordsElsewhere | null = null;
   private left = 1;
   private next = 0;
   private currentSeed = DEFAULT_SEED;
@@ -55,9 +64,10 @@ export class Generator {
    */
   manualSeed(seed: number | bigint): this {
     this.currentSeed = normalizeSeed(seed);
-    const words = this.words;
+    this.elsewhere = null;
+    const words = this.ownWords;
     words[0] = Number(this.currentSeed & 0xffffffffn);
-    for (let i = 1; i < STATE_SIZE; i++) {
+    for (let i = 1; i < BLOCK_WORDS; i++) {
       const previous = words[i - 1]! ^ (words[i - 1]! >>> 30);
       words[i] = Math.imul(1812433253, previous) + i;
     }
@@ -77,6 +87,37 @@ export class Generator {
   /** The seed given last, 0 … 2^64 - 1. Source: `torch.Generator.initial_seed`. */
   initialSeed(): bigint {
     return this.currentSeed;
+  }
+
+  private get words(): Uint32Array {
+    if (this.elsewhere) {
+      this.elsewhere.read(this.ownWords);
+      this.elsewhere = null;
+    }
+    return this.ownWords;
+  }
+
+  /**
+   * Hands the words over to somebody else, who draws from them, and tells how many of them have been drawn. They come
+   * back when JavaScript draws.
+   * @internal
+   */
+  lendWords(to: WordsElsewhere): number {
+    if (this.elsewhere !== to) {
+      to.write(this.words);
+      this.elsewhere = to;
+    }
+    return BLOCK_WORDS + 1 - this.left;
+  }
+
+  /**
+   * Notes that so many words have been drawn elsewhere, of which there was at least one.
+   * @internal
+   */
+  skip(words: number): void {
+    const drawn = BLOCK_WORDS + 1 - this.left + words;
+    this.next = ((drawn - 1) % BLOCK_WORDS) + 1;
+    this.left = BLOCK_WORDS + 1 - this.next;
   }
 
   /** The next 32 random bits as an unsigned integer. */
@@ -104,7 +145,8 @@ export class Generator {
     view.setInt32(OFFSET_LEFT, this.left, true);
     view.setInt32(OFFSET_SEEDED, 1, true);
     view.setUint32(OFFSET_NEXT, this.next, true);
-    for (let i = 0; i < STATE_SIZE; i++) view.setUint32(OFFSET_WORDS + 8 * i, this.words[i]!, true);
+    const { words } = this;
+    for (let i = 0; i < BLOCK_WORDS; i++) view.setUint32(OFFSET_WORDS + 8 * i, words[i]!, true);
     if (this.cachedNormal !== undefined) {
       view.setFloat64(OFFSET_NORMAL, this.cachedNormal, true);
       view.setInt32(OFFSET_NORMAL_VALID, 1, true);
@@ -126,16 +168,17 @@ export class Generator {
     const left = view.getInt32(OFFSET_LEFT, true);
     const next = view.getBigUint64(OFFSET_NEXT, true);
     const fresh = left === 1 && next === 0n;
-    const running = left >= 1 && left <= STATE_SIZE && next === BigInt(STATE_SIZE + 1 - left);
+    const running = left >= 1 && left <= BLOCK_WORDS && next === BigInt(BLOCK_WORDS + 1 - left);
     if (view.getInt32(OFFSET_SEEDED, true) !== 1 || !(fresh || running)) {
       throw new GeneratorError(
         `[Generator.setState] expected a valid MT19937 state, got left=${left} and next=${next}, which no generator has`,
       );
     }
+    this.elsewhere = null;
     this.currentSeed = view.getBigUint64(0, true);
     this.left = left;
     this.next = Number(next);
-    for (let i = 0; i < STATE_SIZE; i++) this.words[i] = view.getUint32(OFFSET_WORDS + 8 * i, true);
+    for (let i = 0; i < BLOCK_WORDS; i++) this.ownWords[i] = view.getUint32(OFFSET_WORDS + 8 * i, true);
     this.cachedNormal =
       view.getInt32(OFFSET_NORMAL_VALID, true) === 1 ? view.getFloat64(OFFSET_NORMAL, true) : undefined;
     return this;
@@ -145,14 +188,14 @@ export class Generator {
   private refill(): void {
     const words = this.words;
     let current = words[0]!;
-    for (let i = 0; i < STATE_SIZE; i++) {
-      const following = words[i === STATE_SIZE - 1 ? 0 : i + 1]!;
+    for (let i = 0; i < BLOCK_WORDS; i++) {
+      const following = words[i === BLOCK_WORDS - 1 ? 0 : i + 1]!;
       const mixed = (current & 0x80000000) | (following & 0x7fffffff);
-      const partner = words[i < STATE_SIZE - SHIFT_SIZE ? i + SHIFT_SIZE : i + SHIFT_SIZE - STATE_SIZE]!;
+      const partner = words[i < BLOCK_WORDS - SHIFT_SIZE ? i + SHIFT_SIZE : i + SHIFT_SIZE - BLOCK_WORDS]!;
       words[i] = partner ^ (mixed >>> 1) ^ (following & 1 ? MATRIX_A : 0);
       current = following;
     }
-    this.left = STATE_SIZE;
+    this.left = BLOCK_WORDS;
     this.next = 0;
   }
 }

@@ -5,8 +5,8 @@ import { uniform53 } from './box_muller.ts';
 import { defaultGenerator, type Generator } from './generator.ts';
 import { exponential, type FloatArray, RandomArgumentError } from './sampling.ts';
 
-// From here on PyTorch fears the bias of 32-bit draws and takes 64 bits for each position.
-const WIDE_DRAWS_FROM = Math.floor(0xffffffff / 20);
+/** From here on PyTorch fears the bias of 32-bit draws and takes 64 bits for each position. */
+export const WIDE_DRAWS_FROM = Math.floor(0xffffffff / 20);
 const MAX_CATEGORIES = 2 ** 24;
 
 /**

@@ -24,18 +24,23 @@ const FLOAT32_MAX = 3.4028234663852886e38;
  * span overflows. Source: `torch.Tensor.uniform_`.
  */
 export function uniform<T extends FloatArray>(out: T, from = 0, to = 1, gen: Generator = defaultGenerator): T {
+  const single = out instanceof Float32Array;
+  requireUniformRange(from, to, single);
+  if (single) fillUniform32(out, Math.fround(from), Math.fround(to), gen);
+  else fillUniform64(out, from, to, gen);
+  return out;
+}
+
+/** Refuses limits that are in the wrong order, or too far apart for float32 or float64. */
+export function requireUniformRange(from: number, to: number, single: boolean): void {
   if (!(from <= to)) {
     throw new RandomArgumentError(`uniform_ expects to return a [from, to) range, but found from=${from} > to=${to}`);
   }
-  const single = out instanceof Float32Array;
   if (!(to - from <= (single ? FLOAT32_MAX : Number.MAX_VALUE))) {
     throw new RandomArgumentError(
       `uniform_ expects to-from <= ${single ? 'the largest float32' : 'the largest float64'}, but found to=${to} and from=${from}`,
     );
   }
-  if (single) fillUniform32(out, Math.fround(from), Math.fround(to), gen);
-  else fillUniform64(out, from, to, gen);
-  return out;
 }
 
 function fillUniform32(out: Float32Array, from: number, to: number, gen: Generator): void {
@@ -106,20 +111,9 @@ export function randint<T extends IntegerTarget>(
   high: number | bigint,
   gen: Generator = defaultGenerator,
 ): T {
-  let from = toInteger('low', low);
-  let to = toInteger('high', high);
-  if (from >= to) {
-    throw new RandomArgumentError(`random_ expects 'from' to be less than 'to', but got from=${from} >= to=${to}`);
-  }
-  const [min, max] = integerLimits(out);
-  if (from < min || from > max) throw new RandomArgumentError(`from is out of bounds for ${out.constructor.name}`);
-  if (to - 1n < min || to - 1n > max) {
-    throw new RandomArgumentError(`to - 1 is out of bounds for ${out.constructor.name}`);
-  }
-  if (out instanceof Float32Array || out instanceof Float64Array) [from, to] = insideFloats(out, from, to);
-  const range = to - from;
+  const { from, range } = integerRange(out, low, high);
   const n = out.length;
-  if (range >= 1n << 28n) {
+  if (range >= WIDE_RANGE) {
     for (let i = 0; i < n; i++) {
       const value = (gen.random64() % range) + from;
       if (out instanceof BigInt64Array) out[i] = value;
@@ -134,6 +128,29 @@ export function randint<T extends IntegerTarget>(
     for (let i = 0; i < n; i++) out[i] = (gen.random32() % span) + base;
   }
   return out;
+}
+
+/** Ranges of so many integers or more take 64 bits for each. */
+export const WIDE_RANGE = 1n << 28n;
+
+/** The least of the integers of [low, high) in an array of out's kind, and how many there are. */
+export function integerRange(
+  out: IntegerTarget,
+  low: number | bigint,
+  high: number | bigint,
+): { from: bigint; range: bigint } {
+  let from = toInteger('low', low);
+  let to = toInteger('high', high);
+  if (from >= to) {
+    throw new RandomArgumentError(`random_ expects 'from' to be less than 'to', but got from=${from} >= to=${to}`);
+  }
+  const [min, max] = integerLimits(out);
+  if (from < min || from > max) throw new RandomArgumentError(`from is out of bounds for ${out.constructor.name}`);
+  if (to - 1n < min || to - 1n > max) {
+    throw new RandomArgumentError(`to - 1 is out of bounds for ${out.constructor.name}`);
+  }
+  if (out instanceof Float32Array || out instanceof Float64Array) [from, to] = insideFloats(out, from, to);
+  return { from, range: to - from };
 }
 
 function toInteger(name: string, value: number | bigint): bigint {

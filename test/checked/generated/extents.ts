@@ -110,6 +110,36 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [3, 'g', false, a[5]*a[6]*a[7]*m.sizeof(a[1])],
     [4, 'dx', false, a[5]*a[6]*a[7]*m.sizeof(a[1])],
   ],
+  uniform: (a, m) => [
+    [1, 'state', false, 2496],
+    [3, 'out', false, a[4]*m.sizeof(a[0])],
+    [7, 'scratch', false, m.kernels.randomScratch(a[4])],
+  ],
+  normal: (a, m) => [
+    [1, 'state', false, 2496],
+    [3, 'out', false, a[4]*m.sizeof(a[0])],
+    [7, 'scratch', false, m.kernels.randomScratch(a[4])],
+  ],
+  bernoulli: (a, m) => [
+    [1, 'state', false, 2496],
+    [3, 'p', false, a[5]*m.sizeof(a[0])],
+    [4, 'out', false, a[5]*m.sizeof(a[0])],
+    [6, 'scratch', false, m.kernels.randomScratch(a[5])],
+  ],
+  randomMask: (a, m) => [
+    [1, 'state', false, 2496],
+    [3, 'out', false, a[4]*m.sizeof(a[0])],
+    [7, 'scratch', false, m.kernels.randomScratch(a[4])],
+  ],
+  randomIntegers: (a, m) => [
+    [1, 'state', false, 2496],
+    [3, 'out', false, a[4]*m.sizeof(a[0])],
+    [9, 'scratch', false, m.kernels.randomScratch(a[4])],
+  ],
+  randomPermutation: (a) => [
+    [0, 'state', false, 2496],
+    [2, 'out', false, a[3]*8],
+  ],
   indexSelect: (a) => [
     [1, 'x', false, a[4]*a[5]*a[7]*a[0]],
     [2, 'index', false, a[6]*8],
