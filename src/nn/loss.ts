@@ -166,7 +166,7 @@ export class SoftMarginLoss extends Loss {
 /**
  * Binary cross entropy of probabilities in [0, 1] against targets in [0, 1], of the same shape (PyTorch: `nn.BCELoss`).
  * @example
- * const loss = new BCELoss()(sigmoid(logits), targets);
+ * const loss = new BCELoss()(sigmoid(logits), rand([8, 10]));
  */
 export class BCELoss extends Loss {
   /** Weights that are broadcast against the losses; null: all weigh the same. */
@@ -203,7 +203,7 @@ export class BCEWithLogitsLoss extends Loss {
  * The Kullback-Leibler divergence of a target distribution from one that is given as log-probabilities (PyTorch:
  * `nn.KLDivLoss`). The reduction that mathematics means is `'batchmean'`.
  * @example
- * const loss = new KLDivLoss({ reduction: 'batchmean' })(logSoftmax(student, 1), softmax(teacher, 1));
+ * const loss = new KLDivLoss({ reduction: 'batchmean' })(logSoftmax(logits, 1), softmax(randn([8, 10]), 1));
  */
 export class KLDivLoss extends Module {
   /** What becomes of the divergences. */
@@ -265,7 +265,8 @@ export class GaussianNLLLoss extends Loss {
  * The loss of connectionist temporal classification: log-probabilities (T, N, C) against labels (N, S) that are not
  * aligned with them (PyTorch: `nn.CTCLoss`).
  * @example
- * const loss = new CTCLoss()(logSoftmax(frames, 2), labels, [50, 47], [12, 9]);
+ * const frames = logSoftmax(randn([50, 2, 20]), 2); // 50 frames of 2 samples, 20 classes
+ * const loss = new CTCLoss()(frames, randint(1, 20, [2, 12]), [50, 47], [12, 9]);
  */
 export class CTCLoss extends Loss {
   /** The class that stands for no label. */

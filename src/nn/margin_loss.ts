@@ -141,7 +141,7 @@ function requireMargin(name: string, margin: number): number {
  * `nn.TripletMarginLoss`).
  * @throws ValueError unless the margin is above 0.
  * @example
- * const loss = new TripletMarginLoss({ margin: 0.5 })(anchor, positive, negative);
+ * const loss = new TripletMarginLoss({ margin: 0.5 })(randn([8, 16]), randn([8, 16]), randn([8, 16]));
  */
 export class TripletMarginLoss extends Loss {
   /** How much farther than the positive the negative is to be. */

@@ -40,8 +40,8 @@ const maxPoolOptions = declareOptions<MaxPoolOptions<boolean>>({
   ...indicesOption.kinds,
 });
 
-/** What a layer returns with `returnIndices`, or without. */
-type Maxima<I extends boolean> = I extends true ? PoolWithIndices : Tensor;
+/** What a max pooling returns: with `returnIndices` the maxima and where they were, else the maxima. */
+export type Maxima<I extends boolean> = I extends true ? PoolWithIndices : Tensor;
 const maxima = <I extends boolean>(pooled: PoolWithIndices, hasIndices: boolean): Maxima<I> =>
   (hasIndices ? pooled : pooled.values) as Maxima<I>;
 

@@ -66,7 +66,7 @@ export const cosineSimilarityOptions = declareOptions<CosineSimilarityOptions>({
  * without that dimension (PyTorch: `F.cosine_similarity`).
  * @throws IndexError on a dimension that they do not have; RuntimeError where the shapes do not broadcast.
  * @example
- * cosineSimilarity(a, b, { dim: -1 });
+ * cosineSimilarity(x, y, { dim: -1 });
  */
 export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
   requireOptions('cosineSimilarity', options, cosineSimilarityOptions);

@@ -128,7 +128,7 @@ export function view(x: Tensor, shape: Shape): Tensor {
  * The parts at every index of a dimension, by default the first, which disappears; copies (PyTorch: `torch.unbind`).
  * @throws IndexError on a dimension that x does not have.
  * @example
- * const [red, green, blue] = unbind(image, 0);
+ * const [red, green, blue] = unbind(randn([3, 8, 8]), 0);
  */
 export function unbind(x: Tensor, dim = 0): Tensor[] {
   requireTensor('unbind', x);

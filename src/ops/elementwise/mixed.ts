@@ -264,7 +264,7 @@ const nanToNumOptions = declareOptions<NanToNumOptions>({
  * x with numbers for NaN and infinities, through which no gradient flows; integers are copied (PyTorch:
  * `torch.nan_to_num`).
  * @example
- * nanToNum(loss, { nan: 0, posinf: 1e4 });
+ * nanToNum(logits, { nan: 0, posinf: 1e4 });
  */
 export function nanToNum(x: Tensor, options: NanToNumOptions = {}): Tensor {
   requireTensor('nanToNum', x);

@@ -108,7 +108,8 @@ function lengthsOf(name: string, lengths: Lengths, n: number, limit: number, isM
  * @throws RuntimeError on lengths beyond the tensors, and on shapes that do not fit; IndexError on a label that is no
  *   class.
  * @example
- * const loss = ctcLoss(logSoftmax(frames, 2), labels, [50, 47], [12, 9]);
+ * const frames = logSoftmax(randn([50, 2, 20]), 2); // 50 frames of 2 samples, 20 classes
+ * const loss = ctcLoss(frames, randint(1, 20, [2, 12]), [50, 47], [12, 9]);
  */
 export function ctcLoss(
   logProbabilities: Tensor,

@@ -76,7 +76,7 @@ const binaryCrossEntropyOp = defineOp({
  * near 0 and 1.
  * @throws ValueError where the shapes differ; RuntimeError where an element of the input is outside [0, 1].
  * @example
- * const loss = binaryCrossEntropy(sigmoid(logits), targets);
+ * const loss = binaryCrossEntropy(sigmoid(logits), rand([8, 10]));
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
   requireOptions('binaryCrossEntropy', options, binaryCrossEntropyOptions);
@@ -120,7 +120,7 @@ export const klDivOptions = declareOptions<KlDivOptions>({ reduction: kind.choic
  * The Kullback-Leibler divergence of a distribution, the target, from another one that is given as log-probabilities:
  * t·(log t − input), element by element; the operands are broadcast (PyTorch: `F.kl_div`).
  * @example
- * const loss = klDiv(logSoftmax(student, 1), softmax(teacher, 1), { reduction: 'batchmean' });
+ * const loss = klDiv(logSoftmax(logits, 1), softmax(randn([8, 10]), 1), { reduction: 'batchmean' });
  */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
   requireOptions('klDiv', options, klDivOptions);
@@ -198,7 +198,7 @@ export const gaussianNllOptions = declareOptions<GaussianNllOptions>({
  * input's shape; its last dimension may be absent, or one of its dimensions 1.
  * @throws ValueError on a negative variance, or one of another shape.
  * @example
- * const loss = gaussianNllLoss(mean, y, softplus(spread));
+ * const loss = gaussianNllLoss(x, y, softplus(randn(x.shape)));
  */
 export function gaussianNllLoss(
   input: Tensor,

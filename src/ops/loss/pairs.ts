@@ -172,7 +172,7 @@ function triplets(
  * dimension (Balntas et al. 2016; PyTorch: `F.triplet_margin_loss`).
  * @throws ValueError unless the margin is above 0; RuntimeError on different numbers of dimensions.
  * @example
- * const loss = tripletMarginLoss(net(image), net(same), net(other));
+ * const loss = tripletMarginLoss(net(images), net(images), net(images.flip(0)));
  */
 export function tripletMarginLoss(
   anchor: Tensor,
@@ -197,7 +197,7 @@ export function tripletMarginLossWith(
  * As `tripletMarginLoss`, with a distance of one's own (PyTorch: `F.triplet_margin_with_distance_loss`).
  * @throws ValueError unless the margin is above 0; RuntimeError on different numbers of dimensions.
  * @example
- * tripletMarginWithDistanceLoss(a, p, n, { distanceFunction: (x, y) => sub(1, cosineSimilarity(x, y)) });
+ * tripletMarginWithDistanceLoss(logits, logits, logits.flip(0), { distanceFunction: (x, y) => sub(1, cosineSimilarity(x, y)) });
  */
 export function tripletMarginWithDistanceLoss(
   anchor: Tensor,
