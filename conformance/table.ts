@@ -640,6 +640,19 @@ export const optimizerOptions: Record<string, string> = {
     '{lr betas eps weightDecay amsgrad maximize !foreach=false !fused=false !capturable=false !differentiable=false}',
   RMSprop:
     '{lr alpha eps weightDecay momentum centered maximize !foreach=false !capturable=false !differentiable=false}',
+  Adagrad:
+    '{lr lrDecay weightDecay initialAccumulatorValue eps maximize !foreach=false !fused=false !differentiable=false}',
+  Adadelta: '{lr rho eps weightDecay maximize !foreach=false !capturable=false !differentiable=false}',
+  Adamax: '{lr betas eps weightDecay maximize !foreach=false !capturable=false !differentiable=false}',
+  NAdam:
+    '{lr betas eps weightDecay momentumDecay decoupledWeightDecay maximize !foreach=false !capturable=false !differentiable=false}',
+  RAdam:
+    '{lr betas eps weightDecay decoupledWeightDecay maximize !foreach=false !capturable=false !differentiable=false}',
+  Rprop: '{lr etas stepSizes maximize !foreach=false !capturable=false !differentiable=false}',
+  ASGD: '{lr lambd alpha t0 weightDecay maximize !foreach=false !capturable=false !differentiable=false}',
+  Adafactor: '{lr beta2Decay eps d weightDecay maximize !foreach=false}',
+  Muon: '{lr weightDecay momentum nesterov nsCoefficients eps nsSteps adjustLrFn}',
+  LBFGS: '{lr maxIter maxEval toleranceGrad toleranceChange historySize lineSearchFn}',
 };
 export const scheduleSignatures: Record<string, string> = {
   StepLR: 'stepSize {gamma lastEpoch}',

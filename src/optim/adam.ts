@@ -1,14 +1,11 @@
 // Adam and AdamW. The arithmetic is in kernels/optim/optim.cpp.
 
-import { shown } from '../checks.ts';
 import { keepNames } from '../class_names.ts';
 import { declareOptions, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
-  type Check,
+  adamChecks,
   type CommonOptions,
-  commonChecks,
-  isRate,
   Optimizer,
   type OptimizerStateDict,
   optionsOf,
@@ -45,16 +42,6 @@ const defaults: AdamOptions = {
   decoupledWeightDecay: false,
 };
 
-const isFraction = (value: unknown) => typeof value === 'number' && value >= 0 && value < 1;
-const checks: readonly Check<AdamOptions>[] = [
-  commonChecks[0],
-  [({ eps }) => isRate(eps), ({ eps }) => `Invalid epsilon value: ${shown(eps)}`],
-  [({ betas }) => Array.isArray(betas) && betas.length === 2, ({ betas }) => `Invalid betas: ${shown(betas)}`],
-  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${shown(betas[0])}`],
-  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${shown(betas[1])}`],
-  commonChecks[1],
-];
-
 /**
  * Adam (Kingma & Ba 2015; PyTorch: `optim.Adam`): p −= lr·m̂/(√v̂ + eps), with bias-corrected running means m of the
  * gradient and v of its square.
@@ -66,7 +53,7 @@ const checks: readonly Check<AdamOptions>[] = [
  */
 export class Adam extends Optimizer<AdamOptions> {
   constructor(params: ParamsArgument<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super(params, options, defaults, checks);
+    super(params, options, defaults, adamChecks);
   }
 
   protected update(group: ParamGroup<AdamOptions>, withGradient: readonly Tensor[]): void {

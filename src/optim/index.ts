@@ -4,8 +4,14 @@
  */
 import '../ops/methods.ts';
 
+export { Adadelta, type AdadeltaOptions } from './adadelta.ts';
+export { Adafactor, type AdafactorOptions } from './adafactor.ts';
+export { Adagrad, type AdagradOptions } from './adagrad.ts';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.ts';
+export { Adamax, type AdamaxOptions } from './adamax.ts';
+export { ASGD, type ASGDOptions } from './asgd.ts';
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip_grad.ts';
+export { LBFGS, type LBFGSOptions } from './lbfgs.ts';
 export {
   type AnyOptimizer,
   type LastEpochOption,
@@ -14,6 +20,8 @@ export {
   type Rule,
   type SchedulerState,
 } from './lr_scheduler.ts';
+export { Muon, type MuonOptions } from './muon.ts';
+export { NAdam, type NAdamOptions } from './nadam.ts';
 export { OneCycleLR, type OneCycleOptions } from './one_cycle.ts';
 export {
   type Check,
@@ -24,12 +32,17 @@ export {
   type ParameterState,
   type ParamGroup,
   type ParamsArgument,
+  type RateOption,
+  type SavedState,
+  type SavedValue,
   type StepGuard,
   type ZeroGradOptions,
 } from './optimizer.ts';
 export { type ParamGroupsOptions, paramGroups } from './param_groups.ts';
+export { RAdam, type RAdamOptions } from './radam.ts';
 export { type PlateauOptions, ReduceLROnPlateau } from './reduce_on_plateau.ts';
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts';
+export { Rprop, type RpropOptions } from './rprop.ts';
 export {
   CosineAnnealingLR,
   type CosineAnnealingOptions,

@@ -1,6 +1,6 @@
 // Optimizer: parameter groups, states, their saving and loading in PyTorch's layout. The update rules are one file each
 // beside this.
-import { enableGrad } from '../autograd/grad_mode.ts';
+import { enableGrad, noGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { ArgumentTypeError, ValueError } from '../errors.ts';
 import { to } from '../ops/convert.ts';
@@ -8,11 +8,12 @@ import { declareOptions, kind, type Options, required, requireOptions } from '..
 import { snakeText } from '../python_text.ts';
 import { inFormat } from '../tensor/copy.ts';
 import { fill, isTensorJSON, readTensorJSON, tensor } from '../tensor/create.ts';
-import { isFloat } from '../tensor/dtype.ts';
-import { formatShape, sameShape } from '../tensor/shape.ts';
+import { type DType, isFloat } from '../tensor/dtype.ts';
+import { scope } from '../tensor/scope.ts';
+import { formatShape, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { allocate, keep, Tensor, type TensorJSON } from '../tensor/tensor.ts';
-import { requireAlike } from './parameter_table.ts';
+import { gradientOf, requireAlike } from './parameter_table.ts';
 import { toCamel } from './state_names.ts';
 
 /** Parameters with options of their own; what is left out is the optimizer's. */
@@ -32,24 +33,31 @@ export type ParamGroup<O> = O & {
 /** What an optimizer optimizes: parameters, or groups of them with options of their own. */
 export type ParamsArgument<O> = Iterable<Tensor> | Iterable<GroupSpec<O>>;
 
-/** What an optimizer remembers of one parameter. */
-export type ParameterState = Record<string, Tensor | number>;
+/** What an optimizer remembers of one parameter: tensors, numbers, lists of them. */
+export type ParameterState = Record<string, Tensor | number | (Tensor | number)[]>;
+/** The same as a state dict has it; what went through JSON is no tensor yet. */
+export type SavedState = Record<string, SavedValue | SavedValue[]>;
+/** One value of it. */
+export type SavedValue = Tensor | TensorJSON | number | null;
 
 /** PyTorch's layout: states and groups refer to parameters by their position over all groups. */
 export interface OptimizerStateDict {
   /** What is remembered of each parameter, by its position. */
-  state: Record<number, Record<string, Tensor | TensorJSON | number | null>>;
+  state: Record<number, SavedState>;
   /** The groups: their options under PyTorch's names, and the positions of their parameters. */
   param_groups: ({ params: number[] } & Record<string, unknown>)[];
 }
 
-/** What every optimizer has at least. */
-export interface CommonOptions {
-  /** The learning rate, at least 0. Default: 1e-3; of RMSprop 1e-2. */
+/** What every optimizer has at least. PyTorch's `foreach`, `fused`, `capturable` and `differentiable` are not taken. */
+export interface RateOption {
+  /** The learning rate, at least 0. Each optimizer says its default. */
   lr: number;
+}
+/** What most optimizers have. */
+export interface CommonOptions extends RateOption {
   /**
-   * How much of each parameter is added to its gradient; of AdamW, how much the parameter shrinks by, times lr.
-   * Default: 0; of AdamW 1e-2.
+   * How much of each parameter is added to its gradient; where it is decoupled, as in AdamW, how much the parameter
+   * shrinks by, times lr. Default: 0; of AdamW 1e-2.
    */
   weightDecay: number;
   /** Climb instead of descending. Default: false. */
@@ -88,9 +96,21 @@ export type Check<O> = readonly [isValid: (options: O) => boolean, message: (opt
 /** A number that is finite and at least 0: Infinity and NaN would be in every parameter after one step. */
 export const isRate = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < Infinity;
 
-export const commonChecks: readonly Check<CommonOptions>[] = [
+export const commonChecks: readonly [rate: Check<RateOption>, decay: Check<CommonOptions>] = [
   [({ lr }) => isRate(lr), ({ lr }) => `Invalid learning rate: ${shown(lr)}`],
   [({ weightDecay }) => isRate(weightDecay), ({ weightDecay }) => `Invalid weightDecay value: ${shown(weightDecay)}`],
+];
+
+/** Whether a value is at least 0 and below 1. */
+const isFraction = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < 1;
+/** Of Adam and its relatives. */
+export const adamChecks: readonly Check<CommonOptions & { eps: number; betas: readonly [number, number] }>[] = [
+  commonChecks[0],
+  [({ eps }) => isRate(eps), ({ eps }) => `Invalid epsilon value: ${shown(eps)}`],
+  [({ betas }) => Array.isArray(betas) && betas.length === 2, ({ betas }) => `Invalid betas: ${shown(betas)}`],
+  [({ betas }) => isFraction(betas[0]), ({ betas }) => `Invalid beta parameter at index 0: ${shown(betas[0])}`],
+  [({ betas }) => isFraction(betas[1]), ({ betas }) => `Invalid beta parameter at index 1: ${shown(betas[1])}`],
+  commonChecks[1],
 ];
 
 /** Decides whether a step is taken, and is told whether it was; see staged_statistics.ts. */
@@ -101,8 +121,26 @@ export interface StepGuard {
   settle(wasTaken: boolean): void;
 }
 
-/** Base of the optimizers (PyTorch: `optim.Optimizer`). `O`: the options of a group. */
-export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
+/**
+ * Base of the optimizers (PyTorch: `optim.Optimizer`). `O`: the options of a group.
+ *
+ * An optimizer of one's own gives its default options and an `update`, which moves the parameters of one group in
+ * place. It is called without recording gradients, and all that it makes goes when it is done: what a parameter's next
+ * step needs is kept by `buffer`, numbers by `stateOf`. Groups, schedules, state dicts and their loading are there.
+ * @example
+ * class Lion extends Optimizer<CommonOptions & { beta: number }> {
+ *   constructor(params: ParamsArgument<CommonOptions & { beta: number }>, options = {}) {
+ *     super(params, options, { lr: 1e-4, beta: 0.9, weightDecay: 0, maximize: false });
+ *   }
+ *   protected update({ lr, beta, ...group }: CommonOptions & { beta: number }, params: readonly Tensor[]) {
+ *     for (const p of params) {
+ *       const momentum = this.buffer(p, 'exp_avg').lerp_(this.gradient(p, group), 1 - beta);
+ *       p.sub_(momentum.sign(), { alpha: lr });
+ *     }
+ *   }
+ * }
+ */
+export abstract class Optimizer<O extends RateOption = CommonOptions> {
   /** The groups of parameters with their options, which may be changed between steps. */
   readonly paramGroups: ParamGroup<O>[] = [];
   /** The options of a group that has none of its own. */
@@ -115,7 +153,12 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   private readonly groupOptions: Options<GroupOptions>;
   private readonly guards = new Set<StepGuard>();
 
-  constructor(params: ParamsArgument<O>, options: Partial<O>, defaults: O, checks: readonly Check<O>[]) {
+  constructor(
+    params: ParamsArgument<O>,
+    options: Partial<O>,
+    defaults: O,
+    checks: readonly Check<O>[] = [commonChecks[0]],
+  ) {
     const known = optionsOf(defaults);
     requireOptions(this.constructor.name, options, known);
     const own = { params: required(kind.own), initialLr: kind.number };
@@ -133,7 +176,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     else for (const group of list) this.addParamGroup(group as GroupSpec<O>);
   }
 
-  /** Updates the parameters of one group; those without a gradient are left as they are. */
+  /**
+   * Updates the parameters of one group in place, those that have a gradient. No gradients are recorded, and tensors
+   * made here are released afterwards, but for `buffer`'s.
+   */
   protected abstract update(group: ParamGroup<O>, withGradient: readonly Tensor[]): void;
 
   private validate(options: O): void {
@@ -205,7 +251,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
       const withGradient = group.params.filter((param) => param.peekGrad() !== null);
       // The version rises, so that autograd notices the change of a saved tensor.
       for (const param of withGradient) param.storage.beginChange();
-      if (withGradient.length > 0) this.update(group, withGradient);
+      if (withGradient.length > 0) noGrad(() => scope(() => this.update(group, withGradient)));
     }
   }
 
@@ -223,20 +269,45 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   /**
-   * A tensor of a parameter's state: zeros in the parameter's memory order at first, living as long as the optimizer.
+   * The gradient of a parameter as an update rule goes against it: with `weightDecay` times the parameter added, and
+   * turned round with `maximize`, where the group has these options.
    */
-  protected buffer(param: Tensor, name: string): Tensor {
+  protected gradient(param: Tensor, { weightDecay = 0, maximize = false }: Partial<CommonOptions>): Tensor {
+    const gradient = maximize ? gradientOf(param).neg() : gradientOf(param);
+    return weightDecay === 0 ? gradient : gradient.add(param, { alpha: weightDecay });
+  }
+
+  /**
+   * A tensor of a parameter's state, of the parameter's shape unless `shapeOfState` says another: `initial` in the
+   * parameter's memory order at first, living as long as the optimizer.
+   */
+  protected buffer(param: Tensor, name: string, initial = 0): Tensor {
     const state = this.stateOf(param);
     const known = state[name];
+    const shape = this.shapeOfState(param, name);
+    const format = formatFor(shape, param);
     if (known instanceof Tensor) {
-      requireAlike(`state '${name}' (made for the module as it was before a conversion?)`, param, known);
-      if (known.memoryFormat === param.memoryFormat) return known;
-      return (state[name] = outsideScopes(() => inFormat(known, param.memoryFormat)));
+      requireAlike(`state '${name}' (made for the module as it was before a conversion?)`, param, known, shape);
+      if (known.memoryFormat === format) return known;
+      return (state[name] = outsideScopes(() => inFormat(known, format)));
     }
-    const made = outsideScopes(() => allocate(param.shape, param.dtype, param.memoryFormat, param.backend));
-    fill(made, 0);
+    const made = outsideScopes(() => allocate(shape, param.dtype, format, param.backend));
+    fill(made, initial);
     state[name] = made;
     return made;
+  }
+
+  /** The shape of a tensor of a parameter's state: the parameter's. */
+  protected shapeOfState(param: Tensor, _name: string): Shape {
+    return param.shape;
+  }
+
+  /**
+   * Of a state that is one number: the dtype of the tensor without dimensions that PyTorch keeps it in; null of others.
+   * `step` is one, unless more are said.
+   */
+  protected scalarDtype(name: string, _param: Tensor): DType | null {
+    return name === 'step' ? 'float32' : null;
   }
 
   /** Counts the steps of a parameter and returns the count. */
@@ -261,17 +332,24 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
       const index = position.get(param);
       if (index === undefined) continue;
       state[index] = Object.fromEntries(
-        Object.entries(own).map(([name, value]) => [
-          name,
-          name === 'step' ? tensor(value as number, { device: 'cpu' }) : value,
-        ]),
+        Object.entries(own).map(([name, value]) => [name, this.saved(value, this.scalarDtype(name, param))]),
       );
     }
     const groups = this.paramGroups.map(({ params, ...options }) => ({
-      ...Object.fromEntries(Object.entries(options).map(([name, value]) => [snakeText(name), value])),
+      ...Object.fromEntries(
+        Object.entries(options).map(([name, value]) => [
+          snakeText(name),
+          typeof value === 'string' ? snakeText(value) : value,
+        ]),
+      ),
       params: params.map((param) => position.get(param)!),
     }));
     return { state, param_groups: groups };
+  }
+
+  private saved(value: ParameterState[string], scalar: DType | null): SavedState[string] {
+    if (Array.isArray(value)) return value.map((one) => this.saved(one, scalar) as SavedValue);
+    return scalar === null || value instanceof Tensor ? value : tensor(value, { dtype: scalar, device: 'cpu' });
   }
 
   /**
@@ -298,7 +376,12 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
       params.forEach((position, j) => {
         byPosition.set(position, own.params[j]);
       });
-      const loaded = Object.fromEntries(Object.entries(options).map(([name, value]) => [toCamel(name), value]));
+      const loaded = Object.fromEntries(
+        Object.entries(options).map(([name, value]) => [
+          toCamel(name),
+          typeof value === 'string' ? toCamel(value) : value,
+        ]),
+      );
       for (const [name, value] of Object.entries(loaded))
         if (name in this.defaults) requireKind(name, value, this.defaults[name as keyof O]);
       this.validate({ ...own, ...loaded });
@@ -323,18 +406,28 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     for (const [name, each] of Object.entries(saved)) {
       if (each === null || each === undefined) continue;
       const where = `state '${name}' of parameter ${position}`;
-      const value =
-        each instanceof Tensor || !isTensorJSON(each) ? each : readTensorJSON(`loadStateDict, ${where}`, each);
-      if (name === 'step')
-        own.step = requireInteger('loadStateDict', where, value instanceof Tensor ? value.item() : value, 0);
-      else if (!(value instanceof Tensor)) own[name] = requireNumber('loadStateDict', where, value);
-      else if (sameShape(value.shape, param.shape)) own[name] = adopted(value, param);
-      else
-        throw new ValueError(
-          `[loadStateDict] expected ${where} of shape ${formatShape(param.shape)}, as the parameter has, got ${formatShape(value.shape)}`,
-        );
+      own[name] = Array.isArray(each)
+        ? each.map((one) => this.loadedValue(name, one, param, where))
+        : this.loadedValue(name, each, param, where);
     }
     return own;
+  }
+
+  private loadedValue(name: string, saved: unknown, param: Tensor, where: string): Tensor | number {
+    const value =
+      saved instanceof Tensor || !isTensorJSON(saved) ? saved : readTensorJSON(`loadStateDict, ${where}`, saved);
+    if (this.scalarDtype(name, param) !== null || !(value instanceof Tensor)) {
+      const number = value instanceof Tensor ? value.item() : value;
+      return name === 'step'
+        ? requireInteger('loadStateDict', where, number, 0)
+        : requireNumber('loadStateDict', where, number);
+    }
+    const shape = this.shapeOfState(param, name);
+    if (sameShape(value.shape, shape)) return adopted(value, param);
+    const source = shape === param.shape ? ', as the parameter has' : '';
+    throw new ValueError(
+      `[loadStateDict] expected ${where} of shape ${formatShape(shape)}${source}, got ${formatShape(value.shape)}`,
+    );
   }
 
   /** The groups and their options as PyTorch prints them. */
@@ -352,19 +445,27 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Refuses a loaded option of another kind than the optimizer's own. */
+/** Refuses a loaded option of another kind than the default; one that may be null is left to the optimizer's checks. */
 function requireKind(name: string, value: unknown, own: unknown): void {
+  if (own === null) return;
   const kind = (v: unknown) => (Array.isArray(v) ? `an array of ${v.length}` : `a ${typeof v}`);
-  const areNumbers = !Array.isArray(value) || value.every((item) => typeof item === 'number');
+  const areNumbers =
+    !Array.isArray(value) ||
+    value.every((item, i) => typeof item === 'number' || (item === null && (own as unknown[])[i] === null));
   if (kind(value) !== kind(own) || !areNumbers)
     throw new ValueError(`[loadStateDict] expected ${kind(own)} as option '${name}', got ${shown(value)}`);
 }
+
+/** The memory order of a state: the parameter's, where it has as many dimensions. */
+const formatFor = (shape: Shape, param: Tensor): MemoryFormat =>
+  shape.length === param.rank ? param.memoryFormat : 'contiguous';
 
 /** An own copy of a loaded state, as its parameter is. */
 function adopted(value: Tensor, param: Tensor): Tensor {
   return outsideScopes(() => {
     const detached = value.detach();
-    const converted = inFormat(to(detached, { dtype: param.dtype, device: param.device }), param.memoryFormat);
+    const format = formatFor(value.shape, param);
+    const converted = inFormat(to(detached, { dtype: param.dtype, device: param.device }), format);
     return converted.storage === value.storage ? converted.clone() : converted;
   });
 }

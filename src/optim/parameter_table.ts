@@ -18,12 +18,8 @@ export interface Row extends TableRow {
  * Refuses gradients and states of another dtype, size or format than their parameter: the kernels use those of the
  * parameter for the whole row.
  */
-export function requireAlike(what: string, parameter: Tensor, tensor: Tensor): void {
-  if (
-    tensor.dtype !== parameter.dtype ||
-    tensor.backend !== parameter.backend ||
-    !sameShape(tensor.shape, parameter.shape)
-  )
+export function requireAlike(what: string, parameter: Tensor, tensor: Tensor, shape = parameter.shape): void {
+  if (tensor.dtype !== parameter.dtype || tensor.backend !== parameter.backend || !sameShape(tensor.shape, shape))
     throw new RuntimeError(
       `[step] expected ${what} as its parameter is, ${described(parameter)}, got ${described(tensor)}`,
     );

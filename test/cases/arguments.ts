@@ -834,6 +834,30 @@ for (const name of ['SGD', 'Adam', 'AdamW', 'RMSprop'] as const) {
   });
   if (name !== 'SGD') takes(name, { eps: ['rate', (v) => make({ eps: v }), ...large] });
 }
+for (const name of ['Adadelta', 'Adagrad', 'Adamax', 'ASGD', 'NAdam', 'RAdam', 'Adafactor'] as const) {
+  const make = (options: object) => new optim[name](parameters(), options);
+  takes(name, {
+    lr: ['rate', (v) => make({ lr: v }), ...large],
+    weightDecay: ['rate', (v) => make({ weightDecay: v }), ...large],
+  });
+  if (name !== 'ASGD' && name !== 'Adafactor') takes(name, { eps: ['rate', (v) => make({ eps: v }), ...large] });
+}
+takes('Adadelta', { rho: ['probability', (v) => new optim.Adadelta(parameters(), { rho: v })] });
+takes('Adagrad', {
+  lrDecay: ['rate', (v) => new optim.Adagrad(parameters(), { lrDecay: v }), ...large],
+  initialAccumulatorValue: ['rate', (v) => new optim.Adagrad(parameters(), { initialAccumulatorValue: v }), ...large],
+});
+takes('NAdam', { momentumDecay: ['rate', (v) => new optim.NAdam(parameters(), { momentumDecay: v }), ...large] });
+takes('ASGD', {
+  lambd: ['finite', (v) => new optim.ASGD(parameters(), { lambd: v }), ...anyFinite],
+  alpha: ['finite', (v) => new optim.ASGD(parameters(), { alpha: v }), ...anyFinite],
+  t0: ['finite', (v) => new optim.ASGD(parameters(), { t0: v }), ...anyFinite],
+});
+takes('Rprop', {
+  lr: ['rate', (v) => new optim.Rprop(parameters(), { lr: v }), ...large],
+  etas: ['shape', (v) => new optim.Rprop(parameters(), { etas: v })],
+  stepSizes: ['shape', (v) => new optim.Rprop(parameters(), { stepSizes: v })],
+});
 takes('SGD', {
   momentum: ['rate', (v) => new optim.SGD(parameters(), { momentum: v }), ...large],
   dampening: ['finite', (v) => new optim.SGD(parameters(), { dampening: v }), -1, ...large],
@@ -842,7 +866,7 @@ takes('RMSprop', {
   momentum: ['rate', (v) => new optim.RMSprop(parameters(), { momentum: v }), ...large],
   alpha: ['rate', (v) => new optim.RMSprop(parameters(), { alpha: v }), ...large],
 });
-for (const name of ['Adam', 'AdamW'] as const)
+for (const name of ['Adam', 'AdamW', 'Adamax', 'NAdam', 'RAdam'] as const)
   takes(name, {
     betas: ['shape', (v) => new optim[name](parameters(), { betas: v })],
     'betas[0]': ['probability', (v) => new optim[name](parameters(), { betas: [v, 0.9] })],

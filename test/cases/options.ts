@@ -262,7 +262,11 @@ one('updateBatchNorm', (o) => nn.updateBatchNorm([], net(), o));
 takes('spectralNorm weightNorm', (name) => (o) => make(name)(net(), o));
 
 // ---- optimizers, data, training -------------------------------------------------------------------------------------
-takes('Adam AdamW RMSprop SGD', (name) => (o) => new (make(name))([leaf()], o));
+takes(
+  'Adadelta Adafactor Adagrad Adam AdamW Adamax ASGD LBFGS NAdam RAdam RMSprop Rprop SGD',
+  (name) => (o) => new (make(name))([leaf()], o),
+);
+one('Muon', (o) => new optim.Muon([new nn.Parameter(ek.ones([2, 2]))], o));
 class Plain extends optim.Optimizer {
   constructor(options: Given) {
     super([leaf()], options, { lr: 1, weightDecay: 0, maximize: false }, []);
@@ -403,6 +407,7 @@ export const noOptions: Readonly<Record<string, string>> = {
   PytorchFile: 'made by openPytorch',
   TensorFile: 'made by openTensors',
   'AdamW.loadStateDict': 'a state, judged entry by entry',
+  'LBFGS.loadStateDict': 'a state, judged entry by entry',
   'Optimizer.loadStateDict': 'a state, judged entry by entry',
   ModelSummary: 'what summary has counted',
   StagedStatistics: 'an optimizer, or what acts as one',

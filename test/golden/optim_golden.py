@@ -45,7 +45,34 @@ SETTINGS = [
     ["RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 1e-6, "weightDecay": 0.1}],
     ["RMSprop", {"lr": 0.02, "momentum": 0.9}],
     ["RMSprop", {"lr": 0.02, "momentum": 0.5, "centered": True, "maximize": True}],
+    ["Adagrad", {}],
+    ["Adagrad", {"lr": 0.1, "lrDecay": 0.1, "weightDecay": 0.1, "initialAccumulatorValue": 0.5, "eps": 1e-6, "maximize": True}],
+    ["Adadelta", {}],
+    ["Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weightDecay": 0.1, "maximize": True}],
+    ["Adamax", {}],
+    ["Adamax", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-4, "weightDecay": 0.1, "maximize": True}],
+    ["NAdam", {}],
+    ["NAdam", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-4, "weightDecay": 0.1, "momentumDecay": 0.01}],
+    ["NAdam", {"lr": 0.05, "weightDecay": 0.1, "decoupledWeightDecay": True, "maximize": True}],
+    ["RAdam", {}],
+    ["RAdam", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-4, "weightDecay": 0.1}],
+    ["RAdam", {"lr": 0.05, "weightDecay": 0.1, "decoupledWeightDecay": True, "maximize": True}],
+    ["Rprop", {}],
+    ["Rprop", {"lr": 0.05, "etas": [0.4, 1.5], "stepSizes": [1e-3, 0.2], "maximize": True}],
+    ["ASGD", {}],
+    ["ASGD", {"lr": 0.05, "lambd": 0.01, "alpha": 0.5, "t0": 6, "weightDecay": 0.1, "maximize": True}],
+    ["Adafactor", {}],
+    ["Adafactor", {"lr": 0.05, "beta2Decay": -0.5, "eps": [1e-3, 0.1], "d": 1.5, "weightDecay": 0.1, "maximize": True}],
+    ["Muon", {}],
+    ["Muon", {"lr": 0.05, "weightDecay": 0.2, "momentum": 0.8, "nesterov": False, "nsSteps": 3, "adjustLrFn": "matchRmsAdamw"}],
+    ["LBFGS", {"lr": 0.2, "maxIter": 4}],
+    ["LBFGS", {"lr": 0.5, "maxIter": 4, "historySize": 3, "lineSearchFn": "strongWolfe"}],
+    ["LBFGS", {"lr": 20, "maxIter": 3, "maxEval": 7, "lineSearchFn": "strongWolfe"}],
 ]
+# Muon takes matrices only.
+MATRICES = [(3, 4), (5, 1), (6, 4)]
+# Its iterations are in bfloat16, where a rounding is a coin; the library's are in the parameter's dtype.
+torch.Tensor.bfloat16 = lambda tensor: tensor.clone()
 
 
 def snake(name):
@@ -53,7 +80,28 @@ def snake(name):
 
 
 def make(name, options, params):
-    return getattr(optim, name)(params, **{snake(k): tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+    converted = {snake(k): tuple(v) if isinstance(v, list) else snake(v) if isinstance(v, str) else v for k, v in options.items()}
+    return getattr(optim, name)(params, **converted)
+
+
+def start(name, dtype):
+    shapes = MATRICES if name == "Muon" else SHAPES
+    return [torch.nn.Parameter(values(shape, i, 0.5, dtype)) for i, shape in enumerate(shapes)]
+
+
+def take_step(name, optimizer, params, step, dtype):
+    set_gradients(params, step, dtype)
+    if name != "LBFGS":
+        return optimizer.step()
+    given = [p.grad for p in params]
+
+    def closure():
+        # The loss: p*g + p^4/4 of all that have a gradient.
+        for p, g in zip(params, given):
+            p.grad = None if g is None else g + p.detach() ** 3
+        return sum((p.detach() * g + p.detach() ** 4 / 4).sum() for p, g in zip(params, given) if g is not None)
+
+    return optimizer.step(closure)
 
 
 def set_gradients(params, step, dtype):
@@ -63,12 +111,13 @@ def set_gradients(params, step, dtype):
 
 
 def trajectory(name, options, dtype):
-    params = [torch.nn.Parameter(values(shape, i, 0.5, dtype)) for i, shape in enumerate(SHAPES)]
+    params = start(name, dtype)
     optimizer = make(name, options, params)
     after = {}
-    for step in range(STEPS):
-        set_gradients(params, step, dtype)
-        optimizer.step()
+    # Every iteration of LBFGS multiplies the roundings of those before it.
+    steps = STEPS if name != "LBFGS" else 5 if dtype == torch.float64 else 1
+    for step in range(steps):
+        take_step(name, optimizer, params, step, dtype)
         if step in (0, 4, STEPS - 1):
             after[step + 1] = raw(params)
     return {"optimizer": name, "options": options, "dtype": str(dtype)[6:], "after": after}
@@ -87,15 +136,13 @@ def plain(value):
 def saved(name, options):
     """The state after three steps, and the parameters after two more."""
     dtype = torch.float64
-    params = [torch.nn.Parameter(values(shape, i, 0.5, dtype)) for i, shape in enumerate(SHAPES)]
+    params = start(name, dtype)
     optimizer = make(name, options, params)
     for step in range(3):
-        set_gradients(params, step, dtype)
-        optimizer.step()
+        take_step(name, optimizer, params, step, dtype)
     state, before = plain(optimizer.state_dict()), raw(params)
     for step in range(3, 5):
-        set_gradients(params, step, dtype)
-        optimizer.step()
+        take_step(name, optimizer, params, step, dtype)
     return {"optimizer": name, "options": options, "state": state, "before": before, "after": raw(params)}
 
 
@@ -151,7 +198,10 @@ def clipped():
 out = {
     "trajectories": [trajectory(name, options, dtype) for name, options in SETTINGS for dtype in (torch.float32, torch.float64)],
     "saved": [saved("SGD", {"lr": 0.1, "momentum": 0.9}), saved("Adam", {"lr": 0.05, "amsgrad": True}), saved("AdamW", {}),
-              saved("RMSprop", {"momentum": 0.5, "centered": True})],
+              saved("RMSprop", {"momentum": 0.5, "centered": True}), saved("Adagrad", {"initialAccumulatorValue": 0.5}),
+              saved("Adadelta", {}), saved("Adamax", {}), saved("NAdam", {}), saved("RAdam", {"lr": 0.05}), saved("Rprop", {}),
+              saved("ASGD", {"t0": 1}), saved("Adafactor", {}), saved("Muon", {"adjustLrFn": "matchRmsAdamw"}),
+              saved("LBFGS", {"lr": 0.1, "maxIter": 3}), saved("LBFGS", {"maxIter": 3, "lineSearchFn": "strongWolfe"})],
     "schedules": {name: run() for name, run in SCHEDULES.items()},
     "metrics": METRICS,
     "clipped": clipped(),

@@ -58,7 +58,9 @@ function train(model: Module, optimizer: AnyOptimizer, step: () => void, steps: 
 const everything = (model: Module, optimizer: AnyOptimizer): string[] => [
   ...[...model.stateDict()].map(([key, value]) => `${key} ${bits(value)}`),
   ...[...optimizer.state.values()].flatMap((own) =>
-    Object.entries(own).map(([key, value]) => `${key} ${typeof value === 'number' ? value : bits(value)}`),
+    Object.entries(own).map(
+      ([key, value]) => `${key} ${[value].flat().map((one) => (typeof one === 'number' ? one : bits(one)))}`,
+    ),
   ),
   ...optimizer.paramGroups.map(({ params: _, ...options }) => JSON.stringify(options)),
 ];

@@ -4,15 +4,21 @@ import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
 import { WasmBackend } from '../../src/device/wasm.ts';
 import { BatchNorm1d, Linear, Module, Parameter, Sequential } from '../../src/nn/index.ts';
+import * as optim from '../../src/optim/index.ts';
 import {
   Adam,
   AdamW,
+  type CommonOptions,
   clipGradNorm,
   clipGradValue,
-  type Optimizer,
+  LBFGS,
+  Muon,
+  Optimizer,
   type OptimizerStateDict,
+  type ParamsArgument,
   paramGroups,
   RMSprop,
+  Rprop,
   SGD,
 } from '../../src/optim/index.ts';
 import { fill, fromTypedArray, ones, tensor, zeros } from '../../src/tensor/create.ts';
@@ -24,13 +30,14 @@ import { decode, expectClose, readGolden } from '../support/golden.ts';
 
 type Float = 'float32' | 'float64';
 type PlainTensor = { tensor: never; dtype: Float };
+type Plain = PlainTensor | number | null;
 const golden = readGolden<{
   trajectories: { optimizer: string; options: object; dtype: Float; after: Record<string, string[]> }[];
   saved: {
     optimizer: string;
     options: object;
     state: {
-      state: Record<number, Record<string, PlainTensor | null>>;
+      state: Record<number, Record<string, Plain | Plain[]>>;
       param_groups: OptimizerStateDict['param_groups'];
     };
     before: string[];
@@ -40,6 +47,11 @@ const golden = readGolden<{
 }>('optim.golden.json');
 
 const shapes = [[3, 4], [5], [2, 3, 2, 2]];
+const matrices = [
+  [3, 4],
+  [5, 1],
+  [6, 4],
+];
 const tolerance = { float32: 1e-6, float64: 1e-12 };
 
 /** The rule of optim_golden.py. */
@@ -53,19 +65,35 @@ function values(
   const data = Float64Array.from({ length: sizeOf(shape) }, (_, i) => (((i * 37 + seed * 97) % 101) / 17 - 3) * scale);
   return fromTypedArray(data, shape, { dtype, memoryFormat });
 }
-const initial = (dtype: Float, memoryFormat?: MemoryFormat) =>
-  shapes.map((shape, i) => new Parameter(values(shape, i, 0.5, dtype, memoryFormat)));
+const initial = (dtype: Float, memoryFormat?: MemoryFormat, of = shapes) =>
+  of.map((shape, i) => new Parameter(values(shape, i, 0.5, dtype, memoryFormat)));
+const initialOf = (name: string, dtype: Float, memoryFormat?: MemoryFormat) =>
+  initial(dtype, memoryFormat, name === 'Muon' ? matrices : shapes);
 function setGradients(params: readonly Tensor[], step: number, dtype: Float): void {
   params.forEach((param, i) => {
     param.grad = i === 1 && step % 3 !== 0 ? null : values(param.shape, 10 * step + i, 0.3 / (1 + step), dtype);
   });
 }
-const classes: Record<string, new (params: Iterable<Tensor>, options: object) => Optimizer> = {
-  SGD,
-  Adam,
-  AdamW,
-  RMSprop,
-} as never;
+const classes = optim as unknown as Record<string, new (params: Iterable<Tensor>, options: object) => Optimizer>;
+
+/** A step as the golden takes it; LBFGS's loss is p·g + p⁴/4 of all that have a gradient. */
+function takeStep(optimizer: Optimizer, params: readonly Tensor[], step: number, dtype: Float): void {
+  setGradients(params, step, dtype);
+  if (!((optimizer as unknown) instanceof LBFGS)) {
+    optimizer.step();
+    return;
+  }
+  const given = params.map(({ grad }) => grad);
+  optimizer.step(() => {
+    let loss = 0;
+    params.forEach((param, i) => {
+      const [p, g] = [param.detach(), given[i]];
+      param.grad = g?.add(p.pow(3)) ?? null;
+      if (g) loss += p.mul(g).add(p.pow(4).div(4)).sum().item();
+    });
+    return loss;
+  });
+}
 
 function expectParams(params: readonly Tensor[], expected: readonly string[], dtype: Float): void {
   params.forEach((param, i) => {
@@ -73,17 +101,16 @@ function expectParams(params: readonly Tensor[], expected: readonly string[], dt
   });
 }
 
-describe('trajectories of 20 steps', () => {
+describe('trajectories', () => {
   it.each(golden.trajectories.map((c) => ({ ...c, name: `${c.optimizer} ${JSON.stringify(c.options)} ${c.dtype}` })))(
     '$name',
     ({ optimizer: name, options, dtype, after }) => {
       // The last parameter lies channels last while its gradients do not.
       for (const format of ['contiguous', 'channelsLast'] as const) {
-        const params = initial(dtype, format);
+        const params = initialOf(name, dtype, format);
         const optimizer = new classes[name](params, options);
-        for (let step = 0; step < 20; step++) {
-          setGradients(params, step, dtype);
-          optimizer.step();
+        for (let step = 0; step < Math.max(...Object.keys(after).map(Number)); step++) {
+          takeStep(optimizer, params, step, dtype);
           const expected = after[step + 1];
           if (expected) expectParams(params, expected, dtype);
         }
@@ -93,9 +120,10 @@ describe('trajectories of 20 steps', () => {
 });
 
 describe('saved states', () => {
-  const untyped = (value: PlainTensor | null) => (value ? tensor(value.tensor, { dtype: value.dtype }) : null);
+  const untyped = (value: Plain): Tensor | number | null =>
+    value !== null && typeof value === 'object' ? tensor(value.tensor, { dtype: value.dtype }) : value;
   it.each(golden.saved)('of PyTorch’s $optimizer load, and the training goes on', (c) => {
-    const params = initial('float64');
+    const params = initialOf(c.optimizer, 'float64');
     noGrad(() => {
       params.forEach((param, i) => {
         param.copy_(fromTypedArray(decode(c.before[i], 'float64'), param.shape));
@@ -105,25 +133,24 @@ describe('saved states', () => {
     const state = Object.fromEntries(
       Object.entries(c.state.state).map(([position, own]) => [
         position,
-        Object.fromEntries(Object.entries(own).map(([name, value]) => [name, untyped(value)])),
+        Object.fromEntries(
+          Object.entries(own).map(([name, value]) => [
+            name,
+            Array.isArray(value) ? value.map(untyped) : untyped(value),
+          ]),
+        ),
       ]),
     );
     optimizer.loadStateDict({ state, param_groups: c.state.param_groups });
     expect(optimizer.paramGroups[0].lr).toBe(c.state.param_groups[0].lr);
-    for (const step of [3, 4]) {
-      setGradients(params, step, 'float64');
-      optimizer.step();
-    }
+    for (const step of [3, 4]) takeStep(optimizer, params, step, 'float64');
     expectParams(params, c.after, 'float64');
   });
 
   it.each(golden.saved)('of $optimizer have PyTorch’s layout', (c) => {
-    const params = initial('float64');
+    const params = initialOf(c.optimizer, 'float64');
     const optimizer = new classes[c.optimizer](params, c.options);
-    for (let step = 0; step < 3; step++) {
-      setGradients(params, step, 'float64');
-      optimizer.step();
-    }
+    for (let step = 0; step < 3; step++) takeStep(optimizer, params, step, 'float64');
     const { state, param_groups: groups } = optimizer.stateDict();
     // Options that choose among PyTorch's implementations do not exist here.
     const { foreach: _a, fused: _b, capturable: _c, differentiable: _d, ...expected } = c.state.param_groups[0];
@@ -133,9 +160,17 @@ describe('saved states', () => {
     expect(Object.keys(state)).toEqual(Object.keys(c.state.state));
     for (const [position, own] of Object.entries(c.state.state)) {
       const ours = state[Number(position)];
-      expect(Object.keys(ours).sort()).toEqual(Object.keys(own).sort());
-      for (const [name, value] of Object.entries(own))
-        expectClose(ours[name] as Tensor, (untyped(value) as Tensor).dataSync() as Float64Array, 1e-12, 1e-15, name);
+      // Working memory of PyTorch's LBFGS.
+      const names = Object.keys(own).filter((name) => name !== 'al');
+      expect(Object.keys(ours).sort()).toEqual(names.sort());
+      const numbersOf = (value: unknown): number[] =>
+        [value]
+          .flat()
+          .flatMap((one) => (one instanceof Tensor ? [...(one.dataSync() as Float64Array)] : [one as number]));
+      for (const name of names) {
+        const expectedValues = [own[name]].flat().flatMap((one) => numbersOf(untyped(one)));
+        expectClose(numbersOf(ours[name]), expectedValues, 1e-12, 1e-15, name);
+      }
     }
   });
 
@@ -172,6 +207,84 @@ describe('saved states', () => {
   });
 });
 
+describe('an optimizer of one’s own', () => {
+  type LionOptions = CommonOptions & { beta: number };
+  class Lion extends Optimizer<LionOptions> {
+    constructor(params: ParamsArgument<LionOptions>, options: Partial<LionOptions> = {}) {
+      super(params, options, { lr: 1e-4, beta: 0.9, weightDecay: 0, maximize: false });
+    }
+    protected update({ lr, beta, ...group }: LionOptions, params: readonly Tensor[]): void {
+      for (const p of params) {
+        const momentum = this.buffer(p, 'exp_avg').lerp_(this.gradient(p, group), 1 - beta);
+        p.sub_(momentum.sign(), { alpha: lr });
+      }
+    }
+  }
+
+  it('moves in place, keeps a state beyond scopes, and is saved and loaded', () => {
+    const [a, b] = [new Parameter(tensor([1, -2])), new Parameter(tensor([3]))];
+    const optimizer = new Lion([a, b], { lr: 0.5, beta: 0.5, weightDecay: 1 });
+    const close = openScope();
+    a.grad = tensor([-3, 1]);
+    optimizer.step(); // momentum (−1, −0.5)
+    close();
+    expect([a.toArray(), b.toArray()]).toEqual([[1.5, -1.5], [3]]);
+    const saved = optimizer.stateDict();
+    expect(Object.keys(saved.state)).toEqual(['0']);
+    expect((saved.state[0].exp_avg as Tensor).toArray()).toEqual([-1, -0.5]);
+    const second = new Lion([a, b]);
+    second.loadStateDict(JSON.parse(JSON.stringify(saved)));
+    a.grad = tensor([3, 1]);
+    second.step(); // momentum (−0.5 + 0.5·4.5, −0.25 − 0.5·0.5)
+    expect(a.toArray()).toEqual([1, -1]);
+    expect(() => new Lion([a], { lr: -1 })).toThrow('Invalid learning rate: -1');
+    expect(() => new Lion([a], { rate: 1 } as never)).toThrow("[Lion] unknown option 'rate'");
+  });
+});
+
+describe('LBFGS', () => {
+  const quadratic = (p: Parameter, optimizer: LBFGS) =>
+    optimizer.step(() => {
+      optimizer.zeroGrad();
+      const loss = p
+        .sub(tensor([1, 2]))
+        .mul(tensor([1, 10]))
+        .square()
+        .sum();
+      loss.backward();
+      return loss;
+    });
+
+  it('finds a minimum with gradients of autograd, and gives the loss before the step', () => {
+    for (const lineSearchFn of [null, 'strongWolfe'] as const) {
+      const p = new Parameter(zeros([2]));
+      const optimizer = new LBFGS([p], { lineSearchFn, lr: lineSearchFn ? 1 : 0.5, maxIter: 40 });
+      expect(quadratic(p, optimizer).item()).toBe(401);
+      quadratic(p, optimizer);
+      expectClose(p, [1, 2], 1e-3);
+    }
+  });
+
+  it('refuses a step without a closure, several groups, and states of another form', () => {
+    const p = new Parameter(zeros([2]));
+    const optimizer = new LBFGS([p], { maxIter: 4 });
+    expect(() => optimizer.step()).toThrow('[LBFGS.step] expected a closure');
+    expect(() => optimizer.step(() => 'x')).toThrow('the loss');
+    const message = "LBFGS doesn't support per-parameter options (parameter groups)";
+    expect(() => new LBFGS([{ params: [p] }, { params: [new Parameter(zeros([1]))] }])).toThrow(message);
+    expect(() => optimizer.addParamGroup({ params: new Parameter(zeros([1])) })).toThrow(message);
+    expect(() => new LBFGS([p], { lineSearchFn: 'exact' as never })).toThrow("only 'strongWolfe' is supported");
+    quadratic(p, optimizer);
+    const saved = optimizer.stateDict();
+    for (const change of [{ old_dirs: [] }, { old_stps: 3 }, { ro: undefined }, { d: zeros([3]) }]) {
+      const state = { 0: { ...saved.state[0], ...change } } as never;
+      expect(() => optimizer.loadStateDict({ ...saved, state }), JSON.stringify(change)).toThrow(
+        '[loadStateDict] expected',
+      );
+    }
+  });
+});
+
 describe('Optimizer', () => {
   it.each([
     [() => new SGD(initial('float32'), { lr: -1 }), 'Invalid learning rate: -1'],
@@ -183,6 +296,20 @@ describe('Optimizer', () => {
     [() => new AdamW(initial('float32'), { betas: [0.9, -0.1] }), 'Invalid beta parameter at index 1: -0.1'],
     [() => new RMSprop(initial('float32'), { alpha: -1 }), 'Invalid alpha value: -1'],
     [() => new SGD([{ params: initial('float32'), lr: -2 }]), 'Invalid learning rate: -2'],
+    [() => new Rprop(initial('float32'), { etas: [1, 0.5] }), 'Invalid eta values: 1, 0.5'],
+    [() => new optim.Adadelta(initial('float32'), { rho: 1.1 }), 'Invalid rho value: 1.1'],
+    [() => new optim.Adagrad(initial('float32'), { lrDecay: -0.5 }), 'Invalid lrDecay value: -0.5'],
+    [() => new optim.NAdam(initial('float32'), { momentumDecay: -0.2 }), 'Invalid momentumDecay value: -0.2'],
+    [() => new optim.Adafactor(initial('float32'), { d: 0 }), 'Clipping threshold d should be >= 1 but is: 0'],
+    [() => new optim.Adafactor(initial('float32'), { beta2Decay: 0.8 }), 'beta2Decay should be <= 0 but is: 0.8'],
+    [
+      () => new Muon(initial('float32')),
+      'Muon only supports 2D parameters whereas we found a parameter with size: [5]',
+    ],
+    [
+      () => new Muon(initial('float32', 'contiguous', matrices), { adjustLrFn: 'arbitrary' as never }),
+      "Adjust learning rate function 'arbitrary' is not supported",
+    ],
     [() => new SGD([]), 'optimizer got an empty parameter list'],
     [
       () => new SGD(ones([2]) as never),

@@ -284,6 +284,14 @@ describe('modules', () => {
     ['Adam', (p) => new optim.Adam(p)],
     ['AdamW', (p) => new optim.AdamW(p)],
     ['RMSprop', (p) => new optim.RMSprop(p)],
+    ['Adagrad', (p) => new optim.Adagrad(p)],
+    ['Adadelta', (p) => new optim.Adadelta(p)],
+    ['Adamax', (p) => new optim.Adamax(p)],
+    ['NAdam', (p) => new optim.NAdam(p)],
+    ['RAdam', (p) => new optim.RAdam(p)],
+    ['Rprop', (p) => new optim.Rprop(p)],
+    ['ASGD', (p) => new optim.ASGD(p)],
+    ['Adafactor', (p) => new optim.Adafactor(p)],
   ])('made and trained there, with %s, without memory', (_, optimizerOf) => {
     const bytes = liveBytes(() =>
       withDevice('meta', () => {
