@@ -144,7 +144,7 @@ export function runSchedule(given: ScheduleCase, say: (text: string) => void): v
   type Schedule = { step(metric?: number): void };
   const make = (optim as unknown as Record<string, new (...args: unknown[]) => Schedule>)[given.name];
   if (!make) throw new Found('not available', 'call', given.name);
-  const values = bound(scheduleSignatures[given.name], [], namedValues(given.kwargs));
+  const values = bound(scheduleSignatures[given.name], [], namesAsHere(given.kwargs));
   say(callText(`new ${given.name}`, ['optimizer', ...values]));
   const groups = [0.1, 0.05].map((lr) => ({
     params: [new nn.Parameter(ones([2]))],

@@ -662,6 +662,11 @@ export const scheduleSignatures: Record<string, string> = {
   LinearLR: '{startFactor endFactor totalIters lastEpoch}',
   OneCycleLR:
     'maxLr {totalSteps epochs stepsPerEpoch pctStart annealStrategy cycleMomentum baseMomentum maxMomentum divFactor finalDivFactor threePhase lastEpoch}',
+  ConstantLR: '{factor totalIters lastEpoch}',
+  PolynomialLR: '{totalIters power lastEpoch}',
+  CosineAnnealingWarmRestarts: 'T_0=t0 {T_mult=tMult etaMin lastEpoch}',
+  CyclicLR:
+    'baseLr maxLr {stepSizeUp stepSizeDown mode gamma scaleMode cycleMomentum baseMomentum maxMomentum lastEpoch}',
   ReduceLROnPlateau: '{mode factor patience threshold thresholdMode cooldown minLr eps}',
 };
 export const initSignatures: Record<string, string> = {

@@ -26,8 +26,8 @@ import { copyModule } from './surgery/copy_module.ts';
 /** Options of `AveragedModel`. */
 export interface AveragedModelOptions {
   /**
-   * An exponential moving average: average ← decay·average + (1 − decay)·model. Default: null, the equal average of all
-   * updates (SWA).
+   * An exponential moving average: average ← decay·average + (1 − decay)·model (PyTorch:
+   * `multi_avg_fn=get_ema_multi_avg_fn(decay)`). Default: null, the equal average of all updates (SWA).
    */
   decay?: number | null;
   /**

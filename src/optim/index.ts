@@ -10,7 +10,9 @@ export { Adagrad, type AdagradOptions } from './adagrad.ts';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.ts';
 export { Adamax, type AdamaxOptions } from './adamax.ts';
 export { ASGD, type ASGDOptions } from './asgd.ts';
+export { ChainedScheduler } from './chained_scheduler.ts';
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip_grad.ts';
+export { CyclicLR, type CyclicLROptions, type CyclicMode } from './cyclic.ts';
 export { LBFGS, type LBFGSOptions } from './lbfgs.ts';
 export {
   type AnyOptimizer,
@@ -22,7 +24,7 @@ export {
 } from './lr_scheduler.ts';
 export { Muon, type MuonOptions } from './muon.ts';
 export { NAdam, type NAdamOptions } from './nadam.ts';
-export { OneCycleLR, type OneCycleOptions } from './one_cycle.ts';
+export { OneCycleLR, type OneCycleOptions, type PerGroup } from './one_cycle.ts';
 export {
   type Check,
   type CommonOptions,
@@ -44,17 +46,25 @@ export { type PlateauOptions, ReduceLROnPlateau } from './reduce_on_plateau.ts';
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts';
 export { Rprop, type RpropOptions } from './rprop.ts';
 export {
+  ConstantLR,
+  type ConstantLROptions,
   CosineAnnealingLR,
   type CosineAnnealingOptions,
+  CosineAnnealingWarmRestarts,
   ExponentialLR,
   type GammaOption,
   LambdaLR,
   LinearLR,
   type LinearLROptions,
   type LRLambda,
+  MultiplicativeLR,
   MultiStepLR,
+  PolynomialLR,
+  type PolynomialLROptions,
   StepLR,
+  type WarmRestartsOptions,
 } from './schedules.ts';
 export { SequentialLR } from './sequential_lr.ts';
 export { SGD, type SGDOptions } from './sgd.ts';
 export { type DroppedStep, type GuardedOptimizer, StagedStatistics, stageStatistics } from './staged_statistics.ts';
+export { SWALR, type SWALROptions } from './swa_lr.ts';

@@ -23,6 +23,8 @@ export interface Moment {
   readonly epoch: number;
   /** Whether this is the step that every schedule takes when it is made. */
   readonly isInitial: boolean;
+  /** How many steps this object has taken, the first included that it takes when it is made. */
+  readonly steps: number;
   /** Whether this is the first step of this object, which may go on from a last epoch. */
   readonly isFirstStep: boolean;
   /** The group. */
@@ -35,6 +37,8 @@ export interface Moment {
 export interface Rule<P> {
   /** The next learning rate, from the present one: other changes to it, from outside, last. */
   next(moment: Moment, parameters: P): number;
+  /** What changes in the parameters with an epoch, before the rates are computed. */
+  advance?(epoch: number, parameters: P): void;
   /** The learning rate at an epoch without regard to the present one, where a formula exists. */
   closed?(baseLr: number, epoch: number, parameters: P): number;
 }
@@ -50,7 +54,15 @@ export interface LastEpochOption {
 export const lastEpochOption = declareOptions<LastEpochOption>({ lastEpoch: kind.integer });
 
 /** PyTorch's keys that are not the camelCase name in snake_case. */
-const stateKeys: Record<string, string> = { tMax: 'T_max', annealStrategy: '_anneal_func_type' };
+const stateKeys: Record<string, string> = {
+  tMax: 'T_max',
+  t0: 'T_0',
+  ti: 'T_i',
+  tMult: 'T_mult',
+  tCur: 'T_cur',
+  annealStrategy: '_anneal_func_type',
+  swaStrategy: '_anneal_strategy',
+};
 const keyOf = (name: string) => stateKeys[name] ?? snakeText(name);
 
 /**
@@ -112,6 +124,7 @@ export abstract class LRScheduler<P extends object = object> {
       );
     this.stepCount++;
     this.lastEpoch++;
+    this.rule.advance?.(this.lastEpoch, this.parameters);
     this.set((moment) => this.rule.next(moment, this.parameters));
   }
 
@@ -122,6 +135,7 @@ export abstract class LRScheduler<P extends object = object> {
   restart(): void {
     this.lastEpoch = 0;
     const { closed } = this.rule;
+    this.rule.advance?.(0, this.parameters);
     this.set((moment) =>
       closed ? closed(moment.baseLr, 0, this.parameters) : this.rule.next(moment, this.parameters),
     );
@@ -140,6 +154,7 @@ export abstract class LRScheduler<P extends object = object> {
         baseLr: this.baseLrs[groupIndex],
         epoch: this.lastEpoch,
         isInitial: this.isInitial,
+        steps: this.stepCount,
         isFirstStep: this.stepCount === 1,
         group,
         groupIndex,
@@ -245,6 +260,7 @@ export class StateReader {
   like(key: string, own: unknown): unknown {
     const value = this.get(key);
     if (typeof own === 'number') return this.number(key);
+    if (Array.isArray(own)) return this.numbers(key);
     if (typeof value !== typeof own || value === null) this.refuse(`a ${typeof own}`, key);
     if (typeof value === 'object' && !Object.values(value as object).every(Number.isFinite))
       this.refuse('an object of numbers', key);

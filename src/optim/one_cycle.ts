@@ -17,7 +17,8 @@ import {
   StateReader,
 } from './lr_scheduler.ts';
 
-type PerGroup = number | readonly number[];
+/** One number for all groups, or one for each. */
+export type PerGroup = number | readonly number[];
 
 /** Options of `OneCycleLR`. The number of steps must be given, one way or the other. */
 export interface OneCycleOptions extends LastEpochOption {
@@ -94,12 +95,13 @@ function phases({ totalSteps, pctStart, threePhase }: OneCycleParameters): Phase
   ];
 }
 
-const anneals = {
+export const anneals = {
   cos: (start: number, end: number, share: number) => end + ((start - end) / 2) * (Math.cos(Math.PI * share) + 1),
   linear: (start: number, end: number, share: number) => (end - start) * share + start,
 };
 
-function setMomentum(group: Group, value: number): void {
+/** Sets a group's momentum, or the first of its betas. */
+export function setMomentum(group: Group, value: number): void {
   if (Array.isArray(group.betas)) group.betas = [value, ...group.betas.slice(1)];
   else group.momentum = value;
 }
@@ -128,9 +130,16 @@ const rule: Rule<OneCycleParameters> = {
   },
 };
 
-function perGroup(name: string, optimizer: AnyOptimizer, value: PerGroup): number[] {
+/** Refuses optimizers without a momentum. */
+export function requireMomentum({ defaults }: AnyOptimizer): void {
+  if (!('momentum' in defaults) && !('betas' in defaults))
+    throw new ValueError('optimizer must support momentum or beta1 with `cycleMomentum` option enabled');
+}
+
+/** A rate, or a momentum, for every group. */
+export function perGroup(schedule: string, name: string, optimizer: AnyOptimizer, value: PerGroup): number[] {
   const groups = optimizer.paramGroups.length;
-  for (const one of Array.isArray(value) ? value : [value]) requireRate('OneCycleLR', name, one);
+  for (const one of Array.isArray(value) ? value : [value]) requireRate(schedule, name, one);
   if (typeof value === 'number') return Array<number>(groups).fill(value);
   if (value.length !== groups)
     throw new ValueError(
@@ -174,11 +183,10 @@ export class OneCycleLR extends LRScheduler<OneCycleParameters> {
       throw new ValueError(`Expected number between 0 and 1 pctStart, but got ${pctStart}`);
     if (typeof annealStrategy !== 'string' || !Object.hasOwn(anneals, annealStrategy))
       throw new ValueError(`annealStrategy must be one of 'cos' or 'linear', instead got ${shown(annealStrategy)}`);
-    if (cycleMomentum && !('momentum' in optimizer.defaults) && !('betas' in optimizer.defaults))
-      throw new ValueError('optimizer must support momentum or beta1 with `cycleMomentum` option enabled');
-    const maxLrs = perGroup('maxLr', optimizer, maxLr);
-    const maxMomentums = perGroup('maxMomentum', optimizer, options.maxMomentum ?? 0.95);
-    const baseMomentums = perGroup('baseMomentum', optimizer, options.baseMomentum ?? 0.85);
+    if (cycleMomentum) requireMomentum(optimizer);
+    const maxLrs = perGroup('OneCycleLR', 'maxLr', optimizer, maxLr);
+    const maxMomentums = perGroup('OneCycleLR', 'maxMomentum', optimizer, options.maxMomentum ?? 0.95);
+    const baseMomentums = perGroup('OneCycleLR', 'baseMomentum', optimizer, options.baseMomentum ?? 0.85);
     if (lastEpoch === -1)
       (optimizer.paramGroups as Group[]).forEach((group, i) => {
         const initialLr = maxLrs[i] / divFactor;

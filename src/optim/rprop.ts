@@ -25,13 +25,22 @@ const defaults: RpropOptions = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 5
 
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && value.every((each) => Number.isFinite(each));
+const stepSizeCheck = (index: 0 | 1): Check<RpropOptions> => [
+  ({ stepSizes }) => Number.isFinite(stepSizes[index]),
+  ({ stepSizes }) => `Invalid stepSizes parameter at index ${index}: ${shown(stepSizes[index])}`,
+];
 const checks: readonly Check<RpropOptions>[] = [
   commonChecks[0],
   [
     ({ etas }) => isPair(etas) && etas[0] > 0 && etas[0] < 1 && etas[1] > 1,
     ({ etas }) => `Invalid eta values: ${Array.isArray(etas) ? etas.map(shown).join(', ') : shown(etas)}`,
   ],
-  [({ stepSizes }) => isPair(stepSizes), ({ stepSizes }) => `Invalid step sizes: ${shown(stepSizes)}`],
+  [
+    ({ stepSizes }) => Array.isArray(stepSizes) && stepSizes.length === 2,
+    ({ stepSizes }) => `Invalid stepSizes: ${shown(stepSizes)}`,
+  ],
+  stepSizeCheck(0),
+  stepSizeCheck(1),
 ];
 
 /**

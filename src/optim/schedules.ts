@@ -172,23 +172,165 @@ export class LinearLR extends LRScheduler<LinearParameters> {
 
 /** The factor of the beginning rate at an epoch, counted from 0. */
 export type LRLambda = (epoch: number) => number;
+/** The function of each group; one alone serves groups that are added later, too. */
+function lambdasOf(
+  name: string,
+  optimizer: AnyOptimizer,
+  lrLambda: LRLambda | readonly LRLambda[],
+): (groupIndex: number) => LRLambda {
+  const groups = optimizer.paramGroups.length;
+  const lambdas = typeof lrLambda === 'function' ? Array<LRLambda>(groups).fill(lrLambda) : [...lrLambda];
+  if (lambdas.length !== groups) throw new ValueError(`Expected ${groups} lrLambdas, but got ${lambdas.length}`);
+  return (groupIndex) => {
+    const found = typeof lrLambda === 'function' ? lrLambda : lambdas[groupIndex];
+    if (!found)
+      throw new ValueError(
+        `[${name}] expected a function for each group, got ${lambdas.length}: group ${groupIndex} was added to the optimizer after the schedule was made`,
+      );
+    return found;
+  };
+}
+
 /** The beginning rates times a function of the epoch, one for all groups or one for each (PyTorch: `LambdaLR`). */
 export class LambdaLR extends LRScheduler {
   constructor(optimizer: AnyOptimizer, lrLambda: LRLambda | readonly LRLambda[], options: LastEpochOption = {}) {
-    const groups = optimizer.paramGroups.length;
-    const lambdas = typeof lrLambda === 'function' ? Array<LRLambda>(groups).fill(lrLambda) : [...lrLambda];
-    if (lambdas.length !== groups) throw new ValueError(`Expected ${groups} lrLambdas, but got ${lambdas.length}`);
-    const lambdaOf = (groupIndex: number): LRLambda => {
-      // One function serves groups added later, too.
-      const found = typeof lrLambda === 'function' ? lrLambda : lambdas[groupIndex];
-      if (!found)
-        throw new ValueError(
-          `[LambdaLR] expected a function for each group, got ${lambdas.length}: group ${groupIndex} was added to the optimizer after the schedule was made`,
-        );
-      return found;
-    };
+    const lambdaOf = lambdasOf('LambdaLR', optimizer, lrLambda);
     super(optimizer, {}, { next: ({ baseLr, epoch, groupIndex }) => baseLr * lambdaOf(groupIndex)(epoch) }, options);
   }
 }
 
+/**
+ * The present rates times a function of the epoch, at every step; one for all groups or one for each (PyTorch:
+ * `MultiplicativeLR`).
+ * @example
+ * const schedule = new MultiplicativeLR(optimizer, (epoch) => 1 / (1 + epoch));
+ */
+export class MultiplicativeLR extends LRScheduler {
+  constructor(optimizer: AnyOptimizer, lrLambda: LRLambda | readonly LRLambda[], options: LastEpochOption = {}) {
+    const lambdaOf = lambdasOf('MultiplicativeLR', optimizer, lrLambda);
+    const next: Rule<object>['next'] = ({ lr, epoch, groupIndex, isInitial }) =>
+      isInitial ? lr : lr * lambdaOf(groupIndex)(epoch);
+    super(optimizer, {}, { next }, options);
+  }
+}
+
+interface ConstantParameters {
+  factor: number;
+  totalIters: number;
+}
+const constantRule: Rule<ConstantParameters> = {
+  next({ lr, epoch }, { factor, totalIters }) {
+    if (epoch === 0) return lr * factor;
+    return epoch === totalIters ? lr * (1 / factor) : lr;
+  },
+  closed: (base, epoch, { factor, totalIters }) => base * (factor + Number(epoch >= totalIters) * (1 - factor)),
+};
+/** Options of `ConstantLR`. */
+export interface ConstantLROptions extends LastEpochOption {
+  /** The factor of the rates until then. Default: 1/3. */
+  factor?: number;
+  /** The step from which on the rates are whole. Default: 5. */
+  totalIters?: number;
+}
+const constantOptions = declareOptions<ConstantLROptions>({
+  factor: kind.number,
+  totalIters: kind.integer,
+  ...lastEpochOption.kinds,
+});
+/**
+ * The rates times `factor` for `totalIters` steps, then the whole rates (PyTorch: `ConstantLR`).
+ * @throws ValueError on a factor that is not above 0 and at most 1.
+ */
+export class ConstantLR extends LRScheduler<ConstantParameters> {
+  constructor(optimizer: AnyOptimizer, options: ConstantLROptions = {}) {
+    requireOptions(new.target.name, options, constantOptions);
+    const { factor = 1 / 3, totalIters = 5, lastEpoch } = options;
+    requireNumber('ConstantLR', 'factor', factor);
+    requireInteger('ConstantLR', 'totalIters', totalIters, 0);
+    if (!(factor >= 0 && factor <= 1))
+      throw new ValueError('Constant multiplicative factor expected to be between 0 and 1.');
+    super(optimizer, { factor, totalIters }, constantRule, { lastEpoch });
+  }
+}
+
+interface PolynomialParameters {
+  totalIters: number;
+  power: number;
+}
+const polynomialRule: Rule<PolynomialParameters> = {
+  next({ lr, epoch, isInitial }, { totalIters, power }) {
+    if (isInitial || epoch > totalIters) return lr;
+    return lr * ((1 - epoch / totalIters) / (1 - (epoch - 1) / totalIters)) ** power;
+  },
+  closed: (base, epoch, { totalIters, power }) => base * (1 - Math.min(totalIters, epoch) / totalIters) ** power,
+};
+/** Options of `PolynomialLR`. */
+export interface PolynomialLROptions extends LastEpochOption {
+  /** How many steps the rates take to 0. Default: 5. */
+  totalIters?: number;
+  /** The power of what is left of the steps. Default: 1. */
+  power?: number;
+}
+const polynomialOptions = declareOptions<PolynomialLROptions>({
+  totalIters: kind.integer,
+  power: kind.number,
+  ...lastEpochOption.kinds,
+});
+/** The rates times (1 − step/totalIters)^power, down to 0 (PyTorch: `PolynomialLR`). */
+export class PolynomialLR extends LRScheduler<PolynomialParameters> {
+  constructor(optimizer: AnyOptimizer, options: PolynomialLROptions = {}) {
+    requireOptions(new.target.name, options, polynomialOptions);
+    const { totalIters = 5, power = 1, lastEpoch } = options;
+    requireInteger('PolynomialLR', 'totalIters', totalIters, 0);
+    requireFinite('PolynomialLR', 'power', power);
+    super(optimizer, { totalIters, power }, polynomialRule, { lastEpoch });
+  }
+}
+
+interface RestartParameters {
+  t0: number;
+  /** Steps of the present cycle, and how many of them are done. */
+  ti: number;
+  tMult: number;
+  etaMin: number;
+  tCur: number;
+}
+const restartRule: Rule<RestartParameters> = {
+  advance(epoch, parameters) {
+    // The first step of all, and a restart, begin with the first cycle.
+    if (epoch === 0) Object.assign(parameters, { ti: parameters.t0, tCur: 0 });
+    else if (++parameters.tCur >= parameters.ti) {
+      parameters.tCur %= parameters.ti;
+      parameters.ti *= parameters.tMult;
+    }
+  },
+  next: ({ baseLr }, { ti, tCur, etaMin }) => cosine(baseLr, tCur, { tMax: ti, etaMin }),
+};
+/** Options of `CosineAnnealingWarmRestarts`. */
+export interface WarmRestartsOptions extends CosineAnnealingOptions {
+  /** By how much each cycle is longer than the one before. Default: 1. */
+  tMult?: number;
+}
+const restartOptions = declareOptions<WarmRestartsOptions>({ tMult: kind.integer, ...cosineOptions.kinds });
+/**
+ * Half a cosine from the beginning rates down to `etaMin` in `t0` steps, again and again, each `tMult` times as long as
+ * the one before (Loshchilov & Hutter 2017; PyTorch: `CosineAnnealingWarmRestarts`).
+ * @throws ValueError on cycles below 1.
+ * @example
+ * const schedule = new CosineAnnealingWarmRestarts(optimizer, 10, { tMult: 2 });
+ */
+export class CosineAnnealingWarmRestarts extends LRScheduler<RestartParameters> {
+  constructor(optimizer: AnyOptimizer, t0: number, options: WarmRestartsOptions = {}) {
+    requireOptions(new.target.name, options, restartOptions);
+    const { tMult = 1, etaMin = 0, lastEpoch = -1 } = options;
+    requireInteger('CosineAnnealingWarmRestarts', 't0', t0);
+    requireInteger('CosineAnnealingWarmRestarts', 'tMult', tMult);
+    requireFinite('CosineAnnealingWarmRestarts', 'etaMin', etaMin);
+    if (t0 <= 0) throw new ValueError(`Expected positive integer t0, but got ${t0}`);
+    if (tMult < 1) throw new ValueError(`Expected integer tMult >= 1, but got ${tMult}`);
+    super(optimizer, { t0, ti: t0, tMult, etaMin, tCur: lastEpoch }, restartRule, { lastEpoch });
+  }
+}
+
 keepNames({ StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR, LinearLR, LambdaLR });
+keepNames({ MultiplicativeLR, ConstantLR, PolynomialLR, CosineAnnealingWarmRestarts });

@@ -89,16 +89,21 @@ export class SequentialLR {
     const lastEpoch = read.integer('last_epoch', 0);
     const lastLr = read.numbers('_last_lr');
     const inner = read.list('_schedulers', this.schedulers.length);
-    const before = this.schedulers.map((scheduler) => scheduler.stateDict());
-    try {
-      for (const [i, scheduler] of this.schedulers.entries()) scheduler.loadStateDict(inner[i] as SchedulerState);
-    } catch (error) {
-      for (const [i, scheduler] of this.schedulers.entries()) scheduler.loadStateDict(before[i]);
-      throw error;
-    }
+    loadWithin(this.schedulers, inner);
     this.milestones = milestones;
     this.lastEpoch = lastEpoch;
     this.lastLr = lastLr;
+  }
+}
+
+/** Loads the states of schedules within another: all of them, or none. */
+export function loadWithin(schedulers: readonly LRScheduler[], states: readonly unknown[]): void {
+  const before = schedulers.map((scheduler) => scheduler.stateDict());
+  try {
+    for (const [i, scheduler] of schedulers.entries()) scheduler.loadStateDict(states[i] as SchedulerState);
+  } catch (error) {
+    for (const [i, scheduler] of schedulers.entries()) scheduler.loadStateDict(before[i]);
+    throw error;
   }
 }
 

@@ -85,7 +85,8 @@ export function strongWolfe(
     const [least, most] = [Math.min(bracket[0].t, bracket[1].t), Math.max(bracket[0].t, bracket[1].t)];
     if ((most - least) * size < toleranceChange) break;
     let t = cubicMinimum(...bracket, [least, most]);
-    // A point at the border of the bracket hardly shrinks it: after two of them, or at the very border, it moves inward.
+    // A point at the border of the bracket hardly shrinks it: after two of them, or at the very border, it moves
+    // inward.
     const margin = 0.1 * (most - least);
     if (Math.min(most - t, t - least) < margin) {
       if (isSlow || t >= most || t <= least) {

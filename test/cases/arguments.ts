@@ -853,10 +853,24 @@ takes('ASGD', {
   alpha: ['finite', (v) => new optim.ASGD(parameters(), { alpha: v }), ...anyFinite],
   t0: ['finite', (v) => new optim.ASGD(parameters(), { t0: v }), ...anyFinite],
 });
+const muon = (options: object) => new optim.Muon([new nn.Parameter(ek.ones([2, 2]))], options);
+takes('Muon', {
+  lr: ['rate', (v) => muon({ lr: v }), ...large],
+  momentum: ['rate', (v) => muon({ momentum: v }), ...large],
+  eps: ['rate', (v) => muon({ eps: v }), ...large],
+  adjustLrFn: ['name', (v) => muon({ adjustLrFn: v }), null],
+});
+takes('LBFGS', {
+  lr: ['rate', (v) => new optim.LBFGS(parameters(), { lr: v }), ...large],
+  toleranceGrad: ['rate', (v) => new optim.LBFGS(parameters(), { toleranceGrad: v }), ...large],
+  toleranceChange: ['rate', (v) => new optim.LBFGS(parameters(), { toleranceChange: v }), ...large],
+  maxIter: ['integer', (v) => new optim.LBFGS(parameters(), { maxIter: v }), 2 ** 31, 2 ** 32 + 1],
+  historySize: ['integer', (v) => new optim.LBFGS(parameters(), { historySize: v }), 2 ** 31, 2 ** 32 + 1],
+  lineSearchFn: ['name', (v) => new optim.LBFGS(parameters(), { lineSearchFn: v }), null],
+});
 takes('Rprop', {
   lr: ['rate', (v) => new optim.Rprop(parameters(), { lr: v }), ...large],
-  etas: ['shape', (v) => new optim.Rprop(parameters(), { etas: v })],
-  stepSizes: ['shape', (v) => new optim.Rprop(parameters(), { stepSizes: v })],
+  stepSizes: ['finite', (v) => new optim.Rprop(parameters(), { stepSizes: [0, v] }), ...anyFinite],
 });
 takes('SGD', {
   momentum: ['rate', (v) => new optim.SGD(parameters(), { momentum: v }), ...large],
@@ -897,6 +911,33 @@ takes('LinearLR', {
   startFactor: ['probability', (v) => new optim.LinearLR(sgd(), { startFactor: v })],
   endFactor: ['probability', (v) => new optim.LinearLR(sgd(), { endFactor: v })],
   totalIters: ['integer', (v) => new optim.LinearLR(sgd(), { totalIters: v }), 2 ** 31, 2 ** 32 + 1],
+});
+takes('ConstantLR', {
+  factor: ['probability', (v) => new optim.ConstantLR(sgd(), { factor: v })],
+  totalIters: ['integer', (v) => new optim.ConstantLR(sgd(), { totalIters: v }), 2 ** 31, 2 ** 32 + 1],
+});
+takes('PolynomialLR', {
+  totalIters: ['integer', (v) => new optim.PolynomialLR(sgd(), { totalIters: v }), 2 ** 31, 2 ** 32 + 1],
+  power: ['finite', (v) => new optim.PolynomialLR(sgd(), { power: v }), ...anyFinite],
+});
+takes('CosineAnnealingWarmRestarts', {
+  t0: ['integer', (v) => new optim.CosineAnnealingWarmRestarts(sgd(), v), 2 ** 31, 2 ** 32 + 1],
+  tMult: ['integer', (v) => new optim.CosineAnnealingWarmRestarts(sgd(), 2, { tMult: v }), 2 ** 31, 2 ** 32 + 1],
+  etaMin: ['finite', (v) => new optim.CosineAnnealingWarmRestarts(sgd(), 2, { etaMin: v }), ...anyFinite],
+});
+takes('CyclicLR', {
+  baseLr: ['rate', (v) => new optim.CyclicLR(sgd(), v, 1), ...large],
+  maxLr: ['rate', (v) => new optim.CyclicLR(sgd(), 0.1, v), ...large],
+  stepSizeUp: ['rate', (v) => new optim.CyclicLR(sgd(), 0.1, 1, { stepSizeUp: v }), ...large],
+  gamma: ['finite', (v) => new optim.CyclicLR(sgd(), 0.1, 1, { gamma: v }), ...anyFinite],
+  mode: ['name', (v) => new optim.CyclicLR(sgd(), 0.1, 1, { mode: v })],
+  baseMomentum: ['rate', (v) => new optim.CyclicLR(sgd(), 0.1, 1, { baseMomentum: v }), ...large],
+  maxMomentum: ['rate', (v) => new optim.CyclicLR(sgd(), 0.1, 1, { maxMomentum: v }), ...large],
+});
+takes('SWALR', {
+  swaLr: ['rate', (v) => new optim.SWALR(sgd(), v), ...large],
+  annealEpochs: ['integer', (v) => new optim.SWALR(sgd(), 1, { annealEpochs: v }), 2 ** 31, 2 ** 32 + 1],
+  annealStrategy: ['name', (v) => new optim.SWALR(sgd(), 1, { annealStrategy: v })],
 });
 takes('OneCycleLR', {
   maxLr: ['rate', (v) => new optim.OneCycleLR(sgd(), v, { totalSteps: 5 }), ...large],
@@ -1024,7 +1065,7 @@ export const without: ReadonlySet<string> = new Set([
   ]),
   ...`
     ArgumentTypeError ArrayLoader addbmm addmv addr baddbmm bitwiseNot bmm broadcastTensors columnStack deg2rad dot dstack equal fliplr flipud fmax fmin frac heaviside hstack isneginf isposinf kron logaddexp logaddexp2 mm mv outer rad2deg ravel rsub sinc vstack BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
-    FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR LoadResult MissingDataPackageError ModelSummary
+    FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList RecalibrationReport RuntimeError
     SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut

@@ -293,15 +293,17 @@ class Constant extends optim.LRScheduler {
   }
 }
 one('LRScheduler', (o) => new Constant(o), none, 'Constant');
-takes('LinearLR ReduceLROnPlateau', (name) => (o) => new (make(name))(adam(), o));
-takes('CosineAnnealingLR StepLR', (name) => (o) => new (make(name))(adam(), 2, o));
-takes('ExponentialLR', (name) => (o) => new (make(name))(adam(), 0.5, o));
+takes('ConstantLR LinearLR PolynomialLR ReduceLROnPlateau', (name) => (o) => new (make(name))(adam(), o));
+takes('CosineAnnealingLR CosineAnnealingWarmRestarts StepLR', (name) => (o) => new (make(name))(adam(), 2, o));
+takes('ExponentialLR SWALR', (name) => (o) => new (make(name))(adam(), 0.5, o));
 one(
   'OneCycleLR',
   (o) => new optim.OneCycleLR(adam(), 0.5, o),
   () => ({ totalSteps: 3, cycleMomentum: false }),
 );
 one('MultiStepLR', (o) => new optim.MultiStepLR(adam(), [2], o));
+one('CyclicLR', (o) => new optim.CyclicLR(adam(), 0.1, 1, o));
+one('MultiplicativeLR', (o) => new optim.MultiplicativeLR(adam(), () => 1, o));
 one('LambdaLR', (o) => new optim.LambdaLR(adam(), () => 1, o));
 
 takes('RandomSampler DataLoader', (name) => (o) => new (make(name))(dataset(), o));

@@ -177,6 +177,22 @@ SCHEDULES = {
         lambda o: S.SequentialLR(o, [S.LinearLR(o, start_factor=0.1, total_iters=4), S.ExponentialLR(o, 0.8), S.CosineAnnealingLR(o, 5)], [4, 7]), 15),
     "SequentialLR lambda": lambda: sequence(
         lambda o: S.SequentialLR(o, [S.StepLR(o, 2), S.LambdaLR(o, lambda e: 1 / (2 + e))], [3]), 8),
+    "MultiplicativeLR": lambda: sequence(lambda o: S.MultiplicativeLR(o, [lambda e: 0.95, lambda e: 1 / (1 + e)]), 6),
+    "ConstantLR": lambda: sequence(lambda o: S.ConstantLR(o, factor=0.3, total_iters=4), 8),
+    "PolynomialLR": lambda: sequence(lambda o: S.PolynomialLR(o, total_iters=6, power=1.7), 9),
+    "CosineAnnealingWarmRestarts": lambda: sequence(lambda o: S.CosineAnnealingWarmRestarts(o, 3, T_mult=2, eta_min=0.01), 23),
+    "CyclicLR": lambda: sequence(lambda o: S.CyclicLR(o, 0.01, [0.1, 0.2], step_size_up=3, step_size_down=4, mode="triangular2"), 20),
+    "CyclicLR expRange": lambda: sequence(
+        lambda o: S.CyclicLR(o, 0.01, 0.1, step_size_up=3, mode="exp_range", gamma=0.9, base_momentum=0.7, max_momentum=[0.8, 0.95]), 20, optimizer="Adam"),
+    "CyclicLR scaleFn": lambda: sequence(
+        lambda o: S.CyclicLR(o, 0.01, 0.1, step_size_up=3, scale_fn=lambda x: 1 / (1 + x), scale_mode="iterations", cycle_momentum=False), 20),
+    "ChainedScheduler": lambda: sequence(
+        lambda o: S.ChainedScheduler([S.ConstantLR(o, factor=0.1, total_iters=4), S.ExponentialLR(o, 0.9)]), 10),
+    "SequentialLR restarts": lambda: sequence(
+        lambda o: S.SequentialLR(o, [S.PolynomialLR(o), S.ConstantLR(o, total_iters=2), S.MultiplicativeLR(o, lambda e: 0.9)], [3, 7]), 12),
+    "SWALR": lambda: sequence(lambda o: optim.swa_utils.SWALR(o, [0.05, 0.2], anneal_epochs=4), 8),
+    "SWALR linear": lambda: sequence(lambda o: optim.swa_utils.SWALR(o, 0.05, anneal_epochs=3, anneal_strategy="linear"), 8),
+    "SWALR at once": lambda: sequence(lambda o: optim.swa_utils.SWALR(o, 0.05, anneal_epochs=0), 3),
     "ReduceLROnPlateau": lambda: sequence(lambda o: S.ReduceLROnPlateau(o, factor=0.5, patience=2, cooldown=1), 20, metrics=METRICS),
     "ReduceLROnPlateau max abs": lambda: sequence(
         lambda o: S.ReduceLROnPlateau(o, mode="max", factor=0.1, patience=1, threshold=0.06, threshold_mode="abs", min_lr=[0.01, 0.001]), 20, metrics=METRICS),

@@ -4,17 +4,24 @@ import { EvenkeelError } from '../../src/errors.ts';
 import { Parameter } from '../../src/nn/index.ts';
 import {
   Adam,
+  ChainedScheduler,
+  ConstantLR,
   CosineAnnealingLR,
+  CosineAnnealingWarmRestarts,
+  CyclicLR,
   ExponentialLR,
   LambdaLR,
   LinearLR,
+  MultiplicativeLR,
   MultiStepLR,
   OneCycleLR,
+  PolynomialLR,
   ReduceLROnPlateau,
   RMSprop,
   SequentialLR,
   SGD,
   StepLR,
+  SWALR,
 } from '../../src/optim/index.ts';
 import type { AnyOptimizer, SchedulerState } from '../../src/optim/lr_scheduler.ts';
 import { tensor, zeros } from '../../src/tensor/create.ts';
@@ -60,6 +67,37 @@ const makers = {
       [4, 7],
     ),
   'SequentialLR lambda': (o) => new SequentialLR(o, [new StepLR(o, 2), new LambdaLR(o, (e) => 1 / (2 + e))], [3]),
+  MultiplicativeLR: (o) => new MultiplicativeLR(o, [() => 0.95, (e) => 1 / (1 + e)]),
+  ConstantLR: (o) => new ConstantLR(o, { factor: 0.3, totalIters: 4 }),
+  PolynomialLR: (o) => new PolynomialLR(o, { totalIters: 6, power: 1.7 }),
+  CosineAnnealingWarmRestarts: (o) => new CosineAnnealingWarmRestarts(o, 3, { tMult: 2, etaMin: 0.01 }),
+  CyclicLR: (o) => new CyclicLR(o, 0.01, [0.1, 0.2], { stepSizeUp: 3, stepSizeDown: 4, mode: 'triangular2' }),
+  'CyclicLR expRange': (o) =>
+    new CyclicLR(o, 0.01, 0.1, {
+      stepSizeUp: 3,
+      mode: 'expRange',
+      gamma: 0.9,
+      baseMomentum: 0.7,
+      maxMomentum: [0.8, 0.95],
+    }),
+  'CyclicLR scaleFn': (o) =>
+    new CyclicLR(o, 0.01, 0.1, {
+      stepSizeUp: 3,
+      scaleFn: (x) => 1 / (1 + x),
+      scaleMode: 'iterations',
+      cycleMomentum: false,
+    }),
+  ChainedScheduler: (o) =>
+    new ChainedScheduler([new ConstantLR(o, { factor: 0.1, totalIters: 4 }), new ExponentialLR(o, 0.9)]),
+  'SequentialLR restarts': (o) =>
+    new SequentialLR(
+      o,
+      [new PolynomialLR(o), new ConstantLR(o, { totalIters: 2 }), new MultiplicativeLR(o, () => 0.9)],
+      [3, 7],
+    ),
+  SWALR: (o) => new SWALR(o, [0.05, 0.2], { annealEpochs: 4 }),
+  'SWALR linear': (o) => new SWALR(o, 0.05, { annealEpochs: 3, annealStrategy: 'linear' }),
+  'SWALR at once': (o) => new SWALR(o, 0.05, { annealEpochs: 0 }),
   ReduceLROnPlateau: (o) => new ReduceLROnPlateau(o, { factor: 0.5, patience: 2, cooldown: 1 }),
   'ReduceLROnPlateau max abs': (o) =>
     new ReduceLROnPlateau(o, {
@@ -74,7 +112,9 @@ const makers = {
 
 function makeOptimizer(name: string): AnyOptimizer {
   const groups = [0, 1].map((i) => ({ params: [new Parameter(zeros([1]))], lr: 0.5 / (1 + 9 * i) }));
-  return name.includes('three phases') ? new Adam(groups, { lr: 0.5 }) : new SGD(groups, { lr: 0.5, momentum: 0.9 });
+  return name.includes('three phases') || name.includes('expRange')
+    ? new Adam(groups, { lr: 0.5 })
+    : new SGD(groups, { lr: 0.5, momentum: 0.9 });
 }
 const momenta = (optimizer: AnyOptimizer) => optimizer.paramGroups.map(({ momentum, betas }) => momentum ?? betas[0]);
 function expectRow(actual: readonly number[], expected: readonly number[], what: string): void {
@@ -156,8 +196,8 @@ describe('states of schedules', () => {
     const schedule = makers[name](makeOptimizer(name));
     const before = schedule.stateDict();
     for (const key of Object.keys(before)) {
-      // What follows from another entry is not read.
-      if (key === 'mode_worse') continue;
+      // What follows from another entry, or from the options, is not read.
+      if (['mode_worse', 'use_beta1', '_scale_fn_custom'].includes(key)) continue;
       const values: unknown[] = ['x', { 3: 'x' }, Number.NaN, undefined];
       for (const value of values) {
         const state = { ...schedule.stateDict(), last_epoch: 5, [key]: value };
@@ -315,6 +355,33 @@ describe('schedules', () => {
     [() => new ReduceLROnPlateau(sgd(), { factor: 1 }), 'Factor should be < 1.0.'],
     [() => new ReduceLROnPlateau(sgd(), { mode: 'low' as 'min' }), 'mode low is unknown!'],
     [() => new ReduceLROnPlateau(sgd(), { minLr: [1, 2] }), 'expected 1 values of minLr, got 2'],
+    [() => new ConstantLR(sgd(), { factor: 1.5 }), 'Constant multiplicative factor expected to be between 0 and 1.'],
+    [() => new MultiplicativeLR(sgd(), []), 'Expected 1 lrLambdas, but got 0'],
+    [() => new CosineAnnealingWarmRestarts(sgd(), 0), 'Expected positive integer t0, but got 0'],
+    [() => new CosineAnnealingWarmRestarts(sgd(), 2, { tMult: 0 }), 'Expected integer tMult >= 1, but got 0'],
+    [() => new CyclicLR(sgd(), 0.1, 1, { mode: 'square' as never }), 'mode is invalid and scaleFn is null'],
+    [() => new CyclicLR(sgd(), 0.1, [1, 2]), 'maxLr must have the same length as optimizer.paramGroups.'],
+    [
+      () => new CyclicLR(new Adam([new Parameter(zeros([1]))]), 0.1, 1, { stepSizeUp: 0 }),
+      '[CyclicLR] expected stepSizeUp above 0, got 0',
+    ],
+    [() => new SWALR(sgd(), 1, { annealEpochs: -1 }), 'annealEpochs must be equal or greater than 0, got -1'],
+    [
+      () => new SWALR(sgd(), 1, { annealStrategy: 'sin' as 'cos' }),
+      "annealStrategy must be one of 'cos' or 'linear', instead got 'sin'",
+    ],
+    [
+      () => new ChainedScheduler([]),
+      'ChainedScheduler expects at least one scheduler to be chained, but got no scheduler.',
+    ],
+    [
+      () => new ChainedScheduler([new StepLR(sgd(), 1), new StepLR(sgd(), 1)]),
+      'ChainedScheduler expects all schedulers to belong to the same optimizer',
+    ],
+    [
+      () => new ChainedScheduler([new ReduceLROnPlateau(sgd()) as never]),
+      'ChainedScheduler does not support `ReduceLROnPlateau` scheduler',
+    ],
     [() => new SequentialLR(sgd(), [], []), 'SequentialLR expects at least one scheduler, but got no scheduler.'],
   ])('refuse %# with PyTorch’s words', (make, message) => {
     expect(make).toThrow(message);
