@@ -613,6 +613,9 @@ INITS = {
     "ones_": [{}],
     "zeros_": [{}],
     "eye_": [{}],
+    "dirac_": [{}, {"groups": 5}],
+    "sparse_": [{"sparsity": 0.3}, {"sparsity": 0.9, "std": 2.0}, {"sparsity": 0.0}, {"sparsity": 1.0}],
+    "orthogonal_": [{}, {"gain": 1.7}],
     "xavier_uniform_": [{}, {"gain": 1.7}],
     "xavier_normal_": [{}, {"gain": 0.5}],
     "kaiming_uniform_": [{}, {"a": 0.2}, {"mode": "fan_out", "nonlinearity": "relu"}, {"nonlinearity": "tanh"}],
@@ -621,6 +624,7 @@ INITS = {
 INIT_ERRORS = {
     "uniform_": [{"a": 2.0, "b": 1.0}],
     "normal_": [{"std": -1.0}],
+    "dirac_": [{"groups": 2}],
     "kaiming_uniform_": [{"mode": "fan_all"}, {"nonlinearity": "gelu"}],
     "kaiming_normal_": [{"mode": "fan_all"}, {"nonlinearity": "gelu"}],
 }

@@ -1,15 +1,17 @@
 // Initial values of parameters (PyTorch: torch.nn.init). Every function overwrites its tensor, draws from the library's
 // generator what PyTorch draws, and returns the tensor. Not here: which layer starts with what.
-import { requireElement, requireFinite } from '../checks.ts';
+import { noGrad } from '../autograd/grad_mode.ts';
+import { requireElement, requireFinite, requireInteger } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { copyDense } from '../tensor/copy.ts';
-import { eye, fill } from '../tensor/create.ts';
+import { empty, eye, fill, fromTypedArray } from '../tensor/create.ts';
 import * as random from '../tensor/random.ts';
 import { type GeneratorOption, generatorOption } from '../tensor/random.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { orthogonalColumns } from './orthogonal_columns.ts';
 
 /** Which fan keeps its variance: of the activations (`fanIn`, forward) or of the gradients (`fanOut`, backward). */
 export type FanMode = 'fanIn' | 'fanOut';
@@ -43,7 +45,7 @@ export type Nonlinearity =
   | 'leakyRelu'
   | 'selu';
 
-/** Options of `xavierUniform_` and `xavierNormal_`. */
+/** Options of `xavierUniform_`, `xavierNormal_` and `orthogonal_`. */
 export interface XavierOptions extends GeneratorOption {
   /** A factor of all values; see `calculateGain`. Default: 1. */
   gain?: number;
@@ -137,6 +139,82 @@ export function eye_(x: Tensor): Tensor {
   x.storage.beginChange();
   copyDense('eye_', identity, x);
   return x;
+}
+
+/**
+ * Makes the weights of a convolution keep its inputs, as many channels as possible (PyTorch: `nn.init.dirac_`).
+ * @param groups of channels, each of which keeps its inputs; default 1.
+ * @throws ValueError unless x has 3, 4 or 5 dimensions, of which the first is divisible by groups.
+ * @example
+ * dirac_(new Conv2d(16, 16, 3).weight);
+ */
+export function dirac_(x: Tensor, groups = 1): Tensor {
+  requireInteger('dirac_', 'groups', groups, 1);
+  if (x.rank < 3 || x.rank > 5) throw new ValueError('Only tensors with 3, 4, or 5 dimensions are supported');
+  const [outputs, inputs, ...field] = x.shape;
+  if (outputs % groups !== 0) throw new ValueError('dim 0 must be divisible by groups');
+  if (x.device === 'meta') return x;
+  const values = new Float64Array(x.size);
+  const fieldSize = sizeOf(field);
+  const centre = field.reduce((at, size) => at * size + Math.floor(size / 2), 0);
+  const perGroup = outputs / groups;
+  if (fieldSize > 0)
+    for (let group = 0; group < groups; group++)
+      for (let i = 0; i < Math.min(perGroup, inputs); i++)
+        values[((group * perGroup + i) * inputs + i) * fieldSize + centre] = 1;
+  return overwritten(x, fromTypedArray(values, x.shape, { dtype: x.dtype }));
+}
+
+const overwritten = (x: Tensor, values: Tensor): Tensor => noGrad(() => x.copy_(values));
+
+/**
+ * Fills a matrix with normal numbers, of which in every column a share is zero (Martens 2010; PyTorch:
+ * `nn.init.sparse_`). Which ones are zero is drawn from the default generator, as in PyTorch.
+ * @param sparsity the share of zeros, 0 to 1.
+ * @param std the standard deviation of the others; default 0.01.
+ * @throws ValueError unless x has two dimensions, and on another share.
+ * @example
+ * sparse_(layer.weight, 0.9);
+ */
+export function sparse_(x: Tensor, sparsity: number, std = 0.01, options: GeneratorOption = {}): Tensor {
+  requireFinite('sparse_', 'sparsity', sparsity);
+  if (x.rank !== 2) throw new ValueError('Only tensors with 2 dimensions are supported');
+  if (sparsity < 0 || sparsity > 1)
+    throw new ValueError(`[sparse_] expected sparsity to be between 0 and 1, got ${sparsity}`);
+  if (x.device === 'meta') return x;
+  const [rows, columns] = x.shape;
+  const zeros = Math.ceil(sparsity * rows);
+  normal_(x, 0, std, options);
+  const isZero = new Uint8Array(x.size);
+  for (let column = 0; column < columns; column++)
+    for (const row of (random.randperm(rows).dataSync() as BigInt64Array).subarray(0, zeros))
+      isZero[Number(row) * columns + column] = 1;
+  return overwritten(x, x.detach().maskedFill(fromTypedArray(isZero, x.shape, { dtype: 'bool' }), 0));
+}
+
+/**
+ * Fills with an orthogonal matrix times `gain`: rows, or columns where there are more rows, are at right angles and of
+ * length 1. Dimensions from the second on count as one (Saxe et al. 2013; PyTorch: `nn.init.orthogonal_`). A tensor
+ * without elements stays.
+ * @throws ValueError below two dimensions.
+ * @example
+ * orthogonal_(layer.weight, { gain: calculateGain('relu') });
+ */
+export function orthogonal_(x: Tensor, options: XavierOptions = {}): Tensor {
+  requireOptions('orthogonal_', options, xavierOptions);
+  const { gain = 1, generator } = options;
+  requireFinite('orthogonal_', 'gain', gain);
+  if (x.rank < 2) throw new ValueError('Only tensors with 2 or more dimensions are supported');
+  if (x.size === 0 || x.device === 'meta') return x;
+  const rows = x.shape[0];
+  const columns = x.size / rows;
+  const drawn = random.normal_(empty([rows, columns], { dtype: x.dtype }), 0, 1, { generator });
+  // A wide matrix row by row is a tall one column by column, and so is the transpose of a tall one.
+  const isWide = rows < columns;
+  const tall = isWide ? drawn : drawn.t();
+  const q = orthogonalColumns(Float64Array.from(tall.dataSync() as Float64Array), Math.max(rows, columns));
+  const matrix = fromTypedArray(q, tall.shape, { dtype: x.dtype });
+  return overwritten(x, (isWide ? matrix : matrix.t()).reshape(x.shape).mul(gain));
 }
 
 function xavierStd(x: Tensor, gain: number): number {

@@ -519,6 +519,11 @@ takes('crossEntropy', { labelSmoothing: ['probability', (v) => f.crossEntropy(x(
 
 // ---- initial values -----------------------------------------------------------------------------------------------
 const init = { ...nn.init };
+takes('dirac_', { groups: ['integer', (v) => init.dirac_(ek.ones([2, 2, 1]), v)] });
+takes('sparse_', {
+  sparsity: ['probability', (v) => init.sparse_(x(), v)],
+});
+takes('orthogonal_', { gain: ['finite', (v) => init.orthogonal_(x(), { gain: v }), -1, 1.5, 2 ** 31, 2 ** 32 + 1] });
 takes('constant_', { value: ['element', (v) => init.constant_(x(), v)] });
 takes('calculateGain', {
   nonlinearity: ['name', (v) => init.calculateGain(v)],

@@ -190,7 +190,7 @@ takes(
   (name) => (o) => make(name)(x(), x(), o),
 );
 takes('crossEntropy nllLoss', (name) => (o) => make(name)(x(), indices(), o));
-takes('kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (o) => make(name)(x(), o));
+takes('orthogonal_ kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (o) => make(name)(x(), o));
 
 // ---- layers ---------------------------------------------------------------------------------------------------------
 for (const { Layer, name, isPreset, of } of activationLayers)

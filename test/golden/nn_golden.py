@@ -43,6 +43,7 @@ INITS = {
     "ones_": nn.init.ones_,
     "zeros_": nn.init.zeros_,
     "eye_": nn.init.eye_,
+    "orthogonal_": lambda t: nn.init.orthogonal_(t, gain=1.7),
     "xavierUniform_": lambda t: nn.init.xavier_uniform_(t, gain=1.7),
     "xavierNormal_": lambda t: nn.init.xavier_normal_(t),
     "kaimingUniform_": lambda t: nn.init.kaiming_uniform_(t, a=0.2),

@@ -52,6 +52,7 @@ const inits: Record<string, (x: Tensor) => Tensor> = {
   ones_: init.ones_,
   zeros_: init.zeros_,
   eye_: init.eye_,
+  orthogonal_: (x) => init.orthogonal_(x, { gain: 1.7 }),
   xavierUniform_: (x) => init.xavierUniform_(x, { gain: 1.7 }),
   xavierNormal_: (x) => init.xavierNormal_(x),
   kaimingUniform_: (x) => init.kaimingUniform_(x, { a: 0.2 }),
@@ -62,7 +63,11 @@ const inits: Record<string, (x: Tensor) => Tensor> = {
 const isNormal = (name: string) => /ormal|Embedding/.test(name);
 
 function expectDrawn(name: string, actual: Tensor, expected: Float32Array | Float64Array): void {
-  if (!isNormal(name)) expect([...actual.dataSync()], name).toEqual([...expected]);
+  if (name.startsWith('orthogonal_')) {
+    // LAPACK's roundings in the tensor's own dtype.
+    const bound = expected instanceof Float32Array ? 1e-5 : 1e-13;
+    expectClose(actual, expected, bound, bound, name);
+  } else if (!isNormal(name)) expect([...actual.dataSync()], name).toEqual([...expected]);
   else {
     const unit = expected instanceof Float32Array ? 2 ** -23 : 2 ** -52;
     expectClose(actual, expected, 2 * unit, 2 * unit, name);
@@ -90,6 +95,38 @@ describe('initial values', () => {
       expect(x.version).toBeGreaterThan(version);
       expectDrawn(key, x, decode(text, dtype as Float));
     });
+
+  it.each([
+    [[40, 7], 'contiguous'],
+    [[6, 3, 3, 2], 'channelsLast'],
+    [[5, 5], 'contiguous'],
+    [[1, 3], 'contiguous'],
+  ] as const)('is orthogonal for %j', (shape, memoryFormat) => {
+    const x = init.orthogonal_(empty([...shape], { dtype: 'float64', memoryFormat }), { gain: 2 });
+    const matrix = x.reshape(shape[0], -1);
+    const [rows, columns] = matrix.shape;
+    const product = rows < columns ? matrix.matmul(matrix.t()) : matrix.t().matmul(matrix);
+    const size = Math.min(rows, columns);
+    const expected = Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 4 : 0));
+    expectClose(product, expected, 1e-13, 1e-13, 'product');
+  });
+
+  it('keeps the inputs of a convolution, in every group', () => {
+    const conv = new Conv2d(4, 4, 3, { padding: 1, groups: 2, bias: false });
+    init.dirac_(conv.weight, 2);
+    const x = init.normal_(empty([2, 4, 5, 6]));
+    expect(conv(x).toArray()).toEqual(x.toArray());
+    expect(() => init.dirac_(empty([3, 2, 1]), 2)).toThrow('dim 0 must be divisible by groups');
+    expect(() => init.dirac_(empty([3, 2]))).toThrow('Only tensors with 3, 4, or 5 dimensions are supported');
+  });
+
+  it('leaves a share of every column zero', () => {
+    const x = init.sparse_(empty([10, 4]), 0.25, 2);
+    expect(x.eq(0).sum(0).toArray()).toEqual([3, 3, 3, 3]);
+    expect(() => init.sparse_(empty([3]), 0.5)).toThrow('Only tensors with 2 dimensions are supported');
+    expect(() => init.sparse_(x, 1.5)).toThrow('[sparse_] expected sparsity to be between 0 and 1, got 1.5');
+    expect(() => init.orthogonal_(empty([3]))).toThrow('Only tensors with 2 or more dimensions are supported');
+  });
 
   it('computes gains', () => {
     for (const [nonlinearity, param, gain] of golden.gains)
