@@ -1,16 +1,22 @@
 // Activation layers: the elementwise functions of ops/ as modules. `inplace` overwrites the input, where PyTorch offers
 // that. All that is exported is public.
 
-import { requireChoice, requireInteger, requireNumber } from '../checks.ts';
+import { maxElements, requireChoice, requireInteger, requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
+import { glu, prelu, rreluWith, type SlopeLimits, softmin } from '../ops/activation.ts';
 import * as elementwise from '../ops/elementwise.ts';
 import { inPlace } from '../ops/in_place.ts';
 import { logSoftmax, softmax } from '../ops/reduce.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { floatText } from '../python_text.ts';
+import { empty } from '../tensor/create.ts';
+import { requireDType } from '../tensor/dtype.ts';
+import { requireTensor } from '../tensor/requirements.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { constant_ } from './init.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
+import { type DTypeOption, Parameter } from './parameter.ts';
 
 /** The option of layers that can overwrite their input. */
 export interface InplaceOption {
@@ -410,6 +416,138 @@ export class LogSoftmax extends Module {
   }
 }
 
+/** `Softmax` along the channels of (N, C, H, W) or (C, H, W) (PyTorch: `nn.Softmax2d`). */
+export class Softmax2d extends Module {
+  forward(x: Tensor): Tensor {
+    requireTensor('Softmax2d', x);
+    if (x.rank !== 3 && x.rank !== 4)
+      throw new ValueError(`Softmax2d: expected input to be 3D or 4D, got ${x.rank}D instead`);
+    return softmax(x, -3);
+  }
+}
+
+/** `Softmax` of −x: the smallest values become the largest (PyTorch: `nn.Softmin`). */
+export class Softmin extends Module {
+  /** The dimension along which the values sum to 1. */
+  readonly dim: number;
+  constructor(dim: number) {
+    super();
+    this.dim = requireInteger('Softmin', 'dim', dim);
+  }
+  forward(x: Tensor): Tensor {
+    return softmin(x, this.dim);
+  }
+  override extraRepr(): string {
+    return `dim=${this.dim}`;
+  }
+}
+
+/**
+ * The first half along a dimension, default the last, times the sigmoid of the second one (Dauphin et al. 2017;
+ * PyTorch: `nn.GLU`).
+ * @throws RuntimeError at the call on an odd size.
+ * @example
+ * const gated = new GLU()(ones([4, 6])); // shape [4, 3]
+ */
+export class GLU extends Module {
+  /** The dimension that is halved. */
+  readonly dim: number;
+  constructor(dim = -1) {
+    super();
+    this.dim = requireInteger('GLU', 'dim', dim);
+  }
+  forward(x: Tensor): Tensor {
+    return glu(x, this.dim);
+  }
+  override extraRepr(): string {
+    return `dim=${this.dim}`;
+  }
+}
+
+/** Options of `PReLU`. */
+export interface PReLUOptions extends DTypeOption {
+  /** What the slopes start at. Default: 0.25. */
+  init?: number;
+}
+const preluOptions = declareOptions<PReLUOptions>({ init: kind.number, dtype: kind.choice });
+
+/**
+ * x where positive, weight·x elsewhere, with a weight that is learned: one for all, or with `numParameters` one for
+ * each channel of (N, C, …) (He et al. 2015; PyTorch: `nn.PReLU`).
+ * @throws RuntimeError at the call where `numParameters` is neither 1 nor the number of channels.
+ * @example
+ * const act = new PReLU(64, { init: 0.1 });
+ */
+export class PReLU extends Module {
+  /** How many slopes are learned. */
+  readonly numParameters: number;
+  /** What the slopes start at. */
+  readonly init: number;
+  /** The slopes (numParameters). */
+  declare weight: Parameter;
+  constructor(numParameters = 1, options: PReLUOptions = {}) {
+    super();
+    requireOptions('PReLU', options, preluOptions);
+    const { init = 0.25, dtype } = options;
+    this.numParameters = requireInteger('PReLU', 'numParameters', numParameters, 0, maxElements);
+    this.init = requireNumber('PReLU', 'init', init);
+    if (dtype !== undefined) requireDType('PReLU', dtype);
+    this.registerParameter('weight', new Parameter(empty([numParameters], { dtype })));
+    this.resetParameters();
+  }
+
+  /** Sets the slopes to `init`. */
+  resetParameters(): void {
+    constant_(this.weight, this.init);
+  }
+
+  forward(x: Tensor): Tensor {
+    return prelu(x, this.weight);
+  }
+
+  override extraRepr(): string {
+    return `num_parameters=${this.numParameters}`;
+  }
+}
+
+const rreluOptions = declareOptions<SlopeLimits & InplaceOption>({
+  lower: kind.number,
+  upper: kind.number,
+  ...inplaceOption.kinds,
+});
+
+/**
+ * x where positive, slope·x elsewhere, in training with random slopes from [lower, upper), in evaluation with their
+ * mean; default 1/8 and 1/3 (Xu et al. 2015; PyTorch: `nn.RReLU`).
+ */
+export class RReLU extends Activation {
+  /** The least slope. */
+  readonly lower: number;
+  /** The greatest slope. */
+  readonly upper: number;
+  constructor(options: SlopeLimits & InplaceOption = {}) {
+    super(options);
+    this.lower = requireNumber('RReLU', 'lower', options.lower ?? 1 / 8);
+    this.upper = requireNumber('RReLU', 'upper', options.upper ?? 1 / 3);
+  }
+  /** @internal */
+  protected override get knownOptions(): typeof rreluOptions {
+    return rreluOptions;
+  }
+  /** @internal */
+  override get dependsOnMode(): boolean {
+    return true;
+  }
+  /** @internal */
+  protected compute(x: Tensor): Tensor {
+    return rreluWith(x, { lower: this.lower, upper: this.upper, training: this.training });
+  }
+  /** @internal */
+  protected override parameterText(): string {
+    return `lower=${floatText(this.lower)}, upper=${floatText(this.upper)}`;
+  }
+}
+
 declareModules({
   ReLU,
   LeakyReLU,
@@ -434,4 +572,9 @@ declareModules({
   Softplus,
   Softmax,
   LogSoftmax,
+  Softmax2d,
+  Softmin,
+  GLU,
+  PReLU,
+  RReLU,
 });

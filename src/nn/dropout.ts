@@ -2,7 +2,16 @@
 
 import { requireChoice, requireNumber, requireProbability } from '../checks.ts';
 import { ValueError } from '../errors.ts';
-import { dropout2dWith, dropoutWith, type StochasticDepthMode, stochasticDepthWith } from '../ops/dropout.ts';
+import {
+  alphaDropoutWith,
+  dropout1dWith,
+  dropout2dWith,
+  dropout3dWith,
+  dropoutWith,
+  featureAlphaDropoutWith,
+  type StochasticDepthMode,
+  stochasticDepthWith,
+} from '../ops/dropout.ts';
 import { inPlace } from '../ops/in_place.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { boolText, floatText } from '../python_text.ts';
@@ -58,6 +67,41 @@ export class Dropout extends DropoutBase {
   }
 }
 
+/** As `Dropout`, for whole channels of (N, C, L) or (C, L) (PyTorch: `nn.Dropout1d`). */
+export class Dropout1d extends DropoutBase {
+  constructor(p = 0.5, options: InplaceOption = {}) {
+    super(dropout1dWith, p, options);
+  }
+}
+
+/** As `Dropout`, for whole channels of (N, C, D, H, W) or (C, D, H, W) (PyTorch: `nn.Dropout3d`). */
+export class Dropout3d extends DropoutBase {
+  constructor(p = 0.5, options: InplaceOption = {}) {
+    super(dropout3dWith, p, options);
+  }
+}
+
+/**
+ * In training, sets each element to where SELU saturates with probability p (default 0.5), and scales and moves all so
+ * that a mean of 0 and a variance of 1 stay (Klambauer et al. 2017; PyTorch: `nn.AlphaDropout`, whose `inplace` does
+ * nothing).
+ * @throws ValueError unless 0 ≤ p ≤ 1.
+ * @example
+ * const y1 = new AlphaDropout(0.1)(x);
+ */
+export class AlphaDropout extends DropoutBase {
+  constructor(p = 0.5) {
+    super(alphaDropoutWith, p, {});
+  }
+}
+
+/** As `AlphaDropout`, for whole channels of (N, C, …) (PyTorch: `nn.FeatureAlphaDropout`). */
+export class FeatureAlphaDropout extends DropoutBase {
+  constructor(p = 0.5) {
+    super(featureAlphaDropoutWith, p, {});
+  }
+}
+
 /** As `Dropout`, for whole channels of (N, C, H, W) (Tompson et al. 2015; PyTorch: `nn.Dropout2d`). */
 export class Dropout2d extends DropoutBase {
   constructor(p = 0.5, options: InplaceOption = {}) {
@@ -92,4 +136,4 @@ export class StochasticDepth extends Module {
   }
 }
 
-declareModules({ Dropout, Dropout2d, StochasticDepth });
+declareModules({ Dropout, Dropout1d, Dropout2d, Dropout3d, AlphaDropout, FeatureAlphaDropout, StochasticDepth });

@@ -1,6 +1,7 @@
 // The functional forms of the layers (PyTorch: torch.nn.functional), gathered from ops/. Nothing is defined here.
 
 export type { BatchStatistics } from '../launch/batch_norm.ts';
+export { glu, prelu, type RreluOptions, rrelu, type SlopeLimits, softmin } from '../ops/activation.ts';
 export {
   type ConvOptions,
   type ConvTransposeOptions,
@@ -18,7 +19,18 @@ export {
   type PairwiseDistanceOptions,
   pairwiseDistance,
 } from '../ops/distance.ts';
-export { type DropoutOptions, dropout, dropout2d, type StochasticDepthMode, stochasticDepth } from '../ops/dropout.ts';
+export {
+  type AlphaDropoutOptions,
+  alphaDropout,
+  type DropoutOptions,
+  dropout,
+  dropout1d,
+  dropout2d,
+  dropout3d,
+  featureAlphaDropout,
+  type StochasticDepthMode,
+  stochasticDepth,
+} from '../ops/dropout.ts';
 export * from '../ops/elementwise/activations.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { bilinear, linear } from '../ops/linear.ts';

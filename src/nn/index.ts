@@ -22,7 +22,15 @@ export {
   type PaddingMode,
 } from './conv.ts';
 export { CosineSimilarity, PairwiseDistance } from './distance.ts';
-export { Dropout, Dropout2d, StochasticDepth } from './dropout.ts';
+export {
+  AlphaDropout,
+  Dropout,
+  Dropout1d,
+  Dropout2d,
+  Dropout3d,
+  FeatureAlphaDropout,
+  StochasticDepth,
+} from './dropout.ts';
 export { FusionReport, type LayerFusion } from './explain.ts';
 /** The functional forms of the layers, and what stands behind them (PyTorch: `torch.nn.functional`). */
 export * as functional from './functional.ts';

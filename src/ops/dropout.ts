@@ -8,16 +8,17 @@ import { defaultGenerator } from '../tensor/random/index.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
-import { mul } from './elementwise.ts';
+import { warn } from '../warnings.ts';
+import { add, mul } from './elementwise.ts';
 
-/** x times 0 with probability p, else times `scale`, drawn once for each element of `maskShape`. */
-function applyMask(op: string, x: Tensor, p: number, scale: number, maskShape: Shape): Tensor {
+/** 0 with probability p, else `value`, drawn once for each element of `maskShape`. */
+function drawMask(op: string, x: Tensor, p: number, value: number, maskShape: Shape): Tensor {
   // Drawn in the order of x's memory, as PyTorch does.
   const mask = allocate(maskShape, x.dtype, x.memoryFormat, x.backend);
   drawByKernel(x.backend, defaultGenerator, 2 * mask.size, (state, used) =>
-    x.backend.launch.randomMask(op, { state, used, out: mask, p: 1 - p, value: scale }),
+    x.backend.launch.randomMask(op, { state, used, out: mask, p: 1 - p, value }),
   );
-  return mul(x, mask);
+  return mask;
 }
 
 /** 1/(1 − p) as the dtype's arithmetic has it. */
@@ -26,16 +27,39 @@ function scaleOfKept(x: Tensor, p: number): number {
   return round(1 / round(1 - p));
 }
 
-function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: Shape): Tensor {
+type Drop = (op: string, x: Tensor, p: number, maskShape: Shape) => Tensor;
+const toZero: Drop = (op, x, p, maskShape) => mul(x, drawMask(op, x, p, scaleOfKept(x, p), maskShape));
+
+/** To where SELU goes for very negative x, then scaled and moved so that mean 0 and variance 1 stay. */
+const toSaturation: Drop = (op, x, p, maskShape) => {
+  const saturation = 1.7580993408473766;
+  const scale = 1 / Math.sqrt((saturation * saturation * p + 1) * (1 - p));
+  const mask = drawMask(op, x, p, 1, maskShape);
+  const moved = add(mul(add(mask, -1), saturation * scale), saturation * scale * p);
+  return add(mul(x, mul(mask, scale)), moved);
+};
+
+function apply(op: string, x: Tensor, p: number, training: boolean, maskShape: () => Shape, drop = toZero): Tensor {
   requireFloat(op, x);
   requireNumber(op, 'p', p);
   if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout probability has to be between 0 and 1, but got ${p}`);
   if (!training || p === 0 || x.size === 0) return x;
   if (p === 1) return mul(x, 0);
-  return applyMask(op, x, p, scaleOfKept(x, p), maskShape);
+  return drop(op, x, p, maskShape());
 }
 
-/** Options of `dropout`, `dropout2d` and `stochasticDepth`. */
+/** The first dimensions, in which elements are dropped each for itself. */
+const firstDims = (x: Tensor, count: number): Shape => x.shape.map((n, d) => (d < count ? n : 1));
+
+function channels(x: Tensor): Shape {
+  requireFeatures(x.rank);
+  return firstDims(x, 2);
+}
+function requireFeatures(rank: number): void {
+  if (rank < 2) throw new RuntimeError('Feature dropout requires at least 2 dimensions in the input');
+}
+
+/** Options of `dropout`, `dropout1d`, `dropout2d`, `dropout3d` and `stochasticDepth`. */
 export interface DropoutOptions {
   /** Outside of training nothing is dropped. Default: true. */
   training?: boolean;
@@ -53,7 +77,7 @@ export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tenso
 }
 /** Dropout as layers call it, with their mode. */
 export const dropoutWith = (x: Tensor, p: number, training: boolean): Tensor =>
-  apply('dropout', x, p, training, x.shape);
+  apply('dropout', x, p, training, () => x.shape);
 
 /**
  * As `dropout`, for whole channels of (N, C, H, W); any number of dimensions after the channels, so that (N, C, L) is
@@ -65,15 +89,77 @@ export function dropout2d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Ten
 }
 export function dropout2dWith(x: Tensor, p: number, training: boolean): Tensor {
   requireTensor('dropout2d', x);
-  if (x.rank < 2) throw new RuntimeError('Feature dropout requires at least 2 dimensions in the input');
-  return apply(
-    'dropout2d',
-    x,
-    p,
-    training,
-    x.shape.map((n, d) => (d < 2 ? n : 1)),
-  );
+  requireFeatures(x.rank);
+  return apply('dropout2d', x, p, training, () => channels(x));
 }
+
+/**
+ * As `dropout`, for whole channels of (N, C, L) or (C, L) (PyTorch: `F.dropout1d`).
+ * @throws RuntimeError on another number of dimensions.
+ */
+export function dropout1d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+  requireOptions('dropout1d', options, dropoutOptions);
+  return dropout1dWith(x, p, options.training ?? true);
+}
+export function dropout1dWith(x: Tensor, p: number, training: boolean): Tensor {
+  requireTensor('dropout1d', x);
+  if (x.rank !== 2 && x.rank !== 3)
+    throw new RuntimeError(
+      `dropout1d: Expected 2D or 3D input, but received a ${x.rank}D input. Note that dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs).`,
+    );
+  return apply('dropout1d', x, p, training, () => firstDims(x, x.rank - 1));
+}
+
+/**
+ * As `dropout`, for whole channels of (N, C, D, H, W) or (C, D, H, W) (PyTorch: `F.dropout3d`). With another number of
+ * dimensions it warns, and takes the first one for the channels.
+ */
+export function dropout3d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+  requireOptions('dropout3d', options, dropoutOptions);
+  return dropout3dWith(x, p, options.training ?? true);
+}
+export function dropout3dWith(x: Tensor, p: number, training: boolean): Tensor {
+  requireTensor('dropout3d', x);
+  if (x.rank !== 4 && x.rank !== 5)
+    warn(
+      `dropout3d: Received a ${x.rank}-D input to dropout3d, which is deprecated and will result in an error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note that dropout3d exists to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel dimension, and an optional batch dimension (i.e. 4D or 5D inputs).`,
+    );
+  const batch = x.rank === 5 ? 1 : 0;
+  return apply('dropout3d', x, p, training, () => {
+    requireFeatures(x.rank + 1 - batch);
+    return firstDims(x, 1 + batch);
+  });
+}
+
+/** Options of `alphaDropout` and `featureAlphaDropout`. */
+export interface AlphaDropoutOptions {
+  /** Outside of training nothing is dropped. Default: false, as in PyTorch. */
+  training?: boolean;
+}
+const alphaDropoutOptions = declareOptions<AlphaDropoutOptions>({ training: kind.flag });
+
+/**
+ * Each element is set to where SELU saturates with probability p, default 0.5, then all are scaled and moved so that a
+ * mean of 0 and a variance of 1 stay; x itself outside of training, which is the default (Klambauer et al. 2017;
+ * PyTorch: `F.alpha_dropout`).
+ * @throws ValueError unless 0 ≤ p ≤ 1.
+ * @example
+ * const dropped = alphaDropout(selu(x), 0.2, { training: true });
+ */
+export function alphaDropout(x: Tensor, p = 0.5, options: AlphaDropoutOptions = {}): Tensor {
+  requireOptions('alphaDropout', options, alphaDropoutOptions);
+  return alphaDropoutWith(x, p, options.training ?? false);
+}
+export const alphaDropoutWith = (x: Tensor, p: number, training: boolean): Tensor =>
+  apply('alphaDropout', x, p, training, () => x.shape, toSaturation);
+
+/** As `alphaDropout`, for whole channels of (N, C, …) (PyTorch: `F.feature_alpha_dropout`). */
+export function featureAlphaDropout(x: Tensor, p = 0.5, options: AlphaDropoutOptions = {}): Tensor {
+  requireOptions('featureAlphaDropout', options, alphaDropoutOptions);
+  return featureAlphaDropoutWith(x, p, options.training ?? false);
+}
+export const featureAlphaDropoutWith = (x: Tensor, p: number, training: boolean): Tensor =>
+  apply('featureAlphaDropout', x, p, training, () => channels(x), toSaturation);
 
 /** What `stochasticDepth` drops together: each sample for itself (`'row'`), or the whole batch (`'batch'`). */
 export type StochasticDepthMode = 'row' | 'batch';
@@ -99,5 +185,5 @@ export function stochasticDepthWith(x: Tensor, p: number, mode: StochasticDepthM
   if (!training || p === 0) return x;
   const maskShape = x.shape.map((n, d) => (d === 0 && mode === 'row' ? n : 1));
   // Nothing is kept with p = 1, but torchvision draws all the same.
-  return applyMask('stochasticDepth', x, p, p === 1 ? 1 : scaleOfKept(x, p), maskShape);
+  return mul(x, drawMask('stochasticDepth', x, p, p === 1 ? 1 : scaleOfKept(x, p), maskShape));
 }

@@ -30,16 +30,17 @@ const onlyMethods = {
 const onlyFunctional = {
   'They compute what a layer computes; PyTorch has them in torch.nn.functional alone.': `
     adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d adaptiveMaxPool1dWithIndices
-    adaptiveMaxPool2d adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices avgPool1d avgPool2d
-    avgPool3d batchNorm batchRenorm bilinear binaryCrossEntropy binaryCrossEntropyWithLogits channelShuffle conv1d
-    conv2d conv3d convTranspose1d convTranspose2d convTranspose3d cosineEmbeddingLoss cosineSimilarity crossEntropy
-    crossMapLRN2d ctcLoss dropout dropout2d embedding frozenBatchNorm gaussianNllLoss groupNorm hingeEmbeddingLoss
-    huberLoss inPlaceAbn instanceNorm interpolate klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d
-    lpPool3d marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices
-    maxPool3d maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d mseLoss multilabelMarginLoss
-    multilabelSoftMarginLoss multiMarginLoss nllLoss normalize oneHot pairwiseDistance pixelShuffle pixelUnshuffle
-    poissonNllLoss rmsNorm runningStdBatchRenorm smoothL1Loss softMarginLoss stochasticDepth syncBatchNorm
-    tripletMarginLoss tripletMarginWithDistanceLoss`,
+    adaptiveMaxPool2d adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices alphaDropout
+    avgPool1d avgPool2d avgPool3d batchNorm batchRenorm bilinear binaryCrossEntropy binaryCrossEntropyWithLogits
+    channelShuffle conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d cosineEmbeddingLoss
+    cosineSimilarity crossEntropy crossMapLRN2d ctcLoss dropout dropout1d dropout2d dropout3d embedding
+    featureAlphaDropout frozenBatchNorm gaussianNllLoss glu groupNorm hingeEmbeddingLoss huberLoss inPlaceAbn
+    instanceNorm interpolate klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
+    marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices maxPool3d
+    maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d mseLoss multilabelMarginLoss multilabelSoftMarginLoss
+    multiMarginLoss nllLoss normalize oneHot pairwiseDistance pixelShuffle pixelUnshuffle poissonNllLoss prelu rmsNorm
+    rrelu runningStdBatchRenorm smoothL1Loss softMarginLoss softmin stochasticDepth syncBatchNorm tripletMarginLoss
+    tripletMarginWithDistanceLoss`,
 };
 /** Functions of the root without a method. */
 const onlyRoot = {

@@ -332,7 +332,16 @@ for (const [name, { options = {}, layers = [] }] of unaryRows)
     for (const { Layer, isPreset } of layers)
       if (!isPreset) takes(Layer.name, { [option]: [kind, (v) => new Layer({ ...beside, [option]: v } as never)] });
   }
-for (const name of ['dropout', 'dropout2d'] as const) takes(name, { p: ['probability', (v) => f[name](image(), v)] });
+for (const name of ['dropout', 'dropout2d', 'alphaDropout', 'featureAlphaDropout'] as const)
+  takes(name, { p: ['probability', (v) => f[name](image(), v)] });
+takes('dropout1d', { p: ['probability', (v) => f.dropout1d(line(), v)] });
+takes('dropout3d', { p: ['probability', (v) => f.dropout3d(volume(), v)] });
+takes('glu', { dim: ['integer', (v) => f.glu(image(), v)] });
+takes('softmin', { dim: ['integer', (v) => f.softmin(image(), v)] });
+takes('rrelu', {
+  lower: ['finite', (v) => f.rrelu(x(), { lower: v, upper: 9 })],
+  upper: ['finite', (v) => f.rrelu(x(), { upper: v, lower: -9 })],
+});
 takes('stochasticDepth', {
   p: ['probability', (v) => f.stochasticDepth(image(), v, 'row')],
   mode: ['name', (v) => f.stochasticDepth(image(), 0.5, v)],
@@ -628,6 +637,17 @@ for (const name of ['ConstantPad1d', 'ConstantPad2d', 'ConstantPad3d'] as const)
     padding: ['size', (v) => new nn[name](v, 0), -1, 2 ** 31],
     value: ['element', (v) => new nn[name](1, v)],
   });
+takes('GLU', { dim: ['integer', (v) => new nn.GLU(v)] });
+takes('Softmin', { dim: ['integer', (v) => new nn.Softmin(v)] });
+takes('PReLU', {
+  numParameters: ['size', (v) => new nn.PReLU(v), -1],
+  init: ['number', (v) => new nn.PReLU(1, { init: v })],
+  dtype: ['dtype', (v) => new nn.PReLU(1, { dtype: v })],
+});
+takes('RReLU', {
+  lower: ['number', (v) => new nn.RReLU({ lower: v })],
+  upper: ['number', (v) => new nn.RReLU({ upper: v })],
+});
 takes('PixelShuffle', { upscaleFactor: ['integer', (v) => new nn.PixelShuffle(v), ...beyond] });
 takes('PixelUnshuffle', { downscaleFactor: ['integer', (v) => new nn.PixelUnshuffle(v), ...beyond] });
 takes('ChannelShuffle', { groups: ['integer', (v) => new nn.ChannelShuffle(v), ...beyond] });
@@ -656,7 +676,8 @@ for (const name of [
   takes(name, { outputSize: ['size', (v) => new nn[name](v), [null]] });
 takes('Softmax', { dim: ['integer', (v) => new nn.Softmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
 takes('LogSoftmax', { dim: ['integer', (v) => new nn.LogSoftmax(v), -1, 2 ** 31, 2 ** 32 + 1] });
-for (const name of ['Dropout', 'Dropout2d'] as const) takes(name, { p: ['probability', (v) => new nn[name](v)] });
+for (const name of ['Dropout', 'Dropout1d', 'Dropout2d', 'Dropout3d', 'AlphaDropout', 'FeatureAlphaDropout'] as const)
+  takes(name, { p: ['probability', (v) => new nn[name](v)] });
 takes('StochasticDepth', {
   p: ['probability', (v) => new nn.StochasticDepth(v, 'row')],
   mode: ['name', (v) => new nn.StochasticDepth(0.5, v)],

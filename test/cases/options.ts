@@ -173,7 +173,11 @@ one(
   (o) => nn.functional.interpolate(image(), o),
   () => ({ size: 2 }),
 );
-takes('dropout dropout2d', (name) => (o) => make(name)(image(), 0.5, o));
+takes('dropout dropout2d alphaDropout featureAlphaDropout', (name) => (o) => make(name)(image(), 0.5, o));
+one('dropout1d', (o) => nn.functional.dropout1d(line(), 0.5, o));
+one('dropout3d', (o) => nn.functional.dropout3d(volume(), 0.5, o));
+one('rrelu', (o) => nn.functional.rrelu(x(), o));
+one('softmin', (o) => nn.functional.softmin(x(), 0, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
 one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
 takes(
@@ -209,7 +213,9 @@ takes(
   () => ({ numSplits: 2 }),
 );
 takes('Upsample UpsamplingNearest2d UpsamplingBilinear2d', (name) => (o) => new (make(name))(o));
-takes('Dropout Dropout2d', (name) => (o) => new (make(name))(0.5, o));
+one('PReLU', (o) => new nn.PReLU(2, o));
+one('RReLU', (o) => new nn.RReLU(o));
+takes('Dropout Dropout1d Dropout2d Dropout3d', (name) => (o) => new (make(name))(0.5, o));
 takes(
   'GroupNorm Embedding Linear LPPool1d LPPool2d LPPool3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d',
   (name) => (o) => new (make(name))(2, 2, o),

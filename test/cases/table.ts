@@ -1,6 +1,7 @@
 // The cases: at least one for every op of the registry; those of elementwise operations are made of their rows. Python
 // forms are read by test/golden/op_golden.py.
 
+import { glu, prelu, softmin } from '../../src/ops/activation.ts';
 import * as br from '../../src/ops/brackets.ts';
 import * as broadcast from '../../src/ops/broadcast.ts';
 import * as conv from '../../src/ops/conv.ts';
@@ -577,6 +578,23 @@ const resizings: Case[] = resized.map(([shape, options, torch]) => ({
   torch: `F.interpolate(a, ${torch})`,
 }));
 
+const gates: Case[] = (
+  [
+    ['prelu', [[2, 3, 4, 5], [3]], (a, b) => prelu(a, b), 'F.prelu(a, b)'],
+    ['prelu', [[4, 3], [1]], (a, b) => prelu(a, b), 'F.prelu(a, b)'],
+    ['prelu', [[5], []], (a, b) => prelu(a, b), 'F.prelu(a, b)'],
+    ['glu', [[2, 6, 3, 2]], (a) => glu(a, 1), 'F.glu(a, 1)'],
+    ['glu', [[3, 8]], (a) => glu(a), 'F.glu(a)'],
+    ['softmin', [[3, 5]], (a) => softmin(a, 1), 'F.softmin(a, 1)'],
+  ] as [string, number[][], (a: Tensor, b: Tensor) => Tensor, string][]
+).map(([op, shapes, run, torch]) => ({
+  ops: op === 'prelu' ? [op] : [],
+  name: `${torch} of ${shapes.map((shape) => shape.join('x')).join(', ')}`,
+  inputs: shapes.map((shape) => m(shape)),
+  run,
+  torch,
+}));
+
 const shuffles: Case[] = (
   [
     [[2, 12, 3, 2], (a) => pixelShuffle(a, 2), 'F.pixel_shuffle(a, 2)'],
@@ -1025,6 +1043,7 @@ export const cases: readonly Case[] = [
   ...convolution,
   ...pooling,
   ...resizings,
+  ...gates,
   ...shuffles,
   ...norms,
   ...rowNorms,

@@ -120,6 +120,15 @@ PRINTED = {
     "AdaptiveMaxPool2d": nn.AdaptiveMaxPool2d((None, 7)),
     "Dropout": nn.Dropout(0.25, inplace=True),
     "Dropout2d": nn.Dropout2d(),
+    "Dropout1d": nn.Dropout1d(0.1),
+    "Dropout3d": nn.Dropout3d(0.75, inplace=True),
+    "AlphaDropout": nn.AlphaDropout(0.2),
+    "FeatureAlphaDropout": nn.FeatureAlphaDropout(),
+    "PReLU": nn.PReLU(3),
+    "RReLU": nn.RReLU(inplace=True),
+    "GLU": nn.GLU(1),
+    "Softmin": nn.Softmin(dim=1),
+    "Softmax2d": nn.Softmax2d(),
     "Embedding": nn.Embedding(10, 3, padding_idx=-1),
     "Flatten": nn.Flatten(2),
     "Unflatten": nn.Unflatten(1, (2, 5)),
@@ -163,9 +172,20 @@ def dropout_case(name, shape, dtype, p, channels_last=False):
     x = torch.ones(shape, dtype=dtype)
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
-    y = getattr(F, name)(x, p)
+    y = getattr(F, name)(x, p, True)
     after = torch.rand(1)
     return {"fn": name, "shape": shape, "dtype": str(dtype)[6:], "p": p, "channelsLast": channels_last, "y": raw(y), "after": raw(after)}
+
+
+def rrelu_case(shape, dtype, lower, upper, channels_last=False):
+    x = rule(shape, 3).to(dtype).contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    x.requires_grad_()
+    torch.manual_seed(3)
+    y = F.rrelu(x, lower, upper, training=True)
+    after = torch.rand(1)
+    y.sum().backward()
+    return {"shape": shape, "dtype": str(dtype)[6:], "lower": lower, "upper": upper, "channelsLast": channels_last,
+            "x": raw(x), "y": raw(y), "dx": raw(x.grad), "after": raw(after)}
 
 
 def circumstances():
@@ -268,6 +288,12 @@ FORWARDS = [
     ["Threshold", lambda: nn.Threshold(0.5, -2.0), [3, 7]],
     ["Softmax", lambda: nn.Softmax(dim=1), [3, 7]],
     ["LogSoftmax", lambda: nn.LogSoftmax(dim=0), [3, 7]],
+    ["Softmin", lambda: nn.Softmin(dim=1), [3, 7]],
+    ["Softmax2d", lambda: nn.Softmax2d(), [2, 3, 4, 5]],
+    ["GLU", lambda: nn.GLU(1), [3, 6, 2]],
+    ["PReLU", lambda: nn.PReLU(dtype=d), [3, 7]],
+    ["PReLU of channels", lambda: nn.PReLU(3, init=-0.5, dtype=d), [2, 3, 4, 5]],
+    ["RReLU", lambda: nn.RReLU(0.1, 0.5), [3, 7]],
 ]
 
 def forward_case(make, shape):
@@ -342,6 +368,21 @@ out["dropout"] = [
     dropout_case("dropout2d", [4, 6, 2, 2], torch.float32, 0.4),
     dropout_case("dropout2d", [4, 6, 2, 2], torch.float32, 0.4, True),
     dropout_case("dropout2d", [4, 6, 3], torch.float32, 0.4),
+    dropout_case("dropout1d", [6, 5], torch.float32, 0.4),
+    dropout_case("dropout1d", [4, 6, 3], torch.float64, 0.4),
+    dropout_case("dropout3d", [6, 2, 3, 2], torch.float32, 0.4),
+    dropout_case("dropout3d", [3, 6, 2, 3, 2], torch.float64, 0.4),
+    dropout_case("alpha_dropout", [3, 7], torch.float32, 0.3),
+    dropout_case("alpha_dropout", [2, 3, 4, 5], torch.float64, 0.5, True),
+    dropout_case("alpha_dropout", [4], torch.float32, 1.0),
+    dropout_case("feature_alpha_dropout", [4, 6, 2, 2], torch.float32, 0.4, True),
+    dropout_case("feature_alpha_dropout", [4, 6, 3], torch.float64, 0.4),
+]
+out["rrelu"] = [
+    rrelu_case([3, 7], torch.float32, 0.125, 1 / 3),
+    rrelu_case([2, 3, 4, 5], torch.float64, -0.3, 0.7),
+    rrelu_case([2, 3, 4, 5], torch.float32, 0.1, 0.3, True),
+    rrelu_case([5], torch.float64, 0.25, 0.25),
 ]
 out["forwards"] = {name: forward_case(make, shape) for name, make, shape in FORWARDS}
 out["losses"] = {name: loss_case(lambda x, _: fn(x), None) for name, fn in LOSSES.items()}

@@ -3,12 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { Dropout, Dropout2d, functional, StochasticDepth } from '../../src/nn/index.ts';
 import { ones, tensor } from '../../src/tensor/create.ts';
 import { manualSeed } from '../../src/tensor/random/index.ts';
-import { rand } from '../../src/tensor/random.ts';
+import { rand, randn } from '../../src/tensor/random.ts';
+import { setWarningHandler } from '../../src/warnings.ts';
 import { decode, readGolden } from '../support/golden.ts';
+
+const camelCase = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
 const { dropout: cases } = readGolden<{
   dropout: {
-    fn: 'dropout' | 'dropout2d';
+    fn: string;
     shape: number[];
     dtype: 'float32' | 'float64';
     p: number;
@@ -22,7 +25,7 @@ describe('dropout', () => {
   it.each(cases)('draws $fn $shape $dtype p=$p channelsLast=$channelsLast', (c) => {
     manualSeed(3);
     const x = ones(c.shape, { dtype: c.dtype, memoryFormat: c.channelsLast ? 'channelsLast' : 'contiguous' });
-    const y = functional[c.fn](x, c.p);
+    const y = functional[camelCase(c.fn) as 'dropout'](x, c.p, { training: true });
     expect(y.memoryFormat).toBe(x.memoryFormat);
     expect([...y.dataSync()]).toEqual([...decode(c.y, c.dtype)]);
     // As many draws as PyTorch's, so that what follows is the same too.
@@ -47,6 +50,30 @@ describe('dropout', () => {
     const x = ones([4, 8, 2, 2]);
     expect(new Dropout2d(0.5, { inplace: true })(x)).toBe(x);
     expect(new Set(x.dataSync() as Float32Array)).toEqual(new Set([0, 2]));
+  });
+
+  it('keeps mean and variance, with dropped elements where SELU saturates', () => {
+    manualSeed(0);
+    const y = functional.alphaDropout(randn([100000]), 0.3, { training: true });
+    expect(Math.abs(y.mean().item())).toBeLessThan(0.02);
+    expect(Math.abs(y.var().item() - 1)).toBeLessThan(0.03);
+    const x = ones([2]);
+    expect(functional.alphaDropout(x)).toBe(x);
+    expect(functional.featureAlphaDropout(x, 0.5)).toBe(x);
+  });
+
+  it('asks for the dimensions that it is made for', () => {
+    expect(() => functional.dropout1d(ones([3]))).toThrow(
+      'dropout1d: Expected 2D or 3D input, but received a 1D input. Note that',
+    );
+    expect(() => functional.featureAlphaDropout(ones([3]), 0.5, { training: true })).toThrow(
+      'Feature dropout requires at least 2 dimensions in the input',
+    );
+    const warnings: string[] = [];
+    const before = setWarningHandler((text) => void warnings.push(text));
+    functional.dropout3d(ones([3]));
+    setWarningHandler(before);
+    expect(warnings).toEqual([expect.stringContaining('dropout3d: Received a 1-D input to dropout3d')]);
   });
 
   it('needs channels for dropout2d', () => {
