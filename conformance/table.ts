@@ -448,6 +448,8 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('nn.functional.feature_alpha_dropout.with_train', 'x p {training !inplace=false}', { method: null }),
   row('nn.functional.feature_alpha_dropout.without_train', 'x p {training !inplace=false}', { method: null }),
   row('nn.functional.rrelu', 'x {lower upper training !inplace=false}', { method: null }),
+  row('nn.functional.unfold', 'x kernelSize {dilation padding stride}'),
+  row('nn.functional.fold', 'x outputSize kernelSize {dilation padding stride}'),
   row('nn.functional.prelu', 'x weight'),
   row('nn.functional.glu', 'x dim'),
   row('nn.functional.softmin', 'x dim {!stacklevel dtype}'),
@@ -535,11 +537,13 @@ const layerSignatures: Record<string, string> = {
   Dropout3d: 'p {inplace}',
   AlphaDropout: 'p {!inplace=false}',
   FeatureAlphaDropout: 'p {!inplace=false}',
+  Unfold: 'kernelSize {dilation padding stride}',
+  Fold: 'outputSize kernelSize {dilation padding stride}',
   PReLU: 'numParameters {init}',
   RReLU: '{lower upper inplace}',
   GLU: 'dim',
   Softmin: 'dim',
-  Softmax2d: '{}',
+  Softmax2d: '*none',
   ReLU: inplace,
   ReLU6: inplace,
   SELU: inplace,
@@ -704,14 +708,17 @@ export const initSignatures: Record<string, string> = {
   kaiming_normal_: 'x {a mode nonlinearity}',
 };
 
-/** Names that mean another thing here: `trace` tells which kernels ran, PyTorch's adds up a diagonal. */
-const otherThings: ReadonlySet<string> = new Set(['trace']);
+/**
+ * Names that mean another thing here: `trace` tells which kernels ran, PyTorch's adds up a diagonal; `unfold` is that
+ * of `nn.functional`, PyTorch has a view of this name besides.
+ */
+const otherThings: ReadonlySet<string> = new Set(['trace', 'unfold']);
 
 /** Functions that the library seems to have under PyTorch's name, but that have no row: nothing is skipped silently. */
 export const namesWithoutRow = (names: readonly string[]): string[] =>
   names.filter((torch) => {
     const name = camel(torch.replace('nn.functional.', '').split('.')[0]);
     return (
-      !functionRows.has(torch) && !otherThings.has(name) && (name in root || name in functional || name in methods)
+      !functionRows.has(torch) && !otherThings.has(torch) && (name in root || name in functional || name in methods)
     );
   });

@@ -2,6 +2,7 @@
 // with one thread and two, against PyTorch in the same format.
 import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
+import { unfold } from '../../src/ops/fold.ts';
 import { type PadMode, pad } from '../../src/ops/pad.ts';
 import { type InterpolateOptions, interpolate } from '../../src/ops/resample.ts';
 import { pixelShuffle, pixelUnshuffle } from '../../src/ops/shuffle.ts';
@@ -48,6 +49,18 @@ const works: readonly Work[] = [
     { size: 96, mode: 'bilinear', antialias: true },
     'size=96, mode="bilinear", antialias=True',
   ),
+  {
+    name: 'unfold 3 of 4x64x56x56',
+    shape: [4, 64, 56, 56],
+    run: (x) => unfold(x, 3, { padding: 1 }),
+    torch: 'F.unfold(x, 3, padding=1)',
+  },
+  {
+    name: 'unfold 4, stride 4, of 4x64x56x56',
+    shape: [4, 64, 56, 56],
+    run: (x) => unfold(x, 4, { stride: 4 }),
+    torch: 'F.unfold(x, 4, stride=4)',
+  },
   {
     name: 'pixelShuffle 2 of 4x256x28x28',
     shape: [4, 256, 28, 28],

@@ -320,6 +320,18 @@ EK_API int ek_avg_pool(int dtype, const int* geometry, int count_include_pad, in
 EK_API int ek_avg_pool_backward(int dtype, const int* geometry, int count_include_pad, int divisor, const void* dy,
                                 void* dx);
 
+// ---- windows as columns (pool/) -------------------------------------------------------------------------------------
+
+// columns (planes, KH, KW, OH, OW) = the windows of x (planes, H, W), with 0 where they lie outside.
+// geometry, 13 ints: planes; H, W; OH, OW; kernel H, W; stride H, W; padding H, W; dilation H, W.
+//: let FOLD_COLUMNS = geometry[0]*geometry[3]*geometry[4]*geometry[5]*geometry[6]
+//: let FOLD_PLANES = geometry[0]*geometry[1]*geometry[2]
+//: geometry: 13*4; x: FOLD_PLANES*sizeof(dtype); columns: FOLD_COLUMNS*sizeof(dtype)
+EK_API int ek_unfold(int dtype, const int* geometry, const void* x, void* columns);
+// y (planes, H, W) = the sums of the columns' elements where their windows lie: the gradient of ek_unfold.
+//: geometry: 13*4; columns: FOLD_COLUMNS*sizeof(dtype); y: FOLD_PLANES*sizeof(dtype)
+EK_API int ek_fold(int dtype, const int* geometry, const void* columns, void* y);
+
 // ---- padding along up to three axes (pad/) --------------------------------------------------------------------------
 // geometry, 11 ints: outer; three sizes of x; what is added before and after each of them, less than 0 to cut: before
 // (3), after (3); inner. Elements that no mode finds in x are `value`. Each mode other than the constant one needs

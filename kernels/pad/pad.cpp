@@ -107,13 +107,6 @@ template <int mode, class T> void pad(const Geometry& g, T value, const T* x, T*
   });
 }
 
-template <class T> EK_INLINE void add_run(T* out, const T* x, int n) {
-  constexpr int L = lanes<T>;
-  int i = 0;
-  for (; i + L <= n; i += L) store(out + i, load(out + i) + load(x + i));
-  if (i < n) store_n(out + i, load_n(out + i, n - i) + load_n(x + i, n - i), n - i);
-}
-
 template <int mode, class T> void pad_backward(const Geometry& g, const T* dy, T* dx) {
   const Axis depth = g.axis[0], height = g.axis[1], width = g.axis[2];
   const int inner = g.inner, length = width.in * inner, out_length = width.out() * inner;

@@ -44,6 +44,13 @@ template <class T> EK_INLINE void zero_run(T* out, ptrdiff_t n) {
   for (; i < n; i++) out[i] = 0;
 }
 
+template <class T> EK_INLINE void add_run(T* out, const T* x, int n) {
+  constexpr int L = lanes<T>;
+  int i = 0;
+  for (; i + L <= n; i += L) store(out + i, load(out + i) + load(x + i));
+  if (i < n) store_n(out + i, load_n(out + i, n - i) + load_n(x + i, n - i), n - i);
+}
+
 template <int... I> struct Indices {};
 #if defined(__clang__)
 template <class, int... I> using IndicesOf = Indices<I...>;

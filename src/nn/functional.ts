@@ -32,6 +32,7 @@ export {
   stochasticDepth,
 } from '../ops/dropout.ts';
 export * from '../ops/elementwise/activations.ts';
+export { fold, type UnfoldOptions, unfold } from '../ops/fold.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { bilinear, linear } from '../ops/linear.ts';
 export {

@@ -215,6 +215,7 @@ export {
   replaceAllBatchNormModules_,
   revertSyncBatchNorm,
 } from './surgery/norm_conversion.ts';
+export { Fold, Unfold } from './unfold.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from './upsampling.ts';
 export { type WeightNormOptions, weightNorm } from './weight_norm.ts';

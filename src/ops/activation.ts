@@ -12,7 +12,7 @@ import { sumTo } from './broadcast.ts';
 import { cast } from './convert.ts';
 import { add, gt, le, leakyRelu, mul, neg, sigmoid, where } from './elementwise.ts';
 import { maskedScatter } from './indexing.ts';
-import { type DtypeOption, softmax, sum } from './reduce.ts';
+import { type DtypeOption, dtypeOption, softmax, sum } from './reduce.ts';
 import { chunk, reshape } from './shape_ops.ts';
 
 const preluOp = defineOp({
@@ -88,6 +88,7 @@ export function glu(x: Tensor, dim = -1): Tensor {
  */
 export function softmin(x: Tensor, dim: number, options?: DtypeOption): Tensor {
   requireTensor('softmin', x);
+  requireOptions('softmin', options, dtypeOption);
   if (x.dtype === 'bool')
     throw new NotImplementedError('Negation, the `-` operator, on a bool tensor is not supported.');
   return softmax(neg(x), dim, options);

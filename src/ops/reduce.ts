@@ -39,7 +39,7 @@ export const reduceOptionsWithDtype = declareOptions<ReduceOptions & DtypeOption
   keepdim: kind.flag,
   dtype: kind.choice,
 });
-const dtypeOption = declareOptions<DtypeOption>({ dtype: kind.choice });
+export const dtypeOption = declareOptions<DtypeOption>({ dtype: kind.choice });
 /** x in the dtype that an option asks for; else as it is, integers and bool as `ofIntegers`. */
 function inDtype(op: string, x: Tensor, dtype: DType | undefined, ofIntegers: DType = x.dtype): Tensor {
   if (dtype !== undefined) return cast(x, requireDType(op, dtype));

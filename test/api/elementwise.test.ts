@@ -58,8 +58,8 @@ describe.each(entries)('$name', ({ name, isTest, row }) => {
 });
 
 test('every activation layer has its row', () => {
-  // These go along a dimension, or take their numbers by position.
-  const others = ['Softmax', 'LogSoftmax', 'Threshold'];
+  // These go along a dimension, take their numbers by position, or have slopes that are learned or drawn.
+  const others = ['Softmax', 'LogSoftmax', 'Softmax2d', 'Softmin', 'GLU', 'Threshold', 'PReLU', 'RReLU'];
   const file = fileURLToPath(new URL('../../src/nn/activation.ts', import.meta.url));
   const exported = exportsOf(file).filter(({ isClass }) => isClass);
   const listed = [...activationLayers.map(({ name }) => name), ...others];

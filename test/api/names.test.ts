@@ -34,13 +34,13 @@ const onlyFunctional = {
     avgPool1d avgPool2d avgPool3d batchNorm batchRenorm bilinear binaryCrossEntropy binaryCrossEntropyWithLogits
     channelShuffle conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d cosineEmbeddingLoss
     cosineSimilarity crossEntropy crossMapLRN2d ctcLoss dropout dropout1d dropout2d dropout3d embedding
-    featureAlphaDropout frozenBatchNorm gaussianNllLoss glu groupNorm hingeEmbeddingLoss huberLoss inPlaceAbn
+    featureAlphaDropout fold frozenBatchNorm gaussianNllLoss glu groupNorm hingeEmbeddingLoss huberLoss inPlaceAbn
     instanceNorm interpolate klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
     marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices maxPool3d
     maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d mseLoss multilabelMarginLoss multilabelSoftMarginLoss
     multiMarginLoss nllLoss normalize oneHot pairwiseDistance pixelShuffle pixelUnshuffle poissonNllLoss prelu rmsNorm
     rrelu runningStdBatchRenorm smoothL1Loss softMarginLoss softmin stochasticDepth syncBatchNorm tripletMarginLoss
-    tripletMarginWithDistanceLoss`,
+    tripletMarginWithDistanceLoss unfold`,
 };
 /** Functions of the root without a method. */
 const onlyRoot = {
@@ -88,7 +88,7 @@ describe('a layer and its function', () => {
   const ofCalls = new Set(words('dtype training weight numBatchesTracked onStatistics relu outputSize'));
   /** What only a layer can do, as it owns what it makes or decides before it is called. */
   const ofLayers = new Set(
-    words('affine bias dtype elementwiseAffine inplace paddingMode processGroup returnIndices trackRunningStats'),
+    words('affine bias dtype elementwiseAffine init inplace paddingMode processGroup returnIndices trackRunningStats'),
   );
   const layers = new Map(
     Object.entries(nn)

@@ -425,6 +425,23 @@ takes('pad', {
   mode: ['name', (v) => f.pad(image(), [1, 1], { mode: v })],
   'padding of a mode': ['size', (v) => f.pad(image(), [1, v], { mode: 'reflect' }), -1],
 });
+const columns = () => rootRoom.ones([1, 8, 12]);
+for (const option of ['dilation', 'padding', 'stride'] as const) {
+  takes('unfold', { [option]: ['size', (v) => f.unfold(image(), 1, { [option]: v }), -1] });
+  takes('fold', { [option]: ['size', (v) => f.fold(columns(), [4, 5], 2, { [option]: v }), -1] });
+  takes('Unfold', { [option]: ['size', (v) => new nn.Unfold(2, { [option]: v }), -1] });
+  takes('Fold', { [option]: ['size', (v) => new nn.Fold(4, 2, { [option]: v }), -1] });
+}
+takes('unfold', { kernelSize: ['size', (v) => f.unfold(image(), v), -1] });
+takes('fold', {
+  outputSize: ['size', (v) => f.fold(columns(), v, 2), -1],
+  kernelSize: ['size', (v) => f.fold(columns(), [4, 5], v), -1],
+});
+takes('Unfold', { kernelSize: ['size', (v) => new nn.Unfold(v), -1] });
+takes('Fold', {
+  outputSize: ['size', (v) => new nn.Fold(v, 2), -1],
+  kernelSize: ['size', (v) => new nn.Fold(4, v), -1],
+});
 takes('pixelShuffle', { upscaleFactor: ['integer', (v) => f.pixelShuffle(image(), v)] });
 takes('pixelUnshuffle', { downscaleFactor: ['integer', (v) => f.pixelUnshuffle(image(), v)] });
 takes('channelShuffle', { groups: ['integer', (v) => f.channelShuffle(image(), v)] });

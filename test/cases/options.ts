@@ -176,6 +176,10 @@ one(
 takes('dropout dropout2d alphaDropout featureAlphaDropout', (name) => (o) => make(name)(image(), 0.5, o));
 one('dropout1d', (o) => nn.functional.dropout1d(line(), 0.5, o));
 one('dropout3d', (o) => nn.functional.dropout3d(volume(), 0.5, o));
+one('unfold', (o) => nn.functional.unfold(image(), 1, o));
+one('fold', (o) => nn.functional.fold(ek.ones([1, 8, 12]), [4, 5], 2, o));
+one('Unfold', (o) => new nn.Unfold(2, o));
+one('Fold', (o) => new nn.Fold(4, 2, o));
 one('rrelu', (o) => nn.functional.rrelu(x(), o));
 one('softmin', (o) => nn.functional.softmin(x(), 0, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));

@@ -8,6 +8,7 @@ import * as conv from '../../src/ops/conv.ts';
 import { cast, clone, toFormat } from '../../src/ops/convert.ts';
 import * as distance from '../../src/ops/distance.ts';
 import * as el from '../../src/ops/elementwise.ts';
+import { fold, unfold } from '../../src/ops/fold.ts';
 import * as idx from '../../src/ops/indexing.ts';
 import { bilinear, linear } from '../../src/ops/linear.ts';
 import * as loss from '../../src/ops/loss.ts';
@@ -595,6 +596,29 @@ const gates: Case[] = (
   torch,
 }));
 
+const windows: Case[] = (
+  [
+    [[2, 3, 5, 6], (a) => unfold(a, 2), 'F.unfold(a, 2)'],
+    [
+      [2, 2, 7, 6],
+      (a) => unfold(a, [2, 3], { dilation: [2, 1], padding: [1, 2], stride: [2, 3] }),
+      'F.unfold(a, (2, 3), dilation=(2, 1), padding=(1, 2), stride=(2, 3))',
+    ],
+    [[2, 12, 12], (a) => fold(a, [4, 5], 2), 'F.fold(a, (4, 5), 2)'],
+    [
+      [12, 12],
+      (a) => fold(a, [7, 6], [2, 3], { dilation: [2, 1], padding: [1, 2], stride: [2, 3] }),
+      'F.fold(a, (7, 6), (2, 3), dilation=(2, 1), padding=(1, 2), stride=(2, 3))',
+    ],
+  ] as [number[], (a: Tensor) => Tensor, string][]
+).map(([shape, run, torch]) => ({
+  ops: ['fold'],
+  name: `${torch} of ${shape.join('x')}`,
+  inputs: [m(shape)],
+  run,
+  torch,
+}));
+
 const shuffles: Case[] = (
   [
     [[2, 12, 3, 2], (a) => pixelShuffle(a, 2), 'F.pixel_shuffle(a, 2)'],
@@ -1044,6 +1068,7 @@ export const cases: readonly Case[] = [
   ...pooling,
   ...resizings,
   ...gates,
+  ...windows,
   ...shuffles,
   ...norms,
   ...rowNorms,

@@ -76,6 +76,8 @@ const layers: Record<string, () => nn.Module> = {
   Softmin: () => new nn.Softmin(1),
   Softmax2d: () => new nn.Softmax2d(),
   GLU: () => new nn.GLU(1),
+  Unfold: () => new nn.Unfold([2, 3], { padding: [0, 1], stride: 2, dilation: [2, 1] }),
+  Fold: () => new nn.Fold([4, 5], [2, 3]),
   PReLU: () => new nn.PReLU(1, { dtype }),
   'PReLU of channels': () => new nn.PReLU(3, { init: -0.5, dtype }),
   RReLU: () => new nn.RReLU({ lower: 0.1, upper: 0.5 }),

@@ -94,6 +94,8 @@ const modules: Record<string, () => nn.Module> = {
   AlphaDropout: () => new nn.AlphaDropout(0.2),
   FeatureAlphaDropout: () => new nn.FeatureAlphaDropout(),
   PReLU: () => new nn.PReLU(3),
+  Unfold: () => new nn.Unfold([2, 3], { padding: 1 }),
+  Fold: () => new nn.Fold([4, 5], 2, { dilation: 2, stride: [1, 2] }),
   RReLU: () => new nn.RReLU({ inplace: true }),
   GLU: () => new nn.GLU(1),
   Softmin: () => new nn.Softmin(1),

@@ -367,6 +367,15 @@ export interface Kernels {
   avgPool(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, x: Pointer, xNorm: Pointer, xRelu: number, y: Pointer): number;
   avgPoolBackward(dtype: number, geometry: Pointer, countIncludePad: number, divisor: number, dy: Pointer, dx: Pointer): number;
   /**
+   * columns (planes, KH, KW, OH, OW) = the windows of x (planes, H, W), with 0 where they lie outside.
+   * geometry, 13 ints: planes; H, W; OH, OW; kernel H, W; stride H, W; padding H, W; dilation H, W.
+   */
+  unfold(dtype: number, geometry: Pointer, x: Pointer, columns: Pointer): number;
+  /**
+   * y (planes, H, W) = the sums of the columns' elements where their windows lie: the gradient of ek_unfold.
+   */
+  fold(dtype: number, geometry: Pointer, columns: Pointer, y: Pointer): number;
+  /**
    * geometry, 11 ints: outer; three sizes of x; what is added before and after each of them, less than 0 to cut: before
    * (3), after (3); inner. Elements that no mode finds in x are `value`. Each mode other than the constant one needs
    * something left to read, reflect a padding below the size, circular one of at most the size.
@@ -551,6 +560,8 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['maxPoolBackward', 'ek_max_pool_backward'],
   ['avgPool', 'ek_avg_pool'],
   ['avgPoolBackward', 'ek_avg_pool_backward'],
+  ['unfold', 'ek_unfold'],
+  ['fold', 'ek_fold'],
   ['pad', 'ek_pad'],
   ['padBackward', 'ek_pad_backward'],
   ['resampleScratch', 'ek_resample_scratch'],

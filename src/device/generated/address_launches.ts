@@ -828,6 +828,34 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  unfold(caller: string, { geometry, x, columns }: Parameters<Launches['unfold']>[1]): void {
+    const { backend } = this;
+    x.materialize();
+    columns.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.unfold(
+      x.code,
+      geometryAddress,
+      x.pin(),
+      columns.pin(),
+    );
+    backend.check(caller, status);
+  }
+
+  fold(caller: string, { geometry, columns, y }: Parameters<Launches['fold']>[1]): void {
+    const { backend } = this;
+    columns.materialize();
+    y.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.fold(
+      columns.code,
+      geometryAddress,
+      columns.pin(),
+      y.pin(),
+    );
+    backend.check(caller, status);
+  }
+
   pad(caller: string, { mode, geometry, value, x, y }: Parameters<Launches['pad']>[1]): void {
     const { backend } = this;
     x.materialize();

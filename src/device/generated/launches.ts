@@ -176,6 +176,15 @@ export interface Launches {
   avgPool(caller: string, given: { readonly geometry: readonly number[]; readonly countIncludePad: boolean; readonly divisor: number; readonly x: Operand; readonly xNorm?: Operand | null; readonly xRelu: boolean; readonly y: Operand }): void;
   avgPoolBackward(caller: string, given: { readonly geometry: readonly number[]; readonly countIncludePad: boolean; readonly divisor: number; readonly dy: Operand; readonly dx: Operand }): void;
   /**
+   * columns (planes, KH, KW, OH, OW) = the windows of x (planes, H, W), with 0 where they lie outside.
+   * geometry, 13 ints: planes; H, W; OH, OW; kernel H, W; stride H, W; padding H, W; dilation H, W.
+   */
+  unfold(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly columns: Operand }): void;
+  /**
+   * y (planes, H, W) = the sums of the columns' elements where their windows lie: the gradient of ek_unfold.
+   */
+  fold(caller: string, given: { readonly geometry: readonly number[]; readonly columns: Operand; readonly y: Operand }): void;
+  /**
    * geometry, 11 ints: outer; three sizes of x; what is added before and after each of them, less than 0 to cut: before
    * (3), after (3); inner. Elements that no mode finds in x are `value`. Each mode other than the constant one needs
    * something left to read, reflect a padding below the size, circular one of at most the size.
@@ -335,6 +344,8 @@ export const launchNames: readonly (keyof Launches)[] = [
   'maxPoolBackward',
   'avgPool',
   'avgPoolBackward',
+  'unfold',
+  'fold',
   'pad',
   'padBackward',
   'resample',

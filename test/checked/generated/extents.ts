@@ -250,6 +250,16 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [4, 'dy', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 5)*m.int(a[1], 6)*m.int(a[1], 7))*m.sizeof(a[0])],
     [5, 'dx', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 3)*m.int(a[1], 4))*m.sizeof(a[0])],
   ],
+  unfold: (a, m) => [
+    [1, 'geometry', false, 13*4],
+    [2, 'x', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2))*m.sizeof(a[0])],
+    [3, 'columns', false, (m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5)*m.int(a[1], 6))*m.sizeof(a[0])],
+  ],
+  fold: (a, m) => [
+    [1, 'geometry', false, 13*4],
+    [2, 'columns', false, (m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5)*m.int(a[1], 6))*m.sizeof(a[0])],
+    [3, 'y', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2))*m.sizeof(a[0])],
+  ],
   pad: (a, m) => [
     [2, 'geometry', false, 11*4],
     [4, 'x', false, (m.int(a[2], 0)*m.int(a[2], 1)*m.int(a[2], 2)*m.int(a[2], 3)*m.int(a[2], 10))*m.sizeof(a[0])],
