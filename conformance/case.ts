@@ -66,6 +66,8 @@ export interface ModuleCase extends CaseHead {
   constructor: { named: Named; rest: Data[]; defaults: Named };
   /** null: only the construction is asked for. */
   args: Data[] | null;
+  /** The names of the last arguments, which PyTorch is given by name. */
+  keywords?: string[];
   /** null for a lazy module. */
   state?: Named | null;
   /** Names in the order of their gradients, which stand behind those of the arguments. */

@@ -52,6 +52,13 @@ export function runFunction(given: FunctionCase, way: string, seen: Seen, say: (
   );
 }
 
+/** The arguments of a layer's call, the last of which PyTorch may have by name. */
+function callArguments(signature: string | null, args: unknown[], keywords: readonly string[]): unknown[] {
+  if (signature === null) return args.filter((value, i) => value !== null || i === 0);
+  const positional = args.length - keywords.length;
+  return bound(signature, args.slice(0, positional), new Map(keywords.map((name, i) => [name, args[positional + i]])));
+}
+
 export function runModule(given: ModuleCase, way: string, say: (text: string) => void): void {
   const row = layerRow(given.name);
   if (!row) throw new Found('not available', 'call', given.name);
@@ -85,7 +92,7 @@ export function runModule(given: ModuleCase, way: string, say: (text: string) =>
   const inputs = [...tensors, ...(given.parameters ?? []).map((name) => parameters.get(name)!)];
   manualSeed(callSeed);
   const result = attempted(given.expected, 'call', () =>
-    callLayer(layer, ...args.filter((value, i) => value !== null || i === 0)),
+    callLayer(layer, ...callArguments(row.callSignature, args, given.keywords ?? [])),
   );
   if (given.expected.error) return;
   attempted({}, 'gradients', () => compare(result, inputs, given.expected, false));

@@ -236,6 +236,7 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     call: ((operands: Tensor[], equation: string) => ek.einsum(equation, ...operands)) as Call,
   }),
   row('nn.functional.linear', 'x weight bias'),
+  row('nn.functional.scaled_dot_product_attention', 'x key value {attnMask dropoutP isCausal scale enableGqa}'),
 
   row('gather', 'x dim index !sparseGrad=false'),
   row('scatter', 'x dim index source !reduce'),
@@ -493,8 +494,9 @@ const maxPool = 'kernelSize {stride padding dilation returnIndices ceilMode}';
 const maxUnpool = 'kernelSize {stride padding}';
 const lpPool = 'normType kernelSize {stride ceilMode}';
 const inplace = '{inplace}';
+const transformerLayer = 'dModel nhead {dimFeedforward dropout activation layerNormEps batchFirst normFirst bias}';
 
-/** Constructors by class name; the forward's arguments are positional everywhere. */
+/** Constructors by class name. */
 const layerSignatures: Record<string, string> = {
   Identity: '*ignored',
   Linear: 'inFeatures outFeatures {bias}',
@@ -632,13 +634,34 @@ const layerSignatures: Record<string, string> = {
   PairwiseDistance: '{p eps keepdim}',
   CosineSimilarity: '{dim eps}',
   BCEWithLogitsLoss: '{weight !sizeAverage !reduce reduction posWeight}',
+  MultiheadAttention: 'embedDim numHeads {dropout bias addBiasKv addZeroAttn kdim vdim batchFirst}',
+  TransformerEncoderLayer: transformerLayer,
+  TransformerDecoderLayer: transformerLayer,
+  TransformerEncoder: 'encoderLayer numLayers {norm !enableNestedTensor=* !maskCheck=*}',
+  TransformerDecoder: 'decoderLayer numLayers {norm}',
+  Transformer:
+    '{dModel nhead numEncoderLayers numDecoderLayers dimFeedforward dropout activation !customEncoder !customDecoder layerNormEps batchFirst normFirst bias}',
   ModuleDict: 'modules',
   ModuleList: 'modules',
   Sequential: '*modules',
 };
 
+const decoderCall = 'tgt memory {tgtMask memoryMask tgtKeyPaddingMask memoryKeyPaddingMask tgtIsCausal memoryIsCausal}';
+/** Calls that take options, by class name. */
+const callSignatures: Record<string, string> = {
+  MultiheadAttention: 'query key value {keyPaddingMask needWeights attnMask averageAttnWeights isCausal}',
+  TransformerEncoderLayer: 'src {srcMask srcKeyPaddingMask isCausal}',
+  TransformerDecoderLayer: decoderCall,
+  TransformerEncoder: 'src {mask srcKeyPaddingMask isCausal}',
+  TransformerDecoder: decoderCall,
+  Transformer:
+    'src tgt {srcMask tgtMask memoryMask srcKeyPaddingMask tgtKeyPaddingMask memoryKeyPaddingMask srcIsCausal tgtIsCausal memoryIsCausal}',
+};
+
 export interface LayerRow {
   signature: string;
+  /** Of the call, where that takes options; else all arguments are positional. */
+  callSignature: string | null;
   make: Constructor;
 }
 export function layerRow(name: string): LayerRow | null {
@@ -646,7 +669,7 @@ export function layerRow(name: string): LayerRow | null {
   if (!make) return null;
   const signature = layerSignatures[name];
   if (!signature) throw new Error(`conformance/table.ts has no row for the layer ${name}`);
-  return { signature, make };
+  return { signature, callSignature: callSignatures[name] ?? null, make };
 }
 /** The one place where the run calls a layer. */
 export const callLayer = (layer: nn.Module, ...args: unknown[]): unknown => layer(...(args as never[]));

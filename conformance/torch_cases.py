@@ -20,6 +20,8 @@ from torch.testing._internal.common_optimizers import OptimizerErrorEnum, optim_
 
 warnings.simplefilter("ignore")
 torch.set_num_threads(1)
+# Attention's fast kernel has no second derivatives, its definition has.
+torch.backends.cuda.enable_flash_sdp(False)  # of CPUs as well
 
 DTYPES = {name: getattr(torch, name) for name in ["float32", "float64", "int64", "int32", "uint8", "bool"]}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
@@ -345,6 +347,7 @@ def module_case(cls, name, constructor, forward, head, training, order):
             "defaults": plain_defaults(defaults),
         }
         case["args"] = None if clean is None else data_of(clean)
+        case["keywords"] = list(forward.kwargs) if forward else []
     except Unavailable as error:
         return {**case, "constructor": {"named": [], "rest": [], "defaults": []}, "args": [], "expected": {"unavailable": str(error)}}
     except Exception as error:
@@ -373,9 +376,10 @@ def module_case(cls, name, constructor, forward, head, training, order):
         if change is widened:
             layer = layer.to(torch.float64)
         a = mapped(clean, change)
+        named = len(a) - len(forward.kwargs)
         parameters = list(layer.parameters())
         last["layer"] = layer
-        return (lambda: layer(*a)), [*leaves(a), *(p for p in parameters if not is_lazy)]
+        return (lambda: layer(*a[:named], **dict(zip(forward.kwargs, a[named:])))), [*leaves(a), *(p for p in parameters if not is_lazy)]
 
     case["parameters"] = [] if is_lazy else [k for k, _ in reference.named_parameters()]
     expected = expectation(attempt, head["seed"], order, False)

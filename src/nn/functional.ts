@@ -2,6 +2,7 @@
 
 export type { BatchStatistics } from '../launch/batch_norm.ts';
 export { glu, prelu, type RreluOptions, rrelu, type SlopeLimits, softmin } from '../ops/activation.ts';
+export { type AttentionOptions, scaledDotProductAttention } from '../ops/attention.ts';
 export {
   type ConvOptions,
   type ConvTransposeOptions,

@@ -7,6 +7,7 @@ import '../ops/methods.ts';
 
 export type { ProcessGroup } from '../ops/norm/process_group.ts';
 export * from './activation.ts';
+export { MultiheadAttention, type MultiheadAttentionCallOptions, type MultiheadAttentionOptions } from './attention.ts';
 export { AveragedModel, type AveragedModelOptions } from './averaged_model.ts';
 export { ModuleDict, ModuleList, Sequential } from './containers.ts';
 export {
@@ -215,6 +216,21 @@ export {
   replaceAllBatchNormModules_,
   revertSyncBatchNorm,
 } from './surgery/norm_conversion.ts';
+export {
+  type DecoderCallOptions,
+  type EncoderCallOptions,
+  type EncoderLayerCallOptions,
+  Transformer,
+  type TransformerActivation,
+  type TransformerCallOptions,
+  TransformerDecoder,
+  TransformerDecoderLayer,
+  TransformerEncoder,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+  type TransformerOptions,
+  type TransformerStackOptions,
+} from './transformer.ts';
 export { Fold, Unfold } from './unfold.ts';
 export { isUninitialized, UninitializedBuffer, UninitializedParameter } from './uninitialized.ts';
 export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from './upsampling.ts';

@@ -38,9 +38,9 @@ const onlyFunctional = {
     instanceNorm interpolate klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
     marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices maxPool3d
     maxPool3dWithIndices maxUnpool1d maxUnpool2d maxUnpool3d mseLoss multilabelMarginLoss multilabelSoftMarginLoss
-    multiMarginLoss nllLoss normalize oneHot pairwiseDistance pixelShuffle pixelUnshuffle poissonNllLoss prelu rmsNorm
-    rrelu runningStdBatchRenorm smoothL1Loss softMarginLoss softmin stochasticDepth syncBatchNorm tripletMarginLoss
-    tripletMarginWithDistanceLoss unfold`,
+    multiMarginLoss nllLoss normalize oneHot pairwiseDistance pixelShuffle pixelUnshuffle poissonNllLoss prelu
+    rmsNorm rrelu runningStdBatchRenorm scaledDotProductAttention smoothL1Loss softMarginLoss softmin stochasticDepth
+    syncBatchNorm tripletMarginLoss tripletMarginWithDistanceLoss unfold`,
 };
 /** Functions of the root without a method. */
 const onlyRoot = {

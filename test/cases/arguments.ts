@@ -615,6 +615,55 @@ takes('Bilinear', {
   outFeatures: ['integer', (v) => new nn.Bilinear(2, 2, v)],
   dtype: ['dtype', (v) => new nn.Bilinear(2, 2, 2, { dtype: v })],
 });
+takes('MultiheadAttention', {
+  embedDim: ['integer', (v) => new nn.MultiheadAttention(v, 1)],
+  numHeads: ['integer', (v) => new nn.MultiheadAttention(4, v)],
+  kdim: ['integer', (v) => new nn.MultiheadAttention(4, 2, { kdim: v }), null],
+  vdim: ['integer', (v) => new nn.MultiheadAttention(4, 2, { vdim: v }), null],
+  dropout: ['probability', (v) => new nn.MultiheadAttention(4, 2, { dropout: v })],
+  dtype: ['dtype', (v) => new nn.MultiheadAttention(4, 2, { dtype: v })],
+});
+for (const name of ['TransformerEncoderLayer', 'TransformerDecoderLayer'] as const)
+  takes(name, {
+    dModel: ['integer', (v) => new nn[name](v, 1)],
+    nhead: ['integer', (v) => new nn[name](4, v)],
+    dimFeedforward: ['integer', (v) => new nn[name](4, 2, { dimFeedforward: v })],
+    dropout: ['probability', (v) => new nn[name](4, 2, { dropout: v })],
+    layerNormEps: ['number', (v) => new nn[name](4, 2, { layerNormEps: v })],
+    activation: ['name', (v) => new nn[name](4, 2, { activation: v })],
+    dtype: ['dtype', (v) => new nn[name](4, 2, { dtype: v })],
+  });
+const transformerLayers = {
+  encoder: () => new nn.TransformerEncoderLayer(4, 2),
+  decoder: () => new nn.TransformerDecoderLayer(4, 2),
+};
+takes('TransformerEncoder', {
+  numLayers: ['integer', (v) => new nn.TransformerEncoder(transformerLayers.encoder(), v)],
+});
+takes('TransformerDecoder', {
+  numLayers: ['integer', (v) => new nn.TransformerDecoder(transformerLayers.decoder(), v)],
+});
+takes('Transformer', {
+  dModel: ['integer', (v) => new nn.Transformer({ dModel: v, nhead: 1 })],
+  nhead: ['integer', (v) => new nn.Transformer({ dModel: 4, nhead: v })],
+  numEncoderLayers: ['integer', (v) => new nn.Transformer({ dModel: 4, nhead: 2, numEncoderLayers: v })],
+  numDecoderLayers: ['integer', (v) => new nn.Transformer({ dModel: 4, nhead: 2, numDecoderLayers: v })],
+});
+takes('generateSquareSubsequentMask', {
+  size: ['integer', (v) => nn.Transformer.generateSquareSubsequentMask(v)],
+});
+takes('scaledDotProductAttention', {
+  dropoutP: ['probability', (v) => f.scaledDotProductAttention(x(), x(), x(), { dropoutP: v })],
+  scale: [
+    'finite',
+    (v) => f.scaledDotProductAttention(x(), x(), x(), { scale: v }),
+    null,
+    -1,
+    1.5,
+    2 ** 31,
+    2 ** 32 + 1,
+  ],
+});
 for (const name of ['MaxUnpool1d', 'MaxUnpool2d', 'MaxUnpool3d'] as const)
   takes(name, {
     kernelSize: ['size', (v) => new nn[name](v), 2 ** 31],

@@ -183,6 +183,7 @@ one('Fold', (o) => new nn.Fold(4, 2, o));
 one('rrelu', (o) => nn.functional.rrelu(x(), o));
 one('softmin', (o) => nn.functional.softmin(x(), 0, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
+one('scaledDotProductAttention', (o) => nn.functional.scaledDotProductAttention(x(), x(), x(), o));
 one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
 takes(
   'marginRankingLoss gaussianNllLoss tripletMarginLoss tripletMarginWithDistanceLoss',
@@ -225,6 +226,37 @@ takes(
   (name) => (o) => new (make(name))(2, 2, o),
 );
 one('Bilinear', (o) => new nn.Bilinear(2, 2, 2, o));
+takes('MultiheadAttention TransformerEncoderLayer TransformerDecoderLayer', (name) => (o) => new (make(name))(2, 1, o));
+one('Transformer', (o) => new nn.Transformer(o));
+const tokens = () => ek.ones([2, 2, 2]);
+const small = { dimFeedforward: 2 };
+const encoderLayer = () => new nn.TransformerEncoderLayer(2, 1, small);
+const decoderLayer = () => new nn.TransformerDecoderLayer(2, 1, small);
+const transformer = () =>
+  new nn.Transformer({ dModel: 2, nhead: 1, numEncoderLayers: 1, numDecoderLayers: 1, ...small });
+one('TransformerEncoder', (o) => new nn.TransformerEncoder(encoderLayer(), 1, o));
+one('TransformerDecoder', (o) => new nn.TransformerDecoder(decoderLayer(), 1, o));
+/** Calls of layers, whose errors name the layer. */
+const called = (name: string, layer: string, call: (options: Given) => unknown) => one(name, call, none, layer);
+called('MultiheadAttention.forward', 'MultiheadAttention', (o) => {
+  const x = tokens();
+  return new nn.MultiheadAttention(2, 1)(x, x, x, o);
+});
+called('TransformerDecoderLayer.multiheadAttn', 'MultiheadAttention', (o) => {
+  const x = tokens();
+  return decoderLayer().multiheadAttn(x, x, x, o);
+});
+called('TransformerEncoderLayer.forward', 'TransformerEncoderLayer', (o) => encoderLayer()(tokens(), o));
+called('TransformerDecoderLayer.forward', 'TransformerDecoderLayer', (o) => decoderLayer()(tokens(), tokens(), o));
+called('TransformerEncoder.forward', 'TransformerEncoder', (o) =>
+  new nn.TransformerEncoder(encoderLayer(), 1)(tokens(), o),
+);
+called('TransformerDecoder.forward', 'TransformerDecoder', (o) =>
+  new nn.TransformerDecoder(decoderLayer(), 1)(tokens(), tokens(), o),
+);
+called('Transformer.forward', 'Transformer', (o) => transformer()(tokens(), tokens(), o));
+called('Transformer.encoder', 'TransformerEncoder', (o) => transformer().encoder(tokens(), o));
+called('Transformer.decoder', 'TransformerDecoder', (o) => transformer().decoder(tokens(), tokens(), o));
 takes(
   'Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d',
   (name) => (o) => new (make(name))(2, 2, 1, o),

@@ -2,6 +2,7 @@
 // forms are read by test/golden/op_golden.py.
 
 import { glu, prelu, softmin } from '../../src/ops/activation.ts';
+import { joinHeads, scaledDotProductAttention, splitHeads } from '../../src/ops/attention.ts';
 import * as br from '../../src/ops/brackets.ts';
 import * as broadcast from '../../src/ops/broadcast.ts';
 import * as conv from '../../src/ops/conv.ts';
@@ -330,6 +331,41 @@ const products: Case[] = [
     run: bilinear as Case['run'],
     torch: 'F.bilinear(a, b, c, d)',
   },
+  {
+    ops: ['matmul', 'softmax'],
+    name: 'attention with a mask to add',
+    inputs: [m([2, 3, 4, 5]), m([2, 1, 6, 5]), m([2, 1, 6, 2]), m([4, 6])],
+    run: (a, b, c, d) => scaledDotProductAttention(a, b, c, { attnMask: d, scale: 0.3 }),
+    torch: 'F.scaled_dot_product_attention(a, b, c, attn_mask=d, scale=0.3)',
+  },
+  {
+    ops: ['matmul', 'softmax'],
+    name: 'attention with truth values',
+    inputs: [m([2, 3, 5]), m([2, 4, 5]), m([2, 4, 2]), m([2, 3, 4], { bool: true })],
+    run: (a, b, c, d) => scaledDotProductAttention(a, b, c, { attnMask: d }),
+    torch: 'F.scaled_dot_product_attention(a, b, c, attn_mask=d)',
+  },
+  {
+    ops: ['matmul', 'softmax'],
+    name: 'causal attention of groups of heads',
+    inputs: [m([2, 4, 3, 5]), m([2, 2, 6, 5]), m([2, 2, 6, 5])],
+    run: (a, b, c) => scaledDotProductAttention(a, b, c, { isCausal: true, enableGqa: true }),
+    torch: 'F.scaled_dot_product_attention(a, b, c, is_causal=True, enable_gqa=True)',
+  },
+  ...[false, true].map(
+    (batchFirst): Case => ({
+      ops: ['splitHeads', 'joinHeads'],
+      name: `heads one after the other and back, ${batchFirst ? 'batch' : 'length'} first`,
+      inputs: [m([2, 3, 24])],
+      run: (a) => {
+        const [length, batch] = batchFirst ? [3, 2] : [2, 3];
+        const layout = { length, batch, heads: 4, width: 3, batchFirst };
+        const [, second] = splitHeads(a, { ...layout, parts: 2 });
+        return joinHeads([el.mul(second, second)], { ...layout, parts: 1 });
+      },
+      torch: 'a[..., 12:] ** 2',
+    }),
+  ),
 ];
 
 type ConvRow = [name: string, x: number[], w: number[], options: conv.ConvOptions, torch: string];
