@@ -239,7 +239,7 @@ const constantOptions = declareOptions<ConstantLROptions>({
 });
 /**
  * The rates times `factor` for `totalIters` steps, then the whole rates (PyTorch: `ConstantLR`).
- * @throws ValueError on a factor that is not above 0 and at most 1.
+ * @throws ValueError on a factor below 0 or above 1.
  */
 export class ConstantLR extends LRScheduler<ConstantParameters> {
   constructor(optimizer: AnyOptimizer, options: ConstantLROptions = {}) {
