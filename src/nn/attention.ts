@@ -96,14 +96,14 @@ export function canonicalMask(
 const withOneMore = (mask: Tensor | null): Tensor | null => mask && padWith(mask, [0, 1], {});
 
 /**
- * Attention with several heads (Vaswani et al. 2017; PyTorch: `nn.MultiheadAttention`): query (L, N, E), key (S, N, kdim)
- * and value (S, N, vdim), or (N, L, E) … with `batchFirst`, or without the batch dimension N, give [output, weights]: the
- * output of the query's shape, and the weights (N, L, S), or (N, numHeads, L, S) where they are not averaged; null
- * without `needWeights`.
+ * Attention with several heads (Vaswani et al. 2017; PyTorch: `nn.MultiheadAttention`): query (L, N, E), key (S, N,
+ * kdim) and value (S, N, vdim), or (N, L, E) … with `batchFirst`, or without the batch dimension N, give [output,
+ * weights]: the output of the query's shape, and the weights (N, L, S), or (N, numHeads, L, S) where they are not
+ * averaged; null without `needWeights`.
  *
- * The parameters are `in_proj_weight` (3·E, E), or `q_proj_weight`, `k_proj_weight` and `v_proj_weight` where kdim or vdim
- * is another size than E, with xavier's uniform numbers; `in_proj_bias` (3·E), which begins as zeros; `bias_k` and `bias_v`
- * (1, 1, E); and the projection `out_proj`.
+ * The parameters are `in_proj_weight` (3·E, E), or `q_proj_weight`, `k_proj_weight` and `v_proj_weight` where kdim or
+ * vdim is another size than E, with xavier's uniform numbers; `in_proj_bias` (3·E), which begins as zeros; `bias_k` and
+ * `bias_v` (1, 1, E); and the projection `out_proj`.
  * @throws RuntimeError unless embedDim is divisible by numHeads, and at the call where shapes do not fit.
  * @example
  * const attention = new MultiheadAttention(8, 2, { batchFirst: true });

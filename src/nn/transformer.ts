@@ -60,8 +60,8 @@ abstract class TransformerLayer extends Module {
   private readonly plainActivation: ((x: Tensor) => Tensor) | null;
 
   /**
-   * @param attentions the names of the attentions. There is a norm and a dropout behind each, and behind the feed-forward
-   * network.
+   * @param attentions the names of the attentions. There is a norm and a dropout behind each, and behind the
+   * feed-forward network.
    */
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions, attentions: readonly string[]) {
     super();

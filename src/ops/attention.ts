@@ -32,7 +32,9 @@ export interface AttentionOptions {
   isCausal?: boolean;
   /** The factor of the products; null: 1/√E. Default: null. */
   scale?: number | null;
-  /** Whether keys and values have fewer heads (dimension −3), each of which serves several of the query. Default: false. */
+  /**
+   * Whether keys and values have fewer heads (dimension −3), each of which serves several of the query. Default: false.
+   */
   enableGqa?: boolean;
 }
 const attentionOptions = declareOptions<AttentionOptions>({
@@ -69,8 +71,8 @@ export function attend(
 }
 
 /**
- * As `attend`; a query that no mask lets see any key has the result 0, and no gradient. Its row of the mask becomes 0, so
- * that nothing is NaN, and the result is replaced, which is smaller than the weights.
+ * As `attend`; a query that no mask lets see any key has the result 0, and no gradient. Its row of the mask becomes 0,
+ * so that nothing is NaN, and the result is replaced, which is smaller than the weights.
  */
 export function attendSafely(
   q: Tensor,
@@ -92,8 +94,8 @@ const maskMatrix = (mask: Tensor): Tensor =>
 
 /**
  * softmax(q·kᵀ·scale + mask)·v over the last two dimensions (Vaswani et al. 2017; PyTorch:
- * `F.scaled_dot_product_attention`): query (…, L, E), key (…, S, E) and value (…, S, V) give (…, L, V). Batch dimensions
- * broadcast. A query that may not look at any key has the result 0.
+ * `F.scaled_dot_product_attention`): query (…, L, E), key (…, S, E) and value (…, S, V) give (…, L, V). Batch
+ * dimensions broadcast. A query that may not look at any key has the result 0.
  * @throws RuntimeError where dtypes or sizes do not fit, or a mask is given besides `isCausal`; ValueError unless
  * 0 ≤ dropoutP ≤ 1.
  * @example
@@ -175,8 +177,8 @@ function repeatedHeads(query: Tensor, t: Tensor): Tensor {
 // ---- heads ----------------------------------------------------------------------------------------------------------
 
 /**
- * Where heads are in what a projection gives: (L, N, parts·heads·width), or (N, L, …) with `batchFirst`. Each part alone
- * is (N·heads, L, width).
+ * Where heads are in what a projection gives: (L, N, parts·heads·width), or (N, L, …) with `batchFirst`. Each part
+ * alone is (N·heads, L, width).
  */
 export interface HeadLayout {
   readonly length: number;
