@@ -643,6 +643,8 @@ const layerSignatures: Record<string, string> = {
     '{dModel nhead numEncoderLayers numDecoderLayers dimFeedforward dropout activation !customEncoder !customDecoder layerNormEps batchFirst normFirst bias}',
   ModuleDict: 'modules',
   ModuleList: 'modules',
+  ParameterDict: 'parameters',
+  ParameterList: 'values',
   Sequential: '*modules',
 };
 

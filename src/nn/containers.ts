@@ -6,6 +6,16 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 
+/**
+ * A position counted from the front; negative ones count from the end.
+ * @throws IndexError where there is none.
+ */
+export function positionIn(length: number, index: number): number {
+  if (!Number.isInteger(index) || index < -length || index >= length)
+    throw new IndexError(`index ${index} is out of range`);
+  return index < 0 ? index + length : index;
+}
+
 /** Children named 0, 1, 2, …, with the methods of an array. */
 abstract class IndexedModules<M extends Module> extends Module implements Iterable<M> {
   readonly [index: number]: M;
@@ -33,10 +43,7 @@ abstract class IndexedModules<M extends Module> extends Module implements Iterab
    * @internal
    */
   protected position(index: number): number {
-    const { length } = this;
-    if (!Number.isInteger(index) || index < -length || index >= length)
-      throw new IndexError(`index ${index} is out of range`);
-    return index < 0 ? index + length : index;
+    return positionIn(this.length, index);
   }
 
   /**

@@ -574,9 +574,10 @@ export abstract class Module extends Callable {
     const name = this.constructor.name;
     const extra = this.extraRepr();
     const children = this.allChildren();
-    if (children.length === 0) return `${name}(${extra})`;
-    const lines = children.map(([key, child]) => `  (${key}): ${child.toString().replaceAll('\n', '\n  ')}`);
-    return `${name}(\n${[...(extra ? [`  ${extra}`] : []), ...lines].join('\n')}\n)`;
+    if (children.length === 0 && !extra.includes('\n')) return `${name}(${extra})`;
+    const parts = children.map(([key, child]) => `(${key}): ${child}`);
+    const lines = [...(extra ? [extra] : []), ...parts].map((part) => `  ${part.replaceAll('\n', '\n  ')}`);
+    return `${name}(\n${lines.join('\n')}\n)`;
   }
 
   /**

@@ -1158,14 +1158,14 @@ export const without: ReadonlySet<string> = new Set([
   ...`
     ArgumentTypeError ArrayLoader addbmm addmv addr baddbmm bitwiseNot bmm broadcastTensors columnStack deg2rad dot dstack equal fliplr flipud fmax fmin frac heaviside hstack isneginf isposinf kron logaddexp logaddexp2 mm mv outer rad2deg ravel rsub sinc vstack BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
     FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError ModelSummary
-    Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParametrizationList RecalibrationReport RuntimeError
+    Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParameterDict ParameterList ParametrizationList RecalibrationReport RuntimeError
     SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
     checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
     isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized bilinear keep linear mapArrays mapDataset maskedScatter
-    maskedSelect matmul noGrad nonzero ones_ parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
+    maskedSelect matmul noGrad nonzero ones_ parametersToVector parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
     resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
-    unfreezeBatchNorm trace updateBatchNorm useStatistics warn withFusion withMicroBatches withStatistics zeros_
+    unfreezeBatchNorm trace updateBatchNorm useStatistics vectorToParameters warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 ]);

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { inOurWords } from '../../fuzz/our_words.ts';
 import * as nn from '../../src/nn/index.ts';
 import { boolText, floatText, sizeText } from '../../src/python_text.ts';
+import { zeros } from '../../src/tensor/create.ts';
 import { madeLayers } from '../cases/unary.ts';
 import { readGolden } from '../support/golden.ts';
 
@@ -105,6 +106,10 @@ const modules: Record<string, () => nn.Module> = {
   Unflatten: () => new nn.Unflatten(1, [2, 5]),
   Identity: () => new nn.Identity(54, { unused: 1 }),
   ...Object.fromEntries(madeLayers('printed').map(({ key, make }) => [key, make])),
+  ParameterList: () => new nn.Sequential(new nn.ParameterList([zeros([2, 3]), zeros([], { dtype: 'float64' })])),
+  'ParameterList of one': () => new nn.ParameterList([zeros([4])]),
+  ParameterDict: () => new nn.ParameterDict({ b: zeros([2, 3]), a: zeros([1], { dtype: 'float64' }) }),
+  'empty ParameterDict': () => new nn.ParameterDict(),
   Threshold: () => new nn.Threshold(0.5, -2, { inplace: true }),
   Softmax: () => new nn.Softmax(1),
   LogSoftmax: () => new nn.LogSoftmax(-1),
