@@ -117,9 +117,10 @@ export class CyclicLR extends LRScheduler<CyclicParameters> {
     requireSteps('stepSizeDown', down);
     requireFinite('CyclicLR', 'gamma', gamma);
     if (!modes.includes(mode) && scaleFn === null) throw new ValueError('mode is invalid and scaleFn is null');
-    const scaleMode = scaleFn ? (options.scaleMode ?? 'cycle') : mode === 'expRange' ? 'iterations' : 'cycle';
-    if (scaleMode !== 'cycle' && scaleMode !== 'iterations')
-      throw new ValueError(`scaleMode must be one of 'cycle' or 'iterations', instead got ${shown(scaleMode)}`);
+    const given = options.scaleMode ?? 'cycle';
+    if (given !== 'cycle' && given !== 'iterations')
+      throw new ValueError(`scaleMode must be one of 'cycle' or 'iterations', instead got ${shown(given)}`);
+    const scaleMode = scaleFn ? given : mode === 'expRange' ? 'iterations' : 'cycle';
     const baseLrs = perGroup('CyclicLR', 'baseLr', optimizer, baseLr);
     const maxLrs = perGroup('CyclicLR', 'maxLr', optimizer, maxLr);
     if (cycleMomentum) requireMomentum(optimizer);
