@@ -30,9 +30,10 @@ export const intended: readonly IntendedRow[] = [
     reason:
       'JavaScript has one kind of number, and 2.0 is 2. Beside an integer tensor such a number is an integer, where PyTorch gives float32; as a size it is one, where PyTorch raises.',
     matches: ({ verdict, hasIntegralFloat, expected }) =>
-      hasIntegralFloat &&
-      (verdict.detail.startsWith('dtype: expected float32') ||
-        (verdict.name.startsWith('linspace') && expected.error?.type === 'TypeError')),
+      (hasIntegralFloat &&
+        (verdict.detail.startsWith('dtype: expected float32') ||
+          (verdict.name.startsWith('linspace') && expected.error?.type === 'TypeError'))) ||
+      /should be of type int, got: float$/.test(verdict.detail),
   },
   {
     id: 'two plain numbers',

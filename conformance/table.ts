@@ -641,6 +641,12 @@ const layerSignatures: Record<string, string> = {
   TransformerDecoder: 'decoderLayer numLayers {norm}',
   Transformer:
     '{dModel nhead numEncoderLayers numDecoderLayers dimFeedforward dropout activation !customEncoder !customDecoder layerNormEps batchFirst normFirst bias}',
+  RNN: 'inputSize hiddenSize {numLayers nonlinearity bias batchFirst dropout bidirectional}',
+  GRU: 'inputSize hiddenSize {numLayers bias batchFirst dropout bidirectional}',
+  LSTM: 'inputSize hiddenSize {numLayers bias batchFirst dropout bidirectional projSize}',
+  RNNCell: 'inputSize hiddenSize {bias nonlinearity}',
+  GRUCell: 'inputSize hiddenSize {bias}',
+  LSTMCell: 'inputSize hiddenSize {bias}',
   ModuleDict: 'modules',
   ModuleList: 'modules',
   ParameterDict: 'parameters',

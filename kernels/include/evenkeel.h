@@ -198,6 +198,30 @@ EK_API int ek_random_integers(int dtype, void* state, int used, void* out, int n
 //: state: 2496; out: n*8
 //: given n = out.size
 EK_API int ek_random_permutation(void* state, int used, void* out, int n);
+// ---- recurrent layers (recurrent/) ----------------------------------------------------------------------------------
+// One step of n samples with h hidden values, behind the products with the weights; float32 and float64. The gates
+// (n, 4h) of an LSTM (i, f, g, o) are sums before the step, and the activated gates behind it; c0 and c are the cell
+// states before and behind it, out the hidden state.
+//: gates: n*4*h*sizeof(dtype); c0, c, out: n*h*sizeof(dtype)
+EK_API int ek_lstm_cell(int dtype, void* gates, const void* c0, void* c, void* out, int n, int h);
+// dy (optional) and dh, which are added, are the gradients of the hidden state. dc is that of c, and becomes that of
+// c0.
+//: gates, dgates: n*4*h*sizeof(dtype); c0, c, dh, dc: n*h*sizeof(dtype); dy?: n*h*sizeof(dtype)
+EK_API int ek_lstm_cell_backward(int dtype, const void* gates, const void* c0, const void* c, const void* dy,
+                                 const void* dh, void* dc, void* dgates, int n, int h);
+// Of a GRU (r, z, n): gates (n, 3h), of the input, become the activated ones; hidden (n, 3h) is of the state h0.
+//: gates, hidden: n*3*h*sizeof(dtype); h0, out: n*h*sizeof(dtype)
+EK_API int ek_gru_cell(int dtype, void* gates, const void* hidden, const void* h0, void* out, int n, int h);
+// dh becomes the part of h0's gradient that does not come through `hidden`.
+//: gates, hidden, dgates, dhidden: n*3*h*sizeof(dtype); h0, dh: n*h*sizeof(dtype); dy?: n*h*sizeof(dtype)
+EK_API int ek_gru_cell_backward(int dtype, const void* gates, const void* hidden, const void* h0, const void* dy,
+                                void* dh, void* dgates, void* dhidden, int n, int h);
+// tanh, or relu, of the gates (n, h). Backward takes the forward's output y.
+//: gates, out: n*h*sizeof(dtype)
+EK_API int ek_rnn_cell(int relu, int dtype, const void* gates, void* out, int n, int h);
+//: y, dh, dgates: n*h*sizeof(dtype); dy?: n*h*sizeof(dtype)
+EK_API int ek_rnn_cell_backward(int relu, int dtype, const void* y, const void* dy, const void* dh, void* dgates, int n,
+                                int h);
 
 // ---- indexing along the middle axis (index/) ------------------------------------------------------------------------
 // Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is

@@ -203,6 +203,20 @@ export {
   MaxUnpool3d,
   type MaxUnpoolLayerOptions,
 } from './pool.ts';
+export {
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type LSTMOptions,
+  type LSTMState,
+  type RecurrentCellOptions,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+} from './recurrent.ts';
 export { Flatten, Unflatten } from './shape.ts';
 export { ChannelShuffle, PixelShuffle, PixelUnshuffle } from './shuffle.ts';
 export { type SpectralNormOptions, spectralNorm } from './spectral_norm.ts';

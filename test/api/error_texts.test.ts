@@ -17,7 +17,7 @@ const foreign =
 const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly because: string }[] = [
   {
     in: /^(nn|optim)\//,
-    text: /^(running_(mean|var|std)|num_batches_tracked|pos_weight|aux_bn|n_averaged|(in|out|[qkv])_proj(_weight|_bias)?|bias_[kv]|(self|multihead)_attn)$/,
+    text: /^(running_(mean|var|std)|num_batches_tracked|pos_weight|aux_bn|n_averaged|(in|out|[qkv])_proj(_weight|_bias)?|bias_[kv]|(weight|bias)_([ih]h|hr)(_(l0?)?)?|(self|multihead)_attn)$/,
     because: 'A key of a state dict, which PyTorch reads and writes too.',
   },
   {

@@ -623,6 +623,23 @@ takes('MultiheadAttention', {
   dropout: ['probability', (v) => new nn.MultiheadAttention(4, 2, { dropout: v })],
   dtype: ['dtype', (v) => new nn.MultiheadAttention(4, 2, { dtype: v })],
 });
+for (const name of ['RNN', 'GRU', 'LSTM'] as const)
+  takes(name, {
+    inputSize: ['integer', (v) => new nn[name](v, 2)],
+    hiddenSize: ['integer', (v) => new nn[name](2, v)],
+    numLayers: ['integer', (v) => new nn[name](2, 2, { numLayers: v })],
+    dropout: ['probability', (v) => new nn[name](2, 2, { numLayers: 2, dropout: v })],
+    dtype: ['dtype', (v) => new nn[name](2, 2, { dtype: v })],
+  });
+takes('LSTM', { projSize: ['integer', (v) => new nn.LSTM(2, 2, { projSize: v })] });
+for (const name of ['RNNCell', 'GRUCell', 'LSTMCell'] as const)
+  takes(name, {
+    inputSize: ['integer', (v) => new nn[name](v, 2)],
+    hiddenSize: ['integer', (v) => new nn[name](2, v)],
+    dtype: ['dtype', (v) => new nn[name](2, 2, { dtype: v })],
+  });
+for (const name of ['RNN', 'RNNCell'] as const)
+  takes(name, { nonlinearity: ['name', (v) => new nn[name](2, 2, { nonlinearity: v })] });
 for (const name of ['TransformerEncoderLayer', 'TransformerDecoderLayer'] as const)
   takes(name, {
     dModel: ['integer', (v) => new nn[name](v, 1)],

@@ -227,6 +227,7 @@ takes(
 );
 one('Bilinear', (o) => new nn.Bilinear(2, 2, 2, o));
 takes('MultiheadAttention TransformerEncoderLayer TransformerDecoderLayer', (name) => (o) => new (make(name))(2, 1, o));
+takes('RNN GRU LSTM RNNCell GRUCell LSTMCell', (name) => (o) => new (make(name))(2, 2, o));
 one('Transformer', (o) => new nn.Transformer(o));
 const tokens = () => ek.ones([2, 2, 2]);
 const small = { dimFeedforward: 2 };

@@ -27,6 +27,7 @@ import { crossMapLRN2d, localResponseNorm } from '../../src/ops/norm/local_respo
 import { syncBatchNorm } from '../../src/ops/norm/sync_batch_norm.ts';
 import { pad } from '../../src/ops/pad.ts';
 import * as pool from '../../src/ops/pool.ts';
+import { gatesOf, recurrent } from '../../src/ops/recurrent.ts';
 import * as red from '../../src/ops/reduce.ts';
 import { type InterpolateOptions, interpolate } from '../../src/ops/resample.ts';
 import * as sh from '../../src/ops/shape_ops.ts';
@@ -352,6 +353,30 @@ const products: Case[] = [
     run: (a, b, c) => scaledDotProductAttention(a, b, c, { isCausal: true, enableGqa: true }),
     torch: 'F.scaled_dot_product_attention(a, b, c, is_causal=True, enable_gqa=True)',
   },
+  ...(['lstm', 'gru', 'tanh', 'relu'] as const).map((kind): Case => {
+    const gates = gatesOf[kind];
+    const name = { lstm: 'LSTM', gru: 'GRU', tanh: 'RNN', relu: 'RNN' }[kind];
+    const [options, weights] = [
+      kind === 'relu' ? ", nonlinearity='relu'" : '',
+      "('weight_ih_l0', b), ('weight_hh_l0', c), ('bias_ih_l0', d), ('bias_hh_l0', e)",
+    ];
+    const state = kind === 'lstm' ? '(f[None], g[None])' : 'f[None]';
+    return {
+      ops: ['recurrent'],
+      name: `three steps of ${kind}`,
+      inputs: [
+        m([3, 2, 4]),
+        m([gates * 5, 4]),
+        m([gates * 5, 5]),
+        m([gates * 5]),
+        m([gates * 5]),
+        m([2, 5]),
+        ...(kind === 'lstm' ? [m([2, 5])] : []),
+      ],
+      run: (a, b, c, d, e, h, cell) => recurrent(a, b, c, d, e, null, h, cell ?? null, { kind, reverse: false })[0],
+      torch: `t.func.functional_call(t.nn.${name}(4, 5${options}).double(), dict([${weights}]), (a, ${state}))[0]`,
+    };
+  }),
   ...[false, true].map(
     (batchFirst): Case => ({
       ops: ['splitHeads', 'joinHeads'],

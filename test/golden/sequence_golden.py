@@ -60,6 +60,20 @@ CASES = {
                     lambda m, x, y: m(x, y, tgt_mask=nn.Transformer.generate_square_subsequent_mask(3, dtype=x.dtype), src_key_padding_mask=PADDING)),
     "Transformer eval": (lambda d: nn.Transformer(6, 2, 1, 1, 8, batch_first=True, norm_first=True, dtype=d).eval(), [(2, 4, 6), (2, 3, 6)],
                          lambda m, x, y: m(x, y)),
+    "LSTM": (lambda d: nn.LSTM(3, 5, dtype=d), [(4, 2, 3)], lambda m, x: m(x)),
+    "LSTM deep": (lambda d: nn.LSTM(3, 5, 2, dropout=0.3, bidirectional=True, batch_first=True, dtype=d), [(2, 4, 3), (4, 2, 5), (4, 2, 5)],
+                  lambda m, x, h, c: m(x, (h, c))),
+    "LSTM projection": (lambda d: nn.LSTM(3, 5, 2, bias=False, proj_size=2, bidirectional=True, dtype=d), [(4, 2, 3), (4, 2, 2), (4, 2, 5)],
+                        lambda m, x, h, c: m(x, (h, c))),
+    "LSTM unbatched": (lambda d: nn.LSTM(3, 9, batch_first=True, dtype=d), [(1, 3), (1, 9), (1, 9)], lambda m, x, h, c: m(x, (h, c))),
+    "GRU": (lambda d: nn.GRU(3, 5, dtype=d), [(4, 2, 3)], lambda m, x: m(x)),
+    "GRU deep": (lambda d: nn.GRU(3, 17, 2, dropout=0.3, bidirectional=True, batch_first=True, dtype=d), [(2, 4, 3), (4, 2, 17)], lambda m, x, h: m(x, h)),
+    "GRU unbatched": (lambda d: nn.GRU(3, 5, bias=False, dtype=d), [(4, 3), (1, 5)], lambda m, x, h: m(x, h)),
+    "RNN": (lambda d: nn.RNN(3, 5, 2, dtype=d), [(4, 2, 3), (2, 2, 5)], lambda m, x, h: m(x, h)),
+    "RNN relu": (lambda d: nn.RNN(3, 5, nonlinearity="relu", bidirectional=True, bias=False, dtype=d), [(4, 2, 3)], lambda m, x: m(x)[0]),
+    "LSTMCell": (lambda d: nn.LSTMCell(3, 5, dtype=d), [(2, 3), (2, 5), (2, 5)], lambda m, x, h, c: m(x, (h, c))),
+    "GRUCell": (lambda d: nn.GRUCell(3, 5, bias=False, dtype=d), [(3,), (5,)], lambda m, x, h: m(x, h)),
+    "RNNCell": (lambda d: nn.RNNCell(3, 5, nonlinearity="relu", dtype=d), [(2, 3), (2, 5)], lambda m, x, h: m(x, h)),
 }
 
 

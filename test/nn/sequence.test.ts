@@ -169,6 +169,54 @@ const cases: Record<string, Sequence> = {
       }).eval(),
     (m, x, y) => m(x, y),
   ),
+  LSTM: of(
+    (dtype) => new nn.LSTM(3, 5, { dtype }),
+    (m, x) => m(x),
+  ),
+  'LSTM deep': of(
+    (dtype) => new nn.LSTM(3, 5, { numLayers: 2, dropout: 0.3, bidirectional: true, batchFirst: true, dtype }),
+    (m, x, h, c) => m(x, [h, c]),
+  ),
+  'LSTM projection': of(
+    (dtype) => new nn.LSTM(3, 5, { numLayers: 2, bias: false, projSize: 2, bidirectional: true, dtype }),
+    (m, x, h, c) => m(x, [h, c]),
+  ),
+  'LSTM unbatched': of(
+    (dtype) => new nn.LSTM(3, 9, { batchFirst: true, dtype }),
+    (m, x, h, c) => m(x, [h, c]),
+  ),
+  GRU: of(
+    (dtype) => new nn.GRU(3, 5, { dtype }),
+    (m, x) => m(x),
+  ),
+  'GRU deep': of(
+    (dtype) => new nn.GRU(3, 17, { numLayers: 2, dropout: 0.3, bidirectional: true, batchFirst: true, dtype }),
+    (m, x, h) => m(x, h),
+  ),
+  'GRU unbatched': of(
+    (dtype) => new nn.GRU(3, 5, { bias: false, dtype }),
+    (m, x, h) => m(x, h),
+  ),
+  RNN: of(
+    (dtype) => new nn.RNN(3, 5, { numLayers: 2, dtype }),
+    (m, x, h) => m(x, h),
+  ),
+  'RNN relu': of(
+    (dtype) => new nn.RNN(3, 5, { nonlinearity: 'relu', bidirectional: true, bias: false, dtype }),
+    (m, x) => m(x)[0],
+  ),
+  LSTMCell: of(
+    (dtype) => new nn.LSTMCell(3, 5, { dtype }),
+    (m, x, h, c) => m(x, [h, c]),
+  ),
+  GRUCell: of(
+    (dtype) => new nn.GRUCell(3, 5, { bias: false, dtype }),
+    (m, x, h) => m(x, h),
+  ),
+  RNNCell: of(
+    (dtype) => new nn.RNNCell(3, 5, { nonlinearity: 'relu', dtype }),
+    (m, x, h) => m(x, h),
+  ),
 };
 
 /** The tensors of a result, in order. */
@@ -313,5 +361,81 @@ describe('attention', () => {
     const transformer = new nn.Transformer({ dModel: 4, nhead: 2, numEncoderLayers: 1, numDecoderLayers: 1 });
     refused(() => transformer(ones([3, 2, 4]), ones([3, 1, 4])), 'the batch number of src and tgt must be equal');
     refused(() => transformer(ones([3, 2, 4]), ones([3, 2, 5])), 'the feature number of src and tgt');
+  });
+});
+
+describe('recurrent layers', () => {
+  const x = (...shape: number[]) => rule(shape, 1, 'float64').requiresGrad_();
+  const layers: Record<string, () => nn.Module> = {
+    LSTM: () => new nn.LSTM(2, 3, { bidirectional: true, dtype: 'float64' }),
+    'LSTM projection': () => new nn.LSTM(2, 3, { projSize: 2, dtype: 'float64' }),
+    GRU: () => new nn.GRU(2, 3, { bidirectional: true, dtype: 'float64' }),
+    RNN: () => new nn.RNN(2, 3, { dtype: 'float64' }),
+  };
+  it.each(Object.keys(layers))('%s has right derivatives of both orders', (name) => {
+    manualSeed(3);
+    const layer = layers[name]();
+    const all = (t: Tensor) => flat(layer(t));
+    expect(gradcheck(all, [x(3, 2, 2)])).toBe(true);
+    expect(gradgradcheck(all, [x(3, 2, 2)])).toBe(true);
+  });
+
+  it('take no gradient where none is given', () => {
+    const layer = new nn.LSTM(2, 3, { dtype: 'float64' });
+    const input = x(3, 2, 2);
+    const [, [, c]] = layer(input);
+    c.sum().backward();
+    expect(input.grad!.isfinite().all().item()).toBe(1);
+    expect(layer.ownParameters().get('weight_hh_l0')!.grad).not.toBeNull();
+  });
+
+  it('give the same for samples of one batch and alone', () => {
+    for (const layer of [new nn.LSTM(2, 3), new nn.GRU(2, 3)] as const) {
+      const batch = rule([4, 3, 2], 1, 'float32');
+      const [together] = (layer as nn.GRU)(batch);
+      const [alone] = (layer as nn.GRU)(batch.select(1, 1));
+      expectClose(together.select(1, 1), alone.dataSync() as Float32Array, 1e-6, 1e-7, 'a sample');
+    }
+  });
+
+  it('know shapes without values, and take an empty batch', () => {
+    const layer = new nn.LSTM(2, 3, { numLayers: 2 });
+    const [y, [h, c]] = new nn.LSTM(2, 3, { numLayers: 2 }).to('meta')(ones([4, 5, 2], { device: 'meta' }));
+    expect([y.shape, h.shape, c.shape]).toEqual([
+      [4, 5, 3],
+      [2, 5, 3],
+      [2, 5, 3],
+    ]);
+    expect(layer(ones([4, 0, 2]))[0].shape).toEqual([4, 0, 3]);
+  });
+
+  it('refuse what does not fit', () => {
+    const refused = (call: () => unknown, text: string) => expect(call).toThrow(text);
+    const [lstm, gru] = [new nn.LSTM(2, 3), new nn.GRU(2, 3)];
+    const input = ones([4, 5, 2]);
+    refused(() => new nn.LSTM(0, 3), 'inputSize must be greater than zero');
+    refused(() => new nn.LSTM(2, 3, { numLayers: 0 }), 'numLayers must be greater than zero');
+    refused(() => new nn.LSTM(2, 3, { projSize: 3 }), 'projSize has to be smaller than hiddenSize');
+    refused(() => new nn.LSTM(2, 3, { projSize: -1 }), 'projSize should be a positive integer or zero');
+    refused(() => gru(ones([2])), 'GRU: Expected input to be 2D or 3D, got 1D instead');
+    refused(() => gru(ones([4, 5, 3])), 'must be equal to inputSize. Expected 2, got 3');
+    refused(() => gru(input.to('float64')), 'RNN input dtype (float64) does not match weight dtype (float32)');
+    refused(() => gru(ones([0, 5, 2])), 'Expected sequence length to be larger than 0 in RNN');
+    refused(() => gru(input, ones([1, 3])), 'For batched 3-D input, hx should also be 3-D but got 2-D tensor');
+    refused(() => gru(input, ones([1, 4, 3])), 'Expected hidden size (1, 5, 3), got [1, 4, 3]');
+    refused(() => lstm(input, [ones([1, 5, 3]), ones([2, 5, 3])]), 'Expected hidden[1] size (1, 5, 3), got [2, 5, 3]');
+    refused(() => lstm(input, ones([1, 5, 3]) as never), 'expected [h, c], two tensors, as the initial states');
+    const cell = new nn.LSTMCell(2, 3);
+    refused(() => cell(ones([1, 2, 2])), 'LSTMCell: Expected input to be 1D or 2D, got 3D instead');
+    refused(() => cell(ones([4, 3])), 'input has inconsistent inputSize: got 3 expected 2');
+    refused(
+      () => cell(ones([4, 2]), [ones([5, 3]), ones([4, 3])]),
+      "Input batch size 4 doesn't match hidden0 batch size 5",
+    );
+    refused(
+      () => cell(ones([4, 2]), [ones([4, 3]), ones([4, 4])]),
+      'hidden1 has inconsistent hiddenSize: got 4, expected 3',
+    );
+    refused(() => new nn.GRUCell(2, 3)(ones([4, 2]), ones([1, 2, 3, 3])), 'Expected hidden to be 1D or 2D, got 4D');
   });
 });

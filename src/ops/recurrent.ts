@@ -1,0 +1,291 @@
+// One direction of one recurrent layer as one operation: the projection of all steps in one matrix product, then, step
+// by step, a product with the state and a kernel for the rest. Layers and their checks are in nn/recurrent.ts.
+import { grad } from '../autograd/backward.ts';
+import { asOperand, defineOp } from '../autograd/define_op.ts';
+import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { type Operand, partOf } from '../device/operand.ts';
+import { noteMultiplyAdds } from '../launch/work.ts';
+import { copyElements, rowMajor } from '../tensor/copy.ts';
+import { fullOn } from '../tensor/create.ts';
+import { present, requireSameDevice } from '../tensor/requirements.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { add, mul, relu, sigmoid, sub, tanh } from './elementwise.ts';
+import { linear } from './linear.ts';
+import { launchGemm } from './matmul.ts';
+import { sum } from './reduce.ts';
+import { chunk, reshape, select, stack } from './shape_ops.ts';
+
+/** What a step computes, and whether the last step comes first. */
+export interface RecurrentMode {
+  readonly kind: 'lstm' | 'gru' | 'tanh' | 'relu';
+  readonly reverse: boolean;
+}
+export const gatesOf = { lstm: 4, gru: 3, tanh: 1, relu: 1 } as const;
+
+/**
+ * The operands of one direction: x (T, N, I); wIh (G·H, I), wHh (G·H, P) and their biases; the projection wHr (P, H) of an
+ * LSTM, without which P = H; the states h0 (N, P) and, of an LSTM, c0 (N, H).
+ */
+export type RecurrentOperands = readonly [
+  x: Tensor,
+  wIh: Tensor,
+  wHh: Tensor,
+  bIh: Tensor | null,
+  bHh: Tensor | null,
+  wHr: Tensor | null,
+  h0: Tensor,
+  c0: Tensor | null,
+];
+
+/** c (m, n) = op(a)·op(b), or c plus that, on parts of tensors. */
+function multiply(
+  like: Tensor,
+  [m, n, k]: readonly [m: number, n: number, k: number],
+  a: Operand,
+  b: Operand,
+  c: Operand,
+  { ta = false, tb = false, accumulate = false, bias = null as Tensor | null } = {},
+): void {
+  noteMultiplyAdds(m * n * k);
+  like.backend.launch.gemm('recurrent', {
+    transposeA: ta,
+    transposeB: tb,
+    batch: 1,
+    m,
+    n,
+    k,
+    a,
+    aStep: 0,
+    b,
+    bStep: 0,
+    bias,
+    c,
+    accumulate,
+  });
+}
+
+/** Sizes, and the order of the steps. */
+function sizesOf(
+  [x, , wHh, , , , h0]: readonly (Tensor | { readonly shape: readonly number[] } | null)[],
+  mode: RecurrentMode,
+) {
+  const [steps, n, features] = x!.shape;
+  const [rows, out] = wHh!.shape;
+  const order = Array.from({ length: steps }, (_, i) => (mode.reverse ? steps - 1 - i : i));
+  return { steps, n, features, rows, out, h: rows / gatesOf[mode.kind], order, states: h0!.shape };
+}
+
+/** A step by plain operations: [h, c]. */
+function plainStep(
+  kind: RecurrentMode['kind'],
+  fromInput: Tensor,
+  [, , wHh, , bHh, wHr]: RecurrentOperands,
+  h: Tensor,
+  c: Tensor | null,
+): [h: Tensor, c: Tensor | null] {
+  const fromState = linear(h, wHh, bHh);
+  if (kind === 'gru') {
+    const [xr, xz, xm] = chunk(fromInput, 3, 1);
+    const [hr, hz, hm] = chunk(fromState, 3, 1);
+    const m = tanh(add(xm, mul(sigmoid(add(xr, hr)), hm)));
+    return [add(mul(sub(h, m), sigmoid(add(xz, hz))), m), null];
+  }
+  const gates = add(fromInput, fromState);
+  if (kind !== 'lstm') return [kind === 'tanh' ? tanh(gates) : relu(gates), null];
+  const [i, f, g, o] = chunk(gates, 4, 1);
+  const cell = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)));
+  const hidden = mul(sigmoid(o), tanh(cell));
+  return [wHr ? linear(hidden, wHr) : hidden, cell];
+}
+
+/** The definition, which autograd differentiates for second orders. */
+function plain(operands: RecurrentOperands, mode: RecurrentMode): Tensor[] {
+  const [x, wIh, , bIh, , , h0, c0] = operands;
+  const projected = linear(x, wIh, bIh);
+  const { order } = sizesOf(operands, mode);
+  const outputs: Tensor[] = [];
+  let [h, c] = [h0, c0];
+  for (const t of order) {
+    [h, c] = plainStep(mode.kind, select(projected, 0, t), operands, h, c);
+    outputs[t] = h;
+  }
+  return [stack(outputs), h, ...(c ? [c] : [])];
+}
+
+const names = ['x', 'wIh', 'wHh', 'bIh', 'bHh', 'wHr', 'h0', 'c0'] as const;
+
+/**
+ * All steps of one direction: [y (T, N, P), the last h (N, P), of an LSTM the last c (N, H)]. T is at least 1.
+ */
+export const recurrent = defineOp({
+  name: 'recurrent',
+  forward(
+    ctx,
+    x: Tensor,
+    wIh: Tensor,
+    wHh: Tensor,
+    bIh: Tensor | null,
+    bHh: Tensor | null,
+    wHr: Tensor | null,
+    h0: Tensor,
+    c0: Tensor | null,
+    mode: RecurrentMode,
+  ): readonly Tensor[] {
+    const { kind } = mode;
+    requireSameDevice('recurrent', ...present(x, wIh, wHh, bIh, bHh, wHr, h0, c0));
+    const input = rowMajor(x);
+    const { steps, n, features, rows, out, h, order } = sizesOf([input, wIh, wHh, null, null, null, h0], mode);
+    const { backend, dtype } = x;
+    const isGru = kind === 'gru';
+    const fresh = (...shape: number[]) => allocate(shape, dtype, 'contiguous', backend);
+    // A GRU needs the sums of the state apart from those of the input; else there is one sum, with both biases.
+    const bias = isGru || !bIh || !bHh ? bIh : add(bIh, bHh);
+    const gates = launchGemm(reshape(input, [steps * n, features]), wIh, false, true, bias);
+    const hidden = isGru ? fresh(steps * n, rows) : null;
+    const cells = kind === 'lstm' ? fresh(steps * n, h) : null;
+    const y = fresh(steps, n, out);
+    const unprojected = wHr ? fresh(steps * n, h) : null;
+    let [state, cell]: [Operand, Operand | null] = [h0, c0];
+    for (const t of order) {
+      const own = partOf(gates, t * n * rows);
+      const next = partOf(y, t * n * out);
+      const sums = hidden && partOf(hidden, t * n * rows);
+      multiply(x, [n, rows, out], state, wHh, sums ?? own, { tb: true, accumulate: !isGru, bias: isGru ? bHh : null });
+      if (cells) {
+        const now = partOf(cells, t * n * h);
+        const before = unprojected ? partOf(unprojected, t * n * h) : next;
+        backend.launch.lstmCell('recurrent', { gates: own, c0: cell!, c: now, out: before, n, h });
+        if (wHr) multiply(x, [n, out, h], before, wHr, next, { tb: true });
+        cell = now;
+      } else if (sums) backend.launch.gruCell('recurrent', { gates: own, hidden: sums, h0: state, out: next, n, h });
+      else backend.launch.rnnCell('recurrent', { relu: kind === 'relu', gates: own, out: next, n, h });
+      state = next;
+    }
+    ctx.save(input, wIh, wHh, bIh, bHh, wHr, h0, c0, gates, y, hidden, cells, unprojected);
+    const last = order.at(-1)!;
+    const copy = (from: Tensor, width: number) => {
+      const to = fresh(n, width);
+      copyElements('recurrent', from, to, [n * width], [1], [1], last * n * width);
+      return to;
+    };
+    return [y, copy(y, out), ...(cells ? [copy(cells, h)] : [])];
+  },
+  backward(ctx, grads, ...args) {
+    const mode = args[8];
+    const operands = ctx.saved.slice(0, 8) as unknown as RecurrentOperands;
+    if (isGradEnabled()) return [...recordedGradients(operands, mode, ctx.needs, grads), null];
+    const [x, wIh, wHh, bIh, bHh, wHr, h0, c0, gates, y, hidden, cells, unprojected] = ctx.saved;
+    const { kind } = mode;
+    const { steps, n, features, rows, out, h, order } = sizesOf(operands, mode);
+    const { backend, dtype } = x;
+    const fresh = (...shape: number[]) => allocate(shape, dtype, 'contiguous', backend);
+    /** A gradient that is changed here, and belongs to somebody else, or 0. */
+    const own = (g: Tensor | null | undefined, width: number) => {
+      if (!g) return fullOn(backend, [n, width], 0, dtype);
+      const to = fresh(n, width);
+      copyElements('recurrent', g, to, [n * width], [1], [1]);
+      return to;
+    };
+    const [dy, dLast, dcLast] = [grads[0] as Tensor | null, grads[1] as Tensor | null, grads[2] as Tensor | null];
+    const given = dy && rowMajor(dy);
+    let dh = own(dLast, out);
+    const dc = cells && own(dcLast, h);
+    const dgates = fresh(steps * n, rows);
+    const dhidden = hidden ? fresh(steps * n, rows) : dgates;
+    const dprojected = wHr ? fresh(steps * n, out) : null;
+    const inner = wHr ? fresh(n, h) : null;
+    for (let i = steps - 1; i >= 0; i--) {
+      const t = order[i];
+      const before = i > 0 ? order[i - 1] : null;
+      const at = (from: Tensor, width: number) => partOf(from, t * n * width);
+      const prior = (from: Tensor, first: Tensor, width: number) =>
+        before === null ? first : partOf(from, before * n * width);
+      const part = given && at(given, out);
+      const own = at(dgates, rows);
+      if (cells) {
+        if (wHr) {
+          // The projection is linear: what comes to its result goes on through the weights.
+          if (given) dh = add(dh, select(given, 0, t));
+          copyElements('recurrent', dh, dprojected!, [n * out], [1], [1], 0, t * n * out);
+          multiply(x, [n, h, out], dh, wHr, inner!);
+        }
+        backend.launch.lstmCellBackward('recurrentBackward', {
+          gates: at(gates, rows),
+          c0: prior(cells, c0, h),
+          c: at(cells, h),
+          dy: wHr ? null : part,
+          dh: inner ?? dh,
+          dc: dc!,
+          dgates: own,
+          n,
+          h,
+        });
+      } else if (hidden)
+        backend.launch.gruCellBackward('recurrentBackward', {
+          gates: at(gates, rows),
+          hidden: at(hidden, rows),
+          h0: prior(y, h0, h),
+          dy: part,
+          dh,
+          dgates: own,
+          dhidden: at(dhidden, rows),
+          n,
+          h,
+        });
+      else
+        backend.launch.rnnCellBackward('recurrentBackward', {
+          relu: kind === 'relu',
+          y: at(y, h),
+          dy: part,
+          dh,
+          dgates: own,
+          n,
+          h,
+        });
+      multiply(x, [n, out, rows], at(dhidden, rows), wHh, dh, { accumulate: hidden !== null });
+    }
+    const needs = Object.fromEntries(names.map((name, i) => [name, ctx.needs[i]]));
+    const weightHh = () => {
+      const to = fresh(rows, out);
+      // The states before the first step, and then y without its last step.
+      multiply(x, [rows, out, n], partOf(dhidden, order[0] * n * rows), h0, to, { ta: true });
+      const [from, state] = mode.reverse ? [0, 1] : [1, 0];
+      if (steps > 1)
+        multiply(x, [rows, out, (steps - 1) * n], partOf(dhidden, from * n * rows), partOf(y, state * n * out), to, {
+          ta: true,
+          accumulate: true,
+        });
+      return to;
+    };
+    return [
+      needs.x ? reshape(launchGemm(dgates, wIh, false, false, null), [steps, n, features]) : null,
+      needs.wIh ? launchGemm(dgates, reshape(x, [steps * n, features]), true, false, null) : null,
+      needs.wHh ? weightHh() : null,
+      needs.bIh && bIh ? sum(dgates, 0) : null,
+      needs.bHh && bHh ? sum(dhidden, 0) : null,
+      needs.wHr && wHr ? launchGemm(dprojected!, unprojected, true, false, null) : null,
+      needs.h0 ? dh : null,
+      needs.c0 ? dc : null,
+      null,
+    ];
+  },
+});
+
+/** Gradients of the operands as a recorded computation. */
+function recordedGradients(
+  operands: RecurrentOperands,
+  mode: RecurrentMode,
+  needs: readonly boolean[],
+  grads: readonly (Tensor | null)[],
+): (Tensor | null)[] {
+  const inputs = operands.map((t) => t && asOperand(t)) as unknown as RecurrentOperands;
+  const wanted = inputs.flatMap((operand, i) => (needs[i] && operand ? [operand] : []));
+  const outputs = plain(inputs, mode).flatMap((y, i) => (grads[i] ? [{ y, g: grads[i] as Tensor }] : []));
+  const found = grad(
+    outputs.map(({ y }) => y),
+    wanted,
+    { gradOutputs: outputs.map(({ g }) => g), createGraph: true, allowUnused: true },
+  );
+  let next = 0;
+  return inputs.map((operand, i) => (needs[i] && operand ? found[next++] : null));
+}
