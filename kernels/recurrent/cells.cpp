@@ -32,8 +32,8 @@ template <class T> static void lstm_cell(T* gates, const T* c0, T* c, T* out, in
 }
 // With dh = dy + dh: dc = dc + dh·o·(1 − tanh²c); dc becomes dc·f.
 template <class T>
-static void lstm_cell_backward(const T* gates, const T* c0, const T* c, const T* dy, const T* dh, T* dc, T* dgates, int n,
-                               int h) {
+static void lstm_cell_backward(const T* gates, const T* c0, const T* c, const T* dy, const T* dh, T* dc, T* dgates,
+                               int n, int h) {
   for_cells<T>(n, h, [=](int64_t row, auto at) {
     const T* own = gates + row * 4 * h;
     T* to = dgates + row * 4 * h;
@@ -111,10 +111,10 @@ EK_API int ek_lstm_cell(int dtype, void* gates, const void* c0, void* c, void* o
 EK_API int ek_lstm_cell_backward(int dtype, const void* gates, const void* c0, const void* c, const void* dy,
                                  const void* dh, void* dc, void* dgates, int n, int h) {
   if (n == 0 || h == 0) return EK_OK;
-  EK_DISPATCH_FLOAT(dtype, lstm_cell_backward(static_cast<const T*>(gates), static_cast<const T*>(c0),
-                                              static_cast<const T*>(c), static_cast<const T*>(dy),
-                                              static_cast<const T*>(dh), static_cast<T*>(dc), static_cast<T*>(dgates),
-                                              n, h);)
+  EK_DISPATCH_FLOAT(
+      dtype, lstm_cell_backward(static_cast<const T*>(gates), static_cast<const T*>(c0), static_cast<const T*>(c),
+                                static_cast<const T*>(dy), static_cast<const T*>(dh), static_cast<T*>(dc),
+                                static_cast<T*>(dgates), n, h);)
   return EK_OK;
 }
 EK_API int ek_gru_cell(int dtype, void* gates, const void* hidden, const void* h0, void* out, int n, int h) {

@@ -177,6 +177,7 @@ const overwritten = (x: Tensor, values: Tensor): Tensor => noGrad(() => x.copy_(
  * sparse_(layer.weight, 0.9);
  */
 export function sparse_(x: Tensor, sparsity: number, std = 0.01, options: GeneratorOption = {}): Tensor {
+  requireOptions('sparse_', options, generatorOption);
   requireFinite('sparse_', 'sparsity', sparsity);
   if (x.rank !== 2) throw new ValueError('Only tensors with 2 dimensions are supported');
   if (sparsity < 0 || sparsity > 1)

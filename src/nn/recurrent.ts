@@ -264,8 +264,8 @@ function twoStates(name: string, hx: LSTMState | null): LSTMState | null {
  * A layer, or several, of Elman's network (Elman 1990; PyTorch: `nn.RNN`): hₜ = tanh(W·xₜ + b + W′·hₜ₋₁ + b′), or relu.
  * x (L, N, inputSize), or (N, L, …) with `batchFirst`, or without the batch dimension N, and hidden states
  * (numLayers·directions, N, hiddenSize), by default zeros, give [output (L, N, directions·hiddenSize), the last hidden
- * states]. Parameters are `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, …, with `_reverse` behind those of the
- * other direction; they start uniform in ±1/√hiddenSize.
+ * states]. Parameters are `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, …, with `_reverse` behind those
+ * of the other direction; they start uniform in ±1/√hiddenSize.
  * @throws ValueError on sizes that are not positive; RuntimeError at the call where shapes do not fit.
  * @example
  * const [states, last] = new RNN(3, 4)(randn([5, 2, 3])); // shapes [5, 2, 4] and [1, 2, 4]
@@ -421,8 +421,8 @@ abstract class RecurrentCell extends Module {
 }
 
 /**
- * One step of `RNN`: x (N, inputSize) and a state (N, hiddenSize), by default zeros, or both without N, give the next state
- * (PyTorch: `nn.RNNCell`). Parameters are `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`.
+ * One step of `RNN`: x (N, inputSize) and a state (N, hiddenSize), by default zeros, or both without N, give the next
+ * state (PyTorch: `nn.RNNCell`). Parameters are `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`.
  * @throws RuntimeError at the call where shapes do not fit.
  * @example
  * const next = new RNNCell(3, 4)(randn([2, 3])); // shape [2, 4]

@@ -1,5 +1,5 @@
 // Layers that turn windows of images into columns, and back. The arithmetic is in ops/fold.ts.
-import { maxElements, requireInteger } from '../checks.ts';
+import { maxElements, requireInteger, requireIntegers } from '../checks.ts';
 import { foldWith, type UnfoldOptions, unfoldOptions, unfoldWith } from '../ops/fold.ts';
 import type { Size } from '../ops/window.ts';
 import { requireOptions } from '../options.ts';
@@ -9,7 +9,8 @@ import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
 
 function requireSize(op: string, name: string, value: Size): Size {
-  for (const one of Array.isArray(value) ? value : [value]) requireInteger(op, name, one, 0, maxElements);
+  if (!Array.isArray(value) || value.length === 0) requireInteger(op, name, value, 0, maxElements);
+  else requireIntegers(op, name, value, 0);
   return value;
 }
 

@@ -1,6 +1,6 @@
 // Activations that are more than a function of one element: slopes that are learned or drawn, gates, softmin.
 import { defineOp } from '../autograd/define_op.ts';
-import { requireNumber } from '../checks.ts';
+import { requireInteger, requireNumber } from '../checks.ts';
 import { NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
@@ -91,6 +91,7 @@ export function softmin(x: Tensor, dim: number, options?: DtypeOption): Tensor {
   requireOptions('softmin', options, dtypeOption);
   if (x.dtype === 'bool')
     throw new NotImplementedError('Negation, the `-` operator, on a bool tensor is not supported.');
+  requireInteger('softmin', 'dim', dim);
   return softmax(neg(x), dim, options);
 }
 

@@ -23,8 +23,8 @@ export interface RecurrentMode {
 export const gatesOf = { lstm: 4, gru: 3, tanh: 1, relu: 1 } as const;
 
 /**
- * The operands of one direction: x (T, N, I); wIh (G·H, I), wHh (G·H, P) and their biases; the projection wHr (P, H) of an
- * LSTM, without which P = H; the states h0 (N, P) and, of an LSTM, c0 (N, H).
+ * The operands of one direction: x (T, N, I); wIh (G·H, I), wHh (G·H, P) and their biases; the projection wHr (P, H) of
+ * an LSTM, without which P = H; the states h0 (N, P) and, of an LSTM, c0 (N, H).
  */
 export type RecurrentOperands = readonly [
   x: Tensor,

@@ -65,7 +65,10 @@ const checks: readonly Check<LBFGSOptions>[] = [
     ({ toleranceChange }) => `Invalid toleranceChange value: ${shown(toleranceChange)}`,
   ],
   [({ historySize }) => isCount(historySize), ({ historySize }) => `Invalid historySize value: ${shown(historySize)}`],
-  [({ lineSearchFn }) => [null, 'strongWolfe'].includes(lineSearchFn), () => "only 'strongWolfe' is supported"],
+  [
+    ({ lineSearchFn }) => [null, 'strongWolfe'].includes(lineSearchFn),
+    () => "lineSearchFn: only 'strongWolfe' is supported",
+  ],
 ];
 
 /** What the first parameter's state holds of all. */

@@ -65,7 +65,7 @@ const checks: readonly Check<MuonOptions>[] = [
   ],
   [
     ({ nsCoefficients: each }) => Array.isArray(each) && each.length === 3 && each.every(Number.isFinite),
-    () => 'Coefficients must be a tuple of exactly 3 values',
+    () => 'nsCoefficients must be exactly 3 values',
   ],
 ];
 

@@ -22,7 +22,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   },
   {
     in: /^optim\//,
-    text: /^(exp_avg|exp_avg_sq|max_exp_avg_sq|square_avg|momentum_buffer|grad_avg|base_lrs|last_epoch|_step_count|_last_lr|_anneal_func_type|default_min_lr|min_lrs|threshold_mode|cooldown_counter|num_bad_epochs)$/,
+    text: /^(acc_delta|row_var|col_var|exp_inf|scale_mode|old_dirs|old_stps|mu_product|step_size|_anneal_strategy|exp_avg|exp_avg_sq|max_exp_avg_sq|square_avg|momentum_buffer|grad_avg|base_lrs|last_epoch|_step_count|_last_lr|_anneal_func_type|default_min_lr|min_lrs|threshold_mode|cooldown_counter|num_bad_epochs)$/,
     because: "A key of an optimizer's or a schedule's state, which PyTorch reads and writes too.",
   },
   {

@@ -80,7 +80,9 @@ describe('is refused', () => {
       const error = await errorOf(() => call({ ...needed(), [name]: stranger }));
       expect(error, name).toBeInstanceOf(EvenkeelError);
       // In one word, or in several of PyTorch's.
-      const words = name === 'lr' ? 'lr|learning rate' : name.replace(/[A-Z]/g, '.?$&');
+      const words =
+        ({ lr: 'lr|learning rate', etas: 'eta values' } as Record<string, string>)[name] ??
+        name.replace(/[A-Z]/g, '.?$&');
       expect(error!.message, name).toMatch(new RegExp(words, 'i'));
     }
   });

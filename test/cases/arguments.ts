@@ -336,8 +336,8 @@ for (const name of ['dropout', 'dropout2d', 'alphaDropout', 'featureAlphaDropout
   takes(name, { p: ['probability', (v) => f[name](image(), v)] });
 takes('dropout1d', { p: ['probability', (v) => f.dropout1d(line(), v)] });
 takes('dropout3d', { p: ['probability', (v) => f.dropout3d(volume(), v)] });
-takes('glu', { dim: ['integer', (v) => f.glu(image(), v)] });
-takes('softmin', { dim: ['integer', (v) => f.softmin(image(), v)] });
+takes('glu', { dim: ['integer', (v) => f.glu(image(), v), -1] });
+takes('softmin', { dim: ['integer', (v) => f.softmin(image(), v), -1] });
 takes('rrelu', {
   lower: ['finite', (v) => f.rrelu(x(), { lower: v, upper: 9 })],
   upper: ['finite', (v) => f.rrelu(x(), { upper: v, lower: -9 })],
@@ -720,8 +720,8 @@ for (const name of ['ConstantPad1d', 'ConstantPad2d', 'ConstantPad3d'] as const)
     padding: ['size', (v) => new nn[name](v, 0), -1, 2 ** 31],
     value: ['element', (v) => new nn[name](1, v)],
   });
-takes('GLU', { dim: ['integer', (v) => new nn.GLU(v)] });
-takes('Softmin', { dim: ['integer', (v) => new nn.Softmin(v)] });
+takes('GLU', { dim: ['integer', (v) => new nn.GLU(v), -1, 2 ** 31, 2 ** 32 + 1] });
+takes('Softmin', { dim: ['integer', (v) => new nn.Softmin(v), -1, 2 ** 31, 2 ** 32 + 1] });
 takes('PReLU', {
   numParameters: ['size', (v) => new nn.PReLU(v), -1],
   init: ['number', (v) => new nn.PReLU(1, { init: v })],

@@ -199,6 +199,7 @@ takes(
   (name) => (o) => make(name)(x(), x(), o),
 );
 takes('crossEntropy nllLoss', (name) => (o) => make(name)(x(), indices(), o));
+one('sparse_', (o) => nn.init.sparse_(x(), 0.5, 0.01, o));
 takes('orthogonal_ kaimingUniform_ kaimingNormal_ xavierUniform_ xavierNormal_', (name) => (o) => make(name)(x(), o));
 
 // ---- layers ---------------------------------------------------------------------------------------------------------
@@ -322,6 +323,12 @@ one(
   (o) => adam().addParamGroup(o),
   () => ({ params: [leaf()] }),
   'SGD',
+);
+one(
+  'Muon.addParamGroup',
+  (o) => new optim.Muon([new nn.Parameter(ek.ones([2, 2]))]).addParamGroup(o),
+  () => ({ params: [new nn.Parameter(ek.ones([3, 2]))] }),
+  'Muon',
 );
 one('Optimizer.zeroGrad', (o) => adam().zeroGrad(o));
 one('clipGradNorm', (o) => optim.clipGradNorm([leaf()], 1, o));
@@ -452,6 +459,7 @@ export const noOptions: Readonly<Record<string, string>> = {
   PytorchFile: 'made by openPytorch',
   TensorFile: 'made by openTensors',
   'AdamW.loadStateDict': 'a state, judged entry by entry',
+  'LBFGS.addParamGroup': 'a second group is refused, whatever it holds',
   'LBFGS.loadStateDict': 'a state, judged entry by entry',
   'Optimizer.loadStateDict': 'a state, judged entry by entry',
   ModelSummary: 'what summary has counted',

@@ -1,5 +1,5 @@
-// The kernels of kernels/recurrent/: forwards against formulas in float64, with sizes that fill no vector. Gradients are
-// compared with differences, and with PyTorch's, in test/nn/sequence.test.ts.
+// The kernels of kernels/recurrent/: forwards against formulas in float64, with sizes that fill no vector. Gradients
+// are compared with differences, and with PyTorch's, in test/nn/sequence.test.ts.
 import { describe, expect, test } from 'vitest';
 import { Dtype } from '../../src/device/generated/abi.ts';
 import { Arena, engines, random } from './arena.ts';

@@ -283,6 +283,30 @@ export interface Kernels {
    */
   randomPermutation(state: Pointer, used: number, out: Pointer, n: number): number;
   /**
+   * One step of n samples with h hidden values, behind the products with the weights; float32 and float64. The gates
+   * (n, 4h) of an LSTM (i, f, g, o) are sums before the step, and the activated gates behind it; c0 and c are the cell
+   * states before and behind it, out the hidden state.
+   */
+  lstmCell(dtype: number, gates: Pointer, c0: Pointer, c: Pointer, out: Pointer, n: number, h: number): number;
+  /**
+   * dy (optional) and dh, which are added, are the gradients of the hidden state. dc is that of c, and becomes that of
+   * c0.
+   */
+  lstmCellBackward(dtype: number, gates: Pointer, c0: Pointer, c: Pointer, dy: Pointer, dh: Pointer, dc: Pointer, dgates: Pointer, n: number, h: number): number;
+  /**
+   * Of a GRU (r, z, n): gates (n, 3h), of the input, become the activated ones; hidden (n, 3h) is of the state h0.
+   */
+  gruCell(dtype: number, gates: Pointer, hidden: Pointer, h0: Pointer, out: Pointer, n: number, h: number): number;
+  /**
+   * dh becomes the part of h0's gradient that does not come through `hidden`.
+   */
+  gruCellBackward(dtype: number, gates: Pointer, hidden: Pointer, h0: Pointer, dy: Pointer, dh: Pointer, dgates: Pointer, dhidden: Pointer, n: number, h: number): number;
+  /**
+   * tanh, or relu, of the gates (n, h). Backward takes the forward's output y.
+   */
+  rnnCell(relu: number, dtype: number, gates: Pointer, out: Pointer, n: number, h: number): number;
+  rnnCellBackward(relu: number, dtype: number, y: Pointer, dy: Pointer, dh: Pointer, dgates: Pointer, n: number, h: number): number;
+  /**
    * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
    * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
    */
@@ -543,6 +567,12 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['randomMask', 'ek_random_mask'],
   ['randomIntegers', 'ek_random_integers'],
   ['randomPermutation', 'ek_random_permutation'],
+  ['lstmCell', 'ek_lstm_cell'],
+  ['lstmCellBackward', 'ek_lstm_cell_backward'],
+  ['gruCell', 'ek_gru_cell'],
+  ['gruCellBackward', 'ek_gru_cell_backward'],
+  ['rnnCell', 'ek_rnn_cell'],
+  ['rnnCellBackward', 'ek_rnn_cell_backward'],
   ['indexSelect', 'ek_index_select'],
   ['indexAdd', 'ek_index_add'],
   ['indexPut', 'ek_index_put'],

@@ -495,6 +495,124 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  lstmCell(caller: string, { gates, c0, c, out, n, h }: Parameters<Launches['lstmCell']>[1]): void {
+    const { backend } = this;
+    gates.materialize();
+    c0.materialize();
+    c.materialize();
+    out.materialize();
+    const status = backend.kernels.lstmCell(
+      gates.code,
+      gates.pin(),
+      c0.pin(),
+      c.pin(),
+      out.pin(),
+      n,
+      h,
+    );
+    backend.check(caller, status);
+  }
+
+  lstmCellBackward(caller: string, { gates, c0, c, dy, dh, dc, dgates, n, h }: Parameters<Launches['lstmCellBackward']>[1]): void {
+    const { backend } = this;
+    gates.materialize();
+    c0.materialize();
+    c.materialize();
+    dy?.materialize();
+    dh.materialize();
+    dc.materialize();
+    dgates.materialize();
+    const status = backend.kernels.lstmCellBackward(
+      gates.code,
+      gates.pin(),
+      c0.pin(),
+      c.pin(),
+      dy ? dy.pin() : 0,
+      dh.pin(),
+      dc.pin(),
+      dgates.pin(),
+      n,
+      h,
+    );
+    backend.check(caller, status);
+  }
+
+  gruCell(caller: string, { gates, hidden, h0, out, n, h }: Parameters<Launches['gruCell']>[1]): void {
+    const { backend } = this;
+    gates.materialize();
+    hidden.materialize();
+    h0.materialize();
+    out.materialize();
+    const status = backend.kernels.gruCell(
+      gates.code,
+      gates.pin(),
+      hidden.pin(),
+      h0.pin(),
+      out.pin(),
+      n,
+      h,
+    );
+    backend.check(caller, status);
+  }
+
+  gruCellBackward(caller: string, { gates, hidden, h0, dy, dh, dgates, dhidden, n, h }: Parameters<Launches['gruCellBackward']>[1]): void {
+    const { backend } = this;
+    gates.materialize();
+    hidden.materialize();
+    h0.materialize();
+    dy?.materialize();
+    dh.materialize();
+    dgates.materialize();
+    dhidden.materialize();
+    const status = backend.kernels.gruCellBackward(
+      gates.code,
+      gates.pin(),
+      hidden.pin(),
+      h0.pin(),
+      dy ? dy.pin() : 0,
+      dh.pin(),
+      dgates.pin(),
+      dhidden.pin(),
+      n,
+      h,
+    );
+    backend.check(caller, status);
+  }
+
+  rnnCell(caller: string, { relu, gates, out, n, h }: Parameters<Launches['rnnCell']>[1]): void {
+    const { backend } = this;
+    gates.materialize();
+    out.materialize();
+    const status = backend.kernels.rnnCell(
+      relu ? 1 : 0,
+      gates.code,
+      gates.pin(),
+      out.pin(),
+      n,
+      h,
+    );
+    backend.check(caller, status);
+  }
+
+  rnnCellBackward(caller: string, { relu, y, dy, dh, dgates, n, h }: Parameters<Launches['rnnCellBackward']>[1]): void {
+    const { backend } = this;
+    y.materialize();
+    dy?.materialize();
+    dh.materialize();
+    dgates.materialize();
+    const status = backend.kernels.rnnCellBackward(
+      relu ? 1 : 0,
+      y.code,
+      y.pin(),
+      dy ? dy.pin() : 0,
+      dh.pin(),
+      dgates.pin(),
+      n,
+      h,
+    );
+    backend.check(caller, status);
+  }
+
   indexSelect(caller: string, { x, index, out, outer, n, count, inner }: Parameters<Launches['indexSelect']>[1]): void {
     const { backend } = this;
     x.materialize();

@@ -104,6 +104,30 @@ export interface Launches {
    */
   randomPermutation(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand }): void;
   /**
+   * One step of n samples with h hidden values, behind the products with the weights; float32 and float64. The gates
+   * (n, 4h) of an LSTM (i, f, g, o) are sums before the step, and the activated gates behind it; c0 and c are the cell
+   * states before and behind it, out the hidden state.
+   */
+  lstmCell(caller: string, given: { readonly gates: Operand; readonly c0: Operand; readonly c: Operand; readonly out: Operand; readonly n: number; readonly h: number }): void;
+  /**
+   * dy (optional) and dh, which are added, are the gradients of the hidden state. dc is that of c, and becomes that of
+   * c0.
+   */
+  lstmCellBackward(caller: string, given: { readonly gates: Operand; readonly c0: Operand; readonly c: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dc: Operand; readonly dgates: Operand; readonly n: number; readonly h: number }): void;
+  /**
+   * Of a GRU (r, z, n): gates (n, 3h), of the input, become the activated ones; hidden (n, 3h) is of the state h0.
+   */
+  gruCell(caller: string, given: { readonly gates: Operand; readonly hidden: Operand; readonly h0: Operand; readonly out: Operand; readonly n: number; readonly h: number }): void;
+  /**
+   * dh becomes the part of h0's gradient that does not come through `hidden`.
+   */
+  gruCellBackward(caller: string, given: { readonly gates: Operand; readonly hidden: Operand; readonly h0: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dgates: Operand; readonly dhidden: Operand; readonly n: number; readonly h: number }): void;
+  /**
+   * tanh, or relu, of the gates (n, h). Backward takes the forward's output y.
+   */
+  rnnCell(caller: string, given: { readonly relu: boolean; readonly gates: Operand; readonly out: Operand; readonly n: number; readonly h: number }): void;
+  rnnCellBackward(caller: string, given: { readonly relu: boolean; readonly y: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dgates: Operand; readonly n: number; readonly h: number }): void;
+  /**
    * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
    * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
    */
@@ -329,6 +353,12 @@ export const launchNames: readonly (keyof Launches)[] = [
   'randomMask',
   'randomIntegers',
   'randomPermutation',
+  'lstmCell',
+  'lstmCellBackward',
+  'gruCell',
+  'gruCellBackward',
+  'rnnCell',
+  'rnnCellBackward',
   'indexSelect',
   'indexAdd',
   'indexPut',
