@@ -174,7 +174,7 @@ const overwritten = (x: Tensor, values: Tensor): Tensor => noGrad(() => x.copy_(
  * @param std the standard deviation of the others; default 0.01.
  * @throws ValueError unless x has two dimensions, and on another share.
  * @example
- * sparse_(layer.weight, 0.9);
+ * sparse_(zeros([100, 50]), 0.9);
  */
 export function sparse_(x: Tensor, sparsity: number, std = 0.01, options: GeneratorOption = {}): Tensor {
   requireOptions('sparse_', options, generatorOption);
@@ -199,7 +199,7 @@ export function sparse_(x: Tensor, sparsity: number, std = 0.01, options: Genera
  * without elements stays.
  * @throws ValueError below two dimensions.
  * @example
- * orthogonal_(layer.weight, { gain: calculateGain('relu') });
+ * orthogonal_(conv.weight, { gain: calculateGain('relu') });
  */
 export function orthogonal_(x: Tensor, options: XavierOptions = {}): Tensor {
   requireOptions('orthogonal_', options, xavierOptions);

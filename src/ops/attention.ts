@@ -100,7 +100,7 @@ const maskMatrix = (mask: Tensor): Tensor =>
  * 0 ≤ dropoutP ≤ 1.
  * @example
  * const q = randn([2, 3, 5, 8]); // two samples, three heads, five places
- * nn.functional.scaledDotProductAttention(q, q, q, { isCausal: true }).shape; // [2, 3, 5, 8]
+ * scaledDotProductAttention(q, q, q, { isCausal: true }).shape; // [2, 3, 5, 8]
  */
 export function scaledDotProductAttention(
   query: Tensor,

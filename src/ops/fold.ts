@@ -123,7 +123,7 @@ export function unfoldWith(x: Tensor, kernelSize: Size, options: UnfoldOptions):
  * gradient of `unfold` (PyTorch: `F.fold`).
  * @throws RuntimeError where the columns are not those of all windows of an image of this size.
  * @example
- * const image = fold(ones([2, 18, 9]), [4, 5], [2, 3]); // shape [2, 3, 4, 5]
+ * const image = functional.fold(ones([2, 18, 9]), [4, 5], [2, 3]); // shape [2, 3, 4, 5]
  */
 export function fold(x: Tensor, outputSize: Size, kernelSize: Size, options: UnfoldOptions = {}): Tensor {
   requireOptions('fold', options, unfoldOptions);

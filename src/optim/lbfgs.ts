@@ -99,7 +99,7 @@ const lists = ['old_dirs', 'old_stps', 'ro'] as const;
  * const optimizer = new LBFGS(net.parameters(), { lineSearchFn: 'strongWolfe' });
  * const loss = optimizer.step(() => {
  *   optimizer.zeroGrad();
- *   const loss = mseLoss(net(x), y);
+ *   const loss = crossEntropy(net(images), labels);
  *   loss.backward();
  *   return loss;
  * });

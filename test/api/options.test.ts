@@ -59,7 +59,8 @@ describe('is refused', () => {
     for (const wrong of [0.5, 'x', null, [1], new Map(), ones([1])]) {
       const error = await errorOf(() => call(wrong));
       expect(error, String(wrong)).toBeInstanceOf(EvenkeelError);
-      const isGroup = named === 'SGD' && error!.message.startsWith('a parameter group must be an object');
+      const isGroup =
+        ['SGD', 'Muon'].includes(named) && error!.message.startsWith('a parameter group must be an object');
       if (!isGroup) expect(error!.message).toContain(`[${named}] expected `);
     }
   });
@@ -81,8 +82,12 @@ describe('is refused', () => {
       expect(error, name).toBeInstanceOf(EvenkeelError);
       // In one word, or in several of PyTorch's.
       const words =
-        ({ lr: 'lr|learning rate', etas: 'eta values' } as Record<string, string>)[name] ??
-        name.replace(/[A-Z]/g, '.?$&');
+        (
+          { lr: 'lr|learning rate', etas: 'eta values', adjustLrFn: 'adjust learning rate function' } as Record<
+            string,
+            string
+          >
+        )[name] ?? name.replace(/[A-Z]/g, '.?$&');
       expect(error!.message, name).toMatch(new RegExp(words, 'i'));
     }
   });

@@ -1180,7 +1180,7 @@ export const without: ReadonlySet<string> = new Set([
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
     checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
-    isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized bilinear keep linear mapArrays mapDataset maskedScatter
+    isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized Softmax2d bilinear keep linear prelu mapArrays mapDataset maskedScatter
     maskedSelect matmul noGrad nonzero ones_ parametersToVector parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
     resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
     unfreezeBatchNorm trace updateBatchNorm useStatistics vectorToParameters warn withFusion withMicroBatches withStatistics zeros_
