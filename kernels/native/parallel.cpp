@@ -235,7 +235,7 @@ class Pool {
 
   bool is_pending() const { return done_.load() != launched_.load(); }
   bool is_idle(unsigned seen) const {
-    return generation_.load(std::memory_order_acquire) == seen && (executing_.load() || !is_pending());
+    return !stopping_ && generation_.load(std::memory_order_acquire) == seen && (executing_.load() || !is_pending());
   }
 
   void publish() {
@@ -274,13 +274,10 @@ class Pool {
     wake_.notify_all();
   }
 
+  // A worker may be anywhere in its loop, also between a look at `stopping_` and falling asleep: it looks again there.
   void stop() {
     stopping_ = true;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    wake_.notify_all();
+    wake();
     for (auto& thread : threads_) thread.join();
     threads_.clear();
   }
