@@ -1,6 +1,6 @@
 // The kernel of resampling as a function of tensors. Nothing here is recorded; the operation is in ops/resample.ts.
 import { Resampling as Mode } from '../device/generated/abi.ts';
-import type { Shape } from '../tensor/shape.ts';
+import { type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 
 /** A resampling without its tensors: sizes are those of (N, C, spatial…). */
@@ -15,8 +15,6 @@ export interface Resampling {
   /** How many times larger each spatial dimension becomes, where that is not the ratio of its sizes; 0 otherwise. */
   readonly scales: readonly number[];
 }
-
-const product = (sizes: Shape): number => sizes.reduce((n, size) => n * size, 1);
 
 /** Height and width in one launch, and a depth in another one, which takes each plane for one element. */
 export function launchResample(x: Tensor, how: Resampling, transposed: boolean): Tensor {
@@ -43,6 +41,6 @@ export function launchResample(x: Tensor, how: Resampling, transposed: boolean):
   const planes = (input: Tensor, shape: Shape) =>
     run(input, shape, [outer * from[0], h, w, oh, ow, inner], scales[1], scales[2]);
   const depth = (input: Tensor, shape: Shape) =>
-    run(input, shape, [outer, from[0], 1, to[0], 1, product([oh, ow, inner])], scales[0], 0);
+    run(input, shape, [outer, from[0], 1, to[0], 1, sizeOf([oh, ow, inner])], scales[0], 0);
   return transposed ? planes(depth(x, middle), last) : depth(planes(x, middle), last);
 }

@@ -46,15 +46,7 @@ export interface RNNOptions extends RecurrentOptions {
   /** What is applied to the sums of a step. Default: 'tanh'. */
   nonlinearity?: 'tanh' | 'relu';
 }
-const rnnOptions = declareOptions<RNNOptions>({
-  numLayers: kind.integer,
-  nonlinearity: kind.choice,
-  bias: kind.flag,
-  batchFirst: kind.flag,
-  dropout: kind.number,
-  bidirectional: kind.flag,
-  dtype: kind.choice,
-});
+const rnnOptions = declareOptions<RNNOptions>({ ...recurrentKinds, nonlinearity: kind.choice });
 /** Options of `LSTM`. */
 export interface LSTMOptions extends RecurrentOptions {
   /** The size to which hidden states are projected; 0: they are not. Default: 0. */
@@ -328,11 +320,7 @@ export interface RNNCellOptions extends RecurrentCellOptions {
   /** What is applied to the sums. Default: 'tanh'. */
   nonlinearity?: 'tanh' | 'relu';
 }
-const rnnCellOptions = declareOptions<RNNCellOptions>({
-  bias: kind.flag,
-  nonlinearity: kind.choice,
-  dtype: kind.choice,
-});
+const rnnCellOptions = declareOptions<RNNCellOptions>({ ...cellOptions.kinds, nonlinearity: kind.choice });
 
 /** What single steps share. */
 abstract class RecurrentCell extends Module {

@@ -40,7 +40,7 @@ export interface TransformerLayerOptions extends DTypeOption {
   /** Whether linear layers, projections and norms have biases. Default: true. */
   bias?: boolean;
 }
-const layerKinds = {
+const layerOptions = declareOptions<TransformerLayerOptions>({
   dimFeedforward: kind.integer,
   dropout: kind.number,
   activation: kind.own,
@@ -49,8 +49,7 @@ const layerKinds = {
   normFirst: kind.flag,
   bias: kind.flag,
   dtype: kind.choice,
-};
-const layerOptions = declareOptions<TransformerLayerOptions>(layerKinds);
+});
 
 /** What encoder and decoder layers share. */
 abstract class TransformerLayer extends Module {
@@ -211,15 +210,14 @@ export interface DecoderCallOptions {
   /** The same of memoryMask. Default: false. */
   memoryIsCausal?: boolean;
 }
-const decoderKinds = {
+const decoderCall = declareOptions<DecoderCallOptions>({
   tgtMask: kind.tensor,
   memoryMask: kind.tensor,
   tgtKeyPaddingMask: kind.tensor,
   memoryKeyPaddingMask: kind.tensor,
   tgtIsCausal: kind.flag,
   memoryIsCausal: kind.flag,
-};
-const decoderCall = declareOptions<DecoderCallOptions>(decoderKinds);
+});
 
 /**
  * Self-attention, attention to the memory that an encoder gave, and a feed-forward network, each added to its input and
@@ -370,7 +368,7 @@ const transformerOptions = declareOptions<TransformerOptions>({
   nhead: kind.integer,
   numEncoderLayers: kind.integer,
   numDecoderLayers: kind.integer,
-  ...layerKinds,
+  ...layerOptions.kinds,
 });
 
 /** Options of a call of `Transformer`. Masks are as in `MultiheadAttention`. */
@@ -384,14 +382,9 @@ export interface TransformerCallOptions extends DecoderCallOptions {
 }
 const transformerCall = declareOptions<TransformerCallOptions>({
   srcMask: kind.tensor,
-  tgtMask: kind.tensor,
-  memoryMask: kind.tensor,
   srcKeyPaddingMask: kind.tensor,
-  tgtKeyPaddingMask: kind.tensor,
-  memoryKeyPaddingMask: kind.tensor,
   srcIsCausal: kind.flag,
-  tgtIsCausal: kind.flag,
-  memoryIsCausal: kind.flag,
+  ...decoderCall.kinds,
 });
 
 /**

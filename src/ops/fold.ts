@@ -6,7 +6,7 @@ import { windowSteps } from '../launch/window.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
-import { formatShape, type Shape } from '../tensor/shape.ts';
+import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { cast } from './convert.ts';
 import { reshape } from './shape_ops.ts';
@@ -37,13 +37,11 @@ interface Windows {
   readonly dilation: Shape;
 }
 
-const product = (shape: Shape): number => shape.reduce((n, size) => n * size, 1);
-
 const foldOp = defineOp({
   name: 'fold',
   forward(_ctx, x: Tensor, windows: Windows, unfolds: boolean) {
     const { shape, blocks, kernel, stride, padding, dilation } = windows;
-    const columns = [shape[0], shape[1] * product(kernel), product(blocks)];
+    const columns = [shape[0], shape[1] * sizeOf(kernel), sizeOf(blocks)];
     const y = allocate(unfolds ? columns : shape, x.dtype, 'contiguous', x.backend);
     const planes = shape[0] * shape[1];
     const geometry = [planes, ...shape.slice(2), ...blocks, ...kernel, ...stride, ...padding, ...dilation];
@@ -141,13 +139,13 @@ export function foldWith(x: Tensor, outputSize: Size, kernelSize: Size, options:
     throw new RuntimeError(
       `Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: ${formatShape(x.shape)}`,
     );
-  if (rows % product(kernel) !== 0)
+  if (rows % sizeOf(kernel) !== 0)
     throw new RuntimeError(
       `Expected size of input's dimension ${x.rank - 2} to be divisible by the product of kernelSize, but got input.size(${x.rank - 2})=${rows} and kernelSize=${tuple(kernel)}.`,
     );
-  const given = `Given outputSize=${tuple(output)}, kernelSize=${tuple(kernel)}, dilation=${tuple(dilation)}, padding=${tuple(padding)}, stride=${tuple(stride)}, expected size of input's dimension ${x.rank - 1} to match the calculated number of sliding blocks ${blocks.join(' * ')} = ${product(blocks)}, but got input.size(${x.rank - 1})=${count}.`;
-  if (blocks.some((size) => size < 1) || product(blocks) !== count) throw new RuntimeError(given);
-  const shape = [n, rows / product(kernel), ...output];
+  const given = `Given outputSize=${tuple(output)}, kernelSize=${tuple(kernel)}, dilation=${tuple(dilation)}, padding=${tuple(padding)}, stride=${tuple(stride)}, expected size of input's dimension ${x.rank - 1} to match the calculated number of sliding blocks ${blocks.join(' * ')} = ${sizeOf(blocks)}, but got input.size(${x.rank - 1})=${count}.`;
+  if (blocks.some((size) => size < 1) || sizeOf(blocks) !== count) throw new RuntimeError(given);
+  const shape = [n, rows / sizeOf(kernel), ...output];
   requireCountable(shape, 'fold');
   const image = run('fold', reshape(x, [n, rows, count]), { ...windows, shape }, false);
   return isOne ? reshape(image, shape.slice(1)) : image;

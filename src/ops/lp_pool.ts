@@ -2,6 +2,7 @@
 import { requireNumber } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { abs, mul, pow, relu, sign } from './elementwise.ts';
 import { avgPoolOver } from './pool.ts';
@@ -35,8 +36,7 @@ export function lpPoolOver(
   requireNormType(op, normType);
   const kernel = sizes(op, 'kernelSize', kernelSize, dims);
   const mean = avgPoolOver(op, dims, pow(x, normType), kernel, { stride: stride ?? kernel, ceilMode });
-  const size = kernel.reduce((product, k) => product * k, 1);
-  return pow(mul(mul(sign(mean), relu(abs(mean))), size), 1 / normType);
+  return pow(mul(mul(sign(mean), relu(abs(mean))), sizeOf(kernel)), 1 / normType);
 }
 
 /** (Σ x^normType)^(1/normType) over windows of (N, C, L) (PyTorch: `F.lp_pool1d`). See `lpPool2d`. */

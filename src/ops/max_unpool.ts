@@ -4,7 +4,7 @@ import { RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn } from '../tensor/create.ts';
 import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
-import { formatShape } from '../tensor/shape.ts';
+import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { toFormat } from './convert.ts';
 import { scatter } from './indexing.ts';
@@ -87,8 +87,7 @@ export function maxUnpoolOver(
   const spatial = outputSizeOf(op, x, kernel, stride, padding, options.outputSize);
   const others = x.shape.slice(0, -dims);
   const flat = (t: Tensor) => reshape(toFormat(t, 'contiguous'), [...others, -1]);
-  const volume = spatial.reduce((product, size) => product * size, 1);
-  const nothing = fullOn(x.backend, [...others, volume], 0, x.dtype);
+  const nothing = fullOn(x.backend, [...others, sizeOf(spatial)], 0, x.dtype);
   const y = x.size === 0 ? nothing : scatter(nothing, others.length, flat(indices), flat(x));
   return toFormat(reshape(y, [...others, ...spatial]), x.memoryFormat);
 }

@@ -69,24 +69,14 @@ export const moveaxis = (
   destination: number | readonly number[],
 ): Tensor => moved('moveaxis', x, source, destination);
 
+function swapped(op: string, x: Tensor, a: number, b: number): Tensor {
+  requireTensor(op, x);
+  return marked(op, x, transpose(x, normalizeDim(a, x.rank, op), normalizeDim(b, x.rank, op)));
+}
 /** Another name of `transpose` (PyTorch: `torch.swapaxes`). */
-export const swapaxes = (x: Tensor, axis0: number, axis1: number): Tensor => {
-  requireTensor('swapaxes', x);
-  return marked(
-    'swapaxes',
-    x,
-    transpose(x, normalizeDim(axis0, x.rank, 'swapaxes'), normalizeDim(axis1, x.rank, 'swapaxes')),
-  );
-};
+export const swapaxes = (x: Tensor, axis0: number, axis1: number): Tensor => swapped('swapaxes', x, axis0, axis1);
 /** Another name of `transpose` (PyTorch: `torch.swapdims`). */
-export const swapdims = (x: Tensor, dim0: number, dim1: number): Tensor => {
-  requireTensor('swapdims', x);
-  return marked(
-    'swapdims',
-    x,
-    transpose(x, normalizeDim(dim0, x.rank, 'swapdims'), normalizeDim(dim1, x.rank, 'swapdims')),
-  );
-};
+export const swapdims = (x: Tensor, dim0: number, dim1: number): Tensor => swapped('swapdims', x, dim0, dim1);
 
 /** `Tensor.T`: all dimensions in reverse order. */
 export function reversed(x: Tensor): Tensor {
@@ -315,7 +305,7 @@ function requireList(op: string, tensors: readonly Tensor[]): void {
   if (tensors.length === 0) throw new RuntimeError(`${op} expects a non-empty TensorList`);
 }
 /** With dimensions of size 1 put in where PyTorch's `atleast_1d` to `atleast_3d` do. */
-const atLeast = (x: Tensor, rank: 1 | 2 | 3): Tensor => {
+const withRank = (x: Tensor, rank: 1 | 2 | 3): Tensor => {
   if (x.rank >= rank) return x;
   if (x.rank === 0) return reshape(x, Array<number>(rank).fill(1));
   if (rank === 2) return reshape(x, [1, ...x.shape]);
@@ -330,7 +320,7 @@ const atLeast = (x: Tensor, rank: 1 | 2 | 3): Tensor => {
 export function vstack(tensors: readonly Tensor[]): Tensor {
   requireList('vstack', tensors);
   return cat(
-    tensors.map((tensor) => atLeast(tensor, 2)),
+    tensors.map((tensor) => withRank(tensor, 2)),
     0,
   );
 }
@@ -340,7 +330,7 @@ export function vstack(tensors: readonly Tensor[]): Tensor {
  */
 export function hstack(tensors: readonly Tensor[]): Tensor {
   requireList('hstack', tensors);
-  const lines = tensors.map((tensor) => atLeast(tensor, 1));
+  const lines = tensors.map((tensor) => withRank(tensor, 1));
   return cat(lines, lines[0].rank === 1 ? 0 : 1);
 }
 /**
@@ -350,7 +340,7 @@ export function hstack(tensors: readonly Tensor[]): Tensor {
 export function dstack(tensors: readonly Tensor[]): Tensor {
   requireList('dstack', tensors);
   return cat(
-    tensors.map((tensor) => atLeast(tensor, 3)),
+    tensors.map((tensor) => withRank(tensor, 3)),
     2,
   );
 }

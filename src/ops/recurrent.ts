@@ -9,6 +9,7 @@ import { copyElements, rowMajor } from '../tensor/copy.ts';
 import { fullOn } from '../tensor/create.ts';
 import { present, requireSameDevice } from '../tensor/requirements.ts';
 import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { clone } from './convert.ts';
 import { add, mul, relu, sigmoid, sub, tanh } from './elementwise.ts';
 import { linear } from './linear.ts';
 import { launchGemm } from './matmul.ts';
@@ -174,7 +175,7 @@ export const recurrent = defineOp({
     const mode = args[8];
     const operands = ctx.saved.slice(0, 8) as unknown as RecurrentOperands;
     if (isGradEnabled()) return [...recordedGradients(operands, mode, ctx.needs, grads), null];
-    const [x, wIh, wHh, bIh, bHh, wHr, h0, c0, gates, y, hidden, cells, unprojected] = ctx.saved;
+    const [x, wIh, wHh, , , wHr, h0, c0, gates, y, hidden, cells, unprojected] = ctx.saved;
     const { kind } = mode;
     const { steps, n, features, rows, out, h, order } = sizesOf(operands, mode);
     const { backend, dtype } = x;
@@ -257,12 +258,15 @@ export const recurrent = defineOp({
         });
       return to;
     };
+    const dbIh = needs.bIh ? sum(dgates, 0) : null;
+    // Where there is one sum of gates, both biases have one gradient.
+    const dbHh = needs.bHh ? (hidden || !dbIh ? sum(dhidden, 0) : clone(dbIh)) : null;
     return [
       needs.x ? reshape(launchGemm(dgates, wIh, false, false, null), [steps, n, features]) : null,
       needs.wIh ? launchGemm(dgates, reshape(x, [steps * n, features]), true, false, null) : null,
       needs.wHh ? weightHh() : null,
-      needs.bIh && bIh ? sum(dgates, 0) : null,
-      needs.bHh && bHh ? sum(dhidden, 0) : null,
+      dbIh,
+      dbHh,
       needs.wHr && wHr ? launchGemm(dprojected!, unprojected, true, false, null) : null,
       needs.h0 ? dh : null,
       needs.c0 ? dc : null,

@@ -6,12 +6,13 @@ import { KernelRefusal } from '../../device/address_backend.ts';
 import { Status } from '../../device/generated/abi.ts';
 import { IndexError, NotImplementedError, RuntimeError } from '../../errors.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
+import { rowMajor } from '../../tensor/copy.ts';
 import { tensorOn } from '../../tensor/create.ts';
 import { isFloat } from '../../tensor/dtype.ts';
 import { requireFloat, requireSameDevice, requireTensor } from '../../tensor/requirements.ts';
 import { formatShape } from '../../tensor/shape.ts';
 import { allocate, Tensor } from '../../tensor/tensor.ts';
-import { cast, toFormat } from '../convert.ts';
+import { cast } from '../convert.ts';
 import { clamp, div, eq, where } from '../elementwise.ts';
 import { mean } from '../reduce.ts';
 import { reshape } from '../shape_ops.ts';
@@ -24,7 +25,6 @@ interface Sequences {
   readonly offsets: readonly number[];
   readonly blank: number;
 }
-const rowMajor = (x: Tensor) => toFormat(x, 'contiguous');
 
 const ctcOp = defineOp({
   name: 'ctcLoss',
