@@ -427,12 +427,15 @@ function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Ope
  * one counts. `index` may be smaller than x and source (PyTorch: `torch.scatter`).
  * @throws RuntimeError on shapes or dtypes that do not fit; IndexError on an index outside [0, n).
  */
-export function scatter(x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
-  const given = scattered('scatter', x, dim, index, source);
+export const scatter = (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor =>
+  scatterFor('scatter', x, dim, index, source);
+/** The same for another function, which errors name. */
+export function scatterFor(op: string, x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
+  const given = scattered(op, x, dim, index, source);
   if (!given) return clone(x);
   const { whole, d, places, used } = given;
-  const positions = flatPositions('scatter', whole, d, places);
-  return reshape(putAt(flatten(whole), 0, positions, flatten(used), false, 'scatter'), x.shape);
+  const positions = flatPositions(op, whole, d, places);
+  return reshape(putAt(flatten(whole), 0, positions, flatten(used), false, op), x.shape);
 }
 
 /**

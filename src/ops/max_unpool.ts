@@ -7,7 +7,7 @@ import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requir
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { toFormat } from './convert.ts';
-import { scatter } from './indexing.ts';
+import { scatterFor } from './indexing.ts';
 import { reshape } from './shape_ops.ts';
 import { type Size, sizes } from './window.ts';
 
@@ -88,7 +88,7 @@ export function maxUnpoolOver(
   const others = x.shape.slice(0, -dims);
   const flat = (t: Tensor) => reshape(toFormat(t, 'contiguous'), [...others, -1]);
   const nothing = fullOn(x.backend, [...others, sizeOf(spatial)], 0, x.dtype);
-  const y = x.size === 0 ? nothing : scatter(nothing, others.length, flat(indices), flat(x));
+  const y = x.size === 0 ? nothing : scatterFor(op, nothing, others.length, flat(indices), flat(x));
   return toFormat(reshape(y, [...others, ...spatial]), x.memoryFormat);
 }
 
