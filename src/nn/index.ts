@@ -169,7 +169,7 @@ export {
 } from './parallel/statistics_spread.ts';
 export { type SyncBuffersOptions, syncBuffers } from './parallel/sync_buffers.ts';
 export { type DTypeOption, Parameter, type ParameterOptions } from './parameter.ts';
-export { ParameterDict, ParameterList } from './parameter_containers.ts';
+export { type NamedTensors, ParameterDict, ParameterList } from './parameter_containers.ts';
 export { parametersToVector, vectorToParameters } from './parameter_vector.ts';
 export {
   isParametrized,

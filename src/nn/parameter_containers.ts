@@ -104,7 +104,7 @@ export class ParameterList extends Module implements Iterable<Parameter> {
 }
 
 /** What ParameterDict takes: an object, a Map or another one. */
-type NamedTensors = Readonly<Record<string, Tensor>> | Iterable<readonly [string, Tensor]>;
+export type NamedTensors = Readonly<Record<string, Tensor>> | Iterable<readonly [string, Tensor]>;
 
 /** The names of PyTorch's classes of tensors, which its dictionaries print. */
 const typeNames: Record<DType, string> = {

@@ -18,9 +18,10 @@ import {
 import { type PerGroup, perGroup, requireMomentum, setMomentum } from './one_cycle.ts';
 import { toCamel } from './state_names.ts';
 
-const modes = ['triangular', 'triangular2', 'expRange'] as const;
 /** How the height of the cycles goes on: the same, half of the one before, or by `gamma` with every step. */
-export type CyclicMode = (typeof modes)[number];
+export type CyclicMode = 'triangular' | 'triangular2' | 'expRange';
+
+const modes: readonly CyclicMode[] = ['triangular', 'triangular2', 'expRange'];
 
 /** Options of `CyclicLR`. */
 export interface CyclicLROptions extends LastEpochOption {
