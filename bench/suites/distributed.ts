@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { python } from '../../scripts/line_peer.ts';
 import { obstacle, TwoHosts } from '../../scripts/two_hosts.ts';
+import { onBuilt } from '../built.ts';
 import { median, type Row, ratioOf, rowOf, type Times, type Turns, timesOf } from '../measure.ts';
 import { textOf, type Workload } from '../networks.ts';
 import { torchVersion } from '../peers/peers.ts';
@@ -24,18 +25,23 @@ async function resultOf<R>(
   threads: number,
   more: Readonly<Record<string, string>> = {},
 ): Promise<R> {
-  const env = { ...process.env, OMP_NUM_THREADS: `${threads}`, EVENKEEL_ENGINE: engine, ...more };
+  const env = {
+    ...process.env,
+    OMP_NUM_THREADS: `${threads}`,
+    EVENKEEL_ENGINE: engine,
+    NODE_OPTIONS: onBuilt.join(' '),
+    ...more,
+  };
   const { stdout } = await promisify(execFile)(program, args, { cwd: root, env, maxBuffer: 2 ** 24 });
   const found = /RESULT (.*)$/m.exec(stdout);
   if (!found) throw new Error(`${program} ${args.join(' ')} has printed no result: ${stdout}`);
   return JSON.parse(found[1]) as R;
 }
 
-const node = ['--import', 'tsx'];
 const ranksOf = <R>(script: string, args: readonly string[]): Promise<R> =>
   resultOf<R>(
     process.execPath,
-    [...node, 'src/cli/main.ts', 'launch', '--nproc', '2', `bench/distributed/${script}`, ...args],
+    ['dist/cli/main.js', 'launch', '--nproc', '2', `bench/distributed/${script}`, ...args],
     1,
   );
 
@@ -51,11 +57,7 @@ const stepArguments = (work: Workload, mode: 'ddp' | 'sync') => [textOf(work), m
 const stepsOfRanks = (work: Workload, mode: 'ddp' | 'sync') =>
   ranksOf<StepFigures>('step_ranks.ts', stepArguments(work, mode));
 const stepsAlone = (work: Workload) =>
-  resultOf<StepFigures>(
-    process.execPath,
-    [...node, 'bench/distributed/step_ranks.ts', ...stepArguments(work, 'ddp')],
-    2,
-  );
+  resultOf<StepFigures>(process.execPath, ['bench/distributed/step_ranks.ts', ...stepArguments(work, 'ddp')], 2);
 const stepsOfTorch = (work: Workload) =>
   resultOf<{ ms: number }>(python, ['bench/distributed/step_peer.py', textOf(work), `${seconds}`], 1);
 
@@ -153,7 +155,7 @@ function overlap(work: Workload, parameters: number): SpecialCase {
     const hosts = new TwoHosts(join(folder, 'agent.sh'));
     try {
       const script = ['launch', '--hosts', hosts.list, '--mpi', 'openmpi', 'bench/distributed/step_ranks.ts'];
-      const words = [process.execPath, ...node, 'src/cli/main.ts', ...script, ...stepArguments(work, 'ddp')];
+      const words = [process.execPath, 'dist/cli/main.js', ...script, ...stepArguments(work, 'ddp')];
       const run = () => resultOf<StepFigures>('ip', hosts.onFirst(words.join(' ')), 1, hosts.env);
       const { quiet } = await run();
       hosts.slowDown((parameters * 32) / (quiet / 1000 / 3));

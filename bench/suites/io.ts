@@ -10,6 +10,7 @@ import { setEngine } from '../../src/device/engine.ts';
 import { type ByteSource, loadStateDict, openTensors, saveStateDict } from '../../src/io/index.ts';
 import { resnet50 } from '../../src/models/index.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
+import { onBuilt } from '../built.ts';
 import type { IoFigures, IoJob } from '../io_run.ts';
 import { type Row, rowOf, sessionsOf, type Times, type Turns, timesOf } from '../measure.ts';
 import type { PeerSession } from '../peers/peers.ts';
@@ -124,7 +125,7 @@ function memoryOf(action: IoJob['action'], format: Format): SpecialCase {
       const job: IoJob = { action, path: await fileOf(format), out: join(folder, `written.${endings[format]}`) };
       const runs: IoFigures[] = [];
       for (let i = 0; i < 3; i++) {
-        const args = ['--import', 'tsx', program, JSON.stringify(job)];
+        const args = [...onBuilt, program, JSON.stringify(job)];
         const { stdout } = await promisify(execFile)(process.execPath, args);
         runs.push(JSON.parse(stdout) as IoFigures);
       }

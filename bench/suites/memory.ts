@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { onBuilt } from '../built.ts';
 import { type Row, rowOf } from '../measure.ts';
 import type { MemoryFigures, MemoryJob } from '../memory_run.ts';
 import { textOf } from '../networks.ts';
@@ -12,7 +13,7 @@ import type { SpecialCase } from './index.ts';
 const program = fileURLToPath(new URL('../memory_run.ts', import.meta.url));
 
 async function figuresOf(job: MemoryJob): Promise<MemoryFigures> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program, JSON.stringify(job)]);
+  const { stdout } = await promisify(execFile)(process.execPath, [...onBuilt, program, JSON.stringify(job)]);
   return JSON.parse(stdout) as MemoryFigures;
 }
 
