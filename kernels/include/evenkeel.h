@@ -18,7 +18,7 @@
 // whose size depends on it), and what `//: given` lines compute from operands. The ints listed here are truth values.
 //: flags reverse, largest, log, transpose_a, transpose_b, accumulate, wrap, count_include_pad
 //: flags centred, centered, nesterov, maximize, first, decoupled
-//: flags lose_infinite, amsgrad, relu, x_relu, dy_relu
+//: flags lose_infinite, amsgrad, relu, x_relu, dy_relu, projects
 //
 // Kernels run in the order of their calls, and may run later than they are called. A call returns only when its kernel
 // has run if a user can cause a status other than EK_OK: kernels declared EK_AWAITED, kernels on integers, and kernels
@@ -58,6 +58,7 @@ enum ek_resampling {
   EK_RESAMPLE_LANCZOS,
   EK_RESAMPLE_AREA
 };
+enum ek_cell { EK_CELL_TANH, EK_CELL_RELU, EK_CELL_LSTM, EK_CELL_GRU };
 enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
 
 // ---- machine --------------------------------------------------------------------------------------------------------
@@ -199,29 +200,35 @@ EK_API int ek_random_integers(int dtype, void* state, int used, void* out, int n
 //: given n = out.size
 EK_API int ek_random_permutation(void* state, int used, void* out, int n);
 // ---- recurrent layers (recurrent/) ----------------------------------------------------------------------------------
-// One step of n samples with h hidden values, behind the products with the weights; float32 and float64. The gates
-// (n, 4h) of an LSTM (i, f, g, o) are sums before the step, and the activated gates behind it; c0 and c are the cell
-// states before and behind it, out the hidden state.
-//: gates: n*4*h*sizeof(dtype); c0, c, out: n*h*sizeof(dtype)
-EK_API int ek_lstm_cell(int dtype, void* gates, const void* c0, void* c, void* out, int n, int h);
-// dy (optional) and dh, which are added, are the gradients of the hidden state. dc is that of c, and becomes that of
-// c0.
-//: gates, dgates: n*4*h*sizeof(dtype); c0, c, dh, dc: n*h*sizeof(dtype); dy?: n*h*sizeof(dtype)
-EK_API int ek_lstm_cell_backward(int dtype, const void* gates, const void* c0, const void* c, const void* dy,
-                                 const void* dh, void* dc, void* dgates, int n, int h);
-// Of a GRU (r, z, n): gates (n, 3h), of the input, become the activated ones; hidden (n, 3h) is of the state h0.
-//: gates, hidden: n*3*h*sizeof(dtype); h0, out: n*h*sizeof(dtype)
-EK_API int ek_gru_cell(int dtype, void* gates, const void* hidden, const void* h0, void* out, int n, int h);
-// dh becomes the part of h0's gradient that does not come through `hidden`.
-//: gates, hidden, dgates, dhidden: n*3*h*sizeof(dtype); h0, dh: n*h*sizeof(dtype); dy?: n*h*sizeof(dtype)
-EK_API int ek_gru_cell_backward(int dtype, const void* gates, const void* hidden, const void* h0, const void* dy,
-                                void* dh, void* dgates, void* dhidden, int n, int h);
-// tanh, or relu, of the gates (n, h). Backward takes the forward's output y.
-//: gates, out: n*h*sizeof(dtype)
-EK_API int ek_rnn_cell(int relu, int dtype, const void* gates, void* out, int n, int h);
-//: y, dh, dgates: n*h*sizeof(dtype); dy?: n*h*sizeof(dtype)
-EK_API int ek_rnn_cell_backward(int relu, int dtype, const void* y, const void* dy, const void* dh, void* dgates, int n,
-                                int h);
+// Room for the packed weights, for the workers, and, in a backward, for the gradient of the hidden values before the
+// projection.
+EK_API int ek_recurrent_scratch(int dtype, int n, int rows, int h, int out, int projects, int backward);
+// All steps of one direction of n samples with h hidden values, behind the product of the inputs with their weights;
+// float32 and float64. rows: those of the weights w_hh, 4h of an LSTM (i, f, g, o), 3h of a GRU (r, z, n), h of others.
+// An LSTM that projects has out values in its state, y and h0, by w_hr; else out is h. h0 and c0 are the states before
+// the first step, which is the last of all with reverse. gates: what comes of the inputs; becomes the activated gates,
+// with tanh and relu the sums. A GRU has b_hh, and in hidden the sums that come of the state. cells: the cell states
+// behind each step; unprojected: the hidden values before the projection.
+//: w_hh: rows*out*sizeof(dtype); b_hh?: rows*sizeof(dtype); w_hr?: out*h*sizeof(dtype); h0: n*out*sizeof(dtype);
+//: c0?: n*h*sizeof(dtype); gates: steps*n*rows*sizeof(dtype); hidden?: steps*n*rows*sizeof(dtype);
+//: cells?: steps*n*h*sizeof(dtype); unprojected?: steps*n*h*sizeof(dtype); y: steps*n*out*sizeof(dtype);
+//: scratch: ek_recurrent_scratch(dtype, n, rows, h, out, projects, 0)
+EK_API int ek_recurrent(int cell, int dtype, int reverse, int projects, const void* w_hh, const void* b_hh,
+                        const void* w_hr, const void* h0, const void* c0, void* gates, void* hidden, void* cells,
+                        void* unprojected, void* y, int steps, int n, int rows, int h, int out, void* scratch);
+// Takes what the forward has left. dh (n, out) and dc (n, h): the gradients of the last states, which become those of
+// h0 and c0. dy: that of y. dgates: the gradient of the sums of the gates; dhidden: of a GRU, that of `hidden`;
+// dprojected: that of what w_hr has projected.
+//: w_hh: rows*out*sizeof(dtype); w_hr?: out*h*sizeof(dtype); h0, dh: n*out*sizeof(dtype); c0?: n*h*sizeof(dtype);
+//: dc?: n*h*sizeof(dtype); gates, dgates: steps*n*rows*sizeof(dtype); hidden?: steps*n*rows*sizeof(dtype);
+//: dhidden?: steps*n*rows*sizeof(dtype); cells?: steps*n*h*sizeof(dtype); y: steps*n*out*sizeof(dtype);
+//: dy?: steps*n*out*sizeof(dtype); dprojected?: steps*n*out*sizeof(dtype);
+//: scratch: ek_recurrent_scratch(dtype, n, rows, h, out, projects, 1)
+EK_API int ek_recurrent_backward(int cell, int dtype, int reverse, int projects, const void* w_hh, const void* w_hr,
+                                 const void* h0, const void* c0, const void* gates, const void* hidden,
+                                 const void* cells, const void* y, const void* dy, void* dh, void* dc, void* dgates,
+                                 void* dhidden, void* dprojected, int steps, int n, int rows, int h, int out,
+                                 void* scratch);
 
 // ---- indexing along the middle axis (index/) ------------------------------------------------------------------------
 // Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is

@@ -1,8 +1,9 @@
-// One direction of one recurrent layer as one operation: the projection of all steps in one matrix product, then, step
-// by step, a product with the state and a kernel for the rest. Layers and their checks are in nn/recurrent.ts.
+// One direction of one recurrent layer as one operation: the inputs of all steps in one matrix product, then a kernel
+// that goes through the steps. Layers and their checks are in nn/recurrent.ts.
 import { grad } from '../autograd/backward.ts';
 import { asOperand, defineOp } from '../autograd/define_op.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
+import { Cell } from '../device/generated/abi.ts';
 import { type Operand, partOf } from '../device/operand.ts';
 import { noteMultiplyAdds } from '../launch/work.ts';
 import { copyElements, rowMajor } from '../tensor/copy.ts';
@@ -37,33 +38,6 @@ export type RecurrentOperands = readonly [
   h0: Tensor,
   c0: Tensor | null,
 ];
-
-/** c (m, n) = op(a)·op(b), or c plus that, on parts of tensors. */
-function multiply(
-  like: Tensor,
-  [m, n, k]: readonly [m: number, n: number, k: number],
-  a: Operand,
-  b: Operand,
-  c: Operand,
-  { ta = false, tb = false, accumulate = false, bias = null as Tensor | null } = {},
-): void {
-  noteMultiplyAdds(m * n * k);
-  like.backend.launch.gemm('recurrent', {
-    transposeA: ta,
-    transposeB: tb,
-    batch: 1,
-    m,
-    n,
-    k,
-    a,
-    aStep: 0,
-    b,
-    bStep: 0,
-    bias,
-    c,
-    accumulate,
-  });
-}
 
 /** Sizes, and the order of the steps. */
 function sizesOf(
@@ -146,22 +120,27 @@ export const recurrent = defineOp({
     const cells = kind === 'lstm' ? fresh(steps * n, h) : null;
     const y = fresh(steps, n, out);
     const unprojected = wHr ? fresh(steps * n, h) : null;
-    let [state, cell]: [Operand, Operand | null] = [h0, c0];
-    for (const t of order) {
-      const own = partOf(gates, t * n * rows);
-      const next = partOf(y, t * n * out);
-      const sums = hidden && partOf(hidden, t * n * rows);
-      multiply(x, [n, rows, out], state, wHh, sums ?? own, { tb: true, accumulate: !isGru, bias: isGru ? bHh : null });
-      if (cells) {
-        const now = partOf(cells, t * n * h);
-        const before = unprojected ? partOf(unprojected, t * n * h) : next;
-        backend.launch.lstmCell('recurrent', { gates: own, c0: cell!, c: now, out: before, n, h });
-        if (wHr) multiply(x, [n, out, h], before, wHr, next, { tb: true });
-        cell = now;
-      } else if (sums) backend.launch.gruCell('recurrent', { gates: own, hidden: sums, h0: state, out: next, n, h });
-      else backend.launch.rnnCell('recurrent', { relu: kind === 'relu', gates: own, out: next, n, h });
-      state = next;
-    }
+    noteMultiplyAdds(steps * n * out * (rows + (wHr ? h : 0)));
+    backend.launch.recurrent('recurrent', {
+      cell: Cell[kind],
+      reverse: mode.reverse,
+      projects: wHr !== null,
+      wHh,
+      bHh: isGru ? bHh : null,
+      wHr,
+      h0,
+      c0,
+      gates,
+      hidden,
+      cells,
+      unprojected,
+      y,
+      steps,
+      n,
+      rows,
+      h,
+      out,
+    });
     ctx.save(input, wIh, wHh, bIh, bHh, wHr, h0, c0, gates, y, hidden, cells, unprojected);
     const last = order.at(-1)!;
     const copy = (from: Tensor, width: number) => {
@@ -188,74 +167,62 @@ export const recurrent = defineOp({
       return to;
     };
     const [dy, dLast, dcLast] = [grads[0] as Tensor | null, grads[1] as Tensor | null, grads[2] as Tensor | null];
-    const given = dy && rowMajor(dy);
-    let dh = own(dLast, out);
+    const dh = own(dLast, out);
     const dc = cells && own(dcLast, h);
     const dgates = fresh(steps * n, rows);
     const dhidden = hidden ? fresh(steps * n, rows) : dgates;
     const dprojected = wHr ? fresh(steps * n, out) : null;
-    const inner = wHr ? fresh(n, h) : null;
-    for (let i = steps - 1; i >= 0; i--) {
-      const t = order[i];
-      const before = i > 0 ? order[i - 1] : null;
-      const at = (from: Tensor, width: number) => partOf(from, t * n * width);
-      const prior = (from: Tensor, first: Tensor, width: number) =>
-        before === null ? first : partOf(from, before * n * width);
-      const part = given && at(given, out);
-      const own = at(dgates, rows);
-      if (cells) {
-        if (wHr) {
-          // The projection is linear: what comes to its result goes on through the weights.
-          if (given) dh = add(dh, select(given, 0, t));
-          copyElements('recurrent', dh, dprojected!, [n * out], [1], [1], 0, t * n * out);
-          multiply(x, [n, h, out], dh, wHr, inner!);
-        }
-        backend.launch.lstmCellBackward('recurrentBackward', {
-          gates: at(gates, rows),
-          c0: prior(cells, c0, h),
-          c: at(cells, h),
-          dy: wHr ? null : part,
-          dh: inner ?? dh,
-          dc: dc!,
-          dgates: own,
-          n,
-          h,
-        });
-      } else if (hidden)
-        backend.launch.gruCellBackward('recurrentBackward', {
-          gates: at(gates, rows),
-          hidden: at(hidden, rows),
-          h0: prior(y, h0, h),
-          dy: part,
-          dh,
-          dgates: own,
-          dhidden: at(dhidden, rows),
-          n,
-          h,
-        });
-      else
-        backend.launch.rnnCellBackward('recurrentBackward', {
-          relu: kind === 'relu',
-          y: at(y, h),
-          dy: part,
-          dh,
-          dgates: own,
-          n,
-          h,
-        });
-      multiply(x, [n, out, rows], at(dhidden, rows), wHh, dh, { accumulate: hidden !== null });
-    }
+    noteMultiplyAdds(steps * n * out * (rows + (wHr ? h : 0)));
+    backend.launch.recurrentBackward('recurrentBackward', {
+      cell: Cell[kind],
+      reverse: mode.reverse,
+      projects: wHr !== null,
+      wHh,
+      wHr,
+      h0,
+      c0,
+      gates,
+      hidden,
+      cells,
+      y,
+      dy: dy && rowMajor(dy),
+      dh,
+      dc,
+      dgates,
+      dhidden: hidden && dhidden,
+      dprojected,
+      steps,
+      n,
+      rows,
+      h,
+      out,
+    });
     const needs = Object.fromEntries(names.map((name, i) => [name, ctx.needs[i]]));
     const weightHh = () => {
       const to = fresh(rows, out);
-      // The states before the first step, and then y without its last step.
-      multiply(x, [rows, out, n], partOf(dhidden, order[0] * n * rows), h0, to, { ta: true });
-      const [from, state] = mode.reverse ? [0, 1] : [1, 0];
-      if (steps > 1)
-        multiply(x, [rows, out, (steps - 1) * n], partOf(dhidden, from * n * rows), partOf(y, state * n * out), to, {
-          ta: true,
-          accumulate: true,
+      /** Adds the part of `count` rows, from row `row` of dhidden and from states. */
+      const addPart = (count: number, row: number, states: Operand, accumulate: boolean) => {
+        noteMultiplyAdds(rows * out * count);
+        backend.launch.gemm('recurrentBackward', {
+          transposeA: true,
+          transposeB: false,
+          batch: 1,
+          m: rows,
+          n: out,
+          k: count,
+          a: partOf(dhidden, row * rows),
+          aStep: 0,
+          b: states,
+          bStep: 0,
+          bias: null,
+          c: to,
+          accumulate,
         });
+      };
+      // The states before the first step, and then y without its last step.
+      addPart(n, order[0] * n, h0, false);
+      const [from, state] = mode.reverse ? [0, n] : [n, 0];
+      if (steps > 1) addPart((steps - 1) * n, from, partOf(y, state * out), true);
       return to;
     };
     const dbIh = needs.bIh ? sum(dgates, 0) : null;

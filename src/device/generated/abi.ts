@@ -146,6 +146,14 @@ export const Resampling = {
 } as const;
 export type Resampling = (typeof Resampling)[keyof typeof Resampling];
 
+export const Cell = {
+  tanh: 0,
+  relu: 1,
+  lstm: 2,
+  gru: 3,
+} as const;
+export type Cell = (typeof Cell)[keyof typeof Cell];
+
 export const Reduction = {
   sum: 0,
   prod: 1,
@@ -283,29 +291,25 @@ export interface Kernels {
    */
   randomPermutation(state: Pointer, used: number, out: Pointer, n: number): number;
   /**
-   * One step of n samples with h hidden values, behind the products with the weights; float32 and float64. The gates
-   * (n, 4h) of an LSTM (i, f, g, o) are sums before the step, and the activated gates behind it; c0 and c are the cell
-   * states before and behind it, out the hidden state.
+   * Room for the packed weights, for the workers, and, in a backward, for the gradient of the hidden values before the
+   * projection.
    */
-  lstmCell(dtype: number, gates: Pointer, c0: Pointer, c: Pointer, out: Pointer, n: number, h: number): number;
+  recurrentScratch(dtype: number, n: number, rows: number, h: number, out: number, projects: number, backward: number): number;
   /**
-   * dy (optional) and dh, which are added, are the gradients of the hidden state. dc is that of c, and becomes that of
-   * c0.
+   * All steps of one direction of n samples with h hidden values, behind the product of the inputs with their weights;
+   * float32 and float64. rows: those of the weights w_hh, 4h of an LSTM (i, f, g, o), 3h of a GRU (r, z, n), h of others.
+   * An LSTM that projects has out values in its state, y and h0, by w_hr; else out is h. h0 and c0 are the states before
+   * the first step, which is the last of all with reverse. gates: what comes of the inputs; becomes the activated gates,
+   * with tanh and relu the sums. A GRU has b_hh, and in hidden the sums that come of the state. cells: the cell states
+   * behind each step; unprojected: the hidden values before the projection.
    */
-  lstmCellBackward(dtype: number, gates: Pointer, c0: Pointer, c: Pointer, dy: Pointer, dh: Pointer, dc: Pointer, dgates: Pointer, n: number, h: number): number;
+  recurrent(cell: number, dtype: number, reverse: number, projects: number, wHh: Pointer, bHh: Pointer, wHr: Pointer, h0: Pointer, c0: Pointer, gates: Pointer, hidden: Pointer, cells: Pointer, unprojected: Pointer, y: Pointer, steps: number, n: number, rows: number, h: number, out: number, scratch: Pointer): number;
   /**
-   * Of a GRU (r, z, n): gates (n, 3h), of the input, become the activated ones; hidden (n, 3h) is of the state h0.
+   * Takes what the forward has left. dh (n, out) and dc (n, h): the gradients of the last states, which become those of
+   * h0 and c0. dy: that of y. dgates: the gradient of the sums of the gates; dhidden: of a GRU, that of `hidden`;
+   * dprojected: that of what w_hr has projected.
    */
-  gruCell(dtype: number, gates: Pointer, hidden: Pointer, h0: Pointer, out: Pointer, n: number, h: number): number;
-  /**
-   * dh becomes the part of h0's gradient that does not come through `hidden`.
-   */
-  gruCellBackward(dtype: number, gates: Pointer, hidden: Pointer, h0: Pointer, dy: Pointer, dh: Pointer, dgates: Pointer, dhidden: Pointer, n: number, h: number): number;
-  /**
-   * tanh, or relu, of the gates (n, h). Backward takes the forward's output y.
-   */
-  rnnCell(relu: number, dtype: number, gates: Pointer, out: Pointer, n: number, h: number): number;
-  rnnCellBackward(relu: number, dtype: number, y: Pointer, dy: Pointer, dh: Pointer, dgates: Pointer, n: number, h: number): number;
+  recurrentBackward(cell: number, dtype: number, reverse: number, projects: number, wHh: Pointer, wHr: Pointer, h0: Pointer, c0: Pointer, gates: Pointer, hidden: Pointer, cells: Pointer, y: Pointer, dy: Pointer, dh: Pointer, dc: Pointer, dgates: Pointer, dhidden: Pointer, dprojected: Pointer, steps: number, n: number, rows: number, h: number, out: number, scratch: Pointer): number;
   /**
    * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
    * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
@@ -567,12 +571,9 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['randomMask', 'ek_random_mask'],
   ['randomIntegers', 'ek_random_integers'],
   ['randomPermutation', 'ek_random_permutation'],
-  ['lstmCell', 'ek_lstm_cell'],
-  ['lstmCellBackward', 'ek_lstm_cell_backward'],
-  ['gruCell', 'ek_gru_cell'],
-  ['gruCellBackward', 'ek_gru_cell_backward'],
-  ['rnnCell', 'ek_rnn_cell'],
-  ['rnnCellBackward', 'ek_rnn_cell_backward'],
+  ['recurrentScratch', 'ek_recurrent_scratch'],
+  ['recurrent', 'ek_recurrent'],
+  ['recurrentBackward', 'ek_recurrent_backward'],
   ['indexSelect', 'ek_index_select'],
   ['indexAdd', 'ek_index_add'],
   ['indexPut', 'ek_index_put'],

@@ -495,121 +495,91 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
-  lstmCell(caller: string, { gates, c0, c, out, n, h }: Parameters<Launches['lstmCell']>[1]): void {
+  recurrent(caller: string, { cell, reverse, projects, wHh, bHh, wHr, h0, c0, gates, hidden, cells, unprojected, y, steps, n, rows, h, out }: Parameters<Launches['recurrent']>[1]): void {
     const { backend } = this;
-    gates.materialize();
-    c0.materialize();
-    c.materialize();
-    out.materialize();
-    const status = backend.kernels.lstmCell(
-      gates.code,
-      gates.pin(),
-      c0.pin(),
-      c.pin(),
-      out.pin(),
-      n,
-      h,
-    );
-    backend.check(caller, status);
-  }
-
-  lstmCellBackward(caller: string, { gates, c0, c, dy, dh, dc, dgates, n, h }: Parameters<Launches['lstmCellBackward']>[1]): void {
-    const { backend } = this;
-    gates.materialize();
-    c0.materialize();
-    c.materialize();
-    dy?.materialize();
-    dh.materialize();
-    dc.materialize();
-    dgates.materialize();
-    const status = backend.kernels.lstmCellBackward(
-      gates.code,
-      gates.pin(),
-      c0.pin(),
-      c.pin(),
-      dy ? dy.pin() : 0,
-      dh.pin(),
-      dc.pin(),
-      dgates.pin(),
-      n,
-      h,
-    );
-    backend.check(caller, status);
-  }
-
-  gruCell(caller: string, { gates, hidden, h0, out, n, h }: Parameters<Launches['gruCell']>[1]): void {
-    const { backend } = this;
-    gates.materialize();
-    hidden.materialize();
+    wHh.materialize();
+    bHh?.materialize();
+    wHr?.materialize();
     h0.materialize();
-    out.materialize();
-    const status = backend.kernels.gruCell(
-      gates.code,
-      gates.pin(),
-      hidden.pin(),
+    c0?.materialize();
+    gates.materialize();
+    hidden?.materialize();
+    cells?.materialize();
+    unprojected?.materialize();
+    y.materialize();
+    const bytes = backend.kernels.recurrentScratch(wHh.code, n, rows, h, out, projects ? 1 : 0, 0);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.recurrent(
+      cell,
+      wHh.code,
+      reverse ? 1 : 0,
+      projects ? 1 : 0,
+      wHh.pin(),
+      bHh ? bHh.pin() : 0,
+      wHr ? wHr.pin() : 0,
       h0.pin(),
-      out.pin(),
+      c0 ? c0.pin() : 0,
+      gates.pin(),
+      hidden ? hidden.pin() : 0,
+      cells ? cells.pin() : 0,
+      unprojected ? unprojected.pin() : 0,
+      y.pin(),
+      steps,
       n,
+      rows,
       h,
+      out,
+      scratch,
     );
+    backend.giveScratchBack();
     backend.check(caller, status);
   }
 
-  gruCellBackward(caller: string, { gates, hidden, h0, dy, dh, dgates, dhidden, n, h }: Parameters<Launches['gruCellBackward']>[1]): void {
+  recurrentBackward(caller: string, { cell, reverse, projects, wHh, wHr, h0, c0, gates, hidden, cells, y, dy, dh, dc, dgates, dhidden, dprojected, steps, n, rows, h, out }: Parameters<Launches['recurrentBackward']>[1]): void {
     const { backend } = this;
-    gates.materialize();
-    hidden.materialize();
+    wHh.materialize();
+    wHr?.materialize();
     h0.materialize();
-    dy?.materialize();
-    dh.materialize();
-    dgates.materialize();
-    dhidden.materialize();
-    const status = backend.kernels.gruCellBackward(
-      gates.code,
-      gates.pin(),
-      hidden.pin(),
-      h0.pin(),
-      dy ? dy.pin() : 0,
-      dh.pin(),
-      dgates.pin(),
-      dhidden.pin(),
-      n,
-      h,
-    );
-    backend.check(caller, status);
-  }
-
-  rnnCell(caller: string, { relu, gates, out, n, h }: Parameters<Launches['rnnCell']>[1]): void {
-    const { backend } = this;
+    c0?.materialize();
     gates.materialize();
-    out.materialize();
-    const status = backend.kernels.rnnCell(
-      relu ? 1 : 0,
-      gates.code,
-      gates.pin(),
-      out.pin(),
-      n,
-      h,
-    );
-    backend.check(caller, status);
-  }
-
-  rnnCellBackward(caller: string, { relu, y, dy, dh, dgates, n, h }: Parameters<Launches['rnnCellBackward']>[1]): void {
-    const { backend } = this;
+    hidden?.materialize();
+    cells?.materialize();
     y.materialize();
     dy?.materialize();
     dh.materialize();
+    dc?.materialize();
     dgates.materialize();
-    const status = backend.kernels.rnnCellBackward(
-      relu ? 1 : 0,
-      y.code,
+    dhidden?.materialize();
+    dprojected?.materialize();
+    const bytes = backend.kernels.recurrentScratch(wHh.code, n, rows, h, out, projects ? 1 : 0, 1);
+    const scratch = backend.takeScratch(bytes);
+    const status = backend.kernels.recurrentBackward(
+      cell,
+      wHh.code,
+      reverse ? 1 : 0,
+      projects ? 1 : 0,
+      wHh.pin(),
+      wHr ? wHr.pin() : 0,
+      h0.pin(),
+      c0 ? c0.pin() : 0,
+      gates.pin(),
+      hidden ? hidden.pin() : 0,
+      cells ? cells.pin() : 0,
       y.pin(),
       dy ? dy.pin() : 0,
       dh.pin(),
+      dc ? dc.pin() : 0,
       dgates.pin(),
+      dhidden ? dhidden.pin() : 0,
+      dprojected ? dprojected.pin() : 0,
+      steps,
       n,
+      rows,
       h,
+      out,
+      scratch,
     );
+    backend.giveScratchBack();
     backend.check(caller, status);
   }
 

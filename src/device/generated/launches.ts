@@ -104,29 +104,20 @@ export interface Launches {
    */
   randomPermutation(caller: string, given: { readonly state: Operand; readonly used: number; readonly out: Operand }): void;
   /**
-   * One step of n samples with h hidden values, behind the products with the weights; float32 and float64. The gates
-   * (n, 4h) of an LSTM (i, f, g, o) are sums before the step, and the activated gates behind it; c0 and c are the cell
-   * states before and behind it, out the hidden state.
+   * All steps of one direction of n samples with h hidden values, behind the product of the inputs with their weights;
+   * float32 and float64. rows: those of the weights w_hh, 4h of an LSTM (i, f, g, o), 3h of a GRU (r, z, n), h of others.
+   * An LSTM that projects has out values in its state, y and h0, by w_hr; else out is h. h0 and c0 are the states before
+   * the first step, which is the last of all with reverse. gates: what comes of the inputs; becomes the activated gates,
+   * with tanh and relu the sums. A GRU has b_hh, and in hidden the sums that come of the state. cells: the cell states
+   * behind each step; unprojected: the hidden values before the projection.
    */
-  lstmCell(caller: string, given: { readonly gates: Operand; readonly c0: Operand; readonly c: Operand; readonly out: Operand; readonly n: number; readonly h: number }): void;
+  recurrent(caller: string, given: { readonly cell: number; readonly reverse: boolean; readonly projects: boolean; readonly wHh: Operand; readonly bHh?: Operand | null; readonly wHr?: Operand | null; readonly h0: Operand; readonly c0?: Operand | null; readonly gates: Operand; readonly hidden?: Operand | null; readonly cells?: Operand | null; readonly unprojected?: Operand | null; readonly y: Operand; readonly steps: number; readonly n: number; readonly rows: number; readonly h: number; readonly out: number }): void;
   /**
-   * dy (optional) and dh, which are added, are the gradients of the hidden state. dc is that of c, and becomes that of
-   * c0.
+   * Takes what the forward has left. dh (n, out) and dc (n, h): the gradients of the last states, which become those of
+   * h0 and c0. dy: that of y. dgates: the gradient of the sums of the gates; dhidden: of a GRU, that of `hidden`;
+   * dprojected: that of what w_hr has projected.
    */
-  lstmCellBackward(caller: string, given: { readonly gates: Operand; readonly c0: Operand; readonly c: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dc: Operand; readonly dgates: Operand; readonly n: number; readonly h: number }): void;
-  /**
-   * Of a GRU (r, z, n): gates (n, 3h), of the input, become the activated ones; hidden (n, 3h) is of the state h0.
-   */
-  gruCell(caller: string, given: { readonly gates: Operand; readonly hidden: Operand; readonly h0: Operand; readonly out: Operand; readonly n: number; readonly h: number }): void;
-  /**
-   * dh becomes the part of h0's gradient that does not come through `hidden`.
-   */
-  gruCellBackward(caller: string, given: { readonly gates: Operand; readonly hidden: Operand; readonly h0: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dgates: Operand; readonly dhidden: Operand; readonly n: number; readonly h: number }): void;
-  /**
-   * tanh, or relu, of the gates (n, h). Backward takes the forward's output y.
-   */
-  rnnCell(caller: string, given: { readonly relu: boolean; readonly gates: Operand; readonly out: Operand; readonly n: number; readonly h: number }): void;
-  rnnCellBackward(caller: string, given: { readonly relu: boolean; readonly y: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dgates: Operand; readonly n: number; readonly h: number }): void;
+  recurrentBackward(caller: string, given: { readonly cell: number; readonly reverse: boolean; readonly projects: boolean; readonly wHh: Operand; readonly wHr?: Operand | null; readonly h0: Operand; readonly c0?: Operand | null; readonly gates: Operand; readonly hidden?: Operand | null; readonly cells?: Operand | null; readonly y: Operand; readonly dy?: Operand | null; readonly dh: Operand; readonly dc?: Operand | null; readonly dgates: Operand; readonly dhidden?: Operand | null; readonly dprojected?: Operand | null; readonly steps: number; readonly n: number; readonly rows: number; readonly h: number; readonly out: number }): void;
   /**
    * Index tensors are int64. An index outside [0, n) gives EK_BAD_INDEX, even if nothing would be moved; the output is
    * then unspecified. out (outer, count, inner) = x (outer, n, inner) at index[count], with elements of `size` bytes.
@@ -353,12 +344,8 @@ export const launchNames: readonly (keyof Launches)[] = [
   'randomMask',
   'randomIntegers',
   'randomPermutation',
-  'lstmCell',
-  'lstmCellBackward',
-  'gruCell',
-  'gruCellBackward',
-  'rnnCell',
-  'rnnCellBackward',
+  'recurrent',
+  'recurrentBackward',
   'indexSelect',
   'indexAdd',
   'indexPut',
