@@ -75,8 +75,7 @@ template <class T> inline void rnn_cell(bool relu, const T* gates, T* out, int h
     at.write(out, relu ? (x <= T(0) ? vec<T>{} : x) : tanh<T>(x));
   });
 }
-template <class T>
-inline void rnn_cell_backward(bool relu, const T* y, const T* dy, const T* dh, T* dgates, int h) {
+template <class T> inline void rnn_cell_backward(bool relu, const T* y, const T* dy, const T* dh, T* dgates, int h) {
   for_vectors<T>(0, h, [=](auto at) {
     const vec<T> out = at.read(y);
     const vec<T> d = dy ? at.read(dy) + at.read(dh) : at.read(dh);

@@ -1,5 +1,5 @@
-// All steps of one direction of a recurrent layer in one call. Samples do not depend on one another, so a job takes some
-// of them through all steps: jobs wait for nobody between steps, and what a job works on stays in its caches. The
+// All steps of one direction of a recurrent layer in one call. Samples do not depend on one another, so a job takes
+// some of them through all steps: jobs wait for nobody between steps, and what a job works on stays in its caches. The
 // weights are packed once for all steps and jobs.
 #include "gemm/block.h"
 #include "kernel.h"
@@ -18,9 +18,7 @@ constexpr int kJobs = 32;                 // work for many threads; the cut depe
 template <class T> class Right {
  public:
   Right(int n, int k, Scratch* scratch)
-      : n_(n),
-        k_(k),
-        vectors_(n > lanes<T> ? outer_vectors : 1),
+      : n_(n), k_(k), vectors_(n > lanes<T> ? outer_vectors : 1),
         packed_(scratch->take<T>(static_cast<size_t>(round_up(n, vectors_ * lanes<T>)) * k)) {}
 
   void pack(const T* b, int transpose) const {
@@ -57,9 +55,8 @@ template <class T, class F> void for_samples(const Sizes& of, const F& body) {
   const int least = bytes > kSecondCache ? kSamplesOfLarge : kSamples;
   int jobs = 1;
   while (jobs < kJobs && of.n >= 2 * jobs * least) jobs *= 2;
-  parallel_for(jobs, [&](int job, int worker) {
-    body(part_begin(of.n, job, jobs), part_begin(of.n, job + 1, jobs), worker);
-  });
+  parallel_for(
+      jobs, [&](int job, int worker) { body(part_begin(of.n, job, jobs), part_begin(of.n, job + 1, jobs), worker); });
 }
 
 // The scratch: the packed weights, what workers pack a left side into, and the gradient behind a projection.
@@ -147,8 +144,7 @@ void recurrent_backward(const Sizes& of, const T* w_hh, const T* w_hr, const T* 
         else if (of.cell == EK_CELL_GRU)
           gru_cell_backward(own + gate, at(hidden, of, t, of.rows) + gate, state + first, given, dh + first, to + gate,
                             sums + gate, h);
-        else
-          rnn_cell_backward(of.cell == EK_CELL_RELU, at(y, of, t, h) + first, given, dh + first, to + gate, h);
+        else rnn_cell_backward(of.cell == EK_CELL_RELU, at(y, of, t, h) + first, given, dh + first, to + gate, h);
       }
       room.recurrence.product(sums, nullptr, dh, hidden, begin, end, left);
     }
@@ -169,11 +165,11 @@ EK_API int ek_recurrent(int cell, int dtype, int reverse, int projects, const vo
                         void* unprojected, void* y, int steps, int n, int rows, int h, int out, void* scratch) {
   if (n == 0) return EK_OK;
   const Sizes of{cell, steps, n, rows, h, out, projects != 0, reverse != 0};
-  EK_DISPATCH_FLOAT(dtype, recurrent<T>(of, static_cast<const T*>(w_hh), static_cast<const T*>(b_hh),
-                                        static_cast<const T*>(w_hr), static_cast<const T*>(h0),
-                                        static_cast<const T*>(c0), static_cast<T*>(gates), static_cast<T*>(hidden),
-                                        static_cast<T*>(cells), static_cast<T*>(unprojected), static_cast<T*>(y),
-                                        scratch);)
+  EK_DISPATCH_FLOAT(
+      dtype, recurrent<T>(of, static_cast<const T*>(w_hh), static_cast<const T*>(b_hh), static_cast<const T*>(w_hr),
+                          static_cast<const T*>(h0), static_cast<const T*>(c0), static_cast<T*>(gates),
+                          static_cast<T*>(hidden), static_cast<T*>(cells), static_cast<T*>(unprojected),
+                          static_cast<T*>(y), scratch);)
   return EK_OK;
 }
 
@@ -184,13 +180,12 @@ EK_API int ek_recurrent_backward(int cell, int dtype, int reverse, int projects,
                                  void* scratch) {
   if (n == 0) return EK_OK;
   const Sizes of{cell, steps, n, rows, h, out, projects != 0, reverse != 0};
-  EK_DISPATCH_FLOAT(
-      dtype,
-      recurrent_backward<T>(of, static_cast<const T*>(w_hh), static_cast<const T*>(w_hr), static_cast<const T*>(h0),
-                            static_cast<const T*>(c0), static_cast<const T*>(gates), static_cast<const T*>(hidden),
-                            static_cast<const T*>(cells), static_cast<const T*>(y), static_cast<const T*>(dy),
-                            static_cast<T*>(dh), static_cast<T*>(dc), static_cast<T*>(dgates),
-                            static_cast<T*>(dhidden), static_cast<T*>(dprojected), scratch);)
+  EK_DISPATCH_FLOAT(dtype, recurrent_backward<T>(
+                               of, static_cast<const T*>(w_hh), static_cast<const T*>(w_hr), static_cast<const T*>(h0),
+                               static_cast<const T*>(c0), static_cast<const T*>(gates), static_cast<const T*>(hidden),
+                               static_cast<const T*>(cells), static_cast<const T*>(y), static_cast<const T*>(dy),
+                               static_cast<T*>(dh), static_cast<T*>(dc), static_cast<T*>(dgates),
+                               static_cast<T*>(dhidden), static_cast<T*>(dprojected), scratch);)
   return EK_OK;
 }
 
