@@ -18,7 +18,7 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion'].map((folder) => `test/${folder}/**/*.test.ts`);
+const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion', 'examples'].map((folder) => `test/${folder}/**/*.test.ts`);
 /** Of these, what no engine has a say in: one run is enough. */
 const onOneEngine = ['test/cli/run_folder.test.ts'];
 
@@ -32,6 +32,8 @@ const slow = ['accuracy', 'averaged_model', 'recalibrate', 'norm_spec', 'fold', 
 /** Jobs of several ranks take both MPIs that are tested; where they must be there, tests fail without. */
 const hasProgram = (name: string) => (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
 const hasMpi = process.env.EVENKEEL_REQUIRE_MPI !== undefined || ['mpicxx.openmpi', 'mpicxx.mpich'].every(hasProgram);
+
+const source = (path: string) => join(import.meta.dirname, 'src', path);
 
 export default defineConfig(({ mode }) => {
   const checked = 'build/checked/evenkeel.node';
@@ -48,6 +50,14 @@ export default defineConfig(({ mode }) => {
   });
 
   return {
+    // Programs of examples/ name the package: in tests that is src/.
+    resolve: {
+      alias: [
+        { find: /^evenkeel\/data\/node$/, replacement: source('data/node.ts') },
+        { find: /^evenkeel\/(\w+)$/, replacement: source('$1/index.ts') },
+        { find: /^evenkeel$/, replacement: source('index.ts') },
+      ],
+    },
     test: {
       testTimeout: isChecked ? 600_000 : 120_000,
       // Two cores: kernels of one test may use both.

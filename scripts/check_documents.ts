@@ -57,7 +57,7 @@ function checkPrograms(): number {
   const programs = readdirSync(join(root, 'examples'))
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join(root, 'examples', name));
-  check(programs, 'example');
+  check(programs, 'example', '--allowImportingTsExtensions');
   const jobs = programs.filter((path) => readFileSync(path, 'utf8').includes('initProcessGroup'));
   if (findMpis().length === 0) console.log('documents: no MPI is here, so examples of several ranks ran alone');
   else for (const path of jobs) run(join(root, 'src/cli/main.ts'), 'launch', '--nproc', '2', path);

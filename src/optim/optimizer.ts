@@ -149,7 +149,8 @@ export abstract class Optimizer<O extends RateOption = CommonOptions> {
   readonly state = new Map<Tensor, ParameterState>();
   /** How often `step` was called; schedules look whether it was. */
   stepCount = 0;
-  private readonly checks: readonly Check<O>[];
+  /** `never`, so that an optimizer of any options is an `Optimizer` to the compiler, in src/ as in the package. */
+  private readonly checks: readonly Check<never>[];
   private readonly groupOptions: Options<GroupOptions>;
   private readonly guards = new Set<StepGuard>();
 
@@ -183,7 +184,8 @@ export abstract class Optimizer<O extends RateOption = CommonOptions> {
   protected abstract update(group: ParamGroup<O>, withGradient: readonly Tensor[]): void;
 
   private validate(options: O): void {
-    for (const [isValid, message] of this.checks) if (!isValid(options)) throw new ValueError(message(options));
+    for (const [isValid, message] of this.checks)
+      if (!isValid(options as never)) throw new ValueError(message(options as never));
   }
 
   /**
