@@ -7,6 +7,7 @@ const titles: Record<Report['suite'], string> = {
   train: 'Training and inference of whole networks',
   lenet: 'LeNet with batch norm, and the cost of an operation',
   norm: 'Normalization layers, forward and backward',
+  scripts: 'Scripts, and many small operations',
   ops: 'Every operation on small tensors, forward and backward',
   conv: 'Convolutions and linear layers, one direction at a time',
   io: 'Files of tensors',

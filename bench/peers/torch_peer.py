@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch_models import NETWORKS, lenet
+from torch_scripts import SCRIPTS
 
 torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
@@ -127,6 +128,21 @@ def dispatch(count):
         y = x
         for _ in range(count):
             y = y + x
+
+    return run
+
+
+def small_chain(count):
+    """Products and sums of 16 elements, forward and backward."""
+    w, b = (torch.arange(16) / 100 + 0.9 for _ in range(2))
+    w.requires_grad_(), b.requires_grad_()
+
+    def run():
+        w.grad = b.grad = None
+        y = w
+        for _ in range(count):
+            y = y * w + b
+        y.sum().backward()
 
     return run
 
@@ -314,6 +330,8 @@ WORK = {
     "io": io,
     "io_one": io_one,
     "dispatch": lambda count: dispatch(int(count)),
+    "script": lambda name: SCRIPTS[name](),
+    "small_chain": lambda count: small_chain(int(count)),
 }
 
 run = None

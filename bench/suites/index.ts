@@ -9,6 +9,7 @@ import { memory } from './memory.ts';
 import { norm } from './norm.ts';
 import { ops } from './ops.ts';
 import { random } from './random.ts';
+import { scriptSuite } from './scripts.ts';
 import { spatial } from './spatial.ts';
 import { train } from './train.ts';
 
@@ -58,6 +59,7 @@ export const suites: Record<string, () => Case[]> = {
   norm,
   ops,
   random,
+  scripts: scriptSuite,
   spatial,
   train,
 };
