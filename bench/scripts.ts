@@ -1,6 +1,6 @@
 // Training steps as scripts have them, each of which peers/torch_scripts.py knows by the same name: some of the programs
 // in examples/, and others that consist of many small operations.
-import { manualSeed, randint, randn, type Tensor, zeros } from 'evenkeel';
+import { manualSeed, randint, randn, scope, type Tensor, zeros } from 'evenkeel';
 import { mobilenetV2, SqueezeExcitation } from 'evenkeel/models';
 import * as nn from 'evenkeel/nn';
 import { Adadelta, Adam, AdamW, type Optimizer, SGD } from 'evenkeel/optim';
@@ -178,8 +178,9 @@ const makers = {
 
 export type ScriptName = keyof typeof makers;
 
-/** One training step, whose memory goes when the collector finds it, as in most scripts. */
+/** One training step, in a scope, as a loader's loop has it. */
 export function scriptStep(name: ScriptName): () => void {
   manualSeed(0);
-  return makers[name]();
+  const step = makers[name]();
+  return () => scope(step);
 }
