@@ -46,7 +46,14 @@ template <class T> struct PixelLanesWeight {
     return choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / 2 / static_cast<int>(sizeof(T)),
                          kConvJobs, 4 * lanes<T> * wide_vectors);
   }
-  static double cost(const Pass<T>& p) { return PixelLanes<T>::cost(p); }
+  // Of an image. The lanes of each sum are added up once for each split, which takes as long as kSumCost steps of it,
+  // as measured: with small images that is most of the work.
+  static double cost(const Pass<T>& p) {
+    constexpr int kSumCost = 20;
+    const int count = choose(p, PixelLanes<T>::choose_groups(p)).count(),
+              splits = kConvJobs < count ? kConvJobs : count;
+    return PixelLanes<T>::cost(p) + static_cast<double>(kSumCost) * splits / (p.n > 0 ? p.n : 1) * p.taps() * p.c * p.o;
+  }
 
   PixelLanesWeight(const Pass<T>& pass, const T* g, Scratch& scratch)
       : p(pass), dy(g), group_chunk(PixelLanes<T>::choose_groups(pass)), chunks(ceil_div(pass.groups, group_chunk)),
