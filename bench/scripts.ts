@@ -1,5 +1,5 @@
-// Training steps as scripts have them, each of which peers/torch_scripts.py knows by the same name: some of the programs
-// in examples/, and others that consist of many small operations.
+// Training steps as scripts have them, each of which peers/torch_scripts.py knows by the same name: some of the
+// programs in examples/, and others that consist of many small operations.
 import { manualSeed, randint, randn, scope, type Tensor, zeros } from 'evenkeel';
 import { mobilenetV2, SqueezeExcitation } from 'evenkeel/models';
 import * as nn from 'evenkeel/nn';

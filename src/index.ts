@@ -7,6 +7,12 @@
  */
 import './ops/methods.ts';
 
+export {
+  type DetectAnomalyOptions,
+  detectAnomaly,
+  isAnomalyEnabled,
+  setDetectAnomaly,
+} from './autograd/anomaly.ts';
 export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward.ts';
 export { type CheckpointOptions, checkpoint, isRecomputing } from './autograd/checkpoint.ts';
 export { defineFunction, type FunctionDefinition, type OutputGradient } from './autograd/define_function.ts';

@@ -9,6 +9,7 @@ import type { DType } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
 import { keepStorage } from '../tensor/storage.ts';
 import { type AccumulatedHook, type HookEntry, Tensor, type TensorHook } from '../tensor/tensor.ts';
+import { checksNan, withPlace } from './anomaly.ts';
 import { setGradEnabled } from './grad_mode.ts';
 import { GradientHolds } from './gradient_holds.ts';
 import { type Edge, edgeOf, type Gradient, Node, type OutputInfo } from './node.ts';
@@ -22,6 +23,7 @@ export interface EngineOps {
   cast(a: Tensor, dtype: DType): Tensor;
   sumTo(a: Tensor, shape: Shape): Tensor;
   onesLike(a: Tensor): Tensor;
+  hasNan(a: Tensor): boolean;
 }
 let ops: EngineOps;
 export const provideEngineOps = (provided: EngineOps): void => {
@@ -304,13 +306,29 @@ class Walk {
     for (const grad of this.receive(node) ?? []) this.holds.letGo(grad);
   }
 
+  private resultsOf(node: Node, grads: Gradient[]): Gradient[] {
+    let results: Gradient[];
+    try {
+      results = node.run(grads);
+    } catch (error) {
+      throw withPlace(error, node.name, node.place);
+    }
+    if (checksNan())
+      for (const [i, result] of results.entries())
+        if (result && ops.hasNan(result)) {
+          const error = new RuntimeError(`Function '${node.name}' returned nan values in its ${i}th output.`);
+          throw withPlace(error, node.name, node.place);
+        }
+    return results;
+  }
+
   run(node: Node, retainGraph: boolean): void {
     const grads = this.receive(node);
     if (!grads) {
       for (const edge of node.edges) this.send(edge, null);
       return;
     }
-    const results = node.run(grads);
+    const results = this.resultsOf(node, grads);
     if (results.length !== node.edges.length)
       throw new RuntimeError(
         `function ${node.name} returned an incorrect number of gradients (expected ${node.edges.length}, got ${results.length})`,

@@ -7,6 +7,7 @@ import type { DType } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, type Shape } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { aliasOf, type GradNode, type HookEntry, type Tensor } from '../tensor/tensor.ts';
+import { placeOfCall } from './anomaly.ts';
 
 /** A gradient, or nothing where none flows. */
 export type Gradient = Tensor | null | undefined;
@@ -27,6 +28,8 @@ export class Node implements GradNode {
   readonly name: string;
   /** Rises with every node: going through a graph in descending order meets each node after all that depend on it. */
   readonly sequence = sequence++;
+  /** In anomaly mode, where the operation was called. */
+  readonly place = placeOfCall();
   readonly edges: readonly Edge[];
   readonly outputs: readonly OutputInfo[];
   /** Gradients of the outputs in, gradients of the inputs out, in the order of `edges`. */

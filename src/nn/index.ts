@@ -9,6 +9,7 @@ export type { ProcessGroup } from '../ops/norm/process_group.ts';
 export * from './activation.ts';
 export { MultiheadAttention, type MultiheadAttentionCallOptions, type MultiheadAttentionOptions } from './attention.ts';
 export { AveragedModel, type AveragedModelOptions } from './averaged_model.ts';
+export type { ModuleGradients, ReplacedGradients } from './backward_hooks.ts';
 export { ModuleDict, ModuleList, Sequential } from './containers.ts';
 export {
   Conv1d,
@@ -73,7 +74,14 @@ export {
   TripletMarginLoss,
   TripletMarginWithDistanceLoss,
 } from './margin_loss.ts';
-export { type ForwardHook, type ForwardPreHook, Module, type RegisterBufferOptions } from './module.ts';
+export {
+  type ForwardHook,
+  type ForwardPreHook,
+  type FullBackwardHook,
+  type FullBackwardPreHook,
+  Module,
+  type RegisterBufferOptions,
+} from './module.ts';
 export {
   BatchNorm1d,
   BatchNorm2d,

@@ -10,6 +10,7 @@ import { type DType, isFloat } from '../tensor/dtype.ts';
 import { tensorsIn } from '../tensor/scope.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { allocate, keep, Tensor } from '../tensor/tensor.ts';
+import { type ModuleGradients, type ReplacedGradients, withBackwardHooks } from './backward_hooks.ts';
 import { type Arguments, forgetVerdict, invoke, type Result } from './module_call.ts';
 import { Parameter } from './parameter.ts';
 import {
@@ -28,6 +29,18 @@ import { isUninitialized } from './uninitialized.ts';
 export type ForwardPreHook = (module: Module, args: Arguments) => Arguments | void;
 /** Called after forward; what it returns, unless undefined, replaces the output. */
 export type ForwardHook = (module: Module, args: Arguments, output: Result) => Result;
+
+/**
+ * Called in the backward with the gradients of a module's arguments and of its outputs; what it returns replaces the
+ * former.
+ */
+export type FullBackwardHook = (
+  module: Module,
+  gradInput: ModuleGradients,
+  gradOutput: ModuleGradients,
+) => ReplacedGradients;
+/** Called in the backward with the gradients of a module's outputs; what it returns replaces them. */
+export type FullBackwardPreHook = (module: Module, gradOutput: ModuleGradients) => ReplacedGradients;
 
 /** Options of `Module.registerBuffer`. */
 export interface RegisterBufferOptions {
@@ -126,6 +139,8 @@ export abstract class Module extends Callable {
   readonly #registry = new Registry();
   readonly #preHooks: Entry<ForwardPreHook>[] = [];
   readonly #forwardHooks: Entry<ForwardHook>[] = [];
+  readonly #backwardPreHooks: Entry<FullBackwardPreHook>[] = [];
+  readonly #backwardHooks: Entry<FullBackwardHook>[] = [];
 
   /** What the module computes. Call the module itself, which runs the hooks, not this. */
   abstract forward(...args: Arguments): Result;
@@ -139,9 +154,28 @@ export abstract class Module extends Callable {
     let given: Arguments = args;
     // A hook may remove itself.
     for (const { hook } of [...this.#preHooks]) given = (hook(this, given) as Arguments | undefined) ?? given;
-    let output = this.forward(...given);
+    let output = this.#hasBackwardHooks ? this.#betweenBackwardHooks(given) : this.forward(...given);
     for (const { hook } of [...this.#forwardHooks]) output = hook(this, given, output) ?? output;
     return output;
+  }
+
+  get #hasBackwardHooks(): boolean {
+    return this.#backwardPreHooks.length > 0 || this.#backwardHooks.length > 0;
+  }
+  #betweenBackwardHooks(args: Arguments): Result {
+    const hooks = {
+      pre: this.#backwardPreHooks.map(
+        ({ hook }) =>
+          (gradOutput: ModuleGradients) =>
+            hook(this, gradOutput),
+      ),
+      full: this.#backwardHooks.map(
+        ({ hook }) =>
+          (gradInput: ModuleGradients, gradOutput: ModuleGradients) =>
+            hook(this, gradInput, gradOutput),
+      ),
+    };
+    return withBackwardHooks(hooks, args, (given) => this.forward(...(given as Arguments)));
   }
 
   // ---- the tree -----------------------------------------------------------------------------------------------------
@@ -518,7 +552,7 @@ export abstract class Module extends Callable {
    * @internal
    */
   get hasHooks(): boolean {
-    return this.#preHooks.length > 0 || this.#forwardHooks.length > 0;
+    return this.#preHooks.length > 0 || this.#forwardHooks.length > 0 || this.#hasBackwardHooks;
   }
 
   /**
@@ -547,11 +581,28 @@ export abstract class Module extends Callable {
 
   /** Runs `hook` before every forward of a call; returns what removes it. Registered twice, it runs twice. */
   registerForwardPreHook(hook: ForwardPreHook): () => void {
-    return addEntry(this.#preHooks, hook);
+    return addEntry('registerForwardPreHook', this.#preHooks, hook);
   }
   /** Runs `hook` after every forward of a call; returns what removes it. Registered twice, it runs twice. */
   registerForwardHook(hook: ForwardHook): () => void {
-    return addEntry(this.#forwardHooks, hook);
+    return addEntry('registerForwardHook', this.#forwardHooks, hook);
+  }
+  /**
+   * Runs `hook` in every backward, before that of the module's own operations, with the gradients of its outputs, which
+   * it may replace; returns what removes it (PyTorch: `Module.register_full_backward_pre_hook`).
+   * @throws RuntimeError, in the backward, where it returns another number of gradients.
+   */
+  registerFullBackwardPreHook(hook: FullBackwardPreHook): () => void {
+    return addEntry('registerFullBackwardPreHook', this.#backwardPreHooks, hook);
+  }
+  /**
+   * Runs `hook` in every backward, when the gradients of the module's arguments are there, which it may replace;
+   * returns what removes it (PyTorch: `Module.register_full_backward_hook`). Arguments that are no tensors, or need no
+   * gradient, have null. Where no argument needs a gradient, it runs with those of the outputs, and returns nothing.
+   * @throws RuntimeError, in the backward, where it returns another number of gradients.
+   */
+  registerFullBackwardHook(hook: FullBackwardHook): () => void {
+    return addEntry('registerFullBackwardHook', this.#backwardHooks, hook);
   }
   /**
    * Runs the hooks of another module here too.
@@ -560,6 +611,8 @@ export abstract class Module extends Callable {
   addHooksOf(other: Module): void {
     this.#preHooks.push(...other.#preHooks);
     this.#forwardHooks.push(...other.#forwardHooks);
+    this.#backwardPreHooks.push(...other.#backwardPreHooks);
+    this.#backwardHooks.push(...other.#backwardHooks);
   }
 
   // ---- printing -----------------------------------------------------------------------------------------------------
@@ -609,9 +662,8 @@ function descriptorOf(name: string): PropertyDescriptor {
   return descriptor;
 }
 
-function addEntry<H>(entries: Entry<H>[], hook: H): () => void {
-  if (typeof hook !== 'function')
-    throw new ArgumentTypeError(`[registerForwardHook] expected a function, got ${typeof hook}`);
+function addEntry<H>(caller: string, entries: Entry<H>[], hook: H): () => void {
+  if (typeof hook !== 'function') throw new ArgumentTypeError(`[${caller}] expected a function, got ${typeof hook}`);
   const entry = { hook };
   entries.push(entry);
   return () => {

@@ -469,4 +469,5 @@ provideEngineOps({
   cast,
   sumTo,
   onesLike,
+  hasNan: (x) => elementwise.isnan(x).any().item() !== 0,
 });

@@ -53,8 +53,8 @@ const onlyRoot = {
   'PyTorch has it in torch.nn.init alone, where it is too.': 'truncNormal_',
   'It says what happens to a tensor, and gives it back.': 'keep',
   'They concern graphs, memory, engines, randomness, traces or warnings.': `
-    asyncScope checkpoint defineFunction enableGrad getEngine getNumThreads grad gradcheck gradgradcheck isFusionEnabled isGradEnabled
-    isRecomputing manualSeed noGrad scope setEngine setFusion setNumThreads setWarningHandler synchronize trace warn withDevice withFusion`,
+    asyncScope checkpoint defineFunction detectAnomaly enableGrad getEngine getNumThreads grad gradcheck gradgradcheck isFusionEnabled isGradEnabled
+    isAnomalyEnabled isRecomputing manualSeed noGrad scope setDetectAnomaly setEngine setFusion setNumThreads setWarningHandler synchronize trace warn withDevice withFusion`,
 };
 const listed = (lists: Record<string, string>) => Object.values(lists).flatMap(words).sort();
 

@@ -1178,11 +1178,11 @@ export const without: ReadonlySet<string> = new Set([
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParameterDict ParameterList ParametrizationList RecalibrationReport RuntimeError
     SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
-    checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detach enableGrad eye_ fold freezeBatchNorm
+    checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detectAnomaly detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
-    isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized Softmax2d bilinear keep linear prelu mapArrays mapDataset maskedScatter
+    isAnomalyEnabled isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized Softmax2d bilinear keep linear prelu mapArrays mapDataset maskedScatter
     maskedSelect matmul noGrad nonzero ones_ parametersToVector parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
-    resetLinearLike revertSyncBatchNorm rowOf scope setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
+    resetLinearLike revertSyncBatchNorm rowOf scope setDetectAnomaly setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
     unfreezeBatchNorm trace updateBatchNorm useStatistics vectorToParameters warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 ]);

@@ -95,6 +95,11 @@ one('setIndex', (o) => ek.setIndex(x(), 0, 1, o));
 one('indexAdd', (o) => ek.indexAdd(x(), 0, indices(), x(), o));
 one('backward', (o) => ek.backward([leaf()], [], o));
 one('grad', (o) => ek.grad([leaf().mul(2)], [leaf()], o));
+one('detectAnomaly', (o) => ek.detectAnomaly(() => leaf(), o));
+one('setDetectAnomaly', (o) => {
+  ek.setDetectAnomaly(true, o);
+  ek.setDetectAnomaly(false);
+});
 one('checkpoint', (o) => ek.checkpoint(o, (t: ek.Tensor) => t, leaf()));
 one(
   'defineFunction',
