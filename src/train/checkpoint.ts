@@ -60,6 +60,24 @@ interface Leaf {
 }
 const isLeaf = (value: object): value is Leaf => 'dtype' in value && 'data' in value && ArrayBuffer.isView(value.data);
 
+/** A model's state, with the versions of its modules. */
+export function modelTree(model: Module): { model: Tree; versions: Tree } {
+  const state = model.stateDict();
+  return {
+    model: toTree(state),
+    versions: Object.fromEntries([...(state.metadata ?? [])].map(([name, { version }]) => [name, version])),
+  };
+}
+
+/** The state in a model's tree; null where versions are none. */
+export function stateOfTree({ model, versions = {} }: { model: Tree; versions?: Tree }): StateDict | null {
+  const state = new StateDict(Object.entries(fromTree(model) as Record<string, Tensor>));
+  const entries = Object.entries((versions ?? {}) as Record<string, unknown>);
+  if (!entries.every(([, version]) => Number.isInteger(version))) return null;
+  state.metadata = new Map(entries.map(([name, version]) => [name, { version: version as number }]));
+  return state;
+}
+
 /** Array leaves back to tensors. */
 function fromTree(value: Tree): unknown {
   if (Array.isArray(value)) return value.map(fromTree);
@@ -80,10 +98,8 @@ const bytesOf = (bytes: Uint8Array): Tree => ({ dtype: 'uint8', shape: [bytes.le
 export function saveCheckpoint(path: string, parts: CheckpointParts, extra: Tree = null): void {
   requireOptions('saveCheckpoint', parts, checkpointParts);
   const { model, optimizer, scheduler, generator = defaultGenerator } = parts;
-  const state = model.stateDict();
   saveTree(path, {
-    model: toTree(state),
-    versions: Object.fromEntries([...(state.metadata ?? [])].map(([name, { version }]) => [name, version])),
+    ...modelTree(model),
     optimizer: optimizer ? toTree(optimizer.stateDict()) : null,
     scheduler: scheduler ? toTree(scheduler.stateDict()) : null,
     generator: bytesOf(generator.getState()),
@@ -109,10 +125,8 @@ export function loadCheckpoint(
   const tree = found.tree as Record<string, Tree>;
   const wrong = (what: string) => new CheckpointError('loadCheckpoint', found.path, `it holds no ${what}`);
   if (!tree || typeof tree !== 'object' || !tree.model) throw wrong('model state');
-  const state = new StateDict(Object.entries(fromTree(tree.model) as Record<string, Tensor>));
-  const versions = Object.entries((tree.versions ?? {}) as Record<string, unknown>);
-  if (!versions.every(([, version]) => Number.isInteger(version))) throw wrong('versions of modules');
-  state.metadata = new Map(versions.map(([name, version]) => [name, { version: version as number }]));
+  const state = stateOfTree(tree as { model: Tree });
+  if (!state) throw wrong('versions of modules');
   if (optimizer && !tree.optimizer) throw wrong('optimizer state');
   if (scheduler && !tree.scheduler) throw wrong('scheduler state');
   const bytes = generatorStateOf(tree.generator);

@@ -9,59 +9,60 @@ import { batchNorms } from '../nn/norm/statistics/statistics.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Averages, type Metric } from './metrics.ts';
+import { type Batches, type BatchOptions, partsOf } from './batches.ts';
+import { Averages, type Metrics } from './metrics.ts';
 import { Ranks } from './ranks.ts';
 
 /**
  * A loss of an output and its target: a layer such as `new CrossEntropyLoss()`, a function such as `crossEntropy`, or
  * one's own.
  */
-export type LossFunction = (output: Tensor, target: Tensor) => Tensor;
-/** Batches of inputs and targets, in any order of arrival. */
-export type Batches = Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>;
+export type LossFunction<Output = Tensor, Target = Tensor> = (output: Output, target: Target) => Tensor;
 
 /** Options of `evaluate`. */
-export interface EvaluateOptions {
+export interface EvaluateOptions<Batch = readonly Tensor[], Output = Tensor, Target = Tensor>
+  extends BatchOptions<Batch, Target> {
   /** The loss whose mean stands in the result as `loss`. Default: none. */
-  loss?: LossFunction;
-  /** Figures whose means stand in the result under their names. Default: none. */
-  metrics?: Readonly<Record<string, Metric>>;
+  loss?: LossFunction<Output, Target>;
+  /** Figures that stand in the result under their names. Default: none. */
+  metrics?: Metrics<Output, Target>;
   /**
    * What batch norm normalizes by: `'running'` statistics, as in deployment (default), or those of each `'batch'`,
    * without moving the running ones. A large difference between the two results is the train/eval gap.
    */
   statistics?: 'running' | 'batch';
-  /** Applied to each input before the model, such as a conversion from bytes. */
-  prepare?: (input: Tensor) => Tensor;
 }
 const evaluateOptions = declareOptions<EvaluateOptions>({
   loss: kind.function,
   metrics: kind.object,
   statistics: kind.choice,
+  inputs: kind.function,
+  target: kind.function,
   prepare: kind.function,
 });
 
 /**
  * Mean loss and metrics of a model over a loader, in evaluation mode and without gradients; all modes are restored,
- * also after an error. Returns them by name.
+ * also after an error. Returns them by name. Batches are arrays [...inputs, target], or taken apart by `inputs` and
+ * `target`.
  *
  * With a `DistributedDataParallel` each rank gives the batches of its part, and every rank gets the means over all; the
  * running statistics of the ranks are merged before (`syncBuffers`). Every rank must call it.
  * @example
  * const { loss, accuracy: share } = await evaluate(model, loader, { loss: crossEntropy, metrics: { accuracy } });
  */
-export async function evaluate(
+export async function evaluate<Batch = readonly Tensor[], Output = Tensor, Target = Tensor>(
   model: Module,
-  loader: Batches,
-  options: EvaluateOptions = {},
+  loader: Batches<Batch>,
+  options: EvaluateOptions<Batch, Output, Target> = {},
 ): Promise<Record<string, number>> {
   requireOptions('evaluate', options, evaluateOptions);
-  const { loss, metrics = {}, statistics = 'running', prepare } = options;
+  const { loss, metrics = {}, statistics = 'running' } = options;
   requireChoice('evaluate', 'statistics', statistics, ['running', 'batch']);
   const ranks = new Ranks(model);
   const own = ranks.model;
   ranks.shareStatistics();
-  const averages = new Averages();
+  const averages = new Averages(metrics);
   const norms = statistics === 'batch' ? batchNorms(own).map(([, norm]) => norm) : [];
   const tracking = norms.map((norm) => norm.trackRunningStats);
   const set = () => {
@@ -71,15 +72,14 @@ export async function evaluate(
   };
   const run = async () => {
     try {
-      for await (const [input, target] of loader)
+      for await (const batch of loader)
         noGrad(() =>
           scope(() => {
-            const output = own(prepare ? prepare(input) : input) as Tensor;
-            const values = Object.fromEntries(
-              Object.entries(metrics).map(([name, metric]) => [name, metric(output, target)]),
-            );
-            if (loss) values.loss = loss(output, target).item();
-            averages.add(values, input.shape[0]);
+            const { inputs, target, samples } = partsOf('evaluate', batch, options);
+            const output: Output = own(...inputs);
+            const values: Record<string, number> = {};
+            if (loss) values.loss = loss(output, target as Target).item();
+            averages.addBatch(values, output, target, samples);
           }),
         );
     } finally {

@@ -15,6 +15,7 @@ import { defaultGenerator, Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
+import { type Batches, type BatchOptions, partsOf } from './batches.ts';
 import {
   type AnyOptimizer,
   type CheckpointParts,
@@ -24,9 +25,10 @@ import {
   saveCheckpoint,
 } from './checkpoint.ts';
 import { CheckpointError } from './checkpoint_file.ts';
-import type { LossFunction } from './evaluate.ts';
+import { evaluate, type LossFunction } from './evaluate.ts';
 import { type StopSignal, watchSignals } from './interrupts.ts';
-import { Averages, type Metric } from './metrics.ts';
+import { Averages, type AveragesState, type Metrics } from './metrics.ts';
+import { figureOf, watchable } from './monitor.ts';
 import { firstNonFinite, layerOf, NonFiniteLossError } from './non_finite.ts';
 import { Ranks } from './ranks.ts';
 
@@ -48,6 +50,8 @@ export interface EpochResult {
   readonly samples: number;
   /** Means over the epoch's samples: `loss` and the metrics. */
   readonly train: Readonly<Record<string, number>>;
+  /** The same over the validation loader, at the epoch's end, where `fit` has one. */
+  readonly validation?: Readonly<Record<string, number>>;
   /** Updates that were skipped, where `skipNonFinite` skipped any. */
   readonly skipped?: number;
 }
@@ -58,6 +62,8 @@ export interface Callback {
   onTrainBegin?(run: Run): void | Promise<void>;
   /** Before each epoch. */
   onEpochBegin?(run: Run): void | Promise<void>;
+  /** Before an update of the parameters, with the gradients that it will use, averaged and clipped. */
+  onBeforeUpdate?(run: Run): void;
   /** After each batch, with the averages of the epoch so far. */
   onStepEnd?(run: Run): void;
   /** After each epoch, with its result. */
@@ -70,6 +76,8 @@ export interface Callback {
 export interface Run {
   /** The model. */
   readonly model: Module;
+  /** The optimizer. */
+  readonly optimizer: AnyOptimizer;
   /** The place of this process among those that train together, from 0: the first one prints, and writes files. */
   readonly rank: number;
   /** How many processes train together. */
@@ -91,9 +99,10 @@ export interface Run {
 }
 
 /** Options of `fit`. Without default: `loader`, `loss`, `optimizer`, `epochs`. */
-export interface FitOptions {
+export interface FitOptions<Batch = readonly Tensor[], Output = Tensor, Target = Tensor>
+  extends BatchOptions<Batch, Target> {
   /** Batches of inputs and targets; iterated once per epoch. */
-  loader: (Iterable<readonly Tensor[]> | AsyncIterable<readonly Tensor[]>) & {
+  loader: Batches<Batch> & {
     readonly length?: number | undefined;
     readonly generator?: Generator | undefined;
     readonly batchSize?: number | null;
@@ -101,7 +110,7 @@ export interface FitOptions {
     setEpoch?(epoch: number): void;
   };
   /** What is minimized. */
-  loss: LossFunction;
+  loss: LossFunction<Output, Target>;
   /** What moves the parameters. */
   optimizer: AnyOptimizer;
   /** How many epochs there are to be, those before a resumption included. */
@@ -111,12 +120,17 @@ export interface FitOptions {
   /** When the scheduler is stepped. Default: `'epoch'`. */
   schedule?: 'epoch' | 'step';
   /**
-   * What a `ReduceLROnPlateau` is given after each epoch: `'loss'` or the name of a metric, averaged over the epoch.
-   * Default: `'loss'`.
+   * What a `ReduceLROnPlateau` is given after each epoch: `'loss'` or the name of a metric, averaged over the epoch, or
+   * `'validation.loss'` and the like. Default: `'loss'`.
    */
   monitor?: string;
-  /** Figures to average over each epoch beside the loss, by name. Default: none. */
-  metrics?: Readonly<Record<string, Metric>>;
+  /** Figures of each epoch beside the loss, by name. Default: none. */
+  metrics?: Metrics<Output, Target>;
+  /**
+   * Batches on which the model is evaluated after each epoch: loss and metrics stand in the epoch's result as
+   * `validation`. Default: none.
+   */
+  validation?: Batches<Batch>;
   /**
    * Micro-batches per update; gradients are averaged over them, at the end of an epoch over those that are left.
    * Default: 1.
@@ -130,8 +144,6 @@ export interface FitOptions {
    * all the same. Default: false.
    */
   skipNonFinite?: boolean;
-  /** Applied to each input before the model, such as a conversion from bytes. */
-  prepare?: (input: Tensor) => Tensor;
   /** What is called at the beginning and end of training, epochs and steps. Default: none. */
   callbacks?: readonly Callback[];
   /**
@@ -164,6 +176,9 @@ const fitOptions = declareOptions<FitOptions>({
   accumulate: kind.integer,
   clipGradNorm: kind.number,
   skipNonFinite: kind.flag,
+  validation: kind.object,
+  inputs: kind.function,
+  target: kind.function,
   prepare: kind.function,
   callbacks: kind.object,
   checkpoint: kind.string,
@@ -195,19 +210,13 @@ interface GeneratorStates {
   now: Bytes;
 }
 
-/** The state of averages. */
-interface Sums {
-  samples: number;
-  sums: Record<string, number>;
-}
-
 interface Saved {
   position: Position;
   /** Per generator. */
   generators: GeneratorStates[];
-  averages: Sums;
+  averages: AveragesState;
   /** The same of the further ranks, where several have trained together. */
-  otherRanks?: { generators: GeneratorStates[]; averages: Sums }[];
+  otherRanks?: { generators: GeneratorStates[]; averages: AveragesState }[];
   /** Samples of a batch, of each rank, where the loader says it. */
   batchSize?: number;
   seconds: number;
@@ -230,11 +239,19 @@ function isGeneratorState(value: unknown): boolean {
   }
 }
 
+const areNumbers = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'number');
+const areCounts = (value: unknown): boolean =>
+  isObject(value) &&
+  areNumbers(value.shape) &&
+  areNumbers(value.values) &&
+  value.values.length === value.shape.reduce((size, length) => size * length, 1);
 const areSums = (value: unknown): boolean =>
   isObject(value) &&
   isCount(value.samples) &&
   isObject(value.sums) &&
-  Object.values(value.sums).every((sum) => typeof sum === 'number');
+  areNumbers(Object.values(value.sums)) &&
+  (value.counts === undefined || (isObject(value.counts) && Object.values(value.counts).every(areCounts)));
 
 /** Why a run cannot go on from what a checkpoint holds, or null. */
 function problemOfSaved(saved: unknown, generators: number): string | null {
@@ -267,7 +284,7 @@ function problemOfSaved(saved: unknown, generators: number): string | null {
 const toBytes = (data: Uint8Array): Bytes => ({ dtype: 'uint8', shape: [data.length], data });
 
 /** Batches per epoch; null where the loader cannot know, as over a stream. */
-function lengthOf(loader: FitOptions['loader']): number | null {
+function lengthOf(loader: AnyFitOptions['loader']): number | null {
   try {
     return loader.length ?? null;
   } catch (error) {
@@ -276,14 +293,17 @@ function lengthOf(loader: FitOptions['loader']): number | null {
   }
 }
 
+/** Options of any batches; what they are is the user's functions' business. */
+type AnyFitOptions = FitOptions<unknown, unknown, unknown>;
+
 class Training implements Run {
   readonly model: Module;
-  readonly options: FitOptions;
+  readonly options: AnyFitOptions;
   readonly position: Position = { epoch: 0, step: 0 };
   readonly epochs: number;
   readonly history: EpochResult[] = [];
   readonly notes: Record<string, unknown> = {};
-  averages = new Averages();
+  averages: Averages;
   isInterrupted = false;
   readonly stepsPerEpoch: number | null;
   private readonly ranks: Ranks;
@@ -300,9 +320,10 @@ class Training implements Run {
   /** With `skipNonFinite`, from the beginning of training to its end. */
   staged: StagedStatistics | null = null;
 
-  constructor(model: Module, options: FitOptions) {
+  constructor(model: Module, options: AnyFitOptions) {
     this.model = model;
     this.options = options;
+    this.averages = new Averages(options.metrics);
     this.ranks = new Ranks(model);
     this.epochs = options.epochs;
     this.stepsPerEpoch = lengthOf(options.loader);
@@ -336,6 +357,9 @@ class Training implements Run {
     return this.options.loader.batchSize ?? null;
   }
 
+  get optimizer(): AnyOptimizer {
+    return this.options.optimizer;
+  }
   get rank(): number {
     return this.ranks.rank;
   }
@@ -488,21 +512,24 @@ class Training implements Run {
         `[fit] all ${skippedUpdates} updates of epoch ${this.position.epoch + 1} were skipped, because of NaN or infinite losses or gradients; ${this.lastGood}.`,
         '',
       );
+    const { seconds } = this;
     this.averages = this.ranks.averagesOfAll(this.averages);
-    if (scheduler instanceof ReduceLROnPlateau) scheduler.step(this.averages.get(this.options.monitor ?? 'loss'));
-    else if (schedule === 'epoch') scheduler?.step();
-    const result = {
+    const validation = await this.validate();
+    const result: EpochResult = {
       epoch: this.position.epoch + 1,
-      seconds: this.seconds,
+      seconds,
       samples: this.averages.samples,
       train: this.averages.all(),
+      ...(validation ? { validation } : {}),
       ...(skippedUpdates > 0 ? { skipped: skippedUpdates } : {}),
     };
+    if (scheduler instanceof ReduceLROnPlateau) scheduler.step(figureOf('fit', result, this.options.monitor ?? 'loss'));
+    else if (schedule === 'epoch') scheduler?.step();
     this.updates = { taken: 0, skipped: 0 };
     this.history.push(result);
     this.position.epoch++;
     this.position.step = 0;
-    this.averages = new Averages();
+    this.averages = new Averages(this.options.metrics);
     this.secondsBefore = 0;
     this.startedAt = performance.now();
     this.ranks.shareStatistics();
@@ -510,20 +537,26 @@ class Training implements Run {
     this.save();
   }
 
-  private step(batch: readonly Tensor[]): void {
-    const { loss: lossOf, metrics = {}, accumulate = 1, prepare } = this.options;
-    const [raw, target] = batch;
-    const input = prepare ? prepare(raw) : raw;
+  /** Loss and metrics over the validation loader, if there is one. */
+  private async validate(): Promise<Record<string, number> | null> {
+    const { validation, loss, metrics, inputs, target, prepare } = this.options;
+    if (!validation) return null;
+    return asyncScope(() => evaluate(this.model, validation, { loss, metrics, inputs, target, prepare }));
+  }
+
+  private step(batch: unknown): void {
+    const { loss: lossOf, accumulate = 1 } = this.options;
+    const { inputs, target, samples } = partsOf('fit', batch, this.options);
     const { step } = this.position;
     const total = this.stepsPerEpoch ?? Infinity;
     const group = Math.min(accumulate, total - (step - (step % accumulate)));
     const isUpdate = (step + 1) % accumulate === 0 || step + 1 === total;
     const [output, value, isGood] = this.ranks.keeping(!isUpdate, () => {
-      const output = this.model(input) as Tensor;
+      const output: unknown = this.model(...inputs);
       const loss = lossOf(output, target);
       const value = loss.item();
       const isGood = Number.isFinite(value);
-      if (!isGood && !this.staged) this.refuse(value, input);
+      if (!isGood && !this.staged) this.refuse(value, inputs);
       // Where one rank has a bad loss, no rank goes backward.
       const isGoodEverywhere = this.staged ? !this.ranks.any('losses', !isGood) : isGood;
       this.staged?.observe(value);
@@ -532,15 +565,13 @@ class Training implements Run {
     });
     if (isUpdate) this.update();
     if (!isGood) return;
-    const values = Object.fromEntries(
-      Object.entries(metrics).map(([name, metric]) => [name, metric(output.detach(), target)]),
-    );
-    this.averages.add({ loss: value, ...values }, input.shape[0]);
+    this.averages.addBatch({ loss: value }, output, target, samples);
   }
 
   private update(): void {
     const { optimizer, scheduler, schedule, clipGradNorm: maxNorm } = this.options;
     if (maxNorm !== undefined) clipGradNorm(this.model.parameters(), maxNorm);
+    for (const callback of this.options.callbacks ?? []) callback.onBeforeUpdate?.(this);
     const before = this.staged?.skippedSteps ?? 0;
     optimizer.step();
     optimizer.zeroGrad();
@@ -557,8 +588,8 @@ class Training implements Run {
     this.breathedAt = performance.now();
   }
 
-  private refuse(value: number, input: Tensor): never {
-    const { layer, cause } = this.ranks.explain(input);
+  private refuse(value: number, inputs: readonly unknown[]): never {
+    const { layer, cause } = this.ranks.explain(inputs);
     const where = `epoch ${this.position.epoch + 1}, step ${this.position.step + 1}`;
     const norms =
       batchNorms(this.ranks.model).length > 0 ? '; running statistics of batch norms may have taken in this batch' : '';
@@ -606,7 +637,7 @@ function requireOptimizerOf(model: Module, optimizer: AnyOptimizer): void {
     );
 }
 
-function check(model: Module, options: FitOptions): void {
+function check(model: Module, options: AnyFitOptions): void {
   requireOptions('fit', options, fitOptions);
   const { epochs, accumulate = 1, checkpointEvery, checkpoint, resume } = options;
   requireInteger('fit', 'accumulate', accumulate, 1);
@@ -618,10 +649,9 @@ function check(model: Module, options: FitOptions): void {
     throw new ValueError(`[fit] expected clipGradNorm of at least 0, got ${maxNorm}`);
   requireOptimizerOf(model, options.optimizer);
   const { scheduler, schedule, monitor = 'loss', metrics = {} } = options;
-  if (monitor !== 'loss' && !Object.hasOwn(metrics, monitor))
-    throw new ValueError(
-      `[fit] expected monitor to be one of ${['loss', ...Object.keys(metrics)].join(', ')}, got ${shown(monitor)}`,
-    );
+  const known = watchable(Object.keys(metrics), options.validation !== undefined);
+  if (!known.includes(monitor))
+    throw new ValueError(`[fit] expected monitor to be one of ${known.join(', ')}, got ${shown(monitor)}`);
   if (scheduler instanceof ReduceLROnPlateau && schedule === 'step')
     throw new ValueError("[fit] ReduceLROnPlateau looks at an epoch's averages: it cannot step after each update");
   if ((resume || checkpointEvery) && !checkpoint)
@@ -652,9 +682,14 @@ function check(model: Module, options: FitOptions): void {
  * @example
  * await fit(model, { loader, loss: crossEntropy, optimizer: new SGD(model.parameters(), { lr: 0.1 }), epochs: 10, metrics: { accuracy } });
  */
-export async function fit(model: Module, options: FitOptions): Promise<FitResult> {
-  check(model, options);
-  const training = new Training(model, options);
+export async function fit<Batch = readonly Tensor[], Output = Tensor, Target = Tensor>(
+  model: Module,
+  options: FitOptions<Batch, Output, Target>,
+): Promise<FitResult> {
+  // What loss and metrics take is what the model and the loader give, which nobody can know here.
+  const given = options as unknown as AnyFitOptions;
+  check(model, given);
+  const training = new Training(model, given);
   training.resume();
   if (options.skipNonFinite) training.stage();
   let signal = null as StopSignal | null;

@@ -6,6 +6,8 @@
 export type { AtomicWriteOptions } from '../files/atomic_file.ts';
 export { batchNorms } from '../nn/norm/statistics/statistics.ts';
 export { type AccumulateOptions, accumulate, type MicroBatch } from './accumulate.ts';
+export type { Batches, BatchOptions } from './batches.ts';
+export { BestCheckpoints, type BestCheckpointsOptions, type KeptCheckpoint } from './best_checkpoints.ts';
 export {
   type AnyOptimizer,
   type CheckpointParts,
@@ -15,8 +17,18 @@ export {
 } from './checkpoint.ts';
 export { CheckpointError, type LastGood, lastGood, loadTree, saveTree } from './checkpoint_file.ts';
 export type { ArrayLeaf, LeafDtype, Tree } from './checkpoint_tree.ts';
+export { balancedClassWeights, type ClassWeightOptions } from './class_weights.ts';
 export {
-  type Batches,
+  type ClassAverageOptions,
+  type ClassMean,
+  type ConfusionMatrixOptions,
+  confusionMatrix,
+  f1Score,
+  precision,
+  recall,
+} from './confusion.ts';
+export { EarlyStopping, type EarlyStoppingOptions } from './early_stopping.ts';
+export {
   type EvaluateOptions,
   evaluate,
   type LossFunction,
@@ -33,7 +45,18 @@ export {
   type Run,
 } from './fit.ts';
 export type { StopSignal } from './interrupts.ts';
-export { Averages, accuracy, type Metric } from './metrics.ts';
+export { type LrFinderOptions, type LrSweep, lrFinder } from './lr_finder.ts';
+export {
+  Averages,
+  type AveragesState,
+  accuracy,
+  type CountedMetric,
+  type MeanMetric,
+  type Metric,
+  type Metrics,
+  topKAccuracy,
+} from './metrics.ts';
+export type { MonitorMode } from './monitor.ts';
 export { NonFiniteLossError } from './non_finite.ts';
 export { type LineSink, Progress } from './progress.ts';
 export {
@@ -45,3 +68,4 @@ export {
   renderReport,
 } from './report.ts';
 export { SummaryWriter, SummaryWriterError, type SummaryWriterOptions } from './tensorboard.ts';
+export { TensorBoard, type TensorBoardOptions } from './tensorboard_callback.ts';

@@ -43,10 +43,14 @@ export function firstNonFinite(model: Module): { name: string; kind: 'parameter'
  * batch runs through the model once more, in its present mode. Buffers and the default generator are put back
  * afterwards.
  */
-export function explainNonFinite(model: Module, input: Tensor): { layer: string; cause: string; isLossItself?: true } {
+export function explainNonFinite(
+  model: Module,
+  inputs: readonly unknown[],
+): { layer: string; cause: string; isLossItself?: true } {
   for (const [name, parameter] of model.namedParameters())
     if (!isGood(parameter)) return { layer: layerOf(name), cause: `parameter '${name}' holds NaN or infinity` };
-  if (!isGood(input)) return { layer: '', cause: 'the input holds NaN or infinity' };
+  if (inputs.some((input) => input instanceof Tensor && !isGood(input)))
+    return { layer: '', cause: 'the input holds NaN or infinity' };
   let layer = '';
   let cause = 'every layer is finite: the loss function itself gave the value';
   const removers = [...model.namedModules()].map(([name, module]) =>
@@ -60,7 +64,7 @@ export function explainNonFinite(model: Module, input: Tensor): { layer: string;
   const random = defaultGenerator.getState();
   const buffers = [...model.buffers()].map((buffer) => [buffer, buffer.storage.bytes().slice()] as const);
   try {
-    recalibrating(() => noGrad(() => scope(() => void model(input))));
+    recalibrating(() => noGrad(() => scope(() => void model(...inputs))));
   } finally {
     for (const remove of removers) remove();
     for (const [buffer, bytes] of buffers) buffer.storage.bytes().set(bytes);

@@ -8,9 +8,11 @@ import { DistributedDataParallel } from '../nn/parallel/distributed_data_paralle
 import { whoSays } from '../nn/parallel/model_agreement.ts';
 import { syncBuffers } from '../nn/parallel/sync_buffers.ts';
 import { tensor } from '../tensor/create.ts';
-import type { Tensor } from '../tensor/tensor.ts';
 import { type Averages, averagesOfEach } from './metrics.ts';
 import { explainNonFinite } from './non_finite.ts';
+
+/** The model itself, of one that may be a DistributedDataParallel. */
+export const modelItself = (model: Module): Module => (model instanceof DistributedDataParallel ? model.module : model);
 
 export class Ranks {
   /** The model itself, as checkpoints have it. */
@@ -21,7 +23,7 @@ export class Ranks {
 
   constructor(model: Module) {
     this.parallel = model instanceof DistributedDataParallel ? model : null;
-    this.model = this.parallel?.module ?? model;
+    this.model = modelItself(model);
     const group = this.parallel?.processGroup;
     this.group = group && group.worldSize > 1 ? group : null;
   }
@@ -81,15 +83,15 @@ export class Ranks {
   /**
    * Why a loss is not finite. The forward runs once more, on this rank alone: its batch norms do not wait for others.
    */
-  explain(input: Tensor): { layer: string; cause: string } {
+  explain(inputs: readonly unknown[]): { layer: string; cause: string } {
     const { group } = this;
-    if (!group) return explainNonFinite(this.model, input);
+    if (!group) return explainNonFinite(this.model, inputs);
     const own = group.ranks[group.rank];
     const layers = this.model.modules().filter((module) => module instanceof SyncBatchNorm);
     const former = layers.map(({ processGroup }) => processGroup);
     for (const layer of layers) layer.processGroup = new Group(-1, [own], own);
     try {
-      const found = explainNonFinite(this.model, input);
+      const found = explainNonFinite(this.model, inputs);
       if (found.layer || layers.length === 0 || !found.isLossItself) return found;
       return {
         layer: '',

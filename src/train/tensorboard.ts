@@ -1,4 +1,4 @@
-// Writes TensorBoard event files: scalars over steps. Node only.
+// Writes TensorBoard event files: scalars and histograms over steps. Node only.
 // An event file is a sequence of records: length (uint64), its checksum, the event (protobuf), its checksum.
 // Source: tensorflow/core/lib/io/record_writer and the protobufs event.proto and summary.proto.
 
@@ -7,7 +7,10 @@ import { requireInteger } from '../checks.ts';
 import { EvenkeelError } from '../errors.ts';
 import { nodeModule } from '../files/node.ts';
 import { codeOf } from '../files/processes.ts';
+import { cast } from '../ops/convert.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { type Histogram, histogramOf, writeHistogram } from './histogram.ts';
 
 /**
  * A value that cannot be logged, a writer that is closed, or a disk that refuses; `code` is then the system's, such as
@@ -33,7 +36,14 @@ export type SummaryWriterOptions = {
 };
 const summaryWriterOptions = declareOptions<SummaryWriterOptions>({ maxQueue: kind.integer, now: kind.function });
 
-type Event = { wallTime: number; step: number; fileVersion?: string; tag?: string; value?: number };
+type Event = {
+  wallTime: number;
+  step: number;
+  fileVersion?: string;
+  tag?: string;
+  value?: number;
+  histogram?: Histogram;
+};
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
@@ -68,7 +78,8 @@ function encodeEvent(event: Event): Uint8Array {
           1,
           (_, value) => {
             value.writeStringField(1, event.tag!);
-            value.writeFloatField(2, event.value!);
+            if (event.histogram) value.writeMessage(5, writeHistogram, event.histogram);
+            else value.writeFloatField(2, event.value!);
           },
           null,
         ),
@@ -92,7 +103,7 @@ export function encodeRecord(data: Uint8Array): Uint8Array {
 let filesOpened = 0;
 
 /**
- * Writes scalars to a new event file in a folder, for `tensorboard --logdir`.
+ * Writes scalars and histograms to a new event file in a folder, for `tensorboard --logdir`.
  *
  * Creates the folder. Events are written out every `maxQueue` events, by `flush` and by `close`. Throws
  * SummaryWriterError after `close`, and where the disk refuses: what it has not taken is written by the next `flush`.
@@ -125,11 +136,24 @@ export class SummaryWriter {
 
   /** Logs a number under a tag (slashes group, as in `loss/train`) at a step, a whole number from 0. */
   addScalar(tag: string, value: number, step: number): void {
-    if (!Number.isSafeInteger(step) || step < 0) {
-      throw new SummaryWriterError(`[addScalar] expected a step of 0 or more for ${JSON.stringify(tag)}, got ${step}`);
-    }
-    this.add({ wallTime: this.now(), step, tag, value });
-    if (this.queue.length >= this.maxQueue) this.flush();
+    this.log('addScalar', tag, step, { value });
+  }
+
+  /**
+   * Logs how the values of a tensor, or of an array, are distributed, in the bins that TensorBoard has for all of them
+   * (PyTorch: `add_histogram`). NaN and infinities stand in none of the bins.
+   * @throws SummaryWriterError where there are no finite values.
+   * @example
+   * const writer = new SummaryWriter('build/runs');
+   * for (const [name, parameter] of model.namedParameters()) writer.addHistogram(`weights/${name}`, parameter, 0);
+   * writer.close();
+   */
+  addHistogram(tag: string, values: Tensor | ArrayLike<number>, step: number): void {
+    const data = values instanceof Tensor ? (cast(values.detach(), 'float64').dataSync() as Float64Array) : values;
+    const histogram = histogramOf(data);
+    if (!histogram)
+      throw new SummaryWriterError(`[addHistogram] expected finite values for ${JSON.stringify(tag)}, got none`);
+    this.log('addHistogram', tag, step, { histogram });
   }
 
   /** Writes all events out and waits until the disk has them. */
@@ -159,6 +183,17 @@ export class SummaryWriter {
     }
   }
 
+  private log(operation: string, tag: string, step: number, event: Pick<Event, 'value' | 'histogram'>): void {
+    if (!Number.isSafeInteger(step) || step < 0) {
+      throw new SummaryWriterError(
+        `[${operation}] expected a step of 0 or more for ${JSON.stringify(tag)}, got ${step}`,
+      );
+    }
+    this.checkOpen(operation);
+    this.add({ wallTime: this.now(), step, tag, ...event });
+    if (this.queue.length >= this.maxQueue) this.flush();
+  }
+
   private attempt<R>(operation: string, write: () => R): R {
     try {
       return write();
@@ -169,7 +204,6 @@ export class SummaryWriter {
   }
 
   private add(event: Event): void {
-    this.checkOpen('addScalar');
     this.queue.push(encodeRecord(encodeEvent(event)));
   }
 

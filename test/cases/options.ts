@@ -418,6 +418,30 @@ one(
   () => ({ title: '', epochs: [], curves: [] }),
 );
 one('SummaryWriter', (o) => new train.SummaryWriter(folder, o));
+one('TensorBoard', (o) => new train.TensorBoard(folder, o));
+one('EarlyStopping', (o) => new train.EarlyStopping(o));
+one('BestCheckpoints', (o) => new train.BestCheckpoints(folder, o));
+one(
+  'lrFinder',
+  (o) => train.lrFinder(trained, o),
+  () => ({
+    loader: [[ek.ones([1, 2]), ek.zeros([1], { dtype: 'int64' })]],
+    loss: nn.functional.crossEntropy,
+    optimizer: new optim.SGD(trained.parameters()),
+    steps: 2,
+  }),
+);
+one(
+  'confusionMatrix',
+  (o) => train.confusionMatrix(indices(), indices(), o),
+  () => ({ numClasses: 2 }),
+);
+takes('precision recall f1Score', (name) => (o) => (train as Given)[name](ek.ones([2, 2]), o));
+one(
+  'balancedClassWeights',
+  (o) => train.balancedClassWeights([0, 1], o),
+  () => ({ numClasses: 2 }),
+);
 const trained = net();
 
 // ---- models ---------------------------------------------------------------------------------------------------------
@@ -476,4 +500,7 @@ export const noOptions: Readonly<Record<string, string>> = {
   SequentialSampler: 'whatever has a length',
   'Averages.load': 'what state() gave',
   'Progress.onEpochEnd': 'what fit tells its callbacks',
+  'EarlyStopping.onEpochEnd': 'what fit tells its callbacks',
+  'BestCheckpoints.onEpochEnd': 'what fit tells its callbacks',
+  'TensorBoard.onEpochEnd': 'what fit tells its callbacks',
 };

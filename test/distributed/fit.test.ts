@@ -1,6 +1,6 @@
 // `fit` over real ranks: what all of them have seen, one decision to stop, checkpoints from which any number of ranks
 // goes on.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -10,7 +10,15 @@ interface FitOutcome extends RankReport {
   steps: number;
   hash: string;
   values: number[];
-  history: { epoch: number; samples: number; train: { loss: number; first: number }; skipped?: number }[];
+  history: {
+    epoch: number;
+    samples: number;
+    train: { loss: number; first: number; positive?: number };
+    validation?: { loss: number; positive: number };
+    skipped?: number;
+  }[];
+  sweep: number[];
+  kept: { path: string; epoch: number; value: number }[];
   isInterrupted: boolean;
 }
 
@@ -65,6 +73,24 @@ describe.each(mpis)('%s', (mpi) => {
 
   test('gradients over several micro-batches', async () => {
     expectNear(await run(2, 'accumulate'), await run(1, 'accumulate'));
+  });
+
+  test('validation, callbacks and a sweep over rates are those of all ranks', async () => {
+    const [one, two] = [join(folder, 'one'), join(folder, 'two')];
+    const alone = await run(1, 'callbacks', one);
+    const both = await run(2, 'callbacks', two);
+    expect(alone).toMatchObject({ steps: 8, isInterrupted: true });
+    expectNear(both, alone);
+    for (const [i, { train, validation }] of both.history.entries()) {
+      expect(train.positive).toBe(alone.history[i].train.positive);
+      expect(validation!.positive).toBe(alone.history[i].validation!.positive);
+      expect(validation!.loss).toBeCloseTo(alone.history[i].validation!.loss, 10);
+    }
+    expect(both.sweep.length).toBe(16);
+    for (const [i, loss] of both.sweep.entries()) expect(loss).toBeCloseTo(alone.sweep[i], 10);
+    expect(both.kept.map(({ epoch }) => epoch)).toEqual(alone.kept.map(({ epoch }) => epoch));
+    expect(readdirSync(`${two}.best`).sort()).toEqual(['epoch-1.pt', 'epoch-2.pt']);
+    expect(readdirSync(`${two}.events`).length).toBe(1);
   });
 
   test('a batch with NaN is passed over by all ranks', async () => {

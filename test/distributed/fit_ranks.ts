@@ -16,7 +16,16 @@ import {
   Sequential,
 } from '../../src/nn/index.ts';
 import { SGD } from '../../src/optim/index.ts';
-import { type Callback, evaluate, type FitOptions, fit } from '../../src/train/index.ts';
+import {
+  BestCheckpoints,
+  type Callback,
+  EarlyStopping,
+  evaluate,
+  type FitOptions,
+  fit,
+  lrFinder,
+  TensorBoard,
+} from '../../src/train/index.ts';
 
 const [task, checkpoint] = process.argv.slice(2);
 initProcessGroup({ timeout: 20 });
@@ -82,26 +91,39 @@ const callback: Callback = {
     run.notes.evaluated ??= [];
   },
 };
+/** With a validation loader, and all callbacks of the library. */
+const isFull = task === 'callbacks';
+const stopping = new EarlyStopping({ patience: 1, minDelta: 10, restoreBest: true });
+const best = new BestCheckpoints(`${checkpoint}.best`, { k: 2 });
+const more: Partial<FitOptions> = {
+  validation: loader as unknown as FitOptions['loader'],
+  callbacks: [callback, stopping, best, new TensorBoard(`${checkpoint}.events`, { histogramEvery: 4 })],
+};
+const positive = { count: (output: Tensor) => output.gt(0).sum(0), value: (counts: Tensor) => counts.sum().item() };
 const options: FitOptions = {
   loader: loader as unknown as FitOptions['loader'],
   loss: mseLoss,
   optimizer,
   epochs: 3,
   accumulate: task === 'accumulate' ? 2 : 1,
-  metrics: { first: (output) => output.select(1, 0).mean().item() },
+  metrics: { first: (output) => output.select(1, 0).mean().item(), ...(isFull ? { positive } : {}) },
   callbacks: [callback],
   skipNonFinite: task === 'skip',
-  ...(checkpoint ? { checkpoint, checkpointEvery: 3, resume: true } : {}),
+  ...(isFull ? more : checkpoint ? { checkpoint, checkpointEvery: 3, resume: true } : {}),
 };
 try {
   const { history, isInterrupted } = await fit(ddp, options);
+  const search = { loader: options.loader, loss: mseLoss, optimizer, minLr: 1e-3, maxLr: 1, steps: 16 };
+  const sweep = isFull ? (await lrFinder(ddp, search)).losses : [];
   const state = ddp.module.stateDict();
   const values = [...state].flatMap(([, x]) => Array.from((x as Tensor).dataSync() as Float64Array, Number));
   const hash = createHash('sha256')
     .update(new Uint8Array(new Float64Array(values).buffer))
     .digest('hex');
   const plain = history.map(({ seconds: _, ...rest }) => rest);
-  console.log(`RESULT ${JSON.stringify({ rank, worldSize, steps, hash, values, history: plain, isInterrupted })}`);
+  console.log(
+    `RESULT ${JSON.stringify({ rank, worldSize, steps, hash, values, history: plain, isInterrupted, sweep, kept: best.kept })}`,
+  );
 } finally {
   destroyProcessGroup();
 }

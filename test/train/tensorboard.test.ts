@@ -1,15 +1,20 @@
-// Event files against bytes made by hand (golden/files_golden.py).
+// Event files against bytes made by hand (golden/files_golden.py), and PyTorch's (golden/train_golden.py).
 
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import '../../src/index.ts';
+import { tensor } from '../../src/tensor/create.ts';
 import { crc32c, SummaryWriter, SummaryWriterError } from '../../src/train/tensorboard.ts';
 
 const golden = JSON.parse(readFileSync(new URL('../golden/tensorboard.golden.json', import.meta.url), 'utf8')) as {
   scalars: { tag: string; value: string; step: number }[];
   file: string;
   crc32c: { data: string; crc: number }[];
+};
+const { histograms } = JSON.parse(readFileSync(new URL('../golden/train.golden.json', import.meta.url), 'utf8')) as {
+  histograms: { tag: string; values: number[]; record: string }[];
 };
 const caught = (run: () => unknown): SummaryWriterError => {
   try {
@@ -43,6 +48,26 @@ describe('SummaryWriter', () => {
     expect(basename(writer.path)).toMatch(/^events\.out\.tfevents\.1700000000\..+\.\d+\.\d+$/);
     expect(readdirSync(join(folder, 'a', 'run'))).toEqual([basename(writer.path)]);
     expect(readFileSync(writer.path)).toEqual(Buffer.from(golden.file, 'base64'));
+  });
+
+  it.each(histograms)("writes PyTorch's histogram: $tag", ({ tag, values, record }) => {
+    const writer = new SummaryWriter(join(folder, 'histograms'), { now: () => 1700000000.5 });
+    const before = readFileSync(writer.path).length;
+    const step = histograms.findIndex((each) => each.tag === tag);
+    writer.addHistogram(tag, values, step);
+    writer.addHistogram(tag, tensor(values, { dtype: 'float64' }), step);
+    writer.close();
+    const expected = Buffer.from(record, 'base64');
+    expect(readFileSync(writer.path).subarray(before)).toEqual(Buffer.concat([expected, expected]));
+  });
+
+  it('refuses a histogram of nothing', () => {
+    const writer = new SummaryWriter(folder);
+    for (const values of [[], [Number.NaN]])
+      expect(() => writer.addHistogram('x', values, 0)).toThrow(
+        '[addHistogram] expected finite values for "x", got none',
+      );
+    writer.close();
   });
 
   it('says so where the disk is full, and writes what is missing once there is room', () => {
