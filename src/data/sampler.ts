@@ -231,4 +231,4 @@ export class BatchSampler implements BatchedSampler {
 }
 
 // The built-in type of generator functions, whose name the random generator has taken here.
-type Indices<T> = IterableIterator<T, undefined, undefined>;
+type Indices<T> = IterableIterator<T>;

@@ -37,6 +37,7 @@ export {
   type PytorchDataOptions,
   type PytorchFile,
 } from './open.ts';
+export type { OwnBytes } from './own_bytes.ts';
 export { type PytorchData, Tuple } from './pytorch_plain.ts';
 export { UnknownObject } from './pytorch_tree.ts';
 export {

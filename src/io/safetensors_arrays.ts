@@ -2,6 +2,7 @@
 // made of (train/checkpoint_file.ts). Tensors in files on disk, of all types, are in safetensors_file.ts.
 
 import { type Fail, failing } from './errors.ts';
+import type { OwnBytes } from './own_bytes.ts';
 import {
   elementsOf,
   headerLength,
@@ -45,7 +46,7 @@ const ARRAYS = {
 export function encodeSafetensors(
   entries: readonly SafetensorsEntry[],
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
+): OwnBytes {
   const fail = failing('encodeSafetensors', 'entries');
   const names = new Set<string>();
   for (const { name, dtype, shape, data } of entries) {

@@ -1,7 +1,9 @@
 // The header of a safetensors file, parsed and made: names, types, shapes and where the bytes lie. Distrusts every byte
 // it reads; nothing is allocated from a number that was not checked against the file's length. Source:
 // https://huggingface.co/docs/safetensors, "Format".
+
 import type { Fail } from './errors.ts';
+import type { OwnBytes } from './own_bytes.ts';
 import { dtypeOfSafetensors, type StoredDType, storedDTypes } from './stored_dtype.ts';
 
 const maxHeaderBytes = 100_000_000;
@@ -150,7 +152,7 @@ export function makeHeader(
   infos: readonly Pick<SafetensorsInfo, 'name' | 'dtype' | 'shape' | 'start' | 'end'>[],
   metadata: Readonly<Record<string, string>>,
   fail: Fail,
-): Uint8Array<ArrayBuffer> {
+): OwnBytes {
   // Built by hand: objects would reorder names that look like numbers, and lose one called __proto__.
   const fields: string[] = [];
   if (Object.keys(metadata).length > 0) fields.push(`"${metadataKey}":${JSON.stringify(metadata)}`);

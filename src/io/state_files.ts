@@ -1,4 +1,5 @@
 // State dicts in files, one line each way.
+
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { AtomicFile } from '../files/atomic_file.ts';
@@ -11,6 +12,7 @@ import { failing } from './errors.ts';
 import { npyHeader } from './npy.ts';
 import { arrayPieces, writeNpz } from './npz_file.ts';
 import { type OpenOptions, openAs, openOptions } from './open.ts';
+import type { OwnBytes } from './own_bytes.ts';
 import type { PytorchData } from './pytorch_plain.ts';
 import { PytorchEncoder, writePytorch } from './pytorch_writer.ts';
 import { writeSafetensors } from './safetensors_file.ts';
@@ -122,8 +124,8 @@ export async function writeFile(
   return length;
 }
 
-async function collect(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+async function collect(bytes: AsyncIterable<Uint8Array>): Promise<OwnBytes> {
+  const parts: OwnBytes[] = [];
   let length = 0;
   for await (const piece of bytes) {
     // A copy: what is written next may lie in the same memory.
@@ -210,7 +212,7 @@ export async function saveStateDict(path: string, state: TensorsByName, options:
 }
 
 /** The bytes that `saveStateDict` writes, for places without files: a Blob to download, a request. */
-export async function encodeStateDict(state: TensorsByName, format: WrittenFormat): Promise<Uint8Array<ArrayBuffer>> {
+export async function encodeStateDict(state: TensorsByName, format: WrittenFormat): Promise<OwnBytes> {
   return collect(writeState('encodeStateDict', state, requireFormat('encodeStateDict', format)));
 }
 
@@ -236,7 +238,7 @@ export async function savePytorch(path: string, data: PytorchData): Promise<void
 }
 
 /** The bytes that `savePytorch` writes. */
-export async function encodePytorch(data: PytorchData): Promise<Uint8Array<ArrayBuffer>> {
+export async function encodePytorch(data: PytorchData): Promise<OwnBytes> {
   return collect(writeData('encodePytorch', data));
 }
 

@@ -9,7 +9,9 @@ export type Batches<Batch = readonly Tensor[]> = Iterable<Batch> | AsyncIterable
 export interface BatchOptions<Batch = readonly Tensor[], Target = Tensor> {
   /** What the model is called with. Default: all entries of a batch but the last, or its only one. */
   inputs?: (batch: Batch) => readonly unknown[];
-  /** What loss and metrics compare the output with. Default: the last entry of a batch; of a batch of one entry, none. */
+  /**
+   * What loss and metrics compare the output with. Default: the last entry of a batch; of a batch of one entry, none.
+   */
   target?: (batch: Batch) => Target;
   /** Applied to each tensor that the model is called with, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;

@@ -13,8 +13,8 @@ export interface ClassWeightOptions {
 const classWeightOptions = declareOptions<ClassWeightOptions>({ numClasses: required(kind.integer) });
 
 /**
- * n / (numClasses · count) for each class of n labels, float32 (numClasses): the `weight` of `crossEntropy`, or, at each
- * sample's label, the weights of `WeightedRandomSampler` (scikit-learn: `compute_class_weight('balanced', …)`).
+ * n / (numClasses · count) for each class of n labels, float32 (numClasses): the `weight` of `crossEntropy`, or, at
+ * each sample's label, the weights of `WeightedRandomSampler` (scikit-learn: `compute_class_weight('balanced', …)`).
  * @throws ValueError on a label outside of 0 … numClasses − 1, and on a class without labels.
  * @example
  * const weight = balancedClassWeights([0, 0, 0, 1], { numClasses: 2 }); // 2/3, 2

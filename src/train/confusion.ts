@@ -59,18 +59,21 @@ export function confusionMatrix(output: Tensor, target: Tensor, options: Confusi
   return reshape(counts, [numClasses, numClasses]);
 }
 
-/** How the figures of all classes become one. */
-export type ClassMean = 'macro' | 'micro' | 'weighted';
+/** How the figures of all classes become one, or not. */
+export type ClassAverage = 'macro' | 'micro' | 'weighted' | 'none';
 
 /** Options of `precision`, `recall` and `f1Score`. */
-export interface ClassAverageOptions {
+export interface ClassAverageOptions<A extends ClassAverage = ClassAverage> {
   /**
    * `'macro'`: the mean over all classes that were seen or found; `'micro'`: of all samples together; `'weighted'`: the
    * mean by the samples of each class; `'none'`: an array, one figure per class. Default: `'macro'`.
    */
-  average?: ClassMean | 'none';
+  average?: A;
 }
 const averageOptions = declareOptions<ClassAverageOptions>({ average: kind.choice });
+
+/** What `precision` and its relatives give: a number, or one for each class. */
+export type ClassFigure<A extends ClassAverage> = A extends 'none' ? number[] : number;
 
 /** Of one class, or of all together. */
 interface Hits {
@@ -132,10 +135,11 @@ function figure(
  * const matrix = confusionMatrix(logits, labels, { numClasses: 10 });
  * console.log(precision(matrix), recall(matrix, { average: 'weighted' }), f1Score(matrix, { average: 'none' }));
  */
-export function precision(matrix: Tensor, options: { average: 'none' }): number[];
-export function precision(matrix: Tensor, options?: { average?: ClassMean }): number;
-export function precision(matrix: Tensor, options: ClassAverageOptions = {}): number | number[] {
-  return figure('precision', matrix, options, ({ both, found }) => share(both, found));
+export function precision<A extends ClassAverage = 'macro'>(
+  matrix: Tensor,
+  options: ClassAverageOptions<A> = {},
+): ClassFigure<A> {
+  return figure('precision', matrix, options, ({ both, found }) => share(both, found)) as ClassFigure<A>;
 }
 
 /**
@@ -143,10 +147,11 @@ export function precision(matrix: Tensor, options: ClassAverageOptions = {}): nu
  * has no samples, 0. See `precision`.
  * @throws ValueError on what is no square matrix.
  */
-export function recall(matrix: Tensor, options: { average: 'none' }): number[];
-export function recall(matrix: Tensor, options?: { average?: ClassMean }): number;
-export function recall(matrix: Tensor, options: ClassAverageOptions = {}): number | number[] {
-  return figure('recall', matrix, options, ({ both, seen }) => share(both, seen));
+export function recall<A extends ClassAverage = 'macro'>(
+  matrix: Tensor,
+  options: ClassAverageOptions<A> = {},
+): ClassFigure<A> {
+  return figure('recall', matrix, options, ({ both, seen }) => share(both, seen)) as ClassFigure<A>;
 }
 
 /**
@@ -154,8 +159,9 @@ export function recall(matrix: Tensor, options: ClassAverageOptions = {}): numbe
  * (scikit-learn: `f1_score`). See `precision`.
  * @throws ValueError on what is no square matrix.
  */
-export function f1Score(matrix: Tensor, options: { average: 'none' }): number[];
-export function f1Score(matrix: Tensor, options?: { average?: ClassMean }): number;
-export function f1Score(matrix: Tensor, options: ClassAverageOptions = {}): number | number[] {
-  return figure('f1Score', matrix, options, ({ both, seen, found }) => share(2 * both, seen + found));
+export function f1Score<A extends ClassAverage = 'macro'>(
+  matrix: Tensor,
+  options: ClassAverageOptions<A> = {},
+): ClassFigure<A> {
+  return figure('f1Score', matrix, options, ({ both, seen, found }) => share(2 * both, seen + found)) as ClassFigure<A>;
 }

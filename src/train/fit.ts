@@ -665,7 +665,8 @@ function check(model: Module, options: AnyFitOptions): void {
 /**
  * Trains a model on a loader.
  *
- * Per batch: forward, loss, backward, update; inside a scope, so that memory stays flat. A NaN or infinite loss stops
+ * Batches are arrays [...inputs, target]; what has another form is taken apart by `inputs` and `target`. Per batch:
+ * forward, loss, backward, update; inside a scope, so that memory stays flat. A NaN or infinite loss stops
  * training before it reaches the parameters; with `skipNonFinite` only its batch is passed over. With `checkpoint`,
  * model, optimizer, scheduler, generator and position are saved, and `resume` goes on bit for bit as if nothing had
  * happened.

@@ -19,8 +19,9 @@ export { CheckpointError, type LastGood, lastGood, loadTree, saveTree } from './
 export type { ArrayLeaf, LeafDtype, Tree } from './checkpoint_tree.ts';
 export { balancedClassWeights, type ClassWeightOptions } from './class_weights.ts';
 export {
+  type ClassAverage,
   type ClassAverageOptions,
-  type ClassMean,
+  type ClassFigure,
   type ConfusionMatrixOptions,
   confusionMatrix,
   f1Score,

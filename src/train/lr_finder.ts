@@ -109,13 +109,13 @@ function remembered(model: Module, optimizer: AnyOptimizer, generators: readonly
 }
 
 /**
- * Trains for some steps while the learning rate rises exponentially from `minLr` to `maxLr`, and tells what the loss did
- * (Smith 2017; Lightning: `Tuner.lr_find`). Parameters, buffers, the optimizer, modes and random numbers are put back
- * afterwards, also after an error; gradients are given up.
+ * Trains for some steps while the learning rate rises exponentially from `minLr` to `maxLr`, and tells what the loss
+ * did (Smith 2017; Lightning: `Tuner.lr_find`). Parameters, buffers, the optimizer, modes and random numbers are put
+ * back afterwards, also after an error; gradients are given up.
  *
  * All groups have the same rate in the sweep. `suggestion` is the rate at which the smoothed loss falls most steeply: a
- * good one to begin with, and a good `maxLr` for `OneCycleLR`. With a `DistributedDataParallel` every rank calls it, and
- * the losses are means over all of them.
+ * good one to begin with, and a good `maxLr` for `OneCycleLR`. With a `DistributedDataParallel` every rank calls it,
+ * and the losses are means over all of them.
  * @throws ValueError on options outside their domain, and where the loader gives no batches; RuntimeError where layers
  * are lazy and have no sizes yet.
  * @example

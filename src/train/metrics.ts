@@ -61,20 +61,16 @@ export function topKAccuracy(k: number): MeanMetric {
   };
 }
 
-/** Counts, summed, and the shape of their tensor. */
-interface Counts {
-  shape: number[];
-  values: number[];
-}
 /** What averages are made of. */
 export interface AveragesState {
   /** How many samples are in the means. */
   samples: number;
   /** Sums of values, by name, each times its samples. */
   sums: Record<string, number>;
-  /** Counts of metrics that are computed from such. */
-  counts?: Record<string, Counts>;
+  /** Counts of metrics that are computed from such, summed, with the shape of their tensor. */
+  counts?: Record<string, { shape: number[]; values: number[] }>;
 }
+type Counts = NonNullable<AveragesState['counts']>[string];
 
 const isCounted = (metric: Metric<never, never>): metric is CountedMetric<never, never> => typeof metric !== 'function';
 
@@ -132,7 +128,7 @@ export class Averages {
     }
     if (!sameShape(shape, sums.shape))
       throw new ValueError(
-        `metric ${shown(name)}: expected counts of the same shape for every batch, got ${formatShape(shape)} after ${formatShape(sums.shape)}`,
+        `[Averages] metric ${shown(name)}: expected counts of the same shape for every batch, got ${formatShape(shape)} after ${formatShape(sums.shape)}`,
       );
     for (const [i, value] of values.entries()) sums.values[i] += value;
   }

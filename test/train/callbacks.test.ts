@@ -1,5 +1,5 @@
-// `fit` with a validation loader, batches of any form, and its callbacks: early stopping, best checkpoints, TensorBoard;
-// lrFinder.
+// `fit` with a validation loader, batches of any form, and its callbacks: early stopping, best checkpoints,
+// TensorBoard; lrFinder.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

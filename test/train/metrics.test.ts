@@ -152,7 +152,7 @@ describe('averages of counts', () => {
     const averages = new Averages({ n: { count: (output) => output, value: () => 0 } });
     averages.addBatch({}, ones([2]), null, 1);
     expect(() => averages.addBatch({}, ones([3]), null, 1)).toThrow(
-      "metric 'n': expected counts of the same shape for every batch, got [3] after [2]",
+      "[Averages] metric 'n': expected counts of the same shape for every batch, got [3] after [2]",
     );
   });
 });
