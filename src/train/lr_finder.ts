@@ -56,24 +56,26 @@ export interface LrSweep {
   readonly losses: readonly number[];
   /** The same, smoothed: an exponential average with weight 0.98, corrected for its beginning. */
   readonly smoothed: readonly number[];
-  /** Where the smoothed loss falls most steeply; null where the sweep was too short to say. */
+  /** The middle of the longest fall of the smoothed loss; null where the sweep was too short to say. */
   readonly suggestion: number | null;
 }
 
 const smoothing = 0.98;
-/** Steps at the beginning and the end that are not asked: there the average knows too little, and the loss rises. */
-const [skippedFirst, skippedLast] = [10, 1];
-
-/** Where the values fall most steeply, by central differences. */
-function steepest(values: readonly number[]): number | null {
-  const last = values.length - skippedLast - 1;
-  let [best, slope] = [null as number | null, Infinity];
-  for (let i = skippedFirst; i <= last && last > skippedFirst; i++) {
-    const [from, to] = [Math.max(i - 1, skippedFirst), Math.min(i + 1, last)];
-    const own = (values[to] - values[from]) / (to - from);
-    if (own < slope) [best, slope] = [i, own];
+/**
+ * The middle of the longest fall: of the longest subsequence in which each value is less than the one before it. Null
+ * where nothing falls. Source: fastai, `valley` in `callback/schedule.py`.
+ */
+export function valley(values: readonly number[]): number | null {
+  const lengths = values.map(() => 1);
+  let end = 0;
+  for (const [i, value] of values.entries()) {
+    for (let j = 0; j < i; j++) if (value < values[j]) lengths[i] = Math.max(lengths[i], lengths[j] + 1);
+    if (lengths[i] > lengths[end]) end = i;
   }
-  return best;
+  const length = lengths[end] ?? 1;
+  if (length < 2) return null;
+  const third = length / 3;
+  return end - length + Math.floor(third) + Math.floor(third / 2);
 }
 
 /** A state whose tensors have memory of their own. */
@@ -110,12 +112,12 @@ function remembered(model: Module, optimizer: AnyOptimizer, generators: readonly
 
 /**
  * Trains for some steps while the learning rate rises exponentially from `minLr` to `maxLr`, and tells what the loss
- * did (Smith 2017; Lightning: `Tuner.lr_find`). Parameters, buffers, the optimizer, modes and random numbers are put
+ * did (Smith 2017; fastai: `lr_find`). Parameters, buffers, the optimizer, modes and random numbers are put
  * back afterwards, also after an error; gradients are given up.
  *
- * All groups have the same rate in the sweep. `suggestion` is the rate at which the smoothed loss falls most steeply: a
- * good one to begin with, and a good `maxLr` for `OneCycleLR`. With a `DistributedDataParallel` every rank calls it,
- * and the losses are means over all of them.
+ * All groups have the same rate in the sweep. `suggestion` is the middle of the longest fall of the smoothed loss, as
+ * fastai finds it: a good rate to begin with. With a `DistributedDataParallel` every rank calls it, and the losses are
+ * means over all of them.
  * @throws ValueError on options outside their domain, and where the loader gives no batches; RuntimeError where layers
  * are lazy and have no sizes yet.
  * @example
@@ -181,6 +183,8 @@ export async function lrFinder<Batch = readonly Tensor[], Output = Tensor, Targe
   } finally {
     restore();
   }
-  const best = steepest(smoothed);
-  return { lrs, losses, smoothed, suggestion: best === null ? null : lrs[best] };
+  // At the beginning the average knows too little, and at the end the loss rises.
+  const first = Math.floor(steps / 10);
+  const best = valley(smoothed.slice(first, -5));
+  return { lrs, losses, smoothed, suggestion: best === null ? null : lrs[Math.max(0, first + best)] };
 }

@@ -82,5 +82,29 @@ def histograms():
             for (tag, values), record in zip(cases.items(), records[1:], strict=True)]
 
 
-document = {"classifiers": classifiers(), "topK": top_k(), "weights": weights(), "histograms": histograms()}
+def valley(losses):
+    """fastai, callback/schedule.py, 2.8: the index that `valley` gives."""
+    n = len(losses)
+    max_start, max_end = 0, 0
+    lds = [1] * n
+    for i in range(1, n):
+        for j in range(0, i):
+            if (losses[i] < losses[j]) and (lds[i] < lds[j] + 1):
+                lds[i] = lds[j] + 1
+            if lds[max_end] < lds[i]:
+                max_end = i
+                max_start = max_end - lds[max_end]
+    sections = (max_end - max_start) / 3
+    return max_start + int(sections) + int(sections / 2)
+
+
+def valleys():
+    rng = np.random.default_rng(2)
+    x = np.arange(60)
+    curves = [np.exp(-x / 20) + rng.normal(0, 0.02, 60), np.where(x < 40, 3 - x / 20, x / 10) + rng.normal(0, 0.1, 60),
+              rng.normal(0, 1, 60), np.array([3.0, 2.0, 1.0])]
+    return [{"values": curve.tolist(), "index": valley(curve.tolist())} for curve in curves]
+
+
+document = {"valleys": valleys(), "classifiers": classifiers(), "topK": top_k(), "weights": weights(), "histograms": histograms()}
 pathlib.Path(__file__).with_name("train.golden.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -24,7 +24,11 @@ import {
   lrFinder,
   TensorBoard,
 } from '../../src/train/index.ts';
+import { valley } from '../../src/train/lr_finder.ts';
 
+const { valleys } = JSON.parse(readFileSync(new URL('../golden/train.golden.json', import.meta.url), 'utf8')) as {
+  valleys: { values: number[]; index: number }[];
+};
 let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'evenkeel-callbacks-'));
@@ -426,11 +430,13 @@ describe('lrFinder', () => {
         own.push(value.item());
       }
     expect(losses).toEqual(own);
-    const slopes = smoothed.map((_, i) => {
-      const [from, to] = [Math.max(i - 1, 10), Math.min(i + 1, 23)];
-      return i < 10 || i > 23 ? Infinity : (smoothed[to] - smoothed[from]) / (to - from);
-    });
-    expect(suggestion).toBe(lrs[slopes.indexOf(Math.min(...slopes))]);
+    expect(suggestion).toBe(lrs[2 + valley(smoothed.slice(2, 20))!]);
+  });
+
+  test("finds fastai's valleys", () => {
+    for (const { values, index } of valleys) expect(valley(values)).toBe(index);
+    expect(valley([1, 2, 3])).toBe(null);
+    expect(valley([])).toBe(null);
   });
 
   test('ends where the loss explodes, and says nothing of a short sweep', async () => {
