@@ -12,11 +12,15 @@ const folder = join(root, 'build', 'documents');
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
+// The compiler finds the package's name in src/, by tsconfig.json; what runs is the package that was built.
+const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.build.json') };
+
 function run(...words: string[]): void {
   try {
     execFileSync(process.execPath, ['--import', 'tsx', ...words], {
       stdio: ['ignore', 'ignore', 'inherit'],
       cwd: root,
+      env,
     });
   } catch {
     throw new Error(`${words.join(' ').replaceAll(root, '')} failed`);
@@ -30,6 +34,19 @@ function check(files: readonly string[], what: string, ...more: string[]): void 
   const tsc = join(root, 'node_modules/.bin/tsc');
   execFileSync(tsc, ['--ignoreConfig', ...options.split(' '), ...more, ...files], { stdio: 'inherit', cwd: root });
   for (const file of files) run(file);
+}
+
+/** Fails where the package's name is anything but the package. */
+function checkPackageRuns(): void {
+  const path = join(folder, 'package.ts');
+  const lines = [
+    "import { ones } from 'evenkeel';",
+    'let stack = "";',
+    'try { ones([1]).select(0, 1); } catch (error) { stack = String((error as Error).stack); }',
+    `if (!stack.includes(${JSON.stringify(join(root, 'dist'))})) throw new Error(stack);`,
+  ];
+  writeFileSync(path, lines.join('\n'));
+  run(path);
 }
 
 /** All pages: the README, and those of docs/ and its folders. */
@@ -112,6 +129,7 @@ async function checkExamples(): Promise<number> {
   return count;
 }
 
+checkPackageRuns();
 const [blocks, programs] = [checkBlocks(), checkPrograms()];
 console.log(
   `documents: ${blocks} blocks and ${programs} examples type-check and run, ${await checkExamples()} examples of docstrings run`,
