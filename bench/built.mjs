@@ -8,10 +8,9 @@ const sources = new URL('../src/', import.meta.url).href;
 const built = new URL('../dist/', import.meta.url).href;
 
 export async function resolve(specifier, context, next) {
-  const isRelative = /^\.{0,2}\//.test(specifier) && context.parentURL;
-  const url = isRelative ? new URL(specifier, context.parentURL).href : specifier;
-  if (!url.startsWith(sources)) return next(specifier, context);
-  return next(url.replace(sources, built).replace(/\.ts$/, '.js'), context);
+  const found = await next(specifier, context);
+  if (!found.url.startsWith(sources)) return found;
+  return next(found.url.replace(sources, built).replace(/\.ts(\?.*)?$/, '.js'), context);
 }
 
 if (!import.meta.url.endsWith(hooks)) register(import.meta.url + hooks);
