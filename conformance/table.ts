@@ -105,6 +105,13 @@ const interpolated = (
     call: ((x: Tensor, size: number[] | null, scaleFactor: number[] | null, rest: object) =>
       nn.functional.interpolate(x, { ...rest, size, scaleFactor, ...options })) as Call,
   });
+/** Modes are numbers there. */
+const gridSampler = ((x: Tensor, grid: Tensor, mode: number, padding: number, alignCorners: boolean) =>
+  nn.functional.gridSample(x, grid, {
+    mode: (['bilinear', 'nearest', 'bicubic'] as const)[mode],
+    paddingMode: (['zeros', 'border', 'reflection'] as const)[padding],
+    alignCorners,
+  })) as Call;
 /** By OpInfo's name and variant. */
 export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   ...elementwise(
@@ -346,6 +353,10 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     'x output_size=size scale_factors=scaleFactor {alignCorners} !scales_h !scales_w',
     { mode: 'bilinear', antialias: true },
   ),
+
+  row('nn.functional.grid_sample', 'x grid {mode padding_mode=paddingMode alignCorners}', { method: null }),
+  row('grid_sampler_2d', 'x grid mode padding alignCorners', { method: null, call: gridSampler }),
+  row('grid_sampler_3d', 'x grid mode padding alignCorners', { method: null, call: gridSampler }),
 
   ofMethod('clone', 'x !memoryFormat=contiguous', 'clone', true),
   ofMethod('contiguous', 'x memoryFormat', 'contiguous', true),

@@ -59,6 +59,8 @@ enum ek_resampling {
   EK_RESAMPLE_AREA
 };
 enum ek_cell { EK_CELL_TANH, EK_CELL_RELU, EK_CELL_LSTM, EK_CELL_GRU };
+enum ek_grid_mode { EK_GRID_BILINEAR, EK_GRID_NEAREST, EK_GRID_BICUBIC };
+enum ek_grid_padding { EK_GRID_ZEROS, EK_GRID_BORDER, EK_GRID_REFLECTION };
 enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
 
 // ---- machine --------------------------------------------------------------------------------------------------------
@@ -392,6 +394,22 @@ EK_API int ek_resample_scratch(int dtype, const int* geometry, double scale_h, d
 //: scratch: ek_resample_scratch(dtype, geometry, scale_h, scale_w)
 EK_API int ek_resample(int dtype, const int* geometry, double scale_h, double scale_w, const void* x, void* y,
                        void* scratch);
+
+// Samples of x (n, c, spatial…), of 2 or 3 spatial dimensions, at the places of the grid (n, places, dims), whose
+// coordinates, x before y before z, are −1 and 1 at the ends. geometry, 11 ints: n; c; dims; depth, height, width (a
+// missing depth is 1); places; an ek_grid_mode, of which bicubic has 2 dimensions; an ek_grid_padding; align corners;
+// format of x and y. y is (n, c, places) in that format. The gradient of x is added to dx. int32 offsets reach all of a
+// plane of float32.
+//: let GRID_X = geometry[0]*geometry[1]*geometry[3]*geometry[4]*geometry[5]
+//: let GRID_Y = geometry[0]*geometry[1]*geometry[6]
+//: let GRID_PLACES = geometry[0]*geometry[6]*geometry[2]
+//: geometry: 11*4; x: GRID_X*sizeof(dtype); grid: GRID_PLACES*sizeof(dtype); y: GRID_Y*sizeof(dtype)
+EK_API int ek_grid_sample(int dtype, const int* geometry, const void* x, const void* grid, void* y);
+//: geometry: 11*4; dy: GRID_Y*sizeof(dtype); grid: GRID_PLACES*sizeof(dtype); dx: GRID_X*sizeof(dtype)
+EK_API int ek_grid_sample_backward(int dtype, const int* geometry, const void* dy, const void* grid, void* dx);
+//: geometry: 11*4; dy: GRID_Y*sizeof(dtype); x: GRID_X*sizeof(dtype); grid, dgrid: GRID_PLACES*sizeof(dtype)
+EK_API int ek_grid_sample_backward_grid(int dtype, const int* geometry, const void* dy, const void* x, const void* grid,
+                                        void* dgrid);
 
 // ---- batch normalization, cut at its communication points (batch_norm/) ---------------------------------------------
 // x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.

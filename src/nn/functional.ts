@@ -34,6 +34,14 @@ export {
 } from '../ops/dropout.ts';
 export * from '../ops/elementwise/activations.ts';
 export { fold, type UnfoldOptions, unfold } from '../ops/fold.ts';
+export {
+  type AffineGridOptions,
+  affineGrid,
+  type GridSampleMode,
+  type GridSampleOptions,
+  type GridSamplePadding,
+  gridSample,
+} from '../ops/grid_sample.ts';
 export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { bilinear, linear } from '../ops/linear.ts';
 export {

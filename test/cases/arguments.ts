@@ -450,6 +450,13 @@ takes('interpolate', {
   scaleFactor: ['finite', (v) => f.interpolate(image(), { scaleFactor: v }), null, 1.5],
   mode: ['name', (v) => f.interpolate(image(), { size: 2, mode: v })],
 });
+takes('gridSample', {
+  mode: ['name', (v) => f.gridSample(image(), rootRoom.zeros([image().shape[0], 2, 2, 2]), { mode: v })],
+  paddingMode: ['name', (v) => f.gridSample(image(), rootRoom.zeros([image().shape[0], 2, 2, 2]), { paddingMode: v })],
+});
+takes('affineGrid', {
+  size: ['integer', (v) => f.affineGrid(rootRoom.zeros([1, 2, 3]), [1, 1, v, 2])],
+});
 const norms: Record<string, (options: object) => unknown> = {
   batchNorm: (options) => f.batchNorm(image(), null, null, { training: true, ...options }),
   instanceNorm: (options) => f.instanceNorm(image(), options),

@@ -178,6 +178,8 @@ one(
   (o) => nn.functional.interpolate(image(), o),
   () => ({ size: 2 }),
 );
+one('gridSample', (o) => nn.functional.gridSample(image(), ek.zeros([image().shape[0], 2, 2, 2]), o));
+one('affineGrid', (o) => nn.functional.affineGrid(ek.zeros([1, 2, 3]), [1, 1, 2, 2], o));
 takes('dropout dropout2d alphaDropout featureAlphaDropout', (name) => (o) => make(name)(image(), 0.5, o));
 one('dropout1d', (o) => nn.functional.dropout1d(line(), 0.5, o));
 one('dropout3d', (o) => nn.functional.dropout3d(volume(), 0.5, o));

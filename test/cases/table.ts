@@ -10,6 +10,7 @@ import { cast, clone, toFormat } from '../../src/ops/convert.ts';
 import * as distance from '../../src/ops/distance.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import { fold, unfold } from '../../src/ops/fold.ts';
+import { affineGrid, type GridSampleOptions, gridSample } from '../../src/ops/grid_sample.ts';
 import * as idx from '../../src/ops/indexing.ts';
 import { bilinear, linear } from '../../src/ops/linear.ts';
 import * as loss from '../../src/ops/loss.ts';
@@ -640,6 +641,78 @@ const resizings: Case[] = resized.map(([shape, options, torch]) => ({
   torch: `F.interpolate(a, ${torch})`,
 }));
 
+const sampled: [shape: number[], grid: number[], options: GridSampleOptions, torch: string][] = [
+  [[2, 3, 4, 5], [2, 3, 4, 2], {}, 'align_corners=False'],
+  [
+    [2, 3, 4, 5],
+    [2, 3, 4, 2],
+    { alignCorners: true, paddingMode: 'border' },
+    'padding_mode="border", align_corners=True',
+  ],
+  [[1, 2, 4, 5], [1, 6, 7, 2], { paddingMode: 'reflection' }, 'padding_mode="reflection", align_corners=False'],
+  [[2, 3, 4, 5], [2, 3, 4, 2], { mode: 'nearest' }, 'mode="nearest", align_corners=False'],
+  [
+    [2, 3, 4, 5],
+    [2, 3, 2, 2],
+    { mode: 'nearest', paddingMode: 'reflection', alignCorners: true },
+    'mode="nearest", padding_mode="reflection", align_corners=True',
+  ],
+  [[2, 3, 4, 5], [2, 3, 4, 2], { mode: 'bicubic' }, 'mode="bicubic", align_corners=False'],
+  [
+    [2, 2, 4, 5],
+    [2, 3, 2, 2],
+    { mode: 'bicubic', paddingMode: 'border' },
+    'mode="bicubic", padding_mode="border", align_corners=False',
+  ],
+  [
+    [1, 2, 4, 5],
+    [1, 3, 3, 2],
+    { mode: 'bicubic', paddingMode: 'reflection', alignCorners: true },
+    'mode="bicubic", padding_mode="reflection", align_corners=True',
+  ],
+  [[2, 2, 3, 4, 5], [2, 2, 3, 2, 3], {}, 'align_corners=False'],
+  [
+    [1, 3, 3, 4, 5],
+    [1, 2, 3, 2, 3],
+    { paddingMode: 'reflection', alignCorners: true },
+    'padding_mode="reflection", align_corners=True',
+  ],
+  [
+    [1, 2, 3, 4, 5],
+    [1, 2, 3, 2, 3],
+    { mode: 'nearest', paddingMode: 'border' },
+    'mode="nearest", padding_mode="border", align_corners=False',
+  ],
+];
+const samplings: Case[] = [
+  ...sampled.map(
+    ([shape, grid, options, torch]): Case => ({
+      ops: ['gridSample'],
+      name: `gridSample ${shape.join('x')} at ${grid.join('x')}, ${torch}`,
+      // Some places lie outside.
+      inputs: [m(shape), m(grid, { low: -1.3, high: 1.3 })],
+      run: (a, b) => gridSample(a, b, options),
+      torch: `F.grid_sample(a, b, ${torch})`,
+    }),
+  ),
+  ...(
+    [
+      [[2, 2, 3], [2, 3, 4, 5], false],
+      [[2, 2, 3], [2, 3, 4, 1], true],
+      [[2, 3, 4], [2, 1, 3, 4, 5], false],
+      [[1, 3, 4], [1, 1, 3, 4, 5], true],
+    ] as [number[], number[], boolean][]
+  ).map(
+    ([shape, size, alignCorners]): Case => ({
+      ops: ['matmul'],
+      name: `affineGrid ${size.join('x')}${alignCorners ? ', aligned' : ''}`,
+      inputs: [m(shape)],
+      run: (a) => affineGrid(a, size, { alignCorners }),
+      torch: `F.affine_grid(a, (${size}), align_corners=${alignCorners ? 'True' : 'False'})`,
+    }),
+  ),
+];
+
 const gates: Case[] = (
   [
     ['prelu', [[2, 3, 4, 5], [3]], (a, b) => prelu(a, b), 'F.prelu(a, b)'],
@@ -1128,6 +1201,7 @@ export const cases: readonly Case[] = [
   ...convolution,
   ...pooling,
   ...resizings,
+  ...samplings,
   ...gates,
   ...windows,
   ...shuffles,

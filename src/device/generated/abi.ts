@@ -154,6 +154,20 @@ export const Cell = {
 } as const;
 export type Cell = (typeof Cell)[keyof typeof Cell];
 
+export const GridMode = {
+  bilinear: 0,
+  nearest: 1,
+  bicubic: 2,
+} as const;
+export type GridMode = (typeof GridMode)[keyof typeof GridMode];
+
+export const GridPadding = {
+  zeros: 0,
+  border: 1,
+  reflection: 2,
+} as const;
+export type GridPadding = (typeof GridPadding)[keyof typeof GridPadding];
+
 export const Reduction = {
   sum: 0,
   prod: 1,
@@ -423,6 +437,16 @@ export interface Kernels {
   resampleScratch(dtype: number, geometry: Pointer, scaleH: number, scaleW: number): number;
   resample(dtype: number, geometry: Pointer, scaleH: number, scaleW: number, x: Pointer, y: Pointer, scratch: Pointer): number;
   /**
+   * Samples of x (n, c, spatial…), of 2 or 3 spatial dimensions, at the places of the grid (n, places, dims), whose
+   * coordinates, x before y before z, are −1 and 1 at the ends. geometry, 11 ints: n; c; dims; depth, height, width (a
+   * missing depth is 1); places; an ek_grid_mode, of which bicubic has 2 dimensions; an ek_grid_padding; align corners;
+   * format of x and y. y is (n, c, places) in that format. The gradient of x is added to dx. int32 offsets reach all of a
+   * plane of float32.
+   */
+  gridSample(dtype: number, geometry: Pointer, x: Pointer, grid: Pointer, y: Pointer): number;
+  gridSampleBackward(dtype: number, geometry: Pointer, dy: Pointer, grid: Pointer, dx: Pointer): number;
+  gridSampleBackwardGrid(dtype: number, geometry: Pointer, dy: Pointer, x: Pointer, grid: Pointer, dgrid: Pointer): number;
+  /**
    * x: (n, c, s) contiguous or (n, s, c) channels last; float32 or float64. Statistics are float64, one per channel.
    * relu: the limit of a ReLU: y is limited to 0 … relu, which may be infinite. 0: there is no ReLU.
    */
@@ -597,6 +621,9 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['padBackward', 'ek_pad_backward'],
   ['resampleScratch', 'ek_resample_scratch'],
   ['resample', 'ek_resample'],
+  ['gridSample', 'ek_grid_sample'],
+  ['gridSampleBackward', 'ek_grid_sample_backward'],
+  ['gridSampleBackwardGrid', 'ek_grid_sample_backward_grid'],
   ['batchNormScratch', 'ek_batch_norm_scratch'],
   ['batchNormStats', 'ek_batch_norm_stats'],
   ['batchNormCombine', 'ek_batch_norm_combine'],

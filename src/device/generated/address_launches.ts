@@ -995,6 +995,56 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  gridSample(caller: string, { geometry, x, grid, y }: Parameters<Launches['gridSample']>[1]): void {
+    const { backend } = this;
+    x.materialize();
+    grid.materialize();
+    y.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.gridSample(
+      x.code,
+      geometryAddress,
+      x.pin(),
+      grid.pin(),
+      y.pin(),
+    );
+    backend.check(caller, status);
+  }
+
+  gridSampleBackward(caller: string, { geometry, dy, grid, dx }: Parameters<Launches['gridSampleBackward']>[1]): void {
+    const { backend } = this;
+    dy.materialize();
+    grid.materialize();
+    dx.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.gridSampleBackward(
+      dy.code,
+      geometryAddress,
+      dy.pin(),
+      grid.pin(),
+      dx.pin(),
+    );
+    backend.check(caller, status);
+  }
+
+  gridSampleBackwardGrid(caller: string, { geometry, dy, x, grid, dgrid }: Parameters<Launches['gridSampleBackwardGrid']>[1]): void {
+    const { backend } = this;
+    dy.materialize();
+    x.materialize();
+    grid.materialize();
+    dgrid.materialize();
+    const geometryAddress = backend.ints(geometry);
+    const status = backend.kernels.gridSampleBackwardGrid(
+      dy.code,
+      geometryAddress,
+      dy.pin(),
+      x.pin(),
+      grid.pin(),
+      dgrid.pin(),
+    );
+    backend.check(caller, status);
+  }
+
   batchNormStats(caller: string, { x, mean, m2 }: Parameters<Launches['batchNormStats']>[1]): void {
     const { backend } = this;
     x.materialize();

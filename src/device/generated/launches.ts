@@ -211,6 +211,16 @@ export interface Launches {
   padBackward(caller: string, given: { readonly mode: number; readonly geometry: readonly number[]; readonly dy: Operand; readonly dx: Operand }): void;
   resample(caller: string, given: { readonly geometry: readonly number[]; readonly scaleH: number; readonly scaleW: number; readonly x: Operand; readonly y: Operand }): void;
   /**
+   * Samples of x (n, c, spatial…), of 2 or 3 spatial dimensions, at the places of the grid (n, places, dims), whose
+   * coordinates, x before y before z, are −1 and 1 at the ends. geometry, 11 ints: n; c; dims; depth, height, width (a
+   * missing depth is 1); places; an ek_grid_mode, of which bicubic has 2 dimensions; an ek_grid_padding; align corners;
+   * format of x and y. y is (n, c, places) in that format. The gradient of x is added to dx. int32 offsets reach all of a
+   * plane of float32.
+   */
+  gridSample(caller: string, given: { readonly geometry: readonly number[]; readonly x: Operand; readonly grid: Operand; readonly y: Operand }): void;
+  gridSampleBackward(caller: string, given: { readonly geometry: readonly number[]; readonly dy: Operand; readonly grid: Operand; readonly dx: Operand }): void;
+  gridSampleBackwardGrid(caller: string, given: { readonly geometry: readonly number[]; readonly dy: Operand; readonly x: Operand; readonly grid: Operand; readonly dgrid: Operand }): void;
+  /**
    * mean = Σx / (n·s), m2 = Σ(x − mean)². Sums are shifted by a pivot, and merged in double in a fixed order.
    */
   batchNormStats(caller: string, given: { readonly x: Operand; readonly mean: Operand; readonly m2: Operand }): void;
@@ -366,6 +376,9 @@ export const launchNames: readonly (keyof Launches)[] = [
   'pad',
   'padBackward',
   'resample',
+  'gridSample',
+  'gridSampleBackward',
+  'gridSampleBackwardGrid',
   'batchNormStats',
   'batchNormCombine',
   'batchNormInvstd',

@@ -309,6 +309,25 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [5, 'y', false, ((1-m.int(a[1], 9))*(m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5))+m.int(a[1], 9)*(m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 5)))*m.sizeof(a[0])],
     [6, 'scratch', false, m.kernels.resampleScratch(a[0], a[1], a[2], a[3])],
   ],
+  gridSample: (a, m) => [
+    [1, 'geometry', false, 11*4],
+    [2, 'x', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5))*m.sizeof(a[0])],
+    [3, 'grid', false, (m.int(a[1], 0)*m.int(a[1], 6)*m.int(a[1], 2))*m.sizeof(a[0])],
+    [4, 'y', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 6))*m.sizeof(a[0])],
+  ],
+  gridSampleBackward: (a, m) => [
+    [1, 'geometry', false, 11*4],
+    [2, 'dy', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 6))*m.sizeof(a[0])],
+    [3, 'grid', false, (m.int(a[1], 0)*m.int(a[1], 6)*m.int(a[1], 2))*m.sizeof(a[0])],
+    [4, 'dx', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5))*m.sizeof(a[0])],
+  ],
+  gridSampleBackwardGrid: (a, m) => [
+    [1, 'geometry', false, 11*4],
+    [2, 'dy', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 6))*m.sizeof(a[0])],
+    [3, 'x', false, (m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5))*m.sizeof(a[0])],
+    [4, 'grid', false, (m.int(a[1], 0)*m.int(a[1], 6)*m.int(a[1], 2))*m.sizeof(a[0])],
+    [5, 'dgrid', false, (m.int(a[1], 0)*m.int(a[1], 6)*m.int(a[1], 2))*m.sizeof(a[0])],
+  ],
   batchNormStats: (a, m) => [
     [1, 'x', false, a[2]*a[3]*a[4]*m.sizeof(a[0])],
     [6, 'mean', false, a[3]*8],
