@@ -4,6 +4,7 @@ import * as ek from '../src/index.ts';
 import { Tensor } from '../src/index.ts';
 import * as nn from '../src/nn/index.ts';
 import { camel } from './case.ts';
+import { ArgumentNotAvailable } from './signature.ts';
 
 type Call = (...args: never[]) => unknown;
 export interface FunctionRow {
@@ -105,6 +106,30 @@ const interpolated = (
     call: ((x: Tensor, size: number[] | null, scaleFactor: number[] | null, rest: object) =>
       nn.functional.interpolate(x, { ...rest, size, scaleFactor, ...options })) as Call,
   });
+/** The places have a name in the options. */
+const trapezoidOf = (call: typeof ek.trapezoid): Call =>
+  ((y: Tensor, x: Tensor | undefined, options: ek.TrapezoidOptions = {}) =>
+    call(y, x === undefined ? options : { ...options, x })) as Call;
+/** PyTorch gives what it is asked for. */
+const uniqueOf = (call: typeof ek.uniqueWithCounts): Call =>
+  ((
+    x: Tensor,
+    { returnInverse, returnCounts, ...options }: ek.UniqueOptions & Record<string, boolean | number | null> = {},
+  ) => {
+    const { output, inverseIndices, counts } = call(x, options as ek.UniqueOptions);
+    const parts = [output, ...(returnInverse ? [inverseIndices] : []), ...(returnCounts ? [counts] : [])];
+    return parts.length === 1 ? output : parts;
+  }) as Call;
+const histogramOf = ((x: Tensor, bins: number | Tensor, options?: ek.HistogramOptions) => {
+  const { hist, binEdges } = ek.histogram(x, bins, options);
+  return [hist, binEdges];
+}) as Call;
+/** A tensor, or several. */
+const eachOf = (call: Call): Call =>
+  ((tensors: Tensor[]) => {
+    const results = tensors.flat().map((x) => call(x as never));
+    return tensors.length === 1 && !Array.isArray(tensors[0]) ? results[0] : results;
+  }) as Call;
 /** Modes are numbers there. */
 const gridSampler = ((x: Tensor, grid: Tensor, mode: number, padding: number, alignCorners: boolean) =>
   nn.functional.gridSample(x, grid, {
@@ -129,7 +154,9 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     'x other',
   ),
   // Names that the library does not have yet, so that they count as soon as it has.
-  ...elementwise('erfinv lgamma digamma', 'x'),
+  ...elementwise('lgamma digamma', 'x'),
+  ...elementwise('erfinv positive', 'x'),
+  ...elementwise('gcd lcm ldexp float_power', 'x other'),
   row('logit', 'x {eps}', { isElementwise: true }),
   row('nan_to_num', 'x {nan posinf neginf}', { isElementwise: true }),
   row('isclose', 'x other {rtol atol equalNan}', { isElementwise: true }),
@@ -212,6 +239,34 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('logsumexp', 'x dim {keepdim}'),
   row('cumsum', 'x dim {dtype}'),
   row('cumprod', 'x dim {dtype}'),
+  row('cummax', 'x dim'),
+  row('cummin', 'x dim'),
+  row('logcumsumexp', 'x dim'),
+  row('diff', 'x n dim {prepend append}'),
+  row('trapezoid', 'x places {dx dim}', { method: null, call: trapezoidOf(ek.trapezoid) }),
+  row('trapz', 'x places {dx dim}', { method: null, call: trapezoidOf(ek.trapezoid) }),
+  row('cumulative_trapezoid', 'x places {dx dim}', { method: null, call: trapezoidOf(ek.cumulativeTrapezoid) }),
+  row('quantile', 'x q dim {keepdim interpolation}'),
+  row('nanquantile', 'x q dim {keepdim interpolation}'),
+  row('mode', 'x dim {keepdim}'),
+  row('msort', 'x'),
+  row('unique', 'x {!sorted=* returnInverse returnCounts dim}', { method: null, call: uniqueOf(ek.uniqueWithCounts) }),
+  row('unique_consecutive', 'x {returnInverse returnCounts dim}', {
+    method: null,
+    call: uniqueOf(ek.uniqueConsecutiveWithCounts),
+  }),
+  row('bincount', 'x {weights minlength}'),
+  row('histc', 'x bins min max'),
+  row('histogram', 'x bins {range weight density}', { method: null, call: histogramOf }),
+  row('searchsorted', 'sorted values {out_int32=outInt32 right side sorter}', { method: null }),
+  row('bucketize', 'x boundaries {out_int32=outInt32 right}', { method: null }),
+  row('isin', 'elements test_elements=among {!assumeUnique=* invert}', { method: null }),
+  row('cov', 'x {correction fweights aweights}'),
+  row('corrcoef', 'x'),
+  row('renorm', 'x p dim maxnorm'),
+  row('dist', 'x other p'),
+  row('cdist', 'x other p !computeMode', { method: null }),
+  row('multinomial', 'x numSamples {replacement}'),
   row('sort', 'x dim {descending} !stable=*'),
   row('argsort', 'x dim {descending} !stable=*'),
   row('kthvalue', 'x k dim {keepdim}'),
@@ -237,6 +292,21 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('baddbmm', 'x a b {beta alpha}'),
   row('addbmm', 'x a b {beta alpha}'),
   row('kron', 'x other'),
+  row('inner', 'x other'),
+  row('vdot', 'x other'),
+  row('cross', 'x other dim'),
+  row('linalg.cross', 'x other {dim}', {
+    method: null,
+    call: ((x: Tensor, other: Tensor, { dim = -1 }: { dim?: number } = {}) => ek.cross(x, other, dim)) as Call,
+  }),
+  row('linalg.matrix_power', 'x n', {
+    method: null,
+    call: ((x: Tensor, n: number) => {
+      // Needs an inverse, which is not here.
+      if (n < 0) throw new ArgumentNotAvailable('a negative power');
+      return ek.matrixPower(x, n);
+    }) as Call,
+  }),
   row('tensordot', 'x other dims', { method: null }),
   row('einsum', 'operands equation', {
     method: null,
@@ -248,6 +318,19 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('gather', 'x dim index !sparseGrad=false'),
   row('scatter', 'x dim index source !reduce'),
   row('scatter_add', 'x dim index source'),
+  ...['sum', 'mean', 'prod', 'amax', 'amin'].map((reduce) =>
+    row(`scatter_reduce.${reduce}`, 'x dim index src=source reduce {includeSelf}'),
+  ),
+  ...['mean', 'prod', 'amax', 'amin'].map((reduce) =>
+    row(`index_reduce.${reduce}`, 'x dim index source reduce {includeSelf}'),
+  ),
+  row('take', 'x index'),
+  row('put', 'x index source {accumulate}'),
+  row('argwhere', 'x'),
+  row('unravel_index', 'indices shape', { method: null }),
+  row('select_scatter', 'x src=source dim index'),
+  row('slice_scatter', 'x src=source dim start end step'),
+  row('diagonal_scatter', 'x src=source offset dim1 dim2'),
   row('index_select', 'x dim index'),
   row('index_add', 'x dim index source {alpha}'),
   row('masked_scatter', 'x mask source'),
@@ -315,6 +398,23 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('rot90', 'x k dims'),
   ...['vstack', 'hstack', 'dstack', 'column_stack'].map((torch) => row(torch, 'tensors', { method: null })),
   row('tensor_split', 'x sections dim'),
+  ...['hsplit', 'vsplit', 'dsplit'].map((torch) => row(torch, 'x sections')),
+  ...['atleast_1d', 'atleast_2d', 'atleast_3d'].map((torch) =>
+    row(torch, '*tensors', { method: null, call: eachOf(root[camel(torch)]) }),
+  ),
+  row('broadcast_shapes', '*shapes', {
+    method: null,
+    call: ((shapes: number[][]) => ek.broadcastShapes(...shapes)) as Call,
+  }),
+  row('block_diag', '*tensors', { method: null, call: ((tensors: Tensor[]) => ek.blockDiag(...tensors)) as Call }),
+  row('cartesian_prod', '*tensors', {
+    method: null,
+    call: ((tensors: Tensor[]) => ek.cartesianProd(...tensors)) as Call,
+  }),
+  row('combinations', 'x r {withReplacement}', { method: null }),
+  row('diagflat', 'x offset'),
+  ...['expand_as', 'reshape_as', 'view_as'].map((torch) => row(torch, 'x other')),
+  ofMethod('sum_to_size', 'x *size', 'sumToSize'),
   row('meshgrid.list_of_tensors', 'tensors {indexing}', { method: null }),
   row('meshgrid.variadic_tensors', '*tensors', {
     method: null,
@@ -372,6 +472,25 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   cast('bool', 'bool'),
 
   row('arange', 'start end step {dtype requiresGrad !device=cpu}', { method: null }),
+  row('logspace', 'start:number end:number steps base {dtype requiresGrad !device=cpu}', { method: null }),
+  row('logspace.tensor_overload', 'start:number end:number steps base {dtype requiresGrad !device=cpu}', {
+    method: null,
+  }),
+  ...['new_zeros', 'new_ones', 'new_empty'].map((torch) =>
+    ofMethod(torch, 'x size {dtype requiresGrad !device=cpu !layout !pinMemory=false}', camel(torch)),
+  ),
+  ofMethod('new_full', 'x size fill_value=value {dtype requiresGrad !device=cpu !layout !pinMemory=false}', 'newFull'),
+  row('randint_like', 'x low high {dtype requiresGrad memoryFormat !device=cpu !layout !pinMemory=false}', {
+    method: null,
+    call: ((x: Tensor, low: number, high: number | undefined, options?: ek.RandomOptions) =>
+      high === undefined ? ek.randintLike(x, 0, low, options) : ek.randintLike(x, low, high, options)) as Call,
+  }),
+  row('normal', 'mean std', { method: null }),
+  // PyTorch's entry exchanges the two.
+  row('normal.number_mean', 'std mean', {
+    method: null,
+    call: ((std: number | Tensor, mean: number | Tensor, shape?: number[]) => ek.normal(mean, std, shape)) as Call,
+  }),
   row('linspace.tensor_overload', 'start:number end:number steps {dtype requiresGrad !device=cpu}', { method: null }),
   row('linspace', 'start:number end:number steps {dtype requiresGrad !device=cpu}', { method: null }),
   row('eye', 'rows columns {dtype requiresGrad !device=cpu !layout !pinMemory=false}', { method: null }),

@@ -696,15 +696,16 @@ def draws(request):
     return (draw_schedule if family == "schedulers" else draw_init)(name, seed)
 
 
-for line in sys.stdin:
-    request = json.loads(line)
-    if "list" in request:
-        print(json.dumps(listing()), flush=True)
-        continue
-    problem = None
-    try:
-        for case in draws(request):
-            print(json.dumps(case), flush=True)
-    except Exception as error:
-        problem = f"{type(error).__name__}: {error}"
-    print(json.dumps({"done": True, "problem": problem}), flush=True)
+if __name__ == "__main__":
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "list" in request:
+            print(json.dumps(listing()), flush=True)
+            continue
+        problem = None
+        try:
+            for case in draws(request):
+                print(json.dumps(case), flush=True)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        print(json.dumps({"done": True, "problem": problem}), flush=True)

@@ -147,7 +147,7 @@ function parseEnums(): Enum[] {
       .map((member) => member.trim())
       .filter(Boolean);
     // EK_REDUCE_SUM → sum inside Reduction: the enum's own name, where its members carry it, is dropped.
-    const prefixes = ['EK_REDUCE_', 'EK_CELL_', 'EK_PAD_', 'EK_RESAMPLE_', 'EK_GRID_', 'EK_'];
+    const prefixes = ['EK_REDUCE_', 'EK_CELL_', 'EK_PAD_', 'EK_RESAMPLE_', 'EK_GRID_', 'EK_CUMULATE_', 'EK_'];
     return {
       name,
       members: names.map((member, value) => {

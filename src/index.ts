@@ -34,8 +34,49 @@ export {
 export { isFusionEnabled, setFusion, withFusion } from './fusion/switch.ts';
 export { type IndexList, type IndexSpec, type SetIndexOptions, type SliceSpec, setIndex } from './ops/brackets.ts';
 export { repeat } from './ops/broadcast.ts';
+export { type MultinomialOptions, multinomial, normal } from './ops/choices.ts';
+export {
+  argwhere,
+  atleast1d,
+  atleast2d,
+  atleast3d,
+  blockDiag,
+  broadcastShapes,
+  type CombinationsOptions,
+  cartesianProd,
+  combinations,
+  diagflat,
+  diagonalScatter,
+  dsplit,
+  expandAs,
+  hsplit,
+  type PutOptions,
+  put,
+  reshapeAs,
+  selectScatter,
+  sliceScatter,
+  take,
+  unravelIndex,
+  type VanderOptions,
+  vander,
+  viewAs,
+  vsplit,
+} from './ops/combining.ts';
 export { clone, detach, type Placement } from './ops/convert.ts';
+export { type CovOptions, corrcoef, cov, renorm } from './ops/covariance.ts';
+export {
+  cummax,
+  cummin,
+  cumprod,
+  cumulativeTrapezoid,
+  type DiffOptions,
+  diff,
+  logcumsumexp,
+  type TrapezoidOptions,
+  trapezoid,
+} from './ops/cumulative.ts';
 export { diag, diagEmbed, diagonal, tril, trilIndices, triu, triuIndices } from './ops/diagonals.ts';
+export { type CdistComputeMode, type CdistOptions, cdist, dist } from './ops/distance.ts';
 export { einsum } from './ops/einsum.ts';
 export type { Operand } from './ops/elementwise/binary.ts';
 export * from './ops/elementwise.ts';
@@ -62,12 +103,16 @@ export {
   addr,
   baddbmm,
   bmm,
+  cross,
   dot,
+  inner,
   kron,
+  matrixPower,
   mm,
   mv,
   outer,
   tensordot,
+  vdot,
 } from './ops/linear_algebra.ts';
 export { matmul } from './ops/matmul.ts';
 export { type PadMode, type PadOptions, pad } from './ops/pad.ts';
@@ -124,6 +169,31 @@ export {
   variance as var,
 } from './ops/reduce.ts';
 export {
+  indexReduce,
+  type ScatterReduceOptions,
+  type ScatterReduction,
+  scatterReduce,
+} from './ops/scatter_reduce.ts';
+export {
+  type BincountOptions,
+  type BucketizeOptions,
+  bincount,
+  bucketize,
+  type HistogramOptions,
+  histc,
+  histogram,
+  type IsinOptions,
+  isin,
+  type SearchsortedOptions,
+  searchsorted,
+  type UniqueOptions,
+  type UniqueValues,
+  unique,
+  uniqueConsecutive,
+  uniqueConsecutiveWithCounts,
+  uniqueWithCounts,
+} from './ops/searching.ts';
+export {
   chunk,
   expand,
   flatten,
@@ -141,7 +211,17 @@ export {
   unsqueeze,
 } from './ops/selecting.ts';
 export { cat, flip, stack } from './ops/shape_ops.ts';
-export { kthvalue, median, nanmedian } from './ops/sorting.ts';
+export {
+  kthvalue,
+  median,
+  mode,
+  msort,
+  nanmedian,
+  nanquantile,
+  type QuantileInterpolation,
+  type QuantileOptions,
+  quantile,
+} from './ops/sorting.ts';
 export {
   type AminmaxOptions,
   aminmax,
@@ -164,6 +244,7 @@ export {
   full,
   fullLike,
   linspace,
+  logspace,
   ones,
   onesLike,
   type TensorOptions,
@@ -181,6 +262,7 @@ export {
   type RandomOptions,
   rand,
   randint,
+  randintLike,
   randLike,
   randn,
   randnLike,

@@ -88,6 +88,22 @@ struct op_int_div {
   }
 };
 
+// The greatest common divisor (Euclid's algorithm), never negative but for the most negative number.
+struct op_gcd {
+  static constexpr unit of = unit::scalar;
+  template <class T> static EK_INLINE bool apply(T a, T b, T* result) {
+    using U = wrapping<T>;
+    U x = static_cast<U>(a < T(0) ? wrapping_neg(a) : a), y = static_cast<U>(b < T(0) ? wrapping_neg(b) : b);
+    while (y != 0) {
+      const U rest = static_cast<U>(x % y);
+      x = y;
+      y = rest;
+    }
+    *result = static_cast<T>(x);
+    return true;
+  }
+};
+
 // Rounded down, where that truncates towards 0.
 struct op_int_floor_div {
   static constexpr unit of = unit::scalar;

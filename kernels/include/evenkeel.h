@@ -16,7 +16,7 @@
 // pointer becomes an operand, which may be left out if the notation has `?`. A pointer to const int becomes an array of
 // integers, and a table becomes an array of rows. The launch itself finds the scratch, the dtype (of the first operand
 // whose size depends on it), and what `//: given` lines compute from operands. The ints listed here are truth values.
-//: flags reverse, largest, log, transpose_a, transpose_b, accumulate, wrap, count_include_pad
+//: flags reverse, right, largest, log, transpose_a, transpose_b, accumulate, wrap, count_include_pad
 //: flags centred, centered, nesterov, maximize, first, decoupled
 //: flags lose_infinite, amsgrad, relu, x_relu, dy_relu, projects
 //
@@ -59,6 +59,7 @@ enum ek_resampling {
   EK_RESAMPLE_AREA
 };
 enum ek_cell { EK_CELL_TANH, EK_CELL_RELU, EK_CELL_LSTM, EK_CELL_GRU };
+enum ek_cumulation { EK_CUMULATE_SUM, EK_CUMULATE_PROD, EK_CUMULATE_MAX, EK_CUMULATE_MIN, EK_CUMULATE_LOG_SUM };
 enum ek_grid_mode { EK_GRID_BILINEAR, EK_GRID_NEAREST, EK_GRID_BICUBIC };
 enum ek_grid_padding { EK_GRID_ZEROS, EK_GRID_BORDER, EK_GRID_REFLECTION };
 enum ek_reduction { EK_REDUCE_SUM, EK_REDUCE_PROD, EK_REDUCE_MIN, EK_REDUCE_MAX, EK_REDUCE_ANY, EK_REDUCE_ALL };
@@ -139,6 +140,10 @@ EK_API int ek_arg_reduce(int op, int dtype, const void* x, void* values, void* i
 // Running sums along the axis. reverse: they begin at its end.
 //: x, out: outer*n*inner*sizeof(dtype)
 EK_API int ek_cumsum(int dtype, const void* x, void* out, int outer, int n, int inner, int reverse);
+// What has come so far along the axis: sums in the dtype itself, products, the largest or smallest value with its index
+// (int64, optional; of equal values the last one counts, NaN before all numbers), or log Σ eˣ (floats).
+//: x, out: outer*n*inner*sizeof(dtype); indices?: outer*n*inner*8
+EK_API int ek_cumulate(int op, int dtype, const void* x, void* out, void* indices, int outer, int n, int inner);
 // The k largest (or smallest) values of each row of (outer, n), sorted. Of equal values the one with the lower index
 // comes first. NaN counts as the largest value. scratch: n ints for each worker thread (ek_topk_scratch bytes).
 EK_API int ek_topk_scratch(int n);
@@ -267,6 +272,17 @@ EK_API EK_AWAITED int ek_gather(int size, const void* x, const void* index, void
 //: x: outer*count*inner*sizeof(dtype); index: outer*count*inner*8; out: outer*n*inner*sizeof(dtype)
 EK_API EK_AWAITED int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n,
                                      int count, int inner);
+
+// out[o][index[o][k][i]][i] = op of itself and x[o][k][i]; op is prod, min or max. NaN stays.
+//: x: outer*count*inner*sizeof(dtype); index: outer*count*inner*8; out: outer*n*inner*sizeof(dtype)
+EK_API EK_AWAITED int ek_scatter_reduce(int op, int dtype, const void* x, const void* index, void* out, int outer,
+                                        int n, int count, int inner);
+// Where each value (rows, count) belongs in a sorted row of n: before those that equal it, or behind them (right). step
+// is n, or 0 if all have one row. order (int64, optional) is the order in which a row is sorted.
+//: sorted: steps(rows, step, n)*sizeof(dtype); order?: steps(rows, step, n)*8; values: rows*count*sizeof(dtype);
+//: out: rows*count*8
+EK_API EK_AWAITED int ek_searchsorted(int dtype, const void* sorted, int step, const void* order, const void* values,
+                                      void* out, int rows, int n, int count, int right);
 
 // ---- matrix product (gemm/) -----------------------------------------------------------------------------------------
 EK_API int ek_gemm_scratch(int dtype, int batch, int m, int n, int k);

@@ -149,8 +149,9 @@ EK_API int ek_gather(int size, const void* x, const void* index, void* out, int 
 }
 
 // A tile has a slice o and a range of i; no other tile adds to them.
-template <class T>
-static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner) {
+// Calls put(T& to, T from) for each element.
+template <class T, class F>
+static int scatter(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner, const F& put) {
   index_check check;
   constexpr int width = 256;  // columns of a tile
   for_columns(outer, count, inner, width, tile_elements, [&](int64_t o, int first, int columns) EK_INLINE_LAMBDA {
@@ -160,7 +161,7 @@ static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int 
       for (int i = first; i < first + columns; i++) {
         const int64_t row = index[at + i];
         if (!check.valid(row, n)) return;
-        to[row * inner + i] = add(to[row * inner + i], x[at + i]);
+        put(to[row * inner + i], x[at + i]);
       }
     }
   });
@@ -170,8 +171,27 @@ static int scatter_add(const T* x, const int64_t* index, T* out, int outer, int 
 EK_API int ek_scatter_add(int dtype, const void* x, const void* index, void* out, int outer, int n, int count,
                           int inner) {
   if (outer == 0 || count == 0 || inner == 0) return EK_OK;
-  EK_DISPATCH_NUMBER(dtype, return scatter_add(static_cast<const T*>(x), static_cast<const int64_t*>(index),
-                                               static_cast<T*>(out), outer, n, count, inner);)
+  EK_DISPATCH_NUMBER(
+      dtype, return scatter(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out), outer,
+                            n, count, inner, [](T& to, T from) EK_INLINE_LAMBDA { to = add(to, from); });)
+  return EK_OK;
+}
+
+EK_API int ek_scatter_reduce(int op, int dtype, const void* x, const void* index, void* out, int outer, int n,
+                             int count, int inner) {
+  if (outer == 0 || count == 0 || inner == 0) return EK_OK;
+  if (dtype == EK_BOOL && op != EK_REDUCE_PROD) dtype = EK_UINT8;
+#define EK_SCATTER(value, combined)                                                                              \
+  case value:                                                                                                    \
+    return scatter(static_cast<const T*>(x), static_cast<const int64_t*>(index), static_cast<T*>(out), outer, n, \
+                   count, inner, [](T& to, T from) EK_INLINE_LAMBDA { to = combined; });
+  EK_DISPATCH_NUMBER(dtype, switch (op) {
+    EK_SCATTER(EK_REDUCE_PROD, (static_cast<T>(static_cast<wrapping<T>>(to) * static_cast<wrapping<T>>(from))))
+    EK_SCATTER(EK_REDUCE_MIN, min_nan(to, from))
+    EK_SCATTER(EK_REDUCE_MAX, max_nan(to, from))
+    default: return EK_BAD_ARGUMENT;
+  })
+#undef EK_SCATTER
   return EK_OK;
 }
 

@@ -1,5 +1,5 @@
-// Tangent, inverse trigonometric and hyperbolic functions, powers of 2, logarithms to other bases, and erfc, made of
-// what math.h has. Results are within 4 ulp.
+// Tangent, inverse trigonometric and hyperbolic functions, powers of 2, logarithms to other bases, erfc and the inverse
+// of erf, made of what math.h has. Results are within 4 ulp.
 #pragma once
 #include "simd/math.h"
 
@@ -119,6 +119,25 @@ template <class T> EK_INLINE vec<T> hypot(vec<T> a, vec<T> b) {
   root = large == T(0) ? large : root;
   root = ((x != x) | (y != y)) ? splat(real<T>::nan) : root;
   return ((x == real<T>::inf) | (y == real<T>::inf)) ? splat(real<T>::inf) : root;
+}
+
+// ---- the inverse of erf ----------------------------------------------------------------------------------------------
+// erf⁻¹ y: a rational approximation, as PyTorch's, and two steps of Newton's method.
+template <class T> EK_INLINE vec<T> erfinv(vec<T> y) {
+  static constexpr T a[] = {T(0.886226899), T(-1.645349621), T(0.914624893), T(-0.140543331)};
+  static constexpr T b[] = {T(1), T(-2.118377725), T(1.442710462), T(-0.329097515), T(0.012229801)};
+  static constexpr T c[] = {T(-1.970840454), T(-1.624906493), T(3.429567803), T(1.641345311)};
+  static constexpr T d[] = {T(1), T(3.543889200), T(1.637067800)};
+  const vec<T> size = abs<T>(y), z = y * y, far = sqrt(-log<T>((T(1) - size) * T(0.5)));
+  const vec<T> near = size * polynomial<T>(z, a) / polynomial<T>(z, b);
+  vec<T> x = size <= T(0.7) ? near : polynomial<T>(far, c) / polynomial<T>(far, d);
+  for (int i = 0; i < 2; i++) {
+    // Near 1 the difference of what is left to 1, which has more digits.
+    const vec<T> difference = size <= T(0.7) ? erf<T>(x) - size : (T(1) - size) - erfc<T>(x);
+    x -= difference / (T(1.1283791670955125739) * exp<T>(-x * x));
+  }
+  x = size == T(1) ? splat(real<T>::inf) : size > T(1) ? splat(real<T>::nan) : x;
+  return flip_sign<T>(x, sign_bit<T>(y));
 }
 
 }  // namespace EK_ISA

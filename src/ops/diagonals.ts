@@ -82,7 +82,7 @@ export const triuIndices = (rows: number, columns: number, offset = 0, options: 
   indicesOf('triuIndices', rows, columns, offset, options);
 
 /** The positions of a diagonal in a flattened matrix. */
-function positions(backend: Backend, rows: number, columns: number, offset: number): Tensor {
+export function positionsOfDiagonal(backend: Backend, rows: number, columns: number, offset: number): Tensor {
   const first = offset < 0 ? -offset * columns : offset;
   const length = Math.max(0, offset < 0 ? Math.min(rows + offset, columns) : Math.min(rows, columns - offset));
   const out = allocate([length], 'int64', 'contiguous', backend);
@@ -111,7 +111,7 @@ function diagonalOf(op: string, x: Tensor, offset: number, dim1: number, dim2: n
   const others = x.shape.map((_, d) => d).filter((d) => d !== a && d !== b);
   const [rows, columns] = [x.shape[a], x.shape[b]];
   const flat = reshape(permute(x, [...others, a, b]), [...others.map((d) => x.shape[d]), rows * columns]);
-  return indexSelect(flat, others.length, positions(x.backend, rows, columns, offset));
+  return indexSelect(flat, others.length, positionsOfDiagonal(x.backend, rows, columns, offset));
 }
 
 /**
@@ -129,7 +129,7 @@ export function diagEmbed(x: Tensor, offset = 0, dim1 = -2, dim2 = -1): Tensor {
   const lead = x.shape.slice(0, -1);
   const size = (x.shape.at(-1) ?? 1) + Math.abs(offset);
   const zeros = fullOn(x.backend, [...lead, size * size], 0, x.dtype);
-  const flat = indexCopy(zeros, lead.length, positions(x.backend, size, size, offset), x);
+  const flat = indexCopy(zeros, lead.length, positionsOfDiagonal(x.backend, size, size, offset), x);
   const matrices = reshape(flat, [...lead, size, size]);
   const order = lead.map((_, d) => d);
   // The smaller place first, so that the other one is counted in the result.

@@ -1,14 +1,18 @@
 // Distances and similarities of vectors along one dimension.
-import { requireNumber } from '../checks.ts';
+import { requireChoice, requireNumber } from '../checks.ts';
+import { RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { requireFloat, requireTensor } from '../tensor/requirements.ts';
+import { isFloat } from '../tensor/dtype.ts';
+import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, normalizeDim } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { atLeast } from './at_least.ts';
 import { expand } from './broadcast.ts';
 import { floating } from './elementwise/unary.ts';
-import { add, div, mul, sub } from './elementwise.ts';
+import { add, clamp, div, eq, mul, sqrt, sub, where } from './elementwise.ts';
+import { matmul } from './matmul.ts';
 import { sum } from './reduce.ts';
+import { transpose, unsqueeze } from './shape_ops.ts';
 import { norm } from './statistics.ts';
 
 /** Options of `pairwiseDistance` and `PairwiseDistance`. */
@@ -84,4 +88,65 @@ export function cosineSimilarityWith(x1: Tensor, x2: Tensor, options: CosineSimi
     return div(whole, atLeast(norm(whole, 2, along, { keepdim: true }), eps));
   };
   return sum(mul(unit(x1), unit(x2)), along);
+}
+
+/** How `cdist` finds distances of p = 2: by a matrix product, which is faster and less exact, or by differences. */
+export type CdistComputeMode = 'useMmForEuclidDistIfNecessary' | 'useMmForEuclidDist' | 'donotUseMmForEuclidDist';
+/** Options of `cdist`. */
+export interface CdistOptions {
+  /** With p = 2, a matrix product: where there are more than 25 vectors, always, or never. Default: the first. */
+  computeMode?: CdistComputeMode;
+}
+const cdistOptions = declareOptions<CdistOptions>({ computeMode: kind.choice });
+
+/**
+ * The distance of every vector of a (…, P, M) to every one of b (…, R, M): (…, P, R), the p-norms of their differences;
+ * leading dimensions are broadcast. Where vectors are equal no gradient flows (PyTorch: `torch.cdist`).
+ * @param p by default 2; Infinity too.
+ * @throws RuntimeError on shapes that do not fit, on a negative p, and on integers.
+ * @example
+ * cdist(randn([5, 3]), randn([4, 3])); // shape [5, 4]
+ */
+export function cdist(a: Tensor, b: Tensor, p = 2, options: CdistOptions = {}): Tensor {
+  requireTensor('cdist', a);
+  requireTensor('cdist', b);
+  requireNumber('cdist', 'p', p);
+  requireOptions('cdist', options, cdistOptions);
+  const modes = ['useMmForEuclidDistIfNecessary', 'useMmForEuclidDist', 'donotUseMmForEuclidDist'] as const;
+  const mode = requireChoice('cdist', 'computeMode', options.computeMode ?? modes[0], modes);
+  requireSameDevice('cdist', a, b);
+  for (const [name, x] of Object.entries({ X1: a, X2: b }))
+    if (x.rank < 2) throw new RuntimeError(`cdist only supports at least 2D tensors, ${name} got: ${x.rank}D`);
+  for (const [name, x] of Object.entries({ X1: a, X2: b }))
+    if (!isFloat(x.dtype)) throw new RuntimeError(`cdist only supports floating-point dtypes, ${name} got: ${x.dtype}`);
+  const [[rows, width], [columns, other]] = [a.shape.slice(-2), b.shape.slice(-2)];
+  if (width !== other)
+    throw new RuntimeError(`X1 and X2 must have the same number of columns. X1: ${width} X2: ${other}`);
+  if (!(p >= 0)) throw new RuntimeError('cdist only supports non-negative p values');
+  const usesProduct = p === 2 && (mode === modes[1] || (mode === modes[0] && (rows > 25 || columns > 25)));
+  if (usesProduct && width > 0) return rootsOf(a, b);
+  const difference = sub(unsqueeze(a, -2), unsqueeze(b, -3));
+  return difference.size === 0 && width === 0
+    ? sum(difference, difference.rank - 1)
+    : norm(difference, p, difference.rank - 1);
+}
+/** √(|a|² + |b|² − 2·a·b), without slope where that is 0. */
+function rootsOf(a: Tensor, b: Tensor): Tensor {
+  const squares = (x: Tensor) => sum(mul(x, x), x.rank - 1, { keepdim: true });
+  const product = matmul(a, transpose(b, -2, -1));
+  const square = clamp(add(sub(squares(a), mul(product, 2)), transpose(squares(b), -2, -1)), 0);
+  const isEqual = eq(square, 0);
+  return where(isEqual, 0, sqrt(where(isEqual, 1, square)));
+}
+
+/**
+ * The p-norm of a − b, as one vector (PyTorch: `torch.dist`).
+ * @param p by default 2; Infinity too.
+ * @throws RuntimeError where the shapes do not broadcast.
+ */
+export function dist(a: Tensor, b: Tensor, p = 2): Tensor {
+  requireTensor('dist', a);
+  requireTensor('dist', b);
+  requireNumber('dist', 'p', p);
+  return norm(sub(a, b), p);
 }

@@ -30,7 +30,7 @@ import { flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from '
 // ---- indices ------------------------------------------------------------------------------------------------------
 
 /** Indices of one of the given dtypes, as int64 in row-major order; others are refused. */
-function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = ['int32', 'int64']): Tensor {
+export function requireIndices(op: string, index: Tensor, allowed: readonly DType[] = ['int32', 'int64']): Tensor {
   requireTensor(op, index);
   if (!allowed.includes(index.dtype))
     throw new RuntimeError(`${op}(): Expected dtype ${allowed.join('/')} for index, got ${index.dtype}`);
@@ -44,7 +44,14 @@ function requireIndicesIfAny(op: string, index: Tensor): Tensor {
 }
 
 /** Launches a kernel that checks indices from `least` to n − 1; when it finds a bad one, the error names it. */
-function checkingIndices(op: string, index: Tensor, dim: number, least: number, n: number, launch: () => void): void {
+export function checkingIndices(
+  op: string,
+  index: Tensor,
+  dim: number,
+  least: number,
+  n: number,
+  launch: () => void,
+): void {
   try {
     launch();
   } catch (error) {
@@ -211,7 +218,7 @@ const scatterAddOp = defineOp({
 // ---- arguments ----------------------------------------------------------------------------------------------------
 
 /** PyTorch sees a 0-d tensor as a vector of one element here. */
-const atLeast1d = (x: Tensor): Tensor => (x.rank === 0 ? reshape(x, [1]) : x);
+export const atLeast1d = (x: Tensor): Tensor => (x.rank === 0 ? reshape(x, [1]) : x);
 
 /**
  * A value to be written to x, as a tensor: numbers are converted, as PyTorch converts them, and refused where they do
@@ -237,7 +244,7 @@ function requireSameDtype(op: string, x: Tensor, source: Tensor): void {
     throw new RuntimeError(`[${op}] expected a source of x's dtype ${x.dtype}, got ${source.dtype}`);
 }
 
-function requireVector(op: string, index: Tensor): void {
+export function requireVector(op: string, index: Tensor): void {
   if (index.rank > 1) throw new IndexError(`${op}(): Index is supposed to be a vector, but got dim: ${index.rank}`);
 }
 
@@ -357,11 +364,11 @@ const distinct = (positions: Tensor): Tensor => {
 // ---- single elements along a dimension ----------------------------------------------------------------------------
 
 /** Whether an index of this shape runs through all of x apart from the dimension itself. */
-const isFull = (x: Tensor, dim: number, index: Tensor): boolean =>
+export const isFull = (x: Tensor, dim: number, index: Tensor): boolean =>
   index.shape.every((n, d) => d === dim || n === x.shape[d]);
 
 /** Positions in all of x of the elements that an index means, along a dimension. */
-function flatPositions(op: string, x: Tensor, dim: number, index: Tensor): Tensor {
+export function flatPositions(op: string, x: Tensor, dim: number, index: Tensor): Tensor {
   const strides = stridesOf(x.shape);
   const ramp = strides.map((stride, d) => (d === dim ? 0 : stride));
   const axis = { index, dim, n: x.shape[dim], step: strides[dim] };
@@ -404,7 +411,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
  * What scatter and scatterAdd have in common: x, index and source, of as many elements as the index, or null where
  * there is none.
  */
-function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Operand) {
+export function scattered(op: string, x: Tensor, dim: number, index: Tensor, value: Operand) {
   requireTensor(op, x);
   const indices = requireIndicesIfAny(op, index);
   const source = valueTensor(op, value, x);

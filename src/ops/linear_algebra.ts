@@ -1,18 +1,18 @@
 // Products of vectors and matrices by PyTorch's other names, each for operands of certain ranks; sums with a product;
 // contractions over any dimensions. All are made of matmul.
 import { requireElement, requireInteger, requireIntegers } from '../checks.ts';
-import { RuntimeError } from '../errors.ts';
+import { NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
-import { formatShape, normalizeDim, type Shape, sizeOf } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { broadcastShapes, formatShape, normalizeDim, type Shape, sizeOf } from '../tensor/shape.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
 import { broadcastTo } from './broadcast.ts';
 import { cast, resultType } from './convert.ts';
-import { add, mul } from './elementwise.ts';
+import { add, eq, mul, sub, where } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { sum } from './reduce.ts';
-import { permute, reshape, unsqueeze } from './shape_ops.ts';
+import { cat, narrow, permute, reshape, unsqueeze } from './shape_ops.ts';
 
 /** Checks the operands of a product that takes certain ranks alone. */
 function requireOperands(op: string, ...operands: [name: string, x: Tensor, rank: number][]): void {
@@ -289,4 +289,87 @@ export function kron(a: Tensor, b: Tensor): Tensor {
     product,
     ofA.map((n, d) => n * ofB[d]),
   );
+}
+
+/**
+ * Σ a·b along the last dimension of both, for every pair of vectors; with a single number their product (PyTorch:
+ * `torch.inner`).
+ * @throws RuntimeError where the last dimensions differ.
+ * @example
+ * inner(ones([2, 3]), ones([4, 3])); // shape [2, 4]
+ */
+export function inner(a: Tensor, b: Tensor): Tensor {
+  requireTensor('inner', a);
+  requireTensor('inner', b);
+  requireSameDevice('inner', a, b);
+  if (a.dtype !== b.dtype)
+    throw new RuntimeError(`expected both vectors to have same dtype, but found ${a.dtype} and ${b.dtype}`);
+  if (a.rank === 0 || b.rank === 0) return mul(a, b);
+  if (a.shape.at(-1) !== b.shape.at(-1))
+    throw new RuntimeError(
+      `inner() the last dimension must match on both input tensors but got shapes ${formatShape(a.shape)} and ${formatShape(b.shape)}`,
+    );
+  return tensordot(a, b, [[-1], [-1]]);
+}
+/**
+ * As `dot`: there are no complex numbers here (PyTorch: `torch.vdot`).
+ * @throws RuntimeError on other than vectors, or where sizes or dtypes differ.
+ */
+export function vdot(a: Tensor, b: Tensor): Tensor {
+  requireOperands('vdot', ['self', a, 1], ['other', b, 1]);
+  return dot(a, b);
+}
+
+/**
+ * The cross products of vectors of three elements along a dimension, by default the first of size 3; broadcast (PyTorch:
+ * `torch.cross`).
+ * @throws RuntimeError where there is no such dimension, or the shapes do not broadcast.
+ * @example
+ * cross(tensor([1, 0, 0]), tensor([0, 1, 0])); // [0, 0, 1]
+ */
+export function cross(a: Tensor, b: Tensor, dim: number | null = null): Tensor {
+  requireTensor('cross', a);
+  requireTensor('cross', b);
+  requireSameDevice('cross', a, b);
+  if (a.rank !== b.rank) throw new RuntimeError('linalg.cross: inputs must have the same number of dimensions.');
+  const shape = broadcastShapes(a.shape, b.shape);
+  const found = dim ?? shape.indexOf(3);
+  if (dim === null && found < 0) throw new RuntimeError('no dimension of size 3 in input');
+  const d = normalizeDim(found, a.rank, 'cross');
+  if (a.shape[d] !== 3 || b.shape[d] !== 3)
+    throw new RuntimeError(
+      `linalg.cross: inputs dimension ${found} must have length 3. Got ${a.shape[d]} and ${b.shape[d]}`,
+    );
+  // Each element from the two others: those behind it, round and round.
+  const behind = (x: Tensor, by: number) => cat([narrow(x, d, by, 3 - by), narrow(x, d, 0, by)], d);
+  return sub(mul(behind(a, 1), behind(b, 2)), mul(behind(a, 2), behind(b, 1)));
+}
+
+/**
+ * The n-th powers of square matrices (…, m, m), n ≥ 0 (PyTorch: `torch.matrix_power`).
+ * @throws RuntimeError on matrices that are not square; NotImplementedError on a negative n, which needs an inverse.
+ */
+export function matrixPower(x: Tensor, n: number): Tensor {
+  requireTensor('matrixPower', x);
+  requireInteger('matrixPower', 'n', n);
+  if (x.rank < 2) throw new RuntimeError(`matrixPower: The input tensor A must have at least 2 dimensions.`);
+  const [rows, columns] = x.shape.slice(-2);
+  if (rows !== columns)
+    throw new RuntimeError(
+      `matrixPower: A must be batches of square matrices, but they are ${rows} by ${columns} matrices`,
+    );
+  if (n < 0) throw new NotImplementedError('[matrixPower] a negative power needs an inverse, which is not here');
+  if (n === 0) {
+    const at = allocate([rows], 'int64', 'contiguous', x.backend);
+    if (rows > 0) x.backend.launch.arange('matrixPower', { out: at, start: 0, step: 1 });
+    const isAlong = broadcastTo(eq(unsqueeze(at, 1), at), x.shape);
+    // The identity, whose slope is 0.
+    return where(eq(isAlong, isAlong), cast(isAlong, x.dtype), x);
+  }
+  let [square, product]: [Tensor, Tensor | null] = [x, null];
+  for (let rest = n; ; square = matmul(square, square)) {
+    if (rest % 2 === 1) product = product ? matmul(product, square) : square;
+    rest = Math.floor(rest / 2);
+    if (rest === 0) return product!;
+  }
 }

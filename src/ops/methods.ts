@@ -9,24 +9,41 @@ import {
   retainGrad,
 } from '../autograd/backward.ts';
 import { isGradEnabled } from '../autograd/grad_mode.ts';
-import { requireElement, requireNumber } from '../checks.ts';
+import { requireElement, requireIntegers, requireNumber } from '../checks.ts';
 import type { Device } from '../device/backend.ts';
-import { ArgumentTypeError } from '../errors.ts';
+import { ArgumentTypeError, RuntimeError } from '../errors.ts';
 import { requireOptions } from '../options.ts';
-import { emptyLike, fill, onesLike, requireRepresentable } from '../tensor/create.ts';
-import type { DType } from '../tensor/dtype.ts';
+import {
+  empty,
+  emptyLike,
+  fill,
+  full,
+  ones,
+  onesLike,
+  requireRepresentable,
+  type TensorOptions,
+  tensor,
+  tensorOptions,
+  zeros,
+} from '../tensor/create.ts';
+import { type DType, isFloat } from '../tensor/dtype.ts';
 import type * as random from '../tensor/random.ts';
 import { bernoulli, type GeneratorOption, normal_, uniform_ } from '../tensor/random.ts';
 import { requireTensor } from '../tensor/requirements.ts';
 import { warnIfSelected } from '../tensor/selected.ts';
-import type { MemoryFormat } from '../tensor/shape.ts';
-import { type AccumulatedHook, Tensor, type TensorHook } from '../tensor/tensor.ts';
+import { broadcastShapes, formatShape, type MemoryFormat, type Shape, sameShape } from '../tensor/shape.ts';
+import { type AccumulatedHook, type NestedArray, Tensor, type TensorHook } from '../tensor/tensor.ts';
 import * as brackets from './brackets.ts';
 import type * as broadcast from './broadcast.ts';
 import { broadcastTo, repeat, sumTo } from './broadcast.ts';
+import * as choices from './choices.ts';
+import * as combining from './combining.ts';
 import type * as convert from './convert.ts';
 import { cast, clone, converted, detach, type Placement, to, toFormat } from './convert.ts';
+import * as covariance from './covariance.ts';
+import * as cumulative from './cumulative.ts';
 import * as diagonals from './diagonals.ts';
+import * as distance from './distance.ts';
 import { alphaOption, divOptions, type Operand, valueOption } from './elementwise/binary.ts';
 import * as elementwise from './elementwise.ts';
 import { addOver, inPlace, overwrite } from './in_place.ts';
@@ -38,6 +55,8 @@ import type * as padding from './pad.ts';
 import { pad } from './pad.ts';
 import * as rearranging from './rearranging.ts';
 import * as reduce from './reduce.ts';
+import * as scattering from './scatter_reduce.ts';
+import * as searching from './searching.ts';
 import * as selecting from './selecting.ts';
 import * as shape from './shape_ops.ts';
 import * as sorting from './sorting.ts';
@@ -64,7 +83,15 @@ const functions: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   rot90: rearranging.rot90, tensorSplit: rearranging.tensorSplit,
   tril: diagonals.tril, triu: diagonals.triu, diag: diagonals.diag, diagonal: diagonals.diagonal, diagEmbed: diagonals.diagEmbed,
   mm: algebra.mm, bmm: algebra.bmm, mv: algebra.mv, dot: algebra.dot, outer: algebra.outer, addmm: algebra.addmm, addmv: algebra.addmv, addr: algebra.addr,
-  baddbmm: algebra.baddbmm, addbmm: algebra.addbmm, kron: algebra.kron,
+  baddbmm: algebra.baddbmm, addbmm: algebra.addbmm, kron: algebra.kron, inner: algebra.inner, vdot: algebra.vdot, cross: algebra.cross, matrixPower: algebra.matrixPower,
+  cumprod: cumulative.cumprod, cummax: cumulative.cummax, cummin: cumulative.cummin, logcumsumexp: cumulative.logcumsumexp, diff: cumulative.diff,
+  quantile: sorting.quantile, nanquantile: sorting.nanquantile, mode: sorting.mode, msort: sorting.msort,
+  unique: searching.unique, uniqueConsecutive: searching.uniqueConsecutive, bincount: searching.bincount, histc: searching.histc, histogram: searching.histogram,
+  scatterReduce: scattering.scatterReduce, indexReduce: scattering.indexReduce,
+  cov: covariance.cov, corrcoef: covariance.corrcoef, renorm: covariance.renorm, dist: distance.dist, multinomial: choices.multinomial,
+  hsplit: combining.hsplit, vsplit: combining.vsplit, dsplit: combining.dsplit, diagflat: combining.diagflat, selectScatter: combining.selectScatter,
+  sliceScatter: combining.sliceScatter, diagonalScatter: combining.diagonalScatter, take: combining.take, put: combining.put, argwhere: combining.argwhere,
+  expandAs: combining.expandAs, reshapeAs: combining.reshapeAs, viewAs: combining.viewAs,
 };
 
 /** Methods that take sizes or dimensions as one array, or one after the other: `reshape([2, 3])`, `reshape(2, 3)`. */
@@ -91,6 +118,12 @@ function overwritten(name: string, x: Tensor, write: (to: Tensor) => void): Tens
   }
   write(x);
   return x;
+}
+
+/** Options of a new tensor, with dtype and device of another. */
+function beside(op: string, x: Tensor, options: TensorOptions): TensorOptions {
+  requireOptions(op, options, tensorOptions);
+  return { ...options, dtype: options.dtype ?? x.dtype, device: options.device ?? x.device };
 }
 
 const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
@@ -201,6 +234,28 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   ) {
     return brackets.setIndex(this, spec, value, options);
   },
+  newTensor(this: Tensor, data: NestedArray, options: TensorOptions = {}) {
+    return tensor(data, beside('newTensor', this, options));
+  },
+  newEmpty(this: Tensor, size: Shape, options: TensorOptions = {}) {
+    return empty(size, beside('newEmpty', this, options));
+  },
+  newZeros(this: Tensor, size: Shape, options: TensorOptions = {}) {
+    return zeros(size, beside('newZeros', this, options));
+  },
+  newOnes(this: Tensor, size: Shape, options: TensorOptions = {}) {
+    return ones(size, beside('newOnes', this, options));
+  },
+  newFull(this: Tensor, size: Shape, value: number | boolean, options: TensorOptions = {}) {
+    return full(size, value, beside('newFull', this, options));
+  },
+  sumToSize(this: Tensor, size: Shape) {
+    requireIntegers('sumToSize', 'size', size, 0);
+    if (!sameShape(broadcastShapes(this.shape, size), this.shape))
+      throw new RuntimeError(`size {${formatShape(size)}} is not expandable to size {${formatShape(this.shape)}}.`);
+    if (this.rank > 0 && sameShape(this.shape, size)) return this;
+    return sumTo(isFloat(this.dtype) ? this : cast(this, 'int64'), size);
+  },
   /** Overwrites the values by those of `source`, broadcast and converted (PyTorch: `Tensor.copy_`). */
   copy_(this: Tensor, given: Tensor) {
     requireTensor('copy_', given);
@@ -266,7 +321,7 @@ export interface TensorMethods
       | 'maskedFill' | 'maskedSelect' | 'maskedScatter' | 'nonzero'
     >,
     Methods<typeof brackets, 'setIndex'>,
-    Methods<typeof sorting, 'kthvalue'>,
+    Methods<typeof sorting, 'kthvalue' | 'quantile' | 'nanquantile' | 'mode' | 'msort'>,
     Methods<
       typeof statistics,
       'std' | 'varMean' | 'stdMean' | 'logsumexp' | 'norm' | 'nansum' | 'nanmean' | 'countNonzero' | 'aminmax'
@@ -279,7 +334,18 @@ export interface TensorMethods
     Methods<typeof diagonals, 'tril' | 'triu' | 'diag' | 'diagonal' | 'diagEmbed'>,
     Methods<
       typeof algebra,
-      'mm' | 'bmm' | 'mv' | 'dot' | 'outer' | 'addmm' | 'addmv' | 'addr' | 'baddbmm' | 'addbmm' | 'kron'
+      | 'mm' | 'bmm' | 'mv' | 'dot' | 'outer' | 'addmm' | 'addmv' | 'addr' | 'baddbmm' | 'addbmm' | 'kron' | 'inner' | 'vdot' | 'cross' | 'matrixPower'
+    >,
+    Methods<typeof cumulative, 'cumprod' | 'cummax' | 'cummin' | 'logcumsumexp' | 'diff'>,
+    Methods<typeof searching, 'unique' | 'uniqueConsecutive' | 'bincount' | 'histc' | 'histogram'>,
+    Methods<typeof scattering, 'scatterReduce' | 'indexReduce'>,
+    Methods<typeof covariance, 'cov' | 'corrcoef' | 'renorm'>,
+    Methods<typeof distance, 'dist'>,
+    Methods<typeof choices, 'multinomial'>,
+    Methods<
+      typeof combining,
+      | 'hsplit' | 'vsplit' | 'dsplit' | 'diagflat' | 'selectScatter' | 'sliceScatter' | 'diagonalScatter' | 'take' | 'put' | 'argwhere'
+      | 'expandAs' | 'reshapeAs' | 'viewAs'
     >,
     Methods<typeof matrices, 'matmul'>,
     Methods<typeof padding, 'pad'>,
@@ -419,6 +485,22 @@ export interface TensorMethods
    * @throws RuntimeError where the dtype cannot hold it.
    */
   fill_(value: number | boolean): Tensor;
+  /** A tensor of these values, with dtype and device of this one (PyTorch: `Tensor.new_tensor`). */
+  newTensor(data: NestedArray, options?: TensorOptions): Tensor;
+  /** An uninitialized tensor with dtype and device of this one (PyTorch: `Tensor.new_empty`). */
+  newEmpty(size: Shape, options?: TensorOptions): Tensor;
+  /** A tensor of zeros with dtype and device of this one (PyTorch: `Tensor.new_zeros`). */
+  newZeros(size: Shape, options?: TensorOptions): Tensor;
+  /** A tensor of ones with dtype and device of this one (PyTorch: `Tensor.new_ones`). */
+  newOnes(size: Shape, options?: TensorOptions): Tensor;
+  /** A tensor of one value with dtype and device of this one (PyTorch: `Tensor.new_full`). */
+  newFull(size: Shape, value: number | boolean, options?: TensorOptions): Tensor;
+  /**
+   * The sums over the dimensions in which a tensor of this size would be broadcast to this one; integers and
+   * bool give int64 (PyTorch: `Tensor.sum_to_size`).
+   * @throws RuntimeError where it would not be.
+   */
+  sumToSize(size: Shape): Tensor;
   /** Overwrites every value by 0 (PyTorch: `Tensor.zero_`). Returns the tensor. */
   zero_(): Tensor;
 }

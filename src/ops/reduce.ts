@@ -41,7 +41,7 @@ export const reduceOptionsWithDtype = declareOptions<ReduceOptions & DtypeOption
 });
 export const dtypeOption = declareOptions<DtypeOption>({ dtype: kind.choice });
 /** x in the dtype that an option asks for; else as it is, integers and bool as `ofIntegers`. */
-function inDtype(op: string, x: Tensor, dtype: DType | undefined, ofIntegers: DType = x.dtype): Tensor {
+export function inDtype(op: string, x: Tensor, dtype: DType | undefined, ofIntegers: DType = x.dtype): Tensor {
   if (dtype !== undefined) return cast(x, requireDType(op, dtype));
   return isFloat(x.dtype) ? x : cast(x, ofIntegers);
 }
@@ -390,7 +390,7 @@ export const all: (x: Tensor, dim?: number | readonly number[], options?: Reduce
   Reduction.all,
 );
 
-const cumsumOp = defineOp({
+export const cumsumOp = defineOp({
   name: 'cumsum',
   forward(_ctx, x: Tensor, dim: number, reverse: boolean) {
     const source = rowMajor(x);

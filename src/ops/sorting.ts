@@ -1,16 +1,36 @@
-// What is read off sorted values: the k-th value, medians. The kernel that sorts is launched in reduce.ts.
+// What is read off sorted values: the k-th value, medians, quantiles, modes. The kernel that sorts is launched in reduce.ts.
 import { requireInteger } from '../checks.ts';
 import { IndexError, NotImplementedError, RuntimeError } from '../errors.ts';
-import { requireOptions } from '../options.ts';
-import { fullOn } from '../tensor/create.ts';
+import { declareOptions, kind, requireOptions } from '../options.ts';
+import { fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
-import { requireTensor } from '../tensor/requirements.ts';
+import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { normalizeDim } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import { clamp, eq, floorDivide, sub, where } from './elementwise.ts';
+import { allocate, type Tensor } from '../tensor/tensor.ts';
+import { broadcastTo } from './broadcast.ts';
+import { cast, clone } from './convert.ts';
+import { cummax } from './cumulative.ts';
+import {
+  ceil,
+  clamp,
+  eq,
+  floor,
+  floorDivide,
+  gt,
+  isnan,
+  lerp,
+  logicalNot,
+  logicalOr,
+  lt,
+  mul,
+  ne,
+  round,
+  sub,
+  where,
+} from './elementwise.ts';
 import { gather } from './indexing.ts';
-import { type ReduceOptions, reduceOptions, sort, sum, topk, type ValuesAndIndices } from './reduce.ts';
-import { flatten, narrow, reshape, squeeze } from './shape_ops.ts';
+import { any, argmax, type ReduceOptions, reduceOptions, sort, sum, topk, type ValuesAndIndices } from './reduce.ts';
+import { cat, flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze } from './shape_ops.ts';
 
 /**
  * The k-th smallest values along a dimension, by default the last, counted from 1, with their indices; NaN counts as
@@ -99,3 +119,142 @@ export function nanmedian(x: Tensor, dim: number, options?: ReduceOptions): Valu
 export function nanmedian(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | ValuesAndIndices {
   return medianOf('nanmedian', x, dim, options);
 }
+
+/**
+ * The values sorted along the first dimension, ascending (PyTorch: `torch.msort`).
+ * @throws IndexError on a single number.
+ */
+export function msort(x: Tensor): Tensor {
+  requireTensor('msort', x);
+  return sort(x, 0).values;
+}
+
+/**
+ * The most frequent value along a dimension, by default the last, with an index of it, its last one; of several the
+ * smallest (PyTorch: `torch.mode`).
+ * @throws IndexError on a dimension that x does not have, or that has size 0.
+ * @example
+ * mode(tensor([1, 2, 2, 3])); // { values: 2, indices: 2 }
+ */
+export function mode(x: Tensor, dim = -1, options: ReduceOptions = {}): ValuesAndIndices {
+  requireTensor('mode', x);
+  requireOptions('mode', options, reduceOptions);
+  const d = normalizeDim(dim, x.rank, 'mode');
+  if (x.rank === 0) return { values: clone(x), indices: fullOn(x.backend, [], 0, 'int64') };
+  const n = x.shape[d];
+  if (n === 0) throw new IndexError(`mode(): Expected reduction dim ${d} to have non-zero size.`);
+  const { values, indices } = sort(x, d);
+  // Where each run of equal values begins; the place in it tells how often its value has come.
+  const places = broadcastTo(
+    reshape(
+      countsFrom0(x, n),
+      x.shape.map((_, i) => (i === d ? n : 1)),
+    ),
+    x.shape,
+  );
+  const isFirst = eq(places, 0);
+  const differs =
+    n < 2 ? isFirst : cat([narrow(isFirst, d, 0, 1), ne(narrow(values, d, 1, n - 1), narrow(values, d, 0, n - 1))], d);
+  const begins = cummax(where(differs, places, 0), d).values;
+  const last = argmax(sub(places, begins), d, { keepdim: true });
+  const taken = (t: Tensor) => {
+    const kept = gather(t, d, last);
+    return options.keepdim ? kept : squeeze(kept, d);
+  };
+  return { values: taken(values), indices: taken(indices) };
+}
+function countsFrom0(beside: Tensor, n: number): Tensor {
+  const out = allocate([n], 'int64', 'contiguous', beside.backend);
+  beside.backend.launch.arange('mode', { out, start: 0, step: 1 });
+  return out;
+}
+
+/** Which value stands for a place between two neighbours. */
+export type QuantileInterpolation = 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest';
+/** Options of `quantile` and `nanquantile`. */
+export interface QuantileOptions extends ReduceOptions {
+  /** Between two neighbours: a value in proportion, or one of them, or their middle. Default: `'linear'`. */
+  interpolation?: QuantileInterpolation;
+}
+const quantileOptions = declareOptions<QuantileOptions>({ keepdim: kind.flag, interpolation: kind.choice });
+
+function quantileOf(
+  op: 'quantile' | 'nanquantile',
+  x: Tensor,
+  q: number | Tensor,
+  dim: number | null,
+  options: QuantileOptions,
+): Tensor {
+  requireTensor(op, x);
+  requireOptions(op, options, quantileOptions);
+  const { keepdim = false, interpolation = 'linear' } = options;
+  if (!isFloat(x.dtype)) throw new RuntimeError(`${op}() input tensor must be either float or double dtype`);
+  const wanted = typeof q === 'number' ? tensorOn(x.backend, q, x.dtype) : q;
+  requireTensor(op, wanted);
+  requireSameDevice(op, x, wanted);
+  if (typeof q === 'number' && !(q >= 0 && q <= 1))
+    throw new RuntimeError(`${op}() q must be in the range [0, 1] but got ${q}`);
+  if (wanted.rank > 1) throw new RuntimeError(`${op}() q must be a scalar or 1D tensor`);
+  if (wanted.dtype !== x.dtype) throw new RuntimeError(`${op}() q tensor must be same dtype as the input tensor`);
+  if (!['linear', 'lower', 'higher', 'midpoint', 'nearest'].includes(interpolation))
+    throw new RuntimeError(
+      `${op}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${interpolation}`,
+    );
+  const d = dim === null ? null : normalizeDim(dim, x.rank, op);
+  if (x.size === 0) throw new RuntimeError(`${op}() input tensor must be non-empty`);
+  if (wanted.device !== 'meta' && wanted.size > 0 && any(logicalOr(lt(wanted, 0), gt(wanted, 1))).item())
+    throw new RuntimeError(`${op}() q values must be in the range [0, 1]`);
+  // (…, n): the dimension comes last.
+  const rows = d === null || x.rank === 0 ? reshape(x, [-1]) : transpose(x, d, -1);
+  const n = rows.shape[rows.rank - 1];
+  const { values } = sort(rows, -1);
+  const count = wanted.size;
+  const column = reshape(wanted, [...rows.shape.slice(0, -1).map(() => 1), count]);
+  const missing = isnan(rows);
+  const along = (last: number | Tensor) => mul(column, last);
+  // A row with NaN gives NaN, its last value; or NaN do not count.
+  const ranks =
+    op === 'quantile'
+      ? where(any(missing, -1, { keepdim: true }), n - 1, along(n - 1))
+      : along(cast(clamp(sub(sum(logicalNot(missing), -1, { keepdim: true }), 1), 0), x.dtype));
+  const below = { lower: floor, higher: ceil, nearest: round, linear: floor, midpoint: floor }[interpolation](ranks);
+  const shape = [...rows.shape.slice(0, -1), count];
+  const at = (rank: Tensor) => gather(values, rows.rank - 1, broadcastTo(cast(rank, 'int64'), shape));
+  let found = at(below);
+  if (interpolation === 'linear' || interpolation === 'midpoint') {
+    const weight = interpolation === 'midpoint' ? fullOn(x.backend, [], 0.5, x.dtype) : sub(ranks, below);
+    found = lerp(found, at(ceil(ranks)), broadcastTo(weight, shape));
+  }
+  // (…, q) → (q, …): the quantiles come first.
+  const first = permute(found, [found.rank - 1, ...rows.shape.slice(0, -1).map((_, i) => i)]);
+  const rest = d === null ? x.shape.map(() => 1) : x.shape.map((size, i) => (i === d ? 1 : size));
+  const whole =
+    d === null || x.rank === 0 ? reshape(first, [count, ...rest]) : transpose(unsqueeze(first, -1), d + 1, -1);
+  const reduced = keepdim ? whole : reshape(whole, [count, ...(d === null ? [] : rest.filter((_, i) => i !== d))]);
+  return wanted.rank === 0 ? squeeze(reduced, 0) : reduced;
+}
+
+/**
+ * The values below which the shares q of x lie, of all elements or along a dimension: with q as a vector, they come
+ * first in the result. NaN gives NaN (PyTorch: `torch.quantile`).
+ * @param q a number from 0 to 1, or a tensor of x's dtype with one or several.
+ * @throws RuntimeError on a q outside of 0 … 1, on integers, and on a tensor without elements.
+ * @example
+ * quantile(x, 0.5, 1); // the medians along dimension 1, between the two in the middle
+ */
+export const quantile = (
+  x: Tensor,
+  q: number | Tensor,
+  dim: number | null = null,
+  options: QuantileOptions = {},
+): Tensor => quantileOf('quantile', x, q, dim, options);
+/**
+ * As `quantile`, of what is not NaN (PyTorch: `torch.nanquantile`).
+ * @throws RuntimeError on a q outside of 0 … 1, on integers, and on a tensor without elements.
+ */
+export const nanquantile = (
+  x: Tensor,
+  q: number | Tensor,
+  dim: number | null = null,
+  options: QuantileOptions = {},
+): Tensor => quantileOf('nanquantile', x, q, dim, options);

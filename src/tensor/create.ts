@@ -413,12 +413,38 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   refuseBool('linspace', dtype);
   if (backendOf(options.device).device === 'meta') return empty([steps], { ...options, dtype });
   const [first, last] = [asElement(start, dtype), asElement(end, dtype)];
+  return tensor(evenly(first, last, steps), { ...options, dtype });
+}
+
+/**
+ * A vector of `steps` values from base^start to base^end, whose exponents are evenly spaced (PyTorch:
+ * `torch.logspace`).
+ * @param base by default 10.
+ * @throws RuntimeError on a negative number of steps.
+ * @example
+ * logspace(-1, 1, 3); // [0.1, 1, 10]
+ */
+export function logspace(start: number, end: number, steps: number, base = 10, options: TensorOptions = {}): Tensor {
+  requireNumber('logspace', 'start', start);
+  requireNumber('logspace', 'end', end);
+  requireInteger('logspace', 'steps', steps);
+  requireNumber('logspace', 'base', base);
+  requireTensorOptions('logspace', options);
+  if (steps < 0) throw new RuntimeError('number of steps must be non-negative');
+  requireCountable([steps], 'logspace');
+  const dtype = options.dtype ?? 'float32';
+  refuseBool('logspace', dtype);
+  if (backendOf(options.device).device === 'meta') return empty([steps], { ...options, dtype });
+  const [first, last] = [asElement(start, dtype), asElement(end, dtype)];
+  const values = evenly(first, last, steps).map((exponent) => base ** exponent);
+  return tensor(isFloat(dtype) ? values : values.map(Math.trunc), { ...options, dtype });
+}
+/** From the nearer end, so that both ends are exact and the middle is symmetric. */
+function evenly(first: number, last: number, steps: number): number[] {
   const step = steps > 1 ? (last - first) / (steps - 1) : 0;
-  // From the nearer end, so that both ends are exact and the middle is symmetric.
-  const values = Array.from({ length: steps }, (_, i) =>
+  return Array.from({ length: steps }, (_, i) =>
     i < Math.floor(steps / 2) || i === 0 ? first + i * step : last - (steps - 1 - i) * step,
   );
-  return tensor(values, { ...options, dtype });
 }
 
 /**

@@ -101,15 +101,28 @@ function normalTensor(op: string, shape: Shape, options: RandomOptions): Tensor 
   return make(shape, dtype, options, (out) => drawNormal(op, out, 0, 1, generator));
 }
 
+/** `normal` of two numbers. */
+export function normalOf(shape: Shape, mean: number, std: number, options: RandomOptions): Tensor {
+  requireShape('normal', shape);
+  requireTensorOptions('normal', options, randomOptions);
+  requireFinite('normal', 'mean', mean);
+  const { dtype = 'float32', generator } = options;
+  requireFloats('normal', dtype);
+  return make(shape, dtype, options, (out) => drawNormal('normal', out, mean, std, generator));
+}
+
 /**
  * Integers in [low, high) (PyTorch: `torch.randint`). Default dtype: int64.
  * @throws ValueError where `high` is not above `low`.
  */
-export function randint(low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor {
-  requireInteger('randint', 'low', low);
-  requireInteger('randint', 'high', high);
-  requireShape('randint', shape);
-  requireTensorOptions('randint', options, randomOptions);
+export const randint = (low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor =>
+  integerTensor('randint', low, high, shape, options);
+
+function integerTensor(op: string, low: number, high: number, shape: Shape, options: RandomOptions): Tensor {
+  requireInteger(op, 'low', low);
+  requireInteger(op, 'high', high);
+  requireShape(op, shape);
+  requireTensorOptions(op, options, randomOptions);
   const { dtype = 'int64', generator } = options;
   const { from, range } = draw.integerRange(new dtypes[dtype].array(0), low, high);
   return make(shape, dtype, options, (out) => {
@@ -119,7 +132,7 @@ export function randint(low: number, high: number, shape: Shape, options: Random
     const [rangeHigh, rangeLow] = halvesOf(range);
     const words = out.size * (range >= draw.WIDE_RANGE ? 2 : 1);
     drawByKernel(out.backend, generator, words, (state, used) =>
-      out.backend.launch.randomIntegers('randint', {
+      out.backend.launch.randomIntegers(op, {
         state,
         used,
         out: numbers,
@@ -170,6 +183,10 @@ export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
 /** As `randn`, with shape, dtype and device of x (PyTorch: `torch.randn_like`). */
 export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
   normalTensor('randnLike', x.shape, like('randnLike', x, options));
+
+/** As `randint`, with shape, dtype and device of x (PyTorch: `torch.randint_like`). */
+export const randintLike = (x: Tensor, low: number, high: number, options: RandomOptions = {}): Tensor =>
+  integerTensor('randintLike', low, high, x.shape, like('randintLike', x, options));
 
 /**
  * 1 with the probability that each element of `p` gives, else 0; of p's shape and dtype (PyTorch: `torch.bernoulli`).

@@ -206,6 +206,79 @@ takes('oneHot', { numClasses: ['integer', (v) => nn.functional.oneHot(labels(), 
 takes('kthvalue', { k: ['integer', (v) => ek.kthvalue(x(), v)], dim: ['axis', (v) => ek.kthvalue(x(), 1, v)] });
 takes('topk', { k: ['integer', (v) => ek.topk(x(), v)], dim: ['axis', (v) => ek.topk(x(), 1, v)] });
 takes('sort', { dim: ['axis', (v) => ek.sort(x(), v)] });
+for (const name of ['cumprod', 'cummax', 'cummin', 'logcumsumexp', 'mode'] as const)
+  takes(name, { dim: ['axis', (v) => ek[name](x(), v)] });
+takes('cumprod', { dtype: ['dtype', (v) => ek.cumprod(x(), 0, { dtype: v })] });
+takes('diff', { n: ['integer', (v) => ek.diff(x(), v), ...beyond], dim: ['axis', (v) => ek.diff(x(), 1, v)] });
+for (const name of ['trapezoid', 'cumulativeTrapezoid'] as const)
+  takes(name, {
+    dx: ['number', (v) => ek[name](x(), { dx: v })],
+    dim: ['axis', (v) => ek[name](x(), { dim: v })],
+  });
+for (const name of ['quantile', 'nanquantile'] as const)
+  takes(name, {
+    dim: ['axis', (v) => ek[name](x(), 0.5, v), null],
+    interpolation: ['name', (v) => ek[name](x(), 0.5, 0, { interpolation: v })],
+  });
+for (const name of ['unique', 'uniqueWithCounts', 'uniqueConsecutive', 'uniqueConsecutiveWithCounts'] as const)
+  takes(name, { dim: ['axis', (v) => ek[name](x(), { dim: v }), null] });
+takes('bincount', { minlength: ['integer', (v) => ek.bincount(labels(), { minlength: v }), ...beyond] });
+takes('histc', {
+  bins: ['integer', (v) => ek.histc(x(), v), ...beyond],
+  min: ['finite', (v) => ek.histc(x(), 2, v, 9)],
+  max: ['finite', (v) => ek.histc(x(), 2, 0, v)],
+});
+takes('histogram', { bins: ['integer', (v) => ek.histogram(x(), v), ...beyond] });
+takes('searchsorted', { side: ['name', (v) => ek.searchsorted(labels(), labels(), { side: v }), null] });
+takes('cov', { correction: ['integer', (v) => ek.cov(x(), { correction: v }), -1, ...beyond] });
+takes('renorm', {
+  p: ['number', (v) => ek.renorm(x(), v, 0, 1)],
+  dim: ['axis', (v) => ek.renorm(x(), 2, v, 1)],
+  maxnorm: ['number', (v) => ek.renorm(x(), 2, 0, v)],
+});
+takes('dist', { p: ['number', (v) => ek.dist(x(), x(), v)] });
+takes('cdist', {
+  p: ['number', (v) => ek.cdist(x(), x(), v)],
+  computeMode: ['name', (v) => ek.cdist(x(), x(), 2, { computeMode: v })],
+});
+takes('multinomial', { numSamples: ['integer', (v) => ek.multinomial(x(), v), ...beyond] });
+takes('normal', {
+  mean: ['finite', (v) => ek.normal(v, 1, [2])],
+  shape: ['shape', (v) => ek.normal(0, 1, v)],
+  dtype: ['dtype', (v) => ek.normal(0, 1, [2], { dtype: v }), 'int64', 'bool'],
+});
+takes('logspace', {
+  start: ['number', (v) => ek.logspace(v, 1, 3)],
+  end: ['number', (v) => ek.logspace(0, v, 3)],
+  steps: ['integer', (v) => ek.logspace(0, 1, v)],
+  base: ['number', (v) => ek.logspace(0, 1, 2, v)],
+});
+takes('randintLike', {
+  dtype: ['dtype', (v) => ek.randintLike(x(), 0, 3, { dtype: v })],
+});
+takes('cross', { dim: ['axis', (v) => ek.cross(x(), x(), v), null] });
+takes('matrixPower', { n: ['integer', (v) => ek.matrixPower(ek.ones([2, 2]), v), ...beyond] });
+for (const name of ['scatterReduce', 'indexReduce'] as const)
+  takes(name, {
+    dim: ['axis', (v) => ek[name](x(), v, name === 'indexReduce' ? labels() : ek.zeros([2, 3], long), x(), 'prod')],
+    reduce: ['name', (v) => ek[name](x(), 0, name === 'indexReduce' ? labels() : ek.zeros([2, 3], long), x(), v)],
+  });
+for (const name of ['hsplit', 'vsplit', 'dsplit'] as const)
+  takes(name, { sections: ['integer', (v) => ek[name](ek.ones([2, 2, 2]), v), [], ...beyond] });
+takes('combinations', { r: ['integer', (v) => ek.combinations(labels(), v), ...beyond] });
+takes('vander', { n: ['integer', (v) => ek.vander(labels(), v), null, ...beyond] });
+takes('diagflat', { offset: ['integer', (v) => ek.diagflat(labels(), v), -1] });
+takes('selectScatter', {
+  dim: ['axis', (v) => ek.selectScatter(x(), ek.ones([3]), v, 0)],
+  index: ['integer', (v) => ek.selectScatter(x(), ek.ones([3]), 0, v), -1],
+});
+takes('sliceScatter', { dim: ['axis', (v) => ek.sliceScatter(x(), x(), v)] });
+takes('diagonalScatter', {
+  offset: ['integer', (v) => ek.diagonalScatter(x(), ek.ones([2]), v), -1],
+  dim1: ['axis', (v) => ek.diagonalScatter(x(), ek.ones([2]), 0, v, 1)],
+});
+takes('unravelIndex', { shape: ['shape', (v) => ek.unravelIndex(labels(), v), [], [0], [2 ** 31]] });
+takes('broadcastShapes', { shapes: ['integer', (v) => ek.broadcastShapes([v]), ...beyond] });
 takes('argsort', { dim: ['axis', (v) => ek.argsort(x(), v)] });
 
 // ---- shapes and indices -------------------------------------------------------------------------------------------
@@ -1180,6 +1253,7 @@ export const without: ReadonlySet<string> = new Set([
     ...layers.filter(({ isPreset }) => !options || isPreset).map(({ Layer }) => Layer.name),
   ]),
   ...`
+    argwhere atleast1d atleast2d atleast3d blockDiag bucketize cartesianProd corrcoef expandAs floatPower gcd inner isFloatingPoint isNonzero isin lcm ldexp msort positive put reshapeAs take vdot viewAs
     ArgumentTypeError ArrayLoader addbmm addmv addr baddbmm bitwiseNot bmm broadcastTensors columnStack deg2rad dot dstack equal fliplr flipud fmax fmin frac heaviside hstack isneginf isposinf kron logaddexp logaddexp2 mm mv outer rad2deg ravel rsub sinc vstack BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
     FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParameterDict ParameterList ParametrizationList RecalibrationReport RuntimeError

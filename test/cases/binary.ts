@@ -184,6 +184,14 @@ export const binary: Readonly<Record<BinaryName, BinaryRow>> = {
   bitwiseXor: { ...bits, integers: (a, b) => a ^ b },
   bitwiseLeftShift: { ...bits, integers: (a, b) => (b < 0n || b >= 64n ? 0n : a << b) },
   bitwiseRightShift: { ...bits, integers: (a, b) => a >> (b < 0n || b >= 64n ? 64n : b) },
+  gcd: {
+    ...bits,
+    integers(a, b) {
+      let [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
+      while (y !== 0n) [x, y] = [y, x % y];
+      return x;
+    },
+  },
   eq: { f: (a, b) => Number(a === b), kinks: [['a == b', el.eq]] },
   ne: { f: (a, b) => Number(a !== b), kinks: [['a != b', el.ne]] },
   lt: { f: (a, b) => Number(a < b), kinks: [['a < b', el.lt]] },

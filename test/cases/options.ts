@@ -57,6 +57,8 @@ const adam = () => new optim.SGD([leaf()]);
 const dataset = () => new data.TensorDataset(x());
 const folder = join(tmpdir(), 'evenkeel-options-are-refused-before-anything-is-written');
 
+const method = (name: string) => name.replace('Tensor.', '');
+
 // ---- tensors --------------------------------------------------------------------------------------------------------
 takes('zeros ones empty rand randn', (name) => (o) => make(name)([2], o));
 takes('zerosLike onesLike emptyLike randLike randnLike', (name) => (o) => make(name)(x(), o));
@@ -79,6 +81,39 @@ takes(
   'all amax amin any argmax argmin argsort cumsum logSoftmax logsumexp max mean median min nanmean nanmedian nansum prod softmax sort std stdMean sum var varMean',
   (name) => (o) => make(name)(x(), 0, o),
 );
+takes('cumprod mode', (name) => (o) => make(name)(x(), 0, o));
+takes('diff', () => (o) => ek.diff(x(), 1, 0, o));
+takes('trapezoid cumulativeTrapezoid cov', (name) => (o) => make(name)(x(), o));
+takes('quantile nanquantile', (name) => (o) => make(name)(x(), 0.5, 0, o));
+takes(
+  'unique uniqueConsecutive uniqueWithCounts uniqueConsecutiveWithCounts bincount combinations',
+  (name) => (o) => (name === 'combinations' ? ek.combinations(vector(), 2, o) : make(name)(indices(), o)),
+);
+one('histogram', (o) => ek.histogram(x(), 2, o));
+takes('searchsorted isin', (name) => (o) => make(name)(vector(), vector(), o));
+one('bucketize', (o) => ek.bucketize(x(), vector(), o));
+one('multinomial', (o) => ek.multinomial(vector(), 1, o));
+one('normal', (o) => ek.normal(0, 1, [2], o));
+one('logspace', (o) => ek.logspace(0, 1, 2, 10, o));
+one('randintLike', (o) => ek.randintLike(x(), 0, 3, o));
+one('cdist', (o) => ek.cdist(x(), x(), 2, o));
+one('vander', (o) => ek.vander(vector(), 2, o));
+one('put', (o) => ek.put(x(), indices(), vector(), o));
+one('scatterReduce', (o) => ek.scatterReduce(x(), 0, ek.zeros([2, 3], { dtype: 'int64' }), x(), 'sum', o));
+one('indexReduce', (o) => ek.indexReduce(x(), 0, indices(), x(), 'prod', o));
+takes('Tensor.cumprod Tensor.mode', (name) => (o) => (x() as Given)[method(name)](0, o));
+one('Tensor.diff', (o) => x().diff(1, 0, o));
+one('Tensor.cov', (o) => x().cov(o));
+takes('Tensor.quantile Tensor.nanquantile', (name) => (o) => (x() as Given)[method(name)](0.5, 0, o));
+takes('Tensor.unique Tensor.uniqueConsecutive Tensor.bincount', (name) => (o) => (indices() as Given)[method(name)](o));
+one('Tensor.histogram', (o) => x().histogram(2, o));
+one('Tensor.multinomial', (o) => vector().multinomial(1, o));
+one('Tensor.put', (o) => x().put(indices(), vector(), o));
+one('Tensor.scatterReduce', (o) => x().scatterReduce(0, ek.zeros([2, 3], { dtype: 'int64' }), x(), 'sum', o));
+one('Tensor.indexReduce', (o) => x().indexReduce(0, indices(), x(), 'prod', o));
+takes('Tensor.newEmpty Tensor.newZeros Tensor.newOnes', (name) => (o) => (x() as Given)[method(name)]([2], o));
+one('Tensor.newFull', (o) => x().newFull([2], 1, o));
+one('Tensor.newTensor', (o) => x().newTensor([2], o));
 one('kthvalue', (o) => ek.kthvalue(x(), 1, 0, o));
 one('topk', (o) => ek.topk(x(), 1, 0, o));
 takes('addcmul addcdiv', (name) => (o) => make(name)(x(), x(), x(), o));
@@ -112,7 +147,6 @@ one(
 );
 takes('gradcheck gradgradcheck', (name) => (o) => make(name)((t: ek.Tensor) => t, [leaf().to('float64')], o));
 
-const method = (name: string) => name.replace('Tensor.', '');
 takes(
   'Tensor.max Tensor.min Tensor.var Tensor.sort Tensor.sum Tensor.mean Tensor.amax Tensor.amin Tensor.any Tensor.all Tensor.argmax Tensor.argmin Tensor.prod Tensor.median Tensor.nanmedian Tensor.argsort Tensor.cumsum Tensor.logSoftmax Tensor.logsumexp Tensor.nanmean Tensor.nansum Tensor.softmax Tensor.std Tensor.stdMean Tensor.varMean',
   (name) => (o) => (x() as Given)[method(name)](0, o),

@@ -1,16 +1,27 @@
 // The cases of functions that are made of other operations: statistics, diagonals, rearranged elements, products by
 // other names. table.ts gathers them.
 
+import * as combining from '../../src/ops/combining.ts';
+import * as covariance from '../../src/ops/covariance.ts';
+import * as cumulative from '../../src/ops/cumulative.ts';
 import * as diagonals from '../../src/ops/diagonals.ts';
+import * as distance from '../../src/ops/distance.ts';
 import { einsum } from '../../src/ops/einsum.ts';
 import * as el from '../../src/ops/elementwise.ts';
 import * as algebra from '../../src/ops/linear_algebra.ts';
 import * as rearranging from '../../src/ops/rearranging.ts';
 import * as reduce from '../../src/ops/reduce.ts';
+import * as scattering from '../../src/ops/scatter_reduce.ts';
 import * as sorting from '../../src/ops/sorting.ts';
 import * as statistics from '../../src/ops/statistics.ts';
+import { tensor } from '../../src/tensor/create.ts';
+import type { DType } from '../../src/tensor/dtype.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { Case, Input } from './case.ts';
+
+/** A constant beside x, on its device. */
+const beside = (x: Tensor, data: number[] | number[][], dtype: DType = x.dtype): Tensor =>
+  tensor(data, { dtype, device: x.device });
 
 type OneRow = readonly [op: string, run: (x: Tensor) => Tensor | readonly Tensor[], torch: string];
 const ofOne = (rows: readonly OneRow[], input: Input): Case[] =>
@@ -43,6 +54,97 @@ const reductions = ofOne(
     ['amin', (x) => statistics.aminmax(x, { dim: 2, keepdim: true }).min, 't.aminmax(a, dim=2, keepdim=True).min'],
   ],
   { shape: [3, 4, 2, 5], distinct: true },
+);
+const accumulated = ofOne(
+  [
+    ['cumprod', (x) => cumulative.cumprod(x, 1), 'a.cumprod(1)'],
+    ['cumprod', (x) => cumulative.cumprod(x, -1, { dtype: 'float64' }), 'a.cumprod(-1, dtype=t.float64)'],
+    [
+      'cumprod',
+      (x) => cumulative.cumprod(el.mul(x, el.gt(x, 0)), 1),
+      '(a * (a > 0)).cumprod(1)', // with zeros
+    ],
+    ['cumulativeExtremum', (x) => cumulative.cummax(x, 3).values, 'a.cummax(3).values'],
+    ['cumulativeExtremum', (x) => cumulative.cummin(x, 1).values, 'a.cummin(1).values'],
+    ['logcumsumexp', (x) => cumulative.logcumsumexp(x, 1), 'a.logcumsumexp(1)'],
+    ['slice', (x) => cumulative.diff(x, 2, 1), 'a.diff(n=2, dim=1)'],
+    ['slice', (x) => cumulative.diff(x, 1, -1, { prepend: x, append: x }), 'a.diff(prepend=a, append=a)'],
+    ['sum', (x) => cumulative.trapezoid(x, { dx: 0.5, dim: 1 }), 't.trapezoid(a, dx=0.5, dim=1)'],
+    [
+      'cumsum',
+      (x) => cumulative.cumulativeTrapezoid(x, { x: reduce.cumsum(el.abs(x), -1) }),
+      't.cumulative_trapezoid(a, a.abs().cumsum(-1))',
+    ],
+    ['gather', (x) => sorting.quantile(x, 0.3, 1), 'a.quantile(0.3, 1)'],
+    [
+      'gather',
+      (x) => sorting.quantile(x, beside(x, [0.1, 0.8]), 1, { keepdim: true, interpolation: 'midpoint' }),
+      'a.quantile(t.tensor([0.1, 0.8], dtype=a.dtype), 1, keepdim=True, interpolation="midpoint")',
+    ],
+    ['gather', (x) => sorting.nanquantile(x, 0.6), 'a.nanquantile(0.6)'],
+    ['gather', (x) => sorting.mode(x, 1).values, 'a.mode(1).values'],
+    ['topk', (x) => sorting.msort(x), 'a.msort()'],
+    ['norm', (x) => covariance.renorm(x, 2, 1, 1.5), 'a.renorm(2, 1, 1.5)'],
+    ['slice', (x) => combining.hsplit(x, [1, 3])[1], 'a.hsplit((1, 3))[1]'],
+    ['slice', (x) => combining.vsplit(x, 3)[2], 'a.vsplit(3)[2]'],
+    ['slice', (x) => combining.dsplit(x, 2)[0], 'a.dsplit(2)[0]'],
+    [
+      'indexSelect',
+      (x) =>
+        combining.take(
+          x,
+          beside(
+            x,
+            [
+              [3, -1],
+              [3, 7],
+            ],
+            'int64',
+          ),
+        ),
+      'a.take(t.tensor([[3, -1], [3, 7]]))',
+    ],
+  ],
+  { shape: [3, 4, 2, 5], distinct: true },
+);
+const ofRows = ofOne(
+  [
+    ['matmul', (x) => covariance.cov(x), 'a.cov()'],
+    [
+      'matmul',
+      (x) =>
+        covariance.cov(x, {
+          correction: 0,
+          fweights: beside(x, [1, 2, 1, 3, 1], 'int64'),
+          aweights: beside(x, [0.5, 1, 2, 1, 1]),
+        }),
+      'a.cov(correction=0, fweights=t.tensor([1, 2, 1, 3, 1]), aweights=t.tensor([0.5, 1, 2, 1, 1], dtype=a.dtype))',
+    ],
+    ['cat', (x) => combining.blockDiag(x, rearranging.ravel(x)), 't.block_diag(a, a.ravel())'],
+    ['indexSelect', (x) => combining.combinations(rearranging.ravel(x)), 't.combinations(a.ravel())'],
+    [
+      'indexSelect',
+      (x) => combining.combinations(rearranging.ravel(x), 3, { withReplacement: true }),
+      't.combinations(a.ravel(), 3, with_replacement=True)',
+    ],
+    [
+      'expand',
+      (x) => combining.cartesianProd(rearranging.ravel(x), rearranging.ravel(x)),
+      't.cartesian_prod(a.ravel(), a.ravel())',
+    ],
+    ['indexPut', (x) => combining.diagflat(x, -1), 'a.diagflat(-1)'],
+    [
+      'matmul',
+      (x) => algebra.matrixPower(algebra.mm(x, rearranging.swapaxes(x, 0, 1)), 5),
+      't.linalg.matrix_power(a @ a.T, 5)',
+    ],
+    [
+      'pow',
+      (x) => combining.vander(rearranging.ravel(x), 4, { increasing: true }),
+      'a.ravel()[:, None] ** t.arange(4)',
+    ],
+  ],
+  { shape: [3, 5], low: 0.3, high: 2 },
 );
 const ofDtype = ofOne(
   [
@@ -146,6 +248,68 @@ const manyRows: readonly ManyRow[] = [
   ],
   ['indexSelect', [m(2, 3, 3), m(3, 2)], (a, b) => einsum('...ii,ij', a, b), 't.einsum("...ii,ij", a, b)'],
 ];
+const places = '[[0, 2, 1, 0, 1], [1, 2, 1, 2, 0]]';
+const placesBeside = (x: Tensor) => beside(x, JSON.parse(places) as number[][], 'int64');
+const scatterRows: readonly ManyRow[] = (['sum', 'prod', 'mean', 'amax', 'amin'] as const).flatMap((how) =>
+  [true, false].map(
+    (includeSelf): ManyRow => [
+      how === 'sum' || how === 'mean' ? 'scatterAdd' : 'scatterReduce',
+      [m(4, 5), m(2, 5)],
+      (a, b) => scattering.scatterReduce(a, 0, placesBeside(a), b, how, { includeSelf }),
+      `a.scatter_reduce(0, t.tensor(${places}), b, "${how}", include_self=${includeSelf ? 'True' : 'False'})`,
+    ],
+  ),
+);
+const metRows: readonly ManyRow[] = [
+  ...scatterRows,
+  [
+    'scatterReduce',
+    [m(4, 6), m(2, 5)], // an index that is smaller
+    (a, b) => scattering.scatterReduce(a, 0, placesBeside(a), b, 'prod'),
+    `a.scatter_reduce(0, t.tensor(${places}), b, "prod")`,
+  ],
+  [
+    'scatterReduce',
+    [m(4, 3), m(3, 3)],
+    (a, b) => scattering.indexReduce(a, 0, beside(a, [2, 0, 2], 'int64'), b, 'amax', { includeSelf: false }),
+    'a.index_reduce(0, t.tensor([2, 0, 2]), b, "amax", include_self=False)',
+  ],
+  // Of evenly spaced rows a norm leaves one that has no variance.
+  ['matmul', [{ shape: [3, 5], distinct: true }], (a) => covariance.corrcoef(a), 'a.corrcoef()'],
+  ['norm', [m(2, 5, 3), m(4, 3)], (a, b) => distance.cdist(a, b, 1.5), 't.cdist(a, b, 1.5)'],
+  ['norm', [m(5, 3), m(4, 3)], (a, b) => distance.cdist(a, b), 't.cdist(a, b)'],
+  [
+    'matmul',
+    [m(5, 3), m(4, 3)],
+    (a, b) => distance.cdist(a, b, 2, { computeMode: 'useMmForEuclidDist' }),
+    't.cdist(a, b, compute_mode="use_mm_for_euclid_dist")',
+  ],
+  ['norm', [m(5, 3), m(3)], (a, b) => distance.dist(a, b, 3), 't.dist(a, b, 3)'],
+  ['matmul', [m(2, 3), m(4, 3)], algebra.inner as Case['run'], 't.inner(a, b)'],
+  ['mul', [m(4, 3), m(1, 3)], (a, b) => algebra.cross(a, b), 't.cross(a, b)'],
+  ['mul', [m(3, 2), m(3, 2)], (a, b) => algebra.cross(a, b, 0), 't.cross(a, b, 0)'],
+  ['replace', [m(4, 3), m(3)], (a, b) => combining.selectScatter(a, b, 0, -2), 'a.select_scatter(b, 0, -2)'],
+  ['replace', [m(4, 5), m(4, 2)], (a, b) => combining.sliceScatter(a, b, 1, 1, 5, 2), 'a.slice_scatter(b, 1, 1, 5, 2)'],
+  [
+    'indexPut',
+    [m(4, 2, 5), m(2, 4)],
+    (a, b) => combining.diagonalScatter(a, b, 1, 0, 2),
+    'a.diagonal_scatter(b, 1, 0, 2)',
+  ],
+  [
+    'indexPut',
+    [m(4, 5), m(3)],
+    (a, b) => combining.put(a, beside(a, [3, -1, 7], 'int64'), b),
+    'a.put(t.tensor([3, -1, 7]), b)',
+  ],
+  [
+    'indexAdd',
+    [m(4, 5), m(3)],
+    (a, b) => combining.put(a, beside(a, [3, -1, 3], 'int64'), b, { accumulate: true }),
+    'a.put(t.tensor([3, -1, 3]), b, accumulate=True)',
+  ],
+  ['mul', [m(3, 4), { shape: [4], integer: true, high: 4 }], (a, b) => el.ldexp(a, b), 't.ldexp(a, b)'],
+];
 const positive = (...shape: number[]): Input => ({ shape, low: 0.3, high: 3 });
 const elementRows: readonly ManyRow[] = [
   ['mul', [m(3, 4), m(4), m(3, 1)], (a, b, c) => el.addcmul(a, b, c, { value: 2 }), 't.addcmul(a, b, c, value=2)'],
@@ -167,7 +331,7 @@ const elementRows: readonly ManyRow[] = [
   ['clampBetween', [m(3, 4), m(4), m(3, 1)], (a, b, c) => el.clamp(a, b, c), 'a.clamp(b, c)'],
   ['clampBetween', [m(3, 4), m(4)], (a, b) => el.clamp(a, b), 'a.clamp(min=b)'],
 ];
-const many: Case[] = [...manyRows, ...elementRows].map(([op, inputs, run, torch]) => ({
+const many: Case[] = [...manyRows, ...metRows, ...elementRows].map(([op, inputs, run, torch]) => ({
   ops: [op],
   name: torch,
   inputs,
@@ -175,4 +339,12 @@ const many: Case[] = [...manyRows, ...elementRows].map(([op, inputs, run, torch]
   torch,
 }));
 
-export const tensorFunctions: readonly Case[] = [...reductions, ...ofDtype, ...rearranged, ...ofMatrix, ...many];
+export const tensorFunctions: readonly Case[] = [
+  ...reductions,
+  ...accumulated,
+  ...ofRows,
+  ...ofDtype,
+  ...rearranged,
+  ...ofMatrix,
+  ...many,
+];

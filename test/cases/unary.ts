@@ -3,7 +3,7 @@
 import type { Unary } from '../../src/device/generated/abi.ts';
 import * as nn from '../../src/nn/index.ts';
 import * as el from '../../src/ops/elementwise.ts';
-import { erf, erfc, normalCdf, normalPdf, roundHalfToEven, sigmoid, softplus } from '../reference/math.ts';
+import { erf, erfc, erfinv, normalCdf, normalPdf, roundHalfToEven, sigmoid, softplus } from '../reference/math.ts';
 import type { Difference, Intended, UnaryRow } from './elementwise_row.ts';
 
 export type UnaryName = keyof typeof Unary;
@@ -80,6 +80,12 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
     slack: 8, // the reference adds and takes away 1
     case: ['a.erfc()', el.erfc],
     intended: [limit],
+  },
+  erfinv: {
+    f: erfinv,
+    d: (x) => (Math.sqrt(Math.PI) / 2) * Math.exp(erfinv(x) ** 2),
+    slack: 8, // Newton's method divides by a slope that falls to nothing
+    case: ['a.erfinv()', el.erfinv, inside],
   },
   exp2: { f: (x) => 2 ** x, d: (x) => 2 ** x * Math.LN2, case: ['a.exp2()', el.exp2] },
   log2: { f: Math.log2, d: (x) => 1 / (x * Math.LN2), case: ['a.log2()', el.log2, positive] },

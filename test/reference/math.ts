@@ -23,6 +23,23 @@ export function erfc(x: number): number {
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
 }
 
+/** The x of which y is erf(x), by halving an interval; beyond ±1 there is none. */
+export function erfinv(y: number): number {
+  if (Number.isNaN(y) || Math.abs(y) > 1) return NaN;
+  if (Math.abs(y) === 1 || y === 0) return y === 0 ? y : y * Infinity;
+  const size = Math.abs(y);
+  let [low, high] = [0, 28];
+  for (let i = 0; i < 200 && low < high; i++) {
+    const middle = (low + high) / 2;
+    if (middle === low || middle === high) break;
+    // What is left to 1 has more digits than the rest.
+    if (size > 0.5 ? erfc(middle) > 1 - size : erf(middle) < size) low = middle;
+    else high = middle;
+  }
+  // erf is 2/√π·x near 0, where the interval ends too early.
+  return Math.sign(y) * (size < 1e-8 ? (size * Math.sqrt(Math.PI)) / 2 : low);
+}
+
 export const normalPdf = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 export const normalCdf = (x: number) => (x < 0 ? erfc(-x / Math.SQRT2) / 2 : (1 + erf(x / Math.SQRT2)) / 2);
 

@@ -58,41 +58,42 @@ export const Unary = {
   exp2: 20,
   log2: 21,
   log10: 22,
-  tan: 23,
-  asin: 24,
-  acos: 25,
-  atan: 26,
-  sinh: 27,
-  cosh: 28,
-  asinh: 29,
-  acosh: 30,
-  atanh: 31,
-  tanh: 32,
-  sigmoid: 33,
-  logsigmoid: 34,
-  relu: 35,
-  leakyRelu: 36,
-  elu: 37,
-  celu: 38,
-  selu: 39,
-  gelu: 40,
-  geluTanh: 41,
-  silu: 42,
-  softplus: 43,
-  hardtanh: 44,
-  hardsigmoid: 45,
-  hardswish: 46,
-  softsign: 47,
-  tanhshrink: 48,
-  softshrink: 49,
-  hardshrink: 50,
-  threshold: 51,
-  mish: 52,
-  logicalNot: 53,
-  isnan: 54,
-  isfinite: 55,
-  isinf: 56,
-  signbit: 57,
+  erfinv: 23,
+  tan: 24,
+  asin: 25,
+  acos: 26,
+  atan: 27,
+  sinh: 28,
+  cosh: 29,
+  asinh: 30,
+  acosh: 31,
+  atanh: 32,
+  tanh: 33,
+  sigmoid: 34,
+  logsigmoid: 35,
+  relu: 36,
+  leakyRelu: 37,
+  elu: 38,
+  celu: 39,
+  selu: 40,
+  gelu: 41,
+  geluTanh: 42,
+  silu: 43,
+  softplus: 44,
+  hardtanh: 45,
+  hardsigmoid: 46,
+  hardswish: 47,
+  softsign: 48,
+  tanhshrink: 49,
+  softshrink: 50,
+  hardshrink: 51,
+  threshold: 52,
+  mish: 53,
+  logicalNot: 54,
+  isnan: 55,
+  isfinite: 56,
+  isinf: 57,
+  signbit: 58,
 } as const;
 export type Unary = (typeof Unary)[keyof typeof Unary];
 
@@ -116,15 +117,16 @@ export const Binary = {
   bitwiseXor: 16,
   bitwiseLeftShift: 17,
   bitwiseRightShift: 18,
-  eq: 19,
-  ne: 20,
-  lt: 21,
-  le: 22,
-  gt: 23,
-  ge: 24,
-  logicalAnd: 25,
-  logicalOr: 26,
-  logicalXor: 27,
+  gcd: 19,
+  eq: 20,
+  ne: 21,
+  lt: 22,
+  le: 23,
+  gt: 24,
+  ge: 25,
+  logicalAnd: 26,
+  logicalOr: 27,
+  logicalXor: 28,
 } as const;
 export type Binary = (typeof Binary)[keyof typeof Binary];
 
@@ -153,6 +155,15 @@ export const Cell = {
   gru: 3,
 } as const;
 export type Cell = (typeof Cell)[keyof typeof Cell];
+
+export const Cumulation = {
+  sum: 0,
+  prod: 1,
+  max: 2,
+  min: 3,
+  logSum: 4,
+} as const;
+export type Cumulation = (typeof Cumulation)[keyof typeof Cumulation];
 
 export const GridMode = {
   bilinear: 0,
@@ -252,6 +263,11 @@ export interface Kernels {
    * Running sums along the axis. reverse: they begin at its end.
    */
   cumsum(dtype: number, x: Pointer, out: Pointer, outer: number, n: number, inner: number, reverse: number): number;
+  /**
+   * What has come so far along the axis: sums in the dtype itself, products, the largest or smallest value with its index
+   * (int64, optional; of equal values the last one counts, NaN before all numbers), or log Σ eˣ (floats).
+   */
+  cumulate(op: number, dtype: number, x: Pointer, out: Pointer, indices: Pointer, outer: number, n: number, inner: number): number;
   /**
    * The k largest (or smallest) values of each row of (outer, n), sorted. Of equal values the one with the lower index
    * comes first. NaN counts as the largest value. scratch: n ints for each worker thread (ek_topk_scratch bytes).
@@ -353,6 +369,15 @@ export interface Kernels {
    * out[o][index[o][k][i]][i] += x[o][k][i].
    */
   scatterAdd(dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * out[o][index[o][k][i]][i] = op of itself and x[o][k][i]; op is prod, min or max. NaN stays.
+   */
+  scatterReduce(op: number, dtype: number, x: Pointer, index: Pointer, out: Pointer, outer: number, n: number, count: number, inner: number): number;
+  /**
+   * Where each value (rows, count) belongs in a sorted row of n: before those that equal it, or behind them (right). step
+   * is n, or 0 if all have one row. order (int64, optional) is the order in which a row is sorted.
+   */
+  searchsorted(dtype: number, sorted: Pointer, step: number, order: Pointer, values: Pointer, out: Pointer, rows: number, n: number, count: number, right: number): number;
   gemmScratch(dtype: number, batch: number, m: number, n: number, k: number): number;
   /**
    * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. A
@@ -581,6 +606,7 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['reduceMoments', 'ek_reduce_moments'],
   ['argReduce', 'ek_arg_reduce'],
   ['cumsum', 'ek_cumsum'],
+  ['cumulate', 'ek_cumulate'],
   ['topkScratch', 'ek_topk_scratch'],
   ['topk', 'ek_topk'],
   ['ctcScratch', 'ek_ctc_scratch'],
@@ -604,6 +630,8 @@ export const kernelNames: readonly (readonly [keyof Kernels, string])[] = [
   ['indexPositions', 'ek_index_positions'],
   ['gather', 'ek_gather'],
   ['scatterAdd', 'ek_scatter_add'],
+  ['scatterReduce', 'ek_scatter_reduce'],
+  ['searchsorted', 'ek_searchsorted'],
   ['gemmScratch', 'ek_gemm_scratch'],
   ['gemm', 'ek_gemm'],
   ['integerMatmul', 'ek_integer_matmul'],

@@ -247,6 +247,24 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
+  cumulate(caller: string, { op, x, out, indices, outer, n, inner }: Parameters<Launches['cumulate']>[1]): void {
+    const { backend } = this;
+    x.materialize();
+    out.materialize();
+    indices?.materialize();
+    const status = backend.kernels.cumulate(
+      op,
+      x.code,
+      x.pin(),
+      out.pin(),
+      indices ? indices.pin() : 0,
+      outer,
+      n,
+      inner,
+    );
+    backend.check(caller, status);
+  }
+
   topk(caller: string, { x, values, indices, outer, n, k, largest }: Parameters<Launches['topk']>[1]): void {
     const { backend } = this;
     x.materialize();
@@ -691,6 +709,46 @@ export class AddressLaunches implements Launches {
       n,
       count,
       inner,
+    );
+    backend.check(caller, status);
+  }
+
+  scatterReduce(caller: string, { op, x, index, out, outer, n, count, inner }: Parameters<Launches['scatterReduce']>[1]): void {
+    const { backend } = this;
+    x.materialize();
+    index.materialize();
+    out.materialize();
+    const status = backend.kernels.scatterReduce(
+      op,
+      x.code,
+      x.pin(),
+      index.pin(),
+      out.pin(),
+      outer,
+      n,
+      count,
+      inner,
+    );
+    backend.check(caller, status);
+  }
+
+  searchsorted(caller: string, { sorted, step, order, values, out, rows, n, count, right }: Parameters<Launches['searchsorted']>[1]): void {
+    const { backend } = this;
+    sorted.materialize();
+    order?.materialize();
+    values.materialize();
+    out.materialize();
+    const status = backend.kernels.searchsorted(
+      sorted.code,
+      sorted.pin(),
+      step,
+      order ? order.pin() : 0,
+      values.pin(),
+      out.pin(),
+      rows,
+      n,
+      count,
+      right ? 1 : 0,
     );
     backend.check(caller, status);
   }

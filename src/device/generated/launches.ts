@@ -71,6 +71,11 @@ export interface Launches {
    * Running sums along the axis. reverse: they begin at its end.
    */
   cumsum(caller: string, given: { readonly x: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly inner: number; readonly reverse: boolean }): void;
+  /**
+   * What has come so far along the axis: sums in the dtype itself, products, the largest or smallest value with its index
+   * (int64, optional; of equal values the last one counts, NaN before all numbers), or log Σ eˣ (floats).
+   */
+  cumulate(caller: string, given: { readonly op: number; readonly x: Operand; readonly out: Operand; readonly indices?: Operand | null; readonly outer: number; readonly n: number; readonly inner: number }): void;
   topk(caller: string, given: { readonly x: Operand; readonly values: Operand; readonly indices: Operand; readonly outer: number; readonly n: number; readonly k: number; readonly largest: boolean }): void;
   ctcLoss(caller: string, given: { readonly logP: Operand; readonly targets: Operand; readonly inputLengths: readonly number[]; readonly targetLengths: readonly number[]; readonly offsets: readonly number[]; readonly most: number; readonly blank: number; readonly losses: Operand; readonly alpha: Operand }): void;
   ctcLossBackward(caller: string, given: { readonly g: Operand; readonly logP: Operand; readonly targets: Operand; readonly inputLengths: readonly number[]; readonly targetLengths: readonly number[]; readonly offsets: readonly number[]; readonly losses: Operand; readonly alpha: Operand; readonly dlogP: Operand; readonly most: number; readonly blank: number; readonly loseInfinite: boolean }): void;
@@ -147,6 +152,15 @@ export interface Launches {
    * out[o][index[o][k][i]][i] += x[o][k][i].
    */
   scatterAdd(caller: string, given: { readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
+  /**
+   * out[o][index[o][k][i]][i] = op of itself and x[o][k][i]; op is prod, min or max. NaN stays.
+   */
+  scatterReduce(caller: string, given: { readonly op: number; readonly x: Operand; readonly index: Operand; readonly out: Operand; readonly outer: number; readonly n: number; readonly count: number; readonly inner: number }): void;
+  /**
+   * Where each value (rows, count) belongs in a sorted row of n: before those that equal it, or behind them (right). step
+   * is n, or 0 if all have one row. order (int64, optional) is the order in which a row is sorted.
+   */
+  searchsorted(caller: string, given: { readonly sorted: Operand; readonly step: number; readonly order?: Operand | null; readonly values: Operand; readonly out: Operand; readonly rows: number; readonly n: number; readonly count: number; readonly right: boolean }): void;
   /**
    * c[i] (m, n) = op(a[i]) (m, k) · op(b[i]) (k, n) + bias (n), row-major, for i < batch; float32 and float64. A
    * transposed a is stored as (k, m), a transposed b as (n, k). a_step, b_step: elements from one matrix of the batch to
@@ -343,6 +357,7 @@ export const launchNames: readonly (keyof Launches)[] = [
   'reduceMoments',
   'argReduce',
   'cumsum',
+  'cumulate',
   'topk',
   'ctcLoss',
   'ctcLossBackward',
@@ -362,6 +377,8 @@ export const launchNames: readonly (keyof Launches)[] = [
   'indexPositions',
   'gather',
   'scatterAdd',
+  'scatterReduce',
+  'searchsorted',
   'gemm',
   'integerMatmul',
   'conv',

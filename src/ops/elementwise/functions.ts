@@ -1,7 +1,9 @@
 // Powers, exponentials, logarithms, trigonometry. Everything that is exported is public: see ../elementwise.ts.
 import { NotImplementedError, RuntimeError } from '../../errors.ts';
 import { fullOn } from '../../tensor/create.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import { requireTensor } from '../../tensor/requirements.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import { cast } from '../convert.ts';
 import { add, div, mul, neg, reciprocal, square, sub } from './arithmetic.ts';
 import { defineBinary, type Operand } from './binary.ts';
 import { eq, ge, logicalAnd, where } from './comparison.ts';
@@ -61,9 +63,28 @@ export const erf = defineFunction('erf', 'x', (g, x) => mul(g, mul(exp(neg(squar
  * 1 − erf(x), exact also where that is tiny, of each element; integers give float32 (PyTorch: `torch.erfc`).
  */
 export const erfc = defineFunction('erfc', 'x', (g, x) => mul(g, mul(exp(neg(square(x))), -twoOverRootPi)));
+/** The inverse of `erf`, element by element, NaN beyond ±1; integers give float32 (PyTorch: `torch.erfinv`). */
+export const erfinv = defineFunction('erfinv', 'y', (g, _, y) => mul(g, mul(exp(square(y)), 1 / twoOverRootPi)));
 /** 2ˣ, element by element; integers give float32 (PyTorch: `torch.exp2`). */
 export const exp2 = defineFunction('exp2', 'y', (g, _, y) => mul(g, mul(y, Math.LN2)));
 /** The logarithm to base 2 of each element, NaN below 0; integers give float32 (PyTorch: `torch.log2`). */
 export const log2 = defineFunction('log2', 'x', (g, x) => div(g, mul(x, Math.LN2)));
 /** The logarithm to base 10 of each element, NaN below 0; integers give float32 (PyTorch: `torch.log10`). */
 export const log10 = defineFunction('log10', 'x', (g, x) => div(g, mul(x, Math.LN10)));
+
+/**
+ * aᵇ, computed in float64, element by element, broadcast (PyTorch: `torch.float_power`). One of the two may be a number.
+ */
+export function floatPower(a: Operand, b: Operand): Tensor {
+  const wide = (x: Operand): Operand => (x instanceof Tensor ? cast(x, 'float64') : x);
+  return pow(wide(a), wide(b));
+}
+/**
+ * x·2ᵉ, element by element, broadcast (PyTorch: `torch.ldexp`).
+ * @throws RuntimeError where the shapes do not broadcast.
+ */
+export function ldexp(x: Tensor, exponent: Tensor): Tensor {
+  requireTensor('ldexp', x);
+  requireTensor('ldexp', exponent);
+  return mul(x, exp2(exponent));
+}

@@ -2,12 +2,12 @@
 
 import type { Binary } from '../../device/generated/abi.ts';
 import { NotImplementedError } from '../../errors.ts';
-import { isFloat } from '../../tensor/dtype.ts';
+import { type DType, isFloat } from '../../tensor/dtype.ts';
 import { requireTensor } from '../../tensor/requirements.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
-import { sub } from './arithmetic.ts';
-import { defineOfIntegers } from './binary.ts';
-import { logicalNot } from './comparison.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import { abs, floorDivide, mul, sub } from './arithmetic.ts';
+import { defineOfIntegers, type Operand } from './binary.ts';
+import { eq, logicalNot, where } from './comparison.ts';
 
 const ofBits = (name: keyof typeof Binary, takesBool: boolean) =>
   defineOfIntegers(name, (dtype) => {
@@ -52,4 +52,24 @@ export function bitwiseNot(x: Tensor): Tensor {
   requireTensor('bitwiseNot', x);
   if (isFloat(x.dtype)) throw new NotImplementedError(`"bitwiseNot" not implemented for '${x.dtype}'`);
   return x.dtype === 'bool' ? logicalNot(x) : sub(-1, x);
+}
+
+const ofDivisors = (dtype: DType, name: string): void => {
+  if (isFloat(dtype) || dtype === 'bool') throw new NotImplementedError(`"${name}" not implemented for '${dtype}'`);
+};
+/**
+ * The greatest common divisor of a and b, element by element, broadcast (PyTorch: `torch.gcd`). One of the two may be a
+ * number.
+ * @throws NotImplementedError on floats and bool.
+ */
+export const gcd = defineOfIntegers('gcd', (dtype) => ofDivisors(dtype, 'gcd'));
+/**
+ * The least common multiple of a and b, element by element, broadcast (PyTorch: `torch.lcm`). One of the two may be a
+ * number.
+ * @throws NotImplementedError on floats and bool.
+ */
+export function lcm(a: Operand, b: Operand): Tensor {
+  for (const x of [a, b]) if (x instanceof Tensor) ofDivisors(x.dtype, 'lcm');
+  const common = gcd(a, b);
+  return abs(mul(where(eq(common, 0), 0, floorDivide(a, where(eq(common, 0), 1, common))), b));
 }

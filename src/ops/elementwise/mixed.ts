@@ -372,3 +372,30 @@ function closeAs(op: string, a: Tensor, b: Tensor, options: CloseOptions): Tenso
     return logicalOr(same, logicalAnd(isfinite(distance), le(distance, allowed)));
   });
 }
+
+/**
+ * x itself: what + is in front of a number (PyTorch: `torch.positive`).
+ * @throws RuntimeError on bool.
+ */
+export function positive(x: Tensor): Tensor {
+  requireTensor('positive', x);
+  if (x.dtype === 'bool') throw new RuntimeError('The `+` operator, on a bool tensor is not supported.');
+  return x;
+}
+/** Whether the dtype is one of floats (PyTorch: `torch.is_floating_point`). */
+export function isFloatingPoint(x: Tensor): boolean {
+  requireTensor('isFloatingPoint', x);
+  return isFloat(x.dtype);
+}
+/**
+ * Whether the one element is not 0 (PyTorch: `torch.is_nonzero`).
+ * @throws RuntimeError on a tensor of no or several elements.
+ */
+export function isNonzero(x: Tensor): boolean {
+  requireTensor('isNonzero', x);
+  if (x.size !== 1)
+    throw new RuntimeError(
+      `Boolean value of Tensor with ${x.size === 0 ? 'no values' : 'more than one value'} is ambiguous`,
+    );
+  return x.item() !== 0;
+}

@@ -73,6 +73,11 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [1, 'x', false, a[3]*a[4]*a[5]*m.sizeof(a[0])],
     [2, 'out', false, a[3]*a[4]*a[5]*m.sizeof(a[0])],
   ],
+  cumulate: (a, m) => [
+    [2, 'x', false, a[5]*a[6]*a[7]*m.sizeof(a[1])],
+    [3, 'out', false, a[5]*a[6]*a[7]*m.sizeof(a[1])],
+    [4, 'indices', true, a[5]*a[6]*a[7]*8],
+  ],
   topk: (a, m) => [
     [1, 'x', false, a[4]*a[5]*m.sizeof(a[0])],
     [2, 'values', false, a[4]*a[6]*m.sizeof(a[0])],
@@ -201,6 +206,17 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [1, 'x', false, a[4]*a[6]*a[7]*m.sizeof(a[0])],
     [2, 'index', false, a[4]*a[6]*a[7]*8],
     [3, 'out', false, a[4]*a[5]*a[7]*m.sizeof(a[0])],
+  ],
+  scatterReduce: (a, m) => [
+    [2, 'x', false, a[5]*a[7]*a[8]*m.sizeof(a[1])],
+    [3, 'index', false, a[5]*a[7]*a[8]*8],
+    [4, 'out', false, a[5]*a[6]*a[8]*m.sizeof(a[1])],
+  ],
+  searchsorted: (a, m) => [
+    [1, 'sorted', false, m.steps(a[6], a[2], a[7])*m.sizeof(a[0])],
+    [3, 'order', true, m.steps(a[6], a[2], a[7])*8],
+    [4, 'values', false, a[6]*a[8]*m.sizeof(a[0])],
+    [5, 'out', false, a[6]*a[8]*8],
   ],
   gemm: (a, m) => [
     [7, 'a', false, m.steps(a[3], a[8], a[4]*a[6])*m.sizeof(a[0])],
@@ -492,6 +508,6 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
 
 /** The operations that write bool, by the list that they stand in. */
 export const tests = {
-  unary: new Set<number>([53, 54, 55, 56, 57]),
-  binary: new Set<number>([19, 20, 21, 22, 23, 24, 25, 26, 27]),
+  unary: new Set<number>([54, 55, 56, 57, 58]),
+  binary: new Set<number>([20, 21, 22, 23, 24, 25, 26, 27, 28]),
 };
