@@ -1,5 +1,5 @@
-// The kernels of sampling at the places of a grid as functions of tensors. Nothing here is recorded; the operation is in
-// ops/grid_sample.ts. Grids are row-major.
+// The kernels of sampling at the places of a grid as functions of tensors. Nothing here is recorded; the operation is
+// in ops/grid_sample.ts. Grids are row-major.
 import { GridMode, GridPadding } from '../device/generated/abi.ts';
 import { inFormat } from '../tensor/copy.ts';
 import { fullOn } from '../tensor/create.ts';

@@ -76,7 +76,8 @@ export function atleast3d(x: Tensor): Tensor {
 // ---- shapes of others -----------------------------------------------------------------------------------------------
 
 /**
- * The shape to which all of these are broadcast; a number is a shape of one dimension (PyTorch: `torch.broadcast_shapes`).
+ * The shape to which all of these are broadcast; a number is a shape of one dimension (PyTorch:
+ * `torch.broadcast_shapes`).
  * @throws RuntimeError where there is none.
  * @example
  * broadcastShapes([2, 1], [3], [4, 1, 1]); // [4, 2, 3]

@@ -162,7 +162,8 @@ const gridSampleOptions = declareOptions<GridSampleOptions>({
  * x (N, C, H, W), or (N, C, D, H, W), at the places of a grid (N, OH, OW, 2), or (N, OD, OH, OW, 3): shape (N, C, OH,
  * OW), or (N, C, OD, OH, OW). Coordinates are x before y before z, and −1 and 1 at the ends (PyTorch: `F.grid_sample`).
  * Both tensors have gradients, of every order.
- * @throws RuntimeError on shapes that do not fit one another, on an empty image, and on two dtypes; ValueError on a mode
+ * @throws RuntimeError on shapes that do not fit one another, on an empty image, and on two dtypes; ValueError on a
+ * mode
  *   or a padding that does not exist; NotImplementedError on integers.
  * @example
  * const turned = gridSample(images, affineGrid(tensor([[[0, -1, 0], [1, 0, 0]]]).repeat(4, 1, 1), [4, 6, 8, 8]));

@@ -321,8 +321,8 @@ export function vdot(a: Tensor, b: Tensor): Tensor {
 }
 
 /**
- * The cross products of vectors of three elements along a dimension, by default the first of size 3; broadcast (PyTorch:
- * `torch.cross`).
+ * The cross products of vectors of three elements along a dimension, by default the first of size 3; broadcast
+ * (PyTorch: `torch.cross`).
  * @throws RuntimeError where there is no such dimension, or the shapes do not broadcast.
  * @example
  * cross(tensor([1, 0, 0]), tensor([0, 1, 0])); // [0, 0, 1]

@@ -428,8 +428,8 @@ export function uniqueConsecutive(x: Tensor, options: UniqueOptions = {}): Tenso
   return uniqueAmong('uniqueConsecutive', x, options.dim ?? null, false).output;
 }
 /**
- * As `uniqueConsecutive`, with inverse indices and counts (PyTorch: `torch.unique_consecutive` with `return_inverse` and
- * `return_counts`).
+ * As `uniqueConsecutive`, with inverse indices and counts (PyTorch: `torch.unique_consecutive` with `return_inverse`
+ * and `return_counts`).
  */
 export function uniqueConsecutiveWithCounts(x: Tensor, options: UniqueOptions = {}): UniqueValues {
   requireOptions('uniqueConsecutiveWithCounts', options, uniqueOptions);

@@ -1,4 +1,5 @@
-// What is read off sorted values: the k-th value, medians, quantiles, modes. The kernel that sorts is launched in reduce.ts.
+// What is read off sorted values: the k-th value, medians, quantiles, modes. The kernel that sorts is launched in
+// reduce.ts.
 import { requireInteger } from '../checks.ts';
 import { IndexError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';

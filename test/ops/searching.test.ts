@@ -1,5 +1,5 @@
-// Searches, counts, values each once, random choices: results that no gradient describes, and what is refused. PyTorch's
-// inventory is run on all of them too (conformance/).
+// Searches, counts, values each once, random choices: results that no gradient describes, and what is refused.
+// PyTorch's inventory is run on all of them too (conformance/).
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {

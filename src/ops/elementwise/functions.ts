@@ -73,7 +73,8 @@ export const log2 = defineFunction('log2', 'x', (g, x) => div(g, mul(x, Math.LN2
 export const log10 = defineFunction('log10', 'x', (g, x) => div(g, mul(x, Math.LN10)));
 
 /**
- * aᵇ, computed in float64, element by element, broadcast (PyTorch: `torch.float_power`). One of the two may be a number.
+ * aᵇ, computed in float64, element by element, broadcast (PyTorch: `torch.float_power`). One of the two may be a
+ * number.
  */
 export function floatPower(a: Operand, b: Operand): Tensor {
   const wide = (x: Operand): Operand => (x instanceof Tensor ? cast(x, 'float64') : x);
