@@ -1,8 +1,10 @@
-// docs/conformance.md from the reports in conformance/results/, which `--json` writes: what PyTorch has, what of it is
-// here, and how they compare.
+// docs/conformance.md: what PyTorch has and what of it is here (coverage.ts), and how they compare, from the reports in
+// conformance/results/, which `--json` writes. And docs/index_of_names.md.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { coverageSections, indexPage } from './coverage.ts';
 import { intended } from './intended.ts';
 import { type Counts, noCounts, type Report } from './report.ts';
+import { functionRows } from './table.ts';
 import type { Family } from './torch.ts';
 import { outcomes } from './verdict.ts';
 
@@ -30,14 +32,6 @@ const basesOf = (family: Family, names: readonly string[]): string[] => {
   const variant = /^((?:nn\.functional\.|linalg\.|special\.|fft\.|masked\.|sparse\.|signal\.windows\.)?[^.]+)/;
   return [...new Set(names.map((name) => variant.exec(name)![1]))];
 };
-
-function coverage({ families: all }: Report): string {
-  const rows = order.map((family) => {
-    const [has, here] = [basesOf(family, all[family].all), basesOf(family, all[family].available)];
-    return [titles[family], has.length, here.length, has.length - here.length];
-  });
-  return table(['', 'PyTorch has', 'here', 'missing'], rows);
-}
 
 function outcomesOf(reports: readonly Report[]): string {
   const rows = reports.flatMap((report) =>
@@ -81,14 +75,19 @@ function missingArgumentsOf({ missingArguments }: Report): string {
   return rows.sort().join('\n');
 }
 
-const missingOf = ({ families: all }: Report): string =>
-  order
-    .map((family) => {
-      const here = new Set(basesOf(family, all[family].available));
-      const missing = basesOf(family, all[family].all).filter((name) => !here.has(name));
-      return `**${titles[family]}**: ${missing.map((name) => `\`${name}\``).join(', ')}.`;
-    })
-    .join('\n\n');
+/** Of PyTorch's inventory of tests: functions that are called nowhere here. */
+const notCalledOf = ({ families: all }: Report): string => {
+  const isHere = (name: string) => {
+    const row = functionRows.get(name);
+    return row !== undefined && (row.call !== null || row.inplace !== null);
+  };
+  const here = new Set(basesOf('functions', all.functions.all.filter(isHere)));
+  const bases = basesOf('functions', all.functions.all);
+  return `${here.size} of ${bases.length} functions of \`op_db\` are called. The others: ${bases
+    .filter((name) => !here.has(name))
+    .map((name) => `\`${name}\``)
+    .join(', ')}.`;
+};
 
 const notDrawnOf = ({ families: all }: Report): string =>
   order
@@ -99,6 +98,7 @@ const notDrawnOf = ({ families: all }: Report): string =>
     .join(', ');
 
 const page = new URL('../docs/conformance.md', import.meta.url);
+const index = new URL('../docs/index_of_names.md', import.meta.url);
 const [begin, end] = ['<!-- results: conformance/page.ts -->', '<!-- end of results -->'];
 
 /** Writes the page's tables, or with `isCheck` only says whether they are what would be written. */
@@ -112,7 +112,7 @@ export function writePage(isCheck: boolean): boolean {
   const sections = [
     `PyTorch ${first.torch}; ${reports.map(({ engine, date, seed }) => `${engine}: ${date}, seed ${seed}`).join('; ')}.`,
     '## What is here',
-    coverage(first),
+    ...coverageSections(),
     '## How the cases ended',
     outcomesOf(reports),
     '## Where the library differs on purpose',
@@ -121,16 +121,24 @@ export function writePage(isCheck: boolean): boolean {
     failuresOf(reports),
     '## Arguments and dtypes that are not here',
     missingArgumentsOf(first),
-    '## Names that are not here',
-    missingOf(first),
+    "## Functions of PyTorch's inventory that are not here",
+    notCalledOf(first),
     `Here, but without an entry in PyTorch's inventory, so that other tests must speak for them: ${notDrawnOf(first)}.`,
   ];
   const text = readFileSync(page, 'utf8');
   if (!text.includes(begin) || !text.includes(end)) throw new Error(`docs/conformance.md lacks ${begin} or ${end}`);
   const [head, tail] = [text.slice(0, text.indexOf(begin) + begin.length), text.slice(text.indexOf(end))];
   const fresh = `${head}\n\n${sections.join('\n\n')}\n\n${tail}`;
-  if (!isCheck) writeFileSync(page, fresh);
-  else if (fresh !== text)
-    console.error('docs/conformance.md differs from conformance/results/: run npm run conformance -- --page');
-  return !isCheck || fresh === text;
+  const names = indexPage();
+  if (!isCheck) {
+    writeFileSync(page, fresh);
+    writeFileSync(index, names);
+    return true;
+  }
+  const isSame = fresh === text && existsSync(index) && readFileSync(index, 'utf8') === names;
+  if (!isSame)
+    console.error(
+      'docs/conformance.md or docs/index_of_names.md is not what it would be now: run npm run conformance -- --page',
+    );
+  return isSame;
 }
