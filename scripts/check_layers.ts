@@ -19,7 +19,7 @@ const layers = [
   ['device', 'files'],
   ['options'],
   ['checks'],
-  ['errors', 'warnings', 'restoring', 'class_names', 'python_text'],
+  ['errors', 'warnings', 'restoring', 'callable', 'class_names', 'python_text'],
 ];
 /** The package's root re-exports from every layer below the programs. */
 const root = 'index';

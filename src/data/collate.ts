@@ -134,11 +134,19 @@ function collateObjects(
 
 /** A copy of a batch with every array in it replaced by `change(array)`; strings and other leaves stay. */
 export function mapArrays(batch: unknown, change: (array: ArraySample) => unknown): unknown {
-  if (isArraySample(batch)) return change(batch);
-  if (isTypedArray(batch)) return change({ data: batch, shape: [batch.length] });
-  if (Array.isArray(batch)) return batch.map((item) => mapArrays(item, change));
-  if (typeof batch === 'object' && batch !== null && Object.getPrototypeOf(batch) === Object.prototype) {
-    return Object.fromEntries(Object.entries(batch).map(([key, value]) => [key, mapArrays(value, change)]));
-  }
-  return batch;
+  return mapLeaves(batch, (leaf) => {
+    if (isArraySample(leaf)) return change(leaf);
+    return isTypedArray(leaf) ? change({ data: leaf, shape: [leaf.length] }) : leaf;
+  });
+}
+
+/** A copy of a batch with arrays in the place of tensors, which cannot be sent to another thread. */
+export const withoutTensors = (batch: unknown): unknown =>
+  mapLeaves(batch, (leaf) => (leaf instanceof Tensor ? toArraySample(leaf) : leaf));
+
+function mapLeaves(batch: unknown, change: (leaf: unknown) => unknown): unknown {
+  if (Array.isArray(batch)) return batch.map((item) => mapLeaves(item, change));
+  const isTree = typeof batch === 'object' && batch !== null && Object.getPrototypeOf(batch) === Object.prototype;
+  if (!isTree || isArraySample(batch)) return change(batch);
+  return Object.fromEntries(Object.entries(batch).map(([key, value]) => [key, mapLeaves(value, change)]));
 }

@@ -1,12 +1,10 @@
 // The loader that users see: batches as tensors, one step scope per batch. What is in a batch, and in which order, is
 // decided in array_loader.ts.
-import { fromTypedArray } from '../tensor/create.ts';
 import { openScope, outsideScopes } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ArrayLoader } from './array_loader.ts';
 import { type Collated, mapArrays } from './collate.ts';
-import { DataArgumentError } from './errors.ts';
-import type { ArraySample } from './sample.ts';
+import { type ArraySample, toTensor } from './sample.ts';
 
 /** A collated batch with tensors in the place of arrays. */
 export type TensorBatch<C> = C extends ArraySample
@@ -16,25 +14,6 @@ export type TensorBatch<C> = C extends ArraySample
     : C extends object
       ? { [K in keyof C]: TensorBatch<C[K]> }
       : C;
-
-function toTensor({ data, shape }: ArraySample): Tensor {
-  if (data instanceof Int8Array || data instanceof Int16Array || data instanceof Uint16Array)
-    return fromTypedArray(Int32Array.from(data), shape);
-  if (data instanceof Uint32Array) return fromTypedArray(BigInt64Array.from(data, BigInt), shape);
-  if (
-    !(
-      data instanceof Float32Array ||
-      data instanceof Float64Array ||
-      data instanceof Int32Array ||
-      data instanceof BigInt64Array ||
-      data instanceof Uint8Array
-    )
-  )
-    throw new DataArgumentError(
-      `[DataLoader] expected arrays of a tensor's element types, got ${(data as object).constructor.name}`,
-    );
-  return fromTypedArray(data, shape);
-}
 
 /**
  * Iterates over batches of a dataset as tensors: `for (const [x, y] of loader)`, or `for await` with workers and

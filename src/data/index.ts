@@ -4,18 +4,9 @@
  * @module evenkeel/data
  */
 
+import '../ops/methods.ts';
+
 export { ArrayLoader, type DataLoaderOptions } from './array_loader.ts';
-export {
-  centerCrop,
-  compose,
-  normalize,
-  type RandomCropOptions,
-  type RandomFlipOptions,
-  randomCrop,
-  randomHorizontalFlip,
-  type Transform,
-  toFloat,
-} from './augment.ts';
 export { type Collated, defaultCollate, mapArrays } from './collate.ts';
 export { DataLoader, type TensorBatch } from './data_loader.ts';
 export {
@@ -41,9 +32,15 @@ export {
   SampleMismatchError,
 } from './errors.ts';
 export { type IdxArray, parseIdx } from './idx.ts';
-export { type ImageClassificationOptions, type ImageTransform, imageClassification } from './image_classification.ts';
-export { type ImageArray, type Interpolation, type ResizeOptions, resize } from './resize.ts';
-export { type ArraySample, gatherRows, isArraySample, rowOf, stackSamples, type TypedArray } from './sample.ts';
+export {
+  type ArraySample,
+  gatherRows,
+  isArraySample,
+  rowOf,
+  stackSamples,
+  type TensorArray,
+  type TypedArray,
+} from './sample.ts';
 export {
   type BatchedSampler,
   BatchSampler,
@@ -56,3 +53,50 @@ export {
   WeightedRandomSampler,
   type WeightedRandomSamplerOptions,
 } from './sampler.ts';
+export {
+  type AffineInterpolation,
+  RandomAffine,
+  type RandomAffineOptions,
+  RandomRotation,
+  type RandomRotationOptions,
+} from './transforms/affine.ts';
+export {
+  ColorJitter,
+  type ColorJitterOptions,
+  Grayscale,
+  type GrayscaleOptions,
+  RandomGrayscale,
+} from './transforms/color.ts';
+export {
+  CenterCrop,
+  type Fill,
+  type ImageSize,
+  type Interpolation,
+  type PaddingMode,
+  RandomCrop,
+  type RandomCropOptions,
+  RandomHorizontalFlip,
+  RandomResizedCrop,
+  type RandomResizedCropOptions,
+  RandomVerticalFlip,
+  Resize,
+  type ResizeOptions,
+} from './transforms/geometry.ts';
+export { ImageClassification, type ImageClassificationOptions } from './transforms/image_classification.ts';
+export { CutMix, type MixOptions, MixUp } from './transforms/mix.ts';
+export {
+  Compose,
+  type ImageTransform,
+  RandomApply,
+  type RandomTransformOptions,
+  Transform,
+} from './transforms/transform.ts';
+export {
+  GaussianBlur,
+  type GaussianBlurOptions,
+  Normalize,
+  RandomErasing,
+  type RandomErasingOptions,
+  ToDtype,
+  type ToDtypeOptions,
+} from './transforms/values.ts';

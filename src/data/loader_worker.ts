@@ -3,7 +3,7 @@
 
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import { manualSeed } from '../tensor/random/index.ts';
-import { defaultCollate, mapArrays } from './collate.ts';
+import { defaultCollate, mapArrays, withoutTensors } from './collate.ts';
 import { openWorkerDataset } from './dataset.ts';
 import type { WorkerAnswer, WorkerSetup, WorkerTask } from './worker_pool.ts';
 
@@ -32,7 +32,10 @@ async function answer(task: WorkerTask): Promise<void> {
     const { dataset, collate } = await opened;
     if (typeof task.indices === 'number') {
       doing = `read sample ${task.indices}`;
-      parentPort!.postMessage({ batch: task.batch, value: await dataset.get(task.indices) } satisfies WorkerAnswer);
+      parentPort!.postMessage({
+        batch: task.batch,
+        value: withoutTensors(await dataset.get(task.indices)),
+      } satisfies WorkerAnswer);
       return;
     }
     const samples: unknown[] = [];
@@ -41,7 +44,7 @@ async function answer(task: WorkerTask): Promise<void> {
       samples.push(await dataset.get(index));
     }
     doing = 'collate the samples';
-    const value = collate ? collate(samples) : defaultCollate(samples);
+    const value = collate ? withoutTensors(collate(samples)) : defaultCollate(samples);
     // Only what defaultCollate made is surely nobody else's memory and may be moved instead of copied.
     parentPort!.postMessage({ batch: task.batch, value } satisfies WorkerAnswer, collate ? [] : buffersOf(value));
   } catch (thrown) {

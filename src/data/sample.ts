@@ -1,9 +1,10 @@
 // The shape of data before it becomes tensors: typed arrays with a shape, and the few row operations on them.
-// Arrays turn into tensors at one place, the loader (data_loader.ts).
+// Arrays turn into tensors in the loader (data_loader.ts) and in transforms.
 
 import { IndexError } from '../errors.ts';
+import { fromTypedArray } from '../tensor/create.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { SampleMismatchError } from './errors.ts';
+import { DataArgumentError, SampleMismatchError } from './errors.ts';
 
 /** Element storage of a sample. */
 export type TypedArray =
@@ -16,6 +17,9 @@ export type TypedArray =
   | Int32Array
   | Uint32Array
   | BigInt64Array;
+
+/** Element storage of a sample that a tensor can hold as it is. */
+export type TensorArray = ReturnType<Tensor['dataSync']>;
 
 /** A dense row-major array: `data.length` is the product of `shape`. */
 export type ArraySample<T extends TypedArray = TypedArray> = {
@@ -35,9 +39,34 @@ export function isArraySample(value: unknown): value is ArraySample {
   return typeof value === 'object' && value !== null && 'data' in value && 'shape' in value && isTypedArray(value.data);
 }
 
+/** A tensor's values as an array. */
+export function arrayOf(tensor: Tensor): ArraySample<TensorArray> {
+  return { data: tensor.dataSync(), shape: [...tensor.shape] };
+}
+
 /** A tensor's values as an array; an array as it is. */
 export function toArraySample<T extends TypedArray>(value: ArraySample<T> | Tensor): ArraySample {
-  return value instanceof Tensor ? { data: value.dataSync(), shape: [...value.shape] } : value;
+  return value instanceof Tensor ? arrayOf(value) : value;
+}
+
+/** An array as a tensor; element types that tensors do not have become the next wider one. */
+export function toTensor({ data, shape }: ArraySample): Tensor {
+  if (data instanceof Int8Array || data instanceof Int16Array || data instanceof Uint16Array)
+    return fromTypedArray(Int32Array.from(data), shape);
+  if (data instanceof Uint32Array) return fromTypedArray(BigInt64Array.from(data, BigInt), shape);
+  if (
+    !(
+      data instanceof Float32Array ||
+      data instanceof Float64Array ||
+      data instanceof Int32Array ||
+      data instanceof BigInt64Array ||
+      data instanceof Uint8Array
+    )
+  )
+    throw new DataArgumentError(
+      `[DataLoader] expected arrays of a tensor's element types, got ${(data as object).constructor.name}`,
+    );
+  return fromTypedArray(data, shape);
 }
 
 /** The number of elements of a shape. */

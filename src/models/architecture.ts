@@ -2,11 +2,7 @@
 // one with the weights of a file, and `resnet18.transforms()` is what images go through before torchvision's weights
 // see them. Not here: any architecture; how weights find their places (io/).
 import { requireChoice, shown } from '../checks.ts';
-import {
-  type ImageClassificationOptions,
-  type ImageTransform,
-  imageClassification,
-} from '../data/image_classification.ts';
+import { ImageClassification, type ImageClassificationOptions } from '../data/transforms/image_classification.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import {
   type LoadWeightsOptions,
@@ -75,7 +71,7 @@ export interface TorchvisionArchitecture<M extends Module, O extends object, W e
    * (torchvision: `ResNet18_Weights.IMAGENET1K_V1.transforms()`). Default: those that `weights="DEFAULT"` means in
    * torchvision.
    */
-  transforms(weights?: W | 'DEFAULT'): ImageTransform;
+  transforms(weights?: W | 'DEFAULT'): ImageClassification;
 }
 
 interface Declaration<M extends Module, O extends object> {
@@ -121,7 +117,7 @@ export function torchvisionArchitecture<M extends Module, O extends object, W ex
   return Object.assign(architecture(declaration), {
     transforms(weights: W | 'DEFAULT' = 'DEFAULT') {
       requireChoice(`${declaration.name}.transforms`, 'weights', weights, [...names, 'DEFAULT']);
-      return imageClassification({ cropSize: 224, ...presets[weights === 'DEFAULT' ? names.at(-1)! : weights] });
+      return new ImageClassification({ cropSize: 224, ...presets[weights === 'DEFAULT' ? names.at(-1)! : weights] });
     },
   });
 }

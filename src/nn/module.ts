@@ -2,6 +2,7 @@
 // state_dict.ts. As in PyTorch, a subclass assigns parameters and modules to properties in its constructor, and defines
 // forward.
 
+import { callableOf } from '../callable.ts';
 import type { Backend, Device } from '../device/backend.ts';
 import { ArgumentTypeError, KeyError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { backendFor, converted, type Placement, placed } from '../ops/convert.ts';
@@ -80,17 +81,11 @@ type Slots = Record<string, unknown>;
 const describe = (value: unknown): string =>
   value instanceof Module || (typeof value === 'object' && value) ? value.constructor.name : typeof value;
 
-/**
- * Makes `this` a function. JavaScript uses the object that a base class's constructor returns in the place of `this`.
- */
+/** Makes `this` a function. */
 class Callable {
   constructor() {
-    const module = (...args: Arguments): Result => invoke(module as unknown as Module, args);
-    // Properties that every function has. Modules may have fields of these names.
-    Reflect.deleteProperty(module, 'name');
-    Reflect.deleteProperty(module, 'length');
     // biome-ignore lint/correctness/noConstructorReturn: the function is the module
-    return Object.setPrototypeOf(module, new.target.prototype);
+    return callableOf<Module>(new.target.prototype, invoke);
   }
 }
 

@@ -1218,28 +1218,47 @@ takes('randomSplit', { lengths: ['shape', (v) => data.randomSplit(set(), v)] });
 takes('TensorDataset.get', { index: ['integer', (v) => set().get(v)] });
 takes('Subset.get', { index: ['integer', (v) => new data.Subset(set(), [0]).get(v)] });
 takes('ConcatDataset.get', { index: ['integer', (v) => new data.ConcatDataset([set()]).get(v)] });
-takes('normalize', {
-  mean: ['shape', (v) => data.normalize(v, [1]), -1, 1.5, 2 ** 31],
-  std: ['shape', (v) => data.normalize([0], v), 1.5, 2 ** 31],
+takes('Normalize', {
+  mean: ['shape', (v) => new data.Normalize(v, [1]), -1, 1.5, 2 ** 31],
+  std: ['shape', (v) => new data.Normalize([0], v), -1, 1.5, 2 ** 31],
 });
-takes('randomCrop', {
-  size: ['size', (v) => data.randomCrop(v), 2 ** 31],
-  padding: ['integer', (v) => data.randomCrop(2, { padding: v }), 2 ** 31, 2 ** 32 + 1],
+takes('RandomCrop', {
+  size: ['size', (v) => new data.RandomCrop(v), 2 ** 31],
+  padding: ['integer', (v) => new data.RandomCrop(2, { padding: v }), null],
+  paddingMode: ['name', (v) => new data.RandomCrop(2, { paddingMode: v })],
 });
-takes('centerCrop', { size: ['size', (v) => data.centerCrop(v), 2 ** 31] });
-takes('resize', {
-  size: ['size', (v) => data.resize(v), 2 ** 31],
-  interpolation: ['name', (v) => data.resize(2, { interpolation: v })],
-  maxSize: ['integer', (v) => data.resize(2, { maxSize: v }), 2 ** 31, 2 ** 32 + 1, null],
+takes('CenterCrop', { size: ['size', (v) => new data.CenterCrop(v), 2 ** 31] });
+takes('Resize', {
+  size: ['size', (v) => new data.Resize(v), 2 ** 31],
+  interpolation: ['name', (v) => new data.Resize(2, { interpolation: v })],
+  maxSize: ['integer', (v) => new data.Resize(2, { maxSize: v }), null],
 });
-takes('imageClassification', {
-  cropSize: ['integer', (v) => data.imageClassification({ cropSize: v }), 2 ** 31, 2 ** 32 + 1],
-  resizeSize: ['integer', (v) => data.imageClassification({ cropSize: 2, resizeSize: v }), 2 ** 31, 2 ** 32 + 1],
-  mean: ['shape', (v) => data.imageClassification({ cropSize: 2, mean: v }), -1, 1.5, 2 ** 31],
-  std: ['shape', (v) => data.imageClassification({ cropSize: 2, std: v }), 1.5, 2 ** 31],
-  interpolation: ['name', (v) => data.imageClassification({ cropSize: 2, interpolation: v })],
+takes('RandomResizedCrop', {
+  size: ['size', (v) => new data.RandomResizedCrop(v), 2 ** 31],
+  interpolation: ['name', (v) => new data.RandomResizedCrop(2, { interpolation: v })],
 });
-takes('randomHorizontalFlip', { p: ['probability', (v) => data.randomHorizontalFlip(v)] });
+takes('ImageClassification', {
+  cropSize: ['integer', (v) => new data.ImageClassification({ cropSize: v }), 2 ** 31, 2 ** 32 + 1],
+  resizeSize: ['integer', (v) => new data.ImageClassification({ cropSize: 2, resizeSize: v }), 2 ** 31, 2 ** 32 + 1],
+  mean: ['shape', (v) => new data.ImageClassification({ cropSize: 2, mean: v }), -1, 1.5, 2 ** 31],
+  std: ['shape', (v) => new data.ImageClassification({ cropSize: 2, std: v }), -1, 1.5, 2 ** 31],
+  interpolation: ['name', (v) => new data.ImageClassification({ cropSize: 2, interpolation: v })],
+});
+for (const name of ['RandomHorizontalFlip', 'RandomVerticalFlip', 'RandomGrayscale', 'RandomErasing'] as const)
+  takes(name, { p: ['probability', (v) => new data[name](v)] });
+takes('RandomApply', { p: ['probability', (v) => new data.RandomApply([(x: rootRoom.Tensor) => x], v)] });
+takes('GaussianBlur', { kernelSize: ['size', (v) => new data.GaussianBlur(v), 2 ** 31] });
+for (const name of ['RandomRotation', 'RandomAffine'] as const)
+  takes(name, {
+    degrees: ['number', (v) => new data[name](v)],
+    interpolation: ['name', (v) => new data[name](2, { interpolation: v })],
+  });
+takes('ToDtype', { dtype: ['name', (v) => new data.ToDtype(v)] });
+for (const name of ['MixUp', 'CutMix'] as const)
+  takes(name, {
+    alpha: ['number', (v) => new data[name]({ alpha: v })],
+    numClasses: ['integer', (v) => new data[name]({ numClasses: v }), null, 2 ** 31, 2 ** 32 + 1],
+  });
 
 export const swept: readonly Argument[] = all;
 
@@ -1257,13 +1276,13 @@ export const without: ReadonlySet<string> = new Set([
     ArgumentTypeError ArrayLoader addbmm addmv addr baddbmm bitwiseNot bmm broadcastTensors columnStack deg2rad dot dstack equal fliplr flipud fmax fmin frac heaviside hstack isneginf isposinf kron logaddexp logaddexp2 mm mv outer rad2deg ravel rsub sinc vstack BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
     FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParameterDict ParameterList ParametrizationList RecalibrationReport RuntimeError
-    SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset
+    SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset Transform Compose ColorJitter Grayscale
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
-    checkpoint clone compose convertSyncBatchNorm copyModule defaultCollate defineFunction detectAnomaly detach enableGrad eye_ fold freezeBatchNorm
+    checkpoint clone convertSyncBatchNorm copyModule defaultCollate defineFunction detectAnomaly detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
     isAnomalyEnabled isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized Softmax2d bilinear keep linear prelu mapArrays mapDataset maskedScatter
     maskedSelect matmul noGrad nonzero ones_ parametersToVector parseIdx preciseBatchNorm registerParametrization removeParametrizations replaceAllBatchNormModules_
-    resetLinearLike revertSyncBatchNorm rowOf scope setDetectAnomaly setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFloat toFrozenBatchNorm
+    resetLinearLike revertSyncBatchNorm rowOf scope setDetectAnomaly setFusion setWarningHandler stackSamples stageStatistics statisticsSpread syncBatchNorm syncBuffers synchronize t toFrozenBatchNorm
     unfreezeBatchNorm trace updateBatchNorm useStatistics vectorToParameters warn withFusion withMicroBatches withStatistics zeros_
   `.split(/\s+/),
 ]);

@@ -399,14 +399,20 @@ one('LambdaLR', (o) => new optim.LambdaLR(adam(), () => 1, o));
 
 takes('RandomSampler DataLoader', (name) => (o) => new (make(name))(dataset(), o));
 one('ArrayLoader', (o) => new data.ArrayLoader(dataset(), o), none, 'DataLoader');
-one('randomCrop', (o) => data.randomCrop(2, o));
-one('resize', (o) => data.resize(2, o));
+takes('ColorJitter CutMix Grayscale MixUp', (name) => (o) => new (make(name))(o));
+takes('GaussianBlur', (name) => (o) => new (make(name))(3, o));
+takes('RandomAffine RandomCrop RandomResizedCrop RandomRotation Resize', (name) => (o) => new (make(name))(2, o));
+takes(
+  'RandomErasing RandomGrayscale RandomHorizontalFlip RandomVerticalFlip',
+  (name) => (o) => new (make(name))(0.5, o),
+);
+one('RandomApply', (o) => new data.RandomApply([(x: ek.Tensor) => x], 0.5, o));
+one('ToDtype', (o) => new data.ToDtype('float32', o));
 one(
-  'imageClassification',
-  (o) => data.imageClassification(o),
+  'ImageClassification',
+  (o) => new data.ImageClassification(o),
   () => ({ cropSize: 2 }),
 );
-one('randomHorizontalFlip', (o) => data.randomHorizontalFlip(0.5, o));
 one('randomSplit', (o) => data.randomSplit(dataset(), [1, 1], o));
 one(
   'WorkerDataset',

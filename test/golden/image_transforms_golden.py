@@ -1,8 +1,8 @@
 """Writes image_transforms.golden.json.gz: images that torchvision 0.29 (PyTorch 2.14) has resized, cropped and prepared for its networks.
 
 Run: python test/golden/image_transforms_golden.py   (needs torchvision)
-Pixels of the images come from a rule, which test/data/resize.test.ts has too. Bytes are computed by `torchvision.transforms.functional`, in float32 with rounding,
-which is what the weights' own transforms() call; `native` are those of transforms.v2 with antialias, for which PyTorch has a kernel of whole
+Pixels of the images come from a rule, which test/data/transforms.test.ts has too. Bytes are computed by `torchvision.transforms.functional`, in float32 with rounding,
+which is what the weights' own transforms() call; `native` are those of transforms.v2, for which PyTorch has a kernel of whole
 numbers on AVX2.
 """
 
@@ -16,21 +16,10 @@ from torchvision.models import get_model_weights
 from torchvision.transforms import _presets, functional as F, v2
 from torchvision.transforms.functional import InterpolationMode
 
+from image_transforms_rule import image
+
 HERE = pathlib.Path(__file__).parent
 MODES = {"nearest": "nearest", "nearestExact": "nearest-exact", "bilinear": "bilinear", "bicubic": "bicubic"}
-
-
-def image(shape, dtype):
-    count = shape[0] * shape[1] * shape[2]
-    state, values = 12345, []
-    for _ in range(count):
-        state = (state * 1103515245 + 12345) % 2**31
-        values.append(state // 2**23)
-    # Half of it smooth, as photographs are.
-    rows, columns = shape[1:]
-    smooth = [(i // columns % rows * 3 + i % columns * 2) % 256 for i in range(count)]
-    pixels = torch.tensor([(a + b) // 2 for a, b in zip(values, smooth)], dtype=torch.uint8).reshape(shape)
-    return pixels if dtype == torch.uint8 else pixels.to(dtype) / 255
 
 
 def packed(x):
@@ -58,7 +47,7 @@ def resize_cases():
                     small = F.resize(x, F._compute_resized_output_size(x.shape[1:], given, max_size, True), InterpolationMode(mode), antialias=antialias)
                     case = {"shape": shape, "dtype": dtype, "size": size, "maxSize": max_size, "interpolation": name, "antialias": antialias, "out": packed(small)}
                     native = v2.functional.resize(x, given, InterpolationMode(mode), max_size, antialias)
-                    if dtype == "uint8" and antialias and not torch.equal(native, small):
+                    if dtype == "uint8" and not torch.equal(native, small):
                         case["native"] = packed(native)
                     yield case
 

@@ -8,7 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import '../../src/index.ts';
 import { noGrad } from '../../src/autograd/grad_mode.ts';
-import { type ImageTransform, imageClassification } from '../../src/data/index.ts';
+import { ImageClassification } from '../../src/data/index.ts';
 import { withDevice } from '../../src/device/engine.ts';
 import { encodeStateDict, loadWeights, WeightsMismatchError } from '../../src/io/index.ts';
 import { declareNames } from '../../src/io/names_elsewhere.ts';
@@ -281,15 +281,15 @@ describe('the transforms of weights', () => {
       .replace(/^(mobilenet|efficientnet)_/, '$1 ')
       .replace(/[_ ](bn|v|b|large|small)/g, (_, word) => word[0].toUpperCase() + word.slice(1));
   const image = { data: Uint8Array.from({ length: 3 * 90 * 120 }, (_, i) => (i * i) % 251), shape: [3, 90, 120] };
-  const bits = (transform: ImageTransform) => Buffer.from(transform(image).data.buffer).toString('base64');
+  const bits = (transform: ImageClassification) => Buffer.from(transform(image).data.buffer).toString('base64');
   it.each(Object.keys(weights))('of %s are those of torchvision', (name) => {
     const { presets, default: standard } = weights[name];
     const make = (models as unknown as Record<string, models.TorchvisionArchitecture<Module, object, string>>)[
       camel(name)
     ];
     for (const [each, preset] of Object.entries(presets))
-      expect(bits(make.transforms(each))).toEqual(bits(imageClassification(preset)));
-    expect(bits(make.transforms())).toEqual(bits(imageClassification(presets[standard])));
+      expect(bits(make.transforms(each))).toEqual(bits(new ImageClassification(preset)));
+    expect(bits(make.transforms())).toEqual(bits(new ImageClassification(presets[standard])));
     expect(() => make.transforms('IMAGENET1K_V9')).toThrow(`[${camel(name)}.transforms] expected `);
   });
 });

@@ -1,5 +1,6 @@
 // Everything random that the rest of the library may use.
 
+export { beta } from './beta.ts';
 export { DEFAULT_SEED, defaultGenerator, Generator, GeneratorError, manualSeed } from './generator.ts';
 export { multinomial, randperm, WIDE_DRAWS_FROM } from './permutation.ts';
 export {
