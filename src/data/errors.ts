@@ -29,6 +29,21 @@ export class MissingDataPackageError extends EvenkeelError {
   }
 }
 
+/** An optional package, which a function needs, is not installed, or cannot be loaded. */
+export class MissingPackageError extends EvenkeelError {
+  override name = 'MissingPackageError';
+  /** The package to install. */
+  readonly packageName: string;
+
+  constructor(operation: string, packageName: string, purpose: string, cause: Error) {
+    super(
+      `[${operation}] expected the npm package '${packageName}', which ${purpose}: run npm install ${packageName} (${cause.message})`,
+      { cause },
+    );
+    this.packageName = packageName;
+  }
+}
+
 /** Samples that do not fit together in one batch or one dataset. */
 export class SampleMismatchError extends RuntimeError {
   override name = 'SampleMismatchError';

@@ -59,7 +59,7 @@ export function loadFashionMnist(options: FashionMnistOptions = {}): ImageSet {
   // A folder of the user's own may change under the cache's name, so only the package's data is cached.
   const cachePath = cacheDir === false || !found ? undefined : join(cacheDir, `fashion-mnist-${found.version}.bin`);
   const cached = cachePath === undefined ? undefined : readImageCache(cachePath);
-  if (cached !== undefined) return { ...cached, rows: SIDE, columns: SIDE, classes: [...CLASSES] };
+  if (cached !== undefined) return { ...cached, channels: 1, rows: SIDE, columns: SIDE, classes: [...CLASSES] };
 
   const set = readClasses(folder);
   if (cachePath !== undefined) {
@@ -70,7 +70,7 @@ export function loadFashionMnist(options: FashionMnistOptions = {}): ImageSet {
       process.emitWarning(`[loadFashionMnist] could not keep ${cachePath}: ${(cause as Error).message}`);
     }
   }
-  return { ...set, rows: SIDE, columns: SIDE, classes: [...CLASSES] };
+  return { ...set, channels: 1, rows: SIDE, columns: SIDE, classes: [...CLASSES] };
 }
 
 function readClasses(folder: string): Pick<ImageSet, 'train' | 'test' | 'dropped'> {

@@ -22,7 +22,7 @@ export function readIdxSet(op: string, folder: string, classes: readonly string[
     );
   }
   const { rows, columns } = train;
-  return { train: train.split, test: test.split, rows, columns, classes: [...classes], dropped: [] };
+  return { train: train.split, test: test.split, channels: 1, rows, columns, classes: [...classes], dropped: [] };
 }
 
 /** Whether the folder has images for training in this format. */

@@ -7,7 +7,9 @@ import { dirname, join } from 'node:path';
 import { MissingDataPackageError } from './errors.ts';
 import type { ArraySample } from './sample.ts';
 
-/** `count` images of rows × columns bytes one after the other, 0 black … 255 white, with one label byte each. */
+/**
+ * `count` images of channels × rows × columns bytes one after the other, 0 black … 255 white, with one label byte each.
+ */
 export type ImageSplit = {
   /** The images, row by row. */
   images: Uint8Array;
@@ -27,12 +29,14 @@ export type DroppedRow = {
   reason: string;
 };
 
-/** A data set of grey images in two splits; `classes[label]` is a label's name. */
+/** A data set of images in two splits; `classes[label]` is a label's name. */
 export type ImageSet = {
   /** What is trained on. */
   train: ImageSplit;
   /** What is tested on. */
   test: ImageSplit;
+  /** The channels of an image: 1 for grey ones, 3 for coloured ones. */
+  channels: number;
   /** The height of an image in pixels. */
   rows: number;
   /** The width of an image in pixels. */
@@ -43,13 +47,13 @@ export type ImageSet = {
   dropped: DroppedRow[];
 };
 
-/** A split as arrays for a TensorDataset: images [count, 1, rows, columns] in the same memory, labels int64 [count]. */
+/** A split as arrays for a TensorDataset: images [count, channels, rows, columns] in the same memory, labels int64 [count]. */
 export function splitArrays(
   split: ImageSplit,
-  { rows, columns }: Pick<ImageSet, 'rows' | 'columns'>,
+  { channels, rows, columns }: Pick<ImageSet, 'channels' | 'rows' | 'columns'>,
 ): [images: ArraySample<Uint8Array>, labels: ArraySample<BigInt64Array>] {
   return [
-    { data: split.images, shape: [split.count, 1, rows, columns] },
+    { data: split.images, shape: [split.count, channels, rows, columns] },
     { data: BigInt64Array.from(split.labels, BigInt), shape: [split.count] },
   ];
 }

@@ -29,9 +29,11 @@ export {
   DataFormatError,
   DataWorkerError,
   MissingDataPackageError,
+  MissingPackageError,
   SampleMismatchError,
 } from './errors.ts';
 export { type IdxArray, parseIdx } from './idx.ts';
+export { type MakeGridOptions, makeGrid } from './make_grid.ts';
 export {
   type ArraySample,
   gatherRows,

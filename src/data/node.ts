@@ -1,8 +1,12 @@
 /**
- * Image sets, which are read from files, and so need Node.
+ * Datasets that are read from files, and so need Node.
  * @module evenkeel/data/node
  */
 
+export { loadCifar10, loadCifar100 } from './cifar.ts';
 export { type FashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts';
+export { ImageFolder, type ImageFolderOptions } from './image_folder.ts';
 export { type DroppedRow, type ImageSet, type ImageSplit, splitArrays } from './image_set.ts';
 export { loadMnist, type MnistOptions } from './mnist.ts';
+export { readImage } from './read_image.ts';
+export { saveImage } from './save_image.ts';

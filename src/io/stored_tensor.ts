@@ -4,13 +4,13 @@
 import { maxElements, shown } from '../checks.ts';
 import { backendOf } from '../device/engine.ts';
 import { ArgumentTypeError } from '../errors.ts';
+import { crc32 } from '../files/crc32.ts';
 import type { DType, TypedArray } from '../tensor/dtype.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { formatShape, type MemoryFormat, sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import { allocate, keep, requireReadable, Tensor } from '../tensor/tensor.ts';
 import { type ByteSource, fill, pieces } from './byte_source.ts';
-import { crc32 } from './crc32.ts';
 import { type Fail, failing } from './errors.ts';
 import { convertInto, type StoredDType, storedDTypes, swapBytes } from './stored_dtype.ts';
 

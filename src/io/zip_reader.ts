@@ -2,8 +2,8 @@
 // the file's length before it is used; whatever two readers could understand differently (overlaps, two members of one
 // name, names that leave the folder) is refused. Source: PKWARE's APPNOTE.TXT 6.3.10.
 import { Inflate } from 'fflate';
+import { crc32 } from '../files/crc32.ts';
 import { type ByteSource, MemorySource, pieces, WindowSource } from './byte_source.ts';
-import { crc32 } from './crc32.ts';
 import { type Fail, FileFormatError } from './errors.ts';
 
 const endSignature = 0x06054b50;

@@ -1,7 +1,7 @@
 // Zip archives, written in one pass: members are stored, not compressed, each at a multiple of 64 bytes as PyTorch
 // wants them for mapping into memory. Checksums follow the data, so that nothing is read twice. Source: PKWARE's
 // APPNOTE.TXT 6.3.10.
-import { crc32 } from './crc32.ts';
+import { crc32 } from '../files/crc32.ts';
 
 /** A member to write. */
 export interface ZipEntry {

@@ -238,6 +238,7 @@ describe('trainLenet on a few images', () => {
   const small = (): ImageSet => ({
     train: images(40),
     test: images(20),
+    channels: 1,
     rows: 28,
     columns: 28,
     classes: [...'0123456789'],

@@ -103,7 +103,7 @@ describe('samples', () => {
   });
   it('turns an image split into arrays', () => {
     const split = { images: new Uint8Array(2 * 6), labels: Uint8Array.of(3, 4), count: 2 };
-    const [images, labels] = splitArrays(split, { rows: 2, columns: 3 });
+    const [images, labels] = splitArrays(split, { channels: 1, rows: 2, columns: 3 });
     expect(images).toEqual({ data: split.images, shape: [2, 1, 2, 3] });
     expect(labels).toEqual({ data: BigInt64Array.of(3n, 4n), shape: [2] });
   });

@@ -8,7 +8,7 @@ import { createContext, runInContext } from 'node:vm';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import '../../src/ops/methods.ts';
-import { crc32, crc32ByTables } from '../../src/io/crc32.ts';
+import { crc32, crc32ByTables } from '../../src/files/crc32.ts';
 import { failing } from '../../src/io/errors.ts';
 import {
   type ByteSource,

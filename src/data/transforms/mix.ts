@@ -45,8 +45,8 @@ class Callable {
 // Called as a function of a batch.
 export interface BatchTransform {
   /** The batch mixed: tensors of tensors, arrays of arrays. Labels become probabilities, [N, classes]. */
-  (images: Tensor, labels: Tensor): [images: Tensor, labels: Tensor];
   (images: ArraySample, labels: ArraySample): [images: ArraySample<TensorArray>, labels: ArraySample<TensorArray>];
+  (images: Tensor, labels: Tensor): [images: Tensor, labels: Tensor];
 }
 
 /** What MixUp and CutMix have in common: a batch is mixed with itself, shifted by one. */

@@ -30,8 +30,9 @@ function applied(transform: Transform, image: unknown): Tensor | ArraySample {
 // A transform is called as a function of an image.
 export interface Transform {
   /** The image transformed: a tensor of a tensor, an array of an array. */
-  (image: Tensor): Tensor;
   (image: ArraySample): ArraySample<TensorArray>;
+  // Last, as what TypeScript takes a transform for where a function is wanted.
+  (image: Tensor): Tensor;
 }
 
 /**
