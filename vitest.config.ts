@@ -18,7 +18,10 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-const onEngines = ['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion', 'examples'].map((folder) => `test/${folder}/**/*.test.ts`);
+const onEngines = [
+  ...['tensor', 'autograd', 'ops', 'cases', 'nn', 'optim', 'training', 'models', 'cli', 'fusion', 'examples'].map((folder) => `test/${folder}/**/*.test.ts`),
+  'test/data/*transforms.test.ts',
+];
 /** Of these, what no engine has a say in: one run is enough. */
 const onOneEngine = ['test/cli/run_folder.test.ts'];
 

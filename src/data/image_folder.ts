@@ -38,8 +38,8 @@ const byCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.fro
 
 /**
  * Images in folders, `root/dog/a.jpg`, `root/cat/b/c.png`: each folder of `root` is a class, and a sample is an image
- * and the number of its class (torchvision: `datasets.ImageFolder`). Needs the package `sharp`, unless `loader` is given;
- * see `readImage` for what it reads.
+ * and the number of its class (torchvision: `datasets.ImageFolder`). Needs the package `sharp`, unless `loader` is
+ * given; see `readImage` for what it reads.
  *
  * For workers, make it in a module of its own, as any dataset (`WorkerDataset`).
  * @throws DataFormatError where `root` has no folders, or a class has no images.

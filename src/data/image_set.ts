@@ -47,7 +47,10 @@ export type ImageSet = {
   dropped: DroppedRow[];
 };
 
-/** A split as arrays for a TensorDataset: images [count, channels, rows, columns] in the same memory, labels int64 [count]. */
+/**
+ * A split as arrays for a TensorDataset: images [count, channels, rows, columns] in the same memory, labels int64
+ * [count].
+ */
 export function splitArrays(
   split: ImageSplit,
   { channels, rows, columns }: Pick<ImageSet, 'channels' | 'rows' | 'columns'>,

@@ -10,8 +10,8 @@ import { optionalPackage } from './optional_package.ts';
  * An image file as a tensor of bytes, [3, rows, columns]: JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG. Needs the package
  * `sharp` (torchvision: `io.decode_image(path, 'RGB')`, or what `ImageFolder` reads).
  *
- * The pixels are those of `PIL.Image.open(path).convert('RGB')`: grey becomes three equal channels, transparency is left
- * out, the camera's orientation (EXIF) and colour profiles are not applied.
+ * The pixels are those of `PIL.Image.open(path).convert('RGB')`: grey becomes three equal channels, transparency is
+ * left out, the camera's orientation (EXIF) and colour profiles are not applied.
  * @throws MissingPackageError without sharp, DataFormatError on a file that it cannot decode.
  * @example
  * const image = await readImage('test/data/fixtures/image_folder/cat/colour.jpg'); // shape [3, 14, 19]

@@ -26,9 +26,9 @@ const formats: Readonly<Record<string, 'jpeg' | 'webp' | 'tiff'>> = {
 };
 
 /**
- * Writes an image, or a grid of several (`makeGrid`, whose options it takes), as PNG, or, by the path's ending, as JPEG,
- * WebP or TIFF, which need the package `sharp` (torchvision: `utils.save_image`). Floats are colours from 0 to 1; bytes
- * are written as they are. The file is there as a whole or not at all.
+ * Writes an image, or a grid of several (`makeGrid`, whose options it takes), as PNG, or, by the path's ending, as
+ * JPEG, WebP or TIFF, which need the package `sharp` (torchvision: `utils.save_image`). Floats are colours from 0 to 1;
+ * bytes are written as they are. The file is there as a whole or not at all.
  * @throws ValueError on another ending or number of channels, MissingPackageError without sharp.
  * @example
  * await saveImage(images, 'build/images.png', { normalize: true });

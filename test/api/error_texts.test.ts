@@ -66,6 +66,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   { in: /^nn\/margin_loss/, text: /^distance_function$/, because: 'A key of state dicts.' },
   { in: /^io\/open/, text: /Python/, because: 'Where a file must be written anew.' },
   { in: /^train\/checkpoint/, text: /__metadata__/, because: "Names in a checkpoint's header." },
+  { in: /^data\/cifar/, text: /^(data|test)_batch|apple/, because: 'Names of files, and of classes.' },
   { in: /^data\/worker_pool/, text: /^loader_worker$/, because: 'The name of a file.' },
   { in: /^cli\/main/, text: /^\.\/\w+\.ts$/, because: 'The name of a file.' },
   {

@@ -1260,6 +1260,12 @@ for (const name of ['MixUp', 'CutMix'] as const)
     numClasses: ['integer', (v) => new data[name]({ numClasses: v }), null, 2 ** 31, 2 ** 32 + 1],
   });
 
+takes('makeGrid', {
+  nrow: ['integer', (v) => data.makeGrid(x(), { nrow: v })],
+  padding: ['integer', (v) => data.makeGrid(x(), { padding: v })],
+  padValue: ['number', (v) => data.makeGrid(x(), { padValue: v })],
+});
+
 export const swept: readonly Argument[] = all;
 
 /** The rooms that users import from, whose functions and classes are all here or in the list below. */
@@ -1274,7 +1280,7 @@ export const without: ReadonlySet<string> = new Set([
   ...`
     argwhere atleast1d atleast2d atleast3d blockDiag bucketize cartesianProd corrcoef expandAs floatPower gcd inner isFloatingPoint isNonzero isin lcm ldexp msort positive put reshapeAs take vdot viewAs
     ArgumentTypeError ArrayLoader addbmm addmv addr baddbmm bitwiseNot bmm broadcastTensors columnStack deg2rad dot dstack equal fliplr flipud fmax fmin frac heaviside hstack isneginf isposinf kron logaddexp logaddexp2 mm mv outer rad2deg ravel rsub sinc vstack BatchNormBase ConcatDataset ConvBase DataArgumentError DataFormatError DataWorkerError EvenkeelError
-    FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError ModelSummary
+    FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError MissingPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParameterDict ParameterList ParametrizationList RecalibrationReport RuntimeError
     SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset Transform Compose ColorJitter Grayscale
     UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut

@@ -426,6 +426,10 @@ one(
 );
 one('SubsetRandomSampler', (o) => new data.SubsetRandomSampler([0], o));
 one('WeightedRandomSampler', (o) => new data.WeightedRandomSampler([1], 1, o));
+takes('ImageFolder', (name) => (o) => new (dataOfNode as Given)[name](folder, o));
+takes('loadCsv loadParquet', (name) => (o) => (dataOfNode as Given)[name](folder, o));
+one('saveImage', (o) => dataOfNode.saveImage(image(), join(folder, 'image.png'), o));
+one('makeGrid', (o) => data.makeGrid(image(), o));
 takes('loadFashionMnist loadMnist', (name) => (o) => (dataOfNode as Given)[name](o));
 
 one('accumulate', (o) =>

@@ -1,5 +1,5 @@
-// Files of images: folders of them as PyTorch reads them (golden/image_folder_golden.py), CIFAR's files, grids, and what
-// saveImage writes.
+// Files of images: folders of them as PyTorch reads them (golden/image_folder_golden.py), CIFAR's files, grids, and
+// what saveImage writes.
 import {
   closeSync,
   mkdirSync,

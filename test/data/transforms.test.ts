@@ -1,5 +1,5 @@
-// Transforms of images as torchvision's (golden/transforms_golden.py): the same numbers drawn, the same pixels. And what
-// is refused.
+// Transforms of images as torchvision's (golden/transforms_golden.py): the same numbers drawn, the same pixels. And
+// what is refused.
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';

@@ -250,8 +250,8 @@ export interface RandomAffineOptions extends AffineOptions {
   /** The limits of the factor of its size; null: 1. Default: null. */
   scale?: readonly number[] | null;
   /**
-   * Degrees of shear along x: from −x to x, or [low, high]; with four numbers, along y between the last two. null: none.
-   * Default: null.
+   * Degrees of shear along x: from −x to x, or [low, high]; with four numbers, along y between the last two. null:
+   * none. Default: null.
    */
   shear?: number | readonly number[] | null;
 }

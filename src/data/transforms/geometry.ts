@@ -312,8 +312,8 @@ export interface RandomCropOptions extends RandomTransformOptions {
   /** What `'constant'` padding holds: a value, or one for each channel. Default: 0. */
   fill?: Fill;
   /**
-   * What the new pixels hold: `fill`, the edge's pixels, or the image mirrored, in which the edge's pixels do not appear
-   * again (`'reflect'`) or do (`'symmetric'`). Default: `'constant'`.
+   * What the new pixels hold: `fill`, the edge's pixels, or the image mirrored, in which the edge's pixels do not
+   * appear again (`'reflect'`) or do (`'symmetric'`). Default: `'constant'`.
    */
   paddingMode?: PaddingMode;
 }
@@ -326,8 +326,8 @@ const randomCropOptions = declareOptions<RandomCropOptions>({
 });
 
 /**
- * A window of `size` at a random place, after padding (torchvision: `transforms.v2.RandomCrop`). Draws the row, then the
- * column; nothing along a side that the window fills.
+ * A window of `size` at a random place, after padding (torchvision: `transforms.v2.RandomCrop`). Draws the row, then
+ * the column; nothing along a side that the window fills.
  * @throws ValueError where the window is larger than the padded image.
  * @example
  * const shifted = new RandomCrop(32, { padding: 4 })(zeros([3, 32, 32]));

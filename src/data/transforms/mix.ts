@@ -134,6 +134,7 @@ export class MixUp extends BatchTransform {
     super('MixUp', options);
   }
 
+  /** @internal */
   protected override mixImages(images: Tensor): [mixed: Tensor, own: number] {
     if (!isFloat(images.dtype))
       throw new ArgumentTypeError(
@@ -160,6 +161,7 @@ export class CutMix extends BatchTransform {
     super('CutMix', options);
   }
 
+  /** @internal */
   protected override mixImages(images: Tensor): [mixed: Tensor, own: number] {
     const part = this.drawPart();
     const [rows, columns] = images.shape.slice(-2);

@@ -230,9 +230,9 @@ const randomErasingOptions = declareOptions<RandomErasingOptions>({
 });
 
 /**
- * Erases a random rectangle with probability p, default 0.5 (torchvision: `transforms.v2.RandomErasing`). Draws whether,
- * then area and ratio, up to ten times, until the rectangle fits; then the noise, if that is its value, its row and its
- * column. If none fits, nothing is erased.
+ * Erases a random rectangle with probability p, default 0.5 (torchvision: `transforms.v2.RandomErasing`). Draws
+ * whether, then area and ratio, up to ten times, until the rectangle fits; then the noise, if that is its value, its
+ * row and its column. If none fits, nothing is erased.
  *
  * Source: Zhong et al. 2017, arXiv:1708.04896.
  * @throws ValueError on a scale outside of 0 to 1, or where `value` has neither one number nor one for each channel.
