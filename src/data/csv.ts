@@ -19,7 +19,8 @@ const loadCsvOptions = declareOptions<LoadCsvOptions>({ ...tableKinds, columns: 
 type Row = { record: string[]; info: { lines: number } };
 
 /**
- * A CSV file as a dataset of its rows; see `TableDataset`. Cells may be quoted (RFC 4180). Needs the package `csv-parse`.
+ * A CSV file as a dataset of its rows; see `TableDataset`. Cells may be quoted (RFC 4180). Needs the package
+ * `csv-parse`.
  * @throws MissingPackageError without it, DataFormatError, with line and column, where a cell is no finite number or a
  * row has another length.
  * @example

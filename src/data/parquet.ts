@@ -9,8 +9,8 @@ import { requireTable, TableBuilder, type TableDataset, type TableOptions, table
 const loadParquetOptions = declareOptions<TableOptions>(tableKinds);
 
 /**
- * A Parquet file as a dataset of its rows; see `TableDataset`. Needs the package `hyparquet`, which reads files that are
- * not compressed, or by Snappy.
+ * A Parquet file as a dataset of its rows; see `TableDataset`. Needs the package `hyparquet`, which reads files that
+ * are not compressed, or by Snappy.
  * @throws MissingPackageError without it, DataFormatError, with row (from 0) and column, where a cell is no finite
  * number, or on a file that cannot be read.
  * @example

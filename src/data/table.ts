@@ -1,5 +1,5 @@
-// Tables as datasets: which columns are features, which is the target, and how their cells become numbers. Reading files
-// is in csv.ts and parquet.ts.
+// Tables as datasets: which columns are features, which is the target, and how their cells become numbers. Reading
+// files is in csv.ts and parquet.ts.
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { kind } from '../options.ts';

@@ -5,6 +5,7 @@ import { clamp, div, round } from '../../ops/elementwise.ts';
 import { declareOptions, kind, required, requireOptions } from '../../options.ts';
 import { isFloat } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import type { ArraySample } from '../sample.ts';
 import { centerCropped, type Interpolation, interpolations, resized, resizedSizes } from './geometry.ts';
 import { requireImage, Transform } from './transform.ts';
 import { normalized, requireStd } from './values.ts';
@@ -33,6 +34,13 @@ const imageClassificationOptions = declareOptions<ImageClassificationOptions>({
   antialias: kind.flag,
 });
 
+// A network's input is floats.
+export interface ImageClassification {
+  /** The network's input: a tensor of a tensor, an array of an array. */
+  (image: ArraySample<Uint8Array | Float32Array>): ArraySample<Float32Array>;
+  (image: Tensor): Tensor;
+}
+
 /**
  * Resizes the shorter side, crops the centre, scales bytes to 0 … 1, and subtracts the mean and divides by std, per
  * channel (torchvision: `transforms._presets.ImageClassification`, which weights give by `transforms()`).
@@ -41,6 +49,7 @@ const imageClassificationOptions = declareOptions<ImageClassificationOptions>({
  * const prepare = new ImageClassification({ cropSize: 224 });
  * const input = prepare(zeros([3, 300, 400], { dtype: 'uint8' })); // shape [3, 224, 224]
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the call signature, which a class cannot declare
 export class ImageClassification extends Transform {
   /** Rows and columns of the result. */
   readonly cropSize: number;
