@@ -27,6 +27,8 @@ function makeProject(): void {
   symlinkSync(root, join(app, 'node_modules', name), 'junction');
   for (const file of readdirSync(join(root, 'test', 'bundles')))
     copyFileSync(join(root, 'test', 'bundles', file), join(app, file));
+  // Bundlers would follow the paths of our own, which lead to the sources.
+  writeFileSync(join(app, 'tsconfig.json'), '{}');
 }
 
 const browserBuild = { bundle: true, format: 'esm', platform: 'browser', logLevel: 'silent', metafile: true } as const;
