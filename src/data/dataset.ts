@@ -146,15 +146,33 @@ export class Subset<T> implements Dataset<T> {
   }
 }
 
-/** A dataset with `change` applied to every sample when it is read, for augmentation. */
+/**
+ * Calls functions of promised values in the order in which they are handed over, whichever value is there first: random
+ * numbers that they draw must not depend on how fast samples were read.
+ */
+export class InOrder {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** What `fn` makes of the value, when all before have been called. */
+  after<T, U>(value: Promise<T>, fn: (value: T) => U): Promise<U> {
+    const before = this.#last;
+    const result = Promise.all([value, before]).then(([read]) => fn(read));
+    // The next one waits for this one, which may fail before its turn.
+    this.#last = Promise.allSettled([before, result]);
+    return result;
+  }
+}
+
+/** A dataset with `change` applied to every sample when it is read, for augmentation: in the order of the calls. */
 export function mapDataset<T, U>(dataset: Dataset<T>, change: (sample: T) => U): Dataset<U> {
+  const order = new InOrder();
   return {
     get length() {
       return dataset.length;
     },
     get(index) {
       const sample = dataset.get(index);
-      return sample instanceof Promise ? sample.then(change) : change(sample);
+      return sample instanceof Promise ? order.after(sample, change) : change(sample);
     },
   };
 }

@@ -5,7 +5,7 @@ import { requireInteger, shown } from '../checks.ts';
 import { ArgumentTypeError, IndexError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Dataset } from './dataset.ts';
+import { type Dataset, InOrder } from './dataset.ts';
 import { DataFormatError } from './errors.ts';
 import { readImage } from './read_image.ts';
 
@@ -60,6 +60,7 @@ export class ImageFolder<T = Tensor> implements Dataset<[image: T, target: numbe
   /** The class of each image. */
   readonly targets: readonly number[];
   readonly #options: ImageFolderOptions<T>;
+  readonly #order = new InOrder();
 
   constructor(root: string, options: ImageFolderOptions<T> = {}) {
     requireOptions('ImageFolder', options as ImageFolderOptions<unknown>, imageFolderOptions);
@@ -92,7 +93,8 @@ export class ImageFolder<T = Tensor> implements Dataset<[image: T, target: numbe
   }
 
   /**
-   * The image of an index, read and transformed, and its class.
+   * The image of an index, read and transformed, and its class. Images may be read at once; they are transformed in the
+   * order of the calls.
    * @throws IndexError on an index outside, DataFormatError on a file that cannot be decoded.
    */
   async get(index: number): Promise<[image: T, target: number]> {
@@ -101,8 +103,10 @@ export class ImageFolder<T = Tensor> implements Dataset<[image: T, target: numbe
       throw new IndexError(`[ImageFolder.get] expected an index from 0 to ${this.length - 1}, got ${index}`);
     const { transform, targetTransform, loader = readImage } = this.#options;
     const [path, target] = this.samples[index];
-    const image = await loader(path);
-    return [transform ? transform(image) : (image as T), targetTransform ? targetTransform(target) : target];
+    return this.#order.after(Promise.resolve(loader(path)), (image) => [
+      transform ? transform(image) : (image as T),
+      targetTransform ? targetTransform(target) : target,
+    ]);
   }
 }
 

@@ -67,6 +67,21 @@ describe('ConcatDataset, Subset, mapDataset', () => {
     const later = mapDataset({ length: 1, get: async () => 2 }, (x) => x + 1);
     expect(await later.get(0)).toBe(3);
   });
+  it('changes samples in the order in which they are asked for, not in which they are read', async () => {
+    const slow = {
+      length: 6,
+      async get(index: number) {
+        await new Promise((resolve) => setTimeout(resolve, index === 2 ? 15 : 10 - index));
+        if (index === 4) throw new RangeError('sample 4 is broken');
+        return index;
+      },
+    };
+    const seen: number[] = [];
+    const mapped = mapDataset(slow, (x) => seen.push(x));
+    const results = await Promise.allSettled([0, 1, 2, 3, 4, 5].map((index) => mapped.get(index)));
+    expect(seen).toEqual([0, 1, 2, 3, 5]);
+    expect(results.map(({ status }) => status)).toEqual([...Array(4).fill('fulfilled'), 'rejected', 'fulfilled']);
+  });
   it('reads a worker dataset in this thread too', async () => {
     const module = new URL('./fixtures/collate_module.ts', import.meta.url);
     const dataset = new WorkerDataset<number>({ module, length: 4 });

@@ -27,7 +27,8 @@ import {
 } from '../../src/data/index.ts';
 import { ImageFolder, loadCifar10, loadCifar100, readImage, saveImage, splitArrays } from '../../src/data/node.ts';
 import { optionalPackage } from '../../src/data/optional_package.ts';
-import { type DType, fromTypedArray, ones, tensor, zeros } from '../../src/index.ts';
+import { type DType, fromTypedArray, manualSeed, ones, tensor, zeros } from '../../src/index.ts';
+import { randint } from '../../src/tensor/random/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 
 let scratch: string;
@@ -40,6 +41,8 @@ const read = <T>(name: string): T =>
   JSON.parse(gunzipSync(readFileSync(new URL(`../golden/${name}`, import.meta.url))).toString()) as T;
 const folder = fileURLToPath(new URL('./fixtures/image_folder', import.meta.url));
 const bytesOf = (data: string) => Uint8Array.from(Buffer.from(data, 'base64'));
+
+const next = () => randint(new Int32Array(1), 0, 1000)[0];
 
 describe('ImageFolder', () => {
   const golden = read<{
@@ -95,6 +98,24 @@ describe('ImageFolder', () => {
     expect(here.length).toBe(3);
     expect(await batches(new DataLoader(dataset, { batchSize: 4, numWorkers: 2 }))).toEqual(here);
   }, 30_000);
+
+  test('draws in the order of the samples, whichever is read first', async () => {
+    let delay = 20;
+    const images = new ImageFolder(folder, {
+      async loader(path) {
+        await new Promise((resolve) => setTimeout(resolve, (delay -= 2)));
+        return tensor([[[path.length]]]);
+      },
+      transform: (image) => [image.item(), next()],
+    });
+    const draws = (count: number) => Array.from({ length: count }, next);
+    manualSeed(3);
+    const expected = draws(9);
+    manualSeed(3);
+    const samples = await Promise.all(images.samples.map((_, i) => images.get(i)));
+    expect(samples.map(([[, drawn]]) => drawn)).toEqual(expected);
+    expect(samples.map(([[length]]) => length)).toEqual(images.samples.map(([path]) => path.length));
+  });
 
   test('refuses what is no folder of classes', async () => {
     const root = join(scratch, 'folder');
