@@ -158,7 +158,8 @@ export class InOrder {
     const before = this.#last;
     const result = Promise.all([value, before]).then(([read]) => fn(read));
     // The next one waits for this one, which may fail before its turn.
-    this.#last = Promise.allSettled([before, result]);
+    // It keeps none of the samples.
+    this.#last = Promise.allSettled([before, result]).then(() => undefined);
     return result;
   }
 }
