@@ -16,7 +16,7 @@ template <class T> struct Best {
   }
 };
 
-template <class T> EK_INLINE Best<T> nothing() { return {splat(static_cast<T>(-__builtin_inf())), ivec<T>{} - 1}; }
+template <class T> EK_INLINE Best<T> nothing() { return {splat(limits<T>::min), ivec<T>{} - 1}; }
 
 // Takes the first tap, also if it is −inf.
 template <class T> EK_INLINE void start(Best<T>& best, vec<T> x, ivec<T> at) {
@@ -31,7 +31,7 @@ template <class T> EK_INLINE void put(const Best<T>& best, int n, T* y, int64_t*
 }
 
 template <class T> EK_INLINE ivec<T> splat_index(ptrdiff_t i) {
-  return ivec<T>{} + static_cast<typename vec_of<T>::lane_int>(i);
+  return ivec<T>{} + static_cast<decltype(+ivec<T>{}[0])>(i);
 }
 
 // What happens to values before they are compared: nothing, or a norm. plane(channel) gives the function for the values
@@ -148,12 +148,16 @@ template <class T> void max_pool_backward(const PoolGeometry& g, const T* dy, co
 int ek_max_pool(int dtype, const int* geometry, const void* x, const void* x_norm, int x_relu, void* y, void* indices) {
   const PoolGeometry g(geometry);
   if (!g.valid()) return EK_BAD_ARGUMENT;
+  const auto run = [&](auto type, const auto& norm) {
+    using T = decltype(type);
+    max_pool(g, static_cast<const T*>(x), norm, static_cast<T*>(y), static_cast<int64_t*>(indices));
+  };
+  // Positions have the size of the elements, so uint8 is none of these.
+  if (dtype == EK_INT32) return run(int32_t{}, AsTheyAre<int32_t>{}), EK_OK;
+  if (dtype == EK_INT64) return run(int64_t{}, AsTheyAre<int64_t>{}), EK_OK;
   EK_DISPATCH_FLOAT(dtype, {
-    const auto run = [&](const auto& norm) {
-      max_pool(g, static_cast<const T*>(x), norm, static_cast<T*>(y), static_cast<int64_t*>(indices));
-    };
-    if (x_norm) run(Normalized<T>{static_cast<const T*>(x_norm), g.c, x_relu});
-    else run(AsTheyAre<T>{});
+    if (x_norm) run(T{}, Normalized<T>{static_cast<const T*>(x_norm), g.c, x_relu});
+    else run(T{}, AsTheyAre<T>{});
   })
   return EK_OK;
 }

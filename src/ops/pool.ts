@@ -14,10 +14,10 @@ import {
 } from '../launch/pool.ts';
 import { windowSteps } from '../launch/window.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { requireFloat } from '../tensor/requirements.ts';
+import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { toFormat } from './convert.ts';
+import { cast, toFormat } from './convert.ts';
 import { gather } from './indexing.ts';
 import { reshape } from './shape_ops.ts';
 import { requireSpan, type Size, sizes } from './window.ts';
@@ -100,7 +100,6 @@ const avgPoolBackward = defineOp({
 }) as (dy: Tensor, shape: Shape, pool: PoolShape) => Tensor;
 
 function batched<R>(op: string, x: Tensor, dims: number, fn: (x: Tensor) => R, unbatch: (result: R) => R): R {
-  requireFloat(op, x);
   if (x.rank !== dims + 1 && x.rank !== dims + 2)
     throw new RuntimeError(`${op}(): Expected ${dims + 1}D or ${dims + 2}D input, but got ${formatShape(x.shape)}`);
   if (x.shape.slice(x.rank - dims - 1).some((n) => n === 0))
@@ -199,8 +198,9 @@ function maxPool(op: string, dims: number, x: Tensor, shape: (x: Tensor) => Pool
     x,
     dims,
     (input) => {
-      const [values, indices] = maxPoolOp(input, shape(input));
-      return { values, indices };
+      // Bytes are pooled as int32.
+      const [values, indices] = maxPoolOp(x.dtype === 'uint8' ? cast(input, 'int32') : input, shape(input));
+      return { values: cast(values, x.dtype), indices };
     },
     ({ values, indices }) => ({ values: dropBatch(values), indices: dropBatch(indices) }),
   );
@@ -215,7 +215,12 @@ export const maxPoolOver = (
   x: Tensor,
   kernelSize: Size,
   options: MaxPoolOptions,
-): PoolWithIndices => maxPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
+): PoolWithIndices => {
+  requireTensor(op, x);
+  // As in PyTorch, integers are taken but in one dimension without indices.
+  if (x.dtype === 'bool' || op === 'maxPool1d') requireFloat(op, x);
+  return maxPool(op, dims, x, (input) => poolShape(op, input, dims, kernelSize, options));
+};
 
 /**
  * Maxima over windows of (N, C, L) with their positions, which `maxUnpool1d` takes (PyTorch:
@@ -240,19 +245,21 @@ export function maxPool1d(x: Tensor, kernelSize: Size, options: MaxPoolOptions =
   requireOptions('maxPool1d', options, maxPoolOptions);
   return maxPoolOver('maxPool1d', 1, x, kernelSize, options).values;
 }
-/** Maxima over windows of (N, C, H, W) (PyTorch: `F.max_pool2d`). */
+/** Maxima over windows of (N, C, H, W), of integers too (PyTorch: `F.max_pool2d`). */
 export function maxPool2d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
   requireOptions('maxPool2d', options, maxPoolOptions);
   return maxPoolOver('maxPool2d', 2, x, kernelSize, options).values;
 }
-/** Maxima over windows of (N, C, D, H, W) (PyTorch: `F.max_pool3d`). */
+/** Maxima over windows of (N, C, D, H, W), of integers too (PyTorch: `F.max_pool3d`). */
 export function maxPool3d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
   requireOptions('maxPool3d', options, maxPoolOptions);
   return maxPoolOver('maxPool3d', 3, x, kernelSize, options).values;
 }
 
-const avgPool = (op: string, dims: number, x: Tensor, shape: (x: Tensor) => PoolShape): Tensor =>
-  batched(op, x, dims, (input) => avgPoolOp(input, shape(input)), dropBatch);
+function avgPool(op: string, dims: number, x: Tensor, shape: (x: Tensor) => PoolShape): Tensor {
+  requireFloat(op, x);
+  return batched(op, x, dims, (input) => avgPoolOp(input, shape(input)), dropBatch);
+}
 
 /** Means over windows; see `maxPoolOver`. */
 export const avgPoolOver = (op: string, dims: number, x: Tensor, kernelSize: Size, options: AvgPoolOptions): Tensor =>
@@ -295,8 +302,10 @@ export const adaptiveAvgPool3d = (x: Tensor, outputSize: AdaptiveSize): Tensor =
   adaptiveAvgPool('adaptiveAvgPool3d', 3, x, outputSize);
 
 /** Maxima over windows chosen so that the output has the given size, for a function named `op`; layers call this. */
-export const adaptiveMaxPoolOver = (op: string, dims: number, x: Tensor, outputSize: AdaptiveSize): PoolWithIndices =>
-  maxPool(op, dims, x, (input) => adaptiveShape(op, input, dims, outputSize));
+export function adaptiveMaxPoolOver(op: string, dims: number, x: Tensor, outputSize: AdaptiveSize): PoolWithIndices {
+  requireFloat(op, x);
+  return maxPool(op, dims, x, (input) => adaptiveShape(op, input, dims, outputSize));
+}
 
 /** Maxima over windows chosen so that the output has the given size (PyTorch: `F.adaptive_max_pool1d`). */
 export const adaptiveMaxPool1d = (x: Tensor, outputSize: Size): Tensor =>
