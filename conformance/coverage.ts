@@ -71,7 +71,6 @@ const otherGroups: readonly [names: string, reason: string][] = [
 /** What is in scope and not here yet, with the reason. */
 const missing: Readonly<Record<string, string>> = {
   AdaptiveLogSoftmaxWithLoss: 'not yet: a loss of large vocabularies',
-  EmbeddingBag: 'not yet',
   FractionalMaxPool2d: 'not yet: pooling with random windows',
   FractionalMaxPool3d: 'not yet: pooling with random windows',
   LinearCrossEntropyLoss: 'not yet: new in PyTorch, a loss with its last layer',

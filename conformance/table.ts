@@ -346,13 +346,18 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
     method: null,
     call: ((x: Tensor, specs: ek.IndexSpec[]) => x.index(...specs)) as Call,
   }),
+  row('nn.functional.embedding', 'weight indices {paddingIdx maxNorm normType scaleGradByFreq !sparse=false}', {
+    method: null,
+    call: ((weight: Tensor, indices: Tensor, options?: nn.functional.EmbeddingOptions) =>
+      nn.functional.embedding(indices, weight, options)) as Call,
+  }),
   row(
-    'nn.functional.embedding',
-    'weight indices !maxNorm !normType=2 paddingIdx !scaleGradByFreq=false !sparse=false',
+    'nn.functional.embedding_bag',
+    'weight indices {offsets maxNorm normType scaleGradByFreq mode !sparse=false perSampleWeights includeLastOffset paddingIdx}',
     {
       method: null,
-      call: ((weight: Tensor, indices: Tensor, paddingIdx?: number) =>
-        nn.functional.embedding(indices, weight, { paddingIdx })) as Call,
+      call: ((weight: Tensor, indices: Tensor, options?: nn.functional.EmbeddingBagOptions) =>
+        nn.functional.embeddingBag(indices, weight, options)) as Call,
     },
   ),
   row('nn.functional.one_hot', 'x numClasses'),
@@ -632,7 +637,9 @@ const transformerLayer = 'dModel nhead {dimFeedforward dropout activation layerN
 const layerSignatures: Record<string, string> = {
   Identity: '*ignored',
   Linear: 'inFeatures outFeatures {bias}',
-  Embedding: 'numEmbeddings embeddingDim {paddingIdx !maxNorm !normType=2 !scaleGradByFreq=false !sparse=false}',
+  Embedding: 'numEmbeddings embeddingDim {paddingIdx maxNorm normType scaleGradByFreq !sparse=false}',
+  EmbeddingBag:
+    'numEmbeddings embeddingDim {maxNorm normType scaleGradByFreq mode !sparse=false includeLastOffset paddingIdx}',
   Conv1d: conv,
   Conv2d: conv,
   Conv3d: conv,

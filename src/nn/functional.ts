@@ -33,6 +33,13 @@ export {
   stochasticDepth,
 } from '../ops/dropout.ts';
 export * from '../ops/elementwise/activations.ts';
+export {
+  type EmbeddingBagMode,
+  type EmbeddingBagOptions,
+  type EmbeddingOptions,
+  embedding,
+  embeddingBag,
+} from '../ops/embedding.ts';
 export { fold, type UnfoldOptions, unfold } from '../ops/fold.ts';
 export {
   type AffineGridOptions,
@@ -42,7 +49,6 @@ export {
   type GridSamplePadding,
   gridSample,
 } from '../ops/grid_sample.ts';
-export { type EmbeddingOptions, embedding } from '../ops/indexing.ts';
 export { bilinear, linear } from '../ops/linear.ts';
 export {
   type BceOptions,

@@ -48,7 +48,15 @@ export {
   LazyConvTranspose3d,
   LazyLinear,
 } from './lazy_layers.ts';
-export { Bilinear, Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear.ts';
+export {
+  Bilinear,
+  Embedding,
+  EmbeddingBag,
+  type EmbeddingBagOptions,
+  type EmbeddingOptions,
+  Linear,
+  type LinearOptions,
+} from './linear.ts';
 export {
   BCELoss,
   BCEWithLogitsLoss,

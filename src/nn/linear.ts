@@ -1,13 +1,21 @@
-// Layers that are a matrix product or a look-up in a matrix: Linear, Bilinear, Embedding.
+// Layers that are a matrix product or a look-up in a matrix: Linear, Bilinear, Embedding, EmbeddingBag.
 
 import { noGrad } from '../autograd/grad_mode.ts';
-import { maxElements, requireInteger } from '../checks.ts';
+import { maxElements, requireChoice, requireInteger } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { setIndex } from '../ops/brackets.ts';
-import { embeddingWith } from '../ops/indexing.ts';
+import {
+  type EmbeddingBagLayerOptions,
+  type EmbeddingBagMode,
+  embeddingBagKinds,
+  embeddingBagWith,
+  embeddingKinds,
+  embeddingWith,
+  type EmbeddingOptions as TableOptions,
+} from '../ops/embedding.ts';
 import { bilinear, linear } from '../ops/linear.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { boolText } from '../python_text.ts';
+import { boolText, floatText } from '../python_text.ts';
 import { empty } from '../tensor/create.ts';
 import { requireDType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -121,12 +129,17 @@ export class Bilinear extends Module {
   }
 }
 
+function resetTable(weight: Parameter, paddingIdx: number | null): void {
+  normal_(weight);
+  if (paddingIdx !== null) noGrad(() => setIndex(weight, paddingIdx, 0));
+}
+
 /** Options of `Embedding`. */
-export interface EmbeddingOptions extends DTypeOption {
+export interface EmbeddingOptions extends TableOptions, DTypeOption {
   /** Row that starts as zeros and is not learned; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;
 }
-const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull, dtype: kind.choice });
+const embeddingOptions = declareOptions<EmbeddingOptions>({ ...embeddingKinds, dtype: kind.choice });
 
 /**
  * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). The vectors
@@ -142,13 +155,19 @@ export class Embedding extends Module {
   readonly embeddingDim: number;
   /** The row that is not learned; null: there is none. */
   readonly paddingIdx: number | null;
+  /** The norm to which vectors are shortened when they are looked up; null: they are not. */
+  maxNorm: number | null;
+  /** The p of that norm. */
+  normType: number;
+  /** Whether gradients are divided by how often a vector has been looked up. */
+  scaleGradByFreq: boolean;
   /** The vectors (numEmbeddings, embeddingDim). */
   declare weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
     requireOptions(this.constructor.name, options, embeddingOptions);
-    const { paddingIdx = null, dtype } = options;
+    const { paddingIdx = null, maxNorm = null, normType = 2, scaleGradByFreq = false, dtype } = options;
     requireInteger('Embedding', 'numEmbeddings', numEmbeddings, 0, maxElements);
     requireInteger('Embedding', 'embeddingDim', embeddingDim, 0, maxElements);
     if (paddingIdx !== null) requireInteger('Embedding', 'paddingIdx', paddingIdx);
@@ -158,25 +177,110 @@ export class Embedding extends Module {
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
     this.paddingIdx = paddingIdx !== null && paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
+    this.maxNorm = maxNorm;
+    this.normType = normType;
+    this.scaleGradByFreq = scaleGradByFreq;
     this.registerParameter('weight', new Parameter(empty([numEmbeddings, embeddingDim], { dtype })));
     this.resetParameters();
   }
 
   /** Draws the table anew; the padding row becomes 0. */
   resetParameters(): void {
-    const { weight, paddingIdx } = this;
-    normal_(weight);
-    if (paddingIdx !== null) noGrad(() => setIndex(weight, paddingIdx, 0));
+    resetTable(this.weight, this.paddingIdx);
   }
 
   forward(indices: Tensor): Tensor {
-    return embeddingWith(indices, this.weight, this.paddingIdx);
+    return embeddingWith(indices, this.weight, this);
   }
 
   override extraRepr(): string {
     const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}${tableText(this)}`;
+  }
+}
+const tableText = ({
+  maxNorm,
+  normType,
+  scaleGradByFreq,
+}: Required<Pick<TableOptions, 'maxNorm' | 'normType' | 'scaleGradByFreq'>>): string =>
+  [
+    maxNorm === null ? '' : `, max_norm=${floatText(maxNorm)}`,
+    normType === 2 ? '' : `, norm_type=${floatText(normType)}`,
+    scaleGradByFreq ? ', scale_grad_by_freq=True' : '',
+  ].join('');
+
+/** Options of `EmbeddingBag`. */
+export interface EmbeddingBagOptions extends EmbeddingBagLayerOptions, DTypeOption {}
+const embeddingBagOptions = declareOptions<EmbeddingBagOptions>({ ...embeddingBagKinds, dtype: kind.choice });
+
+/**
+ * Sums, means or maxima of bags of vectors from a table, looked up by integer indices: of each row of a matrix of
+ * indices, or of pieces of a vector that begin at offsets (PyTorch: `nn.EmbeddingBag`). The vectors start normal, with
+ * mean 0 and variance 1.
+ * @throws ValueError where paddingIdx is no row; IndexError at the call where an index is none.
+ * @example
+ * const words = tensor([1, 2, 4, 5, 4, 3], { dtype: 'int64' });
+ * const texts = new EmbeddingBag(10, 16, { mode: 'sum' })(words, tensor([0, 4], { dtype: 'int64' })); // shape [2, 16]
+ */
+export class EmbeddingBag extends Module {
+  /** How many vectors there are. */
+  readonly numEmbeddings: number;
+  /** The length of a vector. */
+  readonly embeddingDim: number;
+  /** The row that does not count; null: there is none. */
+  readonly paddingIdx: number | null;
+  /** The norm to which vectors are shortened when they are looked up; null: they are not. */
+  maxNorm: number | null;
+  /** The p of that norm. */
+  normType: number;
+  /** Whether gradients are divided by how often a vector has been looked up. */
+  scaleGradByFreq: boolean;
+  /** What becomes of the vectors of a bag. */
+  mode: EmbeddingBagMode;
+  /** Whether the last offset is the end of the last bag. */
+  includeLastOffset: boolean;
+  /** The vectors (numEmbeddings, embeddingDim). */
+  declare weight: Parameter;
+
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {
+    super();
+    requireOptions(this.constructor.name, options, embeddingBagOptions);
+    const { paddingIdx = null, maxNorm = null, normType = 2, scaleGradByFreq = false, dtype } = options;
+    const { mode = 'mean', includeLastOffset = false } = options;
+    requireInteger('EmbeddingBag', 'numEmbeddings', numEmbeddings, 0, maxElements);
+    requireInteger('EmbeddingBag', 'embeddingDim', embeddingDim, 0, maxElements);
+    if (paddingIdx !== null) requireInteger('EmbeddingBag', 'paddingIdx', paddingIdx);
+    if (dtype !== undefined) requireDType('EmbeddingBag', dtype);
+    requireChoice('EmbeddingBag', 'mode', mode, ['sum', 'mean', 'max']);
+    if (paddingIdx !== null && (paddingIdx >= numEmbeddings || paddingIdx < -numEmbeddings))
+      throw new ValueError('[EmbeddingBag] paddingIdx must be within numEmbeddings');
+    this.numEmbeddings = numEmbeddings;
+    this.embeddingDim = embeddingDim;
+    this.paddingIdx = paddingIdx !== null && paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
+    this.maxNorm = maxNorm;
+    this.normType = normType;
+    this.scaleGradByFreq = scaleGradByFreq;
+    this.mode = mode;
+    this.includeLastOffset = includeLastOffset;
+    this.registerParameter('weight', new Parameter(empty([numEmbeddings, embeddingDim], { dtype })));
+    this.resetParameters();
+  }
+
+  /** Draws the table anew; the padding row becomes 0. */
+  resetParameters(): void {
+    resetTable(this.weight, this.paddingIdx);
+  }
+
+  forward(indices: Tensor, offsets: Tensor | null = null, perSampleWeights: Tensor | null = null): Tensor {
+    const { paddingIdx, maxNorm, normType, scaleGradByFreq, mode, includeLastOffset } = this;
+    const options = { paddingIdx, maxNorm, normType, scaleGradByFreq, mode, includeLastOffset };
+    return embeddingBagWith(indices, this.weight, { ...options, offsets, perSampleWeights });
+  }
+
+  override extraRepr(): string {
+    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${tableText(this)}, mode='${this.mode}'${padding}`;
   }
 }
 
-declareModules({ Linear, Bilinear, Embedding });
+declareModules({ Linear, Bilinear, Embedding, EmbeddingBag });

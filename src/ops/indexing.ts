@@ -2,9 +2,9 @@
 // of three operations (and two fast paths) along the middle axis of (outer, n, inner). Positions are checked before a
 // kernel uses them. The square brackets are in brackets.ts.
 import { defineOp, type TensorInfo } from '../autograd/define_op.ts';
-import { requireElement, requireInteger, shown } from '../checks.ts';
+import { requireElement, shown } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
-import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError, ValueError } from '../errors.ts';
+import { ArgumentTypeError, EvenkeelError, IndexError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { rowMajor } from '../tensor/copy.ts';
 import { asElement, fromTypedArrayOn, fullOn, requireRepresentable, tensorOn } from '../tensor/create.ts';
@@ -25,7 +25,7 @@ import { broadcastTo } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
 import type { Operand } from './elementwise/binary.ts';
 import { mul, ne, where } from './elementwise.ts';
-import { flatten, replaceSelected, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
+import { flatten, reshape, selected, targetOf, wholeOf } from './shape_ops.ts';
 
 // ---- indices ------------------------------------------------------------------------------------------------------
 
@@ -606,50 +606,3 @@ export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
   const values = selected(flatten(source), { start: [0], step: [1], shape: [positions.size] });
   return reshape(putAt(flatten(broadcastTo(x, shape)), 0, positions, values, false, 'maskedScatter'), shape);
 }
-
-// ---- embedding ----------------------------------------------------------------------------------------------------
-
-/** Options of `embedding` and `Embedding`. */
-export interface EmbeddingOptions {
-  /** A row whose gradients are 0; negative ones count from the end. Default: null, none. */
-  paddingIdx?: number | null;
-}
-const embeddingOptions = declareOptions<EmbeddingOptions>({ paddingIdx: kind.integerOrNull });
-
-/**
- * Rows of `weight` (n, d) at integer indices of any shape (PyTorch: `F.embedding`); gradients of the row `paddingIdx`
- * are 0.
- * @throws ValueError where `paddingIdx` is no row; IndexError on an index outside [0, n).
- */
-export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
-  requireOptions('embedding', options, embeddingOptions);
-  return embeddingWith(indices, weight, options.paddingIdx ?? null);
-}
-/** For the layer. */
-export function embeddingWith(indices: Tensor, weight: Tensor, paddingIdx: number | null): Tensor {
-  requireTensor('embedding', weight);
-  const places = requireIndices('embedding', indices);
-  requireSameDevice('embedding', weight, places);
-  if (weight.rank !== 2) throw new RuntimeError(`[embedding] 'weight' must be 2-D, got ${formatShape(weight.shape)}`);
-  const [n, width] = weight.shape;
-  let source = weight;
-  if (paddingIdx !== null) {
-    requireInteger('embedding', 'paddingIdx', paddingIdx);
-    if (paddingIdx < -n || paddingIdx >= n)
-      throw new ValueError(
-        `[embedding] paddingIdx must be within numEmbeddings: expected ${-n} to ${n - 1}, got ${paddingIdx}`,
-      );
-    source = stopRow(weight, paddingIdx < 0 ? paddingIdx + n : paddingIdx);
-  }
-  return reshape(pickAt(source, 0, viewAs(places, [places.size]), 'embedding'), [...indices.shape, width]);
-}
-
-/** The identity, whose gradient is 0 in one row. */
-const stopRow = defineOp({
-  name: 'stopRow',
-  forward: (_ctx, x: Tensor, _row: number) => reshape(x, x.shape),
-  backward(_ctx, [g], x, row) {
-    const shape = [1, x.shape[1]];
-    return [replaceSelected(g, { start: [row, 0], step: [1, 1], shape }, fullOn(x.backend, shape, 0, x.dtype), false)];
-  },
-});

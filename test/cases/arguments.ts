@@ -650,10 +650,16 @@ takes('Linear', {
   outFeatures: ['integer', (v) => new nn.Linear(2, v)],
   dtype: ['dtype', (v) => new nn.Linear(2, 2, { dtype: v })],
 });
-takes('Embedding', {
-  numEmbeddings: ['integer', (v) => new nn.Embedding(v, 2)],
-  embeddingDim: ['integer', (v) => new nn.Embedding(2, v)],
-  paddingIdx: ['integer', (v) => new nn.Embedding(2, 2, { paddingIdx: v }), -1, null],
+for (const name of ['Embedding', 'EmbeddingBag'] as const)
+  takes(name, {
+    numEmbeddings: ['integer', (v) => new nn[name](v, 2)],
+    embeddingDim: ['integer', (v) => new nn[name](2, v)],
+    paddingIdx: ['integer', (v) => new nn[name](2, 2, { paddingIdx: v }), -1, null],
+  });
+takes('EmbeddingBag', { mode: ['name', (v) => new nn.EmbeddingBag(2, 2, { mode: v })] });
+takes('embeddingBag', {
+  mode: ['name', (v) => f.embeddingBag(places(), x(), { mode: v })],
+  paddingIdx: ['integer', (v) => f.embeddingBag(places(), x(), { paddingIdx: v }), -1, null],
 });
 for (const name of ['Conv1d', 'Conv2d', 'Conv3d', 'ConvTranspose1d', 'ConvTranspose2d', 'ConvTranspose3d'] as const) {
   const make = (options: object) => new nn[name](2, 2, 2, options);

@@ -225,6 +225,7 @@ one('rrelu', (o) => nn.functional.rrelu(x(), o));
 one('softmin', (o) => nn.functional.softmin(x(), 0, o));
 one('stochasticDepth', (o) => nn.functional.stochasticDepth(image(), 0.5, 'row', o));
 one('scaledDotProductAttention', (o) => nn.functional.scaledDotProductAttention(x(), x(), x(), o));
+one('embeddingBag', (o) => nn.functional.embeddingBag(ek.zeros([2, 2], { dtype: 'int64' }), x(), o));
 one('embedding', (o) => nn.functional.embedding(indices(), x(), o));
 takes(
   'marginRankingLoss gaussianNllLoss tripletMarginLoss tripletMarginWithDistanceLoss',
@@ -264,7 +265,7 @@ one('PReLU', (o) => new nn.PReLU(2, o));
 one('RReLU', (o) => new nn.RReLU(o));
 takes('Dropout Dropout1d Dropout2d Dropout3d', (name) => (o) => new (make(name))(0.5, o));
 takes(
-  'GroupNorm Embedding Linear LPPool1d LPPool2d LPPool3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d',
+  'GroupNorm Embedding EmbeddingBag Linear LPPool1d LPPool2d LPPool3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d',
   (name) => (o) => new (make(name))(2, 2, o),
 );
 one('Bilinear', (o) => new nn.Bilinear(2, 2, 2, o));

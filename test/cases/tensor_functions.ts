@@ -8,10 +8,12 @@ import * as diagonals from '../../src/ops/diagonals.ts';
 import * as distance from '../../src/ops/distance.ts';
 import { einsum } from '../../src/ops/einsum.ts';
 import * as el from '../../src/ops/elementwise.ts';
+import { embedding, embeddingBag } from '../../src/ops/embedding.ts';
 import * as algebra from '../../src/ops/linear_algebra.ts';
 import * as rearranging from '../../src/ops/rearranging.ts';
 import * as reduce from '../../src/ops/reduce.ts';
 import * as scattering from '../../src/ops/scatter_reduce.ts';
+import { reshape } from '../../src/ops/shape_ops.ts';
 import * as sorting from '../../src/ops/sorting.ts';
 import * as statistics from '../../src/ops/statistics.ts';
 import { tensor } from '../../src/tensor/create.ts';
@@ -318,6 +320,41 @@ const metRows: readonly ManyRow[] = [
   ],
   ['mul', [m(3, 4), { shape: [4], integer: true, high: 4 }], (a, b) => el.ldexp(a, b), 't.ldexp(a, b)'],
 ];
+const words = '[1, 4, 0, 4, 2, 4]';
+const bagRows: readonly ManyRow[] = [
+  ...(['sum', 'mean', 'max'] as const).map(
+    (mode): ManyRow => [
+      mode === 'max' ? 'scatterReduce' : 'indexAdd',
+      [{ shape: [5, 3], distinct: true }],
+      (a) =>
+        embeddingBag(beside(a, JSON.parse(words) as number[], 'int64'), a, {
+          mode,
+          offsets: beside(a, [0, 2, 2, 5], 'int64'),
+        }),
+      `F.embedding_bag(t.tensor(${words}), a, t.tensor([0, 2, 2, 5]), mode="${mode}")`,
+    ],
+  ),
+  [
+    'indexAdd',
+    [m(5, 3), m(2, 3)],
+    (a, b) =>
+      embeddingBag(reshape(beside(a, JSON.parse(words) as number[], 'int64'), [2, 3]), a, {
+        mode: 'sum',
+        perSampleWeights: b,
+      }),
+    `F.embedding_bag(t.tensor(${words}).view(2, 3), a, mode="sum", per_sample_weights=b)`,
+  ],
+];
+const scaled: readonly Case[] = [
+  {
+    ops: ['scaleGradient'],
+    name: 'embedding, scaled by frequency',
+    inputs: [m(5, 3)],
+    run: (a) => embedding(beside(a, JSON.parse(words) as number[], 'int64'), a, { scaleGradByFreq: true }),
+    torch: `F.embedding(t.tensor(${words}), a, scale_grad_by_freq=True)`,
+    noDifferences: 'gradients are divided by counts',
+  },
+];
 const positive = (...shape: number[]): Input => ({ shape, low: 0.3, high: 3 });
 const elementRows: readonly ManyRow[] = [
   ['mul', [m(3, 4), m(4), m(3, 1)], (a, b, c) => el.addcmul(a, b, c, { value: 2 }), 't.addcmul(a, b, c, value=2)'],
@@ -339,7 +376,7 @@ const elementRows: readonly ManyRow[] = [
   ['clampBetween', [m(3, 4), m(4), m(3, 1)], (a, b, c) => el.clamp(a, b, c), 'a.clamp(b, c)'],
   ['clampBetween', [m(3, 4), m(4)], (a, b) => el.clamp(a, b), 'a.clamp(min=b)'],
 ];
-const many: Case[] = [...manyRows, ...metRows, ...elementRows].map(([op, inputs, run, torch]) => ({
+const many: Case[] = [...manyRows, ...metRows, ...bagRows, ...elementRows].map(([op, inputs, run, torch]) => ({
   ops: [op],
   name: torch,
   inputs,
@@ -349,6 +386,7 @@ const many: Case[] = [...manyRows, ...metRows, ...elementRows].map(([op, inputs,
 
 export const tensorFunctions: readonly Case[] = [
   ...reductions,
+  ...scaled,
   ...accumulated,
   ...ofRows,
   ...ofDtype,

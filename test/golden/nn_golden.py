@@ -132,6 +132,7 @@ PRINTED = {
     "Softmin": nn.Softmin(dim=1),
     "Softmax2d": nn.Softmax2d(),
     "Embedding": nn.Embedding(10, 3, padding_idx=-1),
+    "EmbeddingBag": nn.EmbeddingBag(10, 3, padding_idx=-1, mode="sum", max_norm=1.0, scale_grad_by_freq=True),
     "Flatten": nn.Flatten(2),
     "Unflatten": nn.Unflatten(1, (2, 5)),
     "Identity": nn.Identity(54, unused=1),

@@ -126,6 +126,24 @@ describe('layers', () => {
     }
   });
 
+  it('EmbeddingBag', () => {
+    manualSeed(7);
+    const words = tensor([1, 4, 0, 4], { dtype: 'int64' });
+    const offsets = tensor([0, 1, 4], { dtype: 'int64' });
+    const layer = new nn.EmbeddingBag(5, 3, { mode: 'sum', paddingIdx: 0, includeLastOffset: true, dtype });
+    expect(layer.weight.select(0, 0).toArray()).toEqual([0, 0, 0]);
+    const rows = layer.weight.toArray() as number[][];
+    const y = layer(words, offsets);
+    expect(y.toArray()).toEqual([rows[1], rows[4].map((v) => v + v)]);
+    y.sum().backward();
+    expect(layer.weight.grad!.toArray()).toEqual([0, 1, 0, 0, 2].map((v) => [v, v, v]));
+    const short = new nn.EmbeddingBag(5, 3, { maxNorm: 0.5, dtype });
+    short(words, tensor([0], { dtype: 'int64' }));
+    const lengths = short.weight.detach().norm(2, 1).toArray() as number[];
+    expect([0, 1, 4].every((i) => lengths[i] <= 0.5 + 1e-6)).toBe(true);
+    expect(() => layer(words)).toThrow('offsets has to be a 1D Tensor but got null');
+  });
+
   it('Embedding', () => {
     manualSeed(7);
     const layer = new nn.Embedding(5, 3, { paddingIdx: 1, dtype });

@@ -102,6 +102,7 @@ const modules: Record<string, () => nn.Module> = {
   Softmin: () => new nn.Softmin(1),
   Softmax2d: () => new nn.Softmax2d(),
   Embedding: () => new nn.Embedding(10, 3, { paddingIdx: -1 }),
+  EmbeddingBag: () => new nn.EmbeddingBag(10, 3, { paddingIdx: -1, mode: 'sum', maxNorm: 1, scaleGradByFreq: true }),
   Flatten: () => new nn.Flatten(2),
   Unflatten: () => new nn.Unflatten(1, [2, 5]),
   Identity: () => new nn.Identity(54, { unused: 1 }),
