@@ -2,6 +2,7 @@
  * Datasets that are read from files, and so need Node.
  * @module evenkeel/data/node
  */
+import '../ops/methods.ts';
 
 export { loadCifar10, loadCifar100 } from './cifar.ts';
 export { type LoadCsvOptions, loadCsv } from './csv.ts';

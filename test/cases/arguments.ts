@@ -1252,7 +1252,7 @@ takes('ImageClassification', {
 });
 for (const name of ['RandomHorizontalFlip', 'RandomVerticalFlip', 'RandomGrayscale', 'RandomErasing'] as const)
   takes(name, { p: ['probability', (v) => new data[name](v)] });
-takes('RandomApply', { p: ['probability', (v) => new data.RandomApply([(x: rootRoom.Tensor) => x], v)] });
+takes('RandomApply', { p: ['probability', (v) => new data.RandomApply([(x) => x], v)] });
 takes('GaussianBlur', { kernelSize: ['size', (v) => new data.GaussianBlur(v), 2 ** 31] });
 for (const name of ['RandomRotation', 'RandomAffine'] as const)
   takes(name, {

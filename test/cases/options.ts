@@ -407,7 +407,7 @@ takes(
   'RandomErasing RandomGrayscale RandomHorizontalFlip RandomVerticalFlip',
   (name) => (o) => new (make(name))(0.5, o),
 );
-one('RandomApply', (o) => new data.RandomApply([(x: ek.Tensor) => x], 0.5, o));
+one('RandomApply', (o) => new data.RandomApply([(x) => x], 0.5, o));
 one('ToDtype', (o) => new data.ToDtype('float32', o));
 one(
   'ImageClassification',

@@ -53,8 +53,8 @@ export abstract class Transform extends Callable {
   abstract transform(image: Tensor): Tensor;
 }
 
-/** What `Compose` and `RandomApply` take: transforms, and functions of a tensor. */
-export type ImageTransform = Transform | ((image: Tensor) => Tensor);
+/** What `Compose` and `RandomApply` take: a transform, or any other function of a tensor. */
+export type ImageTransform = (image: Tensor) => Tensor;
 
 /** Option of transforms that draw. */
 export interface RandomTransformOptions {
