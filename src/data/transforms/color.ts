@@ -3,7 +3,7 @@ import { requireNumbers, shown } from '../../checks.ts';
 import { ArgumentTypeError, ValueError } from '../../errors.ts';
 import { repeat } from '../../ops/broadcast.ts';
 import { cast } from '../../ops/convert.ts';
-import { add, clamp, div, eq, floor, fmod, mul, remainder, rsub, sub, where } from '../../ops/elementwise.ts';
+import { add, clamp, div, eq, floor, mul, rsub, sub, where } from '../../ops/elementwise.ts';
 import { gather, indexSelect } from '../../ops/indexing.ts';
 import { amax, amin, mean } from '../../ops/reduce.ts';
 import { cat, flatten, narrow, reshape } from '../../ops/shape_ops.ts';
@@ -116,13 +116,16 @@ function contrasted(image: Tensor, factor: number): Tensor {
 const saturated = (image: Tensor, factor: number): Tensor =>
   image.shape.at(-3) === 1 ? image : blend(image, wholeLuma(image), factor);
 
+/** The part of a hue behind the point: what fmod and remainder by 1 give, but faster. */
+const fraction = (x: Tensor): Tensor => sub(x, floor(x));
+
 const toFloats = new ToDtype('float32', { scale: true });
 
 /** The colours turned by a part of the circle of hues. */
 function turned(image: Tensor, factor: number): Tensor {
   if (image.shape.at(-3) === 1 || image.size === 0) return image;
   const [hue, saturation, value] = hsvOf(toFloats.transform(image));
-  const rgb = rgbOf(remainder(add(hue, factor), 1), saturation, value);
+  const rgb = rgbOf(fraction(add(hue, factor)), saturation, value);
   return new ToDtype(image.dtype, { scale: true }).transform(rgb);
 }
 
@@ -138,7 +141,7 @@ function hsvOf(image: Tensor): [hue: Tensor, saturation: Tensor, value: Tensor] 
   const isGreen = eq(most, channel(image, 1));
   // Which channel is the largest says in which third of the circle the hue is.
   const sixths = where(isRed, sub(blue, green), where(isGreen, sub(add(red, 2), blue), sub(add(green, 4), red)));
-  return [fmod(add(mul(sixths, 1 / 6), 1), 1), saturation, most];
+  return [fraction(add(mul(sixths, 1 / 6), 1)), saturation, most];
 }
 
 /** Which of value, p, q and t red, green and blue have in each sixth of the circle. */
@@ -152,7 +155,7 @@ function rgbOf(hue: Tensor, saturation: Tensor, value: Tensor): Tensor {
   const less = rsub(saturation, 1);
   const unit = (x: Tensor): Tensor => clamp(mul(x, value), 0, 1);
   const candidates = cat([value, unit(less), unit(rsub(rest, 1)), unit(add(rest, less))], -3);
-  const sixth = cast(remainder(whole, 6), 'int64');
+  const sixth = cast(where(eq(whole, 6), 0, whole), 'int64');
   const places = cat([sixth, add(sixth, 6), add(sixth, 12)], -3);
   const table = tensorOn(hue.backend, sixthsOfCircle, 'int64');
   return gather(candidates, -3, reshape(indexSelect(table, 0, flatten(places)), places.shape));
