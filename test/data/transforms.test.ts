@@ -102,11 +102,15 @@ describe('transforms give what torchvision gives', () => {
       const y = transform(x);
       expect([y.shape, y.dtype]).toEqual([out.shape, out.dtype]);
       const expected = valuesOf(out);
+      const off = differences(Array.from(y.dataSync() as Iterable<number | bigint>, Number), expected);
       // Bytes are torchvision's; floats differ where sums are in another order, by a few roundings.
       const bar = out.dtype === 'float32' ? 1e-6 * Math.max(1, most(expected.map(Math.abs))) : 0;
-      expect(
-        most(differences(Array.from(y.dataSync() as Iterable<number | bigint>, Number), expected)),
-      ).toBeLessThanOrEqual(bar);
+      const others = off.filter((x) => x > bar);
+      // A mean of four that is a half but for such a rounding may become either of two bytes.
+      const isMean =
+        dtype === 'uint8' && spec.options?.interpolation === 'bilinear' && spec.name !== 'RandomResizedCrop';
+      expect(others.length).toBeLessThanOrEqual(isMean ? off.length / 500 : 0);
+      expect(most(off)).toBeLessThanOrEqual(isMean ? 1 : bar);
     }
     expect(next()).toBe(following);
     expect(x.dataSync()).toEqual(before);

@@ -65,7 +65,7 @@ def cases():
     yield from of("RandomCrop", 4, shape=(2, 3, 6, 9))
     for options in [{}, {"scale": [0.5, 1.0]}, {"ratio": [3.0, 4.0], "scale": [0.9, 1.0]}, {"ratio": [0.1, 0.2], "scale": [0.9, 1.0]}, {"interpolation": "nearest"}, {"interpolation": "bicubic", "antialias": False}]:
         yield from of("RandomResizedCrop", [7, 9], calls=6, **options)
-    for options in [{}, {"interpolation": "bilinear"}, {"fill": 5}, {"fill": [1.5, 20, 30.0], "interpolation": "bilinear"}, {"expand": True}, {"expand": True, "interpolation": "bilinear"}, {"center": [2, 3.5]}]:
+    for options in [{}, {"interpolation": "bilinear"}, {"fill": 5}, {"fill": [1.5, 20, 30.0], "interpolation": "bilinear"}, {"expand": True}, {"expand": True, "interpolation": "bilinear"}, {"center": [2, 3.5]}, {"fill": None, "interpolation": "bilinear"}]:
         yield from of("RandomRotation", 60, calls=4, **options)
     yield from of("RandomRotation", [0, 360], shape=(3, 40, 56), calls=3, interpolation="bilinear")
     yield from of("RandomRotation", [0, 360], shape=(2, 3, 40, 56), calls=3, expand=True)

@@ -3,13 +3,14 @@
 import { requireChoice, requireNumbers } from '../../checks.ts';
 import { ArgumentTypeError, ValueError } from '../../errors.ts';
 import { cast } from '../../ops/convert.ts';
-import { add, floor, ge, logicalAnd, lt, mul, round, sub, where } from '../../ops/elementwise.ts';
-import { indexSelect } from '../../ops/indexing.ts';
+import { add, lt, mul, round, sub, where } from '../../ops/elementwise.ts';
+import { gridSample } from '../../ops/grid_sample.ts';
 import { rot90 } from '../../ops/rearranging.ts';
-import { flatten, reshape } from '../../ops/shape_ops.ts';
+import { cat, reshape, split, stack, unsqueeze } from '../../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
-import { fromTypedArrayOn } from '../../tensor/create.ts';
+import { fromTypedArrayOn, fullOn } from '../../tensor/create.ts';
 import { type DType, isFloat } from '../../tensor/dtype.ts';
+import { sizeOf } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type Fill, requireFill } from './geometry.ts';
 import {
@@ -64,11 +65,16 @@ function sizeOfTurned(matrix: Matrix, rows: number, columns: number): [rows: num
 }
 
 /**
- * Positions in the image, in pixels, along rows or columns: float32, as torchvision's grid and `grid_sample` compute
- * them.
+ * Where each pixel of the result is read, along rows or columns, from −1 to 1: computed as torchvision does it, in
+ * float32 too.
  */
-function positions(image: Tensor, [byX, byY, shift]: readonly number[], [rows, columns]: Pair, size: number): Tensor {
-  const dtype = isFloat(image.dtype) ? image.dtype : 'float32';
+function positions(
+  image: Tensor,
+  dtype: DType,
+  [byX, byY, shift]: readonly number[],
+  [rows, columns]: Pair,
+  size: number,
+) {
   const f = dtype === 'float32' ? Math.fround : (x: number) => x;
   const half = f(0.5 * size);
   const [u, v, w] = [byX, byY, shift].map((each) => f(f(each) / half));
@@ -76,60 +82,10 @@ function positions(image: Tensor, [byX, byY, shift]: readonly number[], [rows, c
     Float64Array.from({ length: count }, (_, i) => ((1 - count) * 0.5 + i) * by);
   const across = fromTypedArrayOn(image.backend, centred(columns, u), [1, columns], dtype);
   const down = fromTypedArrayOn(image.backend, centred(rows, v), [rows, 1], dtype);
-  const grid = add(add(across, down), w);
-  return sub(mul(add(grid, 1), size / 2), 0.5);
+  return add(add(across, down), w);
 }
 
-/** Reads an image at positions; outside it is `fill`, or 0 where that is null. */
-function readAt(image: Tensor, y: Tensor, x: Tensor, mode: AffineInterpolation, fill: Fill | null): Tensor {
-  const [channels, rows, columns] = image.shape.slice(-3);
-  const flat = reshape(image, [-1, rows * columns]);
-  const dtype = isFloat(image.dtype) ? image.dtype : 'float32';
-  /** Pixels at whole positions, 0 outside, and 1 where they are inside. */
-  const pixelsAt = (row: Tensor, column: Tensor): { pixels: Tensor; inside: Tensor } => {
-    const inY = logicalAnd(ge(row, 0), lt(row, rows));
-    const inside = flatten(logicalAnd(inY, logicalAnd(ge(column, 0), lt(column, columns))));
-    const at = where(inside, flatten(add(mul(cast(row, 'float64'), columns), cast(column, 'float64'))), 0);
-    const pixels = cast(indexSelect(flat, 1, cast(at, 'int64')), dtype);
-    return { pixels, inside };
-  };
-  const values = typeof fill === 'number' ? [fill] : fill;
-  const outside = values && fillOf(image, values, dtype, channels, flat.shape[0]);
-  let result: Tensor;
-  if (mode === 'nearest') {
-    const { pixels, inside } = pixelsAt(round(y), round(x));
-    result = where(inside, pixels, outside ?? 0);
-  } else {
-    const [top, left] = [floor(y), floor(x)];
-    const [down, right] = [sub(y, top), sub(x, left)];
-    const [up, back] = [sub(add(top, 1), y), sub(add(left, 1), x)];
-    let sum: Tensor | null = null;
-    let cover: Tensor | null = null;
-    for (const [row, byRow] of [[top, up] as const, [add(top, 1), down] as const])
-      for (const [column, byColumn] of [[left, back] as const, [add(left, 1), right] as const]) {
-        const { pixels, inside } = pixelsAt(row, column);
-        const weight = where(inside, flatten(mul(byRow, byColumn)), 0);
-        const part = mul(pixels, weight);
-        sum = sum ? add(sum, part) : part;
-        cover = cover ? add(cover, weight) : weight;
-      }
-    // As torchvision does it: what lies partly outside is mixed with the fill, although it is mixed with 0 already.
-    result = outside ? add(mul(sub(sum!, outside), cover!), outside) : sum!;
-  }
-  const shaped = reshape(result, [...image.shape.slice(0, -2), ...y.shape]);
-  return dtype === image.dtype ? shaped : cast(round(shaped), image.dtype);
-}
-
-/** The fill of each channel of each image, [images × channels, 1]. */
-function fillOf(image: Tensor, values: readonly number[], dtype: DType, channels: number, rows: number) {
-  if (values.length > 1 && values.length !== channels)
-    throw new ValueError(
-      `The number of elements in 'fill' cannot broadcast to match the number of channels of the image (${values.length} != ${channels})`,
-    );
-  const data = Float64Array.from({ length: rows }, (_, i) => values[values.length === 1 ? 0 : i % channels]);
-  return fromTypedArrayOn(image.backend, data, [rows, 1], dtype);
-}
-
+/** Reads an image where the matrix puts each pixel of the result; outside is `fill`, or 0 where that is null. */
 function transformed(
   image: Tensor,
   matrix: Matrix,
@@ -137,11 +93,42 @@ function transformed(
   interpolation: AffineInterpolation,
   fill: Fill | null,
 ): Tensor {
-  const [rows, columns] = image.shape.slice(-2);
-  if (image.size === 0) return reshape(image, [...image.shape.slice(0, -2), ...size]);
-  const x = positions(image, matrix.slice(0, 3), size, columns);
-  const y = positions(image, matrix.slice(3), size, rows);
-  return readAt(image, y, x, interpolation, fill);
+  const [channels, rows, columns] = image.shape.slice(-3);
+  const shape = [...image.shape.slice(0, -2), ...size];
+  const values = typeof fill === 'number' ? [fill] : fill;
+  if (values && values.length > 1 && values.length !== channels)
+    throw new ValueError(
+      `The number of elements in 'fill' cannot broadcast to match the number of channels of the image (${values.length} != ${channels})`,
+    );
+  if (image.size === 0) return reshape(image, shape);
+  const dtype = isFloat(image.dtype) ? image.dtype : 'float32';
+  const x = positions(image, dtype, matrix.slice(0, 3), size, columns);
+  const y = positions(image, dtype, matrix.slice(3), size, rows);
+  const grid = unsqueeze(stack([x, y], -1), 0);
+  // All images are read at the same places: one image of all their channels.
+  const planes = reshape(cast(image, dtype), [1, sizeOf(image.shape.slice(0, -2)), rows, columns]);
+  const result = values
+    ? filled(planes, grid, interpolation, values)
+    : gridSample(planes, grid, { mode: interpolation });
+  const shaped = reshape(result, shape);
+  return dtype === image.dtype ? shaped : cast(round(shaped), image.dtype);
+}
+
+/** Reads planes with a value for each channel outside of them. */
+function filled(planes: Tensor, grid: Tensor, mode: AffineInterpolation, values: readonly number[]): Tensor {
+  const [, count, rows, columns] = planes.shape;
+  // One plane more tells how much of each pixel is inside.
+  const inside = fullOn(planes.backend, [1, 1, rows, columns], 1, planes.dtype);
+  const [read, cover] = split(gridSample(cat([planes, inside], 1), grid, { mode }), [count, 1], 1);
+  const outside = fromTypedArrayOn(
+    planes.backend,
+    Float64Array.from({ length: count }, (_, i) => values[i % values.length]),
+    [1, count, 1, 1],
+    planes.dtype,
+  );
+  if (mode === 'nearest') return where(lt(cover, 0.5), outside, read);
+  // As torchvision does it: what lies partly outside is mixed with the fill, although it is mixed with 0 already.
+  return add(mul(sub(read, outside), cover), outside);
 }
 
 /** A centre in pixels, counted from the image's own. */
