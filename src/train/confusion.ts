@@ -3,11 +3,11 @@ import { requireChoice, requireInteger } from '../checks.ts';
 import { ValueError } from '../errors.ts';
 import { cast } from '../ops/convert.ts';
 import { add, mul } from '../ops/elementwise.ts';
-import { indexAdd } from '../ops/indexing.ts';
 import { argmax, max, min } from '../ops/reduce.ts';
+import { bincount } from '../ops/searching.ts';
 import { flatten, reshape } from '../ops/shape_ops.ts';
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
-import { ones, zeros } from '../tensor/create.ts';
+import { zeros } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -41,8 +41,7 @@ export function confusionMatrix(output: Tensor, target: Tensor, options: Confusi
     throw new ValueError(
       `[confusionMatrix] expected a class for each target, got outputs ${formatShape(output.shape)} and targets ${formatShape(target.shape)}`,
     );
-  const empty = zeros([numClasses * numClasses], { dtype: 'int64' });
-  if (target.size === 0) return reshape(empty, [numClasses, numClasses]);
+  if (target.size === 0) return zeros([numClasses, numClasses], { dtype: 'int64' });
   const [rows, columns] = [target, found].map((classes) => flatten(cast(classes, 'int64')));
   for (const [what, classes] of [
     ['targets', rows],
@@ -54,8 +53,7 @@ export function confusionMatrix(output: Tensor, target: Tensor, options: Confusi
         `[confusionMatrix] expected classes from 0 to ${numClasses - 1}, got ${least < 0 ? least : most} in the ${what}`,
       );
   }
-  const places = add(mul(rows, numClasses), columns);
-  const counts = indexAdd(empty, 0, places, ones([places.size], { dtype: 'int64' }));
+  const counts = bincount(add(mul(rows, numClasses), columns), { minlength: numClasses ** 2 });
   return reshape(counts, [numClasses, numClasses]);
 }
 
