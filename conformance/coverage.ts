@@ -5,6 +5,7 @@ import * as ek from '../src/index.ts';
 import * as nn from '../src/nn/index.ts';
 import * as optim from '../src/optim/index.ts';
 import { camel } from './case.ts';
+import { otherThings } from './table.ts';
 
 type Family = 'layers' | 'optimizers' | 'schedulers' | 'inits' | 'functions';
 type Names = Record<Family | 'methods', string[]>;
@@ -74,6 +75,8 @@ const missing: Readonly<Record<string, string>> = {
   FractionalMaxPool2d: 'not yet: pooling with random windows',
   FractionalMaxPool3d: 'not yet: pooling with random windows',
   LinearCrossEntropyLoss: 'not yet: new in PyTorch, a loss with its last layer',
+  trace: 'another thing has this name; `x.diagonal().sum()` is the same',
+  unfold: 'another thing has this name: `nn.functional.unfold` is that of images',
   gradient: "not yet: slopes by differences, of a function's values at given places",
   digamma: 'not yet: a special function of statistics',
   lgamma: 'not yet: a special function of statistics',
@@ -102,7 +105,7 @@ const isOutOfScope = (family: Family, name: string): boolean =>
 const namesOf = (family: Family): string[] =>
   family === 'functions' ? [...inventory.functions, ...inventory.methods].sort() : inventory[family];
 /** What a tensor has under this name is another thing, of its own use. */
-const notThis: ReadonlySet<string> = new Set(['gradient']);
+const notThis: ReadonlySet<string> = new Set(['gradient', ...otherThings]);
 const sample = ek.zeros([1]);
 /** The library's name of one of PyTorch's; null where it is not here. */
 function nameHere(family: Family, torch: string): string | null {
@@ -186,8 +189,6 @@ function declarations(): Map<string, string> {
 }
 /** Where what is no export of its own is documented: methods and properties of tensors, renamed exports. */
 function homeOf(name: string, all: ReadonlyMap<string, string>): string {
-  // The functions of these names are others.
-  if (name === 'trace' || name === 'unfold') return 'ops/methods.ts';
   const alias: Record<string, string> = { var: 'variance', broadcastTo: 'broadcastToShape' };
   const file = all.get(alias[name] ?? name);
   if (file) return file;

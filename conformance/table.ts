@@ -420,8 +420,6 @@ export const functionRows: ReadonlyMap<string, FunctionRow> = new Map([
   row('diagflat', 'x offset'),
   ...['expand_as', 'reshape_as', 'view_as'].map((torch) => row(torch, 'x other')),
   ofMethod('sum_to_size', 'x *size', 'sumToSize'),
-  ofMethod('trace', 'x', 'trace'),
-  ofMethod('unfold', 'x dimension size step', 'unfold'),
   row('meshgrid.list_of_tensors', 'tensors {indexing}', { method: null }),
   row('meshgrid.variadic_tensors', '*tensors', {
     method: null,
@@ -878,9 +876,17 @@ export const initSignatures: Record<string, string> = {
   kaiming_normal_: 'x {a mode nonlinearity}',
 };
 
+/**
+ * Names that mean another thing here: `trace` tells which kernels ran, PyTorch's adds up a diagonal; `unfold` is that
+ * of `nn.functional`, PyTorch has a view of this name besides.
+ */
+export const otherThings: ReadonlySet<string> = new Set(['trace', 'unfold']);
+
 /** Functions that the library seems to have under PyTorch's name, but that have no row: nothing is skipped silently. */
 export const namesWithoutRow = (names: readonly string[]): string[] =>
   names.filter((torch) => {
     const name = camel(torch.replace('nn.functional.', '').split('.')[0]);
-    return !functionRows.has(torch) && (name in root || name in functional || name in methods);
+    return (
+      !functionRows.has(torch) && !otherThings.has(torch) && (name in root || name in functional || name in methods)
+    );
   });

@@ -50,13 +50,14 @@ export function multinomial(weights: Tensor, numSamples: number, options: Multin
   requireInteger('multinomial', 'numSamples', numSamples);
   requireOptions('multinomial', options, multinomialOptions);
   const { replacement = false, generator } = options;
-  if (weights.rank < 1 || weights.rank > 2) throw new RuntimeError('prob_dist must be 1 or 2 dim');
+  if (weights.rank < 1 || weights.rank > 2)
+    throw new RuntimeError('[multinomial] expected weights of 1 or 2 dimensions');
   const n = weights.shape[weights.rank - 1];
   if (!isFloat(weights.dtype))
     throw new RuntimeError(`multinomial only supports floating-point dtypes for input, got: ${weights.dtype}`);
-  if (numSamples <= 0) throw new RuntimeError('cannot sample n_sample <= 0 samples');
+  if (numSamples <= 0) throw new RuntimeError('cannot sample numSamples <= 0 samples');
   if (!replacement && numSamples > n)
-    throw new RuntimeError('cannot sample n_sample > prob_dist.size(-1) samples without replacement');
+    throw new RuntimeError('cannot sample numSamples > weights.shape.at(-1) samples without replacement');
   const shape = [...weights.shape.slice(0, -1), numSamples];
   if (weights.device === 'meta') return allocate(shape, 'int64', 'contiguous', weights.backend);
   const p = rowMajor(detach(weights));

@@ -29,7 +29,7 @@ function splitAlong(op: string, x: Tensor, sections: number | readonly number[],
     requireInteger(op, 'sections', sections);
     if (sections <= 0 || x.shape[d] % sections !== 0)
       throw new RuntimeError(
-        `${op} attempted to split along dimension ${d}, but the size of the dimension ${x.shape[d]} is not divisible by the split_size ${sections}!`,
+        `${op} attempted to split along dimension ${d}, but the size of the dimension ${x.shape[d]} is not divisible by the split size ${sections}!`,
       );
   } else requireIntegers(op, 'sections', sections);
   return tensorSplit(x, sections, d);
@@ -223,7 +223,7 @@ function requirePart(op: string, x: Tensor, part: Tensor, shape: Shape, what: st
   requireSameDevice(op, x, part);
   if (!sameShape(part.shape, shape))
     throw new RuntimeError(
-      `expected src to have a size equal to the ${what} of self. src size = ${formatShape(part.shape)}, ${what} size = ${formatShape(shape)}`,
+      `expected src to have a size equal to the ${what} of x. source size = ${formatShape(part.shape)}, ${what} size = ${formatShape(shape)}`,
     );
 }
 
@@ -351,7 +351,7 @@ export function put(x: Tensor, index: Tensor, source: Tensor, options: PutOption
   requireOptions('put', options, putOptions);
   if (source.dtype !== x.dtype)
     throw new RuntimeError(
-      `put(): self and source expected to have the same dtype, but got self.dtype = ${x.dtype} and source.dtype = ${source.dtype}`,
+      `put(): x and source expected to have the same dtype, but got x.dtype = ${x.dtype} and source.dtype = ${source.dtype}`,
     );
   if (source.size !== index.size)
     throw new RuntimeError(

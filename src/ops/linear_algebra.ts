@@ -316,7 +316,7 @@ export function inner(a: Tensor, b: Tensor): Tensor {
  * @throws RuntimeError on other than vectors, or where sizes or dtypes differ.
  */
 export function vdot(a: Tensor, b: Tensor): Tensor {
-  requireOperands('vdot', ['self', a, 1], ['other', b, 1]);
+  requireOperands('vdot', ['a', a, 1], ['b', b, 1]);
   return dot(a, b);
 }
 

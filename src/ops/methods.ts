@@ -249,13 +249,6 @@ const methods: Record<string, (this: Tensor, ...args: never[]) => unknown> = {
   newFull(this: Tensor, size: Shape, value: number | boolean, options: TensorOptions = {}) {
     return full(size, value, beside('newFull', this, options));
   },
-  trace(this: Tensor) {
-    if (this.rank !== 2) throw new RuntimeError('trace: expected a matrix');
-    return reduce.sum(diagonals.diagonal(this));
-  },
-  unfold(this: Tensor, dimension: number, size: number, step: number) {
-    return rearranging.windowsAlong(this, dimension, size, step);
-  },
   sumToSize(this: Tensor, size: Shape) {
     requireIntegers('sumToSize', 'size', size, 0);
     if (!sameShape(broadcastShapes(this.shape, size), this.shape))
@@ -502,20 +495,6 @@ export interface TensorMethods
   newOnes(size: Shape, options?: TensorOptions): Tensor;
   /** A tensor of one value with dtype and device of this one (PyTorch: `Tensor.new_full`). */
   newFull(size: Shape, value: number | boolean, options?: TensorOptions): Tensor;
-  /**
-   * The sum of a matrix's diagonal (PyTorch: `Tensor.trace`). The function `trace` of this package is another thing: it
-   * tells which kernels ran.
-   * @throws RuntimeError on what is no matrix.
-   */
-  trace(): Tensor;
-  /**
-   * Windows of `size` elements of a dimension, `step` apart, as a new last dimension; a copy (PyTorch:
-   * `Tensor.unfold`). `nn.functional.unfold` is that of images.
-   * @throws RuntimeError on a window that is larger than the dimension, or a step that is not positive.
-   * @example
-   * arange(5).unfold(0, 3, 2); // [[0, 1, 2], [2, 3, 4]]
-   */
-  unfold(dimension: number, size: number, step: number): Tensor;
   /**
    * The sums over the dimensions in which a tensor of this size would be broadcast to this one; integers and
    * bool give int64 (PyTorch: `Tensor.sum_to_size`).

@@ -131,28 +131,6 @@ export function unbind(x: Tensor, dim = 0): Tensor[] {
   );
 }
 
-/** `Tensor.unfold`: windows along a dimension, as a new last one. */
-export function windowsAlong(x: Tensor, dimension: number, size: number, step: number): Tensor {
-  requireInteger('unfold', 'size', size);
-  requireInteger('unfold', 'step', step);
-  const d = normalizeDim(dimension, x.rank, 'unfold');
-  const n = x.shape[d] ?? 1;
-  if (size < 0) throw new RuntimeError(`size is ${size} but must be >= 0`);
-  if (size > n) throw new RuntimeError(`maximum size for tensor at dimension ${d} is ${n} but size is ${size}`);
-  if (step <= 0) throw new RuntimeError(`step is ${step} but must be > 0`);
-  const whole = x.rank === 0 ? reshape(x, [1]) : x;
-  const count = x.rank === 0 ? 1 : Math.floor((n - size) / step) + 1;
-  const places = Array.from({ length: count * size }, (_, i) =>
-    BigInt(Math.floor(i / Math.max(1, size)) * step + (i % Math.max(1, size))),
-  );
-  const index = fromTypedArrayOn(x.backend, BigInt64Array.from(places), [places.length]);
-  const chosen = indexSelect(whole, d, index);
-  if (x.rank === 0) return marked('unfold', x, chosen);
-  const windows = reshape(chosen, [...x.shape.slice(0, d), count, size, ...x.shape.slice(d + 1)]);
-  const order = windows.shape.map((_, i) => i).filter((i) => i !== d + 1);
-  return marked('unfold', x, permute(windows, [...order, d + 1]));
-}
-
 // ---- repeated and moved elements ------------------------------------------------------------------------------------
 
 /**

@@ -186,7 +186,7 @@ export function indexReduce(
   const d = normalizeDim(dim, x.rank, 'indexReduce');
   if (source.dtype !== x.dtype)
     throw new RuntimeError(
-      `indexReduce(): self and source expected to have the same dtype, but got (self) ${x.dtype} and (source) ${source.dtype}`,
+      `indexReduce(): x and source expected to have the same dtype, but got (x) ${x.dtype} and (source) ${source.dtype}`,
     );
   const whole = atLeast1d(x);
   const slices = atLeast1d(source);

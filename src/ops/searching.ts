@@ -1,5 +1,5 @@
 // Places in sorted values, counts of equal values, and values each once.
-import { requireFinite, requireInteger, requireNumber, shown } from '../checks.ts';
+import { requireInteger, requireNumber, requireNumbers, shown } from '../checks.ts';
 import { KernelRefusal } from '../device/address_backend.ts';
 import { Status } from '../device/generated/abi.ts';
 import { NotImplementedError, RuntimeError } from '../errors.ts';
@@ -262,6 +262,7 @@ export function histogram(
   requireOptions('histogram', options, histogramOptions);
   const { range = [0, 0], weight = null, density = false } = options;
   requireFloats('histogram', x);
+  requireNumbers('histogram', 'range', range);
   requireKnownShape('histogram', x);
   if (weight && !sameShape(weight.shape, x.shape))
     throw new RuntimeError(
@@ -290,7 +291,6 @@ export function histogram(
   } else {
     requireInteger('histogram', 'bins', bins);
     if (bins <= 0) throw new RuntimeError(`histogram(): bins must be > 0, but got ${bins} for dimension 0`);
-    for (const one of range) requireFinite('histogram', 'range', one);
     if (range[0] > range[1])
       throw new RuntimeError(
         `histogram: min should not exceed max, but got min ${range[0]} max ${range[1]} for dimension 0`,

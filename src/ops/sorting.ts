@@ -1,6 +1,6 @@
 // What is read off sorted values: the k-th value, medians, quantiles, modes. The kernel that sorts is launched in
 // reduce.ts.
-import { requireInteger } from '../checks.ts';
+import { requireInteger, shown } from '../checks.ts';
 import { IndexError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { fullOn, tensorOn } from '../tensor/create.ts';
@@ -199,7 +199,7 @@ function quantileOf(
   if (wanted.dtype !== x.dtype) throw new RuntimeError(`${op}() q tensor must be same dtype as the input tensor`);
   if (!['linear', 'lower', 'higher', 'midpoint', 'nearest'].includes(interpolation))
     throw new RuntimeError(
-      `${op}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${interpolation}`,
+      `${op}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${shown(interpolation)}`,
     );
   const d = dim === null ? null : normalizeDim(dim, x.rank, op);
   if (x.size === 0) throw new RuntimeError(`${op}() input tensor must be non-empty`);

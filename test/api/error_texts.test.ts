@@ -36,6 +36,11 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
     text: /^(, )?(negative_slope|min_val|max_val)=$/,
     because: "PyTorch's printed forms of modules.",
   },
+  {
+    in: /^nn\/linear/,
+    text: /^, (max_norm|norm_type|scale_grad_by_freq)=/,
+    because: "PyTorch's printed forms of modules.",
+  },
   { in: /^python_text/, text: /^(None|True|False)$/, because: "PyTorch's printed forms of modules." },
   {
     in: /^tensor\/format_tensor/,

@@ -22,7 +22,8 @@ const onlyMethods = {
   'In-place forms belong to the tensor they change, as in PyTorch.':
     'add_ sub_ mul_ div_ pow_ neg_ exp_ sqrt_ relu_ sigmoid_ tanh_ clamp_ addcmul_ addcdiv_ lerp_ maskedFill_ copy_ fill_ zero_ requiresGrad_',
   'They read or convert this tensor, as in PyTorch.':
-    'data dataSync dim item numel to contiguous toArray toJSON toString',
+    'data dataSync dim item numel sumToSize to contiguous toArray toJSON toString',
+  'They make a tensor like this one, as in PyTorch.': 'newEmpty newFull newOnes newTensor newZeros',
   'They concern this place of a graph, as in PyTorch.': 'registerHook registerPostAccumulateGradHook retainGrad',
   'For the library itself.': 'checkGradient peekGrad adoptGrad dropGrad materialize pin requireSound',
 };
@@ -30,10 +31,10 @@ const onlyMethods = {
 const onlyFunctional = {
   'They compute what a layer computes; PyTorch has them in torch.nn.functional alone.': `
     adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d adaptiveMaxPool1dWithIndices
-    adaptiveMaxPool2d adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices alphaDropout
+    adaptiveMaxPool2d adaptiveMaxPool2dWithIndices adaptiveMaxPool3d adaptiveMaxPool3dWithIndices affineGrid alphaDropout
     avgPool1d avgPool2d avgPool3d batchNorm batchRenorm bilinear binaryCrossEntropy binaryCrossEntropyWithLogits
     channelShuffle conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d cosineEmbeddingLoss
-    cosineSimilarity crossEntropy crossMapLRN2d ctcLoss dropout dropout1d dropout2d dropout3d embedding
+    cosineSimilarity crossEntropy crossMapLRN2d ctcLoss dropout dropout1d dropout2d dropout3d embedding embeddingBag gridSample
     featureAlphaDropout fold frozenBatchNorm gaussianNllLoss glu groupNorm hingeEmbeddingLoss huberLoss inPlaceAbn
     instanceNorm interpolate klDiv l1Loss layerNorm linear localResponseNorm lpPool1d lpPool2d lpPool3d
     marginRankingLoss maskedBatchNorm maxPool1d maxPool1dWithIndices maxPool2d maxPool2dWithIndices maxPool3d
@@ -45,10 +46,13 @@ const onlyFunctional = {
 /** Functions of the root without a method. */
 const onlyRoot = {
   'They make a tensor.': `
-    arange empty eye fromTypedArray full linspace ones rand randint randn randperm tensor tensorFromJSON zeros
-    emptyLike fullLike onesLike randLike randnLike trilIndices triuIndices zerosLike`,
-  'They take a list.': 'broadcastTensors cat columnStack dstack einsum hstack meshgrid stack vstack',
-  'PyTorch has it without a method.': 'tensordot',
+    arange empty eye fromTypedArray full linspace logspace normal ones rand randint randn randperm tensor tensorFromJSON
+    zeros emptyLike fullLike onesLike randintLike randLike randnLike trilIndices triuIndices zerosLike`,
+  'They take a list.':
+    'blockDiag broadcastShapes broadcastTensors cartesianProd cat columnStack dstack einsum hstack meshgrid stack vstack',
+  'PyTorch has it without a method.':
+    'atleast1d atleast2d atleast3d bucketize cdist combinations cumulativeTrapezoid isin searchsorted tensordot trapezoid unravelIndex vander',
+  'Of what PyTorch gives on request, both.': 'uniqueConsecutiveWithCounts uniqueWithCounts',
   'Its first argument is the condition; PyTorch has a method of the first choice.': 'where',
   'PyTorch has it in torch.nn.init alone, where it is too.': 'truncNormal_',
   'It says what happens to a tensor, and gives it back.': 'keep',
@@ -85,7 +89,9 @@ describe('a layer and its function', () => {
   const takers = optionTakers();
   const named = (name: string) => new Set(takers.get(name)?.options.map((option) => option.name));
   /** What a layer has as a part or as its mode, which its function is given. */
-  const ofCalls = new Set(words('dtype training weight numBatchesTracked onStatistics relu outputSize'));
+  const ofCalls = new Set(
+    words('dtype training weight numBatchesTracked onStatistics relu outputSize offsets perSampleWeights'),
+  );
   /** What only a layer can do, as it owns what it makes or decides before it is called. */
   const ofLayers = new Set(
     words('affine bias dtype elementwiseAffine init inplace paddingMode processGroup returnIndices trackRunningStats'),

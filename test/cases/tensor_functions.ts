@@ -192,9 +192,6 @@ const rearranged = ofOne(
 const ofMatrix = ofOne(
   [
     ['indexSelect', (x) => diagonals.diag(x, -1), 'a.diag(-1)'],
-    ['indexSelect', (x) => x.trace(), 'a.trace()'],
-    ['indexSelect', (x) => x.unfold(1, 2, 2), 'a.unfold(1, 2, 2)'],
-    ['indexSelect', (x) => x.unfold(0, 2, 1), 'a.unfold(0, 2, 1)'],
     ['indexPut', (x) => diagonals.diag(rearranging.ravel(x)), 'a.ravel().diag()'],
     ['cat', (x) => rearranging.vstack([x, x]), 't.vstack([a, a])'],
     ['cat', (x) => rearranging.hstack([x, x]), 't.hstack([a, a])'],

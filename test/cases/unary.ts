@@ -81,15 +81,15 @@ export const unary: Readonly<Record<UnaryName, UnaryRow>> = {
     case: ['a.erfc()', el.erfc],
     intended: [limit],
   },
+  exp2: { f: (x) => 2 ** x, d: (x) => 2 ** x * Math.LN2, case: ['a.exp2()', el.exp2] },
+  log2: { f: Math.log2, d: (x) => 1 / (x * Math.LN2), case: ['a.log2()', el.log2, positive] },
+  log10: { f: Math.log10, d: (x) => 1 / (x * Math.LN10), case: ['a.log10()', el.log10, positive] },
   erfinv: {
     f: erfinv,
     d: (x) => (Math.sqrt(Math.PI) / 2) * Math.exp(erfinv(x) ** 2),
     slack: 8, // Newton's method divides by a slope that falls to nothing
     case: ['a.erfinv()', el.erfinv, inside],
   },
-  exp2: { f: (x) => 2 ** x, d: (x) => 2 ** x * Math.LN2, case: ['a.exp2()', el.exp2] },
-  log2: { f: Math.log2, d: (x) => 1 / (x * Math.LN2), case: ['a.log2()', el.log2, positive] },
-  log10: { f: Math.log10, d: (x) => 1 / (x * Math.LN10), case: ['a.log10()', el.log10, positive] },
   tan: { f: Math.tan, d: (x) => 1 + Math.tan(x) ** 2, case: ['a.tan()', el.tan, { low: -1.2, high: 1.2 }] },
   asin: { f: Math.asin, d: (x) => 1 / Math.sqrt((1 - x) * (1 + x)), case: ['a.asin()', el.asin, inside] },
   acos: { f: Math.acos, d: (x) => -1 / Math.sqrt((1 - x) * (1 + x)), case: ['a.acos()', el.acos, inside] },
