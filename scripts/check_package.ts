@@ -25,11 +25,11 @@ const { name, exports, version } = JSON.parse(readFileSync(join(root, 'package.j
   version: string;
 };
 /**
- * An addon of two instruction sets is 1.7 MB of it, JavaScript and declarations 0.6 MB, the WebAssembly module 0.3 MB,
- * and the sources of kernels, from which others build theirs, 0.2 MB: 2.8 MB with 150 of PyTorch's layers. With 63 of
- * them it was 2.05 MB.
+ * An addon of two instruction sets is 1.95 MB of it, JavaScript and declarations 0.7 MB, the WebAssembly module 0.35
+ * MB, and the sources of kernels, from which others build theirs, 0.2 MB: 3.2 MB with 160 of PyTorch's layers and 250
+ * of its functions. With 63 layers it was 2.05 MB. What lies above is something that does not belong into the package.
  */
-const limit = 3_000_000;
+const limit = 3_500_000;
 const work = mkdtempSync(join(tmpdir(), 'evenkeel-package-'));
 const run = (cwd: string, command: string, args: string[], env: Record<string, string> = {}) =>
   execFileSync(command, args, {
