@@ -15,14 +15,15 @@ function minimize(optimizer: Optimizer, loss: () => Tensor): void {
   optimizer.step();
 }
 
-/** A step on one batch of images (or rows) and labels. */
+/** A step on one batch of images, channels last, or of rows, and labels. */
 function classifier(
   model: nn.Module,
   optimizer: Optimizer,
   shape: number[],
   loss: (output: Tensor, labels: Tensor) => Tensor = crossEntropy,
 ): () => void {
-  const [x, labels] = [randn(shape), randint(0, 10, [shape[0]])];
+  const x = shape.length === 4 ? randn(shape).contiguous('channelsLast') : randn(shape);
+  const labels = randint(0, 10, [shape[0]]);
   return () => minimize(optimizer, () => loss(model(x) as Tensor, labels));
 }
 
