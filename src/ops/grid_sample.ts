@@ -166,7 +166,7 @@ const gridSampleOptions = declareOptions<GridSampleOptions>({
  * mode
  *   or a padding that does not exist; NotImplementedError on integers.
  * @example
- * const turned = gridSample(images, affineGrid(tensor([[[0, -1, 0], [1, 0, 0]]]).repeat(4, 1, 1), [4, 6, 8, 8]));
+ * const turned = gridSample(x, affineGrid(tensor([[[0, -1, 0], [1, 0, 0]]]).repeat(4, 1, 1), [4, 6, 8, 8]));
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   requireTensor('gridSample', x);
