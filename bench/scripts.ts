@@ -51,10 +51,10 @@ class VisionTransformer extends nn.Module {
 
 /** Reads 28 steps of 28 numbers, and says the class after the last one. */
 class RowReader extends nn.Module {
-  layer: nn.LSTM | nn.GRU;
+  layer: nn.Module;
   fc = new nn.Linear(128, 10);
 
-  constructor(layer: nn.LSTM | nn.GRU) {
+  constructor(layer: nn.Module) {
     super();
     this.layer = layer;
   }

@@ -157,6 +157,18 @@ export { addStatistics, useStatistics, withMicroBatches, withStatistics } from '
 export type { StatisticsMode } from './norm/statistics/statistics_control.ts';
 export { SyncBatchNorm, type SyncBatchNormOptions } from './norm/sync_batch_norm.ts';
 export {
+  PackedSequence,
+  type PackPaddedSequenceOptions,
+  type PackSequenceOptions,
+  type PadPackedSequenceOptions,
+  type PadSequenceOptions,
+  packPaddedSequence,
+  packSequence,
+  padPackedSequence,
+  padSequence,
+  unpadSequence,
+} from './packed_sequence.ts';
+export {
   CircularPad1d,
   CircularPad2d,
   CircularPad3d,

@@ -3,7 +3,7 @@ import { maxElements, requireChoice, requireInteger, requireProbability } from '
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { dropoutWith } from '../ops/dropout.ts';
 import { gatesOf, recurrent } from '../ops/recurrent.ts';
-import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/shape_ops.ts';
+import { cat, narrow, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/shape_ops.ts';
 import { declareOptions, kind, type Options, requireOptions } from '../options.ts';
 import { boolText, floatText } from '../python_text.ts';
 import { empty, fullOn } from '../tensor/create.ts';
@@ -15,6 +15,7 @@ import { warn } from '../warnings.ts';
 import { uniform_ } from './init.ts';
 import { Module } from './module.ts';
 import { declareModules } from './module_call.ts';
+import { PackedSequence, rowsOf, type Segment, segmentsOf } from './packed_sequence.ts';
 import { type DTypeOption, Parameter } from './parameter.ts';
 
 type Kind = keyof typeof gatesOf;
@@ -149,12 +150,46 @@ abstract class RecurrentLayer extends Module {
    * @param given the initial states: hidden, and of an LSTM cells.
    * @internal
    */
-  protected through(x: Tensor, given: readonly Tensor[] | null): [y: Tensor, states: Tensor[]] {
+  protected through<X extends Tensor | PackedSequence>(
+    x: X,
+    given: readonly Tensor[] | null,
+  ): [y: X, states: Tensor[]] {
+    return (x instanceof PackedSequence ? this.throughPacked(x, given) : this.throughTensor(x, given)) as [X, Tensor[]];
+  }
+
+  private throughTensor(x: Tensor, given: readonly Tensor[] | null): [y: Tensor, states: Tensor[]] {
     const { name } = this.constructor;
     requireTensor(name, x);
     if (x.rank !== 2 && x.rank !== 3)
       throw new RuntimeError(`${name}: Expected input to be 2D or 3D, got ${x.rank}D instead`);
     const isBatched = x.rank === 3;
+    this.requireInput(x);
+    const ordered = !isBatched ? unsqueeze(x, 1) : this.batchFirst ? transpose(x, 0, 1) : x;
+    const [steps, n, features] = ordered.shape;
+    if (steps === 0) throw new RuntimeError('Expected sequence length to be larger than 0 in RNN');
+    const initial = this.initialStates(x, n, isBatched, given);
+    const [rows, states] = this.throughLayers(
+      reshape(ordered, [steps * n, features]),
+      [{ first: 0, steps, n }],
+      initial,
+    );
+    const y = reshape(rows, [steps, n, rows.shape[1]]);
+    if (!isBatched) return [squeeze(y, 1), states.map((state) => squeeze(state, 1))];
+    return [this.batchFirst ? transpose(y, 0, 1) : y, states];
+  }
+
+  private throughPacked(x: PackedSequence, given: readonly Tensor[] | null): [y: PackedSequence, states: Tensor[]] {
+    const { data, batchSizes, sortedIndices, unsortedIndices } = x;
+    if (data.rank !== 2) throw new RuntimeError(`input must have 2 dimensions, got ${data.rank}`);
+    this.requireInput(data);
+    const ordered = (states: readonly Tensor[], places: readonly number[] | null) =>
+      places ? states.map((state) => rowsOf(state, 1, places)) : [...states];
+    const initial = ordered(this.initialStates(data, batchSizes[0], true, given), sortedIndices);
+    const [rows, states] = this.throughLayers(data, segmentsOf(batchSizes), initial);
+    return [new PackedSequence(rows, batchSizes, sortedIndices), ordered(states, unsortedIndices)];
+  }
+
+  private requireInput(x: Tensor): void {
     const weight = Module.read(this, 'weight_ih_l0') as Parameter;
     if (x.dtype !== weight.dtype)
       throw new ValueError(
@@ -164,38 +199,67 @@ abstract class RecurrentLayer extends Module {
       throw new RuntimeError(
         `input.shape.at(-1) must be equal to inputSize. Expected ${this.inputSize}, got ${x.shape.at(-1)}`,
       );
-    const ordered = !isBatched ? unsqueeze(x, 1) : this.batchFirst ? transpose(x, 0, 1) : x;
-    const [steps, n] = ordered.shape;
-    if (steps === 0) throw new RuntimeError('Expected sequence length to be larger than 0 in RNN');
-    const initial = this.initialStates(x, n, isBatched, given);
+  }
+
+  /** The outputs of the last layer (rows, …) for inputs (rows, …), and the last states. */
+  private throughLayers(
+    x: Tensor,
+    segments: readonly Segment[],
+    initial: readonly Tensor[],
+  ): [rows: Tensor, states: Tensor[]] {
     const last: Tensor[][] = initial.map(() => []);
-    let input = ordered;
+    let input = x;
     let outputs: Tensor[] = [];
     this.forEachDirection((layer, end, place) => {
       if (place > 0 && place % this.directions === 0) {
-        const whole = outputs.length > 1 ? cat(outputs, -1) : outputs[0];
-        input = dropoutWith(whole, this.dropout, this.training && layer > 0);
+        input = dropoutWith(together(outputs, -1), this.dropout, this.training && layer > 0);
         outputs = [];
       }
-      const parameter = (name: string) => (Module.read(this, `${name}_${end}`) as Parameter | null | undefined) ?? null;
-      const [y, ...states] = recurrent(
-        input,
+      const states = initial.map((state) => select(state, 0, place));
+      const [y, behind] = this.throughSegments(input, segments, end, states);
+      outputs.push(y);
+      for (const [i, state] of behind.entries()) last[i].push(state);
+    });
+    return [together(outputs, -1), last.map((parts) => stack(parts))];
+  }
+
+  /**
+   * One direction of one layer. Where sequences end, their states are put aside; backwards, those that begin there join
+   * with their initial states.
+   */
+  private throughSegments(
+    x: Tensor,
+    segments: readonly Segment[],
+    end: string,
+    initial: readonly Tensor[],
+  ): [rows: Tensor, states: Tensor[]] {
+    const parameter = (name: string) => (Module.read(this, `${name}_${end}`) as Parameter | null | undefined) ?? null;
+    const reverse = end.endsWith('reverse');
+    const outputs: Tensor[] = [];
+    const ended: Tensor[][] = initial.map(() => []);
+    let states: Tensor[] | null = null;
+    for (const { first, steps, n } of reverse ? [...segments].reverse() : segments) {
+      const before: Tensor[] = states ?? initial.map((state) => part(state, 0, n));
+      const count = before[0].shape[0];
+      for (const [i, state] of before.entries()) if (count > n) ended[i].unshift(part(state, n, count));
+      const now = before.map((state, i) => (count < n ? cat([state, part(initial[i], count, n)]) : part(state, 0, n)));
+      const [y, ...behind] = recurrent(
+        reshape(part(x, first, first + steps * n), [steps, n, x.shape[1]]),
         parameter('weight_ih')!,
         parameter('weight_hh')!,
         parameter('bias_ih'),
         parameter('bias_hh'),
         parameter('weight_hr'),
-        select(initial[0], 0, place),
-        initial[1] ? select(initial[1], 0, place) : null,
-        { kind: this.step, reverse: end.endsWith('reverse') },
+        now[0],
+        now[1] ?? null,
+        { kind: this.step, reverse },
       );
-      outputs.push(y);
-      for (const [i, state] of states.entries()) last[i].push(state);
-    });
-    const y = outputs.length > 1 ? cat(outputs, -1) : outputs[0];
-    const states = last.map((parts) => stack(parts));
-    if (!isBatched) return [squeeze(y, 1), states.map((state) => squeeze(state, 1))];
-    return [this.batchFirst ? transpose(y, 0, 1) : y, states];
+      const rows = reshape(y, [steps * n, this.outSize]);
+      if (reverse) outputs.unshift(rows);
+      else outputs.push(rows);
+      states = behind;
+    }
+    return [together(outputs, 0), states!.map((state, i) => together([state, ...ended[i]], 0))];
   }
 
   /** The initial states with a batch dimension: those that are given, or zeros. */
@@ -206,9 +270,10 @@ abstract class RecurrentLayer extends Module {
       const state = given?.[i];
       if (!state) return fullOn(x.backend, [count, n, size], 0, x.dtype);
       const what = sizes.length > 1 ? ` hidden[${i}]` : ' hidden';
-      if (state.rank !== x.rank)
+      const rank = isBatched ? 3 : 2;
+      if (state.rank !== rank)
         throw new RuntimeError(
-          `For ${isBatched ? 'batched 3-D' : 'unbatched 2-D'} input, hx${sizes.length > 1 ? ' and cx' : ''} should also be ${x.rank}-D but got ${state.rank}-D tensor`,
+          `For ${isBatched ? 'batched 3-D' : 'unbatched 2-D'} input, hx${sizes.length > 1 ? ' and cx' : ''} should also be ${rank}-D but got ${state.rank}-D tensor`,
         );
       const expected = isBatched ? [count, n, size] : [count, size];
       if (!sameShape(state.shape, expected))
@@ -239,6 +304,13 @@ abstract class RecurrentLayer extends Module {
   }
 }
 
+/** Tensors joined along a dimension; a single one is itself. */
+const together = (tensors: readonly Tensor[], dim: number): Tensor =>
+  tensors.length === 1 ? tensors[0] : cat(tensors, dim);
+/** Rows `begin` to `end` of x; x itself where these are all. */
+const part = (x: Tensor, begin: number, end: number): Tensor =>
+  begin === 0 && end === x.shape[0] ? x : narrow(x, 0, begin, end - begin);
+
 /** The initial state of a layer with one. */
 function oneState(name: string, hx: Tensor | null): Tensor[] | null {
   if (hx === null) return null;
@@ -252,6 +324,12 @@ function twoStates(name: string, hx: LSTMState | null): LSTMState | null {
   return hx;
 }
 
+export interface RNN {
+  /** Runs forward with its hooks, on sequences of different lengths. */
+  // biome-ignore lint/style/useShorthandFunctionType: a type could not be merged with the class
+  (x: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
+}
+
 /**
  * A layer, or several, of Elman's network (Elman 1990; PyTorch: `nn.RNN`): hₜ = tanh(W·xₜ + b + W′·hₜ₋₁ + b′), or relu.
  * x (L, N, inputSize), or (N, L, …) with `batchFirst`, or without the batch dimension N, and hidden states
@@ -262,6 +340,7 @@ function twoStates(name: string, hx: LSTMState | null): LSTMState | null {
  * @example
  * const [states, last] = new RNN(3, 4)(randn([5, 2, 3])); // shapes [5, 2, 4] and [1, 2, 4]
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: what is merged is a call, which a class cannot declare
 export class RNN extends RecurrentLayer {
   /** What is applied to the sums of a step. */
   readonly nonlinearity: 'tanh' | 'relu';
@@ -270,10 +349,18 @@ export class RNN extends RecurrentLayer {
     super(nonlinearity === 'relu' ? 'relu' : 'tanh', inputSize, hiddenSize, options, rnnOptions as Options<never>);
     this.nonlinearity = requireChoice('RNN', 'nonlinearity', nonlinearity, ['tanh', 'relu']);
   }
-  forward(x: Tensor, hx: Tensor | null = null): [output: Tensor, h: Tensor] {
+  forward(x: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
+  forward(x: Tensor, hx?: Tensor | null): [output: Tensor, h: Tensor];
+  forward<X extends Tensor | PackedSequence>(x: X, hx: Tensor | null = null): [output: X, h: Tensor] {
     const [y, [h]] = this.through(x, oneState('RNN', hx));
     return [y, h];
   }
+}
+
+export interface GRU {
+  /** Runs forward with its hooks, on sequences of different lengths. */
+  // biome-ignore lint/style/useShorthandFunctionType: a type could not be merged with the class
+  (x: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
 }
 
 /**
@@ -282,14 +369,23 @@ export class RNN extends RecurrentLayer {
  * @example
  * const [states, last] = new GRU(3, 4, { bidirectional: true })(randn([5, 2, 3])); // shapes [5, 2, 8] and [2, 2, 4]
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: what is merged is a call, which a class cannot declare
 export class GRU extends RecurrentLayer {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
     super('gru', inputSize, hiddenSize, options, recurrentOptions as Options<never>);
   }
-  forward(x: Tensor, hx: Tensor | null = null): [output: Tensor, h: Tensor] {
+  forward(x: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
+  forward(x: Tensor, hx?: Tensor | null): [output: Tensor, h: Tensor];
+  forward<X extends Tensor | PackedSequence>(x: X, hx: Tensor | null = null): [output: X, h: Tensor] {
     const [y, [h]] = this.through(x, oneState('GRU', hx));
     return [y, h];
   }
+}
+
+export interface LSTM {
+  /** Runs forward with its hooks, on sequences of different lengths. */
+  // biome-ignore lint/style/useShorthandFunctionType: a type could not be merged with the class
+  (x: PackedSequence, hx?: LSTMState | null): [output: PackedSequence, states: [h: Tensor, c: Tensor]];
 }
 
 /**
@@ -299,11 +395,17 @@ export class GRU extends RecurrentLayer {
  * @example
  * const [states, [h, c]] = new LSTM(3, 4, { batchFirst: true })(randn([2, 5, 3])); // [2, 5, 4], twice [1, 2, 4]
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: what is merged is a call, which a class cannot declare
 export class LSTM extends RecurrentLayer {
   constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {
     super('lstm', inputSize, hiddenSize, options, lstmOptions as Options<never>);
   }
-  forward(x: Tensor, hx: LSTMState | null = null): [output: Tensor, states: [h: Tensor, c: Tensor]] {
+  forward(x: PackedSequence, hx?: LSTMState | null): [output: PackedSequence, states: [h: Tensor, c: Tensor]];
+  forward(x: Tensor, hx?: LSTMState | null): [output: Tensor, states: [h: Tensor, c: Tensor]];
+  forward<X extends Tensor | PackedSequence>(
+    x: X,
+    hx: LSTMState | null = null,
+  ): [output: X, states: [h: Tensor, c: Tensor]] {
     const [y, [h, c]] = this.through(x, twoStates('LSTM', hx));
     return [y, [h, c]];
   }

@@ -709,6 +709,9 @@ takes('MultiheadAttention', {
   dropout: ['probability', (v) => new nn.MultiheadAttention(4, 2, { dropout: v })],
   dtype: ['dtype', (v) => new nn.MultiheadAttention(4, 2, { dtype: v })],
 });
+takes('padPackedSequence', {
+  totalLength: ['integer', (v) => nn.padPackedSequence(nn.packSequence([ek.ones([2, 3])]), { totalLength: v })],
+});
 for (const name of ['RNN', 'GRU', 'LSTM'] as const)
   takes(name, {
     inputSize: ['integer', (v) => new nn[name](v, 2)],
@@ -1289,7 +1292,7 @@ export const without: ReadonlySet<string> = new Set([
     FusionReport Generator Identity IndexError InstanceNormBase KeyError LRScheduler LambdaLR MultiplicativeLR ChainedScheduler LoadResult MissingDataPackageError MissingPackageError ModelSummary
     Module ModuleDict ModuleList NormBase NotImplementedError Optimizer Parameter ParameterDict ParameterList ParametrizationList RecalibrationReport RuntimeError
     SampleMismatchError Sequential SequentialSampler StagedStatistics StateDict StatisticsSpread Subset SubsetRandomSampler Tensor TensorDataset Transform Compose ColorJitter Grayscale
-    UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
+    PackedSequence packPaddedSequence packSequence padSequence unpadSequence UninitializedBuffer UninitializedParameter ValueError WorkerDataset addStatistics asyncScope backward bernoulli calculateFanInAndFanOut
     checkpoint clone convertSyncBatchNorm copyModule defaultCollate defineFunction detectAnomaly detach enableGrad eye_ fold freezeBatchNorm
     fromFrozenBatchNorm fuseConvBatchNorm fuseLinearBatchNorm gatherRows getEngine getNumThreads grad gradcheck gradgradcheck isArraySample
     isAnomalyEnabled isFusionEnabled isGradEnabled isIterableDataset isParametrized isRecomputing isUninitialized Softmax2d bilinear keep linear prelu mapArrays mapDataset maskedScatter

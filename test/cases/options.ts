@@ -130,6 +130,12 @@ one('setIndex', (o) => ek.setIndex(x(), 0, 1, o));
 one('indexAdd', (o) => ek.indexAdd(x(), 0, indices(), x(), o));
 one('backward', (o) => ek.backward([leaf()], [], o));
 one('grad', (o) => ek.grad([leaf().mul(2)], [leaf()], o));
+const sequences = () => [ek.ones([2, 3]), ek.ones([1, 3])];
+one('packPaddedSequence', (o) => nn.packPaddedSequence(ek.ones([2, 2, 3]), [2, 1], o));
+one('packSequence', (o) => nn.packSequence(sequences(), o));
+one('padPackedSequence', (o) => nn.padPackedSequence(nn.packSequence(sequences()), o));
+one('padSequence', (o) => nn.padSequence(sequences(), o));
+one('unpadSequence', (o) => nn.unpadSequence(ek.ones([2, 2, 3]), [2, 1], o));
 one('detectAnomaly', (o) => ek.detectAnomaly(() => leaf(), o));
 one('setDetectAnomaly', (o) => {
   ek.setDetectAnomaly(true, o);

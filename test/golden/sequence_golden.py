@@ -12,6 +12,7 @@ import warnings
 
 import torch
 from torch import nn
+from torch.nn.utils import rnn
 
 warnings.filterwarnings("ignore", message="enable_nested_tensor")
 
@@ -29,6 +30,11 @@ def rule(shape, seed, dtype):
 PADDING = torch.tensor([[False, False, True, False], [True, False, False, False]])
 CAUSAL = torch.ones(3, 3, dtype=torch.bool).triu(1)
 ACROSS = torch.tensor([[False, True, False, False], [True, False, False, True], [False, False, False, False]])
+
+def packed(layer, x, lengths, states=None, batch_first=False, **options):
+    output, behind = layer(rnn.pack_padded_sequence(x, lengths, batch_first, **options), states)
+    return rnn.pad_packed_sequence(output, batch_first, padding_value=-1.0, total_length=6)[0], behind
+
 
 # name: (how the layer is made, shapes of the inputs, how it is called, the mode)
 CASES = {
@@ -71,6 +77,12 @@ CASES = {
     "GRU unbatched": (lambda d: nn.GRU(3, 5, bias=False, dtype=d), [(4, 3), (1, 5)], lambda m, x, h: m(x, h)),
     "RNN": (lambda d: nn.RNN(3, 5, 2, dtype=d), [(4, 2, 3), (2, 2, 5)], lambda m, x, h: m(x, h)),
     "RNN relu": (lambda d: nn.RNN(3, 5, nonlinearity="relu", bidirectional=True, bias=False, dtype=d), [(4, 2, 3)], lambda m, x: m(x)[0]),
+    "LSTM packed": (lambda d: nn.LSTM(3, 5, 2, dropout=0.3, bidirectional=True, batch_first=True, dtype=d), [(3, 5, 3)],
+                    lambda m, x: packed(m, x, [2, 5, 2], batch_first=True, enforce_sorted=False)),
+    "LSTM packed projection": (lambda d: nn.LSTM(3, 5, proj_size=2, bidirectional=True, dtype=d), [(5, 4, 3), (2, 4, 2), (2, 4, 5)],
+                               lambda m, x, h, c: packed(m, x, [1, 4, 3, 4], (h, c), enforce_sorted=False)),
+    "GRU packed": (lambda d: nn.GRU(3, 5, 2, bidirectional=True, dtype=d), [(4, 3, 3), (4, 3, 5)], lambda m, x, h: packed(m, x, [4, 3, 1], h)),
+    "RNN packed": (lambda d: nn.RNN(3, 5, dtype=d), [(4, 2, 3)], lambda m, x: packed(m, x, [4, 4])),
     "LSTMCell": (lambda d: nn.LSTMCell(3, 5, dtype=d), [(2, 3), (2, 5), (2, 5)], lambda m, x, h, c: m(x, (h, c))),
     "GRUCell": (lambda d: nn.GRUCell(3, 5, bias=False, dtype=d), [(3,), (5,)], lambda m, x, h: m(x, h)),
     "RNNCell": (lambda d: nn.RNNCell(3, 5, nonlinearity="relu", dtype=d), [(2, 3), (2, 5)], lambda m, x, h: m(x, h)),

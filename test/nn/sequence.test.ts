@@ -22,6 +22,9 @@ interface Golden {
 }
 const golden = readGolden<Record<string, Record<Float, Golden>>>('sequence.golden.json');
 
+const padded = (y: nn.PackedSequence, batchFirst = false): Tensor =>
+  nn.padPackedSequence(y, { batchFirst, paddingValue: -1, totalLength: 6 })[0];
+
 /** The rule of sequence_golden.py. */
 const rule = (shape: Shape, seed: number, dtype: DType) =>
   fromTypedArray(
@@ -204,6 +207,34 @@ const cases: Record<string, Sequence> = {
   'RNN relu': of(
     (dtype) => new nn.RNN(3, 5, { nonlinearity: 'relu', bidirectional: true, bias: false, dtype }),
     (m, x) => m(x)[0],
+  ),
+  'LSTM packed': of(
+    (dtype) => new nn.LSTM(3, 5, { numLayers: 2, dropout: 0.3, bidirectional: true, batchFirst: true, dtype }),
+    (m, x) => {
+      const [y, states] = m(nn.packPaddedSequence(x, [2, 5, 2], { batchFirst: true, enforceSorted: false }));
+      return [padded(y, true), states];
+    },
+  ),
+  'LSTM packed projection': of(
+    (dtype) => new nn.LSTM(3, 5, { projSize: 2, bidirectional: true, dtype }),
+    (m, x, h, c) => {
+      const [y, states] = m(nn.packPaddedSequence(x, [1, 4, 3, 4], { enforceSorted: false }), [h, c]);
+      return [padded(y), states];
+    },
+  ),
+  'GRU packed': of(
+    (dtype) => new nn.GRU(3, 5, { numLayers: 2, bidirectional: true, dtype }),
+    (m, x, h) => {
+      const [y, last] = m(nn.packPaddedSequence(x, [4, 3, 1]), h);
+      return [padded(y), last];
+    },
+  ),
+  'RNN packed': of(
+    (dtype) => new nn.RNN(3, 5, { dtype }),
+    (m, x) => {
+      const [y, last] = m(nn.packPaddedSequence(x, tensor([4, 4], { dtype: 'int64' })));
+      return [padded(y), last];
+    },
   ),
   LSTMCell: of(
     (dtype) => new nn.LSTMCell(3, 5, { dtype }),
