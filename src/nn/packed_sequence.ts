@@ -1,6 +1,7 @@
 // Batches of sequences of different lengths: padded to the longest one, or packed, without the padding, as recurrent
 // layers take them (PyTorch: `torch.nn.utils.rnn`).
 import { maxElements, requireInteger, shown } from '../checks.ts';
+import { keepNames } from '../class_names.ts';
 import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { indexSelect } from '../ops/indexing.ts';
 import { cat, narrow, reshape, transpose } from '../ops/shape_ops.ts';
@@ -281,3 +282,5 @@ export function segmentsOf(batchSizes: readonly number[]): Segment[] {
   }
   return segments;
 }
+
+keepNames({ PackedSequence });
