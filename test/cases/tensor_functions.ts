@@ -276,8 +276,8 @@ const metRows: readonly ManyRow[] = [
     (a, b) => scattering.indexReduce(a, 0, beside(a, [2, 0, 2], 'int64'), b, 'amax', { includeSelf: false }),
     'a.index_reduce(0, t.tensor([2, 0, 2]), b, "amax", include_self=False)',
   ],
-  // Rows of inputs are evenly spaced, so their correlations are 1, which is where they are cut off: those of squares are
-  // less. The diagonal is left out.
+  // Rows of inputs are evenly spaced, so their correlations are 1, which is where they are cut off: those of squares
+  // are less. The diagonal is left out.
   [
     'matmul',
     [{ shape: [3, 5], distinct: true }],

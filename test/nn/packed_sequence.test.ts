@@ -1,5 +1,5 @@
-// Packing and padding of sequences: values of PyTorch 2.13, the way back, gradients, and what is refused. Recurrent layers
-// on packed sequences are compared with PyTorch's in sequence.test.ts.
+// Packing and padding of sequences: values of PyTorch 2.13, the way back, gradients, and what is refused. Recurrent
+// layers on packed sequences are compared with PyTorch's in sequence.test.ts.
 import { describe, expect, test } from 'vitest';
 import { arange, ones, type Tensor, tensor } from '../../src/index.ts';
 import {
