@@ -45,11 +45,17 @@ inline void relax() {
 #if defined(__linux__)
 class Processors {
  public:
-  Processors() { known_ = sched_getaffinity(0, sizeof all_, &all_) == 0; }
+  Processors() : ranks_(1) {
+    known_ = sched_getaffinity(0, sizeof all_, &all_) == 0;
+    // torchrun's name, and those of Open MPI and MPICH.
+    for (const char* name : {"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"})
+      if (const char* text = std::getenv(name)) ranks_ = std::atoi(text) > ranks_ ? std::atoi(text) : ranks_;
+  }
   static int current() { return sched_getcpu(); }
-  // Moves this thread away from a processor, for good, if there are enough processors for `threads` threads.
+  // Moves this thread away from a processor, for good, if there are enough processors for `threads` threads, and as
+  // many of each other rank on this machine. Else a thread that may not move waits for seconds behind those of others.
   void leave(int processor, int threads) const {
-    if (!known_ || CPU_COUNT(&all_) < threads) return;
+    if (!known_ || CPU_COUNT(&all_) < static_cast<int64_t>(threads) * ranks_) return;
     cpu_set_t others = all_;
     CPU_CLR(processor, &others);
     sched_setaffinity(0, sizeof others, &others);
@@ -58,6 +64,7 @@ class Processors {
  private:
   cpu_set_t all_;
   bool known_;
+  int ranks_;
 };
 #else
 struct Processors {
