@@ -3,18 +3,29 @@
 import { requireInteger, requireIntegers } from '../checks.ts';
 import { ArgumentTypeError, IndexError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fromTypedArrayOn, fullOn } from '../tensor/create.ts';
+import { arangeOn, fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes as common, formatShape, normalizeDim, type Shape, sameShape } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { expand } from './broadcast.ts';
 import { cast } from './convert.ts';
 import { diagEmbed, positionsOfDiagonal } from './diagonals.ts';
 import { floorDivide, pow, remainder } from './elementwise.ts';
 import { addAt, indexCopy, indexSelect, nonzero, pickAt, positionsOf, putAt } from './indexing.ts';
-import { meshgrid, tensorSplit } from './rearranging.ts';
-import { cat, flatten, permute, replaceSelected, reshape, sliceRange, stack, unsqueeze, wholeOf } from './shape_ops.ts';
+import { meshgrid, tensorSplit, withRank } from './rearranging.ts';
+import {
+  cat,
+  flatten,
+  permute,
+  replaceSelected,
+  reshape,
+  selectedIndex,
+  sliceRange,
+  stack,
+  unsqueeze,
+  wholeOf,
+} from './shape_ops.ts';
 
 // ---- parts ----------------------------------------------------------------------------------------------------------
 
@@ -60,17 +71,17 @@ export const dsplit = (x: Tensor, sections: number | readonly number[]): Tensor[
 /** x, a single number as a vector of one element (PyTorch: `torch.atleast_1d`). */
 export function atleast1d(x: Tensor): Tensor {
   requireTensor('atleast1d', x);
-  return x.rank === 0 ? reshape(x, [1]) : x;
+  return withRank(x, 1);
 }
 /** x, a vector as a matrix of one row (PyTorch: `torch.atleast_2d`). */
 export function atleast2d(x: Tensor): Tensor {
   requireTensor('atleast2d', x);
-  return x.rank >= 2 ? x : reshape(x, [1, x.size]);
+  return withRank(x, 2);
 }
 /** x, a vector as (1, n, 1), a matrix as (m, n, 1) (PyTorch: `torch.atleast_3d`). */
 export function atleast3d(x: Tensor): Tensor {
   requireTensor('atleast3d', x);
-  return x.rank >= 3 ? x : reshape(x, x.rank === 2 ? [...x.shape, 1] : [1, x.size, 1]);
+  return withRank(x, 3);
 }
 
 // ---- shapes of others -----------------------------------------------------------------------------------------------
@@ -158,7 +169,7 @@ export function combinations(x: Tensor, r = 2, options: CombinationsOptions = {}
   if (r < 0) throw new RuntimeError(`Expect a non-negative number, but got ${r}`);
   if (r === 0) return fullOn(x.backend, [0], 0, x.dtype);
   const rows = choicesOf(x.size, r, options.withReplacement ?? false);
-  const places = fromTypedArrayOn(x.backend, BigInt64Array.from(rows, BigInt), [rows.length]);
+  const places = tensorOn(x.backend, rows, 'int64');
   return reshape(indexSelect(x, 0, places), [rows.length / r, r]);
 }
 /** Every choice of r of the numbers below n, ascending, one behind the other. */
@@ -200,10 +211,8 @@ export function vander(x: Tensor, n: number | null = null, options: VanderOption
   if (count < 0) throw new RuntimeError('N must be non-negative.');
   const dtype = x.dtype === 'bool' || (!isFloat(x.dtype) && x.dtype !== 'int64') ? 'int64' : x.dtype;
   const column = unsqueeze(cast(x, dtype), 1);
-  const powers = allocate([count], dtype, 'contiguous', x.backend);
   const [start, step] = options.increasing ? [0, 1] : [count - 1, -1];
-  if (count > 0) x.backend.launch.arange('vander', { out: powers, start, step });
-  return pow(column, powers);
+  return pow(column, arangeOn(x.backend, count, dtype, start, step));
 }
 
 /**
@@ -234,15 +243,7 @@ function requirePart(op: string, x: Tensor, part: Tensor, shape: Shape, what: st
  * selectScatter(zeros([2, 2]), ones([2]), 0, 1); // [[0, 0], [1, 1]]
  */
 export function selectScatter(x: Tensor, source: Tensor, dim: number, index: number): Tensor {
-  requireTensor('selectScatter', x);
-  requireInteger('selectScatter', 'index', index);
-  if (x.rank === 0) throw new IndexError('select() cannot be applied to a 0-dim tensor.');
-  const d = normalizeDim(dim, x.rank, 'selectScatter');
-  const n = x.shape[d];
-  if (index < -n || index >= n)
-    throw new IndexError(
-      `select(): index ${index} out of range for tensor of size ${formatShape(x.shape)} at dimension ${d}`,
-    );
+  const [d, at] = selectedIndex('selectScatter', x, dim, index);
   requirePart(
     'selectScatter',
     x,
@@ -251,7 +252,7 @@ export function selectScatter(x: Tensor, source: Tensor, dim: number, index: num
     'slice',
   );
   const selection = wholeOf(x.shape);
-  selection.start[d] = index < 0 ? index + n : index;
+  selection.start[d] = at;
   selection.shape[d] = 1;
   return replaceSelected(x, selection, cast(unsqueeze(source, d), x.dtype), false);
 }

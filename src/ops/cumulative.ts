@@ -150,6 +150,13 @@ export function logcumsumexp(x: Tensor, dim: number): Tensor {
 
 // ---- differences and areas ------------------------------------------------------------------------------------------
 
+/** All but the first along a dimension, and beside each the one before it. */
+export function neighbours(x: Tensor, dim: number): [ahead: Tensor, here: Tensor] {
+  const n = x.shape[dim];
+  const count = Math.max(0, n - 1);
+  return [narrow(x, dim, n - count, count), narrow(x, dim, 0, count)];
+}
+
 /** Options of `diff`. */
 export interface DiffOptions {
   /** Values before the first one along the dimension. Default: none. */
@@ -187,8 +194,7 @@ export function diff(x: Tensor, n = 1, dim = -1, options: DiffOptions = {}): Ten
       : x;
   const times = Math.min(n, y.shape[d]);
   for (let i = 0; i < times; i++) {
-    const left = Math.max(0, y.shape[d] - 1);
-    const [ahead, here] = [narrow(y, d, y.shape[d] - left, left), narrow(y, d, 0, left)];
+    const [ahead, here] = neighbours(y, d);
     y = y.dtype === 'bool' ? ne(ahead, here) : sub(ahead, here);
   }
   return y;
@@ -214,12 +220,8 @@ function areas(op: string, given: Tensor, options: TrapezoidOptions): [parts: Te
   const d = normalizeDim(dim, given.rank, op);
   const y = given.dtype === 'bool' ? cast(given, 'int64') : given;
   const n = y.shape[d] ?? 1;
-  const pairs = (t: Tensor, at: number): [Tensor, Tensor] => {
-    const left = Math.max(0, t.shape[at] - 1);
-    return [narrow(t, at, t.shape[at] - left, left), narrow(t, at, 0, left)];
-  };
   if (x === null) {
-    const [ahead, here] = pairs(y, d);
+    const [ahead, here] = neighbours(y, d);
     return [mul(div(add(ahead, here), 2), dx), d];
   }
   if (x.rank === 0 || (x.rank === 1 && x.shape[0] !== n))
@@ -231,8 +233,8 @@ function areas(op: string, given: Tensor, options: TrapezoidOptions): [parts: Te
           y.shape.map((_, i) => (i === d ? n : 1)),
         )
       : x;
-  const [later, before] = pairs(places, x.rank === 1 ? d : d - y.rank + x.rank);
-  const [ahead, here] = pairs(y, d);
+  const [later, before] = neighbours(places, x.rank === 1 ? d : d - y.rank + x.rank);
+  const [ahead, here] = neighbours(y, d);
   return [div(mul(sub(later, before), add(ahead, here)), 2), d];
 }
 

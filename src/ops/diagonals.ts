@@ -2,27 +2,20 @@
 import { requireInteger } from '../checks.ts';
 import type { Backend } from '../device/backend.ts';
 import { RuntimeError } from '../errors.ts';
-import { empty, fullOn, requireTensorOptions, type TensorOptions } from '../tensor/create.ts';
+import { arangeOn, empty, fullOn, requireTensorOptions, type TensorOptions } from '../tensor/create.ts';
 import { requireTensor } from '../tensor/requirements.ts';
 import { markSelected } from '../tensor/selected.ts';
 import { normalizeDim } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { cast } from './convert.ts';
 import { ge, le, where } from './elementwise.ts';
 import { indexCopy, indexSelect, nonzero } from './indexing.ts';
 import { permute, reshape, t } from './shape_ops.ts';
 
-/** 0, 1, …, n − 1 from `start` on, int64. */
-function count(backend: Backend, n: number, start = 0): Tensor {
-  const out = allocate([n], 'int64', 'contiguous', backend);
-  backend.launch.arange('arange', { out, start, step: 1 });
-  return out;
-}
-
 /** Where column − row is at most, or at least, `diagonal`: (rows, columns), bool. */
 function triangle(backend: Backend, rows: number, columns: number, diagonal: number, isLower: boolean): Tensor {
-  const down = reshape(count(backend, rows, diagonal), [rows, 1]);
-  const across = count(backend, columns);
+  const down = reshape(arangeOn(backend, rows, 'int64', diagonal), [rows, 1]);
+  const across = arangeOn(backend, columns);
   return isLower ? le(across, down) : ge(across, down);
 }
 
@@ -85,9 +78,7 @@ export const triuIndices = (rows: number, columns: number, offset = 0, options: 
 export function positionsOfDiagonal(backend: Backend, rows: number, columns: number, offset: number): Tensor {
   const first = offset < 0 ? -offset * columns : offset;
   const length = Math.max(0, offset < 0 ? Math.min(rows + offset, columns) : Math.min(rows, columns - offset));
-  const out = allocate([length], 'int64', 'contiguous', backend);
-  out.backend.launch.arange('arange', { out, start: first, step: columns + 1 });
-  return out;
+  return arangeOn(backend, length, 'int64', first, columns + 1);
 }
 
 /**

@@ -4,10 +4,10 @@ import { noGrad } from '../autograd/grad_mode.ts';
 import { requireInteger, requireNumber, shown } from '../checks.ts';
 import { NotImplementedError, RuntimeError, ValueError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fullOn } from '../tensor/create.ts';
+import { arangeOn, fullOn } from '../tensor/create.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
-import { allocate, type Tensor, viewAs } from '../tensor/tensor.ts';
+import { type Tensor, viewAs } from '../tensor/tensor.ts';
 import { setIndex } from './brackets.ts';
 import { expand } from './broadcast.ts';
 import { cast } from './convert.ts';
@@ -211,19 +211,16 @@ function bagsOf(
 ): { bags: Tensor; count: number } {
   if (indices.rank !== 1 && indices.rank !== 2)
     throw new ValueError(`input has to be 1D or 2D Tensor, but got Tensor of dimension ${indices.rank}`);
-  const { backend } = indices;
-  const upTo = (n: number): Tensor => {
-    const out = allocate([n], 'int64', 'contiguous', backend);
-    if (n > 0) backend.launch.arange('embeddingBag', { out, start: 0, step: 1 });
-    return out;
-  };
   if (indices.rank === 2) {
     if (offsets)
       throw new ValueError(
         'if input is 2D, then offsets has to be null, as input is treated is a mini-batch of fixed length sequences.',
       );
     const [count] = indices.shape;
-    return { bags: reshape(expand(unsqueeze(upTo(count), 1), indices.shape), [indices.size]), count };
+    return {
+      bags: reshape(expand(unsqueeze(arangeOn(indices.backend, count), 1), indices.shape), [indices.size]),
+      count,
+    };
   }
   if (!offsets) throw new ValueError('offsets has to be a 1D Tensor but got null');
   const begins = requireIndices('embeddingBag', offsets);
@@ -243,6 +240,6 @@ function bagsOf(
         `offsets[-1] can not be greater than input's length ${indices.size} but got offsets[-1] of ${last}`,
       );
   }
-  const found = searchsorted(narrow(begins, 0, 0, count), upTo(indices.size), { right: true });
+  const found = searchsorted(narrow(begins, 0, 0, count), arangeOn(indices.backend, indices.size), { right: true });
   return { bags: sub(found, 1), count };
 }

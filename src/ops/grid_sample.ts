@@ -11,11 +11,11 @@ import {
   launchGridSampleBackward,
 } from '../launch/grid_sample.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fullOn } from '../tensor/create.ts';
+import { arangeOn, fullOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireFloat, requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { expand } from './broadcast.ts';
 import { cast, toFormat } from './convert.ts';
 import {
@@ -237,8 +237,7 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
     );
   // The last axis comes first: x before y before z, and 1 behind them.
   const coordinates = spatial.map((steps, d) => {
-    const along = allocate([steps], theta.dtype, 'contiguous', theta.backend);
-    theta.backend.launch.arange('affineGrid', { out: along, start: 1 - steps, step: 2 });
+    const along = arangeOn(theta.backend, steps, theta.dtype, 1 - steps, 2);
     const scaled = div(along, options.alignCorners ? Math.max(1, steps - 1) : steps);
     return expand(reshape(scaled, [steps, ...spatial.slice(d + 1).map(() => 1)]), spatial);
   });

@@ -3,10 +3,11 @@
 import { requireElement, requireInteger, requireIntegers } from '../checks.ts';
 import { NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
+import { arangeOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { broadcastShapes, formatShape, normalizeDim, type Shape, sizeOf } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { broadcastTo } from './broadcast.ts';
 import { cast, resultType } from './convert.ts';
 import { add, eq, mul, sub, where } from './elementwise.ts';
@@ -360,8 +361,7 @@ export function matrixPower(x: Tensor, n: number): Tensor {
     );
   if (n < 0) throw new NotImplementedError('[matrixPower] a negative power needs an inverse, which is not here');
   if (n === 0) {
-    const at = allocate([rows], 'int64', 'contiguous', x.backend);
-    if (rows > 0) x.backend.launch.arange('matrixPower', { out: at, start: 0, step: 1 });
+    const at = arangeOn(x.backend, rows);
     const isAlong = broadcastTo(eq(unsqueeze(at, 1), at), x.shape);
     // The identity, whose slope is 0.
     return where(eq(isAlong, isAlong), cast(isAlong, x.dtype), x);

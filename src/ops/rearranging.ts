@@ -305,7 +305,7 @@ function requireList(op: string, tensors: readonly Tensor[]): void {
   if (tensors.length === 0) throw new RuntimeError(`${op} expects a non-empty TensorList`);
 }
 /** With dimensions of size 1 put in where PyTorch's `atleast_1d` to `atleast_3d` do. */
-const withRank = (x: Tensor, rank: 1 | 2 | 3): Tensor => {
+export const withRank = (x: Tensor, rank: 1 | 2 | 3): Tensor => {
   if (x.rank >= rank) return x;
   if (x.rank === 0) return reshape(x, Array<number>(rank).fill(1));
   if (rank === 2) return reshape(x, [1, ...x.shape]);

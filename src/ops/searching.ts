@@ -5,12 +5,13 @@ import { Status } from '../device/generated/abi.ts';
 import { NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { rowMajor } from '../tensor/copy.ts';
-import { fromTypedArrayOn, fullOn, tensorOn } from '../tensor/create.ts';
+import { arangeOn, fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, normalizeDim, sameShape, sizeOf } from '../tensor/shape.ts';
 import { allocate, requireKnownShape, Tensor } from '../tensor/tensor.ts';
 import { cast, detach, resultType } from './convert.ts';
+import { neighbours } from './cumulative.ts';
 import {
   add,
   clamp,
@@ -300,14 +301,11 @@ export function histogram(
     hist = equalBins(flat, weights, bins, low, high, binEdges);
   }
   if (!density) return { hist, binEdges };
-  const count = hist.size;
-  const widths = sub(narrow(binEdges, 0, 1, count), narrow(binEdges, 0, 0, count));
-  return { hist: div(div(hist, sum(hist)), widths), binEdges };
+  return { hist: div(div(hist, sum(hist)), sub(...neighbours(binEdges, 0))), binEdges };
 }
 /** So many values from `low` to `high`, from the nearer end, as `linspace`. */
 function evenly(beside: Tensor, low: number, high: number, steps: number): Tensor {
-  const at = allocate([steps], beside.dtype, 'contiguous', beside.backend);
-  beside.backend.launch.arange('histogram', { out: at, start: 0, step: 1 });
+  const at = arangeOn(beside.backend, steps, beside.dtype);
   const step = (high - low) / (steps - 1);
   return where(lt(at, Math.floor(steps / 2)), add(mul(at, step), low), sub(high, mul(sub(steps - 1, at), step)));
 }
@@ -347,8 +345,7 @@ function differsFromFormer(rows: Tensor): Tensor {
   const n = rows.shape[0];
   const first = fullOn(rows.backend, [Math.min(n, 1)], 1, 'bool');
   if (n < 2) return first;
-  const [here, before] = [narrow(rows, 0, 1, n - 1), narrow(rows, 0, 0, n - 1)];
-  const differs = ne(here, before);
+  const differs = ne(...neighbours(rows, 0));
   return cat([first, rows.rank === 1 ? differs : gt(sum(differs, 1), 0)], 0);
 }
 /** The order in which rows of a matrix are sorted, by their first elements first. */
@@ -362,7 +359,7 @@ function orderOfRows(rows: Tensor): Tensor {
     }
     return a - b;
   });
-  return fromTypedArrayOn(rows.backend, BigInt64Array.from(order, BigInt), [n]);
+  return tensorOn(rows.backend, order, 'int64');
 }
 
 function uniqueAmong(op: string, x: Tensor, dim: number | null, isSorted: boolean): UniqueValues {

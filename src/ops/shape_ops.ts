@@ -305,18 +305,24 @@ export function slice(x: Tensor, dim: number, start?: number, end?: number, step
   return selectOp(x, selection);
 }
 
-/** The sub-tensor at one index of a dimension, which disappears; a copy (PyTorch: `torch.select`). */
-export function select(x: Tensor, dim: number, index: number): Tensor {
-  requireTensor('select', x);
-  requireInteger('select', 'index', index);
+/** The dimension, and the index counted from 0, of what `select` takes. */
+export function selectedIndex(op: string, x: Tensor, dim: number, index: number): [dim: number, index: number] {
+  requireTensor(op, x);
+  requireInteger(op, 'index', index);
   if (x.rank === 0) throw new IndexError('select() cannot be applied to a 0-dim tensor.');
-  const d = normalizeDim(dim, x.rank, 'select');
+  const d = normalizeDim(dim, x.rank, op);
   const n = x.shape[d];
   if (index < -n || index >= n)
     throw new IndexError(
       `select(): index ${index} out of range for tensor of size ${formatShape(x.shape)} at dimension ${d}`,
     );
-  const row = part(x, d, index < 0 ? index + n : index, 1);
+  return [d, index < 0 ? index + n : index];
+}
+
+/** The sub-tensor at one index of a dimension, which disappears; a copy (PyTorch: `torch.select`). */
+export function select(x: Tensor, dim: number, index: number): Tensor {
+  const [d, at] = selectedIndex('select', x, dim, index);
+  const row = part(x, d, at, 1);
   return reshape(
     row,
     x.shape.filter((_, i) => i !== d),

@@ -3,14 +3,14 @@
 import { requireInteger, shown } from '../checks.ts';
 import { IndexError, NotImplementedError, RuntimeError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fullOn, tensorOn } from '../tensor/create.ts';
+import { arangeOn, fullOn, tensorOn } from '../tensor/create.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { requireSameDevice, requireTensor } from '../tensor/requirements.ts';
 import { normalizeDim } from '../tensor/shape.ts';
-import { allocate, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { broadcastTo } from './broadcast.ts';
 import { cast, clone } from './convert.ts';
-import { cummax } from './cumulative.ts';
+import { cummax, neighbours } from './cumulative.ts';
 import {
   ceil,
   clamp,
@@ -148,14 +148,13 @@ export function mode(x: Tensor, dim = -1, options: ReduceOptions = {}): ValuesAn
   // Where each run of equal values begins; the place in it tells how often its value has come.
   const places = broadcastTo(
     reshape(
-      countsFrom0(x, n),
+      arangeOn(x.backend, n),
       x.shape.map((_, i) => (i === d ? n : 1)),
     ),
     x.shape,
   );
   const isFirst = eq(places, 0);
-  const differs =
-    n < 2 ? isFirst : cat([narrow(isFirst, d, 0, 1), ne(narrow(values, d, 1, n - 1), narrow(values, d, 0, n - 1))], d);
+  const differs = cat([narrow(isFirst, d, 0, 1), ne(...neighbours(values, d))], d);
   const begins = cummax(where(differs, places, 0), d).values;
   const last = argmax(sub(places, begins), d, { keepdim: true });
   const taken = (t: Tensor) => {
@@ -163,11 +162,6 @@ export function mode(x: Tensor, dim = -1, options: ReduceOptions = {}): ValuesAn
     return options.keepdim ? kept : squeeze(kept, d);
   };
   return { values: taken(values), indices: taken(indices) };
-}
-function countsFrom0(beside: Tensor, n: number): Tensor {
-  const out = allocate([n], 'int64', 'contiguous', beside.backend);
-  beside.backend.launch.arange('mode', { out, start: 0, step: 1 });
-  return out;
 }
 
 /** Which value stands for a place between two neighbours. */

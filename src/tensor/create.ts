@@ -109,10 +109,10 @@ function copyOf(x: Tensor, options: TensorOptions): Tensor {
 }
 
 /** As `tensor`, on the backend of an operation's operands. */
-export const tensorOn = (backend: Backend, data: NestedArray, dtype?: DType): Tensor =>
+export const tensorOn = (backend: Backend, data: NestedArray | readonly number[], dtype?: DType): Tensor =>
   tensorAs(data, { backend, dtype });
 
-function tensorAs(data: NestedArray | bigint | readonly bigint[] | TypedArray, options: Making): Tensor {
+function tensorAs(data: NestedArray | bigint | readonly (number | bigint)[] | TypedArray, options: Making): Tensor {
   if (isTypedArray(data)) return fromTypedArrayAs(data, [data.length], options);
   const shape: number[] = [];
   for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
@@ -391,9 +391,15 @@ export function arange(start: number, end?: number, step = 1, options: TensorOpt
     throw new RuntimeError('upper bound and lower bound inconsistent with step sign');
   const count = Math.ceil((last - first) / by);
   requireCountable([count], 'arange');
-  const out = allocate([count], dtype, 'contiguous', backendOf(options.device));
-  out.backend.launch.arange('arange', { out, start: whole(from), step: whole(step) });
+  const out = arangeOn(backendOf(options.device), count, dtype, whole(from), whole(step));
   if (options.requiresGrad) out.requiresGrad = true;
+  return out;
+}
+
+/** As `arange`, so many numbers, on the backend of an operation's operands. */
+export function arangeOn(backend: Backend, count: number, dtype: DType = 'int64', start = 0, step = 1): Tensor {
+  const out = allocate([count], dtype, 'contiguous', backend);
+  backend.launch.arange('arange', { out, start, step });
   return out;
 }
 
