@@ -12,7 +12,7 @@ import {
   type GeneratorOption,
   generatorOption,
   normal_,
-  normalOf,
+  normalTensor,
   type RandomOptions,
   uniform_,
 } from '../tensor/random.ts';
@@ -102,7 +102,7 @@ export function normal(
 ): Tensor {
   if (typeof mean === 'number' && typeof std === 'number') {
     requireDeviation(std);
-    return normalOf(shape as Shape, mean, std, options);
+    return normalTensor('normal', shape as Shape, options, mean, std);
   }
   requireOptions('normal', options, generatorOption);
   const tensors = [mean, std].filter((t) => typeof t !== 'number');

@@ -93,22 +93,14 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
   return normalTensor('randn', shape, options);
 }
 
-function normalTensor(op: string, shape: Shape, options: RandomOptions): Tensor {
+/** For the functions that are made of it. */
+export function normalTensor(op: string, shape: Shape, options: RandomOptions, mean = 0, std = 1): Tensor {
   requireShape(op, shape);
   requireTensorOptions(op, options, randomOptions);
+  requireFinite(op, 'mean', mean);
   const { dtype = 'float32', generator } = options;
   requireFloats(op, dtype);
-  return make(shape, dtype, options, (out) => drawNormal(op, out, 0, 1, generator));
-}
-
-/** `normal` of two numbers. */
-export function normalOf(shape: Shape, mean: number, std: number, options: RandomOptions): Tensor {
-  requireShape('normal', shape);
-  requireTensorOptions('normal', options, randomOptions);
-  requireFinite('normal', 'mean', mean);
-  const { dtype = 'float32', generator } = options;
-  requireFloats('normal', dtype);
-  return make(shape, dtype, options, (out) => drawNormal('normal', out, mean, std, generator));
+  return make(shape, dtype, options, (out) => drawNormal(op, out, mean, std, generator));
 }
 
 /**
