@@ -39,15 +39,13 @@ export type RecurrentOperands = readonly [
   c0: Tensor | null,
 ];
 
-/** Sizes, and the order of the steps. */
-function sizesOf(
-  [x, , wHh, , , , h0]: readonly (Tensor | { readonly shape: readonly number[] } | null)[],
-  mode: RecurrentMode,
-) {
-  const [steps, n, features] = x!.shape;
-  const [rows, out] = wHh!.shape;
-  const order = Array.from({ length: steps }, (_, i) => (mode.reverse ? steps - 1 - i : i));
-  return { steps, n, features, rows, out, h: rows / gatesOf[mode.kind], order, states: h0!.shape };
+/** What forward and backward tell the kernel of the steps. */
+function stepsOf(x: Tensor, wHh: Tensor, wHr: Tensor | null, { kind, reverse }: RecurrentMode) {
+  const [steps, n] = x.shape;
+  const [rows, out] = wHh.shape;
+  const h = rows / gatesOf[kind];
+  noteMultiplyAdds(steps * n * out * (rows + (wHr ? h : 0)));
+  return { cell: Cell[kind], reverse, projects: wHr !== null, steps, n, rows, h, out };
 }
 
 /** A step by plain operations: [h, c]. */
@@ -77,10 +75,11 @@ function plainStep(
 function plain(operands: RecurrentOperands, mode: RecurrentMode): Tensor[] {
   const [x, wIh, , bIh, , , h0, c0] = operands;
   const projected = linear(x, wIh, bIh);
-  const { order } = sizesOf(operands, mode);
+  const [steps] = x.shape;
   const outputs: Tensor[] = [];
   let [h, c] = [h0, c0];
-  for (const t of order) {
+  for (let i = 0; i < steps; i++) {
+    const t = mode.reverse ? steps - 1 - i : i;
     [h, c] = plainStep(mode.kind, select(projected, 0, t), operands, h, c);
     outputs[t] = h;
   }
@@ -109,22 +108,20 @@ export const recurrent = defineOp({
     const { kind } = mode;
     requireSameDevice('recurrent', ...present(x, wIh, wHh, bIh, bHh, wHr, h0, c0));
     const input = rowMajor(x);
-    const { steps, n, features, rows, out, h, order } = sizesOf([input, wIh, wHh, null, null, null, h0], mode);
+    const shared = stepsOf(input, wHh, wHr, mode);
+    const { steps, n, rows, h, out } = shared;
     const { backend, dtype } = x;
     const isGru = kind === 'gru';
     const fresh = (...shape: number[]) => allocate(shape, dtype, 'contiguous', backend);
     // A GRU needs the sums of the state apart from those of the input; else there is one sum, with both biases.
     const bias = isGru || !bIh || !bHh ? bIh : add(bIh, bHh);
-    const gates = launchGemm(reshape(input, [steps * n, features]), wIh, false, true, bias);
+    const gates = launchGemm(reshape(input, [steps * n, input.shape[2]]), wIh, false, true, bias);
     const hidden = isGru ? fresh(steps * n, rows) : null;
     const cells = kind === 'lstm' ? fresh(steps * n, h) : null;
     const y = fresh(steps, n, out);
     const unprojected = wHr ? fresh(steps * n, h) : null;
-    noteMultiplyAdds(steps * n * out * (rows + (wHr ? h : 0)));
     backend.launch.recurrent('recurrent', {
-      cell: Cell[kind],
-      reverse: mode.reverse,
-      projects: wHr !== null,
+      ...shared,
       wHh,
       bHh: isGru ? bHh : null,
       wHr,
@@ -135,14 +132,9 @@ export const recurrent = defineOp({
       cells,
       unprojected,
       y,
-      steps,
-      n,
-      rows,
-      h,
-      out,
     });
     ctx.save(input, wIh, wHh, bIh, bHh, wHr, h0, c0, gates, y, hidden, cells, unprojected);
-    const last = order.at(-1)!;
+    const last = mode.reverse ? 0 : steps - 1;
     const copy = (from: Tensor, width: number) => {
       const to = fresh(n, width);
       copyElements('recurrent', from, to, [n * width], [1], [1], last * n * width);
@@ -155,8 +147,8 @@ export const recurrent = defineOp({
     const operands = ctx.saved.slice(0, 8) as unknown as RecurrentOperands;
     if (isGradEnabled()) return [...recordedGradients(operands, mode, ctx.needs, grads), null];
     const [x, wIh, wHh, , , wHr, h0, c0, gates, y, hidden, cells, unprojected] = ctx.saved;
-    const { kind } = mode;
-    const { steps, n, features, rows, out, h, order } = sizesOf(operands, mode);
+    const shared = stepsOf(x, wHh, wHr, mode);
+    const { steps, n, rows, h, out } = shared;
     const { backend, dtype } = x;
     const fresh = (...shape: number[]) => allocate(shape, dtype, 'contiguous', backend);
     /** A gradient that is changed here, and belongs to somebody else, or 0. */
@@ -172,11 +164,8 @@ export const recurrent = defineOp({
     const dgates = fresh(steps * n, rows);
     const dhidden = hidden ? fresh(steps * n, rows) : dgates;
     const dprojected = wHr ? fresh(steps * n, out) : null;
-    noteMultiplyAdds(steps * n * out * (rows + (wHr ? h : 0)));
     backend.launch.recurrentBackward('recurrentBackward', {
-      cell: Cell[kind],
-      reverse: mode.reverse,
-      projects: wHr !== null,
+      ...shared,
       wHh,
       wHr,
       h0,
@@ -191,11 +180,6 @@ export const recurrent = defineOp({
       dgates,
       dhidden: hidden && dhidden,
       dprojected,
-      steps,
-      n,
-      rows,
-      h,
-      out,
     });
     const needs = Object.fromEntries(names.map((name, i) => [name, ctx.needs[i]]));
     const weightHh = () => {
@@ -220,8 +204,8 @@ export const recurrent = defineOp({
         });
       };
       // The states before the first step, and then y without its last step.
-      addPart(n, order[0] * n, h0, false);
-      const [from, state] = mode.reverse ? [0, n] : [n, 0];
+      const [first, from, state] = mode.reverse ? [(steps - 1) * n, 0, n] : [0, n, 0];
+      addPart(n, first, h0, false);
       if (steps > 1) addPart((steps - 1) * n, from, partOf(y, state * out), true);
       return to;
     };
@@ -229,8 +213,8 @@ export const recurrent = defineOp({
     // Where there is one sum of gates, both biases have one gradient.
     const dbHh = needs.bHh ? (hidden || !dbIh ? sum(dhidden, 0) : clone(dbIh)) : null;
     return [
-      needs.x ? reshape(launchGemm(dgates, wIh, false, false, null), [steps, n, features]) : null,
-      needs.wIh ? launchGemm(dgates, reshape(x, [steps * n, features]), true, false, null) : null,
+      needs.x ? reshape(launchGemm(dgates, wIh, false, false, null), x.shape) : null,
+      needs.wIh ? launchGemm(dgates, reshape(x, [steps * n, x.shape[2]]), true, false, null) : null,
       needs.wHh ? weightHh() : null,
       dbIh,
       dbHh,
