@@ -129,31 +129,23 @@ export class Bilinear extends Module {
   }
 }
 
-function resetTable(weight: Parameter, paddingIdx: number | null): void {
-  normal_(weight);
-  if (paddingIdx !== null) noGrad(() => setIndex(weight, paddingIdx, 0));
-}
-
 /** Options of `Embedding`. */
 export interface EmbeddingOptions extends TableOptions, DTypeOption {
   /** Row that starts as zeros and is not learned; negative ones count from the end. Default: null, none. */
   paddingIdx?: number | null;
 }
 const embeddingOptions = declareOptions<EmbeddingOptions>({ ...embeddingKinds, dtype: kind.choice });
+/** Options of `EmbeddingBag`. */
+export interface EmbeddingBagOptions extends EmbeddingBagLayerOptions, DTypeOption {}
+const embeddingBagOptions = declareOptions<EmbeddingBagOptions>({ ...embeddingBagKinds, dtype: kind.choice });
 
-/**
- * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). The vectors
- * start normal, with mean 0 and variance 1.
- * @throws ValueError where paddingIdx is no row; IndexError at the call where an index is none.
- * @example
- * const vectors = new Embedding(1000, 16)(tensor([3, 7], { dtype: 'int64' })); // shape [2, 16]
- */
-export class Embedding extends Module {
+/** What Embedding and EmbeddingBag share: the table, and what a look-up does to it. */
+abstract class Table extends Module {
   /** How many vectors there are. */
   readonly numEmbeddings: number;
   /** The length of a vector. */
   readonly embeddingDim: number;
-  /** The row that is not learned; null: there is none. */
+  /** The row that is not learned, and does not count in a bag; null: there is none. */
   readonly paddingIdx: number | null;
   /** The norm to which vectors are shortened when they are looked up; null: they are not. */
   maxNorm: number | null;
@@ -164,16 +156,15 @@ export class Embedding extends Module {
   /** The vectors (numEmbeddings, embeddingDim). */
   declare weight: Parameter;
 
-  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
+  constructor(op: string, numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions) {
     super();
-    requireOptions(this.constructor.name, options, embeddingOptions);
     const { paddingIdx = null, maxNorm = null, normType = 2, scaleGradByFreq = false, dtype } = options;
-    requireInteger('Embedding', 'numEmbeddings', numEmbeddings, 0, maxElements);
-    requireInteger('Embedding', 'embeddingDim', embeddingDim, 0, maxElements);
-    if (paddingIdx !== null) requireInteger('Embedding', 'paddingIdx', paddingIdx);
-    if (dtype !== undefined) requireDType('Embedding', dtype);
+    requireInteger(op, 'numEmbeddings', numEmbeddings, 0, maxElements);
+    requireInteger(op, 'embeddingDim', embeddingDim, 0, maxElements);
+    if (paddingIdx !== null) requireInteger(op, 'paddingIdx', paddingIdx);
+    if (dtype !== undefined) requireDType(op, dtype);
     if (paddingIdx !== null && (paddingIdx >= numEmbeddings || paddingIdx < -numEmbeddings))
-      throw new ValueError('[Embedding] paddingIdx must be within numEmbeddings');
+      throw new ValueError(`[${op}] paddingIdx must be within numEmbeddings`);
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
     this.paddingIdx = paddingIdx !== null && paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
@@ -186,7 +177,32 @@ export class Embedding extends Module {
 
   /** Draws the table anew; the padding row becomes 0. */
   resetParameters(): void {
-    resetTable(this.weight, this.paddingIdx);
+    const { weight, paddingIdx } = this;
+    normal_(weight);
+    if (paddingIdx !== null) noGrad(() => setIndex(weight, paddingIdx, 0));
+  }
+}
+
+const sizesText = ({ numEmbeddings, embeddingDim }: Table): string => `${numEmbeddings}, ${embeddingDim}`;
+const paddingText = ({ paddingIdx }: Table): string => (paddingIdx === null ? '' : `, padding_idx=${paddingIdx}`);
+const lookUpText = ({ maxNorm, normType, scaleGradByFreq }: Table): string =>
+  [
+    maxNorm === null ? '' : `, max_norm=${floatText(maxNorm)}`,
+    normType === 2 ? '' : `, norm_type=${floatText(normType)}`,
+    scaleGradByFreq ? ', scale_grad_by_freq=True' : '',
+  ].join('');
+
+/**
+ * A table of vectors, looked up by integer indices: (…) → (…, embeddingDim) (PyTorch: `nn.Embedding`). The vectors
+ * start normal, with mean 0 and variance 1.
+ * @throws ValueError where paddingIdx is no row; IndexError at the call where an index is none.
+ * @example
+ * const vectors = new Embedding(1000, 16)(tensor([3, 7], { dtype: 'int64' })); // shape [2, 16]
+ */
+export class Embedding extends Table {
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
+    requireOptions(new.target.name, options, embeddingOptions);
+    super('Embedding', numEmbeddings, embeddingDim, options);
   }
 
   forward(indices: Tensor): Tensor {
@@ -194,24 +210,9 @@ export class Embedding extends Module {
   }
 
   override extraRepr(): string {
-    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}${tableText(this)}`;
+    return `${sizesText(this)}${paddingText(this)}${lookUpText(this)}`;
   }
 }
-const tableText = ({
-  maxNorm,
-  normType,
-  scaleGradByFreq,
-}: Required<Pick<TableOptions, 'maxNorm' | 'normType' | 'scaleGradByFreq'>>): string =>
-  [
-    maxNorm === null ? '' : `, max_norm=${floatText(maxNorm)}`,
-    normType === 2 ? '' : `, norm_type=${floatText(normType)}`,
-    scaleGradByFreq ? ', scale_grad_by_freq=True' : '',
-  ].join('');
-
-/** Options of `EmbeddingBag`. */
-export interface EmbeddingBagOptions extends EmbeddingBagLayerOptions, DTypeOption {}
-const embeddingBagOptions = declareOptions<EmbeddingBagOptions>({ ...embeddingBagKinds, dtype: kind.choice });
 
 /**
  * Sums, means or maxima of bags of vectors from a table, looked up by integer indices: of each row of a matrix of
@@ -222,53 +223,19 @@ const embeddingBagOptions = declareOptions<EmbeddingBagOptions>({ ...embeddingBa
  * const words = tensor([1, 2, 4, 5, 4, 3], { dtype: 'int64' });
  * const texts = new EmbeddingBag(10, 16, { mode: 'sum' })(words, tensor([0, 4], { dtype: 'int64' })); // shape [2, 16]
  */
-export class EmbeddingBag extends Module {
-  /** How many vectors there are. */
-  readonly numEmbeddings: number;
-  /** The length of a vector. */
-  readonly embeddingDim: number;
-  /** The row that does not count; null: there is none. */
-  readonly paddingIdx: number | null;
-  /** The norm to which vectors are shortened when they are looked up; null: they are not. */
-  maxNorm: number | null;
-  /** The p of that norm. */
-  normType: number;
-  /** Whether gradients are divided by how often a vector has been looked up. */
-  scaleGradByFreq: boolean;
+export class EmbeddingBag extends Table {
   /** What becomes of the vectors of a bag. */
   mode: EmbeddingBagMode;
   /** Whether the last offset is the end of the last bag. */
   includeLastOffset: boolean;
-  /** The vectors (numEmbeddings, embeddingDim). */
-  declare weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {
-    super();
-    requireOptions(this.constructor.name, options, embeddingBagOptions);
-    const { paddingIdx = null, maxNorm = null, normType = 2, scaleGradByFreq = false, dtype } = options;
+    requireOptions(new.target.name, options, embeddingBagOptions);
     const { mode = 'mean', includeLastOffset = false } = options;
-    requireInteger('EmbeddingBag', 'numEmbeddings', numEmbeddings, 0, maxElements);
-    requireInteger('EmbeddingBag', 'embeddingDim', embeddingDim, 0, maxElements);
-    if (paddingIdx !== null) requireInteger('EmbeddingBag', 'paddingIdx', paddingIdx);
-    if (dtype !== undefined) requireDType('EmbeddingBag', dtype);
     requireChoice('EmbeddingBag', 'mode', mode, ['sum', 'mean', 'max']);
-    if (paddingIdx !== null && (paddingIdx >= numEmbeddings || paddingIdx < -numEmbeddings))
-      throw new ValueError('[EmbeddingBag] paddingIdx must be within numEmbeddings');
-    this.numEmbeddings = numEmbeddings;
-    this.embeddingDim = embeddingDim;
-    this.paddingIdx = paddingIdx !== null && paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
-    this.maxNorm = maxNorm;
-    this.normType = normType;
-    this.scaleGradByFreq = scaleGradByFreq;
+    super('EmbeddingBag', numEmbeddings, embeddingDim, options);
     this.mode = mode;
     this.includeLastOffset = includeLastOffset;
-    this.registerParameter('weight', new Parameter(empty([numEmbeddings, embeddingDim], { dtype })));
-    this.resetParameters();
-  }
-
-  /** Draws the table anew; the padding row becomes 0. */
-  resetParameters(): void {
-    resetTable(this.weight, this.paddingIdx);
   }
 
   forward(indices: Tensor, offsets: Tensor | null = null, perSampleWeights: Tensor | null = null): Tensor {
@@ -278,8 +245,7 @@ export class EmbeddingBag extends Module {
   }
 
   override extraRepr(): string {
-    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}${tableText(this)}, mode='${this.mode}'${padding}`;
+    return `${sizesText(this)}${lookUpText(this)}, mode='${this.mode}'${paddingText(this)}`;
   }
 }
 
