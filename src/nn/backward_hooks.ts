@@ -19,29 +19,29 @@ export interface BackwardHooks {
   readonly full: readonly ((gradInput: ModuleGradients, gradOutput: ModuleGradients) => ReplacedGradients)[];
 }
 
-/** The values with those that require a gradient behind an identity whose backward is `run`. */
-function behind(values: readonly unknown[], name: string, run: (grads: Gradient[]) => Gradient[]): unknown[] {
-  const tensors = values.filter((value): value is Tensor => value instanceof Tensor && value.requiresGrad);
-  const own = tensors.map((tensor) => aliasOf(tensor));
-  if (own.length > 0) attach(name, own, tensors.map(edgeOf), { free() {} }, false, run);
-  let next = 0;
-  return values.map((value) => (value instanceof Tensor && value.requiresGrad ? own[next++] : value));
-}
+const needsGradient = (value: unknown): value is Tensor => value instanceof Tensor && value.requiresGrad;
 
-/** Gradients in the order of all values, from those of the values that require one, and back. */
-function places(values: readonly unknown[]) {
-  const at = values.flatMap((value, i) => (value instanceof Tensor && value.requiresGrad ? [i] : []));
-  return {
-    isEmpty: at.length === 0,
-    spread(grads: readonly Gradient[]): ModuleGradients {
-      const all: (Tensor | null)[] = values.map(() => null);
-      at.forEach((place, i) => {
-        all[place] = grads[i] ?? null;
-      });
-      return all;
-    },
-    pick: (all: ModuleGradients): Gradient[] => at.map((place) => all[place]),
+/**
+ * The values with those that require a gradient behind an identity, whose backward is `run`: it takes and gives a
+ * gradient for each value, null for those that require none.
+ */
+function behind(
+  values: readonly unknown[],
+  name: string,
+  run: (gradients: ModuleGradients) => ModuleGradients,
+): unknown[] {
+  const tensors = values.filter(needsGradient);
+  // As it is now: a caller may change what requires a gradient before backward.
+  const needs = values.map(needsGradient);
+  const own = tensors.map((tensor) => aliasOf(tensor));
+  const backward = (grads: readonly Gradient[]): Gradient[] => {
+    let next = 0;
+    const all = needs.map((needed) => (needed ? (grads[next++] ?? null) : null));
+    return run(all).filter((_, i) => needs[i]);
   };
+  if (own.length > 0) attach(name, own, tensors.map(edgeOf), { free() {} }, false, backward);
+  let next = 0;
+  return values.map((value, i) => (needs[i] ? own[next++] : value));
 }
 
 /** What a hook has returned, in the place of the gradients that it was given. */
@@ -61,29 +61,28 @@ export function withBackwardHooks(
   forward: (args: unknown[]) => unknown,
 ): unknown {
   if (!isGradEnabled()) return forward([...args]);
-  const inputs = places(args);
+  const withoutGradients = args.some(needsGradient) ? null : args.map(() => null);
   let gradOutput: ModuleGradients = [];
-  const given = behind(args, 'moduleInputs', (grads) => {
-    let gradInput = inputs.spread(grads);
+  const given = behind(args, 'moduleInputs', (gradients) => {
+    let gradInput = gradients;
     for (const hook of full) gradInput = replaced(hook(gradInput, gradOutput), gradInput, 'Backward hook');
-    return inputs.pick(gradInput);
+    return gradInput;
   });
   const output = forward(given);
   const several = Array.isArray(output);
   const values: readonly unknown[] = several ? output : [output];
-  const outputs = places(values);
-  const own = behind(values, 'moduleOutputs', (grads) => {
-    gradOutput = outputs.spread(grads);
+  const own = behind(values, 'moduleOutputs', (gradients) => {
+    gradOutput = gradients;
     for (const hook of pre) gradOutput = replaced(hook(gradOutput), gradOutput, 'Backward pre hook');
-    if (inputs.isEmpty)
+    if (withoutGradients)
       for (const hook of full) {
-        const returned = hook(inputs.spread([]), gradOutput);
+        const returned = hook(withoutGradients, gradOutput);
         if (returned && (returned instanceof Tensor || returned.some((gradient) => gradient !== null)))
           throw new RuntimeError(
             'Backward hook for Modules where no input requires gradient should always return nothing or null for all gradients.',
           );
       }
-    return outputs.pick(gradOutput);
+    return gradOutput;
   });
   return several ? own : own[0];
 }
