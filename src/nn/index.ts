@@ -166,6 +166,7 @@ export {
   packSequence,
   padPackedSequence,
   padSequence,
+  type UnpadSequenceOptions,
   unpadSequence,
 } from './packed_sequence.ts';
 export {

@@ -6,7 +6,7 @@ import { ArgumentTypeError, RuntimeError, ValueError } from '../errors.ts';
 import { indexSelect } from '../ops/indexing.ts';
 import { cat, narrow, reshape, transpose } from '../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { fromTypedArrayOn, fullOn } from '../tensor/create.ts';
+import { fullOn, tensorOn } from '../tensor/create.ts';
 import { requireTensor } from '../tensor/requirements.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
@@ -83,10 +83,16 @@ const padOptions = declareOptions<PadSequenceOptions>({
   paddingValue: kind.number,
   paddingSide: kind.choice,
 });
+/** Options of `unpadSequence`. */
+export interface UnpadSequenceOptions {
+  /** Whether the batch is (N, T, …), not (T, N, …). Default: false. */
+  batchFirst?: boolean;
+}
+const unpadOptions = declareOptions<UnpadSequenceOptions>({ batchFirst: kind.flag });
 
 /** The parts of x along a dimension, in the order of `rows`. */
 export function rowsOf(x: Tensor, dim: number, rows: readonly number[]): Tensor {
-  return indexSelect(x, dim, fromTypedArrayOn(x.backend, BigInt64Array.from(rows, BigInt), [rows.length]));
+  return indexSelect(x, dim, tensorOn(x.backend, rows, 'int64'));
 }
 
 function lengthsOf(caller: string, lengths: Tensor | readonly number[]): number[] {
@@ -191,10 +197,7 @@ export function padPackedSequence(
   const padded = cat([data, fullOn(data.backend, [1, ...rest], paddingValue, data.dtype)]);
   const lengths = places.map((place) => batchSizes.filter((size) => size > place).length);
   const shape = batchFirst ? [n, steps, ...rest] : [steps, n, ...rest];
-  return [
-    reshape(rowsOf(padded, 0, rows), shape),
-    fromTypedArrayOn(data.backend, BigInt64Array.from(lengths, BigInt), [n]),
-  ];
+  return [reshape(rowsOf(padded, 0, rows), shape), tensorOn(data.backend, lengths, 'int64')];
 }
 
 /**
@@ -224,7 +227,7 @@ export function padSequence(sequences: readonly Tensor[], options: PadSequenceOp
 export function unpadSequence(
   x: Tensor,
   lengths: Tensor | readonly number[],
-  options: Pick<PadSequenceOptions, 'batchFirst'> = {},
+  options: UnpadSequenceOptions = {},
 ): Tensor[] {
   requireTensor('unpadSequence', x);
   requireOptions('unpadSequence', options, unpadOptions);
@@ -240,7 +243,6 @@ export function unpadSequence(
     reshape(narrow(narrow(sequences, 0, i, 1), 1, 0, length), [length, ...x.shape.slice(2)]),
   );
 }
-const unpadOptions = declareOptions<Pick<PadSequenceOptions, 'batchFirst'>>({ batchFirst: kind.flag });
 
 /**
  * Packs sequences (Tᵢ, …) of different lengths (PyTorch: `torch.nn.utils.rnn.pack_sequence`).
