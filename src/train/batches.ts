@@ -1,5 +1,6 @@
 // What a loop does with a batch: which part of it the model is called with, and what its output is compared with.
 import { ValueError } from '../errors.ts';
+import { kind } from '../options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 /** Batches in any order of arrival: arrays of tensors, or whatever the options `inputs` and `target` take apart. */
@@ -16,6 +17,8 @@ export interface BatchOptions<Batch = readonly Tensor[], Target = Tensor> {
   /** Applied to each tensor that the model is called with, such as a conversion from bytes. */
   prepare?: (input: Tensor) => Tensor;
 }
+
+export const batchKinds = { inputs: kind.function, target: kind.function, prepare: kind.function };
 
 /** A batch, taken apart. */
 export interface BatchParts {

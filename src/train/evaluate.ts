@@ -9,7 +9,7 @@ import { batchNorms } from '../nn/norm/statistics/statistics.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type Batches, type BatchOptions, partsOf } from './batches.ts';
+import { type Batches, type BatchOptions, batchKinds, partsOf } from './batches.ts';
 import { Averages, type Metrics } from './metrics.ts';
 import { Ranks } from './ranks.ts';
 
@@ -36,9 +36,7 @@ const evaluateOptions = declareOptions<EvaluateOptions>({
   loss: kind.function,
   metrics: kind.object,
   statistics: kind.choice,
-  inputs: kind.function,
-  target: kind.function,
-  prepare: kind.function,
+  ...batchKinds,
 });
 
 /**

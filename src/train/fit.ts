@@ -13,9 +13,10 @@ import { type StagedStatistics, stageStatistics } from '../optim/staged_statisti
 import { declareOptions, kind, required, requireOptions } from '../options.ts';
 import { defaultGenerator, Generator } from '../tensor/random/index.ts';
 import { asyncScope, scope } from '../tensor/scope.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { warn } from '../warnings.ts';
-import { type Batches, type BatchOptions, partsOf } from './batches.ts';
+import { type Batches, type BatchOptions, batchKinds, partsOf } from './batches.ts';
 import {
   type AnyOptimizer,
   type CheckpointParts,
@@ -177,9 +178,7 @@ const fitOptions = declareOptions<FitOptions>({
   clipGradNorm: kind.number,
   skipNonFinite: kind.flag,
   validation: kind.object,
-  inputs: kind.function,
-  target: kind.function,
-  prepare: kind.function,
+  ...batchKinds,
   callbacks: kind.object,
   checkpoint: kind.string,
   checkpointEvery: kind.integer,
@@ -242,10 +241,7 @@ function isGeneratorState(value: unknown): boolean {
 const areNumbers = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'number');
 const areCounts = (value: unknown): boolean =>
-  isObject(value) &&
-  areNumbers(value.shape) &&
-  areNumbers(value.values) &&
-  value.values.length === value.shape.reduce((size, length) => size * length, 1);
+  isObject(value) && areNumbers(value.shape) && areNumbers(value.values) && value.values.length === sizeOf(value.shape);
 const areSums = (value: unknown): boolean =>
   isObject(value) &&
   isCount(value.samples) &&

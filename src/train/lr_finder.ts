@@ -11,7 +11,7 @@ import { defaultGenerator, type Generator } from '../tensor/random/index.ts';
 import { scope } from '../tensor/scope.ts';
 import { outsideScopes } from '../tensor/storage.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type Batches, type BatchOptions, partsOf } from './batches.ts';
+import { type Batches, type BatchOptions, batchKinds, partsOf } from './batches.ts';
 import type { AnyOptimizer } from './checkpoint.ts';
 import type { LossFunction } from './evaluate.ts';
 import { Averages } from './metrics.ts';
@@ -43,9 +43,7 @@ const lrFinderOptions = declareOptions<LrFinderOptions>({
   maxLr: kind.number,
   steps: kind.integer,
   stopAt: kind.number,
-  inputs: kind.function,
-  target: kind.function,
-  prepare: kind.function,
+  ...batchKinds,
 });
 
 /** What `lrFinder` has seen. */

@@ -149,11 +149,16 @@ export class SummaryWriter {
    * writer.close();
    */
   addHistogram(tag: string, values: Tensor | ArrayLike<number>, step: number): void {
+    if (!this.addHistogramOfFinite(tag, values, step))
+      throw new SummaryWriterError(`[addHistogram] expected finite values for ${JSON.stringify(tag)}, got none`);
+  }
+
+  /** @internal As `addHistogram`; where there are no finite values it logs nothing, and gives false. */
+  addHistogramOfFinite(tag: string, values: Tensor | ArrayLike<number>, step: number): boolean {
     const data = values instanceof Tensor ? (cast(values.detach(), 'float64').dataSync() as Float64Array) : values;
     const histogram = histogramOf(data);
-    if (!histogram)
-      throw new SummaryWriterError(`[addHistogram] expected finite values for ${JSON.stringify(tag)}, got none`);
-    this.log('addHistogram', tag, step, { histogram });
+    if (histogram) this.log('addHistogram', tag, step, { histogram });
+    return histogram !== null;
   }
 
   /** Writes all events out and waits until the disk has them. */

@@ -1,10 +1,7 @@
 // TensorBoard: a callback of `fit` that writes an event file. Node only.
 import { requireInteger } from '../checks.ts';
-import { cast } from '../ops/convert.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import type { Tensor } from '../tensor/tensor.ts';
 import type { Callback, EpochResult, Run } from './fit.ts';
-import { histogramOf } from './histogram.ts';
 import { modelItself } from './ranks.ts';
 import { SummaryWriter } from './tensorboard.ts';
 
@@ -52,15 +49,10 @@ export class TensorBoard implements Callback {
     run.notes[note] = updates + 1;
     if (!this.writer || this.histogramEvery === null || updates % this.histogramEvery !== 0) return;
     for (const [name, parameter] of modelItself(run.model).namedParameters()) {
-      this.write(`weights/${name}`, parameter, updates);
-      if (parameter.grad) this.write(`gradients/${name}`, parameter.grad, updates);
+      // A gradient may be NaN in an update that is going to be skipped.
+      this.writer.addHistogramOfFinite(`weights/${name}`, parameter, updates);
+      if (parameter.grad) this.writer.addHistogramOfFinite(`gradients/${name}`, parameter.grad, updates);
     }
-  }
-
-  /** A gradient may be NaN in an update that is going to be skipped. */
-  private write(tag: string, tensor: Tensor, step: number): void {
-    const values = cast(tensor.detach(), 'float64').dataSync() as Float64Array;
-    if (histogramOf(values)) this.writer!.addHistogram(tag, values, step);
   }
 
   /** Writes the figures of the epoch. */
