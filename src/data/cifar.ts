@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
-import { DataFormatError } from './errors.ts';
+import { DataFormatError, unreadable } from './errors.ts';
 import type { ImageSet, ImageSplit } from './image_set.ts';
 
 const SIDE = 32;
@@ -94,6 +94,6 @@ function readBytes(op: string, path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new DataFormatError(op, path, `could not be read: ${(cause as Error).message}`);
+    throw unreadable(op, path, cause);
   }
 }

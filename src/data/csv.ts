@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { shown } from '../checks.ts';
 import { ArgumentTypeError, EvenkeelError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { DataFormatError } from './errors.ts';
+import { DataFormatError, unreadable } from './errors.ts';
 import { optionalPackage } from './optional_package.ts';
 import { requireTable, TableBuilder, type TableDataset, type TableOptions, tableKinds } from './table.ts';
 
@@ -59,7 +59,7 @@ export async function loadCsv(path: string, options: LoadCsvOptions = {}): Promi
     }
   } catch (cause) {
     if (cause instanceof EvenkeelError) throw cause;
-    throw new DataFormatError('loadCsv', path, `could not be read: ${(cause as Error).message}`);
+    throw unreadable('loadCsv', path, cause);
   } finally {
     file.destroy();
   }

@@ -14,6 +14,10 @@ export class DataFormatError extends EvenkeelError {
   }
 }
 
+/** What the system, or a reader of the format, refuses. */
+export const unreadable = (operation: string, source: string, cause: unknown): DataFormatError =>
+  new DataFormatError(operation, source, `could not be read: ${(cause as Error).message}`);
+
 /** A package that carries a data set is not installed. */
 export class MissingDataPackageError extends EvenkeelError {
   override name = 'MissingDataPackageError';

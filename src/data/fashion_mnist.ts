@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { declareOptions, kind, requireOptions } from '../options.ts';
-import { DataFormatError } from './errors.ts';
+import { DataFormatError, unreadable } from './errors.ts';
 import { hasIdxSet, readIdxSet } from './idx_set.ts';
 import { readImageCache, writeImageCache } from './image_cache.ts';
 import { type DroppedRow, findDataPackage, type ImageSet, type ImageSplit } from './image_set.ts';
@@ -111,7 +111,7 @@ function readRows(path: string): unknown[] {
   try {
     content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    throw new DataFormatError('loadFashionMnist', path, `could not be read: ${(cause as Error).message}`);
+    throw unreadable('loadFashionMnist', path, cause);
   }
   const rows = (content as { data?: unknown } | null)?.data;
   if (!Array.isArray(rows)) {

@@ -3,7 +3,7 @@
 
 import { nodeModule } from '../files/node.ts';
 import { codeOf } from '../files/processes.ts';
-import { DataFormatError } from './errors.ts';
+import { DataFormatError, unreadable } from './errors.ts';
 import { type IdxArray, parseIdx } from './idx.ts';
 import type { ImageSet, ImageSplit } from './image_set.ts';
 
@@ -78,6 +78,6 @@ function readFile(op: string, folder: string, name: string): { path: string; byt
       return { path: compressed, bytes: nodeModule(op, 'zlib').gunzipSync(readFileSync(compressed)) };
     }
   } catch (cause) {
-    throw new DataFormatError(op, path, `could not be read: ${(cause as Error).message}`);
+    throw unreadable(op, path, cause);
   }
 }

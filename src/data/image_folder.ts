@@ -6,7 +6,7 @@ import { ArgumentTypeError, IndexError } from '../errors.ts';
 import { declareOptions, kind, requireOptions } from '../options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Dataset, InOrder } from './dataset.ts';
-import { DataFormatError } from './errors.ts';
+import { DataFormatError, unreadable } from './errors.ts';
 import { readImage } from './read_image.ts';
 
 /** Endings of files that count as images. */
@@ -118,7 +118,7 @@ function entriesOf(folder: string, kind: 'folders' | 'files'): string[] {
       return (found?.isDirectory() ?? false) === (kind === 'folders');
     });
   } catch (cause) {
-    throw new DataFormatError('ImageFolder', folder, `could not be read: ${(cause as Error).message}`);
+    throw unreadable('ImageFolder', folder, cause);
   }
 }
 

@@ -2,7 +2,7 @@
 import { shown } from '../checks.ts';
 import { ArgumentTypeError } from '../errors.ts';
 import { declareOptions, requireOptions } from '../options.ts';
-import { DataFormatError } from './errors.ts';
+import { unreadable } from './errors.ts';
 import { optionalPackage } from './optional_package.ts';
 import { requireTable, TableBuilder, type TableDataset, type TableOptions, tableKinds } from './table.ts';
 
@@ -27,16 +27,16 @@ export async function loadParquet(path: string, options: TableOptions = {}): Pro
     'reads Parquet files',
     () => import('hyparquet'),
   );
-  const unreadable = (cause: unknown): never => {
-    throw new DataFormatError('loadParquet', path, `could not be read: ${(cause as Error).message}`);
+  const refuse = (cause: unknown): never => {
+    throw unreadable('loadParquet', path, cause);
   };
-  const file = await asyncBufferFromFile(path).catch(unreadable);
-  const metadata = await parquetMetadataAsync(file).catch(unreadable);
+  const file = await asyncBufferFromFile(path).catch(refuse);
+  const metadata = await parquetMetadataAsync(file).catch(refuse);
   const known = parquetSchema(metadata).children.map(({ element }) => element.name);
   const table = new TableBuilder('loadParquet', path, known, options);
   const chunks: { columnName: string; columnData: ArrayLike<unknown>; rowStart: number }[] = [];
   await parquetRead({ file, metadata, columns: [...table.columns], onChunk: (chunk) => chunks.push(chunk) }).catch(
-    unreadable,
+    refuse,
   );
   // Groups of rows may come in any order.
   chunks.sort((a, b) => a.rowStart - b.rowStart);

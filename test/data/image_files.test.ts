@@ -27,9 +27,10 @@ import {
 } from '../../src/data/index.ts';
 import { ImageFolder, loadCifar10, loadCifar100, readImage, saveImage, splitArrays } from '../../src/data/node.ts';
 import { optionalPackage } from '../../src/data/optional_package.ts';
-import { type DType, fromTypedArray, manualSeed, ones, tensor, zeros } from '../../src/index.ts';
+import { type DType, manualSeed, ones, tensor, zeros } from '../../src/index.ts';
 import { randint } from '../../src/tensor/random/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { image as goldenImage } from './golden_image.ts';
 
 let scratch: string;
 beforeAll(() => {
@@ -211,7 +212,7 @@ describe('makeGrid', () => {
   test.each(grids.map((each) => [`${each.shape}, ${JSON.stringify(each.options)}, ${each.dtype}`, each] as const))(
     'of %s',
     (_, { shape, dtype, options, out }) => {
-      const grid = makeGrid(pixels(shape, dtype), options);
+      const grid = makeGrid(goldenImage(shape, dtype), options);
       expect([grid.shape, grid.dtype]).toEqual([out.shape, out.dtype]);
       const bytes = bytesOf(out.data);
       expect(grid.dataSync()).toEqual(dtype === 'uint8' ? bytes : new Float32Array(bytes.buffer));
@@ -219,7 +220,7 @@ describe('makeGrid', () => {
   );
 
   test('takes a list, and refuses what are no images', () => {
-    const x = pixels([3, 4, 6], 'float32');
+    const x = goldenImage([3, 4, 6], 'float32');
     expect(makeGrid([x, x]).shape).toEqual([3, 8, 18]);
     expect(() => makeGrid([])).toThrow('[makeGrid] tensor or list of tensors expected');
     expect(() => makeGrid('x' as never)).toThrow('tensor or list of tensors expected');
@@ -231,9 +232,9 @@ describe('makeGrid', () => {
 
 describe('saveImage', () => {
   test.each([
-    ['a grid', pixels([3, 3, 4, 6], 'float32'), { nrow: 2 }],
-    ['grey floats', pixels([1, 5, 7], 'float32'), {}],
-    ['bytes', pixels([3, 5, 7], 'uint8'), {}],
+    ['a grid', goldenImage([3, 3, 4, 6], 'float32'), { nrow: 2 }],
+    ['grey floats', goldenImage([1, 5, 7], 'float32'), {}],
+    ['bytes', goldenImage([3, 5, 7], 'uint8'), {}],
   ])('writes %s as PNG', async (_, images, options) => {
     const path = join(scratch, 'image.png');
     await saveImage(images, path, options);
@@ -245,7 +246,7 @@ describe('saveImage', () => {
 
   test('writes transparency, and other formats by sharp', async () => {
     const path = join(scratch, 'alpha.png');
-    const image = pixels([4, 5, 7], 'uint8');
+    const image = goldenImage([4, 5, 7], 'uint8');
     await saveImage(image, path);
     const { data } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
     expect(new Uint8Array(data)).toEqual(image.permute([1, 2, 0]).dataSync());
@@ -266,15 +267,3 @@ describe('saveImage', () => {
     await expect(saveImage(ones([3, 2, 2]), 3 as never)).rejects.toThrow('[saveImage] expected a path, got 3');
   });
 });
-
-/** The golden file's rule: noise of a linear congruential generator, and ramps. */
-function pixels(shape: readonly number[], dtype: DType): Tensor {
-  const [rows, columns] = shape.slice(-2);
-  let state = 12345n;
-  const bytes = Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => {
-    state = (state * 1103515245n + 12345n) % 2n ** 31n;
-    const smooth = ((Math.floor(i / columns) % rows) * 3 + (i % columns) * 2) % 256;
-    return (Number(state >> 23n) + smooth) >> 1;
-  });
-  return fromTypedArray(dtype === 'uint8' ? bytes : Float32Array.from(bytes, (byte) => byte / 255), shape);
-}

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { CenterCrop, ImageClassification, Resize } from '../../src/data/index.ts';
+import { imageArray } from './golden_image.ts';
 
 interface Packed {
   shape: number[];
@@ -36,17 +37,6 @@ const golden = JSON.parse(
 const bytesOf = ({ data }: Packed) => Uint8Array.from(Buffer.from(data, 'base64'));
 const floatsOf = (packed: Packed) => new Float32Array(bytesOf(packed).buffer);
 
-/** The golden file's rule: noise of a linear congruential generator, and ramps. */
-function image(shape: readonly number[], dtype: 'uint8' | 'float32' = 'uint8') {
-  const [channels, rows, columns] = shape;
-  let state = 12345n;
-  const pixels = Uint8Array.from({ length: channels * rows * columns }, (_, i) => {
-    state = (state * 1103515245n + 12345n) % 2n ** 31n;
-    const smooth = ((Math.floor(i / columns) % rows) * 3 + (i % columns) * 2) % 256;
-    return (Number(state >> 23n) + smooth) >> 1;
-  });
-  return { data: dtype === 'uint8' ? pixels : Float32Array.from(pixels, (byte) => byte / 255), shape: [...shape] };
-}
 const differences = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a, (x, i) => Math.abs(x - b[i]));
 const most = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
 
@@ -56,7 +46,7 @@ describe('Resize', () => {
     return [`${shape} to ${size}, at most ${maxSize}, ${interpolation}, ${antialias}, ${dtype}`, each] as const;
   });
   test.each(rows)('%s', (_, { shape, dtype, size, maxSize, interpolation, antialias, out, native }) => {
-    const given = image(shape, dtype);
+    const given = imageArray(shape, dtype);
     const before = given.data.slice();
     const resize = new Resize(size, { maxSize, interpolation, antialias });
     const result = resize(given);
@@ -107,7 +97,7 @@ describe('Resize', () => {
 test.each(golden.centerCrop.map((each) => [`${each.shape} to ${each.size}`, each] as const))(
   'CenterCrop %s',
   (_, { shape, size, out }) => {
-    const result = new CenterCrop(size)(image(shape));
+    const result = new CenterCrop(size)(imageArray(shape));
     expect(result.shape).toEqual(out.shape);
     expect(result.data).toEqual(bytesOf(out));
   },
@@ -118,7 +108,7 @@ test.each(
 )('ImageClassification %s', (_, { shape, dtype, options, out }) => {
   const names: Record<string, string> = { crop_size: 'cropSize', resize_size: 'resizeSize' };
   const given = Object.fromEntries(Object.entries(options).map(([name, value]) => [names[name] ?? name, value]));
-  const { data, shape: size } = new ImageClassification(given as never)(image(shape, dtype));
+  const { data, shape: size } = new ImageClassification(given as never)(imageArray(shape, dtype));
   expect(size).toEqual(out.shape);
   const expected = floatsOf(out);
   const { std = [0.229] } = options as { std?: number[] };

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import * as data from '../../src/data/index.ts';
-import { type DType, fromTypedArray, Generator, manualSeed, ones, tensor, zeros } from '../../src/index.ts';
+import { type DType, Generator, manualSeed, ones, tensor, zeros } from '../../src/index.ts';
 import { randint } from '../../src/tensor/random/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { image } from './golden_image.ts';
 
 interface Packed {
   shape: number[];
@@ -48,28 +49,6 @@ const arrays = {
 function valuesOf({ dtype, data }: Packed): number[] {
   const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
   return Array.from(new arrays[dtype as keyof typeof arrays](bytes.buffer) as Iterable<number | bigint>, Number);
-}
-
-/** The golden file's rule: noise of a linear congruential generator, and ramps. */
-function image(shape: readonly number[], dtype: DType = 'uint8'): Tensor {
-  const [rows, columns] = shape.slice(-2);
-  let state = 12345n;
-  const pixels = Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => {
-    state = (state * 1103515245n + 12345n) % 2n ** 31n;
-    const smooth = ((Math.floor(i / columns) % rows) * 3 + (i % columns) * 2) % 256;
-    return (Number(state >> 23n) + smooth) >> 1;
-  });
-  if (dtype === 'float32')
-    return fromTypedArray(
-      Float32Array.from(pixels, (byte) => Math.fround(byte) / 255),
-      shape,
-    );
-  if (dtype === 'float64')
-    return fromTypedArray(
-      Float64Array.from(pixels, (byte) => byte / 255),
-      shape,
-    );
-  return fromTypedArray(pixels, shape, { dtype });
 }
 
 type Make = new (...args: unknown[]) => (image: Tensor) => Tensor;

@@ -86,6 +86,11 @@ export class RandomVerticalFlip extends RandomApplyTransform {
 
 // ---- resizing ---------------------------------------------------------------------------------------------------------
 
+function requireInterpolation(op: string, interpolation: Interpolation, antialias: boolean): void {
+  requireChoice(op, 'interpolation', interpolation, interpolations);
+  if (interpolation === 'lanczos' && !antialias) throw new ValueError(`[${op}] lanczos requires antialias: true`);
+}
+
 /** An image in another size. */
 export function resized(
   image: Tensor,
@@ -148,8 +153,7 @@ export class Resize extends Transform {
     requireOptions('Resize', options, resizeOptions);
     super();
     const { interpolation = 'bilinear', maxSize = null, antialias = true } = options;
-    requireChoice('Resize', 'interpolation', interpolation, interpolations);
-    if (interpolation === 'lanczos' && !antialias) throw new ValueError('[Resize] lanczos requires antialias: true');
+    requireInterpolation('Resize', interpolation, antialias);
     if (maxSize !== null) requireInteger('Resize', 'maxSize', maxSize, 1, maxElements);
     if (Array.isArray(size) ? size.length !== 2 : size === null && maxSize === null)
       throw new ValueError(
@@ -429,9 +433,7 @@ export class RandomResizedCrop extends RandomTransform {
     this.ratio = requireRange('RandomResizedCrop', 'ratio', ratio);
     if (scale[0] > scale[1] || ratio[0] > ratio[1])
       warn('[RandomResizedCrop] Scale and ratio should be of kind (min, max)');
-    requireChoice('RandomResizedCrop', 'interpolation', interpolation, interpolations);
-    if (interpolation === 'lanczos' && !antialias)
-      throw new ValueError('[RandomResizedCrop] lanczos requires antialias: true');
+    requireInterpolation('RandomResizedCrop', interpolation, antialias);
     this.interpolation = interpolation;
     this.antialias = antialias;
   }

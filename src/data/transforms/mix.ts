@@ -9,13 +9,13 @@ import { oneHot } from '../../ops/one_hot.ts';
 import { roll } from '../../ops/rearranging.ts';
 import { declareOptions, kind, requireOptions } from '../../options.ts';
 import { isFloat } from '../../tensor/dtype.ts';
-import { beta, defaultGenerator, type Generator, randint } from '../../tensor/random/index.ts';
+import { beta, defaultGenerator, type Generator } from '../../tensor/random/index.ts';
 import { scope } from '../../tensor/scope.ts';
 import { formatShape } from '../../tensor/shape.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import { type ArraySample, arrayOf, isArraySample, type TensorArray, toTensor } from '../sample.ts';
 import { cropped } from './geometry.ts';
-import { type RandomTransformOptions, randomTransformKinds } from './transform.ts';
+import { drawBelow, type RandomTransformOptions, randomTransformKinds } from './transform.ts';
 
 /** Options of `MixUp` and `CutMix`. */
 export interface MixOptions extends RandomTransformOptions {
@@ -165,8 +165,7 @@ export class CutMix extends BatchTransform {
   protected override mixImages(images: Tensor): [mixed: Tensor, own: number] {
     const part = this.drawPart();
     const [rows, columns] = images.shape.slice(-2);
-    const below = (end: number) => randint(new Int32Array(1), 0, end, this.generator ?? defaultGenerator)[0];
-    const [x, y] = [below(columns), below(rows)];
+    const [x, y] = [drawBelow(columns, this.generator), drawBelow(rows, this.generator)];
     const reach = 0.5 * Math.sqrt(1 - part);
     const [halfColumns, halfRows] = [Math.trunc(reach * columns), Math.trunc(reach * rows)];
     const [left, right] = [Math.max(0, x - halfColumns), Math.min(columns, x + halfColumns)];

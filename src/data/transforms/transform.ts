@@ -64,6 +64,10 @@ export interface RandomTransformOptions {
 export const randomTransformKinds = { generator: kind.generator };
 export const randomTransformOptions = declareOptions<RandomTransformOptions>(randomTransformKinds);
 
+/** A whole number from [0, end) (PyTorch: `torch.randint(0, end, (1,))`). */
+export const drawBelow = (end: number, generator: Generator = defaultGenerator): number =>
+  randint(new Int32Array(1), 0, end, generator)[0];
+
 /** A transform that draws numbers. */
 export abstract class RandomTransform extends Transform {
   /** What draws; undefined: the default generator. */
@@ -81,7 +85,7 @@ export abstract class RandomTransform extends Transform {
 
   /** A whole number from [0, end) (PyTorch: `torch.randint(0, end, (1,))`). */
   protected drawBelow(end: number): number {
-    return randint(new Int32Array(1), 0, end, this.generator ?? defaultGenerator)[0];
+    return drawBelow(end, this.generator);
   }
 
   /** Whether something of probability p happens (PyTorch: `torch.rand(1) < p`, in float32). */
