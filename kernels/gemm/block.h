@@ -11,9 +11,9 @@ constexpr int kDepth = 256;    // steps of the reduction in a packed block: kDep
 constexpr int kColumns = 512;  // columns of a block of c at most: kDepth × kColumns of b stay in L2
 constexpr int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
 
-// A worker packs outer_rows × kDepth of a and kDepth × kColumns of b.
-constexpr int kPitch = kDepth +
-                       16;  // elements between rows of packed a: not a power of two, or rows would share cache sets
+// A worker packs outer_rows × kDepth of a and kDepth × kColumns of b. Elements between rows of packed a: not a power of
+// two, or rows would share cache sets.
+constexpr int kPitch = kDepth + 16;
 
 template <class T> size_t packed_a() { return static_cast<size_t>(round_up(outer_rows, lanes<T>)) * kPitch; }
 

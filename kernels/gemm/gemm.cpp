@@ -8,11 +8,11 @@
 namespace EK_ISA {
 namespace {
 
-constexpr int kRows =
-    504;  // rows of a block of c at most: packing b again for each such block costs 1/504 of the arithmetic
+// Rows of a block of c at most: packing b again for each such block costs 1/504 of the arithmetic.
+constexpr int kRows = 504;
 constexpr int kJobs = 32;  // jobs that a product should have: work for many threads; the cut depends on the shape alone
-constexpr int kShared = 1
-                        << 20;  // elements of b at most that are packed once for all jobs: they stay in the last cache
+// Elements of b at most that are packed once for all jobs: they stay in the last cache.
+constexpr int kShared = 1 << 20;
 
 struct Blocks {
   int rows, columns, vectors;

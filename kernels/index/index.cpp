@@ -148,8 +148,7 @@ EK_API int ek_gather(int size, const void* x, const void* index, void* out, int 
   return EK_OK;
 }
 
-// A tile has a slice o and a range of i; no other tile adds to them.
-// Calls put(T& to, T from) for each element.
+// Calls put(T& to, T from) for each element. A tile has a slice o and a range of i; no other tile writes there.
 template <class T, class F>
 static int scatter(const T* x, const int64_t* index, T* out, int outer, int n, int count, int inner, const F& put) {
   index_check check;

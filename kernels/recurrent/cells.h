@@ -6,6 +6,11 @@
 
 namespace EK_ISA {
 
+// dy + dh, where dy may be missing.
+template <class T, class At> EK_INLINE vec<T> sum_of(const At& at, const T* dy, const T* dh) {
+  return dy ? at.read(dy) + at.read(dh) : at.read(dh);
+}
+
 // i, f, o = σ(gates), g = tanh(gates), in place; c = f·c₀ + i·g; h = o·tanh c.
 template <class T> inline void lstm_cell(T* gates, const T* c0, T* c, T* out, int h) {
   for_vectors<T>(0, h, [=](auto at) {
@@ -27,7 +32,7 @@ inline void lstm_cell_backward(const T* gates, const T* c0, const T* c, const T*
   for_vectors<T>(0, h, [=](auto at) {
     const vec<T> i = at.read(gates), f = at.read(gates + h), g = at.read(gates + 2 * h), o = at.read(gates + 3 * h),
                  bent = tanh<T>(at.read(c));
-    const vec<T> d = dy ? at.read(dy) + at.read(dh) : at.read(dh);
+    const vec<T> d = sum_of(at, dy, dh);
     const vec<T> dnow = at.read(dc) + d * o * (T(1) - bent * bent);
     at.write(dgates, dnow * g * i * (T(1) - i));
     at.write(dgates + h, dnow * at.read(c0) * f * (T(1) - f));
@@ -55,7 +60,7 @@ inline void gru_cell_backward(const T* gates, const T* hidden, const T* h0, cons
                               int h) {
   for_vectors<T>(0, h, [=](auto at) {
     const vec<T> r = at.read(gates), z = at.read(gates + h), m = at.read(gates + 2 * h);
-    const vec<T> d = dy ? at.read(dy) + at.read(dh) : at.read(dh);
+    const vec<T> d = sum_of(at, dy, dh);
     const vec<T> dm = d * (T(1) - z) * (T(1) - m * m), dr = dm * at.read(hidden + 2 * h) * r * (T(1) - r),
                  dz = d * (at.read(h0) - m) * z * (T(1) - z);
     at.write(dgates, dr);
@@ -78,7 +83,7 @@ template <class T> inline void rnn_cell(bool relu, const T* gates, T* out, int h
 template <class T> inline void rnn_cell_backward(bool relu, const T* y, const T* dy, const T* dh, T* dgates, int h) {
   for_vectors<T>(0, h, [=](auto at) {
     const vec<T> out = at.read(y);
-    const vec<T> d = dy ? at.read(dy) + at.read(dh) : at.read(dh);
+    const vec<T> d = sum_of(at, dy, dh);
     at.write(dgates, relu ? (out <= T(0) ? vec<T>{} : d) : d * (T(1) - out * out));
   });
 }

@@ -18,24 +18,17 @@ template <class T> struct Product {
   static EK_INLINE bool step(A& s, T x) { return s = static_cast<A>(s * static_cast<A>(x)), true; }
 };
 // Of equal values the last one counts; so it does of NaN, before all numbers. Returns whether x is the new one.
-template <class T> struct Largest {
+template <class T, bool LARGEST> struct Extremum {
   using A = T;
-  static constexpr A begin = limits<T>::min;
+  static constexpr A begin = LARGEST ? limits<T>::min : limits<T>::max;
   static EK_INLINE bool step(A& s, T x) {
-    const bool is_new = x != x || x >= s;
+    const bool is_new = x != x || (LARGEST ? x >= s : x <= s);
     if (is_new) s = x;
     return is_new;
   }
 };
-template <class T> struct Smallest {
-  using A = T;
-  static constexpr A begin = limits<T>::max;
-  static EK_INLINE bool step(A& s, T x) {
-    const bool is_new = x != x || x <= s;
-    if (is_new) s = x;
-    return is_new;
-  }
-};
+template <class T> using Largest = Extremum<T, true>;
+template <class T> using Smallest = Extremum<T, false>;
 // log(e^s + e^x), from the greater of the two.
 template <class T> struct LogSum {
   using A = double;
