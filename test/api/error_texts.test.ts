@@ -38,7 +38,7 @@ const allowed: readonly { readonly in: RegExp; readonly text: RegExp; readonly b
   },
   {
     in: /^nn\/linear/,
-    text: /^, (max_norm|norm_type|scale_grad_by_freq)=/,
+    text: /^, (padding_idx|max_norm|norm_type|scale_grad_by_freq)=/,
     because: "PyTorch's printed forms of modules.",
   },
   { in: /^python_text/, text: /^(None|True|False)$/, because: "PyTorch's printed forms of modules." },
