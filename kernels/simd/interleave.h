@@ -19,29 +19,30 @@ template <int R, bool apart, int m, int k, class V, int... I> EK_INLINE V take_d
   };
   return __builtin_shufflevector(v, next, index(I)...);
 }
-template <int R, bool apart, int m, class T> EK_INLINE vec<T> deal(const vec<T>* r, int step) {
-  const vec<T> v = take_dealt<R, apart, m, 1>(r[0], r[step], indices<lanes<T>>{});
+template <int R, bool apart, int m, class V> EK_INLINE V deal(const V* r, int step) {
+  constexpr indices<sizeof(V) / sizeof(r[0][0])> all{};
+  const V v = take_dealt<R, apart, m, 1>(r[0], r[step], all);
   if constexpr (R == 2) return v;
-  else return take_dealt<R, apart, m, 2>(v, r[2 * step], indices<lanes<T>>{});
+  else return take_dealt<R, apart, m, 2>(v, r[2 * step], all);
 }
 // N vectors of runs beside each other become a vector of each, if apart, or the other way.
-template <int N, bool apart, class T, int left = N> EK_INLINE void deal_all(vec<T> (&r)[N]) {
+template <int N, bool apart, int left = N, class V> EK_INLINE void deal_all(V (&r)[N]) {
   if constexpr (left > 1) {
     constexpr int R = left % 2 == 0 ? 2 : 3, groups = N / R;
     static_assert(left % R == 0);
-    vec<T> next[N];
+    V next[N];
 #pragma GCC unroll 8
     for (int k = 0; k < groups; k++) {
-      const vec<T>* const from = r + (apart ? R * k : k);
-      vec<T>* const to = next + (apart ? k : R * k);
+      const V* const from = r + (apart ? R * k : k);
+      V* const to = next + (apart ? k : R * k);
       constexpr int from_step = apart ? 1 : groups, to_step = apart ? groups : 1;
-      to[0] = deal<R, apart, 0, T>(from, from_step);
-      to[to_step] = deal<R, apart, 1, T>(from, from_step);
-      if constexpr (R == 3) to[2 * to_step] = deal<R, apart, 2, T>(from, from_step);
+      to[0] = deal<R, apart, 0>(from, from_step);
+      to[to_step] = deal<R, apart, 1>(from, from_step);
+      if constexpr (R == 3) to[2 * to_step] = deal<R, apart, 2>(from, from_step);
     }
 #pragma GCC unroll 16
     for (int k = 0; k < N; k++) r[k] = next[k];
-    deal_all<N, apart, T, left / R>(r);
+    deal_all<N, apart, left / R>(r);
   }
 }
 
@@ -60,7 +61,7 @@ __attribute__((noinline)) void separate_runs(const T* beside, int n, T* apart, c
     vec<T> r[N];
 #pragma GCC unroll 16
     for (int j = 0; j < N; j++) r[j] = load(beside + i * N + j * L);
-    deal_all<N, true, T>(r);
+    deal_all<N, true>(r);
 #pragma GCC unroll 16
     for (int j = 0; j < N; j++) store(apart + places[j] + i, r[j]);
   }
@@ -78,7 +79,7 @@ __attribute__((noinline)) void interleave_runs(const T* apart, int n, T* beside,
     vec<T> r[N];
 #pragma GCC unroll 16
     for (int j = 0; j < N; j++) r[j] = load(apart + places[j] + i);
-    deal_all<N, false, T>(r);
+    deal_all<N, false>(r);
 #pragma GCC unroll 16
     for (int j = 0; j < N; j++) store(beside + i * N + j * L, r[j]);
   }
