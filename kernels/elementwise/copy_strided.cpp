@@ -1,6 +1,6 @@
 // Copies between two strided arrays: permutations, slices, broadcasts, and the change of memory format.
 #include "elementwise/broadcast.h"
-#include "simd/copy.h"
+#include "simd/interleave.h"
 
 namespace EK_ISA {
 
@@ -33,35 +33,70 @@ static int normalize(int ndim, const int* shape, const int* x_strides, const int
   return count == 0 ? 0 : last + 1;
 }
 
-// Offsets of the i-th combination of the given axes' indices.
+// Offsets of a combination of indices of the given axes: of the i-th one at first, then one after the other.
 struct offsets {
   int64_t from = 0, to = 0;
 };
-static offsets at(const axis* axes, int count, int i) {
-  offsets sum;
-  for (int k = count - 1; k > 0; k--) {
-    const int j = i % axes[k].length;
-    i /= axes[k].length;
-    sum.from += axes[k].from * j;
-    sum.to += axes[k].to * j;
+class walk {
+ public:
+  walk(const axis* axes, int count, int i) : axes_(axes), count_(count) {
+    for (int k = count - 1; k >= 0; i /= axes[k--].length) {
+      index_[k] = k > 0 ? i % axes[k].length : i;
+      at_.from += axes[k].from * index_[k];
+      at_.to += axes[k].to * index_[k];
+    }
   }
-  if (count > 0) sum.from += axes[0].from * i, sum.to += axes[0].to * i;
-  return sum;
-}
+  offsets at() const { return at_; }
+  void next() {
+    for (int k = count_ - 1; k >= 0; k--) {
+      at_.from += axes_[k].from, at_.to += axes_[k].to;
+      if (++index_[k] < axes_[k].length) return;
+      at_.from -= axes_[k].from * axes_[k].length, at_.to -= axes_[k].to * axes_[k].length;
+      index_[k] = 0;
+    }
+  }
+
+ private:
+  const axis* axes_;
+  int count_, index_[2 * max_axes];
+  offsets at_;
+};
+static offsets at(const axis* axes, int count, int i) { return walk(axes, count, i).at(); }
 static int combinations(const axis* axes, int count) {
   int n = 1;
   for (int k = 0; k < count; k++) n *= axes[k].length;
   return n;
 }
 
+// Calls body(offsets, begin, end) in parallel for pieces of a row, of whose elements each stands for `weight` of them,
+// for all combinations of the outer axes.
+template <class F> static void each_row(const axis* outer, int count, int length, int weight, const F& body) {
+  const int rows = combinations(outer, count), block = ceil_div(tile_elements, weight);
+  if (length >= block) {
+    const int parts = ceil_div(length, block);
+    parallel_for(rows * parts, [&](int tile, int) {
+      const int begin = tile % parts * block, left = length - begin;
+      body(at(outer, count, tile / parts), begin, begin + (left < block ? left : block));
+    });
+  } else {
+    parallel_blocks(rows, ceil_div(block, length), [&](int begin, int end) {
+      walk position(outer, count, begin);
+      for (int i = begin; i < end; i++, position.next()) body(position.at(), 0, length);
+    });
+  }
+}
+
 // Rows along the innermost axis; step 1 on both sides is a block copy.
 template <class T> static void copy_rows(const T* x, T* out, const axis* axes, int count) {
   const axis row = axes[count - 1];
-  const int rows = combinations(axes, count - 1);
-  auto copy = [&](offsets o, int begin, int end) {
+  // Short rows out of wider ones are asked for some rows before: no hardware foresees them.
+  const int asked = count > 1 && row.from == 1 && row.length <= 8 * line_of<T> ? row.length : 0;
+  const int64_t step = asked > 0 ? 16 * axes[count - 2].from : 0;
+  each_row(axes, count - 1, row.length, 1, [&](offsets o, int begin, int end) {
     const T* __restrict from = x + o.from + begin * row.from;
     T* __restrict to = out + o.to + begin * row.to;
     const int n = end - begin;
+    for (int j = 0; j < asked; j += line_of<T>) prefetch(from + step + j);
     if (row.from == 1 && row.to == 1) {
       for (int i = 0; i < n; i++) to[i] = from[i];
     } else if (row.to == 1) {
@@ -69,25 +104,7 @@ template <class T> static void copy_rows(const T* x, T* out, const axis* axes, i
     } else {
       for (int i = 0; i < n; i++) to[i * row.to] = from[i * row.from];
     }
-  };
-  if (row.length >= tile_elements) {
-    const int parts = ceil_div(row.length, tile_elements);
-    parallel_for(rows * parts, [&](int tile, int) {
-      const int begin = tile % parts * tile_elements, left = row.length - begin;
-      copy(at(axes, count - 1, tile / parts), begin, begin + (left < tile_elements ? left : tile_elements));
-    });
-  } else {
-    // Short rows out of wider ones are asked for some rows before: no hardware foresees them.
-    const int asked = count > 1 && row.from == 1 && row.length <= 8 * line_of<T> ? row.length : 0;
-    const int64_t step = asked > 0 ? 16 * axes[count - 2].from : 0;
-    parallel_blocks(rows, ceil_div(tile_elements, row.length), [&](int begin, int end) {
-      for (int i = begin; i < end; i++) {
-        const offsets o = at(axes, count - 1, i);
-        for (int j = 0; j < asked; j += line_of<T>) prefetch(x + o.from + step + j);
-        copy(o, 0, row.length);
-      }
-    });
-  }
+  });
 }
 
 // Axis `read` has step 1 in x, axis `write` has step 1 in out: tiles of the plane of the two. Elements of 4 and 8 bytes
@@ -102,12 +119,34 @@ template <> struct carrier<uint64_t> {
   using type = double;
 };
 
+// A few positions that one array has beside each other: where the other one has them.
+struct group {
+  static constexpr int most = 9;
+  int count = 1;
+  int64_t at[most] = {};
+
+  // Makes it of the innermost axes of `near` but for `along`; those that are left are `outer`, so many.
+  int take(const axis* axes, int total, int along, int64_t axis::* near, int64_t axis::* far, axis* outer) {
+    bool taken[2 * max_axes] = {};
+    for (int k = total - 1; k >= 0; k--) {
+      const axis& a = axes[k];
+      if (k == along || taken[k] || a.*near != count || a.length > most / count) continue;
+      for (int i = count; i < count * a.length; i++) at[i] = at[i % count] + i / count * (a.*far);
+      count *= a.length;
+      taken[k] = true;
+      k = total;
+    }
+    int left = 0;
+    for (int k = 0; k < total; k++)
+      if (k != along && !taken[k]) outer[left++] = axes[k];
+    return left;
+  }
+};
+
 template <class T>
 static void transpose_tile(const T* x, T* out, int64_t x_step, int64_t out_step, int reads, int writes) {
-  using C = typename carrier<T>::type;
-  if constexpr (sizeof(T) >= 4) {
-    copy_transposed(reinterpret_cast<const C*>(x), static_cast<ptrdiff_t>(x_step), writes, reads,
-                    reinterpret_cast<C*>(out), static_cast<ptrdiff_t>(out_step));
+  if constexpr (is_float<T>) {
+    copy_transposed(x, static_cast<ptrdiff_t>(x_step), writes, reads, out, static_cast<ptrdiff_t>(out_step));
   } else {
     for (int r = 0; r < reads; r++)
       for (int w = 0; w < writes; w++) out[r * out_step + w] = x[w * x_step + r];
@@ -130,6 +169,36 @@ template <class T> static void transpose(const T* x, T* out, axis* axes, int cou
   });
 }
 
+// Copies runs along an axis if they are a few that x, if separating, or out has element by element beside each other.
+// False: they are not.
+template <bool separating, class T>
+static bool copy_groups(const T* x, T* out, const axis* axes, int count, int along) {
+  constexpr int shortest = 16;
+  if constexpr (is_float<T>) {
+    constexpr auto near = separating ? &axis::from : &axis::to, far = separating ? &axis::to : &axis::from;
+    const int length = axes[along].length;
+    axis outer[2 * max_axes];
+    group g;
+    const int left = g.take(axes, count, along, near, far, outer);
+    if (length < shortest || axes[along].*near != g.count) return false;
+    void (*copy)(const T*, int, T*, const int64_t*) = nullptr;
+    switch (g.count) {
+      case 2: copy = separating ? separate_runs<2, T> : interleave_runs<2, T>; break;
+      case 3: copy = separating ? separate_runs<3, T> : interleave_runs<3, T>; break;
+      case 4: copy = separating ? separate_runs<4, T> : interleave_runs<4, T>; break;
+      case 8: copy = separating ? separate_runs<8, T> : interleave_runs<8, T>; break;
+      case 9: copy = separating ? separate_runs<9, T> : interleave_runs<9, T>; break;
+      default: return false;
+    }
+    const int x_step = separating ? g.count : 1, out_step = separating ? 1 : g.count;
+    each_row(outer, left, length, g.count, [&](offsets o, int begin, int end) {
+      copy(x + o.from + begin * x_step, end - begin, out + o.to + begin * out_step, g.at);
+    });
+    return true;
+  }
+  return false;
+}
+
 EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const int* shape, const int* x_strides,
                            const int* out_strides) {
   for (int i = 0; i < ndim; i++)
@@ -143,10 +212,12 @@ EK_API int ek_copy_strided(int size, const void* x, void* out, int ndim, const i
     for (int k = 0; k < count - 1; k++)
       if (axes[k].from == 1) read = k;
   EK_DISPATCH_SIZE(size, {
-    const T* const from = static_cast<const T*>(x);
-    T* const to = static_cast<T*>(out);
-    if (read >= 0) transpose(from, to, axes, count, read);
-    else copy_rows(from, to, axes, count);
+    using C = typename carrier<T>::type;
+    const C* const from = static_cast<const C*>(x);
+    C* const to = static_cast<C*>(out);
+    if (read < 0) copy_rows(from, to, axes, count);
+    else if (!copy_groups<true>(from, to, axes, count, count - 1) && !copy_groups<false>(from, to, axes, count, read))
+      transpose(from, to, axes, count, read);
   })
   return EK_OK;
 }

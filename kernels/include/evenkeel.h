@@ -395,17 +395,17 @@ EK_API int ek_pad(int dtype, int mode, const int* geometry, double value, const 
 EK_API int ek_pad_backward(int dtype, int mode, const int* geometry, const void* dy, void* dx);
 
 // ---- resampling along two axes (resample/) --------------------------------------------------------------------------
-// geometry, 11 ints: outer; height, width of x; height, width of y; inner; an ek_resampling; align corners; antialias;
-// transposed; weights of 16 bits, which images of bytes have. scale_h, scale_w: how many times larger y is, where that
-// is not the ratio of the sizes; 0 otherwise. Transposed: the gradient; x has the sizes of y, and y those of x. All
-// sizes are positive. Nearest neighbours of other than floats are found, too, but not their gradients. Lanczos weights
-// are antialiased always.
-//: geometry: 11*4
+// geometry, 10 ints: outer; height, width of x; height, width of y; inner; an ek_resampling; align corners; antialias;
+// transposed. scale_h, scale_w: how many times larger y is, where that is not the ratio of the sizes; 0 otherwise.
+// Transposed: the gradient; x has the sizes of y, and y those of x. All sizes are positive. Nearest neighbours are
+// found of all numbers, and images of uint8 resampled with weights of 16 bits, but both without gradients. Lanczos
+// weights are antialiased always.
+//: geometry: 10*4
 EK_API int ek_resample_scratch(int dtype, const int* geometry, double scale_h, double scale_w);
 //: let RESAMPLE_IN = geometry[0]*geometry[1]*geometry[2]*geometry[5]
 //: let RESAMPLE_OUT = geometry[0]*geometry[3]*geometry[4]*geometry[5]
 //: let RESAMPLE_FORWARD = 1-geometry[9]
-//: geometry: 11*4; x: (RESAMPLE_FORWARD*RESAMPLE_IN+geometry[9]*RESAMPLE_OUT)*sizeof(dtype);
+//: geometry: 10*4; x: (RESAMPLE_FORWARD*RESAMPLE_IN+geometry[9]*RESAMPLE_OUT)*sizeof(dtype);
 //: y: (RESAMPLE_FORWARD*RESAMPLE_OUT+geometry[9]*RESAMPLE_IN)*sizeof(dtype);
 //: scratch: ek_resample_scratch(dtype, geometry, scale_h, scale_w)
 EK_API int ek_resample(int dtype, const int* geometry, double scale_h, double scale_w, const void* x, void* y,

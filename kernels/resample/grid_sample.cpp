@@ -126,8 +126,10 @@ template <class T, int K, int D, bool sloped = false> struct Block {
   vec<T> weight[N][parts];
   int count;
 
-  Block(const Geometry& g, const T* grid, int n, int begin)
-      : count(g.places - begin < block ? g.places - begin : block) {
+  Block() = default;
+  Block(const Geometry& g, const T* grid, int n, int begin) { fill(g, grid, n, begin); }
+  void fill(const Geometry& g, const T* grid, int n, int begin) {
+    count = g.places - begin < block ? g.places - begin : block;
     const T* const from = grid + (static_cast<ptrdiff_t>(n) * g.places + begin) * D;
     T coordinates[block] = {};
     // The first coordinate of a place is that of the last axis: x before y before z.
@@ -170,41 +172,51 @@ template <class T, int K, int D, bool sloped = false> struct Block {
   EK_INLINE T weight_of(int k, int j) const { return reinterpret_cast<const T*>(weight[k])[j]; }
 };
 
+// A tile has several blocks, which read a channel one after the other: it is in the nearest cache then.
 template <class T, int K, int D> void sample(const Geometry& g, const T* x, const T* grid, T* y) {
-  constexpr int L = lanes<T>;
-  const int blocks = ceil_div(g.places, block), step = g.step();
+  constexpr int L = lanes<T>, most = 64 / power(K, D) < 16 ? 64 / power(K, D) : 16;
+  const int tiles = ceil_div(g.places, most * block), step = g.step();
   const ptrdiff_t volume = g.volume();
-  parallel_for(g.n * blocks, [&](int tile, int) {
-    const int n = tile / blocks, begin = tile % blocks * block;
-    const Block<T, K, D> taps(g, grid, n, begin);
+  parallel_for(g.n * tiles, [&](int tile, int) {
+    const int n = tile / tiles, begin = tile % tiles * most * block;
+    const int left = ceil_div(g.places - begin, block), blocks = left < most ? left : most;
+    Block<T, K, D> all[most];
+    for (int b = 0; b < blocks; b++) all[b].fill(g, grid, n, begin + b * block);
     const T* const image = x + n * g.c * volume;
-    T* const out = y + static_cast<ptrdiff_t>(n) * g.c * g.places + static_cast<ptrdiff_t>(begin) * step;
+    T* const first = y + static_cast<ptrdiff_t>(n) * g.c * g.places + static_cast<ptrdiff_t>(begin) * step;
+    const auto place_of = [=](int b) { return first + static_cast<ptrdiff_t>(b) * block * step; };
     if (runs_along_channels<T>(g)) {
-      for (int j = 0; j < taps.count; j++) {
-        T* const to = out + static_cast<ptrdiff_t>(j) * g.c;
-        for (int c = 0; c < g.c; c += L) {
-          const int some = g.c - c < L ? g.c - c : L;
-          vec<T> s = {};
-          for (int k = 0; k < taps.N; k++) {
-            const T w = taps.weight_of(k, j);
-            if (taps.is_inside(k, j)) s += load_some(image + taps.at_of(k, j) + c, some) * w;
-            else s += w * 0;  // NaN stays
+      for (int b = 0; b < blocks; b++) {
+        const Block<T, K, D>& taps = all[b];
+        for (int j = 0; j < taps.count; j++) {
+          T* const to = place_of(b) + static_cast<ptrdiff_t>(j) * g.c;
+          for (int c = 0; c < g.c; c += L) {
+            const int some = g.c - c < L ? g.c - c : L;
+            vec<T> s = {};
+            for (int k = 0; k < taps.N; k++) {
+              const T w = taps.weight_of(k, j);
+              if (taps.is_inside(k, j)) s += load_some(image + taps.at_of(k, j) + c, some) * w;
+              else s += w * 0;  // NaN stays
+            }
+            store_some(to + c, s, some);
           }
-          store_some(to + c, s, some);
         }
       }
       return;
     }
     for (int c = 0; c < g.c; c++) {
       const T* const channel = image + c * g.channel_step(volume);
-      T* const to = out + c * g.channel_step(g.places);
-      for (int i = 0; i * L < taps.count; i++) {
-        vec<T> s = {};
-        for (int k = 0; k < taps.N; k++) s += taps.read(channel, k, i) * taps.weight[k][i];
-        const int some = taps.count - i * L < L ? taps.count - i * L : L;
-        if (step == 1) store_some(to + i * L, s, some);
-        else
-          for (int l = 0; l < some; l++) to[static_cast<ptrdiff_t>(i * L + l) * step] = s[l];
+      for (int b = 0; b < blocks; b++) {
+        const Block<T, K, D>& taps = all[b];
+        T* const to = place_of(b) + c * g.channel_step(g.places);
+        for (int i = 0; i * L < taps.count; i++) {
+          vec<T> s = {};
+          for (int k = 0; k < taps.N; k++) s += taps.read(channel, k, i) * taps.weight[k][i];
+          const int some = taps.count - i * L < L ? taps.count - i * L : L;
+          if (step == 1) store_some(to + i * L, s, some);
+          else
+            for (int l = 0; l < some; l++) to[static_cast<ptrdiff_t>(i * L + l) * step] = s[l];
+        }
       }
     }
   });
@@ -237,13 +249,22 @@ template <class T, int K, int D> void add_back(const Geometry& g, const T* dy, c
         }
         continue;
       }
+      if (g.format == EK_CHANNELS_LAST) {
+        for (int k = 0; k < taps.N; k++)
+          for (int j = 0; j < taps.count; j++) {
+            if (!taps.is_inside(k, j)) continue;
+            const T w = taps.weight_of(k, j), *const pixel = from + static_cast<ptrdiff_t>(j) * step;
+            T* const to = image + taps.at_of(k, j);
+            for (int c = first; c < stop; c++) to[c] += w * pixel[c];
+          }
+        continue;
+      }
       for (int c = first; c < stop; c++) {
-        T* const channel = image + c * g.channel_step(volume);
-        const T* const row = from + c * g.channel_step(g.places);
+        T* const channel = image + c * volume;
+        const T* const row = from + static_cast<ptrdiff_t>(c) * g.places;
         for (int k = 0; k < taps.N; k++)
           for (int j = 0; j < taps.count; j++)
-            if (taps.is_inside(k, j))
-              channel[taps.at_of(k, j)] += taps.weight_of(k, j) * row[static_cast<ptrdiff_t>(j) * step];
+            if (taps.is_inside(k, j)) channel[taps.at_of(k, j)] += taps.weight_of(k, j) * row[j];
       }
     }
   });

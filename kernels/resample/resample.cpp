@@ -2,17 +2,17 @@
 // of x. First the rows that a row of the result reads are added up, with vectors along the row; then the taps of each
 // column. Lanes run along columns if inner is 1, and along inner otherwise. The gradient is the same with transposed
 // taps, so every sum has one order.
-#include "resample/taps.h"
+#include "resample/bytes.h"
 #include "simd/copy.h"
 
 namespace EK_ISA {
 namespace {
 
 struct Geometry {
-  int outer, height, width, out_height, out_width, inner, mode, align, antialias, transposed, is_short;
+  int outer, height, width, out_height, out_width, inner, mode, align, antialias, transposed;
   explicit Geometry(const int* g)
       : outer(g[0]), height(g[1]), width(g[2]), out_height(g[3]), out_width(g[4]), inner(g[5]), mode(g[6]), align(g[7]),
-        antialias(g[8]), transposed(g[9]), is_short(g[10]) {}
+        antialias(g[8]), transposed(g[9]) {}
 };
 
 // The parts of the scratch.
@@ -27,9 +27,7 @@ template <class T> struct Plan {
         rows(AxisMap<T>(g.height, g.out_height, g.mode, g.align, g.antialias, scale_h), g.transposed, scratch, !base),
         columns(AxisMap<T>(g.width, g.out_width, g.mode, g.align, g.antialias, scale_w), g.transposed, scratch, !base),
         row_length((static_cast<ptrdiff_t>(from_width()) * g.inner + 2 * lanes<T> - 1) / lanes<T> * lanes<T>),
-        sums(scratch.take<T>(row_length * worker_count())) {
-    if (base && g.is_short) rows.shorten(), columns.shorten();
-  }
+        sums(scratch.take<T>(row_length * worker_count())) {}
   int from_height() const { return g.transposed ? g.out_height : g.height; }
   int from_width() const { return g.transposed ? g.out_width : g.width; }
 };
@@ -146,6 +144,13 @@ template <class T> void pick(const Geometry& g, double scale_h, double scale_w, 
 }
 
 bool is_pick(const Geometry& g) { return g.mode < EK_RESAMPLE_LINEAR && !g.transposed; }
+bool is_of_bytes(const Geometry& g, int dtype) { return dtype == EK_UINT8 && !is_pick(g) && !g.transposed; }
+
+ByteResampling of_bytes(const Geometry& g, double scale_h, double scale_w, void* base) {
+  return ByteResampling(g.outer, g.height, g.width, g.inner,
+                        AxisMap<double>(g.height, g.out_height, g.mode, g.align, g.antialias, scale_h),
+                        AxisMap<double>(g.width, g.out_width, g.mode, g.align, g.antialias, scale_w), base);
+}
 
 }  // namespace
 
@@ -156,6 +161,7 @@ EK_API int ek_resample_scratch(int dtype, const int* geometry, double scale_h, d
     scratch.take<int>(g.out_width);
     return scratch.bytes();
   }
+  if (is_of_bytes(g, dtype)) return of_bytes(g, scale_h, scale_w, nullptr).bytes();
   EK_DISPATCH_FLOAT(dtype, return Plan<T>(g, scale_h, scale_w, nullptr).scratch.bytes();)
   return 0;
 }
@@ -167,6 +173,10 @@ EK_API int ek_resample(int dtype, const int* geometry, double scale_h, double sc
   if (is_pick(g)) {
     int* const columns = Scratch(scratch).take<int>(g.out_width);
     EK_DISPATCH_NUMBER(dtype, pick(g, scale_h, scale_w, columns, static_cast<const T*>(x), static_cast<T*>(y));)
+    return EK_OK;
+  }
+  if (is_of_bytes(g, dtype)) {
+    of_bytes(g, scale_h, scale_w, scratch).run(static_cast<const uint8_t*>(x), static_cast<uint8_t*>(y));
     return EK_OK;
   }
   EK_DISPATCH_FLOAT(dtype,

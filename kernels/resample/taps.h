@@ -161,22 +161,6 @@ template <class T> struct Taps {
     }
   }
 
-  // Rounds the weights to 16 bits, with as many behind the point as the largest allows. Images of bytes then have
-  // PyTorch's elements, if T is double, in which their sums are exact.
-  void shorten() {
-    const size_t all = static_cast<size_t>(n) * most;
-    T largest = 0;
-    for (size_t i = 0; i < all; i++)
-      if (weight[i] > largest) largest = weight[i];
-    int bits = 0;
-    while (bits < 22 && static_cast<int>(static_cast<T>(0.5) + largest * (1 << (bits + 1))) < 1 << 15) bits++;
-    const T unit = static_cast<T>(1) / (1 << bits), half = static_cast<T>(0.5);
-    for (size_t i = 0; i < all; i++) {
-      const T units = weight[i] / unit;
-      weight[i] = static_cast<int>(units < 0 ? units - half : units + half) * unit;
-    }
-  }
-
  private:
   // How many positions of the result read one of x, at most. Both ends of the windows only move on.
   static int most_readers(const AxisMap<T>& map) {
@@ -190,6 +174,36 @@ template <class T> struct Taps {
       if (high - low > most) most = high - low;
     }
     return most;
+  }
+};
+
+// The windows of images of bytes, with weights of 16 bits, of which as many are behind the point as the largest allows.
+// They are made of those of double, as PyTorch's are.
+struct ByteTaps {
+  int n, most, bits = 0;
+  int *first, *count, *weight;  // those of position j begin at weight[j·most]
+
+  ByteTaps(const AxisMap<double>& map, Scratch& scratch, bool measure) : n(map.out), most(map.most()) {
+    const size_t all = static_cast<size_t>(n) * most;
+    first = scratch.take<int>(n);
+    count = scratch.take<int>(n);
+    weight = scratch.take<int>(all);
+    double* const exact = scratch.take<double>(all);
+    if (measure) return;
+    double largest = 0;
+    for (int j = 0; j < n; j++) {
+      const auto window = map.window(j);
+      first[j] = window.first, count[j] = window.count;
+      double* const own = exact + static_cast<size_t>(j) * most;
+      map.weigh(j, window, own);
+      for (int k = 0; k < window.count; k++) largest = own[k] > largest ? own[k] : largest;
+    }
+    while (bits < 22 && static_cast<int>(0.5 + largest * (1 << (bits + 1))) < 1 << 15) bits++;
+    for (int j = 0; j < n; j++)
+      for (int k = 0; k < count[j]; k++) {
+        const double units = exact[static_cast<size_t>(j) * most + k] * (1 << bits);
+        weight[static_cast<size_t>(j) * most + k] = static_cast<int>(units < 0 ? units - 0.5 : units + 0.5);
+      }
   }
 };
 

@@ -75,18 +75,28 @@ export function leavesBehind(roots: readonly Tensor[]): Set<Tensor> {
   return leaves;
 }
 
-/** Nodes from which a captured tensor can be reached; grad() runs no others. */
-function leadingTo(capture: Capture, order: readonly Node[]): Set<Node> {
-  const useful = new Set<Node>();
-  // Oldest nodes first: then the inputs of a node have been decided before the node.
-  for (let i = order.length - 1; i >= 0; i--) {
-    const node = order[i];
-    const hit = (edge: Node['edges'][number]) =>
-      edge !== null &&
-      ('leaf' in edge ? capture.has(edge.leaf) : useful.has(edge.node) || capture.get(edge.node)?.has(edge.index));
-    if (node.edges.some(hit)) useful.add(node);
+/**
+ * What grad() computes: nodes from which a captured tensor can be reached, and of these the gradients that lead there.
+ */
+class Pruned {
+  private readonly useful = new Set<Node>();
+  private readonly capture: Capture;
+
+  constructor(capture: Capture, order: readonly Node[]) {
+    this.capture = capture;
+    // Oldest nodes first: then the inputs of a node have been decided before the node.
+    for (let i = order.length - 1; i >= 0; i--)
+      if (order[i].edges.some((edge) => this.wants(edge))) this.useful.add(order[i]);
   }
-  return useful;
+
+  runs(node: Node): boolean {
+    return this.useful.has(node);
+  }
+  wants(edge: Edge): boolean {
+    if (!edge) return false;
+    if ('leaf' in edge) return this.capture.has(edge.leaf);
+    return this.useful.has(edge.node) || (this.capture.get(edge.node)?.has(edge.index) ?? false);
+  }
 }
 
 function runHooks(hooks: readonly HookEntry[], grad: Tensor): Tensor {
@@ -306,10 +316,10 @@ class Walk {
     for (const grad of this.receive(node) ?? []) this.holds.letGo(grad);
   }
 
-  private resultsOf(node: Node, grads: Gradient[]): Gradient[] {
+  private resultsOf(node: Node, grads: Gradient[], wanted: readonly boolean[] | null): Gradient[] {
     let results: Gradient[];
     try {
-      results = node.run(grads);
+      results = node.run(grads, wanted);
     } catch (error) {
       throw withPlace(error, node.name, node.place);
     }
@@ -322,17 +332,19 @@ class Walk {
     return results;
   }
 
-  run(node: Node, retainGraph: boolean): void {
+  run(node: Node, retainGraph: boolean, pruned: Pruned | null): void {
     const grads = this.receive(node);
     if (!grads) {
       for (const edge of node.edges) this.send(edge, null);
       return;
     }
-    const results = this.resultsOf(node, grads);
-    if (results.length !== node.edges.length)
+    const wanted = pruned && node.edges.map((edge) => pruned.wants(edge));
+    const found = this.resultsOf(node, grads, wanted);
+    if (found.length !== node.edges.length)
       throw new RuntimeError(
-        `function ${node.name} returned an incorrect number of gradients (expected ${node.edges.length}, got ${results.length})`,
+        `function ${node.name} returned an incorrect number of gradients (expected ${node.edges.length}, got ${found.length})`,
       );
+    const results = wanted ? found.map((result, i) => (wanted[i] ? result : null)) : found;
     for (const result of results) this.holds.hold(result);
     if (!node.makesFreshGradients) for (const grad of [...grads, ...results]) this.holds.share(grad);
     if (!retainGraph) node.release();
@@ -413,13 +425,13 @@ function walk(
   walks.push(state);
   try {
     const nodes = reachable(roots.flatMap((root) => (root.gradFn instanceof Node ? [root.gradFn] : [])));
-    const useful = capture ? leadingTo(capture, nodes) : null;
+    const pruned = capture && new Pruned(capture, nodes);
     const rootEdges = roots.map(edgeOf);
     state.expect(rootEdges);
-    for (const node of nodes) if (!useful || useful.has(node)) state.expect(node.edges);
+    for (const node of nodes) if (!pruned || pruned.runs(node)) state.expect(node.edges);
     for (const [i, edge] of rootEdges.entries()) state.begin(edge, rootGrads[i], Boolean(given[i]));
     for (const node of nodes)
-      if (!useful || useful.has(node)) state.run(node, retainGraph);
+      if (!pruned || pruned.runs(node)) state.run(node, retainGraph, pruned);
       else state.skip(node);
     for (const ending of state.endings) ending();
     return state.captured;

@@ -11,15 +11,33 @@ import { type Edge, edgeOf, type Gradient, Node, SavedTensors } from './node.ts'
 
 /** What forward and backward of one call share. */
 export class Context {
-  /** For each argument: whether its gradient is wanted (any of them, for an array of tensors). */
-  readonly needs: readonly boolean[];
+  private wanted: readonly boolean[];
   constants: Set<Tensor> | null = null;
   /** Where the gradients of the tensors among the arguments go. */
   edges: readonly Edge[] = [];
   private readonly savedTensors = new SavedTensors();
 
   constructor(needs: readonly boolean[]) {
-    this.needs = needs;
+    this.wanted = needs;
+  }
+
+  /**
+   * For each argument: whether its gradient is wanted (any of them, for an array of tensors). A backward may want fewer
+   * than the forward had to expect.
+   */
+  get needs(): readonly boolean[] {
+    return this.wanted;
+  }
+
+  /** Calls a backward that wants no other gradients than these. */
+  wanting<R>(needs: readonly boolean[], backward: () => R): R {
+    const all = this.wanted;
+    this.wanted = needs;
+    try {
+      return backward();
+    } finally {
+      this.wanted = all;
+    }
   }
 
   /** Keeps tensors for the backward, which notices when they were changed in place meanwhile. */
@@ -121,8 +139,9 @@ function record<A extends readonly unknown[], R extends Output>(definition: OpDe
     edges,
     ctx,
     true,
-    (grads) => {
-      const gradients = definition.backward(ctx, grads as Tensor[], ...infos);
+    (grads, wanted) => {
+      const backward = () => definition.backward(ctx, grads as Tensor[], ...infos);
+      const gradients = wanted?.includes(false) ? ctx.wanting(argumentsOf(kinds, wanted), backward) : backward();
       const flat: Gradient[] = [];
       kinds.forEach((kind, i) => {
         if (kind === 'tensor') flat.push(gradients[i] as Gradient);
@@ -135,6 +154,15 @@ function record<A extends readonly unknown[], R extends Output>(definition: OpDe
   return result;
 }
 
+/** For each argument whether any of the tensors in it is wanted. */
+function argumentsOf(kinds: readonly ('tensor' | number)[], wanted: readonly boolean[]): boolean[] {
+  let first = 0;
+  return kinds.map((kind) => {
+    const count = kind === 'tensor' ? 1 : kind;
+    return wanted.slice(first, (first += count)).includes(true);
+  });
+}
+
 /** Makes `outputs` the results of a new node. */
 export function attach(
   name: string,
@@ -142,7 +170,7 @@ export function attach(
   edges: readonly Edge[],
   ctx: { free(): void },
   makesFreshGradients: boolean,
-  run: (grads: Gradient[]) => Gradient[],
+  run: Node['run'],
   constants: ReadonlySet<Tensor> | null = null,
 ): void {
   const node = new Node({

@@ -32,8 +32,11 @@ export class Node implements GradNode {
   readonly place = placeOfCall();
   readonly edges: readonly Edge[];
   readonly outputs: readonly OutputInfo[];
-  /** Gradients of the outputs in, gradients of the inputs out, in the order of `edges`. */
-  readonly run: (grads: Gradient[]) => Gradient[];
+  /**
+   * Gradients of the outputs in, gradients of the inputs out, in the order of `edges`. If `wanted` is given, it says
+   * for each edge whether its gradient is; others may be missing.
+   */
+  readonly run: (grads: Gradient[], wanted: readonly boolean[] | null) => Gradient[];
   /** Frees what was saved for the backward. */
   readonly release: () => void;
   /** Whether each gradient that it returns is new or one of those it was given. Not so for functions of users. */

@@ -10,8 +10,6 @@ export interface Resampling {
   readonly to: Shape;
   readonly alignCorners: boolean;
   readonly antialias: boolean;
-  /** Whether weights have 16 bits, as those of images of bytes. */
-  readonly isShort: boolean;
   /** How many times larger each spatial dimension becomes, where that is not the ratio of its sizes; 0 otherwise. */
   readonly scales: readonly number[];
 }
@@ -19,7 +17,7 @@ export interface Resampling {
 /** Height and width in one launch, and a depth in another one, which takes each plane for one element. */
 export function launchResample(x: Tensor, how: Resampling, transposed: boolean): Tensor {
   const { mode, scales } = how;
-  const flags = [how.alignCorners, how.antialias, transposed, how.isShort].map(Number);
+  const flags = [how.alignCorners, how.antialias, transposed].map(Number);
   const isLast = x.memoryFormat === 'channelsLast';
   const [n, c, ...from] = how.from;
   const to = how.to.slice(2);

@@ -14,10 +14,7 @@ import { declareOptions, kind, requireOptions } from '../options.ts';
 import { requireFloat, requireTensor } from '../tensor/requirements.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { cast } from './convert.ts';
-import { add, clamp, floor } from './elementwise.ts';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d } from './pool.ts';
-import { copyOf } from './shape_ops.ts';
 import type { Size } from './window.ts';
 
 // Linear in x: the derivative of each direction is the other one.
@@ -159,10 +156,10 @@ export function interpolateWith(x: Tensor, options: InterpolateOptions): Tensor 
   const scales = factors && !recomputeScaleFactor ? factors : to.map(() => 0);
   const shape = [...x.shape.slice(0, 2), ...to];
   requireCountable(shape, 'interpolate');
-  const how: Resampling = { mode: weights, from: x.shape, to: shape, alignCorners, antialias, isShort: false, scales };
+  const how: Resampling = { mode: weights, from: x.shape, to: shape, alignCorners, antialias, scales };
   // As in PyTorch, the modes for images take bytes, too.
   if (x.dtype !== 'uint8' || ['linear', 'trilinear', 'area'].includes(mode)) requireFloat('interpolate', x);
-  return x.dtype === 'uint8' && !isPlain ? ofBytes(x, how) : resampleOp(x, how, false);
+  return resampleOp(x, how, false);
 }
 
 function rankText(rank: number, mode: InterpolationMode): string {
@@ -192,19 +189,4 @@ function requireSpatial(shape: Shape, to: Shape, mode: InterpolationMode): void 
     throw new RuntimeError(
       `Non-empty ${shape.length}D data tensor expected but got a tensor with sizes ${formatShape(shape)}`,
     );
-}
-
-/**
- * Images of bytes, as PyTorch computes them: along one dimension after the other, columns first, with weights of 16
- * bits and rounded after each. Sums are exact in float64.
- */
-function ofBytes(x: Tensor, how: Resampling): Tensor {
-  const pass = (input: Tensor, from: Shape, to: Shape): Tensor => {
-    if (from.every((n, d) => n === to[d])) return input;
-    const scales = how.scales.map((scale, i) => (from[i + 2] === to[i + 2] ? 0 : scale));
-    const sums = resampleOp(cast(input, 'float64'), { ...how, from, to, scales, isShort: true }, false);
-    return cast(clamp(floor(add(sums, 0.5)), 0, 255), 'uint8');
-  };
-  const between = [...how.from.slice(0, 3), how.to[3]];
-  return pass(pass(copyOf(x), how.from, between), between, how.to);
 }

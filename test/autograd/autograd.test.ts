@@ -12,6 +12,7 @@ import {
   ones,
   type Tensor,
   tensor,
+  trace,
   zeros,
 } from '../../src/index.ts';
 import { BatchNorm1d, LayerNorm, type Module } from '../../src/nn/index.ts';
@@ -147,6 +148,26 @@ describe('grad', () => {
     const [dx, dy] = grad([x.mul(2)], [x, y], { allowUnused: true });
     expect([list(dx), dy ?? null]).toEqual([[2], null]);
     expect(() => grad([x.mul(2)], [tensor([1])])).toThrow('One of the differentiated Tensors does not require grad');
+  });
+
+  test('computes no gradients that lead nowhere else', () => {
+    const [x, w, v] = [ones([2, 3], { requiresGrad: true }), leaf([1, 2, 3]), leaf([1, 1, 1])];
+    const seen: string[] = [];
+    w.registerHook(() => void seen.push('w'));
+    const hidden = v.mul(2);
+    hidden.registerHook(() => void seen.push('hidden'));
+    const y = x.mul(w).add(hidden);
+    const total = y.sum();
+    const { trace: kernels } = trace(() => grad([total], [x], { retainGraph: true }));
+    // The gradient of the sum, and the product with w. One with x, and sums over rows, would be for w and v.
+    expect(kernels.traceEvents.map(({ name }) => name)).toEqual(['fill', 'copyStrided', 'binary']);
+    expect(seen).toEqual([]);
+    // Another walk of the same graph wants the others.
+    expect(grad([total], [w, v]).map(list)).toEqual([
+      [2, 2, 2],
+      [4, 4, 4],
+    ]);
+    expect(seen).toEqual(['w', 'hidden']);
   });
 
   test('of an output with respect to itself, and of an input given twice', () => {

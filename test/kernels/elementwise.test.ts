@@ -429,6 +429,30 @@ describe.each(engines())('%s', (engine) => {
         [4, 4, 4, 1],
         [4, 4, 4, 1],
       ],
+      // Runs of which x or out has an element of each beside the others.
+      ...[2, 3, 4, 5, 6, 8, 9, 10].flatMap((count): [number[], number[], number[]][] =>
+        [16, 37].flatMap((length): [number[], number[], number[]][] => {
+          const [apart, beside] = [
+            [length + 3, 1],
+            [1, count],
+          ];
+          return [
+            [[count, length], apart, beside],
+            [[count, length], beside, apart],
+          ];
+        }),
+      ),
+      // Channels that become pixels, channels last: (h, w, c, i, j) to (h, i, w, j, c), and back.
+      [
+        [3, 5, 18, 2, 2],
+        [5 * 72, 72, 4, 2, 1],
+        [5 * 72, 36, 1, 5 * 36, 18],
+      ],
+      [
+        [3, 5, 18, 2, 2],
+        [5 * 72, 36, 1, 5 * 36, 18],
+        [5 * 72, 72, 4, 2, 1],
+      ],
       [[], [], []],
     ];
     for (const [shape, from, to] of cases) {

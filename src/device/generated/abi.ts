@@ -453,11 +453,11 @@ export interface Kernels {
    */
   padBackward(dtype: number, mode: number, geometry: Pointer, dy: Pointer, dx: Pointer): number;
   /**
-   * geometry, 11 ints: outer; height, width of x; height, width of y; inner; an ek_resampling; align corners; antialias;
-   * transposed; weights of 16 bits, which images of bytes have. scale_h, scale_w: how many times larger y is, where that
-   * is not the ratio of the sizes; 0 otherwise. Transposed: the gradient; x has the sizes of y, and y those of x. All
-   * sizes are positive. Nearest neighbours of other than floats are found, too, but not their gradients. Lanczos weights
-   * are antialiased always.
+   * geometry, 10 ints: outer; height, width of x; height, width of y; inner; an ek_resampling; align corners; antialias;
+   * transposed. scale_h, scale_w: how many times larger y is, where that is not the ratio of the sizes; 0 otherwise.
+   * Transposed: the gradient; x has the sizes of y, and y those of x. All sizes are positive. Nearest neighbours are
+   * found of all numbers, and images of uint8 resampled with weights of 16 bits, but both without gradients. Lanczos
+   * weights are antialiased always.
    */
   resampleScratch(dtype: number, geometry: Pointer, scaleH: number, scaleW: number): number;
   resample(dtype: number, geometry: Pointer, scaleH: number, scaleW: number, x: Pointer, y: Pointer, scratch: Pointer): number;

@@ -317,10 +317,10 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [4, 'dx', false, (m.int(a[2], 0)*m.int(a[2], 1)*m.int(a[2], 2)*m.int(a[2], 3)*m.int(a[2], 10))*m.sizeof(a[0])],
   ],
   resampleScratch: () => [
-    [1, 'geometry', false, 11*4],
+    [1, 'geometry', false, 10*4],
   ],
   resample: (a, m) => [
-    [1, 'geometry', false, 11*4],
+    [1, 'geometry', false, 10*4],
     [4, 'x', false, ((1-m.int(a[1], 9))*(m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 5))+m.int(a[1], 9)*(m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5)))*m.sizeof(a[0])],
     [5, 'y', false, ((1-m.int(a[1], 9))*(m.int(a[1], 0)*m.int(a[1], 3)*m.int(a[1], 4)*m.int(a[1], 5))+m.int(a[1], 9)*(m.int(a[1], 0)*m.int(a[1], 1)*m.int(a[1], 2)*m.int(a[1], 5)))*m.sizeof(a[0])],
     [6, 'scratch', false, m.kernels.resampleScratch(a[0], a[1], a[2], a[3])],
