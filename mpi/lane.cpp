@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #if defined(__linux__)
+#include <sched.h>
 #include <sys/prctl.h>
 #endif
 #include <unistd.h>
@@ -175,6 +176,9 @@ uint64_t Lane::add(std::unique_ptr<Call> call) {
 
 bool Lane::wait(uint64_t place) {
   if (completed() >= place) return true;
+#if defined(__linux__)
+  free_processor_ = sched_getcpu();
+#endif
   waiting_++;
   {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -389,12 +393,28 @@ bool Lane::succeeds(int status, const Entry& entry) {
   return false;
 }
 
+// Moves to the processor of the thread that waits. The scheduler does not know that it is free for this: it puts the
+// lanes of two ranks on one processor, where they wait for each other.
+void Lane::move_to_waiter() const {
+#if defined(__linux__)
+  const int processor = free_processor_;
+  if (processor < 0 || sched_getcpu() == processor) return;
+  cpu_set_t all, one;
+  CPU_ZERO(&one);
+  CPU_SET(processor, &one);
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+  sched_setaffinity(0, sizeof one, &one);
+  sched_setaffinity(0, sizeof all, &all);
+#endif
+}
+
 void Lane::nap(double seconds) { usleep(static_cast<useconds_t>(seconds * 1e6)); }
 
 // A moment between two looks at what others do. What they may take long for is looked at less and less often: sleeping
 // adds an eighth to that.
 void Lane::pause(int round, double waited, double least) const {
   const bool is_awaited = waiting_ > 0;
+  if (is_awaited && !is_crowded_) move_to_waiter();
   if (round < (is_crowded_ ? 0 : is_awaited ? kEager : kHasty)) return;
   nap(std::clamp(waited / 8, is_awaited ? kNap : least, is_awaited ? kAwaitedNap : kLongNap));
 }

@@ -116,6 +116,7 @@ class Lane {
   bool make_group(Call& call, Group& world);
   void divide(const Call& call, void* sums, int count) const;
   void note(const char* state);
+  void move_to_waiter() const;
   static void nap(double seconds);
   void pause(int round, double waited, double least) const;
   std::string lateness(const Call& call, const Group& group) const;
@@ -126,7 +127,8 @@ class Lane {
   std::deque<std::unique_ptr<Call>> queue_;
   uint64_t added_ = 0;
   std::atomic<uint64_t> completed_{0};
-  std::atomic<int> waiting_{0};  // threads that wait for the lane: their processors are free
+  std::atomic<int> waiting_{0};          // threads that wait for the lane: their processors are free
+  std::atomic<int> free_processor_{-1};  // that of the thread that has begun to wait last
   std::atomic<bool> failed_{false}, ending_{false}, taken_{false}, opened_{false};
   std::atomic<int> exit_code_{0};
   std::string error_;
