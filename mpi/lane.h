@@ -36,11 +36,22 @@ struct Call {
   uint64_t (*kernels_done)() = nullptr;  // how many have run; null where kernels run when they are called
 };
 
+// How many pieces of all-reduces a rank has given, reduced and taken since the start, as ranks of one machine see it of
+// each other, on a line of the caches of its own.
+struct alignas(64) Progress {
+  std::atomic<uint64_t> given, reduced, taken;
+};
+
 struct Group {
   MPI_Comm comm = MPI_COMM_NULL;
   std::vector<int> ranks;  // of the world
   int rank = -1;           // this process's place among them
   int64_t calls = 0;       // so far
+
+  // Of ranks on one machine: memory that they share. Null: there is none.
+  Progress* shared = nullptr;  // of each rank
+  char* places = nullptr;      // for pieces of what ranks give, and of results
+  uint64_t pieces = 0;         // so far
 };
 
 // What a rank of a small group says of a call: the entry, and behind it what it gives, where that is little.
@@ -49,6 +60,9 @@ struct Packet {
   Entry entry;
   char payload[kLittle];
 };
+
+// What a look at a call that is under way has found.
+enum class Look { kFailed, kNothing, kMoved, kDone };
 
 struct Notice {
   Entry entry;
@@ -84,7 +98,10 @@ class Lane {
   bool exchange(const Call& call, Group& group, size_t payload);
   bool is_one_call(const std::vector<Entry>& all, const Group& group);
   bool combine(const Call& call, const Group& group);
+  bool reduce_shared(const Call& call, Group& group);
+  bool share(Group& group);
   bool transfer(const Call& call, Group& group, int from, int count);
+  template <class F> bool await(const F& look, const Call& call, const Group& group, bool is_agreement, double least);
   bool finish(std::vector<MPI_Request>& requests, const Call& call, const Group& group, bool is_agreement);
   bool succeeds(int status, const Entry& entry);
   void part();
@@ -97,10 +114,11 @@ class Lane {
   void tell(const Entry& entry, const std::vector<int>& ranks);
   void fail(const std::string& text);
   bool make_group(Call& call, Group& world);
-  void divide(const Call& call, int from, int count) const;
+  void divide(const Call& call, void* sums, int count) const;
   void note(const char* state);
+  void move_to_waiter() const;
   static void nap(double seconds);
-  void pause(int round, double waited) const;
+  void pause(int round, double waited, double least) const;
   std::string lateness(const Call& call, const Group& group) const;
 
   std::thread thread_;
@@ -109,7 +127,8 @@ class Lane {
   std::deque<std::unique_ptr<Call>> queue_;
   uint64_t added_ = 0;
   std::atomic<uint64_t> completed_{0};
-  std::atomic<int> waiting_{0};  // threads that wait for the lane: their processors are free
+  std::atomic<int> waiting_{0};          // threads that wait for the lane: their processors are free
+  std::atomic<int> free_processor_{-1};  // that of the thread that has begun to wait last
   std::atomic<bool> failed_{false}, ending_{false}, taken_{false}, opened_{false};
   std::atomic<int> exit_code_{0};
   std::string error_;

@@ -1,16 +1,18 @@
 // Run by every rank: how long a mean over ranks takes, from its call to its result, for several sizes of float32. Rank
-// 0 prints JSON.
+// 0 prints JSON. Arguments: sizes in bytes; default: those of all_reduce_peer.py.
 import { allReduce, barrier, destroyProcessGroup, getRank, initProcessGroup } from '../../src/distributed/index.ts';
 import { full } from '../../src/index.ts';
 import { median } from '../measure.ts';
 
-/** Bytes, and how often. */
-const sizes: readonly [bytes: number, runs: number][] = [
+/** How often each size is measured where none is said. */
+const usual: readonly [bytes: number, runs: number][] = [
   [40, 2000],
   [40_000, 1000],
   [4_000_000, 100],
   [100_000_000, 10],
 ];
+const said = process.argv.slice(2).map((bytes): [number, number] => [Number(bytes), Number(bytes) < 1e6 ? 200 : 10]);
+const sizes = said.length > 0 ? said : usual;
 
 initProcessGroup();
 const microseconds: Record<string, number> = {};

@@ -147,6 +147,26 @@ function checkBits(): void {
   }
 }
 
+/** Reductions that go in pieces: less than one, one to the byte, and more, of every dtype and operation. */
+function checkPieces(): void {
+  const piece = 2 ** 18;
+  for (const dtype of names)
+    for (const op of opsOf(dtype))
+      for (const bytes of op === 'max' ? [20_000, piece, piece + 8, 2.5 * piece] : [piece + 8]) {
+        const size = bytes / dtypes[dtype].size;
+        // The values repeat themselves after 11 or 3 elements.
+        const period = ranks.map((r) => valuesOf(r, dtype, 33));
+        const expected = period[0].map((_, i) => {
+          const values = period.map((each) => each[i]);
+          return reduced(op, values, dtype);
+        });
+        const x = make(valuesOf(rank, dtype, size), [size], dtype, 'contiguous');
+        allReduce(x, { op });
+        const wrong = numbers(x).flatMap((value, i) => (Object.is(value, expected[i % 33]) ? [] : [i]));
+        check(`wrong elements of ${op} ${dtype} [${size}]`, wrong, []);
+      }
+}
+
 function checkGroups(): void {
   const groups = [ranks.filter((r) => r % 2 === 0), ranks.slice(-2), [worldSize - 1]].map((members) =>
     newGroup(members),
@@ -154,9 +174,12 @@ function checkGroups(): void {
   for (const group of groups) {
     check('rank in a group', [group.rank, group.worldSize], [group.ranks.indexOf(rank), group.ranks.length]);
     if (group.rank < 0) continue;
-    const x = full([3], rank + 1);
-    allReduce(x, { group });
-    check('allReduce in a group', numbers(x), Array(3).fill(group.ranks.reduce((sum, r) => sum + r + 1, 0)));
+    for (const size of [3, 200_000]) {
+      const x = full([size], rank + 1);
+      allReduce(x, { group });
+      const sum = group.ranks.reduce((sum, r) => sum + r + 1, 0);
+      check('allReduce in a group', [x.min().item(), x.max().item()], [sum, sum]);
+    }
     const y = full([2], rank);
     broadcast(y, { group, src: group.ranks.at(-1)! });
     check('broadcast in a group', numbers(y), Array(2).fill(group.ranks.at(-1)));
@@ -258,6 +281,7 @@ function checkLarge(): void {
 
 checkAll();
 checkNaN();
+checkPieces();
 checkBits();
 checkGroups();
 checkUse();

@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { obstacle, TwoHosts } from '../../scripts/two_hosts.ts';
+import { Hosts, obstacle } from '../../scripts/hosts.ts';
 import { checksOf, type Ended, expectEnded, pidsIn, runProgram } from './ranks.ts';
 
 const reason = obstacle();
 if (reason) console.log(`evenkeel: no network namespaces, so tests of several hosts do not run: ${reason}`);
 
 const work = mkdtempSync(join(tmpdir(), 'evenkeel-hosts-'));
-let hosts: TwoHosts | null = null;
+let hosts: Hosts | null = null;
 beforeAll(() => {
-  if (!reason) hosts = new TwoHosts(join(work, 'agent.sh'));
+  if (!reason) hosts = new Hosts(join(work, 'agent.sh'));
 });
 afterAll(() => {
   rmSync(work, { recursive: true, force: true });
@@ -45,8 +45,8 @@ describe.skipIf(reason !== null && process.env.EVENKEEL_REQUIRE_MPI === undefine
   test('training whose connection is cut in the middle of an epoch ends within the timeout, and goes on to the same bits', async () => {
     const whole = await trainOnHosts('whole', []);
     expect(whole.status, whole.stderr).toBe(0);
-    for (const [rank, address] of hosts!.addresses.entries())
-      expect(whole.stdout).toMatch(new RegExp(`\\[${rank}\\] RESULT \\w+ on host-${address.replaceAll('.', '\\.')}\n`));
+    for (const [rank, name] of hosts!.names.entries())
+      expect(whole.stdout).toMatch(new RegExp(`\\[${rank}\\] RESULT \\w+ on ${name}\n`));
 
     // The first restart may come before the connection is there again.
     let cut = 0;
