@@ -96,11 +96,11 @@ async function buildWasm(check: boolean): Promise<void> {
 }
 
 const [what, ...options] = process.argv.slice(2);
-const known = ['--if-possible', '--sanitize', '--checked', '--debug', '--every-isa', '--prebuild', '--check'];
+const known = ['--if-possible', '--sanitize', '--checked', '--debug', '--every-isa', '--neon', '--prebuild', '--check'];
 const unknown = options.find((option) => !known.includes(option));
 if (unknown || !['native', 'wasm'].includes(what)) {
   console.error(
-    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--debug] [--every-isa] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--debug] [--every-isa] [--neon] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
   );
   process.exit(2);
 }
@@ -111,6 +111,7 @@ async function native(): Promise<void> {
     '--debug': 'debug',
     '--prebuild': 'prebuild',
     '--every-isa': 'every_isa',
+    '--neon': 'neon',
   } as const;
   const [, kind = 'native'] = Object.entries(kinds).find(([option]) => options.includes(option)) ?? [];
   const addon = await buildNative(kind as NativeKind);

@@ -54,15 +54,15 @@ template <class V> EK_INLINE V where_open(V g, V y, V top) {
 template <Map map, bool relu, class V> EK_INLINE V map_step(V x, V g, const Coefficients<V>& k) {
   const V d = (x - k.hi) - k.lo;
   if constexpr (map == Map::forward || map == Map::residual) {
-    V y = d * k.scale + k.shift;
+    V y = multiply_add(d, k.scale, k.shift);
     if constexpr (map == Map::residual) y += g;
     if constexpr (relu) return lesser(k.top, greater(V{}, y));
     return y;
   } else {
-    if constexpr (relu) g = where_open(g, d * k.scale + k.shift, k.top);
+    if constexpr (relu) g = where_open(g, multiply_add(d, k.scale, k.shift), k.top);
     if constexpr (map == Map::evaluation) return g * k.scale;
-    if constexpr (map == Map::weighted) return ((g * k.shift + k.a) + d * k.b) * k.scale;
-    return ((g + k.a) + d * k.b) * k.scale;
+    if constexpr (map == Map::weighted) return multiply_add(d, k.b, multiply_add(g, k.shift, k.a)) * k.scale;
+    return multiply_add(d, k.b, g + k.a) * k.scale;
   }
 }
 

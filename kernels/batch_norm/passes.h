@@ -61,7 +61,8 @@ Pair exact_sums(const T* x, const T* dy, double centre, const Known<SumType<mode
   Pair sums{0, 0};
   each([&](ptrdiff_t at) {
     const double d = x[at] - centre;
-    const auto y = (static_cast<T>(x[at] - k.hi) - k.lo) * k.scale + k.shift;
+    using U = SumType<mode, T>;
+    const U y = multiply_add<U>(static_cast<U>(x[at] - k.hi) - k.lo, k.scale, k.shift);
     const bool dead = mode == Sum::backward_relu && !(y > 0 && !(y >= k.top));
     const double g = mode == Sum::statistics ? d : dead ? 0.0 : static_cast<double>(dy[at]);
     sums.a += g, sums.b += g * d;
@@ -93,15 +94,15 @@ template <class T, class E> Moments moments(const T* x, double n, double pivot, 
 // ---- planes: a group of channels ------------------------------------------------------------------------------------
 template <Sum mode, class T, class U = SumType<mode, T>>
 void sum_planes(const Layout& layout, int g, int block, const T* x, const T* dy, const Known<U>* known, Pair* sums) {
-  Wide<U> a[kGroup], b[kGroup];
   const int first = layout.first_channel(g), channels = layout.channels(g);
-  for (int i = 0; i < channels; i++) a[i] = b[i] = {};
+  for (int i = 0; i < channels; i++) sums[i] = {0, 0};
   layout.each_run(g, block, layout.at_once(), [&](int channel, ptrdiff_t at, int n, int runs) {
     const int i = channel - first;
+    LaneSum a = {}, b = {};
     sum_runs<mode, T>(x + at, mode == Sum::statistics ? nullptr : dy + at, n, runs, layout.image(),
-                      layout.template ahead<T>(), known[i], a[i], b[i]);
+                      layout.template ahead<T>(), known[i], a, b);
+    sums[i].a += a.sum(), sums[i].b += b.sum();
   });
-  for (int i = 0; i < channels; i++) sums[i] = {a[i].sum(), b[i].sum()};
 }
 template <Map map, bool relu, class T>
 void map_planes(const Layout& layout, int g, int block, const T* x, const T* dy, T* out, const Coefficients<T>* k) {

@@ -4,6 +4,7 @@
 //   backward_relu  the same, with g = 0 where the ReLU was closed
 #pragma once
 #include "batch_norm/map.h"
+#include "simd/lane_sum.h"
 
 namespace EK_ISA {
 
@@ -49,40 +50,21 @@ template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
   return {splat<T>(k.hi), splat<T>(k.lo), splat<T>(k.scale), splat<T>(k.shift), splat<T>(k.top)};
 }
 
-// The sum of a vector's lanes. It adds halves: one addition after the other would take as long as a short run.
-EK_INLINE double sum_tree(vec<double> v) {
-  double part[lanes<double>];
-  __builtin_memcpy(part, &v, sizeof v);
-#pragma GCC unroll 8
-  for (int half = lanes<double> / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < half; i++) part[i] += part[i + half];
-  return part[0];
-}
-
-// The lanes of a vector of T, summed in double.
+// Sums of the lanes of a vector of T, in double.
 template <class T> struct Wide {
-  static constexpr int parts = sizeof(double) / sizeof(T);
+  static constexpr int parts = widened<T>;
   vec<double> v[parts];
-  static EK_INLINE void widen_to(vec<double> (&to)[parts], vec<T> x) {
-    if constexpr (parts == 1) to[0] = x;
-    else {
-      typename vec_of<T>::half halves[2];
-      __builtin_memcpy(halves, &x, sizeof x);
-      to[0] = widen(halves[0]), to[1] = widen(halves[1]);
-    }
-  }
   EK_INLINE void add(vec<T> x) {
     vec<double> wide[parts];
-    widen_to(wide, x);
+    widen_to<T>(wide, x);
 #pragma GCC unroll 2
     for (int i = 0; i < parts; i++) v[i] += wide[i];
   }
   EK_INLINE void add_product(vec<T> x, vec<T> y) {
     vec<double> a[parts], b[parts];
-    widen_to(a, x), widen_to(b, y);
+    widen_to<T>(a, x), widen_to<T>(b, y);
 #pragma GCC unroll 2
-    for (int i = 0; i < parts; i++) v[i] += a[i] * b[i];
+    for (int i = 0; i < parts; i++) v[i] = multiply_add(a[i], b[i], v[i]);
   }
   EK_INLINE void add(const Wide& other) {
 #pragma GCC unroll 2
@@ -98,7 +80,6 @@ template <class T> struct Wide {
 #pragma GCC unroll 2
     for (int i = 0; i < parts; i++) store(p + i * lanes<double>, v[i]);
   }
-  EK_INLINE double sum() const { return sum_tree(parts == 1 ? v[0] : v[0] + v[parts - 1]); }
 };
 
 // to[i] += x[i] for the first n lanes.
@@ -112,14 +93,15 @@ template <class T> EK_INLINE void add_to(double* to, vec<T> x, int n) {
   }
 }
 
-template <Sum mode, class U>
-EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, Wide<U>& b) {
+// Adds a vector's terms to two sums.
+template <Sum mode, class U, class S>
+EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, S&& a, S&& b) {
   if constexpr (mode == Sum::statistics) {
     const vec<U> d = x - k.hi;
     a.add(d), b.add_product(d, d);
   } else {
     const vec<U> d = (x - k.hi) - k.lo;
-    if constexpr (mode == Sum::backward_relu) g = where_open(g, d * k.scale + k.shift, k.top);
+    if constexpr (mode == Sum::backward_relu) g = where_open(g, multiply_add(d, k.scale, k.shift), k.top);
     a.add(g), b.add_product(g, d);
   }
 }
@@ -128,35 +110,28 @@ EK_INLINE void sum_step(vec<U> x, vec<U> g, const Known<vec<U>>& k, Wide<U>& a, 
 // elements before its use. dy is not read for statistics.
 template <Sum mode, class T, class U = SumType<mode, T>>
 EK_INLINE void sum_runs(const T* x, const T* dy, int n, int runs, ptrdiff_t step, ptrdiff_t ahead,
-                        const Known<U>& known, Wide<U>& sum_a, Wide<U>& sum_b) {
-  constexpr int L = lanes<U>;
-  constexpr int chains = mode == Sum::statistics ? 4 : 2;  // independent sums, which hide the latency of additions
+                        const Known<U>& known, LaneSum& sum_a, LaneSum& sum_b) {
   constexpr bool backward = mode != Sum::statistics;
   const Known<vec<U>> k = splat_known<U>(known);
-  Wide<U> a[chains] = {}, b[chains] = {};
-  for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0) {
-    const auto whole = [&](int i, int chain) EK_INLINE_LAMBDA {
-      if (has_prefetch && (chain * L) % line_of<T> == 0) {
-        prefetch(x + i + ahead);
-        if constexpr (backward) prefetch(dy + i + ahead);
+  LaneSum a = sum_a, b = sum_b;
+  for (int r = 0; r < runs; r++, x += step, dy += backward ? step : 0)
+    for_lanes<U>(n, [&](auto at, auto first) EK_INLINE_LAMBDA {
+      const auto to_a = a.template from<U>(first.value), to_b = b.template from<U>(first.value);
+      if constexpr (at.is_whole) {
+        if (has_prefetch && first.value % line_of<T> == 0) {
+          prefetch(x + at.i + ahead);
+          if constexpr (backward) prefetch(dy + at.i + ahead);
+        }
+        sum_step<mode, U>(fetch<U>(x + at.i), backward ? fetch<U>(dy + at.i) : vec<U>{}, k, to_a, to_b);
+      } else {  // the lanes behind the end hold the pivot, or a gradient of 0: they add 0
+        ivec<U> lane;
+        for (int j = 0; j < lanes<U>; j++) lane[j] = j;
+        const vec<U> tail = fetch_n<U>(x + at.i, at.count);
+        sum_step<mode, U>(lane < at.count ? tail : k.hi, backward ? fetch_n<U>(dy + at.i, at.count) : vec<U>{}, k, to_a,
+                          to_b);
       }
-      sum_step<mode, U>(fetch<U>(x + i), backward ? fetch<U>(dy + i) : vec<U>{}, k, a[chain], b[chain]);
-    };
-    int i = 0;
-    for (; n - i >= chains * L; i += chains * L)
-#pragma GCC unroll 16
-      for (int j = 0; j < chains; j++) whole(i + j * L, j);
-    for (; n - i >= L; i += L) whole(i, 0);
-    if (i < n) {  // the lanes behind the end hold the pivot, or a gradient of 0: they add 0
-      ivec<U> lane;
-      for (int j = 0; j < L; j++) lane[j] = j;
-      const vec<U> tail = fetch_n<U>(x + i, n - i);
-      sum_step<mode, U>(lane < n - i ? tail : k.hi, backward ? fetch_n<U>(dy + i, n - i) : vec<U>{}, k, a[chains - 1],
-                        b[chains - 1]);
-    }
-  }
-#pragma GCC unroll 16
-  for (int j = 0; j < chains; j++) sum_a.add(a[j]), sum_b.add(b[j]);
+    });
+  sum_a = a, sum_b = b;
 }
 
 // Adds R rows of a matrix to the sums a and b of its columns. known, sums: the numbers and the sums of the columns,

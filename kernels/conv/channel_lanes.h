@@ -177,7 +177,7 @@ template <class T> struct ChannelLanes {
   static Blocks choose(const Pass<T>& p) {
     const int chunks = p.reads_once() && p.o > kChunkChannels ? p.o / kChunkChannels : 1;
     const Blocks b = choose_blocks(p, p.c, kPackedBytes / static_cast<int>(sizeof(T)),
-                                   ceil_div(kConvJobs, p.groups * chunks), outer_rows);
+                                   ceil_div(kConvJobs, p.groups * chunks), order_rows);
     const int most = kOutBytes / static_cast<int>(sizeof(T)) / (p.o < kChunkChannels ? p.o : kChunkChannels);
     return p.reads_once() && b.images * b.rows * b.columns > most ? pixel_blocks(p, most) : b;
   }
@@ -188,7 +188,7 @@ template <class T> struct ChannelLanes {
     double moved = 0;  // a transposition costs about one operation per element
     if (p.x_format == EK_CONTIGUOUS) moved += p.c * static_cast<double>(p.in_volume());
     if (p.y_format == EK_CONTIGUOUS) moved += p.o * pixels;
-    return pixels * p.kernel_size() / p.phases() * p.c * ceil_div(p.o, lanes<T>) + moved;
+    return pixels * p.kernel_size() / p.phases() * p.c * ceil_div(p.o, order_lanes<T>) + moved;
   }
 
   ChannelLanes(const Pass<T>& pass, Scratch& scratch)

@@ -10,11 +10,11 @@
 namespace EK_ISA {
 
 // Outputs of a tile, and taps of a row of the kernel that it takes: what fits into registers.
-constexpr int group_rows = EK_VECTOR_BYTES == 16 ? 6 : 8, group_taps = 3;
+constexpr int group_rows = has_fused ? 8 : 6, group_taps = 3;
 // Bytes of the packed rows that one row of outputs reads: they stay in L1.
 constexpr int kPlaneBytes = 32 << 10;
 // Bytes of a block's planes at most. They stay in L2, beside the lines of the tensor that several vectors share.
-constexpr int kBlockBytes = 4096 * EK_VECTOR_BYTES;
+constexpr int kBlockBytes = 4096 * kOrderBytes;
 
 // out[i·out_pitch + lane] = Σ over lines l and taps t: x[lines[l] + (i·stride + t)·L + lane] · w[l][t][lane], for M
 // outputs and K taps. A vector of x is loaded once for all outputs. S: the stride; 0: any `stride`, with a single tap.
@@ -38,7 +38,10 @@ __attribute__((noinline)) void group_tile(const T* x, ptrdiff_t stride, const in
       if (K > 1) pin(v);
 #pragma GCC unroll 16
       for (int t = 0; t < K; t++)
-        if (at >= t && (at - t) % step == 0 && (at - t) / step < M) acc[(at - t) / step] += v * wv[t];
+        if (at >= t && (at - t) % step == 0 && (at - t) / step < M) {
+          vec<T>& sum = acc[(at - t) / step];
+          sum = multiply_add(v, wv[t], sum);
+        }
     }
   }
 #pragma GCC unroll 16
@@ -52,6 +55,9 @@ EK_INLINE void spread_lanes(vec<T> v, T* planes, ptrdiff_t plane, Indices<I...> 
   if constexpr (i + 1 < G) spread_lanes<T, G, i + 1>(v, planes + plane, plane, all);
 }
 
+// The most channels of a group that this core takes.
+template <class T> constexpr int kLargestGroup = order_lanes<T> / 2;
+
 // How a pass is cut into blocks and packed, for this core and for group_lanes_weight.h.
 template <class T> struct GroupPlanes {
   static constexpr int L = lanes<T>;
@@ -63,20 +69,22 @@ template <class T> struct GroupPlanes {
 
   explicit GroupPlanes(const Pass<T>& p)
       : group(p.c), channels(p.c * p.groups), vectors(ceil_div(channels, L)), blocks(choose(p)), grid(p, blocks) {
-    const int wanted = ceil_div(kConvJobs, blocks.count() > 0 ? blocks.count() : 1), most = most_chunks(vectors);
-    per_chunk = ceil_div(vectors, wanted < most ? wanted : most), chunks = ceil_div(vectors, per_chunk);
+    const int all = ceil_div(channels, order_lanes<T>), most = most_chunks(all);
+    const int wanted = ceil_div(kConvJobs, blocks.count() > 0 ? blocks.count() : 1);
+    const int each = ceil_div(all, wanted < most ? wanted : most);
+    per_chunk = each * kOrderVectors, chunks = ceil_div(all, each);
     plane = grid.row * L, grid.row *= group, grid.plane *= group, grid.image *= group;
   }
 
   static bool suits(const Pass<T>& p) {
-    return p.groups > 1 && p.c == p.o && p.c < L && L % p.c == 0 && p.x_format == EK_CHANNELS_LAST &&
-           p.y_format == EK_CHANNELS_LAST;
+    return p.groups > 1 && p.c == p.o && p.c <= kLargestGroup<T> && order_lanes<T> % p.c == 0 &&
+           p.x_format == EK_CHANNELS_LAST && p.y_format == EK_CHANNELS_LAST;
   }
-  // A chunk has several vectors: while one is computed, the memory of the next is prefetched.
-  static int most_chunks(int vectors) { return ceil_div(vectors, 4); }
+  // A chunk has several vectors of order_lanes: while one is computed, the memory of the next is prefetched.
+  static int most_chunks(int all) { return ceil_div(all, 4); }
   // Bytes of the packed rows that `rows` rows of outputs read.
   static double packed_bytes(const Pass<T>& p, int rows, int columns) {
-    return static_cast<double>(EK_VECTOR_BYTES) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) *
+    return static_cast<double>(kOrderBytes) * p.c * p.axis[0].extent(1) * p.axis[1].extent(rows) *
            p.axis[2].extent(columns);
   }
   // The block that packs the fewest bytes for an output; bytes count twice if the rows that one row of outputs reads do
@@ -84,7 +92,7 @@ template <class T> struct GroupPlanes {
   // twice.
   static Blocks choose(const Pass<T>& p) {
     const Axis &ah = p.axis[1], &aw = p.axis[2];
-    const int wanted = ceil_div(kConvJobs / 4, most_chunks(ceil_div(p.c * p.groups, L)));
+    const int wanted = ceil_div(kConvJobs / 4, most_chunks(ceil_div(p.c * p.groups, order_lanes<T>)));
     Blocks best{};
     double least = 0;
     for (int parts = 1; parts <= ceil_div(aw.count, group_rows); parts++) {
@@ -140,14 +148,27 @@ template <class T> struct GroupPlanes {
         zero_run(row + i * plane, lo * L), zero_run(row + i * plane + hi * L, (columns - hi) * L);
       if (lo == hi) return;
       T* to = row + lo * L;
+      if constexpr (L < kLargestGroup<T>)
+        if (group > L) return pack_group(p.x, run, prologue, to);
       pack_vector(p.x, run, prologue, ahead, to);
       if (group == 2) spread<2>(to, run.pixels);
       if (group == 4) spread<4>(to, run.pixels);
       if (group == 8) spread<8>(to, run.pixels);
     }, top, bottom);
   }
+  // A group of more channels than a vector has lanes (NEON): all lanes are channels of it.
+  template <class Map> void pack_group(const T* x, const Run& run, const Map& map, T* out) const {
+    const int behind = run.channel % group;  // the vector's first channel in its group
+    for (int j = 0; j < run.pixels; j++, out += L) {
+      T values[kLargestGroup<T>];
+      const Run one{1, run.channel - behind, group, run.first - behind + j * run.pixel, run.pixel, run.plane};
+      copy_run(values, x + one.first, group);
+      map.channels(values, group, one);
+      for (int i = 0; i < group; i++) store(out + i * plane, splat(values[i]));
+    }
+  }
   template <int G> void spread(T* planes, int pixels) const {
-    if constexpr (G < L)
+    if constexpr (G <= L)
       for (int j = 0; j < pixels; j++, planes += L) spread_lanes<T, G>(load(planes), planes, plane, indices<L>{});
   }
 };

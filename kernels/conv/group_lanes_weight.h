@@ -25,7 +25,8 @@ EK_INLINE void group_products(vec<T> (&acc)[N][K], const T* const (&from)[N], pt
       if (K > 1) pin(v);
 #pragma GCC unroll 16
       for (int t = 0; t < K; t++)
-        if (at >= t && (at - t) % step == 0 && (at - t) / step < U) acc[l][t] += v * g[(at - t) / step];
+        if (at >= t && (at - t) % step == 0 && (at - t) / step < U)
+          acc[l][t] = multiply_add(v, g[(at - t) / step], acc[l][t]);
     }
   }
 }

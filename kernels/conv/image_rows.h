@@ -17,13 +17,13 @@ template <class T> struct ImageRows {
   };
   Pass<T> p;
   ChannelWeights<T> weights;
-  int groups, per_group;  // groups of images, and images of a group: one tile takes a group
+  int groups, per_group;  // groups of images, and images of a group, which are computed together
   ptrdiff_t image;        // elements between packed images
   T *packed, *workers;
   Phase* phases;
   int* offsets;
 
-  static int tile_of(int n) { return n / ceil_div(n, outer_rows); }
+  static int tile_of(int n) { return n / ceil_div(n, order_rows); }
   // Whether tiles of images are larger than tiles of a row's pixels.
   static bool suits(const Pass<T>& p) {
     return p.axis[0].pointwise() && p.axis[0].count == 1 && p.in_volume() <= kSmallImage && p.kernel_size() > 1 &&
@@ -31,11 +31,11 @@ template <class T> struct ImageRows {
   }
 
   ImageRows(const Pass<T>& pass, Scratch& scratch)
-      : p(pass), weights(pass, scratch), groups(ceil_div(pass.n, outer_rows)), per_group(ceil_div(pass.n, groups)) {
+      : p(pass), weights(pass, scratch), groups(ceil_div(pass.n, order_rows)), per_group(ceil_div(pass.n, groups)) {
     groups = ceil_div(p.n, per_group);
     image = p.in_volume() * p.c + 64 / sizeof(T);  // not a power of two: images would share sets of the cache
     packed = scratch.take<T>(static_cast<size_t>(image) * p.n * p.groups);
-    workers = scratch.take<T>(static_cast<size_t>(outer_rows) * weights.width * worker_count());
+    workers = scratch.take<T>(static_cast<size_t>(per_group) * weights.width * worker_count());
     phases = scratch.take<Phase>(p.phases());
     offsets = scratch.take<int>(static_cast<size_t>(p.phases()) * p.geometry.kernel[1]);
   }
@@ -60,7 +60,7 @@ template <class T> struct ImageRows {
     parallel_for(groups / together * jobs, [&](int job, int worker) {
       const int block = job % weights.blocks, group = job / weights.blocks % p.groups, index = job / jobs;
       const T* w = weights.of(p, group, block, worker);
-      T* out = workers + static_cast<size_t>(worker) * outer_rows * weights.width;
+      T* out = workers + static_cast<size_t>(worker) * per_group * weights.width;
       Prefetch<T> ahead;
       if (weights.by_job && job + worker_count() < jobs) ahead = weights.memory_of_block(p, job + worker_count());
       // Half of all taps: at the edges of small images many taps read padding.
@@ -122,10 +122,14 @@ template <class T> struct ImageRows {
                      ? x + (static_cast<ptrdiff_t>(ah.input_of(j, top)) * p.axis[2].in_size + aw.input_of(i, left)) *
                                p.c
                      : x;
-    with_const<outer_rows>(images, [&](auto M) {
-      constexpr int m = decltype(M)::value;
-      if (weights.vectors == 1) channel_tile<T, m, 1>(a, image * p.groups, k, out, weights.width, ahead);
-      else channel_tile<T, m, outer_vectors>(a, image * p.groups, k, out, weights.width, ahead);
+    const ptrdiff_t a_image = image * p.groups;
+    even_parts(images, outer_rows, [&](int first, int size) {
+      with_const<outer_rows>(size, [&](auto M) {
+        constexpr int m = decltype(M)::value;
+        T* to = out + static_cast<ptrdiff_t>(first) * weights.width;
+        if (weights.vectors == 1) channel_tile<T, m, 1>(a + first * a_image, a_image, k, to, weights.width, ahead);
+        else channel_tile<T, m, outer_vectors>(a + first * a_image, a_image, k, to, weights.width, ahead);
+      });
     });
   }
 };

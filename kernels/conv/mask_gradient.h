@@ -37,12 +37,14 @@ template <class T> struct MaskGradient {
       const int n = run.channels - j < lanes<T> ? run.channels - j : lanes<T>;
       const Coefficients<vec<T>> k = coefficients_at(norm, c, run.channel + j, n);
       Wide<T> a{}, b{};
-      for (int i = 0; i < run.pixels; i++) {
-        vec<T> sum_a = {}, sum_b = {};
-        T* at = values + i * pitch + j;
-        const vec<T> y = given ? channels_at(limited, run, i, j, n) : vec<T>{};
-        store_n(at, mask<given>(load_n(at, n), channels_at(x, run, i, j, n), y, k, sum_a, sum_b), n);
-        a.add(sum_a), b.add(sum_b);
+      for (int i = 0; i < run.pixels;) {
+        vec<T> chain_a = {}, chain_b = {};
+        for (const int end = run.pixels - i < kChain ? run.pixels : i + kChain; i < end; i++) {
+          T* at = values + i * pitch + j;
+          const vec<T> y = given ? channels_at(limited, run, i, j, n) : vec<T>{};
+          store_n(at, mask<given>(load_n(at, n), channels_at(x, run, i, j, n), y, k, chain_a, chain_b), n);
+        }
+        a.add(chain_a), b.add(chain_b);
       }
       sums.add_lanes(run.channel + j, n, run.pixels, a, b);
     }
@@ -79,15 +81,13 @@ template <class T> struct MaskGradient {
   }
   template <bool given> __attribute__((noinline)) void mask_plane(T* values, const Run& run) const {
     const Coefficients<vec<T>> k = splat_coefficients(norm, c, run.channel);
-    Wide<T> a{}, b{};
-    for (int i = 0; i < run.pixels; i += lanes<T>) {
-      const int n = run.pixels - i < lanes<T> ? run.pixels - i : lanes<T>;
+    LaneSum a{}, b{};
+    for_lanes<T>(run.pixels, [&](auto at, auto first) EK_INLINE_LAMBDA {
       vec<T> sum_a = {}, sum_b = {};
-      const vec<T> y = given ? pixels_at(limited, run, i, n) : vec<T>{};
-      const vec<T> g = mask<given>(load_some(values + i, n), pixels_at(x, run, i, n), y, k, sum_a, sum_b);
-      store_some(values + i, g, n);
-      a.add(sum_a), b.add(sum_b);
-    }
+      const vec<T> y = given ? pixels_at(limited, run, at.i, at.count) : vec<T>{};
+      at.write(values, mask<given>(at.read(values), pixels_at(x, run, at.i, at.count), y, k, sum_a, sum_b));
+      a.template from<T>(first.value).add(sum_a), b.template from<T>(first.value).add(sum_b);
+    });
     sums.add(run, a, b);
   }
   // Masks the gradient g, and adds it to the sums a and b. y: the ReLU's output, if it is given. Lanes without a value
@@ -95,8 +95,8 @@ template <class T> struct MaskGradient {
   template <bool given>
   EK_INLINE vec<T> mask(vec<T> g, vec<T> x, vec<T> y, const Coefficients<vec<T>>& k, vec<T>& a, vec<T>& b) const {
     const vec<T> d = (x - k.hi) - k.lo;
-    if (given || relu) g = where_open(g, given ? y : d * k.scale + k.shift, k.top);
-    a += g, b += g * d;
+    if (given || relu) g = where_open(g, given ? y : multiply_add(d, k.scale, k.shift), k.top);
+    a += g, b = multiply_add(g, d, b);
     return g;
   }
 };

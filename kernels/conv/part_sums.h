@@ -15,7 +15,7 @@ template <class Double> struct PartSums {
   Double *count, *pivot, *a, *b;
 
   // Adds the sums of a run of one channel.
-  template <class T> void add(const Run& run, const Wide<T>& more_a, const Wide<T>& more_b) const {
+  void add(const Run& run, const LaneSum& more_a, const LaneSum& more_b) const {
     count[run.channel] += run.pixels, a[run.channel] += more_a.sum(), b[run.channel] += more_b.sum();
   }
   // Adds the sums of `pixels` pixels of n channels, from `channel` on. It writes to those channels only: other threads

@@ -10,6 +10,11 @@
 
 namespace EK_ISA {
 
+// Pixels that cuts take as the least of a row, and elements that tiles read behind the last pixel at most.
+template <class T> constexpr int kLeastColumns = 16 * order_lanes<T>;
+template <class T>
+constexpr int kReadBehind = wide_vectors * lanes<T> > order_lanes<T> ? wide_vectors* lanes<T> : order_lanes<T>;
+
 // The layout of a packed plane: [part d][part h][part w][depth][row][pitch].
 template <class T> struct PixelPlanes {
   int depths, rows, pitch;       // of a part
@@ -41,7 +46,7 @@ template <class T> struct PixelPlanes {
     part = static_cast<ptrdiff_t>(depths) * rows * pitch;
     plane = part * p.axis[0].stride * p.axis[1].stride * p.axis[2].stride;
     // Behind the last plane there is the right padding of its last row, and what the last tile reads behind its pixels.
-    image = plane * channels + columns + wide_vectors * lanes<T>;
+    image = plane * channels + columns + kReadBehind<T>;
   }
   // The offset of a tap in a plane.
   ptrdiff_t offset(const Pass<T>& p, int d, int h, int w) const {
@@ -138,7 +143,7 @@ template <class T> struct PixelLanes {
   }
   static Blocks choose(const Pass<T>& p, int group_chunk) {
     Blocks b = choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / static_cast<int>(sizeof(T)),
-                             ceil_div(kConvJobs, ceil_div(p.groups, group_chunk)), 4 * lanes<T> * wide_vectors);
+                             ceil_div(kConvJobs, ceil_div(p.groups, group_chunk)), kLeastColumns<T>);
     b.images = 1, b.over_images = p.n;  // images are not joined: one image fills many tiles
     return b;
   }
@@ -151,7 +156,7 @@ template <class T> struct PixelLanes {
     if (p.y_format == EK_CHANNELS_LAST) moved += out;
     const double per_image = static_cast<double>(b.over_depth) * b.over_rows * b.over_columns;
     // The factor 1.1 is for unaligned loads.
-    return per_image * ceil_div(planes.flat, lanes<T>) * p.kernel_size() * p.c * p.o * 1.1 + moved;
+    return per_image * ceil_div(planes.flat, order_lanes<T>) * p.kernel_size() * p.c * p.o * 1.1 + moved;
   }
 
   PixelLanes(const Pass<T>& pass, Scratch& scratch)

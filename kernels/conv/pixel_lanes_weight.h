@@ -8,25 +8,28 @@
 
 namespace EK_ISA {
 
-// out[i·out_row + j·lanes + lane] += Σ over the images and over every lanes-th pixel p from `lane` on:
-// dy[i·dy_row + p] · x[offsets[j] + p]
+// out[i·out_row + j·order_lanes + lane] += Σ over the images and over every order_lanes-th pixel p from `lane` on:
+// dy[i·dy_row + p] · x[offsets[j] + p]. Each vector of lanes goes through all pixels by itself, so that its sums stay
+// in registers.
 template <class T, int M, int N>
 __attribute__((noinline)) void pixel_weight_tile(const T* dy, ptrdiff_t dy_image, ptrdiff_t dy_row, const T* x,
                                                  ptrdiff_t x_image, const int* offsets, int images, int pixels, T* out,
                                                  ptrdiff_t out_row) {
-  vec<T> acc[M][N];
   int offset[N];
 #pragma GCC unroll 16
   for (int j = 0; j < N; j++) offset[j] = offsets[j];
+  for (int v = 0; v < kOrderVectors; v++, dy += lanes<T>, x += lanes<T>, out += lanes<T>) {
+    vec<T> acc[M][N];
 #pragma GCC unroll 16
-  for (int i = 0; i < M; i++)
+    for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
-    for (int j = 0; j < N; j++) acc[i][j] = load(out + i * out_row + j * lanes<T>);
-  for (int n = 0; n < images; n++) dot<T, M, N>(acc, dy + n * dy_image, dy_row, x + n * x_image, offset, pixels);
+      for (int j = 0; j < N; j++) acc[i][j] = load(out + i * out_row + j * order_lanes<T>);
+    for (int n = 0; n < images; n++) dot<T, M, N>(acc, dy + n * dy_image, dy_row, x + n * x_image, offset, pixels);
 #pragma GCC unroll 16
-  for (int i = 0; i < M; i++)
+    for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
-    for (int j = 0; j < N; j++) store(out + i * out_row + j * lanes<T>, acc[i][j]);
+      for (int j = 0; j < N; j++) store(out + i * out_row + j * order_lanes<T>, acc[i][j]);
+  }
 }
 
 // A job is a split of the blocks × a chunk of groups. It leaves a partial gradient [o][c][tap].
@@ -44,7 +47,7 @@ template <class T> struct PixelLanesWeight {
 
   static Blocks choose(const Pass<T>& p, int group_chunk) {
     return choose_blocks(p, static_cast<ptrdiff_t>(p.c) * group_chunk, kPackedBytes / 2 / static_cast<int>(sizeof(T)),
-                         kConvJobs, 4 * lanes<T> * wide_vectors);
+                         kConvJobs, kLeastColumns<T>);
   }
   // Of an image. The lanes of each sum are added up once for each split, which takes as long as kSumCost steps of it,
   // as measured: with small images that is most of the work.
@@ -60,10 +63,10 @@ template <class T> struct PixelLanesWeight {
         blocks(choose(pass, group_chunk)), planes(pass, blocks, pass.c * group_chunk) {
     k = p.taps() * p.c;
     splits = kConvJobs < blocks.count() ? kConvJobs : blocks.count();
-    row_size = static_cast<size_t>(ceil_div(planes.flat, lanes<T>)) * lanes<T>;
+    row_size = static_cast<size_t>(ceil_div(planes.flat, order_lanes<T>)) * order_lanes<T>;
     packed_size = static_cast<size_t>(planes.image) * blocks.images;
     dy_size = row_size * p.o * group_chunk * blocks.images;
-    sum_size = static_cast<size_t>(k) * lanes<T> * p.o * group_chunk;
+    sum_size = static_cast<size_t>(k) * order_lanes<T> * p.o * group_chunk;
     partials = scratch.take<T>(static_cast<size_t>(k) * p.o * p.groups * splits);
     bias_partials = scratch.take<double>(static_cast<size_t>(p.o) * p.groups * splits);
     offsets = scratch.take<int>(k);
@@ -97,13 +100,13 @@ template <class T> struct PixelLanesWeight {
           for (int c = 0; c < channels; c++) bias_sums[c] += add_row(gradient + i * dy_image + c * row_size, flat);
         for (int g = 0; g < groups; g++)
           tiles(b, flat, dy_image, packed + g * p.c * planes.plane, gradient + g * p.o * row_size,
-                sums + static_cast<ptrdiff_t>(g) * p.o * k * lanes<T>);
+                sums + static_cast<ptrdiff_t>(g) * p.o * k * order_lanes<T>);
       }
       T* out = partials + split * whole + static_cast<ptrdiff_t>(channel) * k;
       const T* sum = sums;
       for (int o = 0; o < channels; o++, out += k)
         planes.each_tap(p, [&](int d, int h, int c, int w) {
-          out[c * p.w_in + p.tap(d, h, w)] = sum_lanes<T>(load(sum)), sum += lanes<T>;
+          out[c * p.w_in + p.tap(d, h, w)] = sum_of(sum), sum += order_lanes<T>;
         });
     });
     parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // adds one split after the other
@@ -123,7 +126,8 @@ template <class T> struct PixelLanesWeight {
           with_const<dot_rows>(size, [&](auto M) {
             pixel_weight_tile<T, decltype(M)::value, decltype(N)::value>(
                 g + o * row_size, dy_image, static_cast<ptrdiff_t>(row_size), x, planes.image, offsets + tap, b.images,
-                flat, sums + (static_cast<ptrdiff_t>(o) * k + tap) * lanes<T>, static_cast<ptrdiff_t>(k) * lanes<T>);
+                flat, sums + (static_cast<ptrdiff_t>(o) * k + tap) * order_lanes<T>,
+                static_cast<ptrdiff_t>(k) * order_lanes<T>);
           });
         });
       });
@@ -151,10 +155,20 @@ template <class T> struct PixelLanesWeight {
     }
   }
 
+  // The sum of order_lanes numbers, one after the other.
+  static T sum_of(const T* lane) {
+    T s = 0;
+    for (int l = 0; l < order_lanes<T>; l++) s += lane[l];
+    return s;
+  }
   static T add_row(const T* g, int n) {
-    vec<T> s = {};
-    for (int i = 0; i < n; i += lanes<T>) s += load(g + i);
-    return sum_lanes<T>(s);
+    T lane[order_lanes<T>];
+    for (int v = 0; v < order_lanes<T>; v += lanes<T>) {
+      vec<T> s = {};
+      for (int i = v; i < n; i += order_lanes<T>) s += load(g + i);
+      store(lane + v, s);
+    }
+    return sum_of(lane);
   }
 };
 

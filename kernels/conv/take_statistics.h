@@ -21,10 +21,10 @@ template <class T> struct TakeStatistics {
   __attribute__((noinline)) void plane(const T* values, const Run& run) const {
     if (sums.count[run.channel] == 0) sums.pivot[run.channel] = finite_or_zero(values[0]);
     const vec<T> pivot = splat<T>(static_cast<T>(sums.pivot[run.channel]));
-    Wide<T> a{}, b{};
-    for_vectors<T>(0, run.pixels, [&](auto at) {
+    LaneSum a{}, b{};
+    for_lanes<T>(run.pixels, [&](auto at, auto first) EK_INLINE_LAMBDA {
       const vec<T> d = at.read(values, pivot[0]) - pivot;
-      a.add(d), b.add_product(d, d);
+      a.template from<T>(first.value).add(d), b.template from<T>(first.value).add_product(d, d);
     });
     sums.add(run, a, b);
   }
@@ -52,7 +52,7 @@ template <class T> struct TakeStatistics {
 #pragma GCC unroll 2
         for (int v = 0; v < V; v++) {
           const vec<T> d = read(values + v * L) - pivot[v];
-          chain_a[v] += d, chain_b[v] += d * d;
+          chain_a[v] += d, chain_b[v] = multiply_add(d, d, chain_b[v]);
         }
 #pragma GCC unroll 2
       for (int v = 0; v < V; v++) a[v].add(chain_a[v]), b[v].add(chain_b[v]);

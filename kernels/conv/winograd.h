@@ -14,7 +14,7 @@ constexpr int kPoints = 16;                    // points of a transformed patch
 constexpr int kTransformedBytes = 512 << 10;   // bytes of a block's patches: they stay in L2 beside the products
 constexpr int kFewTiles = 32;                  // tiles of a block at least: each block reads all weights from memory
 constexpr int kTileRun = 28;                   // tiles of a row whose outputs are computed together, and stay in L1
-constexpr int kProductTiles = 9 * outer_rows;  // tiles whose products stay in L2 beside the weights of a point
+constexpr int kProductTiles = 9 * order_rows;  // tiles whose products stay in L2 beside the weights of a point
 
 // The transforms of one line. A square is transformed by transforming its columns, and then the lines of the result.
 // Bᵀ.
@@ -130,8 +130,8 @@ template <class T> struct Winograd {
       for (int t = 0, begin, end; t < 3; t++) a.outputs_inside(t, 0, a.count, begin, end), sum += end - begin;
       return sum;
     };
-    const auto vectors = [](int channels) { return static_cast<double>(ceil_div(channels, lanes<T>)); };
-    const double o = p.o > lanes<T> ? outer_vectors * ceil_div(p.o, outer_vectors * lanes<T>) : 1,
+    const auto vectors = [](int channels) { return static_cast<double>(ceil_div(channels, order_lanes<T>)); };
+    const double o = p.o > order_lanes<T> ? outer_vectors * ceil_div(p.o, outer_vectors * order_lanes<T>) : 1,
                  all_weights = static_cast<double>(p.c) * p.o;
     const double direct = p.n * products(p.axis[1]) * products(p.axis[2]) * p.c * o + 75 * all_weights;
     const double here = count_tiles(p) * (kPoints * p.c * (o < 2 ? 2 : o) + 60 * (vectors(p.c) + vectors(p.o))) +
@@ -147,7 +147,9 @@ template <class T> struct Winograd {
     return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2);
   }
   // If the transformed patches take no more memory than the transformed weights would, and there are enough jobs.
-  static bool is_by_outputs(const Pass<T>& p) { return p.o > (kFewJobs - 1) * width && count_tiles(p) <= p.o; }
+  static bool is_by_outputs(const Pass<T>& p) {
+    return p.o > (kFewJobs - 1) * outer_vectors * order_lanes<T> && count_tiles(p) <= p.o;
+  }
 
   Winograd(const Pass<T>& pass, Scratch& scratch)
       : p(pass), tiles(of_tiles(pass)), o_blocks(ceil_div(p.o, width)), by_outputs(is_by_outputs(p)),

@@ -2,7 +2,7 @@
 // steps of optimizers are in optim.cpp.
 #include "optim/table.h"
 #include "simd/math.h"
-#include "simd/strip.h"
+#include "simd/lane_sum.h"
 
 namespace EK_ISA {
 
@@ -18,22 +18,21 @@ template <class T, norm_kind kind> static double norm_of(const T* g, int n, doub
     return a;
   };
   auto join = [](vec<double> a, vec<double> b) { return kind == norm_kind::max ? max_nan(a, b) : a + b; };
-  vec<double> even = {}, odd = {};
+  // The lanes are those of a LaneSum.
+  vec<double> all[LaneSum::parts] = {};
   int i = 0;
-  for (; n - i >= 2 * lanes<double>; i += 2 * lanes<double>) {
-    even = join(even, term(widen(g + i)));
-    odd = join(odd, term(widen(g + i + lanes<double>)));
+  for (; n - i >= kSumLanes; i += kSumLanes)
+#pragma GCC unroll 8
+    for (int v = 0; v < LaneSum::parts; v++) all[v] = join(all[v], term(widen(g + i + v * lanes<double>)));
+  double lane[kSumLanes] = {};  // |0|^p = 0 for p > 0, and 0 adds nothing to a maximum
+  for (int j = 0; j < n - i; j++) lane[j] = static_cast<double>(g[i + j]);
+  for (int v = 0; v < LaneSum::parts; v++) {
+    const vec<double> last = term(load(lane + v * lanes<double>));
+    store(lane + v * lanes<double>, join(all[v], last));
   }
-  for (; i < n; i += lanes<double>) {
-    double rest[lanes<double>] = {};  // |0|^p = 0 for p > 0, and 0 adds nothing to a maximum
-    for (int j = 0; j < lanes<double> && i + j < n; j++) rest[j] = static_cast<double>(g[i + j]);
-    vec<double> t = term(load(rest));
-    even = join(even, t);
-  }
-  const vec<double> all = join(even, odd);
-  double result = all[0];
-  for (int j = 1; j < lanes<double>; j++)
-    result = kind == norm_kind::max ? (all[j] > result || all[j] != all[j] ? all[j] : result) : result + all[j];
+  double result = lane[0];
+  for (int j = 1; j < kSumLanes; j++)
+    result = kind == norm_kind::max ? (lane[j] > result || lane[j] != lane[j] ? lane[j] : result) : result + lane[j];
   return result;
 }
 

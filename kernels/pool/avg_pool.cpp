@@ -21,15 +21,22 @@ struct Divisor {
   }
 };
 
+// Sums n neighbours: those that fill whole cache lines along the lanes of a line, however wide the vectors are, so that
+// every machine adds in the same order; then the lanes and the rest one after the other.
 template <class T> T sum_run(const T* x, int n) {
+  constexpr int line = line_of<T>;
+  const int whole = n / line * line;
   T s = 0;
-  int i = 0;
-  if (n >= lanes<T>) {
-    vec<T> v = {};
-    for (; i + lanes<T> <= n; i += lanes<T>) v += load(x + i);
-    s = sum_lanes<T>(v);
+  if (whole) {
+    T lane[line];
+    for (int l = 0; l < line; l += lanes<T>) {
+      vec<T> v = {};
+      for (int i = l; i < whole; i += line) v += load(x + i);
+      store(lane + l, v);
+    }
+    for (int l = 0; l < line; l++) s += lane[l];
   }
-  for (; i < n; i++) s += x[i];
+  for (int i = whole; i < n; i++) s += x[i];
   return s;
 }
 
@@ -172,7 +179,7 @@ template <class T> struct Average {
     if (end > a.out) hi = end;  // sums of several rows lie side by side
     lo = lo < begin ? begin : lo, hi = hi > end ? end : hi;
     // With large windows and few outputs, the lanes run along the window instead (sum_run).
-    if (hi < lo || (a.kernel > 2 * lanes<T> && a.dilation == 1 && hi - lo < lanes<T>)) hi = lo = end;
+    if (hi < lo || (a.kernel > 2 * line_of<T> && a.dilation == 1 && hi - lo < line_of<T>)) hi = lo = end;
     const auto one = [&](int j) {
       const Window w = window_of(j);
       const T* from = sums + w.first - first;

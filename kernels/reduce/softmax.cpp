@@ -1,18 +1,11 @@
 // softmax and log-softmax along the middle axis, and their gradients. Sums are in double. Vectors run along the axis if
 // it is the innermost one, and across the columns otherwise.
 #include "reduce/columns.h"
+#include "simd/lane_sum.h"
 #include "simd/math.h"
-#include "simd/strip.h"
 
 namespace EK_ISA {
 
-// Adds the lanes of v, as doubles, to a sum.
-template <class T> EK_INLINE vec<double> add_wide(vec<double> sum, vec<T> v) {
-  alignas(64) T values[lanes<T>];
-  store(values, v);
-  for (int i = 0; i < lanes<T>; i += lanes<double>) sum = sum + widen(values + i);
-  return sum;
-}
 template <class T> EK_INLINE T max_lanes(vec<T> v) {
   T m = v[0];
   for (int i = 1; i < lanes<T>; i++) m = v[i] > m ? v[i] : m;
@@ -25,14 +18,14 @@ template <class T, bool logarithm> static void softmax_row(const T* x, T* y, int
   vec<T> top = splat(-inf);  // it may miss a NaN, which makes the sum NaN, and so the whole row
   for_vectors<T>(0, n, [&](auto at) { top = greater(at.read(x, -inf), top); });
   const T m = max_lanes<T>(top);
-  vec<double> sums = {};
+  LaneSum sums = {};
   // Lanes behind the row add e^−inf = 0. If m = −inf they add NaN, but then the row's own values do so, too.
-  for_vectors<T>(0, n, [&](auto at) {
+  for_lanes<T>(n, [&](auto at, auto first) {
     const vec<T> e = exp<T>(at.read(x, -inf) - m);
     if (!logarithm) at.write(y, e);
-    sums = add_wide<T>(sums, e);
+    sums.from<T>(first.value).add(e);
   });
-  const double sum = sum_lanes<double>(sums);
+  const double sum = sums.sum();
   const T s = static_cast<T>(logarithm ? log<double>(splat(sum))[0] : sum);
   for_vectors<T>(0, n, [&](auto at) { at.write(y, logarithm ? (at.read(x) - m) - s : at.read(y) / s); });
 }
@@ -67,14 +60,13 @@ template <class T, bool logarithm> static void softmax_columns(const T* x, T* y,
 
 // softmax: dx = y·(g − Σ g·y); log-softmax: dx = g − e^y·Σ g.
 template <class T, bool logarithm> static void softmax_backward_row(const T* y, const T* g, T* dx, int n) {
-  vec<double> sums = {};
-  int i = 0;
-  for (; n - i >= lanes<double>; i += lanes<double>)
-    sums = sums + (logarithm ? widen(g + i) : widen(g + i) * widen(y + i));
-  double sum = sum_lanes<double>(sums);
-  for (; i < n; i++)
-    sum += logarithm ? static_cast<double>(g[i]) : static_cast<double>(g[i]) * static_cast<double>(y[i]);
-  const T s = static_cast<T>(sum);
+  LaneSum sums = {};
+  for_lanes<T>(n, [&](auto at, auto first) {
+    const auto to = sums.from<T>(first.value);
+    if (logarithm) to.add(at.read(g));
+    else to.add_product(at.read(g), at.read(y));
+  });
+  const T s = static_cast<T>(sums.sum());
   for_vectors<T>(0, n, [&](auto at) {
     const vec<T> ys = at.read(y), gs = at.read(g);
     at.write(dx, logarithm ? gs - exp<T>(ys) * s : ys * (gs - s));

@@ -5,6 +5,7 @@
 // (GridSamplerKernel.cpp).
 #include "scratch.h"
 #include "simd/math.h"
+#include "simd/order.h"
 #include "types.h"
 
 namespace EK_ISA {
@@ -24,7 +25,7 @@ struct Geometry {
 };
 // Lanes run along the channels of channels-last tensors, unless there are too few to fill a vector.
 template <class T> bool runs_along_channels(const Geometry& g) {
-  return g.format == EK_CHANNELS_LAST && g.c >= lanes<T> / 2;
+  return g.format == EK_CHANNELS_LAST && g.c >= order_lanes<T> / 2;
 }
 
 template <class T> using Lane = typename vec_of<T>::lane_int;
@@ -288,12 +289,17 @@ void grid_gradient(const Geometry& g, const T* dy, const T* x, const T* grid, T*
         for (int k = 0; k < taps.N; k++) {
           if (!taps.is_inside(k, j)) continue;
           const T* const pixel = image + taps.at_of(k, j);
-          vec<T> s = {};
-          for (int c = 0; c < g.c; c += L) {
-            const int some = g.c - c < L ? g.c - c : L;
-            s += load_some(pixel + c, some) * load_some(row + c, some);
+          T lane[order_lanes<T>], sum = 0;
+          for (int v = 0; v < order_lanes<T>; v += L) {
+            vec<T> s = {};
+            for (int c = v; c < g.c; c += order_lanes<T>) {
+              const int some = g.c - c < L ? g.c - c : L;
+              s = multiply_add(load_some(pixel + c, some), load_some(row + c, some), s);
+            }
+            store(lane + v, s);
           }
-          dots[k][j / L][j % L] = sum_lanes<T>(s);
+          for (const T one : lane) sum += one;
+          dots[k][j / L][j % L] = sum;
         }
       }
     } else {

@@ -62,7 +62,7 @@ template <class T> struct Given {
 // The moments of a row whose values are neighbours; if it is not centred, M2 is the sum of squares and the mean is 0.
 template <class T> Moments row_moments(const T* x, int length, bool centred) {
   const Known<double> known = centred ? pivot(x[0]) : Known<double>{};
-  Wide<double> a = {}, b = {};
+  LaneSum a = {}, b = {};
   sum_runs<Sum::statistics, T>(x, nullptr, length, 1, 0, kAhead<T>, known, a, b);
   const Pair sums{a.sum(), b.sum()};
   if (!centred) return {static_cast<double>(length), 0, sums.b};
@@ -77,7 +77,7 @@ void map_line(const T* x, int n, T hi, T lo, T invstd, const T* weight, const T*
   for_vectors<T>(0, n, [&](const auto& at) {
     if (!streams && at.i % line_of<T> == 0) prefetch_write(y + at.i + kAhead<T>);
     vec<T> v = ((at.read(x) - splat(hi)) - splat(lo)) * splat(invstd);
-    if constexpr (has_weight) v = has_bias ? v * at.read(weight) + at.read(bias) : v * at.read(weight);
+    if constexpr (has_weight) v = has_bias ? multiply_add(v, at.read(weight), at.read(bias)) : v * at.read(weight);
     else if constexpr (has_bias) v = v + at.read(bias);
     at.template write<streams>(y, v);
   });
@@ -173,16 +173,16 @@ template <class T> struct Line {
   T hi, lo, invstd, a, b;
 };
 
-// (Σh, Σh·x̃) of a line, where h = dy·weight. It takes one line at a time: compiled for several lines together, the
-// roundings would differ from those of a single line.
+// (Σh, Σh·x̃) of a line, where h = dy·weight.
 template <class T>
 Pair line_sums(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead, int n, const T* weight) {
-  Wide<T> a = {}, b = {};
-  for_vectors<T>(0, n, [&](const auto& at) {
+  LaneSum a = {}, b = {};
+  for_lanes<T>(n, [&](auto at, auto first) EK_INLINE_LAMBDA {
     const vec<T> w = weight ? at.read(weight) : splat(T{1});
-    if (at.i % line_of<T> == 0) prefetch(x + at.i + ahead), prefetch(dy + at.i + ahead);
+    if (first.value % line_of<T> == 0) prefetch(x + at.i + ahead), prefetch(dy + at.i + ahead);
     const vec<T> h = at.read(dy) * w;  // 0 behind the end
-    a.add(h), b.add_product(h, (at.read(x) - splat(line.hi)) - splat(line.lo));
+    a.template from<T>(first.value).add(h);
+    b.template from<T>(first.value).add_product(h, (at.read(x) - splat(line.hi)) - splat(line.lo));
   });
   return {a.sum(), b.sum()};
 }
@@ -199,7 +199,7 @@ void line_backward(const Line<T>& line, const T* x, const T* dy, ptrdiff_t ahead
     if (dx) {
       const vec<T> w = weight ? at.read(weight) : splat(T{1});
       if (!streams && at.i % line_of<T> == 0) prefetch_write(dx + at.i + ahead);
-      at.template write<streams>(dx, ((g * w + a) + d * b) * invstd);
+      at.template write<streams>(dx, multiply_add(d, b, multiply_add(g, w, a)) * invstd);
     }
     if (sum_dw) add_to<T>(sum_dw + at.i, g * (d * invstd), at.count), add_to<T>(sum_db + at.i, g, at.count);
   });
@@ -291,7 +291,7 @@ void backward_planes(const Rows& r, const T* x, const T* dy, const Given<T>& giv
       const Known<T> known{given.hi(row), given.lo(row), 0, 0};
       for (int i = 0; i < r.k; i++) {
         const ptrdiff_t at = start + static_cast<ptrdiff_t>(i) * r.s;
-        Wide<T> a = {}, b = {};
+        LaneSum a = {}, b = {};
         sum_runs<Sum::backward, T>(x + at, dy + at, r.s, 1, 0, kAhead<T>, known, a, b);
         own[i] = {a.sum(), b.sum()};
       }

@@ -4,7 +4,7 @@
 // functions are in elementwise/.
 //
 // The polynomials are our own minimax fits, made by scripts/fit_coefficients.py. Nothing here needs fused
-// multiply-adds, and they do no harm.
+// multiply-adds: they save steps.
 #pragma once
 #include "simd/math_constants.h"
 #include "simd/vec.h"
@@ -22,13 +22,16 @@ template <class T> EK_INLINE ivec<T> is_zero(vec<T> x) { return x == T(0); }
 
 template <class T, int n> EK_INLINE vec<T> polynomial(vec<T> x, const T (&c)[n]) {
   vec<T> sum = splat<T>(c[n - 1]);
-  for (int i = n - 2; i >= 0; i--) sum = sum * x + c[i];
+  for (int i = n - 2; i >= 0; i--) sum = multiply_add(sum, x, splat<T>(c[i]));
   return sum;
 }
 
 // ---- rounding -------------------------------------------------------------------------------------------------------
 // Adding 1.5·2^mantissa rounds the fraction away, half to even. The integer is then in the low bits.
 template <class T> EK_INLINE vec<T> to_integer_bits(vec<T> x) { return x + real<T>::round; }
+template <class T> EK_INLINE vec<T> to_integer_bits(vec<T> x, T times) {
+  return multiply_add(x, splat(times), splat<T>(real<T>::round));
+}
 
 template <class T> EK_INLINE vec<T> rint(vec<T> x) {
   const vec<T> a = abs<T>(x), big = splat<T>(real<T>::two_mantissa);
@@ -58,10 +61,11 @@ template <class T> struct exp_parts {
   vec<T> n, r, tail;
 };
 template <class T> EK_INLINE exp_parts<T> split_exp(vec<T> x, vec<T> x_low) {
-  const vec<T> n = to_integer_bits<T>(x * real<T>::log2_e) - real<T>::round;
-  const vec<T> high = x - n * real<T>::ln2_high, low = x_low - n * real<T>::ln2_low;
+  const vec<T> n = to_integer_bits<T>(x, real<T>::log2_e) - real<T>::round;
+  const vec<T> high = multiply_add(n, splat<T>(-real<T>::ln2_high), x),
+               low = multiply_add(n, splat<T>(-real<T>::ln2_low), x_low);
   const vec<T> r = high + low, lost = low - (r - high);
-  return {n, r, lost + r * r * polynomial<T>(r, real<T>::exp)};
+  return {n, r, multiply_add(r * r, polynomial<T>(r, real<T>::exp), lost)};
 }
 
 // e^(x + x_low), where x_low is smaller than a rounding of x.
@@ -71,7 +75,7 @@ template <class T> EK_INLINE vec<T> exp_sum(vec<T> x, vec<T> x_low) {
   const vec<T> y = sum + (lost + e.tail);
   if constexpr (has_scale<T>) return scale(y, e.n);
   // 2^n in two factors: n itself may lie outside the exponents of T, where the result overflows or is denormal.
-  const vec<T> half = to_integer_bits<T>(e.n * T(0.5));
+  const vec<T> half = to_integer_bits<T>(e.n, T(0.5));
   const vec<T> rest = to_integer_bits<T>(e.n - (half - real<T>::round));
   return y * exp2_of_bits<T>(half) * exp2_of_bits<T>(rest);
 }
@@ -81,7 +85,7 @@ template <class T> EK_INLINE vec<T> exp(vec<T> x) { return exp_sum<T>(x, vec<T>{
 template <class T> EK_INLINE vec<T> expm1(vec<T> x) {
   const exp_parts<T> e = split_exp<T>(max<T>(min<T>(x, real<T>::exp_max), real<T>::expm1_min), vec<T>{});
   const vec<T> s = exp2_of_bits<T>(to_integer_bits<T>(e.n - T(1)));
-  const vec<T> y = T(2) * (s * (e.r + e.tail) + (s - T(0.5)));
+  const vec<T> y = T(2) * multiply_add(s, e.r + e.tail, s - T(0.5));
   return abs<T>(x) < real<T>::epsilon ? x : y;  // keeps −0 and denormals
 }
 
@@ -90,7 +94,7 @@ template <class T> EK_INLINE vec<T> expm1(vec<T> x) {
 template <class T> EK_INLINE vec<T> tanh(vec<T> x) {
   const vec<T> t = expm1<T>(T(2) * min<T>(abs<T>(x), real<T>::tanh_max));
   const vec<T> sum = t + T(2), lost = t < T(2) ? t - (sum - T(2)) : vec<T>{}, y = t / sum;
-  return flip_sign<T>(y - y * (T(1) - y) * (T(0.5) * lost), sign_bit<T>(x));
+  return flip_sign<T>(multiply_add(y * (y - T(1)), T(0.5) * lost, y), sign_bit<T>(x));
 }
 
 // 1 / (1 + e^−x). For x < 0 it is computed as e^x / (1 + e^x), which is right down to the denormals. What rounding
@@ -99,7 +103,7 @@ template <class T> EK_INLINE vec<T> sigmoid(vec<T> x) {
   const vec<T> e = exp<T>(-abs<T>(x)), sum = T(1) + e, lost = e - (sum - T(1));
   const ivec<T> negative = x < T(0);
   const vec<T> y = (negative ? e : splat<T>(T(1))) / sum;
-  return y - y * (negative ? T(1) - y : y) * lost;
+  return multiply_add(y * (negative ? y - T(1) : -y), lost, y);
 }
 
 // ---- log ------------------------------------------------------------------------------------------------------------
@@ -125,8 +129,9 @@ template <class T> EK_INLINE log_parts<T> split_log(vec<T> x) {
 // f − f²/2 + s·f²/2, which keeps the leading term exact (the form of fdlibm's e_log.c).
 template <class T> EK_INLINE vec<T> log_sum(vec<T> k, vec<T> f, vec<T> c) {
   const vec<T> s = f / (T(2) + f), z = s * s, square = T(0.5) * f * f;
-  const vec<T> tail = s * (square + z * polynomial<T>(z, real<T>::log));
-  return k * real<T>::ln2_high - ((square - (tail + (k * real<T>::ln2_low + c))) - f);
+  const vec<T> tail = s * multiply_add(z, polynomial<T>(z, real<T>::log), square);
+  const vec<T> low = multiply_add(k, splat<T>(real<T>::ln2_low), c);
+  return multiply_add(k, splat<T>(real<T>::ln2_high), f - (square - (tail + low)));
 }
 
 // The values of a logarithm at and outside the ends of its domain [0, inf].
@@ -153,7 +158,9 @@ template <class T> EK_INLINE vec<T> log1p(vec<T> x) {
 
 // ---- erf ------------------------------------------------------------------------------------------------------------
 // |z| < 1: erf z = z + z·p(z²). |z| ≥ 1: erfc|z| = e^(−z²)·q(t)/(|z| + 3), t = (|z| − 4)/(|z| + 3).
-template <class T> EK_INLINE vec<T> erf_near(vec<T> z) { return z + z * polynomial<T>(z * z, real<T>::erf); }
+template <class T> EK_INLINE vec<T> erf_near(vec<T> z) {
+  return multiply_add(z, polynomial<T>(z * z, real<T>::erf), z);
+}
 template <class T> EK_INLINE vec<T> erfc_far(vec<T> z, vec<T> exp_minus_square) {
   const vec<T> a = min<T>(abs<T>(z), real<T>::erfc_max), d = T(1) / (a + T(3));
   return exp_minus_square * d * polynomial<T>((a - T(4)) * d, real<T>::erfcx);
@@ -239,9 +246,9 @@ inline __attribute__((noinline)) double reduce_huge_angle(double x, int* quadran
 
 // Cody and Waite (1980). π/2 is split into pieces of so few bits that each n·piece is exact.
 template <class T> EK_INLINE angle<T> reduce_angle(vec<T> x) {
-  const vec<T> a = abs<T>(x), t = to_integer_bits<T>(a * T(0.63661977236758134308)), n = t - real<T>::round;
+  const vec<T> a = abs<T>(x), t = to_integer_bits<T>(a, T(0.63661977236758134308)), n = t - real<T>::round;
   angle<T> result = {a, bits_of<T>(t)};
-  for (const T piece : real<T>::half_pi) result.r = result.r - n * piece;
+  for (const T piece : real<T>::half_pi) result.r = multiply_add(n, splat<T>(-piece), result.r);
   const ivec<T> moderate = a < real<T>::angle_max;  // false for NaN
   if (any(~moderate)) {
     for (int i = 0; i < lanes<T>; i++) {
@@ -257,8 +264,8 @@ template <class T> EK_INLINE angle<T> reduce_angle(vec<T> x) {
 // sin(r + quadrant·π/2): ± sin r = r + r³·p(r²) or ± cos r = 1 − r²/2 + r⁴·q(r²).
 template <class T> EK_INLINE vec<T> sine_of(vec<T> r, ivec<T> quadrant) {
   const vec<T> z = r * r;
-  const vec<T> s = r + r * z * polynomial<T>(z, real<T>::sin);
-  const vec<T> c = T(1) - (T(0.5) * z - z * z * polynomial<T>(z, real<T>::cos));
+  const vec<T> s = multiply_add(r * z, polynomial<T>(z, real<T>::sin), r);
+  const vec<T> c = T(1) - multiply_add(z * -z, polynomial<T>(z, real<T>::cos), T(0.5) * z);
   using U = typename real<T>::unsigned_vec;
   const ivec<T> sign = (ivec<T>)((U)(quadrant & 2) << (8 * static_cast<int>(sizeof(T)) - 2));
   return flip_sign<T>((quadrant & 1) == 0 ? s : c, sign);

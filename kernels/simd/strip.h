@@ -21,6 +21,7 @@ template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdif
 // The place of a vector in an array, a whole one or the rest. read and write take any array of the same shape.
 template <class T> struct whole {
   int i;
+  static constexpr bool is_whole = true;
   static constexpr int count = lanes<T>;
   EK_INLINE vec<T> read(const T* p) const { return load(p + i); }
   EK_INLINE vec<T> read(const T* p, T) const { return load(p + i); }
@@ -30,6 +31,7 @@ template <class T> struct whole {
   }
 };
 template <class T> struct partial {
+  static constexpr bool is_whole = false;
   int i, count;
   EK_INLINE vec<T> read(const T* p) const { return load_n(p + i, count); }
   // The lanes behind the end hold `fill` instead of 0.

@@ -2,7 +2,7 @@
 // vectors, stay in registers for a whole reduction. The caller packs the operands, and does what it wants with the
 // result.
 #pragma once
-#include "simd/vec.h"
+#include "simd/order.h"
 
 namespace EK_ISA {
 
@@ -17,10 +17,8 @@ constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot
 constexpr int outer_rows = 4, wide_rows = 2, wide_vectors = 4, dot_rows = 2, dot_columns = 4;
 #endif
 constexpr int outer_vectors = 2;
-
-template <int N> struct Const {
-  static constexpr int value = N;
-};
+// The rows that cuts and costs count with (simd/order.h).
+constexpr int order_rows = has_fused ? 14 : outer_rows;
 
 // Calls f(Const<n>) for 1 <= n <= N: the size of a tile becomes a constant.
 template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
@@ -66,7 +64,7 @@ EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t
     for (int i = 0; i < M; i++) {
       const vec<T> s = splat(a[i * a_row]);
 #pragma GCC unroll 16
-      for (int v = 0; v < V; v++) acc[i][v] += s * bv[v];
+      for (int v = 0; v < V; v++) acc[i][v] = multiply_add(s, bv[v], acc[i][v]);
     }
   }
 }
@@ -77,10 +75,10 @@ EK_INLINE void outer(vec<T> (&acc)[M][V], const T* a, ptrdiff_t a_row, ptrdiff_t
   outer<T, M, V>(acc, a, a_row, a_step, b, b_step, n, [] {});
 }
 
-// acc[i][j][lane] += Σ over p, in steps of one vector: a[i·a_row + p + lane] · b[b_offset[j] + p + lane].
+// acc[i][j][lane] += Σ over p, in steps of order_lanes: a[i·a_row + p + lane] · b[b_offset[j] + p + lane].
 template <class T, int M, int N>
 EK_INLINE void dot(vec<T> (&acc)[M][N], const T* a, ptrdiff_t a_row, const T* b, const int (&b_offset)[N], int n) {
-  for (int p = 0; p < n; p += lanes<T>) {
+  for (int p = 0; p < n; p += order_lanes<T>) {
     vec<T> bv[N];
 #pragma GCC unroll 16
     for (int j = 0; j < N; j++) bv[j] = load(b + b_offset[j] + p);
@@ -88,7 +86,7 @@ EK_INLINE void dot(vec<T> (&acc)[M][N], const T* a, ptrdiff_t a_row, const T* b,
     for (int i = 0; i < M; i++) {
       const vec<T> av = load(a + i * a_row + p);
 #pragma GCC unroll 16
-      for (int j = 0; j < N; j++) acc[i][j] += av * bv[j];
+      for (int j = 0; j < N; j++) acc[i][j] = multiply_add(av, bv[j], acc[i][j]);
     }
   }
 }

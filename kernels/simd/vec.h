@@ -1,6 +1,6 @@
 // The vectors that kernels compute with, on top of the compilers' vector extensions. A build has one width of vectors
-// (EK_VECTOR_BYTES). Arithmetic, comparisons and ?: are operators of the extension. a·b + c becomes a fused
-// multiply-add if the machine has one. Intrinsics are used in this file only.
+// (EK_VECTOR_BYTES). Arithmetic, comparisons and ?: are operators of the extension. Each operator rounds: a·b + c is
+// fused only where the code says multiply_add. Intrinsics are used in this file only.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +12,9 @@
 #include <immintrin.h>
 #else
 #define EK_VECTOR_BYTES 16  // SSE2, NEON, WebAssembly SIMD; without any of them the compiler makes scalar code
+#endif
+#ifdef __ARM_NEON
+#include <arm_neon.h>
 #endif
 #define EK_INLINE inline __attribute__((always_inline))
 #define EK_INLINE_LAMBDA __attribute__((always_inline))
@@ -256,7 +259,12 @@ template <class V> EK_INLINE V greater(V a, V b) { return a > b ? a : b; }
 template <class V> EK_INLINE V scale(V x, V) { return x; }
 #endif
 
-// a·b + c, rounded once, where the machine has the instruction; simd/fused.h has it for the others.
+// a·b + c, rounded once, where the machine has the instruction (has_fused); simd/fused.h has it for the others.
+#if EK_VECTOR_BYTES > 16 || defined(__ARM_FEATURE_FMA)
+constexpr bool has_fused = true;
+#else
+constexpr bool has_fused = false;
+#endif
 #if EK_VECTOR_BYTES == 64
 EK_INLINE vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
   return (vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -273,27 +281,39 @@ EK_INLINE vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
 }
 #elif defined(__ARM_FEATURE_FMA)
 EK_INLINE vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
-  for (int i = 0; i < lanes<float>; i++) a[i] = __builtin_fmaf(a[i], b[i], c[i]);
-  return a;
+  return (vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
 EK_INLINE vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
-  for (int i = 0; i < lanes<double>; i++) a[i] = __builtin_fma(a[i], b[i], c[i]);
-  return a;
+  return (vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
 #endif
+EK_INLINE float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+EK_INLINE double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+// a·b + c as fast as the machine can: rounded once if it has the instruction, and twice otherwise.
+template <class V> EK_INLINE V multiply_add(V a, V b, V c) {
+  if constexpr (has_fused) return fused(a, b, c);
+  else return a * b + c;
+}
 
 // Stores past the caches, if the machine can (has_stream). p must be aligned to the vector. Code that streams calls
 // stream_fence() at its end.
-constexpr bool has_stream = EK_VECTOR_BYTES == 64;
+constexpr bool has_stream = EK_VECTOR_BYTES >= 32;
 #if EK_VECTOR_BYTES == 64
 template <class T> EK_INLINE void stream(T* p, vec<T> v) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)v);
 }
-EK_INLINE void stream_fence() { _mm_sfence(); }
+#elif EK_VECTOR_BYTES == 32
+template <class T> EK_INLINE void stream(T* p, vec<T> v) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)v);
+}
 #else
 template <class T> EK_INLINE void stream(T* p, vec<T> v) { store(p, v); }
-EK_INLINE void stream_fence() {}
 #endif
+EK_INLINE void stream_fence() {
+#if EK_VECTOR_BYTES >= 32
+  _mm_sfence();
+#endif
+}
 
 #ifdef __wasm__
 constexpr bool has_prefetch = false;
@@ -318,14 +338,21 @@ template <class V> EK_INLINE V loaded(V v) {
   return v;
 }
 
-template <class T> EK_INLINE T sum_lanes(vec<T> v) {
-  T s = 0;
-  for (int i = 0; i < lanes<T>; i++) s += v[i];
-  return s;
-}
 // The greater and the lesser of two; NaN if either is NaN, as PyTorch's maximum and minimum. If b is NaN, the
 // comparison is false and the result is b.
 template <class V> EK_INLINE V max_nan(V a, V b) { return ((a > b) | (a != a)) ? a : b; }
 template <class V> EK_INLINE V min_nan(V a, V b) { return ((a < b) | (a != a)) ? a : b; }
+
+// A number that is known when the code is compiled.
+template <int N> struct Const {
+  static constexpr int value = N;
+};
+// Calls f(Const<i>) for i = 0, step, 2·step … below n.
+template <int n, int step, class F, int i = 0> EK_INLINE void each_const(const F& f) {
+  if constexpr (i < n) {
+    f(Const<i>{});
+    each_const<n, step, F, i + step>(f);
+  }
+}
 
 }  // namespace EK_ISA

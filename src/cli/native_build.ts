@@ -23,7 +23,8 @@ export const common = [
   '-fno-rtti',
   '-fno-math-errno',
   '-fno-trapping-math',
-  '-ffp-contract=fast',
+  // A compiler fuses where it likes, each its own way: kernels say themselves where a product is added in one rounding.
+  '-ffp-contract=off',
   '-Wall',
   '-Wextra',
   '-Wno-psabi',
@@ -138,8 +139,11 @@ export function job(folder: string, compilerVersion: string, source: string, fla
 export const nodeApiHeaders = (): string =>
   fileURLToPath(new URL('include', import.meta.resolve('node-api-headers/package.json')));
 
-/** Which addon: `native` for this machine, the others for developers and packages. */
-export type NativeKind = 'native' | 'every_isa' | 'prebuild' | 'sanitize' | 'checked' | 'debug';
+/**
+ * Which addon: `native` for this machine, the others for developers and packages. `neon` is for ARM, by the compiler
+ * that CXX names, which may be one that compiles for other machines.
+ */
+export type NativeKind = 'native' | 'every_isa' | 'neon' | 'prebuild' | 'sanitize' | 'checked' | 'debug';
 
 /** The newest glibc that a package's addon may ask for, so that it runs on what its users have. */
 const newestGlibc = 28;
@@ -176,11 +180,11 @@ export async function buildNative(kind: NativeKind): Promise<string | null> {
   const isOldGlibc = kind === 'prebuild' && process.platform === 'linux';
   // Nothing here throws, so nothing is unwound.
   const base = [...common, '-fPIC', '-fvisibility=hidden', '-fno-asynchronous-unwind-tables', ...extra];
-  const all = instructionSets[process.arch] ?? ownInstructionSet(compiler);
+  const all = instructionSets[kind === 'neon' ? 'arm64' : process.arch] ?? ownInstructionSet(compiler);
   const sets =
     kind === 'prebuild'
       ? all.filter(({ isRare }) => !isRare)
-      : kind === 'every_isa'
+      : kind === 'every_isa' || kind === 'neon'
         ? all
         : ownInstructionSet(compiler);
   const carried = sets.map(({ name }) => `-DEK_WITH_${name.toUpperCase()}`);
