@@ -101,7 +101,7 @@ template <class T> bool meet_in_cache(ptrdiff_t pixel) { return pixel * sizeof(T
 // Whether a run of an output of `elements` elements is stored past the caches. If its pixels meet in the cache, the
 // output may be half as large as otherwise.
 template <class T> bool streams_out(const Run& run, const T* y, int64_t elements) {
-  return run.plane == 1 && run.channels % lanes<T> == 0 &&
+  return run.plane == 1 && run.channels % line_of<T> == 0 &&
          can_stream(y + run.first, meet_in_cache<T>(run.pixel) ? 2 * elements : elements, run.pixel);
 }
 

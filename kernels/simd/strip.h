@@ -11,11 +11,12 @@ namespace EK_ISA {
 // the one before has written, and 32 MiB of cache: such stores were 7 % faster at 8 MiB, 12 % faster at 25 MiB, and
 // slower below 5 MiB.
 constexpr int64_t kStreamBytes = 8 << 20;
-// Whether a part of a result of `elements` elements is stored past the caches: if the result is large, and all stores
-// are aligned. The part's runs of whole vectors begin at multiples of `step` elements from `out` on.
+// Whether a part of a result of `elements` elements is stored past the caches: if the result is large, and the stores
+// fill whole lines, since each part of one would go to memory by itself. The part's runs of whole vectors begin at
+// multiples of `step` elements from `out` on.
 template <class T> inline bool can_stream(const T* out, int64_t elements, ptrdiff_t step = 0) {
-  return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % lanes<T> == 0 &&
-         reinterpret_cast<uintptr_t>(out) % EK_VECTOR_BYTES == 0;
+  return has_stream && elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && step % line_of<T> == 0 &&
+         reinterpret_cast<uintptr_t>(out) % 64 == 0;
 }
 
 // The place of a vector in an array, a whole one or the rest. read and write take any array of the same shape.
