@@ -30,7 +30,7 @@ const folder = join(root, 'build', 'bits');
 const target = join(root, 'test', 'reproducibility', 'hashes.json');
 const everything = ['cases', 'layers', 'trainings'];
 
-/** The programs in one file, for a processor that tsx cannot run on. */
+/** The programs in one file: tsx cannot run on an emulated processor. */
 async function bundle(): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const outfile = join(folder, 'run.mjs');
