@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #if defined(__linux__)
 #include <sched.h>
 #include <sys/prctl.h>
@@ -549,18 +550,23 @@ bool Lane::share(Group& group) {
   const size_t header = 4096, bytes = header + ranks * kPlaces * kPlace;
   static_assert(kFew * sizeof(Progress) <= header);
   // No file of a name: nothing is left behind, however the ranks end.
-  int made[2] = {getpid(), -1};
-  if (group.rank == 0 && count == ranks) made[1] = memfd_create("evenkeel", MFD_CLOEXEC);
+  const int own = group.rank == 0 && count == ranks ? memfd_create("evenkeel", MFD_CLOEXEC) : -1;
   // It has its pages from here on: who finds none later is killed.
-  if (made[1] >= 0 && posix_fallocate(made[1], 0, bytes) != 0) close(made[1]), made[1] = -1;
-  if (!is_done(MPI_Bcast(made, 2, MPI_INT, 0, group.comm))) return false;
+  const bool is_made = own >= 0 && posix_fallocate(own, 0, bytes) == 0;
+  struct stat of = {};
+  if (is_made) fstat(own, &of);
+  int64_t made[4] = {getpid(), is_made ? own : -1, static_cast<int64_t>(of.st_dev), static_cast<int64_t>(of.st_ino)};
+  if (!is_done(MPI_Bcast(made, 4, MPI_INT64_T, 0, group.comm))) return false;
   const std::string path = "/proc/" + std::to_string(made[0]) + "/fd/" + std::to_string(made[1]);
   const int file = made[1] < 0 ? -1 : ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  void* const memory = file < 0 ? MAP_FAILED : mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  // In another container that number may be another process's, and the file another one.
+  const bool is_that = file >= 0 && fstat(file, &of) == 0 && static_cast<int64_t>(of.st_dev) == made[2] &&
+                       static_cast<int64_t>(of.st_ino) == made[3];
+  void* const memory = is_that ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
   if (file >= 0) close(file);
   int is_there = memory != MAP_FAILED;
   if (!is_done(MPI_Allreduce(MPI_IN_PLACE, &is_there, 1, MPI_INT, MPI_MIN, group.comm))) return false;
-  if (group.rank == 0 && made[1] >= 0) close(made[1]);
+  if (own >= 0) close(own);
   if (is_there) {
     // Zeros, as new memory holds them, are numbers of no pieces.
     group.shared = static_cast<Progress*>(memory);
