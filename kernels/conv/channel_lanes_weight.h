@@ -76,8 +76,8 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
   // The panels, what a whole vector reads behind them, and the buffer in which values are mapped.
   size_t packed_size() const { return static_cast<size_t>(x_pixels + kMapped) * c_chunk + line_of<T>; }
   // The channels of a tile that cuts count with: as many or twice as many as `width`.
-  int order_width() const { return p.o > order_lanes<T> ? outer_vectors * order_lanes<T> : order_lanes<T>; }
-  bool is_direct(int parts) const { return exchanged && parts == 1 && p.o % order_width() == 0; }
+  int counted_width() const { return p.o > order_lanes<T> ? order_width<T> : order_lanes<T>; }
+  bool is_direct(int parts) const { return exchanged && parts == 1 && p.o % counted_width() == 0; }
 
   // Chooses the cut that moves the least memory, and returns how many elements it moves. Each chunk of one operand
   // packs the other operand again, and each split writes a partial gradient and reads it.
@@ -88,13 +88,13 @@ template <class T> struct ChannelLanesWeight : PartialGradients<T> {
     // The cost of an element of x: 1 to pack it, less to read it where it lies.
     const bool may_join = p.c <= order_rows && p.axis[2].spacing == 1 && p.axis[2].taps > 1;
     const double again = p.x_format == EK_CHANNELS_LAST && !may_join ? 0.25 : 1;
-    const int tiles_c = ceil_div(p.c, order_rows), tiles_o = ceil_div(p.o, order_width()),
+    const int tiles_c = ceil_div(p.c, order_rows), tiles_o = ceil_div(p.o, counted_width()),
               count = blocks.count() > 0 ? blocks.count() : 1;
     double least = 0;
     int best_c = p.c, best_o = p.o;
     for (int cs = 1; cs <= tiles_c; cs *= 2)
       for (int os = 1; os <= tiles_o; os *= 2) {
-        const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * order_width(),
+        const int c = ceil_div(p.c, cs), o = ceil_div(tiles_o, os) * counted_width(),
                   wanted = ceil_div(kWeightJobs, p.groups * cs * os);
         const int parts = wanted < count ? wanted : count;
         const bool fits = static_cast<double>(p.taps()) * c * o * sizeof(T) <= kPartialBytes;

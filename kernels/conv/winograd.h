@@ -131,7 +131,7 @@ template <class T> struct Winograd {
       return sum;
     };
     const auto vectors = [](int channels) { return static_cast<double>(ceil_div(channels, order_lanes<T>)); };
-    const double o = p.o > order_lanes<T> ? outer_vectors * ceil_div(p.o, outer_vectors * order_lanes<T>) : 1,
+    const double o = p.o > order_lanes<T> ? outer_vectors * ceil_div(p.o, order_width<T>) : 1,
                  all_weights = static_cast<double>(p.c) * p.o;
     const double direct = p.n * products(p.axis[1]) * products(p.axis[2]) * p.c * o + 75 * all_weights;
     const double here = count_tiles(p) * (kPoints * p.c * (o < 2 ? 2 : o) + 60 * (vectors(p.c) + vectors(p.o))) +
@@ -147,9 +147,7 @@ template <class T> struct Winograd {
     return static_cast<double>(p.n) * ceil_div(p.axis[1].count, 2) * ceil_div(p.axis[2].count, 2);
   }
   // If the transformed patches take no more memory than the transformed weights would, and there are enough jobs.
-  static bool is_by_outputs(const Pass<T>& p) {
-    return p.o > (kFewJobs - 1) * outer_vectors * order_lanes<T> && count_tiles(p) <= p.o;
-  }
+  static bool is_by_outputs(const Pass<T>& p) { return p.o > (kFewJobs - 1) * order_width<T> && count_tiles(p) <= p.o; }
 
   Winograd(const Pass<T>& pass, Scratch& scratch)
       : p(pass), tiles(of_tiles(pass)), o_blocks(ceil_div(p.o, width)), by_outputs(is_by_outputs(p)),

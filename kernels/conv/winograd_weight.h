@@ -68,8 +68,7 @@ template <class T> struct WinogradWeight : PartialGradients<T> {
       : Base(pass, g), tiles(Winograd<T>::of_tiles(pass)), blocks(pixel_blocks(tiles, kWinogradTiles)),
         grid(tiles, blocks) {
     const auto chunk = [](int n, int unit) { return ceil_div(ceil_div(n, ceil_div(n, kWinogradChunk)), unit) * unit; };
-    Base::cut(chunk(p.c, order_lanes<T>), chunk(p.o, outer_vectors * order_lanes<T>),
-              blocks.count() > 0 ? blocks.count() : 1);
+    Base::cut(chunk(p.c, order_lanes<T>), chunk(p.o, order_width<T>), blocks.count() > 0 ? blocks.count() : 1);
     Base::take(scratch);
     count = blocks.images * blocks.rows * blocks.columns;
     patches = point_pitch<T>(static_cast<ptrdiff_t>(count) * c_chunk),

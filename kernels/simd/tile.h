@@ -17,8 +17,9 @@ constexpr int outer_rows = 6, wide_rows = 6, wide_vectors = 2, dot_rows = 3, dot
 constexpr int outer_rows = 4, wide_rows = 2, wide_vectors = 4, dot_rows = 2, dot_columns = 4;
 #endif
 constexpr int outer_vectors = 2;
-// The rows that cuts and costs count with (simd/order.h).
+// The rows and the columns that cuts and costs count with (simd/order.h).
 constexpr int order_rows = has_fused ? 14 : outer_rows;
+template <class T> constexpr int order_width = outer_vectors * order_lanes<T>;
 
 // Calls f(Const<n>) for 1 <= n <= N: the size of a tile becomes a constant.
 template <int N, class F> EK_INLINE void with_const(int n, const F& f) {
