@@ -54,18 +54,8 @@ template <class T> EK_INLINE Known<vec<T>> splat_known(const Known<T>& k) {
 template <class T> struct Wide {
   static constexpr int parts = widened<T>;
   vec<double> v[parts];
-  EK_INLINE void add(vec<T> x) {
-    vec<double> wide[parts];
-    widen_to<T>(wide, x);
-#pragma GCC unroll 2
-    for (int i = 0; i < parts; i++) v[i] += wide[i];
-  }
-  EK_INLINE void add_product(vec<T> x, vec<T> y) {
-    vec<double> a[parts], b[parts];
-    widen_to<T>(a, x), widen_to<T>(b, y);
-#pragma GCC unroll 2
-    for (int i = 0; i < parts; i++) v[i] = multiply_add(a[i], b[i], v[i]);
-  }
+  EK_INLINE void add(vec<T> x) { WideSums<T>{v}.add(x); }
+  EK_INLINE void add_product(vec<T> x, vec<T> y) { WideSums<T>{v}.add_product(x, y); }
   EK_INLINE void add(const Wide& other) {
 #pragma GCC unroll 2
     for (int i = 0; i < parts; i++) v[i] += other.v[i];

@@ -5,6 +5,7 @@
 #pragma once
 #include "conv/partial_gradients.h"
 #include "conv/pixel_lanes.h"
+#include "simd/lane_sum.h"
 
 namespace EK_ISA {
 
@@ -106,7 +107,8 @@ template <class T> struct PixelLanesWeight {
       const T* sum = sums;
       for (int o = 0; o < channels; o++, out += k)
         planes.each_tap(p, [&](int d, int h, int c, int w) {
-          out[c * p.w_in + p.tap(d, h, w)] = sum_of(sum), sum += order_lanes<T>;
+          out[c * p.w_in + p.tap(d, h, w)] = sum_in_order<T, order_lanes<T>>([=](int l) { return load(sum + l); });
+          sum += order_lanes<T>;
         });
     });
     parallel_blocks(static_cast<int>(whole), 4096, [&](int begin, int end) {  // adds one split after the other
@@ -155,20 +157,12 @@ template <class T> struct PixelLanesWeight {
     }
   }
 
-  // The sum of order_lanes numbers, one after the other.
-  static T sum_of(const T* lane) {
-    T s = 0;
-    for (int l = 0; l < order_lanes<T>; l++) s += lane[l];
-    return s;
-  }
   static T add_row(const T* g, int n) {
-    T lane[order_lanes<T>];
-    for (int v = 0; v < order_lanes<T>; v += lanes<T>) {
+    return sum_in_order<T, order_lanes<T>>([=](int l) {
       vec<T> s = {};
-      for (int i = v; i < n; i += order_lanes<T>) s += load(g + i);
-      store(lane + v, s);
-    }
-    return sum_of(lane);
+      for (int i = l; i < n; i += order_lanes<T>) s += load(g + i);
+      return s;
+    });
   }
 };
 

@@ -5,6 +5,7 @@
 // pooled, runs of a row are normalized before they are added.
 #include "conv/norm_map.h"
 #include "pool/window.h"
+#include "simd/lane_sum.h"
 
 namespace EK_ISA {
 namespace {
@@ -27,15 +28,12 @@ template <class T> T sum_run(const T* x, int n) {
   constexpr int line = line_of<T>;
   const int whole = n / line * line;
   T s = 0;
-  if (whole) {
-    T lane[line];
-    for (int l = 0; l < line; l += lanes<T>) {
+  if (whole)
+    s = sum_in_order<T, line>([=](int l) {
       vec<T> v = {};
       for (int i = l; i < whole; i += line) v += load(x + i);
-      store(lane + l, v);
-    }
-    for (int l = 0; l < line; l++) s += lane[l];
-  }
+      return v;
+    });
   for (int i = whole; i < n; i++) s += x[i];
   return s;
 }

@@ -4,8 +4,8 @@
 // contiguous tensors, and along channels in channels-last ones. Coordinates are treated as PyTorch does
 // (GridSamplerKernel.cpp).
 #include "scratch.h"
+#include "simd/lane_sum.h"
 #include "simd/math.h"
-#include "simd/order.h"
 #include "types.h"
 
 namespace EK_ISA {
@@ -289,17 +289,14 @@ void grid_gradient(const Geometry& g, const T* dy, const T* x, const T* grid, T*
         for (int k = 0; k < taps.N; k++) {
           if (!taps.is_inside(k, j)) continue;
           const T* const pixel = image + taps.at_of(k, j);
-          T lane[order_lanes<T>], sum = 0;
-          for (int v = 0; v < order_lanes<T>; v += L) {
+          dots[k][j / L][j % L] = sum_in_order<T, order_lanes<T>>([=](int l) {
             vec<T> s = {};
-            for (int c = v; c < g.c; c += order_lanes<T>) {
+            for (int c = l; c < g.c; c += order_lanes<T>) {
               const int some = g.c - c < L ? g.c - c : L;
               s = multiply_add(load_some(pixel + c, some), load_some(row + c, some), s);
             }
-            store(lane + v, s);
-          }
-          for (const T one : lane) sum += one;
-          dots[k][j / L][j % L] = sum;
+            return s;
+          });
         }
       }
     } else {

@@ -20,27 +20,29 @@ template <class T> EK_INLINE void widen_to(vec<double> (&to)[widened<T>], vec<T>
   }
 }
 
+// Sums in double, one for each lane of a vector of T, wherever they are.
+template <class T> struct WideSums {
+  vec<double>* v;
+  EK_INLINE void add(vec<T> x) const {
+    vec<double> wide[widened<T>];
+    widen_to<T>(wide, x);
+#pragma GCC unroll 2
+    for (int i = 0; i < widened<T>; i++) v[i] += wide[i];
+  }
+  EK_INLINE void add_product(vec<T> x, vec<T> y) const {
+    vec<double> a[widened<T>], b[widened<T>];
+    widen_to<T>(a, x), widen_to<T>(b, y);
+#pragma GCC unroll 2
+    for (int i = 0; i < widened<T>; i++) v[i] = multiply_add(a[i], b[i], v[i]);
+  }
+};
+
 struct LaneSum {
   static constexpr int parts = kSumLanes / lanes<double>;
   vec<double> v[parts];
 
-  // The lanes that a vector of T is added to.
-  template <class T> struct Part {
-    vec<double>* v;
-    EK_INLINE void add(vec<T> x) const {
-      vec<double> wide[widened<T>];
-      widen_to<T>(wide, x);
-#pragma GCC unroll 2
-      for (int i = 0; i < widened<T>; i++) v[i] += wide[i];
-    }
-    EK_INLINE void add_product(vec<T> x, vec<T> y) const {
-      vec<double> a[widened<T>], b[widened<T>];
-      widen_to<T>(a, x), widen_to<T>(b, y);
-#pragma GCC unroll 2
-      for (int i = 0; i < widened<T>; i++) v[i] = multiply_add(a[i], b[i], v[i]);
-    }
-  };
-  template <class T> EK_INLINE Part<T> from(int first) { return {v + first / lanes<double>}; }
+  // The lanes from `first` on, as those that a vector of T is added to.
+  template <class T> EK_INLINE WideSums<T> from(int first) { return {v + first / lanes<double>}; }
   // Adds halves, first of vectors and then of lanes: one addition after the other would take as long as a short run.
   EK_INLINE double sum() const {
     LaneSum s = *this;
@@ -57,6 +59,14 @@ struct LaneSum {
     return lane[0];
   }
 };
+
+// The sum of N lanes, one after the other. lanes_from(l) is the vector of those from l on.
+template <class T, int N, class F> EK_INLINE T sum_in_order(const F& lanes_from) {
+  T lane[N], sum = 0;
+  for (int l = 0; l < N; l += lanes<T>) store(lane + l, lanes_from(l));
+  for (const T one : lane) sum += one;
+  return sum;
+}
 
 // Calls body(at, first) for all vectors of 0 … n − 1. first.value: the lane that the vector's first element goes to.
 template <class T, class F> EK_INLINE void for_lanes(int n, const F& body) {
