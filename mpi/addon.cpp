@@ -81,9 +81,10 @@ napi_value start(napi_env env, napi_callback_info info) {
 }
 
 // add(kind, group, dtype, operation, root, send, receive, count, counts or ranks, launches that must have run before,
-// address of the function that counts those that have, label): the place in the lane.
+// address of the function that counts those that have, label, whether the caller is about to wait): the place in the
+// lane.
 napi_value add(napi_env env, napi_callback_info info) {
-  napi_value argv[12];
+  napi_value argv[13];
   if (!arguments(env, info, argv, "add")) return nullptr;
   auto call = std::make_unique<Call>();
   Entry& entry = call->entry;
@@ -104,6 +105,7 @@ napi_value add(napi_env env, napi_callback_info info) {
   call->kernels_done = pointer_of<uint64_t()>(env, argv[10]);
   size_t length;
   napi_get_value_string_utf8(env, argv[11], entry.label, sizeof entry.label, &length);
+  napi_get_value_bool(env, argv[12], &call->is_awaited);
   return make_number(env, static_cast<double>(lane->add(std::move(call))));
 }
 

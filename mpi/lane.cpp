@@ -35,7 +35,8 @@ constexpr size_t kPiece = 1 << 20;  // bytes that are reduced at a time: they st
 // and while the processors may be busy. It never yields: on Linux whoever yields loses a slice of time to threads that
 // spin, and ten thousand yields are half a minute.
 constexpr int kEager = 2000, kHasty = 20;
-constexpr double kNap = 10e-6;  // seconds of a short sleep
+constexpr double kNap = 10e-6;                                     // seconds of a short sleep
+constexpr std::chrono::milliseconds kShortTick(1), kLongTick(64);  // between two looks of a lane without calls
 // The longest sleep, while another thread waits, and while it may compute: waking up takes time away from that.
 constexpr double kAwaitedNap = 100e-6, kLongNap = 1e-3;
 // The sleep while MPI moves data and nobody waits: the buffers of a connection hold what comes meanwhile. Over TCP naps
@@ -130,6 +131,18 @@ class Watch {
   std::thread thread_;
 };
 
+// While it lives, naps of the thread take as long as they should: else one of 10 µs takes 60.
+class Punctual {
+#if defined(__linux__)
+ public:
+  Punctual() { prctl(PR_SET_TIMERSLACK, 1); }
+  ~Punctual() { prctl(PR_SET_TIMERSLACK, slack_); }
+
+ private:
+  const int slack_ = prctl(PR_GET_TIMERSLACK);
+#endif
+};
+
 // The memory in which a rank notes its calls, where a launcher has named a folder for that.
 char* open_ledger(int rank) {
   const char* const folder = std::getenv("EVENKEEL_LEDGER");
@@ -170,8 +183,10 @@ void Lane::start(double timeout) {
 
 uint64_t Lane::add(std::unique_ptr<Call> call) {
   std::lock_guard<std::mutex> lock(mutex_);
+  const bool is_left = call->is_awaited && is_for_waiters_;
   queue_.push_back(std::move(call));
-  queued_.notify_one();
+  // Where nobody waits after all, the lane's thread finds it when it looks the next time.
+  if (!is_left) queued_.notify_one();
   return ++added_;
 }
 
@@ -182,8 +197,12 @@ bool Lane::wait(uint64_t place) {
 #endif
   waiting_++;
   {
+    const Punctual punctual;
     std::unique_lock<std::mutex> lock(mutex_);
-    progressed_.wait(lock, [&] { return completed() >= place || has_failed(); });
+    while (completed() < place && !has_failed()) {
+      if (is_for_waiters_ && is_free()) advance(lock);
+      else progressed_.wait(lock);
+    }
   }
   waiting_--;
   return completed() >= place;
@@ -217,7 +236,8 @@ bool Lane::open() {
   {
     const Watch watch(timeout_, "MPI has not started, because not all ranks have called initProcessGroup(),");
     int provided;
-    if (!is_done(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided))) return false;
+    if (!is_done(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided))) return false;
+    is_for_waiters_ = provided >= MPI_THREAD_SERIALIZED;
   }
   // Communicators inherit it.
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -250,52 +270,66 @@ bool Lane::open() {
 }
 
 void Lane::loop() {
-#if defined(__linux__)
-  prctl(PR_SET_TIMERSLACK, 1);  // else a nap of 10 µs takes 60
-#endif
+  const Punctual punctual;
   if (!open()) return;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     opened_ = true;
     progressed_.notify_all();
   }
-  while (auto call = next()) {
-    if (call->entry.kind == kDestroy) {
-      last_ = call->entry;
-      break;
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    // MPI needs to be called now and then, to send what it has taken over: soon after a call, later more rarely.
+    auto tick = kShortTick;
+    for (;;) {
+      const auto is_something = [this] { return !is_busy_ && (is_over_ || ending_ || !queue_.empty()); };
+      if (!queued_.wait_for(lock, tick, is_something)) {
+        if (!is_busy_) listen(lock);
+        tick = std::min(2 * tick, kLongTick);
+        continue;
+      }
+      tick = kShortTick;
+      if (!is_free() || exit_code_ != 0) break;
+      advance(lock);
     }
-    if (!carry_out(*call)) {
-      // MPI may still work on it.
-      call.release();
-      break;
-    }
-    note("has completed");
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      completed_.fetch_add(1, std::memory_order_release);
-    }
-    progressed_.notify_all();
+    // From here on this thread is alone with MPI.
+    is_over_ = true;
+    const bool is_destroyed = !queue_.empty() && queue_.front()->entry.kind == kDestroy;
+    if (is_destroyed && exit_code_ == 0 && !has_failed()) last_ = queue_.front()->entry;
   }
   if (has_failed()) give_up();
   part();
 }
 
-// The next call; null when the process ends. Whoever ends by an error leaves calls behind.
-std::unique_ptr<Call> Lane::next() {
-  for (int round = 0;; round++) {
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      const auto is_something = [this] { return !queue_.empty() || ending_; };
-      // MPI needs to be called now and then, to send what it has taken over.
-      if (queued_.wait_for(lock, std::chrono::milliseconds(round < 20 ? 1 : 50), is_something)) {
-        if (exit_code_ != 0 || queue_.empty()) return nullptr;
-        auto call = std::move(queue_.front());
-        queue_.pop_front();
-        return call;
-      }
-    }
-    hear();
-  }
+// Whether there is a call that nobody carries out. The last one, kDestroy, is the end of the lane's own thread.
+bool Lane::is_free() const {
+  return !is_busy_ && !is_over_ && !queue_.empty() && queue_.front()->entry.kind != kDestroy;
+}
+
+void Lane::listen(std::unique_lock<std::mutex>& lock) {
+  is_busy_ = true;
+  lock.unlock();
+  hear();
+  lock.lock();
+  is_busy_ = false;
+  progressed_.notify_all();
+}
+
+// Carries out the first call of the queue.
+void Lane::advance(std::unique_lock<std::mutex>& lock) {
+  auto call = std::move(queue_.front());
+  queue_.pop_front();
+  is_busy_ = true;
+  lock.unlock();
+  const bool is_done = carry_out(*call);
+  if (is_done) note("has completed");
+  else call.release();  // MPI may still work on it
+  lock.lock();
+  is_busy_ = false;
+  if (is_done) completed_.fetch_add(1, std::memory_order_release);
+  else is_over_ = true;
+  progressed_.notify_all();
+  if (is_over_ || ending_ || !queue_.empty()) queued_.notify_one();
 }
 
 bool Lane::is_done_with_calls(bool is_destroyed) {
@@ -415,7 +449,7 @@ void Lane::nap(double seconds) { usleep(static_cast<useconds_t>(seconds * 1e6));
 // adds an eighth to that.
 void Lane::pause(int round, double waited, double least) const {
   const bool is_awaited = waiting_ > 0;
-  if (is_awaited && !is_crowded_) move_to_waiter();
+  if (is_awaited && !is_crowded_ && std::this_thread::get_id() == thread_.get_id()) move_to_waiter();
   if (round < (is_crowded_ ? 0 : is_awaited ? kEager : kHasty)) return;
   nap(std::clamp(waited / 8, is_awaited ? kNap : least, is_awaited ? kAwaitedNap : kLongNap));
 }

@@ -1,5 +1,6 @@
-// The lane of communication: a thread of its own that carries out collectives in the order of their calls, beside the
-// kernels and beside JavaScript. It is the only thread that calls MPI.
+// The lane of communication: carries out collectives in the order of their calls, beside the kernels and beside
+// JavaScript. A thread of its own does this, or whichever thread waits for a result: it has nothing else to do, and
+// handing a call over and its end back takes longer than a small call. Only one thread at a time calls MPI.
 #pragma once
 #include <mpi.h>
 
@@ -34,6 +35,7 @@ struct Call {
   std::vector<int> ranks;                // of a new group
   uint64_t after = 0;                    // the number of kernel launches that must have run before
   uint64_t (*kernels_done)() = nullptr;  // how many have run; null where kernels run when they are called
+  bool is_awaited = false;               // whoever has called it is about to wait for it
 };
 
 // How many pieces of all-reduces a rank has given, reduced and taken since the start, as ranks of one machine see it of
@@ -75,7 +77,7 @@ class Lane {
   void start(double timeout);
   // Takes a call; returns its place in the lane, from 1.
   uint64_t add(std::unique_ptr<Call> call);
-  // Waits until so many calls are complete. False where one has failed.
+  // Waits until so many calls are complete, and carries out what nobody does. False where one has failed.
   bool wait(uint64_t place);
   uint64_t completed() const { return completed_.load(std::memory_order_acquire); }
   bool has_failed() const { return failed_.load(std::memory_order_acquire); }
@@ -92,7 +94,9 @@ class Lane {
  private:
   void loop();
   bool open();
-  std::unique_ptr<Call> next();
+  bool is_free() const;
+  void listen(std::unique_lock<std::mutex>& lock);
+  void advance(std::unique_lock<std::mutex>& lock);
   bool carry_out(Call& call);
   bool agree(const Call& call, Group& group);
   bool exchange(const Call& call, Group& group, size_t payload);
@@ -126,6 +130,9 @@ class Lane {
   std::condition_variable queued_, progressed_;
   std::deque<std::unique_ptr<Call>> queue_;
   uint64_t added_ = 0;
+  bool is_busy_ = false;         // a thread is in MPI
+  bool is_over_ = false;         // no more calls are carried out
+  bool is_for_waiters_ = false;  // MPI lets other threads than the lane's own call it
   std::atomic<uint64_t> completed_{0};
   std::atomic<int> waiting_{0};          // threads that wait for the lane: their processors are free
   std::atomic<int> free_processor_{-1};  // that of the thread that has begun to wait last

@@ -1,6 +1,6 @@
 // The lane of communication as JavaScript sees it: calls on tensors, carried out in their order. A call starts when the
-// kernels that write its tensors have run; kernels that use its result wait for it; JavaScript waits for neither. The
-// thread behind it is mpi/lane.cpp.
+// kernels that write its tensors have run; kernels that use its result wait for it; JavaScript waits for neither. Behind
+// it is mpi/lane.cpp.
 import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { type Arrival, outsideScopes, type Storage } from '../tensor/storage.ts';
@@ -47,6 +47,8 @@ export interface LaneCall {
   readonly list?: readonly number[];
   /** What it is for, as errors name it: a layer, a bucket. */
   readonly label?: string;
+  /** Whether its end is waited for, or its result used, at once. */
+  readonly isAwaited?: boolean;
 }
 
 /** The memory of a tensor in a call. */
@@ -73,7 +75,7 @@ export class Lane {
   /** Gives a call to the lane. @param op the function that the user called. */
   add(op: string, call: LaneCall): Work {
     this.releaseCompleted();
-    const { kind, group, operation = 'sum', root = 0, send, receive, list = [], label = '' } = call;
+    const { kind, group, operation = 'sum', root = 0, send, receive, list = [], label = '', isAwaited = false } = call;
     const to = receive && this.placeOf(receive, true);
     const from = send === receive ? to : send && this.placeOf(send, false);
     const like = send ?? receive;
@@ -91,6 +93,7 @@ export class Lane {
       queue?.launched() ?? 0,
       queue?.done ?? 0,
       label,
+      isAwaited,
     );
     this.running.push({ number, places: [...new Set([to, from])].filter((place) => place !== undefined) });
     receive?.storage.expect(this.arrivalOf(op, number, receive.storage, to?.bytes));

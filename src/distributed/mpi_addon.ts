@@ -35,6 +35,8 @@ export interface MpiAddon {
     /** The address of the function that says how many have; 0 where kernels run when they are called. */
     kernelsDone: Pointer,
     label: string,
+    /** Whether the caller is about to wait: it then carries the call out itself. */
+    isAwaited: boolean,
   ): number;
   /** Says that the process is about to end, and returns at once. */
   leave(exitCode: number): void;

@@ -65,14 +65,14 @@ export class Group implements ProcessGroup {
   allGather(value: Tensor, label?: string): Tensor {
     const all = allocate([this.worldSize, ...value.shape], value.dtype, 'contiguous', value.backend);
     const send = inFormat(value, 'contiguous');
-    run('allGather', this, all, send, { kind: Kind.allGather, label });
+    run('allGather', this, all, send, { kind: Kind.allGather, label, isAwaited: true });
     return all;
   }
 
   /** The sum of the tensors of all ranks, of one shape and dtype. */
   allReduceSum(value: Tensor, label?: string): Tensor {
     const total = clone(inFormat(value, 'contiguous'));
-    run('allReduceSum', this, total, total, { kind: Kind.allReduce, label });
+    run('allReduceSum', this, total, total, { kind: Kind.allReduce, label, isAwaited: true });
     return total;
   }
 }
@@ -399,6 +399,7 @@ export function barrier(options: CollectiveOptions = {}): void {
   run('barrier', groupOf('barrier', options), undefined, undefined, {
     kind: Kind.barrier,
     label: options.label,
+    isAwaited: true,
   }).wait();
 }
 
@@ -419,7 +420,7 @@ export function newGroup(ranks: readonly number[]): Group {
   if (!isAscending || ranks.length === 0)
     throw new ValueError(`[newGroup] expected ascending ranks from 0 to ${world.worldSize - 1}, got ${shown(ranks)}`);
   const label = `ranks ${ranks.join(', ')}`;
-  lane?.add('newGroup', { kind: Kind.newGroup, group: 0, list: ranks, label }).wait();
+  lane?.add('newGroup', { kind: Kind.newGroup, group: 0, list: ranks, label, isAwaited: true }).wait();
   return new Group(job!.groups++, [...ranks], world.rank);
 }
 
