@@ -1,6 +1,6 @@
 // The lane of communication as JavaScript sees it: calls on tensors, carried out in their order. A call starts when the
-// kernels that write its tensors have run; kernels that use its result wait for it; JavaScript waits for neither. Behind
-// it is mpi/lane.cpp.
+// kernels that write its tensors have run; kernels that use its result wait for it; JavaScript waits for neither.
+// Behind it is mpi/lane.cpp.
 import { RuntimeError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { type Arrival, outsideScopes, type Storage } from '../tensor/storage.ts';
