@@ -4,15 +4,16 @@
 
 namespace EK_ISA {
 
-int ek_batch_norm_combine(int parts, int c, const double* counts, const double* means, const double* m2s, double* count,
-                          double* mean, double* m2) {
+int ek_batch_norm_combine(int parts, int c, int pitch, const double* counts, const double* means, const double* m2s,
+                          double* count, double* mean, double* m2) {
+  const auto place = [&](int part) { return static_cast<ptrdiff_t>(part) * pitch; };
   double total = 0;
-  for (int part = 0; part < parts; part++) total += counts[part];
+  for (int part = 0; part < parts; part++) total += counts[place(part)];
   for (int i = 0; i < c; i++) {
     Moments all{0, 0, 0};
     for (int part = 0; part < parts; part++) {
-      const ptrdiff_t at = static_cast<ptrdiff_t>(part) * c + i;
-      all.merge({counts[part], means[at], m2s[at]});
+      const ptrdiff_t at = place(part);
+      all.merge({counts[at], means[at + i], m2s[at + i]});
     }
     mean[i] = all.mean;
     m2[i] = all.m2;

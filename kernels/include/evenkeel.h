@@ -437,11 +437,12 @@ EK_API int ek_batch_norm_scratch(int n, int c, int s, int format);
 EK_API int ek_batch_norm_stats(int dtype, const void* x, int n, int c, int s, int format, double* mean, double* m2,
                                void* scratch);
 // Merges the statistics of `parts` parts in their order (Chan et al. 1983): counts (parts), means (parts, c), m2s
-// (parts, c). Parts with a count of 0 change nothing.
-//: counts: parts*8; means, m2s: parts*c*8; count: 8; mean, m2: c*8
-//: given parts = counts.size; c = mean.size
-EK_API int ek_batch_norm_combine(int parts, int c, const double* counts, const double* means, const double* m2s,
-                                 double* count, double* mean, double* m2);
+// (parts, c). The numbers of the next part lie `pitch` doubles behind those of a part. Parts with a count of 0 change
+// nothing.
+//: counts: steps(parts, pitch, 1)*8; means, m2s: steps(parts, pitch, c)*8; count: 8; mean, m2: c*8
+//: given c = mean.size
+EK_API int ek_batch_norm_combine(int parts, int c, int pitch, const double* counts, const double* means,
+                                 const double* m2s, double* count, double* mean, double* m2);
 // invstd = 1/√(m2/count + eps), or 0 if m2 and eps are both 0.
 //: m2, invstd: c*8
 //: given c = m2.size

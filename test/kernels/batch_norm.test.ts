@@ -238,7 +238,17 @@ for (const engine of engines()) {
       const m2s = double(parts.map((part) => moments(part).m2));
       const [count, mean, m2] = [1, 1, 1].map((length) => arena.output('float64', length));
       arena.run((k) =>
-        k.batchNormCombine(4, 1, counts.address, means.address, m2s.address, count.address, mean.address, m2.address),
+        k.batchNormCombine(
+          4,
+          1,
+          1,
+          counts.address,
+          means.address,
+          m2s.address,
+          count.address,
+          mean.address,
+          m2.address,
+        ),
       );
       const truth = moments(parts.flat());
       expect(arena.read(count)).toEqual([18]);

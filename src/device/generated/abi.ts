@@ -482,9 +482,10 @@ export interface Kernels {
   batchNormStats(dtype: number, x: Pointer, n: number, c: number, s: number, format: number, mean: Pointer, m2: Pointer, scratch: Pointer): number;
   /**
    * Merges the statistics of `parts` parts in their order (Chan et al. 1983): counts (parts), means (parts, c), m2s
-   * (parts, c). Parts with a count of 0 change nothing.
+   * (parts, c). The numbers of the next part lie `pitch` doubles behind those of a part. Parts with a count of 0 change
+   * nothing.
    */
-  batchNormCombine(parts: number, c: number, counts: Pointer, means: Pointer, m2s: Pointer, count: Pointer, mean: Pointer, m2: Pointer): number;
+  batchNormCombine(parts: number, c: number, pitch: number, counts: Pointer, means: Pointer, m2s: Pointer, count: Pointer, mean: Pointer, m2: Pointer): number;
   /**
    * invstd = 1/√(m2/count + eps), or 0 if m2 and eps are both 0.
    */

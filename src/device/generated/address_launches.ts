@@ -1129,7 +1129,7 @@ export class AddressLaunches implements Launches {
     backend.check(caller, status);
   }
 
-  batchNormCombine(caller: string, { counts, means, m2s, count, mean, m2 }: Parameters<Launches['batchNormCombine']>[1]): void {
+  batchNormCombine(caller: string, { parts, pitch, counts, means, m2s, count, mean, m2 }: Parameters<Launches['batchNormCombine']>[1]): void {
     const { backend } = this;
     counts.materialize();
     means.materialize();
@@ -1137,11 +1137,11 @@ export class AddressLaunches implements Launches {
     count.materialize();
     mean.materialize();
     m2.materialize();
-    const parts = counts.size;
     const c = mean.size;
     const status = backend.kernels.batchNormCombine(
       parts,
       c,
+      pitch,
       counts.pin(),
       means.pin(),
       m2s.pin(),

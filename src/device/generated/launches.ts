@@ -240,9 +240,10 @@ export interface Launches {
   batchNormStats(caller: string, given: { readonly x: Operand; readonly mean: Operand; readonly m2: Operand }): void;
   /**
    * Merges the statistics of `parts` parts in their order (Chan et al. 1983): counts (parts), means (parts, c), m2s
-   * (parts, c). Parts with a count of 0 change nothing.
+   * (parts, c). The numbers of the next part lie `pitch` doubles behind those of a part. Parts with a count of 0 change
+   * nothing.
    */
-  batchNormCombine(caller: string, given: { readonly counts: Operand; readonly means: Operand; readonly m2s: Operand; readonly count: Operand; readonly mean: Operand; readonly m2: Operand }): void;
+  batchNormCombine(caller: string, given: { readonly parts: number; readonly pitch: number; readonly counts: Operand; readonly means: Operand; readonly m2s: Operand; readonly count: Operand; readonly mean: Operand; readonly m2: Operand }): void;
   /**
    * invstd = 1/√(m2/count + eps), or 0 if m2 and eps are both 0.
    */

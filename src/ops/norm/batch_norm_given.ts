@@ -3,6 +3,7 @@
 // are batch_norm.ts's.
 import { defineOp } from '../../autograd/define_op.ts';
 import { isGradEnabled } from '../../autograd/grad_mode.ts';
+import { partOf } from '../../device/operand.ts';
 import { RuntimeError } from '../../errors.ts';
 import { type BatchStatistics, batchNormInvstd, launchApply } from '../../launch/batch_norm.ts';
 import { fromTypedArrayOn } from '../../tensor/create.ts';
@@ -11,29 +12,40 @@ import { allocate, type Tensor } from '../../tensor/tensor.ts';
 import { cast } from '../convert.ts';
 import { add, div, mul, rsqrt, sub } from '../elementwise.ts';
 import { sum } from '../reduce.ts';
-import { stack } from '../shape_ops.ts';
 import { acrossChannels, gradientsOf, statisticAxes } from './batch_norm.ts';
 
 /** The statistics of several batches together (Chan et al. 1983); in float64, merged in the order given. */
 export function batchNormCombine(parts: readonly BatchStatistics[]): BatchStatistics {
-  const { backend } = parts[0].mean;
-  const counts = fromTypedArrayOn(
-    backend,
-    Float64Array.from(parts, ({ count }) => count),
-    [parts.length],
-  );
-  const [means, m2s] = [stack(parts.map(({ mean }) => mean)), stack(parts.map(({ m2 }) => m2))];
-  // Sizes are no secret of the device: the sum needs no reading.
   const total = parts.reduce((sum, part) => sum + part.count, 0);
-  return combineRows(counts, means, m2s, total);
+  return combineRows(packedStatistics(parts), 1, parts[0].mean.size, total);
 }
 
-/** The same of statistics that stand in rows: counts (k), means and M2 (k, C); `total` is the sum of the counts. */
-export function combineRows(counts: Tensor, means: Tensor, m2s: Tensor, total: number): BatchStatistics {
-  const { backend } = means;
-  const c = means.shape[1];
+/** Statistics of several batches in float64 rows [count, mean, M2]: (k, 1 + 2·C). */
+export function packedStatistics(parts: readonly BatchStatistics[]): Tensor {
+  const { backend, size } = parts[0].mean;
+  const width = 1 + 2 * size;
+  const numbers = new Float64Array(parts.length * width);
+  parts.forEach(({ count }, i) => {
+    numbers[i * width] = count;
+  });
+  const rows = fromTypedArrayOn(backend, numbers, [parts.length, width]);
+  const table = parts.flatMap(({ mean, m2 }, i) =>
+    [mean, m2].map((from, j) => ({ from, to: partOf(rows, i * width + 1 + j * size), bytes: size * 8 })),
+  );
+  backend.launch.copyBlocks('batchNormCombine', { table });
+  return rows;
+}
+
+/**
+ * The same of statistics that stand in rows: each has its count first, and from `start` on the means and the M2 of `c`
+ * channels. `total` is the sum of the counts.
+ */
+export function combineRows(rows: Tensor, start: number, c: number, total: number): BatchStatistics {
+  const { backend } = rows;
+  const [parts, pitch] = rows.shape;
   const [count, mean, m2] = [1, c, c].map((n) => allocate([n], 'float64', 'contiguous', backend));
-  backend.launch.batchNormCombine('batchNormCombine', { counts, means, m2s, count, mean, m2 });
+  const [means, m2s] = [start, start + c].map((at) => partOf(rows, at));
+  backend.launch.batchNormCombine('batchNormCombine', { parts, pitch, counts: rows, means, m2s, count, mean, m2 });
   return { count: total, mean, m2 };
 }
 

@@ -19,10 +19,10 @@ import {
 } from '../../launch/batch_norm.ts';
 import { requireOptions } from '../../options.ts';
 import { inFormat } from '../../tensor/copy.ts';
-import { fill } from '../../tensor/create.ts';
+import { fromTypedArrayOn } from '../../tensor/create.ts';
 import { requireFloat, requireTensor } from '../../tensor/requirements.ts';
-import { formatShape, type Shape } from '../../tensor/shape.ts';
-import { allocate, type Tensor } from '../../tensor/tensor.ts';
+import { formatShape } from '../../tensor/shape.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 import { cast, clone } from '../convert.ts';
 import { add, div, mul, rsqrt, square, sub } from '../elementwise.ts';
 import { sum } from '../reduce.ts';
@@ -35,7 +35,7 @@ import {
   settleStatistics,
   statisticAxes,
 } from './batch_norm.ts';
-import { combineRows } from './batch_norm_given.ts';
+import { combineRows, packedStatistics } from './batch_norm_given.ts';
 import {
   requireAlike,
   requireConstantStatistics,
@@ -46,13 +46,7 @@ import {
 } from './norm_checks.ts';
 import type { ProcessGroup } from './process_group.ts';
 
-/** A float64 constant on x's engine. */
-function constant(x: Tensor, shape: Shape, value: number): Tensor {
-  const out = allocate(shape, 'float64', 'contiguous', x.backend);
-  fill(out, value);
-  return out;
-}
-const zeroPerChannel = (x: Tensor): Tensor => constant(x, [x.shape[1]], 0);
+const zeroPerChannel = (x: Tensor): Tensor => fromTypedArrayOn(x.backend, new Float64Array(x.shape[1]), [x.shape[1]]);
 
 /** The ranks of one forward and its backward, and what these tell each other without the device. */
 interface Exchange {
@@ -73,15 +67,13 @@ function gatherStatistics(x: Tensor, exchange: Exchange): BatchStatistics {
     x.size > 0
       ? (statisticsLeft(x) ?? batchNormStats(x))
       : { count: 0, mean: zeroPerChannel(x), m2: zeroPerChannel(x) };
-  const all = group.allGather(cat([constant(x, [1], local.count), local.mean, local.m2]), labelOf(exchange, 'forward'));
-  const counts = reshape(narrow(all, 1, 0, 1), [group.worldSize]);
+  const width = 1 + 2 * c;
+  const all = group.allGather(reshape(packedStatistics([local]), [width]), labelOf(exchange, 'forward'));
   // The one thing that JavaScript waits for. On the meta device nobody knows the others' counts: they are taken to be
   // this rank's.
-  const total =
-    x.device === 'meta'
-      ? group.worldSize * local.count
-      : (counts.dataSync() as Float64Array).reduce((sum, count) => sum + count, 0);
-  return combineRows(counts, narrow(all, 1, 1, c), narrow(all, 1, 1 + c, c), total);
+  const counts = x.device === 'meta' ? null : (all.dataSync() as Float64Array).filter((_, i) => i % width === 0);
+  const total = counts ? counts.reduce((sum, count) => sum + count, 0) : group.worldSize * local.count;
+  return combineRows(all, 1, c, total);
 }
 
 /** Both sums of all ranks, in one exchange. */

@@ -350,13 +350,13 @@ export const extents: Record<string, (a: readonly number[], m: KernelMemory) => 
     [7, 'm2', false, a[3]*8],
     [8, 'scratch', false, m.kernels.batchNormScratch(a[2], a[3], a[4], a[5])],
   ],
-  batchNormCombine: (a) => [
-    [2, 'counts', false, a[0]*8],
-    [3, 'means', false, a[0]*a[1]*8],
-    [4, 'm2s', false, a[0]*a[1]*8],
-    [5, 'count', false, 8],
-    [6, 'mean', false, a[1]*8],
-    [7, 'm2', false, a[1]*8],
+  batchNormCombine: (a, m) => [
+    [3, 'counts', false, m.steps(a[0], a[2], 1)*8],
+    [4, 'means', false, m.steps(a[0], a[2], a[1])*8],
+    [5, 'm2s', false, m.steps(a[0], a[2], a[1])*8],
+    [6, 'count', false, 8],
+    [7, 'mean', false, a[1]*8],
+    [8, 'm2', false, a[1]*8],
   ],
   batchNormInvstd: (a) => [
     [2, 'm2', false, a[0]*8],

@@ -10,7 +10,7 @@ import { overwrite } from '../../../ops/in_place.ts';
 import { batchNormCombine, combineRows } from '../../../ops/norm/batch_norm_given.ts';
 import type { ProcessGroup } from '../../../ops/norm/process_group.ts';
 import { sum } from '../../../ops/reduce.ts';
-import { cat, narrow, reshape } from '../../../ops/shape_ops.ts';
+import { cat, narrow } from '../../../ops/shape_ops.ts';
 import { declareOptions, kind, requireOptions } from '../../../options.ts';
 import { fromTypedArrayOn } from '../../../tensor/create.ts';
 import { scope } from '../../../tensor/scope.ts';
@@ -175,13 +175,11 @@ class Estimate {
   merge(rows: Tensor, channels: number): void {
     const column = (start: number, length: number) => narrow(rows, 1, start, length);
     const totalOf = (of: Tensor) => (of.dataSync() as Float64Array).reduce((total, value) => total + value, 0);
-    const counts = reshape(column(0, 1), [-1]);
-    const count = totalOf(counts);
+    const count = totalOf(column(0, 1));
     this.batches = totalOf(column(1, 1));
     if (count === 0) return;
-    const part = (i: number) => column(2 + i * channels, channels);
-    this.total = kept(() => combineRows(counts, part(0), part(1), count));
-    this.within = kept(() => sum(part(2), 0));
+    this.total = kept(() => combineRows(rows, 2, channels, count));
+    this.within = kept(() => sum(column(2 + 2 * channels, channels), 0));
   }
 
   /**
