@@ -9,13 +9,16 @@ namespace EK_ISA {
 
 constexpr int kDepth = 256;    // steps of the reduction in a packed block: kDepth × 32 columns of b stay in L1
 constexpr int kColumns = 512;  // columns of a block of c at most: kDepth × kColumns of b stay in L2
-constexpr int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
+constexpr EK_INLINE int round_up(int n, int unit) { return ceil_div(n, unit) * unit; }
 
-// A worker packs outer_rows × kDepth of a and kDepth × kColumns of b. Elements between rows of packed a: not a power of
-// two, or rows would share cache sets.
+// A worker packs strips of outer_rows × kDepth of a, about 96 rows in all, and kDepth × kColumns of b. All strips are
+// multiplied by a panel of b while that is in L1: of a strip less is read for each product than of a panel.
+constexpr int kStrips = 96 / outer_rows;
+// Elements between rows of packed a: not a power of two, or rows would share cache sets.
 constexpr int kPitch = kDepth + 16;
 
-template <class T> size_t packed_a() { return static_cast<size_t>(round_up(outer_rows, lanes<T>)) * kPitch; }
+template <class T> constexpr int kStrip = round_up(outer_rows, lanes<T>) * kPitch;
+template <class T> size_t packed_a() { return static_cast<size_t>(kStrips) * kStrip<T>; }
 
 template <class T> struct Gemm {
   const T *a, *b, *bias;
@@ -94,16 +97,27 @@ template <class T> struct Gemm {
       const T* panels = pb;
       if (shared) panels = shared + place_of<V>(k0, depth, j0);
       else pack_b<V>(k0, depth, j0, columns, pb);
-      even_parts(rows, outer_rows, [&](int begin, int size) {
-        const int i = i0 + begin;
-        if (transpose_a)
-          for (int p = 0; p < depth; p++) copy_run(pa + p * P, a + static_cast<ptrdiff_t>(k0 + p) * m + i, size);
-        else
-          for (int r = 0; r < size; r++) copy_run(pa + r * kPitch, a + static_cast<ptrdiff_t>(i + r) * k + k0, depth);
-        with_const<outer_rows>(size, [&](auto M) {
-          for (int j = 0; j < columns; j += W)
-            tile<decltype(M)::value, V>(pa, panels + j * depth, depth, k0 == 0, i, j0 + j);
+      even_parts(rows, kStrips * outer_rows, [&](int from, int many) {
+        // Calls body(row, size, packed) for each strip.
+        const auto each_strip = [&](const auto& body) {
+          T* packed = pa;
+          even_parts(many, outer_rows, [&](int begin, int size) {
+            body(i0 + from + begin, size, packed);
+            packed += kStrip<T>;
+          });
+        };
+        each_strip([&](int i, int size, T* to) {
+          if (transpose_a)
+            for (int p = 0; p < depth; p++) copy_run(to + p * P, a + static_cast<ptrdiff_t>(k0 + p) * m + i, size);
+          else
+            for (int r = 0; r < size; r++) copy_run(to + r * kPitch, a + static_cast<ptrdiff_t>(i + r) * k + k0, depth);
         });
+        for (int j = 0; j < columns; j += W)
+          each_strip([&](int i, int size, const T* from) {
+            with_const<outer_rows>(size, [&](auto M) {
+              tile<decltype(M)::value, V>(from, panels + j * depth, depth, k0 == 0, i, j0 + j);
+            });
+          });
       });
       k0 += depth;
     } while (k0 < k);
