@@ -236,11 +236,21 @@ function requireValues(op: string, x: Tensor): void {
  */
 export function allReduce(x: Tensor, options: ReduceOptions = {}): Work {
   requireOptions('allReduce', options, reduceOptions);
-  const { op = 'sum', label } = options;
+  const { op = 'sum' } = options;
   requireValues('allReduce', x);
   requireReducible('allReduce', x, op);
+  return allReduceWith(x, options, false);
+}
+
+/**
+ * As `allReduce`, unchecked.
+ * @internal
+ * @param isAwaited whether the result is used at once.
+ */
+export function allReduceWith(x: Tensor, options: ReduceOptions, isAwaited: boolean): Work {
+  const { op: operation = 'sum', label } = options;
   const group = groupOf('allReduce', options);
-  return runOver('allReduce', group, x, { kind: Kind.allReduce, operation: op, label });
+  return runOver('allReduce', group, x, { kind: Kind.allReduce, operation, label, isAwaited });
 }
 
 /** Options of `allGather`. */

@@ -1,6 +1,6 @@
 // What one collective averages over the ranks: the gradients of several parameters, which are ranges of one piece of
 // memory, so that nothing is copied back; or a large one, where it is.
-import { allReduce, type Group } from '../../distributed/process_group.ts';
+import { allReduceWith, type Group } from '../../distributed/process_group.ts';
 import { RuntimeError } from '../../errors.ts';
 import { launchBinary } from '../../ops/elementwise/binary.ts';
 import { inFormat } from '../../tensor/copy.ts';
@@ -59,9 +59,11 @@ export interface GradientParcel {
   /** Undoes what was placed for a parameter that no rank has used, and that had no gradient before. */
   withdraw(i: number): void;
   /**
-   * Averages the gradients over all ranks. @param isEmpty whether this rank has none to give, and keeps those it has.
+   * Averages the gradients over all ranks.
+   * @param isEmpty whether this rank has none to give, and keeps those it has.
+   * @param isAwaited whether the backward is over, so that the averages are used at once.
    */
-  reduce(number: number, isEmpty?: boolean): void;
+  reduce(number: number, isEmpty: boolean, isAwaited: boolean): void;
 }
 
 /** The parcel of parameters that `planBuckets` has put together. */
@@ -116,12 +118,13 @@ class SingleGradient implements GradientParcel {
     if (this.isMadeUp[0]) this.parameter.dropGrad();
   }
 
-  reduce(number: number, isEmpty = false): void {
+  reduce(number: number, isEmpty: boolean, isAwaited: boolean): void {
     const gradient = isEmpty ? this.zeros() : this.parameter.peekGrad()!;
     gradient.materialize();
     // In the order of its memory, which is the same on all ranks.
     const memory = new Tensor([gradient.size], gradient.dtype, 'contiguous', gradient.storage);
-    allReduce(memory, { op: 'mean', group: this.group, label: `bucket ${number}, the gradient ${this.named[0][0]}` });
+    const label = `bucket ${number}, the gradient ${this.named[0][0]}`;
+    allReduceWith(memory, { op: 'mean', group: this.group, label }, isAwaited);
   }
 }
 
@@ -212,10 +215,10 @@ class Bucket implements GradientParcel {
     this.views[i] = null;
   }
 
-  reduce(number: number, isEmpty = false): void {
+  reduce(number: number, isEmpty: boolean, isAwaited: boolean): void {
     const [first] = this.named;
     const last = this.named.at(-1)!;
     const label = `bucket ${number}, the gradients ${first[0]} to ${last[0]}`;
-    allReduce(isEmpty ? this.makeMemory() : this.flat, { group: this.group, label });
+    allReduceWith(isEmpty ? this.makeMemory() : this.flat, { group: this.group, label }, isAwaited);
   }
 }

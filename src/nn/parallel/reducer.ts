@@ -190,7 +190,7 @@ export class Reducer {
 
   private send(isEmpty = false): void {
     const number = this.next++;
-    this.buckets[number].reduce(number, isEmpty);
+    this.buckets[number].reduce(number, isEmpty, !this.options.overlaps);
   }
 
   /** The end of a backward. */
