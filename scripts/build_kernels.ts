@@ -1,10 +1,10 @@
 // Builds the kernels: `native` (the Node-API addon, once per instruction set, into build/native/), `wasm` (the
 // WebAssembly module, embedded in src/device/generated/evenkeel.wasm.ts). How is in src/cli/native_build.ts, which
 // packages carry too. `native` compiles for this machine's instruction set, with `--every-isa` for all of its
-// architecture (packages, tests); `--if-possible` succeeds where there is no compiler; `--sanitize` builds with ASan
-// and UBSan; `--checked` builds what the checked run of the suite loads: UBSan alone, which needs no library loaded
-// before Node.js; `--debug` builds for a debugger, into build/debug/; `--prebuild` builds what a package carries, into
-// prebuilds/.
+// architecture (packages, tests), and with `--avx2` or `--avx512` for that alone; `--if-possible` succeeds where there
+// is no compiler; `--sanitize` builds with ASan and UBSan; `--checked` builds what the checked run of the suite loads:
+// UBSan alone, which needs no library loaded before Node.js; `--debug` builds for a debugger, into build/debug/;
+// `--prebuild` builds what a package carries, into prebuilds/.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -96,25 +96,27 @@ async function buildWasm(check: boolean): Promise<void> {
 }
 
 const [what, ...options] = process.argv.slice(2);
-const known = ['--if-possible', '--sanitize', '--checked', '--debug', '--every-isa', '--neon', '--prebuild', '--check'];
+const kinds: Readonly<Record<string, NativeKind>> = {
+  '--sanitize': 'sanitize',
+  '--checked': 'checked',
+  '--debug': 'debug',
+  '--prebuild': 'prebuild',
+  '--every-isa': 'every_isa',
+  '--avx2': 'avx2',
+  '--avx512': 'avx512',
+  '--neon': 'neon',
+};
+const known = ['--if-possible', '--check', ...Object.keys(kinds)];
 const unknown = options.find((option) => !known.includes(option));
 if (unknown || !['native', 'wasm'].includes(what)) {
   console.error(
-    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--debug] [--every-isa] [--neon] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
+    `usage: build_kernels native [--if-possible] [--sanitize] [--checked] [--debug] [--every-isa] [--avx2] [--avx512] [--neon] [--prebuild] | wasm [--check]${unknown ? `; unknown option ${unknown}` : ''}`,
   );
   process.exit(2);
 }
 async function native(): Promise<void> {
-  const kinds = {
-    '--sanitize': 'sanitize',
-    '--checked': 'checked',
-    '--debug': 'debug',
-    '--prebuild': 'prebuild',
-    '--every-isa': 'every_isa',
-    '--neon': 'neon',
-  } as const;
-  const [, kind = 'native'] = Object.entries(kinds).find(([option]) => options.includes(option)) ?? [];
-  const addon = await buildNative(kind as NativeKind);
+  const kind = options.map((option) => kinds[option]).find(Boolean) ?? 'native';
+  const addon = await buildNative(kind);
   if (addon && kind === 'prebuild') carry(addon);
   // The engine says in one line what runs instead.
   if (!addon && !options.includes('--if-possible')) throw new Error(noCompiler);

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type LinePeer, python, startLinePeer } from '../../scripts/line_peer.ts';
+import { noCompiler, ownCompiler, version } from '../../src/cli/native_build.ts';
 
 export interface Peer {
   /** 'torch', 'tfjs-cpu' … */
@@ -38,27 +39,44 @@ const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const reasons: Record<string, string> = {};
 let probed = false;
 
+/** A Python with a newer PyTorch, which is a peer of its own. */
+const newest = process.env.EVENKEEL_NEWEST_PYTHON ?? '';
+
 function probe(): void {
   if (probed) return;
   probed = true;
-  const torch = spawnSync(python, ['-c', 'import torch'], { encoding: 'utf8' });
-  if (torch.status !== 0) reasons.torch = `torch: ${python} has no PyTorch; EVENKEEL_PYTHON can name one that has`;
+  const noTorch = (program: string) => (versionOfTorch(program) ? undefined : `${program} has no PyTorch`);
+  const missing: [peer: string, reason: string | undefined][] = [
+    ['torch', noTorch(python) && `${noTorch(python)}; EVENKEEL_PYTHON can name one that has`],
+    ['newest torch', newest ? noTorch(newest) : 'EVENKEEL_NEWEST_PYTHON can name a Python with a newer PyTorch'],
+  ];
+  for (const [peer, reason] of missing) {
+    const ofCompiled = reason ?? (version(ownCompiler()) ? undefined : noCompiler);
+    if (reason) reasons[peer] = `${peer}: ${reason}`;
+    if (ofCompiled) reasons[`${peer}.compile`] = `${peer}.compile: ${ofCompiled}`;
+  }
   for (const [peer, name] of Object.entries(packages)) {
     const isThere = existsSync(new URL(`../node_modules/${name}/package.json`, import.meta.url));
     if (!isThere) reasons[peer] = `${peer}: "npm install --prefix bench" installs ${name}`;
   }
 }
 
-/** The version of PyTorch; null where there is none. */
-export function torchVersion(): string | null {
-  const asked = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
+function versionOfTorch(program: string): string | null {
+  const asked = spawnSync(program, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
   return asked.status === 0 ? asked.stdout.trim() : null;
 }
+/** The version of PyTorch; null where there is none. */
+export const torchVersion = (): string | null => versionOfTorch(python);
 
-export async function missingPeers(): Promise<string[]> {
+/** Why some of these peers cannot be measured. */
+export function missingPeers(peers: readonly Peer[]): string[] {
   probe();
-  return Object.values(reasons);
+  return [...new Set(peers.map(({ name }) => name))].flatMap((name) => reasons[name] ?? []);
 }
+
+/** PyTorch in all its modes: as it is and compiled, and both in a newer version. */
+export const everyTorch = (work: string, threads: number): Peer[] =>
+  ['torch', 'torch.compile', 'newest torch', 'newest torch.compile'].map((name) => ({ name, work, threads }));
 
 /** What the JavaScript peers need of bench/node_modules. */
 const packages: Record<string, string> = {
@@ -67,8 +85,15 @@ const packages: Record<string, string> = {
   'jax-js': '@jax-js/jax',
 };
 
+const torch =
+  (program: string, ...mode: string[]) =>
+  (threads: number): [string, string[]] => [program, [script('torch_peer.py'), String(threads), ...mode]];
+
 const commands: Record<string, (threads: number) => [string, string[]]> = {
-  torch: (threads) => [python, [script('torch_peer.py'), String(threads)]],
+  torch: torch(python),
+  'torch.compile': torch(python, 'compiled'),
+  'newest torch': torch(newest),
+  'newest torch.compile': torch(newest, 'compiled'),
   'tfjs-cpu': () => [process.execPath, [script('tfjs_peer.mjs'), 'cpu']],
   'tfjs-wasm': () => [process.execPath, [script('tfjs_peer.mjs'), 'wasm']],
   'jax-js': () => [process.execPath, [script('jax_js_peer.mjs')]],
@@ -92,14 +117,16 @@ function startPeer(name: string, threads: number): PeerProcess {
   return { lines, ask };
 }
 
-/** A peer with its work prepared; null where it is not installed. */
-export async function peerSession({ name, work, threads, apart = '' }: Peer): Promise<PeerSession | null> {
+/** A peer with its work prepared; null where it is not installed, and the reason where it cannot do the work. */
+export async function peerSession({ name, work, threads, apart = '' }: Peer): Promise<PeerSession | string | null> {
   probe();
   if (reasons[name]) return null;
   const key = `${name}:${threads}:${apart}`;
   const peer = processes.get(key) ?? startPeer(name, threads);
   processes.set(key, peer);
-  const { version, note } = (await peer.ask(`prepare ${work}`)) as { version: string; note?: string };
+  const prepared = (await peer.ask(`prepare ${work}`)) as { version: string; note?: string } | { failed: string };
+  if ('failed' in prepared) return prepared.failed;
+  const { version, note } = prepared;
   const ask = (line: string) => peer.ask(line) as Promise<number[]>;
   return {
     name,

@@ -1,5 +1,6 @@
 # PyTorch's side of the benchmarks: a line "prepare WORK" names the work, "run MS" or "repeat COUNT" measures it, "peak" asks for the
 # resident memory. A work is a function that runs it once, or a dict of ways to make such a function, of which the fastest is measured.
+# Arguments: threads, and "compiled" where networks run by torch.compile.
 import base64
 import functools
 import json
@@ -14,6 +15,7 @@ from torch_scripts import SCRIPTS
 
 torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(0)
+COMPILED = "compiled" in sys.argv[2:]
 
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -42,6 +44,8 @@ def training(make_model, x, backward, lr):
         model = make_model()
         model, data = (t.to(memory_format=layout) if x.dim() == 4 else t for t in (model, x))
         optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+        if COMPILED:
+            model = torch.compile(model)
 
         def run():
             optimizer.zero_grad()
@@ -78,9 +82,11 @@ def frozen(model, x):
 
 
 def inference(network, shape, classes):
-    """A forward in evaluation mode: as it is, with batch norms folded, and frozen; in both memory formats."""
+    """A forward in evaluation mode: as it is, with batch norms folded, and frozen; or folded and compiled; in both memory formats."""
     shape = dimensions(shape)
     makers = {"as it is": lambda model, x: model, "torch.fx fused": lambda model, x: fuse(model), "torch.jit frozen": frozen}
+    if COMPILED:
+        makers = {"torch.fx fused": lambda model, x: torch.compile(fuse(model))}
 
     def work(make, layout):
         x = torch.randn(shape).to(memory_format=layout)
@@ -209,6 +215,10 @@ def linear(n, c, o, direction):
     return direction_of(nn.functional.linear, torch.randn(int(n), int(c)), torch.randn(int(o), int(c)), direction)
 
 
+def matmul(n, direction):
+    return direction_of(torch.matmul, torch.randn(int(n), int(n)), torch.randn(int(n), int(n)), direction)
+
+
 class FrozenBatchNorm2d(nn.Module):
     """torchvision's, which is four buffers and one expression."""
 
@@ -327,6 +337,7 @@ WORK = {
     "expression": expression,
     "conv": conv,
     "linear": linear,
+    "matmul": matmul,
     "io": io,
     "io_one": io_one,
     "dispatch": lambda count: dispatch(int(count)),
@@ -340,11 +351,16 @@ for line in sys.stdin:
     if command == "prepare":
         name, *arguments = rest[0].split(":")
         run = None  # frees what the former work held
-        run, answer = WORK[name](*arguments), {"version": torch.__version__}
-        if isinstance(run, dict):
-            answer["note"], run = fastest(run)
-        run()
-        run()
+        try:
+            if COMPILED:
+                torch.compiler.reset()  # compiled forms of other networks count against a limit
+            run, answer = WORK[name](*arguments), {"version": torch.__version__}
+            if isinstance(run, dict):
+                answer["note"], run = fastest(run)
+            run()
+            run()
+        except Exception as error:
+            answer = {"failed": f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"}
         print(json.dumps(answer), flush=True)
         continue
     if command == "peak":

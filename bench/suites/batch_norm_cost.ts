@@ -5,7 +5,7 @@ import { BatchNorm2d, Conv2d, type Module, ReLU, Sequential } from '../../src/nn
 import { SGD } from '../../src/optim/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
-import { inTurns, type Row, ratioOf, rowOf, sessionsOf, type Times } from '../measure.ts';
+import { contender, inTurns, type Row, ratioOf, rowOf, sessionsOf, type Times } from '../measure.ts';
 import type { SpecialCase } from './index.ts';
 
 /** Convolutions of a chain. */
@@ -52,16 +52,13 @@ function cost(shape: readonly number[], threads: number): SpecialCase {
     async measure(one, turns): Promise<Row> {
       setEngine('native');
       setNumThreads(threads);
-      const sessions = await sessionsOf(one);
-      const times = await inTurns(
-        variants.map((withNorm) => step(shape, withNorm)),
-        sessions,
-        turns,
-      );
-      const row = rowOf(one, times.own[0], sessions.slice(0, 1), times.peers);
-      row.extra = { 'added by norm and ReLU, %': added(times.own[0], times.own[1]) };
-      if (sessions.length > 0) row.extra["PyTorch's, %"] = added(times.peers[0], times.peers[1]);
-      return row;
+      const { sessions, failed } = await sessionsOf(one);
+      const own = variants.map((withNorm) => contender(step(shape, withNorm)));
+      const measured = await inTurns(one, own, sessions, turns);
+      const row = rowOf(one, measured, sessions.slice(0, 1));
+      row.extra = { 'added by norm and ReLU, %': added(measured.own[0], measured.own[1]) };
+      if (sessions.length > 1) row.extra["PyTorch's, %"] = added(measured.peers[0], measured.peers[1]);
+      return { ...row, failed };
     },
   };
 }

@@ -9,10 +9,12 @@ import { promisify } from 'node:util';
 import { Hosts, obstacle } from '../../scripts/hosts.ts';
 import { python } from '../../scripts/line_peer.ts';
 import { onBuilt } from '../built.ts';
+import { machineSpeed, type Speed } from '../machine.ts';
 import { median, type Row, ratioOf, rowOf, type Times, type Turns, timesOf } from '../measure.ts';
 import { textOf, type Workload } from '../networks.ts';
 import { torchVersion } from '../peers/peers.ts';
-import type { SpecialCase, Target } from './index.ts';
+import type { Target } from '../target.ts';
+import type { SpecialCase } from './index.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const engine = 'native';
@@ -63,14 +65,24 @@ const stepsAlone = (work: Workload) =>
 const stepsOfTorch = (work: Workload) =>
   resultOf<{ ms: number }>(python, ['bench/distributed/step_peer.py', textOf(work), `${seconds}`], 1);
 
-/** Runs of contenders in turns. */
-async function inTurns<R>(contenders: readonly (() => Promise<R>)[], rounds: number): Promise<R[][]> {
+/** What contenders found in each of their turns, and how fast the machine was then, with all of its processors. */
+interface Found<R> {
+  readonly results: R[][];
+  readonly speeds: Speed[];
+}
+async function inTurns<R>(contenders: readonly (() => Promise<R>)[], rounds: number): Promise<Found<R>> {
   const results: R[][] = contenders.map(() => []);
-  for (let round = 0; round < rounds; round++)
+  const speeds: Speed[] = [];
+  for (let round = 0; round < rounds; round++) {
+    speeds.push(...(await machineSpeed(2)));
     for (const [i, contender] of contenders.entries()) results[i].push(await contender());
-  return results;
+  }
+  return { results, speeds };
 }
 const timesFrom = (figures: readonly number[]): Times => timesOf(figures.map((figure) => [figure]));
+/** A row of ours alone. */
+const ownRow = (one: SpecialCase, ours: Times, speeds: readonly Speed[]): Row =>
+  rowOf(one, { own: [ours], peers: [], speeds }, []);
 
 interface Step {
   readonly title: string;
@@ -96,12 +108,14 @@ const caseOf = (
 function againstOneProcess({ title, work, target }: Step): SpecialCase {
   const name = `${title} ${work.shape.join('x')}: 2 ranks of 1 thread against 1 process of 2`;
   return caseOf(name, target, async (one, { rounds }) => {
-    const [ours, alone] = await inTurns([() => stepsOfRanks(work, 'ddp'), () => stepsAlone(work)], rounds);
+    const contenders = [() => stepsOfRanks(work, 'ddp'), () => stepsAlone(work)];
+    const { results, speeds } = await inTurns(contenders, rounds);
+    const [ours, alone] = results;
     const [times, quiet, waiting] = (['ms', 'quiet', 'waiting'] as const).map((key) =>
       timesFrom(ours.map((each) => each[key])),
     );
     const alike = timesFrom(alone.map(({ ms }) => ms));
-    const row = rowOf(one, times, [], []);
+    const row = ownRow(one, times, speeds);
     row.extra = {
       'of one process': ratioOf(alike, times),
       'one process, ms': alike.ms,
@@ -115,18 +129,20 @@ function againstOneProcess({ title, work, target }: Step): SpecialCase {
 function againstPlain({ title, work, target }: Step): SpecialCase {
   const name = `${title} ${work.shape.join('x')}, 2 ranks: SyncBatchNorm against batch norm`;
   return caseOf(name, target, async (one, { rounds }) => {
-    const [sync, plain] = await inTurns([() => stepsOfRanks(work, 'sync'), () => stepsOfRanks(work, 'ddp')], rounds);
-    const [ours, theirs] = [sync, plain].map((each) => timesFrom(each.map(({ ms }) => ms)));
-    const row = rowOf(one, ours, [], []);
+    const contenders = [() => stepsOfRanks(work, 'sync'), () => stepsOfRanks(work, 'ddp')];
+    const { results, speeds } = await inTurns(contenders, rounds);
+    const [ours, theirs] = results.map((each) => timesFrom(each.map(({ ms }) => ms)));
+    const row = ownRow(one, ours, speeds);
     row.extra = { 'batch norm, ms': theirs.ms, 'more time, %': 100 * (ratioOf(ours, theirs) - 1) };
     return row;
   });
 }
 
 /** A row of what our jobs and PyTorch's took in turns. */
-function besideTorch(one: SpecialCase, [ours, theirs]: readonly (readonly number[])[]): Row {
+function besideTorch<R>(one: SpecialCase, { results, speeds }: Found<R>, ms: (result: R) => number): Row {
+  const [ours, theirs] = results.map((each) => each.map(ms));
   const times = timesFrom(ours);
-  const row = rowOf(one, times, [], []);
+  const row = ownRow(one, times, speeds);
   const version = torchVersion();
   if (!version) return row;
   const torch = timesFrom(theirs);
@@ -141,11 +157,7 @@ function againstTorch({ title, work, target }: Step): SpecialCase {
   const name = `${title} ${work.shape.join('x')}, 2 ranks of 1 thread: a step of DistributedDataParallel`;
   return caseOf(name, target, async (one, { rounds }) => {
     const contenders = [() => stepsOfRanks(work, 'ddp'), ...ifTorch(() => stepsOfTorch(work))];
-    const figures = await inTurns<{ ms: number }>(contenders, rounds);
-    return besideTorch(
-      one,
-      figures.map((each) => each.map(({ ms }) => ms)),
-    );
+    return besideTorch(one, await inTurns<{ ms: number }>(contenders, rounds), ({ ms }) => ms);
   });
 }
 
@@ -165,10 +177,11 @@ function overlap(work: Workload, parameters: number): SpecialCase {
       const run = () => resultOf<StepFigures>('ip', hosts.onFirst(words.join(' ')), 1, hosts.env);
       const { quiet } = await run();
       hosts.slowDown((parameters * 32) / (quiet / 1000 / 3));
-      const [figures] = await inTurns([run], rounds);
+      const { results, speeds } = await inTurns([run], rounds);
+      const [figures] = results;
       const share = (of: (figures: StepFigures) => number) =>
         median(figures.map((each) => (100 * of(each)) / each.communication));
-      const row = rowOf(one, timesFrom(figures.map(({ ms }) => ms)), [], []);
+      const row = ownRow(one, timesFrom(figures.map(({ ms }) => ms)), speeds);
       row.extra = {
         'without exchange, ms': median(figures.map((each) => each.quiet)),
         'exchange alone, ms': median(figures.map(({ communication }) => communication)),
@@ -186,7 +199,7 @@ function overlap(work: Workload, parameters: number): SpecialCase {
 /** Bytes of the all-reduces, as both scripts have them. */
 const sizes = { 40: '40 B', 40000: '40 KB', 4000000: '4 MB', 100000000: '100 MB' };
 type Microseconds = { microseconds: Record<string, number> };
-let allReduces: Promise<Microseconds[][]> | null = null;
+let allReduces: Promise<Found<Microseconds>> | null = null;
 
 function allReduceOf(bytes: string, title: string): SpecialCase {
   const target = { figure: 'torch', atLeast: 1 };
@@ -195,11 +208,7 @@ function allReduceOf(bytes: string, title: string): SpecialCase {
     const torch = () => resultOf<Microseconds>(python, ['bench/distributed/all_reduce_peer.py'], 1);
     // One job measures all sizes.
     allReduces ??= inTurns([own, ...ifTorch(torch)], rounds);
-    const figures = await allReduces;
-    return besideTorch(
-      one,
-      figures.map((turns) => turns.map(({ microseconds }) => microseconds[bytes] / 1000)),
-    );
+    return besideTorch(one, await allReduces, ({ microseconds }) => microseconds[bytes] / 1000);
   });
 }
 
@@ -209,6 +218,10 @@ const algorithms = { ring: 'ring', tree: 'recursive_doubling' } as const;
 type Algorithm = keyof typeof algorithms;
 /** Milliseconds by ranks and bytes. */
 type Costs = Readonly<Record<number, Readonly<Record<number, number>>>>;
+interface FoundCosts {
+  readonly costs: Costs;
+  readonly speeds: readonly Speed[];
+}
 
 /**
  * Milliseconds of an all-reduce over as many hosts, from the latency of a small one over two of them and the bandwidth
@@ -224,9 +237,10 @@ function expected(algorithm: Algorithm, p: number, bytes: number, costs: Costs):
 }
 
 /** Milliseconds of all-reduces over 1 to 4 hosts of slow cables, where processors have time to spare. */
-async function costsOf(algorithm: Algorithm, rounds: number): Promise<Costs> {
+async function costsOf(algorithm: Algorithm, rounds: number): Promise<FoundCosts> {
   const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
   const costs: Record<number, Record<number, number>> = {};
+  const speeds: Speed[] = [];
   try {
     for (const ranks of [1, 2, 3, 4]) {
       const hosts = new Hosts(join(folder, 'agent.sh'), ranks);
@@ -236,8 +250,9 @@ async function costsOf(algorithm: Algorithm, rounds: number): Promise<Costs> {
         const words = [process.execPath, 'dist/cli/main.js', ...script, `${small}`, `${large}`];
         const env = { ...hosts.env, OMPI_MCA_coll_libnbc_iallreduce_algorithm: algorithms[algorithm] };
         const run = () => resultOf<Microseconds>('ip', hosts.onFirst(words.join(' ')), 1, env);
-        const [figures] = await inTurns([run], rounds);
-        const of = (bytes: number) => median(figures.map(({ microseconds }) => microseconds[bytes] / 1000));
+        const { results, speeds: found } = await inTurns([run], rounds);
+        speeds.push(...found);
+        const of = (bytes: number) => median(results[0].map(({ microseconds }) => microseconds[bytes] / 1000));
         costs[ranks] = { [small]: of(small), [large]: of(large) };
       } finally {
         hosts.remove();
@@ -246,19 +261,19 @@ async function costsOf(algorithm: Algorithm, rounds: number): Promise<Costs> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return costs;
+  return { costs, speeds };
 }
-const costs = new Map<Algorithm, Promise<Costs>>();
+const known = new Map<Algorithm, Promise<FoundCosts>>();
 
 function costOf(algorithm: Algorithm, ranks: number): SpecialCase {
   const count = ranks === 1 ? '1 host' : `${ranks} hosts`;
   return caseOf(`all-reduce of 4 MB by a ${algorithm}, ${count}, 40 MB/s each`, undefined, async (one, { rounds }) => {
-    if (!costs.has(algorithm)) costs.set(algorithm, costsOf(algorithm, rounds));
-    const measured = await costs.get(algorithm)!;
-    const row = rowOf(one, timesFrom([measured[ranks][large]]), [], []);
+    if (!known.has(algorithm)) known.set(algorithm, costsOf(algorithm, rounds));
+    const { costs, speeds } = await known.get(algorithm)!;
+    const row = ownRow(one, timesFrom([costs[ranks][large]]), speeds);
     row.extra = {
-      'by the formula, ms': expected(algorithm, ranks, large, measured),
-      '40 B, ms': measured[ranks][small],
+      'by the formula, ms': expected(algorithm, ranks, large, costs),
+      '40 B, ms': costs[ranks][small],
     };
     return row;
   });

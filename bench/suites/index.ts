@@ -1,6 +1,8 @@
 // The suites: what is measured, against whom.
+import type { Work } from '../machine.ts';
 import type { Row, Turns } from '../measure.ts';
 import type { Peer } from '../peers/peers.ts';
+import type { Target } from '../target.ts';
 import { conv2dAndLinear } from './conv.ts';
 import { distributed } from './distributed.ts';
 import { io } from './io.ts';
@@ -23,14 +25,8 @@ interface CaseBase {
   readonly rounds?: number;
   readonly peers: readonly Peer[];
   readonly target?: Target;
-}
-
-/** What a row is to reach. */
-export interface Target {
-  /** A peer's name, for the ratio to it, or a further figure of the row. */
-  readonly figure: string;
-  readonly atLeast?: number;
-  readonly atMost?: number;
+  /** What a run has to do at least; then its share of the machine's limit is a figure of the row. */
+  readonly work?: Work;
 }
 
 /** Timed in turns with its peers. */
@@ -45,7 +41,8 @@ export interface TimedCase extends CaseBase {
 
 /** Measured in a way of its own, where something else than time matters. */
 export interface SpecialCase extends CaseBase {
-  measure(one: SpecialCase, turns: Turns): Promise<Row>;
+  /** `rows` are those before it, which it may sum up. */
+  measure(one: SpecialCase, turns: Turns, rows: readonly Row[]): Promise<Row>;
 }
 
 export type Case = TimedCase | SpecialCase;

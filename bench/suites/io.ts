@@ -12,8 +12,8 @@ import { resnet50 } from '../../src/models/index.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { onBuilt } from '../built.ts';
 import type { IoFigures, IoJob } from '../io_run.ts';
-import { type Row, rowOf, sessionsOf, type Times, type Turns, timesOf } from '../measure.ts';
-import type { PeerSession } from '../peers/peers.ts';
+import { machineSpeed } from '../machine.ts';
+import { inTurns, type Row, rowOf, sessionsOf, type Turns, timesOf } from '../measure.ts';
 import type { SpecialCase } from './index.ts';
 
 const folder = fileURLToPath(new URL('../../build/bench_io', import.meta.url));
@@ -46,21 +46,15 @@ async function timesOfRuns(run: () => Promise<unknown>, budget: number): Promise
   return times;
 }
 
-/** As `inTurns` of measure.ts, of what has to be waited for. */
-async function taken(
-  run: () => Promise<unknown>,
-  sessions: readonly PeerSession[],
-  { rounds, budget }: Turns,
-): Promise<{ ours: Times; peers: Times[] }> {
-  await timesOfRuns(run, 3 * budget);
-  const own: number[][] = [];
-  const peers = sessions.map(() => [] as number[][]);
-  for (let round = 0; round < rounds; round++) {
+/** A row of what has to be waited for, and of the peers. */
+async function rowOfTurns(one: SpecialCase, run: () => Promise<unknown>, turns: Turns): Promise<Row> {
+  const { sessions, failed } = await sessionsOf(one);
+  await timesOfRuns(run, 2 * turns.budget);
+  const ours = async (budget: number) => {
     await run();
-    own.push(await timesOfRuns(run, budget));
-    for (const [i, session] of sessions.entries()) peers[i].push(await session.run(budget));
-  }
-  return { ours: timesOf(own), peers: peers.map(timesOf) };
+    return timesOfRuns(run, budget);
+  };
+  return { ...rowOf(one, await inTurns(one, [ours], sessions, turns), sessions), failed };
 }
 
 const peersOf = (work: string) => [{ name: 'torch', work, threads }];
@@ -76,17 +70,12 @@ function reading(format: Format): SpecialCase {
     target,
     async measure(one, turns): Promise<Row> {
       await fileOf(format);
-      const sessions = await sessionsOf(one);
-      const { ours, peers } = await taken(
-        async () => {
-          // Python gives memory back as soon as nobody has it, which is part of its time; so is this of ours.
-          for (const tensor of (await loadStateDict(path)).values()) tensor.storage.release();
-        },
-        sessions,
-        turns,
-      );
-      const row = rowOf(one, ours, sessions, peers);
-      row.extra = { 'MB/s': statSync(path).size / 1e3 / ours.ms };
+      const read = async () => {
+        // Python gives memory back as soon as nobody has it, which is part of its time; so is this of ours.
+        for (const tensor of (await loadStateDict(path)).values()) tensor.storage.release();
+      };
+      const row = await rowOfTurns(one, read, turns);
+      row.extra = { 'MB/s': statSync(path).size / 1e3 / row.ms };
       return row;
     },
   };
@@ -105,10 +94,8 @@ function writing(format: Format): SpecialCase {
     target,
     async measure(one, turns): Promise<Row> {
       const state = await loadStateDict(await fileOf(format));
-      const sessions = await sessionsOf(one);
       const ours = join(folder, `written.${endings[format]}`);
-      const times = await taken(() => saveStateDict(ours, state), sessions, turns);
-      return rowOf(one, times.ours, sessions, times.peers);
+      return rowOfTurns(one, () => saveStateDict(ours, state), turns);
     },
   };
 }
@@ -129,7 +116,8 @@ function memoryOf(action: IoJob['action'], format: Format): SpecialCase {
         const { stdout } = await promisify(execFile)(process.execPath, args);
         runs.push(JSON.parse(stdout) as IoFigures);
       }
-      const row = rowOf(one, timesOf(runs.map(({ ms }) => [ms])), [], []);
+      const own = [timesOf(runs.map(({ ms }) => [ms]))];
+      const row = rowOf(one, { own, peers: [], speeds: await machineSpeed(threads) }, []);
       row.extra = { 'memory over the file': Math.max(...runs.map(({ peak }) => peak)) / statSync(job.path).size };
       return row;
     },
@@ -196,17 +184,12 @@ const oneOfSparse: SpecialCase = {
     const tensor = await file.get('small');
     await file.close();
     if (!(tensor instanceof Tensor) || tensor.size !== 512 * 512) throw new Error('it was not read');
-    const sessions = await sessionsOf(one);
-    const { ours, peers } = await taken(
-      async () => {
-        const again = await openTensors(path);
-        (await again.get('small')).storage.release();
-        await again.close();
-      },
-      sessions,
-      turns,
-    );
-    const row = rowOf(one, ours, sessions, peers);
+    const read = async () => {
+      const again = await openTensors(path);
+      (await again.get('small')).storage.release();
+      await again.close();
+    };
+    const row = await rowOfTurns(one, read, turns);
     const bytes = counted.reads.reduce((sum, [start, end]) => sum + end - start, 0);
     row.extra = { reads: counted.reads.length, 'bytes read but for the tensor': bytes - 1024 ** 2 };
     return row;

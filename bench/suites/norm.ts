@@ -1,24 +1,19 @@
 // Forward and backward of every normalization on shapes of real networks, in both memory formats, against PyTorch and
-// against copying the same tensor.
+// against copying as many bytes.
 import { grad } from '../../src/autograd/backward.ts';
 import { setEngine, setNumThreads } from '../../src/device/engine.ts';
 import { withFusion } from '../../src/fusion/switch.ts';
 import * as nn from '../../src/nn/index.ts';
-import { clone } from '../../src/ops/convert.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { MemoryFormat } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { median, timeRuns } from '../measure.ts';
+import { type Bounds, boundOf } from '../isa.ts';
+import { shareOfLimit } from '../target.ts';
 import type { TimedCase } from './index.ts';
 
 const threads = 2;
 const budget = 120;
-/**
- * Reads and writes of the tensor that the definitions need, when nothing stays in a cache: x for the statistics, x and
- * y; then x and dy for the sums, x and dy again, and dx.
- */
-const passes = 8;
 
 const shapes = [
   [32, 64, 56, 56],
@@ -36,7 +31,21 @@ interface Layer {
   make(shape: readonly number[]): nn.Module;
   /** Ranks that the layer takes. Default: all. */
   readonly ranks?: readonly number[];
+  /** The least ratio to PyTorch. Default: 1.2, or 85 % of the limit. */
+  readonly least?: Bounds;
+  /** How often tensors like x are read or written at least. Default: 5. */
+  passes?(bytes: number, lastCache: number, isApart: boolean): number;
 }
+
+/**
+ * What is normalized together is read for its numbers, and read again with them: from a cache, if it fits one. Then
+ * memory gives x once and takes y, and gives x and dy once and takes dx. Rows of layer and group norms fit, and so do
+ * channels that lie apart. Where the channels lie beside each other a batch norm goes twice through all of x, or of x
+ * and dy.
+ */
+const leastPasses = 5;
+const passesOfBatchNorm = (bytes: number, lastCache: number, isApart: boolean): number =>
+  isApart ? leastPasses : (bytes <= lastCache ? 2 : 3) + (2 * bytes <= lastCache ? 3 : 5);
 
 /** The class for a shape, of the three that differ by rank. */
 type ModuleClass<O> = new (channels: number, options?: O) => nn.Module;
@@ -60,8 +69,15 @@ const layers: Layer[] = [
   {
     kind: 'batch_norm',
     make: (shape) => new (byRank(shape, [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d]))(shape[1]),
+    least: { avx2: 1.5, avx512: 2 },
+    passes: passesOfBatchNorm,
   },
-  { kind: 'batch_norm_relu', make: (shape) => new BatchNormRelu(shape[1]) },
+  {
+    kind: 'batch_norm_relu',
+    make: (shape) => new BatchNormRelu(shape[1]),
+    least: { avx2: 2.5, avx512: 3 },
+    passes: passesOfBatchNorm,
+  },
   {
     kind: 'instance_norm',
     ranks: [4, 5],
@@ -71,28 +87,37 @@ const layers: Layer[] = [
   { kind: 'group_norm', make: (shape) => new nn.GroupNorm(groupsOf(shape[1]), shape[1]) },
   { kind: 'layer_norm', make: (shape) => new nn.LayerNorm(shape.slice(1)) },
   { kind: 'rms_norm', make: (shape) => new nn.RMSNorm(shape.slice(1)) },
-  { kind: 'frozen_batch_norm', ranks: [4], make: (shape) => new nn.FrozenBatchNorm2d(shape[1]) },
+  {
+    kind: 'frozen_batch_norm',
+    ranks: [4],
+    make: (shape) => new nn.FrozenBatchNorm2d(shape[1]),
+    // It has no statistics, and its backward no need of x.
+    passes: () => 4,
+  },
   {
     kind: 'ghost_batch_norm',
     ranks: [2],
     make: (shape) => new nn.ChunkedGhostBatchNorm1d(shape[1], { virtualBatchSize: shape[0] / 2 }),
+    passes: (bytes, lastCache, isApart) => passesOfBatchNorm(bytes / 2, lastCache, isApart),
   },
   { kind: 'local_response_norm', ranks: [4, 5], make: () => new nn.LocalResponseNorm(5) },
 ];
 
-/** Milliseconds of one copy of a tensor like x, by our own kernel: what any reading and writing can reach. */
-function copyTime(x: Tensor): number {
-  return median(timeRuns(() => scope(() => void clone(x)), budget));
-}
-
-function timed({ kind, make }: Layer, shape: readonly number[], format: MemoryFormat): TimedCase {
-  let copy = 0;
+function timed(layer: Layer, shape: readonly number[], format: MemoryFormat): TimedCase {
+  const { kind, make, least, passes = () => leastPasses } = layer;
+  const bytes = 4 * shape.reduce((product, d) => product * d, 1);
+  const isApart = format === 'contiguous' && shape.length > 2;
   return {
     name: `${kind} ${shape.join('x')} ${format}`,
     engine: 'native',
     threads,
     budget,
     peers: [{ name: 'torch', work: `norm:${kind}:${shape.join('x')}:${Number(format === 'channelsLast')}`, threads }],
+    target: least
+      ? { figure: 'torch', atLeast: boundOf(least) }
+      : { figure: 'torch', atLeast: 1.2, or: { figure: shareOfLimit, atLeast: 85 } },
+    // Four tensors: x, y and their gradients. The arithmetic is little beside them.
+    work: { multiplyAdds: 0, held: 4 * bytes, moved: (lastCache) => bytes * passes(bytes, lastCache, isApart) },
     prepare() {
       setEngine('native');
       setNumThreads(threads);
@@ -101,13 +126,10 @@ function timed({ kind, make }: Layer, shape: readonly number[], format: MemoryFo
         .contiguous(format)
         .requiresGrad_();
       const g = randn([...shape]).contiguous(format);
-      copy = copyTime(g);
       const wanted = [x, ...module.parameters()];
       // Without fusion, which would leave out results that nobody looks at.
       return () => withFusion(false, () => scope(() => void grad([module(x)], wanted, { gradOutputs: [g] })));
     },
-    // A copy is two passes: it reads and writes.
-    extra: (ms) => ({ '% of copy bandwidth': (100 * (passes / 2) * copy) / ms }),
   };
 }
 

@@ -6,7 +6,8 @@ import { BatchNorm2d } from '../../src/nn/index.ts';
 import { randn } from '../../src/tensor/random.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import { inference, textOf, trainingStep, type Workload } from '../networks.ts';
-import type { Target, TimedCase } from './index.ts';
+import type { Target } from '../target.ts';
+import type { TimedCase } from './index.ts';
 
 const engine = 'wasm';
 

@@ -29,7 +29,7 @@ export const common = [
   '-Wextra',
   '-Wno-psabi',
 ];
-interface InstructionSet {
+export interface InstructionSet {
   name: string;
   flags: string[];
   /** Macros that a compiler defines when a processor has it. */
@@ -52,11 +52,11 @@ const instructionSets: Record<string, InstructionSet[]> = {
   arm64: [{ name: 'neon', flags: [], needs: [] }],
 };
 
-/** The widest instruction set of this machine, as the compiler sees it. */
-function ownInstructionSet(compiler: string) {
+/** The instruction sets that this machine runs, as the compiler sees it, the widest last. */
+export function instructionSetsHere(compiler: string): InstructionSet[] {
   const sets = instructionSets[process.arch] ?? [{ name: 'baseline', flags: [], needs: [] }];
   const macros = execFileSync(compiler, ['-march=native', '-dM', '-E', '-x', 'c++', '/dev/null'], { encoding: 'utf8' });
-  return sets.filter(({ needs }) => needs.every((macro) => macros.includes(`#define ${macro} `))).slice(-1);
+  return sets.filter(({ needs }) => needs.every((macro) => macros.includes(`#define ${macro} `)));
 }
 
 function filesBelow(folder: string, endings: string[]): string[] {
@@ -119,6 +119,10 @@ export async function compile(compiler: string, jobs: Job[]): Promise<void> {
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }
 
+/** The compiler that CXX names, or the first that is here. */
+export const ownCompiler = (): string =>
+  process.env.CXX || (['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++');
+
 export function version(compiler: string): string | null {
   try {
     return execFileSync(compiler, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
@@ -140,10 +144,19 @@ export const nodeApiHeaders = (): string =>
   fileURLToPath(new URL('include', import.meta.resolve('node-api-headers/package.json')));
 
 /**
- * Which addon: `native` for this machine, the others for developers and packages. `neon` is for ARM, by the compiler
- * that CXX names, which may be one that compiles for other machines.
+ * Which addon: `native` for this machine, the others for developers and packages. `avx2` and `avx512` hold these
+ * kernels alone. `neon` is for ARM, by the compiler that CXX names, which may be one that compiles for other machines.
  */
-export type NativeKind = 'native' | 'every_isa' | 'neon' | 'prebuild' | 'sanitize' | 'checked' | 'debug';
+export type NativeKind =
+  | 'native'
+  | 'every_isa'
+  | 'avx2'
+  | 'avx512'
+  | 'neon'
+  | 'prebuild'
+  | 'sanitize'
+  | 'checked'
+  | 'debug';
 
 /** The newest glibc that a package's addon may ask for, so that it runs on what its users have. */
 const newestGlibc = 28;
@@ -160,7 +173,7 @@ export const noCompiler =
 
 /** Builds an addon into build/<kind>/, where it is not up to date, and says so; null where there is no compiler. */
 export async function buildNative(kind: NativeKind): Promise<string | null> {
-  const compiler = process.env.CXX || (['g++', 'clang++', 'c++'].find((name) => version(name)) ?? 'g++');
+  const compiler = ownCompiler();
   const compilerVersion = version(compiler);
   if (!compilerVersion) return null;
   const folder = join(root, 'build', kind);
@@ -180,13 +193,15 @@ export async function buildNative(kind: NativeKind): Promise<string | null> {
   const isOldGlibc = kind === 'prebuild' && process.platform === 'linux';
   // Nothing here throws, so nothing is unwound.
   const base = [...common, '-fPIC', '-fvisibility=hidden', '-fno-asynchronous-unwind-tables', ...extra];
-  const all = instructionSets[kind === 'neon' ? 'arm64' : process.arch] ?? ownInstructionSet(compiler);
+  const all = instructionSets[kind === 'neon' ? 'arm64' : process.arch] ?? instructionSetsHere(compiler);
   const sets =
     kind === 'prebuild'
       ? all.filter(({ isRare }) => !isRare)
       : kind === 'every_isa' || kind === 'neon'
         ? all
-        : ownInstructionSet(compiler);
+        : kind === 'avx2' || kind === 'avx512'
+          ? all.filter(({ name }) => name === kind)
+          : instructionSetsHere(compiler).slice(-1);
   const carried = sets.map(({ name }) => `-DEK_WITH_${name.toUpperCase()}`);
   if (isOldGlibc) carried.push('-DEK_OLD_GLIBC');
   const jobs = [
