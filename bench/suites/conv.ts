@@ -221,12 +221,12 @@ function ofPointwise(
     peers: [],
     target,
     async measure(one, _turns, before) {
-      const rows = before.filter(
-        ({ name, peers }) => /^ResNet-50: 1x1.* to /.test(name) && name.endsWith(ending) && peers.torch,
-      );
+      const rows = before.filter(({ name }) => /^ResNet-50: 1x1.* to /.test(name) && name.endsWith(ending));
       const own = [timesOf([[rows.reduce((sum, { ms }) => sum + ms, 0)]])];
       const row = rowOf(one, { own, peers: [], speeds: [] }, []);
-      if (rows.length > 0) row.extra = { [target.figure]: figureOf(rows) };
+      // Not a number where nothing was measured that it could be made of.
+      const value = rows.length > 0 ? figureOf(rows) : NaN;
+      if (!Number.isNaN(value)) row.extra = { [target.figure]: value };
       const disturbed = rows.filter((row) => row.disturbed).length;
       return disturbed > 0 ? { ...row, disturbed: `${disturbed} of ${rows.length} rows` } : row;
     },
