@@ -35,8 +35,9 @@ constexpr size_t kPiece = 1 << 20;  // bytes that are reduced at a time: they st
 // and while the processors may be busy. It never yields: on Linux whoever yields loses a slice of time to threads that
 // spin, and ten thousand yields are half a minute.
 constexpr int kEager = 2000, kHasty = 20;
-constexpr double kNap = 10e-6;                                     // seconds of a short sleep
-constexpr std::chrono::milliseconds kShortTick(1), kLongTick(64);  // between two looks of a lane without calls
+constexpr double kNap = 10e-6;  // seconds of a short sleep
+// Between two looks at messages while there is no call: soon after one, and later at most.
+constexpr std::chrono::milliseconds kShortTick(1), kLongTick(64);
 // The longest sleep, while another thread waits, and while it may compute: waking up takes time away from that.
 constexpr double kAwaitedNap = 100e-6, kLongNap = 1e-3;
 // The sleep while MPI moves data and nobody waits: the buffers of a connection hold what comes meanwhile. Over TCP naps
@@ -277,28 +278,30 @@ void Lane::loop() {
     opened_ = true;
     progressed_.notify_all();
   }
-  {
-    std::unique_lock<std::mutex> lock(mutex_);
-    // MPI needs to be called now and then, to send what it has taken over: soon after a call, later more rarely.
-    auto tick = kShortTick;
-    for (;;) {
-      const auto is_something = [this] { return !is_busy_ && (is_over_ || ending_ || !queue_.empty()); };
-      if (!queued_.wait_for(lock, tick, is_something)) {
-        if (!is_busy_) listen(lock);
-        tick = std::min(2 * tick, kLongTick);
-        continue;
-      }
-      tick = kShortTick;
-      if (!is_free() || exit_code_ != 0) break;
-      advance(lock);
-    }
-    // From here on this thread is alone with MPI.
-    is_over_ = true;
-    const bool is_destroyed = !queue_.empty() && queue_.front()->entry.kind == kDestroy;
-    if (is_destroyed && exit_code_ == 0 && !has_failed()) last_ = queue_.front()->entry;
-  }
+  serve();
   if (has_failed()) give_up();
   part();
+}
+
+// Carries out what nobody waits for, until the last call, a failure or the end of the process.
+void Lane::serve() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto is_something = [this] { return !is_busy_ && (is_over_ || ending_ || !queue_.empty()); };
+  for (auto tick = kShortTick;;) {
+    if (!queued_.wait_for(lock, tick, is_something)) {
+      // MPI needs to be called now and then, to send what it has taken over.
+      if (!is_busy_) listen(lock);
+      tick = std::min(2 * tick, kLongTick);
+      continue;
+    }
+    if (!is_free() || exit_code_ != 0) break;
+    advance(lock);
+    tick = kShortTick;
+  }
+  // From here on this thread is alone with MPI.
+  is_over_ = true;
+  const bool is_destroyed = !queue_.empty() && queue_.front()->entry.kind == kDestroy;
+  if (is_destroyed && exit_code_ == 0 && !has_failed()) last_ = queue_.front()->entry;
 }
 
 // Whether there is a call that nobody carries out. The last one, kDestroy, is the end of the lane's own thread.

@@ -94,6 +94,7 @@ class Lane {
  private:
   void loop();
   bool open();
+  void serve();
   bool is_free() const;
   void listen(std::unique_lock<std::mutex>& lock);
   void advance(std::unique_lock<std::mutex>& lock);

@@ -46,8 +46,9 @@ function probe(): void {
   if (probed) return;
   probed = true;
   const noTorch = (program: string) => (versionOfTorch(program) ? undefined : `${program} has no PyTorch`);
+  const own = noTorch(python);
   const missing: [peer: string, reason: string | undefined][] = [
-    ['torch', noTorch(python) && `${noTorch(python)}; EVENKEEL_PYTHON can name one that has`],
+    ['torch', own && `${own}; EVENKEEL_PYTHON can name one that has`],
     ['newest torch', newest ? noTorch(newest) : 'EVENKEEL_NEWEST_PYTHON can name a Python with a newer PyTorch'],
   ];
   for (const [peer, reason] of missing) {

@@ -71,8 +71,9 @@ function gatherStatistics(x: Tensor, exchange: Exchange): BatchStatistics {
   const all = group.allGather(reshape(packedStatistics([local]), [width]), labelOf(exchange, 'forward'));
   // The one thing that JavaScript waits for. On the meta device nobody knows the others' counts: they are taken to be
   // this rank's.
-  const counts = x.device === 'meta' ? null : (all.dataSync() as Float64Array).filter((_, i) => i % width === 0);
-  const total = counts ? counts.reduce((sum, count) => sum + count, 0) : group.worldSize * local.count;
+  const values = x.device === 'meta' ? null : all.dataSync();
+  let total = 0;
+  for (let rank = 0; rank < group.worldSize; rank++) total += values ? Number(values[rank * width]) : local.count;
   return combineRows(all, 1, c, total);
 }
 
