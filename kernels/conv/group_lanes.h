@@ -21,7 +21,7 @@ constexpr int kStepChannels = 32;
 constexpr int kMostChannels = 256, kLeastChannels = 64;
 // Bytes of a job's ring: it stays in L2.
 constexpr int kRingBytes = 512 << 10;
-constexpr int kPieceBytes = 8 << 10;  // what is packed and mapped together: it stays in L1
+constexpr int kPieceBytes = 8 << 10;  // of pixels that are packed and mapped together: they stay in L1
 
 // A row of input that a row of the kernel is multiplied with, for one place in the group: where its pixel 0 lies, and
 // where the weights are, from those of the first vector on.
@@ -134,8 +134,7 @@ template <class T> struct GroupRows {
     kept = joined > 1 ? joined * ah.in_size : flat() ? span(ah, unit_rows) : span(ad, 1) * ah.in_size;
     kept = kept > 1 ? kept : 1, width = over_columns > 1 ? span(aw, ceil_div(aw.out_size, over_columns)) : aw.in_size;
 
-    const int most = ceil_div(units(), ceil_div(kLeastRows, unit_rows));
-    parts = units() < most ? units() : most;
+    parts = ceil_div(units(), ceil_div(kLeastRows, unit_rows));
     const auto chunk = [&](int count) { return ceil_div(ceil_div(channels, count), kStepChannels) * kStepChannels; };
     chunks = 1;
     while (chunk(chunks) > kLeastChannels && (chunk(chunks) > kMostChannels || chunks * parts < jobs ||
@@ -167,6 +166,8 @@ template <class T> struct GroupRows {
     const int left = channels - chunk * per_chunk;
     return left < per_chunk ? left : per_chunk;
   }
+  // Pixels of a chunk that are packed and mapped together.
+  int piece_pixels() const { return kPieceBytes / static_cast<int>(sizeof(T)) / per_chunk; }
   // Calls body(unit, run) for the units of a part, in order. The run is that of the unit's outputs of a chunk.
   template <class F> void each_unit(int part, int chunk, const F& body) const {
     for (int i = part_begin(units(), part, parts); i < part_begin(units(), part + 1, parts); i++) {
@@ -211,9 +212,8 @@ template <class T> struct GroupRows {
 
   // Packs a row of input into the ring, from a column on.
   template <class Prologue> void pack(int index, int column, int chunk, const Prologue& prologue, T* ring) const {
-    const int n = channels_of(chunk), all = p.axis[2].in_size,
-              most = kPieceBytes / static_cast<int>(sizeof(T)) / per_chunk;
-    even_parts(all - column < width ? all - column : width, most, [&](int first, int pixels) {
+    const int n = channels_of(chunk), all = p.axis[2].in_size;
+    even_parts(all - column < width ? all - column : width, piece_pixels(), [&](int first, int pixels) {
       const Run run{pixels,   chunk * per_chunk,
                     n,        (static_cast<ptrdiff_t>(index) * all + column + first) * channels + chunk * per_chunk,
                     channels, 1};

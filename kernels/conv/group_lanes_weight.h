@@ -124,8 +124,7 @@ template <class T> struct GroupLanesWeight {
         input.prepare(u, prologue);
         list_lines(u, input, list);
         if (!direct) {
-          const int most = kPieceBytes / static_cast<int>(sizeof(T)) / cut.per_chunk;
-          even_parts(run.pixels, most, [&](int begin, int pixels) {
+          even_parts(run.pixels, cut.piece_pixels(), [&](int begin, int pixels) {
             Run some = run;
             some.first += begin * run.pixel, some.pixels = pixels;
             copy_in(dy, some, g + begin * cut.pitch, cut.pitch);
